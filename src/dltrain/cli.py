@@ -1,0 +1,110 @@
+"""The command line: a table of commands, each imported when it is called, and the one place that ends a process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from dltrain.commands import Options
+from dltrain.errors import ConfigError, DltrainError
+
+COMMANDS = {
+    "train": "train a model: dltrain [train] model=cnn data=animals; -m trains every combination of several values",
+    "list": "what there is to pick: dltrain list [model|data|...]",
+    "report": "draw a finished run's plots and page again: dltrain report RUN",
+}
+
+FLAGS = {"--quiet": "quiet", "--json": "json", "--debug": "debug"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; every error ends here, as one line that says how to mend it."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    options = Options(**{name: flag in argv for flag, name in FLAGS.items()})
+    arguments = [argument for argument in argv if argument not in FLAGS]
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # for models and data of the user's own
+    try:
+        if _asks_for_help(arguments):
+            from dltrain.commands.help import write_help
+
+            return write_help(arguments)
+        name = arguments[0] if arguments and arguments[0] in COMMANDS else "train"
+        if arguments and arguments[0] == name:
+            arguments = arguments[1:]
+        elif arguments:
+            _refuse_misspelt_command(arguments[0])
+        command = importlib.import_module(f"dltrain.commands.{name}")
+        return int(command.run(arguments, options))
+    except* DltrainError as group:
+        if options.debug:
+            traceback.print_exception(group)
+        errors = list(_leaves(group))
+        command_line = corrected(argv, errors)
+        for error in errors:
+            print(f"dltrain: error: {spelled(error, command_line)}", file=sys.stderr)
+        code = errors[0].exit_code
+    except* KeyboardInterrupt:
+        print("dltrain: interrupted", file=sys.stderr)
+        code = 130
+    except* BrokenPipeError:
+        # Whoever read the output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    return code
+
+
+def spelled(error: DltrainError, command_line: str) -> str:
+    """WHAT at WHERE; fix: HINT, with the corrected command where there is one."""
+    where = f" at {error.where}" if error.where else ""
+    fix = ": ".join(part for part in (error.fix, command_line if error.override else "") if part)
+    return f"{error.what}{where}" + (f"; fix: {fix}" if fix else "")
+
+
+def corrected(argv: Sequence[str], errors: Sequence[DltrainError]) -> str:
+    """The command as it was typed, with every error's correction in it."""
+    words = list(argv)
+    for error in errors:
+        if error.override:
+            words = _replace(words, error.replaces or error.override.split("=")[0], error.override)
+    return "dltrain " + " ".join(word if word.startswith("-") else shlex.quote(word) for word in words)
+
+
+def _replace(words: list[str], old: str, new: str) -> list[str]:
+    """Puts `new` where `old` stands: a key, keeping its value if `new` is a key too, or whole words."""
+    parts = old.split(" ")
+    for start in range(len(words)):
+        if words[start : start + len(parts)] == parts:
+            return [*words[:start], *new.split(" "), *words[start + len(parts) :]]
+        key, separator, value = words[start].partition("=")
+        if separator and key.lstrip("+~") == old:
+            keeps_value = "=" not in new and not new.startswith("-")
+            return [*words[:start], f"{new}={value}" if keeps_value else new, *words[start + 1 :]]
+    return [*words, new]
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    return not arguments or any(argument in ("-h", "--help", "--version") for argument in arguments)
+
+
+def _refuse_misspelt_command(word: str) -> None:
+    from dltrain.signatures import nearest
+
+    if "=" in word or word.startswith("-"):
+        return
+    near = nearest(word, list(COMMANDS))
+    if near:
+        raise ConfigError(f"no such command: {word}", fix=f"did you mean {near}?", override=near, replaces=word)
+
+
+def _leaves(group: BaseExceptionGroup[DltrainError]) -> list[DltrainError]:
+    leaves: list[DltrainError] = []
+    for error in group.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves

@@ -1,0 +1,20 @@
+"""One module a command: `run(arguments, options)` returns the exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command understands.
+
+    Args:
+        quiet: say nothing but warnings and errors.
+        json: end with the result as one line of JSON, and say nothing else on standard output.
+        debug: show tracebacks.
+    """
+
+    quiet: bool = False
+    json: bool = False
+    debug: bool = False

@@ -1,0 +1,304 @@
+"""From overrides to the config of every job, checked key by key; nothing here imports torch."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dltrain.errors import ConfigError
+from dltrain.signatures import nearest, unknown_key
+
+CONFIG_NAME = "train"
+SECRET_KEY = re.compile(r"(token|secret|password|passwd|api_?key|credential)", re.IGNORECASE)
+REDACTED = "<redacted>"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One composed configuration.
+
+    Args:
+        overrides: what it was composed from.
+        config: all values, resolved; what objects are built from.
+        run_dir: the folder that Hydra would make for a single run.
+        sweep_dir: the folder that Hydra would make for a sweep.
+    """
+
+    overrides: tuple[str, ...]
+    config: Mapping[str, Any]
+    run_dir: Path
+    sweep_dir: Path
+
+
+def config_dir() -> Path:
+    """The folder of the configs: the checkout's, else the one inside the installed package."""
+    package = Path(__file__).parent
+    checkout = package.parent.parent
+    return checkout / "configs" if (checkout / "pyproject.toml").is_file() else package / "configs"
+
+
+def local_config_dir() -> Path | None:
+    """The user's own `configs/`, where there is one in the working directory.
+
+    Raises:
+        ConfigError: a file in it has the name of a built-in one.
+    """
+    folder, own = Path.cwd() / "configs", config_dir()
+    if not folder.is_dir() or folder.samefile(own):
+        return None
+    for path in sorted(folder.rglob("*.yaml")):
+        name = path.relative_to(folder)
+        if (own / name).exists():
+            raise ConfigError(f"configs/{name} hides dltrain's own {name}", where="configs/", fix="rename the file")
+    return folder
+
+
+def compose_jobs(overrides: Sequence[str], *, sweep: bool) -> list[Job]:
+    """The jobs that the overrides describe: one, or with `sweep` one for each combination of their values.
+
+    Args:
+        overrides: quoted for Hydra.
+        sweep: whether several values of a key make several jobs.
+
+    Raises:
+        ExceptionGroup: of every ConfigError found in the overrides.
+        ConfigError: the config cannot be composed.
+    """
+    local_config_dir()
+    with _hydra():
+        parsed = _parse(overrides)
+        errors = [error for override in parsed for error in _check_group(override)]
+        if errors:
+            raise ExceptionGroup("overrides", errors)
+        groups = [item for item in parsed if _is_group(item.key_or_group)]
+        base = _compose([f"{item.key_or_group}={_first(item)}" for item in groups if not item.is_delete()])
+        errors = [error for item in parsed if item not in groups for error in _check_key(item, base, sweep)]
+        if errors:
+            raise ExceptionGroup("overrides", errors)
+        return [_job(combination) for combination in _combinations(parsed, sweep)]
+
+
+def options(group: str) -> list[str]:
+    """The names that can be picked in a config group, the user's own among them."""
+    folders = [config_dir(), *filter(None, [local_config_dir()])]
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
+def option_file(group: str, name: str) -> Path:
+    """The file of an option."""
+    folders = [config_dir(), *filter(None, [local_config_dir()])]
+    return next(path for folder in folders if (path := folder / group / f"{name}.yaml").is_file())
+
+
+def groups() -> list[str]:
+    """The config groups."""
+    folders = [config_dir(), *filter(None, [local_config_dir()])]
+    names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
+    return sorted(names - {"hydra"})
+
+
+def redacted(value: Any, key: str = "") -> Any:
+    """The same nested value, with what stands under secret-like keys replaced; overrides in lists included."""
+    if isinstance(value, Mapping):
+        return {name: redacted(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(item, key) for item in value]
+    if isinstance(value, str) and SECRET_KEY.search(value.split("=", 1)[0]) and "=" in value:
+        return value.split("=", 1)[0] + "=" + REDACTED
+    return REDACTED if value is not None and SECRET_KEY.search(key) else value
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    with initialize_config_dir(str(config_dir()), job_name=CONFIG_NAME, version_base="1.3"):
+        yield
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    try:
+        return hydra_compose(CONFIG_NAME, list(overrides), return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(" ".join(str(error).split()), where="the overrides", fix="see dltrain --help") from error
+
+
+def _job(overrides: Sequence[str]) -> Job:
+    composed = _compose(overrides)
+    values = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
+    missing = sorted(OmegaConf.missing_keys(values))
+    if missing:
+        raise ExceptionGroup(
+            "missing", [ConfigError("a value is missing", where=key, fix=f"give it: {key}=...") for key in missing]
+        )
+    try:
+        config = OmegaConf.to_container(values, resolve=True)
+        folders = [Path(str(node.dir)).absolute() for node in (composed.hydra.run, composed.hydra.sweep)]
+    except OmegaConfBaseException as error:
+        where = str(getattr(error, "full_key", "") or "the config")
+        raise ConfigError(str(error).splitlines()[0], where=where, fix="check what stands in ${...}") from error
+    return Job(tuple(overrides), cast(dict[str, Any], config), *folders)
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    parsed, errors = [], []
+    for position, text in enumerate(overrides):
+        try:
+            parsed.append(OverridesParser.create().parse_override(text))
+        except HydraException:
+            if position and "=" not in overrides[position - 1]:
+                continue
+            errors.append(_without_value(text, overrides[position + 1 : position + 2]))
+    if errors:
+        raise ExceptionGroup("overrides", errors)
+    return parsed
+
+
+def _without_value(text: str, following: Sequence[str]) -> ConfigError:
+    """The refusal of an argument that is no `key=value`, such as `epochs 100`, `cnn` or `table.csv`."""
+    if "=" in text:
+        return ConfigError("this cannot be read as key=value", where=text, fix="put the value in quotes")
+    if Path(text).suffix.lower() in (".csv", ".tsv", ".txt") or Path(text).is_file():
+        return ConfigError(
+            "an override is key=value",
+            where=text,
+            fix="name the file's key",
+            override=f"data=csv data.path={text}",
+            replaces=text,
+        )
+    for group in groups():
+        if text in options(group):
+            return ConfigError(
+                "an override is key=value",
+                where=text,
+                fix=f"missing {group}=",
+                override=f"{group}={text}",
+                replaces=text,
+            )
+    known = [*groups(), *_keys(_compose([]))]
+    name = text.lstrip("+")
+    near = name if name in known else nearest(name, known) or name
+    value = following[0] if following and "=" not in following[0] else "..."
+    dropped = f"{text} {following[0]}" if value != "..." else text
+    return ConfigError(
+        "missing an '='", where=text, fix=f"try {near}={value}", override=f"{near}={value}", replaces=dropped
+    )
+
+
+def _check_group(override: Override) -> list[ConfigError]:
+    group = override.key_or_group
+    if not _is_group(group) or override.is_delete():
+        return []
+    found = GlobalHydra.instance().config_loader().get_group_options(group, ObjectType.CONFIG)
+    return [
+        ConfigError(
+            f"there is no {group} named {value}",
+            where=group,
+            fix=f"did you mean {near}?" if (near := nearest(value, found)) else f"choose from {', '.join(found)}",
+            override=f"{group}={near}" if near else "",
+        )
+        for value in _values(override)
+        if value not in ("null", "None") and value not in found
+    ]
+
+
+def _check_key(override: Override, base: DictConfig, sweep: bool) -> list[ConfigError]:
+    key = override.key_or_group
+    if key.startswith("hydra."):
+        return []
+    known = _keys(base)
+    if key not in known:
+        owners = _owners(key)
+        if owners:
+            group = key.split(".")[0]
+            chosen = base.hydra.runtime.choices.get(group)
+            return [
+                ConfigError(
+                    f"{group}={chosen} has no such key",
+                    where=key,
+                    fix=f"it belongs to {group}={' or '.join(owners)}",
+                    override=f"{group}={owners[0]}",
+                )
+            ]
+        parent = OmegaConf.select(base, key.rpartition(".")[0]) if "." in key else None
+        if isinstance(parent, DictConfig) and not parent and not key.startswith("loss."):
+            return []
+        return [unknown_key(key, [*groups(), *known])]
+    if override.is_sweep_override() and not sweep:
+        values = override.input_line.partition("=")[2] if override.input_line else ""
+        return [
+            ConfigError(
+                f"several values, {values}, and no sweep",
+                where=key,
+                fix="add -m to train with each, or brackets to give a list",
+                override="-m",
+            )
+        ]
+    return []
+
+
+def _combinations(parsed: Sequence[Override], sweep: bool) -> list[list[str]]:
+    """The overrides of every job, in the order in which Hydra's own sweeper runs them."""
+    axes = []
+    for item in parsed:
+        if sweep and item.is_discrete_sweep():
+            axes.append([f"{item.get_key_element()}={value}" for value in item.sweep_string_iterator()])
+        elif item.is_sweep_override():
+            continue  # an interval: its values are the sweeper's to choose
+        else:
+            axes.append([item.input_line or ""])
+    return [list(combination) for combination in itertools.product(*axes)]
+
+
+def _is_group(key: str) -> bool:
+    return GlobalHydra.instance().config_loader().get_group_options(key, ObjectType.CONFIG) != []
+
+
+def _values(override: Override) -> list[str]:
+    if override.is_discrete_sweep():
+        return [str(value).strip("'\"") for value in override.sweep_string_iterator()]
+    value = override.value()
+    return ["null" if value is None else str(value)] if not override.is_sweep_override() else []
+
+
+def _first(override: Override) -> str:
+    return (_values(override) or ["null"])[0]
+
+
+def _keys(node: DictConfig, prefix: str = "") -> list[str]:
+    """The dotted path of every value and node."""
+    keys = []
+    for name in map(str, node):
+        if prefix == "" and name == "hydra":
+            continue
+        path = f"{prefix}{name}"
+        keys.append(path)
+        child = node._get_node(name)
+        if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
+            keys += _keys(child, f"{path}.")
+    return keys
+
+
+@cache
+def _owners(key: str) -> list[str]:
+    """The options of the key's group whose files have it."""
+    group, _, name = key.partition(".")
+    if not name or group not in groups():
+        return []
+    files = {option: option_file(group, option) for option in options(group)}
+    return [option for option, path in files.items() if name in (yaml.safe_load(path.read_text("utf-8")) or {})]

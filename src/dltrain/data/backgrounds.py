@@ -1,0 +1,142 @@
+"""What all drawn animals share, whatever they are: colours, backgrounds, leaves in front, light and camera."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+Colour = tuple[int, int, int]
+Tones = tuple[Colour, Colour]
+
+PALETTE: tuple[Colour, ...] = (
+    (240, 132, 104),  # coral
+    (244, 172, 92),  # apricot
+    (244, 212, 110),  # butter
+    (146, 192, 124),  # sage
+    (78, 170, 160),  # teal
+    (116, 178, 226),  # sky
+    (130, 136, 216),  # periwinkle
+    (190, 148, 224),  # lilac
+    (232, 140, 176),  # rose
+    (216, 188, 148),  # sand
+    (152, 104, 76),  # cocoa
+    (108, 122, 142),  # slate
+    (246, 236, 216),  # ivory
+    (104, 90, 124),  # plum
+)
+INK: Colour = (36, 30, 44)
+WHITE: Colour = (255, 252, 246)
+CONTRAST = 90.0  # the distance in RGB from which on two flat colours stand out against each other
+
+
+def mix(one: Colour, other: Colour, share: float) -> Colour:
+    """Blends `share` (0 to 1) of the other colour into the one."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def pick(rng: np.random.Generator, *beside: Colour) -> Colour:
+    """Picks a colour of the palette that can be told from the ones it will stand beside."""
+    distinct = [colour for colour in PALETTE if all(math.dist(colour, other) >= CONTRAST for other in beside)]
+    return distinct[rng.integers(len(distinct))]
+
+
+def plain(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
+    """One even colour."""
+    return Image.new("RGB", (side, side), tones[0])
+
+
+def gradient(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
+    """One colour that turns into the other, in any direction."""
+    angle = rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[-1:1:32j, -1:1:32j]
+    share = (np.cos(angle) * x + np.sin(angle) * y)[..., None] / 2.8 + 0.5  # (32, 32, 1)
+    pixels = np.asarray(tones[0]) * (1 - share) + np.asarray(tones[1]) * share
+    return Image.fromarray(pixels.astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def landscape(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
+    """Sky with a sun or a moon, and rolling ground."""
+    picture = plain(side, tones, rng)
+    draw = ImageDraw.Draw(picture)
+    _disc(draw, side * rng.uniform(0.1, 0.9), side * rng.uniform(0.08, 0.3), side * 0.09, mix(tones[0], WHITE, 0.6))
+    horizon = side * rng.uniform(0.55, 0.8)
+    for depth in (0.35, 0.0):
+        middle, width = side * rng.uniform(0, 1), side * rng.uniform(0.9, 1.4)
+        top = horizon - side * depth * 0.25
+        draw.ellipse((middle - width, top, middle + width, top + 1.6 * side), fill=mix(tones[1], tones[0], depth))
+        draw.rectangle((0, top + 0.2 * side, side, side), fill=mix(tones[1], tones[0], depth))
+    return picture
+
+
+def foliage(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
+    """Round bushes, one behind the other."""
+    picture = plain(side, tones, rng)
+    draw = ImageDraw.Draw(picture)
+    for x, y, radius, share in rng.uniform((0, 0, 0.06, 0), (1, 1, 0.2, 0.7), (24, 4)):
+        _disc(draw, side * x, side * y, side * radius, mix(tones[0], tones[1], share))
+    return picture
+
+
+def stripes(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
+    """Wallpaper: soft bands of two colours, in any direction."""
+    angle, phase, count = rng.uniform((0, 0, 3), (np.pi, 2 * np.pi, 6))
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    wave = np.sin((np.cos(angle) * x + np.sin(angle) * y) * count * np.pi + phase)
+    band = (255 * np.clip(0.5 + 4 * wave, 0, 1)).astype(np.uint8)
+    return Image.composite(
+        plain(side, tones, rng), Image.new("RGB", (side, side), mix(*tones, 0.4)), Image.fromarray(band)
+    )
+
+
+def clouds(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
+    """Smooth noise, as out of focus."""
+    cells = int(rng.integers(4, 12))
+    noise = Image.fromarray(rng.integers(0, 200, (cells, cells), dtype=np.uint8))
+    blend = noise.resize((side, side), Image.Resampling.BICUBIC)
+    return Image.composite(Image.new("RGB", (side, side), tones[1]), plain(side, tones, rng), blend)
+
+
+BACKGROUNDS: tuple[Callable[[int, Tones, np.random.Generator], Image.Image], ...] = (
+    plain,
+    gradient,
+    landscape,
+    foliage,
+    stripes,
+    clouds,
+)
+
+
+def paint_background(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
+    """Paints one of the backgrounds, `side` pixels wide and high."""
+    return BACKGROUNDS[rng.integers(len(BACKGROUNDS))](side, tones, rng)
+
+
+def plant_leaves(picture: Image.Image, colour: Colour, rng: np.random.Generator) -> None:
+    """Lets a few blades grow from the lower edge, in front of whatever is there."""
+    draw, side = ImageDraw.Draw(picture), picture.width
+    root = rng.uniform(0, 1)
+    for shift, lean, height, shade in rng.uniform((-0.2, -0.1, 0.1, 0), (0.2, 0.1, 0.24, 0.4), (7, 4)):
+        foot, waist, y = root + shift, root + shift + lean / 3, 1 - height / 2
+        left, right = ((foot - 0.035, 1), (waist - 0.025, y)), ((waist + 0.025, y), (foot + 0.035, 1))
+        blade = (*left, (foot + lean, 1 - height), *right)
+        draw.polygon([(side * x, side * y) for x, y in blade], fill=mix(colour, INK, shade))
+
+
+def photograph(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Adds what a camera adds: light from one side, contrast, a little blur, a little noise."""
+    if rng.random() < 0.25:
+        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.7)))
+    pixels = np.asarray(picture, dtype=np.float64)
+    y, x = np.mgrid[-1 : 1 : picture.height * 1j, -1 : 1 : picture.width * 1j]
+    angle, slope, contrast, light, noise = rng.uniform((0, 0, 0.75, -16, 0), (2 * np.pi, 0.15, 1.1, 16, 7))
+    pixels *= (1 + slope * (np.cos(angle) * x + np.sin(angle) * y))[..., None]
+    pixels = (pixels - 128) * contrast + 128 + light + rng.normal(0, noise, pixels.shape)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: Colour) -> None:
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)

@@ -1,0 +1,265 @@
+"""Folders of pictures, a folder a class: found, decoded to one size and split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dltrain.data.animals import draw_animals
+from dltrain.data.pictures import Channels, Normalize, Pixels, channel_statistics, decode_all, stacked
+from dltrain.data.splits import Fraction, split_indices
+from dltrain.errors import DataError, StorageError
+from dltrain.types import Data, Facts, Range, Split, SplitName
+
+SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"])
+SPLIT_FOLDERS: dict[str, SplitName] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+NAMED_BAD = 10
+
+Size = Annotated[int, Range(8)]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The picture files of one folder of classes."""
+
+    files: tuple[Path, ...]
+    labels: tuple[str, ...]
+    ignored: int
+
+
+def animals(
+    *,
+    path: str = "data/animals",
+    size: Size = 64,
+    channels: Channels = None,
+    on_bad: Literal["error", "skip"] = "error",
+    val_fraction: Fraction = 0.15,
+    test_fraction: Fraction = 0.15,
+    seed: Annotated[int, Range(0)] = 0,
+) -> Data:
+    """Pictures of animals, a folder a class; where `data/animals` is missing, eight kinds of animals are drawn there.
+
+    Args:
+        path: the folder.
+        size: width and height that pictures are brought to, in pixels.
+        channels: 1 for grey, 3 for colour, none to see by the pictures.
+        on_bad: whether a picture that cannot be read stops the run or is left out.
+        val_fraction: share of the validation split, where no folder is one.
+        test_fraction: share of the test split, where no folder is one.
+        seed: of the split.
+
+    Raises:
+        DataError: there are no pictures, or some cannot be read.
+        StorageError: they cannot be drawn there.
+    """
+    folder = Path(path)
+    notes: tuple[str, ...] = ()
+    if path == "data/animals" and not folder.exists():
+        try:
+            draw_animals(folder)
+        except OSError as error:
+            raise StorageError(f"cannot draw pictures into {folder}: {error.strerror}", where="data.path") from error
+        notes = (f"{path} was not there: drew 480 pictures of eight animals",)
+    return _load(folder, size, channels, on_bad, val_fraction, test_fraction, seed, notes)
+
+
+def images(
+    *,
+    path: str,
+    size: Size = 64,
+    channels: Channels = None,
+    on_bad: Literal["error", "skip"] = "error",
+    val_fraction: Fraction = 0.15,
+    test_fraction: Fraction = 0.15,
+    seed: Annotated[int, Range(0)] = 0,
+) -> Data:
+    """Any folder of pictures: `class/*.jpg`, or `train|val|valid|validation|test/class/*.jpg`.
+
+    A folder with `train` and `val` alone is tested on `val`, and validated on a part of `train`.
+
+    Args:
+        path: the folder.
+        size: width and height that pictures are brought to, in pixels: scaled, and cropped around the centre.
+        channels: 1 for grey, 3 for colour, none to see by the pictures.
+        on_bad: whether a picture that cannot be read stops the run or is left out.
+        val_fraction: share of the validation split, where no folder is one.
+        test_fraction: share of the test split, where no folder is one.
+        seed: of the split.
+
+    Raises:
+        DataError: there are no pictures, or some cannot be read.
+    """
+    return _load(Path(path), size, channels, on_bad, val_fraction, test_fraction, seed, ())
+
+
+def image_data(
+    pixels: Pixels,
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    parts: dict[SplitName, NDArray[np.int64]],
+    ids: Sequence[str],
+    *,
+    target: str = "class",
+    notes: Sequence[str] = (),
+) -> Data:
+    """Data from pixels `(N, C, H, W)` and class indices `(N,)`, normalised by the training split."""
+    train = pixels[parts["train"]]
+    mean, std = channel_statistics(train)
+    facts = Facts(
+        kind="image",
+        task="classification",
+        input_shape=pixels.shape[1:],
+        target=target,
+        classes=tuple(classes),
+        class_counts=tuple(np.bincount(labels[parts["train"]], minlength=len(classes)).tolist()),
+        preprocessing={"mean": mean, "std": std, "size": list(pixels.shape[2:]), "channels": pixels.shape[1]},
+    )
+    splits = {
+        name: Split(
+            (torch.from_numpy(pixels[index]),), torch.from_numpy(labels[index]), tuple(ids[row] for row in index)
+        )
+        for name, index in parts.items()
+    }
+    return Data(facts, splits, Normalize(mean, std), tuple(notes))
+
+
+def _load(
+    folder: Path,
+    size: int,
+    channels: Channels,
+    on_bad: str,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    notes: Sequence[str],
+) -> Data:
+    found = _find_splits(folder)
+    classes = tuple(sorted(set(found["train"].labels)))
+    if len(classes) < 2:
+        raise DataError(
+            f"all pictures are of one class, {classes[0]}", where=str(folder), fix="give a folder for each class"
+        )
+    for name, part in found.items():
+        strange = sorted(set(part.labels) - set(classes))
+        if strange:
+            raise DataError(
+                f"the class {strange[0]} of the {name} split has no pictures in train",
+                where=str(folder),
+                fix="add some",
+            )
+    # Without a test folder, val is what nobody may look at while training.
+    if "val" in found and "test" not in found:
+        found["test"] = found.pop("val")
+
+    files = [path for part in found.values() for path in part.files]
+    _refuse_too_many(len(files), size)
+    decoded, bad = decode_all(files, size, channels)
+    if bad and on_bad == "error":
+        named = "; ".join(f"{_text(path.relative_to(folder))} ({reason})" for path, reason in bad[:NAMED_BAD])
+        raise DataError(
+            f"{len(bad)} of {len(files)} pictures cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
+            where=str(folder),
+            fix="mend or remove them, or leave them out",
+            override="data.on_bad=skip",
+        )
+    kept = [index for index, pixels in enumerate(decoded) if pixels is not None]
+    index_of = {label: index for index, label in enumerate(classes)}
+    all_labels = np.array([index_of[label] for part in found.values() for label in part.labels], dtype=np.int64)
+    owner = np.array([name for name, part in found.items() for _ in part.files])[kept]
+    labels = all_labels[kept]
+    pixels = stacked([picture for picture in decoded if picture is not None])
+
+    parts = {name: np.flatnonzero(owner == name) for name in found}
+    empty = [
+        classes[index] for index in np.flatnonzero(np.bincount(labels[parts["train"]], minlength=len(classes)) == 0)
+    ]
+    if empty:
+        raise DataError(f"no picture of the class {empty[0]} can be read", where=str(folder), fix="mend some")
+    train = parts["train"]
+    cut = split_indices(
+        len(train),
+        val_fraction=0.0 if "val" in found else val_fraction,
+        test_fraction=0.0 if "test" in found else test_fraction,
+        seed=seed,
+        strata=labels[train],
+    )
+    parts |= {name: train[index] for name, index in cut.items()}
+
+    ignored = sum(part.ignored for part in found.values())
+    said = [
+        *notes,
+        *([f"left out {len(bad)} pictures that cannot be read, such as {_text(bad[0][0].name)}"] if bad else []),
+        *([f"ignored {ignored} files that are no pictures"] if ignored else []),
+    ]
+    ids = [_text(files[index].relative_to(folder)) for index in kept]
+    return image_data(pixels, labels, [_text(name) for name in classes], parts, ids, notes=said)
+
+
+def _find_splits(folder: Path) -> dict[SplitName, Found]:
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "is not there"
+        raise DataError(f"{folder} {what}", where="data.path", fix="name a folder that holds a folder for each class")
+    below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    named = {SPLIT_FOLDERS[name]: path for name, path in below.items() if name in SPLIT_FOLDERS}
+    if "train" not in named:
+        return {"train": _find_classes(folder)}
+    return {name: _find_classes(path) for name, path in named.items()}
+
+
+def _find_classes(folder: Path) -> Found:
+    """The pictures below each class's folder, hidden files left out.
+
+    Raises:
+        DataError: there are no class folders, or one is empty.
+    """
+    files: list[Path] = []
+    labels: list[str] = []
+    ignored = 0
+    class_folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    if not class_folders:
+        raise DataError(
+            "there is no folder for each class", where=str(folder), fix="sort the pictures into class/*.jpg"
+        )
+    for class_folder in class_folders:
+        inside = [path for path in sorted(class_folder.rglob("*")) if path.is_file()]
+        pictures = [path for path in inside if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+        if not pictures:
+            raise DataError(
+                f"the class folder {class_folder.name} holds no pictures",
+                where=str(folder),
+                fix=f"add some, or remove it; pictures are {' '.join(sorted(SUFFIXES))}",
+            )
+        files += pictures
+        labels += [class_folder.name] * len(pictures)
+        ignored += len(inside) - len(pictures)
+    return Found(tuple(files), tuple(labels), ignored)
+
+
+def _refuse_too_many(count: int, size: int) -> None:
+    needed = count * 3 * size * size
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
+    if needed > memory // 3:
+        raise DataError(
+            f"{count:,} pictures of {size}×{size} pixels need {needed >> 30} GiB, more than a third of the memory",
+            where="data.size",
+            fix="make them smaller",
+            override=f"data.size={max(8, size // 2)}",
+        )
+
+
+def _text(path: Path | str) -> str:
+    """A name that every file can hold; bytes that are no UTF-8 become �."""
+    return os.fsencode(str(path)).decode("utf-8", "replace")

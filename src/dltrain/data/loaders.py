@@ -1,0 +1,105 @@
+"""Batches of a split, from tensors on the device, in an order that only the seed and the epoch decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+
+import numpy as np
+import torch
+
+from dltrain.errors import DataError
+from dltrain.types import Batch, Prepare, Split
+
+
+class TensorLoader:
+    """Batches of samples that fit into the device's memory.
+
+    Args:
+        split: the samples.
+        batch_size: samples a batch; the last one holds what remains.
+        device: where the batches are to lie.
+        prepare: turns stored inputs into the model's, a batch at a time, on the device.
+        seed: shuffles, differently in every epoch; `None` keeps the order of the split.
+            A batch that holds the whole split is not permuted.
+        merge_single: adds a last batch of one sample to the one before, for models that normalise over the batch.
+        limit: most batches an epoch.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        device: torch.device,
+        *,
+        prepare: Prepare | None = None,
+        seed: int | None = None,
+        merge_single: bool = False,
+        limit: int | None = None,
+    ) -> None:
+        self.inputs = tuple(tensor.to(device) for tensor in split.inputs)
+        self.target = split.target.to(device)
+        self.prepare = prepare
+        self.seed = seed
+        self.epoch = 0
+        self.sizes = batch_sizes(len(split), batch_size, merge_single)[:limit]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def samples(self) -> int:
+        """Samples in an epoch."""
+        return sum(self.sizes)
+
+    def in_order(self) -> TensorLoader:
+        """The same batches' samples in the order of the split, from the same tensors."""
+        other = copy(self)
+        other.seed = None
+        return other
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        count = len(self.target)
+        if self.seed is None or self.sizes[0] == count:
+            start = 0
+            for size in self.sizes:
+                part = slice(start, start + size)
+                yield self._batch(tuple(tensor[part] for tensor in self.inputs), self.target[part])
+                start += size
+            return
+        order = permutation(count, self.seed, self.epoch)[: self.samples].to(self.target.device)
+        for chosen in order.split(self.sizes):
+            yield self._batch(tuple(tensor[chosen] for tensor in self.inputs), self.target[chosen])
+
+    def _batch(self, inputs: tuple[torch.Tensor, ...], target: torch.Tensor) -> Batch:
+        return Batch(inputs if self.prepare is None else self.prepare(inputs), target)
+
+
+def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
+    """A random order of `count` samples, `(count,)`, the same on every device for the same seed and epoch."""
+    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    return torch.randperm(count, generator=generator)
+
+
+def batch_sizes(count: int, batch_size: int, merge_single: bool = False) -> list[int]:
+    """How many samples each batch of an epoch holds.
+
+    Raises:
+        DataError: with `merge_single`, where every batch would hold one sample.
+    """
+    whole, rest = divmod(count, batch_size)
+    sizes = [batch_size] * whole + [rest] * (rest > 0)
+    if merge_single and sizes[-1] == 1:
+        if batch_size == 1 or count == 1:
+            raise DataError(
+                "a model with batch normalisation cannot learn from batches of one sample",
+                where="trainer.batch_size",
+                fix="give at least 2",
+                override="trainer.batch_size=2",
+            )
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes

@@ -1,0 +1,72 @@
+"""Which samples train, which validate and which test: a fixed function of the seed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.errors import DataError
+from dltrain.types import SPLITS, Range, SplitName
+
+Indices = NDArray[np.int64]
+Fraction = Annotated[float, Range(0, 0.99)]
+
+
+def split_indices(
+    count: int,
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    strata: Indices | None = None,
+) -> dict[SplitName, Indices]:
+    """Divides `count` samples at random, in proportion to `strata` where given.
+
+    Args:
+        count: number of samples.
+        val_fraction: share of the validation split; 0 for none.
+        test_fraction: share of the test split; 0 for none.
+        seed: fixes the division.
+        strata: `(count,)` class indices. Every class keeps at least one sample in the training split,
+            and the shares of a class differ from the fractions by less than one sample.
+
+    Returns:
+        Indices in ascending order for each split that has a positive fraction.
+
+    Raises:
+        DataError: a split would be empty.
+    """
+    if val_fraction + test_fraction >= 1:
+        raise DataError(
+            f"data.val_fraction={val_fraction:g} and data.test_fraction={test_fraction:g} leave nothing to train on",
+            fix="let them add up to less than 1",
+        )
+    order = np.random.default_rng(seed).permutation(count)
+    kept = np.empty(0, dtype=np.int64)
+    if strata is not None:
+        order = order[np.argsort(strata[order], kind="stable")]
+        first_of_class = np.unique(strata[order], return_index=True)[1]
+        kept, order = order[first_of_class], np.delete(order, first_of_class)
+
+    parts: dict[SplitName, Indices] = {}
+    held_out: tuple[tuple[SplitName, float], ...] = (("test", test_fraction), ("val", val_fraction))
+    for name, fraction in held_out:
+        if fraction == 0:
+            continue
+        size = round(count * fraction)
+        if not 0 < size <= len(order):
+            raise DataError(
+                f"data.{name}_fraction={fraction:g} of {count} samples leaves the {name} split empty"
+                if size == 0
+                else f"data.{name}_fraction={fraction:g} of {count} samples leaves too few for the other splits",
+                fix=f"give more data, or no such split: data.{name}_fraction=0",
+                override=f"data.{name}_fraction=0",
+            )
+        spread = ((np.arange(size) + 0.5) * len(order) / size).astype(np.int64)
+        parts[name], order = np.sort(order[spread]), np.delete(order, spread)
+    parts["train"] = np.sort(np.concatenate([kept, order]))
+    if len(parts["train"]) == 0:
+        raise DataError(f"{count} samples leave nothing to train on", fix="give more data or smaller fractions")
+    return {name: parts[name] for name in SPLITS if name in parts}

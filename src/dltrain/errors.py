@@ -1,0 +1,54 @@
+"""The ways in which dltrain refuses or fails, each with its exit code."""
+
+from __future__ import annotations
+
+
+class DltrainError(Exception):
+    """What went wrong, where, and what to do about it.
+
+    Args:
+        what: the fault in a few words, with the offending value.
+        where: the config key, file, row or picture it was found at.
+        fix: what the user can do, in words.
+        override: the argument that mends it, `key=value`, or a key alone that is to take over the old value;
+            the command line shows the whole corrected command.
+        replaces: the arguments that it takes the place of; by default the one with the same key.
+    """
+
+    exit_code = 2
+    state = "failed"
+
+    def __init__(self, what: str, where: str = "", fix: str = "", override: str = "", replaces: str = "") -> None:
+        self.what, self.where, self.fix, self.override, self.replaces = what, where, fix, override, replaces
+        super().__init__(what)
+
+
+class ConfigError(DltrainError):
+    """A config that cannot be run."""
+
+
+class DataError(DltrainError):
+    """Data that cannot be read, or that the chosen model cannot take."""
+
+
+class CheckpointError(DltrainError):
+    """A checkpoint or run folder that is damaged, foreign or unfinished."""
+
+
+class Diverged(DltrainError):
+    """Training left the finite numbers."""
+
+    exit_code = 3
+    state = "diverged"
+
+
+class StorageError(DltrainError):
+    """A file that could not be written."""
+
+    exit_code = 4
+
+
+class OutOfMemory(DltrainError):
+    """The device's memory did not suffice."""
+
+    exit_code = 5

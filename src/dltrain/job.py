@@ -1,0 +1,216 @@
+"""One run, from a checked config to a finished run folder."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Any, cast
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from dltrain import build
+from dltrain.compose import Job, redacted
+from dltrain.errors import DltrainError, OutOfMemory
+from dltrain.report.page import write_report
+from dltrain.results import Timing, save_results
+from dltrain.rundir import HistoryLog, RunDir, claim, utc_now, write_json, write_text
+from dltrain.sweeps.summary import summarize
+from dltrain.training.loop import Row, fit
+from dltrain.training.saving import Saver
+
+log = logging.getLogger("dltrain")
+
+PROGRESS_LINES = 20  # of a run whose output is no terminal
+PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse")
+
+
+def check_jobs(jobs: Sequence[Job]) -> None:
+    """Builds every job and lets go of it again, so that what cannot run is refused before anything is written.
+
+    Raises:
+        ExceptionGroup: of what is wrong with the configs' values.
+        DltrainError: a job cannot be built.
+    """
+    for job in jobs:
+        errors = build.check(job.config)
+        if errors:
+            raise ExceptionGroup("config", errors)
+    for job in jobs:
+        build.build(job.config)
+
+
+def run_job(composed: DictConfig) -> None:
+    """Trains what Hydra composed, in the folder that Hydra chose; how it ended stands in the folder's status."""
+    hydra = HydraConfig.get()
+    run = RunDir(hydra.runtime.output_dir)
+    in_sweep = hydra.mode == RunMode.MULTIRUN
+    if in_sweep:
+        claim(run.path)
+    config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+    run.write_status("running", exit_code=1, started=utc_now())
+    save_config(run, composed, hydra)
+    with _logged_to(run):
+        try:
+            train(config, run)
+            if not in_sweep:
+                write_report(run)
+                log.info("report %s", run.report)
+            run.write_status("done", exit_code=0)
+        except DltrainError as error:
+            _record(run, error)
+        except torch.OutOfMemoryError:
+            _record(
+                run,
+                OutOfMemory(
+                    "the device's memory did not suffice", where="trainer.batch_size", fix="give a smaller one"
+                ),
+            )
+        except KeyboardInterrupt:
+            run.write_status("interrupted", exit_code=130)
+            log.warning("interrupted; what was trained is in %s", run.path)
+
+
+def train(config: Mapping[str, Any], run: RunDir) -> None:
+    """Trains until the end or until patience is spent, and writes everything but plots and page.
+
+    Raises:
+        DltrainError: what stopped it; the folder holds what had been reached.
+    """
+    began = perf_counter()
+    setup = build.build(config)
+    torch.set_num_threads(setup.threads)
+    torch.use_deterministic_algorithms(setup.settings.deterministic)
+    settings, state = setup.settings, setup.state
+    introduce(setup)
+    write_json(run.facts, asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
+
+    saver = Saver(run.checkpoints, state)
+    history = HistoryLog(run.history)
+    train_seconds = 0.0
+    rows = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
+    try:
+        for row in progress(rows, settings.epochs):
+            history.log(state.step, row)
+            saver.after_epoch()
+            train_seconds += row["train_seconds"]
+            if settings.patience is not None and state.stale >= settings.patience:
+                log.info("stop    no better %s for %d epochs", settings.monitor, state.stale)
+                break
+    finally:
+        history.close()
+    saver.save()
+    saver.load_best()
+    timing = Timing(began, train_seconds, saver.seconds, state.epoch * setup.train.samples)
+    save_results(run, setup, config["seed"], timing)
+
+
+def introduce(setup: build.Setup) -> None:
+    """Says what is about to be trained on what."""
+    facts, splits = setup.data.facts, setup.data.splits
+    sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
+    shape = "×".join(map(str, facts.input_shape))
+    goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
+    log.info("data    %s %s to %s: %s", shape, "pixels" if facts.kind == "image" else "features", goal, sizes)
+    for note in setup.data.notes:
+        log.info("        %s", note)
+    parameters = sum(parameter.numel() for parameter in setup.state.model.parameters())
+    where = f"{setup.threads} threads" if setup.device.type == "cpu" else torch.cuda.get_device_name(setup.device)
+    name = type(setup.state.model).__name__
+    log.info("model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
+
+
+def progress(rows: Iterator[Row], epochs: int) -> Iterator[Row]:
+    """Passes the rows on, with a bar on a terminal and a few plain lines elsewhere."""
+    if sys.stdout.isatty() and log.isEnabledFor(logging.INFO) and _console_is_on():
+        with tqdm(total=epochs, unit="epoch", dynamic_ncols=True, file=sys.stdout) as bar:
+            for row in rows:
+                bar.update(int(row["epoch"]) - bar.n)
+                bar.set_postfix_str(_spelled(row), refresh=False)
+                yield row
+        return
+    every = max(1, -(-epochs // PROGRESS_LINES))
+    for row in rows:
+        if row["epoch"] % every == 0 or row["epoch"] in (1, epochs):
+            log.info("epoch   %d/%d  %s", row["epoch"], epochs, _spelled(row))
+        yield row
+
+
+def finish_sweep(folder: Path) -> tuple[int, dict[str, Any]]:
+    """Sums up the jobs below a sweep's folder and draws the best one's plots and page.
+
+    Returns:
+        The exit code, and the summary.
+    """
+    summary = summarize(folder)
+    for job in summary.failed:
+        log.warning("failed  %s: %s", job["job"], job["error"] or job["state"])
+    if summary.best is not None:
+        best = RunDir(folder / summary.best["job"])
+        write_report(best)
+        log.info("best    %s (%s %.4g)", summary.best["overrides"], summary.measure, summary.best[summary.measure])
+        log.info("report  %s", best.report)
+    log.info("sweep   %s", folder / "sweep.csv")
+    return (6 if summary.failed else 0), summary.as_dict()
+
+
+def configure_logging(console: bool = True) -> None:
+    """Sends what dltrain says to standard output, warnings to standard error; without `console`, only warnings."""
+    log.handlers.clear()
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if console:
+        out = logging.StreamHandler(sys.stdout)
+        out.addFilter(lambda record: record.levelno < logging.WARNING)
+        log.addHandler(out)
+    log.addHandler(err := logging.StreamHandler(sys.stderr))
+    err.setLevel(logging.WARNING)
+
+
+def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
+    """Writes the composed config and Hydra's own, without secrets and with interpolations as they were written."""
+    config = redacted(OmegaConf.to_container(composed, resolve=False))
+    tasks = redacted(OmegaConf.to_container(hydra.overrides.task))
+    own = redacted(OmegaConf.to_container(OmegaConf.create({"hydra": hydra}), resolve=False))
+    run.hydra.mkdir(exist_ok=True)
+    for path, value in (
+        (run.config, config),
+        (run.hydra / "config.yaml", config),
+        (run.hydra / "hydra.yaml", own),
+        (run.hydra / "overrides.yaml", tasks),
+    ):
+        write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
+
+
+@contextmanager
+def _logged_to(run: RunDir) -> Iterator[None]:
+    """Keeps what is said meanwhile in the run's log."""
+    handler = logging.FileHandler(run.log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _record(run: RunDir, error: DltrainError) -> None:
+    run.write_status(error.state, exit_code=error.exit_code, error=error.what, where=error.where, fix=error.fix)
+    log.error("dltrain: error: %s", error)
+
+
+def _console_is_on() -> bool:
+    return any(isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout for handler in log.handlers)
+
+
+def _spelled(row: Row) -> str:
+    return "  ".join(f"{key} {row[key]:.4g}" for key in PROGRESS_METRICS if key in row)

@@ -1,0 +1,222 @@
+"""Losses: each says which task it serves, how wide an output it asks for, and how outputs become probabilities.
+
+A loss is called as `Loss(facts, **config)`. `loss(output, target)` is the batch's mean, `weight(target)` what that mean
+was divided by, so that means over batches can be combined exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dltrain.errors import ConfigError
+from dltrain.types import Facts, Range, TaskName
+
+ClassWeights = Literal["balanced"] | Sequence[float] | None
+
+
+class Loss(nn.Module):
+    """What every loss answers."""
+
+    task: TaskName
+    out_features: int
+
+    def weight(self, target: Tensor) -> Tensor | float:
+        """What the mean over this batch was divided by, up to a constant."""
+        return float(len(target))
+
+    def probabilities(self, output: Tensor) -> Tensor:
+        """Outputs `(B, out_features)` to class probabilities `(B, K)`; for classification only."""
+        return output.softmax(dim=1)
+
+
+class ClassificationLoss(Loss):
+    """One output a class; `class_weights` scale the loss of each class's samples."""
+
+    task: TaskName = "classification"
+    class_weights: Tensor | None
+
+    def __init__(self, facts: Facts, class_weights: ClassWeights) -> None:
+        super().__init__()
+        self.out_features = len(facts.classes)
+        self.register_buffer("class_weights", class_weight_tensor(facts, class_weights), persistent=False)
+
+    def weight(self, target: Tensor) -> Tensor | float:
+        return float(len(target)) if self.class_weights is None else self.class_weights[target].sum()
+
+    def weighted_mean(self, losses: Tensor, target: Tensor) -> Tensor:
+        """The mean of losses `(B,)`, weighted by the class of each sample."""
+        if self.class_weights is None:
+            return losses.mean()
+        weights = self.class_weights[target]
+        return (losses * weights).sum() / weights.sum()
+
+
+class CrossEntropy(ClassificationLoss):
+    """`torch.nn.functional.cross_entropy`.
+
+    Args:
+        facts: of the data.
+        class_weights: one weight a class, `balanced` for the inverse of its frequency, or none.
+        label_smoothing: share of the target that is spread over all classes.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        class_weights: ClassWeights = None,
+        label_smoothing: Annotated[float, Range(0, 1)] = 0.0,
+    ) -> None:
+        super().__init__(facts, class_weights)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(output, target, self.class_weights, label_smoothing=self.label_smoothing)
+
+
+class Focal(ClassificationLoss):
+    """Cross-entropy that fades for samples already classified well: -(1-p)^gamma log p (Lin et al., 2017).
+
+    Args:
+        facts: of the data.
+        gamma: how fast it fades; 0 is cross-entropy.
+        class_weights: as for cross-entropy.
+    """
+
+    def __init__(
+        self, facts: Facts, gamma: Annotated[float, Range(0)] = 2.0, class_weights: ClassWeights = None
+    ) -> None:
+        super().__init__(facts, class_weights)
+        self.gamma = gamma
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        log_p = output.log_softmax(dim=1).gather(1, target[:, None]).squeeze(1)
+        return self.weighted_mean(-((1 - log_p.exp()) ** self.gamma) * log_p, target)
+
+
+class Hinge(ClassificationLoss):
+    """Multi-class hinge, `torch.nn.functional.multi_margin_loss`.
+
+    Args:
+        facts: of the data.
+        margin: by how much the true class's output should exceed the others.
+        power: 1 for the hinge, 2 for the squared hinge.
+        class_weights: as for cross-entropy.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        margin: Annotated[float, Range(0)] = 1.0,
+        power: Literal[1, 2] = 1,
+        class_weights: ClassWeights = None,
+    ) -> None:
+        super().__init__(facts, class_weights)
+        self.margin, self.power = margin, power
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        losses = functional.multi_margin_loss(output, target, p=self.power, margin=self.margin, reduction="none")
+        return self.weighted_mean(losses, target)
+
+
+class BinaryCrossEntropy(ClassificationLoss):
+    """`torch.nn.functional.binary_cross_entropy_with_logits`: one output for two classes, else one against the rest.
+
+    Args:
+        facts: of the data.
+        class_weights: as for cross-entropy.
+    """
+
+    def __init__(self, facts: Facts, class_weights: ClassWeights = None) -> None:
+        super().__init__(facts, class_weights)
+        self.binary = len(facts.classes) == 2
+        if self.binary:
+            self.out_features = 1
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        if self.binary:
+            expected = target[:, None].to(output.dtype)
+        else:
+            expected = functional.one_hot(target, self.out_features).to(output.dtype)
+        if self.class_weights is None:
+            return functional.binary_cross_entropy_with_logits(output, expected)
+        losses = functional.binary_cross_entropy_with_logits(output, expected, reduction="none").mean(dim=1)
+        return self.weighted_mean(losses, target)
+
+    def probabilities(self, output: Tensor) -> Tensor:
+        p = output.sigmoid()
+        return torch.cat([1 - p, p], dim=1) if self.binary else p / p.sum(dim=1, keepdim=True)
+
+
+class RegressionLoss(Loss):
+    """One output for the target, both `(B, 1)` and in the scaled unit."""
+
+    task: TaskName = "regression"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__()
+        self.out_features = 1
+
+
+class MeanSquaredError(RegressionLoss):
+    """`torch.nn.functional.mse_loss`."""
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.mse_loss(output, target)
+
+
+class MeanAbsoluteError(RegressionLoss):
+    """`torch.nn.functional.l1_loss`."""
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.l1_loss(output, target)
+
+
+class Huber(RegressionLoss):
+    """`torch.nn.functional.huber_loss`: squared near zero, absolute beyond `delta`.
+
+    Args:
+        facts: of the data.
+        delta: where it turns, in standard deviations of the target where that is scaled.
+    """
+
+    def __init__(self, facts: Facts, delta: Annotated[float, Range(0, open_low=True)] = 1.0) -> None:
+        super().__init__(facts)
+        self.delta = delta
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.huber_loss(output, target, delta=self.delta)
+
+
+def default_loss(facts: Facts) -> Loss:
+    """Mean squared error, binary cross-entropy for two classes, else cross-entropy."""
+    if facts.task == "regression":
+        return MeanSquaredError(facts)
+    return BinaryCrossEntropy(facts) if len(facts.classes) == 2 else CrossEntropy(facts)
+
+
+def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | None:
+    """`(K,)` float32 weights; `balanced` is samples / (classes · samples of the class), as scikit-learn defines it."""
+    if class_weights is None:
+        return None
+    if class_weights == "balanced":
+        counts = torch.tensor(facts.class_counts, dtype=torch.float32)
+        return counts.sum() / (len(counts) * counts.clamp(min=1))
+    if len(class_weights) != len(facts.classes):
+        raise ConfigError(
+            f"{len(class_weights)} class weights for {len(facts.classes)} classes",
+            where="loss.class_weights",
+            fix=f"give one for each of {', '.join(facts.classes)}, or loss.class_weights=balanced",
+            override="loss.class_weights=balanced",
+        )
+    return torch.tensor([float(weight) for weight in class_weights])

@@ -1,0 +1,27 @@
+"""One linear map: linear and logistic regression."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor, nn
+
+from dltrain.types import Spec
+
+
+class Linear(nn.Module):
+    """A linear map from all inputs to the outputs; pictures are flattened.
+
+    Args:
+        spec: of the data.
+        bias: whether an intercept is learned.
+    """
+
+    takes = ("table", "image")
+
+    def __init__(self, spec: Spec, bias: bool = True) -> None:
+        super().__init__()
+        self.linear = nn.Linear(prod(spec.input_shape), spec.out_features, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x.flatten(1))  # (B, out_features)

@@ -1,0 +1,90 @@
+"""Overrides as a user types them, made readable to Hydra's grammar: other scripts, brackets, `=` and `~` in values.
+
+Hydra cannot read `data.target=成绩`, `data.path=a(1).csv` or `data.target=Price ($)`. What it cannot read is quoted,
+item by item in lists and sweeps; what it can read is left as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+_PATH_KEY = re.compile(r"(\.|_|^)(path|root|dir|from|weights)$")
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+def quote(override: str) -> str:
+    """The override, with its value quoted where Hydra could not read it or would read something else.
+
+    A value that begins with `~/` is expanded, and a path that exists is one value even if it holds a comma.
+    """
+    key, separator, value = override.partition("=")
+    if not separator or not re.fullmatch(r"(\+\+|\+|~)?[\w@./$:-]+", key) or value == "":
+        return override
+    if value == "~" or value.startswith("~/"):
+        value = str(Path(value).expanduser())
+    if is_path_key(key) and "," in value and Path(value).exists():
+        return f"{key}={quoted(value)}"
+    if is_readable(f"{key}={value}"):
+        return f"{key}={value}"
+    return f"{key}={_quote_items(key, value)}"
+
+
+def quoted(value: str) -> str:
+    """The value as a quoted string of Hydra's grammar, in which nothing is interpolated."""
+    # A backslash is special only in front of a quote, and in front of an interpolation.
+    escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + r"\'", value)
+    escaped = re.sub(r"(\\+)$", lambda match: match[1] * 2, escaped)
+    return "'" + escaped + "'"
+
+
+def is_path_key(key: str) -> bool:
+    """Whether the value of this key names a file or a folder."""
+    return bool(_PATH_KEY.search(key))
+
+
+def is_readable(override: str) -> bool:
+    """Whether Hydra's grammar takes the override as it stands."""
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return False
+    return True
+
+
+def split_top_level(text: str) -> list[str]:
+    """The parts between the commas that stand outside brackets and quotes."""
+    parts, depth, start, quote_mark = [], 0, 0, ""
+    for index, letter in enumerate(text):
+        if quote_mark:
+            quote_mark = "" if letter == quote_mark and text[index - 1] != "\\" else quote_mark
+        elif letter in "'\"":
+            quote_mark = letter
+        elif letter in _OPENING:
+            depth += 1
+        elif letter in _CLOSING:
+            depth = max(0, depth - 1)
+        elif letter == "," and depth == 0:
+            parts.append(text[start:index])
+            start = index + 1
+    return [*parts, text[start:]]
+
+
+def _quote_items(key: str, value: str) -> str:
+    if value.startswith("[") and value.endswith("]"):
+        items = split_top_level(value[1:-1])
+        return "[" + ",".join(_quote_item(item) for item in items) + "]"
+    items = split_top_level(value)
+    if len(items) > 1 and all(item.strip() for item in items):
+        return ",".join(_quote_item(item) for item in items)
+    return quoted(value)
+
+
+def _quote_item(item: str) -> str:
+    stripped = item.strip()
+    if stripped.startswith("[") and stripped.endswith("]"):
+        return _quote_items("", stripped)
+    return item if is_readable(f"key=[{item}]") else quoted(stripped)

@@ -1,0 +1,196 @@
+"""What a finished run says of itself: result.json, predictions.csv and examples/, all from the best weights."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import platform
+import subprocess
+from dataclasses import dataclass
+from io import StringIO
+from time import perf_counter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+import dltrain
+from dltrain.build import Setup
+from dltrain.rundir import RunDir, write_json, write_text
+from dltrain.tasks import Predictions
+from dltrain.training.loop import evaluate_fully
+from dltrain.types import Data, Facts, Split, SplitName
+
+log = logging.getLogger("dltrain")
+
+EXAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the time went.
+
+    Args:
+        began: `perf_counter` when the run began.
+        train_seconds: spent in training steps.
+        save_seconds: spent on checkpoints.
+        samples: seen in training steps.
+    """
+
+    began: float
+    train_seconds: float
+    save_seconds: float
+    samples: int
+
+
+def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
+    """Evaluates every split with the weights that the model holds, and writes what there is to say."""
+    evaluating = perf_counter()
+    metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
+    predictions: dict[SplitName, Predictions] = {}
+    for name, loader in setup.evaluation.items():
+        metrics[name], predictions[name] = evaluate_fully(
+            setup.state.model, setup.task, loader, setup.settings.precision
+        )
+    evaluation_seconds = perf_counter() - evaluating
+
+    shown = held_out(setup.data)
+    split, facts = setup.data.splits[shown], setup.data.facts
+    write_predictions(run, facts, split, predictions[shown])
+    write_examples(run, facts, split, predictions[shown])
+    state = setup.state
+    write_json(
+        run.result,
+        {
+            "train": metrics["train"],
+            "val": metrics["val"],
+            "test": metrics["test"],
+            "baseline": {},
+            "shown_split": shown,
+            "monitor": setup.settings.monitor,
+            "best_epoch": state.best_epoch,
+            "epochs": state.epoch,
+            "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+            "seconds": perf_counter() - timing.began,
+            "train_seconds": timing.train_seconds,
+            "evaluation_seconds": evaluation_seconds,
+            "save_seconds": timing.save_seconds,
+            "samples_per_second": timing.samples / timing.train_seconds,
+            "device": str(setup.device),
+            "threads": setup.threads,
+            "seed": seed,
+            "versions": versions(),
+            "git": git_commit(),
+            "data": {
+                "fingerprint": fingerprint(setup.data),
+                "rows": sum(map(len, setup.data.splits.values())),
+                "splits": {name: len(part) for name, part in setup.data.splits.items()},
+            },
+        },
+    )
+    words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[shown].items())
+    log.info("%-7s %s  (epoch %d, the best by %s)", shown, words, state.best_epoch, setup.settings.monitor)
+
+
+def held_out(data: Data) -> SplitName:
+    """The split that predictions are shown of: test, else val, else train."""
+    names: tuple[SplitName, ...] = ("test", "val", "train")
+    return next(name for name in names if name in data.splits)
+
+
+def write_predictions(run: RunDir, facts: Facts, split: Split, predictions: Predictions) -> None:
+    """Writes predictions.csv: id, true, predicted, and for classification the score of each class."""
+    values = predictions.values.flatten().tolist()
+    true = split.target.flatten().tolist()[: len(values)]
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if facts.classes:
+        assert predictions.probabilities is not None
+        writer.writerow(["id", "true", "predicted", *(f"score_{name}" for name in facts.classes)])
+        labels = [safe_cell(name) for name in facts.classes]
+        for row, (sample, t, p) in enumerate(zip(split.ids, true, values, strict=False)):
+            scores = [f"{score:.6g}" for score in predictions.probabilities[row].tolist()]
+            writer.writerow([safe_cell(sample), labels[t], labels[p], *scores])
+    else:
+        writer.writerow(["id", "true", "predicted"])
+        for sample, t, p in zip(split.ids, true, values, strict=False):
+            writer.writerow([safe_cell(sample), f"{t:.9g}", f"{p:.9g}"])
+    write_text(run.predictions, text.getvalue())
+
+
+def write_examples(run: RunDir, facts: Facts, split: Split, predictions: Predictions) -> None:
+    """Writes up to 64 samples, half of them the worst, as the model's stored inputs and as a table of what it said."""
+    errors = error_of_each(split, predictions)
+    count = min(EXAMPLES, len(errors))
+    worst = np.argsort(-errors, kind="stable")[: (count + 1) // 2]
+    others = np.setdiff1d(np.arange(len(errors)), worst)
+    spread = others[(np.arange(count - len(worst)) * len(others)) // max(1, count - len(worst))]
+    chosen = torch.from_numpy(np.concatenate([worst, spread]))
+
+    run.examples.mkdir(exist_ok=True)
+    tensors = {f"input_{number}": tensor[chosen].contiguous() for number, tensor in enumerate(split.inputs)}
+    save_file(tensors, run.examples / "inputs.safetensors")
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "true", "predicted", "error"])
+    names = [safe_cell(name) for name in facts.classes]
+    for index in chosen.tolist():
+        t, p = split.target.flatten()[index].item(), predictions.values.flatten()[index].item()
+        shown = (names[int(t)], names[int(p)]) if names else (f"{t:.9g}", f"{p:.9g}")
+        writer.writerow([safe_cell(split.ids[index]), *shown, f"{errors[index]:.6g}"])
+    write_text(run.examples / "examples.csv", text.getvalue())
+
+
+def error_of_each(split: Split, predictions: Predictions) -> NDArray[np.float64]:
+    """How wrong each prediction is, `(N,)`: what probability the true class lacks, or the absolute error."""
+    target = split.target[: len(predictions.values)]
+    if predictions.probabilities is None:
+        return np.asarray((predictions.values - target).abs().flatten().double())
+    return 1 - np.asarray(predictions.probabilities.gather(1, target[:, None]).flatten().double())
+
+
+def safe_cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: an apostrophe goes before = + - @ and control characters."""
+    if text[:1] not in ("=", "+", "-", "@", "\t", "\r"):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return "'" + text
+    return text
+
+
+def fingerprint(data: Data) -> str:
+    """SHA-256 of all samples and their targets, split by split."""
+    digest = hashlib.sha256()
+    for name, split in sorted(data.splits.items()):
+        digest.update(name.encode())
+        for tensor in (*split.inputs, split.target):
+            digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    return {
+        "dltrain": dltrain.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit that the working directory stands at, with `+` where files differ from it."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return said.stdout.strip() or None

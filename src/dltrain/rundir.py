@@ -1,0 +1,215 @@
+"""A run folder: the name of every artifact, in one place, and how each is written so that it is never half there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dltrain.errors import CheckpointError, ConfigError, StorageError
+
+SCHEMA = 1
+STATES = ("running", "done", "failed", "interrupted", "diverged", "pruned")
+
+
+class RunDir:
+    """The folder of one run; each property is the path of an artifact."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def hydra(self) -> Path:
+        return self.path / ".hydra"
+
+    @property
+    def facts(self) -> Path:
+        return self.path / "facts.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def examples(self) -> Path:
+        return self.path / "examples"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.csv"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    def read_history(self) -> list[dict[str, float]]:
+        """The rows of metrics.csv; a metric that an epoch lacks is left out of its row."""
+        with self.history.open(newline="", encoding="utf-8") as file:
+            return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+    def write_status(self, state: str, **details: Any) -> None:
+        """Says how the run stands; `details` are added to what was said before."""
+        assert state in STATES
+        said = json.loads(self.status.read_text(encoding="utf-8")) if self.status.exists() else {"schema": SCHEMA}
+        write_json(self.status, said | {"state": state, "updated": utc_now()} | details)
+
+    def read_status(self) -> dict[str, Any]:
+        """What status.json says.
+
+        Raises:
+            CheckpointError: this is no run folder.
+        """
+        return read_json(self.status)
+
+
+class HistoryLog:
+    """Writes metrics.csv: one full row an epoch, on disk when `log` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("w", newline="", encoding="utf-8")
+        self.writer: csv.DictWriter[str] | None = None
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        if self.writer is None:
+            self.writer = csv.DictWriter(self.file, fieldnames=list(values))
+            self.writer.writeheader()
+        self.writer.writerow(values)
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def reserve(path: Path) -> Path:
+    """Makes the folder `path` for a new run, or `path-2`, `path-3` ... where it exists already.
+
+    Raises:
+        StorageError: the folder cannot be made.
+    """
+    for candidate in _numbered(path):
+        try:
+            candidate.parent.mkdir(parents=True, exist_ok=True)
+            candidate.mkdir()
+            return candidate
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StorageError(
+                f"cannot make the folder {candidate}: {error.strerror}",
+                where="hydra.run.dir",
+                fix="choose a folder that you may write to",
+            ) from error
+    raise AssertionError("unreachable")
+
+
+def claim(path: Path) -> Path:
+    """Makes the folder that the user named, or takes it where it holds no run yet.
+
+    Raises:
+        ConfigError: it holds a run, or it is a file.
+        StorageError: it cannot be made or written to.
+    """
+    taken = ConfigError(
+        f"{path} holds a run already", where="hydra.run.dir", fix=f"choose another folder, such as {path}-2"
+    )
+    if (path / "status.json").exists():
+        raise taken
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with (path / "status.json").open("x", encoding="utf-8") as file:
+            file.write(json.dumps({"schema": SCHEMA, "state": "running", "updated": utc_now()}))
+    except FileExistsError:
+        raise taken from None
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to the folder {path}: {error.strerror}",
+            where="hydra.run.dir",
+            fix="choose a folder that you may write to",
+        ) from error
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a whole file or none: into a neighbour first, which then takes its name."""
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        neighbour.write_text(text, encoding="utf-8")
+        neighbour.replace(path)
+    except OSError as error:
+        neighbour.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {error.strerror}", fix="free some space") from error
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes a whole JSON file or none; numbers that JSON lacks, NaN and infinities, become null."""
+    write_text(path, json.dumps(_finite(value), ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object from a JSON file of a run folder.
+
+    Raises:
+        CheckpointError: it is missing or broken.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path.parent} is no run folder: it has no {path.name}", fix="name a folder below outputs/"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds no JSON object")
+    return value
+
+
+def utc_now() -> str:
+    """The time as ISO 8601, in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    yield path
+    number = 2
+    while True:
+        yield path.with_name(f"{path.name}-{number}")
+        number += 1
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

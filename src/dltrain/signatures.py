@@ -1,0 +1,169 @@
+"""Holds config values against the signature of what they are for: names, types and ranges."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from dltrain.errors import ConfigError
+from dltrain.types import Range
+
+# torch's optimizers accept what no training survives, such as an infinite learning rate.
+_RANGES = {"lr": Range(0), "weight_decay": Range(0), "momentum": Range(0, 1), "eps": Range(0)}
+
+
+def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str, supplied: int) -> list[ConfigError]:
+    """Every reason why `target(*supplied, **values)` must not be called.
+
+    Args:
+        target: a class or function.
+        values: its keyword arguments, from a config.
+        where: the config node they stand in.
+        supplied: how many leading positional arguments come from elsewhere.
+    """
+    parameters = list(inspect.signature(target).parameters.values())[supplied:]
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    names = {parameter.name for parameter in parameters if parameter.kind not in _VARIADIC}
+    accepts_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+    errors = []
+    for name in values.keys() - names if not accepts_any else ():
+        errors.append(unknown_key(f"{where}.{name}", [f"{where}.{known}" for known in sorted(names)]))
+    for parameter in parameters:
+        key = f"{where}.{parameter.name}"
+        if parameter.name not in values:
+            if parameter.default is inspect.Parameter.empty and parameter.kind not in _VARIADIC:
+                errors.append(ConfigError("a value is missing", where=key, fix=f"give it: {key}=..."))
+            continue
+        value = values[parameter.name]
+        hint = hints.get(parameter.name, Any)
+        if parameter.name in _RANGES and hint is not Any and typing.get_origin(hint) is not Annotated:
+            hint = Annotated[hint, _RANGES[parameter.name]]
+        if not matches(value, hint):
+            what = f"{spelled(value)} is not {described(hint)}"
+            errors.append(ConfigError(what, where=key, **_mend(key, hint, value)))
+    return errors
+
+
+_VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
+
+def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
+    """The refusal of a key that nothing reads, with the nearest that something does."""
+    near = nearest(key, known)
+    if near:
+        return ConfigError("no such key", where=key, fix=f"did you mean {near}?", override=near, replaces=key)
+    fix = f"the keys here are {', '.join(known)}" if known else "leave it out"
+    return ConfigError("no such key", where=key, fix=fix)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The most similar of the known words, or nothing; of a dotted key, its last part counts most."""
+    last = word.rsplit(".", 1)[-1]
+    same = [name for name in known if name.rsplit(".", 1)[-1] == last]
+    if same:
+        return max(same, key=lambda name: difflib.SequenceMatcher(None, name, word).ratio())
+    whole = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    by_last = {name.rsplit(".", 1)[-1]: name for name in reversed(known)}
+    part = difflib.get_close_matches(last, list(by_last), n=1, cutoff=0.6)
+    if whole and part and "." in word:
+        return whole[0]
+    return by_last[part[0]] if part else whole[0] if whole else ""
+
+
+def matches(value: Any, hint: Any) -> bool:
+    """Whether a value from YAML is of the annotated type and within its range; numbers must be finite."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or isinstance(hint, typing.TypeVar):
+        return True
+    if origin is Annotated:
+        inner, *marks = arguments
+        ranges = [mark for mark in marks if isinstance(mark, Range)]
+        return matches(value, inner) and (
+            not _is_number(value) or isinstance(value, bool) or all(value in mark for mark in ranges)
+        )
+    if origin in (typing.Union, types.UnionType):
+        return any(matches(value, option) for option in arguments)
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in arguments)
+    if hint is None or hint is type(None):
+        return value is None
+    if hint is float:
+        return _is_number(value) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin is tuple:
+        items = [arguments[0]] * len(value) if arguments[1:] == (...,) and _is_list(value) else arguments
+        return _is_list(value) and len(value) == len(items) and all(map(matches, value, items))
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(matches(item, arguments[1]) for item in value.values())
+    if inspect.isclass(origin) and issubclass(origin, Sequence):
+        return _is_list(value) and all(matches(item, arguments[0]) for item in value)
+    return isinstance(value, hint) if inspect.isclass(hint) else False
+
+
+def described(hint: Any) -> str:
+    """What a user may write where the annotation stands, in words."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        inner, *marks = arguments
+        bounds = " and ".join(str(mark) for mark in marks if isinstance(mark, Range))
+        words = described(inner)
+        return f"{words}, {bounds}" if bounds else words
+    if origin in (typing.Union, types.UnionType):
+        # YAML cannot write an object, such as a tensor.
+        options = [described(option) for option in arguments if not _is_object(option)]
+        return " or ".join(dict.fromkeys(options))
+    if origin is Literal:
+        return "one of " + ", ".join(str(option) for option in arguments) if len(arguments) > 1 else str(arguments[0])
+    if hint is None or hint is type(None):
+        return "null"
+    names = {float: "a finite number", int: "a whole number", bool: "true or false", str: "a text"}
+    if hint in names:
+        return names[hint]
+    if origin is tuple and arguments[1:] != (...,):
+        return "[" + ", ".join(described(item) for item in arguments) + "]"
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return f"a mapping to {described(arguments[1])}"
+    if inspect.isclass(origin) and issubclass(origin, Sequence):
+        return f"a list, each item {described(arguments[0])}"
+    return getattr(hint, "__name__", str(hint))
+
+
+def spelled(value: Any) -> str:
+    """A config value as the user may have written it."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return repr(value)
+
+
+def _mend(key: str, hint: Any, value: Any) -> dict[str, str]:
+    """The nearest choice, where the value is a misspelt one."""
+    choices = [str(option) for option in _choices(hint)]
+    if isinstance(value, str) and choices:
+        near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+        if near:
+            return {"fix": f"did you mean {near[0]}?", "override": f"{key}={near[0]}"}
+    return {"fix": f"give {described(hint)}"}
+
+
+def _choices(hint: Any) -> list[Any]:
+    if typing.get_origin(hint) is Literal:
+        return list(typing.get_args(hint))
+    return [choice for part in typing.get_args(hint) for choice in _choices(part)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _is_object(hint: Any) -> bool:
+    return inspect.isclass(hint) and hint not in (float, int, bool, str, type(None)) and not typing.get_args(hint)

@@ -1,0 +1,1 @@
+"""What a sweep's jobs add up to."""

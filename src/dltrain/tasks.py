@@ -1,0 +1,121 @@
+"""What is being learned: how an output becomes a loss, a prediction and a set of metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from dltrain.errors import ConfigError
+from dltrain.losses import Loss
+from dltrain.metrics import Metric, confusion, regression_errors, roc_auc
+from dltrain.types import Facts
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of some samples, on the CPU.
+
+    Args:
+        values: `(N,)` int64 class indices, or `(N, 1)` float32 in the target's own unit.
+        probabilities: `(N, K)`, or `None` for regression.
+    """
+
+    values: Tensor
+    probabilities: Tensor | None = None
+
+
+class Task(Protocol):
+    """What the loop asks of a task; outputs are the model's, on its device."""
+
+    loss: Loss
+    metric: Metric
+    metric_names: ClassVar[tuple[str, ...]]
+
+    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+        """The batch's mean loss."""
+        ...
+
+    def point(self, output: Tensor) -> Tensor:
+        """The prediction that the metric compares with the target."""
+        ...
+
+    def predict(self, output: Tensor) -> Predictions:
+        """Predictions with their scores."""
+        ...
+
+    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+        """Metrics that need all samples at once."""
+        ...
+
+
+class Classification:
+    """One of K classes; the prediction is the most probable one."""
+
+    metric_names: ClassVar[tuple[str, ...]] = ("accuracy", "precision", "recall", "f1")
+
+    def __init__(self, facts: Facts, loss: Loss) -> None:
+        self.loss = loss
+        self.metric = confusion(len(facts.classes))
+
+    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.loss(output, target)
+
+    def point(self, output: Tensor) -> Tensor:
+        return (output[:, 0] > 0).long() if output.shape[1] == 1 else output.argmax(dim=1)
+
+    def predict(self, output: Tensor) -> Predictions:
+        return Predictions(self.point(output).cpu(), self.loss.probabilities(output.float()).cpu())
+
+    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+        assert predictions.probabilities is not None
+        area = roc_auc(predictions.probabilities, target)
+        return {} if area is None else {"roc_auc": area}
+
+
+class Regression:
+    """A real number; the loss sees it scaled, predictions and metrics are in its own unit."""
+
+    metric_names: ClassVar[tuple[str, ...]] = ("mse", "rmse", "mae", "r2")
+
+    def __init__(self, facts: Facts, loss: Loss) -> None:
+        self.loss = loss
+        self.metric = regression_errors(facts.target_mean)
+        self.mean, self.std = facts.target_mean, facts.target_std
+        self.scaled = (self.mean, self.std) != (0.0, 1.0)
+
+    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.loss(output, (target - self.mean) / self.std if self.scaled else target)
+
+    def point(self, output: Tensor) -> Tensor:
+        return output * self.std + self.mean if self.scaled else output
+
+    def predict(self, output: Tensor) -> Predictions:
+        return Predictions(self.point(output.float()).cpu())
+
+    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+        return {}
+
+
+def build_task(facts: Facts, loss: Loss) -> Task:
+    """The task of the data, with a loss that serves it.
+
+    Raises:
+        ConfigError: the loss is for another task.
+    """
+    if loss.task != facts.task:
+        raise ConfigError(
+            f"this loss is for {loss.task}, and the data asks for {facts.task}",
+            where="loss",
+            fix="leave the loss to the task",
+            override="loss=auto",
+        )
+    return Classification(facts, loss) if facts.task == "classification" else Regression(facts, loss)
+
+
+def join(parts: list[Predictions]) -> Predictions:
+    """Predictions of several batches as one."""
+    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+    return Predictions(torch.cat([part.values for part in parts]), torch.cat(probabilities) if probabilities else None)

@@ -1,0 +1,1 @@
+"""The loop, what changes in it, and what is saved of it."""

@@ -1,0 +1,146 @@
+"""Checkpoints on disk: folders that appear whole or not at all, and say of every file what it must be.
+
+checkpoints/
+  step-00000042/   model.safetensors, state.pt (of the last one), manifest.json
+  last, best       small files that name one of them
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dltrain.errors import CheckpointError, StorageError
+
+SCHEMA = 1
+WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
+
+
+def save_checkpoint(
+    root: Path, step: int, weights: Mapping[str, Tensor], state: Mapping[str, Any] | None, epoch: int
+) -> Path:
+    """Writes `root/step-...`, durably, and returns it; one that is there already is left as it is.
+
+    Args:
+        root: the folder of all checkpoints of a run.
+        step: optimizer steps taken.
+        weights: of the model.
+        state: what else a resumed run needs, tensors and primitives only; none for weights alone.
+        epoch: epochs finished.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    target = root / f"step-{step:08d}"
+    if target.exists():
+        return target
+    temporary = root / f".tmp-{step}-{os.getpid()}"
+    try:
+        temporary.mkdir(parents=True)
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary / WEIGHTS)
+        if state is not None:
+            torch.save(dict(state), temporary / STATE)
+        files = {}
+        for path in sorted(temporary.iterdir()):
+            _flush(path)
+            files[path.name] = _described(path)
+        manifest = {"schema": SCHEMA, "step": step, "epoch": epoch, "files": files}
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+        _flush(temporary / MANIFEST)
+        _flush(temporary)
+        temporary.rename(target)
+        _flush(root)
+    except (OSError, RuntimeError) as error:
+        # torch and safetensors report a full disk as errors of their own kinds.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise StorageError(f"cannot write the checkpoint {target}: {error}", fix="free some space") from error
+    return target
+
+
+def point(root: Path, name: str, checkpoint: Path) -> None:
+    """Makes `root/name` name the checkpoint, in one step."""
+    temporary = root / f".{name}.{os.getpid()}.tmp"
+    try:
+        temporary.write_text(checkpoint.name + "\n", encoding="utf-8")
+        _flush(temporary)
+        temporary.rename(root / name)
+        _flush(root)
+    except OSError as error:
+        raise StorageError(f"cannot write {root / name}: {error.strerror}", fix="free some space") from error
+
+
+def pointed(root: Path, name: str) -> Path:
+    """The verified checkpoint that `root/name` names.
+
+    Raises:
+        CheckpointError: there is none, or a file of it is not what its manifest says.
+    """
+    try:
+        folder = (root / name).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise CheckpointError(
+            f"{root} has no {name} checkpoint", fix="the run ended before it saved one: train again"
+        ) from None
+    if not re.fullmatch(r"step-\d{8,}", folder):
+        raise CheckpointError(f"{root / name} names no checkpoint: {folder[:40]!r}")
+    verify(root / folder)
+    return root / folder
+
+
+def verify(checkpoint: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint whose files are exactly what it says.
+
+    Raises:
+        CheckpointError: something is missing, changed or of a newer version.
+    """
+    try:
+        manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+        schema, files = manifest["schema"], dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{checkpoint} is not a dltrain checkpoint: it has no readable {MANIFEST}") from None
+    if schema > SCHEMA:
+        raise CheckpointError(f"{checkpoint} was written by a newer dltrain (schema {schema})", fix="upgrade dltrain")
+    for name, said in files.items():
+        path = checkpoint / name
+        if name not in (WEIGHTS, STATE) or not path.is_file() or path.is_symlink() or _described(path) != said:
+            raise CheckpointError(f"{path} is not what its manifest says: damaged, or not of this checkpoint")
+    if WEIGHTS not in files:
+        raise CheckpointError(f"{checkpoint} is not a dltrain checkpoint: its manifest names no {WEIGHTS}")
+    return dict(manifest)
+
+
+def load_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """The weights of a verified checkpoint, on the CPU."""
+    return dict(load_file(checkpoint / WEIGHTS))
+
+
+def remove_others(root: Path) -> None:
+    """Deletes every checkpoint, whole or half, that neither `last` nor `best` names."""
+    kept = {path.read_text(encoding="utf-8").strip() for name in ("last", "best") if (path := root / name).is_file()}
+    for folder in [*root.glob("step-*"), *root.glob(".tmp-*")]:
+        if folder.name not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """Size and digest of a file."""
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,147 @@
+"""The training loop and the evaluation loop: every model family goes through these two functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from time import perf_counter
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from dltrain.errors import Diverged
+from dltrain.metrics import BETTER
+from dltrain.tasks import Predictions, Task, join
+from dltrain.training.settings import TrainerSettings, autocast
+from dltrain.training.state import TrainState
+from dltrain.types import Batch, Loader
+
+Row = dict[str, float]
+
+
+def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settings: TrainerSettings) -> Iterator[Row]:
+    """Trains until `settings.epochs` epochs are finished, or as long as the caller asks for the next one.
+
+    Yields:
+        After every epoch its row: `epoch`, `step`, `seconds` since the first epoch began, `lr`, `train/loss`, the
+        validation split's metrics as `val/...`, and `train_seconds`, the time that this epoch's steps took.
+
+    Raises:
+        Diverged: the training loss is no finite number.
+    """
+    model, optimizer, scheduler, scaler = state.model, state.optimizer, state.scheduler, state.scaler
+    parameters = list(model.parameters())
+    device = parameters[0].device
+    better = BETTER[settings.monitor.split("/")[1]]
+    started = perf_counter()
+
+    while state.epoch < settings.epochs:
+        began = perf_counter()
+        train.set_epoch(state.epoch)
+        model.train()
+        loss_sum, weight_sum = zero(device), zero(device)
+
+        for micro_batches in grouped(train, settings.accumulate):
+            group_samples = sum(len(batch.target) for batch in micro_batches)
+            for batch in micro_batches:
+                with autocast(settings.precision, device):
+                    loss = task.objective(model(*batch.inputs), batch.target)
+                weight = task.loss.weight(batch.target)
+                loss_sum += loss.detach().to(loss_sum) * weight
+                weight_sum += weight
+                # The gradient of a group of batches is that of one batch holding all their samples.
+                share = len(batch.target) / group_samples
+                scaler.scale(loss if share == 1 else loss * share).backward()
+            if settings.l1 or settings.l2:
+                scaler.scale(penalty(parameters, settings.l1, settings.l2)).backward()
+            if settings.clip_norm is not None:
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad(set_to_none=True)
+
+            lr = optimizer.param_groups[0]["lr"]
+            if scheduler is not None and not isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step()
+            state.step += 1
+
+        train_loss = float(loss_sum / weight_sum)  # the one synchronisation of an epoch's steps
+        train_seconds = perf_counter() - began
+        state.epoch += 1
+        if not math.isfinite(train_loss):
+            raise Diverged(
+                f"the training loss is {train_loss} in epoch {state.epoch} (step {state.step}, lr {lr:g})",
+                fix=f"lower the learning rate: optimizer.lr={lr / 10:g}, or clip gradients: trainer.clip_norm=1",
+                override=f"optimizer.lr={lr / 10:g}",
+            )
+
+        row: Row = {"epoch": state.epoch, "step": state.step, "seconds": 0.0, "lr": lr, "train/loss": train_loss}
+        if val is not None:
+            row |= {f"val/{name}": value for name, value in evaluate(model, task, val, settings.precision).items()}
+        row |= {"seconds": perf_counter() - started, "train_seconds": train_seconds}
+
+        state.judge(row[settings.monitor], better, settings.min_delta)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
+        yield row
+
+
+def evaluate(model: nn.Module, task: Task, loader: Loader, precision: str = "float32") -> dict[str, float]:
+    """The loss and the task's metrics over all batches, exact whatever their sizes."""
+    return _evaluate(model, task, loader, precision, keep=False)[0]
+
+
+def evaluate_fully(
+    model: nn.Module, task: Task, loader: Loader, precision: str = "float32"
+) -> tuple[dict[str, float], Predictions]:
+    """As `evaluate`, with the metrics that need all samples at once, and the predictions themselves."""
+    metrics, parts, targets = _evaluate(model, task, loader, precision, keep=True)
+    predictions = join(parts)
+    return metrics | task.finish(predictions, torch.cat(targets)), predictions
+
+
+@torch.inference_mode()
+def _evaluate(
+    model: nn.Module, task: Task, loader: Loader, precision: str, *, keep: bool
+) -> tuple[dict[str, float], list[Predictions], list[Tensor]]:
+    model.eval()
+    device = next(model.parameters()).device
+    loss_sum, weight_sum = zero(device), zero(device)
+    sums: Tensor | None = None
+    parts: list[Predictions] = []
+    targets: list[Tensor] = []
+    for batch in loader:
+        with autocast(precision, device):  # type: ignore[arg-type]
+            output = model(*batch.inputs)
+            loss = task.objective(output, batch.target)
+        weight = task.loss.weight(batch.target)
+        loss_sum += loss.to(loss_sum) * weight
+        weight_sum += weight
+        update = task.metric.update(task.point(output).to(loss_sum.device), batch.target.to(loss_sum.device))
+        sums = update if sums is None else sums + update
+        if keep:
+            parts.append(task.predict(output))
+            targets.append(batch.target.cpu())
+    assert sums is not None, "a loader has at least one batch"
+    return {"loss": float(loss_sum / weight_sum), **task.metric.compute(sums.cpu())}, parts, targets
+
+
+def penalty(parameters: Iterable[Tensor], l1: float, l2: float) -> Tensor:
+    """`l1` · Σ|w| + `l2` · Σw² over the weights; biases and normalisation parameters, being vectors, are left out."""
+    weights = [parameter for parameter in parameters if parameter.dim() > 1]
+    return sum((l1 * weight.abs().sum() + l2 * weight.square().sum() for weight in weights), torch.zeros(()))
+
+
+def grouped(loader: Loader, size: int) -> Iterator[tuple[Batch, ...]]:
+    """Batches in groups of `size`; the last group holds what remains."""
+    batches = iter(loader)
+    while group := tuple(islice(batches, size)):
+        yield group
+
+
+def zero(device: torch.device) -> Tensor:
+    """A float64 sum to begin with; on the CPU where the device has no float64."""
+    return torch.zeros((), dtype=torch.float64, device="cpu" if device.type == "mps" else device)

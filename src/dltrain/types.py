@@ -1,0 +1,143 @@
+"""The few types that every part of dltrain speaks: what data is, what a model must know of it, what a batch holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from torch import Tensor
+
+Kind = Literal["table", "image"]
+TaskName = Literal["regression", "classification"]
+SplitName = Literal["train", "val", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was learned from the data, once: enough to build a model for it and, later, to predict without it.
+
+    Everything here is JSON-serialisable and belongs to the training split where it was fitted.
+
+    Args:
+        kind: what an input is; a model says which kinds it takes.
+        task: what is to be predicted.
+        input_shape: shape of one input without the batch dimension, `(F,)` or `(C, H, W)`.
+        target: the target's name, as the source spells it.
+        classes: class names in the order of their indices; empty for regression.
+        class_counts: training samples of each class, in the same order.
+        features: names of the model's inputs, one each for tables.
+        target_mean: subtracted from the target before the loss sees it.
+        target_std: then divided by; predictions and metrics are in the target's own unit.
+        preprocessing: what turns a raw input into a model's input; its form belongs to the kind of data.
+        truth: what a synthetic data set knows of itself, such as the true coefficients.
+    """
+
+    kind: Kind
+    task: TaskName
+    input_shape: tuple[int, ...]
+    target: str = "target"
+    classes: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
+    features: tuple[str, ...] = ()
+    target_mean: float = 0.0
+    target_std: float = 1.0
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    truth: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a model must know of the data: `Model(spec, **config)`.
+
+    Args:
+        kind: what an input is.
+        input_shape: shape of one input without the batch dimension.
+        out_features: width of the output, as the task and the loss ask for it.
+        vocab_sizes: number of distinct values of each integer input; empty where inputs are real numbers.
+    """
+
+    kind: Kind
+    input_shape: tuple[int, ...]
+    out_features: int
+    vocab_sizes: tuple[int, ...] = ()
+
+
+class Batch(NamedTuple):
+    """Inputs `(B, ...)` that a model takes in this order, and the target: `(B, 1)` float or `(B,)` int64."""
+
+    inputs: tuple[Tensor, ...]
+    target: Tensor
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples in memory, on the CPU, in the order of the source.
+
+    Args:
+        inputs: tensors `(N, ...)`: float32 for tables, uint8 for pictures.
+        target: `(N, 1)` float32 in the target's own unit, or `(N,)` int64 class indices.
+        ids: what names each sample: a row number of the source (counted from 0) or a file's path.
+    """
+
+    inputs: tuple[Tensor, ...]
+    target: Tensor
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+Prepare = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set, split, encoded and explained.
+
+    Args:
+        facts: what a model and a later prediction must know.
+        splits: `train` always; `val` and `test` where their fraction is not 0.
+        prepare: turns a batch of stored inputs into a model's inputs, on the device; `None` where they are ready.
+        notes: what was inferred, dropped or drawn, and why; a sentence each.
+    """
+
+    facts: Facts
+    splits: Mapping[SplitName, Split]
+    prepare: Prepare | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Loader(Protocol):
+    """Batches of one split, the same in every epoch `n` that `set_epoch(n)` names."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __len__(self) -> int: ...
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a config value may take, as in `Annotated[float, Range(0, 1)]`; the bounds belong to it.
+
+    Args:
+        low: smallest value, or none.
+        high: largest value, or none.
+        open_low: whether `low` itself is refused.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = self.low is None or (value > self.low if self.open_low else value >= self.low)
+        return above and (self.high is None or value <= self.high)
+
+    def __str__(self) -> str:
+        low = "" if self.low is None else f"{'above' if self.open_low else 'at least'} {self.low:g}"
+        high = "" if self.high is None else f"at most {self.high:g}"
+        return " and ".join(part for part in (low, high) if part)
