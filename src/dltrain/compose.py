@@ -23,10 +23,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.errors import ConfigError
-from dltrain.signatures import nearest, unknown_key
+from dltrain.signatures import missing_value, nearest, unknown_key
 
 CONFIG_NAME = "train"
-SECRET_KEY = re.compile(r"(token|secret|password|passwd|api_?key|credential)", re.IGNORECASE)
+SECRET_KEY = re.compile(r"token|secret|password|passwd|api_?key|credential", re.IGNORECASE)
+SECRET_OVERRIDE = re.compile(rf"((?:{SECRET_KEY.pattern})[^=]*=).*", re.IGNORECASE | re.DOTALL)
 REDACTED = "<redacted>"
 
 
@@ -111,7 +112,8 @@ def groups() -> list[str]:
     """The config groups."""
     folders = [config_dir(), *filter(None, [local_config_dir()])]
     names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
-    return sorted(names - {"hydra"})
+    first = ["model", "data", "experiment"]
+    return [*first, *sorted(names - {"hydra", *first})]
 
 
 def redacted(value: Any, key: str = "") -> Any:
@@ -120,9 +122,9 @@ def redacted(value: Any, key: str = "") -> Any:
         return {name: redacted(item, str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(item, key) for item in value]
-    if isinstance(value, str) and SECRET_KEY.search(value.split("=", 1)[0]) and "=" in value:
-        return value.split("=", 1)[0] + "=" + REDACTED
-    return REDACTED if value is not None and SECRET_KEY.search(key) else value
+    if value is not None and SECRET_KEY.search(key):
+        return REDACTED
+    return SECRET_OVERRIDE.sub(rf"\1{REDACTED}", value) if isinstance(value, str) else value
 
 
 @contextmanager
@@ -143,9 +145,7 @@ def _job(overrides: Sequence[str]) -> Job:
     values = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
     missing = sorted(OmegaConf.missing_keys(values))
     if missing:
-        raise ExceptionGroup(
-            "missing", [ConfigError("a value is missing", where=key, fix=f"give it: {key}=...") for key in missing]
-        )
+        raise ExceptionGroup("missing", [missing_value(key) for key in missing])
     try:
         config = OmegaConf.to_container(values, resolve=True)
         folders = [Path(str(node.dir)).absolute() for node in (composed.hydra.run, composed.hydra.sweep)]
@@ -181,7 +181,7 @@ def _without_value(text: str, following: Sequence[str]) -> ConfigError:
             override=f"data=csv data.path={text}",
             replaces=text,
         )
-    for group in groups():
+    for group in sorted(groups(), key="experiment".__eq__):
         if text in options(group):
             return ConfigError(
                 "an override is key=value",
@@ -219,9 +219,7 @@ def _check_group(override: Override) -> list[ConfigError]:
 
 def _check_key(override: Override, base: DictConfig, sweep: bool) -> list[ConfigError]:
     key = override.key_or_group
-    if key.startswith("hydra."):
-        return []
-    known = _keys(base)
+    known = _keys(base) if not key.startswith("hydra.") else _keys(base.hydra, "hydra.")
     if key not in known:
         owners = _owners(key)
         if owners:
@@ -238,7 +236,7 @@ def _check_key(override: Override, base: DictConfig, sweep: bool) -> list[Config
         parent = OmegaConf.select(base, key.rpartition(".")[0]) if "." in key else None
         if isinstance(parent, DictConfig) and not parent and not key.startswith("loss."):
             return []
-        return [unknown_key(key, [*groups(), *known])]
+        return [unknown_key(key, known if key.startswith("hydra.") else [*groups(), *known])]
     if override.is_sweep_override() and not sweep:
         values = override.input_line.partition("=")[2] if override.input_line else ""
         return [

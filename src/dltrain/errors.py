@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class DltrainError(Exception):
     """What went wrong, where, and what to do about it.
@@ -52,3 +55,10 @@ class OutOfMemory(DltrainError):
     """The device's memory did not suffice."""
 
     exit_code = 5
+
+
+def failure(status: Mapping[str, Any]) -> DltrainError:
+    """The error that a run's status.json tells of."""
+    error = DltrainError(status["error"], status.get("where", ""), status.get("fix", ""), status.get("override", ""))
+    error.exit_code = int(status["exit_code"])
+    return error

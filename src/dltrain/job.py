@@ -40,6 +40,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         ExceptionGroup: of what is wrong with the configs' values.
         DltrainError: a job cannot be built.
     """
+    build.load_data.cache_clear()  # the files may have changed since
     for job in jobs:
         errors = build.check(job.config)
         if errors:
@@ -55,15 +56,16 @@ def run_job(composed: DictConfig) -> None:
     in_sweep = hydra.mode == RunMode.MULTIRUN
     if in_sweep:
         claim(run.path)
+        log.info("job     %s: %s", hydra.job.num, " ".join(hydra.overrides.task))
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
     run.write_status("running", exit_code=1, started=utc_now())
     save_config(run, composed, hydra)
     with _logged_to(run):
         try:
-            train(config, run)
+            train(config, run, verbosity=logging.DEBUG if in_sweep else logging.INFO)
             if not in_sweep:
                 write_report(run)
-                log.info("report %s", run.report)
+                log.info("report  %s", run.report)
             run.write_status("done", exit_code=0)
         except DltrainError as error:
             _record(run, error)
@@ -79,8 +81,13 @@ def run_job(composed: DictConfig) -> None:
             log.warning("interrupted; what was trained is in %s", run.path)
 
 
-def train(config: Mapping[str, Any], run: RunDir) -> None:
+def train(config: Mapping[str, Any], run: RunDir, verbosity: int = logging.INFO) -> None:
     """Trains until the end or until patience is spent, and writes everything but plots and page.
+
+    Args:
+        config: composed and checked.
+        run: its folder.
+        verbosity: the level at which it says what it does; the result is always said.
 
     Raises:
         DltrainError: what stopped it; the folder holds what had been reached.
@@ -90,7 +97,7 @@ def train(config: Mapping[str, Any], run: RunDir) -> None:
     torch.set_num_threads(setup.threads)
     torch.use_deterministic_algorithms(setup.settings.deterministic)
     settings, state = setup.settings, setup.state
-    introduce(setup)
+    introduce(setup, verbosity)
     write_json(run.facts, asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
 
     saver = Saver(run.checkpoints, state)
@@ -98,12 +105,12 @@ def train(config: Mapping[str, Any], run: RunDir) -> None:
     train_seconds = 0.0
     rows = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
     try:
-        for row in progress(rows, settings.epochs):
+        for row in progress(rows, settings.epochs, verbosity):
             history.log(state.step, row)
             saver.after_epoch()
             train_seconds += row["train_seconds"]
             if settings.patience is not None and state.stale >= settings.patience:
-                log.info("stop    no better %s for %d epochs", settings.monitor, state.stale)
+                log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)
                 break
     finally:
         history.close()
@@ -113,24 +120,24 @@ def train(config: Mapping[str, Any], run: RunDir) -> None:
     save_results(run, setup, config["seed"], timing)
 
 
-def introduce(setup: build.Setup) -> None:
+def introduce(setup: build.Setup, verbosity: int) -> None:
     """Says what is about to be trained on what."""
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     shape = "×".join(map(str, facts.input_shape))
     goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
-    log.info("data    %s %s to %s: %s", shape, "pixels" if facts.kind == "image" else "features", goal, sizes)
+    log.log(verbosity, "data    %s %s to %s: %s", shape, "pixels" if facts.kind == "image" else "features", goal, sizes)
     for note in setup.data.notes:
-        log.info("        %s", note)
+        log.log(verbosity, "        %s", note)
     parameters = sum(parameter.numel() for parameter in setup.state.model.parameters())
     where = f"{setup.threads} threads" if setup.device.type == "cpu" else torch.cuda.get_device_name(setup.device)
     name = type(setup.state.model).__name__
-    log.info("model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
+    log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
 
 
-def progress(rows: Iterator[Row], epochs: int) -> Iterator[Row]:
+def progress(rows: Iterator[Row], epochs: int, verbosity: int) -> Iterator[Row]:
     """Passes the rows on, with a bar on a terminal and a few plain lines elsewhere."""
-    if sys.stdout.isatty() and log.isEnabledFor(logging.INFO) and _console_is_on():
+    if sys.stdout.isatty() and verbosity >= logging.INFO and _console_is_on():
         with tqdm(total=epochs, unit="epoch", dynamic_ncols=True, file=sys.stdout) as bar:
             for row in rows:
                 bar.update(int(row["epoch"]) - bar.n)
@@ -140,7 +147,7 @@ def progress(rows: Iterator[Row], epochs: int) -> Iterator[Row]:
     every = max(1, -(-epochs // PROGRESS_LINES))
     for row in rows:
         if row["epoch"] % every == 0 or row["epoch"] in (1, epochs):
-            log.info("epoch   %d/%d  %s", row["epoch"], epochs, _spelled(row))
+            log.log(verbosity, "epoch   %d/%d  %s", row["epoch"], epochs, _spelled(row))
         yield row
 
 
@@ -150,9 +157,10 @@ def finish_sweep(folder: Path) -> tuple[int, dict[str, Any]]:
     Returns:
         The exit code, and the summary.
     """
+    _redact(folder / "multirun.yaml")
     summary = summarize(folder)
     for job in summary.failed:
-        log.warning("failed  %s: %s", job["job"], job["error"] or job["state"])
+        log.warning("failed  job %s: %s", job["job"], job["error"] or job["state"])
     if summary.best is not None:
         best = RunDir(folder / summary.best["job"])
         write_report(best)
@@ -165,11 +173,11 @@ def finish_sweep(folder: Path) -> tuple[int, dict[str, Any]]:
 def configure_logging(console: bool = True) -> None:
     """Sends what dltrain says to standard output, warnings to standard error; without `console`, only warnings."""
     log.handlers.clear()
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     log.propagate = False
     if console:
         out = logging.StreamHandler(sys.stdout)
-        out.addFilter(lambda record: record.levelno < logging.WARNING)
+        out.addFilter(lambda record: logging.INFO <= record.levelno < logging.WARNING)
         log.addHandler(out)
     log.addHandler(err := logging.StreamHandler(sys.stderr))
     err.setLevel(logging.WARNING)
@@ -190,6 +198,13 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
 
 
+def _redact(path: Path) -> None:
+    """Takes the secrets out of a file that Hydra itself has written."""
+    if path.exists():
+        written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        write_text(path, OmegaConf.to_yaml(OmegaConf.create(redacted(written))))
+
+
 @contextmanager
 def _logged_to(run: RunDir) -> Iterator[None]:
     """Keeps what is said meanwhile in the run's log."""
@@ -204,8 +219,11 @@ def _logged_to(run: RunDir) -> Iterator[None]:
 
 
 def _record(run: RunDir, error: DltrainError) -> None:
-    run.write_status(error.state, exit_code=error.exit_code, error=error.what, where=error.where, fix=error.fix)
-    log.error("dltrain: error: %s", error)
+    """Writes down why the run ended; whoever started it tells the user."""
+    said = {"error": error.what, "where": error.where, "fix": error.fix, "override": error.override}
+    run.write_status(error.state, exit_code=error.exit_code, **said)
+    with run.log.open("a", encoding="utf-8") as file:
+        file.write(f"{error.state}: {error.what}\n")
 
 
 def _console_is_on() -> bool:

@@ -37,7 +37,7 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
         key = f"{where}.{parameter.name}"
         if parameter.name not in values:
             if parameter.default is inspect.Parameter.empty and parameter.kind not in _VARIADIC:
-                errors.append(ConfigError("a value is missing", where=key, fix=f"give it: {key}=..."))
+                errors.append(missing_value(key))
             continue
         value = values[parameter.name]
         hint = hints.get(parameter.name, Any)
@@ -45,11 +45,16 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
             hint = Annotated[hint, _RANGES[parameter.name]]
         if not matches(value, hint):
             what = f"{spelled(value)} is not {described(hint)}"
-            errors.append(ConfigError(what, where=key, **_mend(key, hint, value)))
+            errors.append(ConfigError(what, where=key, **_mend(key, hint, value, parameter.default)))
     return errors
 
 
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
+
+def missing_value(key: str) -> ConfigError:
+    """The refusal of a config that leaves a value open."""
+    return ConfigError("a value is missing", where=key, fix="give it", override=f"{key}=...")
 
 
 def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
@@ -57,8 +62,7 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
     near = nearest(key, known)
     if near:
         return ConfigError("no such key", where=key, fix=f"did you mean {near}?", override=near, replaces=key)
-    fix = f"the keys here are {', '.join(known)}" if known else "leave it out"
-    return ConfigError("no such key", where=key, fix=fix)
+    return ConfigError("no such key", where=key, fix="leave it out; dltrain --cfg job shows every key that there is")
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -141,14 +145,20 @@ def spelled(value: Any) -> str:
     return repr(value)
 
 
-def _mend(key: str, hint: Any, value: Any) -> dict[str, str]:
-    """The nearest choice, where the value is a misspelt one."""
+def _mend(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
+    """The nearest choice, where the value is a misspelt one, else the default."""
     choices = [str(option) for option in _choices(hint)]
     if isinstance(value, str) and choices:
         near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
         if near:
             return {"fix": f"did you mean {near[0]}?", "override": f"{key}={near[0]}"}
-    return {"fix": f"give {described(hint)}"}
+    mended = {"fix": f"give {described(hint)}"}
+    if default is inspect.Parameter.empty or not matches(default, hint):
+        return mended
+    text = spelled(default) if default is None or isinstance(default, bool) else str(default)
+    if _is_list(default):
+        text = "[" + ",".join(map(str, default)) + "]"
+    return {**mended, "override": f"{key}={text}"}
 
 
 def _choices(hint: Any) -> list[Any]:

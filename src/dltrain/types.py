@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:  # help, lists and refusals answer without torch
+    from torch import Tensor
 
 Kind = Literal["table", "image"]
 TaskName = Literal["regression", "classification"]
@@ -89,7 +90,10 @@ class Split:
         return len(self.target)
 
 
-Prepare = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
+class Prepare(Protocol):
+    """Turns a batch of stored inputs into a model's inputs, on their device."""
+
+    def __call__(self, inputs: tuple[Tensor, ...], /) -> tuple[Tensor, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Data:
     Args:
         facts: what a model and a later prediction must know.
         splits: `train` always; `val` and `test` where their fraction is not 0.
-        prepare: turns a batch of stored inputs into a model's inputs, on the device; `None` where they are ready.
+        prepare: what the loaders do to each batch; `None` where inputs are ready as they are stored.
         notes: what was inferred, dropped or drawn, and why; a sentence each.
     """
 

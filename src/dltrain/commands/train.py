@@ -14,8 +14,9 @@ from omegaconf import DictConfig
 
 from dltrain.commands import Options
 from dltrain.compose import CONFIG_NAME, Job, compose_jobs, config_dir
+from dltrain.errors import failure
 from dltrain.overrides import quote, quoted
-from dltrain.rundir import RunDir, claim, reserve
+from dltrain.rundir import RunDir, claim, read_json, reserve
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -44,8 +45,11 @@ def run(arguments: Sequence[str], options: Options) -> int:
     else:
         run_dir = RunDir(_run_folder(jobs[0], overrides))
         _hydra_main([*hydra_flags, *overrides, f"hydra.run.dir={quoted(str(run_dir.path))}"])
-        code = int(run_dir.read_status()["exit_code"])
-        answer = json.loads(run_dir.result.read_text("utf-8")) if run_dir.result.exists() else run_dir.read_status()
+        status = run_dir.read_status()
+        if status.get("error"):
+            raise failure(status)
+        code = int(status["exit_code"])
+        answer = read_json(run_dir.result) if run_dir.result.exists() else status
     if options.json:
         print(json.dumps(answer, ensure_ascii=False))
     return code

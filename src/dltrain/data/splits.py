@@ -42,6 +42,7 @@ def split_indices(
         raise DataError(
             f"data.val_fraction={val_fraction:g} and data.test_fraction={test_fraction:g} leave nothing to train on",
             fix="let them add up to less than 1",
+            override="data.test_fraction=0.1" if val_fraction < 0.9 else "data.val_fraction=0.1",
         )
     order = np.random.default_rng(seed).permutation(count)
     kept = np.empty(0, dtype=np.int64)

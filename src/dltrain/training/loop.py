@@ -74,8 +74,9 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
         if not math.isfinite(train_loss):
             raise Diverged(
                 f"the training loss is {train_loss} in epoch {state.epoch} (step {state.step}, lr {lr:g})",
-                fix=f"lower the learning rate: optimizer.lr={lr / 10:g}, or clip gradients: trainer.clip_norm=1",
-                override=f"optimizer.lr={lr / 10:g}",
+                where="optimizer.lr",
+                fix="lower it, or clip gradients with trainer.clip_norm=1",
+                override=f"optimizer.lr={min(lr / 10, 1e-3):g}",
             )
 
         row: Row = {"epoch": state.epoch, "step": state.step, "seconds": 0.0, "lr": lr, "train/loss": train_loss}

@@ -1,0 +1,109 @@
+"""The sample table: invented students with their marks, and the grade that a noisy weighted total earned them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from dltrain.data.csv_file import csv as csv_table
+from dltrain.errors import StorageError
+from dltrain.types import Data
+
+DEFAULT_PATH = "data/grades.csv"
+DEFAULT_ROWS = 300
+WEIGHTS = {"语文": 0.1, "数学": 0.2, "英语": 0.1, "物理": 0.1, "化学": 0.1, "平时成绩": 0.15, "答辩成绩": 0.25}
+WITH_GAPS = ("物理", "平时成绩")
+SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
+GIVEN_NAMES = "伟芳娜敏静丽强磊军洋勇艳杰涛明超霞平刚玲桂华建国文辉玉兰红梅晨宇欣怡子涵思雨"
+GRADES = (("优", 87.0), ("良", 79.0), ("中", 71.0), ("及格", 62.0), ("不及格", -np.inf))
+
+
+def grades(
+    *,
+    path: str = DEFAULT_PATH,
+    target: str | None = "等级",
+    drop: Sequence[str] = ("姓名", "学号"),
+    task: Literal["auto", "regression", "classification"] = "auto",
+    encoding: str = "auto",
+    delimiter: str = "auto",
+    scale: bool = True,
+    scale_target: bool = True,
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    seed: int = 0,
+) -> Data:
+    """Reads the sample of grades, which is written first where its default file is missing.
+
+    Args:
+        path: the file; only the default one is ever written, and only once.
+
+    The other arguments are those of `csv_file.csv`; `seed` fixes the split, not the file, which is always the same.
+
+    Raises:
+        DataError: the file cannot be read as a table, or the table cannot be learned from.
+        StorageError: the sample cannot be written.
+    """
+    missing = path == DEFAULT_PATH and not Path(path).exists()
+    if missing:
+        write_grades(path)
+    data = csv_table(
+        path=path,
+        target=target,
+        drop=drop,
+        task=task,
+        encoding=encoding,
+        delimiter=delimiter,
+        scale=scale,
+        scale_target=scale_target,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        seed=seed,
+    )
+    generated = (f"{path} was not there: generated {DEFAULT_ROWS} rows",) if missing else ()
+    return replace(data, notes=(*generated, *data.notes))
+
+
+def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> None:
+    """Writes the sample as UTF-8; the file is there whole or not at all.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    random = np.random.default_rng(seed)
+    ability = random.normal(76, 8, size=(rows, 1))
+    marks = np.clip(ability + random.normal(0, 7, size=(rows, len(WEIGHTS))), 0, 100)
+    marks = np.where(np.array(list(WEIGHTS)) == "平时成绩", marks.round(1), marks.round())
+    total = marks @ np.array(list(WEIGHTS.values())) + random.normal(0, 1.5, size=rows)
+    absent = (random.random(marks.shape) < 0.02) & np.isin(list(WEIGHTS), WITH_GAPS)
+
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["姓名", "学号", *WEIGHTS, "等级"])
+    for row in range(rows):
+        name = random.choice(list(SURNAMES)) + "".join(random.choice(list(GIVEN_NAMES), size=random.integers(1, 3)))
+        cells = ["" if gone else f"{mark:g}" for mark, gone in zip(marks[row], absent[row], strict=True)]
+        grade = next(grade for grade, least in GRADES if total[row] >= least)
+        writer.writerow([name, 20230001 + row, *cells, grade])
+
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(text.getvalue(), encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}",
+            where="data.path",
+            fix="run in a folder that you may write to",
+        ) from None

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dltrain.cli import COMMANDS, corrected, main
+from dltrain.commands.help import EXAMPLES
+from dltrain.compose import groups, options
+from dltrain.errors import ConfigError
+
+WITHOUT_TORCH = """
+import sys
+from dltrain.cli import main
+code = main({arguments!r})
+assert "torch" not in sys.modules and "pandas" not in sys.modules and "matplotlib" not in sys.modules
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], 0),
+        (["--help"], 0),
+        (["--version"], 0),
+        (["list"], 0),
+        (["list", "modle"], 2),
+        (["modle=cnn"], 2),
+        (["model=cn"], 2),
+        (["+optimizer.lrr=1"], 2),
+        (["lits"], 2),
+        (["optimizer.lr=0.1,0.2"], 2),
+    ],
+)
+def test_help_lists_and_typos_answer_without_torch(arguments: list[str], code: int, tmp_path: Path) -> None:
+    script = WITHOUT_TORCH.format(arguments=arguments)
+    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True).returncode == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_argument_prints_the_examples(dltrain: Callable) -> None:
+    called = dltrain()
+    assert called.code == 0
+    for command, words in EXAMPLES:
+        assert command in called.out
+        assert words in called.out
+
+
+def test_help_shows_everything_that_can_be_picked(dltrain: Callable) -> None:
+    out = dltrain("--help").out
+    for group in groups():
+        for name in options(group):
+            assert name in out
+    for key in ("trainer.epochs", "optimizer.lr", "data.path", "data.target", "seed", *COMMANDS):
+        assert key in out
+
+
+def test_list_has_a_line_for_each_option(dltrain: Callable) -> None:
+    lines = dltrain("list", "model").out.splitlines()
+    assert len(lines) == 1 + len(options("model"))
+    assert set(json.loads(dltrain("list", "--json").out)) == set(groups())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("modle=cnn data=animals", "dltrain model=cnn data=animals"),
+        ("model=cn data=animals", "dltrain model=cnn data=animals"),
+        ("model=cnn data=aminals", "dltrain model=cnn data=animals"),
+        ("optimizer.lrr=0.1", "dltrain optimizer.lr=0.1"),
+        ("+optimizer.lrr=0.1", "dltrain optimizer.lr=0.1"),
+        ("++trainer.epoch=3 seed=1", "dltrain trainer.epochs=3 seed=1"),
+        ("epochs 100", "dltrain trainer.epochs=100"),
+        ("epochs=100", "dltrain trainer.epochs=100"),
+        ("cnn data=animals", "dltrain model=cnn data=animals"),
+        ("table.csv", "dltrain data=csv data.path=table.csv"),
+        ("lits", "dltrain list"),
+        ("optimizer.momentum=0.9", "optimizer=momentum"),
+        ("data.target=y", "dltrain data.target=y data=csv"),
+        ("optimizer.lr=0.1,0.2", "dltrain optimizer.lr=0.1,0.2 -m"),
+        ("hydra.run.dri=x", "dltrain hydra.run.dir=x"),
+        ("trainer.epochs=ten", "dltrain trainer.epochs=50"),
+        ("trainer.epochs=0", "dltrain trainer.epochs=50"),
+        ("trainer.batch_size=0", "dltrain trainer.batch_size=null"),
+        ("trainer.epochs=1.5", "trainer.epochs"),
+        ("optimizer.lr=-1", "optimizer.lr"),
+        ("optimizer.lr=nan", "optimizer.lr"),
+        ("optimizer.lr=inf", "optimizer.lr"),
+        ("optimizer.betas=[2,3]", "optimizer"),
+        ("model.activation=rleu", "dltrain model.activation=relu"),
+        ("model.hidden=8", "model.hidden"),
+        ("model.dropout=1", "model.dropout"),
+        ("seed=-1", "seed"),
+        ("seed=x", "seed"),
+        ("trainer.device=gpu", "dltrain trainer.device=auto"),
+        ("trainer.device=cuda:99", "dltrain trainer.device=auto"),
+        ("trainer.monitor=val/acc data=iris", "dltrain trainer.monitor=val/accuracy data=iris"),
+        ("trainer.monitor=accuracy data=iris", "trainer.monitor=val/accuracy"),
+        ("model=cnn data=iris", "dltrain model=mlp data=iris"),
+        ("loss=mse data=iris", "dltrain loss=auto data=iris"),
+        ("task=regression data=iris", "dltrain task=auto data=iris"),
+        ("data=csv", "data.path"),
+        ("data=csv data.path=nothing.csv", "nothing.csv"),
+        ("data=images data.path=nothing", "nothing"),
+        ("data=iris data.val_fraction=0.5 data.test_fraction=0.6", "leave nothing"),
+        ("data=iris data.test_fraction=2", "data.test_fraction"),
+        ("data=iris data.val_fraction=0.0001", "dltrain data=iris data.val_fraction=0"),
+        ("model._target_=os.system", "os.system"),
+        ("model._target_=torch.load", "torch.load"),
+        ("optimizer._target_=torch.nn.modules.module.torch.load", "torch.load"),
+        ("data._target_=sklearn.utils.parallel.joblib.load", "joblib.load"),
+        ("data._target_=dltrain.data.images.os.system", "os.system"),
+        ("scheduler._target_=dltrain.training.schedules.math.floor", "math.floor"),
+        ("model._target_=torch.optim.AdamW", "Module"),
+        ("+api_token=abc", "api_token"),
+    ],
+)
+def test_bad_input_is_refused_with_the_fix_and_leaves_nothing(arguments: str, said: str, dltrain: Callable) -> None:
+    called = dltrain(*arguments.split())
+    assert called.code == 2
+    assert called.err.startswith("dltrain: error: ")
+    assert "; fix: " in called.err
+    assert said in called.err
+    assert "Traceback" not in called.err
+    assert list(called.folder.iterdir()) == []
+
+
+def test_all_wrong_values_are_reported_together(dltrain: Callable) -> None:
+    err = dltrain("trainer.epochs=0", "optimizer.lr=-1", "model.dropout=7").err
+    assert len(err.splitlines()) == 3
+    assert all("dltrain trainer.epochs=50 optimizer.lr=0.001 model.dropout=0.1" in line for line in err.splitlines())
+
+
+def test_one_bad_job_refuses_the_whole_sweep(dltrain: Callable) -> None:
+    called = dltrain("-m", "data=iris", "model=mlp,cnn", "debug=smoke")
+    assert called.code == 2
+    assert list(called.folder.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(dltrain: Callable) -> None:
+    assert "Traceback" in dltrain("data=csv", "data.path=none.csv", "--debug").err
+
+
+def test_composed_configs_can_be_printed(dltrain: Callable) -> None:
+    called = dltrain("data=iris", "--cfg", "job")
+    assert "_target_: dltrain.data.scikit_learn.toy_table" in called.out
+    assert list(called.folder.iterdir()) == []
+
+
+def test_tab_completes_groups_options_and_keys(tmp_path: Path) -> None:
+    for line, expected in (
+        ("dltrain mod", "model="),
+        ("dltrain model=c", "model=cnn"),
+        ("dltrain trainer.ep", "epochs"),
+    ):
+        completed = subprocess.run(
+            [sys.executable, "-m", "dltrain", "-sc", "query=bash"],
+            env={"COMP_LINE": line, "COMP_POINT": str(len(line)), "PATH": ""},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert expected in completed.stdout, completed.stderr
+
+
+def test_a_correction_keeps_the_rest_of_the_command() -> None:
+    renamed = ConfigError("", override="optimizer.lr", replaces="optimizer.lrr")
+    assert corrected(["-m", "optimizer.lrr=1,2", "a=b c"], [renamed]) == "dltrain -m optimizer.lr=1,2 'a=b c'"
+    assert corrected(["seed=1"], [ConfigError("", override="seed=0")]) == "dltrain seed=0"
+    assert corrected(["data=csv"], [ConfigError("", override="data.target=y")]) == "dltrain data=csv data.target=y"
+    assert corrected(["epochs", "3"], [ConfigError("", override="trainer.epochs=3", replaces="epochs 3")]) == (
+        "dltrain trainer.epochs=3"
+    )
+
+
+def test_main_returns_and_leaves_sys_argv_alone(dltrain: Callable) -> None:
+    before = list(sys.argv)
+    assert main(["data=iris", "debug=smoke", "--quiet"]) == 0
+    assert sys.argv == before
