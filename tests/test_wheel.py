@@ -1,0 +1,57 @@
+"""A wheel alone, in an environment that holds nothing else of dltrain, in an empty folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_wheel_carries_the_configs_and_the_plugin(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for path in (ROOT / "configs").rglob("*.yaml"):
+        assert f"dltrain/configs/{path.relative_to(ROOT / 'configs').as_posix()}" in names
+    assert "hydra_plugins/dltrain_search_path.py" in names
+    assert not any(name.startswith(("tests", "outputs", "data/")) for name in names)
+
+
+def test_an_installed_wheel_trains_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=False)
+    # The dependencies are borrowed: they are gigabytes. Links to editable installs are not followed from here.
+    (site,) = environment.glob("lib/python*/site-packages")
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    zipfile.ZipFile(wheel).extractall(site)
+    python, work = environment / "bin" / "python", tmp_path / "work"
+    work.mkdir()
+
+    def dltrain(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(python), "-m", "dltrain", *arguments]
+        return subprocess.run(command, cwd=work, capture_output=True, text=True)
+
+    where = subprocess.run([str(python), "-c", "import dltrain; print(dltrain.__file__)"], capture_output=True, text=True)
+    assert where.stdout.startswith(str(site))
+    for model, data in (("mlp", "cubic"), ("cnn", "animals")):
+        said = dltrain(f"model={model}", f"data={data}", "debug=smoke")
+        assert said.returncode == 0, said.stderr
+    results = sorted(work.glob("outputs/*/*/result.json"))
+    assert len(results) == 2
+    assert all(json.loads(path.read_text())["test"]["loss"] > 0 for path in results)
+    assert len(list(work.glob("outputs/*/*/report.html"))) == 2
