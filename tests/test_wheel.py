@@ -46,7 +46,9 @@ def test_an_installed_wheel_trains_in_an_empty_folder(wheel: Path, tmp_path: Pat
         command = [str(python), "-m", "dltrain", *arguments]
         return subprocess.run(command, cwd=work, capture_output=True, text=True)
 
-    where = subprocess.run([str(python), "-c", "import dltrain; print(dltrain.__file__)"], capture_output=True, text=True)
+    where = subprocess.run(
+        [str(python), "-c", "import dltrain; print(dltrain.__file__)"], capture_output=True, text=True
+    )
     assert where.stdout.startswith(str(site))
     for model, data in (("mlp", "cubic"), ("cnn", "animals")):
         said = dltrain(f"model={model}", f"data={data}", "debug=smoke")

@@ -188,7 +188,6 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
     config = redacted(OmegaConf.to_container(composed, resolve=False))
     tasks = redacted(OmegaConf.to_container(hydra.overrides.task))
     own = redacted(OmegaConf.to_container(OmegaConf.create({"hydra": hydra}), resolve=False))
-    run.hydra.mkdir(exist_ok=True)
     for path, value in (
         (run.config, config),
         (run.hydra / "config.yaml", config),

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -159,13 +160,25 @@ def claim(path: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a whole file or none: into a neighbour first, which then takes its name."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`, for bytes; folders that are not there are made.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        neighbour.write_text(text, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        neighbour.write_bytes(content)
         neighbour.replace(path)
     except OSError as error:
-        neighbour.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror}", fix="free some space") from error
+        with suppress(OSError):
+            neighbour.unlink(missing_ok=True)
+        fix = "free some space, or run in a folder that you may write to"
+        raise StorageError(f"cannot write {path}: {error.strerror}", fix=fix) from error
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ torch.set_num_threads(1)
 
 
 def read(path):
-    with open(path, encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

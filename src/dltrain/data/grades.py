@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from dltrain.data.csv_file import csv as csv_table
-from dltrain.errors import StorageError
+from dltrain.rundir import write_text
 from dltrain.types import Data
 
 DEFAULT_PATH = "data/grades.csv"
@@ -93,17 +91,4 @@ def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> N
         grade = next(grade for grade, least in GRADES if total[row] >= least)
         writer.writerow([name, 20230001 + row, *cells, grade])
 
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror}",
-            where="data.path",
-            fix="run in a folder that you may write to",
-        ) from None
+    write_text(Path(path), text.getvalue())

@@ -1,0 +1,62 @@
+"""A run's page: one HTML file with everything in it, the answer first."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from collections import defaultdict
+from pathlib import Path
+
+from dltrain.report.plots import Drawn, draw_plots
+from dltrain.report.reading import Run
+from dltrain.report.sections import SECTIONS, Plots, Section, SectionBuilder
+from dltrain.report.wording import answer, best_epoch
+from dltrain.rundir import RunDir, write_text
+
+log = logging.getLogger("dltrain")
+
+TEMPLATE = "page.html.jinja"
+
+
+def write_report(run: RunDir) -> None:
+    """Draws the run's plots and its page, from its folder alone.
+
+    Raises:
+        CheckpointError: the folder holds no finished run.
+        StorageError: a file cannot be written.
+    """
+    read = Run(run)
+    write_text(run.report, render(read, draw_plots(read)))
+
+
+def render(run: Run, drawn: list[Drawn]) -> str:
+    """The page as HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    plots = defaultdict(list)
+    for one in drawn:
+        plots[one.plot.section].append(one)
+    sections = [section for build in SECTIONS if not (section := _build(build, run, plots)).empty]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["base64"] = lambda content: b64encode(content).decode("ascii")
+    claim, basis = answer(run)
+    unfinished = run.state if run.state not in ("running", "done") else ""  # it still runs while this is written
+    return environment.get_template(TEMPLATE).render(
+        name=run.name, claim=claim, basis=basis, best_epoch=best_epoch(run), unfinished=unfinished, sections=sections
+    )
+
+
+def _build(build: SectionBuilder, run: Run, plots: Plots) -> Section:
+    """A section, or a word of regret in its place."""
+    try:
+        return build(run, plots)
+    except Exception as error:  # a damaged file takes its section, not the page
+        title = build.__name__.replace("_", " ").capitalize()
+        log.warning("report  the section %r is left out: %s: %s", title, type(error).__name__, error)
+        return Section(title, notes=["This section could not be written: a file of the run is missing or damaged."])

@@ -1,0 +1,97 @@
+"""The plots of a run, each drawn on its own from the run's folder: one that fails takes no other with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dltrain.report import curves, drawings
+from dltrain.report.reading import Run
+from dltrain.report.style import Drawing, Lettering, to_png
+from dltrain.rundir import write_bytes
+
+log = logging.getLogger("dltrain")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot that a run may have.
+
+    Args:
+        name: of its file, without `.png`.
+        title: above it on the page.
+        section: of the page: curves, predictions, examples or weights.
+        draw: the drawing; `None` where the run has nothing to show.
+        pictures: whether it shows pictures, whose colours must stay as they are in the dark.
+    """
+
+    name: str
+    title: str
+    section: str
+    draw: Callable[[Run, Lettering], Drawing | None]
+    pictures: bool = False
+
+
+class Drawn(NamedTuple):
+    """A plot as it came out.
+
+    Args:
+        plot: which one.
+        words: what it shows.
+        png: the picture; `None` where it could not be drawn.
+        width: in CSS pixels.
+        height: likewise.
+    """
+
+    plot: Plot
+    words: str = ""
+    png: bytes | None = None
+    width: int = 0
+    height: int = 0
+
+
+PLOTS = (
+    Plot("loss", "Loss", "curves", curves.draw_loss),
+    Plot("metrics", "Validation metrics", "curves", curves.draw_metrics),
+    Plot("lr", "Learning rate", "curves", curves.draw_lr),
+    Plot("confusion", "Confusion matrix: counts, and shares of the true class", "predictions", drawings.draw_confusion),
+    Plot("roc", "ROC curves", "predictions", drawings.draw_roc),
+    Plot("predicted_against_true", "Predicted against true", "predictions", drawings.draw_predicted_against_true),
+    Plot("residuals", "Residuals", "predictions", drawings.draw_residuals),
+    Plot("fit", "Fit", "predictions", drawings.draw_fit),
+    Plot("samples", "Pictures", "examples", drawings.draw_samples, pictures=True),
+    Plot("coefficients", "True and learned coefficients", "weights", drawings.draw_coefficients),
+)
+
+
+def draw_plots(run: Run) -> list[Drawn]:
+    """Draws every plot that the run has something for and writes it to its plots folder, in the order of the page.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    facts = run.facts
+    text = Lettering([*facts.classes, *facts.features, facts.target])
+    drawn = [_draw(plot, run, text) for plot in PLOTS]
+    for plot, one in zip(PLOTS, drawn, strict=True):
+        path = run.folder.plots / f"{plot.name}.png"
+        if one is None or one.png is None:
+            path.unlink(missing_ok=True)  # an older report's
+        else:
+            write_bytes(path, one.png)
+    return [one for one in drawn if one is not None]
+
+
+def _draw(plot: Plot, run: Run, text: Lettering) -> Drawn | None:
+    try:
+        drawing = plot.draw(run, text)
+        if drawing is None:
+            return None
+        png = to_png(drawing.figure, text.families, transparent=plot.pictures)
+    except Exception as error:  # whatever it is, the run is trained and its page is wanted
+        log.warning("plots   %s.png cannot be drawn: %s: %s", plot.name, type(error).__name__, error)
+        return Drawn(plot)
+    width, height = drawing.figure.get_size_inches() * 96
+    return Drawn(plot, drawing.words, png, round(width), round(height))

@@ -1,0 +1,183 @@
+"""A finished run as its folder tells it, typed; read without torch, and each part only when something asks for it."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from array import array
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.errors import CheckpointError
+from dltrain.rundir import RunDir, read_json
+from dltrain.types import Facts
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def feature_scale(facts: Facts) -> tuple[Floats, Floats] | None:
+    """Mean and standard deviation of each feature, `(F,)`; `None` where a stored feature is no scaled number."""
+    stored = facts.preprocessing
+    columns = stored.get("columns")
+    if columns and all(column["kind"] == "numeric" and not column["indicator"] for column in columns):
+        stored = {name: [column[name] for column in columns] for name in ("mean", "std")}
+    if "mean" in stored and "std" in stored:
+        mean, std = np.asarray(stored["mean"], np.float64), np.asarray(stored["std"], np.float64)
+        return (mean, std) if mean.shape == std.shape == facts.input_shape else None
+    unscaled = facts.kind == "table" and not facts.preprocessing
+    return (np.zeros(facts.input_shape), np.ones(facts.input_shape)) if unscaled else None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """predictions.csv: class indices for classification, numbers in the target's unit for regression.
+
+    Args:
+        true: `(N,)`.
+        predicted: `(N,)`.
+        scores: `(N, K)`, empty for regression.
+    """
+
+    true: NDArray[Any]
+    predicted: NDArray[Any]
+    scores: Floats
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row of examples.csv, as text."""
+
+    id: str
+    true: str
+    predicted: str
+    error: str
+
+
+class Run:
+    """A finished run.
+
+    Raises:
+        CheckpointError: the folder holds no run, or the run did not finish.
+    """
+
+    def __init__(self, folder: RunDir) -> None:
+        self.folder = folder
+        self.status = folder.read_status()
+        self.state = str(self.status.get("state"))
+        if not folder.result.exists():
+            raise CheckpointError(
+                f"{folder.path} did not finish, so there is nothing to report: its state is {self.state}",
+                fix="wait until it is done" if self.state == "running" else "train again",
+            )
+        self.result = read_json(folder.result)
+        facts = read_json(folder.facts)
+        self.facts = Facts.from_json(facts)
+        self.notes = [str(note) for note in facts.get("notes", ())]
+
+    @property
+    def name(self) -> str:
+        return self.folder.path.resolve().name
+
+    @property
+    def shown_split(self) -> str:
+        """The split that predictions and examples come from."""
+        return str(self.result["shown_split"])
+
+    @cached_property
+    def history(self) -> list[dict[str, float]]:
+        return self.folder.read_history() if self.folder.history.exists() else []
+
+    def curve(self, name: str) -> Floats:
+        """A column of metrics.csv, `(epochs,)`; NaN where a cell is empty or not finite."""
+        values = np.array([row.get(name, np.nan) for row in self.history], dtype=np.float64)
+        return np.where(np.isfinite(values), values, np.nan)
+
+    def has_curve(self, name: str) -> bool:
+        """Whether some epoch has a finite value of it."""
+        return bool(np.isfinite(self.curve(name)).any())
+
+    @cached_property
+    def predictions(self) -> Predicted | None:
+        """What was predicted of the shown split; `None` where nothing was written."""
+        if not self.folder.predictions.exists():
+            return None
+        index, width = self._class_indices(), len(self.facts.classes)
+        read = index.__getitem__ if width else float
+        pairs, scores = array("d"), array("d")  # a list of a hundred thousand rows of text would fill the memory
+        with self.folder.predictions.open(newline="", encoding="utf-8") as file:
+            for row in islice(csv.reader(file), 1, None):
+                pairs.extend(map(read, row[1:3]))
+                scores.extend(map(float, row[3 : 3 + width]))
+        if not pairs:
+            return None
+        true, predicted = np.array(pairs).reshape(-1, 2).T
+        if width:
+            true, predicted = true.astype(np.int64), predicted.astype(np.int64)
+        return Predicted(true, predicted, np.array(scores).reshape(len(true), -1))
+
+    @cached_property
+    def examples(self) -> list[Example]:
+        """Up to 64 samples, the worst first."""
+        path = self.folder.examples / "examples.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [Example(*row[:4]) for row in islice(csv.reader(file), 1, None)]
+        names = {cell: self.facts.classes[index] for cell, index in self._class_indices().items()}
+        return [
+            Example(
+                _unescaped(row.id), names.get(row.true, row.true), names.get(row.predicted, row.predicted), row.error
+            )
+            for row in rows
+        ]
+
+    @cached_property
+    def example_inputs(self) -> NDArray[Any] | None:
+        """The stored inputs of the examples, `(n, ...)`, in their order."""
+        return _read_tensor(self.folder.examples / "inputs.safetensors", "input_0")
+
+    def read_weight(self, name: str) -> NDArray[Any] | None:
+        """A tensor of the best checkpoint, if it has one of that name."""
+        pointer = self.folder.checkpoints / "best"
+        if not pointer.exists():
+            return None
+        step = Path(pointer.read_text(encoding="utf-8").strip()).name
+        return _read_tensor(self.folder.checkpoints / step / "model.safetensors", name)
+
+    @cached_property
+    def command(self) -> str | None:
+        """The command that trains this again, quoted for a shell."""
+        path = self.folder.hydra / "overrides.yaml"
+        if not path.exists():
+            return None
+        import yaml
+
+        return shlex.join(["dltrain", *map(str, yaml.safe_load(path.read_text(encoding="utf-8")) or [])])
+
+    def _class_indices(self) -> dict[str, int]:
+        """The index of each class by the text that stands for it in a CSV file."""
+        names = self.facts.classes
+        escaped = {"'" + name: index for index, name in enumerate(names)}
+        return escaped | {name: index for index, name in enumerate(names)}
+
+
+def _unescaped(cell: str) -> str:
+    """A cell without the apostrophe that keeps spreadsheets from taking it for a formula."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _read_tensor(path: Path, name: str) -> NDArray[Any] | None:
+    if not path.exists():
+        return None
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return np.asarray(file.get_tensor(name)) if name in file.keys() else None  # noqa: SIM118

@@ -1,0 +1,178 @@
+"""How every plot looks, and text that any font at hand can draw."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+log = logging.getLogger("dltrain")
+
+INK, SOFT, GRID, PAPER = "#1f2328", "#59636e", "#e4e7eb", "#ffffff"
+COLORS = ("#2463c8", "#d9690a", "#1a8a5a", "#8a4fc4", "#c2345f", "#0e8ba3", "#8a6d1c", "#5b6675", "#b052a0", "#4d7a1f")
+DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.6), (1.4, 1.4), (6, 1.6, 1.4, 1.6))
+# Read on the white of a page as on the black of one: pictures are not inverted in the dark, so neither are these.
+RIGHT, WRONG, NEUTRAL = "#1a8a4a", "#e04545", "#7a828c"
+DPI = 160
+FALLBACKS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Source Han Sans CN",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "SimHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Hiragino Sans",
+    "Heiti SC",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Apple SD Gothic Neo",
+    "Arial Unicode MS",
+    "Unifont",
+    "Noto Sans",
+    "Noto Sans Devanagari",
+    "Noto Sans Arabic",
+    "Noto Sans Thai",
+)
+MISSING = "□"
+Corner = Literal["best", "upper left", "lower right"]
+
+
+class Drawing(NamedTuple):
+    """A figure, and the same in words."""
+
+    figure: Figure
+    words: str
+
+
+class Lettering:
+    """The fonts that draw the given texts, and those texts made safe to draw with them.
+
+    Args:
+        texts: every name that a plot may show.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        unusual = {char for text in texts for char in text if char > "~" and char.isprintable()}
+        self.families = ["DejaVu Sans"]
+        self.missing = _undrawn(unusual, "DejaVu Sans")
+        for family in FALLBACKS if self.missing else ():
+            left = _undrawn(self.missing, family)
+            if left < self.missing:
+                self.families.append(family)
+                self.missing = left
+        if self.missing:
+            shown = "".join(sorted(self.missing)[:8])
+            log.warning("plots   no font on this machine has %s, drawn as %s: install Noto Sans CJK", shown, MISSING)
+
+    def __call__(self, text: str, width: int = 28) -> str:
+        """The text on one line, as wide as `width` Latin letters at most, free of what matplotlib takes for markup."""
+        plain = "".join(MISSING if char in self.missing else char if char.isprintable() else " " for char in text)
+        plain = shorten(" ".join(plain.split()), width).replace("$", r"\$")
+        return " " + plain if plain.startswith("_") else plain  # legends leave out what starts so
+
+
+def shorten(text: str, width: int) -> str:
+    """The text, or its beginning and end, no wider than `width` Latin letters; Chinese ones count twice."""
+    if text_width(text) <= width:
+        return text
+    head = tail = ""
+    for left, right in zip(text, reversed(text), strict=True):
+        if text_width(head + left + tail) < width:
+            head += left
+        if text_width(head + right + tail) < width:
+            tail = right + tail
+        if text_width(head + tail) >= width - 1:
+            break
+    return head + "…" + tail
+
+
+def text_width(text: str) -> int:
+    """How many Latin letters are as wide as the text."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def new_figure(width: float = 5.4, height: float = 3.7) -> Figure:
+    """An empty figure, in inches, on white."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER, layout="constrained")
+
+
+def new_axes(figure: Figure, rows: int = 1, columns: int = 1, ratios: Sequence[float] | None = None) -> list[Axes]:
+    """Axes in the house style, row by row; those below each other share x, those beside each other y."""
+    grid = figure.subplots(rows, columns, squeeze=False, sharex="col", sharey="row", width_ratios=ratios)
+    axes = [one for row in grid for one in row]
+    for one in axes:
+        polish(one)
+    return axes
+
+
+def polish(axes: Axes) -> None:
+    """Leaves of the frame what helps to read."""
+    axes.set_facecolor(PAPER)
+    axes.grid(True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelsize=9, labelcolor=SOFT)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color("#c3c9d0")
+        spine.set_linewidth(0.8)
+
+
+def name_axes(axes: Axes, x: str, y: str) -> None:
+    """Writes what the two axes show."""
+    axes.set_xlabel(x, fontsize=9.5, color=SOFT)
+    axes.set_ylabel(y, fontsize=9.5, color=SOFT)
+
+
+def add_legend(axes: Axes, location: Corner = "best", title: str | None = None) -> None:
+    """A legend that stays in the background."""
+    if not axes.get_legend_handles_labels()[0]:
+        return
+    legend = axes.legend(loc=location, fontsize=9, labelcolor=INK, title=title, title_fontsize=9, alignment="left")
+    legend.get_frame().set(facecolor=PAPER, edgecolor="none", alpha=0.85)
+
+
+def to_png(figure: Figure, families: Sequence[str], transparent: bool = False) -> bytes:
+    """The figure as PNG, its text in the given fonts."""
+    from io import BytesIO
+
+    from matplotlib.text import Text
+
+    if len(families) > 1:
+        for text in figure.findobj(Text):
+            text.set_fontfamily(list(families))
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", transparent=transparent, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _undrawn(chars: set[str], family: str) -> set[str]:
+    """The characters that the family lacks; all where this machine lacks the family."""
+    if not chars or family not in _installed():
+        return set(chars)
+    from matplotlib import font_manager
+
+    try:
+        font = font_manager.get_font(font_manager.findfont(family, fallback_to_default=False))
+    except (OSError, ValueError, RuntimeError):
+        return set(chars)
+    return {char for char in chars if not font.get_char_index(ord(char))}
+
+
+@cache
+def _installed() -> frozenset[str]:
+    from matplotlib import font_manager
+
+    return frozenset(font_manager.get_font_names())

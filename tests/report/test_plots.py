@@ -1,0 +1,271 @@
+"""Plots: which are drawn of which run, that what they show is right, and that nothing in a run breaks them."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from sklearn.metrics import roc_auc_score
+
+from dltrain import metrics
+from dltrain.report import curves, drawings, plots, style
+from dltrain.report.plots import draw_plots
+from dltrain.report.reading import Run
+from dltrain.report.scores import class_scores, coefficients, confusion_counts, roc
+from dltrain.report.style import Lettering, shorten, text_width
+from dltrain.rundir import RunDir
+
+torch.set_num_threads(1)
+MakeRun = Callable[..., RunDir]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "$x_1$ and $",
+    "_hidden",
+    r"\$\frac",
+    "=cmd()",
+    "new\nline",
+    "及格",
+    "l" * 240,
+]
+
+
+def drawn(run: RunDir) -> set[str]:
+    """The names of what was drawn, each of it on disk and whole."""
+    done = draw_plots(Run(run))
+    assert all(one.png is not None and one.words for one in done)
+    assert {f"{one.plot.name}.png" for one in done} == {path.name for path in run.plots.iterdir()}
+    return {one.plot.name for one in done}
+
+
+def test_a_classification_draws_its_plots(make_run: MakeRun) -> None:
+    assert drawn(make_run(classes=["a", "b", "c"])) == {"loss", "metrics", "confusion", "roc"}
+
+
+def test_a_regression_draws_its_plots(make_run: MakeRun) -> None:
+    assert drawn(make_run()) == {"loss", "metrics", "predicted_against_true", "residuals", "fit"}
+    assert "fit" not in drawn(make_run("two", features=("x", "z")))
+
+
+def test_pictures_are_shown(make_run: MakeRun) -> None:
+    assert "samples" in drawn(make_run(classes=["a", "b"], kind="image"))
+
+
+def test_samples_say_right_and_wrong_in_signs_as_in_colours(make_run: MakeRun) -> None:
+    run = Run(make_run(classes=["a", "b"], kind="image"))
+    drawing = drawings.draw_samples(run, Lettering([]))
+    assert drawing is not None
+    titles = [axes.title for axes in drawing.figure.axes]
+    for title, row in zip(titles, run.examples, strict=False):
+        right = row.true == row.predicted
+        assert title.get_text().endswith("✓" if right else "✗")
+        assert title.get_color() == (style.RIGHT if right else style.WRONG)
+
+
+@pytest.mark.parametrize("splits", [("train", "val"), ("train", "test"), ("train",)])
+def test_missing_splits(make_run: MakeRun, splits: tuple[str, ...]) -> None:
+    names = drawn(make_run(classes=["a", "b"], splits=splits))
+    assert ("metrics" in names) == ("val" in splits)
+    assert {"loss", "confusion", "roc"} <= names
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 400])
+@pytest.mark.parametrize("classes", [(), ("a", "b")])
+def test_any_number_of_epochs(make_run: MakeRun, epochs: int, classes: tuple[str, ...]) -> None:
+    assert ("loss" in drawn(make_run(classes=classes, epochs=epochs))) == (epochs > 0)
+
+
+def test_the_rate_is_drawn_only_where_it_changes(make_run: MakeRun) -> None:
+    run = make_run()
+    assert "lr" not in drawn(run)
+    run.history.write_text("epoch,lr,train/loss\n1,0.1,1\n2,0.01,0.5\n")
+    assert "lr" in drawn(run)
+
+
+def test_empty_and_infinite_cells_are_gaps(make_run: MakeRun) -> None:
+    run = make_run()
+    run.history.write_text(
+        "epoch,lr,train/loss,val/loss,val/r2\n1,0.1,inf,,nan\n2,0.1,1,,-300\n3,0.1,nan,,0.5\n4,0.1,,,\n"
+    )
+    read = Run(run)
+    np.testing.assert_array_equal(read.curve("train/loss"), [np.nan, 1, np.nan, np.nan])
+    drawing = curves.draw_loss(read, Lettering([]))
+    assert drawing is not None
+    assert "validation" not in drawing.words
+    assert {"loss", "metrics"} <= drawn(run)
+
+
+@pytest.mark.parametrize(("last", "scale"), [(0.9, "linear"), (1e-4, "log"), (-1.0, "linear")])
+def test_loss_is_logarithmic_where_it_spans_decades(make_run: MakeRun, last: float, scale: str) -> None:
+    run = make_run()
+    run.history.write_text(f"epoch,train/loss\n1,1\n2,{last}\n")
+    drawing = curves.draw_loss(Run(run), Lettering([]))
+    assert drawing is not None
+    assert drawing.figure.axes[0].get_yscale() == scale
+
+
+@pytest.mark.parametrize("count", [2, 20, 21, 100])
+def test_any_number_of_classes(make_run: MakeRun, count: int) -> None:
+    run = make_run(classes=[f"class {n}" for n in range(count)], samples=4 * count)
+    assert {"confusion", "roc"} <= drawn(run)
+    drawing = drawings.draw_confusion(Run(run), Lettering([]))
+    assert drawing is not None
+    axes = drawing.figure.axes[0]
+    assert bool(axes.texts) == (count <= 20)
+    assert len(axes.get_yticklabels()) <= 20
+
+
+def test_names_are_drawn_as_they_are(make_run: MakeRun, caplog: pytest.LogCaptureFixture) -> None:
+    run = make_run(classes=HOSTILE, features=["$\\frac$"], target="$y")
+    with warnings.catch_warnings(), caplog.at_level(logging.WARNING, "dltrain"):
+        warnings.simplefilter("error")
+        assert {"confusion", "roc"} <= drawn(run)
+    assert not [record for record in caplog.records if "cannot be drawn" in record.message]
+    run = make_run("regression", features=["$\\frac{$"], target="$y_1$")
+    drawing = drawings.draw_fit(Run(run), Lettering([]))
+    assert drawing is not None
+    label: Any = drawing.figure.axes[0].yaxis.label
+    assert label._preprocess_math(label.get_text()) == ("$y_1$", False)
+
+
+def test_a_glyph_that_no_font_has_is_said_once(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(style, "FALLBACKS", ())
+    run = make_run(classes=["及格", "良"])
+    with warnings.catch_warnings(), caplog.at_level(logging.WARNING, "dltrain"):
+        warnings.simplefilter("error")
+        assert "roc" in drawn(run)
+    assert [record.message for record in caplog.records if "no font" in record.message] != []
+    assert len(caplog.records) == 1
+
+
+def test_a_plot_that_fails_is_told_and_takes_no_other_with_it(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(run: Run, text: Lettering) -> None:
+        raise ValueError("no")
+
+    run = make_run()
+    drawn(run)
+    monkeypatch.setattr(plots, "PLOTS", (plots.Plot("loss", "Loss", "curves", fail), *plots.PLOTS[1:]))
+    with caplog.at_level(logging.WARNING, "dltrain"):
+        done = draw_plots(Run(run))
+    assert [one.plot.name for one in done if one.png is None] == ["loss"]
+    assert len(done) == 5
+    assert len(caplog.records) == 1
+    assert not (run.plots / "loss.png").exists()
+
+
+def test_a_hundred_thousand_predictions_are_thinned_out(make_run: MakeRun) -> None:
+    run = Run(make_run(samples=100_000))
+    drawing = drawings.draw_predicted_against_true(run, Lettering([]))
+    assert drawing is not None
+    assert "one point in 20" in drawing.words
+    assert max(len(line.get_xdata()) for line in drawing.figure.axes[0].lines) == 5000  # type: ignore[arg-type]
+
+
+def test_predictions_that_are_not_finite_are_left_out(make_run: MakeRun) -> None:
+    run = make_run()
+    run.predictions.write_text("id,true,predicted\n0,1,nan\n1,2,2\n2,2,2\n3,1,inf\n")
+    drawing = drawings.draw_residuals(Run(run), Lettering([]))
+    assert drawing is not None
+    assert "mean 0," in drawing.words
+    run.predictions.write_text("id,true,predicted\n0,1,nan\n")
+    assert "residuals" not in drawn(run)
+
+
+def test_predictions_are_read_through_the_guard_of_formulas(make_run: MakeRun) -> None:
+    run = make_run(classes=["=a", "'b"])
+    run.predictions.write_text("id,true,predicted,score_=a,score_'b\n0,'=a,'b,0.4,0.6\n")
+    said = Run(run).predictions
+    assert said is not None
+    assert (said.true.tolist(), said.predicted.tolist(), said.scores.tolist()) == ([0], [1], [[0.4, 0.6]])
+
+
+def test_fit_is_drawn_in_raw_units(make_run: MakeRun) -> None:
+    run = make_run(facts={"preprocessing": {"mean": [100.0], "std": [10.0]}})
+    save_file({"input_0": np.array([[-1.0], [2.0]], np.float32)}, run.examples / "inputs.safetensors")
+    (run.examples / "examples.csv").write_text("id,true,predicted,error\n0,1,2,1\n1,3,4,1\n")
+    drawing = drawings.draw_fit(Run(run), Lettering([]))
+    assert drawing is not None
+    assert np.asarray(drawing.figure.axes[0].lines[0].get_xdata()).tolist() == [90, 120]
+
+
+@pytest.mark.parametrize("bias", [None, 0.25])
+def test_coefficients_are_those_of_the_model_in_raw_units(make_run: MakeRun, bias: float | None) -> None:
+    mean, std = np.array([3.0, -1.0]), np.array([2.0, 0.5])
+    weight, target_mean, target_std = np.array([[0.7, -0.4]]), 10.0, 4.0
+    scaling: dict[str, Any] = {"preprocessing": {"mean": mean.tolist(), "std": std.tolist()}}
+    scaling |= {
+        "target_mean": target_mean,
+        "target_std": target_std,
+        "truth": {"coefficients": [1.4, -3.2], "bias": 1.0},
+    }
+    run = make_run(features=("x", "z"), facts=scaling)
+    step = run.checkpoints / "step-00000001"
+    step.mkdir(parents=True)
+    (run.checkpoints / "best").write_text("step-00000001\n")
+    save_file(
+        {"linear.weight": weight.astype(np.float32)}
+        | ({} if bias is None else {"linear.bias": np.array([bias], np.float32)}),
+        step / "model.safetensors",
+    )
+    known = coefficients(Run(run))
+    assert known is not None
+    raw = np.array([[5.0, 2.0], [-7.0, 0.5]])  # any two rows
+    predicted = (((raw - mean) / std) @ weight[0] + (bias or 0.0)) * target_std + target_mean
+    np.testing.assert_allclose(raw @ known.learned[:-1] + known.learned[-1], predicted, rtol=1e-6)
+    np.testing.assert_allclose(known.learned[:2], [0.7 * 4 / 2, -0.4 * 4 / 0.5], rtol=1e-6)
+    assert known.names == ["x", "z", "intercept"]
+    assert known.true.tolist() == [1.4, -3.2, 1.0]
+    assert "coefficients" in drawn(run)
+
+
+def test_class_scores_are_those_of_the_metrics() -> None:
+    true, predicted = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 0, 2])
+    counts = confusion_counts(true, predicted, 4)
+    assert counts.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
+    expected = metrics.class_scores(torch.from_numpy(counts).double())
+    for name, values in class_scores(counts).items():
+        np.testing.assert_allclose(values, expected[name].numpy())
+
+
+def test_the_area_is_scikit_learns_with_ties_too() -> None:
+    random = np.random.default_rng(0)
+    positive, scores = random.random(500) < 0.3, random.integers(0, 20, 500) / 20
+    curve = roc(positive, scores)
+    assert curve is not None
+    assert curve.area == pytest.approx(roc_auc_score(positive, scores))
+    assert (curve.false_positive[[0, -1]].tolist(), curve.true_positive[[0, -1]].tolist()) == ([0, 1], [0, 1])
+    assert roc(np.ones(5, bool), np.zeros(5)) is None
+    assert roc(positive, np.full(500, np.nan)) is None
+
+
+@pytest.mark.parametrize("text", ["ab" * 40, "及格" * 40, "a及" * 30])
+def test_shortened_text_keeps_both_ends(text: str) -> None:
+    short = shorten(text, 21)
+    assert 18 <= text_width(short) <= 21
+    assert short[0] == text[0]
+    assert short[-1] == text[-1]
+    assert shorten(text[:5], 21) == text[:5]
+
+
+def test_drawing_imports_neither_torch_nor_pyplot(make_run: MakeRun) -> None:
+    run = make_run(classes=["a", "b"])
+    with run.history.open() as file:
+        assert len(list(csv.DictReader(file))) == 5
+    code = (
+        "import sys; from dltrain.report.page import write_report; from dltrain.rundir import RunDir;"
+        "write_report(RunDir(sys.argv[1]));"
+        "assert not {'torch', 'matplotlib.pyplot', 'sklearn', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(run.path)], check=True)
