@@ -22,7 +22,7 @@ from dltrain.compose import Job, redacted
 from dltrain.errors import DltrainError, OutOfMemory
 from dltrain.report.page import write_report
 from dltrain.results import Timing, save_results
-from dltrain.rundir import HistoryLog, RunDir, claim, utc_now, write_json, write_text
+from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, utc_now, write_json, write_text
 from dltrain.sweeps.summary import summarize
 from dltrain.training.loop import Row, fit
 from dltrain.training.saving import Saver
@@ -188,6 +188,7 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
     config = redacted(OmegaConf.to_container(composed, resolve=False))
     tasks = redacted(OmegaConf.to_container(hydra.overrides.task))
     own = redacted(OmegaConf.to_container(OmegaConf.create({"hydra": hydra}), resolve=False))
+    make_folder(run.hydra)
     for path, value in (
         (run.config, config),
         (run.hydra / "config.yaml", config),

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 import dltrain
 from dltrain.build import Setup
-from dltrain.rundir import RunDir, write_json, write_text
+from dltrain.rundir import RunDir, make_folder, write_json, write_text
 from dltrain.tasks import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, Facts, Split, SplitName
@@ -129,7 +129,7 @@ def write_examples(run: RunDir, facts: Facts, split: Split, predictions: Predict
     spread = others[(np.arange(count - len(worst)) * len(others)) // max(1, count - len(worst))]
     chosen = torch.from_numpy(np.concatenate([worst, spread]))
 
-    run.examples.mkdir(exist_ok=True)
+    make_folder(run.examples)
     tensors = {f"input_{number}": tensor[chosen].contiguous() for number, tensor in enumerate(split.inputs)}
     save_file(tensors, run.examples / "inputs.safetensors")
     text = StringIO()

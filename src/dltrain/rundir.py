@@ -95,15 +95,24 @@ class HistoryLog:
     """Writes metrics.csv: one full row an epoch, on disk when `log` returns."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.file = path.open("w", newline="", encoding="utf-8")
         self.writer: csv.DictWriter[str] | None = None
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        if self.writer is None:
-            self.writer = csv.DictWriter(self.file, fieldnames=list(values))
-            self.writer.writeheader()
-        self.writer.writerow(values)
-        self.file.flush()
+        """Writes the row.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        try:
+            if self.writer is None:
+                self.writer = csv.DictWriter(self.file, fieldnames=list(values))
+                self.writer.writeheader()
+            self.writer.writerow(values)
+            self.file.flush()
+        except OSError as error:
+            raise StorageError(f"cannot write {self.path}: {error.strerror}", fix="free some space") from error
 
     def close(self) -> None:
         self.file.close()
@@ -115,19 +124,15 @@ def reserve(path: Path) -> Path:
     Raises:
         StorageError: the folder cannot be made.
     """
+    make_folder(path.parent, parents=True)
     for candidate in _numbered(path):
         try:
-            candidate.parent.mkdir(parents=True, exist_ok=True)
             candidate.mkdir()
             return candidate
         except FileExistsError:
             continue
         except OSError as error:
-            raise StorageError(
-                f"cannot make the folder {candidate}: {error.strerror}",
-                where="hydra.run.dir",
-                fix="choose a folder that you may write to",
-            ) from error
+            raise _unwritable(candidate, error) from error
     raise AssertionError("unreachable")
 
 
@@ -150,11 +155,7 @@ def claim(path: Path) -> Path:
     except FileExistsError:
         raise taken from None
     except OSError as error:
-        raise StorageError(
-            f"cannot write to the folder {path}: {error.strerror}",
-            where="hydra.run.dir",
-            fix="choose a folder that you may write to",
-        ) from error
+        raise _unwritable(path, error) from error
     return path
 
 
@@ -164,14 +165,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """As `write_text`, for bytes; folders that are not there are made.
+    """As `write_text`, for bytes.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         neighbour.write_bytes(content)
         neighbour.replace(path)
     except OSError as error:
@@ -179,6 +179,18 @@ def write_bytes(path: Path, content: bytes) -> None:
             neighbour.unlink(missing_ok=True)
         fix = "free some space, or run in a folder that you may write to"
         raise StorageError(f"cannot write {path}: {error.strerror}", fix=fix) from error
+
+
+def make_folder(path: Path, *, parents: bool = False) -> None:
+    """Makes a folder, or takes the one that is there.
+
+    Raises:
+        StorageError: it cannot be made, or something else has its name.
+    """
+    try:
+        path.mkdir(parents=parents, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -198,7 +210,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path.parent} is no run folder: it has no {path.name}", fix="name a folder below outputs/"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no JSON object")
@@ -208,6 +220,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def utc_now() -> str:
     """The time as ISO 8601, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _unwritable(folder: Path, error: OSError) -> StorageError:
+    fix = "run in a folder that you may write to, or name one with hydra.run.dir"
+    return StorageError(f"cannot write to the folder {folder}: {error.strerror}", fix=fix)
 
 
 def _numbered(path: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from dltrain.data.csv_file import csv as csv_table
-from dltrain.rundir import write_text
+from dltrain.rundir import make_folder, write_text
 from dltrain.types import Data
 
 DEFAULT_PATH = "data/grades.csv"
@@ -91,4 +91,5 @@ def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> N
         grade = next(grade for grade, least in GRADES if total[row] >= least)
         writer.writerow([name, 20230001 + row, *cells, grade])
 
+    make_folder(Path(path).parent, parents=True)
     write_text(Path(path), text.getvalue())

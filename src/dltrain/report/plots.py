@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dltrain.report import curves, drawings
 from dltrain.report.reading import Run
 from dltrain.report.style import Drawing, Lettering, to_png
-from dltrain.rundir import write_bytes
+from dltrain.rundir import make_folder, write_bytes
 
 log = logging.getLogger("dltrain")
 
@@ -80,6 +80,7 @@ def draw_plots(run: Run) -> list[Drawn]:
         if one is None or one.png is None:
             path.unlink(missing_ok=True)  # an older report's
         else:
+            make_folder(path.parent)
             write_bytes(path, one.png)
     return [one for one in drawn if one is not None]
 
