@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "dltrain"
 FLOORS = {
     **dict.fromkeys(["types", "errors", "rundir"], 0),
-    **dict.fromkeys(["data", "models", "metrics", "losses", "tasks"], 1),
+    **dict.fromkeys(["data", "models", "metrics", "losses", "tasks", "baselines", "verdict"], 1),
     "training": 2,
     **dict.fromkeys(["signatures", "overrides", "compose", "build", "results", "report", "sweeps"], 3),
     **dict.fromkeys(["commands", "job", "cli"], 4),

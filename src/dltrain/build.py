@@ -21,6 +21,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from dltrain.baselines import BaselineSettings
 from dltrain.data.loaders import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.losses import Loss, default_loss
@@ -55,6 +56,7 @@ SLOTS: Mapping[str, Slot] = {
     "optimizer": Slot(Optimizer),
     "scheduler": Slot(None, "dltrain.training.schedules", supplied=3),
     "trainer": Slot(TrainerSettings, supplied=0),
+    "baseline": Slot(BaselineSettings, supplied=0),
 }
 
 
@@ -70,6 +72,7 @@ class Setup:
         train: the training split, shuffled.
         evaluation: every split in its own order, the training split too.
         settings: of the trainer; they monitor `train/loss` where there is no validation split.
+        baseline: how long plain methods may take.
         device: that all of it lies on.
         threads: that the CPU is to use.
     """
@@ -81,6 +84,7 @@ class Setup:
     train: TensorLoader
     evaluation: Mapping[SplitName, TensorLoader]
     settings: TrainerSettings
+    baseline: BaselineSettings
     device: torch.device
     threads: int
 
@@ -172,6 +176,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         train=train,
         evaluation=evaluation,
         settings=settings,
+        baseline=BaselineSettings(**_arguments(config["baseline"])),
         device=device,
         threads=settings.threads or choose_threads(multiplications * batch_size),
     )

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import platform
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import StringIO
 from time import perf_counter
 
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 import dltrain
+from dltrain.baselines import Baseline, baselines
 from dltrain.build import Setup
 from dltrain.rundir import RunDir, make_folder, write_json, write_text
 from dltrain.tasks import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, Facts, Split, SplitName
+from dltrain.verdict import Comparison, compare, diagnose
 
 log = logging.getLogger("dltrain")
 
@@ -61,13 +63,17 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_predictions(run, facts, split, predictions[shown])
     write_examples(run, facts, split, predictions[shown])
     state = setup.state
+    plain, comparison = compare_with_baselines(setup, shown, predictions[shown], seed)
+    diagnosis = diagnose(run.read_history(), state.best_epoch, setup.settings.epochs)
     write_json(
         run.result,
         {
             "train": metrics["train"],
             "val": metrics["val"],
             "test": metrics["test"],
-            "baseline": {},
+            "baseline": {baseline.name: baseline.metrics for baseline in plain},
+            "comparison": None if comparison is None else asdict(comparison),
+            "diagnosis": diagnosis,
             "shown_split": shown,
             "monitor": setup.settings.monitor,
             "best_epoch": state.best_epoch,
@@ -77,6 +83,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "train_seconds": timing.train_seconds,
             "evaluation_seconds": evaluation_seconds,
             "save_seconds": timing.save_seconds,
+            "baseline_seconds": sum(baseline.seconds for baseline in plain),
             "samples_per_second": timing.samples / timing.train_seconds,
             "device": str(setup.device),
             "threads": setup.threads,
@@ -92,6 +99,19 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     )
     words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[shown].items())
     log.info("%-7s %s  (epoch %d, the best by %s)", shown, words, state.best_epoch, setup.settings.monitor)
+    for sentence in ([comparison.words] if comparison else []) + diagnosis:
+        log.info("        %s", sentence)
+
+
+def compare_with_baselines(
+    setup: Setup, split: SplitName, predictions: Predictions, seed: int
+) -> tuple[list[Baseline], Comparison | None]:
+    """What plain methods reach on a held-out split, and the model against the best of them."""
+    if split == "train" or setup.settings.limit_batches is not None:
+        return [], None
+    plain = baselines(setup.data, setup.task, split, setup.baseline, seed)
+    name = type(setup.state.model).__name__
+    return plain, compare(name, setup.data.facts, setup.data.splits[split].target, predictions, plain)
 
 
 def held_out(data: Data) -> SplitName:

@@ -87,6 +87,25 @@ def key_numbers(run: Run, plots: Plots) -> Section:
     return Section("Key numbers", tables=[Table(head, rows, caption, strong=strong)] if rows else [])
 
 
+def plain_methods(run: Run, plots: Plots) -> Section:
+    """The result beside those of plain methods on the same split, the best first."""
+    result, split = run.result, run.shown_split
+    baselines = result.get("baseline") or {}
+    measures = ("accuracy", "f1", "roc_auc") if run.facts.classes else ("rmse", "mae", "r2")
+    rivals = {name.replace("_", " "): metrics for name, metrics in baselines.items()}
+    ranked = sorted(
+        [("this model", result[split]), *rivals.items()],
+        key=lambda rival: rival[1].get(measures[0]) or 0.0,
+        reverse=bool(run.facts.classes),
+    )
+    rows = [[name, *(spell(metrics.get(measure)) for measure in measures)] for name, metrics in ranked]
+    head = ["", *(NAMES[measure] for measure in measures)]
+    table = Table(head, rows, f"On the {SPLIT_WORDS[split]} split, fitted to the training split alone.", strong=1)
+    words = (result.get("comparison") or {}).get("words", "")
+    notes = [words + "." if words else "", *(sentence + "." for sentence in result.get("diagnosis") or ())]
+    return Section("Against plain methods", notes=[note for note in notes if note], tables=[table] if rivals else [])
+
+
 def training_curves(run: Run, plots: Plots) -> Section:
     """What changed from epoch to epoch."""
     return Section("Training curves", plots=plots["curves"])
@@ -192,6 +211,7 @@ def reproduction(run: Run, plots: Plots) -> Section:
 
 SECTIONS: Sequence[SectionBuilder] = (
     key_numbers,
+    plain_methods,
     training_curves,
     predictions,
     worst_examples,

@@ -1,0 +1,112 @@
+"""What a result means, in words: against the best plain method, and from the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dltrain.baselines import Baseline
+from dltrain.metrics import BETTER
+from dltrain.tasks import Predictions
+from dltrain.types import Facts
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model against a plain method on the same samples.
+
+    Args:
+        baseline: the method's name.
+        measure: what was compared.
+        difference: how much better the model is: points of accuracy, or by how many per cent the smaller RMSE is
+            below the larger one; negative where the method is better.
+        margin: half of the difference's 95 % interval, over the samples.
+        words: the same as a sentence.
+    """
+
+    baseline: str
+    measure: str
+    difference: float
+    margin: float
+    words: str
+
+
+def compare(
+    model: str, facts: Facts, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+) -> Comparison | None:
+    """The model against the best of the plain methods; `None` where there is none or only two samples."""
+    measure = "accuracy" if facts.task == "classification" else "rmse"
+    sign = 1 if BETTER[measure] == "max" else -1
+    best = max(baselines, key=lambda baseline: sign * baseline.metrics[measure], default=None)
+    if best is None or len(target) < 3:
+        return None
+    mine, theirs = (np.asarray(item.values.flatten()) for item in (ours, best.predictions))
+    true = np.asarray(target.flatten())
+    if measure == "accuracy":
+        gain = 100.0 * ((mine == true).astype(float) - (theirs == true))
+        difference, margin = float(gain.mean()), 1.96 * float(gain.std(ddof=1)) / len(gain) ** 0.5
+        unit = "points of accuracy"
+    else:
+        difference, margin = _less_rmse((mine - true) ** 2, (theirs - true) ** 2)
+        unit = "% of RMSE"
+    other = best.name.replace("_", " ")
+    if abs(difference) <= margin:
+        words = f"{model} and {other} do not differ clearly: {difference:+.1f} ± {margin:.1f} {unit}"
+    elif difference > 0:
+        words = f"{model} beats {other} by {difference:.1f} ± {margin:.1f} {unit}"
+    else:
+        words = f"{other} beats {model} by {-difference:.1f} ± {margin:.1f} {unit}"
+    return Comparison(best.name, measure, difference, margin, words)
+
+
+def _less_rmse(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[float, float]:
+    """By how many per cent the smaller root of a mean is below the larger, positive where that is `mine`, and half
+    its 95 % interval, from a paired bootstrap."""
+    index = np.random.default_rng(0).integers(0, len(mine), (RESAMPLES, len(mine)))
+    floor = np.finfo(np.float64).tiny
+
+    def less(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        ours, other = np.sqrt(a.mean(axis=-1)), np.sqrt(b.mean(axis=-1))
+        return 100 * (other - ours) / np.maximum(np.maximum(ours, other), floor)
+
+    return float(less(mine, theirs)), 1.96 * float(less(mine[index], theirs[index]).std(ddof=1))
+
+
+def diagnose(history: Sequence[Mapping[str, float]], best_epoch: int, epochs: int) -> list[str]:
+    """What the curves say of over-fitting and of stopping too early, and what to try.
+
+    Args:
+        history: a row an epoch, with `train/loss` and perhaps `val/loss`.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        epochs: how many were allowed.
+    """
+    if len(history) < 5:
+        return []
+    tail = history[-max(1, len(history) // 10) :]
+    train_start, train_end = history[0]["train/loss"], float(np.mean([row["train/loss"] for row in tail]))
+    curve = "val/loss" if "val/loss" in history[-1] else "train/loss"
+    values = np.array([row[curve] for row in history])
+    lowest, end = float(values.min()), float(np.mean([row[curve] for row in tail]))
+    found = []
+    at_lowest = history[int(values.argmin())]["train/loss"]
+    if curve == "val/loss" and end > lowest + 0.25 * abs(lowest) and train_end < at_lowest:
+        found.append(
+            f"over-fitting: after epoch {int(values.argmin()) + 1} the training loss still fell from {at_lowest:.3g} "
+            f"to {train_end:.3g}, while the validation loss rose from {lowest:.3g} to {end:.3g}; try more data, "
+            "model.dropout, a larger optimizer.weight_decay or a smaller model"
+        )
+    recent = float(np.mean(values[-max(2, len(values) // 5) : -len(tail)])) if len(values) > 2 * len(tail) else end
+    if len(history) == epochs and best_epoch > 0.9 * epochs and end < recent - 0.02 * abs(recent):
+        found.append(f"it was still getting better when it ended: try trainer.epochs={2 * epochs}")
+    if train_end > 0.95 * train_start:
+        found.append(
+            f"under-fitting: the training loss hardly fell, from {train_start:.3g} to {train_end:.3g}; try another "
+            "optimizer.lr, a larger model or more epochs"
+        )
+    return found
