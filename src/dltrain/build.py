@@ -21,7 +21,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from dltrain.baselines import BaselineSettings
+from dltrain.baselines import Baseline, BaselineSettings, baselines
+from dltrain.data.doctor import Finding, examine
 from dltrain.data.loaders import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.losses import Loss, default_loss
@@ -65,6 +66,7 @@ class Setup:
     """Everything that training needs, built and checked against each other.
 
     Args:
+        data_node: the config node of the data, as JSON.
         data: split and encoded.
         spec: what the model was built for.
         task: with its loss on the device.
@@ -77,6 +79,7 @@ class Setup:
         threads: that the CPU is to use.
     """
 
+    data_node: str
     data: Data
     spec: Spec
     task: Task
@@ -116,7 +119,8 @@ def build(config: Mapping[str, Any]) -> Setup:
     """
     settings = TrainerSettings(**_arguments(config["trainer"]))
     device = choose_device(settings.device)
-    data = load_data(json.dumps(config["data"], sort_keys=True))
+    node = json.dumps(config["data"], sort_keys=True)
+    data = load_data(node)
     facts = data.facts
     asked = config["task"]["name"]
     if asked not in ("auto", facts.task):
@@ -124,8 +128,11 @@ def build(config: Mapping[str, Any]) -> Setup:
             f"the data is for {facts.task}, not for {asked}", where="task", fix="let the data say", override="task=auto"
         )
 
-    node = config["loss"]
-    loss: Loss = resolve("loss", node)(facts, **_arguments(node)) if "_target_" in node else default_loss(facts)
+    loss: Loss
+    if "_target_" in config["loss"]:
+        loss = resolve("loss", config["loss"])(facts, **_arguments(config["loss"]))
+    else:
+        loss = default_loss(facts)
     task = build_task(facts, loss.to(device))
     monitors = ["train/loss", *(f"val/{name}" for name in ("loss", *task.metric_names))]
     if settings.monitor not in monitors:
@@ -169,6 +176,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     return Setup(
+        data_node=node,
         data=data,
         spec=spec,
         task=task,
@@ -192,6 +200,25 @@ def load_data(node: str) -> Data:
     config = json.loads(node)
     data: Data = resolve("data", config)(**_arguments(config))
     return data
+
+
+@lru_cache(maxsize=2)
+def examine_data(node: str) -> tuple[Finding, ...]:
+    """What is odd about that data."""
+    return tuple(examine(load_data(node)))
+
+
+@lru_cache(maxsize=2)
+def load_baselines(node: str, split: SplitName, settings: BaselineSettings) -> tuple[Baseline, ...]:
+    """What plain methods reach on that data."""
+    data = load_data(node)
+    return tuple(baselines(data, build_task(data.facts, default_loss(data.facts)), split, settings))
+
+
+def forget() -> None:
+    """Lets go of all data: its files may have changed since."""
+    for cached in (load_data, examine_data, load_baselines):
+        cached.cache_clear()
 
 
 def build_model(node: Mapping[str, Any], spec: Spec) -> nn.Module:

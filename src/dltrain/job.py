@@ -40,7 +40,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         ExceptionGroup: of what is wrong with the configs' values.
         DltrainError: a job cannot be built.
     """
-    build.load_data.cache_clear()  # the files may have changed since
+    build.forget()
     for job in jobs:
         errors = build.check(job.config)
         if errors:
@@ -125,12 +125,17 @@ def introduce(setup: build.Setup, verbosity: int) -> None:
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     shape = "×".join(map(str, facts.input_shape))
+    unit = "pixels" if facts.kind == "image" else "feature" if shape == "1" else "features"
     goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
-    log.log(verbosity, "data    %s %s to %s: %s", shape, "pixels" if facts.kind == "image" else "features", goal, sizes)
+    log.log(verbosity, "data    %s %s to %s: %s", shape, unit, goal, sizes)
     for note in setup.data.notes:
         log.log(verbosity, "        %s", note)
+    for finding in build.examine_data(setup.data_node):
+        log.log(verbosity, "%-7s %s", finding.severity, finding)
     parameters = sum(parameter.numel() for parameter in setup.state.model.parameters())
-    where = f"{setup.threads} threads" if setup.device.type == "cpu" else torch.cuda.get_device_name(setup.device)
+    where = f"{setup.threads} thread{'s' * (setup.threads > 1)}" if setup.device.type == "cpu" else ""
+    if setup.device.type == "cuda":
+        where = torch.cuda.get_device_name(setup.device)
     name = type(setup.state.model).__name__
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from dltrain.errors import ConfigError
 from dltrain.types import Facts, Range, TaskName
 
-ClassWeights = Literal["balanced"] | Sequence[float] | None
+ClassWeights = Literal["balanced"] | Sequence[Annotated[float, Range(0, open_low=True)]] | None
 
 
 class Loss(nn.Module):
@@ -95,7 +95,8 @@ class Focal(ClassificationLoss):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         log_p = output.log_softmax(dim=1).gather(1, target[:, None]).squeeze(1)
-        return self.weighted_mean(-((1 - log_p.exp()) ** self.gamma) * log_p, target)
+        missed = (-log_p.expm1()).clamp(min=torch.finfo(log_p.dtype).eps)  # at 0 the slope of a root is infinite
+        return self.weighted_mean(-(missed**self.gamma) * log_p, target)
 
 
 class Hinge(ClassificationLoss):
@@ -148,8 +149,9 @@ class BinaryCrossEntropy(ClassificationLoss):
         return self.weighted_mean(losses, target)
 
     def probabilities(self, output: Tensor) -> Tensor:
-        p = output.sigmoid()
-        return torch.cat([1 - p, p], dim=1) if self.binary else p / p.sum(dim=1, keepdim=True)
+        if self.binary:
+            return torch.cat([-output, output], dim=1).sigmoid()
+        return functional.logsigmoid(output).softmax(dim=1)  # the sigmoids' shares, also where all of them vanish
 
 
 class RegressionLoss(Loss):

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 import dltrain
-from dltrain.baselines import Baseline, baselines
-from dltrain.build import Setup
+from dltrain.baselines import Baseline
+from dltrain.build import Setup, examine_data, load_baselines
 from dltrain.rundir import RunDir, make_folder, write_json, write_text
 from dltrain.tasks import Predictions
 from dltrain.training.loop import evaluate_fully
@@ -63,7 +63,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_predictions(run, facts, split, predictions[shown])
     write_examples(run, facts, split, predictions[shown])
     state = setup.state
-    plain, comparison = compare_with_baselines(setup, shown, predictions[shown], seed)
+    plain, comparison = compare_with_baselines(setup, shown, predictions[shown])
     diagnosis = diagnose(run.read_history(), state.best_epoch, setup.settings.epochs)
     write_json(
         run.result,
@@ -74,6 +74,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "baseline": {baseline.name: baseline.metrics for baseline in plain},
             "comparison": None if comparison is None else asdict(comparison),
             "diagnosis": diagnosis,
+            "doctor": [asdict(finding) for finding in examine_data(setup.data_node)],
             "shown_split": shown,
             "monitor": setup.settings.monitor,
             "best_epoch": state.best_epoch,
@@ -104,12 +105,12 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
 
 
 def compare_with_baselines(
-    setup: Setup, split: SplitName, predictions: Predictions, seed: int
-) -> tuple[list[Baseline], Comparison | None]:
+    setup: Setup, split: SplitName, predictions: Predictions
+) -> tuple[tuple[Baseline, ...], Comparison | None]:
     """What plain methods reach on a held-out split, and the model against the best of them."""
     if split == "train" or setup.settings.limit_batches is not None:
-        return [], None
-    plain = baselines(setup.data, setup.task, split, setup.baseline, seed)
+        return (), None
+    plain = load_baselines(setup.data_node, split, setup.baseline)
     name = type(setup.state.model).__name__
     return plain, compare(name, setup.data.facts, setup.data.splits[split].target, predictions, plain)
 

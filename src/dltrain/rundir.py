@@ -115,7 +115,8 @@ class HistoryLog:
             raise StorageError(f"cannot write {self.path}: {error.strerror}", fix="free some space") from error
 
     def close(self) -> None:
-        self.file.close()
+        with suppress(OSError):  # a row that could not be written has been told of
+            self.file.close()
 
 
 def reserve(path: Path) -> Path:
@@ -143,9 +144,8 @@ def claim(path: Path) -> Path:
         ConfigError: it holds a run, or it is a file.
         StorageError: it cannot be made or written to.
     """
-    taken = ConfigError(
-        f"{path} holds a run already", where="hydra.run.dir", fix=f"choose another folder, such as {path}-2"
-    )
+    what = "is a file" if path.is_file() else "holds a run already"
+    taken = ConfigError(f"{path} {what}", where="hydra.run.dir", fix=f"choose another folder, such as {path}-2")
     if (path / "status.json").exists():
         raise taken
     try:
@@ -161,7 +161,7 @@ def claim(path: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a whole file or none: into a neighbour first, which then takes its name."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -90,7 +90,7 @@ class Regression:
         return self.loss(output, (target - self.mean) / self.std if self.scaled else target)
 
     def point(self, output: Tensor) -> Tensor:
-        return output * self.std + self.mean if self.scaled else output
+        return output.float() * self.std + self.mean if self.scaled else output
 
     def predict(self, output: Tensor) -> Predictions:
         return Predictions(self.point(output.float()).cpu())

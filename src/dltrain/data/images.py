@@ -150,13 +150,13 @@ def _load(
     classes = tuple(sorted(set(found["train"].labels)))
     if len(classes) < 2:
         raise DataError(
-            f"all pictures are of one class, {classes[0]}", where=str(folder), fix="give a folder for each class"
+            f"all pictures are of one class, {_text(classes[0])}", where=str(folder), fix="give a folder for each class"
         )
     for name, part in found.items():
         strange = sorted(set(part.labels) - set(classes))
         if strange:
             raise DataError(
-                f"the class {strange[0]} of the {name} split has no pictures in train",
+                f"the class {_text(strange[0])} of the {name} split has no pictures in train",
                 where=str(folder),
                 fix="add some",
             )
@@ -180,14 +180,15 @@ def _load(
     all_labels = np.array([index_of[label] for part in found.values() for label in part.labels], dtype=np.int64)
     owner = np.array([name for name, part in found.items() for _ in part.files])[kept]
     labels = all_labels[kept]
-    pixels = stacked([picture for picture in decoded if picture is not None])
-
     parts = {name: np.flatnonzero(owner == name) for name in found}
     empty = [
         classes[index] for index in np.flatnonzero(np.bincount(labels[parts["train"]], minlength=len(classes)) == 0)
     ]
     if empty:
-        raise DataError(f"no picture of the class {empty[0]} can be read", where=str(folder), fix="mend some")
+        raise DataError(f"no picture of the class {_text(empty[0])} can be read", where=str(folder), fix="mend some")
+    if gone := [name for name, part in parts.items() if len(part) == 0]:
+        raise DataError(f"no picture of the {gone[0]} split can be read", where=str(folder), fix="mend some")
+    pixels = stacked([picture for picture in decoded if picture is not None])
     train = parts["train"]
     cut = split_indices(
         len(train),
@@ -213,8 +214,14 @@ def _find_splits(folder: Path) -> dict[SplitName, Found]:
         what = "is no folder" if folder.exists() else "is not there"
         raise DataError(f"{folder} {what}", where="data.path", fix="name a folder that holds a folder for each class")
     below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    named = {SPLIT_FOLDERS[name]: path for name, path in below.items() if name in SPLIT_FOLDERS}
-    if "train" not in named:
+    named: dict[SplitName, Path] = {}
+    for name, path in below.items():
+        if name in SPLIT_FOLDERS and SPLIT_FOLDERS[name] in named:
+            other = named[SPLIT_FOLDERS[name]].name
+            raise DataError(f"{other} and {path.name} are the same split", where=str(folder), fix="keep one of them")
+        if name in SPLIT_FOLDERS:
+            named[SPLIT_FOLDERS[name]] = path
+    if "train" not in named or not any(path.is_dir() for path in named["train"].iterdir()):  # trains can be a class
         return {"train": _find_classes(folder)}
     return {name: _find_classes(path) for name, path in named.items()}
 
@@ -235,10 +242,10 @@ def _find_classes(folder: Path) -> Found:
         )
     for class_folder in class_folders:
         inside = [path for path in sorted(class_folder.rglob("*")) if path.is_file()]
-        pictures = [path for path in inside if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+        pictures = [path for path in inside if path.suffix.lower() in SUFFIXES and not _is_hidden(path, class_folder)]
         if not pictures:
             raise DataError(
-                f"the class folder {class_folder.name} holds no pictures",
+                f"the class folder {_text(class_folder.name)} holds no pictures",
                 where=str(folder),
                 fix=f"add some, or remove it; pictures are {' '.join(sorted(SUFFIXES))}",
             )
@@ -246,6 +253,10 @@ def _find_classes(folder: Path) -> Found:
         labels += [class_folder.name] * len(pictures)
         ignored += len(inside) - len(pictures)
     return Found(tuple(files), tuple(labels), ignored)
+
+
+def _is_hidden(path: Path, below: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(below).parts)
 
 
 def _refuse_too_many(count: int, size: int) -> None:

@@ -70,10 +70,10 @@ def read_picture(path: Path, size: int, channels: Channels) -> Pixels:
             raise ValueError(f"{image.width}×{image.height} pixels are too many")
         image.draft(None, (size * 2, size * 2))
         picture = _eight_bits(ImageOps.exif_transpose(image))
+        grey = channels == 1 or (channels is None and picture.mode in ("L", "LA", "1"))
         if "A" in picture.getbands() or "transparency" in picture.info:
             over = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-        grey = channels == 1 or (channels is None and picture.mode in ("L", "1"))
         fitted = ImageOps.fit(picture.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
         pixels = np.asarray(fitted, dtype=np.uint8)
     return pixels[:, :, None] if grey else pixels
@@ -103,7 +103,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """The picture with 8 bits a channel; those of 16 and 32 bits are scaled, not clipped."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode != "F" else max(float(values.max()), 1.0)
+        top = max(float(values.max()), 1.0 if image.mode == "F" else 65535.0)
         return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
     return image
 

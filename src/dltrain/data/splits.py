@@ -30,7 +30,7 @@ def split_indices(
         test_fraction: share of the test split; 0 for none.
         seed: fixes the division.
         strata: `(count,)` class indices. Every class keeps at least one sample in the training split,
-            and the shares of a class differ from the fractions by less than one sample.
+            and the shares of a class differ from the fractions by about one sample.
 
     Returns:
         Indices in ascending order for each split that has a positive fraction.

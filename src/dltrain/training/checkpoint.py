@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -45,9 +46,10 @@ def save_checkpoint(
     if target.exists():
         return target
     temporary = root / f".tmp-{step}-{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)  # in a container, process numbers recur
     try:
         temporary.mkdir(parents=True)
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary / WEIGHTS)
+        save_file(_apart(weights), temporary / WEIGHTS)
         if state is not None:
             torch.save(dict(state), temporary / STATE)
         files = {}
@@ -60,7 +62,7 @@ def save_checkpoint(
         _flush(temporary)
         temporary.rename(target)
         _flush(root)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         # torch and safetensors report a full disk as errors of their own kinds.
         shutil.rmtree(temporary, ignore_errors=True)
         raise StorageError(f"cannot write the checkpoint {target}: {error}", fix="free some space") from error
@@ -76,6 +78,7 @@ def point(root: Path, name: str, checkpoint: Path) -> None:
         temporary.rename(root / name)
         _flush(root)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise StorageError(f"cannot write {root / name}: {error.strerror}", fix="free some space") from error
 
 
@@ -105,11 +108,13 @@ def verify(checkpoint: Path) -> dict[str, Any]:
     """
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
-        schema, files = manifest["schema"], dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        schema, files = int(manifest["schema"]), dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise CheckpointError(f"{checkpoint} is not a dltrain checkpoint: it has no readable {MANIFEST}") from None
     if schema > SCHEMA:
         raise CheckpointError(f"{checkpoint} was written by a newer dltrain (schema {schema})", fix="upgrade dltrain")
+    if checkpoint.is_symlink():
+        raise CheckpointError(f"{checkpoint} is a link")
     for name, said in files.items():
         path = checkpoint / name
         if name not in (WEIGHTS, STATE) or not path.is_file() or path.is_symlink() or _described(path) != said:
@@ -121,7 +126,10 @@ def verify(checkpoint: Path) -> dict[str, Any]:
 
 def load_weights(checkpoint: Path) -> dict[str, Tensor]:
     """The weights of a verified checkpoint, on the CPU."""
-    return dict(load_file(checkpoint / WEIGHTS))
+    try:
+        return dict(load_file(checkpoint / WEIGHTS))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{checkpoint / WEIGHTS} holds no weights: {error}") from None
 
 
 def remove_others(root: Path) -> None:
@@ -130,6 +138,20 @@ def remove_others(root: Path) -> None:
     for folder in [*root.glob("step-*"), *root.glob(".tmp-*")]:
         if folder.name not in kept:
             shutil.rmtree(folder, ignore_errors=True)
+    for pointer in root.glob(".*.tmp"):
+        pointer.unlink(missing_ok=True)
+
+
+def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights on the CPU, none sharing its memory with another, which safetensors refuses."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in weights.items():
+        copy = tensor.detach().cpu().contiguous()
+        memory = copy.untyped_storage().data_ptr()
+        apart[name] = copy.clone() if memory in seen else copy
+        seen.add(memory)
+    return apart
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -44,16 +44,14 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
         loss_sum, weight_sum = zero(device), zero(device)
 
         for micro_batches in grouped(train, settings.accumulate):
-            group_samples = sum(len(batch.target) for batch in micro_batches)
-            for batch in micro_batches:
+            weights = [task.loss.weight(batch.target) for batch in micro_batches]
+            for batch, weight in zip(micro_batches, weights, strict=True):
                 with autocast(settings.precision, device):
                     loss = task.objective(model(*batch.inputs), batch.target)
-                weight = task.loss.weight(batch.target)
                 loss_sum += loss.detach().to(loss_sum) * weight
                 weight_sum += weight
                 # The gradient of a group of batches is that of one batch holding all their samples.
-                share = len(batch.target) / group_samples
-                scaler.scale(loss if share == 1 else loss * share).backward()
+                scaler.scale(loss if len(weights) == 1 else loss * (weight / sum(weights))).backward()
             if settings.l1 or settings.l2:
                 scaler.scale(penalty(parameters, settings.l1, settings.l2)).backward()
             if settings.clip_norm is not None:
@@ -133,7 +131,10 @@ def _evaluate(
 def penalty(parameters: Iterable[Tensor], l1: float, l2: float) -> Tensor:
     """`l1` · Σ|w| + `l2` · Σw² over the weights; biases and normalisation parameters, being vectors, are left out."""
     weights = [parameter for parameter in parameters if parameter.dim() > 1]
-    return sum((l1 * weight.abs().sum() + l2 * weight.square().sum() for weight in weights), torch.zeros(()))
+    return sum(
+        (l1 * weight.abs().sum() + l2 * weight.square().sum() for weight in weights),
+        torch.zeros((), requires_grad=True),
+    )
 
 
 def grouped(loader: Loader, size: int) -> Iterator[tuple[Batch, ...]]:

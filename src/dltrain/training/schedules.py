@@ -65,7 +65,8 @@ def one_cycle(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
         total_steps=max(2, total_steps),
-        pct_start=warmup,
+        # A rise or a fall of no length divides by zero.
+        pct_start=min(max(warmup, (1 + 1e-6) / max(2, total_steps)), 1 - 1e-6),
         div_factor=start,
         final_div_factor=end,
         cycle_momentum=False,

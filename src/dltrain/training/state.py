@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,9 +42,9 @@ class TrainState:
     stale: int = 0
 
     def judge(self, value: float, better: Better, min_delta: float) -> None:
-        """Counts this epoch as the best so far, or as one more without improvement; NaN never improves."""
+        """Counts this epoch as the best so far, or as one more without improvement; what is not finite never improves."""
         sign = 1 if better == "max" else -1
-        improved = value == value and (self.best is None or sign * (value - self.best) > min_delta)
+        improved = math.isfinite(value) and (self.best is None or sign * (value - self.best) > min_delta)
         if improved:
             self.best, self.best_epoch, self.stale = value, self.epoch, 0
         else:

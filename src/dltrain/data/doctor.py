@@ -1,0 +1,136 @@
+"""What is odd about a data set, before anything is learned from it: said only where it changes what to do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.types import Data, Split
+
+FEW_SAMPLES = 50
+IMBALANCE = 3.0
+LEAK_SCORE = 0.995
+LEAK_ROWS = 5_000
+LEAK_FEATURES = 200
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something odd.
+
+    Args:
+        severity: `warning` where results may mislead, `note` where something could be done better.
+        what: the finding, with its numbers.
+        fix: what to do about it.
+    """
+
+    severity: Literal["warning", "note"]
+    what: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.fix}"
+
+
+def examine(data: Data) -> list[Finding]:
+    """Everything odd about the data, warnings first."""
+    found = [*_leaks(data), *_repeats(data), *_balance(data), *_size(data)]
+    return sorted(found, key=lambda finding: finding.severity != "warning")
+
+
+def _leaks(data: Data) -> Iterator[Finding]:
+    """Columns that alone tell the target almost perfectly."""
+    if data.facts.kind != "table" or data.facts.input_shape[0] < 2:
+        return
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    train = data.splits["train"]
+    x, y = train.inputs[0].numpy()[:LEAK_ROWS], train.target.flatten().numpy()[:LEAK_ROWS]
+    if len(y) < FEW_SAMPLES:
+        return
+    half = np.arange(len(y)) % 2 == 0
+    classification = bool(data.facts.classes)
+    plain = np.bincount(y).max() / len(y) if classification else 0.0
+    if plain > 0.95:  # a majority that large hides what a column tells
+        return
+    for name, column in zip(data.facts.features[:LEAK_FEATURES], x.T, strict=False):
+        tree = DecisionTreeClassifier(max_depth=4) if classification else DecisionTreeRegressor(max_depth=8)
+        score = tree.fit(column[half, None], y[half]).score(column[~half, None], y[~half])
+        if score >= LEAK_SCORE:
+            measure = "of the labels" if classification else "of the target's variance"
+            yield Finding(
+                "warning",
+                f"{name} alone tells {100 * score:.1f} % {measure}: it may be known only after {data.facts.target} is",
+                f"if so, leave it out: data.drop=[{name.split('=')[0]}]",
+            )
+
+
+def _repeats(data: Data) -> Iterator[Finding]:
+    """Samples that stand in two splits, and equal samples with different targets."""
+    keys = {name: _keys(split) for name, split in data.splits.items()}
+    held_out = [name for name in data.splits if name != "train"]
+    shared = {name: sum(key in keys["train"] for key in _each(data.splits[name])) for name in held_out}
+    if any(shared.values()):
+        counts = " and ".join(f"{shared[name]} of {len(data.splits[name])} in {name}" for name in held_out)
+        yield Finding(
+            # Rows of a short table are often equal by chance; pictures never are.
+            "warning" if data.facts.kind == "image" else "note",
+            f"samples with the same inputs as one in train: {counts}",
+            "their metrics may flatter the model; remove copies if that is what they are",
+        )
+    if not data.facts.classes:
+        return
+    torn = sum(len(targets) > 1 for targets in keys["train"].values())
+    if torn > 0.01 * len(data.splits["train"]):
+        yield Finding(
+            "note",
+            f"{torn} groups of equal samples in train have different {data.facts.target}",
+            "no model can tell these apart; another column may",
+        )
+
+
+def _balance(data: Data) -> Iterator[Finding]:
+    counts = dict(zip(data.facts.classes, data.facts.class_counts, strict=False))
+    if not counts:
+        return
+    rarest, commonest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[commonest] > IMBALANCE * max(1, counts[rarest]):
+        yield Finding(
+            "note",
+            f"{commonest} has {counts[commonest]:,} training samples and {rarest} {counts[rarest]:,}",
+            "look at f1 rather than accuracy, or try loss=cross_entropy loss.class_weights=balanced",
+        )
+    once = [name for name, count in counts.items() if count <= 1]
+    if once:
+        named = ", ".join(once[:5]) + (" ..." if once[5:] else "")
+        yield Finding("warning", f"classes with a single training sample: {named}", "give more, or merge classes")
+
+
+def _size(data: Data) -> Iterator[Finding]:
+    for name, split in data.splits.items():
+        if len(split) < FEW_SAMPLES and name != "val":
+            margin = 100 / len(split)
+            effect = (
+                "hardly enough to learn from" if name == "train" else f"one more right or wrong is {margin:.1f} points"
+            )
+            yield Finding("note", f"the {name} split has only {len(split)} samples: {effect}", "give more data")
+
+
+def _keys(split: Split) -> Mapping[bytes, set[float]]:
+    """The targets of every distinct sample."""
+    found: dict[bytes, set[float]] = {}
+    for key, target in zip(_each(split), split.target.flatten().tolist(), strict=True):
+        found.setdefault(key, set()).add(target)
+    return found
+
+
+def _each(split: Split) -> Iterator[bytes]:
+    """A digest of each sample's inputs."""
+    rows: list[NDArray[np.generic]] = [np.ascontiguousarray(tensor.flatten(1).numpy()) for tensor in split.inputs]
+    for index in range(len(split)):
+        yield hashlib.blake2b(b"".join(row[index].tobytes() for row in rows), digest_size=16).digest()

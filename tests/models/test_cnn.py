@@ -1,0 +1,84 @@
+"""The convolutional network: any size, any options, and its parameters counted by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from dltrain.models.cnn import CNN
+from dltrain.types import Spec
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("size", [8, 9, 28, 33, 64])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("head", ["average", "flatten"])
+def test_every_size_and_number_of_channels_will_do(size: int, channels: int, head: Any) -> None:
+    model = CNN(Spec("image", (channels, size, size), 5), channels=(4, 4, 8, 8, 8), head=head)
+    assert model(torch.randn(2, channels, size, size)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"convolutions": 2},
+        {"kernel_size": 1},
+        {"kernel_size": 5},
+        {"kernel_size": 7},
+        {"norm": "none"},
+        {"activation": "gelu"},
+        {"pool": "average"},
+        {"hidden": (6, 5)},
+        {"hidden": (6,), "head": "flatten"},
+        {"dropout": 0.0},
+        {"channels": (3,)},
+    ],
+)
+def test_every_option_gives_an_output_a_class(options: dict[str, Any]) -> None:
+    model = CNN(Spec("image", (3, 12, 17), 2), **({"channels": (4, 6)} | options))
+    assert model(torch.randn(2, 3, 12, 17)).shape == (2, 2)
+
+
+def test_parameters_are_counted_by_hand() -> None:
+    spec = Spec("image", (3, 16, 16), 10)
+    convolution = 3 * 8 * 9 + 8 * 16 * 9
+    assert parameters(CNN(spec, (8, 16), norm="none")) == convolution + (8 + 16) + (16 * 10 + 10)
+    assert parameters(CNN(spec, (8, 16))) == convolution + 2 * (8 + 16) + (16 * 10 + 10)
+    flat = 16 * 4 * 4
+    assert parameters(CNN(spec, (8, 16), head="flatten", hidden=(20,))) == (
+        convolution + 2 * (8 + 16) + (flat * 20 + 20) + (20 * 10 + 10)
+    )
+    twice = 3 * 8 * 25 + 8 * 8 * 25
+    assert parameters(CNN(spec, (8,), convolutions=2, kernel_size=5, norm="none")) == twice + 16 + (8 * 10 + 10)
+
+
+def test_the_sources_head_for_32_by_32_pictures() -> None:
+    model = CNN(Spec("image", (3, 32, 32), 10), (32, 64), head="flatten", hidden=(128,), norm="none", dropout=0)
+    linears = [layer for layer in model.head if isinstance(layer, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in linears] == [(64 * 8 * 8, 128), (128, 10)]
+
+
+def test_it_is_the_plain_network_written_by_hand() -> None:
+    torch.manual_seed(1)
+    model = CNN(Spec("image", (3, 9, 9), 4), (5, 6), pool="average", head="flatten", norm="none", dropout=0.3).eval()
+    first, second = (layer for layer in model.stages if isinstance(layer, nn.Conv2d))
+    last = model.head[-1]
+    x = torch.randn(2, 3, 9, 9)
+    hidden = functional.avg_pool2d(functional.conv2d(x, first.weight, first.bias, padding=1).relu(), 2)
+    hidden = functional.avg_pool2d(functional.conv2d(hidden, second.weight, second.bias, padding=1).relu(), 2)
+    assert hidden.shape == (2, 6, 2, 2)
+    torch.testing.assert_close(model(x), hidden.flatten(1) @ last.weight.T + last.bias)
+
+
+def test_the_average_head_is_the_mean_over_positions() -> None:
+    model = CNN(Spec("image", (1, 10, 14), 3), (4,)).eval()
+    x = torch.randn(2, 1, 10, 14)
+    last = model.head[-1]
+    torch.testing.assert_close(model(x), model.stages(x).mean(dim=(2, 3)) @ last.weight.T + last.bias)

@@ -1,0 +1,216 @@
+"""Run folders: reserved once, written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from dltrain.errors import CheckpointError, ConfigError, StorageError
+from dltrain.rundir import HistoryLog, RunDir, claim, read_json, reserve, write_json, write_text
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_clash_gets_a_number(tmp_path: Path) -> None:
+    wanted = tmp_path / "2026-11-21" / "10-15-30"
+    assert [reserve(wanted).name for _ in range(3)] == ["10-15-30", "10-15-30-2", "10-15-30-3"]
+    assert all(path.is_dir() for path in wanted.parent.iterdir())
+
+
+def test_a_file_in_the_way_is_a_clash_too(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    assert reserve(tmp_path / "run") == tmp_path / "run-2"
+    assert (tmp_path / "run").read_text() == "a file"
+
+
+def test_reserving_below_a_file_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "outputs").write_text("a file")
+    tries, mkdir = [], Path.mkdir
+
+    def counted(path: Path, *args: object, **kwargs: object) -> None:
+        tries.append(path)
+        if len(tries) > 20:
+            pytest.fail("it tries for ever")
+        mkdir(path, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", counted)
+    with pytest.raises(StorageError):
+        reserve(tmp_path / "outputs" / "run")
+    with pytest.raises(StorageError):
+        reserve(tmp_path / "outputs" / "date" / "run")
+
+
+def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(StorageError, match="No space left") as refused:
+        reserve(tmp_path / "run")
+    assert refused.value.exit_code == 4
+    with pytest.raises(StorageError, match="No space left"):
+        claim(tmp_path / "run")
+
+
+def test_claim_makes_a_folder_and_says_that_it_runs(tmp_path: Path) -> None:
+    run = RunDir(claim(tmp_path / "deep" / "run"))
+    assert run.read_status()["state"] == "running"
+
+
+def test_claim_takes_an_empty_folder_and_one_with_other_files(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    assert claim(tmp_path / "empty") == tmp_path / "empty"
+    assert claim(tmp_path / "other") == tmp_path / "other"
+    assert (tmp_path / "other" / "notes.txt").read_text() == "mine"
+
+
+def test_claim_refuses_a_folder_that_holds_a_run(tmp_path: Path) -> None:
+    claim(tmp_path / "run")
+    before = (tmp_path / "run" / "status.json").read_bytes()
+    with pytest.raises(ConfigError, match="holds a run already") as refused:
+        claim(tmp_path / "run")
+    assert refused.value.where == "hydra.run.dir"
+    assert (tmp_path / "run" / "status.json").read_bytes() == before
+
+
+def test_of_two_that_claim_at_once_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim(tmp_path / "run")
+    monkeypatch.setattr(Path, "exists", lambda path: False)  # as the second saw it, a moment ago
+    with pytest.raises(ConfigError, match="holds a run already"):
+        claim(tmp_path / "run")
+
+
+def test_claim_refuses_a_file(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(ConfigError):
+        claim(tmp_path / "run")
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+@pytest.mark.parametrize("failing", ["write_bytes", "replace"])
+def test_a_failed_write_leaves_the_old_text_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    path = tmp_path / "result.json"
+    write_text(path, "old")
+    monkeypatch.setattr(Path, failing, refuse)
+    with pytest.raises(StorageError, match="No space left"):
+        write_text(path, "new")
+    assert path.read_text("utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writing_into_a_deleted_folder_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError):
+        write_text(tmp_path / "gone" / "status.json", "{}")
+
+
+def test_write_text_replaces_the_whole_text(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "a long old text")
+    write_text(tmp_path / "a", "成绩 ü")
+    assert (tmp_path / "a").read_bytes() == "成绩 ü".encode()
+
+
+def test_numbers_that_json_lacks_become_null(tmp_path: Path) -> None:
+    value = {
+        "a": math.nan,
+        "b": [1.5, math.inf, (-math.inf, {"c": math.nan})],
+        "n": 3,
+        "t": True,
+        "s": "成绩",
+        "0": None,
+    }
+    write_json(tmp_path / "a.json", value)
+    expected = {"a": None, "b": [1.5, None, [None, {"c": None}]], "n": 3, "t": True, "s": "成绩", "0": None}
+    assert read_json(tmp_path / "a.json") == expected
+    assert "成绩" in (tmp_path / "a.json").read_text("utf-8")
+
+
+def test_a_missing_json_file_means_no_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no run folder: it has no status\.json"):
+        RunDir(tmp_path).read_status()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"<html>", b"\xff\xfe", b"[1, 2]", b"3", b"[" * 100_000])
+def test_a_broken_json_file_is_a_checkpoint_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "status.json").write_bytes(content)
+    with pytest.raises(CheckpointError):
+        RunDir(tmp_path).read_status()
+
+
+def test_a_json_file_that_is_a_folder_is_a_checkpoint_error(tmp_path: Path) -> None:
+    (tmp_path / "status.json").mkdir()
+    with pytest.raises(CheckpointError):
+        RunDir(tmp_path).read_status()
+
+
+def test_a_status_adds_to_what_was_said(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.write_status("running", started="then", exit_code=1)
+    run.write_status("done", exit_code=0)
+    said = run.read_status()
+    assert (said["state"], said["started"], said["exit_code"], said["schema"]) == ("done", "then", 0, 1)
+    with pytest.raises(AssertionError):
+        run.write_status("finished")
+
+
+def test_history_rows_are_on_disk_when_logged_and_read_back_exactly(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    rows = [
+        {"epoch": 1.0, "lr": 0.1, "train/loss": 1 / 3},
+        {"epoch": 2.0, "lr": 1e-300, "train/loss": math.pi * 1e10},
+    ]
+    history = HistoryLog(run.history)
+    for number, row in enumerate(rows, 1):
+        history.log(number, row)
+        assert run.read_history() == rows[:number]
+    history.close()
+    assert run.history.read_text("utf-8").splitlines()[0] == "epoch,lr,train/loss"
+
+
+def test_a_metric_that_an_epoch_lacks_is_left_out_of_its_row(tmp_path: Path) -> None:
+    history = HistoryLog(RunDir(tmp_path).history)
+    history.log(1, {"epoch": 1, "val/loss": 2.5})
+    history.log(2, {"epoch": 2})
+    history.log(3, {"epoch": 3, "val/loss": math.nan})
+    history.close()
+    rows = RunDir(tmp_path).read_history()
+    assert rows[:2] == [{"epoch": 1.0, "val/loss": 2.5}, {"epoch": 2.0}]
+    assert math.isnan(rows[2]["val/loss"])
+
+
+def test_a_history_that_cannot_be_written_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        flush = refuse
+
+    monkeypatch.setattr(Path, "open", lambda *_, **__: Full())
+    history = HistoryLog(tmp_path / "metrics.csv")
+    with pytest.raises(StorageError, match="No space left"):
+        history.log(1, {"epoch": 1})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_closing_a_history_that_could_not_be_written_hides_nothing() -> None:
+    history = HistoryLog(Path("/dev/full"))
+    with pytest.raises(StorageError):  # noqa: PT012
+        try:
+            history.log(1, {"epoch": 1})
+        finally:
+            history.close()
+
+
+def test_every_artifact_lies_in_the_folder_under_its_own_name(tmp_path: Path) -> None:
+    names = [name for name, value in vars(RunDir).items() if isinstance(value, property)]
+    paths = [getattr(RunDir(tmp_path), name) for name in names]
+    assert len(set(paths)) == len(names) >= 12
+    assert {path.parent for path in paths} == {tmp_path}
+
+
+def test_status_is_plain_json(tmp_path: Path) -> None:
+    RunDir(tmp_path).write_status("failed", error="loss is nan", loss=math.nan)
+    assert json.loads((tmp_path / "status.json").read_text("utf-8"))["loss"] is None

@@ -1,0 +1,62 @@
+"""Device, threads, batch size and precision."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+import torch
+
+from dltrain.errors import ConfigError
+from dltrain.training.settings import TrainerSettings, autocast, choose_device, choose_threads
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 32), (999, 32), (1000, 64), (4999, 64), (5000, 256), (10**6, 256)])
+def test_the_batch_size_follows_the_number_of_samples(count: int, expected: int) -> None:
+    assert TrainerSettings().batch_size_for(count) == expected
+    assert TrainerSettings(batch_size=7).batch_size_for(count) == 7
+    assert TrainerSettings(batch_size="full").batch_size_for(count) == count
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_auto_takes_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert choose_device("auto").type == ("cuda" if there else "cpu")
+
+
+def test_a_device_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("cuda") == torch.device("cuda")
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ConfigError, match="there is no cuda:2 here") as refused:
+        choose_device("cuda:2")
+    assert refused.value.fix == "this machine has cpu, cuda"
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "cpu:1"])
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=f"there is no {name} here") as refused:
+        choose_device(name)
+    assert (refused.value.where, refused.value.override) == ("trainer.device", "trainer.device=auto")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "0", "", "meta", "xla", "CUDA"])
+def test_what_is_no_device_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="is no device"):
+        choose_device(name)
+
+
+def test_little_work_gets_one_thread_and_much_work_every_core() -> None:
+    assert choose_threads(1000) == 1
+    assert choose_threads(10**9) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_autocast_computes_in_the_precision(precision: Any) -> None:
+    with autocast(precision, torch.device("cpu")):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == getattr(torch, precision)
