@@ -130,11 +130,9 @@ def _evaluate(
 
 def penalty(parameters: Iterable[Tensor], l1: float, l2: float) -> Tensor:
     """`l1` · Σ|w| + `l2` · Σw² over the weights; biases and normalisation parameters, being vectors, are left out."""
+    nothing = torch.zeros((), requires_grad=True)  # a model of vectors alone has nothing to pull at
     weights = [parameter for parameter in parameters if parameter.dim() > 1]
-    return sum(
-        (l1 * weight.abs().sum() + l2 * weight.square().sum() for weight in weights),
-        torch.zeros((), requires_grad=True),
-    )
+    return sum((l1 * weight.abs().sum() + l2 * weight.square().sum() for weight in weights), nothing)
 
 
 def grouped(loader: Loader, size: int) -> Iterator[tuple[Batch, ...]]:

@@ -42,7 +42,7 @@ class TrainState:
     stale: int = 0
 
     def judge(self, value: float, better: Better, min_delta: float) -> None:
-        """Counts this epoch as the best so far, or as one more without improvement; what is not finite never improves."""
+        """Counts this epoch as the best so far, or as one more without improvement, such as any that is not finite."""
         sign = 1 if better == "max" else -1
         improved = math.isfinite(value) and (self.best is None or sign * (value - self.best) > min_delta)
         if improved:
