@@ -120,7 +120,7 @@ def train(config: Mapping[str, Any], run: RunDir, verbosity: int = logging.INFO)
     save_results(run, setup, config["seed"], timing)
 
 
-def introduce(setup: build.Setup, verbosity: int) -> None:
+def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     """Says what is about to be trained on what."""
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())

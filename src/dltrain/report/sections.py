@@ -185,7 +185,8 @@ def data(run: Run, plots: Plots) -> Section:
     if "formula" in facts.truth:
         pairs.append(("Truth", f"{facts.target} = {facts.truth['formula']}"))
     pairs.append(("Fingerprint", str(said.get("fingerprint", ""))[:16]))
-    return Section("Data", pairs=pairs, notes=run.notes)
+    found = [f"{finding['what']}; {finding['fix']}" for finding in run.result.get("doctor") or ()]
+    return Section("Data", pairs=pairs, notes=[*found, *run.notes])
 
 
 def reproduction(run: Run, plots: Plots) -> Section:
