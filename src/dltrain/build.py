@@ -29,7 +29,7 @@ from dltrain.losses import Loss, default_loss
 from dltrain.signatures import check_call, nearest
 from dltrain.tasks import Task, build_task
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
-from dltrain.training.state import TrainState
+from dltrain.training.state import TrainState, average_of
 from dltrain.types import Data, Spec, SplitName
 
 _TRUSTED_PACKAGES = ("dltrain", "torch", "torchvision")
@@ -175,12 +175,13 @@ def build(config: Mapping[str, Any]) -> Setup:
         optimizer, settings.epochs * steps_per_epoch, steps_per_epoch, **_arguments(config["scheduler"])
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
+    average = None if settings.ema is None else average_of(model, settings.ema)
     return Setup(
         data_node=node,
         data=data,
         spec=spec,
         task=task,
-        state=TrainState(model, optimizer, scheduler, scaler),
+        state=TrainState(model, optimizer, scheduler, scaler, average),
         train=train,
         evaluation=evaluation,
         settings=settings,

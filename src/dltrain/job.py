@@ -112,11 +112,14 @@ def train(config: Mapping[str, Any], run: RunDir, verbosity: int = logging.INFO)
             if settings.patience is not None and state.stale >= settings.patience:
                 log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)
                 break
+        else:
+            if state.epoch < settings.epochs:
+                log.log(verbosity, "stop    %g minutes are over", settings.max_minutes)
     finally:
         history.close()
     saver.save()
     saver.load_best()
-    timing = Timing(began, train_seconds, saver.seconds, state.epoch * setup.train.samples)
+    timing = Timing(began, train_seconds, saver.seconds)
     save_results(run, setup, config["seed"], timing)
 
 

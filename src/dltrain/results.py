@@ -38,13 +38,11 @@ class Timing:
         began: `perf_counter` when the run began.
         train_seconds: spent in training steps.
         save_seconds: spent on checkpoints.
-        samples: seen in training steps.
     """
 
     began: float
     train_seconds: float
     save_seconds: float
-    samples: int
 
 
 def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
@@ -54,7 +52,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     predictions: dict[SplitName, Predictions] = {}
     for name, loader in setup.evaluation.items():
         metrics[name], predictions[name] = evaluate_fully(
-            setup.state.model, setup.task, loader, setup.settings.precision
+            setup.state.judged, setup.task, loader, setup.settings.precision
         )
     evaluation_seconds = perf_counter() - evaluating
 
@@ -85,7 +83,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "evaluation_seconds": evaluation_seconds,
             "save_seconds": timing.save_seconds,
             "baseline_seconds": sum(baseline.seconds for baseline in plain),
-            "samples_per_second": timing.samples / timing.train_seconds,
+            "samples_per_second": state.samples / timing.train_seconds,
             "device": str(setup.device),
             "threads": setup.threads,
             "seed": seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +20,11 @@ from dltrain.losses import CrossEntropy, MeanSquaredError, default_loss
 from dltrain.models.mlp import MLP
 from dltrain.tasks import Task, build_task
 from dltrain.training import schedules
+from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.loop import Row, evaluate, evaluate_fully, fit
+from dltrain.training.saving import Saver
 from dltrain.training.settings import TrainerSettings
-from dltrain.training.state import TrainState
+from dltrain.training.state import TrainState, average_of
 from dltrain.types import Batch, Facts, Spec, Split
 
 CPU = torch.device("cpu")
@@ -384,3 +387,35 @@ def test_inputs_prepared_first_in_evaluation_can_be_learned_from() -> None:
     state = new_state(model, torch.optim.SGD(model.parameters(), lr=0.01))
     (row,) = fit(state, task, loader, None, TrainerSettings(epochs=1, monitor="train/loss"))
     assert math.isfinite(row["train/loss"])
+
+
+def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    state = new_state(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    state.average = average_of(model, 0.3)
+    expected = None
+    split = numbers(20)
+    saver = Saver(tmp_path, state)
+    settings = TrainerSettings(epochs=6, batch_size="full", monitor="train/loss")
+    for row in fit(state, regression_task(), TensorLoader(split, 20, CPU), TensorLoader(split, 20, CPU), settings):
+        current = model[0].weight.detach().clone()
+        count = row["step"] - 1
+        decay = min(0.3, (1 + count) / (10 + count))
+        expected = current if expected is None else decay * expected + (1 - decay) * current
+        judged = evaluate(state.judged, regression_task(), TensorLoader(split, 20, CPU))
+        assert row["val/loss"] == judged["loss"]
+        saver.after_epoch()
+    assert expected is not None
+    torch.testing.assert_close(state.judged[0].weight, expected)
+    assert not torch.equal(state.judged[0].weight, model[0].weight)
+    saver.save()
+    assert torch.equal(load_weights(pointed(tmp_path, "last"))["0.weight"], state.judged[0].weight)
+
+
+def test_time_that_is_over_ends_an_epoch_and_the_run() -> None:
+    model = torch.nn.Linear(4, 1)
+    state = new_state(model, torch.optim.SGD(model.parameters(), lr=0.01))
+    settings = TrainerSettings(epochs=100, monitor="train/loss", max_minutes=1e-9)
+    (row,) = fit(state, regression_task(), TensorLoader(numbers(40), 4, CPU), None, settings)
+    assert (row["epoch"], row["step"], state.samples) == (1, 1, 4)

@@ -22,7 +22,8 @@ Row = dict[str, float]
 
 
 def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settings: TrainerSettings) -> Iterator[Row]:
-    """Trains until `settings.epochs` epochs are finished, or as long as the caller asks for the next one.
+    """Trains until `settings.epochs` epochs are finished or `settings.max_minutes` are over, or as long as the caller
+    asks for the next epoch.
 
     Yields:
         After every epoch its row: `epoch`, `step`, `seconds` since the first epoch began, `lr`, `train/loss`, the
@@ -36,6 +37,7 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
     device = parameters[0].device
     better = BETTER[settings.monitor.split("/")[1]]
     started = perf_counter()
+    deadline = math.inf if settings.max_minutes is None else started + 60 * settings.max_minutes
 
     while state.epoch < settings.epochs:
         began = perf_counter()
@@ -64,7 +66,12 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
             lr = optimizer.param_groups[0]["lr"]
             if scheduler is not None and not isinstance(scheduler, ReduceLROnPlateau):
                 scheduler.step()
+            if state.average is not None:
+                state.average.update_parameters(model)
             state.step += 1
+            state.samples += sum(len(batch.target) for batch in micro_batches)
+            if perf_counter() >= deadline:
+                break
 
         train_loss = float(loss_sum / weight_sum)  # the one synchronisation of an epoch's steps
         train_seconds = perf_counter() - began
@@ -79,13 +86,16 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
 
         row: Row = {"epoch": state.epoch, "step": state.step, "seconds": 0.0, "lr": lr, "train/loss": train_loss}
         if val is not None:
-            row |= {f"val/{name}": value for name, value in evaluate(model, task, val, settings.precision).items()}
+            metrics = evaluate(state.judged, task, val, settings.precision)
+            row |= {f"val/{name}": value for name, value in metrics.items()}
         row |= {"seconds": perf_counter() - started, "train_seconds": train_seconds}
 
         state.judge(row[settings.monitor], better, settings.min_delta)
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
         yield row
+        if perf_counter() >= deadline:
+            return
 
 
 def evaluate(model: nn.Module, task: Task, loader: Loader, precision: str = "float32") -> dict[str, float]:

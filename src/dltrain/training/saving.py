@@ -23,7 +23,7 @@ class Saver:
 
     def __init__(self, root: Path, state: TrainState) -> None:
         self.root, self.state = root, state
-        self.live = state.model.state_dict()
+        self.live = state.judged.state_dict()
         self.best = {name: tensor.clone() for name, tensor in self.live.items()}
         self.best_at = (0, 0)  # (step, epoch)
         self.saved_step = -1
@@ -61,7 +61,7 @@ class Saver:
         self.saved_step, self.saved_at = step, perf_counter()
 
     def load_best(self) -> None:
-        """Puts the best weights into the model, where an epoch was judged best at all."""
+        """Puts the best weights into the judged model, where an epoch was judged best at all."""
         if self.best_at[0]:
             with torch.no_grad():
                 for name, tensor in self.live.items():

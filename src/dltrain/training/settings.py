@@ -29,6 +29,9 @@ class TrainerSettings:
         monitor: what decides which epoch is best, `split/metric`; without a validation split, `train/loss`.
         patience: epochs without improvement before training stops; none for no early stop.
         min_delta: smallest change that counts as an improvement.
+        max_minutes: after which training ends, in the middle of an epoch too; none for no limit.
+        ema: decay of an exponential moving average of the weights, which is then what is evaluated and kept;
+            none for no average.
         device: `auto` is cuda where there is one, else cpu.
         threads: CPU threads; none to choose by the size of the work.
         precision: of the forward pass; weights stay float32.
@@ -45,6 +48,8 @@ class TrainerSettings:
     monitor: str = "val/loss"
     patience: Annotated[int, Range(1)] | None = None
     min_delta: Annotated[float, Range(0)] = 0.0
+    max_minutes: Annotated[float, Range(0, open_low=True)] | None = None
+    ema: Annotated[float, Range(0, 0.99999)] | None = None
     device: str = "auto"
     threads: Annotated[int, Range(1)] | None = None
     precision: Precision = "float32"

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel
 
 from dltrain.metrics import Better
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass
@@ -24,8 +27,10 @@ class TrainState:
         optimizer: of the model's parameters.
         scheduler: stepped after every optimizer step, a plateau schedule after every epoch; `None` for a constant rate.
         scaler: of the loss in float16; does nothing where it is disabled.
+        average: of the model's weights over the steps; `None` where none is kept.
         epoch: epochs finished.
         step: optimizer steps taken.
+        samples: seen in these steps.
         best: best monitored value so far.
         best_epoch: the epoch it belongs to, counted from 1; 0 for none.
         stale: epochs since then.
@@ -35,11 +40,18 @@ class TrainState:
     optimizer: Optimizer
     scheduler: LRScheduler | ReduceLROnPlateau | None
     scaler: torch.amp.GradScaler
+    average: AveragedModel | None = None
     epoch: int = 0
     step: int = 0
+    samples: int = 0
     best: float | None = None
     best_epoch: int = 0
     stale: int = 0
+
+    @property
+    def judged(self) -> nn.Module:
+        """The model that is evaluated and kept: the average where there is one."""
+        return self.model if self.average is None else self.average.module
 
     def judge(self, value: float, better: Better, min_delta: float) -> None:
         """Counts this epoch as the best so far, or as one more without improvement, such as any that is not finite."""
@@ -56,23 +68,43 @@ class TrainState:
         return self.best_epoch == self.epoch > 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the model's weights, as tensors and primitives."""
+        """Everything but the weights of the judged model, as tensors and primitives."""
         return {
+            "model": None if self.average is None else self.model.state_dict(),
+            "averaged": None if self.average is None else int(self.average.n_averaged),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
+            "samples": self.samples,
             "best": self.best,
             "best_epoch": self.best_epoch,
             "stale": self.stale,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continues from what `state_dict` returned; the model's weights are loaded apart."""
+        """Continues from what `state_dict` returned; the judged model's weights are loaded apart."""
+        if self.average is not None:
+            self.model.load_state_dict(state["model"])
+            self.average.n_averaged.fill_(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])
-        self.epoch, self.step = state["epoch"], state["step"]
+        self.epoch, self.step, self.samples = state["epoch"], state["step"], state["samples"]
         self.best, self.best_epoch, self.stale = state["best"], state["best_epoch"], state["stale"]
+
+
+def average_of(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of a model's weights and buffers, which follows faster in its first steps."""
+
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        share = 1 - torch.as_tensor((1 + count) / (10 + count)).clamp(max=decay)
+        for mean, value in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, share.to(mean.dtype))
+            else:
+                mean.copy_(value)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
