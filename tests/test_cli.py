@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dltrain import build
 from dltrain.cli import COMMANDS, corrected, main
 from dltrain.commands.help import EXAMPLES
 from dltrain.compose import groups, options
@@ -118,6 +119,24 @@ def test_list_has_a_line_for_each_option(dltrain: Callable) -> None:
         ("scheduler._target_=dltrain.training.schedules.math.floor", "math.floor"),
         ("model._target_=torch.optim.AdamW", "Module"),
         ("+api_token=abc", "api_token"),
+        ("experiment=null", "experiment"),
+        ("optimizer=null", "optimizer"),
+        ("~optimizer", "~optimizer"),
+        ("~seed", "~seed"),
+        ("seed=${nothing}", "nothing"),
+        ("-m optimizer.lr=interval(0.1,1)", "interval"),
+        ("--config-dir nowhere data=iris", "nowhere"),
+        ("--config-name foo", "config-name"),
+        ("--qiet data=iris", "--quiet"),
+        ("--multrun data=iris", "dltrain --multirun data=iris"),
+        ("hydra.run.dir= data=iris", "hydra.run.dir=outputs/mine"),
+        ("hydra.run.dir=null data=iris", "hydra.run.dir=outputs/mine"),
+        ("trainer.threads=9999 data=iris", "trainer.threads="),
+        ("model.hidden=64 data=iris", "dltrain 'model.hidden=[64]' data=iris"),
+        ("model.hidden=64,32 data=iris", "dltrain 'model.hidden=[64,32]' data=iris"),
+        ("model.foo=1", "model.foo"),
+        ("data.path=plain.csv", "dltrain data.path=plain.csv data=csv"),
+        ("loss.class_weights=balanced data=wine", "loss=cross_entropy"),
     ],
 )
 def test_bad_input_is_refused_with_the_fix_and_leaves_nothing(arguments: str, said: str, dltrain: Callable) -> None:
@@ -176,6 +195,53 @@ def test_a_correction_keeps_the_rest_of_the_command() -> None:
     assert corrected(["epochs", "3"], [ConfigError("", override="trainer.epochs=3", replaces="epochs 3")]) == (
         "dltrain trainer.epochs=3"
     )
+
+
+def test_a_folder_that_bears_a_modules_name_does_not_make_it_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shutil").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        build.resolve("data", {"_target_": "shutil.rmtree"})
+
+
+def test_another_folder_of_configs_may_be_named(dltrain: Callable, tmp_path: Path) -> None:
+    (tmp_path / "more" / "model").mkdir(parents=True)
+    (tmp_path / "more" / "model" / "narrow.yaml").write_text("# Narrow.\ndefaults: [mlp, _self_]\nhidden: [3]\n")
+    called = dltrain("--config-dir", "more", "model=narrow", "data=iris", "debug=smoke")
+    assert called.code == 0, called.err
+    assert "hidden:\n  - 3\n" in called.run.config.read_text()
+
+
+def test_a_sweep_over_every_option_of_a_group(dltrain: Callable) -> None:
+    called = dltrain("-m", "model=glob(*l*)", "data=iris", "debug=smoke")
+    assert called.code == 0, called.err
+    assert len(called.runs) == len([name for name in options("model") if "l" in name])
+
+
+def test_a_broken_config_or_module_of_the_users_own_is_one_line(dltrain: Callable, tmp_path: Path) -> None:
+    (tmp_path / "configs" / "model").mkdir(parents=True)
+    (tmp_path / "configs" / "model" / "broken.yaml").write_text("a: [1\n")
+    (tmp_path / "configs" / "model" / "raises.yaml").write_text("# Raises.\n_target_: raising.Model\n")
+    (tmp_path / "raising.py").write_text("raise ValueError('not today')\n")
+    for name, words in (("broken", "YAML"), ("raises", "not today")):
+        called = dltrain(f"model={name}", "data=iris")
+        assert (called.code, words in called.err, len(called.err.splitlines())) == (2, True, 1), called.err
+
+
+def test_output_cut_short_by_a_reader_harms_no_run(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m dltrain data=iris trainer.epochs=3 | head -1"
+    said = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert said.stderr == ""
+    assert len(list(tmp_path.rglob("report.html"))) == 1
+
+
+def test_what_nobody_foresaw_is_still_one_line(dltrain: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dltrain.commands.list.groups", lambda: 1 / 0)
+    called = dltrain("list")
+    assert called.code == 1
+    assert called.err == "dltrain: error: ZeroDivisionError: division by zero; fix: see where with --debug\n"
 
 
 def test_main_returns_and_leaves_sys_argv_alone(dltrain: Callable) -> None:

@@ -155,6 +155,14 @@ def test_divergence_ends_with_3_and_says_what_to_do(dltrain: Callable) -> None:
     assert called.run.read_status()["state"] == "diverged"
 
 
+def test_weights_that_explode_in_the_last_step_are_no_result(dltrain: Callable) -> None:
+    options = ["optimizer=sgd", "optimizer.lr=1e38", "trainer.batch_size=full", "trainer.clip_norm=null"]
+    called = dltrain("data=cubic", "trainer.epochs=1", *options)
+    assert called.code == 3
+    assert not called.run.result.exists()
+    assert not called.run.checkpoints.exists()
+
+
 def test_a_folder_that_holds_a_run_is_not_written_into(dltrain: Callable) -> None:
     assert dltrain("data=iris", "debug=smoke", "hydra.run.dir=same").code == 0
     before = (Path("same") / "result.json").read_bytes()

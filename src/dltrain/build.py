@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -119,6 +120,9 @@ def build(config: Mapping[str, Any]) -> Setup:
     """
     settings = TrainerSettings(**_arguments(config["trainer"]))
     device = choose_device(settings.device)
+    if settings.threads is not None and settings.threads > (cores := os.cpu_count() or 1):
+        fix = f"this machine has {cores} cores"
+        raise ConfigError("so many threads", where="trainer.threads", fix=fix, override=f"trainer.threads={cores}")
     node = json.dumps(config["data"], sort_keys=True)
     data = load_data(node)
     facts = data.facts
@@ -314,8 +318,10 @@ def resolve(slot_name: str, node: Mapping[str, Any]) -> Callable[..., Any]:
         found = getattr(importlib.import_module(module_path), name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{path} cannot be found: {error}", where=where, fix="check its spelling") from None
+    except Exception as error:  # a module of the user's own may raise anything
+        raise ConfigError(f"{module_path} cannot be imported: {error}", where=where, fix="mend the module") from error
     origin = getattr(found, "__module__", None) or ""
-    local = _is_local(origin.split(".")[0])
+    local = _is_below_here(found)
     if slot.kind is not None:
         fits = inspect.isclass(found) and issubclass(found, slot.kind)
         fits = fits and (local or origin.split(".")[0] in _TRUSTED_PACKAGES)
@@ -340,5 +346,15 @@ def _arguments(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_local(package: str) -> bool:
+    """Whether the working directory holds a module of that name; importing may still find another one."""
     here = Path.cwd()
     return bool(package) and ((here / f"{package}.py").is_file() or (here / package).is_dir())
+
+
+def _is_below_here(found: Any) -> bool:
+    """Whether a class or function was written below the working directory, and not installed there."""
+    try:
+        source = Path(inspect.getfile(found)).resolve()
+    except (TypeError, OSError):
+        return False
+    return source.is_relative_to(Path.cwd().resolve()) and "site-packages" not in source.parts

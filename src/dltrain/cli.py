@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from dltrain.commands import Options
+from dltrain.commands import FLAGS, Options
 from dltrain.errors import ConfigError, DltrainError
 
 COMMANDS = {
@@ -19,8 +19,6 @@ COMMANDS = {
     "list": "what there is to pick: dltrain list [model|data|...]",
     "report": "draw a finished run's plots and page again: dltrain report RUN",
 }
-
-FLAGS = {"--quiet": "quiet", "--json": "json", "--debug": "debug"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,9 +53,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("dltrain: interrupted", file=sys.stderr)
         code = 130
     except* BrokenPipeError:
+        code = 0
+    except* Exception as group:
+        if options.debug:
+            traceback.print_exception(group)
+        fault = group.exceptions[0]
+        print(f"dltrain: error: {type(fault).__name__}: {fault}; fix: see where with --debug", file=sys.stderr)
+        code = 1
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
         # Whoever read the output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     return code
 
 
@@ -87,7 +94,8 @@ def _replace(words: list[str], old: str, new: str) -> list[str]:
         if separator and key.lstrip("+~") == old:
             keeps_value = "=" not in new and not new.startswith("-")
             return [*words[:start], f"{new}={value}" if keeps_value else new, *words[start + 1 :]]
-    return [*words, new]
+    # What is to be replaced was not typed: it came from a config, and only a whole override can mend that.
+    return [*words, new] if "=" in new or new.startswith("-") else words
 
 
 def _asks_for_help(arguments: Sequence[str]) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,12 +16,13 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.errors import ConfigError
+from dltrain.overrides import quoted
 from dltrain.signatures import missing_value, nearest, unknown_key
 
 CONFIG_NAME = "train"
@@ -71,47 +71,52 @@ def local_config_dir() -> Path | None:
     return folder
 
 
-def compose_jobs(overrides: Sequence[str], *, sweep: bool) -> list[Job]:
+def compose_jobs(overrides: Sequence[str], *, sweep: bool, more_configs: str | None = None) -> list[Job]:
     """The jobs that the overrides describe: one, or with `sweep` one for each combination of their values.
 
     Args:
         overrides: quoted for Hydra.
         sweep: whether several values of a key make several jobs.
+        more_configs: another folder of configs, Hydra's `--config-dir`.
 
     Raises:
         ExceptionGroup: of every ConfigError found in the overrides.
         ConfigError: the config cannot be composed.
     """
-    local_config_dir()
-    with _hydra():
-        parsed = _parse(overrides)
-        errors = [error for override in parsed for error in _check_group(override)]
-        if errors:
-            raise ExceptionGroup("overrides", errors)
-        groups = [item for item in parsed if _is_group(item.key_or_group)]
-        base = _compose([f"{item.key_or_group}={_first(item)}" for item in groups if not item.is_delete()])
-        errors = [error for item in parsed if item not in groups for error in _check_key(item, base, sweep)]
-        if errors:
-            raise ExceptionGroup("overrides", errors)
-        return [_job(combination) for combination in _combinations(parsed, sweep)]
+    folder = Path(more_configs).absolute() if more_configs else None
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"there is no folder {more_configs}", where="--config-dir", fix="name a folder of configs")
+    chosen = _more_configs.set(folder)
+    try:
+        with initialize_config_dir(str(config_dir()), job_name=CONFIG_NAME, version_base="1.3"):
+            parsed = _parse(overrides)
+            _raise_all(error for override in parsed for error in _check_group(override))
+            groups = [item for item in parsed if _is_group(item.key_or_group)]
+            base = _compose([f"{item.key_or_group}={_values(item)[0]}" for item in groups])
+            _raise_all(error for item in parsed if item not in groups for error in _check_key(item, base, sweep))
+            return [_job(combination) for combination in _combinations(parsed, sweep)]
+    finally:
+        _more_configs.reset(chosen)
+
+
+def config_dirs() -> list[Path]:
+    """Every folder of configs: dltrain's, the user's, and the one of `--config-dir`."""
+    return [config_dir(), *filter(None, [local_config_dir(), _more_configs.get()])]
 
 
 def options(group: str) -> list[str]:
     """The names that can be picked in a config group, the user's own among them."""
-    folders = [config_dir(), *filter(None, [local_config_dir()])]
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+    return sorted({path.stem for folder in config_dirs() for path in (folder / group).glob("*.yaml")})
 
 
 def option_file(group: str, name: str) -> Path:
     """The file of an option."""
-    folders = [config_dir(), *filter(None, [local_config_dir()])]
-    return next(path for folder in folders if (path := folder / group / f"{name}.yaml").is_file())
+    return next(path for folder in config_dirs() if (path := folder / group / f"{name}.yaml").is_file())
 
 
 def groups() -> list[str]:
     """The config groups."""
-    folders = [config_dir(), *filter(None, [local_config_dir()])]
-    names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
+    names = {path.name for folder in config_dirs() for path in folder.iterdir() if path.is_dir()}
     first = ["model", "data", "experiment"]
     return [*first, *sorted(names - {"hydra", *first})]
 
@@ -127,31 +132,37 @@ def redacted(value: Any, key: str = "") -> Any:
     return SECRET_OVERRIDE.sub(rf"\1{REDACTED}", value) if isinstance(value, str) else value
 
 
-@contextmanager
-def _hydra() -> Iterator[None]:
-    with initialize_config_dir(str(config_dir()), job_name=CONFIG_NAME, version_base="1.3"):
-        yield
+_more_configs: ContextVar[Path | None] = ContextVar("more_configs", default=None)
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
+    folder = _more_configs.get()
+    search = [f"hydra.searchpath=[{quoted(f'file://{folder}')}]"] if folder else []
     try:
-        return hydra_compose(CONFIG_NAME, list(overrides), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
+        return hydra_compose(CONFIG_NAME, [*overrides, *search], return_hydra_config=True)
+    except yaml.YAMLError as error:
+        raise ConfigError(" ".join(str(error).split()), where="a config file", fix="mend its YAML") from error
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(" ".join(str(error).split()), where="the overrides", fix="see dltrain --help") from error
+
+
+def _raise_all(errors: Iterable[ConfigError]) -> None:
+    found = list(errors)
+    if found:
+        raise ExceptionGroup("overrides", found)
 
 
 def _job(overrides: Sequence[str]) -> Job:
     composed = _compose(overrides)
     values = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
-    missing = sorted(OmegaConf.missing_keys(values))
-    if missing:
-        raise ExceptionGroup("missing", [missing_value(key) for key in missing])
     try:
+        missing = sorted(OmegaConf.missing_keys(values))
         config = OmegaConf.to_container(values, resolve=True)
         folders = [Path(str(node.dir)).absolute() for node in (composed.hydra.run, composed.hydra.sweep)]
     except OmegaConfBaseException as error:
         where = str(getattr(error, "full_key", "") or "the config")
         raise ConfigError(str(error).splitlines()[0], where=where, fix="check what stands in ${...}") from error
+    _raise_all(missing_value(key) for key in missing)
     return Job(tuple(overrides), cast(dict[str, Any], config), *folders)
 
 
@@ -202,9 +213,12 @@ def _without_value(text: str, following: Sequence[str]) -> ConfigError:
 
 def _check_group(override: Override) -> list[ConfigError]:
     group = override.key_or_group
-    if not _is_group(group) or override.is_delete():
+    if override.is_delete():
+        fix = "leave this out: every group and key is needed; give another value instead"
+        return [ConfigError("nothing can be taken away", where=f"~{group}", fix=fix)]
+    if not _is_group(group):
         return []
-    found = GlobalHydra.instance().config_loader().get_group_options(group, ObjectType.CONFIG)
+    found = _group_options(group)
     return [
         ConfigError(
             f"there is no {group} named {value}",
@@ -213,7 +227,7 @@ def _check_group(override: Override) -> list[ConfigError]:
             override=f"{group}={near}" if near else "",
         )
         for value in _values(override)
-        if value not in ("null", "None") and value not in found
+        if value not in found
     ]
 
 
@@ -221,7 +235,7 @@ def _check_key(override: Override, base: DictConfig, sweep: bool) -> list[Config
     key = override.key_or_group
     known = _keys(base) if not key.startswith("hydra.") else _keys(base.hydra, "hydra.")
     if key not in known:
-        owners = _owners(key)
+        owners = _owners(key, override)
         if owners:
             group = key.split(".")[0]
             chosen = base.hydra.runtime.choices.get(group)
@@ -237,16 +251,14 @@ def _check_key(override: Override, base: DictConfig, sweep: bool) -> list[Config
         if isinstance(parent, DictConfig) and not parent and not key.startswith("loss."):
             return []
         return [unknown_key(key, known if key.startswith("hydra.") else [*groups(), *known])]
+    if override.is_sweep_override() and not override.is_discrete_sweep():
+        return [ConfigError("this sweeper takes no interval", where=key, fix="give values, a,b,c, or range(...)")]
     if override.is_sweep_override() and not sweep:
         values = override.input_line.partition("=")[2] if override.input_line else ""
-        return [
-            ConfigError(
-                f"several values, {values}, and no sweep",
-                where=key,
-                fix="add -m to train with each, or brackets to give a list",
-                override="-m",
-            )
-        ]
+        is_list = OmegaConf.is_list(OmegaConf.select(base, key))
+        fix = "give a list in brackets" if is_list else "add -m to train with each"
+        mended = f"{key}=[{values}]" if is_list else "-m"
+        return [ConfigError(f"several values, {values}, and no sweep", where=key, fix=fix, override=mended)]
     return []
 
 
@@ -254,28 +266,33 @@ def _combinations(parsed: Sequence[Override], sweep: bool) -> list[list[str]]:
     """The overrides of every job, in the order in which Hydra's own sweeper runs them."""
     axes = []
     for item in parsed:
-        if sweep and item.is_discrete_sweep():
+        if sweep and isinstance(item.value(), Glob):
+            axes.append([f"{item.key_or_group}={value}" for value in _values(item)])
+        elif sweep and item.is_discrete_sweep():
             axes.append([f"{item.get_key_element()}={value}" for value in item.sweep_string_iterator()])
-        elif item.is_sweep_override():
-            continue  # an interval: its values are the sweeper's to choose
         else:
             axes.append([item.input_line or ""])
     return [list(combination) for combination in itertools.product(*axes)]
 
 
 def _is_group(key: str) -> bool:
-    return GlobalHydra.instance().config_loader().get_group_options(key, ObjectType.CONFIG) != []
+    return bool(_group_options(key))
+
+
+def _group_options(group: str) -> list[str]:
+    """The options of a group, of Hydra's own too."""
+    own = options(group) if group in groups() else []
+    return own or GlobalHydra.instance().config_loader().get_group_options(group, ObjectType.CONFIG)
 
 
 def _values(override: Override) -> list[str]:
+    """The options that an override of a group names, one or several."""
+    value = override.value()
+    if isinstance(value, Glob):
+        return value.filter(_group_options(override.key_or_group)) or ["*"]
     if override.is_discrete_sweep():
         return [str(value).strip("'\"") for value in override.sweep_string_iterator()]
-    value = override.value()
-    return ["null" if value is None else str(value)] if not override.is_sweep_override() else []
-
-
-def _first(override: Override) -> str:
-    return (_values(override) or ["null"])[0]
+    return ["null" if value is None else str(value)]
 
 
 def _keys(node: DictConfig, prefix: str = "") -> list[str]:
@@ -292,11 +309,12 @@ def _keys(node: DictConfig, prefix: str = "") -> list[str]:
     return keys
 
 
-@cache
-def _owners(key: str) -> list[str]:
-    """The options of the key's group whose files have it."""
+def _owners(key: str, override: Override) -> list[str]:
+    """The options of the key's group whose files have it, the likeliest first."""
     group, _, name = key.partition(".")
     if not name or group not in groups():
         return []
     files = {option: option_file(group, option) for option in options(group)}
-    return [option for option, path in files.items() if name in (yaml.safe_load(path.read_text("utf-8")) or {})]
+    found = [option for option, path in files.items() if name in (yaml.safe_load(path.read_text("utf-8")) or {})]
+    likeliest = ["images" if Path(str(override.value())).is_dir() else "csv", "cross_entropy"]
+    return sorted(found, key=lambda option: option not in likeliest)

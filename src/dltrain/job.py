@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from dltrain import build
 from dltrain.compose import Job, redacted
-from dltrain.errors import DltrainError, OutOfMemory
+from dltrain.errors import Diverged, DltrainError, OutOfMemory
 from dltrain.report.page import write_report
 from dltrain.results import Timing, save_results
 from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, utc_now, write_json, write_text
@@ -49,20 +49,30 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         build.build(job.config)
 
 
-def run_job(composed: DictConfig) -> None:
-    """Trains what Hydra composed, in the folder that Hydra chose; how it ended stands in the folder's status."""
+def run_job(composed: DictConfig, began: float | None = None) -> None:
+    """Trains what Hydra composed, in the folder that Hydra chose; how it ended stands in the folder's status.
+
+    Args:
+        composed: the config.
+        began: `perf_counter` when the command began; by default now.
+    """
+    began = perf_counter() if began is None else began
     hydra = HydraConfig.get()
     run = RunDir(hydra.runtime.output_dir)
     in_sweep = hydra.mode == RunMode.MULTIRUN
     if in_sweep:
-        claim(run.path)
+        try:
+            claim(run.path)
+        except DltrainError as error:
+            log.error("failed  job %s: %s", hydra.job.num, error.what)
+            return
         log.info("job     %s: %s", hydra.job.num, " ".join(hydra.overrides.task))
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
     run.write_status("running", exit_code=1, started=utc_now())
     save_config(run, composed, hydra)
     with _logged_to(run):
         try:
-            train(config, run, verbosity=logging.DEBUG if in_sweep else logging.INFO)
+            train(config, run, began, verbosity=logging.DEBUG if in_sweep else logging.INFO)
             if not in_sweep:
                 write_report(run)
                 log.info("report  %s", run.report)
@@ -78,21 +88,22 @@ def run_job(composed: DictConfig) -> None:
             )
         except KeyboardInterrupt:
             run.write_status("interrupted", exit_code=130)
-            log.warning("interrupted; what was trained is in %s", run.path)
+            saved = f"the last checkpoint is in {run.checkpoints}" if run.checkpoints.exists() else "nothing was saved"
+            log.warning("interrupted; %s", saved)
 
 
-def train(config: Mapping[str, Any], run: RunDir, verbosity: int = logging.INFO) -> None:
+def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int = logging.INFO) -> None:
     """Trains until the end or until patience is spent, and writes everything but plots and page.
 
     Args:
         config: composed and checked.
         run: its folder.
+        began: `perf_counter` when the run began.
         verbosity: the level at which it says what it does; the result is always said.
 
     Raises:
         DltrainError: what stopped it; the folder holds what had been reached.
     """
-    began = perf_counter()
     setup = build.build(config)
     torch.set_num_threads(setup.threads)
     torch.use_deterministic_algorithms(setup.settings.deterministic)
@@ -117,6 +128,8 @@ def train(config: Mapping[str, Any], run: RunDir, verbosity: int = logging.INFO)
                 log.log(verbosity, "stop    %g minutes are over", settings.max_minutes)
     finally:
         history.close()
+    if not state.best_epoch:
+        raise Diverged(f"{settings.monitor} was never a finite number", where="optimizer.lr", fix="lower it")
     saver.save()
     saver.load_best()
     timing = Timing(began, train_seconds, saver.seconds)
@@ -159,8 +172,12 @@ def progress(rows: Iterator[Row], epochs: int, verbosity: int) -> Iterator[Row]:
         yield row
 
 
-def finish_sweep(folder: Path) -> tuple[int, dict[str, Any]]:
+def finish_sweep(folder: Path, count: int) -> tuple[int, dict[str, Any]]:
     """Sums up the jobs below a sweep's folder and draws the best one's plots and page.
+
+    Args:
+        folder: of the sweep.
+        count: how many jobs there should be.
 
     Returns:
         The exit code, and the summary.
@@ -174,8 +191,11 @@ def finish_sweep(folder: Path) -> tuple[int, dict[str, Any]]:
         write_report(best)
         log.info("best    %s (%s %.4g)", summary.best["overrides"], summary.measure, summary.best[summary.measure])
         log.info("report  %s", best.report)
+    elif not summary.measure:
+        log.info("best    none: the jobs differ in their data, and so do their results")
     log.info("sweep   %s", folder / "sweep.csv")
-    return (6 if summary.failed else 0), summary.as_dict()
+    complete = len(summary.rows) == count and not summary.failed
+    return (0 if complete else 6), summary.as_dict()
 
 
 def configure_logging(console: bool = True) -> None:
@@ -184,11 +204,21 @@ def configure_logging(console: bool = True) -> None:
     log.setLevel(logging.DEBUG)
     log.propagate = False
     if console:
-        out = logging.StreamHandler(sys.stdout)
+        out = _Console(sys.stdout)
         out.addFilter(lambda record: logging.INFO <= record.levelno < logging.WARNING)
         log.addHandler(out)
     log.addHandler(err := logging.StreamHandler(sys.stderr))
     err.setLevel(logging.WARNING)
+
+
+class _Console(logging.StreamHandler[TextIO]):
+    """Standard output, until whoever reads it has gone: a run goes on when `| head` has seen enough."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            log.removeHandler(self)
+        else:
+            super().handleError(record)
 
 
 def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:

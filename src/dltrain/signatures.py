@@ -67,16 +67,13 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """The most similar of the known words, or nothing; of a dotted key, its last part counts most."""
-    last = word.rsplit(".", 1)[-1]
-    same = [name for name in known if name.rsplit(".", 1)[-1] == last]
-    if same:
-        return max(same, key=lambda name: difflib.SequenceMatcher(None, name, word).ratio())
-    whole = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    by_last = {name.rsplit(".", 1)[-1]: name for name in reversed(known)}
-    part = difflib.get_close_matches(last, list(by_last), n=1, cutoff=0.6)
-    if whole and part and "." in word:
-        return whole[0]
-    return by_last[part[0]] if part else whole[0] if whole else ""
+
+    def likeness(name: str) -> tuple[float, float]:
+        last = difflib.SequenceMatcher(None, name.rsplit(".", 1)[-1], word.rsplit(".", 1)[-1]).ratio()
+        return (last, difflib.SequenceMatcher(None, name, word).ratio())
+
+    best = max(known, key=likeness, default="")
+    return best if best and likeness(best)[0] >= 0.6 else ""
 
 
 def matches(value: Any, hint: Any) -> bool:
@@ -152,6 +149,8 @@ def _mend(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
         near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
         if near:
             return {"fix": f"did you mean {near[0]}?", "override": f"{key}={near[0]}"}
+    if not _is_list(value) and matches([value], hint):
+        return {"fix": "put it in brackets", "override": f"{key}=[{value}]"}
     mended = {"fix": f"give {described(hint)}"}
     if default is inspect.Parameter.empty or not matches(default, hint):
         return mended

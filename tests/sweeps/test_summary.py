@@ -63,6 +63,31 @@ def test_more_is_better_where_the_measure_says_so(tmp_path: Path) -> None:
     assert [row["job"] for row in summary.failed] == ["2"]
 
 
+def test_losses_of_different_kinds_are_compared_by_what_they_share(dltrain: Callable) -> None:
+    called = dltrain("-m", "data=iris", "loss=cross_entropy,focal", "trainer.epochs=2")
+    assert "val/accuracy" in next(line for line in called.out.splitlines() if line.startswith("best"))
+
+
+def test_jobs_on_different_data_have_no_best(dltrain: Callable) -> None:
+    called = dltrain("-m", "data=iris,wine", "debug=smoke")
+    assert called.code == 0
+    assert "best    none" in called.out
+    assert not list(called.folder.rglob("best.yaml"))
+
+
+def test_a_folder_that_holds_a_sweep_is_not_written_into(dltrain: Callable) -> None:
+    assert dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.dir=s").code == 0
+    called = dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.dir=s")
+    assert called.code == 2
+    assert "holds a sweep already" in called.err
+
+
+def test_jobs_that_would_share_a_folder_fail_but_for_the_first(dltrain: Callable) -> None:
+    called = dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.subdir=same")
+    assert called.code == 6
+    assert len(called.runs) == 1
+
+
 def test_jobs_say_one_line_each(dltrain: Callable) -> None:
     out = dltrain("-m", "data=iris", "seed=1,2", "trainer.epochs=3").out
     assert not any(line.startswith("epoch") for line in out.splitlines())

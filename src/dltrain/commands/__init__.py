@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FLAGS = {"--quiet": "quiet", "--json": "json", "--debug": "debug"}
+
 
 @dataclass(frozen=True)
 class Options:

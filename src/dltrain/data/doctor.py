@@ -105,6 +105,12 @@ def _balance(data: Data) -> Iterator[Finding]:
             f"{commonest} has {counts[commonest]:,} training samples and {rarest} {counts[rarest]:,}",
             "look at f1 rather than accuracy, or try loss=cross_entropy loss.class_weights=balanced",
         )
+    for name, split in data.splits.items():
+        present = set(split.target.tolist())
+        absent = [label for index, label in enumerate(counts) if index not in present]
+        if absent and name != "train":
+            named = ", ".join(absent[:5]) + (" ..." if absent[5:] else "")
+            yield Finding("note", f"classes without a sample in the {name} split: {named}", "give more of them")
     once = [name for name, count in counts.items() if count <= 1]
     if once:
         named = ", ".join(once[:5]) + (" ..." if once[5:] else "")

@@ -221,6 +221,9 @@ def _find_splits(folder: Path) -> dict[SplitName, Found]:
             raise DataError(f"{other} and {path.name} are the same split", where=str(folder), fix="keep one of them")
         if name in SPLIT_FOLDERS:
             named[SPLIT_FOLDERS[name]] = path
+    others = [name for name in below if name not in SPLIT_FOLDERS and not name.startswith(".")]
+    if named and "train" not in named and not others:
+        raise DataError("there is no train folder", where=str(folder), fix=f"add train/ beside {', '.join(below)}")
     if "train" not in named or not any(path.is_dir() for path in named["train"].iterdir()):  # trains can be a class
         return {"train": _find_classes(folder)}
     return {name: _find_classes(path) for name, path in named.items()}

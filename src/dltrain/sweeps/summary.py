@@ -16,6 +16,8 @@ from dltrain.rundir import RunDir, write_text
 
 Row = dict[str, Any]
 
+DIFFERENT_DATA = {"data", "data.path", "data.target", "data.name", "data.rows", "experiment"}
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -23,7 +25,7 @@ class Summary:
 
     Args:
         rows: a row a job, in the order of their numbers.
-        measure: the column that decides which job is best.
+        measure: the column that decides which job is best; empty where the jobs cannot be compared.
         best: the row of the best finished job.
     """
 
@@ -45,11 +47,9 @@ def summarize(folder: Path) -> Summary:
     """Reads every job below a sweep's folder; writes sweep.csv there, and best.yaml, the best job's config."""
     runs = sorted((RunDir(path.parent) for path in folder.rglob("status.json")), key=lambda run: _order(run, folder))
     rows = [_row(run, folder) for run in runs]
-    measure = next((row.pop("measure") for row in rows if row.get("measure")), "train/loss")
-    for row in rows:
-        row.pop("measure", None)
+    measure = _measure(rows)
     done = [row for row in rows if row["state"] == "done" and row.get(measure) is not None]
-    sign = 1 if BETTER.get(measure.split("/")[1], "min") == "min" else -1
+    sign = 1 if BETTER.get(measure.split("/")[-1], "min") == "min" else -1
     best = min(done, key=lambda row: sign * row[measure], default=None)
 
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -63,6 +63,21 @@ def summarize(folder: Path) -> Summary:
     return Summary(rows, measure, best)
 
 
+def _measure(rows: list[Row]) -> str:
+    """What the jobs are compared by: what all of them monitor; accuracy or RMSE where their losses differ in kind;
+    nothing where their data differ."""
+    monitors = {row.pop("monitor") for row in rows if "monitor" in row}
+    keys = {key for row in rows for key in row}
+    varied = {key for key in keys if len({row.get(key) for row in rows}) > 1}
+    if varied & DIFFERENT_DATA:
+        return ""
+    losses_differ = any(key.split(".")[0] == "loss" for key in varied) or varied & {"data.scale_target", "task"}
+    if len(monitors) == 1 and not losses_differ:
+        return str(*monitors)
+    candidates = ("val/accuracy", "val/rmse", "train/accuracy", "train/rmse")
+    return next((name for name in candidates if any(row.get(name) is not None for row in rows)), "")
+
+
 def _row(run: RunDir, folder: Path) -> Row:
     status = run.read_status()
     overrides: list[str] = []
@@ -73,7 +88,7 @@ def _row(run: RunDir, folder: Path) -> Row:
     row |= dict(override.split("=", 1) for override in overrides if "=" in override)
     if run.result.exists():
         result = json.loads(run.result.read_text("utf-8"))
-        row["measure"] = result["monitor"]
+        row["monitor"] = result["monitor"]
         row |= {key: result[key] for key in ("best_epoch", "epochs", "parameters", "seconds", "samples_per_second")}
         row |= {f"{split}/{name}": value for split in ("train", "val", "test") for name, value in result[split].items()}
     return row

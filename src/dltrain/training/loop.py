@@ -30,7 +30,7 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
         validation split's metrics as `val/...`, and `train_seconds`, the time that this epoch's steps took.
 
     Raises:
-        Diverged: the training loss is no finite number.
+        Diverged: the training loss or a weight is no finite number.
     """
     model, optimizer, scheduler, scaler = state.model, state.optimizer, state.scheduler, state.scaler
     parameters = list(model.parameters())
@@ -76,9 +76,16 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
         train_loss = float(loss_sum / weight_sum)  # the one synchronisation of an epoch's steps
         train_seconds = perf_counter() - began
         state.epoch += 1
-        if not math.isfinite(train_loss):
+        # The loss was measured before the last step, and the weights after it are what would be kept.
+        size = float(nn.utils.get_total_norm(parameters))
+        if not math.isfinite(train_loss + size):
+            what = (
+                "the weights are no finite numbers"
+                if math.isfinite(train_loss)
+                else f"the training loss is {train_loss}"
+            )
             raise Diverged(
-                f"the training loss is {train_loss} in epoch {state.epoch} (step {state.step}, lr {lr:g})",
+                f"{what} in epoch {state.epoch} (step {state.step}, lr {lr:g})",
                 where="optimizer.lr",
                 fix="lower it, or clip gradients with trainer.clip_norm=1",
                 override=f"optimizer.lr={min(lr / 10, 1e-3):g}",

@@ -38,9 +38,9 @@ class Saver:
                 for name, tensor in self.live.items():
                     self.best[name].copy_(tensor)
             self.best_at = (self.state.step, self.state.epoch)
+        self.seconds += perf_counter() - began
         if began - self.saved_at >= SECONDS_BETWEEN_SAVES:
             self.save()
-        self.seconds += perf_counter() - began
 
     def save(self) -> None:
         """Writes the last and the best checkpoint, and deletes older ones.
@@ -51,6 +51,7 @@ class Saver:
         step, epoch = self.state.step, self.state.epoch
         if step == self.saved_step:
             return
+        began = perf_counter()
         last = save_checkpoint(self.root, step, self.live, self.state.state_dict(), epoch)
         best_step, best_epoch = self.best_at
         if best_step:
@@ -59,6 +60,7 @@ class Saver:
         point(self.root, "last", last)
         remove_others(self.root)
         self.saved_step, self.saved_at = step, perf_counter()
+        self.seconds += self.saved_at - began
 
     def load_best(self) -> None:
         """Puts the best weights into the judged model, where an epoch was judged best at all."""

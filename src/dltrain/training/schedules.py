@@ -81,6 +81,6 @@ def plateau(
     factor: Annotated[float, Range(0, 0.99, open_low=True)] = 0.5,
     threshold: Annotated[float, Range(0)] = 1e-4,
 ) -> ReduceLROnPlateau:
-    """Multiplies the learning rate by `factor` when the monitored value, negated where more is better, has not fallen
-    by `threshold` for `patience` epochs."""
+    """Multiplies the learning rate by `factor` when what it is stepped with has not fallen by `threshold` for
+    `patience` epochs."""
     return ReduceLROnPlateau(optimizer, patience=patience, factor=factor, threshold=threshold, threshold_mode="abs")
