@@ -11,7 +11,7 @@ import pytest
 from dltrain import build
 from dltrain.cli import COMMANDS, corrected, main
 from dltrain.commands.help import EXAMPLES
-from dltrain.compose import groups, options
+from dltrain.configs import groups, options
 from dltrain.errors import ConfigError
 
 WITHOUT_TORCH = """

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from dltrain import build
 from dltrain.commands.list import describe
-from dltrain.compose import compose_jobs, config_dir, groups, option_file, options
+from dltrain.compose import compose_jobs
+from dltrain.configs import config_dir, groups, option_file, options
 
 OPTIONS = [(group, name) for group in groups() for name in options(group)]
 TARGETED = [(group, name) for group, name in OPTIONS if group in build.SLOTS and (group, name) != ("loss", "auto")]

@@ -11,7 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from dltrain.compose import options
+from dltrain.configs import options
 from dltrain.rundir import RunDir
 from dltrain.training.checkpoint import pointed
 

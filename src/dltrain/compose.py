@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,14 +19,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dltrain.configs import config_dir, groups, more_configs, option_file, options
 from dltrain.errors import ConfigError
 from dltrain.overrides import quoted
 from dltrain.signatures import missing_value, nearest, unknown_key
 
 CONFIG_NAME = "train"
-SECRET_KEY = re.compile(r"token|secret|password|passwd|api_?key|credential", re.IGNORECASE)
-SECRET_OVERRIDE = re.compile(rf"((?:{SECRET_KEY.pattern})[^=]*=).*", re.IGNORECASE | re.DOTALL)
-REDACTED = "<redacted>"
 
 
 @dataclass(frozen=True)
@@ -48,95 +44,36 @@ class Job:
     sweep_dir: Path
 
 
-def config_dir() -> Path:
-    """The folder of the configs: the checkout's, else the one inside the installed package."""
-    package = Path(__file__).parent
-    checkout = package.parent.parent
-    return checkout / "configs" if (checkout / "pyproject.toml").is_file() else package / "configs"
-
-
-def local_config_dir() -> Path | None:
-    """The user's own `configs/`, where there is one in the working directory.
-
-    Raises:
-        ConfigError: a file in it has the name of a built-in one.
-    """
-    folder, own = Path.cwd() / "configs", config_dir()
-    if not folder.is_dir() or folder.samefile(own):
-        return None
-    for path in sorted(folder.rglob("*.yaml")):
-        name = path.relative_to(folder)
-        if (own / name).exists():
-            raise ConfigError(f"configs/{name} hides dltrain's own {name}", where="configs/", fix="rename the file")
-    return folder
-
-
-def compose_jobs(overrides: Sequence[str], *, sweep: bool, more_configs: str | None = None) -> list[Job]:
+def compose_jobs(overrides: Sequence[str], *, sweep: bool, config_dir_flag: str | None = None) -> list[Job]:
     """The jobs that the overrides describe: one, or with `sweep` one for each combination of their values.
 
     Args:
         overrides: quoted for Hydra.
         sweep: whether several values of a key make several jobs.
-        more_configs: another folder of configs, Hydra's `--config-dir`.
+        config_dir_flag: another folder of configs, Hydra's `--config-dir`.
 
     Raises:
         ExceptionGroup: of every ConfigError found in the overrides.
         ConfigError: the config cannot be composed.
     """
-    folder = Path(more_configs).absolute() if more_configs else None
+    folder = Path(config_dir_flag).absolute() if config_dir_flag else None
     if folder is not None and not folder.is_dir():
-        raise ConfigError(f"there is no folder {more_configs}", where="--config-dir", fix="name a folder of configs")
-    chosen = _more_configs.set(folder)
+        raise ConfigError(f"there is no folder {config_dir_flag}", where="--config-dir", fix="name a folder of configs")
+    chosen = more_configs.set(folder)
     try:
         with initialize_config_dir(str(config_dir()), job_name=CONFIG_NAME, version_base="1.3"):
             parsed = _parse(overrides)
             _raise_all(error for override in parsed for error in _check_group(override))
-            groups = [item for item in parsed if _is_group(item.key_or_group)]
-            base = _compose([f"{item.key_or_group}={_values(item)[0]}" for item in groups])
-            _raise_all(error for item in parsed if item not in groups for error in _check_key(item, base, sweep))
+            picks = [item for item in parsed if _is_group(item.key_or_group)]
+            base = _compose([f"{item.key_or_group}={_values(item)[0]}" for item in picks])
+            _raise_all(error for item in parsed if item not in picks for error in _check_key(item, base, sweep))
             return [_job(combination) for combination in _combinations(parsed, sweep)]
     finally:
-        _more_configs.reset(chosen)
-
-
-def config_dirs() -> list[Path]:
-    """Every folder of configs: dltrain's, the user's, and the one of `--config-dir`."""
-    return [config_dir(), *filter(None, [local_config_dir(), _more_configs.get()])]
-
-
-def options(group: str) -> list[str]:
-    """The names that can be picked in a config group, the user's own among them."""
-    return sorted({path.stem for folder in config_dirs() for path in (folder / group).glob("*.yaml")})
-
-
-def option_file(group: str, name: str) -> Path:
-    """The file of an option."""
-    return next(path for folder in config_dirs() if (path := folder / group / f"{name}.yaml").is_file())
-
-
-def groups() -> list[str]:
-    """The config groups."""
-    names = {path.name for folder in config_dirs() for path in folder.iterdir() if path.is_dir()}
-    first = ["model", "data", "experiment"]
-    return [*first, *sorted(names - {"hydra", *first})]
-
-
-def redacted(value: Any, key: str = "") -> Any:
-    """The same nested value, with what stands under secret-like keys replaced; overrides in lists included."""
-    if isinstance(value, Mapping):
-        return {name: redacted(item, str(name)) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [redacted(item, key) for item in value]
-    if value is not None and SECRET_KEY.search(key):
-        return REDACTED
-    return SECRET_OVERRIDE.sub(rf"\1{REDACTED}", value) if isinstance(value, str) else value
-
-
-_more_configs: ContextVar[Path | None] = ContextVar("more_configs", default=None)
+        more_configs.reset(chosen)
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
-    folder = _more_configs.get()
+    folder = more_configs.get()
     search = [f"hydra.searchpath=[{quoted(f'file://{folder}')}]"] if folder else []
     try:
         return hydra_compose(CONFIG_NAME, [*overrides, *search], return_hydra_config=True)

@@ -18,11 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from dltrain import build
-from dltrain.compose import Job, redacted
+from dltrain.compose import Job
 from dltrain.errors import Diverged, DltrainError, OutOfMemory
 from dltrain.report.page import write_report
 from dltrain.results import Timing, save_results
-from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, utc_now, write_json, write_text
+from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, redacted, utc_now, write_json, write_text
 from dltrain.sweeps.summary import summarize
 from dltrain.training.loop import Row, fit
 from dltrain.training.saving import Saver

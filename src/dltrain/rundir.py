@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,6 +15,9 @@ from typing import Any
 from dltrain.errors import CheckpointError, ConfigError, StorageError
 
 SCHEMA = 1
+SECRET_KEY = re.compile(r"token|secret|password|passwd|api_?key|credential", re.IGNORECASE)
+SECRET_OVERRIDE = re.compile(rf"((?:{SECRET_KEY.pattern})[^=]*=).*", re.IGNORECASE | re.DOTALL)
+REDACTED = "<redacted>"
 STATES = ("running", "done", "failed", "interrupted", "diverged", "pruned")
 
 
@@ -215,6 +219,17 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no JSON object")
     return value
+
+
+def redacted(value: Any, key: str = "") -> Any:
+    """The same nested value, with what stands under secret-like keys replaced; overrides in lists included."""
+    if isinstance(value, Mapping):
+        return {name: redacted(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(item, key) for item in value]
+    if value is not None and SECRET_KEY.search(key):
+        return REDACTED
+    return SECRET_OVERRIDE.sub(rf"\1{REDACTED}", value) if isinstance(value, str) else value
 
 
 def utc_now() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import dltrain
 from dltrain.cli import COMMANDS
-from dltrain.compose import groups, options
+from dltrain.configs import groups, options
 
 EXAMPLES = (
     ("dltrain model=mlp data=cubic", "fit y = x³"),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from dltrain.commands import Options
-from dltrain.compose import groups, option_file, options
+from dltrain.configs import groups, option_file, options
 from dltrain.errors import ConfigError
 from dltrain.signatures import nearest
 

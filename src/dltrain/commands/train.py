@@ -17,7 +17,8 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
 from dltrain.commands import FLAGS, Options
-from dltrain.compose import CONFIG_NAME, Job, compose_jobs, config_dir
+from dltrain.compose import CONFIG_NAME, Job, compose_jobs
+from dltrain.configs import config_dir
 from dltrain.errors import ConfigError, failure
 from dltrain.overrides import quote, quoted
 from dltrain.rundir import RunDir, claim, make_folder, read_json, reserve
@@ -36,7 +37,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     hydra_flags = [argument for argument in arguments if argument not in flags.overrides]
     if flags.shell_completion or flags.hydra_help:
         return _hydra_main([*hydra_flags, *overrides])
-    jobs = compose_jobs(overrides, sweep=flags.multirun, more_configs=flags.config_dir)
+    jobs = compose_jobs(overrides, sweep=flags.multirun, config_dir_flag=flags.config_dir)
     if flags.info or flags.cfg:
         return _hydra_main([*hydra_flags, *overrides])
     from dltrain.job import check_jobs, configure_logging, finish_sweep
