@@ -199,38 +199,6 @@ def check_numbers(name: str, cells: Cells, *, strict: bool = False, drop: Sequen
 
 
 @dataclass(frozen=True)
-class NumericEncoder:
-    """A column of numbers: the median where missing, standardised, and whether it was missing."""
-
-    name: str
-    median: float
-    mean: float
-    std: float
-    indicator: bool
-
-    @classmethod
-    def fit(cls, name: str, cells: Cells, *, scale: bool) -> NumericEncoder:
-        x = cells.as_numbers()
-        known = x[~np.isnan(x)]
-        median = float(np.median(known)) if len(known) else 0.0
-        mean, std = standardisation(np.where(np.isnan(x), median, x)) if scale else (0.0, 1.0)
-        return cls(name, median, mean, std, len(known) < len(x))
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return (self.name, f"{self.name} missing") if self.indicator else (self.name,)
-
-    def encode(self, cells: Cells) -> NDArray[np.float32]:
-        check_numbers(self.name, cells, strict=True)
-        x = cells.as_numbers()
-        missing = np.isnan(x)
-        columns = [(np.where(missing, self.median, x) - self.mean) / self.std]
-        if self.indicator:
-            columns.append(missing)
-        return np.stack(columns, axis=1).astype(np.float32)
-
-
-@dataclass(frozen=True)
 class CategoricalEncoder:
     """A column of categories: one-hot over the levels, then over `other` (pooled or unseen) and `missing`."""
 
@@ -238,15 +206,19 @@ class CategoricalEncoder:
     levels: tuple[str, ...]
     other: bool
     missing: bool
+    fill: str | None = None  # the level that a missing cell counts as
 
     @classmethod
-    def fit(cls, name: str, cells: Cells) -> CategoricalEncoder:
+    def fit(cls, name: str, cells: Cells, *, fill: bool = False) -> CategoricalEncoder:
+        """Learns the levels; with `fill`, a missing cell is taken for the most frequent one."""
         counts = np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.values))
         # A level needs a few rows to be learned from: two in a small table, ten from 2,000 rows on.
         enough = min(max(2, 0.005 * len(cells.codes)), 10)
         frequent = [code for code in np.argsort(-counts, kind="stable") if counts[code] >= enough][:MAX_LEVELS]
         levels = sorted(cells.values[code] for code in frequent)
-        return cls(name, tuple(levels), bool(len(frequent) < np.count_nonzero(counts)), cells.missing > 0)
+        other = bool(len(frequent) < np.count_nonzero(counts))
+        most = cells.values[frequent[0]] if fill and frequent else None
+        return cls(name, tuple(levels), other, cells.missing > 0 and most is None, most)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -260,16 +232,11 @@ class CategoricalEncoder:
         other = len(self.levels) if self.other else nowhere
         position = {level: index for index, level in enumerate(self.levels)}
         of_value = [position.get(value, other) for value in cells.values]
-        of_value.append(width - 1 if self.missing else nowhere)
+        absent = width - 1 if self.missing else nowhere
+        of_value.append(absent if self.fill is None else position[self.fill])
         one_hot = np.zeros((len(cells.codes), width + 1), dtype=np.float32)
         one_hot[np.arange(len(cells.codes)), np.array(of_value)[cells.codes]] = 1
         return one_hot[:, :width]
-
-
-def standardisation(x: NDArray[np.float64]) -> tuple[float, float]:
-    """Returns mean and standard deviation, 1 where the values do not differ beyond rounding."""
-    mean, std = float(x.mean()), float(x.std())
-    return mean, std if std > 1e-12 * abs(mean) else 1.0
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Literal
 import pandas as pd
 
 from dltrain.data.columns import name_list
+from dltrain.data.numbers import Impute, Numeric
 from dltrain.data.table import table
 from dltrain.errors import DataError
 from dltrain.types import Data
@@ -32,7 +33,8 @@ def csv(
     task: Literal["auto", "regression", "classification"] = "auto",
     encoding: str = "auto",
     delimiter: str = "auto",
-    scale: bool = True,
+    numeric: Numeric = "quantile",
+    impute: Impute = "median",
     scale_target: bool = True,
     val_fraction: float = 0.1,
     test_fraction: float = 0.1,
@@ -47,7 +49,8 @@ def csv(
         task: `auto` decides by the target's values.
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`.
-        scale: standardise numeric columns.
+        numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
+        impute: what a missing number becomes, `drop` to leave its row out.
         scale_target: standardise a numeric target inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
@@ -69,7 +72,8 @@ def csv(
         target=target,
         drop=drop,
         task=task,
-        scale=scale,
+        numeric=numeric,
+        impute=impute,
         scale_target=scale_target,
         val_fraction=val_fraction,
         test_fraction=test_fraction,

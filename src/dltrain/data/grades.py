@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from dltrain.data.csv_file import csv as csv_table
+from dltrain.data.numbers import Impute, Numeric
 from dltrain.rundir import make_folder, write_text
 from dltrain.types import Data
 
@@ -32,7 +33,8 @@ def grades(
     task: Literal["auto", "regression", "classification"] = "auto",
     encoding: str = "auto",
     delimiter: str = "auto",
-    scale: bool = True,
+    numeric: Numeric = "quantile",
+    impute: Impute = "median",
     scale_target: bool = True,
     val_fraction: float = 0.1,
     test_fraction: float = 0.1,
@@ -59,7 +61,8 @@ def grades(
         task=task,
         encoding=encoding,
         delimiter=delimiter,
-        scale=scale,
+        numeric=numeric,
+        impute=impute,
         scale_target=scale_target,
         val_fraction=val_fraction,
         test_fraction=test_fraction,
