@@ -60,7 +60,8 @@ def test_a_run_folder_holds_what_the_contract_says(dltrain: Callable) -> None:
     assert 1 <= result["best_epoch"] <= 5
     assert result["data"]["rows"] == 150
     assert result["data"]["splits"] == {"train": 120, "val": 15, "test": 15}
-    assert result["parameters"] == 4 * 256 + 256 + 256 * 128 + 128 + 128 * 3 + 3
+    embedding = 4 * (6 * 12 + 12)  # numbers, bins, width: a bin for 20 of the 120 rows
+    assert result["parameters"] == embedding + 4 * 12 * 256 + 256 + 256 * 128 + 128 + 128 * 3 + 3
     assert result["samples_per_second"] > 0
     assert set(result) >= {"baseline", "seconds", "device", "versions", "git"}
     assert run.read_status()["state"] == "done"

@@ -7,9 +7,10 @@ import pytest
 from scipy.stats import norm
 
 from dltrain.data.columns import Cells, read_cells
-from dltrain.data.numbers import NumericEncoder
+from dltrain.data.numbers import NumericEncoder, bin_edges
 from dltrain.data.table import table
 from dltrain.errors import DataError
+from dltrain.types import Facts
 
 
 def read(values, **options) -> Cells:
@@ -127,3 +128,30 @@ def test_a_category_can_be_filled_with_the_most_frequent_one():
     data = table(made, target="y", impute="most_frequent", val_fraction=0, test_fraction=0)
     assert data.facts.features == ("c=u", "c=v") and data.splits["train"].inputs[0][0].tolist() == [1, 0]
     assert "missing cells, filled with the most frequent category: c (1)" in data.notes
+
+
+@pytest.mark.parametrize(("rows", "bins"), [(19, 1), (100, 5), (1999, 16), (2000, 48), (20_000, 48)])
+def test_bins_hold_as_many_rows_each_and_are_few_for_few_rows(rows, bins):
+    x = skewed(rows).astype(np.float32)
+    edges = bin_edges(x)
+    assert len(edges) == bins + 1 and edges[0] == x.min() and edges[-1] == x.max()
+    assert (np.diff(edges) > 0).all()
+    counts = np.histogram(x, edges)[0]
+    assert counts.max() - counts.min() <= 2
+
+
+def test_where_values_repeat_bins_are_spaced_by_the_distinct_ones():
+    x = np.concatenate([np.zeros(2900), skewed(100)]).astype(np.float32)
+    edges = bin_edges(x)
+    assert len(edges) == 49 and edges[1] > 0
+    assert bin_edges(np.array([0.0, 1, 1, 1, 5] * 200, np.float32)).tolist() == [0, 1, 5]
+    assert bin_edges(np.ones(200, np.float32)).tolist() == []
+
+
+def test_facts_know_the_bins_of_the_numbers_alone_and_survive_json():
+    random = np.random.default_rng(0)
+    made = pd.DataFrame({"c": ["u", "v"] * 30, "a": ["", *map(str, skewed(59))], "k": random.integers(0, 3, 60)})
+    facts = table(made.assign(y=skewed(60)), target="y").facts
+    assert facts.features == ("c=u", "c=v", "a", "a missing", "k")
+    assert [len(edges) for edges in facts.bins] == [0, 0, 3, 0, 3]
+    assert Facts.from_json(json.loads(json.dumps(asdict(facts)))) == facts

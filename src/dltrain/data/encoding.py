@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.columns import CategoricalEncoder, Cells, Column, name_list, nearest, read_cells
-from dltrain.data.numbers import Impute, Numeric, NumericEncoder
+from dltrain.data.numbers import Impute, Numeric, NumericEncoder, bin_edges
 from dltrain.errors import DataError
 
 
@@ -72,6 +72,17 @@ class TableEncoder:
             ],
             axis=1,
         )
+
+    def bins(self, x: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
+        """Edges of the bins of each input by the encoded training rows `(N, F)`; none for what is no number."""
+        found: list[tuple[float, ...]] = []
+        for column in self.columns:
+            rest = len(column.features)
+            if isinstance(column, NumericEncoder):
+                found.append(tuple(bin_edges(x[:, len(found)]).tolist()))
+                rest -= 1
+            found += [()] * rest
+        return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """Returns lists, dictionaries, strings and numbers only."""

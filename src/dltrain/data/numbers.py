@@ -133,3 +133,21 @@ def standardisation(x: Floats) -> tuple[float, float]:
     """Returns mean and standard deviation, 1 where the values do not differ beyond rounding."""
     mean, std = float(x.mean()), float(x.std())
     return mean, std if std > 1e-12 * abs(mean) else 1.0
+
+
+def bin_edges(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Edges of bins that hold about as many values each, fewer bins for few values; empty where there is no bin.
+
+    Where values repeat so often that edges coincide, as in a column that is mostly 0, the bins are spaced by the
+    distinct values instead, so that the rare ones are told apart too.
+    """
+    most = MOST_BINS_OF_FEW_ROWS if len(x) < FEW_ROWS else MOST_BINS
+    count = max(1, min(most, len(x) // ROWS_PER_BIN))
+    edges, distinct = np.unique(_spread(np.sort(x), count)), np.unique(x)
+    if len(edges) <= count:
+        edges = np.unique(_spread(distinct, count))
+    return edges if len(edges) > 1 else edges[:0]
+
+
+def _spread(ordered: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
+    return ordered[np.linspace(0, len(ordered) - 1, bins + 1).round().astype(int)]

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from dltrain.data.columns import (
     COUNTING_KEPT,
@@ -119,6 +118,7 @@ def table(
         features=encoder.features,
         target_mean=mean,
         target_std=std,
+        bins=encoder.bins(x[train]),
         preprocessing=encoder.to_json(),
     )
     splits = {
@@ -141,7 +141,7 @@ def _whole_rows(inputs: Mapping[str, Cells], columns: Sequence[Column]) -> tuple
     """Positions of the rows without a gap in any column that is used, and what there is to say of the others."""
     used = [column.name for column in columns if column.role != "dropped"]
     gaps = np.stack([inputs[name].codes < 0 for name in used])  # (columns, N)
-    incomplete: NDArray[np.bool_] = gaps.any(axis=0)
+    incomplete = np.asarray(gaps.any(axis=0))
     if incomplete.all():
         worst = used[int(gaps.sum(axis=1).argmax())]
         raise DataError(
