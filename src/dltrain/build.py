@@ -259,7 +259,8 @@ def try_model(model: nn.Module, data: Data, spec: Spec, name: str) -> int:
     finally:
         for hook in hooks:
             hook.remove()
-    if tuple(output.shape) != (samples, spec.out_features):
+    fits = output.dim() in (2, 3) and (len(output), output.shape[-1]) == (samples, spec.out_features)  # 3: of members
+    if not fits:
         raise DataError(
             f"{name} gives an output of shape {tuple(output.shape)}, where {(samples, spec.out_features)} is asked for",
             where="model",

@@ -68,9 +68,11 @@ class MLP(nn.Module):
 
 
 def without_decay(model: nn.Module) -> frozenset[str]:
-    """Names of the biases, norms and number embeddings, which weight decay would only pull away from the data."""
+    """Names of all parameters but weight matrices: what decay would only pull away from the data's own scale."""
     return frozenset(
-        name for name, parameter in model.named_parameters() if parameter.dim() < 2 or name.startswith("embedding.")
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.dim() < 2 or name.rsplit(".", 1)[-1] != "weight"
     )
 
 
