@@ -1,7 +1,7 @@
 """dltrain's table recipe at its defaults against scikit-learn on the same splits, over several `data.seed`s.
 
     DLTRAIN_REALDATA=folder python benchmarks/tables.py
-    python benchmarks/tables.py --only diabetes generated_regression --seeds 3 model=tabm
+    python benchmarks/tables.py --only diabetes,generated_regression --seeds 3 model=tabm
     python benchmarks/tables.py --csv adult.csv income
 
 The files titanic.csv and penguins.csv are read from `tables/` below DLTRAIN_REALDATA where that is set. Everything
@@ -133,13 +133,14 @@ def classical(setup: build.Setup, with_val: bool) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", default=None, help="names of tables; all of them where not given")
+    parser.add_argument("--only", help="names of tables with commas between; all of them where not given")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--csv", nargs=2, action="append", default=[], metavar=("PATH", "TARGET"))
     parser.add_argument("--with-val", action="store_true", help="fit the classical models on the validation rows too")
     parser.add_argument("overrides", nargs="*", help="as for dltrain, such as model=tabm")
     asked, rest = parser.parse_known_args()
     overrides = [*asked.overrides, *rest]
+    only = asked.only.split(",") if asked.only else None
     torch.set_num_threads(1)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -147,7 +148,7 @@ def main() -> None:
         real = os.environ.get("DLTRAIN_REALDATA")
         files = {name: (f"{real}/tables/{name}.csv", target) for name, target in REAL.items() if real}
         for name, (make, target) in GENERATED.items():
-            if asked.only is None or name in asked.only:
+            if only is None or name in only:
                 make().to_csv(Path(folder) / f"{name}.csv", index=False)
             files[name] = (f"{folder}/{name}.csv", target)
         files |= {Path(path).stem: (path, target) for path, target in asked.csv}
@@ -158,7 +159,7 @@ def main() -> None:
         heads = "".join(f" {head:>10}" for head in ("dltrain", "linear", "boosting"))
         print(f"{'table':25} {'metric':9}{heads} {'difference':>22} {'seconds':>8}")
         for name, source in tables.items():
-            if asked.only is not None and name not in asked.only:
+            if only is not None and name not in only:
                 continue
             ours, linear, boosting, seconds = [], [], [], []
             for seed in range(asked.seeds):

@@ -22,7 +22,11 @@ MAX_DISTINCT_SHARE = 0.5
 MAX_LEVELS = 64
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
 COUNTING = "consecutive whole numbers, which only name the rows"
+ID_REASON = "an id with"
 COUNTING_KEPT = "consecutive whole numbers, but nothing else is left to learn from"
+
+
+Role = Literal["numeric", "categorical", "dropped"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Column:
     """What is done with a column, and why; `distinct` counts its values and `missing` its empty cells."""
 
     name: str
-    role: Literal["numeric", "categorical", "dropped"]
+    role: Role
     reason: str
     distinct: int = 0
     missing: int = 0
@@ -105,30 +109,38 @@ def _number(text: str) -> float:
         return np.nan
 
 
-def infer_columns(table: Mapping[str, Cells], drop: Sequence[str] = ()) -> list[Column]:
+def infer_columns(
+    table: Mapping[str, Cells], drop: Sequence[str] = (), roles: Mapping[str, Role] | None = None
+) -> list[Column]:
     """Gives every feature column a role.
 
     Args:
         table: the feature columns by name.
         drop: names the user does not want.
+        roles: roles the user has decided.
 
     Raises:
-        DataError: `drop` names no column, or a column of numbers holds a few cells that are none or not finite.
+        DataError: `drop` or `roles` names no column, or a column of numbers holds a few cells that are none.
     """
-    names = list(table)
+    roles = roles or {}
     for position, name in enumerate(drop):
-        if name not in names:
-            mended = [*drop[:position], *nearest(name, names), *drop[position + 1 :]]
-            raise DataError(
-                f"the table has no column {name!r} to drop",
-                where="data.drop",
-                fix=f"its columns are {name_list(names)}",
-                override=f"data.drop=[{','.join(mended)}]",
-            )
-    columns = [
-        Column(name, "dropped", "asked by data.drop") if name in drop else _infer(name, cells, drop)
-        for name, cells in table.items()
-    ]
+        if name not in table:
+            mended = [*drop[:position], *nearest(name, table), *drop[position + 1 :]]
+            raise _no_column(name, table, "data.drop", f"data.drop=[{','.join(mended)}]")
+    for name in roles:
+        if name not in table:
+            near = nearest(name, table)
+            raise _no_column(name, table, "data.roles", f"data.roles={{{near[0]}: {roles[name]}}}" if near else "")
+    columns = []
+    for name, cells in table.items():
+        if name in drop:
+            columns.append(Column(name, "dropped", "asked by data.drop"))
+        elif name in roles:
+            if roles[name] == "numeric":
+                check_numbers(name, cells, strict=True)
+            columns.append(Column(name, roles[name], "asked by data.roles", len(cells.values), cells.missing))
+        else:
+            columns.append(_infer(name, cells, drop))
     if all(column.role == "dropped" for column in columns):
         # In a first toy table the only input often counts 1, 2, 3: better an odd feature than none.
         columns = [
@@ -136,6 +148,15 @@ def infer_columns(table: Mapping[str, Cells], drop: Sequence[str] = ()) -> list[
             for column in columns
         ]
     return columns
+
+
+def _no_column(name: str, table: Iterable[str], where: str, override: str) -> DataError:
+    return DataError(
+        f"the table has no column {name!r}" + (" to drop" if where == "data.drop" else ""),
+        where=where,
+        fix=f"its columns are {name_list(table)}",
+        override=override,
+    )
 
 
 def _infer(name: str, cells: Cells, drop: Sequence[str]) -> Column:
@@ -149,14 +170,14 @@ def _infer(name: str, cells: Cells, drop: Sequence[str]) -> Column:
     return Column(name, role, reason, distinct, cells.missing)
 
 
-def _judge(name: str, cells: Cells) -> tuple[Literal["numeric", "categorical", "dropped"], str]:
+def _judge(name: str, cells: Cells) -> tuple[Role, str]:
     distinct = len(cells.values)
     x = cells.as_numbers()
     if cells.all_numbers and (np.ptp(x - cells.rows) == 0 or np.ptp(x + cells.rows) == 0):
         return "dropped", COUNTING
     names_rows = distinct == cells.present and ID_NAME.search(name)
     if names_rows and not (cells.all_numbers and np.any(cells.numbers % 1)):
-        return "dropped", f"an id with {distinct} distinct values of {cells.present}"
+        return "dropped", f"{ID_REASON} {distinct} distinct values of {cells.present}"
     if cells.all_numbers:
         return "numeric", "numbers"
     if distinct > MAX_DISTINCT_SHARE * cells.present:

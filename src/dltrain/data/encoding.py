@@ -29,11 +29,15 @@ class TableEncoder:
         *,
         numeric: Numeric = "quantile",
         impute: Impute = "median",
+        limits: Mapping[str, tuple[float, float]] | None = None,
     ) -> TableEncoder:
-        """Fits on the training rows; `columns` that are dropped stay out."""
+        """Fits on the training rows; `columns` that are dropped stay out, numbers beyond `limits` count as those."""
+        limits = limits or {}
         return cls(
             tuple(
-                NumericEncoder.fit(column.name, table[column.name], numeric=numeric, impute=impute)
+                NumericEncoder.fit(
+                    column.name, table[column.name], numeric=numeric, impute=impute, limits=limits.get(column.name)
+                )
                 if column.role == "numeric"
                 else CategoricalEncoder.fit(column.name, table[column.name], fill=impute == "most_frequent")
                 for column in columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
 
@@ -33,6 +33,7 @@ class NumericEncoder:
         edges: values in ascending order that `scores` belong to; empty for a linear scale.
         scores: of the edges, ascending; between edges they are interpolated, beyond the outer ones they stay.
         interpolate: whether a gap lies on the line between the rows before and after it, rather than at `fill`.
+        limits: lowest and highest value, which values beyond them are taken for; `None` for none.
     """
 
     name: str
@@ -43,26 +44,33 @@ class NumericEncoder:
     edges: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
     interpolate: bool = False
+    limits: tuple[float, ...] | None = None
 
     @classmethod
     def fit(
-        cls, name: str, cells: Cells, *, numeric: Numeric = "quantile", impute: Impute = "median"
+        cls,
+        name: str,
+        cells: Cells,
+        *,
+        numeric: Numeric = "quantile",
+        impute: Impute = "median",
+        limits: tuple[float, float] | None = None,
     ) -> NumericEncoder:
         x = cells.as_numbers()
+        if limits is not None:
+            x = np.clip(x, *limits)
         known = x[~np.isnan(x)]
         fill = _fill_value(known, impute)
         indicator = len(known) < len(x) and impute not in ("interpolate", "drop")
-        between = impute == "interpolate"
-        if numeric == "quantile" and len(known):
-            edges, scores = normal_scores(known)
-            if len(edges) > 1:
-                edge_list, score_list = tuple(edges.tolist()), tuple(scores.tolist())
-                return cls(name, fill, indicator, edges=edge_list, scores=score_list, interpolate=between)
+        plain = cls(name, fill, indicator, interpolate=impute == "interpolate", limits=limits)
         if numeric == "none":
-            return cls(name, fill, indicator, interpolate=between)
+            return plain
+        if numeric == "quantile" and len(np.unique(known)) > 1:
+            edges, scores = normal_scores(known)
+            return replace(plain, edges=tuple(edges.tolist()), scores=tuple(scores.tolist()))
         filled = known if fill is None and len(known) else np.where(np.isnan(x), fill or 0.0, x)
         mean, std = standardisation(filled)
-        return cls(name, fill, indicator, mean, std, interpolate=between)
+        return replace(plain, mean=mean, std=std)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -80,6 +88,8 @@ class NumericEncoder:
         missing = np.isnan(x)
         if self.interpolate and missing.any():
             x = _interpolated(x, cells.rows, known)
+        if self.limits is not None:
+            x = np.clip(x, self.limits[0], self.limits[1])
         if self.fill is not None:
             x = np.where(np.isnan(x), self.fill, x)
         x = np.interp(x, self.edges, self.scores) if self.edges else (x - self.mean) / self.std

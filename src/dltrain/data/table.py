@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from dltrain.data.columns import (
     COUNTING_KEPT,
     CategoricalEncoder,
-    Cells,
     Column,
+    Role,
     infer_columns,
     name_list,
     nearest,
     read_cells,
 )
 from dltrain.data.encoding import TableEncoder
-from dltrain.data.numbers import Impute, Indices, Numeric, NumericEncoder, standardisation
-from dltrain.data.splits import split_indices
+from dltrain.data.numbers import Impute, Numeric, NumericEncoder, standardisation
+from dltrain.data.rows import (
+    REACH,
+    Duplicates,
+    Outliers,
+    Rows,
+    fences,
+    outside,
+    repeats_noted,
+    same_rows,
+    split_rows,
+    without_gaps,
+    without_repeats,
+)
+from dltrain.data.splits import Indices
 from dltrain.data.target import choose_task, class_names, read_target
 from dltrain.errors import DataError
-from dltrain.types import Data, Facts, Split
+from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
 FILLED: Mapping[Impute, str] = {
     "median": "filled with the median of the training rows",
@@ -34,6 +47,11 @@ FILLED: Mapping[Impute, str] = {
     "interpolate": "filled by the line between the training rows around them",
     "category": "a category of their own",
     "drop": "left out",
+}
+OUTLIERS: Mapping[Outliers, str] = {
+    "keep": f"training rows more than {REACH:g} interquartile ranges beyond the quartiles, kept",
+    "clip": f"training rows clipped to {REACH:g} interquartile ranges beyond the quartiles",
+    "drop": f"training rows left out, more than {REACH:g} interquartile ranges beyond the quartiles",
 }
 
 
@@ -45,6 +63,12 @@ def table(
     task: Literal["auto", "regression", "classification"] = "auto",
     numeric: Numeric = "quantile",
     impute: Impute = "median",
+    outliers: Outliers = "keep",
+    duplicates: Duplicates = "keep",
+    roles: Mapping[str, Role] | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    held_out: Mapping[SplitName, pd.DataFrame] | None = None,
     scale_target: bool = True,
     val_fraction: float = 0.1,
     test_fraction: float = 0.1,
@@ -61,6 +85,13 @@ def table(
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         impute: what a missing number becomes: the training rows' `median`, `mean` or `most_frequent` value, what lies
             between the rows around it (`interpolate`), or a `category` of its own; `drop` leaves such rows out.
+        outliers: what is done with numbers far outside the training rows' middle half: `keep`, `clip` them to where
+            outliers begin, or `drop` such rows from training.
+        duplicates: whether rows that repeat another are left out.
+        roles: what columns are to be taken for, by name, where it is not to be inferred.
+        group: name of a column whose equal values must not be divided between splits.
+        time: name of a column of times or numbers: the first rows in its order train, the last ones test.
+        held_out: rows of the same columns that are the validation or test split, in place of a fraction.
         scale_target: standardise a numeric target inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
@@ -70,17 +101,19 @@ def table(
     Raises:
         DataError: the table cannot be learned from, and why.
     """
-    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
     target, drop = str(target), [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
-    _check_target_name(target, drop, list(frame.columns))
+    frame, files = _joined(frame, held_out or {}, target, drop)
     labels = read_target(frame[target])
     chosen, reason = choose_task(target, labels, task)
     y: Any
     classes, y = class_names(labels) if chosen == "classification" else ((), labels.as_numbers())
     labelled = np.flatnonzero(labels.codes >= 0)
-    frame, y = frame.drop(columns=target).iloc[labelled], y[labelled]
+    frame, files = frame.drop(columns=target).iloc[labelled], files[labelled]
     inputs = {name: read_cells(frame[name]) for name in frame.columns}
-    columns = infer_columns(inputs, drop)
+    rows = Rows(inputs, y[labelled], frame.index.to_numpy(), files)
+    # Roles are judged by the file that is trained on, as a prediction later knows no other.
+    judged = inputs if not held_out else {name: read_cells(frame.loc[files == 0, name]) for name in frame.columns}
+    columns = _without_keys(infer_columns(judged, drop, roles), group, time, roles or {})
     if all(column.role == "dropped" for column in columns):
         raise DataError(
             f"no column is left to predict {target!r} from",
@@ -88,70 +121,128 @@ def table(
             or "give a table with more than one column",
         )
 
-    said_of_rows: list[str] = []
+    said = [*notes, f"{chosen}, because {reason}"]
+    if labels.missing:
+        said.append(f"left out {labels.missing} of {len(labels.codes)} rows, which have no value of {target}")
     if impute == "drop":
-        whole, note = _whole_rows(inputs, columns)
-        inputs = {name: cells.take(whole) for name, cells in inputs.items()}
-        labelled, y = labelled[whole], y[whole]
-        said_of_rows += note
-
-    indices = split_indices(
-        len(labelled),
+        rows, note = without_gaps(rows, columns)
+        said += note
+    if duplicates == "drop":
+        rows, note = without_repeats(rows, columns)
+        said += note
+    indices, note = split_rows(
+        rows,
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         seed=seed,
-        strata=y if chosen == "classification" else None,
+        stratify=chosen == "classification",
+        group=group,
+        time=time,
     )
-    train = indices["train"]
+    said += note
+    if duplicates == "keep":
+        said += repeats_noted(same_rows(rows, columns), indices)
+    limits = fences(rows.take(indices["train"]).inputs, columns)
+    far = outside(rows.take(indices["train"]).inputs, limits)
+    if far:
+        said.append(f"{OUTLIERS[outliers]}: {name_list(f'{name} ({beyond.sum()})' for name, beyond in far.items())}")
+    if far and outliers == "drop":
+        indices["train"] = indices["train"][~np.any(list(far.values()), axis=0)]
+    said += _class_notes(target, classes, rows.y, indices)
+
+    train = rows.take(indices["train"])
     encoder = TableEncoder.fit(
-        {name: cells.take(train) for name, cells in inputs.items()}, columns, numeric=numeric, impute=impute
+        train.inputs, columns, numeric=numeric, impute=impute, limits=limits if outliers == "clip" else None
     )
-    x = encoder.encode_cells(inputs, known=train)
-    mean, std = standardisation(y[train]) if chosen == "regression" and scale_target else (0.0, 1.0)
+    x = _encoded(encoder, rows, indices["train"])
+    mean, std = standardisation(train.y) if chosen == "regression" and scale_target else (0.0, 1.0)
     facts = Facts(
         kind="table",
         task=chosen,
         input_shape=(x.shape[1],),
         target=target,
         classes=classes,
-        class_counts=tuple(np.bincount(y[train], minlength=len(classes)).tolist()) if classes else (),
+        class_counts=tuple(np.bincount(train.y, minlength=len(classes)).tolist()) if classes else (),
         features=encoder.features,
         target_mean=mean,
         target_std=std,
-        bins=encoder.bins(x[train]),
+        bins=encoder.bins(x[indices["train"]]),
         preprocessing=encoder.to_json(),
     )
     splits = {
         name: Split(
             inputs=(torch.from_numpy(x[index]),),
-            target=torch.from_numpy(y[index] if classes else y[index, None].astype(np.float32)),
-            ids=tuple(map(str, labelled[index].tolist())),
+            target=torch.from_numpy(rows.y[index] if classes else rows.y[index, None].astype(np.float32)),
+            ids=tuple(map(str, rows.numbers[index].tolist())),
         )
         for name, index in indices.items()
     }
-    said = [*notes, f"{chosen}, because {reason}"]
-    if labels.missing:
-        said.append(f"left out {labels.missing} of {len(labels.codes)} rows, which have no value of {target}")
-    if single := [classes[label] for label, count in Counter(y.tolist()).items() if classes and count == 1]:
-        said.append(f"in one row only, and so in no split but train: {target} {name_list(single, 10)}")
-    return Data(facts, splits, notes=(*said, *said_of_rows, *_column_notes(columns, encoder, impute)))
+    return Data(facts, splits, notes=(*said, *_column_notes(columns, encoder, impute)))
 
 
-def _whole_rows(inputs: Mapping[str, Cells], columns: Sequence[Column]) -> tuple[Indices, list[str]]:
-    """Positions of the rows without a gap in any column that is used, and what there is to say of the others."""
-    used = [column.name for column in columns if column.role != "dropped"]
-    gaps = np.stack([inputs[name].codes < 0 for name in used])  # (columns, N)
-    incomplete = np.asarray(gaps.any(axis=0))
-    if incomplete.all():
-        worst = used[int(gaps.sum(axis=1).argmax())]
-        raise DataError(
-            "every row has a missing cell, so data.impute=drop leaves none",
-            where="data.impute",
-            fix=f"fill them, or drop a column such as {worst!r}",
-            override="data.impute=median",
-        )
-    note = f"left out {incomplete.sum()} of {len(incomplete)} rows with missing cells: data.impute=drop"
-    return np.flatnonzero(~incomplete), [note] if incomplete.any() else []
+def _joined(
+    frame: pd.DataFrame, held_out: Mapping[SplitName, pd.DataFrame], target: str, drop: Sequence[str]
+) -> tuple[pd.DataFrame, Indices]:
+    """All rows, numbered as in their own file, and which file each is from: 0, or its split's place in `SPLITS`."""
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
+    _check_target_name(target, drop, list(frame.columns))
+    frames, files = [frame], [np.zeros(len(frame), dtype=np.int64)]
+    for name, other in held_out.items():
+        other = other.set_axis([str(column) for column in other.columns], axis="columns").reset_index(drop=True)
+        absent = [column for column in frame.columns if column not in other.columns and column not in drop]
+        if absent:
+            raise DataError(
+                f"the {name} file has no column {absent[0]!r}, which the training file has",
+                where=f"data.{name}_path",
+                fix=f"its columns are {name_list(other.columns)}",
+            )
+        frames.append(other.reindex(columns=frame.columns))
+        files.append(np.full(len(other), SPLITS.index(name)))
+    return pd.concat(frames) if held_out else frame, np.concatenate(files)
+
+
+def _without_keys(
+    columns: Sequence[Column], group: str | None, time: str | None, roles: Mapping[str, Role]
+) -> list[Column]:
+    """The columns that decide the split are dropped, unless a role is asked for."""
+    reasons = {group: "asked by data.group, it says which rows belong together", time: "asked by data.time"}
+    return [
+        Column(column.name, "dropped", reasons[column.name])
+        if column.name in reasons and column.name not in roles
+        else column
+        for column in columns
+    ]
+
+
+def _encoded(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[np.float32]:
+    """Encodes file by file `(N, F)`, so that a bad cell is told with its file; gaps lie between training rows."""
+    x = np.empty((len(rows.y), len(encoder.features)), dtype=np.float32)
+    for number, name in enumerate(SPLITS):
+        at = np.flatnonzero(rows.files == number)
+        if not len(at):
+            continue
+        known = np.flatnonzero(np.isin(at, train)) if number == 0 else None
+        try:
+            x[at] = encoder.encode_cells(rows.take(at).inputs, known)
+        except DataError as error:
+            if number:
+                raise DataError(error.what, f"data.{name}_path, {error.where}", error.fix, error.override) from None
+            raise
+    return x
+
+
+def _class_notes(
+    target: str, classes: Sequence[str], y: NDArray[Any], indices: Mapping[SplitName, Indices]
+) -> Iterator[str]:
+    counts = {name: np.bincount(y[at], minlength=len(classes)) for name, at in indices.items()} if classes else {}
+    if not counts:
+        return
+    total = np.sum(list(counts.values()), axis=0)
+    trained = counts["train"] > 0
+    if single := [name for name, count, has in zip(classes, total, trained, strict=True) if count == 1 and has]:
+        yield f"in one row only, and so in no split but train: {target} {name_list(single, 10)}"
+    if never := [name for name, count, has in zip(classes, total, trained, strict=True) if count and not has]:
+        yield f"in no training row, so it cannot be learned: {target} {name_list(never, 10)}"
 
 
 def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -> None:
