@@ -94,7 +94,7 @@ REAL = {"titanic": "Survived", "penguins": "species"}
 
 def train(overrides: list[str], seed: int) -> tuple[build.Setup, dict[str, float], float]:
     """Trains as `dltrain` does and keeps the best weights; returns the test metrics and seconds."""
-    (job,) = compose_jobs([f"data.seed={seed}", f"seed={seed}", "trainer.threads=1", *overrides], sweep=False)
+    (job,) = compose_jobs([f"data.seed={seed}", "trainer.threads=1", *overrides], sweep=False)
     began = perf_counter()
     setup = build.build(job.config)
     state, settings = setup.state, setup.settings

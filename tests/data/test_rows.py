@@ -131,6 +131,11 @@ def test_a_file_that_does_not_fit_is_refused():
     assert error.where == "data.val_path, row 31, column 'a' (the header is row 1)"
 
 
+def test_a_file_without_a_labelled_row_is_refused():
+    error = refusal(frame(), held_out={"test": frame(4, y=[np.nan] * 4)})
+    assert error.what == "no row of the test file can be used" and error.override == "data.test_path=null"
+
+
 def test_a_class_that_never_trains_is_noted():
     made = frame(y=["p", "q"] * 30)
     data = table(made, target="y", held_out={"test": frame(4, y=["p", "q", "r", "r"])})

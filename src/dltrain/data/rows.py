@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -128,8 +128,9 @@ def split_rows(
     stratify: bool,
     group: str | None,
     time: str | None,
+    given: Collection[SplitName] = (),
 ) -> tuple[dict[SplitName, Indices], list[str]]:
-    """Divides the rows: those of files for val and test go there, the others at random, by group or by time.
+    """Divides the rows: those of `given` files go there, the others at random, by group or by time.
 
     Returns:
         Positions in ascending order for each split, and what there is to say of them.
@@ -145,7 +146,14 @@ def split_rows(
             override="data.time=null",
         )
     main = np.flatnonzero(rows.files == 0)
-    given = {name for number, name in enumerate(SPLITS) if number and (rows.files == number).any()}
+    for split in given:
+        if not (rows.files == SPLITS.index(split)).any():
+            raise DataError(
+                f"no row of the {split} file can be used",
+                where=f"data.{split}_path",
+                fix="give one whose rows have a target and the inputs",
+                override=f"data.{split}_path=null",
+            )
     fractions = {
         "val_fraction": 0.0 if "val" in given else val_fraction,
         "test_fraction": 0.0 if "test" in given else test_fraction,

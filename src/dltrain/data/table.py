@@ -138,6 +138,7 @@ def table(
         stratify=chosen == "classification",
         group=group,
         time=time,
+        given=tuple(held_out or ()),
     )
     said += note
     if duplicates == "keep":
