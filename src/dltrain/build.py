@@ -149,7 +149,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
 
-    spec = Spec(facts.kind, facts.input_shape, loss.out_features)
+    spec = Spec(facts.kind, facts.input_shape, loss.out_features, bins=facts.bins)
     seed_everything(config["seed"])
     model = build_model(config["model"], spec)
     batch_size = min(settings.batch_size_for(len(data.splits["train"])), len(data.splits["train"]))
@@ -248,11 +248,20 @@ def build_model(node: Mapping[str, Any], spec: Spec) -> nn.Module:
 def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
     """The optimizer that a config node describes, of all parameters of the model.
 
+    A model may have an attribute `no_decay`, the names of parameters that `weight_decay` is not for; they become a
+    parameter group of their own. Without it there is one group, as with `Optimizer(model.parameters())`.
+
     Raises:
         ConfigError: torch refuses its arguments.
     """
+    named = dict(model.named_parameters())
+    kept = [parameter for name, parameter in named.items() if name not in getattr(model, "no_decay", ())]
+    groups: list[dict[str, Any]] = [{"params": kept}]
+    if len(kept) < len(named):
+        others = [parameter for name, parameter in named.items() if name in model.no_decay]  # type: ignore[operator]
+        groups.append({"params": others, "weight_decay": 0.0})
     try:
-        optimizer: Optimizer = resolve("optimizer", node)(model.parameters(), **_arguments(node))
+        optimizer: Optimizer = resolve("optimizer", node)(groups, **_arguments(node))
     except (ValueError, RuntimeError, TypeError) as error:
         raise ConfigError(str(error), where="optimizer", fix="see torch.optim for what it accepts") from error
     return optimizer
@@ -287,7 +296,8 @@ def try_model(model: nn.Module, data: Data, spec: Spec, name: str) -> int:
     finally:
         for hook in hooks:
             hook.remove()
-    if tuple(output.shape) != (samples, spec.out_features):
+    fits = output.dim() in (2, 3) and (len(output), output.shape[-1]) == (samples, spec.out_features)  # 3: of members
+    if not fits:
         raise DataError(
             f"{name} gives an output of shape {tuple(output.shape)}, where {(samples, spec.out_features)} is asked for",
             where="model",

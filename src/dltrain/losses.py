@@ -6,6 +6,7 @@ was divided by, so that means over batches can be combined exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -32,6 +33,10 @@ class Loss(nn.Module):
     def probabilities(self, output: Tensor) -> Tensor:
         """Outputs `(B, out_features)` to class probabilities `(B, K)`; for classification only."""
         return output.softmax(dim=1)
+
+    def merged(self, outputs: Tensor) -> Tensor:
+        """Members' outputs `(B, members, out_features)` to the `(B, out_features)` that mean their mean prediction."""
+        return outputs.log_softmax(dim=2).logsumexp(dim=1) - math.log(outputs.shape[1])
 
 
 class ClassificationLoss(Loss):
@@ -153,6 +158,10 @@ class BinaryCrossEntropy(ClassificationLoss):
             return torch.cat([-output, output], dim=1).sigmoid()
         return functional.logsigmoid(output).softmax(dim=1)  # the sigmoids' shares, also where all of them vanish
 
+    def merged(self, outputs: Tensor) -> Tensor:
+        # The logit of the mean of p, from the logarithms of p and 1 - p, which do not round to 0.
+        return functional.logsigmoid(outputs).logsumexp(dim=1) - functional.logsigmoid(-outputs).logsumexp(dim=1)
+
 
 class RegressionLoss(Loss):
     """One output for the target, both `(B, 1)` and in the scaled unit."""
@@ -162,6 +171,9 @@ class RegressionLoss(Loss):
     def __init__(self, facts: Facts) -> None:
         super().__init__()
         self.out_features = 1
+
+    def merged(self, outputs: Tensor) -> Tensor:
+        return outputs.mean(dim=1)
 
 
 class MeanSquaredError(RegressionLoss):

@@ -1,4 +1,9 @@
-"""What is being learned: how an output becomes a loss, a prediction and a set of metrics."""
+"""What is being learned: how an output becomes a loss, a prediction and a set of metrics.
+
+An output is `(B, out_features)`, or `(B, members, out_features)` of a model that is several: in training each member
+has a loss of its own, whose mean is the objective; for evaluation and prediction `merged` makes one output of them, the
+one that means the members' mean prediction.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +40,11 @@ class Task(Protocol):
     metric_names: ClassVar[tuple[str, ...]]
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
-        """The batch's mean loss."""
+        """The batch's mean loss, over the members too where there are several."""
+        ...
+
+    def merged(self, output: Tensor) -> Tensor:
+        """One output of several members'; an output of one model is returned as it is."""
         ...
 
     def point(self, output: Tensor) -> Tensor:
@@ -61,13 +70,18 @@ class Classification:
         self.metric = confusion(len(facts.classes))
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.loss(output, target)
+        return self.loss(*each_member(output, target))
+
+    def merged(self, output: Tensor) -> Tensor:
+        return output if output.dim() == 2 else self.loss.merged(output)
 
     def point(self, output: Tensor) -> Tensor:
+        output = self.merged(output)
         return (output[:, 0] > 0).long() if output.shape[1] == 1 else output.argmax(dim=1)
 
     def predict(self, output: Tensor) -> Predictions:
-        return Predictions(self.point(output).cpu(), self.loss.probabilities(output.float()).cpu())
+        output = self.merged(output.float())
+        return Predictions(self.point(output).cpu(), self.loss.probabilities(output).cpu())
 
     def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
         assert predictions.probabilities is not None
@@ -87,9 +101,13 @@ class Regression:
         self.scaled = (self.mean, self.std) != (0.0, 1.0)
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.loss(output, (target - self.mean) / self.std if self.scaled else target)
+        return self.loss(*each_member(output, (target - self.mean) / self.std if self.scaled else target))
+
+    def merged(self, output: Tensor) -> Tensor:
+        return output if output.dim() == 2 else self.loss.merged(output)
 
     def point(self, output: Tensor) -> Tensor:
+        output = self.merged(output)
         return output.float() * self.std + self.mean if self.scaled else output
 
     def predict(self, output: Tensor) -> Predictions:
@@ -113,6 +131,13 @@ def build_task(facts: Facts, loss: Loss) -> Task:
             override="loss=auto",
         )
     return Classification(facts, loss) if facts.task == "classification" else Regression(facts, loss)
+
+
+def each_member(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Every member's output as a sample of its own, `(B·members, out_features)`, beside its target."""
+    if output.dim() == 2:
+        return output, target
+    return output.flatten(0, 1), target.repeat_interleave(output.shape[1], dim=0)
 
 
 def join(parts: list[Predictions]) -> Predictions:

@@ -29,6 +29,8 @@ class Facts:
         classes: class names in the order of their indices; empty for regression.
         class_counts: training samples of each class, in the same order.
         features: names of the model's inputs, one each for tables.
+        bins: for each input of a table the edges of its bins in the training rows, ascending and in the input's own
+            scale; empty for an input that is no measured number, such as a one-hot one.
         target_mean: subtracted from the target before the loss sees it.
         target_std: then divided by; predictions and metrics are in the target's own unit.
         preprocessing: what turns a raw input into a model's input; its form belongs to the kind of data.
@@ -42,6 +44,7 @@ class Facts:
     classes: tuple[str, ...] = ()
     class_counts: tuple[int, ...] = ()
     features: tuple[str, ...] = ()
+    bins: tuple[tuple[float, ...], ...] = ()
     target_mean: float = 0.0
     target_std: float = 1.0
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
@@ -51,8 +54,12 @@ class Facts:
     def from_json(cls, stored: Mapping[str, Any]) -> Facts:
         """The facts that a JSON object holds; other keys of it are left alone."""
         known: dict[str, Any] = {name: stored[name] for name in cls.__dataclass_fields__ if name in stored}
-        known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-        return cls(**known)
+        return cls(**{name: _frozen(value) for name, value in known.items()})
+
+
+def _frozen(value: Any) -> Any:
+    """JSON's lists as tuples, lists of lists too; what stands in a mapping is left as it is."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -64,12 +71,14 @@ class Spec:
         input_shape: shape of one input without the batch dimension.
         out_features: width of the output, as the task and the loss ask for it.
         vocab_sizes: number of distinct values of each integer input; empty where inputs are real numbers.
+        bins: edges of the bins of each input, as in `Facts`; empty where no input has any.
     """
 
     kind: Kind
     input_shape: tuple[int, ...]
     out_features: int
     vocab_sizes: tuple[int, ...] = ()
+    bins: tuple[tuple[float, ...], ...] = ()
 
 
 class Batch(NamedTuple):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
-from dltrain.data.columns import CategoricalEncoder, Cells, NumericEncoder, infer_columns, nearest, read_cells
+from dltrain.data.columns import CategoricalEncoder, Cells, infer_columns, nearest, read_cells
 from dltrain.errors import DataError
 
 torch.set_num_threads(1)
@@ -139,33 +139,6 @@ def test_the_row_is_that_of_the_source():
     with pytest.raises(DataError) as caught:
         infer_columns({"x": cells})
     assert "row 42" in caught.value.where
-
-
-def test_a_numeric_column_is_filled_and_standardised():
-    encoder = NumericEncoder.fit("x", read(["1", "", "3", "8"]), scale=True)
-    assert encoder.features == ("x", "x missing")
-    x = np.array([1, 3, 3, 8.0])
-    expected = np.stack([(x - x.mean()) / x.std(), [0, 1, 0, 0]], axis=1)
-    np.testing.assert_allclose(encoder.encode(read(["1", "", "3", "8"])), expected, rtol=1e-6)
-
-
-def test_a_numeric_column_can_stay_raw():
-    encoder = NumericEncoder.fit("x", read(["1", "5"]), scale=False)
-    assert encoder.features == ("x",)
-    assert encoder.encode(read(["7", "NA"])).tolist() == [[7], [3]]
-
-
-@pytest.mark.parametrize("value", ["0.1", "1e30", "0"])
-def test_a_column_constant_in_training_divides_by_one(value):
-    encoder = NumericEncoder.fit("x", read([value] * 7), scale=True)
-    assert encoder.std == 1 and abs(encoder.encode(read([value]))[0, 0]) < 1e-6 * max(1, float(value))
-
-
-def test_new_text_in_a_numeric_column_is_refused_with_the_row():
-    encoder = NumericEncoder.fit("x", read(["1", "5"]), scale=True)
-    with pytest.raises(DataError) as caught:
-        encoder.encode(read(["2", "a", "b"]))
-    assert "row 3" in caught.value.where and "1 more" in caught.value.what and not caught.value.override
 
 
 def test_categories_are_one_hot_with_rare_ones_pooled():

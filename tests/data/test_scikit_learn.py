@@ -49,7 +49,7 @@ def test_labels_are_scikit_learns_under_their_names(name: Any) -> None:
 
 def test_values_without_scaling_are_scikit_learns() -> None:
     bunch = datasets.load_iris()
-    for split in toy_table(name="iris", scale=False).splits.values():
+    for split in toy_table(name="iris", numeric="none").splits.values():
         np.testing.assert_allclose(split.inputs[0], bunch.data[np.array(split.ids, dtype=int)], rtol=1e-6)
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dltrain.data.columns import read_cells
-from dltrain.data.table import TableEncoder, table
+from dltrain.data.encoding import TableEncoder
+from dltrain.data.table import table
 from dltrain.errors import DataError
 from dltrain.types import Data
 
@@ -56,20 +57,20 @@ def test_regression_keeps_the_targets_own_unit():
 
 def test_the_encoding_is_fitted_on_the_training_rows_alone():
     made = frame()
-    data = table(made, target="y", test_fraction=0.3)
+    data = table(made, target="y", test_fraction=0.3, numeric="standard")
     x = data.splits["train"].inputs[0][:, 0]
     assert abs(x.mean()) < 1e-5 and x.std(correction=0) == pytest.approx(1, abs=1e-5)
     held_out = [int(row) for name in ("val", "test") for row in data.splits[name].ids]
     made.loc[held_out, ["年龄", "y"]] = ["1e6", "1e6"]
     made.loc[held_out, "性别"] = ["女", "other"] * (len(held_out) // 2)
-    again = table(made, target="y", test_fraction=0.3)
+    again = table(made, target="y", test_fraction=0.3, numeric="standard")
     assert again.facts == data.facts
     assert torch.equal(again.splits["train"].inputs[0], data.splits["train"].inputs[0])
 
 
 def test_raw_numbers_and_raw_target():
     made = frame()
-    data = table(made, target="y", scale=False, scale_target=False)
+    data = table(made, target="y", numeric="none", scale_target=False)
     assert (data.facts.target_mean, data.facts.target_std) == (0.0, 1.0)
     own = made["年龄"].astype(float).to_numpy()[[int(row) for row in data.splits["val"].ids]]
     np.testing.assert_allclose(data.splits["val"].inputs[0][:, 0], own, rtol=1e-6)

@@ -22,7 +22,11 @@ MAX_DISTINCT_SHARE = 0.5
 MAX_LEVELS = 64
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
 COUNTING = "consecutive whole numbers, which only name the rows"
+ID_REASON = "an id with"
 COUNTING_KEPT = "consecutive whole numbers, but nothing else is left to learn from"
+
+
+Role = Literal["numeric", "categorical", "dropped"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Column:
     """What is done with a column, and why; `distinct` counts its values and `missing` its empty cells."""
 
     name: str
-    role: Literal["numeric", "categorical", "dropped"]
+    role: Role
     reason: str
     distinct: int = 0
     missing: int = 0
@@ -105,30 +109,38 @@ def _number(text: str) -> float:
         return np.nan
 
 
-def infer_columns(table: Mapping[str, Cells], drop: Sequence[str] = ()) -> list[Column]:
+def infer_columns(
+    table: Mapping[str, Cells], drop: Sequence[str] = (), roles: Mapping[str, Role] | None = None
+) -> list[Column]:
     """Gives every feature column a role.
 
     Args:
         table: the feature columns by name.
         drop: names the user does not want.
+        roles: roles the user has decided.
 
     Raises:
-        DataError: `drop` names no column, or a column of numbers holds a few cells that are none or not finite.
+        DataError: `drop` or `roles` names no column, or a column of numbers holds a few cells that are none.
     """
-    names = list(table)
+    roles = roles or {}
     for position, name in enumerate(drop):
-        if name not in names:
-            mended = [*drop[:position], *nearest(name, names), *drop[position + 1 :]]
-            raise DataError(
-                f"the table has no column {name!r} to drop",
-                where="data.drop",
-                fix=f"its columns are {name_list(names)}",
-                override=f"data.drop=[{','.join(mended)}]",
-            )
-    columns = [
-        Column(name, "dropped", "asked by data.drop") if name in drop else _infer(name, cells, drop)
-        for name, cells in table.items()
-    ]
+        if name not in table:
+            mended = [*drop[:position], *nearest(name, table), *drop[position + 1 :]]
+            raise _no_column(name, table, "data.drop", f"data.drop=[{','.join(mended)}]")
+    for name in roles:
+        if name not in table:
+            near = nearest(name, table)
+            raise _no_column(name, table, "data.roles", f"data.roles={{{near[0]}: {roles[name]}}}" if near else "")
+    columns = []
+    for name, cells in table.items():
+        if name in drop:
+            columns.append(Column(name, "dropped", "asked by data.drop"))
+        elif name in roles:
+            if roles[name] == "numeric":
+                check_numbers(name, cells, strict=True)
+            columns.append(Column(name, roles[name], "asked by data.roles", len(cells.values), cells.missing))
+        else:
+            columns.append(_infer(name, cells, drop))
     if all(column.role == "dropped" for column in columns):
         # In a first toy table the only input often counts 1, 2, 3: better an odd feature than none.
         columns = [
@@ -136,6 +148,15 @@ def infer_columns(table: Mapping[str, Cells], drop: Sequence[str] = ()) -> list[
             for column in columns
         ]
     return columns
+
+
+def _no_column(name: str, table: Iterable[str], where: str, override: str) -> DataError:
+    return DataError(
+        f"the table has no column {name!r}" + (" to drop" if where == "data.drop" else ""),
+        where=where,
+        fix=f"its columns are {name_list(table)}",
+        override=override,
+    )
 
 
 def _infer(name: str, cells: Cells, drop: Sequence[str]) -> Column:
@@ -149,14 +170,14 @@ def _infer(name: str, cells: Cells, drop: Sequence[str]) -> Column:
     return Column(name, role, reason, distinct, cells.missing)
 
 
-def _judge(name: str, cells: Cells) -> tuple[Literal["numeric", "categorical", "dropped"], str]:
+def _judge(name: str, cells: Cells) -> tuple[Role, str]:
     distinct = len(cells.values)
     x = cells.as_numbers()
     if cells.all_numbers and (np.ptp(x - cells.rows) == 0 or np.ptp(x + cells.rows) == 0):
         return "dropped", COUNTING
     names_rows = distinct == cells.present and ID_NAME.search(name)
     if names_rows and not (cells.all_numbers and np.any(cells.numbers % 1)):
-        return "dropped", f"an id with {distinct} distinct values of {cells.present}"
+        return "dropped", f"{ID_REASON} {distinct} distinct values of {cells.present}"
     if cells.all_numbers:
         return "numeric", "numbers"
     if distinct > MAX_DISTINCT_SHARE * cells.present:
@@ -199,38 +220,6 @@ def check_numbers(name: str, cells: Cells, *, strict: bool = False, drop: Sequen
 
 
 @dataclass(frozen=True)
-class NumericEncoder:
-    """A column of numbers: the median where missing, standardised, and whether it was missing."""
-
-    name: str
-    median: float
-    mean: float
-    std: float
-    indicator: bool
-
-    @classmethod
-    def fit(cls, name: str, cells: Cells, *, scale: bool) -> NumericEncoder:
-        x = cells.as_numbers()
-        known = x[~np.isnan(x)]
-        median = float(np.median(known)) if len(known) else 0.0
-        mean, std = standardisation(np.where(np.isnan(x), median, x)) if scale else (0.0, 1.0)
-        return cls(name, median, mean, std, len(known) < len(x))
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return (self.name, f"{self.name} missing") if self.indicator else (self.name,)
-
-    def encode(self, cells: Cells) -> NDArray[np.float32]:
-        check_numbers(self.name, cells, strict=True)
-        x = cells.as_numbers()
-        missing = np.isnan(x)
-        columns = [(np.where(missing, self.median, x) - self.mean) / self.std]
-        if self.indicator:
-            columns.append(missing)
-        return np.stack(columns, axis=1).astype(np.float32)
-
-
-@dataclass(frozen=True)
 class CategoricalEncoder:
     """A column of categories: one-hot over the levels, then over `other` (pooled or unseen) and `missing`."""
 
@@ -238,15 +227,19 @@ class CategoricalEncoder:
     levels: tuple[str, ...]
     other: bool
     missing: bool
+    fill: str | None = None  # the level that a missing cell counts as
 
     @classmethod
-    def fit(cls, name: str, cells: Cells) -> CategoricalEncoder:
+    def fit(cls, name: str, cells: Cells, *, fill: bool = False) -> CategoricalEncoder:
+        """Learns the levels; with `fill`, a missing cell is taken for the most frequent one."""
         counts = np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.values))
         # A level needs a few rows to be learned from: two in a small table, ten from 2,000 rows on.
         enough = min(max(2, 0.005 * len(cells.codes)), 10)
         frequent = [code for code in np.argsort(-counts, kind="stable") if counts[code] >= enough][:MAX_LEVELS]
         levels = sorted(cells.values[code] for code in frequent)
-        return cls(name, tuple(levels), bool(len(frequent) < np.count_nonzero(counts)), cells.missing > 0)
+        other = bool(len(frequent) < np.count_nonzero(counts))
+        most = cells.values[frequent[0]] if fill and frequent else None
+        return cls(name, tuple(levels), other, cells.missing > 0 and most is None, most)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -260,16 +253,11 @@ class CategoricalEncoder:
         other = len(self.levels) if self.other else nowhere
         position = {level: index for index, level in enumerate(self.levels)}
         of_value = [position.get(value, other) for value in cells.values]
-        of_value.append(width - 1 if self.missing else nowhere)
+        absent = width - 1 if self.missing else nowhere
+        of_value.append(absent if self.fill is None else position[self.fill])
         one_hot = np.zeros((len(cells.codes), width + 1), dtype=np.float32)
         one_hot[np.arange(len(cells.codes)), np.array(of_value)[cells.codes]] = 1
         return one_hot[:, :width]
-
-
-def standardisation(x: NDArray[np.float64]) -> tuple[float, float]:
-    """Returns mean and standard deviation, 1 where the values do not differ beyond rounding."""
-    mean, std = float(x.mean()), float(x.std())
-    return mean, std if std > 1e-12 * abs(mean) else 1.0
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:

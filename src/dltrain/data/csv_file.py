@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 import difflib
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from csv import Error as CsvError
 from csv import reader as csv_reader
 from itertools import chain, islice
@@ -14,72 +14,20 @@ from typing import Literal
 
 import pandas as pd
 
-from dltrain.data.columns import name_list
-from dltrain.data.table import table
+from dltrain.data.columns import MISSING, name_list
+from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
-from dltrain.types import Data
 
+Header = Literal["auto", "none"]
+# 1,5 · -12,25 · 1.234,5 · a whole number among them
+DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
-BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-COMMON_ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "gbk", "gb18030", "big5", "cp1252", "latin-1", "cp1251")
 
 
-def csv(
-    *,
-    path: str,
-    target: str | None,
-    drop: Sequence[str] = (),
-    task: Literal["auto", "regression", "classification"] = "auto",
-    encoding: str = "auto",
-    delimiter: str = "auto",
-    scale: bool = True,
-    scale_target: bool = True,
-    val_fraction: float = 0.1,
-    test_fraction: float = 0.1,
-    seed: int = 0,
-) -> Data:
-    """Reads a CSV file with a header line as a table whose column `target` is to be predicted.
-
-    Args:
-        path: the file.
-        target: name of the column to predict.
-        drop: names of columns that must not be used.
-        task: `auto` decides by the target's values.
-        encoding: a Python encoding name, or `auto`.
-        delimiter: one character, `tab`, or `auto`.
-        scale: standardise numeric columns.
-        scale_target: standardise a numeric target inside the loss.
-        val_fraction: share of the validation split; 0 for none.
-        test_fraction: share of the test split; 0 for none.
-        seed: fixes the split.
-
-    Raises:
-        DataError: the file cannot be read as a table, or the table cannot be learned from.
-    """
-    frame, notes = read_csv(path, encoding, delimiter)
-    if target is None:
-        raise DataError(
-            "no target: which column is to be predicted?",
-            where="data.target",
-            fix=f"choose one of {name_list(frame.columns)}",
-            override=f"data.target={frame.columns[-1]}",
-        )
-    return table(
-        frame,
-        target=target,
-        drop=drop,
-        task=task,
-        scale=scale,
-        scale_target=scale_target,
-        val_fraction=val_fraction,
-        test_fraction=test_fraction,
-        seed=seed,
-        notes=notes,
-    )
-
-
-def read_csv(path: str, encoding: str = "auto", delimiter: str = "auto") -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Reads every cell as the text it is in the file; an empty cell is None.
+def read_csv(
+    path: str, encoding: str = "auto", delimiter: str = "auto", header: Header = "auto"
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Reads every cell as the text it is in the file; an empty cell is None, a decimal comma becomes a point.
 
     One strict parser reads everything, so a row with a field too many can shift no column, as it does in pandas.
 
@@ -90,16 +38,45 @@ def read_csv(path: str, encoding: str = "auto", delimiter: str = "auto") -> tupl
         DataError: no such file, not text, no rows, an unclosed quote, or a row that does not fit the header.
     """
     file = Path(path).expanduser()
-    text, notes = _decode(_read_bytes(file), str(path), encoding)
+    text, notes = decode(_read_bytes(file), str(path), encoding)
     separator, guess = _delimiter(text, delimiter)
     columns = _parse(text, separator, str(path))
     if not columns:
         raise DataError(f"{path} is empty", where="data.path", fix="give a file with a header line and rows")
-    header, unnamed = _header([next(column) for column in columns], str(path))
-    cells = {name: [cell or None for cell in column] for name, column in zip(header, columns, strict=True)}
-    if not cells[header[0]]:
+    unnamed: tuple[str, ...] = ()
+    if header == "none":
+        names = [f"column_{number + 1}" for number in range(len(columns))]
+    else:
+        names, unnamed = header_names([next(column) for column in columns], str(path))
+    cells = {name: [cell or None for cell in column] for name, column in zip(names, columns, strict=True)}
+    if not cells[names[0]]:
         raise DataError(f"{path} holds a header line and no rows", where="data.path", fix="give a file with rows")
-    return pd.DataFrame(cells, dtype=object), (*notes, *guess, *unnamed)
+    commas = [name for name, column in cells.items() if separator != "," and with_decimal_points(column)]
+    said = (f"a comma is the decimal point of {name_list(commas)}",) if commas else ()
+    return pd.DataFrame(cells, dtype=object), (*notes, *guess, *unnamed, *said)
+
+
+def with_decimal_points(cells: list[str | None]) -> bool:
+    """Writes 1,5 and 1.234,5 as 1.5 and 1234.5 where every cell is such a number or a gap; says whether it did."""
+    written = [cell.strip() for cell in cells if cell is not None and cell.strip().casefold() not in MISSING]
+    if not any("," in cell for cell in written) or not all(map(DECIMAL_COMMA.fullmatch, written)):
+        return False
+    cells[:] = [
+        cell.replace(".", "").replace(",", ".") if cell and cell.strip() in set(written) else cell for cell in cells
+    ]
+    return True
+
+
+def existing(file: Path) -> Path:
+    """The file, if there is such a one.
+
+    Raises:
+        DataError: there is none, or it is a folder.
+    """
+    if file.is_file():
+        return file
+    _read_bytes(file)
+    return file
 
 
 def _read_bytes(file: Path) -> bytes:
@@ -130,82 +107,6 @@ def _read_bytes(file: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{file} cannot be read: {reason}", where="data.path", fix="give a readable file") from None
-
-
-def _decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]:
-    """Returns the text without its byte order mark, and a note where the encoding was not plain UTF-8."""
-    if encoding != "auto":
-        try:
-            return data.decode(encoding).removeprefix("\ufeff"), ()
-        except LookupError:
-            nearest = difflib.get_close_matches(encoding.lower(), COMMON_ENCODINGS, n=1, cutoff=0.5)
-            raise DataError(
-                f"there is no text encoding {encoding!r}",
-                where="data.encoding",
-                fix=f"use one such as {', '.join(COMMON_ENCODINGS[:6])}",
-                override=f"data.encoding={nearest[0] if nearest else 'auto'}",
-            ) from None
-        except ValueError as error:
-            raise DataError(
-                f"{path} is not {encoding}: {error}",
-                where="data.encoding",
-                fix="let the encoding be found, or name another",
-                override="data.encoding=auto",
-            ) from None
-    if data.startswith(b"PK\x03\x04"):
-        raise DataError(f"{path} is an Excel workbook or a zip file, not CSV", "data.path", "save it as CSV (UTF-8)")
-    marked = next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), "")
-    wide = {(1, 0): "utf-16-be", (0, 1): "utf-16-le"}.get((int(data[0:3:2] == b"\0\0"), int(data[1:4:2] == b"\0\0")))
-    if wide and not marked:
-        raise DataError(
-            f"{path} seems to be UTF-16 without a byte order mark", "data.encoding", "name it", f"data.encoding={wide}"
-        )
-    try:
-        text = data.decode(marked or "utf-8").removeprefix("\ufeff")
-        return text, ("read as UTF-16, by its byte order mark",) if marked == "utf-16" else ()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        at = f"{path}, line {line}"
-        if marked:
-            raise DataError(
-                f"the file says that it is {marked}, but holds byte 0x{data[error.start]:02x}",
-                where=at,
-                fix="save it again as UTF-8, or name its encoding in data.encoding",
-            ) from None
-        return _decode_gb18030(data, at)
-
-
-def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
-    """Decodes what is not UTF-8 as GB18030 if that yields everyday Chinese, as European text never does.
-
-    Everyday means GB 2312: nearly every character is in it, and most are of its first level, the 3,755 common ones
-    (lead bytes 0xB0 to 0xD7). Korean in EUC-KR falls into that level too, but never beyond lead byte 0xC8.
-    """
-    try:
-        text = data.decode("gb18030")
-        wide = [pair for char in islice((c for c in text if c > "\x7f"), 10_000) if (pair := char.encode("gb18030"))]
-    except UnicodeDecodeError:
-        text, wide = "", []
-    in_gb2312 = [pair for pair in wide if len(pair) == 2 and pair[0] <= 0xF7 and min(pair) >= 0xA1]
-    ideographs = [pair for pair in in_gb2312 if pair[0] >= 0xB0]
-    common = [pair for pair in ideographs if pair[0] <= 0xD7]
-    late = [pair for pair in common if pair[0] > 0xC8]
-    kana_and_lines = [pair for pair in in_gb2312 if 0xA4 <= pair[0] < 0xB0]
-    if (
-        len(set(ideographs)) >= 2
-        and "\0" not in text
-        and len(in_gb2312) >= 0.95 * len(wide)
-        and len(common) >= 0.6 * len(ideographs)
-        and len(kana_and_lines) <= 0.05 * len(wide)
-        and (len(common) < 20 or len(late) >= 0.1 * len(common))
-    ):
-        return text, ("read as GB18030 (GBK): it is not UTF-8, and read so it is everyday Chinese",)
-    raise DataError(
-        "the file is not UTF-8, and its encoding cannot be told for sure",
-        where=at,
-        fix="save it as UTF-8 or name its encoding: data.encoding=gbk for Chinese, data.encoding=cp1252 for European",
-        override=f"data.encoding={'gbk' if len(common) > 0.5 * len(wide) else 'cp1252'}",
-    )
 
 
 def _delimiter(text: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
@@ -284,14 +185,14 @@ def _fault(text: str, separator: str, path: str) -> DataError:
     raise AssertionError("a faulty file has a fault")
 
 
-def _header(cells: list[str], path: str) -> tuple[list[str], tuple[str, ...]]:
+def header_names(cells: list[str], path: str) -> tuple[list[str], tuple[str, ...]]:
     names = [cell.strip(" \t\r\n\ufeff\u3000") for cell in cells]
     for position, name in enumerate(names):
         if name and name in names[:position]:
             raise DataError(
                 f"two columns are called {name!r}",
                 where=f"{path}, columns {names.index(name) + 1} and {position + 1} of the header",
-                fix="rename one of them in the file",
+                fix="rename one of them in the file, or say that it has no header line: data.header=none",
             )
     notes: list[str] = []
     for position, name in enumerate(names):
@@ -302,5 +203,5 @@ def _header(cells: list[str], path: str) -> tuple[list[str], tuple[str, ...]]:
             names[position] = given
             notes.append(f"column {position + 1} has no name: called {given}")
     if all(name.replace(".", "", 1).isdigit() for name in names):
-        notes.append("every column name is a number: does the file lack a header line?")
+        notes.append("every column name is a number: does the file lack a header line? (data.header=none)")
     return names, tuple(notes)

@@ -7,13 +7,15 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
-from dltrain.data.csv_file import csv as csv_table
+from dltrain.data.numbers import Impute, Numeric
+from dltrain.data.splits import Fraction
+from dltrain.data.table_file import csv as csv_table
 from dltrain.rundir import make_folder, write_text
-from dltrain.types import Data
+from dltrain.types import Data, Range
 
 DEFAULT_PATH = "data/grades.csv"
 DEFAULT_ROWS = 300
@@ -32,18 +34,19 @@ def grades(
     task: Literal["auto", "regression", "classification"] = "auto",
     encoding: str = "auto",
     delimiter: str = "auto",
-    scale: bool = True,
+    numeric: Numeric = "quantile",
+    impute: Impute = "median",
     scale_target: bool = True,
-    val_fraction: float = 0.1,
-    test_fraction: float = 0.1,
-    seed: int = 0,
+    val_fraction: Fraction = 0.1,
+    test_fraction: Fraction = 0.1,
+    seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads the sample of grades, which is written first where its default file is missing.
 
     Args:
         path: the file; only the default one is ever written, and only once.
 
-    The other arguments are those of `csv_file.csv`; `seed` fixes the split, not the file, which is always the same.
+    The other arguments are those of `table_file.csv`; `seed` fixes the split, not the file, which is always the same.
 
     Raises:
         DataError: the file cannot be read as a table, or the table cannot be learned from.
@@ -59,7 +62,8 @@ def grades(
         task=task,
         encoding=encoding,
         delimiter=delimiter,
-        scale=scale,
+        numeric=numeric,
+        impute=impute,
         scale_target=scale_target,
         val_fraction=val_fraction,
         test_fraction=test_fraction,

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dltrain.data.images import image_data
+from dltrain.data.numbers import Numeric
 from dltrain.data.splits import Fraction, split_indices
 from dltrain.data.table import table
 from dltrain.types import Data, Range
@@ -18,7 +19,7 @@ Seed = Annotated[int, Range(0)]
 def toy_table(
     *,
     name: Literal["iris", "wine", "breast_cancer", "diabetes"],
-    scale: bool = True,
+    numeric: Numeric = "quantile",
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
@@ -28,7 +29,7 @@ def toy_table(
 
     Args:
         name: which one.
-        scale: whether the model sees the columns standardised.
+        numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         scale_target: whether the loss sees a regression's target standardised.
         val_fraction: share of the validation split.
         test_fraction: share of the test split.
@@ -44,7 +45,7 @@ def toy_table(
     return table(
         frame,
         target=target,
-        scale=scale,
+        numeric=numeric,
         scale_target=scale_target,
         val_fraction=val_fraction,
         test_fraction=test_fraction,

@@ -71,3 +71,51 @@ def split_indices(
     if len(parts["train"]) == 0:
         raise DataError(f"{count} samples leave nothing to train on", fix="give more data or smaller fractions")
     return {name: parts[name] for name in SPLITS if name in parts}
+
+
+def split_groups(
+    groups: Indices, key: str, *, val_fraction: float, test_fraction: float, seed: int | None
+) -> dict[SplitName, Indices]:
+    """Divides samples so that those of a group stay together.
+
+    Args:
+        groups: `(N,)` group of each sample, numbered from 0 without gaps.
+        key: of the config that asked for it, below `data`.
+        val_fraction: share of the validation split, met as nearly as whole groups allow; 0 for none.
+        test_fraction: share of the test split, likewise.
+        seed: fixes the division; `None` takes the groups in their order: first train, then val, then test.
+
+    Returns:
+        Indices in ascending order for each split that has a positive fraction.
+
+    Raises:
+        DataError: there are fewer groups than splits.
+    """
+    sizes = np.bincount(groups)
+    held_out = [(name, fraction) for name, fraction in (("test", test_fraction), ("val", val_fraction)) if fraction]
+    if len(sizes) < 1 + len(held_out):
+        raise DataError(
+            f"data.{key} has {len(sizes)} values, too few for {1 + len(held_out)} splits",
+            where=f"data.{key}",
+            fix="name a column with more values, or split at random",
+            override=f"data.{key}=null",
+        )
+    order = np.arange(len(sizes)) if seed is None else np.random.default_rng(seed).permutation(len(sizes))
+    parts: dict[SplitName, Indices] = {}
+    for position, (name, fraction) in enumerate(held_out):
+        wanted = len(groups) * fraction
+        most = len(order) - (len(held_out) - position)  # the other splits need a group each
+        if seed is None:
+            reached = np.cumsum(sizes[order[::-1]])[:most]
+            chosen = order[len(order) - 1 - int(np.abs(reached - wanted).argmin()) :]
+        else:
+            taken, chosen = 0, np.empty(0, dtype=np.int64)
+            for group in order:
+                if taken + sizes[group] <= wanted and len(chosen) < most:
+                    taken, chosen = taken + sizes[group], np.append(chosen, group)
+            if not len(chosen):
+                chosen = order[[int(sizes[order].argmin())]]
+        order = order[~np.isin(order, chosen)]
+        parts[name] = np.flatnonzero(np.isin(groups, chosen))  # type: ignore[index]
+    parts["train"] = np.flatnonzero(np.isin(groups, order))
+    return {name: parts[name] for name in SPLITS if name in parts}

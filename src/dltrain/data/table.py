@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -15,92 +12,47 @@ from numpy.typing import NDArray
 
 from dltrain.data.columns import (
     COUNTING_KEPT,
-    MAX_BAD_SHARE,
     CategoricalEncoder,
-    Cells,
     Column,
-    NumericEncoder,
-    check_numbers,
+    Role,
     infer_columns,
     name_list,
     nearest,
     read_cells,
-    shorten,
-    standardisation,
 )
-from dltrain.data.splits import split_indices
+from dltrain.data.encoding import TableEncoder
+from dltrain.data.numbers import Impute, Numeric, NumericEncoder, standardisation
+from dltrain.data.rows import (
+    REACH,
+    Duplicates,
+    Outliers,
+    Rows,
+    fences,
+    outside,
+    repeats_noted,
+    same_rows,
+    split_rows,
+    without_gaps,
+    without_repeats,
+)
+from dltrain.data.splits import Indices
+from dltrain.data.target import choose_task, class_names, read_target
 from dltrain.errors import DataError
-from dltrain.types import Data, Facts, Split, TaskName
+from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
-MAX_CLASS_NUMBERS = 10
-MIN_ROWS_PER_CLASS_NUMBER = 5
-
-
-@dataclass(frozen=True)
-class TableEncoder:
-    """Turns raw columns into a model's inputs by what the training split taught."""
-
-    columns: tuple[NumericEncoder | CategoricalEncoder, ...]
-
-    @classmethod
-    def fit(cls, table: Mapping[str, Cells], columns: Sequence[Column], *, scale: bool = True) -> TableEncoder:
-        """Fits on the training rows; `columns` that are dropped stay out."""
-        return cls(
-            tuple(
-                NumericEncoder.fit(column.name, table[column.name], scale=scale)
-                if column.role == "numeric"
-                else CategoricalEncoder.fit(column.name, table[column.name])
-                for column in columns
-                if column.role != "dropped"
-            )
-        )
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return tuple(feature for column in self.columns for feature in column.features)
-
-    def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
-        """Encodes rows `(N, F)` float32; the frame may hold other columns too.
-
-        Raises:
-            DataError: a column is not there, or a numeric one holds what is no finite number.
-        """
-        frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
-        for column in self.columns:
-            if column.name not in frame.columns:
-                close = nearest(column.name, frame.columns)
-                raise DataError(
-                    f"the table has no column {column.name!r}, which the model was trained on",
-                    fix=f"rename {close[0]!r}" if close else f"its columns are {name_list(frame.columns)}",
-                )
-        return self.encode_cells({column.name: read_cells(frame[column.name]) for column in self.columns})
-
-    def encode_cells(self, table: Mapping[str, Cells]) -> NDArray[np.float32]:
-        """Encodes columns that are read already, `(N, F)`."""
-        return np.concatenate([column.encode(table[column.name]) for column in self.columns], axis=1)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns lists, dictionaries, strings and numbers only."""
-        kinds = {NumericEncoder: "numeric", CategoricalEncoder: "categorical"}
-        return {
-            "columns": [
-                {"kind": kinds[type(column)], **asdict(column)}
-                | ({"levels": list(column.levels)} if isinstance(column, CategoricalEncoder) else {})
-                for column in self.columns
-            ]
-        }
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> TableEncoder:
-        """Reads what `to_json` returned."""
-        columns: list[NumericEncoder | CategoricalEncoder] = []
-        for entry in stored["columns"]:
-            fields = {key: value for key, value in entry.items() if key != "kind"}
-            if entry["kind"] == "numeric":
-                columns.append(NumericEncoder(**fields))
-            else:
-                columns.append(CategoricalEncoder(**fields | {"levels": tuple(fields["levels"])}))
-        return cls(tuple(columns))
+FILLED: Mapping[Impute, str] = {
+    "median": "filled with the median of the training rows",
+    "mean": "filled with the mean of the training rows",
+    "most_frequent": "filled with the most frequent value of the training rows",
+    "interpolate": "filled by the line between the training rows around them",
+    "category": "a category of their own",
+    "drop": "left out",
+}
+OUTLIERS: Mapping[Outliers, str] = {
+    "keep": f"training rows more than {REACH:g} interquartile ranges beyond the quartiles, kept",
+    "clip": f"training rows clipped to {REACH:g} interquartile ranges beyond the quartiles",
+    "drop": f"training rows left out, more than {REACH:g} interquartile ranges beyond the quartiles",
+}
 
 
 def table(
@@ -109,7 +61,14 @@ def table(
     target: str,
     drop: Sequence[str] = (),
     task: Literal["auto", "regression", "classification"] = "auto",
-    scale: bool = True,
+    numeric: Numeric = "quantile",
+    impute: Impute = "median",
+    outliers: Outliers = "keep",
+    duplicates: Duplicates = "keep",
+    roles: Mapping[str, Role] | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    held_out: Mapping[SplitName, pd.DataFrame] | None = None,
     scale_target: bool = True,
     val_fraction: float = 0.1,
     test_fraction: float = 0.1,
@@ -123,7 +82,16 @@ def table(
         target: name of the column to predict.
         drop: names of columns that must not be used.
         task: `auto` decides by the target's values.
-        scale: standardise numeric columns.
+        numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
+        impute: what a missing number becomes: the training rows' `median`, `mean` or `most_frequent` value, what lies
+            between the rows around it (`interpolate`), or a `category` of its own; `drop` leaves such rows out.
+        outliers: what is done with numbers far outside the training rows' middle half: `keep`, `clip` them to where
+            outliers begin, or `drop` such rows from training.
+        duplicates: whether rows that repeat another are left out.
+        roles: what columns are to be taken for, by name, where it is not to be inferred.
+        group: name of a column whose equal values must not be divided between splits.
+        time: name of a column of times or numbers: the first rows in its order train, the last ones test.
+        held_out: rows of the same columns that are the validation or test split, in place of a fraction.
         scale_target: standardise a numeric target inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
@@ -133,17 +101,19 @@ def table(
     Raises:
         DataError: the table cannot be learned from, and why.
     """
-    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
     target, drop = str(target), [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
-    _check_target_name(target, drop, list(frame.columns))
-    labels = _read_target(frame[target])
-    chosen, reason = _choose_task(target, labels, task)
+    frame, files = _joined(frame, held_out or {}, target, drop)
+    labels = read_target(frame[target])
+    chosen, reason = choose_task(target, labels, task)
     y: Any
-    classes, y = _classes(labels) if chosen == "classification" else ((), labels.as_numbers())
+    classes, y = class_names(labels) if chosen == "classification" else ((), labels.as_numbers())
     labelled = np.flatnonzero(labels.codes >= 0)
-    frame, y = frame.drop(columns=target).iloc[labelled], y[labelled]
+    frame, files = frame.drop(columns=target).iloc[labelled], files[labelled]
     inputs = {name: read_cells(frame[name]) for name in frame.columns}
-    columns = infer_columns(inputs, drop)
+    rows = Rows(inputs, y[labelled], frame.index.to_numpy(), files)
+    # Roles are judged by the file that is trained on, as a prediction later knows no other.
+    judged = inputs if not held_out else {name: read_cells(frame.loc[files == 0, name]) for name in frame.columns}
+    columns = _without_keys(infer_columns(judged, drop, roles), group, time, roles or {})
     if all(column.role == "dropped" for column in columns):
         raise DataError(
             f"no column is left to predict {target!r} from",
@@ -151,43 +121,129 @@ def table(
             or "give a table with more than one column",
         )
 
-    indices = split_indices(
-        len(labelled),
+    said = [*notes, f"{chosen}, because {reason}"]
+    if labels.missing:
+        said.append(f"left out {labels.missing} of {len(labels.codes)} rows, which have no value of {target}")
+    if impute == "drop":
+        rows, note = without_gaps(rows, columns)
+        said += note
+    if duplicates == "drop":
+        rows, note = without_repeats(rows, columns)
+        said += note
+    indices, note = split_rows(
+        rows,
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         seed=seed,
-        strata=y if chosen == "classification" else None,
+        stratify=chosen == "classification",
+        group=group,
+        time=time,
+        given=tuple(held_out or ()),
     )
-    train = indices["train"]
-    encoder = TableEncoder.fit({name: cells.take(train) for name, cells in inputs.items()}, columns, scale=scale)
-    x = encoder.encode_cells(inputs)
-    mean, std = standardisation(y[train]) if chosen == "regression" and scale_target else (0.0, 1.0)
+    said += note
+    if duplicates == "keep":
+        said += repeats_noted(same_rows(rows, columns), indices)
+    limits = fences(rows.take(indices["train"]).inputs, columns)
+    far = outside(rows.take(indices["train"]).inputs, limits)
+    if far:
+        said.append(f"{OUTLIERS[outliers]}: {name_list(f'{name} ({beyond.sum()})' for name, beyond in far.items())}")
+    if far and outliers == "drop":
+        indices["train"] = indices["train"][~np.any(list(far.values()), axis=0)]
+    said += _class_notes(target, classes, rows.y, indices)
+
+    train = rows.take(indices["train"])
+    encoder = TableEncoder.fit(
+        train.inputs, columns, numeric=numeric, impute=impute, limits=limits if outliers == "clip" else None
+    )
+    x = _encoded(encoder, rows, indices["train"])
+    mean, std = standardisation(train.y) if chosen == "regression" and scale_target else (0.0, 1.0)
     facts = Facts(
         kind="table",
         task=chosen,
         input_shape=(x.shape[1],),
         target=target,
         classes=classes,
-        class_counts=tuple(np.bincount(y[train], minlength=len(classes)).tolist()) if classes else (),
+        class_counts=tuple(np.bincount(train.y, minlength=len(classes)).tolist()) if classes else (),
         features=encoder.features,
         target_mean=mean,
         target_std=std,
+        bins=encoder.bins(x[indices["train"]]),
         preprocessing=encoder.to_json(),
     )
     splits = {
         name: Split(
             inputs=(torch.from_numpy(x[index]),),
-            target=torch.from_numpy(y[index] if classes else y[index, None].astype(np.float32)),
-            ids=tuple(map(str, labelled[index].tolist())),
+            target=torch.from_numpy(rows.y[index] if classes else rows.y[index, None].astype(np.float32)),
+            ids=tuple(map(str, rows.numbers[index].tolist())),
         )
         for name, index in indices.items()
     }
-    said = [*notes, f"{chosen}, because {reason}"]
-    if labels.missing:
-        said.append(f"left out {labels.missing} of {len(labels.codes)} rows, which have no value of {target}")
-    if single := [classes[label] for label, count in Counter(y.tolist()).items() if classes and count == 1]:
-        said.append(f"in one row only, and so in no split but train: {target} {name_list(single, 10)}")
-    return Data(facts, splits, notes=(*said, *_column_notes(columns, encoder)))
+    return Data(facts, splits, notes=(*said, *_column_notes(columns, encoder, impute)))
+
+
+def _joined(
+    frame: pd.DataFrame, held_out: Mapping[SplitName, pd.DataFrame], target: str, drop: Sequence[str]
+) -> tuple[pd.DataFrame, Indices]:
+    """All rows, numbered as in their own file, and which file each is from: 0, or its split's place in `SPLITS`."""
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
+    _check_target_name(target, drop, list(frame.columns))
+    frames, files = [frame], [np.zeros(len(frame), dtype=np.int64)]
+    for name, other in held_out.items():
+        other = other.set_axis([str(column) for column in other.columns], axis="columns").reset_index(drop=True)
+        absent = [column for column in frame.columns if column not in other.columns and column not in drop]
+        if absent:
+            raise DataError(
+                f"the {name} file has no column {absent[0]!r}, which the training file has",
+                where=f"data.{name}_path",
+                fix=f"its columns are {name_list(other.columns)}",
+            )
+        frames.append(other.reindex(columns=frame.columns))
+        files.append(np.full(len(other), SPLITS.index(name)))
+    return pd.concat(frames) if held_out else frame, np.concatenate(files)
+
+
+def _without_keys(
+    columns: Sequence[Column], group: str | None, time: str | None, roles: Mapping[str, Role]
+) -> list[Column]:
+    """The columns that decide the split are dropped, unless a role is asked for."""
+    reasons = {group: "asked by data.group, it says which rows belong together", time: "asked by data.time"}
+    return [
+        Column(column.name, "dropped", reasons[column.name])
+        if column.name in reasons and column.name not in roles
+        else column
+        for column in columns
+    ]
+
+
+def _encoded(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[np.float32]:
+    """Encodes file by file `(N, F)`, so that a bad cell is told with its file; gaps lie between training rows."""
+    x = np.empty((len(rows.y), len(encoder.features)), dtype=np.float32)
+    for number, name in enumerate(SPLITS):
+        at = np.flatnonzero(rows.files == number)
+        if not len(at):
+            continue
+        known = np.flatnonzero(np.isin(at, train)) if number == 0 else None
+        try:
+            x[at] = encoder.encode_cells(rows.take(at).inputs, known)
+        except DataError as error:
+            if number:
+                raise DataError(error.what, f"data.{name}_path, {error.where}", error.fix, error.override) from None
+            raise
+    return x
+
+
+def _class_notes(
+    target: str, classes: Sequence[str], y: NDArray[Any], indices: Mapping[SplitName, Indices]
+) -> Iterator[str]:
+    counts = {name: np.bincount(y[at], minlength=len(classes)) for name, at in indices.items()} if classes else {}
+    if not counts:
+        return
+    total = np.sum(list(counts.values()), axis=0)
+    trained = counts["train"] > 0
+    if single := [name for name, count, has in zip(classes, total, trained, strict=True) if count == 1 and has]:
+        yield f"in one row only, and so in no split but train: {target} {name_list(single, 10)}"
+    if never := [name for name, count, has in zip(classes, total, trained, strict=True) if count and not has]:
+        yield f"in no training row, so it cannot be learned: {target} {name_list(never, 10)}"
 
 
 def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -> None:
@@ -207,86 +263,7 @@ def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -
         )
 
 
-def _read_target(column: pd.Series[Any]) -> Cells:
-    """Reads labels, of which only an empty cell is missing ("NA" can be one), or numbers, among which "NA" is none."""
-    cells = read_cells(column)
-    few_others = np.isnan(cells.as_numbers()).sum() - cells.missing <= MAX_BAD_SHARE * cells.present
-    return cells if cells.present and few_others else read_cells(column, missing=frozenset({""}))
-
-
-def _choose_task(
-    target: str, cells: Cells, task: Literal["auto", "regression", "classification"]
-) -> tuple[TaskName, str]:
-    """Returns the task and why.
-
-    Raises:
-        DataError: no task can be learned from these values.
-    """
-    rows, numbers = cells.present, np.unique(cells.numbers[~np.isnan(cells.numbers)])
-    distinct = len(numbers) if cells.all_numbers else len(cells.values)
-    if rows < 2:
-        raise DataError(
-            f"{'only one row has' if rows else 'no row has'} a value of {target!r}",
-            where="data.target",
-            fix="give more rows: a few dozen at least, to train and to test on",
-        )
-    if distinct == 1:
-        raise DataError(
-            f"every value of {target!r} is {shorten(cells.values[0])}: there is nothing to predict",
-            where="data.target",
-            fix="choose another column, or give rows of other values",
-        )
-    if task == "regression":
-        if np.isnan(cells.as_numbers()).sum() - cells.missing > MAX_BAD_SHARE * rows:
-            raise DataError(
-                f"data.task=regression needs numbers, but {target!r} holds text such as {shorten(_first_text(cells))}",
-                where="data.task",
-                fix="predict classes, or choose a column of numbers",
-                override="data.task=classification",
-            )
-        check_numbers(target, cells, strict=True)
-        return "regression", "data.task says so"
-
-    whole = bool(np.all(numbers == np.floor(numbers)))
-    few = len(numbers) == 2 < rows or (
-        whole and len(numbers) <= MAX_CLASS_NUMBERS and rows >= MIN_ROWS_PER_CLASS_NUMBER * len(numbers)
-    )
-    if task == "auto" and not few:
-        check_numbers(target, cells)
-        if cells.all_numbers:
-            return "regression", f"{target} holds {distinct} distinct numbers"
-    if distinct == rows:
-        raise DataError(
-            f"each of the {rows} rows has another value of {target!r}: these are no classes",
-            where="data.target",
-            fix="predict numbers" if cells.all_numbers else "choose a column whose values repeat",
-            override="data.task=regression" if cells.all_numbers else "",
-        )
-    if task == "classification":
-        return "classification", "data.task says so"
-    values = name_list(_classes(cells)[0], 10)
-    if cells.all_numbers:
-        kind = "whole numbers" if whole else "numbers"
-        hint = "data.task=regression takes them as amounts"
-        return "classification", f"{target} holds only {distinct} distinct {kind}: {values} ({hint})"
-    return "classification", f"{target} holds {distinct} distinct labels: {values}"
-
-
-def _first_text(cells: Cells) -> str:
-    return next(value for value, number in zip(cells.values, cells.numbers, strict=True) if np.isnan(number))
-
-
-def _classes(cells: Cells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Returns the class names, numbers by size and text by code point, and `(N,)` class indices, -1 where missing."""
-    # Decimal, unlike float, keeps 1 and 1.0 one class and whole numbers above 2**53 apart.
-    keys = [Decimal(value) if cells.all_numbers else value for value in cells.values]
-    names = dict(zip(reversed(keys), reversed(cells.values), strict=True))
-    ordered: list[Any] = sorted(names)
-    index = {key: position for position, key in enumerate(ordered)}
-    return tuple(names[key] for key in ordered), np.array([*(index[key] for key in keys), -1])[cells.codes]
-
-
-def _column_notes(columns: Sequence[Column], encoder: TableEncoder) -> Iterator[str]:
+def _column_notes(columns: Sequence[Column], encoder: TableEncoder, impute: Impute) -> Iterator[str]:
     by_name = {column.name: column for column in columns}
     numeric = [by_name[fitted.name] for fitted in encoder.columns if isinstance(fitted, NumericEncoder)]
     one_hot = [(by_name[fitted.name], fitted) for fitted in encoder.columns if isinstance(fitted, CategoricalEncoder)]
@@ -295,8 +272,11 @@ def _column_notes(columns: Sequence[Column], encoder: TableEncoder) -> Iterator[
     told = {
         "numbers": [column.name for column in numeric],
         "categories": [f"{column.name} ({column.distinct} values)" for column, _ in one_hot],
-        "missing cells, filled with the median of the training rows": [
-            f"{column.name} ({column.missing})" for column in numeric if column.missing
+        f"missing cells, {FILLED[impute]}": [
+            f"{column.name} ({column.missing})" for column in numeric if column.missing and impute != "drop"
+        ],
+        "missing cells, filled with the most frequent category": [
+            f"{column.name} ({column.missing})" for column, fitted in one_hot if column.missing and fitted.fill
         ],
         "missing cells, a category of their own": [
             f"{column.name} ({column.missing})" for column, fitted in one_hot if fitted.missing

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from dltrain.models.layers import Activation, activation_layer
+from dltrain.models.piecewise import PiecewiseEmbedding
 from dltrain.types import Range, Spec
 
 Initialization = Literal["default", "xavier", "kaiming", "normal"]
@@ -25,6 +26,8 @@ class MLP(nn.Module):
         batch_norm: whether to normalise each hidden layer over the batch, before the activation.
         initialization: of the weights; `default` is torch's own, `normal` has a standard deviation of 0.01,
             and all but `default` set biases to 0.
+        embed: how numbers whose bins are known enter: through `piecewise` linear embeddings, or as they are.
+        embed_width: what each embedded number becomes.
     """
 
     takes = ("table", "image")
@@ -37,10 +40,15 @@ class MLP(nn.Module):
         dropout: Annotated[float, Range(0, 0.99)] = 0.1,
         batch_norm: bool = False,
         initialization: Initialization = "default",
+        embed: Literal["piecewise"] | None = "piecewise",
+        embed_width: Annotated[int, Range(1)] = 12,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         width = prod(spec.input_shape)
+        self.embedding = PiecewiseEmbedding(spec.bins, embed_width) if embed and any(spec.bins) else None
+        if self.embedding is not None:
+            width = self.embedding.out_features
         for next_width in hidden:
             layers.append(nn.Linear(width, next_width))
             if batch_norm:
@@ -52,9 +60,20 @@ class MLP(nn.Module):
         layers.append(nn.Linear(width, spec.out_features))
         self.layers = nn.Sequential(*layers)
         initialize(self, initialization)
+        self.no_decay = without_decay(self) if self.embedding is not None else frozenset()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.flatten(1))  # (B, out_features)
+        x = x.flatten(1) if self.embedding is None else self.embedding(x)
+        return self.layers(x)  # (B, out_features)
+
+
+def without_decay(model: nn.Module) -> frozenset[str]:
+    """Names of all parameters but weight matrices: what decay would only pull away from the data's own scale."""
+    return frozenset(
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.dim() < 2 or name.rsplit(".", 1)[-1] != "weight"
+    )
 
 
 def initialize(model: nn.Module, initialization: Initialization) -> None:

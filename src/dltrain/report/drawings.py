@@ -147,8 +147,12 @@ def draw_fit(run: Run, text: Lettering) -> Drawing | None:
     x = run.example_inputs
     if x is None or not len(x):
         return None
-    scale = feature_scale(facts) or (np.zeros(1), np.ones(1))
-    x = x[:, 0] * scale[1][0] + scale[0][0]
+    (column,) = facts.preprocessing.get("columns", [{}])
+    if column.get("edges"):
+        x = np.interp(x[:, 0], column["scores"], column["edges"])
+    else:
+        scale = feature_scale(facts) or (np.zeros(1), np.ones(1))
+        x = x[:, 0] * scale[1][0] + scale[0][0]
     true = np.array([float(row.true) for row in run.examples])
     predicted = np.array([float(row.predicted) for row in run.examples])
     order = np.argsort(x, kind="stable")

@@ -27,7 +27,9 @@ def feature_scale(facts: Facts) -> tuple[Floats, Floats] | None:
     """Mean and standard deviation of each feature, `(F,)`; `None` where a stored feature is no scaled number."""
     stored = facts.preprocessing
     columns = stored.get("columns")
-    if columns and all(column["kind"] == "numeric" and not column["indicator"] for column in columns):
+    if columns and all(
+        column["kind"] == "numeric" and not column["indicator"] and not column["edges"] for column in columns
+    ):
         stored = {name: [column[name] for column in columns] for name in ("mean", "std")}
     if "mean" in stored and "std" in stored:
         mean, std = np.asarray(stored["mean"], np.float64), np.asarray(stored["std"], np.float64)

@@ -131,7 +131,7 @@ def _evaluate(
     targets: list[Tensor] = []
     for batch in loader:
         with autocast(precision, device):  # type: ignore[arg-type]
-            output = model(*batch.inputs)
+            output = task.merged(model(*batch.inputs))
             loss = task.objective(output, batch.target)
         weight = task.loss.weight(batch.target)
         loss_sum += loss.to(loss_sum) * weight

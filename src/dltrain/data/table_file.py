@@ -1,0 +1,148 @@
+"""A table in a file, as data: `data=csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import pandas as pd
+import yaml
+
+from dltrain.data.columns import Role, name_list
+from dltrain.data.csv_file import Header, existing, read_csv
+from dltrain.data.numbers import Impute, Numeric
+from dltrain.data.rows import Duplicates, Outliers
+from dltrain.data.splits import Fraction
+from dltrain.data.table import table
+from dltrain.data.workbooks import read_excel, read_parquet
+from dltrain.errors import DataError
+from dltrain.types import Data, Range, SplitName
+
+
+def csv(
+    *,
+    path: str,
+    target: str | None,
+    drop: Sequence[str] = (),
+    task: Literal["auto", "regression", "classification"] = "auto",
+    val_path: str | None = None,
+    test_path: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    encoding: str = "auto",
+    delimiter: str = "auto",
+    header: Header = "auto",
+    roles: Mapping[str, Role] | str | None = None,
+    numeric: Numeric = "quantile",
+    impute: Impute = "median",
+    outliers: Outliers = "keep",
+    duplicates: Duplicates = "keep",
+    scale_target: bool = True,
+    val_fraction: Fraction = 0.1,
+    test_fraction: Fraction = 0.1,
+    seed: Annotated[int, Range(0)] = 0,
+) -> Data:
+    """Reads a table whose column `target` is to be predicted: CSV, or by its name's end Excel or Parquet.
+
+    Args:
+        path: the file.
+        target: name of the column to predict.
+        drop: names of columns that must not be used.
+        task: `auto` decides by the target's values.
+        val_path: a file of the same columns that is the validation split; none to cut it from `path`.
+        test_path: likewise for the test split.
+        group: name of a column whose equal values must not be divided between splits.
+        time: name of a column of times or numbers: the first rows in its order train, the last ones test.
+        encoding: a Python encoding name, or `auto`; for CSV.
+        delimiter: one character, `tab`, or `auto`; for CSV.
+        header: `none` where the first line is data; columns are called column_1, column_2, ... then.
+        roles: what columns are to be taken for: a mapping of names to `numeric`, `categorical` or `dropped`, or the
+            YAML of one, as Hydra's command line knows no mapping with keys in other scripts.
+        numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
+        impute: what a missing number becomes, `drop` to leave its row out.
+        outliers: whether numbers far from the others stay, are clipped, or leave training with their rows.
+        duplicates: whether rows that repeat another stay.
+        scale_target: standardise a numeric target inside the loss.
+        val_fraction: share of the validation split; 0 for none.
+        test_fraction: share of the test split; 0 for none.
+        seed: fixes the split.
+
+    Raises:
+        DataError: a file cannot be read as a table, or the table cannot be learned from.
+    """
+    frame, notes = read_table(path, encoding, delimiter, header)
+    if target is None:
+        raise DataError(
+            "no target: which column is to be predicted?",
+            where="data.target",
+            fix=f"choose one of {name_list(frame.columns)}",
+            override=f"data.target={frame.columns[-1]}",
+        )
+    held_out: dict[SplitName, pd.DataFrame] = {}
+    files: dict[SplitName, str | None] = {"val": val_path, "test": test_path}
+    for name, other in files.items():
+        if other is not None:
+            try:
+                held_out[name], _ = read_table(other, encoding, delimiter, header)
+            except DataError as error:
+                override = error.override.replace("data.path=", f"data.{name}_path=")
+                where = error.where.replace("data.path", f"data.{name}_path")
+                raise DataError(error.what, where, error.fix, override) from None
+            notes += (f"{name}: the {len(held_out[name])} rows of {other}",)
+    return table(
+        frame,
+        target=target,
+        drop=drop,
+        task=task,
+        numeric=numeric,
+        impute=impute,
+        outliers=outliers,
+        duplicates=duplicates,
+        roles=_read_roles(roles),
+        group=group,
+        time=time,
+        held_out=held_out,
+        scale_target=scale_target,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        seed=seed,
+        notes=notes,
+    )
+
+
+def _read_roles(roles: Mapping[str, Role] | str | None) -> Mapping[str, Role]:
+    try:
+        read = yaml.safe_load(roles) if isinstance(roles, str) else roles
+    except yaml.YAMLError:
+        read = roles
+    known = get_args(Role)
+    if read is None:
+        return {}
+    if not isinstance(read, Mapping) or not set(read.values()) <= set(known):
+        raise DataError(
+            f"{roles!r} does not give columns their roles",
+            where="data.roles",
+            fix=f"write it as {{Pclass: categorical}}; roles are {', '.join(known)}",
+            override="data.roles=null",
+        )
+    return {str(name): role for name, role in read.items()}
+
+
+def read_table(
+    path: str, encoding: str = "auto", delimiter: str = "auto", header: Header = "auto"
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Reads a file as what its name ends in: .xlsx, .parquet, or anything else as CSV.
+
+    Returns:
+        A frame with names for its columns, at least one row, and notes on what was guessed.
+
+    Raises:
+        DataError: it cannot be read, or the package that reads such files is not installed.
+    """
+    kind = Path(path).suffix.lower()
+    if kind == ".xlsx":
+        return read_excel(existing(Path(path).expanduser()), header)
+    if kind in (".parquet", ".pq"):
+        return read_parquet(existing(Path(path).expanduser()))
+    return read_csv(path, encoding, delimiter, header)

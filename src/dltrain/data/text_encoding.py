@@ -1,0 +1,88 @@
+"""Tells which text encoding a file is in, or asks for it where that cannot be told for sure."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+from itertools import islice
+
+from dltrain.errors import DataError
+
+BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+COMMON_ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "gbk", "gb18030", "big5", "cp1252", "latin-1", "cp1251")
+
+
+def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]:
+    """Returns the text without its byte order mark, and a note where the encoding was not plain UTF-8."""
+    if encoding != "auto":
+        try:
+            return data.decode(encoding).removeprefix("\ufeff"), ()
+        except LookupError:
+            nearest = difflib.get_close_matches(encoding.lower(), COMMON_ENCODINGS, n=1, cutoff=0.5)
+            raise DataError(
+                f"there is no text encoding {encoding!r}",
+                where="data.encoding",
+                fix=f"use one such as {', '.join(COMMON_ENCODINGS[:6])}",
+                override=f"data.encoding={nearest[0] if nearest else 'auto'}",
+            ) from None
+        except ValueError as error:
+            raise DataError(
+                f"{path} is not {encoding}: {error}",
+                where="data.encoding",
+                fix="let the encoding be found, or name another",
+                override="data.encoding=auto",
+            ) from None
+    if data.startswith(b"PK\x03\x04"):
+        raise DataError(f"{path} is an Excel workbook or a zip file, not CSV", "data.path", "let its name end in .xlsx")
+    marked = next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), "")
+    wide = {(1, 0): "utf-16-be", (0, 1): "utf-16-le"}.get((int(data[0:3:2] == b"\0\0"), int(data[1:4:2] == b"\0\0")))
+    if wide and not marked:
+        raise DataError(
+            f"{path} seems to be UTF-16 without a byte order mark", "data.encoding", "name it", f"data.encoding={wide}"
+        )
+    try:
+        text = data.decode(marked or "utf-8").removeprefix("\ufeff")
+        return text, ("read as UTF-16, by its byte order mark",) if marked == "utf-16" else ()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        at = f"{path}, line {line}"
+        if marked:
+            raise DataError(
+                f"the file says that it is {marked}, but holds byte 0x{data[error.start]:02x}",
+                where=at,
+                fix="save it again as UTF-8, or name its encoding in data.encoding",
+            ) from None
+        return _decode_gb18030(data, at)
+
+
+def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
+    """Decodes what is not UTF-8 as GB18030 if that yields everyday Chinese, as European text never does.
+
+    Everyday means GB 2312: nearly every character is in it, and most are of its first level, the 3,755 common ones
+    (lead bytes 0xB0 to 0xD7). Korean in EUC-KR falls into that level too, but never beyond lead byte 0xC8.
+    """
+    try:
+        text = data.decode("gb18030")
+        wide = [pair for char in islice((c for c in text if c > "\x7f"), 10_000) if (pair := char.encode("gb18030"))]
+    except UnicodeDecodeError:
+        text, wide = "", []
+    in_gb2312 = [pair for pair in wide if len(pair) == 2 and pair[0] <= 0xF7 and min(pair) >= 0xA1]
+    ideographs = [pair for pair in in_gb2312 if pair[0] >= 0xB0]
+    common = [pair for pair in ideographs if pair[0] <= 0xD7]
+    late = [pair for pair in common if pair[0] > 0xC8]
+    kana_and_lines = [pair for pair in in_gb2312 if 0xA4 <= pair[0] < 0xB0]
+    if (
+        len(set(ideographs)) >= 2
+        and "\0" not in text
+        and len(in_gb2312) >= 0.95 * len(wide)
+        and len(common) >= 0.6 * len(ideographs)
+        and len(kana_and_lines) <= 0.05 * len(wide)
+        and (len(common) < 20 or len(late) >= 0.1 * len(common))
+    ):
+        return text, ("read as GB18030 (GBK): it is not UTF-8, and read so it is everyday Chinese",)
+    raise DataError(
+        "the file is not UTF-8, and its encoding cannot be told for sure",
+        where=at,
+        fix="save it as UTF-8 or name its encoding: data.encoding=gbk for Chinese, data.encoding=cp1252 for European",
+        override=f"data.encoding={'gbk' if len(common) > 0.5 * len(wide) else 'cp1252'}",
+    )
