@@ -289,3 +289,20 @@ def test_report_draws_the_page_again(dltrain: Callable) -> None:
     refused = dltrain("report", "nowhere")
     assert refused.code == 2
     assert "nowhere" in refused.err
+
+
+def test_the_last_weights_can_be_kept(dltrain: Callable) -> None:
+    fast = ("model=mlp", "data=wine", "optimizer.lr=0.03", "trainer.epochs=12", "trainer.patience=null")
+    best = dltrain(*fast, "hydra.run.dir=best").result
+    assert dltrain(*fast, "trainer.keep=last", "hydra.run.dir=last").code == 0
+    last = json.loads(Path("last/result.json").read_text())
+    assert best["best_epoch"] < 12 == last["best_epoch"]
+    run = RunDir("last")
+    assert pointed(run.checkpoints, "best") == pointed(run.checkpoints, "last")
+    assert last["val"]["loss"] == pytest.approx(run.read_history()[-1]["val/loss"], abs=1e-12)
+    assert "Weights of the last of 12 epochs" in run.report.read_text()
+
+
+def test_patience_counts_from_the_best_epoch_though_the_last_is_kept(dltrain: Callable) -> None:
+    called = dltrain("data=iris", "trainer.patience=2", "trainer.min_delta=10", "trainer.keep=last")
+    assert called.result["epochs"] == called.result["best_epoch"] == 3

@@ -105,7 +105,7 @@ def train(config: Mapping[str, Any], run: RunDir, verbosity: int = logging.INFO)
     train_seconds = 0.0
     rows = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
     try:
-        for row in progress(rows, settings.epochs, verbosity):
+        for row in progress(rows, settings.last_epoch, verbosity):
             history.log(state.step, row)
             saver.after_epoch()
             train_seconds += row["train_seconds"]

@@ -71,6 +71,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "shown_split": shown,
             "monitor": setup.settings.monitor,
             "best_epoch": state.best_epoch,
+            "keep": setup.settings.keep,
             "epochs": state.epoch,
             "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
             "seconds": perf_counter() - timing.began,
@@ -91,7 +92,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         },
     )
     words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[shown].items())
-    log.info("%-7s %s  (epoch %d, the best by %s)", shown, words, state.best_epoch, setup.settings.monitor)
+    chosen = "the last" if setup.settings.keep == "last" else f"the best by {setup.settings.monitor}"
+    log.info("%-7s %s  (epoch %d, %s)", shown, words, state.best_epoch, chosen)
 
 
 def held_out(data: Data) -> SplitName:

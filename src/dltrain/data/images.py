@@ -45,6 +45,7 @@ def animals(
     path: str = "data/animals",
     size: Size = 64,
     channels: Channels = None,
+    mirror: bool = True,
     on_bad: Literal["error", "skip"] = "error",
     val_fraction: Fraction = 0.15,
     test_fraction: Fraction = 0.15,
@@ -56,6 +57,7 @@ def animals(
         path: the folder.
         size: width and height that pictures are brought to, in pixels.
         channels: 1 for grey, 3 for colour, none to see by the pictures.
+        mirror: whether a picture keeps its class when mirrored, left to right; then training may do so.
         on_bad: whether a picture that cannot be read stops the run or is left out.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
@@ -73,7 +75,7 @@ def animals(
         except OSError as error:
             raise StorageError(f"cannot draw pictures into {folder}: {error.strerror}", where="data.path") from error
         notes = (f"{path} was not there: drew 480 pictures of eight animals",)
-    return _load(folder, size, channels, on_bad, val_fraction, test_fraction, seed, notes)
+    return _load(folder, size, channels, mirror, on_bad, val_fraction, test_fraction, seed, notes)
 
 
 def images(
@@ -81,6 +83,7 @@ def images(
     path: str,
     size: Size = 64,
     channels: Channels = None,
+    mirror: bool = True,
     on_bad: Literal["error", "skip"] = "error",
     val_fraction: Fraction = 0.15,
     test_fraction: Fraction = 0.15,
@@ -94,6 +97,7 @@ def images(
         path: the folder.
         size: width and height that pictures are brought to, in pixels: scaled, and cropped around the centre.
         channels: 1 for grey, 3 for colour, none to see by the pictures.
+        mirror: whether a picture keeps its class when mirrored, left to right; then training may do so.
         on_bad: whether a picture that cannot be read stops the run or is left out.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
@@ -102,7 +106,7 @@ def images(
     Raises:
         DataError: there are no pictures, or some cannot be read.
     """
-    return _load(Path(path), size, channels, on_bad, val_fraction, test_fraction, seed, ())
+    return _load(Path(path), size, channels, mirror, on_bad, val_fraction, test_fraction, seed, ())
 
 
 def image_data(
@@ -113,6 +117,7 @@ def image_data(
     ids: Sequence[str],
     *,
     target: str = "class",
+    mirror: bool = True,
     notes: Sequence[str] = (),
 ) -> Data:
     """Data from pixels `(N, C, H, W)` and class indices `(N,)`, normalised by the training split."""
@@ -133,13 +138,14 @@ def image_data(
         )
         for name, index in parts.items()
     }
-    return Data(facts, splits, Normalize(mean, std), tuple(notes))
+    return Data(facts, splits, Normalize(mean, std), mirror, tuple(notes))
 
 
 def _load(
     folder: Path,
     size: int,
     channels: Channels,
+    mirror: bool,
     on_bad: str,
     val_fraction: float,
     test_fraction: float,
@@ -205,7 +211,7 @@ def _load(
         *([f"ignored {ignored} files that are no pictures"] if ignored else []),
     ]
     ids = [_text(files[index].relative_to(folder)) for index in kept]
-    return image_data(pixels, labels, [_text(name) for name in classes], parts, ids, notes=said)
+    return image_data(pixels, labels, [_text(name) for name in classes], parts, ids, mirror=mirror, notes=said)
 
 
 def _find_splits(folder: Path) -> dict[SplitName, Found]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dltrain.errors import DataError
-from dltrain.types import Batch, Prepare, Split
+from dltrain.types import Batch, Change, Prepare, Split
 
 
 class TensorLoader:
@@ -20,6 +20,7 @@ class TensorLoader:
         batch_size: samples a batch; the last one holds what remains.
         device: where the batches are to lie.
         prepare: turns stored inputs into the model's, a batch at a time, on the device.
+        change: what happens to stored inputs before that, differently in every epoch; only where `seed` is given.
         seed: shuffles, differently in every epoch; `None` keeps the order of the split.
             A batch that holds the whole split is not permuted.
         merge_single: adds a last batch of one sample to the one before, for models that normalise over the batch.
@@ -33,6 +34,7 @@ class TensorLoader:
         device: torch.device,
         *,
         prepare: Prepare | None = None,
+        change: Change | None = None,
         seed: int | None = None,
         merge_single: bool = False,
         limit: int | None = None,
@@ -40,6 +42,7 @@ class TensorLoader:
         self.inputs = tuple(tensor.to(device) for tensor in split.inputs)
         self.target = split.target.to(device)
         self.prepare = prepare
+        self.change = change
         self.seed = seed
         self.epoch = 0
         self.sizes = batch_sizes(len(split), batch_size, merge_single)[:limit]
@@ -62,20 +65,23 @@ class TensorLoader:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
+        for number, chosen in enumerate(self._chosen()):
+            inputs = tuple(tensor[chosen] for tensor in self.inputs)
+            if self.change is not None and self.seed is not None:
+                inputs = self.change(inputs, self.seed, self.epoch, number)
+            yield Batch(inputs if self.prepare is None else self.prepare(inputs), self.target[chosen])
+
+    def _chosen(self) -> Iterator[slice | torch.Tensor]:
+        """Which samples each batch of the epoch holds."""
         count = len(self.target)
         if self.seed is None or self.sizes[0] == count:
             start = 0
             for size in self.sizes:
-                part = slice(start, start + size)
-                yield self._batch(tuple(tensor[part] for tensor in self.inputs), self.target[part])
+                yield slice(start, start + size)
                 start += size
             return
         order = permutation(count, self.seed, self.epoch)[: self.samples].to(self.target.device)
-        for chosen in order.split(self.sizes):
-            yield self._batch(tuple(tensor[chosen] for tensor in self.inputs), self.target[chosen])
-
-    def _batch(self, inputs: tuple[torch.Tensor, ...], target: torch.Tensor) -> Batch:
-        return Batch(inputs if self.prepare is None else self.prepare(inputs), target)
+        yield from order.split(self.sizes)
 
 
 def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:

@@ -22,7 +22,7 @@ Row = dict[str, float]
 
 
 def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settings: TrainerSettings) -> Iterator[Row]:
-    """Trains until `settings.epochs` epochs are finished, or as long as the caller asks for the next one.
+    """Trains until `settings.last_epoch` epochs are finished, or as long as the caller asks for the next one.
 
     Yields:
         After every epoch its row: `epoch`, `step`, `seconds` since the first epoch began, `lr`, `train/loss`, the
@@ -37,7 +37,7 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
     better = BETTER[settings.monitor.split("/")[1]]
     started = perf_counter()
 
-    while state.epoch < settings.epochs:
+    while state.epoch < settings.last_epoch:
         began = perf_counter()
         train.set_epoch(state.epoch)
         model.train()
@@ -84,7 +84,7 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
             row |= {f"val/{name}": value for name, value in evaluate(model, task, val, settings.precision).items()}
         row |= {"seconds": perf_counter() - started, "train_seconds": train_seconds}
 
-        state.judge(row[settings.monitor], better, settings.min_delta)
+        state.judge(row[settings.monitor], better, settings.min_delta, settings.keep == "last")
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
         yield row
