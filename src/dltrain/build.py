@@ -22,6 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dltrain.data.augment import Augment
+from dltrain.data.balance import imbalance_note
 from dltrain.data.loaders import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.losses import Loss, default_loss
@@ -123,9 +124,19 @@ def build(config: Mapping[str, Any]) -> Setup:
         )
 
     change = build_augment(config["augment"], data)
+    if settings.balance == "resample" and facts.task != "classification":
+        raise ConfigError(
+            "only classes can be balanced, and the target is a number",
+            where="trainer.balance",
+            fix="take the samples as they are",
+            override="trainer.balance=none",
+        )
     node = config["loss"]
     loss: Loss = resolve("loss", node)(facts, **_arguments(node)) if "_target_" in node else default_loss(facts)
     task = build_task(facts, loss.to(device))
+    weighted = settings.balance != "none" or getattr(loss, "class_weights", None) is not None
+    if not weighted and (note := imbalance_note(facts)):
+        data = replace(data, notes=(*data.notes, note))
     monitors = ["train/loss", *(f"val/{name}" for name in ("loss", *task.metric_names))]
     if settings.monitor not in monitors:
         raise ConfigError(
@@ -152,6 +163,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         device,
         prepare=data.prepare,
         change=change,
+        balance=settings.balance == "resample",
         seed=config["seed"],
         merge_single=batch_norm,
         limit=settings.limit_batches,

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, fields
 from typing import Annotated
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dltrain.data.randomness import seeded
 from dltrain.types import Range
 
 Share = Annotated[float, Range(0, 1)]
@@ -111,9 +111,7 @@ class Augment:
 
 def draw(count: int, seed: int, epoch: int, batch: int) -> Tensor:
     """The numbers from 0 to 1 that decide what happens to each picture of a batch, `(count, DRAWS)`, on the CPU."""
-    state = np.random.SeedSequence([seed, epoch], spawn_key=(batch,)).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-    return torch.rand(count, DRAWS, generator=generator)
+    return torch.rand(count, DRAWS, generator=seeded(seed, epoch, batch))
 
 
 def furthest_shift(size: int, crop: float) -> int:

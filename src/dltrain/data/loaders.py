@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 
-import numpy as np
 import torch
 
+from dltrain.data.balance import balanced_order
+from dltrain.data.randomness import seeded
 from dltrain.errors import DataError
 from dltrain.types import Batch, Change, Prepare, Split
 
@@ -23,6 +24,7 @@ class TensorLoader:
         change: what happens to stored inputs before that, differently in every epoch; only where `seed` is given.
         seed: shuffles, differently in every epoch; `None` keeps the order of the split.
             A batch that holds the whole split is not permuted.
+        balance: whether an epoch shows every class equally often instead of every sample once; with `seed` alone.
         merge_single: adds a last batch of one sample to the one before, for models that normalise over the batch.
         limit: most batches an epoch.
     """
@@ -36,6 +38,7 @@ class TensorLoader:
         prepare: Prepare | None = None,
         change: Change | None = None,
         seed: int | None = None,
+        balance: bool = False,
         merge_single: bool = False,
         limit: int | None = None,
     ) -> None:
@@ -44,6 +47,7 @@ class TensorLoader:
         self.prepare = prepare
         self.change = change
         self.seed = seed
+        self.balance = balance
         self.epoch = 0
         self.sizes = batch_sizes(len(split), batch_size, merge_single)[:limit]
 
@@ -74,21 +78,24 @@ class TensorLoader:
     def _chosen(self) -> Iterator[slice | torch.Tensor]:
         """Which samples each batch of the epoch holds."""
         count = len(self.target)
-        if self.seed is None or self.sizes[0] == count:
+        whole = self.sizes[0] == count and not self.balance
+        if self.seed is None or whole:
             start = 0
             for size in self.sizes:
                 yield slice(start, start + size)
                 start += size
             return
-        order = permutation(count, self.seed, self.epoch)[: self.samples].to(self.target.device)
+        if self.balance:
+            order = balanced_order(self.target.cpu(), self.seed, self.epoch)
+        else:
+            order = permutation(count, self.seed, self.epoch)
+        order = order[: self.samples].to(self.target.device)
         yield from order.split(self.sizes)
 
 
 def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
     """A random order of `count` samples, `(count,)`, the same on every device for the same seed and epoch."""
-    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-    return torch.randperm(count, generator=generator)
+    return torch.randperm(count, generator=seeded(seed, epoch))
 
 
 def batch_sizes(count: int, batch_size: int, merge_single: bool = False) -> list[int]:

@@ -26,6 +26,7 @@ class TrainerSettings:
         epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60.
         batch_size: samples a step; `full` for the whole split, none for 32 below 1,000 samples, 64 below 5,000, then
             256, or 128 pictures.
+        balance: `resample` shows every class equally often, `none` every sample once; for classification.
         accumulate: batches whose gradients are summed into one step.
         clip_norm: largest norm of all gradients together; none for no limit.
         l1: weight of the sum of absolute weights in the objective; biases and norms are left out.
@@ -45,6 +46,7 @@ class TrainerSettings:
 
     epochs: Annotated[int, Range(1)] | None = 50
     batch_size: Annotated[int, Range(1)] | Literal["full"] | None = None
+    balance: Literal["none", "resample"] = "none"
     accumulate: Annotated[int, Range(1)] = 1
     clip_norm: Annotated[float, Range(0, open_low=True)] | None = None
     l1: Annotated[float, Range(0)] = 0.0
