@@ -163,6 +163,6 @@ def test_validation_folders_are_the_test_split_where_there_is_no_other(folder: P
             for number in range(6):
                 (target / f"{number}.png").write_bytes((folder / name / f"{number}.png").read_bytes())
     data = images(path=str(tmp_path / "both"))
-    assert {name: len(split) for name, split in data.splits.items()} == {"train": 10, "val": 2, "test": 12}
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 11, "val": 1, "test": 12}
     assert all(path.startswith("val/") for path in data.splits["test"].ids)
     assert json.dumps(dict(data.facts.preprocessing))

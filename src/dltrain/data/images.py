@@ -48,7 +48,7 @@ def animals(
     channels: Channels = None,
     mirror: bool = True,
     on_bad: Literal["error", "skip"] = "error",
-    val_fraction: Fraction = 0.15,
+    val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
@@ -88,7 +88,7 @@ def images(
     channels: Channels = None,
     mirror: bool = True,
     on_bad: Literal["error", "skip"] = "error",
-    val_fraction: Fraction = 0.15,
+    val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
