@@ -17,12 +17,12 @@ from dltrain.training.checkpoint import pointed
 
 SMALL = {"csv": ["data.path=table.csv", "data.target=y"], "images": ["data.path=pictures", "data.size=16"]}
 TABLES = ("cubic", "regression", "grades", "csv", "iris", "wine", "breast_cancer", "diabetes")
-PICTURES = ("digits", "images", "animals")
+PICTURES = tuple(name for name in options("data") if name not in TABLES)
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> None:
-    """A small table and a small folder of pictures, where the command line is called."""
+def sources(tmp_path: Path, known_sets: Path) -> None:
+    """A small table, a small folder of pictures and small known sets, where the command line is called."""
     from PIL import Image
 
     (tmp_path / "table.csv").write_text("a,b,y\n" + "".join(f"{i * 7 % 11},{i * 3 % 5},{i % 2}\n" for i in range(60)))
@@ -38,7 +38,7 @@ def test_every_pair_of_data_and_model_trains_or_is_refused(
     data: str, model: str, dltrain: Callable, sources: None
 ) -> None:
     called = dltrain(f"data={data}", f"model={model}", *SMALL.get(data, []), "debug=smoke", "trainer.batch_size=8")
-    refused = {"cnn": TABLES, "tabm": PICTURES}.get(model, ())
+    refused = {"cnn": TABLES, "resnet": TABLES, "tabm": PICTURES}.get(model, ())
     if data in refused:
         assert called.code == 2
         assert ("model=mlp" if data in TABLES else "model=cnn") in called.err
@@ -300,3 +300,20 @@ def test_report_draws_the_page_again(dltrain: Callable) -> None:
     refused = dltrain("report", "nowhere")
     assert refused.code == 2
     assert "nowhere" in refused.err
+
+
+def test_the_last_weights_can_be_kept(dltrain: Callable) -> None:
+    fast = ("model=mlp", "data=wine", "optimizer.lr=0.03", "trainer.epochs=12", "trainer.patience=null")
+    best = dltrain(*fast, "hydra.run.dir=best").result
+    assert dltrain(*fast, "trainer.keep=last", "hydra.run.dir=last").code == 0
+    last = json.loads(Path("last/result.json").read_text())
+    assert best["best_epoch"] < 12 == last["best_epoch"]
+    run = RunDir("last")
+    assert pointed(run.checkpoints, "best") == pointed(run.checkpoints, "last")
+    assert last["val"]["loss"] == pytest.approx(run.read_history()[-1]["val/loss"], abs=1e-12)
+    assert "Weights of the last of 12 epochs" in run.report.read_text()
+
+
+def test_patience_counts_from_the_best_epoch_though_the_last_is_kept(dltrain: Callable) -> None:
+    called = dltrain("data=iris", "trainer.patience=2", "trainer.min_delta=10", "trainer.keep=last")
+    assert called.result["epochs"] == called.result["best_epoch"] == 3

@@ -23,6 +23,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dltrain.baselines import Baseline, BaselineSettings, baselines
+from dltrain.data.augment import Augment
 from dltrain.data.doctor import Finding, examine
 from dltrain.data.loaders import TensorLoader
 from dltrain.errors import ConfigError, DataError
@@ -59,6 +60,7 @@ SLOTS: Mapping[str, Slot] = {
     "scheduler": Slot(None, "dltrain.training.schedules", supplied=3),
     "trainer": Slot(TrainerSettings, supplied=0),
     "baseline": Slot(BaselineSettings, supplied=0),
+    "augment": Slot(Augment, supplied=0),
 }
 
 
@@ -132,6 +134,14 @@ def build(config: Mapping[str, Any]) -> Setup:
             f"the data is for {facts.task}, not for {asked}", where="task", fix="let the data say", override="task=auto"
         )
 
+    change = build_augment(config["augment"], data)
+    if settings.balance == "resample" and facts.task != "classification":
+        raise ConfigError(
+            "only classes can be balanced, and the target is a number",
+            where="trainer.balance",
+            fix="take the samples as they are",
+            override="trainer.balance=none",
+        )
     loss: Loss
     if "_target_" in config["loss"]:
         loss = resolve("loss", config["loss"])(facts, **_arguments(config["loss"]))
@@ -152,7 +162,9 @@ def build(config: Mapping[str, Any]) -> Setup:
     spec = Spec(facts.kind, facts.input_shape, loss.out_features, bins=facts.bins)
     seed_everything(config["seed"])
     model = build_model(config["model"], spec)
-    batch_size = min(settings.batch_size_for(len(data.splits["train"])), len(data.splits["train"]))
+    count = len(data.splits["train"])
+    batch_size = min(settings.batch_size_for(count, facts.kind), count)
+    settings = settings.settled(count)
     multiplications = try_model(model, data, spec, config["model"]["_target_"])
     model.to(device)
     batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
@@ -161,6 +173,8 @@ def build(config: Mapping[str, Any]) -> Setup:
         batch_size,
         device,
         prepare=data.prepare,
+        change=change,
+        balance=settings.balance == "resample",
         seed=config["seed"],
         merge_single=batch_norm,
         limit=settings.limit_batches,
@@ -176,7 +190,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     optimizer = build_optimizer(config["optimizer"], model)
     steps_per_epoch = -(-len(train) // settings.accumulate)
     scheduler = resolve("scheduler", config["scheduler"])(
-        optimizer, settings.epochs * steps_per_epoch, steps_per_epoch, **_arguments(config["scheduler"])
+        optimizer, settings.last_epoch * steps_per_epoch, steps_per_epoch, **_arguments(config["scheduler"])
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     average = None if settings.ema is None else average_of(model, settings.ema)
@@ -243,6 +257,23 @@ def build_model(node: Mapping[str, Any], spec: Spec) -> nn.Module:
         )
     model: nn.Module = target(spec, **_arguments(node))
     return model
+
+
+def build_augment(node: Mapping[str, Any], data: Data) -> Augment | None:
+    """What happens to training pictures, or nothing; where a mirror image is of another class, none is made.
+
+    Raises:
+        ConfigError: the data is no pictures.
+    """
+    augment: Augment = resolve("augment", node)(**_arguments(node))
+    if augment and data.facts.kind != "image":
+        raise ConfigError(
+            f"only pictures can be augmented, and this is {data.facts.kind} data",
+            where="augment",
+            fix="leave the data as it is",
+            override="augment=none",
+        )
+    return (augment if data.mirror else replace(augment, hflip=0.0)) or None
 
 
 def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:

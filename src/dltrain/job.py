@@ -116,7 +116,7 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     train_seconds = 0.0
     rows = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
     try:
-        for row in progress(rows, settings.epochs, verbosity):
+        for row in progress(rows, settings.last_epoch, verbosity):
             history.log(state.step, row)
             saver.after_epoch()
             train_seconds += row["train_seconds"]
@@ -124,7 +124,7 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
                 log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)
                 break
         else:
-            if state.epoch < settings.epochs:
+            if state.epoch < settings.last_epoch:
                 log.log(verbosity, "stop    %g minutes are over", settings.max_minutes)
     finally:
         history.close()

@@ -62,7 +62,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_examples(run, facts, split, predictions[shown])
     state = setup.state
     plain, comparison = compare_with_baselines(setup, shown, predictions[shown])
-    diagnosis = diagnose(run.read_history(), state.best_epoch, setup.settings.epochs)
+    diagnosis = diagnose(run.read_history(), state.best_epoch, setup.settings.last_epoch)
     write_json(
         run.result,
         {
@@ -76,6 +76,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "shown_split": shown,
             "monitor": setup.settings.monitor,
             "best_epoch": state.best_epoch,
+            "keep": setup.settings.keep,
             "epochs": state.epoch,
             "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
             "seconds": perf_counter() - timing.began,
@@ -97,7 +98,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         },
     )
     words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[shown].items())
-    log.info("%-7s %s  (epoch %d, the best by %s)", shown, words, state.best_epoch, setup.settings.monitor)
+    chosen = "the last" if setup.settings.keep == "last" else f"the best by {setup.settings.monitor}"
+    log.info("%-7s %s  (epoch %d, %s)", shown, words, state.best_epoch, chosen)
     for sentence in ([comparison.words] if comparison else []) + diagnosis:
         log.info("        %s", sentence)
 

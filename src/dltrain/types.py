@@ -112,6 +112,12 @@ class Prepare(Protocol):
     def __call__(self, inputs: tuple[Tensor, ...], /) -> tuple[Tensor, ...]: ...
 
 
+class Change(Protocol):
+    """Changes a batch of stored inputs at random, as a function of these numbers alone, on the inputs' device."""
+
+    def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]: ...
+
+
 @dataclass(frozen=True)
 class Data:
     """A data set, split, encoded and explained.
@@ -120,12 +126,14 @@ class Data:
         facts: what a model and a later prediction must know.
         splits: `train` always; `val` and `test` where their fraction is not 0.
         prepare: what the loaders do to each batch; `None` where inputs are ready as they are stored.
+        mirror: whether a picture keeps its class when it is mirrored, left to right: a dog does, a letter does not.
         notes: what was inferred, dropped or drawn, and why; a sentence each.
     """
 
     facts: Facts
     splits: Mapping[SplitName, Split]
     prepare: Prepare | None = None
+    mirror: bool = False
     notes: tuple[str, ...] = ()
 
 

@@ -57,7 +57,7 @@ def test_equal_rows_of_a_table_are_a_note() -> None:
 def test_imbalance_and_lonely_labels_are_told() -> None:
     labels = ["many"] * 395 + ["few"] * 4 + ["once"]
     found = examine(table(random_table(y=labels), target="y"))
-    assert said(found, "class_weights=balanced")
+    assert said(found, "trainer.balance=resample")
     assert said(found, "single training sample: once")[0].severity == "warning"
 
 

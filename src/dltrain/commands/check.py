@@ -44,7 +44,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
             f"step    {cost['batch_size']} samples in {1000 * cost['step_seconds']:.1f} ms; "
             f"model and data take {cost['megabytes']:.1f} MB"
         )
-        print(f"time    about {_spelled(cost['seconds'])} for {setup.settings.epochs} epochs, less if patience ends it")
+        epochs = setup.settings.last_epoch
+        print(f"time    about {_spelled(cost['seconds'])} for {epochs} epochs, less if patience ends it")
         print("check   passed; nothing was written")
     return 0
 
@@ -58,7 +59,7 @@ def measure_step(setup: Setup) -> dict[str, Any]:
     torch.set_num_threads(setup.threads)
     few = copy(setup.train)
     few.sizes = few.sizes[:STEPS]
-    settings = replace(setup.settings, epochs=min(2, setup.settings.epochs), monitor="train/loss")
+    settings = replace(setup.settings, epochs=min(2, setup.settings.last_epoch), monitor="train/loss")
     seconds = min(row["train_seconds"] for row in fit(setup.state, setup.task, few, None, settings)) / len(few)
     model = setup.state.model
     tensors = [*model.parameters(), *model.buffers(), *setup.train.inputs, setup.train.target]
@@ -66,7 +67,7 @@ def measure_step(setup: Setup) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "batch_size": setup.train.sizes[0],
         "step_seconds": seconds,
-        "seconds": seconds * len(setup.train) * setup.settings.epochs,
+        "seconds": seconds * len(setup.train) * setup.settings.last_epoch,
         "megabytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6,
     }
 

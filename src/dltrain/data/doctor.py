@@ -103,7 +103,7 @@ def _balance(data: Data) -> Iterator[Finding]:
         yield Finding(
             "note",
             f"{commonest} has {counts[commonest]:,} training samples and {rarest} {counts[rarest]:,}",
-            "look at f1 rather than accuracy, or try loss=cross_entropy loss.class_weights=balanced",
+            "if the rare ones matter, look at f1 and try trainer.balance=resample",
         )
     for name, split in data.splits.items():
         present = set(split.target.tolist())

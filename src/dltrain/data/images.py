@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.animals import draw_animals
-from dltrain.data.pictures import Channels, Normalize, Pixels, channel_statistics, decode_all, stacked
+from dltrain.data.pictures import Channels, Normalize, Pixels, Resize, channel_statistics, decode_all, stacked
 from dltrain.data.splits import Fraction, split_indices
 from dltrain.errors import DataError, StorageError
 from dltrain.types import Data, Facts, Range, Split, SplitName
@@ -44,9 +44,11 @@ def animals(
     *,
     path: str = "data/animals",
     size: Size = 64,
+    resize: Resize = "crop",
     channels: Channels = None,
+    mirror: bool = True,
     on_bad: Literal["error", "skip"] = "error",
-    val_fraction: Fraction = 0.15,
+    val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
@@ -55,7 +57,9 @@ def animals(
     Args:
         path: the folder.
         size: width and height that pictures are brought to, in pixels.
+        resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts.
         channels: 1 for grey, 3 for colour, none to see by the pictures.
+        mirror: whether a picture keeps its class when mirrored, left to right; then training may do so.
         on_bad: whether a picture that cannot be read stops the run or is left out.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
@@ -73,16 +77,18 @@ def animals(
         except OSError as error:
             raise StorageError(f"cannot draw pictures into {folder}: {error.strerror}", where="data.path") from error
         notes = (f"{path} was not there: drew 480 pictures of eight animals",)
-    return _load(folder, size, channels, on_bad, val_fraction, test_fraction, seed, notes)
+    return _load(folder, size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed, notes)
 
 
 def images(
     *,
     path: str,
     size: Size = 64,
+    resize: Resize = "crop",
     channels: Channels = None,
+    mirror: bool = True,
     on_bad: Literal["error", "skip"] = "error",
-    val_fraction: Fraction = 0.15,
+    val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
@@ -92,8 +98,10 @@ def images(
 
     Args:
         path: the folder.
-        size: width and height that pictures are brought to, in pixels: scaled, and cropped around the centre.
+        size: width and height that pictures are brought to, in pixels.
+        resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts.
         channels: 1 for grey, 3 for colour, none to see by the pictures.
+        mirror: whether a picture keeps its class when mirrored, left to right; then training may do so.
         on_bad: whether a picture that cannot be read stops the run or is left out.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
@@ -102,7 +110,7 @@ def images(
     Raises:
         DataError: there are no pictures, or some cannot be read.
     """
-    return _load(Path(path), size, channels, on_bad, val_fraction, test_fraction, seed, ())
+    return _load(Path(path), size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed, ())
 
 
 def image_data(
@@ -113,6 +121,8 @@ def image_data(
     ids: Sequence[str],
     *,
     target: str = "class",
+    mirror: bool = True,
+    resize: Resize = "crop",
     notes: Sequence[str] = (),
 ) -> Data:
     """Data from pixels `(N, C, H, W)` and class indices `(N,)`, normalised by the training split."""
@@ -125,7 +135,13 @@ def image_data(
         target=target,
         classes=tuple(classes),
         class_counts=tuple(np.bincount(labels[parts["train"]], minlength=len(classes)).tolist()),
-        preprocessing={"mean": mean, "std": std, "size": list(pixels.shape[2:]), "channels": pixels.shape[1]},
+        preprocessing={
+            "mean": mean,
+            "std": std,
+            "size": list(pixels.shape[2:]),
+            "channels": pixels.shape[1],
+            "resize": resize,
+        },
     )
     splits = {
         name: Split(
@@ -133,13 +149,15 @@ def image_data(
         )
         for name, index in parts.items()
     }
-    return Data(facts, splits, Normalize(mean, std), tuple(notes))
+    return Data(facts, splits, Normalize(mean, std), mirror, tuple(notes))
 
 
 def _load(
     folder: Path,
     size: int,
+    resize: Resize,
     channels: Channels,
+    mirror: bool,
     on_bad: str,
     val_fraction: float,
     test_fraction: float,
@@ -166,7 +184,7 @@ def _load(
 
     files = [path for part in found.values() for path in part.files]
     _refuse_too_many(len(files), size)
-    decoded, bad = decode_all(files, size, channels)
+    decoded, bad = decode_all(files, size, channels, resize)
     if bad and on_bad == "error":
         named = "; ".join(f"{_text(path.relative_to(folder))} ({reason})" for path, reason in bad[:NAMED_BAD])
         raise DataError(
@@ -206,7 +224,9 @@ def _load(
         *([f"ignored {ignored} files that are no pictures"] if ignored else []),
     ]
     ids = [_text(files[index].relative_to(folder)) for index in kept]
-    return image_data(pixels, labels, [_text(name) for name in classes], parts, ids, notes=said)
+    return image_data(
+        pixels, labels, [_text(name) for name in classes], parts, ids, mirror=mirror, resize=resize, notes=said
+    )
 
 
 def _find_splits(folder: Path) -> dict[SplitName, Found]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 
-import numpy as np
 import torch
 
+from dltrain.data.balance import balanced_order
+from dltrain.data.randomness import seeded
 from dltrain.errors import DataError
-from dltrain.types import Batch, Prepare, Split
+from dltrain.types import Batch, Change, Prepare, Split
 
 
 class TensorLoader:
@@ -20,8 +21,10 @@ class TensorLoader:
         batch_size: samples a batch; the last one holds what remains.
         device: where the batches are to lie.
         prepare: turns stored inputs into the model's, a batch at a time, on the device.
+        change: what happens to stored inputs before that, differently in every epoch; only where `seed` is given.
         seed: shuffles, differently in every epoch; `None` keeps the order of the split.
             A batch that holds the whole split is not permuted.
+        balance: whether an epoch shows every class equally often instead of every sample once; with `seed` alone.
         merge_single: adds a last batch of one sample to the one before, for models that normalise over the batch.
         limit: most batches an epoch.
     """
@@ -33,14 +36,18 @@ class TensorLoader:
         device: torch.device,
         *,
         prepare: Prepare | None = None,
+        change: Change | None = None,
         seed: int | None = None,
+        balance: bool = False,
         merge_single: bool = False,
         limit: int | None = None,
     ) -> None:
         self.inputs = tuple(tensor.to(device) for tensor in split.inputs)
         self.target = split.target.to(device)
         self.prepare = prepare
+        self.change = change
         self.seed = seed
+        self.balance = balance
         self.epoch = 0
         self.sizes = batch_sizes(len(split), batch_size, merge_single)[:limit]
 
@@ -62,27 +69,33 @@ class TensorLoader:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
+        for number, chosen in enumerate(self._chosen()):
+            inputs = tuple(tensor[chosen] for tensor in self.inputs)
+            if self.change is not None and self.seed is not None:
+                inputs = self.change(inputs, self.seed, self.epoch, number)
+            yield Batch(inputs if self.prepare is None else self.prepare(inputs), self.target[chosen])
+
+    def _chosen(self) -> Iterator[slice | torch.Tensor]:
+        """Which samples each batch of the epoch holds."""
         count = len(self.target)
-        if self.seed is None or self.sizes[0] == count:
+        whole = self.sizes[0] == count and not self.balance
+        if self.seed is None or whole:
             start = 0
             for size in self.sizes:
-                part = slice(start, start + size)
-                yield self._batch(tuple(tensor[part] for tensor in self.inputs), self.target[part])
+                yield slice(start, start + size)
                 start += size
             return
-        order = permutation(count, self.seed, self.epoch)[: self.samples].to(self.target.device)
-        for chosen in order.split(self.sizes):
-            yield self._batch(tuple(tensor[chosen] for tensor in self.inputs), self.target[chosen])
-
-    def _batch(self, inputs: tuple[torch.Tensor, ...], target: torch.Tensor) -> Batch:
-        return Batch(inputs if self.prepare is None else self.prepare(inputs), target)
+        if self.balance:
+            order = balanced_order(self.target.cpu(), self.seed, self.epoch)
+        else:
+            order = permutation(count, self.seed, self.epoch)
+        order = order[: self.samples].to(self.target.device)
+        yield from order.split(self.sizes)
 
 
 def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
     """A random order of `count` samples, `(count,)`, the same on every device for the same seed and epoch."""
-    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-    return torch.randperm(count, generator=generator)
+    return torch.randperm(count, generator=seeded(seed, epoch))
 
 
 def batch_sizes(count: int, batch_size: int, merge_single: bool = False) -> list[int]:

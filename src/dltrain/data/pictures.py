@@ -19,6 +19,7 @@ from torch import Tensor
 
 Pixels = NDArray[np.uint8]
 Channels = Literal[1, 3] | None
+Resize = Literal["crop", "pad", "stretch"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,14 @@ def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(mean.tolist()), tuple(np.where(std < 1e-6, 1, std).tolist())
 
 
-def read_picture(path: Path, size: int, channels: Channels) -> Pixels:
+def read_picture(path: Path, size: int, channels: Channels, resize: Resize = "crop") -> Pixels:
     """A picture as `(H, W, C)` uint8, upright, over white where it is transparent, its first frame where it moves.
+
+    Args:
+        path: its file.
+        size: the height and width to bring it to.
+        channels: 1 for grey, 3 for colour, none to see by the picture.
+        resize: how, as `fitted` says.
 
     Raises:
         OSError, ValueError, SyntaxError: it cannot be decoded.
@@ -74,20 +81,33 @@ def read_picture(path: Path, size: int, channels: Channels) -> Pixels:
         if "A" in picture.getbands() or "transparency" in picture.info:
             over = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-        fitted = ImageOps.fit(picture.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
-        pixels = np.asarray(fitted, dtype=np.uint8)
+        pixels = np.asarray(fitted(picture.convert("L" if grey else "RGB"), size, resize), dtype=np.uint8)
     return pixels[:, :, None] if grey else pixels
 
 
+def fitted(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
+    """The picture as a square of that size.
+
+    `crop` scales the shorter side and cuts around the centre, `pad` scales the longer side and puts black beside it,
+    `stretch` scales both sides, whatever becomes of the proportions.
+    """
+    square = (size, size)
+    if resize == "crop":
+        return ImageOps.fit(picture, square, Image.Resampling.BILINEAR)
+    if resize == "pad":
+        return ImageOps.pad(picture, square, Image.Resampling.BILINEAR)
+    return picture.resize(square, Image.Resampling.BILINEAR)
+
+
 def decode_all(
-    files: Iterable[Path], size: int, channels: Channels
+    files: Iterable[Path], size: int, channels: Channels, resize: Resize = "crop"
 ) -> tuple[list[Pixels | None], list[tuple[Path, str]]]:
     """Every picture or `None`, and why those could not be read."""
     bad: list[tuple[Path, str]] = []
 
     def decode(path: Path) -> Pixels | None:
         try:
-            return read_picture(path, size, channels)
+            return read_picture(path, size, channels, resize)
         except Exception as error:  # Pillow's decoders raise whatever a broken file makes them raise
             reason = "it is empty" if path.stat().st_size == 0 else str(error).replace(str(path), "").strip(" '\"")
             bad.append((path, reason.splitlines()[0] if reason else type(error).__name__))

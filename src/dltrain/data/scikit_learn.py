@@ -57,6 +57,7 @@ def digits(
     *,
     size: Annotated[int, Range(8)] = 8,
     channels: Literal[1, 3] = 1,
+    mirror: bool = False,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.2,
     seed: Seed = 0,
@@ -66,6 +67,7 @@ def digits(
     Args:
         size: width and height, in pixels.
         channels: 1 for grey, 3 for the same in colour.
+        mirror: whether training may show digits mirrored, left to right.
         val_fraction: share of the validation split.
         test_fraction: share of the test split.
         seed: of the split.
@@ -86,4 +88,5 @@ def digits(
         parts,
         [str(row) for row in range(len(labels))],
         target="digit",
+        mirror=mirror,
     )

@@ -100,7 +100,7 @@ def _draw_curves(axes: Axes, run: Run, shown: dict[str, str]) -> None:
             label=label if len(shown) > 1 else None,
         )
     best = run.result.get("best_epoch")
-    if best and len(epochs) > 1:
+    if best and len(epochs) > 1 and run.result.get("keep") != "last":
         axes.axvline(best, color=NEUTRAL, linewidth=1, dashes=(2, 3), label=f"best epoch, {best}")
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
     if len(epochs) == 1:

@@ -77,7 +77,7 @@ def key_numbers(run: Run, plots: Plots) -> Section:
     head = ["", *(f"{split} ({result['data']['splits'][split]:,})" for split in splits)]
     rows = [[NAMES.get(name, name), *(spell(result[split].get(name)) for split in splits)] for name in names]
     strong = splits.index(run.shown_split) + 1 if run.shown_split in splits else None
-    caption = "All with the weights of the best epoch."
+    caption = f"All with the weights of the {run.result.get('keep', 'best')} epoch."
     if len(facts.classes) == 2:
         caption += f" Precision, recall and F1 are those of {facts.classes[1]}, the positive class."
     elif facts.classes:

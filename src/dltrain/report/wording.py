@@ -76,5 +76,7 @@ def best_epoch(run: Run) -> str:
     best, epochs, monitor = (run.result.get(key) for key in ("best_epoch", "epochs", "monitor"))
     if not best or not epochs:
         return ""
+    if run.result.get("keep") == "last":
+        return f"Weights of the last of {epochs} epochs."
     hint = " It was the last one, so training longer may help." if best == epochs > 1 else ""
     return f"Best epoch {best} of {epochs} by {monitor}.{hint}"

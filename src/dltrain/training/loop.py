@@ -22,8 +22,7 @@ Row = dict[str, float]
 
 
 def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settings: TrainerSettings) -> Iterator[Row]:
-    """Trains until `settings.epochs` epochs are finished or `settings.max_minutes` are over, or as long as the caller
-    asks for the next epoch.
+    """Trains until `settings.last_epoch` epochs are finished, `settings.max_minutes` are over, or the caller stops asking.
 
     Yields:
         After every epoch its row: `epoch`, `step`, `seconds` since the first epoch began, `lr`, `train/loss`, the
@@ -39,7 +38,7 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
     started = perf_counter()
     deadline = math.inf if settings.max_minutes is None else started + 60 * settings.max_minutes
 
-    while state.epoch < settings.epochs:
+    while state.epoch < settings.last_epoch:
         began = perf_counter()
         train.set_epoch(state.epoch)
         model.train()
@@ -97,7 +96,7 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
             row |= {f"val/{name}": value for name, value in metrics.items()}
         row |= {"seconds": perf_counter() - started, "train_seconds": train_seconds}
 
-        state.judge(row[settings.monitor], better, settings.min_delta)
+        state.judge(row[settings.monitor], better, settings.min_delta, settings.keep == "last")
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
         yield row

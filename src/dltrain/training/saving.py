@@ -18,7 +18,7 @@ class Saver:
 
     Args:
         root: the folder of the run's checkpoints.
-        state: what is saved; the best weights are those of the epochs after which `state.improved` holds.
+        state: what is saved; the best weights are those of the last epoch after which `state.improved` holds.
     """
 
     def __init__(self, root: Path, state: TrainState) -> None:

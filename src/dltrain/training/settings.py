@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
 
 from dltrain.errors import ConfigError
-from dltrain.types import Range
+from dltrain.types import Kind, Range
 
 Precision = Literal["float32", "bfloat16", "float16"]
+
+SAMPLES_SEEN = 180_000
+FEWEST_EPOCHS, MOST_EPOCHS = 6, 60
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,18 @@ class TrainerSettings:
     """The trainer's settings.
 
     Args:
-        epochs: passes over the training split.
-        batch_size: samples a step; `full` for the whole split, none to choose by its size.
+        epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60.
+        batch_size: samples a step; `full` for the whole split, none for 32 below 1,000 samples, 64 below 5,000, then
+            256, or 128 pictures.
+        balance: `resample` shows every class equally often, `none` every sample once; for classification.
         accumulate: batches whose gradients are summed into one step.
         clip_norm: largest norm of all gradients together; none for no limit.
         l1: weight of the sum of absolute weights in the objective; biases and norms are left out.
         l2: weight of the sum of squared weights, likewise.
         monitor: what decides which epoch is best, `split/metric`; without a validation split, `train/loss`.
+        keep: which epoch's weights the result is measured with and `checkpoints/best` holds: the best by `monitor`, or
+            the last. The last suits a rate that falls to nothing: earlier epochs are noisier, and the validation
+            split that would choose among them is smaller than their differences.
         patience: epochs without improvement before training stops; none for no early stop.
         min_delta: smallest change that counts as an improvement.
         max_minutes: after which training ends, in the middle of an epoch too; none for no limit.
@@ -39,13 +47,15 @@ class TrainerSettings:
         limit_batches: most batches of each split an epoch; none for all.
     """
 
-    epochs: Annotated[int, Range(1)] = 50
+    epochs: Annotated[int, Range(1)] | None = 50
     batch_size: Annotated[int, Range(1)] | Literal["full"] | None = None
+    balance: Literal["none", "resample"] = "none"
     accumulate: Annotated[int, Range(1)] = 1
     clip_norm: Annotated[float, Range(0, open_low=True)] | None = None
     l1: Annotated[float, Range(0)] = 0.0
     l2: Annotated[float, Range(0)] = 0.0
     monitor: str = "val/loss"
+    keep: Literal["best", "last"] = "best"
     patience: Annotated[int, Range(1)] | None = None
     min_delta: Annotated[float, Range(0)] = 0.0
     max_minutes: Annotated[float, Range(0, open_low=True)] | None = None
@@ -56,13 +66,25 @@ class TrainerSettings:
     deterministic: bool = False
     limit_batches: Annotated[int, Range(1)] | None = None
 
-    def batch_size_for(self, count: int) -> int:
+    def settled(self, count: int) -> TrainerSettings:
+        """The same settings with a number of epochs, for a training split of `count`."""
+        if self.epochs is not None:
+            return self
+        return replace(self, epochs=min(MOST_EPOCHS, max(FEWEST_EPOCHS, SAMPLES_SEEN // count)))
+
+    @property
+    def last_epoch(self) -> int:
+        """The number of epochs, once it is settled."""
+        assert self.epochs is not None
+        return self.epochs
+
+    def batch_size_for(self, count: int, kind: Kind) -> int:
         """Samples a step for a training split of `count`."""
         if self.batch_size == "full":
             return count
         if self.batch_size is not None:
             return self.batch_size
-        return 32 if count < 1000 else 64 if count < 5000 else 256
+        return 32 if count < 1000 else 64 if count < 5000 else 128 if kind == "image" else 256
 
 
 def choose_device(name: str) -> torch.device:

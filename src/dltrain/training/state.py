@@ -32,8 +32,8 @@ class TrainState:
         step: optimizer steps taken.
         samples: seen in these steps.
         best: best monitored value so far.
-        best_epoch: the epoch it belongs to, counted from 1; 0 for none.
-        stale: epochs since then.
+        best_epoch: the epoch whose weights are kept, counted from 1: the one it belongs to, or the last; 0 for none.
+        stale: epochs since the best value.
     """
 
     model: nn.Module
@@ -53,18 +53,23 @@ class TrainState:
         """The model that is evaluated and kept: the average where there is one."""
         return self.model if self.average is None else self.average.module
 
-    def judge(self, value: float, better: Better, min_delta: float) -> None:
-        """Counts this epoch as the best so far, or as one more without improvement, such as any that is not finite."""
+    def judge(self, value: float, better: Better, min_delta: float, keep_last: bool = False) -> None:
+        """Counts this epoch as the best so far, or as one more without improvement, such as any that is not finite.
+
+        Its weights are kept where it is the best, or with `keep_last` whatever it is.
+        """
         sign = 1 if better == "max" else -1
         improved = math.isfinite(value) and (self.best is None or sign * (value - self.best) > min_delta)
         if improved:
-            self.best, self.best_epoch, self.stale = value, self.epoch, 0
+            self.best, self.stale = value, 0
         else:
             self.stale += 1
+        if improved or keep_last:
+            self.best_epoch = self.epoch
 
     @property
     def improved(self) -> bool:
-        """Whether the epoch just finished is the best so far."""
+        """Whether the weights of the epoch just finished are to be kept."""
         return self.best_epoch == self.epoch > 0
 
     def state_dict(self) -> dict[str, Any]:
