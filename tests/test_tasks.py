@@ -66,7 +66,7 @@ def test_the_loss_sees_the_target_scaled_and_predictions_are_in_its_own_unit() -
     task = build_task(marks(), MeanSquaredError(marks()))
     output, target = random(12, 1), 50 + 20 * random(12, 1).flip(0)
     torch.testing.assert_close(task.objective(output, target), functional.mse_loss(output, (target - 50) / 20))
-    torch.testing.assert_close(task.predict(output).values, output * 20 + 50)
+    torch.testing.assert_close(task.predict(output).values, output.double() * 20 + 50)
     scores = task.metric.compute(task.metric.update(task.point(output), target))
     assert scores["mse"] == pytest.approx(float((output * 20 + 50 - target).square().mean()), rel=1e-5)
     assert scores["rmse"] == pytest.approx(20 * float(task.objective(output, target)) ** 0.5, rel=1e-5)

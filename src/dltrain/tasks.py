@@ -24,7 +24,7 @@ class Predictions:
     """What a model says of some samples, on the CPU.
 
     Args:
-        values: `(N,)` int64 class indices, or `(N, 1)` float32 in the target's own unit.
+        values: `(N,)` int64 class indices, or `(N, 1)` in the target's own unit.
         probabilities: `(N, K)`, or `None` for regression.
     """
 
@@ -90,7 +90,7 @@ class Classification:
 
 
 class Regression:
-    """A real number; the loss sees it scaled, predictions and metrics are in its own unit."""
+    """A real number: scaled for the loss, and in its own unit for predictions and metrics."""
 
     metric_names: ClassVar[tuple[str, ...]] = ("mse", "rmse", "mae", "r2")
 
@@ -101,14 +101,18 @@ class Regression:
         self.scaled = (self.mean, self.std) != (0.0, 1.0)
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.loss(*each_member(output, (target - self.mean) / self.std if self.scaled else target))
+        if self.scaled:
+            target = (target - self.mean) / self.std
+        return self.loss(*each_member(output, target.to(output.dtype)))
 
     def merged(self, output: Tensor) -> Tensor:
         return output if output.dim() == 2 else self.loss.merged(output)
 
     def point(self, output: Tensor) -> Tensor:
         output = self.merged(output)
-        return output.float() * self.std + self.mean if self.scaled else output
+        # In float64, because a target may be large beside its spread; mps has none.
+        exact = output.float() if output.device.type == "mps" else output.double()
+        return exact * self.std + self.mean if self.scaled else output
 
     def predict(self, output: Tensor) -> Predictions:
         return Predictions(self.point(output.float()).cpu())

@@ -94,7 +94,7 @@ class Split:
 
     Args:
         inputs: tensors `(N, ...)`: float32 for tables, uint8 for pictures.
-        target: `(N, 1)` float32 in the target's own unit, or `(N,)` int64 class indices.
+        target: `(N, 1)` float32 or float64 in the target's own unit, or `(N,)` int64 class indices.
         ids: what names each sample: a row number of the source (counted from 0) or a file's path.
     """
 

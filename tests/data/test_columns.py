@@ -57,7 +57,7 @@ def test_text_is_no_number(text):
     assert not read([text]).all_numbers
 
 
-@pytest.mark.parametrize("text", ["1", "-1.5", "1e-3", "+.5", "007", "9007199254740993"])
+@pytest.mark.parametrize("text", ["1", "-1.5", "1e-3", "+.5", "9007199254740993"])
 def test_numbers_are_numbers(text):
     assert read([text]).as_numbers()[0] == float(text)
 
@@ -169,3 +169,18 @@ def test_ten_rows_suffice_for_a_category_of_a_large_table():
 def test_nearest():
     assert nearest("survived ", ["PassengerId", "Survived"]) == ["Survived"]
     assert nearest("zzz", ["PassengerId", "Survived"]) == []
+
+
+def test_codes_with_leading_zeros_are_names():
+    cells = read(["007", "010", "123", "007"])
+    assert not cells.all_numbers
+    assert cells.values == ("007", "010", "123")
+    assert read(["0", "10", "0.5"]).all_numbers
+
+
+def test_whole_numbers_that_floats_cannot_tell_apart_are_names():
+    cells = read([str(2**53 + i) for i in range(5)])
+    assert np.isnan(cells.numbers).all()
+    assert len(cells.values) == 5
+    assert read([str(2**53 - i) for i in range(5)]).all_numbers
+    assert read(["1e300", "2e300"]).all_numbers

@@ -258,3 +258,12 @@ def test_csv_is_a_table_with_the_notes_of_the_file(tmp_path):
     assert data.notes[0].startswith("fields are divided by semicolon")
     assert data.facts.task == "regression" and data.facts.features == ("班级=乙班", "班级=甲班")
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 16, "test": 4}
+
+
+def test_a_few_chinese_characters_repeated_are_told_apart(tmp_path):
+    rows = "".join(f"{i % 100},{i % 7},{'红绿蓝'[i % 3]},{i % 5}\n" for i in range(500))
+    path = tmp_path / "gbk.csv"
+    path.write_bytes(("数学,语文,颜色,成绩\n" + rows).encode("gbk"))
+    frame, notes = read_csv(path)
+    assert list(frame.columns) == ["数学", "语文", "颜色", "成绩"]
+    assert "GBK" in notes[0]

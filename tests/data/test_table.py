@@ -47,7 +47,7 @@ def test_regression_keeps_the_targets_own_unit():
     assert data.facts.task == "regression" and data.facts.classes == ()
     assert data.facts.features == ("年龄", "性别=女", "性别=男") and data.facts.input_shape == (3,)
     train = data.splits["train"]
-    assert train.target.dtype == torch.float32 and train.target.shape == (48, 1)
+    assert train.target.dtype == torch.float64 and train.target.shape == (48, 1)
     assert train.inputs[0].dtype == torch.float32 and train.inputs[0].shape == (48, 3)
     own = made["y"].astype(float).to_numpy()[[int(row) for row in train.ids]]
     np.testing.assert_allclose(train.target[:, 0], own, rtol=1e-6)
@@ -117,7 +117,7 @@ def test_the_task_can_be_said():
     made = frame(y=["0", "1", "3"] * 20)
     assert table(made, target="y").facts.task == "classification"
     data = table(made, target="y", task="regression")
-    assert data.facts.task == "regression" and noted(data, "data.task says so")
+    assert data.facts.task == "regression" and noted(data, "the task was named")
 
 
 def test_real_dtypes():
@@ -209,8 +209,8 @@ def test_an_unknown_target_is_answered_with_the_nearest(asked, override):
         (frame(y=["a"] * ROWS), {}, "every value of 'y' is 'a'", ""),
         (frame(y=["1", "1.0"] * 30), {}, "every value of 'y' is '1'", ""),
         (frame(y=[f"n{i}" for i in range(ROWS)]), {}, "each of the 60 rows has another value", ""),
-        (frame(), {"task": "classification"}, "each of the 60 rows", "data.task=regression"),
-        (frame(y=["优", "良"] * 30), {"task": "regression"}, "holds text such as '优'", "data.task=classification"),
+        (frame(), {"task": "classification"}, "each of the 60 rows", "task=regression"),
+        (frame(y=["优", "良"] * 30), {"task": "regression"}, "holds text such as '优'", "task=classification"),
         (frame(y=[""] * ROWS), {}, "no row has a value of 'y'", ""),
         (frame(y=["", *["NA"] * 58, "3"]), {}, "only one row has a value", ""),
         (frame(), {"drop": ["年龄", "y"]}, "'y' is to be predicted and to be dropped", "data.drop=[年龄]"),
@@ -268,3 +268,9 @@ def test_the_encoder_can_be_fitted_by_hand():
     encoder = TableEncoder.fit(cells, infer_columns(cells, ["y"]))
     assert encoder.encode(made).shape == (ROWS, 3)
     assert TableEncoder.from_json(encoder.to_json()) == encoder
+
+
+def test_a_target_far_from_zero_keeps_its_spread():
+    made = frame(y=[str(10**9 + 2 * (i % 13)) for i in range(ROWS)])
+    target = table(made, target="y", task="regression").splits["train"].target
+    assert set((target - 10**9).flatten().tolist()) <= {2.0 * i for i in range(13)}

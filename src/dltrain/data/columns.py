@@ -21,6 +21,7 @@ MAX_BAD_SHARE = 0.05
 MAX_DISTINCT_SHARE = 0.5
 MAX_LEVELS = 64
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
+CODE = re.compile(r"0\d+")
 COUNTING = "consecutive whole numbers, which only name the rows"
 ID_REASON = "an id with"
 COUNTING_KEPT = "consecutive whole numbers, but nothing else is left to learn from"
@@ -95,7 +96,10 @@ def read_cells(column: pd.Series[Any], missing: frozenset[str] = MISSING) -> Cel
     present = np.array([text.casefold() not in missing for text in texts], dtype=bool)
     values = tuple(compress(texts, present))
     codes = np.append(np.where(present, np.cumsum(present) - 1, -1), -1)[codes]
-    return Cells(codes, values, np.array([_number(value) for value in values], dtype=np.float64), rows)
+    numbers = np.array([_number(value) for value in values], dtype=np.float64)
+    if any(map(CODE.fullmatch, values)) and all(map(str.isdigit, values)):
+        numbers[:] = np.nan  # 007 is a name, and so are its neighbours
+    return Cells(codes, values, numbers, rows)
 
 
 def _spell(value: object) -> str:
@@ -104,9 +108,11 @@ def _spell(value: object) -> str:
 
 def _number(text: str) -> float:
     try:
-        return float(text) if "_" not in text else np.nan
+        number = float(text) if "_" not in text else np.nan
     except ValueError:
         return np.nan
+    # Whole numbers that float64 cannot tell apart are names.
+    return np.nan if abs(number) > 2**53 and text.lstrip("+-").isdigit() else number
 
 
 def infer_columns(

@@ -43,7 +43,8 @@ class TensorLoader:
         limit: int | None = None,
     ) -> None:
         self.inputs = tuple(tensor.to(device) for tensor in split.inputs)
-        self.target = split.target.to(device)
+        exact = split.target.float() if device.type == "mps" and split.target.is_floating_point() else split.target
+        self.target = exact.to(device)  # mps has no float64
         self.prepare = prepare
         self.change = change
         self.seed = seed

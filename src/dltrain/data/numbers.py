@@ -142,7 +142,7 @@ def normal_scores(known: Floats) -> tuple[Floats, Floats]:
 def standardisation(x: Floats) -> tuple[float, float]:
     """Returns mean and standard deviation, 1 where the values do not differ beyond rounding."""
     mean, std = float(x.mean()), float(x.std())
-    return mean, std if std > 1e-12 * abs(mean) else 1.0
+    return mean, std if std > 1e-15 * abs(mean) else 1.0
 
 
 def bin_edges(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -173,7 +173,7 @@ def table(
     splits = {
         name: Split(
             inputs=(torch.from_numpy(x[index]),),
-            target=torch.from_numpy(rows.y[index] if classes else rows.y[index, None].astype(np.float32)),
+            target=torch.from_numpy(rows.y[index] if classes else rows.y[index, None]),
             ids=tuple(map(str, rows.numbers[index].tolist())),
         )
         for name, index in indices.items()

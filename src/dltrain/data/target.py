@@ -49,13 +49,13 @@ def choose_task(
     if task == "regression":
         if np.isnan(cells.as_numbers()).sum() - cells.missing > MAX_BAD_SHARE * rows:
             raise DataError(
-                f"data.task=regression needs numbers, but {target!r} holds text such as {shorten(_first_text(cells))}",
-                where="data.task",
+                f"task=regression needs numbers, but {target!r} holds text such as {shorten(_first_text(cells))}",
+                where="task",
                 fix="predict classes, or choose a column of numbers",
-                override="data.task=classification",
+                override="task=classification",
             )
         check_numbers(target, cells, strict=True)
-        return "regression", "data.task says so"
+        return "regression", "the task was named"
 
     whole = bool(np.all(numbers == np.floor(numbers)))
     few = len(numbers) == 2 < rows or (
@@ -70,14 +70,14 @@ def choose_task(
             f"each of the {rows} rows has another value of {target!r}: these are no classes",
             where="data.target",
             fix="predict numbers" if cells.all_numbers else "choose a column whose values repeat",
-            override="data.task=regression" if cells.all_numbers else "",
+            override="task=regression" if cells.all_numbers else "",
         )
     if task == "classification":
-        return "classification", "data.task says so"
+        return "classification", "the task was named"
     values = name_list(class_names(cells)[0], 10)
     if cells.all_numbers:
         kind = "whole numbers" if whole else "numbers"
-        hint = "data.task=regression takes them as amounts"
+        hint = "task=regression takes them as amounts"
         return "classification", f"{target} holds only {distinct} distinct {kind}: {values} ({hint})"
     return "classification", f"{target} holds {distinct} distinct labels: {values}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import difflib
-from itertools import islice
 
 from dltrain.errors import DataError
 
@@ -63,7 +62,8 @@ def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
     """
     try:
         text = data.decode("gb18030")
-        wide = [pair for char in islice((c for c in text if c > "\x7f"), 10_000) if (pair := char.encode("gb18030"))]
+        # Each character once: a column of 男 and 女 says no more of the encoding than one row of it.
+        wide = [char.encode("gb18030") for char in sorted({char for char in text if char > "\x7f"})]
     except UnicodeDecodeError:
         text, wide = "", []
     in_gb2312 = [pair for pair in wide if len(pair) == 2 and pair[0] <= 0xF7 and min(pair) >= 0xA1]
@@ -72,7 +72,7 @@ def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
     late = [pair for pair in common if pair[0] > 0xC8]
     kana_and_lines = [pair for pair in in_gb2312 if 0xA4 <= pair[0] < 0xB0]
     if (
-        len(set(ideographs)) >= 2
+        len(ideographs) >= 2
         and "\0" not in text
         and len(in_gb2312) >= 0.95 * len(wide)
         and len(common) >= 0.6 * len(ideographs)

@@ -22,7 +22,7 @@ Row = dict[str, float]
 
 
 def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settings: TrainerSettings) -> Iterator[Row]:
-    """Trains until `settings.last_epoch` epochs are finished, `settings.max_minutes` are over, or the caller stops asking.
+    """Trains until all epochs are finished, `settings.max_minutes` are over, or the caller stops asking.
 
     Yields:
         After every epoch its row: `epoch`, `step`, `seconds` since the first epoch began, `lr`, `train/loss`, the
