@@ -112,7 +112,7 @@ def _number(text: str) -> float:
     except ValueError:
         return np.nan
     # Whole numbers that float64 cannot tell apart are names.
-    return np.nan if abs(number) > 2**53 and text.lstrip("+-").isdigit() else number
+    return np.nan if text.lstrip("+-").isdigit() and abs(int(text)) > 2**53 else number
 
 
 def infer_columns(
