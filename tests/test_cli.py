@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dltrain import build
 from dltrain.cli import COMMANDS, corrected, main
 from dltrain.commands.help import EXAMPLES
 from dltrain.configs import groups, options
 from dltrain.errors import ConfigError
+from dltrain.resolve import resolve
 
 WITHOUT_TORCH = """
 import sys
@@ -203,7 +203,7 @@ def test_a_folder_that_bears_a_modules_name_does_not_make_it_trusted(
     (tmp_path / "shutil").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError):
-        build.resolve("data", {"_target_": "shutil.rmtree"})
+        resolve("data", {"_target_": "shutil.rmtree"})
 
 
 def test_another_folder_of_configs_may_be_named(dltrain: Callable, tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from dltrain import build
 from dltrain.commands.list import describe
 from dltrain.compose import compose_jobs
 from dltrain.configs import config_dir, groups, option_file, options
+from dltrain.resolve import SLOTS, check, resolve
 
 OPTIONS = [(group, name) for group in groups() for name in options(group)]
-TARGETED = [(group, name) for group, name in OPTIONS if group in build.SLOTS and (group, name) != ("loss", "auto")]
+TARGETED = [(group, name) for group, name in OPTIONS if group in SLOTS and (group, name) != ("loss", "auto")]
 
 
 def composed_node(group: str, name: str) -> dict[str, Any]:
@@ -28,8 +29,8 @@ def composed_node(group: str, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("group", "name"), TARGETED)
 def test_keys_and_defaults_are_those_of_the_signature(group: str, name: str) -> None:
     node = composed_node(group, name)
-    target = build.resolve(group, node)
-    parameters = list(inspect.signature(target).parameters.values())[build.SLOTS[group].supplied :]
+    target = resolve(group, node)
+    parameters = list(inspect.signature(target).parameters.values())[SLOTS[group].supplied :]
     written = {key for key in node if key != "_target_"}
     assert written == {parameter.name for parameter in parameters}
     if not target.__module__.startswith("dltrain"):
@@ -54,7 +55,7 @@ def test_every_option_says_in_a_line_what_it_is(group: str, name: str) -> None:
 def test_every_option_composes_and_passes_the_checks(group: str, name: str) -> None:
     extra = ["data.path=somewhere"] if group == "data" and name in ("csv", "images") else []
     (job,) = compose_jobs([f"{group}={name}", *extra], sweep=False)
-    assert build.check(job.config) == []
+    assert check(job.config) == []
 
 
 @pytest.mark.parametrize("name", [name for group, name in TARGETED if group == "optimizer"])

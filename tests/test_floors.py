@@ -12,7 +12,9 @@ FLOORS = {
     **dict.fromkeys(["types", "errors", "rundir"], 0),
     **dict.fromkeys(["data", "models", "metrics", "losses", "tasks", "baselines", "verdict"], 1),
     "training": 2,
-    **dict.fromkeys(["signatures", "overrides", "configs", "compose", "build", "results", "report", "sweeps"], 3),
+    **dict.fromkeys(
+        ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps"], 3
+    ),
     **dict.fromkeys(["commands", "job", "cli"], 4),
 }
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]

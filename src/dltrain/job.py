@@ -21,6 +21,7 @@ from dltrain import build
 from dltrain.compose import Job
 from dltrain.errors import Diverged, DltrainError, OutOfMemory
 from dltrain.report.page import write_report
+from dltrain.resolve import check
 from dltrain.results import Timing, save_results
 from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, redacted, utc_now, write_json, write_text
 from dltrain.sweeps.summary import summarize
@@ -42,7 +43,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     """
     build.forget()
     for job in jobs:
-        errors = build.check(job.config)
+        errors = check(job.config)
         if errors:
             raise ExceptionGroup("config", errors)
     for job in jobs:
