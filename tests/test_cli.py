@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dltrain.cli import COMMANDS, corrected, main
+from dltrain.cli import corrected, main
+from dltrain.commands import COMMANDS
 from dltrain.commands.help import EXAMPLES
 from dltrain.configs import groups, options
 from dltrain.errors import ConfigError

@@ -1,4 +1,4 @@
-"""The command line: a table of commands, each imported when it is called, and the one place that ends a process."""
+"""The command line: each command is imported when it is called, and every error ends here."""
 
 from __future__ import annotations
 
@@ -10,15 +10,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from dltrain.commands import FLAGS, Options
+from dltrain.commands import COMMANDS, FLAGS, Options
 from dltrain.errors import ConfigError, DltrainError
-
-COMMANDS = {
-    "train": "train a model: dltrain [train] model=cnn data=animals; -m trains every combination of several values",
-    "check": "everything but training, written nowhere: dltrain check model=cnn data=animals",
-    "list": "what there is to pick: dltrain list [model|data|...]",
-    "report": "draw a finished run's plots and page again: dltrain report RUN",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -62,7 +62,9 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_examples(run, facts, split, predictions[shown])
     state = setup.state
     plain, comparison = compare_with_baselines(setup, shown, predictions[shown])
-    diagnosis = diagnose(run.read_history(), state.best_epoch, setup.settings.last_epoch)
+    # Where the last weights are kept, the rate falls to nothing: that the end is the best says nothing then.
+    best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
+    diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch)
     write_json(
         run.result,
         {

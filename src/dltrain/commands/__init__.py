@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+COMMANDS = {
+    "train": "train a model: dltrain [train] model=cnn data=animals; -m trains every combination of several values",
+    "check": "everything but training, written nowhere: dltrain check model=cnn data=animals",
+    "list": "what there is to pick: dltrain list [model|data|...]",
+    "report": "draw a finished run's plots and page again: dltrain report RUN",
+}
+
 FLAGS = {"--quiet": "quiet", "--json": "json", "--debug": "debug"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import dltrain
-from dltrain.cli import COMMANDS
+from dltrain.commands import COMMANDS
 from dltrain.configs import groups, options
 
 EXAMPLES = (
