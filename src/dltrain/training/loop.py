@@ -46,13 +46,14 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
 
         for micro_batches in grouped(train, settings.accumulate):
             weights = [task.loss.weight(batch.target) for batch in micro_batches]
+            group_weight = sum(weights)
+            weight_sum += group_weight
             for batch, weight in zip(micro_batches, weights, strict=True):
                 with autocast(settings.precision, device):
                     loss = task.objective(model(*batch.inputs), batch.target)
                 loss_sum += loss.detach().to(loss_sum) * weight
-                weight_sum += weight
                 # The gradient of a group of batches is that of one batch holding all their samples.
-                scaler.scale(loss if len(weights) == 1 else loss * (weight / sum(weights))).backward()
+                scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()
             if settings.l1 or settings.l2:
                 scaler.scale(penalty(parameters, settings.l1, settings.l2)).backward()
             if settings.clip_norm is not None:
