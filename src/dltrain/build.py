@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -80,7 +80,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
 
-    spec = Spec(facts.kind, facts.input_shape, loss.out_features, bins=facts.bins)
+    spec = spec_of(facts, loss)
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
     model = build_model(config["model"], spec)
@@ -144,11 +144,16 @@ def check_settings(settings: TrainerSettings, asked: str, task: Task, facts: Fac
         )
 
 
-def build_loss(node: Mapping[str, Any], facts: Facts) -> Loss:
-    """The loss that a config node describes, or the task's own where it names none."""
+def spec_of(facts: Facts, loss: Loss) -> Spec:
+    """What a model must know of the data, by its facts and the width of output that the loss asks for."""
+    return Spec(facts.kind, facts.input_shape, loss.out_features, bins=facts.bins)
+
+
+def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] | None = None) -> Loss:
+    """The loss that a config node describes, or the task's own where it names none; `trusted` as in `resolve`."""
     if "_target_" not in node:
         return default_loss(facts)
-    loss: Loss = resolve("loss", node)(facts, **arguments(node))
+    loss: Loss = resolve("loss", node, trusted)(facts, **arguments(node))
     return loss
 
 
@@ -208,13 +213,13 @@ def forget() -> None:
         cached.cache_clear()
 
 
-def build_model(node: Mapping[str, Any], spec: Spec) -> nn.Module:
-    """The model that a config node describes, for that data.
+def build_model(node: Mapping[str, Any], spec: Spec, trusted: Collection[str] | None = None) -> nn.Module:
+    """The model that a config node describes, for that data; `trusted` as in `resolve`.
 
     Raises:
         DataError: this family cannot take such inputs.
     """
-    target = resolve("model", node)
+    target = resolve("model", node, trusted)
     takes = getattr(target, "takes", (spec.kind,))
     if spec.kind not in takes:
         raise DataError(

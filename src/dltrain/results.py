@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 import dltrain
 from dltrain.baselines import Baseline
 from dltrain.build import Setup, examine_data, load_baselines
-from dltrain.rundir import RunDir, make_folder, write_json, write_text
+from dltrain.rundir import SCHEMA, RunDir, make_folder, write_json, write_text
 from dltrain.tasks import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, Facts, Split, SplitName
@@ -68,6 +68,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_json(
         run.result,
         {
+            "schema": SCHEMA,
             "train": metrics["train"],
             "val": metrics["val"],
             "test": metrics["test"],
