@@ -146,11 +146,18 @@ def test_roc_auc_is_undefined_without_every_class_or_with_scores_that_are_not_fi
 
 
 def test_every_metric_says_whether_more_is_better() -> None:
-    from dltrain.losses import CrossEntropy, MeanSquaredError
-    from dltrain.tasks import Classification, Regression
+    from dltrain.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+    from dltrain.tasks.classification import Classification
+    from dltrain.tasks.multilabel import Multilabel
+    from dltrain.tasks.regression import Regression
+    from dltrain.tasks.task import Task
 
     facts = Facts("table", "classification", (2,), classes=("a", "b"))
-    for task in (Classification(facts, CrossEntropy(facts)), Regression(facts, MeanSquaredError(facts))):
-        sums = task.metric.update(torch.tensor([0, 1]), torch.tensor([0, 1]))
+    labels = Facts("table", "multilabel", (2,), outputs=("a",))
+    one_hot = BinaryCrossEntropy(labels)
+    tasks: list[Task] = [Classification(facts, CrossEntropy(facts)), Regression(facts, MeanSquaredError(facts))]
+    for task in (*tasks, Multilabel(labels, one_hot)):
+        shape = (2,) if isinstance(task, Classification) else (2, 1)
+        sums = task.metric.update(torch.tensor([0, 1]).view(shape), torch.tensor([0, 1]).view(shape))
         assert tuple(task.metric.compute(sums)) == task.metric_names
         assert set(task.metric_names) <= set(BETTER)
