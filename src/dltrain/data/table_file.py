@@ -58,7 +58,8 @@ def csv(
         time: name of a column of times or numbers: the first rows in its order train, the last ones test.
         encoding: a Python encoding name, or `auto`; for CSV.
         delimiter: one character, `tab`, or `auto`; for CSV.
-        header: `none` where the first line is data; columns are called column_1, column_2, ... then.
+        header: `first` where the first line names the columns, `none` where it is data, and columns are called
+            column_1, column_2, ...; `auto` takes a line of measured numbers for data.
         roles: what columns are to be taken for: a mapping of names to `numeric`, `categorical` or `dropped`, or the
             YAML of one, as Hydra's command line knows no mapping with keys in other scripts.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
