@@ -23,7 +23,8 @@ from dltrain.resolve import SLOTS, arguments, resolve
 from dltrain.run_config import RunConfig
 from dltrain.rundir import RunDir, read_json
 from dltrain.signatures import check_call
-from dltrain.tasks import Predictions, Task, build_task, join
+from dltrain.tasks.choice import build_task
+from dltrain.tasks.task import Predictions, Task, join
 from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.settings import Precision, autocast, choose_device
 from dltrain.types import Encoded, Encoder, Facts
@@ -133,14 +134,14 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
             _check_arguments("loss", loss_node, trust)
         loss = build_loss(loss_node, facts, trust)
         _check_arguments("model", model_node, trust)
+        task = build_task(facts, loss.to(chosen))
         try:
-            module = build_model(model_node, spec_of(facts, loss), trust)
+            module = build_model(model_node, spec_of(facts, task), trust)
         except DltrainError:
             raise
         except Exception as error:  # a stranger's config may ask a class for anything
             raise CheckpointError(f"{run.config}: the model cannot be built: {error}") from error
     load_into(module, run)
-    task = build_task(facts, loss.to(chosen))
     precision: Precision = config.node("trainer").get("precision", "float32")
     return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
 

@@ -7,23 +7,30 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from dltrain.tasks import Predictions
+from dltrain.tasks.task import Predictions
 from dltrain.types import Encoded, Facts, Remark
 
 NAMED_CELLS = 3
 
 
 def prediction_frame(facts: Facts, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
-    """A row a sample: `id`, `predicted` (a class, or a number in the target's unit), a `score_` a class, `remarks`."""
+    """A row a sample: `id`, `predicted` (a class, or a number in the target's unit), a `score_` a class, `remarks`.
+
+    Of several outputs or labels each has columns of its own, `predicted_NAME`, and for a label `score_NAME`.
+    """
     columns: dict[str, object] = {"id": list(encoded.ids)}
-    values = predictions.values.flatten().tolist()
-    if facts.classes:
+    if facts.outputs:
+        for index, name in enumerate(facts.outputs):
+            columns[f"predicted_{name}"] = predictions.values[:, index].tolist()
+            if predictions.probabilities is not None:
+                columns[f"score_{name}"] = predictions.probabilities[:, index].tolist()
+    elif facts.classes:
         assert predictions.probabilities is not None
-        columns["predicted"] = [facts.classes[index] for index in values]
+        columns["predicted"] = [facts.classes[index] for index in predictions.values.tolist()]
         scores = predictions.probabilities.double().numpy()
         columns |= {f"score_{name}": scores[:, index] for index, name in enumerate(facts.classes)}
     else:
-        columns["predicted"] = values
+        columns["predicted"] = predictions.values.flatten().tolist()
     columns["remarks"] = ["; ".join(map(str, remarks)) for remarks in encoded.remarks]
     return pd.DataFrame(columns)
 

@@ -74,8 +74,8 @@ def table_format(model: LoadedModel, overrides: dict[str, str]) -> TableFormat:
 
     stored = model.config.node("data")
     said = {name: overrides.get(f"data.{name}", stored.get(name)) for name in ("encoding", "delimiter", "header")}
-    if said["header"] not in (None, "auto", "none"):
-        raise ConfigError(f"{said['header']!r} is not auto or none", where="data.header", override="data.header=none")
+    if said["header"] not in (None, "auto", "first", "none"):
+        raise ConfigError(f"{said['header']!r} is not auto, first or none", "data.header", override="data.header=none")
     return TableFormat(**{name: value for name, value in said.items() if isinstance(value, str)})  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
-from dltrain.data.csv_file import Header, find_delimiter, header_names, with_decimal_points
+from dltrain.data.csv_file import Header, find_delimiter, name_columns, with_decimal_points
 from dltrain.data.text_encoding import find_encoding
 from dltrain.errors import DataError
 
@@ -84,10 +84,8 @@ def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Ite
         first = next(filter(None, records), None)
         if first is None:
             raise DataError(f"{name} is empty", fix="give a table with a header line and rows")
-        if form.header == "none":
-            names, waiting = [f"column_{number + 1}" for number in range(len(first))], [first]
-        else:
-            names, waiting = header_names(first, name)[0], []
+        names, is_data, _ = name_columns(first, form.header, name)
+        waiting = [first] if is_data else []
         commas: set[str] = set()
         start = 0
         while chunk := [*waiting, *islice(filter(None, records), rows - len(waiting))]:

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dltrain.errors import Diverged
 from dltrain.metrics import BETTER
-from dltrain.tasks import Predictions, Task, join
+from dltrain.tasks.task import Predictions, Task, join
 from dltrain.training.settings import TrainerSettings, autocast
 from dltrain.training.state import TrainState
 from dltrain.types import Batch, Loader
