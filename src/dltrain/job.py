@@ -23,7 +23,7 @@ from dltrain.errors import Diverged, DltrainError, OutOfMemory
 from dltrain.report.page import write_report
 from dltrain.resolve import check
 from dltrain.results import Timing, save_results
-from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, redacted, utc_now, write_json, write_text
+from dltrain.rundir import SCHEMA, HistoryLog, RunDir, claim, make_folder, redacted, utc_now, write_json, write_text
 from dltrain.sweeps.summary import summarize
 from dltrain.training.loop import Row, fit
 from dltrain.training.saving import Saver
@@ -110,7 +110,7 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     torch.use_deterministic_algorithms(setup.settings.deterministic)
     settings, state = setup.settings, setup.state
     introduce(setup, verbosity)
-    write_json(run.facts, asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
+    write_json(run.facts, {"schema": SCHEMA} | asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
 
     saver = Saver(run.checkpoints, state)
     history = HistoryLog(run.history)
