@@ -25,7 +25,7 @@ from dltrain.resolve import arguments, resolve
 from dltrain.signatures import nearest
 from dltrain.tasks import Task, build_task
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
-from dltrain.training.state import TrainState, average_of
+from dltrain.training.state import Plan, TrainState, average_of
 from dltrain.types import SPLITS, Data, Facts, Spec, SplitName
 
 EVALUATION_BATCH = 256  # samples at least, where no gradient is kept
@@ -90,6 +90,13 @@ def build(config: Mapping[str, Any]) -> Setup:
 
     optimizer = build_optimizer(config["optimizer"], model)
     steps_per_epoch = -(-len(train) // settings.accumulate)
+    plan = Plan(
+        json.dumps(config["optimizer"], sort_keys=True),
+        json.dumps(config["scheduler"], sort_keys=True),
+        settings.last_epoch,
+        steps_per_epoch,
+        train.sizes[0],
+    )
     scheduler = resolve("scheduler", config["scheduler"])(
         optimizer, settings.last_epoch * steps_per_epoch, steps_per_epoch, **arguments(config["scheduler"])
     )
@@ -100,7 +107,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         data=data,
         spec=spec,
         task=task,
-        state=TrainState(model, optimizer, scheduler, scaler, average),
+        state=TrainState(model, optimizer, scheduler, scaler, average, plan),
         train=train,
         evaluation=evaluation,
         settings=settings,

@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 import logging
-import sys
+import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TextIO, cast
+from typing import Any, cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from tqdm import tqdm
 
 from dltrain import build
 from dltrain.compose import Job
-from dltrain.errors import Diverged, DltrainError, OutOfMemory
+from dltrain.console import logged_to, progress
+from dltrain.errors import DataError, Diverged, DltrainError, OutOfMemory, StorageError, explained
+from dltrain.history import HistoryLog
 from dltrain.report.page import write_report
 from dltrain.resolve import check
-from dltrain.results import Timing, save_results
-from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, redacted, utc_now, write_json, write_text
+from dltrain.results import Timing, fingerprint, save_results
+from dltrain.resuming import differences, read_config
+from dltrain.rundir import (
+    RunDir,
+    claim,
+    locked,
+    make_folder,
+    read_json,
+    redacted,
+    remove_half_written,
+    utc_now,
+    write_json,
+    write_text,
+)
+from dltrain.signals import Stopped, finishing
+from dltrain.signatures import spelled
 from dltrain.sweeps.summary import summarize
-from dltrain.training.loop import Row, fit
+from dltrain.training.loop import fit
 from dltrain.training.saving import Saver
+from dltrain.training.settings import TrainerSettings
+from dltrain.training.state import TrainState
 
 log = logging.getLogger("dltrain")
-
-PROGRESS_LINES = 20  # of a run whose output is no terminal
-PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse")
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
@@ -69,28 +84,39 @@ def run_job(composed: DictConfig, began: float | None = None) -> None:
             return
         log.info("job     %s: %s", hydra.job.num, " ".join(hydra.overrides.task))
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
-    run.write_status("running", exit_code=1, started=utc_now())
-    save_config(run, composed, hydra)
-    with _logged_to(run):
+    with locked(run.path), recorded(run):
+        run.write_status("running", exit_code=1, started=utc_now())
+        save_config(run, composed, hydra)
+        train(config, run, began, verbosity=logging.DEBUG if in_sweep else logging.INFO)
+        if not in_sweep:
+            write_report(run)
+            log.info("report  %s", run.report)
+
+
+@contextmanager
+def recorded(run: RunDir) -> Iterator[None]:
+    """Keeps what is said meanwhile in the run's log, and how it ends in its status.
+
+    An error that has a meaning ends here: it stands in the status, and whoever started the run tells the user.
+    """
+    try:
+        with logged_to(run):
+            yield
+        run.write_status("done", exit_code=0)
+    except Stopped as stopped:
+        with suppress(StorageError):
+            run.write_status("interrupted", exit_code=stopped.exit_code)
+        log.warning("interrupted; go on with: dltrain resume %s", shlex.quote(os.path.relpath(run.path)))
+        raise
+    except Exception as error:
+        known = explained(error)
+        said = known or DltrainError(f"{type(error).__name__}: {error}")
         try:
-            train(config, run, began, verbosity=logging.DEBUG if in_sweep else logging.INFO)
-            if not in_sweep:
-                write_report(run)
-                log.info("report  %s", run.report)
-            run.write_status("done", exit_code=0)
-        except DltrainError as error:
-            _record(run, error)
-        except torch.OutOfMemoryError:
-            _record(
-                run,
-                OutOfMemory(
-                    "the device's memory did not suffice", where="trainer.batch_size", fix="give a smaller one"
-                ),
-            )
-        except KeyboardInterrupt:
-            run.write_status("interrupted", exit_code=130)
-            saved = f"the last checkpoint is in {run.checkpoints}" if run.checkpoints.exists() else "nothing was saved"
-            log.warning("interrupted; %s", saved)
+            _record(run, said, code=said.exit_code if known else 1)
+        except (StorageError, OSError):
+            raise (known or error) from None  # the status tells nobody: the folder cannot be written
+        if known is None:
+            raise
 
 
 def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int = logging.INFO) -> None:
@@ -104,37 +130,137 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
 
     Raises:
         DltrainError: what stopped it; the folder holds what had been reached.
+        Stopped: it was asked to end; the folder holds a checkpoint to go on from.
     """
     setup = build.build(config)
     torch.set_num_threads(setup.threads)
-    torch.use_deterministic_algorithms(setup.settings.deterministic)
-    settings, state = setup.settings, setup.state
     introduce(setup, verbosity)
-    write_json(run.facts, asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
+    facts = asdict(setup.data.facts) | {"notes": list(setup.data.notes), "fingerprint": fingerprint(setup.data)}
+    write_json(run.facts, facts)
+    complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity)
 
-    saver = Saver(run.checkpoints, state)
-    history = HistoryLog(run.history)
-    train_seconds = 0.0
-    rows = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
-    try:
-        for row in progress(rows, settings.last_epoch, verbosity):
-            history.log(state.step, row)
-            saver.after_epoch()
-            train_seconds += row["train_seconds"]
-            if settings.patience is not None and state.stale >= settings.patience:
-                log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)
-                break
+
+def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began: float, *, force: bool) -> None:
+    """Goes on with a run from its newest sound checkpoint, or from the beginning where there is none.
+
+    Args:
+        run: its folder, locked.
+        stored: its config with the new values, nothing resolved; it replaces the one in the folder.
+        config: the same, resolved.
+        began: `perf_counter` when the command began.
+        force: whether other data will do.
+
+    Raises:
+        DltrainError, ExceptionGroup: it cannot go on, and nothing was changed.
+        Stopped: it was asked to end; the folder holds a checkpoint to go on from.
+    """
+    errors = check(config)
+    if errors:
+        raise ExceptionGroup("config", errors)
+    setup, status = build.build(config), run.read_status()
+    facts = asdict(setup.data.facts) | {"notes": list(setup.data.notes), "fingerprint": fingerprint(setup.data)}
+    state = setup.state
+    if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != facts["fingerprint"]:
+        raise DataError(
+            "the data is not what this run was trained on", where="data", fix="train anew, or", override="--force"
+        )
+    saver = new_saver(run, setup)
+    found = saver.restore()
+    if setup.settings.threads is not None or not found:
+        torch.set_num_threads(setup.threads)
+    if status["state"] == "done":
+        state.stale = 0 if is_spent(state, setup.settings) else state.stale
+    with recorded(run):
+        run.write_status("running", exit_code=1, resumed=utc_now(), error="", where="", fix="", override="")
+        remove_half_written(run.path)
+        for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
+            log.info("change  %s: %s, was %s", key, spelled(new), spelled(old))
+        write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
+        write_json(run.facts, facts)
+        introduce(setup)
+        if found:
+            log.info("resume  from step %d, in epoch %d of %d", state.step, state.epoch + 1, setup.settings.last_epoch)
         else:
-            if state.epoch < settings.last_epoch:
-                log.log(verbosity, "stop    %g minutes are over", settings.max_minutes)
-    finally:
-        history.close()
-    if not state.best_epoch:
-        raise Diverged(f"{settings.monitor} was never a finite number", where="optimizer.lr", fix="lower it")
-    saver.save()
-    saver.load_best()
-    timing = Timing(began, train_seconds, saver.seconds)
-    save_results(run, setup, config["seed"], timing)
+            log.info("resume  from the beginning: nothing was saved before it ended")
+        complete(setup, saver, run, config["seed"], began - state.seconds)
+        write_report(run)
+        log.info("report  %s", run.report)
+
+
+def is_spent(state: TrainState, settings: TrainerSettings) -> bool:
+    """Whether patience has come to its end."""
+    return settings.patience is not None and state.stale >= settings.patience
+
+
+def new_saver(run: RunDir, setup: build.Setup) -> Saver:
+    """Saves the state of a run as its settings say."""
+    settings = setup.settings
+    return Saver(run.checkpoints, setup.state, settings.save_epochs, settings.save_minutes)
+
+
+def complete(
+    setup: build.Setup, saver: Saver, run: RunDir, seed: int, began: float, verbosity: int = logging.INFO
+) -> None:
+    """Trains from where the state stands until the end, and writes everything but plots and page.
+
+    Raises:
+        DltrainError, Stopped: as `train` does.
+    """
+    settings, state = setup.settings, setup.state
+    torch.use_deterministic_algorithms(settings.deterministic)
+    if settings.on_divergence == "rollback" and not state.step:
+        saver.save()  # to have something to go back to
+    try:
+        while True:
+            try:
+                run_epochs(setup, saver, run, verbosity)
+                break
+            except Diverged as error:
+                if settings.on_divergence == "stop" or state.rollbacks == settings.max_rollbacks:
+                    raise
+                saver.roll_back()
+                log.warning("diverged %s; back to step %d, at half the rate", error.what, state.step)
+        if not state.best_epoch:
+            raise Diverged(f"{settings.monitor} was never a finite number", where="optimizer.lr", fix="lower it")
+        saver.save()
+        saver.load_best()
+        train_seconds = sum(row["train_seconds"] for row in run.read_history())
+        save_results(run, setup, seed, Timing(began, train_seconds, saver.seconds))
+    except Exception as error:
+        if isinstance(known := explained(error), OutOfMemory) and (size := setup.train.sizes[0]) > 1:
+            known.override = f"trainer.batch_size={size // 2}"
+            raise known from error
+        raise
+
+
+def run_epochs(setup: build.Setup, saver: Saver, run: RunDir, verbosity: int = logging.INFO) -> None:
+    """Trains until the last epoch, or until patience or time are spent; logs and saves on the way.
+
+    Raises:
+        Diverged: the numbers are no longer finite.
+        StorageError: what is to be kept cannot be written.
+        Stopped: it was asked to end, and has saved.
+    """
+    settings, state = setup.settings, setup.state
+    rows = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
+    if is_spent(state, settings):
+        rows = iter(())  # it had stopped, and was killed before it could say so
+    history = HistoryLog(run.history, keep=state.epoch)
+    with closing(history), finishing(state) as asked:
+        for row in progress(rows, settings.last_epoch, verbosity):
+            if row is not None:
+                history.log(state.step, row)
+                saver.after_epoch()
+            if row is None or asked.number or saver.is_due:
+                history.sync()
+                saver.save()
+            if asked.number:
+                raise Stopped(asked.number)
+            if row is not None and is_spent(state, settings):
+                log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)
+                return
+    if state.epoch < settings.last_epoch and settings.max_minutes is not None:
+        log.log(verbosity, "stop    %g minutes are over", settings.max_minutes)
 
 
 def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
@@ -155,22 +281,6 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
         where = torch.cuda.get_device_name(setup.device)
     name = type(setup.state.model).__name__
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
-
-
-def progress(rows: Iterator[Row], epochs: int, verbosity: int) -> Iterator[Row]:
-    """Passes the rows on, with a bar on a terminal and a few plain lines elsewhere."""
-    if sys.stdout.isatty() and verbosity >= logging.INFO and _console_is_on():
-        with tqdm(total=epochs, unit="epoch", dynamic_ncols=True, file=sys.stdout) as bar:
-            for row in rows:
-                bar.update(int(row["epoch"]) - bar.n)
-                bar.set_postfix_str(_spelled(row), refresh=False)
-                yield row
-        return
-    every = max(1, -(-epochs // PROGRESS_LINES))
-    for row in rows:
-        if row["epoch"] % every == 0 or row["epoch"] in (1, epochs):
-            log.log(verbosity, "epoch   %d/%d  %s", row["epoch"], epochs, _spelled(row))
-        yield row
 
 
 def finish_sweep(folder: Path, count: int) -> tuple[int, dict[str, Any]]:
@@ -199,29 +309,6 @@ def finish_sweep(folder: Path, count: int) -> tuple[int, dict[str, Any]]:
     return (0 if complete else 6), summary.as_dict()
 
 
-def configure_logging(console: bool = True) -> None:
-    """Sends what dltrain says to standard output, warnings to standard error; without `console`, only warnings."""
-    log.handlers.clear()
-    log.setLevel(logging.DEBUG)
-    log.propagate = False
-    if console:
-        out = _Console(sys.stdout)
-        out.addFilter(lambda record: logging.INFO <= record.levelno < logging.WARNING)
-        log.addHandler(out)
-    log.addHandler(err := logging.StreamHandler(sys.stderr))
-    err.setLevel(logging.WARNING)
-
-
-class _Console(logging.StreamHandler[TextIO]):
-    """Standard output, until whoever reads it has gone: a run goes on when `| head` has seen enough."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
-            log.removeHandler(self)
-        else:
-            super().handleError(record)
-
-
 def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
     """Writes the composed config and Hydra's own, without secrets and with interpolations as they were written."""
     config = redacted(OmegaConf.to_container(composed, resolve=False))
@@ -244,30 +331,9 @@ def _redact(path: Path) -> None:
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(redacted(written))))
 
 
-@contextmanager
-def _logged_to(run: RunDir) -> Iterator[None]:
-    """Keeps what is said meanwhile in the run's log."""
-    handler = logging.FileHandler(run.log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        handler.close()
-
-
-def _record(run: RunDir, error: DltrainError) -> None:
-    """Writes down why the run ended; whoever started it tells the user."""
+def _record(run: RunDir, error: DltrainError, code: int) -> None:
+    """Writes down why the run ended."""
     said = {"error": error.what, "where": error.where, "fix": error.fix, "override": error.override}
-    run.write_status(error.state, exit_code=error.exit_code, **said)
+    run.write_status(error.state, exit_code=code, **said)
     with run.log.open("a", encoding="utf-8") as file:
         file.write(f"{error.state}: {error.what}\n")
-
-
-def _console_is_on() -> bool:
-    return any(isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout for handler in log.handlers)
-
-
-def _spelled(row: Row) -> str:
-    return "  ".join(f"{key} {row[key]:.4g}" for key in PROGRESS_METRICS if key in row)

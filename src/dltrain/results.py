@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 import dltrain
 from dltrain.baselines import Baseline
 from dltrain.build import Setup, examine_data, load_baselines
-from dltrain.rundir import RunDir, make_folder, write_json, write_text
+from dltrain.rundir import RunDir, make_folder, read_json, write_json, write_text
 from dltrain.tasks import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, Facts, Split, SplitName
@@ -88,12 +88,12 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "baseline_seconds": sum(baseline.seconds for baseline in plain),
             "samples_per_second": state.samples / timing.train_seconds,
             "device": str(setup.device),
-            "threads": setup.threads,
+            "threads": torch.get_num_threads(),
             "seed": seed,
             "versions": versions(),
             "git": git_commit(),
             "data": {
-                "fingerprint": fingerprint(setup.data),
+                "fingerprint": read_json(run.facts)["fingerprint"],
                 "rows": sum(map(len, setup.data.splits.values())),
                 "splits": {name: len(part) for name, part in setup.data.splits.items()},
             },
