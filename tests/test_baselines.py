@@ -10,11 +10,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dltrain.baselines import BaselineSettings, baselines, features
+from dltrain.baselines.plain import BaselineSettings, baselines
+from dltrain.baselines.vectors import features
 from dltrain.data.scikit_learn import digits, toy_table
 from dltrain.data.synthetic import regression
 from dltrain.losses import default_loss
-from dltrain.tasks import build_task
+from dltrain.tasks.choice import build_task
 from dltrain.types import Data
 
 SETTINGS = BaselineSettings(seconds=60)

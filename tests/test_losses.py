@@ -171,7 +171,7 @@ def test_probabilities_sum_to_one_and_favour_what_is_predicted(
 def test_regression_losses_are_torchs(loss: Loss, torchs: Callable[[Tensor, Tensor], Tensor]) -> None:
     output, target = outputs(1), torch.randn(50, 1, generator=torch.Generator().manual_seed(9))
     assert_same(lambda o: loss(o, target), lambda o: torchs(o, target), output)
-    assert (loss.task, loss.out_features) == ("regression", 1)
+    assert (loss.tasks[0], loss.out_features) == ("regression", 1)
 
 
 def test_balanced_weights_are_scikit_learns() -> None:

@@ -9,7 +9,10 @@ from torch.nn import functional
 
 from dltrain.errors import ConfigError
 from dltrain.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError, default_loss
-from dltrain.tasks import Classification, Predictions, Regression, build_task, join
+from dltrain.tasks.choice import build_task
+from dltrain.tasks.classification import Classification
+from dltrain.tasks.regression import Regression
+from dltrain.tasks.task import Predictions, join
 from dltrain.types import Facts
 
 
@@ -35,7 +38,7 @@ def test_the_task_follows_the_facts() -> None:
 )
 def test_a_loss_of_another_task_is_refused(facts: Facts, loss: CrossEntropy | MeanSquaredError) -> None:
     with pytest.raises(
-        ConfigError, match=f"this loss is for {loss.task}, and the data asks for {facts.task}"
+        ConfigError, match=f"this loss is for {loss.tasks[0]}, and the data asks for {facts.task}"
     ) as refused:
         build_task(facts, loss)
     assert refused.value.override == "loss=auto"

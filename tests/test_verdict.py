@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dltrain.baselines import Baseline
-from dltrain.tasks import Predictions
+from dltrain.baselines.plain import Baseline
+from dltrain.tasks.task import Predictions
 from dltrain.types import Facts
 from dltrain.verdict import compare, diagnose
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from dltrain.baselines import Baseline, BaselineSettings, baselines
+from dltrain.baselines.plain import Baseline, BaselineSettings, baselines
 from dltrain.data.augment import Augment
 from dltrain.data.doctor import Finding, examine
 from dltrain.data.loaders import TensorLoader
@@ -23,12 +23,14 @@ from dltrain.errors import ConfigError, DataError
 from dltrain.losses import Loss, default_loss
 from dltrain.resolve import arguments, resolve
 from dltrain.signatures import nearest
-from dltrain.tasks import Task, build_task
+from dltrain.tasks.choice import build_task
+from dltrain.tasks.task import Task
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, Spec, SplitName
+from dltrain.types import SPLITS, Data, Facts, Kind, Spec, SplitName
 
 EVALUATION_BATCH = 256  # samples at least, where no gradient is kept
+MODELS: Mapping[Kind, str] = {"table": "mlp", "image": "cnn"}  # what is proposed for each kind of data
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
 
-    spec = Spec(facts.kind, facts.input_shape, loss.out_features, bins=facts.bins)
+    spec = spec_of(facts, task)
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
     model = build_model(config["model"], spec)
@@ -114,6 +116,18 @@ def build(config: Mapping[str, Any]) -> Setup:
         baseline=BaselineSettings(**arguments(config["baseline"])),
         device=device,
         threads=settings.threads or choose_threads(multiplications * train.sizes[0]),
+    )
+
+
+def spec_of(facts: Facts, task: Task) -> Spec:
+    """What a model must know of data with these facts, to learn this task."""
+    return Spec(
+        facts.kind,
+        facts.input_shape,
+        task.loss.out_features,
+        vocab_sizes=facts.vocab_sizes,
+        bins=facts.bins,
+        each_position=task.each_position,
     )
 
 
@@ -228,7 +242,7 @@ def build_model(node: Mapping[str, Any], spec: Spec) -> nn.Module:
             f"{target.__name__} takes {' or '.join(takes)} data, and this is {spec.kind} data",
             where="model",
             fix=f"choose a model for {spec.kind} data",
-            override=f"model={'mlp' if spec.kind == 'table' else 'cnn'}",
+            override=f"model={MODELS[spec.kind]}",
         )
     model: nn.Module = target(spec, **arguments(node))
     return model
@@ -302,10 +316,12 @@ def try_model(model: nn.Module, data: Data, spec: Spec, name: str) -> int:
     finally:
         for hook in hooks:
             hook.remove()
-    fits = output.dim() in (2, 3) and (len(output), output.shape[-1]) == (samples, spec.out_features)  # 3: of members
-    if not fits:
+    length = inputs[0].shape[1:2] if spec.each_position else ()
+    wanted = (samples, *length, spec.out_features)
+    members = () if spec.each_position else output.shape[1:-1][:1]  # of a model that is several
+    if tuple(output.shape) not in (wanted, (samples, *members, spec.out_features)):
         raise DataError(
-            f"{name} gives an output of shape {tuple(output.shape)}, where {(samples, spec.out_features)} is asked for",
+            f"{name} gives an output of shape {tuple(output.shape)}, where {wanted} is asked for",
             where="model",
             fix="let its last layer have spec.out_features outputs",
         )

@@ -1,4 +1,4 @@
-"""Losses: each says which task it serves, how wide an output it asks for, and how outputs become probabilities.
+"""Losses: each says which tasks it serves, how wide an output it asks for, and how outputs become probabilities.
 
 A loss is called as `Loss(facts, **config)`. `loss(output, target)` is the batch's mean, `weight(target)` what that mean
 was divided by, so that means over batches can be combined exactly.
@@ -23,7 +23,7 @@ ClassWeights = Literal["balanced"] | Sequence[Annotated[float, Range(0, open_low
 class Loss(nn.Module):
     """What every loss answers."""
 
-    task: TaskName
+    tasks: tuple[TaskName, ...]
     out_features: int
 
     def weight(self, target: Tensor) -> Tensor | float:
@@ -31,7 +31,7 @@ class Loss(nn.Module):
         return float(len(target))
 
     def probabilities(self, output: Tensor) -> Tensor:
-        """Outputs `(B, out_features)` to class probabilities `(B, K)`; for classification only."""
+        """Outputs `(B, out_features)` to probabilities `(B, K)` of each class or label; for these only."""
         return output.softmax(dim=1)
 
     def merged(self, outputs: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class Loss(nn.Module):
 class ClassificationLoss(Loss):
     """One output a class; `class_weights` scale the loss of each class's samples."""
 
-    task: TaskName = "classification"
+    tasks: tuple[TaskName, ...] = ("classification",)
     class_weights: Tensor | None
 
     def __init__(self, facts: Facts, class_weights: ClassWeights) -> None:
@@ -130,21 +130,38 @@ class Hinge(ClassificationLoss):
 
 
 class BinaryCrossEntropy(ClassificationLoss):
-    """`torch.nn.functional.binary_cross_entropy_with_logits`: one output for two classes, else one against the rest.
+    """`torch.nn.functional.binary_cross_entropy_with_logits`: one output for two classes, else one a class or label.
 
     Args:
         facts: of the data.
-        class_weights: as for cross-entropy.
+        class_weights: as for cross-entropy; for classes alone, not for labels.
+
+    Raises:
+        ConfigError: there are class weights for labels.
     """
 
+    tasks: tuple[TaskName, ...] = ("classification", "multilabel")
+
     def __init__(self, facts: Facts, class_weights: ClassWeights = None) -> None:
+        self.labels = facts.task == "multilabel"
+        if self.labels and class_weights is not None:
+            raise ConfigError(
+                "class weights are for classes that exclude each other, and these are labels",
+                where="loss.class_weights",
+                fix="leave them out",
+                override="loss.class_weights=null",
+            )
         super().__init__(facts, class_weights)
         self.binary = len(facts.classes) == 2
         if self.binary:
             self.out_features = 1
+        if self.labels:
+            self.out_features = len(facts.outputs)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        if self.binary:
+        if self.labels:
+            expected = target.to(output.dtype)
+        elif self.binary:
             expected = target[:, None].to(output.dtype)
         else:
             expected = functional.one_hot(target, self.out_features).to(output.dtype)
@@ -154,6 +171,8 @@ class BinaryCrossEntropy(ClassificationLoss):
         return self.weighted_mean(losses, target)
 
     def probabilities(self, output: Tensor) -> Tensor:
+        if self.labels:
+            return output.sigmoid()
         if self.binary:
             return torch.cat([-output, output], dim=1).sigmoid()
         return functional.logsigmoid(output).softmax(dim=1)  # the sigmoids' shares, also where all of them vanish
@@ -164,13 +183,13 @@ class BinaryCrossEntropy(ClassificationLoss):
 
 
 class RegressionLoss(Loss):
-    """One output for the target, both `(B, 1)` and in the scaled unit."""
+    """One output for each number of the target, both `(B, K)` and in the scaled unit."""
 
-    task: TaskName = "regression"
+    tasks: tuple[TaskName, ...] = ("regression",)
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
-        self.out_features = 1
+        self.out_features = max(1, len(facts.outputs))
 
     def merged(self, outputs: Tensor) -> Tensor:
         return outputs.mean(dim=1)
@@ -213,10 +232,11 @@ class Huber(RegressionLoss):
 
 
 def default_loss(facts: Facts) -> Loss:
-    """Mean squared error, binary cross-entropy for two classes, else cross-entropy."""
+    """Mean squared error, binary cross-entropy for two classes and for labels, else cross-entropy."""
     if facts.task == "regression":
         return MeanSquaredError(facts)
-    return BinaryCrossEntropy(facts) if len(facts.classes) == 2 else CrossEntropy(facts)
+    binary = len(facts.classes) == 2 or facts.task == "multilabel"
+    return BinaryCrossEntropy(facts) if binary else CrossEntropy(facts)
 
 
 def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ BETTER: Mapping[str, Better] = {
     "precision": "max",
     "recall": "max",
     "f1": "max",
+    "hamming_loss": "min",
     "roc_auc": "max",
     "mse": "min",
     "rmse": "min",
@@ -69,29 +70,65 @@ def class_scores(counts: Tensor) -> dict[str, Tensor]:
     }
 
 
-def regression_errors(reference: float = 0.0) -> Metric:
-    """Squared and absolute error and R², in the unit of what is given.
+def label_counts(label_count: int) -> Metric:
+    """Counts, for each label, hits, false alarms and misses; targets and predictions are `(B, L)` of 0 and 1.
+
+    Names mean what they do in scikit-learn: accuracy is the share of samples with all labels right, precision, recall
+    and F1 are means over the labels, the Hamming loss is the share of labels that are wrong.
+    """
+
+    def update(predicted: Tensor, target: Tensor) -> Tensor:
+        wrong = predicted != target
+        hits = (predicted * target).sum(0)
+        whole = torch.zeros_like(hits)
+        whole[0] = (~wrong.any(dim=1)).sum()
+        count = torch.full_like(hits, len(target))
+        rows = [hits, ((predicted == 1) & wrong).sum(0), ((target == 1) & wrong).sum(0), whole, count]
+        return torch.stack(rows).double()  # (5, L)
+
+    def compute(sums: Tensor) -> dict[str, float]:
+        hits, alarms, misses, whole, count = sums
+        return {
+            "accuracy": float(whole[0] / count[0]),
+            "precision": float((hits / (hits + alarms).clamp(min=1)).mean()),
+            "recall": float((hits / (hits + misses).clamp(min=1)).mean()),
+            "f1": float((2 * hits / (2 * hits + alarms + misses).clamp(min=1)).mean()),
+            "hamming_loss": float((alarms + misses).sum() / (count[0] * label_count)),
+        }
+
+    return Metric(update, compute)
+
+
+def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
+    """Squared and absolute error and R², in the unit of what is given; of several outputs `(B, K)` their means, as in
+    scikit-learn.
 
     Args:
-        reference: a number near the targets' mean; it leaves R² as it is and keeps its sums accurate.
+        reference: a number near the targets' mean, or one for each output; it leaves R² as it is and keeps its sums
+            accurate.
     """
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
         target = target.double()
         error = predicted.double() - target
-        centered = target - reference
-        count = torch.full((), float(target.numel()), dtype=torch.float64, device=target.device)
-        return torch.stack([count, centered.sum(), centered.square().sum(), error.abs().sum(), error.square().sum()])
+        centered = target - torch.as_tensor(reference, dtype=torch.float64, device=target.device)
+        count = torch.full(target.shape[1:], float(len(target)), dtype=torch.float64, device=target.device)
+        rows = [count, centered.sum(0), centered.square().sum(0), error.abs().sum(0), error.square().sum(0)]
+        return torch.stack(rows)  # (5, K)
 
     def compute(sums: Tensor) -> dict[str, float]:
-        count, total, squares, absolute, squared = sums.tolist()
-        spread = squares - total**2 / count
-        mse = squared / count
-        perfect = 1.0 if squared == 0 else 0.0
-        r2 = 1 - squared / spread if spread > 1e-12 * max(squares, 1e-300) else perfect
-        return {"mse": mse, "rmse": mse**0.5, "mae": absolute / count, "r2": r2}
+        each = [_errors(*column) for column in sums.reshape(5, -1).T.tolist()]
+        return {name: sum(errors[name] for errors in each) / len(each) for name in each[0]}
 
     return Metric(update, compute)
+
+
+def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:
+    spread = squares - total**2 / count
+    mse = squared / count
+    perfect = 1.0 if squared == 0 else 0.0
+    r2 = 1 - squared / spread if spread > 1e-12 * max(squares, 1e-300) else perfect
+    return {"mse": mse, "rmse": mse**0.5, "mae": absolute / count, "r2": r2}
 
 
 def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
@@ -114,3 +151,18 @@ def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
     return float(
         roc_auc_score(target.numpy(), probabilities.numpy(), multi_class="ovr", labels=list(range(class_count)))
     )
+
+
+def label_roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
+    """Mean of the areas under the ROC curves of all labels; `None` where one is undefined.
+
+    Args:
+        probabilities: `(N, L)`.
+        target: `(N, L)` of 0 and 1.
+    """
+    share = target.double().mean(dim=0)
+    if not probabilities.isfinite().all() or bool(((share == 0) | (share == 1)).any()):
+        return None
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(target.numpy(), probabilities.numpy()))

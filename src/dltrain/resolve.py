@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from dltrain.baselines import BaselineSettings
+from dltrain.baselines.plain import BaselineSettings
 from dltrain.data.augment import Augment
 from dltrain.errors import ConfigError
 from dltrain.losses import Loss

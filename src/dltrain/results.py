@@ -7,9 +7,11 @@ import hashlib
 import logging
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +19,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 import dltrain
-from dltrain.baselines import Baseline
+from dltrain.baselines.plain import Baseline
 from dltrain.build import Setup, examine_data, load_baselines
+from dltrain.metrics import confusion, regression_errors
 from dltrain.rundir import RunDir, make_folder, read_json, write_json, write_text
-from dltrain.tasks import Predictions
+from dltrain.tasks.task import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, Facts, Split, SplitName
 from dltrain.verdict import Comparison, compare, diagnose
@@ -71,6 +74,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "train": metrics["train"],
             "val": metrics["val"],
             "test": metrics["test"],
+            "outputs": metrics_by_output(facts, predictions[shown], split),
             "baseline": {baseline.name: baseline.metrics for baseline in plain},
             "comparison": None if comparison is None else asdict(comparison),
             "diagnosis": diagnosis,
@@ -124,12 +128,17 @@ def held_out(data: Data) -> SplitName:
 
 
 def write_predictions(run: RunDir, facts: Facts, split: Split, predictions: Predictions) -> None:
-    """Writes predictions.csv: id, true, predicted, and for classification the score of each class."""
+    """Writes predictions.csv: id, true, predicted, and for classification the score of each class.
+
+    Of several outputs or labels each has its own columns: true_NAME, predicted_NAME, and for a label score_NAME.
+    """
     values = predictions.values.flatten().tolist()
     true = split.target.flatten().tolist()[: len(values)]
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if facts.classes:
+    if facts.outputs:
+        _write_outputs(writer, facts, split, predictions)
+    elif facts.classes:
         assert predictions.probabilities is not None
         writer.writerow(["id", "true", "predicted", *(f"score_{name}" for name in facts.classes)])
         labels = [safe_cell(name) for name in facts.classes]
@@ -143,9 +152,29 @@ def write_predictions(run: RunDir, facts: Facts, split: Split, predictions: Pred
     write_text(run.predictions, text.getvalue())
 
 
+def metrics_by_output(facts: Facts, predictions: Predictions, split: Split) -> dict[str, dict[str, float]]:
+    """The metrics of each of several numbers or labels; nothing where there is one output."""
+    target = split.target[: len(predictions.values)]
+    found = {}
+    for index, name in enumerate(facts.outputs):
+        metric = confusion(2) if facts.task == "multilabel" else regression_errors(float(target[:, index].mean()))
+        found[name] = metric.compute(metric.update(predictions.values[:, index], target[:, index]))
+    return found
+
+
+def _write_outputs(writer: Any, facts: Facts, split: Split, predictions: Predictions) -> None:
+    scores = predictions.probabilities
+    kinds = ("true", "predicted") if scores is None else ("true", "predicted", "score")
+    writer.writerow(["id", *(f"{kind}_{name}" for name in facts.outputs for kind in kinds)])
+    parts = [split.target[: len(predictions.values)], predictions.values, *([] if scores is None else [scores])]
+    for sample, *row in zip(split.ids, *(part.tolist() for part in parts), strict=False):
+        cells = [f"{value:.9g}" for values in zip(*row, strict=True) for value in values]
+        writer.writerow([safe_cell(sample), *cells])
+
+
 def write_examples(run: RunDir, facts: Facts, split: Split, predictions: Predictions) -> None:
     """Writes up to 64 samples, half of them the worst, as the model's stored inputs and as a table of what it said."""
-    errors = error_of_each(split, predictions)
+    errors = error_of_each(facts, split, predictions)
     count = min(EXAMPLES, len(errors))
     worst = np.argsort(-errors, kind="stable")[: (count + 1) // 2]
     others = np.setdiff1d(np.arange(len(errors)), worst)
@@ -160,18 +189,37 @@ def write_examples(run: RunDir, facts: Facts, split: Split, predictions: Predict
     writer.writerow(["id", "true", "predicted", "error"])
     names = [safe_cell(name) for name in facts.classes]
     for index in chosen.tolist():
-        t, p = split.target.flatten()[index].item(), predictions.values.flatten()[index].item()
-        shown = (names[int(t)], names[int(p)]) if names else (f"{t:.9g}", f"{p:.9g}")
+        shown = [_spelled(values[index], facts, names) for values in (split.target, predictions.values)]
         writer.writerow([safe_cell(split.ids[index]), *shown, f"{errors[index]:.6g}"])
     write_text(run.examples / "examples.csv", text.getvalue())
 
 
-def error_of_each(split: Split, predictions: Predictions) -> NDArray[np.float64]:
-    """How wrong each prediction is, `(N,)`: what probability the true class lacks, or the absolute error."""
+def _spelled(value: torch.Tensor, facts: Facts, names: Sequence[str]) -> str:
+    """A target or a prediction in a cell: a class, a number, the numbers, or the labels that a sample has."""
+    if names:
+        return names[int(value)]
+    numbers = value.flatten().tolist()
+    if facts.task == "multilabel":
+        return safe_cell(", ".join(name for name, has in zip(facts.outputs, numbers, strict=True) if has))
+    return ", ".join(f"{number:.9g}" for number in numbers)
+
+
+def error_of_each(facts: Facts, split: Split, predictions: Predictions) -> NDArray[np.float64]:
+    """How wrong each prediction is, `(N,)`.
+
+    It is what probability the true class lacks, of labels the mean of that; the absolute error, or of several numbers
+    the mean of these in standard deviations.
+    """
     target = split.target[: len(predictions.values)]
-    if predictions.probabilities is None:
-        return np.asarray((predictions.values - target).abs().flatten().double())
-    return 1 - np.asarray(predictions.probabilities.gather(1, target[:, None]).flatten().double())
+    scores = predictions.probabilities
+    if scores is None:
+        errors = (predictions.values - target).abs().double()
+        if not facts.outputs:
+            return np.asarray(errors.flatten())
+        return np.asarray((errors / torch.tensor(facts.target_std, dtype=torch.float64)).mean(dim=1))
+    if facts.task == "multilabel":
+        return np.asarray((target - scores).abs().mean(dim=1).double())
+    return 1 - np.asarray(scores.gather(1, target[:, None]).flatten().double())
 
 
 def safe_cell(text: str) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # help, lists and refusals answer without torch
     from torch import Tensor
 
 Kind = Literal["table", "image"]
-TaskName = Literal["regression", "classification"]
+TaskName = Literal["regression", "classification", "multilabel"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
@@ -25,14 +25,16 @@ class Facts:
         kind: what an input is; a model says which kinds it takes.
         task: what is to be predicted.
         input_shape: shape of one input without the batch dimension, `(F,)` or `(C, H, W)`.
-        target: the target's name, as the source spells it.
+        target: the target's name, as the source spells it; of several their names, joined by commas.
+        outputs: names of the numbers or labels that are predicted, where there are several.
         classes: class names in the order of their indices; empty for regression.
         class_counts: training samples of each class, in the same order.
         features: names of the model's inputs, one each for tables.
+        vocab_sizes: number of distinct values of each integer input.
         bins: for each input of a table the edges of its bins in the training rows, ascending and in the input's own
             scale; empty for an input that is no measured number, such as a one-hot one.
-        target_mean: subtracted from the target before the loss sees it.
-        target_std: then divided by; predictions and metrics are in the target's own unit.
+        target_mean: subtracted from the target before the loss sees it; one for each of several outputs.
+        target_std: then divided by, likewise; predictions and metrics are in the target's own unit.
         preprocessing: what turns a raw input into a model's input; its form belongs to the kind of data.
         truth: what a synthetic data set knows of itself, such as the true coefficients.
     """
@@ -41,12 +43,14 @@ class Facts:
     task: TaskName
     input_shape: tuple[int, ...]
     target: str = "target"
+    outputs: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     class_counts: tuple[int, ...] = ()
     features: tuple[str, ...] = ()
+    vocab_sizes: tuple[int, ...] = ()
     bins: tuple[tuple[float, ...], ...] = ()
-    target_mean: float = 0.0
-    target_std: float = 1.0
+    target_mean: float | tuple[float, ...] = 0.0
+    target_std: float | tuple[float, ...] = 1.0
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, Any] = field(default_factory=dict)
 
@@ -72,6 +76,8 @@ class Spec:
         out_features: width of the output, as the task and the loss ask for it.
         vocab_sizes: number of distinct values of each integer input; empty where inputs are real numbers.
         bins: edges of the bins of each input, as in `Facts`; empty where no input has any.
+        each_position: whether an output `(B, T, out_features)` is asked for, one for each position of a sequence, that
+            knows nothing of the positions after it.
     """
 
     kind: Kind
@@ -79,10 +85,11 @@ class Spec:
     out_features: int
     vocab_sizes: tuple[int, ...] = ()
     bins: tuple[tuple[float, ...], ...] = ()
+    each_position: bool = False
 
 
 class Batch(NamedTuple):
-    """Inputs `(B, ...)` that a model takes in this order, and the target: `(B, 1)` float or `(B,)` int64."""
+    """Inputs `(B, ...)` that a model takes in this order, and the target: `(B, K)` float or `(B,)` int64."""
 
     inputs: tuple[Tensor, ...]
     target: Tensor
@@ -94,7 +101,8 @@ class Split:
 
     Args:
         inputs: tensors `(N, ...)`: float32 for tables, uint8 for pictures.
-        target: `(N, 1)` float32 or float64 in the target's own unit, or `(N,)` int64 class indices.
+        target: `(N, K)` float32 or float64 in the targets' own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
+            where a sample has a label.
         ids: what names each sample: a row number of the source (counted from 0) or a file's path.
     """
 

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.baselines import Baseline
-from dltrain.metrics import BETTER
-from dltrain.tasks import Predictions
+from dltrain.baselines.plain import Baseline
+from dltrain.tasks.task import Predictions
 from dltrain.types import Facts
 
 RESAMPLES = 1000
@@ -24,8 +23,9 @@ class Comparison:
     Args:
         baseline: the method's name.
         measure: what was compared.
-        difference: how much better the model is: points of accuracy, or by how many per cent the smaller RMSE is
-            below the larger one; negative where the method is better.
+        difference: how much better the model is: points of accuracy, or by how many per cent the smaller RMSE (of
+            several outputs that of their standardised errors) is below the larger one; negative where the method is
+            better.
         margin: half of the difference's 95 % interval, over the samples.
         words: the same as a sentence.
     """
@@ -41,20 +41,20 @@ def compare(
     model: str, facts: Facts, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
 ) -> Comparison | None:
     """The model against the best of the plain methods; `None` where there is none or only two samples."""
-    measure = "accuracy" if facts.task == "classification" else "rmse"
-    sign = 1 if BETTER[measure] == "max" else -1
-    best = max(baselines, key=lambda baseline: sign * baseline.metrics[measure], default=None)
-    if best is None or len(target) < 3:
+    if not baselines or len(target) < 3:
         return None
-    mine, theirs = (np.asarray(item.values.flatten()) for item in (ours, best.predictions))
-    true = np.asarray(target.flatten())
-    if measure == "accuracy":
-        gain = 100.0 * ((mine == true).astype(float) - (theirs == true))
-        difference, margin = float(gain.mean()), 1.96 * float(gain.std(ddof=1)) / len(gain) ** 0.5
-        unit = "points of accuracy"
+    numbers = ours.probabilities is None
+    mistakes = [_mistakes(said, target, facts) for said in (ours, *(baseline.predictions for baseline in baselines))]
+    mine, *others = mistakes
+    nearest = min(range(len(others)), key=lambda index: float(others[index].mean()))
+    best, theirs = baselines[nearest], others[nearest]
+    if numbers:
+        measure, unit = "rmse", "% of RMSE"
+        difference, margin = _less_rmse(mine, theirs)
     else:
-        difference, margin = _less_rmse((mine - true) ** 2, (theirs - true) ** 2)
-        unit = "% of RMSE"
+        measure, unit = "accuracy", "points of accuracy"
+        gain = 100.0 * (theirs - mine)
+        difference, margin = float(gain.mean()), 1.96 * float(gain.std(ddof=1)) / len(gain) ** 0.5
     other = best.name.replace("_", " ")
     if abs(difference) <= margin:
         words = f"{model} and {other} do not differ clearly: {difference:+.1f} ± {margin:.1f} {unit}"
@@ -63,6 +63,15 @@ def compare(
     else:
         words = f"{other} beats {model} by {-difference:.1f} ± {margin:.1f} {unit}"
     return Comparison(best.name, measure, difference, margin, words)
+
+
+def _mistakes(said: Predictions, target: Tensor, facts: Facts) -> NDArray[np.float64]:
+    """Of each sample, `(N,)`: 1 where any of it is wrong, or its squared error, standardised where it is of several."""
+    if said.probabilities is None:
+        errors = np.asarray((said.values - target).double())
+        scale = np.asarray(facts.target_std) if facts.outputs else 1.0
+        return np.asarray(np.square(errors / scale).reshape(len(errors), -1).mean(axis=1))
+    return np.asarray((said.values != target).reshape(len(target), -1).any(dim=1).double())
 
 
 def _less_rmse(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[float, float]:

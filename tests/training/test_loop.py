@@ -18,7 +18,8 @@ from dltrain.data.synthetic import cubic
 from dltrain.errors import Diverged
 from dltrain.losses import CrossEntropy, MeanSquaredError, default_loss
 from dltrain.models.mlp import MLP
-from dltrain.tasks import Task, build_task
+from dltrain.tasks.choice import build_task
+from dltrain.tasks.task import Task
 from dltrain.training import schedules
 from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.loop import Row, evaluate, evaluate_fully, fit

@@ -13,7 +13,7 @@ from torch import nn
 
 from dltrain.data.loaders import TensorLoader
 from dltrain.losses import MeanSquaredError
-from dltrain.tasks import Regression
+from dltrain.tasks.regression import Regression
 from dltrain.training import schedules
 from dltrain.training.loop import fit
 from dltrain.training.settings import TrainerSettings

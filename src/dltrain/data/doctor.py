@@ -45,7 +45,7 @@ def examine(data: Data) -> list[Finding]:
 
 def _leaks(data: Data) -> Iterator[Finding]:
     """Columns that alone tell the target almost perfectly."""
-    if data.facts.kind != "table" or data.facts.input_shape[0] < 2:
+    if data.facts.kind != "table" or data.facts.input_shape[0] < 2 or data.facts.outputs:
         return
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -130,7 +130,8 @@ def _size(data: Data) -> Iterator[Finding]:
 def _keys(split: Split) -> Mapping[bytes, set[float]]:
     """The targets of every distinct sample."""
     found: dict[bytes, set[float]] = {}
-    for key, target in zip(_each(split), split.target.flatten().tolist(), strict=True):
+    targets = split.target.flatten().tolist() if split.target.shape[1:] in ((), (1,)) else [0.0] * len(split)
+    for key, target in zip(_each(split), targets, strict=True):
         found.setdefault(key, set()).add(target)
     return found
 

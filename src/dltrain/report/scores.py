@@ -80,8 +80,11 @@ def coefficients(run: Run) -> Coefficients | None:
     if weight is None or weight.shape != (1, len(true)):
         return None
     mean, std = scale
-    learned = facts.target_std * weight[0].astype(np.float64) / std
-    intercept = facts.target_mean + facts.target_std * (0.0 if bias is None else float(bias[0])) - float(learned @ mean)
+    target_mean, target_std = facts.target_mean, facts.target_std
+    if isinstance(target_mean, tuple) or isinstance(target_std, tuple):
+        return None
+    learned = target_std * weight[0].astype(np.float64) / std
+    intercept = target_mean + target_std * (0.0 if bias is None else float(bias[0])) - float(learned @ mean)
     names = list(facts.features) if len(facts.features) == len(true) else [f"x{n}" for n in range(len(true))]
     return Coefficients(
         [*names, "intercept"],

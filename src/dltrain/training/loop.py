@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dltrain.metrics import BETTER
-from dltrain.tasks import Predictions, Task, join
+from dltrain.tasks.task import Predictions, Task, join
 from dltrain.training.divergence import check_finite
 from dltrain.training.settings import TrainerSettings, autocast
 from dltrain.training.state import Running, TrainState, zero

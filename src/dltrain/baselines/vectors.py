@@ -1,0 +1,110 @@
+"""Plain methods for samples that are vectors: tables as the model sees them, pictures as grey thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dltrain.tasks.task import Predictions
+from dltrain.types import Data, Facts, Split, SplitName
+
+MAX_ROWS = {"logistic_regression": 20_000, "nearest_neighbours": 5_000}
+NEIGHBOURS = (1, 3, 5, 9, 15, 25)
+THUMBNAIL = 16  # pixels; what plain methods see of a picture
+
+Maker = Callable[[NDArray[Any]], Any]
+
+
+def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
+    """Names of methods, and what fits one to the training split and predicts the other split."""
+    train = data.splits["train"]
+    x, x_held_out = features(data, train), features(data, data.splits[split])
+    y = train.target.numpy() if data.facts.outputs else train.target.flatten().numpy()
+    rng = np.random.default_rng(0)
+    for name, make in methods(data.facts):
+        rows = np.arange(len(y))
+        if len(y) > MAX_ROWS.get(name, len(y)):
+            rows = np.sort(rng.choice(len(y), MAX_ROWS[name], replace=False))
+        yield name, partial(_fit_and_predict, make, x[rows], y[rows], x_held_out, data.facts)
+
+
+def features(data: Data, split: Split) -> NDArray[np.float32]:
+    """What plain methods see of a split, `(N, F)`; of pictures 16×16 grey pixels."""
+    (inputs,) = split.inputs
+    if data.facts.kind == "image":
+        grey = inputs.float().mean(dim=1, keepdim=True) / 255
+        size = (min(THUMBNAIL, inputs.shape[2]), min(THUMBNAIL, inputs.shape[3]))
+        inputs = torch.nn.functional.adaptive_avg_pool2d(grey, size)
+    return np.asarray(inputs.flatten(1).float())
+
+
+def methods(facts: Facts) -> Iterator[tuple[str, Maker]]:
+    """Names, and what makes a scikit-learn estimator for the targets of its training rows, `(N,)` or `(N, K)`."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.multioutput import MultiOutputRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if facts.task == "regression":
+        each = MultiOutputRegressor if facts.outputs else _itself
+        yield "mean", lambda y: DummyRegressor()
+        yield "linear_regression", lambda y: make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
+        yield "nearest_neighbours", lambda y: _nearest_neighbours(y, classification=False)
+        boosting, common = HistGradientBoostingRegressor, ""
+    else:
+        each, common = (OneVsRestClassifier, "commonest_labels") if facts.outputs else (_itself, "majority")
+        yield common, lambda y: each(DummyClassifier(strategy="prior"))
+        logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+        yield "logistic_regression", lambda y: each(logistic)
+        yield "nearest_neighbours", lambda y: each(_nearest_neighbours(y, classification=True))
+        boosting = HistGradientBoostingClassifier
+    if facts.kind == "table":
+        yield "gradient_boosting", lambda y: each(boosting(random_state=0))
+
+
+def _itself(estimator: Any) -> Any:
+    return estimator
+
+
+def _nearest_neighbours(y: NDArray[Any], *, classification: bool) -> Any:
+    """The number of neighbours is chosen by cross-validation, where there are rows enough for it."""
+    from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    kind = KNeighborsClassifier if classification else KNeighborsRegressor
+    rarest = np.bincount(y).clip(1).min() if classification and y.ndim == 1 else len(y)
+    folds = min(5, int(rarest))
+    smallest_fit = len(y) - -(-len(y) // max(folds, 2))
+    counts = [k for k in NEIGHBOURS if k <= smallest_fit]
+    estimator = make_pipeline(StandardScaler(), kind())
+    if folds < 2 or len(counts) < 2:
+        return estimator.set_params(**{f"{kind.__name__.lower()}__n_neighbors": 1})
+    splitter = (StratifiedKFold if classification and y.ndim == 1 else KFold)(folds, shuffle=True, random_state=0)
+    return GridSearchCV(estimator, {f"{kind.__name__.lower()}__n_neighbors": counts}, cv=splitter)
+
+
+def _fit_and_predict(
+    make: Maker, x: NDArray[np.float32], y: NDArray[Any], x_held_out: NDArray[np.float32], facts: Facts
+) -> Predictions:
+    method = make(y).fit(x, y)
+    if facts.task == "regression":
+        values = np.asarray(method.predict(x_held_out), dtype=np.float32)
+        return Predictions(torch.from_numpy(values.reshape(len(x_held_out), -1)))
+    said = np.asarray(method.predict_proba(x_held_out), dtype=np.float32)
+    if facts.outputs:
+        scores = torch.from_numpy(said)
+        return Predictions((scores > 0.5).long(), scores)
+    probabilities = np.zeros((len(x_held_out), len(facts.classes)), dtype=np.float32)
+    probabilities[:, method.classes_] = said
+    scores = torch.from_numpy(probabilities)
+    return Predictions(scores.argmax(dim=1), scores)
