@@ -27,7 +27,7 @@ FLOORS = {
         ],
         3,
     ),
-    **dict.fromkeys(["commands", "console", "job", "cli"], 4),
+    **dict.fromkeys(["commands", "completing", "console", "job", "cli"], 4),
 }
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
 

@@ -25,6 +25,7 @@ from dltrain.resolve import arguments, resolve
 from dltrain.signatures import nearest
 from dltrain.tasks.choice import build_task
 from dltrain.tasks.task import Task
+from dltrain.training.batch_size import find_batch_size
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
 from dltrain.types import SPLITS, Data, Facts, Kind, Spec, SplitName
@@ -88,6 +89,10 @@ def build(config: Mapping[str, Any]) -> Setup:
     model = build_model(config["model"], spec)
     multiplications = try_model(model, data, spec, config["model"]["_target_"])
     model.to(device)
+    if settings.batch_size == "auto":
+        samples = data.splits["train"]
+        size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
+        settings = replace(settings, batch_size=size)
     train, evaluation = build_loaders(data, settings, device, model, change, config["seed"])
 
     optimizer = build_optimizer(config["optimizer"], model)

@@ -43,7 +43,7 @@ def fit(
     started = perf_counter() - state.seconds
     deadline = math.inf if settings.max_minutes is None else started + 60 * settings.max_minutes
 
-    while state.epoch < settings.last_epoch and (perf_counter() < deadline or state.step == 0):
+    while state.epoch < settings.last_epoch and (perf_counter() < deadline or state.epoch == 0):
         began = perf_counter()
         state.running = running = state.running or Running.zero(device)
         train.set_epoch(state.epoch, running.batches)
@@ -78,7 +78,7 @@ def fit(
 
             if (now := perf_counter()) >= deadline:
                 break
-            if now >= state.pause_at:
+            if now >= state.pause_at and running.batches < len(train):
                 state.seconds, running.seconds = now - started, running.seconds + now - began
                 check_finite(state, settings.accumulate)
                 yield None
