@@ -9,17 +9,29 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "dltrain"
 FLOORS = {
-    **dict.fromkeys(["types", "errors", "rundir"], 0),
+    **dict.fromkeys(["types", "errors", "rundir", "history", "signals", "faults"], 0),
     **dict.fromkeys(["data", "models", "metrics", "losses", "tasks", "baselines", "verdict"], 1),
     "training": 2,
     **dict.fromkeys(
-        ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps"], 3
+        [
+            "signatures",
+            "overrides",
+            "configs",
+            "compose",
+            "resolve",
+            "build",
+            "results",
+            "report",
+            "resuming",
+            "sweeps",
+        ],
+        3,
     ),
     **dict.fromkeys(
         ["run_config", "loaded", "predicting", "row_files", "evaluating", "calibration", "exporting", "leaderboard"],
         3,
     ),
-    **dict.fromkeys(["commands", "job", "cli", "training_call"], 4),
+    **dict.fromkeys(["commands", "completing", "console", "job", "cli", "training_call"], 4),
 }
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
 
