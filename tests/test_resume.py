@@ -198,7 +198,7 @@ def test_a_config_that_would_call_something_else_is_refused(
     rewrite(run, **{slot: target})
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was called"))
     assert dltrain("resume", "run", "trainer.epochs=5").code == 2
-    assert dltrain("resume", "run", "trainer.epochs=5", "--trust", "numpy").code == 2
+    assert dltrain("resume", "run", "trainer.epochs=5", "--trust=numpy").code == 2
 
 
 def test_code_beside_a_strangers_run_is_not_imported(dltrain: Callable, run: RunDir, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_code_beside_a_strangers_run_is_not_imported(dltrain: Callable, run: Run
     rewrite(run, model="innocent.Model")
     called = dltrain("resume", "run")
     assert called.code == 2
-    assert "--trust innocent" in called.err
+    assert "--trust=innocent" in called.err
     assert not (tmp_path / "ran").exists()
 
 

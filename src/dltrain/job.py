@@ -27,6 +27,7 @@ from dltrain.resolve import check
 from dltrain.results import fingerprint
 from dltrain.resuming import differences, read_config
 from dltrain.rundir import (
+    SCHEMA,
     RunDir,
     claim,
     locked,
@@ -133,8 +134,7 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     introduce(setup, verbosity)
     if config["trainer"]["batch_size"] == "auto":
         keep_batch_size(run, setup)
-    facts = asdict(setup.data.facts) | {"notes": list(setup.data.notes), "fingerprint": fingerprint(setup.data)}
-    write_json(run.facts, facts)
+    write_json(run.facts, facts_of(setup))
     complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity)
 
 
@@ -156,8 +156,7 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
     if errors:
         raise ExceptionGroup("config", errors)
     setup, status = build.build(config), run.read_status()
-    facts = asdict(setup.data.facts) | {"notes": list(setup.data.notes), "fingerprint": fingerprint(setup.data)}
-    state = setup.state
+    state, facts = setup.state, facts_of(setup)
     if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != facts["fingerprint"]:
         raise DataError(
             "the data is not what this run was trained on", where="data", fix="train anew, or", override="--force"
@@ -183,6 +182,12 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         complete(setup, saver, run, config["seed"], began - state.seconds)
         write_report(run)
         log.info("report  %s", run.report)
+
+
+def facts_of(setup: build.Setup) -> dict[str, Any]:
+    """What facts.json says: what was learned of the data, and a digest of it."""
+    notes = {"notes": list(setup.data.notes), "fingerprint": fingerprint(setup.data)}
+    return {"schema": SCHEMA} | asdict(setup.data.facts) | notes
 
 
 def keep_batch_size(run: RunDir, setup: build.Setup) -> None:

@@ -22,7 +22,7 @@ import dltrain
 from dltrain.baselines.plain import Baseline
 from dltrain.build import Setup, examine_data, load_baselines
 from dltrain.metrics import confusion, regression_errors
-from dltrain.rundir import RunDir, make_folder, read_json, write_json, write_text
+from dltrain.rundir import SCHEMA, RunDir, make_folder, read_json, write_json, write_text
 from dltrain.tasks.task import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, Facts, Split, SplitName
@@ -71,6 +71,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_json(
         run.result,
         {
+            "schema": SCHEMA,
             "train": metrics["train"],
             "val": metrics["val"],
             "test": metrics["test"],

@@ -121,8 +121,8 @@ def test_terminated_while_validating_it_saves(start: Callable, tmp_path: Path) -
     assert verify(pointed(run.checkpoints, "last"))["epoch"] == 3
     refused = start("resume", "run")
     assert refused.wait() == 2
-    assert "--trust homemade" in refused.said
-    child = start("resume", "run", "--trust", "homemade")
+    assert "--trust=homemade" in refused.said
+    child = start("resume", "run", "--trust=homemade")
     assert child.wait() == 0, child.said
     assert [row["epoch"] for row in run.read_history()] == list(range(1, 10))
 
