@@ -152,6 +152,7 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         DltrainError, ExceptionGroup: it cannot go on, and nothing was changed.
         Stopped: it was asked to end; the folder holds a checkpoint to go on from.
     """
+    build.forget()
     errors = check(config)
     if errors:
         raise ExceptionGroup("config", errors)

@@ -22,6 +22,7 @@ REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}")  # to another key of the same config
 
 # With other values of these the run would be another one. What is said of the data is held against the data itself.
 FIXED = ("model", "task", "loss", "augment", "seed", "optimizer._target_", "trainer.monitor", "trainer.ema")
+NODES = ("data", "model", "task", "loss", "augment", "optimizer", "scheduler", "trainer", "baseline")
 TRUSTED_PACKAGES = ("dltrain", "torch", "torchvision")
 
 
@@ -34,7 +35,11 @@ def read_config(run: RunDir) -> DictConfig:
     run.read_status()
     if not run.config.exists():
         raise CheckpointError(f"{run.path} has no {run.config.name}: it was killed before it began", fix="train again")
-    return RunConfig(run).values
+    config = RunConfig(run).values
+    lacking = [name for name in NODES if not isinstance(config._get_node(name), DictConfig)]
+    if lacking or "seed" not in config:
+        raise CheckpointError(f"{run.config} is no config of a run: it has no {', '.join([*lacking, 'seed'][:3])}")
+    return config
 
 
 def apply(overrides: Sequence[str], config: DictConfig) -> None:

@@ -100,6 +100,7 @@ def test_terminated_while_saving_it_saves_first(
 def test_terminated_while_validating_it_saves(start: Callable, tmp_path: Path) -> None:
     (tmp_path / "homemade.py").write_text(
         "import os, signal\n"
+        "from pathlib import Path\n"
         "from torch import nn\n"
         "class Ending(nn.Linear):\n"
         "    def __init__(self, spec):\n"
@@ -107,8 +108,8 @@ def test_terminated_while_validating_it_saves(start: Callable, tmp_path: Path) -
         "        self.trained = 0\n"
         "    def forward(self, x):\n"
         "        self.trained += self.training\n"
-        "        if not self.training and self.trained == 12:\n"
-        "            self.trained += 1\n"
+        "        if not self.training and self.trained == 12 and not Path('ended').exists():\n"
+        "            Path('ended').touch()\n"
         "            os.kill(os.getpid(), signal.SIGTERM)\n"
         "        return super().forward(x)\n"
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +43,15 @@ def test_a_full_disk_ends_a_run_with_4(
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("may not mount")
     try:
         run = RunDir(disk / "run")
         child = start(*small_run, "hydra.run.dir=disk/run")
         appeared(run.checkpoints / "last")
-        with (disk / "filler").open("wb") as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-                    file.flush()
-            except OSError:
-                pass
+        with (disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
         assert child.wait() == 4, child.said
         assert "Traceback" not in child.said
         assert "space" in child.said
