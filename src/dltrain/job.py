@@ -7,7 +7,6 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -24,10 +23,9 @@ from dltrain.console import logged_to
 from dltrain.errors import DataError, DltrainError, StorageError, explained
 from dltrain.report.page import write_report
 from dltrain.resolve import check
-from dltrain.results import fingerprint
+from dltrain.results import described
 from dltrain.resuming import differences, read_config
 from dltrain.rundir import (
-    SCHEMA,
     RunDir,
     claim,
     locked,
@@ -134,7 +132,7 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     introduce(setup, verbosity)
     if config["trainer"]["batch_size"] == "auto":
         keep_batch_size(run, setup)
-    write_json(run.facts, facts_of(setup))
+    write_json(run.facts, described(setup.data))
     complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity)
 
 
@@ -157,7 +155,7 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
     if errors:
         raise ExceptionGroup("config", errors)
     setup, status = build.build(config), run.read_status()
-    state, facts = setup.state, facts_of(setup)
+    state, facts = setup.state, described(setup.data)
     if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != facts["fingerprint"]:
         raise DataError(
             "the data is not what this run was trained on", where="data", fix="train anew, or", override="--force"
@@ -183,12 +181,6 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         complete(setup, saver, run, config["seed"], began - state.seconds)
         write_report(run)
         log.info("report  %s", run.report)
-
-
-def facts_of(setup: build.Setup) -> dict[str, Any]:
-    """What facts.json says: what was learned of the data, and a digest of it."""
-    notes = {"notes": list(setup.data.notes), "fingerprint": fingerprint(setup.data)}
-    return {"schema": SCHEMA} | asdict(setup.data.facts) | notes
 
 
 def keep_batch_size(run: RunDir, setup: build.Setup) -> None:

@@ -234,6 +234,11 @@ def safe_cell(text: str) -> str:
     return text
 
 
+def described(data: Data) -> dict[str, Any]:
+    """What facts.json holds: the facts, what was inferred, and the data's fingerprint."""
+    return {"schema": SCHEMA} | asdict(data.facts) | {"notes": list(data.notes), "fingerprint": fingerprint(data)}
+
+
 def fingerprint(data: Data) -> str:
     """SHA-256 of all samples and their targets, split by split."""
     digest = hashlib.sha256()
