@@ -30,12 +30,13 @@ def test_a_signal_ends_what_is_under_way(number: int, code: int) -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_lets_work_pause_and_the_second_ends_it(number: int) -> None:
     work = Work()
-    with finishing(work) as asked:
+    with pytest.raises(Stopped) as stopped, finishing(work) as asked:  # noqa: PT012
         assert (asked.number, work.pause_at) == (0, math.inf)
         os.kill(os.getpid(), number)
         assert (asked.number, work.pause_at) == (number, -math.inf)
         with pytest.raises(Stopped):
             os.kill(os.getpid(), signal.SIGTERM)
+    assert stopped.value.exit_code == 128 + number  # nobody heeded it
 
 
 def test_another_thread_hears_nothing_and_breaks_nothing() -> None:
