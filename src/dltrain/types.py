@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:  # help, lists and refusals answer without torch
     from torch import Tensor
 
-Kind = Literal["table", "image"]
-TaskName = Literal["regression", "classification", "multilabel"]
+Kind = Literal["table", "image", "text", "corpus", "series"]
+TaskName = Literal["regression", "classification", "multilabel", "next_token"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
