@@ -31,6 +31,7 @@ from dltrain.training.saving import Saver
 log = logging.getLogger("dltrain")
 
 PROGRESS_LINES = 20  # of a run whose output is no terminal
+UNITS = {"image": "pixels", "text": "tokens", "corpus": "tokens"}  # of an input
 PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse")
 
 
@@ -142,7 +143,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     shape = "×".join(map(str, facts.input_shape))
-    unit = "pixels" if facts.kind == "image" else "feature" if shape == "1" else "features"
+    unit = UNITS.get(facts.kind, "feature" if shape == "1" else "features")
     goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
     log.log(verbosity, "data    %s %s to %s: %s", shape, unit, goal, sizes)
     for note in setup.data.notes:
