@@ -23,7 +23,7 @@ from dltrain.errors import Diverged, DltrainError, OutOfMemory
 from dltrain.report.page import write_report
 from dltrain.resolve import check
 from dltrain.results import Timing, save_results
-from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, redacted, utc_now, write_json, write_text
+from dltrain.rundir import SCHEMA, HistoryLog, RunDir, claim, make_folder, redacted, utc_now, write_json, write_text
 from dltrain.sweeps.summary import summarize
 from dltrain.training.loop import Row, fit
 from dltrain.training.saving import Saver
@@ -111,7 +111,7 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     torch.use_deterministic_algorithms(setup.settings.deterministic)
     settings, state = setup.settings, setup.state
     introduce(setup, verbosity)
-    write_json(run.facts, asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
+    write_json(run.facts, {"schema": SCHEMA} | asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
 
     saver = Saver(run.checkpoints, state)
     history = HistoryLog(run.history)
@@ -145,6 +145,8 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     shape = "×".join(map(str, facts.input_shape))
     unit = UNITS.get(facts.kind, "feature" if shape == "1" else "features")
     goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
+    if facts.task == "multilabel":
+        goal = f"{len(facts.outputs)} labels: {', '.join(facts.outputs[:10])}" + " ..." * (len(facts.outputs) > 10)
     log.log(verbosity, "data    %s %s to %s: %s", shape, unit, goal, sizes)
     for note in setup.data.notes:
         log.log(verbosity, "        %s", note)
