@@ -56,7 +56,8 @@ def write_reviews(rows: int, seed: int) -> tuple[list[str], list[str]]:
     Praise and blame use the same words: only with its negations, its degrees and its "but" is a review what it is.
     """
     rng = np.random.default_rng(seed)
-    texts, labels = [], []
+    texts: list[str] = []
+    labels: list[str] = []
     while len(texts) < rows:
         first, judged = _claim(rng)
         text, total = rng.choice(OPENINGS) + first, judged

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from dltrain.data.columns import name_list, nearest, read_cells
 from dltrain.data.csv_file import Header
+from dltrain.data.numbers import standardisation
 from dltrain.data.rows import Rows, split_rows
 from dltrain.data.sample_texts import write_reviews
 from dltrain.data.splits import Fraction, Indices
-from dltrain.data.table import standardisation
 from dltrain.data.table_file import read_table
 from dltrain.data.target import choose_task, class_names, read_target
 from dltrain.data.text_files import find_labelled, read_texts
@@ -107,6 +107,7 @@ def text(
     texts = frame[source.text].fillna("").astype(str).to_numpy()
     labels = read_target(frame[source.target])
     chosen, reason = choose_task(source.target, labels, task)
+    y: Any
     classes, y = class_names(labels) if chosen == "classification" else ((), labels.as_numbers())
     notes = [*source.notes, f"{chosen}, because {reason}"]
     if labels.missing:
@@ -115,7 +116,7 @@ def text(
     owner = np.concatenate([np.full(len(part), SPLITS.index(name)) for name, part in source.frames.items()])
     inputs = {group: read_cells(frame[group]).take(labelled)} if group is not None and group in frame.columns else {}
     parts, said = split_rows(
-        Rows(inputs, np.asarray(y)[labelled], labelled, owner[labelled]),
+        Rows(inputs, y[labelled], labelled, owner[labelled]),
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         seed=seed,
@@ -128,7 +129,7 @@ def text(
     names = frame.index.astype(str).to_numpy()
     tokenised = _tokenise(texts, parts, tokens, length, vocabulary, least)
     notes += [*said, *tokenised.notes]
-    y, train = np.asarray(y), parts["train"]
+    train = parts["train"]
     mean, std = standardisation(y[train]) if chosen == "regression" else (0.0, 1.0)
     facts = Facts(
         kind="text",

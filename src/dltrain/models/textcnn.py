@@ -44,6 +44,7 @@ class TextCNN(nn.Module):
         self.convolutions = nn.ModuleList(
             nn.Conv1d(embedding, filters, size, padding=size - 1) for size in kernel_sizes
         )
+        self.kernel_sizes = tuple(kernel_sizes)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(filters * len(kernel_sizes), spec.out_features)
         self.no_decay = embedding_names(self)
@@ -51,8 +52,8 @@ class TextCNN(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         x = self.embed(x).transpose(1, 2)  # (B, embedding, T)
         found = []
-        for convolution in self.convolutions:
-            reach = convolution.kernel_size[0] - 1  # a text of n words has n + reach places
+        for convolution, size in zip(self.convolutions, self.kernel_sizes, strict=True):
+            reach = size - 1  # a text of n words has n + reach places
             values = convolution(x).relu().transpose(1, 2)  # (B, T + reach, filters)
             found.append(pool_max(values, None if lengths is None else lengths + reach))
         return self.head(self.dropout(torch.cat(found, dim=1)))  # (B, out_features)
