@@ -13,10 +13,21 @@ FLOORS = {
     **dict.fromkeys(["data", "models", "metrics", "losses", "tasks", "baselines", "verdict"], 1),
     "training": 2,
     **dict.fromkeys(
-        ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps"], 3
+        ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps", "writing"],
+        3,
     ),
     **dict.fromkeys(
-        ["run_config", "loaded", "predicting", "row_files", "evaluating", "calibration", "exporting", "leaderboard"],
+        [
+            "run_config",
+            "loaded",
+            "predicting",
+            "row_files",
+            "evaluating",
+            "calibration",
+            "exporting",
+            "leaderboard",
+            "writing",
+        ],
         3,
     ),
     **dict.fromkeys(["commands", "job", "cli", "training_call"], 4),

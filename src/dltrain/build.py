@@ -85,7 +85,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     facts = data.facts
     loss = build_loss(config["loss"], facts).to(device)
     task = build_task(facts, loss)
-    settings = settings.settled(len(data.splits["train"]))
+    settings = settings.settled(len(data.splits["train"]), facts.kind)
     check_settings(settings, config["task"]["name"], task, facts)
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
@@ -193,6 +193,8 @@ def build_loaders(
         limit=settings.limit_batches,
     )
     size, limit = max(batch_size, EVALUATION_BATCH), settings.limit_batches
+    if data.facts.task == "next_token":  # an output for each position and each token is large
+        size = batch_size
     evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order()}
     for name in SPLITS:
         if name in data.splits and name != "train":

@@ -27,12 +27,13 @@ from dltrain.rundir import SCHEMA, HistoryLog, RunDir, claim, make_folder, redac
 from dltrain.sweeps.summary import summarize
 from dltrain.training.loop import Row, fit
 from dltrain.training.saving import Saver
+from dltrain.writing import Samples
 
 log = logging.getLogger("dltrain")
 
 PROGRESS_LINES = 20  # of a run whose output is no terminal
 UNITS = {"image": "pixels", "text": "tokens", "corpus": "tokens"}  # of an input
-PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse")
+PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse", "val/bits_per_character")
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
@@ -115,12 +116,15 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
 
     saver = Saver(run.checkpoints, state)
     history = HistoryLog(run.history)
+    samples = Samples(run, setup.data.facts, settings.last_epoch) if setup.task.each_position else None
     train_seconds = 0.0
     rows = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
     try:
         for row in progress(rows, settings.last_epoch, verbosity):
             history.log(state.step, row)
             saver.after_epoch()
+            if samples is not None:
+                samples.after_epoch(state.epoch, state.judged, last=state.epoch == settings.last_epoch)
             train_seconds += row["train_seconds"]
             if settings.patience is not None and state.stale >= settings.patience:
                 log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Annotated
 
-from dltrain.baselines import texts
+from dltrain.baselines import ngrams, texts
 from dltrain.baselines.vectors import predictors
 from dltrain.tasks.task import Predictions, Task
 from dltrain.types import Data, Kind, Range, SplitName
@@ -49,6 +49,7 @@ METHODS: Mapping[Kind, Callable[[Data, SplitName], Iterator[tuple[str, Predictor
     "table": predictors,
     "image": predictors,
     "text": texts.predictors,
+    "corpus": ngrams.predictors,
 }
 
 

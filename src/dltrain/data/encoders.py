@@ -23,6 +23,10 @@ def encoder_of(facts: Facts) -> Encoder:
     Raises:
         DataError: nothing does.
     """
+    if facts.kind == "corpus":
+        raise DataError(
+            "the model continues text, and predicts nothing of files", fix="dltrain predict RUN --prompt TEXT"
+        )
     if facts.kind not in ENCODERS:
         raise DataError(f"{facts.kind} data cannot be encoded by this version", fix="upgrade dltrain")
     return ENCODERS[facts.kind](facts)

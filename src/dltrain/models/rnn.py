@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
-from dltrain.models.sequences import POOLS, Pool, TokenEmbedding, embedding_names, is_text, reverse
+from dltrain.models.sequences import (
+    POOLS,
+    Pool,
+    TokenEmbedding,
+    default_ngrams,
+    embedding_names,
+    is_text,
+    reverse,
+)
 from dltrain.types import Range, Spec
 
 Cell = Literal["elman", "lstm", "gru", "source"]
@@ -67,6 +75,7 @@ class RNN(nn.Module):
         embedding: width of a token's vector; none for one-hot vectors.
         embedding_dropout: of these vectors; none for 0.3 where texts are classified, else 0.
         dropout: between layers and before the output; none for 0.5 where texts are classified, else 0.1.
+        ngrams: longest run of tokens with a vector of its own; none for 5 where the next token is asked for, else 1.
 
     Raises:
         ConfigError: a network that reads from both ends is to predict what comes next.
@@ -85,6 +94,7 @@ class RNN(nn.Module):
         embedding: Annotated[int, Range(1)] | None = 128,
         embedding_dropout: Annotated[float, Range(0, 0.99)] | None = None,
         dropout: Annotated[float, Range(0, 0.99)] | None = None,
+        ngrams: Annotated[int, Range(1)] | None = None,
     ) -> None:
         super().__init__()
         if bidirectional and spec.each_position:
@@ -104,7 +114,9 @@ class RNN(nn.Module):
         self.embed: TokenEmbedding | None = None
         if is_text(spec):
             (vocab_size,) = spec.vocab_sizes
-            self.embed = TokenEmbedding(vocab_size, embedding, embedding_dropout)
+            self.embed = TokenEmbedding(
+                vocab_size, embedding, embedding_dropout, ngrams or default_ngrams(spec), 0.1 if classified else 1.0
+            )
             width = self.embed.out_features
         else:
             width = spec.input_shape[-1] if spec.kind == "series" else spec.input_shape[0] * spec.input_shape[2]

@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from dltrain.types import Spec
 
+BUCKETS = 16_384  # for the n-grams of each length
+PRIME = 2_147_483_647
 PADDING = 0  # the token that fills up a batch's shorter texts
 
 Pool = Literal["last", "mean", "max"]
@@ -19,24 +21,53 @@ Pool = Literal["last", "mean", "max"]
 class TokenEmbedding(nn.Module):
     """Tokens `(B, T)` to vectors `(B, T, width)`; that of padding is zero.
 
+    To a token's vector can be added those of the pair, the triple ... of tokens that end with it, each looked up by a
+    number that few n-grams share. They cost next to no time, and a small model need not learn by attention what
+    its last few tokens are.
+
     Args:
         vocab_size: number of distinct tokens.
         width: of the vectors; none for one-hot vectors, which are not learned.
         dropout: of the vectors' components.
+        ngrams: tokens of the longest n-gram that has a vector; 1 for the tokens alone.
+        std: of the vectors' components before training.
     """
 
-    def __init__(self, vocab_size: int, width: int | None, dropout: float = 0.0) -> None:
+    def __init__(
+        self, vocab_size: int, width: int | None, dropout: float = 0.0, ngrams: int = 1, std: float = 0.1
+    ) -> None:
         super().__init__()
-        self.vocab_size = vocab_size
+        self.longest = ngrams
+        self.ngrams: nn.Embedding | None = None
         self.table = None if width is None else nn.Embedding(vocab_size, width, padding_idx=PADDING)
+        if self.table is not None:
+            # Small where few texts teach each word: what is not learned of it is noise.
+            self.table.weight.data[1:].normal_(std=std)
+        if ngrams > 1 and width is not None:
+            self.ngrams = nn.Embedding(BUCKETS * (ngrams - 1), width)
+            nn.init.normal_(self.ngrams.weight, std=0.3)
+        self.vocab_size = vocab_size
         self.dropout = nn.Dropout(dropout)
         self.out_features = vocab_size if width is None else width
 
     def forward(self, tokens: Tensor) -> Tensor:
         if self.table is not None:
-            return self.dropout(self.table(tokens))
+            x = self.table(tokens)
+            if self.ngrams is not None:
+                x = x + self.ngrams(ngram_buckets(tokens, self.longest)).sum(dim=0)
+            return self.dropout(x)
         rows = functional.one_hot(tokens, self.vocab_size).to(torch.get_default_dtype())
         return self.dropout(rows * (tokens != PADDING).unsqueeze(2))
+
+
+def ngram_buckets(tokens: Tensor, longest: int) -> Tensor:
+    """The numbers `(longest - 1, B, T)` of the n-grams that end at each token, from pairs on; a range for each n."""
+    number, before, found = tokens, tokens, []
+    for n in range(longest - 1):
+        before = functional.pad(before[:, :-1], (1, 0), value=PADDING)
+        number = (number * 1_000_003 + before + 1) % PRIME
+        found.append(number % BUCKETS + n * BUCKETS)
+    return torch.stack(found)
 
 
 def embedding_names(model: nn.Module) -> frozenset[str]:
@@ -94,3 +125,8 @@ POOLS: Mapping[Pool, Callable[[Tensor, Tensor | None], Tensor]] = {
 def is_text(spec: Spec) -> bool:
     """Whether inputs are tokens."""
     return spec.kind in ("text", "corpus")
+
+
+def default_ngrams(spec: Spec) -> int:
+    """The longest n-gram that has a vector of its own, where nothing else is said."""
+    return 5 if spec.each_position else 1

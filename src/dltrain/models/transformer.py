@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from dltrain.errors import ConfigError
 from dltrain.models.piecewise import PiecewiseEmbedding
-from dltrain.models.sequences import TokenEmbedding, embedding_names, is_real, is_text, pool_mean
+from dltrain.models.sequences import TokenEmbedding, default_ngrams, embedding_names, is_real, is_text, pool_mean
 from dltrain.types import Range, Spec
 
 Positions = Literal["sinusoidal", "learned", "rotary"]
@@ -71,7 +71,9 @@ class Transformer(nn.Module):
         positions: `sinusoidal` or `learned` vectors that are added, or `rotary` angles by which queries and keys are
             turned; a table's features have none.
         patch: side of a picture's patches, in pixels; none for eight along the shorter side.
-        dropout: in each block and before the output; none for 0.3 where texts are classified, else 0.1.
+        dropout: in each block and before the output; none for 0.3 where texts are classified, 0 for the next token,
+            else 0.1.
+        ngrams: longest run of tokens with a vector of its own; none for 5 where the next token is asked for, else 1.
 
     Raises:
         ConfigError: the heads do not divide the width, or leave an odd number to rotate.
@@ -89,6 +91,7 @@ class Transformer(nn.Module):
         positions: Positions = "rotary",
         patch: Annotated[int, Range(1)] | None = None,
         dropout: Annotated[float, Range(0, 0.99)] | None = None,
+        ngrams: Annotated[int, Range(1)] | None = None,
     ) -> None:
         super().__init__()
         even = 2 if positions == "rotary" else 1
@@ -101,10 +104,11 @@ class Transformer(nn.Module):
                 fix="let model.heads divide it",
                 override=f"model.width={near}",
             )
-        dropout = (0.3 if spec.kind == "text" else 0.1) if dropout is None else dropout
+        if dropout is None:
+            dropout = {"text": 0.3, "corpus": 0.0}.get(spec.kind, 0.1)
         self.causal = spec.each_position
         self.heads, self.width = heads, width
-        self.tokens = token_maker(spec, width, patch)
+        self.tokens = token_maker(spec, width, patch, ngrams or default_ngrams(spec))
         self.dropout = nn.Dropout(dropout)
         self.positions: Positions | Literal["none"] = "none" if spec.kind == "table" else positions
         if self.positions == "learned":
@@ -172,10 +176,10 @@ class FeatureTokens(nn.Module):
         return torch.cat([tokens, others.unsqueeze(2) * self.other_maps], dim=1) + self.shifts
 
 
-def token_maker(spec: Spec, width: int, patch: int | None) -> nn.Module:
+def token_maker(spec: Spec, width: int, patch: int | None, ngrams: int) -> nn.Module:
     """What turns inputs of that kind into tokens `(B, T, width)`."""
     if is_text(spec):
-        return TokenEmbedding(spec.vocab_sizes[0], width)
+        return TokenEmbedding(spec.vocab_sizes[0], width, ngrams=ngrams, std=1.0)
     if spec.kind == "series":
         return nn.Linear(spec.input_shape[-1], width)
     if spec.kind == "image":
