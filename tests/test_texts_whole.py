@@ -77,8 +77,17 @@ def test_a_corpus_is_learned_and_continued(dltrain: Callable) -> None:
     odd = dltrain("predict", str(called.run.path), "--prompt=Z明", "--temperature", "0", "--steps", "3")
     assert "'Z'" in odd.err
     assert dltrain("predict", str(called.run.path), "--prompt", "月", "--steps", "0").code == 2
-    with pytest.raises(DataError, match="continues text"):
-        _ = package.load(called.run.path).encoder
+    (called.folder / "new.txt").write_text("明月照故乡，青山隔远江。\n" * 5, encoding="utf-8")
+    said_of = package.load(called.run.path).predict(str(called.folder / "new.txt"))
+    assert len(said_of["predicted"][0]) == 64
+    with pytest.raises(DataError, match="there is no file"):
+        package.load(called.run.path).predict(["明月"])
+    own = dltrain("evaluate", str(called.run.path), "--json")
+    assert own.code == 0, own.err
+    evaluated = json.loads(own.out)
+    measured = result["test"]["bits_per_character"]
+    assert evaluated["metrics"]["bits_per_character"] == pytest.approx(measured, rel=1e-4)
+    assert evaluated["interval"]["low"] < measured < evaluated["interval"]["high"]
 
 
 @pytest.mark.parametrize("model", ["transformer_small", "textcnn", "bag", "rnn"])

@@ -33,8 +33,8 @@ class Loss(nn.Module):
         return float(len(target))
 
     def probabilities(self, output: Tensor) -> Tensor:
-        """Outputs `(B, out_features)` to probabilities `(B, K)` of each class or label; for these only."""
-        return output.softmax(dim=1)
+        """Outputs `(..., out_features)` to probabilities `(..., K)` of each class or label; for these only."""
+        return output.softmax(dim=-1)
 
     def merged(self, outputs: Tensor) -> Tensor:
         """Members' outputs `(B, members, out_features)` to the `(B, out_features)` that mean their mean prediction."""

@@ -76,6 +76,10 @@ class RunDir:
         return self.path / "report.html"
 
     @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations"
+
+    @property
     def exports(self) -> Path:
         return self.path / "exports"
 

@@ -165,7 +165,7 @@ def corpus_data(
     splits: dict[SplitName, Split] = {}
     for name in SPLITS:
         if name in parts:
-            stream = _stream(parts[name], known)
+            stream = stream_of(parts[name], known)
             # Held-out windows overlap by half, so that a token is judged with at least half a window before it.
             splits[name] = windows(stream, length, length if name == "train" else max(1, length // 2))
             unknown = float((stream.tokens == UNKNOWN).mean())
@@ -223,7 +223,7 @@ class Stream:
         return f"{self.names[self.documents[at]]}:{self.places[at]}"
 
 
-def _stream(documents: Sequence[Document], known: Vocabulary) -> Stream:
+def stream_of(documents: Sequence[Document], known: Vocabulary) -> Stream:
     """The documents one behind the other.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dltrain.data.new_corpora import CorpusEncoder
 from dltrain.data.new_pictures import PictureEncoder
 from dltrain.data.new_rows import RowEncoder
 from dltrain.data.new_texts import TextEncoder
@@ -14,6 +15,7 @@ ENCODERS: Mapping[Kind, Callable[[Facts], Encoder]] = {
     "table": RowEncoder.of,
     "image": PictureEncoder.of,
     "text": TextEncoder.of,
+    "corpus": CorpusEncoder.of,
 }
 
 
@@ -23,10 +25,6 @@ def encoder_of(facts: Facts) -> Encoder:
     Raises:
         DataError: nothing does.
     """
-    if facts.kind == "corpus":
-        raise DataError(
-            "the model continues text, and predicts nothing of files", fix="dltrain predict RUN --prompt TEXT"
-        )
     if facts.kind not in ENCODERS:
         raise DataError(f"{facts.kind} data cannot be encoded by this version", fix="upgrade dltrain")
     return ENCODERS[facts.kind](facts)

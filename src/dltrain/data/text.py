@@ -158,7 +158,9 @@ def text(
 def trim(inputs: tuple[Tensor, ...], /) -> tuple[Tensor, ...]:
     """Leaves out the padding that every text of a batch has, on the CPU; elsewhere looking would hold up the device."""
     tokens, lengths = inputs
-    return (tokens[:, : int(lengths.max())] if lengths.device.type == "cpu" else tokens, lengths)
+    if lengths.device.type != "cpu" or torch.compiler.is_compiling():  # an export is of one shape
+        return tokens, lengths
+    return tokens[:, : int(lengths.max())], lengths
 
 
 @dataclass(frozen=True)
