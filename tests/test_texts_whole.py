@@ -79,7 +79,7 @@ def test_a_corpus_is_learned_and_continued(dltrain: Callable) -> None:
     assert dltrain("predict", str(called.run.path), "--prompt", "月", "--steps", "0").code == 2
     (called.folder / "new.txt").write_text("明月照故乡，青山隔远江。\n" * 5, encoding="utf-8")
     said_of = package.load(called.run.path).predict(str(called.folder / "new.txt"))
-    assert len(said_of["predicted"][0]) == 64
+    assert len(said_of["predicted"][0]) >= 64
     with pytest.raises(DataError, match="there is no file"):
         package.load(called.run.path).predict(["明月"])
     own = dltrain("evaluate", str(called.run.path), "--json")

@@ -179,7 +179,7 @@ class FeatureTokens(nn.Module):
 def token_maker(spec: Spec, width: int, patch: int | None, ngrams: int) -> nn.Module:
     """What turns inputs of that kind into tokens `(B, T, width)`."""
     if is_text(spec):
-        return TokenEmbedding(spec.vocab_sizes[0], width, ngrams=ngrams, std=1.0)
+        return TokenEmbedding(spec.vocab_sizes[0], width, ngrams=ngrams, std=0.1 if spec.kind == "text" else 1.0)
     if spec.kind == "series":
         return nn.Linear(spec.input_shape[-1], width)
     if spec.kind == "image":
