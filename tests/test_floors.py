@@ -9,11 +9,23 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "dltrain"
 FLOORS = {
-    **dict.fromkeys(["types", "errors", "rundir"], 0),
+    **dict.fromkeys(["types", "errors", "rundir", "history", "signals", "faults"], 0),
     **dict.fromkeys(["data", "models", "metrics", "losses", "tasks", "baselines", "verdict"], 1),
     "training": 2,
     **dict.fromkeys(
-        ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps", "writing"],
+        [
+            "signatures",
+            "overrides",
+            "configs",
+            "compose",
+            "resolve",
+            "build",
+            "results",
+            "report",
+            "resuming",
+            "sweeps",
+            "writing",
+        ],
         3,
     ),
     **dict.fromkeys(
@@ -30,7 +42,7 @@ FLOORS = {
         ],
         3,
     ),
-    **dict.fromkeys(["commands", "job", "cli", "training_call"], 4),
+    **dict.fromkeys(["commands", "completing", "console", "job", "cli", "training_call"], 4),
 }
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
 

@@ -26,8 +26,9 @@ from dltrain.resolve import arguments, resolve
 from dltrain.signatures import nearest
 from dltrain.tasks.choice import build_task
 from dltrain.tasks.task import Task
+from dltrain.training.batch_size import find_batch_size
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
-from dltrain.training.state import TrainState, average_of
+from dltrain.training.state import Plan, TrainState, average_of
 from dltrain.types import SPLITS, Change, Data, Facts, Kind, Spec, SplitName
 
 EVALUATION_BATCH = 256  # samples at least, where no gradient is kept
@@ -96,10 +97,21 @@ def build(config: Mapping[str, Any]) -> Setup:
     model = build_model(config["model"], spec)
     multiplications = try_model(model, data, spec, config["model"]["_target_"])
     model.to(device)
+    if settings.batch_size == "auto":
+        samples = data.splits["train"]
+        size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
+        settings = replace(settings, batch_size=size)
     train, evaluation = build_loaders(data, settings, device, model, change, config["seed"])
 
     optimizer = build_optimizer(config["optimizer"], model)
     steps_per_epoch = -(-len(train) // settings.accumulate)
+    plan = Plan(
+        json.dumps(config["optimizer"], sort_keys=True),
+        json.dumps(config["scheduler"], sort_keys=True),
+        settings.last_epoch,
+        steps_per_epoch,
+        train.sizes[0],
+    )
     scheduler = resolve("scheduler", config["scheduler"])(
         optimizer, settings.last_epoch * steps_per_epoch, steps_per_epoch, **arguments(config["scheduler"])
     )
@@ -110,7 +122,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         data=data,
         spec=spec,
         task=task,
-        state=TrainState(model, optimizer, scheduler, scaler, average),
+        state=TrainState(model, optimizer, scheduler, scaler, average, plan),
         train=train,
         evaluation=evaluation,
         settings=settings,

@@ -228,13 +228,13 @@ class Data:
 
 
 class Loader(Protocol):
-    """Batches of one split, the same in every epoch `n` that `set_epoch(n)` names."""
+    """Batches of one split, the same in every epoch `n` that `set_epoch(n)` names, from the batch `start` on."""
 
     def __iter__(self) -> Iterator[Batch]: ...
 
     def __len__(self) -> int: ...
 
-    def set_epoch(self, epoch: int) -> None: ...
+    def set_epoch(self, epoch: int, start: int = 0) -> None: ...
 
 
 @dataclass(frozen=True)

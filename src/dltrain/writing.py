@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
+from itertools import islice
 
 import torch
 from torch import nn
@@ -57,13 +58,18 @@ class Samples:
         run: its folder.
         facts: of the corpus.
         epochs: that the run is to have.
+        keep: epochs that a resumed run goes on from; what was written after them is dropped.
     """
 
-    def __init__(self, run: RunDir, facts: Facts, epochs: int) -> None:
+    def __init__(self, run: RunDir, facts: Facts, epochs: int, keep: int = 0) -> None:
         self.path = run.samples
         self.facts = facts
         self.every = max(1, -(-epochs // SAMPLES))
         self.rows: list[tuple[int, str]] = []
+        if keep and self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                self.rows = [(int(epoch), text) for epoch, text in islice(csv.reader(file), 1, None)]
+            self.rows = [row for row in self.rows if row[0] <= keep]
 
     def after_epoch(self, epoch: int, model: nn.Module, last: bool) -> None:
         """Writes one more, if it is time.

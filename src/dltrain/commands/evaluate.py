@@ -39,7 +39,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     keys = ("data.path", *FORMAT_KEYS, "trainer.device")
     flags, (run_folder,) = parser.read(arguments, ("RUN",), keys)
 
-    from dltrain.job import configure_logging
+    from dltrain.console import configure_logging
     from dltrain.loaded import load
     from dltrain.report.page import write_report
     from dltrain.rundir import RunDir
