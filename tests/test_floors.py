@@ -13,24 +13,13 @@ FLOORS = {
     **dict.fromkeys(["data", "models", "metrics", "losses", "tasks", "baselines", "verdict"], 1),
     "training": 2,
     **dict.fromkeys(
-        [
-            "signatures",
-            "overrides",
-            "configs",
-            "compose",
-            "resolve",
-            "build",
-            "results",
-            "report",
-            "resuming",
-            "sweeps",
-        ],
-        3,
+        ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps"], 3
     ),
     **dict.fromkeys(
-        ["run_config", "loaded", "predicting", "row_files", "evaluating", "calibration", "exporting", "leaderboard"],
+        ["run_config", "loaded", "predicting", "row_files", "evaluating", "exporting", "leaderboard"],
         3,
     ),
+    "resuming": 3,
     **dict.fromkeys(["commands", "completing", "console", "job", "cli", "training_call"], 4),
 }
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]

@@ -79,6 +79,8 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, verbosity: int = logging
     if is_spent(state, settings):
         rows = iter(())  # it had stopped, and was killed before it could say so
     history = HistoryLog(run.history, keep=state.epoch)
+    if state.epoch and len(run.read_history()) < state.epoch:
+        log.warning("warning %s lacks rows of epochs that were trained", run.history)
     with closing(history), finishing(state) as asked:
         for row in progress(rows, settings.last_epoch, verbosity):
             if row is not None:
