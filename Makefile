@@ -6,7 +6,7 @@ ARGS ?= model=cnn data=animals
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint format wheel clean
+.PHONY: help install train test faults soak lint format wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,12 @@ train: install ## train: make train ARGS="model=mlp data=cubic"
 
 test: install ## run the tests: make test TESTS=tests/test_cli.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TESTS)
+
+faults: install ## kill, end and starve real runs, and compare the bits of what comes out: make faults DLTRAIN_FAULT_SEED=1
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults -s tests/faults
+
+soak: install ## the same with 500 kills, which takes an hour or so
+	DLTRAIN_KILLS=500 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults -s tests/faults/test_kill.py
 
 lint: install ## check style and types
 	$(BIN)/ruff check src tests

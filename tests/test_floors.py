@@ -13,20 +13,7 @@ FLOORS = {
     **dict.fromkeys(["data", "models", "metrics", "losses", "tasks", "baselines", "verdict"], 1),
     "training": 2,
     **dict.fromkeys(
-        [
-            "signatures",
-            "overrides",
-            "configs",
-            "compose",
-            "resolve",
-            "build",
-            "results",
-            "report",
-            "resuming",
-            "sweeps",
-            "writing",
-        ],
-        3,
+        ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps"], 3
     ),
     **dict.fromkeys(
         [
@@ -42,6 +29,7 @@ FLOORS = {
         ],
         3,
     ),
+    "resuming": 3,
     **dict.fromkeys(["commands", "completing", "console", "job", "cli", "training_call"], 4),
 }
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]

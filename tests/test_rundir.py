@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from dltrain.errors import CheckpointError, ConfigError, StorageError
-from dltrain.rundir import RunDir, claim, read_json, reserve, write_json, write_text
+from dltrain.rundir import (
+    RunDir,
+    check_writable,
+    claim,
+    locked,
+    read_json,
+    refuse_links,
+    reserve,
+    write_json,
+    write_text,
+)
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -168,3 +178,36 @@ def test_every_artifact_lies_in_the_folder_under_its_own_name(tmp_path: Path) ->
 def test_status_is_plain_json(tmp_path: Path) -> None:
     RunDir(tmp_path).write_status("failed", error="loss is nan", loss=math.nan)
     assert json.loads((tmp_path / "status.json").read_text("utf-8"))["loss"] is None
+
+
+def test_a_folder_is_locked_for_one_process_and_free_afterwards(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        with pytest.raises(ConfigError, match="another process") as refused, locked(tmp_path):
+            pass
+        assert refused.value.exit_code == 2
+    with locked(tmp_path):
+        pass
+
+
+def test_what_is_no_folder_cannot_be_locked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for name in ("file", "nowhere"):
+        with pytest.raises(CheckpointError, match="no run folder"), locked(tmp_path / name):
+            pass
+
+
+def test_trying_whether_a_folder_can_be_made_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(StorageError) as refused:
+        check_writable(Path("/proc/nowhere/run"))
+    assert refused.value.exit_code == 4
+
+
+@pytest.mark.parametrize("name", ["link", "deep/link"])
+def test_links_in_a_folder_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "run" / "deep").mkdir(parents=True)
+    refuse_links(tmp_path / "run")
+    (tmp_path / "run" / name).symlink_to(tmp_path)
+    with pytest.raises(CheckpointError, match="is a link"):
+        refuse_links(tmp_path / "run")

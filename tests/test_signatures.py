@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dltrain.signatures import check_call, described, matches, nearest
 from dltrain.types import Range
@@ -110,3 +112,27 @@ def test_ranges_are_put_into_words() -> None:
 )
 def test_the_nearest_word_is_the_one_that_was_meant(word: str, expected: str) -> None:
     assert nearest(word, ["model", "trainer.epochs", "trainer.patience", "optimizer.lr", "data.path"]) == expected
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["count", "rate", "kind", "widths", "path", "flag", "cuont"]), JSON))
+def test_any_values_are_called_with_or_refused_key_by_key(values: dict[str, object]) -> None:
+    errors = check_call(sample, {"spec": None} | values, "here", supplied=0)
+    refused = {error.where for error in errors}
+    assert refused <= {f"here.{key}" for key in values}
+    for key in values.keys() - {where.removeprefix("here.") for where in refused}:
+        value = values[key]
+        if key == "count":
+            assert isinstance(value, int) and value >= 1
+        elif key == "rate":
+            assert isinstance(value, int | float) and 0 < value <= 1
+        elif key == "widths":
+            assert all(isinstance(width, int) and width >= 1 for width in value)  # type: ignore[attr-defined]
+        else:
+            assert key != "cuont"

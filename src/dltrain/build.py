@@ -81,6 +81,8 @@ def build(config: Mapping[str, Any]) -> Setup:
     """
     settings = TrainerSettings(**arguments(config["trainer"]))
     device = choose_device(settings.device)
+    if settings.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
     node = json.dumps(config["data"], sort_keys=True)
     data = load_data(node)
     facts = data.facts

@@ -80,6 +80,8 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, verbosity: int = logging
     if is_spent(state, settings):
         rows = iter(())  # it had stopped, and was killed before it could say so
     history = HistoryLog(run.history, keep=state.epoch)
+    if state.epoch and len(run.read_history()) < state.epoch:
+        log.warning("warning %s lacks rows of epochs that were trained", run.history)
     samples = None
     if setup.task.each_position:
         samples = Samples(run, setup.data.facts, settings.last_epoch, keep=state.epoch)

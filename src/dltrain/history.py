@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from dltrain.errors import StorageError
+from dltrain.errors import CheckpointError, StorageError
 from dltrain.rundir import write_bytes
 
 
@@ -40,6 +40,7 @@ class HistoryLog:
 
         Raises:
             StorageError: the disk is full, or the file was deleted.
+            CheckpointError: the file that is gone on with has other columns.
         """
         try:
             if self.writer is None:
@@ -50,6 +51,8 @@ class HistoryLog:
             deleted = not os.fstat(self.file.fileno()).st_nlink
         except OSError as error:
             raise _full(self.path, error) from error
+        except ValueError as error:
+            raise CheckpointError(f"{self.path} has other columns: {error}", fix="move that file away") from None
         if deleted:
             raise StorageError(f"{self.path} was deleted while it was written", fix="leave a run's folder alone")
 

@@ -152,12 +152,12 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         DltrainError, ExceptionGroup: it cannot go on, and nothing was changed.
         Stopped: it was asked to end; the folder holds a checkpoint to go on from.
     """
+    build.forget()
     errors = check(config)
     if errors:
         raise ExceptionGroup("config", errors)
     setup, status = build.build(config), run.read_status()
-    facts = described(setup.data)
-    state = setup.state
+    state, facts = setup.state, described(setup.data)
     if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != facts["fingerprint"]:
         raise DataError(
             "the data is not what this run was trained on", where="data", fix="train anew, or", override="--force"

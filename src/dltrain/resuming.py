@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -15,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.errors import CheckpointError, ConfigError
 from dltrain.overrides import quoted
+from dltrain.run_config import RunConfig
 from dltrain.rundir import REDACTED, RunDir
 from dltrain.signatures import spelled, unknown_key
 
@@ -22,6 +22,7 @@ REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}")  # to another key of the same config
 
 # With other values of these the run would be another one. What is said of the data is held against the data itself.
 FIXED = ("model", "task", "loss", "augment", "seed", "optimizer._target_", "trainer.monitor", "trainer.ema")
+NODES = ("data", "model", "task", "loss", "augment", "optimizer", "scheduler", "trainer", "baseline")
 TRUSTED_PACKAGES = ("dltrain", "torch", "torchvision")
 
 
@@ -32,15 +33,12 @@ def read_config(run: RunDir) -> DictConfig:
         CheckpointError: this is no run folder, or its config is broken.
     """
     run.read_status()
-    try:
-        config = OmegaConf.create(yaml.safe_load(run.config.read_text("utf-8")))
-    except FileNotFoundError:
-        what = f"{run.path} has no {run.config.name}: it was killed before it began"
-        raise CheckpointError(what, fix="train again") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise CheckpointError(f"{run.config} cannot be read: {' '.join(str(error).split())[:200]}") from None
-    if not isinstance(config, DictConfig):
-        raise CheckpointError(f"{run.config} is no config of dltrain")
+    if not run.config.exists():
+        raise CheckpointError(f"{run.path} has no {run.config.name}: it was killed before it began", fix="train again")
+    config = RunConfig(run).values
+    lacking = [name for name in NODES if not isinstance(config._get_node(name), DictConfig)]
+    if lacking or "seed" not in config:
+        raise CheckpointError(f"{run.config} is no config of a run: it has no {', '.join([*lacking, 'seed'][:3])}")
     return config
 
 
@@ -90,12 +88,13 @@ def check_trust(config: Mapping[str, Any], trusted: Sequence[str]) -> None:
         if not key.endswith("_target_"):
             continue
         module = str(target).rpartition(".")[0]
-        if module.split(".")[0] not in TRUSTED_PACKAGES and module not in trusted:
+        package = module.split(".")[0]
+        if package not in TRUSTED_PACKAGES and not any(f"{module}.".startswith(f"{name}.") for name in trusted):
             raise CheckpointError(
                 f"{target} is code that this run brings from elsewhere",
                 where=key,
-                fix="if you know it, trust its module",
-                override=f"--trust {module}" if module else "",
+                fix="if you know that module and trust it, say so",
+                override=f"--trust={package}" if package else "",
             )
 
 

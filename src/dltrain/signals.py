@@ -48,7 +48,11 @@ def heard() -> Iterator[None]:
 
 @contextmanager
 def finishing(work: Pausable) -> Iterator[Asked]:
-    """Meanwhile the first signal only lets `work` pause after its step; the second raises `Stopped`."""
+    """Meanwhile the first signal only lets `work` pause after its step; the second raises `Stopped`.
+
+    Raises:
+        Stopped: the work came to its end without having heeded the signal.
+    """
     asked = Asked()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -58,6 +62,8 @@ def finishing(work: Pausable) -> Iterator[Asked]:
 
     with _handled_by(ask):
         yield asked
+    if asked.number:
+        raise Stopped(asked.number)
 
 
 @contextmanager

@@ -33,6 +33,6 @@ def train(*overrides: str, quiet: bool = False, device: str = "auto") -> LoadedM
     if not any(word.startswith("hydra.run.dir=") for word in words):
         folder = reserve(folder)
         words.append(f"hydra.run.dir={quoted(str(folder))}")
-    if command.run(words, Options(quiet=quiet)) == 130:
+    if command.run(words, Options(quiet=quiet)) in (130, 143):
         raise KeyboardInterrupt
     return load(folder, trust=None, device=device)

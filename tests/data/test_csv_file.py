@@ -284,3 +284,15 @@ def test_a_few_chinese_characters_repeated_are_told_apart(tmp_path):
     frame, notes = read_csv(path)
     assert list(frame.columns) == ["数学", "语文", "颜色", "成绩"]
     assert "GBK" in notes[0]
+
+
+@given(st.one_of(st.binary(max_size=200), st.text('ab1,;\t"\r\n', max_size=60).map(str.encode)))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("any") / "x.csv"
+    path.write_bytes(content)
+    try:
+        frame, _ = read_csv(str(path))
+    except DataError:
+        return
+    assert frame.shape[0] >= 1 and frame.shape[1] >= 1
+    assert len(set(frame.columns)) == frame.shape[1]

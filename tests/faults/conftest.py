@@ -97,6 +97,40 @@ def dice() -> random.Random:
 
 
 @pytest.fixture(scope="session")
+def small_run() -> tuple[str, ...]:
+    """A run of two seconds or so that saves all the time, and has something of everything that is saved."""
+    return (
+        *("model=mlp", "model.hidden=[48]", "model.embed=null", "data=regression", "data.rows=3000", "baseline=none"),
+        *("trainer.epochs=4", "trainer.batch_size=16", "trainer.ema=0.9", "scheduler=one_cycle", "trainer.device=cpu"),
+        *("trainer.save_minutes=0.0002", "trainer.patience=null"),
+    )
+
+
+@pytest.fixture(scope="session")
+def expected(
+    server: subprocess.Popen[str], small_run: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What that run leaves where nothing happens to it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    child = Starter(server, folder)(*small_run, "hydra.run.dir=run")
+    assert child.wait() == 0, child.said
+    return bits_of(RunDir(folder / "run"))
+
+
+def wait_for(path: Path, lines: int = 0) -> None:
+    """Waits until a file is there, with so many lines."""
+    deadline = time.monotonic() + 60
+    while not path.exists() or len(path.read_bytes().splitlines()) < lines:
+        assert time.monotonic() < deadline, f"{path} did not come"
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="session")
+def appeared() -> Callable[..., None]:
+    return wait_for
+
+
+@pytest.fixture(scope="session")
 def fingerprint() -> Callable[[RunDir], dict[str, str]]:
     return bits_of
 

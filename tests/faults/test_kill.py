@@ -8,39 +8,65 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from dltrain.rundir import RunDir
+import pytest
+
+from dltrain.rundir import RunDir, locked
+
+pytestmark = pytest.mark.faults
 
 KILLS = int(os.environ.get("DLTRAIN_KILLS", "25"))
-RUN = (
-    *("model=mlp", "model.hidden=[48]", "model.embed=null", "data=regression", "data.rows=3000", "baseline=none"),
-    *("trainer.epochs=4", "trainer.batch_size=16", "trainer.ema=0.9", "scheduler=one_cycle", "trainer.device=cpu"),
-    *("trainer.save_minutes=0.0002", "trainer.patience=null"),
-)
+OPERATIONS = ("write", "fsync", "rename", "point", "delete")
 
 
 def test_killed_at_any_moment_and_resumed_a_run_ends_with_the_same_bits(
-    start: Callable, fingerprint: Callable, dice: random.Random, tmp_path: Path
+    start: Callable, small_run: Any, expected: Any, fingerprint: Callable, dice: random.Random, tmp_path: Path
 ) -> None:
     began = time.monotonic()
-    assert start(*RUN, "hydra.run.dir=whole").wait() == 0
+    assert start(*small_run, "hydra.run.dir=timed").wait() == 0
     seconds = time.monotonic() - began
-    expected = fingerprint(RunDir(tmp_path / "whole"))
-    kills = 0
+    kills = runs = unbegun = 0
     while kills < KILLS:
-        name = f"killed-{kills}"
-        run = RunDir(tmp_path / name)
-        child = start(*RUN, f"hydra.run.dir={name}")
+        run = RunDir(tmp_path / f"killed-{runs}")
+        runs += 1
+        child = start(*small_run, f"hydra.run.dir={run.path.name}")
         for _ in range(dice.choice([1, 1, 2, 3])):  # some are killed again after they were resumed
             time.sleep(dice.uniform(0, seconds))
             child.kill()
             kills += child.wait() == -signal.SIGKILL
             if not run.config.exists():
-                break  # it had not begun
-            child = start("resume", name)
-        if run.config.exists():
-            assert child.wait() == 0, child.said
-            assert fingerprint(run) == expected, name
-            assert run.read_status()["state"] == "done"
-            assert not [path for path in run.path.rglob("*") if ".tmp" in path.name]
-    print(f"{kills} kills")
+                break
+            with locked(run.path):
+                pass
+            child = start("resume", run.path.name)
+        if not run.config.exists():
+            unbegun += 1
+            continue
+        assert child.wait() == 0, child.said
+        assert fingerprint(run) == expected, run.path
+        assert run.read_status()["state"] == "done"
+        assert not [path for path in run.path.rglob("*") if ".tmp" in path.name]
+    print(f"{kills} kills in {runs} runs, {unbegun} of them before there was anything to resume")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_killed_around_any_step_of_saving_a_run_loses_nothing(
+    operation: str,
+    moment: str,
+    start: Callable,
+    small_run: Any,
+    expected: Any,
+    fingerprint: Callable,
+    dice: random.Random,
+    tmp_path: Path,
+) -> None:
+    run, fault = RunDir(tmp_path / "run"), f"{moment}-{operation}:{dice.randint(1, 15)}"
+    print(fault)
+    child = start(*small_run, "hydra.run.dir=run", DLTRAIN_FAULT=fault)
+    assert child.wait() == -signal.SIGKILL, child.said
+    child = start("resume", "run")
+    assert child.wait() == 0, child.said
+    assert fingerprint(run) == expected
+    assert not [path for path in run.path.rglob("*") if ".tmp" in path.name]

@@ -57,10 +57,10 @@ def parse(arguments: Sequence[str]) -> tuple[str, list[str], list[str], bool]:
         word = words.pop(0)
         if word == "--force":
             force = True
-        elif word == "--trust" and words:
-            trusted.append(words.pop(0))
+        elif word.startswith("--trust="):
+            trusted.append(word.removeprefix("--trust="))
         elif word.startswith("-"):
-            raise ConfigError(f"there is no flag {word} here", fix="--force, or --trust MODULE")
+            raise ConfigError(f"there is no flag {word} here", fix="--force, or --trust=MODULE")
         elif folders and "=" in word:
             overrides.append(word)
         else:

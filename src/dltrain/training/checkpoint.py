@@ -58,7 +58,8 @@ def save_checkpoint(
     temporary = root / f".tmp-{step}-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)  # in a container, process numbers recur
     try:
-        temporary.mkdir(parents=True)
+        root.mkdir(exist_ok=True)  # no folder above it: a run that was deleted stays so
+        temporary.mkdir()
         with around("write"):
             save_file(_apart(weights), temporary / WEIGHTS)
         if state is not None:

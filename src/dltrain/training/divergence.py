@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import chain
 
+import torch
 from torch import nn
 
 from dltrain.errors import Diverged
@@ -23,7 +24,9 @@ def check_finite(state: TrainState, accumulate: int) -> None:
     """
     running = state.running
     assert running is not None
-    sound, lr = int(running.finite), running.lr
+    lr = running.lr
+    # A sum that is not finite stays so.
+    sound = int(torch.hstack(running.sums).isfinite().sum()) if running.sums else 0
     if sound < len(running.rates):
         ago = len(running.rates) - sound - 1
         lr = running.rates[sound]
@@ -38,7 +41,7 @@ def check_finite(state: TrainState, accumulate: int) -> None:
         where = f"step {state.step} (epoch {state.epoch + 1}, batch {running.batches}, lr {lr:g})"
         raise _diverged(f"the weights are no finite numbers after {where}", lr)
     running.rates.clear()
-    running.finite.zero_()
+    running.sums.clear()
 
 
 def largest(model: nn.Module) -> float:

@@ -19,6 +19,7 @@ from dltrain.training.schedules import advance
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
+MOST_TENSORS = 1000  # of one number each
 RATES = ("lr", "initial_lr", "max_lr", "min_lr")  # what torch's schedules keep in a parameter group
 
 
@@ -48,31 +49,34 @@ class Running:
     Args:
         loss: of the samples so far, float64.
         weight: what the sum is to be divided by.
-        finite: after how many steps since `rates` was emptied the sum was a finite number.
         batches: shown so far.
         lr: that the last step was taken with.
-        rates: of every step since what is finite was last looked at.
+        rates: of every step since the sums were last looked at.
+        sums: `loss` after each of these steps.
         seconds: that the steps took.
     """
 
     loss: Tensor
     weight: Tensor
-    finite: Tensor
     batches: int = 0
     lr: float = 0.0
     rates: list[float] = field(default_factory=list)
+    sums: list[Tensor] = field(default_factory=list)
     seconds: float = 0.0
 
     @classmethod
     def zero(cls, device: torch.device) -> Running:
         """Sums to begin with."""
-        return cls(zero(device), zero(device), zero(device).long())
+        return cls(zero(device), zero(device))
 
     def count(self, lr: float, batches: int) -> None:
         """A step was taken, with that rate, on so many batches."""
-        self.finite += self.loss.isfinite()  # a sum that is not finite stays so
         self.lr = lr
         self.rates.append(lr)
+        # Copied, not compared: that is the cheaper of the two, and nobody waits for the device.
+        self.sums.append(self.loss.clone())
+        if len(self.sums) == MOST_TENSORS:
+            self.sums[:] = [torch.hstack(self.sums)]
         self.batches += batches
 
     def filled(self, loss: float, weight: float, batches: int, lr: float, seconds: float) -> Running:
