@@ -45,10 +45,10 @@ def test_a_filter_sees_every_run_of_words_and_those_that_begin_or_end_the_text()
     torch.testing.assert_close(model(words), model.head(torch.stack(runs).relu().amax(0))[None])
 
 
-def test_a_bag_is_the_mean_of_its_words_in_any_order() -> None:
+def test_a_bag_is_the_sum_of_its_words_in_any_order() -> None:
     model = Bag(SPEC, embedding=4).eval()
     words = torch.tensor([[5, 9, 2]])
-    expected = model.head(model.embed.table.weight[[5, 9, 2]].mean(0))
+    expected = model.head(model.embed.table.weight[[5, 9, 2]].sum(0) / 3**0.5)
     torch.testing.assert_close(model(words)[0], expected)
     torch.testing.assert_close(model(words.flip(1))[0], expected)
 

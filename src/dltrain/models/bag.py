@@ -1,4 +1,4 @@
-"""The bag of embeddings: a text is the mean of its words."""
+"""The bag of embeddings: a text is the sum of its words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from dltrain.types import Range, Spec
 
 
 class Bag(nn.Module):
-    """The mean of the tokens' vectors and one linear map; the order of the words is lost.
+    """The sum of the tokens' vectors over the root of their number, and one linear map; the order of the words is lost.
+
+    Of a mean, one telling word among many would hardly show; of a sum, long texts would outweigh short ones.
 
     Inputs are tokens `(B, T)` and lengths `(B,)`; what stands behind a text's length changes nothing.
 
@@ -39,4 +41,6 @@ class Bag(nn.Module):
         self.no_decay = embedding_names(self)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self.head(self.dropout(pool_mean(self.embed(x), lengths)))  # (B, out_features)
+        x = self.embed(x)
+        counts = x.new_full((len(x),), x.shape[1]) if lengths is None else lengths.to(x.dtype)
+        return self.head(self.dropout(pool_mean(x, lengths) * counts.sqrt()[:, None]))  # (B, out_features)

@@ -71,8 +71,7 @@ class Transformer(nn.Module):
         positions: `sinusoidal` or `learned` vectors that are added, or `rotary` angles by which queries and keys are
             turned; a table's features have none.
         patch: side of a picture's patches, in pixels; none for eight along the shorter side.
-        dropout: in each block and before the output; none for 0.3 where texts are classified, 0 for the next token,
-            else 0.1.
+        dropout: in each block and before the output; none for 0.3 where texts are classified, else 0.1.
         ngrams: longest run of tokens with a vector of its own; none for 5 where the next token is asked for, else 1.
 
     Raises:
@@ -105,7 +104,7 @@ class Transformer(nn.Module):
                 override=f"model.width={near}",
             )
         if dropout is None:
-            dropout = {"text": 0.3, "corpus": 0.0}.get(spec.kind, 0.1)
+            dropout = 0.3 if spec.kind == "text" else 0.1
         self.causal = spec.each_position
         self.heads, self.width = heads, width
         self.tokens = token_maker(spec, width, patch, ngrams or default_ngrams(spec))
