@@ -1,0 +1,100 @@
+"""`dltrain reproduce RUN`: train again from a run's own config, and hold every figure against the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from dltrain.commands import Options
+from dltrain.commands.parsing import Arguments
+from dltrain.errors import DataError
+
+USAGE = "dltrain reproduce RUN [data.path=...] [-o FOLDER] [--trust MODULE]"
+ROUNDING = 1e-6  # relative; other machines and versions sum in another order
+
+
+def run(arguments: Sequence[str], options: Options) -> int:
+    """Trains in a new folder beside the run; exit code 0 where every figure agrees, else 1.
+
+    Raises:
+        DltrainError: it cannot be trained, or its data is gone or has changed.
+    """
+    parser = Arguments(USAGE)
+    parser.add_argument("-o", "--output")
+    parser.add_argument("--trust", action="append", default=[])
+    flags, (name,) = parser.read(arguments, ("RUN",), ("data.path", "data.root"))
+
+    from dltrain import build, job
+    from dltrain.loaded import finished
+    from dltrain.resolve import SLOTS, check, resolve
+    from dltrain.results import fingerprint
+    from dltrain.run_config import RunConfig
+    from dltrain.rundir import RunDir, claim, read_json, reserve, utc_now, write_text
+
+    first = finished(RunDir(Path(name)))
+    before = read_json(first.own(first.result))
+    stored = RunConfig(first)
+    config: dict[str, Any] = {slot: stored.whole_node(slot) for slot in (*SLOTS, "task") if slot != "data"}
+    config |= {"data": stored.node("data"), "seed": before["seed"]}
+    config["data"] |= {key.removeprefix("data."): value for key, value in flags.overrides.items()}
+    for slot in SLOTS:
+        if "_target_" in config[slot]:
+            resolve(slot, config[slot], flags.trust)
+    if errors := check(config):
+        raise ExceptionGroup("config", errors)
+    build.forget()
+    data = build.load_data(json.dumps(config["data"], sort_keys=True))
+    if fingerprint(data) != before["data"]["fingerprint"]:
+        raise DataError(
+            "the data is not what the run was trained on",
+            where="data.path",
+            fix="give the same file: data.path=...",
+        )
+    folder = claim(Path(flags.output)) if flags.output else reserve(first.path.with_name(f"{first.path.name}_again"))
+    again = RunDir(folder)
+    job.configure_logging(console=not (options.quiet or options.json))
+    again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
+    write_text(again.config, first.config.read_text("utf-8"))
+    try:
+        job.train(config, again, perf_counter())
+    except BaseException as error:
+        again.write_status("failed", exit_code=getattr(error, "exit_code", 1), error=str(error))
+        raise
+    again.write_status("done", exit_code=0)
+    after = read_json(again.result)
+    figures = compare_figures(before, after)
+    same = all(a == b or _close(a, b) for a, b in figures.values())
+    if options.json:
+        print(json.dumps({"same": same, "figures": figures, "run": str(again.path)}, ensure_ascii=False))
+    elif not options.quiet:
+        for key, (a, b) in figures.items():
+            mark = "=" if a == b else "≈" if _close(a, b) else "≠"
+            print(f"{mark}  {key}  {a}" + ("" if a == b else f"  {b}"))
+        versions = {
+            part: pair for part, pair in _pairs(before["versions"], after["versions"]).items() if pair[0] != pair[1]
+        }
+        for part, (a, b) in versions.items():
+            print(f"   {part} was {a} and is {b}")
+        print(f"run     {again.path}")
+    return 0 if same else 1
+
+
+def compare_figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Every figure of both results that training decides, by name."""
+    figures: dict[str, tuple[Any, Any]] = {}
+    for split in ("train", "val", "test"):
+        pairs = _pairs(before.get(split) or {}, after.get(split) or {})
+        figures |= {f"{split}/{name}": pair for name, pair in pairs.items()}
+    return figures | {key: (before.get(key), after.get(key)) for key in ("best_epoch", "epochs", "parameters")}
+
+
+def _pairs(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {key: (a.get(key), b.get(key)) for key in dict.fromkeys([*a, *b])}
+
+
+def _close(a: Any, b: Any) -> bool:
+    numbers = isinstance(a, int | float) and isinstance(b, int | float)
+    return numbers and abs(a - b) <= ROUNDING * max(abs(a), abs(b), 1e-12)

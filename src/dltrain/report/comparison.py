@@ -1,0 +1,95 @@
+"""Two runs on one page: their curves in the same axes, and what differs."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dltrain.errors import StorageError
+from dltrain.report.style import COLORS, Lettering, add_legend, name_axes, new_axes, new_figure, to_png
+from dltrain.rundir import RunDir, write_text
+
+TEMPLATE = "comparison.html.jinja"
+CURVES = {
+    "train/loss": "training loss",
+    "val/loss": "validation loss",
+    "val/accuracy": "validation accuracy",
+    "val/f1": "validation F1",
+    "val/rmse": "validation RMSE",
+    "val/r2": "validation R²",
+    "lr": "learning rate",
+}
+DECADES = 30.0  # a ratio, above which an axis is logarithmic
+
+Differences = Mapping[str, tuple[Any, Any]]
+
+
+def write_comparison(path: Path, runs: Sequence[RunDir], config: Differences, values: Differences) -> None:
+    """Writes the page.
+
+    Args:
+        path: of the page.
+        runs: to be compared.
+        config: what their configs hold differently, by key.
+        values: what their results hold differently.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    if not path.parent.is_dir():
+        raise StorageError(f"there is no folder {path.parent}", fix=f"make it: mkdir -p {path.parent}")
+    names = distinct_names([run.path for run in runs])
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    tables = [
+        (title, [(key, *map(_spelled, pair)) for key, pair in pairs.items()])
+        for title, pairs in (("Config", config), ("Result", values))
+    ]
+    page = environment.get_template(TEMPLATE).render(names=names, plots=draw_curves(runs, names), tables=tables)
+    write_text(path, page)
+
+
+def draw_curves(runs: Sequence[RunDir], names: Sequence[str]) -> list[tuple[str, str]]:
+    """A plot for each curve that some run has: its title, and the picture in base64."""
+    text = Lettering(names)
+    histories = [run.read_history() if run.history.exists() else [] for run in runs]
+    plots = []
+    for column, title in CURVES.items():
+        curves = [[(row["epoch"], row[column]) for row in rows if column in row] for rows in histories]
+        points = np.array([value for curve in curves for _, value in curve])
+        if not len(points) or (column == "lr" and len(np.unique(points)) == 1):
+            continue
+        figure = new_figure()
+        (axes,) = new_axes(figure)
+        for name, curve, colour in zip(names, curves, COLORS, strict=False):
+            if curve:
+                axes.plot(*zip(*curve, strict=True), color=colour, linewidth=1.7, label=text(name, 40))
+        if points.min() > 0 and points.max() / points.min() > DECADES:
+            axes.set_yscale("log")
+        name_axes(axes, "epoch", title)
+        add_legend(axes)
+        plots.append((title, b64encode(to_png(figure, text.families)).decode("ascii")))
+    return plots
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """As many last parts of each path as tell them apart."""
+    parts = [path.resolve().parts for path in paths]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-count:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
+
+
+def _spelled(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
