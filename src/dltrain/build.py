@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 
 from dltrain.baselines.plain import Baseline, BaselineSettings, baselines
 from dltrain.data.augment import Augment
+from dltrain.data.augment_text import AugmentText
 from dltrain.data.doctor import Finding, examine
 from dltrain.data.loaders import TensorLoader
 from dltrain.errors import ConfigError, DataError
@@ -28,10 +29,17 @@ from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, Kind, Spec, SplitName
+from dltrain.types import SPLITS, Change, Data, Facts, Kind, Spec, SplitName
 
 EVALUATION_BATCH = 256  # samples at least, where no gradient is kept
-MODELS: Mapping[Kind, str] = {"table": "mlp", "image": "cnn"}  # what is proposed for each kind of data
+# What is proposed for each kind of data.
+MODELS: Mapping[Kind, str] = {
+    "table": "mlp",
+    "image": "cnn",
+    "text": "textcnn",
+    "corpus": "transformer",
+    "series": "lstm",
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     facts = data.facts
     loss = build_loss(config["loss"], facts).to(device)
     task = build_task(facts, loss)
-    settings = settings.settled(len(data.splits["train"]))
+    settings = settings.settled(len(data.splits["train"]), facts.kind)
     check_settings(settings, config["task"]["name"], task, facts)
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
@@ -181,7 +189,7 @@ def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] |
 
 
 def build_loaders(
-    data: Data, settings: TrainerSettings, device: torch.device, model: nn.Module, change: Augment | None, seed: int
+    data: Data, settings: TrainerSettings, device: torch.device, model: nn.Module, change: Change | None, seed: int
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
     """The training split's loader, shuffled and changed, and one for each split in its own order."""
     count = len(data.splits["train"])
@@ -192,12 +200,15 @@ def build_loaders(
         device,
         prepare=data.prepare,
         change=change,
+        by_length=data.facts.kind == "text",
         balance=settings.balance == "resample",
         seed=seed,
         merge_single=any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()),
         limit=settings.limit_batches,
     )
     size, limit = max(batch_size, EVALUATION_BATCH), settings.limit_batches
+    if data.facts.task == "next_token":  # an output for each position and each token is large
+        size = batch_size
     evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order()}
     for name in SPLITS:
         if name in data.splits and name != "train":
@@ -255,21 +266,23 @@ def build_model(node: Mapping[str, Any], spec: Spec, trusted: Collection[str] | 
     return model
 
 
-def build_augment(node: Mapping[str, Any], data: Data) -> Augment | None:
-    """What happens to training pictures, or nothing; where a mirror image is of another class, none is made.
+def build_augment(node: Mapping[str, Any], data: Data) -> Change | None:
+    """What happens to training samples, or nothing; where a mirror image is of another class, none is made.
 
     Raises:
-        ConfigError: the data is no pictures.
+        ConfigError: it is for another kind of data.
     """
-    augment: Augment = resolve("augment", node)(**arguments(node))
-    if augment and data.facts.kind != "image":
+    augment: Augment | AugmentText = resolve("augment", node)(**arguments(node))
+    if augment and data.facts.kind not in augment.takes:
         raise ConfigError(
-            f"only pictures can be augmented, and this is {data.facts.kind} data",
+            f"this augmentation is for {' or '.join(augment.takes)} data, and this is {data.facts.kind} data",
             where="augment",
             fix="leave the data as it is",
             override="augment=none",
         )
-    return (augment if data.mirror else replace(augment, hflip=0.0)) or None
+    if isinstance(augment, Augment) and not data.mirror:
+        augment = replace(augment, hflip=0.0)
+    return augment or None
 
 
 def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
@@ -307,6 +320,8 @@ def try_model(model: nn.Module, data: Data, spec: Spec, name: str) -> int:
 
     def count(layer: nn.Module, inputs: Any, output: Any) -> None:
         weight = getattr(layer, "weight", None)
+        if isinstance(layer, nn.Embedding):  # looks up
+            return
         if isinstance(weight, torch.Tensor) and weight.dim() > 1 and isinstance(output, torch.Tensor):
             counts.append(output[0].numel() // weight.shape[0] * weight.numel())
 

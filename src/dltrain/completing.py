@@ -18,6 +18,7 @@ from dltrain.training.loop import fit
 from dltrain.training.saving import Saver
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import TrainState
+from dltrain.writing import Samples
 
 log = logging.getLogger("dltrain")
 
@@ -81,11 +82,16 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, verbosity: int = logging
     history = HistoryLog(run.history, keep=state.epoch)
     if state.epoch and len(run.read_history()) < state.epoch:
         log.warning("warning %s lacks rows of epochs that were trained", run.history)
+    samples = None
+    if setup.task.each_position:
+        samples = Samples(run, setup.data.facts, settings.last_epoch, keep=state.epoch)
     with closing(history), finishing(state) as asked:
         for row in progress(rows, settings.last_epoch, verbosity):
             if row is not None:
                 history.log(state.step, row)
                 saver.after_epoch()
+                if samples is not None:
+                    samples.after_epoch(state.epoch, state.judged, last=state.epoch == settings.last_epoch)
             if row is None or asked.number or saver.is_due:
                 history.sync()
                 saver.save()

@@ -17,7 +17,7 @@ from dltrain.training.loop import Row
 log = logging.getLogger("dltrain")
 
 PROGRESS_LINES = 20  # of a run whose output is no terminal
-PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse")
+PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse", "val/bits_per_character")
 
 
 def configure_logging(console: bool = True) -> None:

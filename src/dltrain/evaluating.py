@@ -26,7 +26,9 @@ from dltrain.results import fingerprint
 from dltrain.tasks.task import Predictions, Task
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Split
+from dltrain.writing import with_losses
 
+POSITIONS_BATCH = 32  # windows: an output for each position and each token is large
 RESAMPLES, MANY = 1000, 50_000  # rows, above which fewer resamples say as much
 MOST_GROUPS, FEW_NUMBERS = 20, 10
 
@@ -125,7 +127,7 @@ def evaluate_input(
     unlabelled = 0
     for raw in opened.parts:
         encoded, target = model.encoder.encode(raw), model.encoder.target(raw)
-        known = _known(target)
+        known = _known(target, model.task.each_position)
         unlabelled += int((~known).sum())
         ids = tuple(name for name, keep in zip(encoded.ids, known.tolist(), strict=True) if keep)
         split = Split(tuple(tensor[known] for tensor in encoded.inputs), target[known], ids)
@@ -149,8 +151,14 @@ def evaluate_split(
     model: LoadedModel, split: Split, source: str, column: pd.Series[Any] | None = None, notes: Sequence[str] = ()
 ) -> Evaluation:
     """Evaluates encoded samples, and groups of them by the values of a column `(N,)`."""
-    loader = TensorLoader(split, EVALUATION_BATCH, model.device, prepare=model.encoder.prepare)
+    size = POSITIONS_BATCH if model.task.each_position else EVALUATION_BATCH
+    loader = TensorLoader(split, size, model.device, prepare=model.encoder.prepare)
     metrics, predictions = evaluate_fully(model.module, model.task, loader, model.precision)
+    values = predictions.values
+    if model.task.each_position:
+        predictions = with_losses(model.module, loader, predictions)
+        assert predictions.losses is not None
+        values = predictions.losses
     target, classes = split.target, model.facts.classes
     error: float | None = None
     thresholds: tuple[Threshold, ...] = ()
@@ -160,7 +168,7 @@ def evaluate_split(
         if len(classes) == 2:
             thresholds = best_thresholds(scores[:, 1], target.numpy() == 1)
     groups = () if column is None else tuple(_groups(model.task, predictions, target, column))
-    interval = bootstrap(model.task, predictions.values, target)
+    interval = bootstrap(model.task, values, target)
     return Evaluation(source, split, predictions, metrics, interval, error, thresholds, groups, tuple(notes))
 
 
@@ -276,7 +284,9 @@ def column_of(raw: object, name: str) -> pd.Series[Any]:
     return raw[name]
 
 
-def _known(target: Tensor) -> Tensor:
-    """`(N,)` which samples have a label."""
+def _known(target: Tensor, each_position: bool) -> Tensor:
+    """`(N,)` which samples have a label; of a window, which some token is asked of."""
     known = ~target.isnan() if target.is_floating_point() else target >= 0
-    return known if known.dim() == 1 else known.all(dim=1)
+    if known.dim() == 1:
+        return known
+    return known.any(dim=1) if each_position else known.all(dim=1)

@@ -43,6 +43,8 @@ from dltrain.sweeps.summary import summarize
 
 log = logging.getLogger("dltrain")
 
+UNITS = {"image": "pixels", "text": "tokens", "corpus": "tokens"}  # of an input
+
 
 def check_jobs(jobs: Sequence[Job]) -> None:
     """Builds every job and lets go of it again, so that what cannot run is refused before anything is written.
@@ -197,7 +199,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     shape = "×".join(map(str, facts.input_shape))
-    unit = "pixels" if facts.kind == "image" else "feature" if shape == "1" else "features"
+    unit = UNITS.get(facts.kind, "feature" if shape == "1" else "features")
     goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
     if facts.task == "multilabel":
         goal = f"{len(facts.outputs)} labels: {', '.join(facts.outputs[:10])}" + " ..." * (len(facts.outputs) > 10)

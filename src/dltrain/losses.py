@@ -17,6 +17,8 @@ from torch.nn import functional
 from dltrain.errors import ConfigError
 from dltrain.types import Facts, Range, TaskName
 
+IGNORED = -100  # a target of the next token where none is asked for; what torch calls ignore_index
+
 ClassWeights = Literal["balanced"] | Sequence[Annotated[float, Range(0, open_low=True)]] | None
 
 
@@ -31,8 +33,8 @@ class Loss(nn.Module):
         return float(len(target))
 
     def probabilities(self, output: Tensor) -> Tensor:
-        """Outputs `(B, out_features)` to probabilities `(B, K)` of each class or label; for these only."""
-        return output.softmax(dim=1)
+        """Outputs `(..., out_features)` to probabilities `(..., K)` of each class or label; for these only."""
+        return output.softmax(dim=-1)
 
     def merged(self, outputs: Tensor) -> Tensor:
         """Members' outputs `(B, members, out_features)` to the `(B, out_features)` that mean their mean prediction."""
@@ -47,7 +49,7 @@ class ClassificationLoss(Loss):
 
     def __init__(self, facts: Facts, class_weights: ClassWeights) -> None:
         super().__init__()
-        self.out_features = len(facts.classes)
+        self.out_features = facts.vocab_sizes[0] if facts.task == "next_token" else len(facts.classes)
         self.register_buffer("class_weights", class_weight_tensor(facts, class_weights), persistent=False)
 
     def weight(self, target: Tensor) -> Tensor | float:
@@ -62,13 +64,18 @@ class ClassificationLoss(Loss):
 
 
 class CrossEntropy(ClassificationLoss):
-    """`torch.nn.functional.cross_entropy`.
+    """`torch.nn.functional.cross_entropy`; of the next token the mean over all positions that are asked for.
 
     Args:
         facts: of the data.
         class_weights: one weight a class, `balanced` for the inverse of its frequency, or none.
         label_smoothing: share of the target that is spread over all classes.
+
+    Raises:
+        ConfigError: there are class weights for the next token.
     """
+
+    tasks: tuple[TaskName, ...] = ("classification", "next_token")
 
     def __init__(
         self,
@@ -76,11 +83,23 @@ class CrossEntropy(ClassificationLoss):
         class_weights: ClassWeights = None,
         label_smoothing: Annotated[float, Range(0, 1)] = 0.0,
     ) -> None:
+        if facts.task == "next_token" and class_weights is not None:
+            raise ConfigError(
+                "class weights are for classes, and this predicts the next token",
+                where="loss.class_weights",
+                fix="leave them out",
+                override="loss.class_weights=null",
+            )
         super().__init__(facts, class_weights)
         self.label_smoothing = label_smoothing
 
+    def weight(self, target: Tensor) -> Tensor | float:
+        return (target != IGNORED).sum() if target.dim() == 2 else super().weight(target)
+
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        return functional.cross_entropy(output, target, self.class_weights, label_smoothing=self.label_smoothing)
+        return functional.cross_entropy(
+            output, target, self.class_weights, ignore_index=IGNORED, label_smoothing=self.label_smoothing
+        )
 
 
 class Focal(ClassificationLoss):

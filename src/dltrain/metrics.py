@@ -23,6 +23,8 @@ BETTER: Mapping[str, Better] = {
     "rmse": "min",
     "mae": "min",
     "r2": "max",
+    "perplexity": "min",
+    "bits_per_character": "min",
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from dltrain.data.tokens import Vocabulary
 from dltrain.tasks.task import Predictions
 from dltrain.types import Encoded, Facts, Remark
 
@@ -16,6 +17,7 @@ NAMED_CELLS = 3
 def prediction_frame(facts: Facts, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
     """A row a sample: `id`, `predicted` (a class, or a number in the target's unit), a `score_` a class, `remarks`.
 
+    Of windows of a text `predicted` is the likeliest token behind each.
     Of several outputs or labels each has columns of its own, `predicted_NAME`, and for a label `score_NAME`.
     """
     columns: dict[str, object] = {"id": list(encoded.ids)}
@@ -29,6 +31,9 @@ def prediction_frame(facts: Facts, encoded: Encoded, predictions: Predictions) -
         columns["predicted"] = [facts.classes[index] for index in predictions.values.tolist()]
         scores = predictions.probabilities.double().numpy()
         columns |= {f"score_{name}": scores[:, index] for index, name in enumerate(facts.classes)}
+    elif facts.task == "next_token":
+        known = Vocabulary.from_json(facts.preprocessing)
+        columns["predicted"] = [known.spell(window) for window in predictions.values.tolist()]
     else:
         columns["predicted"] = predictions.values.flatten().tolist()
     columns["remarks"] = ["; ".join(map(str, remarks)) for remarks in encoded.remarks]

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from dltrain.baselines.plain import BaselineSettings
 from dltrain.data.augment import Augment
+from dltrain.data.augment_text import AugmentText
 from dltrain.errors import ConfigError
 from dltrain.losses import Loss
 from dltrain.signatures import check_call
@@ -31,12 +32,12 @@ class Slot:
     """A node of the config whose `_target_` is called.
 
     Args:
-        kind: the class that the target must be a subclass of; `None` where it must be a function.
+        kind: what the target must be a subclass of, one class or one of several; `None` where it must be a function.
         module: where such a function must be defined, below dltrain.
         supplied: how many leading arguments do not come from the config.
     """
 
-    kind: type | None
+    kind: type | tuple[type, ...] | None
     module: str = ""
     supplied: int = 1
 
@@ -49,7 +50,7 @@ SLOTS: Mapping[str, Slot] = {
     "scheduler": Slot(None, "dltrain.training.schedules", supplied=3),
     "trainer": Slot(TrainerSettings, supplied=0),
     "baseline": Slot(BaselineSettings, supplied=0),
-    "augment": Slot(Augment, supplied=0),
+    "augment": Slot((Augment, AugmentText), supplied=0),
 }
 
 
@@ -119,7 +120,9 @@ def resolve(slot_name: str, node: Mapping[str, Any], trusted: Collection[str] | 
         written = inspect.isfunction(found) and (origin, found.__qualname__) == (module_path, name)
         fits = written and (local or origin.startswith(slot.module))
     if not fits:
-        kind = f"a subclass of {slot.kind.__name__}" if slot.kind else f"a function of {slot.module.rstrip('.')}"
+        kinds = slot.kind if isinstance(slot.kind, tuple) else (slot.kind,)
+        names = " or ".join(one.__name__ for one in kinds if one is not None)
+        kind = f"a subclass of {names}" if slot.kind else f"a function of {slot.module.rstrip('.')}"
         raise ConfigError(f"{path} is not {kind}", where=where, fix="choose one: dltrain list " + slot_name)
     return found
 

@@ -27,10 +27,12 @@ from dltrain.tasks.task import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, Facts, Split, SplitName
 from dltrain.verdict import Comparison, compare, diagnose
+from dltrain.writing import bits_per_character, spelled_windows, with_losses
 
 log = logging.getLogger("dltrain")
 
 EXAMPLES = 64
+LONGEST_TEXT = 500  # characters of an example
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
 
     shown = held_out(setup.data)
     split, facts = setup.data.splits[shown], setup.data.facts
+    if setup.task.each_position:
+        loader = setup.evaluation[shown]
+        predictions[shown] = with_losses(setup.state.judged, loader, predictions[shown])
     write_predictions(run, facts, split, predictions[shown])
     write_examples(run, facts, split, predictions[shown])
     state = setup.state
@@ -131,13 +136,19 @@ def held_out(data: Data) -> SplitName:
 def write_predictions(run: RunDir, facts: Facts, split: Split, predictions: Predictions) -> None:
     """Writes predictions.csv: id, true, predicted, and for classification the score of each class.
 
+    Of windows of a corpus it writes what stands there, the likeliest tokens and the bits per character.
     Of several outputs or labels each has its own columns: true_NAME, predicted_NAME, and for a label score_NAME.
     """
     values = predictions.values.flatten().tolist()
     true = split.target.flatten().tolist()[: len(values)]
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if facts.outputs:
+    if facts.task == "next_token":
+        writer.writerow(["id", "true", "predicted", "bits_per_character"])
+        bits = bits_per_character(facts, split, predictions).tolist()
+        for sample, texts, error in zip(split.ids, spelled_windows(facts, split, predictions), bits, strict=False):
+            writer.writerow([safe_cell(sample), *map(safe_cell, texts), f"{error:.6g}"])
+    elif facts.outputs:
         _write_outputs(writer, facts, split, predictions)
     elif facts.classes:
         assert predictions.probabilities is not None
@@ -187,11 +198,16 @@ def write_examples(run: RunDir, facts: Facts, split: Split, predictions: Predict
     save_file(tensors, run.examples / "inputs.safetensors")
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "true", "predicted", "error"])
+    writer.writerow(["id", "true", "predicted", "error", *(["text"] if split.texts else [])])
     names = [safe_cell(name) for name in facts.classes]
+    windows = spelled_windows(facts, split, predictions) if facts.task == "next_token" else []
     for index in chosen.tolist():
-        shown = [_spelled(values[index], facts, names) for values in (split.target, predictions.values)]
-        writer.writerow([safe_cell(split.ids[index]), *shown, f"{errors[index]:.6g}"])
+        if windows:
+            shown = [safe_cell(text) for text in windows[index]]
+        else:
+            shown = [_spelled(values[index], facts, names) for values in (split.target, predictions.values)]
+        said = [safe_cell(split.texts[index][:LONGEST_TEXT])] if split.texts else []
+        writer.writerow([safe_cell(split.ids[index]), *shown, f"{errors[index]:.6g}", *said])
     write_text(run.examples / "examples.csv", text.getvalue())
 
 
@@ -209,8 +225,10 @@ def error_of_each(facts: Facts, split: Split, predictions: Predictions) -> NDArr
     """How wrong each prediction is, `(N,)`.
 
     It is what probability the true class lacks, of labels the mean of that; the absolute error, or of several numbers
-    the mean of these in standard deviations.
+    the mean of these in standard deviations; the bits per character of a window of a corpus.
     """
+    if facts.task == "next_token":
+        return np.asarray(bits_per_character(facts, split, predictions))
     target = split.target[: len(predictions.values)]
     scores = predictions.probabilities
     if scores is None:

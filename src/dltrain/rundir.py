@@ -58,6 +58,10 @@ class RunDir:
         return self.path / "checkpoints"
 
     @property
+    def samples(self) -> Path:
+        return self.path / "samples.csv"
+
+    @property
     def examples(self) -> Path:
         return self.path / "examples"
 

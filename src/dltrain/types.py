@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # help, lists and refusals answer without torch
 
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
-Kind = Literal["table", "image"]
-TaskName = Literal["regression", "classification", "multilabel"]
+Kind = Literal["table", "image", "text", "corpus", "series"]
+TaskName = Literal["regression", "classification", "multilabel", "next_token"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
@@ -30,7 +30,7 @@ class Facts:
     Args:
         kind: what an input is; a model says which kinds it takes.
         task: what is to be predicted.
-        input_shape: shape of one input without the batch dimension, `(F,)` or `(C, H, W)`.
+        input_shape: shape of one input without the batch dimension: `(F,)`, `(C, H, W)`, `(T,)` tokens or `(T, C)`.
         target: the target's name, as the source spells it; of several their names, joined by commas.
         outputs: names of the numbers or labels that are predicted, where there are several.
         classes: class names in the order of their indices; empty for regression.
@@ -106,15 +106,18 @@ class Split:
     """Samples in memory, on the CPU, in the order of the source.
 
     Args:
-        inputs: tensors `(N, ...)`: float32 for tables, uint8 for pictures.
+        inputs: tensors `(N, ...)`: float32 for tables, uint8 for pictures; int64 tokens `(N, T)` and lengths `(N,)` for
+            texts.
         target: `(N, K)` float32 or float64 in the targets' own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
             where a sample has a label.
         ids: what names each sample: a row number of the source (counted from 0) or a file's path.
+        texts: what each sample says, where it is a text; else empty.
     """
 
     inputs: tuple[Tensor, ...]
     target: Tensor
     ids: tuple[str, ...]
+    texts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.target)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.baselines.plain import Baseline
+from dltrain.tasks.next_token import bits_of_each, characters_of
 from dltrain.tasks.task import Predictions
 from dltrain.types import Facts
 
@@ -24,8 +25,8 @@ class Comparison:
         baseline: the method's name.
         measure: what was compared.
         difference: how much better the model is: points of accuracy, or by how many per cent the smaller RMSE (of
-            several outputs that of their standardised errors) is below the larger one; negative where the method is
-            better.
+            several outputs that of their standardised errors) is below the larger one, or bits per character; negative
+            where the method is better.
         margin: half of the difference's 95 % interval, over the samples.
         words: the same as a sentence.
     """
@@ -43,6 +44,8 @@ def compare(
     """The model against the best of the plain methods; `None` where there is none or only two samples."""
     if not baselines or len(target) < 3:
         return None
+    if ours.losses is not None:
+        return _compare_surprise(model, facts, target, ours.losses, baselines)
     numbers = ours.probabilities is None
     mistakes = [_mistakes(said, target, facts) for said in (ours, *(baseline.predictions for baseline in baselines))]
     mine, *others = mistakes
@@ -62,6 +65,30 @@ def compare(
         words = f"{model} beats {other} by {difference:.1f} ± {margin:.1f} {unit}"
     else:
         words = f"{other} beats {model} by {-difference:.1f} ± {margin:.1f} {unit}"
+    return Comparison(best.name, measure, difference, margin, words)
+
+
+def _compare_surprise(
+    model: str, facts: Facts, target: Tensor, ours: Tensor, baselines: Sequence[Baseline]
+) -> Comparison:
+    """By how many bits per character a model of the next token is better than the best plain one."""
+    characters = characters_of(facts)
+    measure = "bits_per_character"
+    best = min(baselines, key=lambda baseline: baseline.metrics[measure])
+    assert best.predictions.losses is not None
+    (mine, letters), (theirs, _) = (
+        bits_of_each(target, losses, characters) for losses in (ours, best.predictions.losses)
+    )
+    gain = (theirs - mine).numpy()
+    total = float(letters.sum())
+    difference, margin = float(gain.sum()) / total, 1.96 * float(gain.std(ddof=1)) * len(gain) ** 0.5 / total
+    unit = "bits per character"
+    if abs(difference) <= margin:
+        words = f"{model} and {best.name} do not differ clearly: {difference:+.3f} ± {margin:.3f} {unit}"
+    elif difference > 0:
+        words = f"{model} beats {best.name} by {difference:.3f} ± {margin:.3f} {unit}"
+    else:
+        words = f"{best.name} beats {model} by {-difference:.3f} ± {margin:.3f} {unit}"
     return Comparison(best.name, measure, difference, margin, words)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dltrain.data.loaders import TensorLoader, batch_sizes, permutation
 from dltrain.errors import DataError
-from dltrain.types import Split
+from dltrain.types import Batch, Split
 
 CPU = torch.device("cpu")
 
@@ -116,3 +116,23 @@ def test_prepare_is_applied_to_each_batch(seed: int | None) -> None:
     for batch in loader(10, 4, seed=seed, prepare=prepare):
         (prepared,) = batch.inputs
         assert torch.equal(prepared, batch.target * -10)
+
+
+def test_batches_hold_samples_of_about_the_same_length_in_an_order_of_seed_and_epoch_alone() -> None:
+    lengths = torch.randint(1, 60, (2000,), generator=torch.Generator().manual_seed(0))
+    split = Split((torch.arange(2000), lengths), torch.arange(2000), tuple(map(str, range(2000))))
+
+    def batches(number: int, by_length: bool = True) -> list[Batch]:
+        made = TensorLoader(split, 64, torch.device("cpu"), seed=3, by_length=by_length)
+        made.set_epoch(number)
+        return list(made)
+
+    one, again, later = batches(0), batches(0), batches(1)
+    assert [batch.target.tolist() for batch in one] == [batch.target.tolist() for batch in again]
+    assert [batch.target.tolist() for batch in one] != [batch.target.tolist() for batch in later]
+    assert sorted(torch.cat([batch.target for batch in one]).tolist()) == list(range(2000))
+    assert [len(batch.target) for batch in one] == [64] * 31 + [16]
+    padded = {flag: sum(64 * int(batch.inputs[1].max()) for batch in batches(0, flag)) for flag in (True, False)}
+    assert padded[True] < 0.65 * padded[False]
+    longest = [int(batch.inputs[1].max()) for batch in one[:-1]]
+    assert longest != sorted(longest)

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from dltrain.loaded import LoadedModel
     from dltrain.predicting import Tally
 
-USAGE = "dltrain predict RUN INPUT [-o FILE.csv|.jsonl|.parquet] [--trust MODULE] [data.encoding=gbk]"
+USAGE = (
+    "dltrain predict RUN INPUT [-o FILE.csv|.jsonl|.parquet] [--trust MODULE] [data.encoding=gbk], "
+    "or dltrain predict RUN --prompt TEXT [--temperature 0.8] [--top-k 20] [--steps 200] [--seed 0]"
+)
 FORMAT_KEYS = ("data.encoding", "data.delimiter", "data.header")
 SHOWN = 20  # oddities
 
@@ -35,6 +38,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     parser = Arguments(USAGE)
     parser.add_argument("-o", "--output")
     parser.add_argument("--trust", action="append", default=[])
+    if any(argument.split("=")[0] == "--prompt" for argument in arguments):
+        return continue_prompt(parser, arguments, options)
     flags, (run_folder, source) = parser.read(arguments, ("RUN", "INPUT"), (*FORMAT_KEYS, "trainer.device"))
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
 
@@ -65,6 +70,56 @@ def run(arguments: Sequence[str], options: Options) -> int:
         print(json.dumps(answer | said, ensure_ascii=False))
     elif not options.quiet:
         report(tally, output, sys.stderr if output is None else sys.stdout)
+    return 0
+
+
+def continue_prompt(parser: Arguments, arguments: Sequence[str], options: Options) -> int:
+    """Lets a model of the next token go on where a prompt ends.
+
+    Raises:
+        DltrainError: the run is of another kind, or a number is out of its range.
+    """
+    parser.add_argument("--prompt", required=True)
+    parser.add_argument("--temperature", type=float, default=0.8)
+    parser.add_argument("--top-k", type=int, default=None)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    flags, (run_folder,) = parser.read(arguments, ("RUN",), ("trainer.device",))
+    for name, value, least in (
+        ("temperature", flags.temperature, 0),
+        ("top-k", flags.top_k, 1),
+        ("steps", flags.steps, 1),
+    ):
+        if value is not None and not least <= value < float("inf"):
+            raise ConfigError(f"{value:g} is not at least {least}", where=f"--{name}", fix="give a larger number")
+
+    from dltrain.loaded import load
+    from dltrain.writing import continue_text, unknown_in
+
+    model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
+    if model.facts.task != "next_token":
+        raise ConfigError(
+            f"this model predicts {model.facts.target}, and continues no text",
+            where="--prompt",
+            fix="give it a file to predict, or train one that does: dltrain model=transformer data=corpus",
+        )
+    unknown = unknown_in(model.facts, flags.prompt)
+    if unknown and not options.quiet:
+        named = ", ".join(map(repr, unknown[:SHOWN]))
+        print(f"remark  not in the model's vocabulary: {named}", file=sys.stderr)
+    text = continue_text(
+        model.module,
+        model.facts,
+        flags.prompt,
+        flags.steps,
+        temperature=flags.temperature,
+        top_k=flags.top_k,
+        seed=flags.seed,
+    )
+    if options.json:
+        print(json.dumps({"prompt": flags.prompt, "text": text, "unknown": unknown}, ensure_ascii=False))
+    else:
+        print(flags.prompt + text)
     return 0
 
 

@@ -27,7 +27,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     parser.add_argument("--trust", action="append", default=[])
     flags, (name,) = parser.read(arguments, ("RUN",), ("data.path", "data.root"))
 
-    from dltrain import build, job
+    from dltrain import build, console, job
     from dltrain.loaded import finished
     from dltrain.resolve import SLOTS, check, resolve
     from dltrain.results import fingerprint
@@ -55,7 +55,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
         )
     folder = claim(Path(flags.output)) if flags.output else reserve(first.path.with_name(f"{first.path.name}_again"))
     again = RunDir(folder)
-    job.configure_logging(console=not (options.quiet or options.json))
+    console.configure_logging(console=not (options.quiet or options.json))
     again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
     write_text(again.config, first.config.read_text("utf-8"))
     try:

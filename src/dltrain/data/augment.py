@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dltrain.data.randomness import seeded
-from dltrain.types import Range
+from dltrain.types import Kind, Range
 
 Share = Annotated[float, Range(0, 1)]
 
@@ -38,6 +38,8 @@ class Augment:
         saturation: largest change of the distance from grey, as a share; grey pictures stay.
         erase: probability that a rectangle of 2 to 20 % of the picture is filled with the picture's mean.
     """
+
+    takes: ClassVar[tuple[Kind, ...]] = ("image",)
 
     hflip: Share = 0.0
     vflip: Share = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from itertools import islice
 
@@ -12,6 +12,8 @@ from dltrain.data.balance import balanced_order
 from dltrain.data.randomness import seeded
 from dltrain.errors import DataError
 from dltrain.types import Batch, Change, Prepare, Split
+
+STRETCH = 20  # batches within which samples are sorted by length
 
 
 class TensorLoader:
@@ -25,6 +27,7 @@ class TensorLoader:
         change: what happens to stored inputs before that, differently in every epoch; only where `seed` is given.
         seed: shuffles, differently in every epoch; `None` keeps the order of the split.
             A batch that holds the whole split is not permuted.
+        by_length: whether a batch is of samples of about the same length, which is their second input; with `seed`.
         balance: whether an epoch shows every class equally often instead of every sample once; with `seed` alone.
         merge_single: adds a last batch of one sample to the one before, for models that normalise over the batch.
         limit: most batches an epoch.
@@ -39,6 +42,7 @@ class TensorLoader:
         prepare: Prepare | None = None,
         change: Change | None = None,
         seed: int | None = None,
+        by_length: bool = False,
         balance: bool = False,
         merge_single: bool = False,
         limit: int | None = None,
@@ -49,6 +53,7 @@ class TensorLoader:
         self.prepare = prepare
         self.change = change
         self.seed = seed
+        self.lengths = split.inputs[1] if by_length else None
         self.balance = balance
         self.epoch = 0
         self.start = 0
@@ -92,6 +97,8 @@ class TensorLoader:
             order = balanced_order(self.target.cpu(), self.seed, self.epoch)
         else:
             order = permutation(count, self.seed, self.epoch)
+        if self.lengths is not None:
+            order = alike_together(order, self.lengths, self.sizes, self.seed, self.epoch)
         order = order[: self.samples].to(self.target.device)
         yield from order.split(self.sizes)
 
@@ -99,6 +106,26 @@ class TensorLoader:
 def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
     """A random order of `count` samples, `(count,)`, the same on every device for the same seed and epoch."""
     return torch.randperm(count, generator=seeded(seed, epoch))
+
+
+def alike_together(
+    order: torch.Tensor, lengths: torch.Tensor, sizes: Sequence[int], seed: int, epoch: int
+) -> torch.Tensor:
+    """A random order in which each batch is of similar lengths: sorted within stretches of some batches, and the
+    batches then shuffled.
+
+    Args:
+        order: `(N,)` samples at random.
+        lengths: `(N,)` of every sample.
+        sizes: of the batches; the last one stays the last, as its size may differ.
+        seed: of the batches' order.
+        epoch: likewise.
+    """
+    stretches = order.split(STRETCH * sizes[0])
+    order = torch.cat([stretch[lengths[stretch].argsort(stable=True)] for stretch in stretches])
+    *batches, last = order[: sum(sizes)].split(list(sizes))
+    shuffled = torch.randperm(len(batches), generator=seeded(seed, epoch, 0, 1)).tolist()
+    return torch.cat([*(batches[at] for at in shuffled), last])
 
 
 def batch_sizes(count: int, batch_size: int, merge_single: bool = False) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dltrain.report import curves, drawings
+from dltrain.report import curves, drawings, words
 from dltrain.report.calibration import draw_calibration
 from dltrain.report.reading import Run
 from dltrain.report.style import Drawing, Lettering, to_png
@@ -23,7 +23,7 @@ class Plot:
     Args:
         name: of its file, without `.png`.
         title: above it on the page.
-        section: of the page: curves, predictions, examples or weights.
+        section: of the page: curves, predictions, examples, words or weights.
         draw: the drawing; `None` where the run has nothing to show.
         pictures: whether it shows pictures, whose colours must stay as they are in the dark.
     """
@@ -64,6 +64,7 @@ PLOTS = (
     Plot("residuals", "Residuals", "predictions", drawings.draw_residuals),
     Plot("fit", "Fit", "predictions", drawings.draw_fit),
     Plot("samples", "Pictures", "examples", drawings.draw_samples, pictures=True),
+    Plot("words", "Words by what they were learned to mean", "words", words.draw_words),
     Plot("coefficients", "True and learned coefficients", "weights", drawings.draw_coefficients),
 )
 
@@ -75,7 +76,7 @@ def draw_plots(run: Run) -> list[Drawn]:
         StorageError: a file cannot be written.
     """
     facts = run.facts
-    text = Lettering([*facts.classes, *facts.features, facts.target])
+    text = Lettering([*facts.classes, *facts.features, facts.target, *words.shown_words(run)])
     drawn = [_draw(plot, run, text) for plot in PLOTS]
     for plot, one in zip(PLOTS, drawn, strict=True):
         path = run.folder.plots / f"{plot.name}.png"

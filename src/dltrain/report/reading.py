@@ -61,6 +61,7 @@ class Example:
     true: str
     predicted: str
     error: str
+    text: str = ""
 
 
 class Run:
@@ -109,7 +110,7 @@ class Run:
     @cached_property
     def predictions(self) -> Predicted | None:
         """What was predicted of the shown split; `None` where nothing was written."""
-        if not self.folder.predictions.exists():
+        if self.facts.task == "next_token" or not self.folder.predictions.exists():
             return None
         index, width = self._class_indices(), len(self.facts.classes)
         read = index.__getitem__ if width else float
@@ -132,14 +133,26 @@ class Run:
         if not path.exists():
             return []
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [Example(*row[:4]) for row in islice(csv.reader(file), 1, None)]
+            rows = [Example(*row[:5]) for row in islice(csv.reader(file), 1, None)]
         names = {cell: self.facts.classes[index] for cell, index in self._class_indices().items()}
         return [
             Example(
-                _unescaped(row.id), names.get(row.true, row.true), names.get(row.predicted, row.predicted), row.error
+                _unescaped(row.id),
+                names.get(row.true, row.true),
+                names.get(row.predicted, row.predicted),
+                row.error,
+                _unescaped(row.text),
             )
             for row in rows
         ]
+
+    @cached_property
+    def samples(self) -> list[tuple[str, str]]:
+        """What the model wrote by itself after some of the epochs: the epoch and the text."""
+        if not self.folder.samples.exists():
+            return []
+        with self.folder.samples.open(newline="", encoding="utf-8") as file:
+            return [(row[0], row[1]) for row in islice(csv.reader(file), 1, None)]
 
     @cached_property
     def example_inputs(self) -> NDArray[Any] | None:

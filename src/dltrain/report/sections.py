@@ -91,7 +91,9 @@ def plain_methods(run: Run, plots: Plots) -> Section:
     """The result beside those of plain methods on the same split, the best first."""
     result, split = run.result, run.shown_split
     baselines = result.get("baseline") or {}
-    measures = ("accuracy", "f1", "roc_auc") if run.facts.classes else ("rmse", "mae", "r2")
+    measures: tuple[str, ...] = ("accuracy", "f1", "roc_auc") if run.facts.classes else ("rmse", "mae", "r2")
+    if run.facts.task == "next_token":
+        measures = ("bits_per_character", "perplexity")
     rivals = {name.replace("_", " "): metrics for name, metrics in baselines.items()}
     ranked = sorted(
         [("this model", result[split]), *rivals.items()],
@@ -133,9 +135,12 @@ def predictions(run: Run, plots: Plots) -> Section:
 def worst_examples(run: Run, plots: Plots) -> Section:
     """Where the model errs most."""
     rows = [
-        [_shown(row.id), _shown(row.true), _shown(row.predicted), _number(row.error, 3)]
+        [_shown(row.text or row.id), _shown(row.true), _shown(row.predicted), _number(row.error, 3)]
         for row in run.examples[:MAX_EXAMPLES]
     ]
+    if run.facts.task == "next_token":
+        caption = "The error is in bits per character; predicted is the likeliest token at each place."
+        return _examples(rows, caption, 3, plots)
     if run.facts.classes:
         caption = "The error is the probability that the true class lacks."
         return _examples(rows, caption, 3, plots)
@@ -147,6 +152,14 @@ def _examples(rows: list[list[str]], caption: str, numbers_from: int, plots: Plo
     head = ["Sample", "True", "Predicted", "Error"]
     tables = [Table(head, rows, caption, numbers_from)] if rows else []
     return Section("Worst examples", plots=plots["examples"], tables=tables)
+
+
+def written(run: Run, plots: Plots) -> Section:
+    """What a model of the next token writes by itself, and where its tokens' vectors lie."""
+    rows = [[epoch, text.replace("\n", " ⏎ ")] for epoch, text in run.samples]
+    words = "Each begins where a document does, and is drawn at the same temperature, 0.7." if rows else ""
+    tables = [Table(["Epoch", "Text"], rows, words, numbers_from=2)] if rows else []
+    return Section("What it writes" if rows else "What it learned of words", plots=plots["words"], tables=tables)
 
 
 def learned_weights(run: Run, plots: Plots) -> Section:
@@ -216,6 +229,7 @@ SECTIONS: Sequence[SectionBuilder] = (
     training_curves,
     predictions,
     worst_examples,
+    written,
     learned_weights,
     data,
     reproduction,
@@ -226,6 +240,8 @@ def _spell_shape(kind: str, shape: Sequence[int]) -> str:
     if kind == "image":
         channels, height, width = shape
         return f"{width} × {height} pixels, {count(channels, 'channel')}"
+    if kind in ("text", "corpus"):
+        return f"up to {count(shape[0], 'token')}"
     return count(math.prod(shape), "feature")
 
 

@@ -18,6 +18,8 @@ NAMES = {
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
+    "perplexity": "Perplexity",
+    "bits_per_character": "Bits per character",
 }
 MINUS = str.maketrans("-", "−")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -64,6 +66,8 @@ def answer(run: Run) -> tuple[str, str]:
     result, split = run.result, run.shown_split
     metrics = result.get(split) or {}
     names = ("accuracy",) if run.facts.classes else ("rmse", "r2")
+    if run.facts.task == "next_token":
+        names = ("bits_per_character", "perplexity")
     said = [f"{NAMES[name]} {spell(metrics[name], 3)}" for name in names if metrics.get(name) is not None]
     samples = count(result["data"]["splits"][split], f"{SPLIT_WORDS[split]} sample")
     if not said:

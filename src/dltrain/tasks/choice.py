@@ -8,6 +8,7 @@ from dltrain.errors import ConfigError
 from dltrain.losses import Loss
 from dltrain.tasks.classification import Classification
 from dltrain.tasks.multilabel import Multilabel
+from dltrain.tasks.next_token import NextToken
 from dltrain.tasks.regression import Regression
 from dltrain.tasks.task import Task
 from dltrain.types import Facts, TaskName
@@ -15,6 +16,7 @@ from dltrain.types import Facts, TaskName
 TASKS: Mapping[TaskName, Callable[[Facts, Loss], Task]] = {
     "classification": Classification,
     "multilabel": Multilabel,
+    "next_token": NextToken,
     "regression": Regression,
 }
 

@@ -22,12 +22,15 @@ class Predictions:
     """What a model says of some samples, on the CPU.
 
     Args:
-        values: `(N,)` int64 class indices, or `(N, K)` numbers in the targets' own unit, or `(N, K)` int64 0 and 1.
+        values: `(N,)` int64 class indices, or `(N, K)` numbers in the targets' own unit, or `(N, K)` int64 0 and 1, or
+            `(N, T)` int64 tokens.
         probabilities: `(N, K)` of each class or label, or `None` where a number is predicted.
+        losses: `(N, T)` of each position that an output is for, in nats, where somebody has asked for them.
     """
 
     values: Tensor
     probabilities: Tensor | None = None
+    losses: Tensor | None = None
 
 
 class Task(Protocol):

@@ -16,6 +16,8 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 SAMPLES_SEEN = 180_000
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 60
+TEXTS_SEEN = 60_000  # fewer than pictures: words that few texts hold are soon learned by heart
+WINDOWS_SEEN = 19_000  # of a corpus: a learner of the next token is asked at each position of one
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,10 @@ class TrainerSettings:
     """The trainer's settings.
 
     Args:
-        epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60.
+        epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60, or
+            19,000 windows of a corpus, at least 1, or 60,000 texts, at least 4.
         batch_size: samples a step; `full` for the whole split, `auto` for the most that the memory holds, none for 32
-            below 1,000 samples, 64 below 5,000, then 256, or 128 pictures.
+            below 1,000 samples, 64 below 5,000, then 256, or 128 pictures; of texts 32 below 2,000, then 64.
         balance: `resample` shows every class equally often, `none` every sample once; for classification.
         accumulate: batches whose gradients are summed into one step.
         clip_norm: largest norm of all gradients together; none for no limit.
@@ -76,10 +79,14 @@ class TrainerSettings:
     deterministic: bool = False
     limit_batches: Annotated[int, Range(1)] | None = None
 
-    def settled(self, count: int) -> TrainerSettings:
+    def settled(self, count: int, kind: Kind = "table") -> TrainerSettings:
         """The same settings with a number of epochs, for a training split of `count`."""
         if self.epochs is not None:
             return self
+        if kind == "corpus":
+            return replace(self, epochs=min(MOST_EPOCHS, max(1, round(WINDOWS_SEEN / count))))
+        if kind == "text":
+            return replace(self, epochs=min(MOST_EPOCHS, max(4, TEXTS_SEEN // count)))
         return replace(self, epochs=min(MOST_EPOCHS, max(FEWEST_EPOCHS, SAMPLES_SEEN // count)))
 
     @property
@@ -94,6 +101,8 @@ class TrainerSettings:
             return count
         if isinstance(self.batch_size, int):
             return self.batch_size
+        if kind == "text":
+            return 32 if count < 2000 else 64
         return 32 if count < 1000 else 64 if count < 5000 else 128 if kind == "image" else 256
 
 

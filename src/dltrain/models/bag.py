@@ -1,0 +1,42 @@
+"""The bag of embeddings: a text is the mean of its words."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from torch import Tensor, nn
+
+from dltrain.models.sequences import TokenEmbedding, embedding_names, pool_mean
+from dltrain.types import Range, Spec
+
+
+class Bag(nn.Module):
+    """The mean of the tokens' vectors and one linear map; the order of the words is lost.
+
+    Inputs are tokens `(B, T)` and lengths `(B,)`; what stands behind a text's length changes nothing.
+
+    Args:
+        spec: of the data.
+        embedding: width of a token's vector.
+        embedding_dropout: of these vectors.
+        dropout: before the linear map.
+    """
+
+    takes = ("text",)
+
+    def __init__(
+        self,
+        spec: Spec,
+        embedding: Annotated[int, Range(1)] = 128,
+        embedding_dropout: Annotated[float, Range(0, 0.99)] = 0.3,
+        dropout: Annotated[float, Range(0, 0.99)] = 0.5,
+    ) -> None:
+        super().__init__()
+        (vocab_size,) = spec.vocab_sizes
+        self.embed = TokenEmbedding(vocab_size, embedding, embedding_dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(embedding, spec.out_features)
+        self.no_decay = embedding_names(self)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.head(self.dropout(pool_mean(self.embed(x), lengths)))  # (B, out_features)

@@ -1,0 +1,59 @@
+"""The convolutional network over words (Kim, 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from dltrain.models.sequences import TokenEmbedding, embedding_names, pool_max
+from dltrain.types import Range, Spec
+
+
+class TextCNN(nn.Module):
+    """Convolutions of several widths side by side, each filter's largest value over the text, and one linear map.
+
+    Inputs are tokens `(B, T)` and lengths `(B,)`; what stands behind a text's length changes nothing.
+
+    Args:
+        spec: of the data.
+        kernel_sizes: tokens that a filter spans; one group of filters each.
+        filters: in each group.
+        embedding: width of a token's vector.
+        embedding_dropout: of these vectors.
+        dropout: before the linear map.
+    """
+
+    takes = ("text",)
+
+    def __init__(
+        self,
+        spec: Spec,
+        kernel_sizes: Sequence[Annotated[int, Range(1)]] = (3, 4, 5),
+        filters: Annotated[int, Range(1)] = 100,
+        embedding: Annotated[int, Range(1)] = 128,
+        embedding_dropout: Annotated[float, Range(0, 0.99)] = 0.3,
+        dropout: Annotated[float, Range(0, 0.99)] = 0.5,
+    ) -> None:
+        super().__init__()
+        (vocab_size,) = spec.vocab_sizes
+        self.embed = TokenEmbedding(vocab_size, embedding, embedding_dropout)
+        # As many zeros beside a text as a filter is wide, so that its first and last words meet every filter's ends.
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(embedding, filters, size, padding=size - 1) for size in kernel_sizes
+        )
+        self.kernel_sizes = tuple(kernel_sizes)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(filters * len(kernel_sizes), spec.out_features)
+        self.no_decay = embedding_names(self)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        x = self.embed(x).transpose(1, 2)  # (B, embedding, T)
+        found = []
+        for convolution, size in zip(self.convolutions, self.kernel_sizes, strict=True):
+            reach = size - 1  # a text of n words has n + reach places
+            values = convolution(x).relu().transpose(1, 2)  # (B, T + reach, filters)
+            found.append(pool_max(values, None if lengths is None else lengths + reach))
+        return self.head(self.dropout(torch.cat(found, dim=1)))  # (B, out_features)

@@ -1,0 +1,57 @@
+"""A map of the vocabulary: the vectors of the most frequent tokens, in the two directions in which they differ most."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dltrain.report.reading import Floats, Run
+from dltrain.report.style import COLORS, Drawing, Lettering, name_axes, new_axes, new_figure
+
+WORDS = 80  # shown
+COMMON = 400  # whose vectors decide the directions
+SPECIAL = 3  # tokens that are no text come first
+EMBEDDINGS = ("embed.table.weight", "tokens.table.weight")
+
+
+def shown_words(run: Run) -> list[str]:
+    """The tokens that a map would show, the most frequent first."""
+    if run.facts.kind not in ("text", "corpus"):
+        return []
+    return [str(word) for word in run.facts.preprocessing.get("vocabulary", [])[:WORDS]]
+
+
+def draw_words(run: Run, text: Lettering) -> Drawing | None:
+    """The most frequent tokens, each where its vector lies."""
+    words = shown_words(run)
+    vectors = _vectors(run) if words else None
+    if vectors is None or len(words) < 3:
+        return None
+    places = two_directions(vectors)[: len(words)]
+    figure = new_figure(height=5.6)
+    (axes,) = new_axes(figure)
+    axes.grid(False)
+    axes.plot(places[:, 0], places[:, 1], "o", markersize=2.5, color=COLORS[0], alpha=0.5)
+    for word, (x, y) in zip(words, places.tolist(), strict=True):
+        axes.annotate(_visible(text(word, 14)), (x, y), fontsize=8.5, xytext=(2, 2), textcoords="offset points")
+    name_axes(axes, "first principal component", "second")
+    return Drawing(figure, f"The vectors of the {len(words)} most frequent tokens, projected to two dimensions.")
+
+
+def two_directions(vectors: Floats) -> Floats:
+    """Projects `(N, width)` on the two directions of largest variance, `(N, 2)`."""
+    centred = vectors - vectors.mean(axis=0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray(centred @ directions[:2].T)
+
+
+def _vectors(run: Run) -> Floats | None:
+    for name in EMBEDDINGS:
+        found = run.read_weight(name)
+        if found is not None and found.shape[1] > 1:
+            return np.asarray(found[SPECIAL : SPECIAL + COMMON], dtype=np.float64)
+    return None
+
+
+def _visible(word: str) -> str:
+    """A token in print: blanks and line ends by a sign, and no dollar that would begin a formula."""
+    return word.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥").replace("$", r"\$")
