@@ -103,15 +103,15 @@ def test_data_that_has_changed_since_is_refused_and_moved_data_is_not(dltrain: C
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "no run is named"),
+        ([], "no RUN is named"),
         (["nowhere"], "no run folder"),
-        (["run", "other"], "other is no key=value"),
+        (["run", "other"], "other is too much"),
         (["run", "trainer.epoch=9"], "did you mean trainer.epochs?: dltrain resume run trainer.epochs=9"),
         (["run", "trainer.epochs=0"], "at least 1"),
         (["run", "optimizer.lr=nan"], "finite number"),
         (["run", "optimizer=sgd"], "a run keeps its optimizer"),
         (["run", "trainer.epochs=5,6"], "one value a key"),
-        (["run", "--forse"], "no flag --forse"),
+        (["run", "--forse"], "unrecognized arguments: --forse"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_with_2(

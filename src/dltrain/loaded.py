@@ -27,13 +27,12 @@ from dltrain.signatures import check_call
 from dltrain.tasks.choice import build_task
 from dltrain.tasks.task import Predictions, Task, join
 from dltrain.training.checkpoint import load_weights, pointed
+from dltrain.training.saving import load_into
 from dltrain.training.settings import Precision, autocast, choose_device
 from dltrain.types import Encoded, Encoder, Facts
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
-
-NAMED_DIFFERENCES = 5
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,9 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
             raise
         except Exception as error:  # a stranger's config may ask a class for anything
             raise CheckpointError(f"{run.config}: the model cannot be built: {error}") from error
-    load_into(module, run)
+    run.own(run.checkpoints / "best")
+    best = pointed(run.checkpoints, "best")
+    load_into(module.state_dict(), load_weights(best), best)
     precision: Precision = config.node("trainer").get("precision", "float32")
     return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
 
@@ -186,31 +187,6 @@ def read_facts(run: RunDir) -> Facts:
         raise CheckpointError(f"{run.facts} is damaged: {error}") from None
 
 
-def load_into(module: nn.Module, run: RunDir) -> None:
-    """Loads a run's best weights.
-
-    Raises:
-        CheckpointError: they are damaged, or another model's.
-    """
-    run.own(run.checkpoints / "best")
-    weights = load_weights(pointed(run.checkpoints, "best"))
-    expected = module.state_dict()
-    differences = [
-        *(f"{name} is missing" for name in expected if name not in weights),
-        *(f"{name} is unknown to the model" for name in weights if name not in expected),
-        *(
-            f"{name} is {_shape(weights[name])}, not {_shape(tensor)}"
-            for name, tensor in expected.items()
-            if name in weights and weights[name].shape != tensor.shape
-        ),
-    ]
-    if differences:
-        more = len(differences) - NAMED_DIFFERENCES
-        named = "; ".join(differences[:NAMED_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
-        raise CheckpointError(f"{run.checkpoints} holds weights of another model: {named}")
-    module.load_state_dict(weights)
-
-
 def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] | None) -> None:
     """Holds a node of the run's config against the signature of what it names.
 
@@ -221,7 +197,3 @@ def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] 
     if errors:
         first = errors[0]
         raise ConfigError(f"{first.what} in the run's config", where=first.where, fix="was it changed by hand?")
-
-
-def _shape(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape)) or "a number"

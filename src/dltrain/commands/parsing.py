@@ -26,14 +26,14 @@ class Arguments(ArgumentParser):
         raise ConfigError(message, fix=self.words)
 
     def read(
-        self, arguments: Sequence[str], names: Sequence[str], keys: Collection[str] = ()
+        self, arguments: Sequence[str], names: Sequence[str], keys: Collection[str] | None = ()
     ) -> tuple[Namespace, list[str]]:
         """The flags, and what stands between them.
 
         Args:
             arguments: as typed.
             names: what has to be named, such as `RUN`.
-            keys: that may be set by `key=value`; they become the namespace's `overrides`.
+            keys: that may be set by `key=value`, `None` for any; they become the namespace's `overrides`.
 
         Raises:
             ConfigError: a name is missing, or there is no such key or flag.
@@ -44,8 +44,9 @@ class Arguments(ArgumentParser):
         named: list[str] = []
         for word in parsed.words:
             key, separator, value = word.partition("=")
-            if separator and "/" not in key and key.split(".")[0] in {known.split(".")[0] for known in keys}:
-                if key not in keys:
+            is_key = keys is None or key.split(".")[0] in {known.split(".")[0] for known in keys}
+            if separator and "/" not in key and is_key:
+                if keys is not None and key not in keys:
                     raise unknown_key(key, sorted(keys))
                 overrides[key] = value
             else:
@@ -54,7 +55,7 @@ class Arguments(ArgumentParser):
             raise ConfigError(f"no {names[len(named)]} is named", fix=self.words)
         if len(named) > len(names):
             extra = named[len(names)]
-            close = get_close_matches(extra.partition("=")[0], keys, n=1)
+            close = get_close_matches(extra.partition("=")[0], keys or (), n=1)
             raise ConfigError(f"{extra} is too much", fix=f"did you mean {close[0]}=...?" if close else self.words)
         parsed.overrides = overrides
         return parsed, named

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from dltrain.commands import Options
+from dltrain.commands.parsing import Arguments
 from dltrain.commands.train import tell_outcome
-from dltrain.errors import ConfigError
 from dltrain.overrides import quote
 from dltrain.resuming import apply, check_same_run, check_trust, read_config, resolved
 from dltrain.rundir import RunDir, locked, refuse_links
 from dltrain.signals import Stopped
+
+USAGE = "dltrain resume RUN [--force] [--trust MODULE] [trainer.epochs=200]"
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -21,51 +23,27 @@ def run(arguments: Sequence[str], options: Options) -> int:
         DltrainError, ExceptionGroup: the folder cannot be gone on with; nothing in it was changed.
     """
     began = perf_counter()
-    folder, overrides, trusted, force = parse(arguments)
+    parser = Arguments(USAGE)
+    parser.add_argument("--force", action="store_true")
+    parser.add_argument("--trust", action="append", default=[])
+    flags, (folder,) = parser.read(arguments, ("RUN",), None)
+    overrides = [quote(f"{key}={value}") for key, value in flags.overrides.items()]
     run_dir = RunDir(folder)
     with locked(run_dir.path):
         refuse_links(run_dir.path)
         before = read_config(run_dir)
         after = before.copy()
-        apply([quote(override) for override in overrides], after)
+        apply(overrides, after)
         config = resolved(after)
-        check_trust(config, trusted)
-        if not force:
+        check_trust(config, flags.trust)
+        if not flags.force:
             check_same_run(before, after)
         from dltrain.console import configure_logging
         from dltrain.job import resume_job
 
         configure_logging(console=not (options.quiet or options.json))
         try:
-            resume_job(run_dir, after, config, began, force=force)
+            resume_job(run_dir, after, config, began, force=flags.force)
         except Stopped as stopped:
             return tell_outcome(run_dir, options) or stopped.exit_code
         return tell_outcome(run_dir, options)
-
-
-def parse(arguments: Sequence[str]) -> tuple[str, list[str], list[str], bool]:
-    """The run's folder, the overrides, the modules that are trusted, and whether it is forced.
-
-    Raises:
-        ConfigError: no folder or several are named, or there is no such flag.
-    """
-    words, force = list(arguments), False
-    folders: list[str] = []
-    overrides: list[str] = []
-    trusted: list[str] = []
-    while words:
-        word = words.pop(0)
-        if word == "--force":
-            force = True
-        elif word.startswith("--trust="):
-            trusted.append(word.removeprefix("--trust="))
-        elif word.startswith("-"):
-            raise ConfigError(f"there is no flag {word} here", fix="--force, or --trust=MODULE")
-        elif folders and "=" in word:
-            overrides.append(word)
-        else:
-            folders.append(word)
-    if len(folders) != 1:
-        what = "no run is named" if not folders else f"{folders[1]} is no key=value"
-        raise ConfigError(what, fix="dltrain resume outputs/... trainer.epochs=200")
-    return folders[0], overrides, trusted, force
