@@ -148,6 +148,8 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     shape = "×".join(map(str, facts.input_shape))
     unit = "pixels" if facts.kind == "image" else "feature" if shape == "1" else "features"
     goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
+    if facts.task == "multilabel":
+        goal = f"{len(facts.outputs)} labels: {', '.join(facts.outputs[:10])}" + " ..." * (len(facts.outputs) > 10)
     log.log(verbosity, "data    %s %s to %s: %s", shape, unit, goal, sizes)
     for note in setup.data.notes:
         log.log(verbosity, "        %s", note)

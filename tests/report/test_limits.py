@@ -92,10 +92,7 @@ def test_an_even_run_that_does_well_has_little_to_say(make_run: MakeRun) -> None
     rows = ["a,cat,cat,1,0"] * 500 + ["b,dog,dog,0,1"] * 500
     run.predictions.write_text("id,true,predicted,score_cat,score_dog\n" + "\n".join(rows) + "\n")
     notes = limits(Run(run), {}).notes
-    assert [note.split(";")[0][:30] for note in notes] == [
-        "Accuracy is 1.000 on these 1,0",
-        "Whatever it is given, it answe",
-    ]
+    assert [note.split()[0] for note in notes] == ["Accuracy", "Whatever"]
 
 
 def test_errors_of_a_regression_are_told_by_their_size(make_run: MakeRun) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 COMMANDS = {
     "train": "train a model: dltrain [train] model=cnn data=animals; -m trains every combination of several values",
     "check": "everything but training, written nowhere: dltrain check model=cnn data=animals",
+    "find_lr": "a learning rate to begin with, from a short test: dltrain find_lr model=cnn data=animals",
     "list": "what there is to pick: dltrain list [model|data|...]",
     "report": "draw a finished run's plots and page again: dltrain report RUN",
 }
