@@ -62,6 +62,17 @@ def test_accuracy_drops_where_a_class_is_shuffled_away() -> None:
     assert second.drop == 0
 
 
+def test_numbers_of_different_units_are_weighed_alike() -> None:
+    facts = Facts(kind="table", task="regression", input_shape=(2,), outputs=("tonnes", "grams"))
+    model = nn.Linear(2, 2, bias=False)
+    model.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1e6]])
+    x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
+    target = x * torch.tensor([1.0, 1e6])
+    found = permutation_importance(model, build_task(facts, default_loss(facts)), x, target, {"a": [0], "b": [1]}, 60)
+    # R² of one output falls from 1 to about -1, so the mean falls by 1.
+    assert [one.drop for one in found] == pytest.approx([1, 1], abs=0.1)
+
+
 def test_of_a_wide_table_the_columns_that_are_felt_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importance, "MAX_COLUMNS", 1)
     x = torch.randn(50, 3)

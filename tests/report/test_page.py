@@ -151,6 +151,13 @@ def test_the_run_can_be_reproduced(make_run: MakeRun) -> None:
     assert "seed: 0" in outline.text
 
 
+def test_quotes_that_only_hydra_needs_are_left_out(make_run: MakeRun) -> None:
+    run = make_run()
+    said = ["data.path='成绩.csv'", "data.drop=['姓名',b]", "data.target='a b'"]
+    (run.hydra / "overrides.yaml").write_text(json.dumps(said), encoding="utf-8")
+    assert Run(run).command == "dltrain 'data.path=成绩.csv' 'data.drop=[姓名,b]' " + shlex.quote("data.target='a b'")
+
+
 def test_notes_and_classes_are_listed(make_run: MakeRun) -> None:
     text = read(make_run(classes=["及格", "良"], facts={"notes": ["dropped 姓名"]})).text
     assert "dropped 姓名" in text

@@ -29,7 +29,8 @@ class Importance:
     Args:
         name: of the source column.
         drop: by how much the task's measure worsens where the column is shuffled, in the measure's unit; the mean over
-            the shuffles. Below 0 where the result happens to be better.
+            the shuffles. Below 0 where the result happens to be better. Of several numbers the measure is R², for
+            their units differ.
         spread: standard deviation over the shuffles.
     """
 
@@ -74,8 +75,9 @@ def permutation_importance(
     model.eval()
     if len(columns) > MAX_COLUMNS:
         columns = _most_felt(model, task, x, target, columns)
-    sign = 1 if BETTER[task.measure] == "max" else -1
-    whole = _measured(model, task, x, target)
+    measure = "r2" if task.measure == "rmse" and target.shape[1] > 1 else task.measure
+    sign = 1 if BETTER[measure] == "max" else -1
+    whole = _measured(model, task, x, target, measure)
     drops: dict[str, list[float]] = {name: [] for name in columns}
     for shuffle in range(SHUFFLES):
         for number, (name, inputs) in enumerate(columns.items()):
@@ -84,16 +86,16 @@ def permutation_importance(
             order = torch.randperm(len(x), generator=seeded(shuffle, number)).to(x.device)
             shuffled = x.clone()
             shuffled[:, inputs] = x[order][:, inputs]
-            drops[name].append(sign * (whole - _measured(model, task, shuffled, target)))
+            drops[name].append(sign * (whole - _measured(model, task, shuffled, target, measure)))
     found = [Importance(name, float(np.mean(of)), float(np.std(of))) for name, of in drops.items() if of]
     return sorted(found, key=lambda one: -one.drop)
 
 
 @torch.inference_mode()
-def _measured(model: nn.Module, task: Task, x: Tensor, target: Tensor) -> float:
+def _measured(model: nn.Module, task: Task, x: Tensor, target: Tensor, measure: str) -> float:
     parts = zip(x.split(BATCH), target.split(BATCH), strict=True)
     sums = [task.metric.update(task.point(model(inputs)).cpu(), true.cpu()) for inputs, true in parts]
-    return task.metric.compute(torch.stack(sums).sum(dim=0))[task.measure]
+    return task.metric.compute(torch.stack(sums).sum(dim=0))[measure]
 
 
 def _most_felt(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from dltrain.report.predicted import Floats, Indices, Predicted, read_prediction
 from dltrain.rundir import RunDir, read_json
 from dltrain.types import Facts
 
+HYDRAS_QUOTES = re.compile(r"'([^'\\,\[\]{}]*[^\x00-\x7f'][^'\\,\[\]{}]*)'")  # around a word in another script
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -162,7 +164,9 @@ class Run:
             return None
         import yaml
 
-        return shlex.join(["dltrain", *map(str, yaml.safe_load(path.read_text(encoding="utf-8")) or [])])
+        overrides = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+        # What was quoted for Hydra's grammar alone, dltrain quotes again by itself.
+        return shlex.join(["dltrain", *(HYDRAS_QUOTES.sub(r"\1", str(override)) for override in overrides)])
 
     def _class_indices(self) -> dict[str, int]:
         """The index of each class by the text that stands for it in a CSV file."""

@@ -31,7 +31,7 @@ MEASURES = {
     "multilabel": ("accuracy", "f1", "roc_auc"),
     "regression": ("rmse", "mae", "r2"),
 }
-ANSWERS = {"classification": ("accuracy",), "multilabel": ("accuracy", "f1"), "regression": ("rmse", "r2")}
+ANSWERS = {"classification": ("accuracy",), "regression": ("rmse", "r2")}
 WORDS_OF_CODES = {"true", "false", "yes", "no", "on", "off", "是", "否"}
 CODE = re.compile(r"[-+]?\d+(\.\d+)?|[A-Za-z]")
 MINUS = str.maketrans("-", "−")
@@ -79,9 +79,11 @@ def name_metric(name: str) -> str:
     return NAMES.get(name, name.replace("_", " ").capitalize())
 
 
-def measures(task: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    """The metrics that say most, those first that decide."""
-    return MEASURES.get(task) or tuple(name for name in metrics if name != "loss")[:3] or tuple(metrics)[:1]
+def measures(facts: Facts, metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """The metrics that say most, those first that decide; of several numbers' units only R² is free."""
+    if facts.task == "regression" and facts.outputs:
+        return ("r2",)
+    return MEASURES.get(facts.task) or tuple(name for name in metrics if name != "loss")[:3] or tuple(metrics)[:1]
 
 
 def name_class(facts: Facts, index: int) -> str:
@@ -98,8 +100,9 @@ def is_code(name: str) -> bool:
 def loss_of_shuffling(run: Run) -> tuple[str, float]:
     """What a column's importance is counted in, and by how much its stored number is to be multiplied for that."""
     if run.facts.task == "regression":
-        whose = "the outputs" if run.facts.outputs else run.facts.target
-        return f"RMSE added, in the unit of {whose}", 1.0
+        if run.facts.outputs:
+            return "R² lost, the mean over the outputs", 1.0
+        return f"RMSE added, in the unit of {run.facts.target}", 1.0
     return "points of accuracy lost", 100.0
 
 
@@ -110,13 +113,15 @@ def chose_the_epoch(run: Run) -> bool:
 
 def answer(run: Run) -> tuple[str, str]:
     """What came out, as a short claim and what it rests on."""
-    result, split, task = run.result, run.shown_split, run.facts.task
+    result, split, facts = run.result, run.shown_split, run.facts
     metrics = result.get(split) or {}
-    names = ANSWERS.get(task) or measures(task, metrics)[:2]
+    names = measures(facts, metrics)[:2] if facts.outputs else ANSWERS.get(facts.task) or measures(facts, metrics)[:2]
     said = [f"{name_metric(name)} {spell(metrics[name], 3)}" for name in names if metrics.get(name) is not None]
     samples = count(result["data"]["splits"][split], f"{SPLIT_WORDS[split]} sample")
     if not said:
         return "No finite result", f"on {samples}."
+    if len(facts.outputs) > 1:
+        samples = f"the mean over {len(facts.outputs)} outputs, {samples}" if facts.task == "regression" else samples
     basis = UNTRAINED[split] + (", though the best epoch was chosen by them" if split == "val" else "")
     return " and ".join(said), f"on {samples} {basis if chose_the_epoch(run) else UNTRAINED[split]}."
 

@@ -85,8 +85,10 @@ def worst_examples(run: Run, plots: Plots) -> Section:
         caption = "The error is the probability that the true class lacks."
     elif facts.task == "multilabel":
         caption = "The error is the mean over the labels of the probability that the truth lacks."
+        rows = [[row[0], row[1] or "none", row[2] or "none", row[3]] for row in rows]
     elif facts.outputs:
         caption = "The error is absolute, in standard deviations, the mean over the outputs."
+        rows = [[row[0], *(", ".join(map(_number, cell.split(", "))) for cell in row[1:3]), row[3]] for row in rows]
     elif facts.task == "regression":
         numbers_from, caption = 1, f"The error is absolute, in the unit of {facts.target}."
         rows = [[row[0], _number(row[1]), _number(row[2]), row[3]] for row in rows]

@@ -39,7 +39,7 @@ def plain_methods(run: Run, plots: Plots) -> Section:
     result, split = run.result, run.shown_split
     ours = result.get(split) or {}
     rivals = {name.replace("_", " "): metrics for name, metrics in (result.get("baseline") or {}).items()}
-    shown = [name for name in measures(run.facts.task, ours) if name in ours or not ours]
+    shown = [name for name in measures(run.facts, ours) if name in ours or not ours]
     tables = []
     if rivals and shown:
         ranked = sorted(
@@ -50,9 +50,9 @@ def plain_methods(run: Run, plots: Plots) -> Section:
         rows = [[name, *(spell(metrics.get(measure)) for measure in shown)] for name, metrics in ranked]
         caption = f"On the {SPLIT_WORDS[split]} split, fitted to the training split alone."
         tables.append(Table(["", *map(name_metric, shown)], rows, caption, strong=1))
-    words = (result.get("comparison") or {}).get("words", "")
-    notes = [words + "." if words else "", *(sentence + "." for sentence in result.get("diagnosis") or ())]
-    return Section("Against plain methods", notes=[note for note in notes if note], tables=tables)
+    found = [(result.get("comparison") or {}).get("words", ""), *(result.get("diagnosis") or ())]
+    notes = [f"{words[0].upper()}{words[1:]}." for words in found if words]
+    return Section("Against plain methods", notes=notes, tables=tables)
 
 
 def training_curves(run: Run, plots: Plots) -> Section:

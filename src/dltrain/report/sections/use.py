@@ -43,5 +43,6 @@ def _of_what(run: Run) -> str:
     names = [str(column["name"]) for column in columns] if columns else list(facts.features)
     if facts.kind != "table" or not names:
         return "Predict new samples:"
+    verb = "are" if len(facts.outputs) > 1 else "is"
     needed = f"its columns {', '.join(names)}" if len(names) <= 12 else f"the {len(names):,} columns named under Data"
-    return f"Predict new rows, from a table with {needed}; {facts.target} is not needed:"
+    return f"Predict new rows, from a table with {needed}; {facts.target} {verb} not needed:"
