@@ -91,6 +91,7 @@ def test_several_numbers_have_a_panel_and_a_row_each(
     with caplog.at_level(logging.WARNING, "dltrain"):
         write_report(run)
     assert not caplog.records
+    assert "Mean R² 0.500" in run.report.read_text(encoding="utf-8")
 
 
 def test_what_is_not_known_here_still_has_its_page(make_run: MakeRun, caplog: pytest.LogCaptureFixture) -> None:

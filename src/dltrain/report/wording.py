@@ -120,10 +120,9 @@ def answer(run: Run) -> tuple[str, str]:
     samples = count(result["data"]["splits"][split], f"{SPLIT_WORDS[split]} sample")
     if not said:
         return "No finite result", f"on {samples}."
-    if len(facts.outputs) > 1:
-        samples = f"the mean over {len(facts.outputs)} outputs, {samples}" if facts.task == "regression" else samples
     basis = UNTRAINED[split] + (", though the best epoch was chosen by them" if split == "val" else "")
-    return " and ".join(said), f"on {samples} {basis if chose_the_epoch(run) else UNTRAINED[split]}."
+    mean = "Mean " if facts.task == "regression" and len(facts.outputs) > 1 else ""
+    return mean + " and ".join(said), f"on {samples} {basis if chose_the_epoch(run) else UNTRAINED[split]}."
 
 
 def best_epoch(run: Run) -> str:

@@ -52,7 +52,7 @@ def draw_importance(run: Run, text: Lettering) -> Drawing | None:
     """How much worse the result is where a column is shuffled, the columns that cost most on top."""
     found = run.result.get("importance") or []
     shown = [one for one in found if one["drop"] is not None][:MAX_SHUFFLED]
-    if not shown:
+    if len(shown) < 2:  # the only column cannot be more important than another
         return None
     unit, scale = loss_of_shuffling(run)
     drops = scale * np.array([one["drop"] for one in shown])

@@ -99,7 +99,7 @@ def worst_examples(run: Run, plots: Plots) -> Section:
 def importance(run: Run, plots: Plots) -> Section:
     """Which columns the model cannot do without."""
     found = [one for one in run.result.get("importance") or [] if one["drop"] is not None]
-    if not found:
+    if len(found) < 2:
         return Section("What it rests on")
     unit, scale = loss_of_shuffling(run)
     words = (
