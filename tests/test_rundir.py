@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dltrain.errors import CheckpointError, ConfigError, StorageError
-from dltrain.rundir import HistoryLog, RunDir, claim, read_json, reserve, write_json, write_text
+from dltrain.rundir import RunDir, claim, read_json, reserve, write_json, write_text
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -157,51 +156,6 @@ def test_a_status_adds_to_what_was_said(tmp_path: Path) -> None:
     assert (said["state"], said["started"], said["exit_code"], said["schema"]) == ("done", "then", 0, 1)
     with pytest.raises(AssertionError):
         run.write_status("finished")
-
-
-def test_history_rows_are_on_disk_when_logged_and_read_back_exactly(tmp_path: Path) -> None:
-    run = RunDir(tmp_path)
-    rows = [
-        {"epoch": 1.0, "lr": 0.1, "train/loss": 1 / 3},
-        {"epoch": 2.0, "lr": 1e-300, "train/loss": math.pi * 1e10},
-    ]
-    history = HistoryLog(run.history)
-    for number, row in enumerate(rows, 1):
-        history.log(number, row)
-        assert run.read_history() == rows[:number]
-    history.close()
-    assert run.history.read_text("utf-8").splitlines()[0] == "epoch,lr,train/loss"
-
-
-def test_a_metric_that_an_epoch_lacks_is_left_out_of_its_row(tmp_path: Path) -> None:
-    history = HistoryLog(RunDir(tmp_path).history)
-    history.log(1, {"epoch": 1, "val/loss": 2.5})
-    history.log(2, {"epoch": 2})
-    history.log(3, {"epoch": 3, "val/loss": math.nan})
-    history.close()
-    rows = RunDir(tmp_path).read_history()
-    assert rows[:2] == [{"epoch": 1.0, "val/loss": 2.5}, {"epoch": 2.0}]
-    assert math.isnan(rows[2]["val/loss"])
-
-
-def test_a_history_that_cannot_be_written_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full(io.StringIO):
-        flush = refuse
-
-    monkeypatch.setattr(Path, "open", lambda *_, **__: Full())
-    history = HistoryLog(tmp_path / "metrics.csv")
-    with pytest.raises(StorageError, match="No space left"):
-        history.log(1, {"epoch": 1})
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_closing_a_history_that_could_not_be_written_hides_nothing() -> None:
-    history = HistoryLog(Path("/dev/full"))
-    with pytest.raises(StorageError):  # noqa: PT012
-        try:
-            history.log(1, {"epoch": 1})
-        finally:
-            history.close()
 
 
 def test_every_artifact_lies_in_the_folder_under_its_own_name(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -25,8 +25,9 @@ from dltrain.resolve import arguments, resolve
 from dltrain.signatures import nearest
 from dltrain.tasks.choice import build_task
 from dltrain.tasks.task import Task
+from dltrain.training.batch_size import find_batch_size
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
-from dltrain.training.state import TrainState, average_of
+from dltrain.training.state import Plan, TrainState, average_of
 from dltrain.types import SPLITS, Data, Facts, Kind, Spec, SplitName
 
 EVALUATION_BATCH = 256  # samples at least, where no gradient is kept
@@ -88,10 +89,21 @@ def build(config: Mapping[str, Any]) -> Setup:
     model = build_model(config["model"], spec)
     multiplications = try_model(model, data, spec, config["model"]["_target_"])
     model.to(device)
+    if settings.batch_size == "auto":
+        samples = data.splits["train"]
+        size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
+        settings = replace(settings, batch_size=size)
     train, evaluation = build_loaders(data, settings, device, model, change, config["seed"])
 
     optimizer = build_optimizer(config["optimizer"], model)
     steps_per_epoch = -(-len(train) // settings.accumulate)
+    plan = Plan(
+        json.dumps(config["optimizer"], sort_keys=True),
+        json.dumps(config["scheduler"], sort_keys=True),
+        settings.last_epoch,
+        steps_per_epoch,
+        train.sizes[0],
+    )
     scheduler = resolve("scheduler", config["scheduler"])(
         optimizer, settings.last_epoch * steps_per_epoch, steps_per_epoch, **arguments(config["scheduler"])
     )
@@ -102,7 +114,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         data=data,
         spec=spec,
         task=task,
-        state=TrainState(model, optimizer, scheduler, scaler, average),
+        state=TrainState(model, optimizer, scheduler, scaler, average, plan),
         train=train,
         evaluation=evaluation,
         settings=settings,
@@ -158,11 +170,11 @@ def check_settings(settings: TrainerSettings, asked: str, task: Task, facts: Fac
         )
 
 
-def build_loss(node: Mapping[str, Any], facts: Facts) -> Loss:
-    """The loss that a config node describes, or the task's own where it names none."""
+def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] | None = None) -> Loss:
+    """The loss that a config node describes, or the task's own where it names none; `trusted` as in `resolve`."""
     if "_target_" not in node:
         return default_loss(facts)
-    loss: Loss = resolve("loss", node)(facts, **arguments(node))
+    loss: Loss = resolve("loss", node, trusted)(facts, **arguments(node))
     return loss
 
 
@@ -222,13 +234,13 @@ def forget() -> None:
         cached.cache_clear()
 
 
-def build_model(node: Mapping[str, Any], spec: Spec) -> nn.Module:
-    """The model that a config node describes, for that data.
+def build_model(node: Mapping[str, Any], spec: Spec, trusted: Collection[str] | None = None) -> nn.Module:
+    """The model that a config node describes, for that data; `trusted` as in `resolve`.
 
     Raises:
         DataError: this family cannot take such inputs.
     """
-    target = resolve("model", node)
+    target = resolve("model", node, trusted)
     takes = getattr(target, "takes", (spec.kind,))
     if spec.kind not in takes:
         raise DataError(

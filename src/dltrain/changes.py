@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
-from dltrain.compose import compose_choices
+from dltrain.compose import compose_choices, picked_options
+from dltrain.errors import DltrainError
+from dltrain.rundir import RunDir, redacted, write_json
+
+log = logging.getLogger("dltrain")
 
 KEPT = ("data", "model")  # groups whose defaults are those of what was picked, whatever was picked
 ON_TOP = ("experiment", "debug")  # groups that change keys of the others
@@ -21,6 +28,20 @@ class Change(NamedTuple):
     key: str
     default: str
     value: str
+
+
+def save_changes(run: RunDir) -> None:
+    """Writes what the run's config, as it stands in its folder, changes of the defaults."""
+    hydra = _read(run.hydra / "hydra.yaml")["hydra"]["runtime"]
+    more = [Path(source["path"]) for source in hydra["config_sources"] if source["provider"] == "command-line"]
+    try:
+        changes = find_changes(_read(run.config), picked_options(hydra["choices"]), more[0] if more else None)
+    except (DltrainError, OmegaConfBaseException, HydraException) as error:
+        log.warning("what differs from the defaults cannot be told: %s", " ".join(str(error).split()))
+        return
+    # The folder's files hold no secrets; a default that is one is taken out here.
+    said = [change._asdict() | {"default": redacted(change.default, change.key)} for change in changes]
+    write_json(run.changes, {"changes": said})
 
 
 def find_changes(config: Mapping[str, Any], choices: Mapping[str, str | None], more: Path | None) -> list[Change]:
@@ -73,3 +94,8 @@ def _spelled(value: Any) -> str:
         return value
     text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
     return text.removesuffix("...\n").strip()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return value

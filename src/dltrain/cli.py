@@ -7,11 +7,12 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dltrain.commands import COMMANDS, FLAGS, Options
-from dltrain.errors import ConfigError, DltrainError
+from dltrain.errors import ConfigError, DltrainError, explained
+from dltrain.signals import heard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,42 +24,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     if here not in sys.path:
         sys.path.append(here)  # for models and data of the user's own
     try:
-        if _asks_for_help(arguments):
-            from dltrain.commands.help import write_help
-
-            return write_help(arguments)
-        name = arguments[0] if arguments and arguments[0] in COMMANDS else "train"
-        if arguments and arguments[0] == name:
-            arguments = arguments[1:]
-        elif arguments:
-            _refuse_misspelt_command(arguments[0])
-        command = importlib.import_module(f"dltrain.commands.{name}")
-        return int(command.run(arguments, options))
-    except* DltrainError as group:
-        if options.debug:
-            traceback.print_exception(group)
-        errors = list(_leaves(group))
-        command_line = corrected(argv, errors)
-        for error in errors:
-            print(f"dltrain: error: {spelled(error, command_line)}", file=sys.stderr)
-        code = errors[0].exit_code
-    except* KeyboardInterrupt:
+        with heard():
+            return _call(arguments, options)
+    except* KeyboardInterrupt as group:
         print("dltrain: interrupted", file=sys.stderr)
-        code = 130
+        code = getattr(group.exceptions[0], "exit_code", 130)
     except* BrokenPipeError:
         code = 0
     except* Exception as group:
         if options.debug:
             traceback.print_exception(group)
-        fault = group.exceptions[0]
-        print(f"dltrain: error: {type(fault).__name__}: {fault}; fix: see where with --debug", file=sys.stderr)
-        code = 1
+        leaves = list(_leaves(group))
+        errors = list(filter(None, map(explained, leaves)))
+        command_line = corrected(argv, errors)
+        for error in errors:
+            print(f"dltrain: error: {spelled(error, command_line)}", file=sys.stderr)
+        if not errors:
+            fault = leaves[0]
+            print(f"dltrain: error: {type(fault).__name__}: {fault}; fix: see where with --debug", file=sys.stderr)
+        code = errors[0].exit_code if errors else 1
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
+
+
+def _call(arguments: list[str], options: Options) -> int:
+    if _asks_for_help(arguments):
+        from dltrain.commands.help import write_help
+
+        return write_help(arguments)
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else "train"
+    if arguments and arguments[0] == name:
+        arguments = arguments[1:]
+    elif arguments:
+        _refuse_misspelt_command(arguments[0])
+    command = importlib.import_module(f"dltrain.commands.{name}")
+    return int(command.run(arguments, options))
 
 
 def spelled(error: DltrainError, command_line: str) -> str:
@@ -105,8 +109,6 @@ def _refuse_misspelt_command(word: str) -> None:
         raise ConfigError(f"no such command: {word}", fix=f"did you mean {near}?", override=near, replaces=word)
 
 
-def _leaves(group: BaseExceptionGroup[DltrainError]) -> list[DltrainError]:
-    leaves: list[DltrainError] = []
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
     for error in group.exceptions:
-        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return leaves
+        yield from _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]

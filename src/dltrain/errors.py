@@ -57,6 +57,25 @@ class OutOfMemory(DltrainError):
     exit_code = 5
 
 
+def explained(error: Exception) -> DltrainError | None:
+    """What an error of Python's, torch's or the system's means here; `None` for one that only a fault in the program
+    explains."""
+    if isinstance(error, DltrainError):
+        return error
+    text = str(error)
+    lacks_memory = isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or lacks_memory:
+        return OutOfMemory("the memory did not suffice", where="trainer.batch_size", fix="give a smaller one")
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
+        where = f" {error.filename}" if error.filename else ""
+        fix = "free some space, or run in a folder that you may write to"
+        return StorageError(f"cannot read or write{where}: {error.strerror or text}", fix=fix)
+    return None
+
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
 def failure(status: Mapping[str, Any]) -> DltrainError:
     """The error that a run's status.json tells of."""
     error = DltrainError(status["error"], status.get("where", ""), status.get("fix", ""), status.get("override", ""))

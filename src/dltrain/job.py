@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import logging
-import sys
+import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TextIO, cast
+from typing import Any, cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from tqdm import tqdm
 
 from dltrain import build
-from dltrain.changes import find_changes
-from dltrain.compose import Job, picked_options
-from dltrain.errors import Diverged, DltrainError, OutOfMemory
+from dltrain.changes import save_changes
+from dltrain.completing import complete, is_spent, new_saver
+from dltrain.compose import Job
+from dltrain.console import logged_to
+from dltrain.errors import DataError, DltrainError, StorageError, explained
 from dltrain.report.page import write_report
 from dltrain.resolve import check
-from dltrain.results import Timing, save_results
-from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, redacted, utc_now, write_json, write_text
+from dltrain.results import described
+from dltrain.resuming import differences, read_config
+from dltrain.rundir import (
+    RunDir,
+    claim,
+    locked,
+    make_folder,
+    read_json,
+    redacted,
+    remove_half_written,
+    utc_now,
+    write_json,
+    write_text,
+)
+from dltrain.signals import Stopped
+from dltrain.signatures import spelled
 from dltrain.sweeps.summary import summarize
-from dltrain.training.loop import Row, fit
-from dltrain.training.saving import Saver
 
 log = logging.getLogger("dltrain")
-
-PROGRESS_LINES = 20  # of a run whose output is no terminal
-PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse")
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
@@ -72,28 +80,39 @@ def run_job(composed: DictConfig, began: float | None = None) -> None:
             return
         log.info("job     %s: %s", hydra.job.num, " ".join(hydra.overrides.task))
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
-    run.write_status("running", exit_code=1, started=utc_now())
-    save_config(run, composed, hydra)
-    with _logged_to(run):
+    with locked(run.path), recorded(run):
+        run.write_status("running", exit_code=1, started=utc_now())
+        save_config(run, composed, hydra)
+        train(config, run, began, verbosity=logging.DEBUG if in_sweep else logging.INFO)
+        if not in_sweep:
+            write_report(run)
+            log.info("report  %s", run.report)
+
+
+@contextmanager
+def recorded(run: RunDir) -> Iterator[None]:
+    """Keeps what is said meanwhile in the run's log, and how it ends in its status.
+
+    An error that has a meaning ends here: it stands in the status, and whoever started the run tells the user.
+    """
+    try:
+        with logged_to(run):
+            yield
+        run.write_status("done", exit_code=0)
+    except Stopped as stopped:
+        with suppress(StorageError):
+            run.write_status("interrupted", exit_code=stopped.exit_code)
+        log.warning("interrupted; go on with: dltrain resume %s", shlex.quote(os.path.relpath(run.path)))
+        raise
+    except Exception as error:
+        known = explained(error)
+        said = known or DltrainError(f"{type(error).__name__}: {error}")
         try:
-            train(config, run, began, verbosity=logging.DEBUG if in_sweep else logging.INFO)
-            if not in_sweep:
-                write_report(run)
-                log.info("report  %s", run.report)
-            run.write_status("done", exit_code=0)
-        except DltrainError as error:
-            _record(run, error)
-        except torch.OutOfMemoryError:
-            _record(
-                run,
-                OutOfMemory(
-                    "the device's memory did not suffice", where="trainer.batch_size", fix="give a smaller one"
-                ),
-            )
-        except KeyboardInterrupt:
-            run.write_status("interrupted", exit_code=130)
-            saved = f"the last checkpoint is in {run.checkpoints}" if run.checkpoints.exists() else "nothing was saved"
-            log.warning("interrupted; %s", saved)
+            _record(run, said, code=said.exit_code if known else 1)
+        except (StorageError, OSError):
+            raise (known or error) from None  # the status tells nobody: the folder cannot be written
+        if known is None:
+            raise
 
 
 def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int = logging.INFO) -> None:
@@ -107,38 +126,72 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
 
     Raises:
         DltrainError: what stopped it; the folder holds what had been reached.
+        Stopped: it was asked to end; the folder holds a checkpoint to go on from.
     """
     setup = build.build(config)
     torch.set_num_threads(setup.threads)
-    torch.use_deterministic_algorithms(setup.settings.deterministic)
-    settings, state = setup.settings, setup.state
     introduce(setup, verbosity)
-    write_json(run.facts, asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
+    if config["trainer"]["batch_size"] == "auto":
+        keep_batch_size(run, setup)
+    write_json(run.facts, described(setup.data))
+    complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity)
 
-    saver = Saver(run.checkpoints, state)
-    history = HistoryLog(run.history)
-    train_seconds = 0.0
-    rows = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
-    try:
-        for row in progress(rows, settings.last_epoch, verbosity):
-            history.log(state.step, row)
-            saver.after_epoch()
-            train_seconds += row["train_seconds"]
-            if settings.patience is not None and state.stale >= settings.patience:
-                log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)
-                break
+
+def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began: float, *, force: bool) -> None:
+    """Goes on with a run from its newest sound checkpoint, or from the beginning where there is none.
+
+    Args:
+        run: its folder, locked.
+        stored: its config with the new values, nothing resolved; it replaces the one in the folder.
+        config: the same, resolved.
+        began: `perf_counter` when the command began.
+        force: whether other data will do.
+
+    Raises:
+        DltrainError, ExceptionGroup: it cannot go on, and nothing was changed.
+        Stopped: it was asked to end; the folder holds a checkpoint to go on from.
+    """
+    errors = check(config)
+    if errors:
+        raise ExceptionGroup("config", errors)
+    setup, status = build.build(config), run.read_status()
+    facts = described(setup.data)
+    state = setup.state
+    if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != facts["fingerprint"]:
+        raise DataError(
+            "the data is not what this run was trained on", where="data", fix="train anew, or", override="--force"
+        )
+    saver = new_saver(run, setup)
+    found = saver.restore()
+    if setup.settings.threads is not None or not found:
+        torch.set_num_threads(setup.threads)
+    if status["state"] == "done":
+        state.stale = 0 if is_spent(state, setup.settings) else state.stale
+    with recorded(run):
+        run.write_status("running", exit_code=1, resumed=utc_now(), error="", where="", fix="", override="")
+        remove_half_written(run.path)
+        for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
+            log.info("change  %s: %s, was %s", key, spelled(new), spelled(old))
+        write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
+        save_changes(run)
+        write_json(run.facts, facts)
+        introduce(setup)
+        if found:
+            log.info("resume  from step %d, in epoch %d of %d", state.step, state.epoch + 1, setup.settings.last_epoch)
         else:
-            if state.epoch < settings.last_epoch:
-                log.log(verbosity, "stop    %g minutes are over", settings.max_minutes)
-    finally:
-        history.close()
-    if not state.best_epoch:
-        raise Diverged(f"{settings.monitor} was never a finite number", where="optimizer.lr", fix="lower it")
-    saver.save()
-    saver.load_best()
-    # Only the jobs of a sweep keep what they do to themselves.
-    timing = Timing(began, train_seconds, saver.seconds, in_sweep=verbosity < logging.INFO)
-    save_results(run, setup, config["seed"], timing)
+            log.info("resume  from the beginning: nothing was saved before it ended")
+        complete(setup, saver, run, config["seed"], began - state.seconds)
+        write_report(run)
+        log.info("report  %s", run.report)
+
+
+def keep_batch_size(run: RunDir, setup: build.Setup) -> None:
+    """Says which batch size was found, and writes it into the run's config: on another machine it may be another."""
+    size = setup.settings.batch_size
+    log.info("batch   %s samples a step are what the memory of %s holds", size, setup.device)
+    config = read_config(run)
+    config.trainer.batch_size = size
+    write_text(run.config, OmegaConf.to_yaml(config))
 
 
 def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
@@ -161,22 +214,6 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
         where = torch.cuda.get_device_name(setup.device)
     name = type(setup.state.model).__name__
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
-
-
-def progress(rows: Iterator[Row], epochs: int, verbosity: int) -> Iterator[Row]:
-    """Passes the rows on, with a bar on a terminal and a few plain lines elsewhere."""
-    if sys.stdout.isatty() and verbosity >= logging.INFO and _console_is_on():
-        with tqdm(total=epochs, unit="epoch", dynamic_ncols=True, file=sys.stdout) as bar:
-            for row in rows:
-                bar.update(int(row["epoch"]) - bar.n)
-                bar.set_postfix_str(_spelled(row), refresh=False)
-                yield row
-        return
-    every = max(1, -(-epochs // PROGRESS_LINES))
-    for row in rows:
-        if row["epoch"] % every == 0 or row["epoch"] in (1, epochs):
-            log.log(verbosity, "epoch   %d/%d  %s", row["epoch"], epochs, _spelled(row))
-        yield row
 
 
 def finish_sweep(folder: Path, count: int) -> tuple[int, dict[str, Any]]:
@@ -205,29 +242,6 @@ def finish_sweep(folder: Path, count: int) -> tuple[int, dict[str, Any]]:
     return (0 if complete else 6), summary.as_dict()
 
 
-def configure_logging(console: bool = True) -> None:
-    """Sends what dltrain says to standard output, warnings to standard error; without `console`, only warnings."""
-    log.handlers.clear()
-    log.setLevel(logging.DEBUG)
-    log.propagate = False
-    if console:
-        out = _Console(sys.stdout)
-        out.addFilter(lambda record: logging.INFO <= record.levelno < logging.WARNING)
-        log.addHandler(out)
-    log.addHandler(err := logging.StreamHandler(sys.stderr))
-    err.setLevel(logging.WARNING)
-
-
-class _Console(logging.StreamHandler[TextIO]):
-    """Standard output, until whoever reads it has gone: a run goes on when `| head` has seen enough."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
-            log.removeHandler(self)
-        else:
-            super().handleError(record)
-
-
 def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
     """Writes the composed config and Hydra's own, without secrets and with interpolations as they were written."""
     config = redacted(OmegaConf.to_container(composed, resolve=False))
@@ -241,20 +255,7 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
         (run.hydra / "overrides.yaml", tasks),
     ):
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
-    save_changes(run, config, hydra)
-
-
-def save_changes(run: RunDir, config: Mapping[str, Any], hydra: Any) -> None:
-    """Writes which of the config's values are not the defaults."""
-    sources = (Path(source.path) for source in hydra.runtime.config_sources if source.provider == "command-line")
-    try:
-        changes = find_changes(config, picked_options(hydra.runtime.choices), next(sources, None))
-    except (DltrainError, OmegaConfBaseException, HydraException) as error:
-        log.warning("what differs from the defaults cannot be told: %s", " ".join(str(error).split()))
-        return
-    # The config's secrets have been taken out; a default that is one is taken out here.
-    said = [change._asdict() | {"default": redacted(change.default, change.key)} for change in changes]
-    write_json(run.changes, {"changes": said})
+    save_changes(run)
 
 
 def _redact(path: Path) -> None:
@@ -264,30 +265,9 @@ def _redact(path: Path) -> None:
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(redacted(written))))
 
 
-@contextmanager
-def _logged_to(run: RunDir) -> Iterator[None]:
-    """Keeps what is said meanwhile in the run's log."""
-    handler = logging.FileHandler(run.log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        handler.close()
-
-
-def _record(run: RunDir, error: DltrainError) -> None:
-    """Writes down why the run ended; whoever started it tells the user."""
+def _record(run: RunDir, error: DltrainError, code: int) -> None:
+    """Writes down why the run ended."""
     said = {"error": error.what, "where": error.where, "fix": error.fix, "override": error.override}
-    run.write_status(error.state, exit_code=error.exit_code, **said)
+    run.write_status(error.state, exit_code=code, **said)
     with run.log.open("a", encoding="utf-8") as file:
         file.write(f"{error.state}: {error.what}\n")
-
-
-def _console_is_on() -> bool:
-    return any(isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout for handler in log.handlers)
-
-
-def _spelled(row: Row) -> str:
-    return "  ".join(f"{key} {row[key]:.4g}" for key in PROGRESS_METRICS if key in row)

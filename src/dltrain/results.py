@@ -23,7 +23,7 @@ from dltrain.baselines.plain import Baseline
 from dltrain.build import Setup, examine_data, load_baselines
 from dltrain.explain.explanation import Explanation, explain, write_projection
 from dltrain.metrics import confusion, regression_errors
-from dltrain.rundir import RunDir, make_folder, write_json, write_text
+from dltrain.rundir import SCHEMA, RunDir, make_folder, read_json, write_json, write_text
 from dltrain.tasks.task import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, Facts, Split, SplitName
@@ -81,6 +81,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_json(
         run.result,
         {
+            "schema": SCHEMA,
             "train": metrics["train"],
             "val": metrics["val"],
             "test": metrics["test"],
@@ -105,12 +106,12 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "baseline_seconds": sum(baseline.seconds for baseline in plain),
             "samples_per_second": state.samples / timing.train_seconds,
             "device": str(setup.device),
-            "threads": setup.threads,
+            "threads": torch.get_num_threads(),
             "seed": seed,
             "versions": versions(),
             "git": git_commit(),
             "data": {
-                "fingerprint": fingerprint(setup.data),
+                "fingerprint": read_json(run.facts)["fingerprint"],
                 "rows": sum(map(len, setup.data.splits.values())),
                 "splits": {name: len(part) for name, part in setup.data.splits.items()},
             },
@@ -264,6 +265,11 @@ def safe_cell(text: str) -> str:
     except ValueError:
         return "'" + text
     return text
+
+
+def described(data: Data) -> dict[str, Any]:
+    """What facts.json holds: the facts, what was inferred, and the data's fingerprint."""
+    return {"schema": SCHEMA} | asdict(data.facts) | {"notes": list(data.notes), "fingerprint": fingerprint(data)}
 
 
 def fingerprint(data: Data) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,8 +82,26 @@ class RunDir:
         return self.path / "report.html"
 
     @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations"
+
+    @property
+    def exports(self) -> Path:
+        return self.path / "exports"
+
+    @property
     def log(self) -> Path:
         return self.path / "train.log"
+
+    def own(self, path: Path) -> Path:
+        """The same path, if it leads to nothing outside the folder.
+
+        Raises:
+            CheckpointError: a link does.
+        """
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise CheckpointError(f"{path} leads out of the run folder", fix="copy what it names in its place")
+        return path
 
     def read_history(self) -> list[dict[str, float]]:
         """The rows of metrics.csv; a metric that an epoch lacks is left out of its row."""
@@ -103,32 +123,61 @@ class RunDir:
         return read_json(self.status)
 
 
-class HistoryLog:
-    """Writes metrics.csv: one full row an epoch, on disk when `log` returns."""
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keeps a run's folder for this process alone; the system frees it however the process ends.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.file = path.open("w", newline="", encoding="utf-8")
-        self.writer: csv.DictWriter[str] | None = None
+    Raises:
+        ConfigError: another process has it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} is no run folder: {error.strerror}", fix="name a folder below outputs/"
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(f"another process is writing into {path}", fix="wait until it ends, or end it") from None
+    except OSError:
+        pass  # a file system without locks: the folder's own name still keeps runs apart
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes the row.
 
-        Raises:
-            StorageError: the disk is full.
-        """
-        try:
-            if self.writer is None:
-                self.writer = csv.DictWriter(self.file, fieldnames=list(values))
-                self.writer.writeheader()
-            self.writer.writerow(values)
-            self.file.flush()
-        except OSError as error:
-            raise StorageError(f"cannot write {self.path}: {error.strerror}", fix="free some space") from error
+def check_writable(path: Path) -> None:
+    """Tries whether a folder can be made at `path`, and leaves nothing there.
 
-    def close(self) -> None:
-        with suppress(OSError):  # a row that could not be written has been told of
-            self.file.close()
+    Raises:
+        StorageError: it cannot.
+    """
+    parent = next(folder for folder in [path, *path.parents] if folder.exists())
+    try:
+        Path(tempfile.mkdtemp(prefix=".dltrain-", dir=parent)).rmdir()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def refuse_links(path: Path) -> None:
+    """Makes sure that nothing in a run's folder leads out of it.
+
+    Raises:
+        CheckpointError: something is a symbolic link.
+    """
+    for folder, folders, files in os.walk(path):
+        for name in folders + files:
+            if (found := Path(folder) / name).is_symlink():
+                raise CheckpointError(f"{found} is a link", fix="a run's folder holds none: delete it")
+
+
+def remove_half_written(path: Path) -> None:
+    """Deletes what a killed process left in a run's folder: files that had not got their names yet."""
+    for half in path.glob(".*.tmp"):
+        half.unlink(missing_ok=True)
 
 
 def reserve(path: Path) -> Path:
@@ -226,6 +275,9 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no JSON object")
+    schema = value.get("schema", SCHEMA)
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise CheckpointError(f"{path} was written by a newer dltrain (schema {schema})", fix="upgrade dltrain")
     return value
 
 

@@ -48,7 +48,14 @@ def drawn(run: RunDir) -> set[str]:
 
 
 def test_a_classification_draws_its_plots(make_run: MakeRun) -> None:
-    assert drawn(make_run(classes=["a", "b", "c"])) == {"loss", "metrics", "confusion", "roc", "precision_recall"}
+    assert drawn(make_run(classes=["a", "b", "c"])) == {
+        "loss",
+        "metrics",
+        "confusion",
+        "roc",
+        "precision_recall",
+        "calibration",
+    }
 
 
 def test_a_regression_draws_its_plots(make_run: MakeRun) -> None:

@@ -39,6 +39,8 @@ def train(state: TrainState, saver: Saver, values: Sequence[float]) -> list[dict
         state.step, state.epoch = state.step + 1, state.epoch + 1
         state.judge(value, "min", 0.0)
         saver.after_epoch()
+        if saver.is_due:
+            saver.save()
         after.append(copied(state))
     return after
 
@@ -96,11 +98,11 @@ def test_without_a_best_epoch_the_last_alone_is_saved_and_nothing_is_loaded(tmp_
 
 
 def test_older_checkpoints_are_deleted_and_the_best_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saving, "SECONDS_BETWEEN_SAVES", 0.0)
     state = new_state()
-    saver = Saver(tmp_path, state)
+    saver = Saver(tmp_path, state, every_epochs=1)
     after = train(state, saver, [3, 1, 2, 2, 2])
-    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-00000002", "step-00000005"]
+    kept = ["step-00000002", "step-00000004", "step-00000005"]  # the best, and two to go on from
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == kept
     assert_equal(load_weights(pointed(tmp_path, "best")), after[1])
     assert_equal(load_weights(pointed(tmp_path, "last")), after[4])
 

@@ -26,7 +26,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     """
     (job,) = compose_jobs([quote(argument) for argument in arguments], sweep=False)
     from dltrain import build
-    from dltrain.job import check_jobs, configure_logging, introduce
+    from dltrain.console import configure_logging
+    from dltrain.job import check_jobs, introduce
 
     check_jobs([job])
     configure_logging(console=not (options.quiet or options.json))
@@ -60,7 +61,8 @@ def measure_step(setup: Setup) -> dict[str, Any]:
     few = copy(setup.train)
     few.sizes = few.sizes[:STEPS]
     settings = replace(setup.settings, epochs=min(2, setup.settings.last_epoch), monitor="train/loss")
-    seconds = min(row["train_seconds"] for row in fit(setup.state, setup.task, few, None, settings)) / len(few)
+    rows = filter(None, fit(setup.state, setup.task, few, None, settings))
+    seconds = min(row["train_seconds"] for row in rows) / len(few)
     model = setup.state.model
     tensors = [*model.parameters(), *model.buffers(), *setup.train.inputs, setup.train.target]
     return {

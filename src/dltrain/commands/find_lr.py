@@ -27,7 +27,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     import torch
 
     from dltrain import build
-    from dltrain.job import check_jobs, configure_logging, introduce
+    from dltrain.console import configure_logging
+    from dltrain.job import check_jobs, introduce
     from dltrain.training.finder import suggest_rate, try_rates
 
     check_jobs([job])

@@ -21,7 +21,8 @@ from dltrain.compose import CONFIG_NAME, Job, compose_jobs
 from dltrain.configs import config_dir
 from dltrain.errors import ConfigError, failure
 from dltrain.overrides import quote, quoted
-from dltrain.rundir import RunDir, claim, make_folder, read_json, reserve
+from dltrain.rundir import RunDir, check_writable, claim, make_folder, read_json, reserve
+from dltrain.signals import Stopped
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -40,26 +41,38 @@ def run(arguments: Sequence[str], options: Options) -> int:
     jobs = compose_jobs(overrides, sweep=flags.multirun, config_dir_flag=flags.config_dir)
     if flags.info or flags.cfg:
         return _hydra_main([*hydra_flags, *overrides])
-    from dltrain.job import check_jobs, configure_logging, finish_sweep
+    check_writable(jobs[0].sweep_dir if flags.multirun else jobs[0].run_dir)
+    from dltrain.console import configure_logging
+    from dltrain.job import check_jobs, finish_sweep
 
     check_jobs(jobs)
     configure_logging(console=not (options.quiet or options.json))
     if flags.multirun:
         folder = _sweep_folder(jobs[0], named="hydra.sweep.dir" in named)
-        _hydra_main([*hydra_flags, *overrides, f"hydra.sweep.dir={quoted(str(folder))}"])
+        stopped = _hydra_main([*hydra_flags, *overrides, f"hydra.sweep.dir={quoted(str(folder))}"])
         code, answer = finish_sweep(folder, len(jobs))
-    else:
-        # It exists and is this run's from here on.
-        run_dir = RunDir(claim(jobs[0].run_dir if "hydra.run.dir" in named else reserve(jobs[0].run_dir)))
-        _hydra_main([*hydra_flags, *overrides, f"hydra.run.dir={quoted(str(run_dir.path))}"], began)
-        status = run_dir.read_status()
-        if status.get("error"):
-            raise failure(status)
-        code = int(status["exit_code"])
-        answer = read_json(run_dir.result) if run_dir.result.exists() else status
+        if options.json:
+            print(json.dumps(answer, ensure_ascii=False))
+        return stopped or code
+    # It exists and is this run's from here on.
+    run_dir = RunDir(claim(jobs[0].run_dir if "hydra.run.dir" in named else reserve(jobs[0].run_dir)))
+    _hydra_main([*hydra_flags, *overrides, f"hydra.run.dir={quoted(str(run_dir.path))}"], began)
+    return tell_outcome(run_dir, options)
+
+
+def tell_outcome(run_dir: RunDir, options: Options) -> int:
+    """The exit code of a run that has ended; with `--json` its result is printed.
+
+    Raises:
+        DltrainError: what ended it.
+    """
+    status = run_dir.read_status()
+    if status.get("error"):
+        raise failure(status)
     if options.json:
-        print(json.dumps(answer, ensure_ascii=False))
-    return code
+        finished = status["state"] == "done"
+        print(json.dumps(read_json(run_dir.result) if finished else status, ensure_ascii=False))
+    return int(status["exit_code"])
 
 
 def _parse_flags(arguments: Sequence[str]) -> Namespace:
@@ -86,7 +99,11 @@ def _parse_flags(arguments: Sequence[str]) -> Namespace:
 
 
 def _hydra_main(arguments: Sequence[str], began: float | None = None) -> int:
-    """Lets Hydra parse the arguments and call the job, once or for every combination."""
+    """Lets Hydra parse the arguments and call the job, once or for every combination.
+
+    Returns:
+        0, or the exit code of having been asked to end: no further job is called then.
+    """
 
     def job(config: DictConfig) -> None:
         from dltrain.job import run_job
@@ -97,6 +114,8 @@ def _hydra_main(arguments: Sequence[str], began: float | None = None) -> int:
     before, sys.argv = sys.argv, ["dltrain", *arguments]
     try:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=CONFIG_NAME)(job)()
+    except Stopped as stopped:
+        return stopped.exit_code
     finally:
         sys.argv = before
     return 0

@@ -40,7 +40,7 @@ def read_csv(
     """
     file = Path(path).expanduser()
     text, notes = decode(_read_bytes(file), str(path), encoding)
-    separator, guess = _delimiter(text, delimiter)
+    separator, guess = find_delimiter(text, delimiter)
     columns = _parse(text, separator, str(path))
     if not columns:
         raise DataError(f"{path} is empty", where="data.path", fix="give a file with a header line and rows")
@@ -110,7 +110,7 @@ def _read_bytes(file: Path) -> bytes:
         raise DataError(f"{file} cannot be read: {reason}", where="data.path", fix="give a readable file") from None
 
 
-def _delimiter(text: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
+def find_delimiter(text: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
     """Returns the character between fields, by the header and how evenly the first records follow it."""
     if delimiter != "auto":
         separator = DELIMITERS.get(delimiter, delimiter)

@@ -59,7 +59,11 @@ def _leaks(data: Data) -> Iterator[Finding]:
     if plain > 0.95:  # a majority that large hides what a column tells
         return
     for name, column in zip(data.facts.features[:LEAK_FEATURES], x.T, strict=False):
-        tree = DecisionTreeClassifier(max_depth=4) if classification else DecisionTreeRegressor(max_depth=8)
+        tree = (
+            DecisionTreeClassifier(max_depth=4, random_state=0)
+            if classification
+            else DecisionTreeRegressor(max_depth=8, random_state=0)
+        )
         score = tree.fit(column[half, None], y[half]).score(column[~half, None], y[~half])
         if score >= LEAK_SCORE:
             measure = "of the labels" if classification else "of the target's variance"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
+from itertools import islice
 
 import torch
 
@@ -50,6 +51,7 @@ class TensorLoader:
         self.seed = seed
         self.balance = balance
         self.epoch = 0
+        self.start = 0
         self.sizes = batch_sizes(len(split), batch_size, merge_single)[:limit]
 
     def __len__(self) -> int:
@@ -63,14 +65,14 @@ class TensorLoader:
     def in_order(self) -> TensorLoader:
         """The same batches' samples in the order of the split, from the same tensors."""
         other = copy(self)
-        other.seed = None
+        other.seed, other.start = None, 0
         return other
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        self.epoch, self.start = epoch, start
 
     def __iter__(self) -> Iterator[Batch]:
-        for number, chosen in enumerate(self._chosen()):
+        for number, chosen in islice(enumerate(self._chosen()), self.start, None):
             inputs = tuple(tensor[chosen] for tensor in self.inputs)
             if self.change is not None and self.seed is not None:
                 inputs = self.change(inputs, self.seed, self.epoch, number)

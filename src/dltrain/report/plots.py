@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dltrain.report.calibration import draw_calibration
 from dltrain.report.drawing import classes, curves, inputs, numbers, weights
 from dltrain.report.reading import Run
 from dltrain.report.style import Drawing, Lettering, to_png
@@ -59,6 +60,7 @@ PLOTS = (
     Plot("confusion", "Confusion matrix: counts, and shares of the true class", "predictions", classes.draw_confusion),
     Plot("roc", "ROC curves", "predictions", classes.draw_roc),
     Plot("precision_recall", "Precision by recall", "predictions", classes.draw_precision_recall),
+    Plot("calibration", "Calibration: is it as often right as it is sure?", "predictions", draw_calibration),
     Plot("predicted_against_true", "Predicted against true", "predictions", numbers.draw_predicted_against_true),
     Plot("residuals", "Residuals", "predictions", numbers.draw_residuals),
     Plot("fit", "Fit", "predictions", numbers.draw_fit),

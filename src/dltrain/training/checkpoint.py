@@ -1,7 +1,7 @@
 """Checkpoints on disk: folders that appear whole or not at all, and say of every file what it must be.
 
 checkpoints/
-  step-00000042/   model.safetensors, state.pt (of the last one), manifest.json
+  step-00000042/   model.safetensors, state.pt (where training can go on from it), manifest.json
   last, best       small files that name one of them
 """
 
@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -22,13 +23,21 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dltrain.errors import CheckpointError, StorageError
+from dltrain.faults import around
 
 SCHEMA = 1
+RESUMABLE_KEPT = 2  # the newest, and one more for the day on which the newest turns out damaged
+NAME = re.compile(r"step-[0-9]{8,}")
 WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
 
 
 def save_checkpoint(
-    root: Path, step: int, weights: Mapping[str, Tensor], state: Mapping[str, Any] | None, epoch: int
+    root: Path,
+    step: int,
+    weights: Mapping[str, Tensor],
+    state: Mapping[str, Any] | None,
+    epoch: int,
+    best: int | None = None,
 ) -> Path:
     """Writes `root/step-...`, durably, and returns it; one that is there already is left as it is.
 
@@ -38,6 +47,7 @@ def save_checkpoint(
         weights: of the model.
         state: what else a resumed run needs, tensors and primitives only; none for weights alone.
         epoch: epochs finished.
+        best: step of the checkpoint that holds the best weights so far, where it is another one.
 
     Raises:
         StorageError: the disk is full or not writable.
@@ -49,18 +59,21 @@ def save_checkpoint(
     shutil.rmtree(temporary, ignore_errors=True)  # in a container, process numbers recur
     try:
         temporary.mkdir(parents=True)
-        save_file(_apart(weights), temporary / WEIGHTS)
+        with around("write"):
+            save_file(_apart(weights), temporary / WEIGHTS)
         if state is not None:
-            torch.save(dict(state), temporary / STATE)
+            with around("write"):
+                torch.save(dict(state), temporary / STATE)
         files = {}
         for path in sorted(temporary.iterdir()):
             _flush(path)
             files[path.name] = _described(path)
-        manifest = {"schema": SCHEMA, "step": step, "epoch": epoch, "files": files}
+        manifest = {"schema": SCHEMA, "step": step, "epoch": epoch, "best": best, "files": files}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         _flush(temporary / MANIFEST)
         _flush(temporary)
-        temporary.rename(target)
+        with around("rename"):
+            temporary.rename(target)
         _flush(root)
     except (OSError, RuntimeError, SafetensorError) as error:
         # torch and safetensors report a full disk as errors of their own kinds.
@@ -75,7 +88,8 @@ def point(root: Path, name: str, checkpoint: Path) -> None:
     try:
         temporary.write_text(checkpoint.name + "\n", encoding="utf-8")
         _flush(temporary)
-        temporary.rename(root / name)
+        with around("point"):
+            temporary.rename(root / name)
         _flush(root)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -94,7 +108,7 @@ def pointed(root: Path, name: str) -> Path:
         raise CheckpointError(
             f"{root} has no {name} checkpoint", fix="the run ended before it saved one: train again"
         ) from None
-    if not re.fullmatch(r"step-\d{8,}", folder):
+    if not NAME.fullmatch(folder):
         raise CheckpointError(f"{root / name} names no checkpoint: {folder[:40]!r}")
     verify(root / folder)
     return root / folder
@@ -113,6 +127,8 @@ def verify(checkpoint: Path) -> dict[str, Any]:
         raise CheckpointError(f"{checkpoint} is not a dltrain checkpoint: it has no readable {MANIFEST}") from None
     if schema > SCHEMA:
         raise CheckpointError(f"{checkpoint} was written by a newer dltrain (schema {schema})", fix="upgrade dltrain")
+    if manifest.get("step") != _step(checkpoint):
+        raise CheckpointError(f"{checkpoint} is not the checkpoint of the step that its manifest names")
     if checkpoint.is_symlink():
         raise CheckpointError(f"{checkpoint} is a link")
     for name, said in files.items():
@@ -132,14 +148,79 @@ def load_weights(checkpoint: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{checkpoint / WEIGHTS} holds no weights: {error}") from None
 
 
+def load_state(checkpoint: Path) -> dict[str, Any]:
+    """The state of a verified checkpoint, on the CPU: tensors and primitives, never code."""
+    try:
+        state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, UnpicklingError) as error:
+        first = str(error).partition("\n")[0][:200]
+        raise CheckpointError(f"{checkpoint / STATE} holds no state: {first}") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{checkpoint / STATE} holds no state")
+    return state
+
+
+def resumable(root: Path) -> list[Path]:
+    """Every checkpoint that training could go on from, the newest first; whether they are sound is not looked at."""
+    return [folder for folder in _steps(root) if (folder / STATE).exists()]
+
+
+def set_aside(root: Path, after: int) -> None:
+    """Takes away every checkpoint of a later step, which training is about to come to anew: none is ever overwritten.
+
+    What is sound is deleted; what is damaged gets another name, for whoever wants to know why.
+    """
+    for folder in _steps(root):
+        if _step(folder) > after:
+            aside = root / f"damaged-{folder.name}"
+            shutil.rmtree(aside, ignore_errors=True)
+            try:
+                verify(folder)
+                _delete(folder)
+            except CheckpointError:
+                folder.rename(aside)
+
+
 def remove_others(root: Path) -> None:
-    """Deletes every checkpoint, whole or half, that neither `last` nor `best` names."""
-    kept = {path.read_text(encoding="utf-8").strip() for name in ("last", "best") if (path := root / name).is_file()}
-    for folder in [*root.glob("step-*"), *root.glob(".tmp-*")]:
+    """Deletes every checkpoint, whole or half, but the newest that training could go on from, what they name as the
+    best, and what the pointers name."""
+    pointers = [path for name in ("last", "best") if (path := root / name).is_file()]
+    kept = {path.read_text(encoding="utf-8", errors="replace").strip() for path in pointers}
+    for folder in resumable(root)[:RESUMABLE_KEPT]:
+        kept |= {folder.name, best_beside(folder).name}
+    for half in root.glob(".tmp-*"):
+        shutil.rmtree(half, ignore_errors=True)
+    for folder in _steps(root):
         if folder.name not in kept:
-            shutil.rmtree(folder, ignore_errors=True)
+            _delete(folder)
     for pointer in root.glob(".*.tmp"):
         pointer.unlink(missing_ok=True)
+
+
+def _delete(checkpoint: Path) -> None:
+    """Deletes a checkpoint; half gone, it does not look like one."""
+    doomed = checkpoint.with_name(f".tmp-{checkpoint.name}")
+    with around("delete"):
+        checkpoint.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def best_beside(checkpoint: Path) -> Path:
+    """The checkpoint that holds the best weights at the time of this one, which may be this one itself."""
+    try:
+        best = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8")).get("best")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        best = None
+    return checkpoint if type(best) is not int else checkpoint.with_name(f"step-{best:08d}")
+
+
+def _steps(root: Path) -> list[Path]:
+    """The folders named by a step, the latest first."""
+    return sorted((folder for folder in root.glob("step-*") if NAME.fullmatch(folder.name)), key=_step, reverse=True)
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-")) if NAME.fullmatch(folder.name) else -1
 
 
 def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -163,6 +244,7 @@ def _described(path: Path) -> dict[str, Any]:
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with around("fsync"):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -49,7 +49,7 @@ def try_rates(state: TrainState, task: Task, train: Loader, settings: TrainerSet
     trials: list[Trial] = []
     mean = 0.0
     try:
-        for number, row in enumerate(fit(state, task, train, None, whole)):
+        for number, row in enumerate(filter(None, fit(state, task, train, None, whole))):
             mean = SMOOTHING * mean + (1 - SMOOTHING) * row["train/loss"]
             trials.append(Trial(row["lr"], row["train/loss"], mean / (1 - SMOOTHING ** (number + 1))))
             if trials[-1].smooth > EXPLODED * min(trial.smooth for trial in trials):

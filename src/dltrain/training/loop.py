@@ -11,22 +11,27 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from dltrain.errors import Diverged
 from dltrain.metrics import BETTER
 from dltrain.tasks.task import Predictions, Task, join
+from dltrain.training.divergence import check_finite
 from dltrain.training.settings import TrainerSettings, autocast
-from dltrain.training.state import TrainState
+from dltrain.training.state import Running, TrainState, zero
 from dltrain.types import Batch, Loader
 
 Row = dict[str, float]
 
 
-def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settings: TrainerSettings) -> Iterator[Row]:
+def fit(
+    state: TrainState, task: Task, train: Loader, val: Loader | None, settings: TrainerSettings
+) -> Iterator[Row | None]:
     """Trains until all epochs are finished, `settings.max_minutes` are over, or the caller stops asking.
+
+    Whenever it yields, the state is finite and may be saved; training goes on from it, bit for bit.
 
     Yields:
         After every epoch its row: `epoch`, `step`, `seconds` since the first epoch began, `lr`, `train/loss`, the
         validation split's metrics as `val/...`, and `train_seconds`, the time that this epoch's steps took.
+        In the middle of an epoch `None`, once the time `state.pause_at` has come.
 
     Raises:
         Diverged: the training loss or a weight is no finite number.
@@ -35,23 +40,23 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
     parameters = list(model.parameters())
     device = parameters[0].device
     better = BETTER[settings.monitor.split("/")[1]]
-    started = perf_counter()
+    started = perf_counter() - state.seconds
     deadline = math.inf if settings.max_minutes is None else started + 60 * settings.max_minutes
 
-    while state.epoch < settings.last_epoch:
+    while state.epoch < settings.last_epoch and (perf_counter() < deadline or state.epoch == 0):
         began = perf_counter()
-        train.set_epoch(state.epoch)
+        state.running = running = state.running or Running.zero(device)
+        train.set_epoch(state.epoch, running.batches)
         model.train()
-        loss_sum, weight_sum = zero(device), zero(device)
 
         for micro_batches in grouped(train, settings.accumulate):
             weights = [task.loss.weight(batch.target) for batch in micro_batches]
             group_weight = sum(weights)
-            weight_sum += group_weight
+            running.weight += group_weight
             for batch, weight in zip(micro_batches, weights, strict=True):
                 with autocast(settings.precision, device):
                     loss = task.objective(model(*batch.inputs), batch.target)
-                loss_sum += loss.detach().to(loss_sum) * weight
+                running.loss += loss.detach().to(running.loss) * weight
                 # The gradient of a group of batches is that of one batch holding all their samples.
                 scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()
             if settings.l1 or settings.l2:
@@ -63,46 +68,36 @@ def fit(state: TrainState, task: Task, train: Loader, val: Loader | None, settin
             scaler.update()
             optimizer.zero_grad(set_to_none=True)
 
-            lr = optimizer.param_groups[0]["lr"]
+            running.count(optimizer.param_groups[0]["lr"], len(micro_batches))
             if scheduler is not None and not isinstance(scheduler, ReduceLROnPlateau):
                 scheduler.step()
             if state.average is not None:
                 state.average.update_parameters(model)
             state.step += 1
             state.samples += sum(len(batch.target) for batch in micro_batches)
-            if perf_counter() >= deadline:
+
+            if (now := perf_counter()) >= deadline:
                 break
+            if now >= state.pause_at and running.batches < len(train):
+                state.seconds, running.seconds = now - started, running.seconds + now - began
+                check_finite(state, settings.accumulate)
+                yield None
+                began = perf_counter()
 
-        train_loss = float(loss_sum / weight_sum)  # the one synchronisation of an epoch's steps
-        train_seconds = perf_counter() - began
-        state.epoch += 1
-        # The loss was measured before the last step, and the weights after it are what would be kept.
-        size = float(nn.utils.get_total_norm(parameters))
-        if not math.isfinite(train_loss + size):
-            what = (
-                "the weights are no finite numbers"
-                if math.isfinite(train_loss)
-                else f"the training loss is {train_loss}"
-            )
-            raise Diverged(
-                f"{what} in epoch {state.epoch} (step {state.step}, lr {lr:g})",
-                where="optimizer.lr",
-                fix="lower it, or clip gradients with trainer.clip_norm=1",
-                override=f"optimizer.lr={min(lr / 10, 1e-3):g}",
-            )
-
-        row: Row = {"epoch": state.epoch, "step": state.step, "seconds": 0.0, "lr": lr, "train/loss": train_loss}
+        check_finite(state, settings.accumulate)  # the one synchronisation of an epoch's steps
+        train_loss = float(running.loss / running.weight)
+        row: Row = {"epoch": state.epoch + 1, "step": state.step, "seconds": 0.0, "lr": running.lr}
+        row |= {"train/loss": train_loss, "train_seconds": running.seconds + perf_counter() - began}
         if val is not None:
             metrics = evaluate(state.judged, task, val, settings.precision)
             row |= {f"val/{name}": value for name, value in metrics.items()}
-        row |= {"seconds": perf_counter() - started, "train_seconds": train_seconds}
+        row["seconds"] = state.seconds = perf_counter() - started
 
+        state.epoch, state.running = state.epoch + 1, None
         state.judge(row[settings.monitor], better, settings.min_delta, settings.keep == "last")
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
         yield row
-        if perf_counter() >= deadline:
-            return
 
 
 def evaluate(model: nn.Module, task: Task, loader: Loader, precision: str = "float32") -> dict[str, float]:
@@ -157,8 +152,3 @@ def grouped(loader: Loader, size: int) -> Iterator[tuple[Batch, ...]]:
     batches = iter(loader)
     while group := tuple(islice(batches, size)):
         yield group
-
-
-def zero(device: torch.device) -> Tensor:
-    """A float64 sum to begin with; on the CPU where the device has no float64."""
-    return torch.zeros((), dtype=torch.float64, device="cpu" if device.type == "mps" else device)

@@ -7,6 +7,7 @@ every optimizer step; `plateau` is stepped with the monitored value after every 
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Annotated
 
 from torch.optim import Optimizer
@@ -84,3 +85,11 @@ def plateau(
     """Multiplies the learning rate by `factor` when what it is stepped with has not fallen by `threshold` for
     `patience` epochs."""
     return ReduceLROnPlateau(optimizer, patience=patience, factor=factor, threshold=threshold, threshold_mode="abs")
+
+
+def advance(scheduler: LRScheduler, steps: int) -> None:
+    """Puts a new schedule to where it stands after that many steps."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before")  # these were taken in another process
+        for _ in range(steps):
+            scheduler.step()

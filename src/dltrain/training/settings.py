@@ -24,8 +24,8 @@ class TrainerSettings:
 
     Args:
         epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60.
-        batch_size: samples a step; `full` for the whole split, none for 32 below 1,000 samples, 64 below 5,000, then
-            256, or 128 pictures.
+        batch_size: samples a step; `full` for the whole split, `auto` for the most that the memory holds, none for 32
+            below 1,000 samples, 64 below 5,000, then 256, or 128 pictures.
         balance: `resample` shows every class equally often, `none` every sample once; for classification.
         accumulate: batches whose gradients are summed into one step.
         clip_norm: largest norm of all gradients together; none for no limit.
@@ -37,6 +37,12 @@ class TrainerSettings:
             split that would choose among them is smaller than their differences.
         patience: epochs without improvement before training stops; none for no early stop.
         min_delta: smallest change that counts as an improvement.
+        save_epochs: after how many epochs a checkpoint is written, whatever the time; none to go by the time alone.
+        save_minutes: between two checkpoints, in the middle of an epoch too; none for as often as it costs a twentieth
+            of the time at most.
+        on_divergence: what follows a loss that is no finite number: `stop`, or `rollback` to the last checkpoint, with
+            half the learning rate.
+        max_rollbacks: how often, before it stops after all.
         max_minutes: after which training ends, in the middle of an epoch too; none for no limit.
         ema: decay of an exponential moving average of the weights, which is then what is evaluated and kept;
             none for no average.
@@ -48,7 +54,7 @@ class TrainerSettings:
     """
 
     epochs: Annotated[int, Range(1)] | None = 50
-    batch_size: Annotated[int, Range(1)] | Literal["full"] | None = None
+    batch_size: Annotated[int, Range(1)] | Literal["full", "auto"] | None = None
     balance: Literal["none", "resample"] = "none"
     accumulate: Annotated[int, Range(1)] = 1
     clip_norm: Annotated[float, Range(0, open_low=True)] | None = None
@@ -58,6 +64,10 @@ class TrainerSettings:
     keep: Literal["best", "last"] = "best"
     patience: Annotated[int, Range(1)] | None = None
     min_delta: Annotated[float, Range(0)] = 0.0
+    save_epochs: Annotated[int, Range(1)] | None = None
+    save_minutes: Annotated[float, Range(0, open_low=True)] | None = None
+    on_divergence: Literal["stop", "rollback"] = "stop"
+    max_rollbacks: Annotated[int, Range(1)] = 3
     max_minutes: Annotated[float, Range(0, open_low=True)] | None = None
     ema: Annotated[float, Range(0, 0.99999)] | None = None
     device: str = "auto"
@@ -82,7 +92,7 @@ class TrainerSettings:
         """Samples a step for a training split of `count`."""
         if self.batch_size == "full":
             return count
-        if self.batch_size is not None:
+        if isinstance(self.batch_size, int):
             return self.batch_size
         return 32 if count < 1000 else 64 if count < 5000 else 128 if kind == "image" else 256
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -14,8 +14,78 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from dltrain.metrics import Better
+from dltrain.training.random_state import restore_random_state, save_random_state
+from dltrain.training.schedules import advance
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
+
+RATES = ("lr", "initial_lr", "max_lr", "min_lr")  # what torch's schedules keep in a parameter group
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What optimizer and schedule were made from; where a resumed run has another one, they are made anew from it.
+
+    Args:
+        optimizer: its config, as JSON.
+        scheduler: its config, as JSON.
+        epochs: in all.
+        steps_per_epoch: optimizer steps.
+        batch_size: samples a batch.
+    """
+
+    optimizer: str = ""
+    scheduler: str = ""
+    epochs: int = 0
+    steps_per_epoch: int = 0
+    batch_size: int = 0
+
+
+@dataclass
+class Running:
+    """Sums over the steps of an epoch under way, on the model's device.
+
+    Args:
+        loss: of the samples so far, float64.
+        weight: what the sum is to be divided by.
+        finite: after how many steps since `rates` was emptied the sum was a finite number.
+        batches: shown so far.
+        lr: that the last step was taken with.
+        rates: of every step since what is finite was last looked at.
+        seconds: that the steps took.
+    """
+
+    loss: Tensor
+    weight: Tensor
+    finite: Tensor
+    batches: int = 0
+    lr: float = 0.0
+    rates: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @classmethod
+    def zero(cls, device: torch.device) -> Running:
+        """Sums to begin with."""
+        return cls(zero(device), zero(device), zero(device).long())
+
+    def count(self, lr: float, batches: int) -> None:
+        """A step was taken, with that rate, on so many batches."""
+        self.finite += self.loss.isfinite()  # a sum that is not finite stays so
+        self.lr = lr
+        self.rates.append(lr)
+        self.batches += batches
+
+    def filled(self, loss: float, weight: float, batches: int, lr: float, seconds: float) -> Running:
+        """The same sums with what `saved` returned."""
+        self.loss.fill_(loss)
+        self.weight.fill_(weight)
+        self.batches, self.lr, self.seconds = batches, lr, seconds
+        return self
+
+    def saved(self) -> dict[str, float]:
+        """The sums as primitives; what is finite has been looked at by then."""
+        sums = {"loss": float(self.loss), "weight": float(self.weight)}
+        return sums | {"batches": self.batches, "lr": self.lr, "seconds": self.seconds}
 
 
 @dataclass
@@ -28,12 +98,19 @@ class TrainState:
         scheduler: stepped after every optimizer step, a plateau schedule after every epoch; `None` for a constant rate.
         scaler: of the loss in float16; does nothing where it is disabled.
         average: of the model's weights over the steps; `None` where none is kept.
+        plan: what optimizer and schedule were made from.
         epoch: epochs finished.
         step: optimizer steps taken.
         samples: seen in these steps.
+        seconds: since training began, without those between a run's end and its being resumed.
+        running: sums of the epoch under way; `None` between epochs.
         best: best monitored value so far.
         best_epoch: the epoch whose weights are kept, counted from 1: the one it belongs to, or the last; 0 for none.
+        best_step: the step that this epoch ended with.
         stale: epochs since the best value.
+        rollbacks: how often the learning rate was halved because training diverged.
+        pause_at: when `fit` is to pause in the middle of an epoch, on the clock of `perf_counter`; belongs to no
+            checkpoint.
     """
 
     model: nn.Module
@@ -41,12 +118,18 @@ class TrainState:
     scheduler: LRScheduler | ReduceLROnPlateau | None
     scaler: torch.amp.GradScaler
     average: AveragedModel | None = None
+    plan: Plan = Plan()
     epoch: int = 0
     step: int = 0
     samples: int = 0
+    seconds: float = 0.0
+    running: Running | None = None
     best: float | None = None
     best_epoch: int = 0
+    best_step: int = 0
     stale: int = 0
+    rollbacks: int = 0
+    pause_at: float = math.inf
 
     @property
     def judged(self) -> nn.Module:
@@ -65,7 +148,7 @@ class TrainState:
         else:
             self.stale += 1
         if improved or keep_last:
-            self.best_epoch = self.epoch
+            self.best_epoch, self.best_step = self.epoch, self.step
 
     @property
     def improved(self) -> bool:
@@ -80,25 +163,71 @@ class TrainState:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "samples": self.samples,
-            "best": self.best,
-            "best_epoch": self.best_epoch,
-            "stale": self.stale,
+            "plan": asdict(self.plan),
+            "running": None if self.running is None else self.running.saved(),
+            "random": save_random_state(self._device),
+            "threads": torch.get_num_threads(),
+            **{name: getattr(self, name) for name in _COUNTS},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continues from what `state_dict` returned; the judged model's weights are loaded apart."""
+        """Continues from what `state_dict` returned; the judged model's weights are loaded apart.
+
+        Where the plan is another one, rates and other settings of the optimizer are those of the new plan, and its
+        schedule stands where it would stand had it been followed from the beginning.
+        """
         if self.average is not None:
             self.model.load_state_dict(state["model"])
             self.average.n_averaged.fill_(state["averaged"])
+        before = Plan(**state["plan"])
+        planned = [{name: group[name] for name in group if name != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])
-        self.epoch, self.step, self.samples = state["epoch"], state["step"], state["samples"]
-        self.best, self.best_epoch, self.stale = state["best"], state["best_epoch"], state["stale"]
+        for name in _COUNTS:
+            setattr(self, name, state[name])
+        # Which batches remain of an epoch is only known while they are made in the same way.
+        same = (self.plan.batch_size, self.plan.steps_per_epoch) == (before.batch_size, before.steps_per_epoch)
+        saved = state["running"] if same else None
+        self.running = None if saved is None else Running.zero(self._device).filled(**saved)
+        if self.plan == before:
+            if self.scheduler is not None:
+                self.scheduler.load_state_dict(state["scheduler"])
+        else:
+            self._follow_plan(before, planned, state["scheduler"])
+        restore_random_state(state["random"], self._device)
+        torch.set_num_threads(state["threads"])
+
+    def _follow_plan(self, before: Plan, planned: list[dict[str, Any]], schedule: Mapping[str, Any] | None) -> None:
+        """Takes the optimizer's settings from the new plan, and puts its schedule to where training stands."""
+        for group, settings in zip(self.optimizer.param_groups, planned, strict=True):
+            group.update(settings)
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            if self.plan.scheduler == before.scheduler and schedule is not None:
+                self.scheduler.load_state_dict(dict(schedule))
+        elif self.scheduler is not None:
+            same = self.plan.steps_per_epoch == before.steps_per_epoch
+            taken = self.step if same else self.epoch * self.plan.steps_per_epoch
+            advance(self.scheduler, min(taken, self.plan.epochs * self.plan.steps_per_epoch))
+        self.scale_rates(0.5**self.rollbacks)
+
+    def scale_rates(self, factor: float) -> None:
+        """Multiplies the learning rate by `factor`, now and wherever its schedule goes."""
+        for group in self.optimizer.param_groups:
+            group.update({name: group[name] * factor for name in RATES if name in group})
+        if self.scheduler is not None and hasattr(self.scheduler, "base_lrs"):
+            self.scheduler.base_lrs = [lr * factor for lr in self.scheduler.base_lrs]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+_COUNTS = ("epoch", "step", "samples", "seconds", "best", "best_epoch", "best_step", "stale", "rollbacks")
+
+
+def zero(device: torch.device) -> Tensor:
+    """A float64 sum to begin with; on the CPU where the device has no float64."""
+    return torch.zeros((), dtype=torch.float64, device="cpu" if device.type == "mps" else device)
 
 
 def average_of(model: nn.Module, decay: float) -> AveragedModel:

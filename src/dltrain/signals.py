@@ -1,0 +1,73 @@
+"""What SIGINT and SIGTERM do: they end what is under way, but in training the first one lets the step finish."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Protocol
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was asked to end."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+class Pausable(Protocol):
+    """What works in steps, and looks after each of them whether its time to pause has come."""
+
+    pause_at: float
+
+
+@dataclass
+class Asked:
+    """Whether the process was asked to end: the number of the signal, or 0."""
+
+    number: int = 0
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Meanwhile both signals raise `Stopped`, wherever the program is."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    with _handled_by(stop):
+        yield
+
+
+@contextmanager
+def finishing(work: Pausable) -> Iterator[Asked]:
+    """Meanwhile the first signal only lets `work` pause after its step; the second raises `Stopped`."""
+    asked = Asked()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.number:
+            raise Stopped(number)
+        asked.number, work.pause_at = number, -math.inf
+
+    with _handled_by(ask):
+        yield asked
+
+
+@contextmanager
+def _handled_by(handler: signal._HANDLER) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python lets nothing else handle signals
+        return
+    before = [signal.signal(number, handler) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, old in zip(SIGNALS, before, strict=True):
+            signal.signal(number, old)
