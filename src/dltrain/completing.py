@@ -59,7 +59,9 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
         saver.save()
         saver.load_best()
         train_seconds = sum(row["train_seconds"] for row in run.read_history())
-        save_results(run, setup, seed, Timing(began, train_seconds, saver.seconds))
+        # Only the jobs of a sweep keep what they do to themselves.
+        timing = Timing(began, train_seconds, saver.seconds, in_sweep=verbosity < logging.INFO)
+        save_results(run, setup, seed, timing)
     except Exception as error:
         if isinstance(known := explained(error), OutOfMemory) and (size := setup.train.sizes[0]) > 1:
             known.override = f"trainer.batch_size={size // 2}"

@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dltrain import build
+from dltrain.changes import save_changes
 from dltrain.completing import complete, is_spent, new_saver
 from dltrain.compose import Job
 from dltrain.console import logged_to
@@ -174,6 +175,7 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
             log.info("change  %s: %s, was %s", key, spelled(new), spelled(old))
         write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
+        save_changes(run)
         write_json(run.facts, facts)
         introduce(setup)
         if found:
@@ -255,6 +257,7 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
         (run.hydra / "overrides.yaml", tasks),
     ):
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
+    save_changes(run)
 
 
 def _redact(path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_regression_is_answered_in_words(make_run: MakeRun) -> None:
 @pytest.mark.parametrize(
     ("splits", "said"),
     [
-        (("train", "val"), "validation samples that were not trained on, though the best epoch may have been chosen"),
+        (("train", "val"), "validation samples that were not trained on, though the best epoch was chosen by them"),
         (("train",), "training samples that it was trained on: how well it does on others is not known"),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_best_epoch_at_the_end_asks_for_more(make_run: MakeRun) -> None:
 def test_everything_is_in_the_file(make_run: MakeRun) -> None:
     outline = written(make_run(classes=["a", "b"], kind="image"))
     pictures = [attrs for tag, attrs in outline.tags if tag == "img"]
-    assert len(pictures) == 6
+    assert len(pictures) == 7
     assert all((attrs["src"] or "").startswith("data:image/png;base64,") and attrs["alt"] for attrs in pictures)
     assert not {"script", "link", "iframe"} & {tag for tag, _ in outline.tags}
     assert not [attrs for _, attrs in outline.tags if "href" in attrs or (attrs.get("src") or "data:")[:5] != "data:"]
@@ -121,8 +121,8 @@ def test_the_tables_hold_the_numbers(make_run: MakeRun) -> None:
     run.predictions.write_text("id,true,predicted,score_a,score_b\n0,a,a,1,0\n1,a,b,0,1\n2,b,b,0,1\n")
     text = read(run).text
     assert "Accuracy 0.5000 – 0.9877" in text.replace("\n", " ")
-    assert "Class Precision Recall F1 Samples a 1.000 0.500 0.667 2 b 0.500 1.000 0.667 1" in text
-    assert "those of b, the positive class" in text
+    assert "y Precision Recall F1 Samples a 1.000 0.500 0.667 2 b 0.500 1.000 0.667 1" in text
+    assert "those of y = b, the positive class" in text
 
 
 def test_many_classes_are_folded(make_run: MakeRun) -> None:
@@ -146,15 +146,22 @@ def test_coefficients_stand_in_a_table(make_run: MakeRun) -> None:
 
 def test_the_run_can_be_reproduced(make_run: MakeRun) -> None:
     outline = read(make_run())
-    command = next(line for line in outline.words if line.startswith("dltrain "))
+    command = [line for line in outline.words if line.startswith("dltrain ")][-1]
     assert shlex.split(command) == ["dltrain", "model=mlp", "data.target=成 绩"]
     assert "seed: 0" in outline.text
+
+
+def test_quotes_that_only_hydra_needs_are_left_out(make_run: MakeRun) -> None:
+    run = make_run()
+    said = ["data.path='成绩.csv'", "data.drop=['姓名',b]", "data.target='a b'"]
+    (run.hydra / "overrides.yaml").write_text(json.dumps(said), encoding="utf-8")
+    assert Run(run).command == "dltrain 'data.path=成绩.csv' 'data.drop=[姓名,b]' " + shlex.quote("data.target='a b'")
 
 
 def test_notes_and_classes_are_listed(make_run: MakeRun) -> None:
     text = read(make_run(classes=["及格", "良"], facts={"notes": ["dropped 姓名"]})).text
     assert "dropped 姓名" in text
-    assert "及格 7 · 良 7 training samples" in text
+    assert "及格 (7) · 良 (7) in training" in text
 
 
 @pytest.mark.parametrize("state", ["failed", "running"])
@@ -187,10 +194,13 @@ def test_damaged_files_take_their_part_alone(make_run: MakeRun, caplog: pytest.L
         text = written(run).text
     assert "Accuracy 0.500" in text
     assert text.count("This plot could not be drawn.") == 1
-    assert text.count("This section could not be written") == 1
+    assert text.count("This section could not be written") == 2
     said = [record.getMessage().split(":")[0] for record in caplog.records]
-    drawing = [f"plots   {name}.png cannot be drawn" for name in ("confusion", "roc", "calibration", "samples")]
-    assert said == [*drawing, "report  the section 'Predictions' is left out"]
+    drawing = [
+        f"plots   {name}.png cannot be drawn"
+        for name in ("confusion", "roc", "precision_recall", "calibration", "samples")
+    ]
+    assert said == [*drawing, *(f"report  the section {name!r} is left out" for name in ("Limits", "Predictions"))]
 
 
 def test_files_that_are_gone_leave_a_shorter_page(make_run: MakeRun, caplog: pytest.LogCaptureFixture) -> None:

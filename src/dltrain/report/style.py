@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -45,7 +46,7 @@ FALLBACKS = (
     "Noto Sans Thai",
 )
 MISSING = "□"
-Corner = Literal["best", "upper left", "lower right"]
+Corner = Literal["best", "upper left", "lower left", "lower right"]
 
 
 class Drawing(NamedTuple):
@@ -66,14 +67,19 @@ class Lettering:
         unusual = {char for text in texts for char in text if char > "~" and char.isprintable()}
         self.families = ["DejaVu Sans"]
         self.missing = _undrawn(unusual, "DejaVu Sans")
+        self._fall_back()
+        if self.missing and _learn_new_fonts():
+            self._fall_back()
+        if self.missing:
+            shown = "".join(sorted(self.missing)[:8])
+            log.warning("plots   no font on this machine has %s, drawn as %s: install Noto Sans CJK", shown, MISSING)
+
+    def _fall_back(self) -> None:
         for family in FALLBACKS if self.missing else ():
             left = _undrawn(self.missing, family)
             if left < self.missing:
                 self.families.append(family)
                 self.missing = left
-        if self.missing:
-            shown = "".join(sorted(self.missing)[:8])
-            log.warning("plots   no font on this machine has %s, drawn as %s: install Noto Sans CJK", shown, MISSING)
 
     def __call__(self, text: str, width: int = 28) -> str:
         """The text on one line, as wide as `width` Latin letters at most, free of what matplotlib takes for markup."""
@@ -109,9 +115,18 @@ def new_figure(width: float = 5.4, height: float = 3.7) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER, layout="constrained")
 
 
-def new_axes(figure: Figure, rows: int = 1, columns: int = 1, ratios: Sequence[float] | None = None) -> list[Axes]:
-    """Axes in the house style, row by row; those below each other share x, those beside each other y."""
-    grid = figure.subplots(rows, columns, squeeze=False, sharex="col", sharey="row", width_ratios=ratios)
+def new_axes(
+    figure: Figure, rows: int = 1, columns: int = 1, ratios: Sequence[float] | None = None, share: bool = True
+) -> list[Axes]:
+    """Axes in the house style, row by row; with `share`, those below each other share x, those beside each other y."""
+    grid = figure.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        sharex="col" if share else "none",
+        sharey="row" if share else "none",
+        width_ratios=ratios,
+    )
     axes = [one for row in grid for one in row]
     for one in axes:
         polish(one)
@@ -176,3 +191,16 @@ def _installed() -> frozenset[str]:
     from matplotlib import font_manager
 
     return frozenset(font_manager.get_font_names())
+
+
+def _learn_new_fonts() -> bool:
+    """Adds the fonts that were installed since matplotlib wrote its own list of them; whether there are any."""
+    from matplotlib import font_manager
+
+    known = {entry.fname for entry in font_manager.fontManager.ttflist}
+    new = sorted(set(font_manager.findSystemFonts()) - known)
+    for path in new:
+        with suppress(OSError, RuntimeError, ValueError):  # no font after all
+            font_manager.fontManager.addfont(path)
+    _installed.cache_clear()
+    return bool(new)

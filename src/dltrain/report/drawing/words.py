@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltrain.report.reading import Floats, Run
+from dltrain.report.predicted import Floats
+from dltrain.report.reading import Run
 from dltrain.report.style import COLORS, Drawing, Lettering, name_axes, new_axes, new_figure
 
 WORDS = 80  # shown
