@@ -30,7 +30,12 @@ from dltrain.training.state import TrainState, average_of
 from dltrain.types import SPLITS, Data, Facts, Kind, Spec, SplitName
 
 EVALUATION_BATCH = 256  # samples at least, where no gradient is kept
-MODELS: Mapping[Kind, str] = {"table": "mlp", "image": "cnn"}  # what is proposed for each kind of data
+MODELS: Mapping[Kind, str] = {
+    "table": "mlp",
+    "image": "cnn",
+    "ratings": "recommender",
+    "series": "linear",
+}  # what is proposed for each kind of data
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import save as safetensors_bytes
 from tqdm import tqdm
 
 from dltrain import build
@@ -23,10 +24,21 @@ from dltrain.errors import Diverged, DltrainError, OutOfMemory
 from dltrain.report.page import write_report
 from dltrain.resolve import check
 from dltrain.results import Timing, save_results
-from dltrain.rundir import HistoryLog, RunDir, claim, make_folder, redacted, utc_now, write_json, write_text
+from dltrain.rundir import (
+    HistoryLog,
+    RunDir,
+    claim,
+    make_folder,
+    redacted,
+    utc_now,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from dltrain.sweeps.summary import summarize
 from dltrain.training.loop import Row, fit
 from dltrain.training.saving import Saver
+from dltrain.types import Facts
 
 log = logging.getLogger("dltrain")
 
@@ -111,6 +123,8 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     settings, state = setup.settings, setup.state
     introduce(setup, verbosity)
     write_json(run.facts, asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
+    if setup.data.kept:
+        write_bytes(run.kept, safetensors_bytes(dict(setup.data.kept)))
 
     saver = Saver(run.checkpoints, state)
     history = HistoryLog(run.history)
@@ -141,10 +155,8 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     """Says what is about to be trained on what."""
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
-    shape = "×".join(map(str, facts.input_shape))
-    unit = "pixels" if facts.kind == "image" else "feature" if shape == "1" else "features"
     goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
-    log.log(verbosity, "data    %s %s to %s: %s", shape, unit, goal, sizes)
+    log.log(verbosity, "data    %s to %s: %s", spell_input(facts), goal, sizes)
     for note in setup.data.notes:
         log.log(verbosity, "        %s", note)
     for finding in build.examine_data(setup.data_node):
@@ -155,6 +167,16 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
         where = torch.cuda.get_device_name(setup.device)
     name = type(setup.state.model).__name__
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
+
+
+def spell_input(facts: Facts) -> str:
+    """What one input is, in a few words."""
+    shape = "×".join(map(str, facts.input_shape))
+    if facts.kind == "ratings":
+        return " and ".join(facts.features)
+    if facts.kind == "series":
+        return f"{facts.input_shape[0]} steps of {', '.join(facts.features)}"
+    return f"{shape} {'pixels' if facts.kind == 'image' else 'feature' if shape == '1' else 'features'}"
 
 
 def progress(rows: Iterator[Row], epochs: int, verbosity: int) -> Iterator[Row]:

@@ -23,6 +23,10 @@ BETTER: Mapping[str, Better] = {
     "rmse": "min",
     "mae": "min",
     "r2": "max",
+    "smape": "min",
+    "hit_rate@10": "max",
+    "ndcg@10": "max",
+    "recall@10": "max",
 }
 
 
@@ -129,6 +133,19 @@ def _errors(count: float, total: float, squares: float, absolute: float, squared
     perfect = 1.0 if squared == 0 else 0.0
     r2 = 1 - squared / spread if spread > 1e-12 * max(squares, 1e-300) else perfect
     return {"mse": mse, "rmse": mse**0.5, "mae": absolute / count, "r2": r2}
+
+
+def hits(places: Tensor, count: int = 10) -> dict[str, float]:
+    """How high the one true item of each user stands, among the first `count`.
+
+    Args:
+        places: `(N,)`, the best at 1; a tie is the mean of its places.
+        count: how long the list is.
+    """
+    found = places <= count
+    gain = torch.where(found, 1 / torch.log2(places.double() + 1), 0.0)
+    rate = float(found.double().mean())
+    return {f"hit_rate@{count}": rate, f"ndcg@{count}": float(gain.mean()), f"recall@{count}": rate}
 
 
 def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:

@@ -40,6 +40,11 @@ class RunDir:
         return self.path / "facts.json"
 
     @property
+    def kept(self) -> Path:
+        """Tensors that a prediction needs beyond the facts, where there are any."""
+        return self.path / "kept.safetensors"
+
+    @property
     def history(self) -> Path:
         return self.path / "metrics.csv"
 

@@ -8,6 +8,7 @@ from dltrain.errors import ConfigError
 from dltrain.losses import Loss
 from dltrain.tasks.classification import Classification
 from dltrain.tasks.multilabel import Multilabel
+from dltrain.tasks.rating import Rating
 from dltrain.tasks.regression import Regression
 from dltrain.tasks.task import Task
 from dltrain.types import Facts, TaskName
@@ -16,6 +17,7 @@ TASKS: Mapping[TaskName, Callable[[Facts, Loss], Task]] = {
     "classification": Classification,
     "multilabel": Multilabel,
     "regression": Regression,
+    "rating": Rating,
 }
 
 

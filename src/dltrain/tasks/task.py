@@ -24,10 +24,12 @@ class Predictions:
     Args:
         values: `(N,)` int64 class indices, or `(N, K)` numbers in the targets' own unit, or `(N, K)` int64 0 and 1.
         probabilities: `(N, K)` of each class or label, or `None` where a number is predicted.
+        places: `(N,)` where the true item stands among those that were put in order, the best at 1; else `None`.
     """
 
     values: Tensor
     probabilities: Tensor | None = None
+    places: Tensor | None = None
 
 
 class Task(Protocol):

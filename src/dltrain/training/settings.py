@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ from dltrain.types import Kind, Range
 Precision = Literal["float32", "bfloat16", "float16"]
 
 SAMPLES_SEEN = 180_000
+LARGE_BATCH: Mapping[Kind, int] = {"image": 128, "series": 128, "ratings": 512}  # from 5,000 samples on; else 256
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 60
 
 
@@ -25,7 +27,7 @@ class TrainerSettings:
     Args:
         epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60.
         batch_size: samples a step; `full` for the whole split, none for 32 below 1,000 samples, 64 below 5,000, then
-            256, or 128 pictures.
+            256, or 128 pictures or windows, or 512 ratings.
         balance: `resample` shows every class equally often, `none` every sample once; for classification.
         accumulate: batches whose gradients are summed into one step.
         clip_norm: largest norm of all gradients together; none for no limit.
@@ -84,7 +86,7 @@ class TrainerSettings:
             return count
         if self.batch_size is not None:
             return self.batch_size
-        return 32 if count < 1000 else 64 if count < 5000 else 128 if kind == "image" else 256
+        return 32 if count < 1000 else 64 if count < 5000 else LARGE_BATCH.get(kind, 256)
 
 
 def choose_device(name: str) -> torch.device:
