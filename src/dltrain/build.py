@@ -30,12 +30,15 @@ from dltrain.training.state import TrainState, average_of
 from dltrain.types import SPLITS, Data, Facts, Kind, Spec, SplitName
 
 EVALUATION_BATCH = 256  # samples at least, where no gradient is kept
+# What is proposed for each kind of data.
 MODELS: Mapping[Kind, str] = {
     "table": "mlp",
     "image": "cnn",
-    "ratings": "recommender",
+    "text": "textcnn",
+    "corpus": "transformer",
     "series": "linear",
-}  # what is proposed for each kind of data
+    "ratings": "recommender",
+}
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:  # help, lists and refusals answer without torch
+    from os import PathLike
+
+    import pandas as pd
+    from numpy.typing import NDArray
     from torch import Tensor
 
-Kind = Literal["table", "image", "ratings", "series"]
-TaskName = Literal["regression", "classification", "multilabel", "rating", "forecasting"]
+    Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
+
+Kind = Literal["table", "image", "text", "corpus", "series", "ratings"]
+TaskName = Literal["regression", "classification", "multilabel", "next_token", "rating", "forecasting"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
@@ -127,6 +133,79 @@ class Change(Protocol):
     """Changes a batch of stored inputs at random, as a function of these numbers alone, on the inputs' device."""
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]: ...
+
+
+class Remark(NamedTuple):
+    """What is odd of a new sample.
+
+    Args:
+        what: the oddity, by the column's name and the same for all samples that share it: `Age outside 0.4 to 80`.
+        cell: the value, such as `99`; empty where the oddity is that there is none.
+    """
+
+    what: str
+    cell: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.cell}" if self.cell else self.what
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """New samples as a model's stored inputs, in their order.
+
+    Args:
+        inputs: tensors `(N, ...)`, as in `Split`.
+        ids: what names each sample, as in `Split`.
+        remarks: what is odd of each sample.
+    """
+
+    inputs: tuple[Tensor, ...]
+    ids: tuple[str, ...]
+    remarks: tuple[tuple[Remark, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Encoder(Protocol):
+    """Turns new samples into a model's stored inputs as training did, by the facts of a run alone."""
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """How the names of files end that are a sample each, such as `.jpg`; none where only tables hold samples."""
+        ...
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether it takes a table; else a column of paths in it names the files."""
+        ...
+
+    @property
+    def apart(self) -> bool:
+        """Whether samples may be encoded a few at a time, because none depends on its neighbours."""
+        ...
+
+    @property
+    def prepare(self) -> Prepare | None:
+        """What turns stored inputs into the model's, as in `Data`."""
+        ...
+
+    def encode(self, raw: Raw, /) -> Encoded:
+        """Encodes rows of a table (whose index counts the rows of the source), an array, or files.
+
+        Raises:
+            DataError: they are not what the model was trained on.
+        """
+        ...
+
+    def target(self, raw: Raw, /) -> Tensor:
+        """What is known to be true of the same samples, as in `Split`; -1 or NaN where it is missing.
+
+        Raises:
+            DataError: the truth does not stand there, or holds a class that the model does not know.
+        """
+        ...
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def test_values_outside_the_training_range_stay_at_its_ends():
 def test_every_encoder_is_finite_and_survives_json(numeric, impute):
     encoder = NumericEncoder.fit("x", read(["1", "", "1", "9", "4"]), numeric=numeric, impute=impute)
     stored = json.loads(json.dumps(asdict(encoder), allow_nan=False))
-    again = NumericEncoder(**stored | {"edges": tuple(stored["edges"]), "scores": tuple(stored["scores"])})
+    again = NumericEncoder(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
     assert again == encoder
     assert np.isfinite(again.encode(read(["", "7", ""]))).all()
     assert len(encoder.features) == (1 if impute in ("interpolate", "drop") else 2)

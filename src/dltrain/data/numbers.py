@@ -34,6 +34,7 @@ class NumericEncoder:
         scores: of the edges, ascending; between edges they are interpolated, beyond the outer ones they stay.
         interpolate: whether a gap lies on the line between the rows before and after it, rather than at `fill`.
         limits: lowest and highest value, which values beyond them are taken for; `None` for none.
+        seen: smallest and largest value of the training rows; `None` where they had none.
     """
 
     name: str
@@ -45,6 +46,7 @@ class NumericEncoder:
     scores: tuple[float, ...] = ()
     interpolate: bool = False
     limits: tuple[float, ...] | None = None
+    seen: tuple[float, ...] | None = None
 
     @classmethod
     def fit(
@@ -57,12 +59,13 @@ class NumericEncoder:
         limits: tuple[float, float] | None = None,
     ) -> NumericEncoder:
         x = cells.as_numbers()
-        if limits is not None:
-            x = np.clip(x, *limits)
         known = x[~np.isnan(x)]
+        seen = (float(known.min()), float(known.max())) if len(known) else None
+        if limits is not None:
+            x, known = np.clip(x, *limits), np.clip(known, *limits)
         fill = _fill_value(known, impute)
         indicator = len(known) < len(x) and impute not in ("interpolate", "drop")
-        plain = cls(name, fill, indicator, interpolate=impute == "interpolate", limits=limits)
+        plain = cls(name, fill, indicator, interpolate=impute == "interpolate", limits=limits, seen=seen)
         if numeric == "none":
             return plain
         if numeric == "quantile" and len(np.unique(known)) > 1:

@@ -76,12 +76,17 @@ def read_picture(path: Path, size: int, channels: Channels, resize: Resize = "cr
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{image.width}×{image.height} pixels are too many")
         image.draft(None, (size * 2, size * 2))
-        picture = _eight_bits(ImageOps.exif_transpose(image))
-        grey = channels == 1 or (channels is None and picture.mode in ("L", "LA", "1"))
-        if "A" in picture.getbands() or "transparency" in picture.info:
-            over = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-        pixels = np.asarray(fitted(picture.convert("L" if grey else "RGB"), size, resize), dtype=np.uint8)
+        return as_pixels(ImageOps.exif_transpose(image), size, channels, resize)
+
+
+def as_pixels(image: Image.Image, size: int, channels: Channels, resize: Resize = "crop") -> Pixels:
+    """As `read_picture`, of a picture that is open and upright."""
+    picture = _eight_bits(image)
+    grey = channels == 1 or (channels is None and picture.mode in ("L", "LA", "1"))
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        over = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+    pixels = np.asarray(fitted(picture.convert("L" if grey else "RGB"), size, resize), dtype=np.uint8)
     return pixels[:, :, None] if grey else pixels
 
 

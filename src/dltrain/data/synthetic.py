@@ -93,12 +93,12 @@ def _regression_data(
 ) -> Data:
     """Inputs `(N, F)` and a target `(N, 1)`, scaled by the training split alone."""
     train = parts["train"]
-    preprocessing: dict[str, object] = {}
+    preprocessing: dict[str, object] = {"low": x[train].amin(dim=0).tolist(), "high": x[train].amax(dim=0).tolist()}
     if scale:
         mean, std = x[train].mean(dim=0), x[train].std(dim=0, correction=0)
         std = torch.where(std == 0, 1.0, std)
         x = (x - mean) / std
-        preprocessing = {"mean": mean.tolist(), "std": std.tolist()}
+        preprocessing |= {"mean": mean.tolist(), "std": std.tolist()}
     spread = float(y[train].std(correction=0))
     facts = Facts(
         kind="table",

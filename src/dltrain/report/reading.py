@@ -34,7 +34,7 @@ def feature_scale(facts: Facts) -> tuple[Floats, Floats] | None:
     if "mean" in stored and "std" in stored:
         mean, std = np.asarray(stored["mean"], np.float64), np.asarray(stored["std"], np.float64)
         return (mean, std) if mean.shape == std.shape == facts.input_shape else None
-    unscaled = facts.kind == "table" and not facts.preprocessing
+    unscaled = facts.kind == "table" and not facts.preprocessing.keys() - {"low", "high"}
     return (np.zeros(facts.input_shape), np.ones(facts.input_shape)) if unscaled else None
 
 

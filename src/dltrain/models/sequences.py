@@ -1,0 +1,96 @@
+"""How inputs of several kinds become a sequence of vectors, and how a sequence whose end is padding is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dltrain.types import Spec
+
+PADDING = 0  # the token that fills up a batch's shorter texts
+
+Pool = Literal["last", "mean", "max"]
+
+
+class TokenEmbedding(nn.Module):
+    """Tokens `(B, T)` to vectors `(B, T, width)`; that of padding is zero.
+
+    Args:
+        vocab_size: number of distinct tokens.
+        width: of the vectors; none for one-hot vectors, which are not learned.
+        dropout: of the vectors' components.
+    """
+
+    def __init__(self, vocab_size: int, width: int | None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.vocab_size = vocab_size
+        self.table = None if width is None else nn.Embedding(vocab_size, width, padding_idx=PADDING)
+        self.dropout = nn.Dropout(dropout)
+        self.out_features = vocab_size if width is None else width
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        if self.table is not None:
+            return self.dropout(self.table(tokens))
+        rows = functional.one_hot(tokens, self.vocab_size).to(torch.get_default_dtype())
+        return self.dropout(rows * (tokens != PADDING).unsqueeze(2))
+
+
+def embedding_names(model: nn.Module) -> frozenset[str]:
+    """Names of the parameters that weight decay should leave alone: embeddings and all vectors."""
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    return frozenset(name for name, value in model.named_parameters() if id(value) in tables or value.dim() < 2)
+
+
+def is_real(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Which steps of sequences `(B, T, ...)` are no padding, `(B, T)` bool."""
+    steps = torch.arange(x.shape[1], device=x.device)
+    if lengths is None:
+        return torch.ones_like(x[:, :, 0] if x.dim() > 2 else x, dtype=torch.bool)
+    return steps < lengths[:, None]
+
+
+def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Sequences `(B, T, width)` read from their own ends; padding stays behind them."""
+    if lengths is None:
+        return x.flip(1)
+    steps = torch.arange(x.shape[1], device=x.device)
+    mirrored = lengths[:, None] - 1 - steps
+    index = torch.where(mirrored >= 0, mirrored, steps)  # (B, T)
+    return x.gather(1, index.unsqueeze(2).expand(x.shape))
+
+
+def pool_last(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """The last real step of sequences `(B, T, width)`."""
+    if lengths is None:
+        return x[:, -1]
+    return x.gather(1, (lengths - 1).view(-1, 1, 1).expand(-1, 1, x.shape[2])).squeeze(1)
+
+
+def pool_mean(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """The mean of the real steps."""
+    if lengths is None:
+        return x.mean(dim=1)
+    return (x * is_real(x, lengths).unsqueeze(2)).sum(dim=1) / lengths[:, None].to(x.dtype)
+
+
+def pool_max(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """The largest value of each component over the real steps."""
+    if lengths is None:
+        return x.amax(dim=1)
+    return x.masked_fill(~is_real(x, lengths).unsqueeze(2), torch.finfo(x.dtype).min).amax(dim=1)
+
+
+POOLS: Mapping[Pool, Callable[[Tensor, Tensor | None], Tensor]] = {
+    "last": pool_last,
+    "mean": pool_mean,
+    "max": pool_max,
+}
+
+
+def is_text(spec: Spec) -> bool:
+    """Whether inputs are tokens."""
+    return spec.kind in ("text", "corpus")

@@ -1,0 +1,215 @@
+"""The transformer: over words, steps of a series, patches of a picture or features of a table."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dltrain.errors import ConfigError
+from dltrain.models.piecewise import PiecewiseEmbedding
+from dltrain.models.sequences import TokenEmbedding, embedding_names, is_real, is_text, pool_mean
+from dltrain.types import Range, Spec
+
+Positions = Literal["sinusoidal", "learned", "rotary"]
+PATCHES = 8  # along the shorter side of a picture, where nothing else is said
+BINS_WIDTH = 12  # what a number of a table becomes before it is mapped to a token
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward map, each normalised before and added to its input.
+
+    Args:
+        width: of the vectors.
+        heads: of the attention.
+        feedforward: hidden width of the feed-forward map.
+        dropout: after each of the two, and of the attention's weights.
+    """
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.joined = nn.Linear(width, width)
+        self.feedforward_norm = nn.LayerNorm(width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(width, feedforward), nn.GELU(), nn.Dropout(dropout), nn.Linear(feedforward, width)
+        )
+        self.after = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None, causal: bool, rotation: Tensor | None) -> Tensor:
+        x = x + self.after(self._attend(self.attention_norm(x), mask, causal, rotation))
+        return x + self.after(self.feedforward(self.feedforward_norm(x)))
+
+    def _attend(self, x: Tensor, mask: Tensor | None, causal: bool, rotation: Tensor | None) -> Tensor:
+        each = self.query_key_value(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = each.unbind(0)  # (B, heads, T, width / heads)
+        if rotation is not None:
+            query, key = rotate(query, rotation), rotate(key, rotation)
+        joined = functional.scaled_dot_product_attention(
+            query, key, value, mask, self.dropout if self.training else 0.0, is_causal=causal
+        )
+        return self.joined(joined.transpose(1, 2).flatten(2))
+
+
+class Transformer(nn.Module):
+    """Blocks of attention over a sequence, pooled by its mean, or causal with an output at each position.
+
+    Inputs are tokens `(B, T)` and lengths `(B,)`; series `(B, T, C)`, a step a token; pictures `(B, C, H, W)`, a patch
+    a token; or tables `(B, F)`, a feature a token. What stands behind a text's length changes nothing.
+
+    Args:
+        spec: of the data.
+        width: of a token's vector.
+        layers: blocks.
+        heads: of each block's attention; they divide the width.
+        feedforward: hidden width of each block's feed-forward map, in widths.
+        positions: `sinusoidal` or `learned` vectors that are added, or `rotary` angles by which queries and keys are
+            turned; a table's features have none.
+        patch: side of a picture's patches, in pixels; none for eight along the shorter side.
+        dropout: in each block and before the output; none for 0.3 where texts are classified, else 0.1.
+
+    Raises:
+        ConfigError: the heads do not divide the width, or leave an odd number to rotate.
+    """
+
+    takes = ("text", "corpus", "series", "image", "table")
+
+    def __init__(
+        self,
+        spec: Spec,
+        width: Annotated[int, Range(2)] = 128,
+        layers: Annotated[int, Range(1)] = 2,
+        heads: Annotated[int, Range(1)] = 4,
+        feedforward: Annotated[int, Range(1)] = 4,
+        positions: Positions = "rotary",
+        patch: Annotated[int, Range(1)] | None = None,
+        dropout: Annotated[float, Range(0, 0.99)] | None = None,
+    ) -> None:
+        super().__init__()
+        even = 2 if positions == "rotary" else 1
+        if width % (heads * even):
+            near = max(1, round(width / (heads * even))) * heads * even
+            words = f"{heads} heads of an even width" if even == 2 else f"{heads} heads"
+            raise ConfigError(
+                f"a width of {width} cannot be divided into {words}",
+                where="model.width",
+                fix="let model.heads divide it",
+                override=f"model.width={near}",
+            )
+        dropout = (0.3 if spec.kind == "text" else 0.1) if dropout is None else dropout
+        self.causal = spec.each_position
+        self.heads, self.width = heads, width
+        self.tokens = token_maker(spec, width, patch)
+        self.dropout = nn.Dropout(dropout)
+        self.positions: Positions | Literal["none"] = "none" if spec.kind == "table" else positions
+        if self.positions == "learned":
+            self.learned = nn.Parameter(0.02 * torch.randn(count_tokens(spec, self.tokens), width))
+        self.blocks = nn.ModuleList(Block(width, heads, feedforward * width, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, spec.out_features)
+        self.no_decay = embedding_names(self) | ({"learned"} if self.positions == "learned" else set())
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        x = self.tokens(x)  # (B, T, width)
+        rotation = None
+        if self.positions == "rotary":
+            rotation = angles(x.shape[1], self.width // self.heads, x)
+        elif self.positions == "sinusoidal":
+            x = x + sinusoids(x.shape[1], self.width, x)
+        elif self.positions == "learned":
+            x = x + self.learned[: x.shape[1]]
+        x = self.dropout(x)
+        # What comes after a text cannot be seen by a causal network in any case.
+        mask = None if lengths is None or self.causal else is_real(x, lengths)[:, None, None]  # (B, 1, 1, T)
+        for block in self.blocks:
+            x = block(x, mask, self.causal, rotation)
+        x = self.norm(x)
+        return self.head(self.dropout(x if self.causal else pool_mean(x, lengths)))
+
+
+class Patches(nn.Module):
+    """Pictures `(B, C, H, W)` to a vector a patch, `(B, patches, width)`; zeros fill up the last row and column."""
+
+    def __init__(self, channels: int, side: int, width: int) -> None:
+        super().__init__()
+        self.side = side
+        self.map = nn.Conv2d(channels, width, side, side)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.pad(x, (0, -x.shape[3] % self.side, 0, -x.shape[2] % self.side))
+        return self.map(x).flatten(2).transpose(1, 2)
+
+
+class FeatureTokens(nn.Module):
+    """Features `(B, F)` to a vector each, `(B, F, width)`, by a linear map of its own; numbers through their bins.
+
+    Args:
+        spec: of the table.
+        width: of the vectors.
+    """
+
+    def __init__(self, spec: Spec, width: int) -> None:
+        super().__init__()
+        binned = sum(map(bool, spec.bins))
+        self.numbers = PiecewiseEmbedding(spec.bins, BINS_WIDTH) if binned else None
+        others = spec.input_shape[0] - binned
+        self.binned = binned
+        self.number_maps = nn.Parameter(torch.randn(binned, BINS_WIDTH, width) * BINS_WIDTH**-0.5)
+        self.other_maps = nn.Parameter(torch.randn(others, width))
+        self.shifts = nn.Parameter(0.1 * torch.randn(binned + others, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.numbers is None:
+            return x.unsqueeze(2) * self.other_maps + self.shifts
+        x = self.numbers(x)
+        numbers, others = x[:, : self.binned * BINS_WIDTH], x[:, self.binned * BINS_WIDTH :]
+        tokens = torch.einsum("bni,niw->bnw", numbers.unflatten(1, (self.binned, BINS_WIDTH)), self.number_maps)
+        return torch.cat([tokens, others.unsqueeze(2) * self.other_maps], dim=1) + self.shifts
+
+
+def token_maker(spec: Spec, width: int, patch: int | None) -> nn.Module:
+    """What turns inputs of that kind into tokens `(B, T, width)`."""
+    if is_text(spec):
+        return TokenEmbedding(spec.vocab_sizes[0], width)
+    if spec.kind == "series":
+        return nn.Linear(spec.input_shape[-1], width)
+    if spec.kind == "image":
+        return Patches(spec.input_shape[0], patch or max(1, min(spec.input_shape[1:]) // PATCHES), width)
+    return FeatureTokens(spec, width)
+
+
+def count_tokens(spec: Spec, tokens: nn.Module) -> int:
+    """How many tokens an input becomes, at most."""
+    if not isinstance(tokens, Patches):
+        return spec.input_shape[0]
+    return math.prod(-(-size // tokens.side) for size in spec.input_shape[1:])
+
+
+def sinusoids(steps: int, width: int, like: Tensor) -> Tensor:
+    """Position vectors `(T, width)`: sines in the first half, cosines in the second (Vaswani et al., 2017)."""
+    turns = turns_at(steps, -(-width // 2), like)
+    return torch.cat([turns.sin(), turns.cos()], dim=1)[:, :width].to(like.dtype)
+
+
+def angles(steps: int, width: int, like: Tensor) -> Tensor:
+    """Cosines and sines by which each pair of components is turned at each position, `(2, T, width / 2)`."""
+    turns = turns_at(steps, width // 2, like)
+    return torch.stack([turns.cos(), turns.sin()]).to(like.dtype)
+
+
+def turns_at(steps: int, pairs: int, like: Tensor) -> Tensor:
+    """Angles `(T, pairs)`, from one radian a step to a ten-thousandth of it."""
+    speed = 10_000 ** -(torch.arange(pairs, device=like.device) / pairs)
+    return torch.arange(steps, device=like.device)[:, None] * speed
+
+
+def rotate(x: Tensor, rotation: Tensor) -> Tensor:
+    """Turns pairs of components of `(B, heads, T, width)` by their position's angles (Su et al., 2021)."""
+    cos, sin = rotation
+    first, second = x.chunk(2, dim=3)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=3)
