@@ -21,6 +21,7 @@ from dltrain.data.doctor import Finding, examine
 from dltrain.data.loaders import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.losses import Loss, default_loss
+from dltrain.models.window_scale import WindowScaled
 from dltrain.resolve import arguments, resolve
 from dltrain.signatures import nearest
 from dltrain.tasks.choice import build_task
@@ -85,7 +86,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     facts = data.facts
     loss = build_loss(config["loss"], facts).to(device)
     task = build_task(facts, loss)
-    settings = settings.settled(len(data.splits["train"]))
+    settings = settings.settled(len(data.splits["train"]), facts.kind)
     check_settings(settings, config["task"]["name"], task, facts)
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
@@ -246,7 +247,7 @@ def build_model(node: Mapping[str, Any], spec: Spec) -> nn.Module:
             override=f"model={MODELS[spec.kind]}",
         )
     model: nn.Module = target(spec, **arguments(node))
-    return model
+    return WindowScaled(model) if spec.kind == "series" else model
 
 
 def build_augment(node: Mapping[str, Any], data: Data) -> Augment | None:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from dltrain import build
 from dltrain.compose import Job
 from dltrain.errors import Diverged, DltrainError, OutOfMemory
+from dltrain.models.window_scale import name_of
 from dltrain.report.page import write_report
 from dltrain.resolve import check
 from dltrain.results import Timing, save_results
@@ -165,7 +166,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     where = f"{setup.threads} thread{'s' * (setup.threads > 1)}" if setup.device.type == "cpu" else ""
     if setup.device.type == "cuda":
         where = torch.cuda.get_device_name(setup.device)
-    name = type(setup.state.model).__name__
+    name = name_of(setup.state.model)
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
 
 

@@ -127,6 +127,30 @@ def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
     return Metric(update, compute)
 
 
+def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
+    """Errors of forecasts `(B, H·columns)` over all steps and samples alike, the means of all columns' where there are
+    several; `smape` is the mean of 200 · |error| / (|true| + |predicted|), 0 where both are 0.
+
+    Args:
+        columns: how many values a step has.
+        reference: a number near each column's mean, as in `regression_errors`.
+    """
+    errors = regression_errors(reference)
+
+    def update(predicted: Tensor, target: Tensor) -> Tensor:
+        predicted, target = (tensor.double().reshape(-1, columns) for tensor in (predicted, target))
+        size = predicted.abs() + target.abs()
+        share = torch.where(size > 0, 200 * (predicted - target).abs() / size, 0.0)
+        return torch.cat([errors.update(predicted, target), share.sum(0, keepdim=True)])  # (6, columns)
+
+    def compute(sums: Tensor) -> dict[str, float]:
+        smape = float((sums[5] / sums[0]).mean())
+        found = errors.compute(sums[:5])
+        return {name: found[name] for name in ("mse", "rmse", "mae")} | {"smape": smape, "r2": found["r2"]}
+
+    return Metric(update, compute)
+
+
 def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:
     spread = squares - total**2 / count
     mse = squared / count

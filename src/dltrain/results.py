@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 import dltrain
 from dltrain.baselines.plain import Baseline
 from dltrain.build import Setup, examine_data, load_baselines
+from dltrain.models.window_scale import name_of
 from dltrain.rundir import RunDir, make_folder, write_json, write_text
 from dltrain.tasks.ranking import places_of_truth, scored_by
 from dltrain.tasks.task import Predictions
@@ -119,7 +120,7 @@ def compare_with_baselines(
     if split == "train" or setup.settings.limit_batches is not None:
         return (), None
     plain = load_baselines(setup.data_node, split, setup.baseline)
-    name = type(setup.state.model).__name__
+    name = name_of(setup.state.model)
     return plain, compare(name, setup.data.facts, setup.data.splits[split].target, predictions, plain)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Annotated
 
-from dltrain.baselines import ratings
+from dltrain.baselines import ratings, series
 from dltrain.baselines.vectors import predictors
 from dltrain.tasks.task import Predictions, Task
 from dltrain.types import Data, Kind, Range, SplitName
@@ -49,6 +49,7 @@ METHODS: Mapping[Kind, Callable[[Data, SplitName], Iterator[tuple[str, Predictor
     "table": predictors,
     "image": predictors,
     "ratings": ratings.predictors,
+    "series": series.predictors,
 }
 
 

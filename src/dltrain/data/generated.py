@@ -1,4 +1,4 @@
-"""Invented ratings, to try the program on; what they are made of is known."""
+"""Invented ratings and series, to try the program on; what they are made of is known."""
 
 from __future__ import annotations
 
@@ -24,3 +24,17 @@ def generate_ratings(rows: int, seed: int, rank: int = 4) -> pd.DataFrame:
             "timestamp": 1_600_000_000 + np.arange(len(user)) * 600,
         }
     )
+
+
+def generate_series(rows: int, seed: int) -> pd.DataFrame:
+    """Hourly values with a trend, a daily and a weekly season, and noise that lasts for some hours."""
+    rng = np.random.default_rng(seed)
+    hours = np.arange(rows)
+    noise, shocks = np.zeros(rows), rng.normal(0, 1.0, rows)
+    for hour in range(1, rows):
+        noise[hour] = 0.7 * noise[hour - 1] + shocks[hour]
+    day = 6 * np.sin(2 * np.pi * hours / 24) + 2 * np.sin(4 * np.pi * hours / 24 + 1)
+    week = 4 * np.cos(2 * np.pi * hours / 168)
+    values = 50 + 0.01 * hours + day + week + noise
+    times = pd.date_range("2026-01-01", periods=rows, freq="h").strftime("%Y-%m-%d %H:%M")
+    return pd.DataFrame({"time": times, "value": values.round(3)})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dltrain.errors import ConfigError
 from dltrain.losses import Loss
 from dltrain.tasks.classification import Classification
+from dltrain.tasks.forecasting import Forecasting
 from dltrain.tasks.multilabel import Multilabel
 from dltrain.tasks.rating import Rating
 from dltrain.tasks.regression import Regression
@@ -18,6 +19,7 @@ TASKS: Mapping[TaskName, Callable[[Facts, Loss], Task]] = {
     "multilabel": Multilabel,
     "regression": Regression,
     "rating": Rating,
+    "forecasting": Forecasting,
 }
 
 

@@ -17,6 +17,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 SAMPLES_SEEN = 180_000
 LARGE_BATCH: Mapping[Kind, int] = {"image": 128, "series": 128, "ratings": 512}  # from 5,000 samples on; else 256
+SERIES_STEPS, SERIES_EPOCHS = 1000, (8, 200)  # optimizer steps, and the epochs that they may take
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 60
 
 
@@ -25,7 +26,8 @@ class TrainerSettings:
     """The trainer's settings.
 
     Args:
-        epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60.
+        epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60; of
+            windows of a series, as many as make 1,000 steps, at least 8 and at most 200.
         batch_size: samples a step; `full` for the whole split, none for 32 below 1,000 samples, 64 below 5,000, then
             256, or 128 pictures or windows, or 512 ratings.
         balance: `resample` shows every class equally often, `none` every sample once; for classification.
@@ -68,10 +70,14 @@ class TrainerSettings:
     deterministic: bool = False
     limit_batches: Annotated[int, Range(1)] | None = None
 
-    def settled(self, count: int) -> TrainerSettings:
+    def settled(self, count: int, kind: Kind = "image") -> TrainerSettings:
         """The same settings with a number of epochs, for a training split of `count`."""
         if self.epochs is not None:
             return self
+        if kind == "series":
+            fewest, most = SERIES_EPOCHS
+            steps = -(-count // self.batch_size_for(count, kind))
+            return replace(self, epochs=min(most, max(fewest, SERIES_STEPS // steps)))
         return replace(self, epochs=min(MOST_EPOCHS, max(FEWEST_EPOCHS, SAMPLES_SEEN // count)))
 
     @property
