@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from dltrain import train
 from dltrain.cli import main
 from dltrain.rundir import RunDir
 
@@ -64,6 +68,68 @@ def dltrain(
         return Called(code, said.out, said.err, tmp_path)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def people_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 120 invented people, whose `stays` mostly follows from age and city; one header is Chinese."""
+    random = np.random.default_rng(0)
+    lines = ["number,年龄,city,pay,stays"]
+    for row in range(120):
+        age, city = int(random.integers(20, 60)), str(random.choice(["Ulm", "Bonn", "Kiel"]))
+        pay = "" if row % 17 == 3 else f"{age * 10 + random.normal(0, 30):.1f}"
+        stays = "yes" if age + 10 * (city == "Ulm") + random.normal(0, 4) > 42 else "no"
+        lines.append(f"{1000 + 7 * (row % 50)},{age},{city},{pay},{stays}")
+    path = tmp_path_factory.mktemp("people") / "people.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def people_run(people_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that tells who stays; its data is gone by the path that its config names."""
+    return trained(people_csv, tmp_path_factory, "model=mlp", "data=csv", "data.target=stays", "trainer.epochs=3")
+
+
+@pytest.fixture(scope="session")
+def pay_run(people_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `people_run`, of a number."""
+    return trained(people_csv, tmp_path_factory, "model=mlp", "data=csv", "data.target=pay", "trainer.epochs=3")
+
+
+@pytest.fixture(scope="session")
+def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty pictures in two folders, dark ones and light ones."""
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for label, low in (("dark", 0), ("light", 120)):
+        (folder / label).mkdir()
+        for number in range(10):
+            pixels = random.integers(low, low + 120, (20, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def picture_run(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that tells dark pictures from light ones."""
+    overrides = ("model=cnn", "data=images", "data.size=8", "trainer.epochs=2")
+    return trained(picture_folder, tmp_path_factory, *overrides, "data.val_fraction=0.2", "data.test_fraction=0.2")
+
+
+def trained(source: Path, folders: pytest.TempPathFactory, *overrides: str) -> Path:
+    """Trains on a copy of the data that is then deleted; returns the run folder."""
+    torch.set_num_threads(1)
+    here, folder = Path.cwd(), folders.mktemp("trained")
+    copy = folder / source.name
+    os.chdir(folder)
+    try:
+        shutil.copytree(source, copy) if source.is_dir() else shutil.copy(source, copy)
+        train(*overrides, f"data.path={copy}", "baseline=none", f"hydra.run.dir={folder / 'run'}", quiet=True)
+        shutil.rmtree(copy) if source.is_dir() else copy.unlink()
+    finally:
+        os.chdir(here)
+    return folder / "run"
 
 
 @pytest.fixture

@@ -15,7 +15,11 @@ FLOORS = {
     **dict.fromkeys(
         ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps"], 3
     ),
-    **dict.fromkeys(["commands", "job", "cli"], 4),
+    **dict.fromkeys(
+        ["run_config", "loaded", "predicting", "row_files", "evaluating", "calibration", "exporting", "leaderboard"],
+        3,
+    ),
+    **dict.fromkeys(["commands", "job", "cli", "training_call"], 4),
 }
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
 

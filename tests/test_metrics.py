@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 from torch import Tensor
 
-from dltrain.metrics import BETTER, Metric, class_scores, confusion, regression_errors, roc_auc
+from dltrain.metrics import (
+    BETTER,
+    Metric,
+    class_scores,
+    confusion,
+    label_counts,
+    label_roc_auc,
+    regression_errors,
+    roc_auc,
+)
 from dltrain.types import Facts
 
 RAGGED = (1, 7, 2, 30)
@@ -161,3 +170,47 @@ def test_every_metric_says_whether_more_is_better() -> None:
         sums = task.metric.update(torch.tensor([0, 1]).view(shape), torch.tensor([0, 1]).view(shape))
         assert tuple(task.metric.compute(sums)) == task.metric_names
         assert set(task.metric_names) <= set(BETTER)
+
+
+def test_labels_are_measured_as_scikit_learn_does() -> None:
+    from sklearn import metrics as sklearn_metrics
+
+    generator = torch.Generator().manual_seed(4)
+    target = (torch.rand(90, 4, generator=generator) < 0.3).long()
+    scores = torch.rand(90, 4, generator=generator)
+    predicted = (scores > 0.5).long()
+    metric = label_counts(4)
+    sums = sum(metric.update(p, t) for p, t in zip(predicted.split(40), target.split(40), strict=True))
+    assert isinstance(sums, torch.Tensor)
+    y, said = target.numpy(), predicted.numpy()
+    assert metric.compute(sums) == pytest.approx(
+        {
+            "accuracy": sklearn_metrics.accuracy_score(y, said),
+            "precision": sklearn_metrics.precision_score(y, said, average="macro"),
+            "recall": sklearn_metrics.recall_score(y, said, average="macro"),
+            "f1": sklearn_metrics.f1_score(y, said, average="macro"),
+            "hamming_loss": sklearn_metrics.hamming_loss(y, said),
+        }
+    )
+    assert label_roc_auc(scores, target) == pytest.approx(sklearn_metrics.roc_auc_score(y, scores.numpy()))
+    assert label_roc_auc(scores, torch.zeros_like(target)) is None
+
+
+def test_errors_of_several_outputs_are_means_over_the_outputs_as_in_scikit_learn() -> None:
+    from sklearn import metrics as sklearn_metrics
+
+    generator = torch.Generator().manual_seed(5)
+    target = torch.randn(50, 3, generator=generator) * torch.tensor([1.0, 100.0, 0.01]) + 5
+    predicted = target + torch.randn(50, 3, generator=generator)
+    metric = regression_errors((5.0, 4.0, 6.0))
+    found = metric.compute(metric.update(predicted[:20], target[:20]) + metric.update(predicted[20:], target[20:]))
+    y, said = target.numpy(), predicted.numpy()
+    assert found == pytest.approx(
+        {
+            "mse": sklearn_metrics.mean_squared_error(y, said),
+            "rmse": sklearn_metrics.root_mean_squared_error(y, said),
+            "mae": sklearn_metrics.mean_absolute_error(y, said),
+            "r2": sklearn_metrics.r2_score(y, said),
+        },
+        rel=1e-4,
+    )

@@ -1,3 +1,26 @@
 """dltrain: from a data set to a trained, measured, explained and reusable model, in one command."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dltrain.loaded import LoadedModel as LoadedModel
+    from dltrain.loaded import load as load
+    from dltrain.training_call import train as train
+
 __version__ = "0.1.0"
+__all__ = ["LoadedModel", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports torch only when a model is asked for."""
+    if name in ("load", "LoadedModel"):
+        from dltrain import loaded
+
+        return getattr(loaded, name)
+    if name == "train":
+        from dltrain.training_call import train
+
+        return train
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -167,11 +167,11 @@ def check_settings(settings: TrainerSettings, asked: str, task: Task, facts: Fac
         )
 
 
-def build_loss(node: Mapping[str, Any], facts: Facts) -> Loss:
-    """The loss that a config node describes, or the task's own where it names none."""
+def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] | None = None) -> Loss:
+    """The loss that a config node describes, or the task's own where it names none; `trusted` as in `resolve`."""
     if "_target_" not in node:
         return default_loss(facts)
-    loss: Loss = resolve("loss", node)(facts, **arguments(node))
+    loss: Loss = resolve("loss", node, trusted)(facts, **arguments(node))
     return loss
 
 
@@ -231,13 +231,13 @@ def forget() -> None:
         cached.cache_clear()
 
 
-def build_model(node: Mapping[str, Any], spec: Spec) -> nn.Module:
-    """The model that a config node describes, for that data.
+def build_model(node: Mapping[str, Any], spec: Spec, trusted: Collection[str] | None = None) -> nn.Module:
+    """The model that a config node describes, for that data; `trusted` as in `resolve`.
 
     Raises:
         DataError: this family cannot take such inputs.
     """
-    target = resolve("model", node)
+    target = resolve("model", node, trusted)
     takes = getattr(target, "takes", (spec.kind,))
     if spec.kind not in takes:
         raise DataError(

@@ -26,6 +26,7 @@ from dltrain.report.page import write_report
 from dltrain.resolve import check
 from dltrain.results import Timing, save_results
 from dltrain.rundir import (
+    SCHEMA,
     HistoryLog,
     RunDir,
     claim,
@@ -123,7 +124,7 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     torch.use_deterministic_algorithms(setup.settings.deterministic)
     settings, state = setup.settings, setup.state
     introduce(setup, verbosity)
-    write_json(run.facts, asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
+    write_json(run.facts, {"schema": SCHEMA} | asdict(setup.data.facts) | {"notes": list(setup.data.notes)})
     if setup.data.kept:
         write_bytes(run.kept, safetensors_bytes(dict(setup.data.kept)))
 
@@ -157,6 +158,8 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
+    if facts.task == "multilabel":
+        goal = f"{len(facts.outputs)} labels: {', '.join(facts.outputs[:10])}" + " ..." * (len(facts.outputs) > 10)
     log.log(verbosity, "data    %s to %s: %s", spell_input(facts), goal, sizes)
     for note in setup.data.notes:
         log.log(verbosity, "        %s", note)

@@ -121,7 +121,7 @@ def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
         return torch.stack(rows)  # (5, K)
 
     def compute(sums: Tensor) -> dict[str, float]:
-        each = [_errors(*column) for column in sums.flatten(1).T.tolist()]
+        each = [_errors(*column) for column in sums.reshape(5, -1).T.tolist()]
         return {name: sum(errors[name] for errors in each) / len(each) for name in each[0]}
 
     return Metric(update, compute)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,14 @@ def check(config: Mapping[str, Any]) -> list[ConfigError]:
     return errors
 
 
-def resolve(slot_name: str, node: Mapping[str, Any]) -> Callable[..., Any]:
+def resolve(slot_name: str, node: Mapping[str, Any], trusted: Collection[str] | None = None) -> Callable[..., Any]:
     """The class or function that `_target_` names, if its slot may hold it.
+
+    Args:
+        slot_name: of the config.
+        node: of the config.
+        trusted: the modules below the working directory that may be imported; `None`, where the user wrote the config,
+            for all of them.
 
     Raises:
         ConfigError: it does not exist, or is not of the slot's kind, or comes from elsewhere.
@@ -90,6 +96,14 @@ def resolve(slot_name: str, node: Mapping[str, Any]) -> Callable[..., Any]:
             fix="put your own class into a module where you run dltrain",
         )
     module_path, name = path.rsplit(".", 1)
+    if package not in _TRUSTED_PACKAGES and trusted is not None and not _is_among(module_path, trusted):
+        raise ConfigError(
+            f"the run's config names {path}, and code that a run folder names is not run unasked",
+            where=where,
+            fix="if you know that module and trust it, say so",
+            override=f"--trust={package}",
+            replaces="--trust",
+        )
     try:
         found = getattr(importlib.import_module(module_path), name)
     except (ImportError, AttributeError) as error:
@@ -113,6 +127,10 @@ def resolve(slot_name: str, node: Mapping[str, Any]) -> Callable[..., Any]:
 def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     """What a config node calls its target with."""
     return {key: value for key, value in node.items() if key != "_target_"}
+
+
+def _is_among(module_path: str, trusted: Collection[str]) -> bool:
+    return any(module_path == name or module_path.startswith(f"{name}.") for name in trusted)
 
 
 def _is_local(package: str) -> bool:

@@ -21,8 +21,9 @@ from safetensors.torch import save_file
 import dltrain
 from dltrain.baselines.plain import Baseline
 from dltrain.build import Setup, examine_data, load_baselines
+from dltrain.metrics import confusion, regression_errors
 from dltrain.models.window_scale import name_of
-from dltrain.rundir import RunDir, make_folder, write_json, write_text
+from dltrain.rundir import SCHEMA, RunDir, make_folder, write_json, write_text
 from dltrain.tasks.ranking import places_of_truth, scored_by
 from dltrain.tasks.task import Predictions
 from dltrain.training.loop import evaluate_fully
@@ -75,9 +76,11 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_json(
         run.result,
         {
+            "schema": SCHEMA,
             "train": metrics["train"],
             "val": metrics["val"],
             "test": metrics["test"],
+            "outputs": metrics_by_output(facts, predictions[shown], split),
             "baseline": {baseline.name: baseline.metrics for baseline in plain},
             "comparison": None if comparison is None else asdict(comparison),
             "diagnosis": diagnosis,
@@ -153,6 +156,16 @@ def write_predictions(run: RunDir, facts: Facts, split: Split, predictions: Pred
         for sample, t, p in zip(split.ids, true, values, strict=False):
             writer.writerow([safe_cell(sample), f"{t:.9g}", f"{p:.9g}"])
     write_text(run.predictions, text.getvalue())
+
+
+def metrics_by_output(facts: Facts, predictions: Predictions, split: Split) -> dict[str, dict[str, float]]:
+    """The metrics of each of several numbers or labels; nothing where there is one output."""
+    target = split.target[: len(predictions.values)]
+    found = {}
+    for index, name in enumerate(facts.outputs):
+        metric = confusion(2) if facts.task == "multilabel" else regression_errors(float(target[:, index].mean()))
+        found[name] = metric.compute(metric.update(predictions.values[:, index], target[:, index]))
+    return found
 
 
 def _write_outputs(writer: Any, facts: Facts, split: Split, predictions: Predictions) -> None:

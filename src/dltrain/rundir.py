@@ -77,8 +77,26 @@ class RunDir:
         return self.path / "report.html"
 
     @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations"
+
+    @property
+    def exports(self) -> Path:
+        return self.path / "exports"
+
+    @property
     def log(self) -> Path:
         return self.path / "train.log"
+
+    def own(self, path: Path) -> Path:
+        """The same path, if it leads to nothing outside the folder.
+
+        Raises:
+            CheckpointError: a link does.
+        """
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise CheckpointError(f"{path} leads out of the run folder", fix="copy what it names in its place")
+        return path
 
     def read_history(self) -> list[dict[str, float]]:
         """The rows of metrics.csv; a metric that an epoch lacks is left out of its row."""
@@ -223,6 +241,9 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no JSON object")
+    schema = value.get("schema", SCHEMA)
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise CheckpointError(f"{path} was written by a newer dltrain (schema {schema})", fix="upgrade dltrain")
     return value
 
 

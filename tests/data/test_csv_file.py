@@ -191,8 +191,25 @@ def test_a_name_that_is_given_is_new(tmp_path):
     assert cells(write(tmp_path, "column_2,,a\n1,2,3\n"))[0] == ["column_2", "column_2_", "a"]
 
 
-def test_a_header_of_numbers_is_noted(tmp_path):
-    assert "lack a header" in read_csv(write(tmp_path, "5.1,3.5\n4.9,3.0\n"))[1][0]
+@pytest.mark.parametrize("first", ["5.1,3.5,1.4,setosa", "5.1,5.1,3,a", "-1,x,,y", "17,5,3,88", "8,1,2,3"])
+def test_a_first_line_of_measured_numbers_is_data(tmp_path, first):
+    frame, notes = read_csv(write(tmp_path, f"{first}\n4.9,3.0,1.4,2\n"))
+    assert frame.columns.tolist() == ["column_1", "column_2", "column_3", "column_4"]
+    assert [cell or "" for cell in frame.iloc[0]] == first.split(",")
+    assert notes[0].startswith("no header line, because the first line is")
+
+
+@pytest.mark.parametrize("first", ["country,2019,2020,2021", "0,1,2,3", "a,b,c,d", "2020,2019,2018,name"])
+def test_names_that_count_are_a_header(tmp_path, first):
+    frame, notes = read_csv(write(tmp_path, f"{first}\n4.9,3.0,1.4,2\n"))
+    assert frame.columns.tolist() == first.split(",")
+    assert notes == ()
+
+
+def test_the_user_knows_better_what_the_first_line_is(tmp_path):
+    path = write(tmp_path, "5.1,3.5\n4.9,3.0\n")
+    assert read_csv(path, header="first")[0].columns.tolist() == ["5.1", "3.5"]
+    assert read_csv(path, header="none")[0].shape == (2, 2)
     assert read_csv(write(tmp_path, "a,2020\n4.9,3.0\n"))[1] == ()
 
 

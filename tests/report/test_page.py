@@ -96,7 +96,7 @@ def test_a_best_epoch_at_the_end_asks_for_more(make_run: MakeRun) -> None:
 def test_everything_is_in_the_file(make_run: MakeRun) -> None:
     outline = written(make_run(classes=["a", "b"], kind="image"))
     pictures = [attrs for tag, attrs in outline.tags if tag == "img"]
-    assert len(pictures) == 5
+    assert len(pictures) == 6
     assert all((attrs["src"] or "").startswith("data:image/png;base64,") and attrs["alt"] for attrs in pictures)
     assert not {"script", "link", "iframe"} & {tag for tag, _ in outline.tags}
     assert not [attrs for _, attrs in outline.tags if "href" in attrs or (attrs.get("src") or "data:")[:5] != "data:"]
@@ -189,7 +189,7 @@ def test_damaged_files_take_their_part_alone(make_run: MakeRun, caplog: pytest.L
     assert text.count("This plot could not be drawn.") == 1
     assert text.count("This section could not be written") == 1
     said = [record.getMessage().split(":")[0] for record in caplog.records]
-    drawing = [f"plots   {name}.png cannot be drawn" for name in ("confusion", "roc", "samples")]
+    drawing = [f"plots   {name}.png cannot be drawn" for name in ("confusion", "roc", "calibration", "samples")]
     assert said == [*drawing, "report  the section 'Predictions' is left out"]
 
 

@@ -47,7 +47,7 @@ def drawn(run: RunDir) -> set[str]:
 
 
 def test_a_classification_draws_its_plots(make_run: MakeRun) -> None:
-    assert drawn(make_run(classes=["a", "b", "c"])) == {"loss", "metrics", "confusion", "roc"}
+    assert drawn(make_run(classes=["a", "b", "c"])) == {"loss", "metrics", "confusion", "roc", "calibration"}
 
 
 def test_a_regression_draws_its_plots(make_run: MakeRun) -> None:

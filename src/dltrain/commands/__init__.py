@@ -7,7 +7,11 @@ from dataclasses import dataclass
 COMMANDS = {
     "train": "train a model: dltrain [train] model=cnn data=animals; -m trains every combination of several values",
     "check": "everything but training, written nowhere: dltrain check model=cnn data=animals",
+    "find_lr": "a learning rate to begin with, from a short test: dltrain find_lr model=cnn data=animals",
     "list": "what there is to pick: dltrain list [model|data|...]",
+    "predict": "what a trained model says of new samples: dltrain predict RUN new.csv -o predictions.csv",
+    "evaluate": "how good it is on labelled data: dltrain evaluate RUN data.path=labelled.csv --slices COLUMN",
+    "export": "the model for other programs: dltrain export RUN --format onnx, torch-export or safetensors",
     "report": "draw a finished run's plots and page again: dltrain report RUN",
 }
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from csv import Error as CsvError
 from csv import reader as csv_reader
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ from dltrain.data.columns import MISSING, name_list
 from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
 
-Header = Literal["auto", "none"]
+Header = Literal["auto", "first", "none"]
 # 1,5 · -12,25 · 1.234,5 · a whole number among them
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -39,21 +40,21 @@ def read_csv(
     """
     file = Path(path).expanduser()
     text, notes = decode(_read_bytes(file), str(path), encoding)
-    separator, guess = _delimiter(text, delimiter)
+    separator, guess = find_delimiter(text, delimiter)
     columns = _parse(text, separator, str(path))
     if not columns:
         raise DataError(f"{path} is empty", where="data.path", fix="give a file with a header line and rows")
-    unnamed: tuple[str, ...] = ()
-    if header == "none":
-        names = [f"column_{number + 1}" for number in range(len(columns))]
-    else:
-        names, unnamed = header_names([next(column) for column in columns], str(path))
-    cells = {name: [cell or None for cell in column] for name, column in zip(names, columns, strict=True)}
+    first = [next(column) for column in columns]
+    names, is_data, said = name_columns(first, header, str(path))
+    cells = {
+        name: [cell or None for cell in (chain([top], column) if is_data else column)]
+        for name, top, column in zip(names, first, columns, strict=True)
+    }
     if not cells[names[0]]:
         raise DataError(f"{path} holds a header line and no rows", where="data.path", fix="give a file with rows")
     commas = [name for name, column in cells.items() if separator != "," and with_decimal_points(column)]
-    said = (f"a comma is the decimal point of {name_list(commas)}",) if commas else ()
-    return pd.DataFrame(cells, dtype=object), (*notes, *guess, *unnamed, *said)
+    point = (f"a comma is the decimal point of {name_list(commas)}",) if commas else ()
+    return pd.DataFrame(cells, dtype=object), (*notes, *guess, *said, *point)
 
 
 def with_decimal_points(cells: list[str | None]) -> bool:
@@ -109,7 +110,7 @@ def _read_bytes(file: Path) -> bytes:
         raise DataError(f"{file} cannot be read: {reason}", where="data.path", fix="give a readable file") from None
 
 
-def _delimiter(text: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
+def find_delimiter(text: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
     """Returns the character between fields, by the header and how evenly the first records follow it."""
     if delimiter != "auto":
         separator = DELIMITERS.get(delimiter, delimiter)
@@ -185,6 +186,38 @@ def _fault(text: str, separator: str, path: str) -> DataError:
     raise AssertionError("a faulty file has a fault")
 
 
+def name_columns(first: list[str], header: Header, path: str) -> tuple[list[str], bool, tuple[str, ...]]:
+    """Names for the columns of a file, from its first line where that is a header.
+
+    A line of measured numbers, such as 5.1 or -3, is data; counted ones, such as years, may be names.
+
+    Returns:
+        The names, whether the first line is data, and notes on what was guessed.
+
+    Raises:
+        DataError: two columns are called the same.
+    """
+    numbers = [number for cell in first if (number := _as_number(cell)) is not None]
+    counted = all(number.is_integer() and number >= 0 for number in numbers)
+    consecutive = all(after == before + 1 for before, after in pairwise(numbers))
+    looks_like_data = bool(numbers) and (not counted or (len(numbers) == len(first) and not consecutive))
+    if header == "none" or (header == "auto" and looks_like_data):
+        names = [f"column_{position + 1}" for position in range(len(first))]
+        shown = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
+        guess = f"no header line, because the first line is {shown}: columns are called column_1, column_2, ... "
+        return names, True, (guess + "(data.header=first if it is one)",) if header == "auto" else ()
+    names, notes = header_names(first, path)
+    return names, False, notes
+
+
+def _as_number(cell: str) -> float | None:
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
 def header_names(cells: list[str], path: str) -> tuple[list[str], tuple[str, ...]]:
     names = [cell.strip(" \t\r\n\ufeff\u3000") for cell in cells]
     for position, name in enumerate(names):
@@ -202,6 +235,4 @@ def header_names(cells: list[str], path: str) -> tuple[list[str], tuple[str, ...
                 given += "_"
             names[position] = given
             notes.append(f"column {position + 1} has no name: called {given}")
-    if all(name.replace(".", "", 1).isdigit() for name in names):
-        notes.append("every column name is a number: does the file lack a header line? (data.header=none)")
     return names, tuple(notes)

@@ -4,73 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 
-from dltrain.data.numbers import Impute, Numeric
-from dltrain.data.splits import Fraction
-from dltrain.data.table_file import csv as csv_table
 from dltrain.rundir import make_folder, write_text
-from dltrain.types import Data, Range
 
-DEFAULT_PATH = "data/grades.csv"
+SAMPLE = "data/grades.csv"
 DEFAULT_ROWS = 300
 WEIGHTS = {"语文": 0.1, "数学": 0.2, "英语": 0.1, "物理": 0.1, "化学": 0.1, "平时成绩": 0.15, "答辩成绩": 0.25}
 WITH_GAPS = ("物理", "平时成绩")
 SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
 GIVEN_NAMES = "伟芳娜敏静丽强磊军洋勇艳杰涛明超霞平刚玲桂华建国文辉玉兰红梅晨宇欣怡子涵思雨"
 GRADES = (("优", 87.0), ("良", 79.0), ("中", 71.0), ("及格", 62.0), ("不及格", -np.inf))
-
-
-def grades(
-    *,
-    path: str = DEFAULT_PATH,
-    target: str | None = "等级",
-    drop: Sequence[str] = ("姓名", "学号"),
-    task: Literal["auto", "regression", "classification"] = "auto",
-    encoding: str = "auto",
-    delimiter: str = "auto",
-    numeric: Numeric = "quantile",
-    impute: Impute = "median",
-    scale_target: bool = True,
-    val_fraction: Fraction = 0.1,
-    test_fraction: Fraction = 0.1,
-    seed: Annotated[int, Range(0)] = 0,
-) -> Data:
-    """Reads the sample of grades, which is written first where its default file is missing.
-
-    Args:
-        path: the file; only the default one is ever written, and only once.
-
-    The other arguments are those of `table_file.csv`; `seed` fixes the split, not the file, which is always the same.
-
-    Raises:
-        DataError: the file cannot be read as a table, or the table cannot be learned from.
-        StorageError: the sample cannot be written.
-    """
-    missing = path == DEFAULT_PATH and not Path(path).exists()
-    if missing:
-        write_grades(path)
-    data = csv_table(
-        path=path,
-        target=target,
-        drop=drop,
-        task=task,
-        encoding=encoding,
-        delimiter=delimiter,
-        numeric=numeric,
-        impute=impute,
-        scale_target=scale_target,
-        val_fraction=val_fraction,
-        test_fraction=test_fraction,
-        seed=seed,
-    )
-    generated = (f"{path} was not there: generated {DEFAULT_ROWS} rows",) if missing else ()
-    return replace(data, notes=(*generated, *data.notes))
 
 
 def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> None:

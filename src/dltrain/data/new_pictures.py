@@ -68,6 +68,9 @@ class PictureEncoder:
                 fix="give paths of picture files, or an array (N, H, W, C) of uint8",
             )
         files = [Path(path) for path in raw]
+        absent = next((path for path in files if not path.is_file()), None)
+        if absent is not None:
+            raise DataError(f"there is no picture {absent}", fix="give the paths of picture files")
         decoded, bad = decode_all(files, self.size, self.channels, self.resize)
         if bad:
             named = "; ".join(f"{path} ({reason})" for path, reason in bad[:NAMED_BAD])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from dltrain.data.columns import Cells, check_numbers, name_list, nearest, shorten
-from dltrain.data.target import read_target
+from dltrain.data.columns import Cells, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.target import SEPARATORS, class_names, read_target
 from dltrain.errors import DataError
 from dltrain.types import Facts
 
@@ -22,17 +23,26 @@ def target_of_rows(facts: Facts, frame: pd.DataFrame) -> Tensor:
     Raises:
         DataError: there is no such column, or it holds what was no class in training, or no number.
     """
-    if facts.target not in frame.columns:
-        close = nearest(facts.target, frame.columns)
-        raise DataError(
-            f"the table has no column {facts.target!r}, which the model predicts",
-            where="data.path",
-            fix=f"rename {close[0]!r}" if close else "give labelled data; without labels, dltrain predict is enough",
-        )
+    listed = facts.task == "multilabel" and facts.target in frame.columns
+    wanted = facts.outputs if facts.outputs and not listed else (facts.target,)
+    for name in wanted:
+        if name not in frame.columns:
+            close = nearest(name, frame.columns)
+            raise DataError(
+                f"the table has no column {name!r}, which the model predicts",
+                where="data.path",
+                fix=f"rename {close[0]!r}"
+                if close
+                else "give labelled data; without labels, dltrain predict is enough",
+            )
+    if listed:
+        return _listed(facts, frame[facts.target])
+    if facts.outputs:
+        read = _label if facts.task == "multilabel" else _numbers
+        return torch.cat([read(name, read_target(frame[name])) for name in facts.outputs], dim=1)
     cells = read_target(frame[facts.target])
     if not facts.classes:
-        check_numbers(facts.target, cells, strict=True)
-        return torch.from_numpy(cells.as_numbers()[:, None].copy())
+        return _numbers(facts.target, cells)
     return _class_indices(facts, cells)
 
 
@@ -51,6 +61,43 @@ def target_of_files(facts: Facts, files: Sequence[Path]) -> Tensor:
             fix=f"sort the files into folders named {name_list(facts.classes, 10)}",
         )
     return torch.tensor(found)
+
+
+def _numbers(name: str, cells: Cells) -> Tensor:
+    check_numbers(name, cells, strict=True)
+    return torch.from_numpy(cells.as_numbers()[:, None].copy())
+
+
+def _label(name: str, cells: Cells) -> Tensor:
+    """`(N, 1)`, 1 for the second of two values, by size or by code point, as in training."""
+    classes, index = class_names(cells)
+    if len(classes) != 2 and not set(classes) <= {"0", "1"}:
+        raise DataError(
+            f"a label has two values, and {name!r} has {len(classes)}",
+            where=f"column {name!r}",
+            fix="write 0 and 1, where not both values occur",
+        )
+    if len(classes) == 1:
+        index = np.where(index < 0, -1, int(classes[0]))
+    return torch.from_numpy(index[:, None])
+
+
+def _listed(facts: Facts, column: pd.Series[Any]) -> Tensor:
+    """`(N, L)` from labels that stand in one cell, as in "red|large"; an empty cell has none of them."""
+    cells = read_cells(column, missing=frozenset({""}))
+    known = {label: position for position, label in enumerate(facts.outputs)}
+    separator = next((mark for mark in SEPARATORS if any(mark in value for value in cells.values)), SEPARATORS[0])
+    has = np.zeros((len(cells.values) + 1, len(known)), dtype=np.int64)  # the last row is that of an empty cell
+    for row, value in enumerate(cells.values):
+        for label in filter(None, map(str.strip, value.split(separator))):
+            if label not in known:
+                raise DataError(
+                    f"{shorten(label)} is no label that the model knows",
+                    where=f"column {facts.target!r}",
+                    fix=f"its labels are {name_list(facts.outputs, 10)}",
+                )
+            has[row, known[label]] = 1
+    return torch.from_numpy(has[cells.codes])
 
 
 def _class_indices(facts: Facts, cells: Cells) -> Tensor:

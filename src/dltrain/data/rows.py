@@ -27,7 +27,7 @@ class Rows:
 
     Args:
         inputs: columns by name.
-        y: `(N,)` class indices or numbers.
+        y: `(N,)` class indices or numbers, or `(N, K)` of several targets.
         numbers: `(N,)` row number in its own file, counted from 0.
         files: `(N,)` which file it is from: 0 the one that is to be split, 1 that of val, 2 that of test.
     """
@@ -67,7 +67,7 @@ def without_gaps(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]
 def same_rows(rows: Rows, columns: Sequence[Column]) -> Indices:
     """A number for each row, the same for rows that agree in all columns but those that only count or name rows."""
     names = [column.name for column in columns if column.reason != COUNTING and not column.reason.startswith(ID_REASON)]
-    target = np.unique(rows.y, return_inverse=True)[1]
+    target = np.unique(rows.y, axis=0, return_inverse=True)[1].reshape(-1)
     codes = np.stack([target, *(rows.inputs[name].codes for name in names)], axis=1)
     return np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ from dltrain.data.rows import (
     without_repeats,
 )
 from dltrain.data.splits import Indices
-from dltrain.data.target import choose_task, class_names, read_target
+from dltrain.data.target import Target, TaskChoice, pose
 from dltrain.errors import DataError
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
@@ -58,9 +58,9 @@ OUTLIERS: Mapping[Outliers, str] = {
 def table(
     frame: pd.DataFrame,
     *,
-    target: str,
+    target: str | Sequence[str],
     drop: Sequence[str] = (),
-    task: Literal["auto", "regression", "classification"] = "auto",
+    task: TaskChoice = "auto",
     numeric: Numeric = "quantile",
     impute: Impute = "median",
     outliers: Outliers = "keep",
@@ -79,9 +79,9 @@ def table(
 
     Args:
         frame: cells as text or as real dtypes, the target among them.
-        target: name of the column to predict.
+        target: name of the column to predict, or names of several.
         drop: names of columns that must not be used.
-        task: `auto` decides by the target's values.
+        task: `auto` decides by the target's values; `multilabel` reads the labels that one cell lists.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         impute: what a missing number becomes: the training rows' `median`, `mean` or `most_frequent` value, what lies
             between the rows around it (`interpolate`), or a `category` of its own; `drop` leaves such rows out.
@@ -101,14 +101,14 @@ def table(
     Raises:
         DataError: the table cannot be learned from, and why.
     """
-    target, drop = str(target), [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
-    frame, files = _joined(frame, held_out or {}, target, drop)
-    labels = read_target(frame[target])
-    chosen, reason = choose_task(target, labels, task)
-    y: Any
-    classes, y = class_names(labels) if chosen == "classification" else ((), labels.as_numbers())
-    labelled = np.flatnonzero(labels.codes >= 0)
-    frame, files = frame.drop(columns=target).iloc[labelled], files[labelled]
+    several = isinstance(target, Sequence) and not isinstance(target, str)
+    targets = list(dict.fromkeys(map(str, target if several else [target])))
+    drop = [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
+    frame, files = _joined(frame, held_out or {}, targets, drop)
+    posed = pose(frame[targets], task)
+    chosen, classes, y = posed.task, posed.classes, posed.y
+    labelled = np.flatnonzero(posed.present)
+    frame, files = frame.drop(columns=targets).iloc[labelled], files[labelled]
     inputs = {name: read_cells(frame[name]) for name in frame.columns}
     rows = Rows(inputs, y[labelled], frame.index.to_numpy(), files)
     # Roles are judged by the file that is trained on, as a prediction later knows no other.
@@ -116,14 +116,14 @@ def table(
     columns = _without_keys(infer_columns(judged, drop, roles), group, time, roles or {})
     if all(column.role == "dropped" for column in columns):
         raise DataError(
-            f"no column is left to predict {target!r} from",
+            f"no column is left to predict {posed.name!r} from",
             fix="; ".join(f"{column.name} is dropped: {column.reason}" for column in columns[:10])
             or "give a table with more than one column",
         )
 
-    said = [*notes, f"{chosen}, because {reason}"]
-    if labels.missing:
-        said.append(f"left out {labels.missing} of {len(labels.codes)} rows, which have no value of {target}")
+    said = [*notes, f"{chosen}, because {posed.reason}"]
+    if unlabelled := int((~posed.present).sum()):
+        said.append(f"left out {unlabelled} of {len(posed.present)} rows, which have no value of {posed.name}")
     if impute == "drop":
         rows, note = without_gaps(rows, columns)
         said += note
@@ -149,19 +149,20 @@ def table(
         said.append(f"{OUTLIERS[outliers]}: {name_list(f'{name} ({beyond.sum()})' for name, beyond in far.items())}")
     if far and outliers == "drop":
         indices["train"] = indices["train"][~np.any(list(far.values()), axis=0)]
-    said += _class_notes(target, classes, rows.y, indices)
+    said += _class_notes(posed, rows.y, indices)
 
     train = rows.take(indices["train"])
     encoder = TableEncoder.fit(
         train.inputs, columns, numeric=numeric, impute=impute, limits=limits if outliers == "clip" else None
     )
     x = _encoded(encoder, rows, indices["train"])
-    mean, std = standardisation(train.y) if chosen == "regression" and scale_target else (0.0, 1.0)
+    mean, std = _scale(train.y) if chosen == "regression" and scale_target else (0.0, 1.0)
     facts = Facts(
         kind="table",
         task=chosen,
         input_shape=(x.shape[1],),
-        target=target,
+        target=posed.name,
+        outputs=posed.outputs,
         classes=classes,
         class_counts=tuple(np.bincount(train.y, minlength=len(classes)).tolist()) if classes else (),
         features=encoder.features,
@@ -173,7 +174,7 @@ def table(
     splits = {
         name: Split(
             inputs=(torch.from_numpy(x[index]),),
-            target=torch.from_numpy(rows.y[index] if classes else rows.y[index, None]),
+            target=torch.from_numpy(rows.y[index] if classes or posed.outputs else rows.y[index, None]),
             ids=tuple(map(str, rows.numbers[index].tolist())),
         )
         for name, index in indices.items()
@@ -181,12 +182,21 @@ def table(
     return Data(facts, splits, notes=(*said, *_column_notes(columns, encoder, impute)))
 
 
+def _scale(y: NDArray[Any]) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
+    """Mean and standard deviation of the targets `(N,)`, or of each of `(N, K)`."""
+    if y.ndim == 1:
+        return standardisation(y)
+    means, stds = zip(*map(standardisation, y.T), strict=True)
+    return tuple(means), tuple(stds)
+
+
 def _joined(
-    frame: pd.DataFrame, held_out: Mapping[SplitName, pd.DataFrame], target: str, drop: Sequence[str]
+    frame: pd.DataFrame, held_out: Mapping[SplitName, pd.DataFrame], targets: Sequence[str], drop: Sequence[str]
 ) -> tuple[pd.DataFrame, Indices]:
     """All rows, numbered as in their own file, and which file each is from: 0, or its split's place in `SPLITS`."""
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
-    _check_target_name(target, drop, list(frame.columns))
+    for target in targets:
+        _check_target_name(target, drop, list(frame.columns))
     frames, files = [frame], [np.zeros(len(frame), dtype=np.int64)]
     for name, other in held_out.items():
         other = other.set_axis([str(column) for column in other.columns], axis="columns").reset_index(drop=True)
@@ -232,12 +242,14 @@ def _encoded(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[np.fl
     return x
 
 
-def _class_notes(
-    target: str, classes: Sequence[str], y: NDArray[Any], indices: Mapping[SplitName, Indices]
-) -> Iterator[str]:
-    counts = {name: np.bincount(y[at], minlength=len(classes)) for name, at in indices.items()} if classes else {}
-    if not counts:
+def _class_notes(posed: Target, y: NDArray[Any], indices: Mapping[SplitName, Indices]) -> Iterator[str]:
+    target, classes = posed.name, posed.classes or posed.outputs
+    if posed.task == "regression":
         return
+    if posed.task == "multilabel":
+        counts = {name: y[at].sum(axis=0) for name, at in indices.items()}
+    else:
+        counts = {name: np.bincount(y[at], minlength=len(classes)) for name, at in indices.items()}
     total = np.sum(list(counts.values()), axis=0)
     trained = counts["train"] > 0
     if single := [name for name, count, has in zip(classes, total, trained, strict=True) if count == 1 and has]:

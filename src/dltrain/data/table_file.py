@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 import pandas as pd
 import yaml
 
 from dltrain.data.columns import Role, name_list
 from dltrain.data.csv_file import Header, existing, read_csv
+from dltrain.data.grades import DEFAULT_ROWS, SAMPLE, write_grades
 from dltrain.data.numbers import Impute, Numeric
 from dltrain.data.rows import Duplicates, Outliers
 from dltrain.data.splits import Fraction
 from dltrain.data.table import table
+from dltrain.data.target import TaskChoice
 from dltrain.data.workbooks import read_excel, read_parquet
 from dltrain.errors import DataError
 from dltrain.types import Data, Range, SplitName
@@ -23,9 +25,9 @@ from dltrain.types import Data, Range, SplitName
 def csv(
     *,
     path: str,
-    target: str | None,
+    target: str | Sequence[str] | None,
     drop: Sequence[str] = (),
-    task: Literal["auto", "regression", "classification"] = "auto",
+    task: TaskChoice = "auto",
     val_path: str | None = None,
     test_path: str | None = None,
     group: str | None = None,
@@ -46,17 +48,18 @@ def csv(
     """Reads a table whose column `target` is to be predicted: CSV, or by its name's end Excel or Parquet.
 
     Args:
-        path: the file.
-        target: name of the column to predict.
+        path: the file; the sample of grades, `data/grades.csv`, is written first where it is missing.
+        target: name of the column to predict, or names of several: numbers, or labels with two values each.
         drop: names of columns that must not be used.
-        task: `auto` decides by the target's values.
+        task: `auto` decides by the target's values; `multilabel` reads labels listed in one cell, as in a|b.
         val_path: a file of the same columns that is the validation split; none to cut it from `path`.
         test_path: likewise for the test split.
         group: name of a column whose equal values must not be divided between splits.
         time: name of a column of times or numbers: the first rows in its order train, the last ones test.
         encoding: a Python encoding name, or `auto`; for CSV.
         delimiter: one character, `tab`, or `auto`; for CSV.
-        header: `none` where the first line is data; columns are called column_1, column_2, ... then.
+        header: `first` where the first line names the columns, `none` where it is data, and columns are called
+            column_1, column_2, ...; `auto` takes a line of measured numbers for data.
         roles: what columns are to be taken for: a mapping of names to `numeric`, `categorical` or `dropped`, or the
             YAML of one, as Hydra's command line knows no mapping with keys in other scripts.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
@@ -70,9 +73,14 @@ def csv(
 
     Raises:
         DataError: a file cannot be read as a table, or the table cannot be learned from.
+        StorageError: the sample cannot be written.
     """
+    generated: tuple[str, ...] = ()
+    if path == SAMPLE and not Path(path).exists():
+        write_grades(path)
+        generated = (f"{path} was not there: generated {DEFAULT_ROWS} rows",)
     frame, notes = read_table(path, encoding, delimiter, header)
-    if target is None:
+    if target is None or target == []:
         raise DataError(
             "no target: which column is to be predicted?",
             where="data.target",
@@ -107,7 +115,7 @@ def csv(
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         seed=seed,
-        notes=notes,
+        notes=(*generated, *notes),
     )
 
 

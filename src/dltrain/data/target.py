@@ -1,7 +1,9 @@
-"""The target of a table: how its cells are read, which task they pose, and which classes they are."""
+"""The target of a table: how its cells are read, which task they pose, and what a model is to predict of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -13,8 +15,135 @@ from dltrain.data.columns import MAX_BAD_SHARE, Cells, check_numbers, name_list,
 from dltrain.errors import DataError
 from dltrain.types import TaskName
 
+TaskChoice = Literal["auto", "regression", "classification", "multilabel"]
+
 MAX_CLASS_NUMBERS = 10
 MIN_ROWS_PER_CLASS_NUMBER = 5
+MAX_LABELS = 1000
+SEPARATORS = ("|", ";", ",", " ")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be predicted of each row.
+
+    Args:
+        name: as the source spells it; of several columns their names, joined by commas.
+        task: that it poses.
+        reason: why.
+        y: `(N,)` class indices or numbers, `(N, K)` numbers of several columns, or `(N, L)` int64, 1 where a row has a
+            label; meaningless where not `present`.
+        present: `(N,)` whether the row has a target.
+        classes: class names in the order of their indices.
+        outputs: names of several numbers or labels.
+    """
+
+    name: str
+    task: TaskName
+    reason: str
+    y: NDArray[Any]
+    present: NDArray[np.bool_]
+    classes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+def pose(columns: pd.DataFrame, task: TaskChoice) -> Target:
+    """Decides what the target columns of a table ask for.
+
+    One column is a number, a class, or with `task=multilabel` a list of labels, separated by | ; , or spaces. Several
+    are as many numbers, or, where each has two values, as many labels.
+
+    Raises:
+        DataError: nothing can be learned from them.
+    """
+    names = [str(name) for name in columns.columns]
+    if len(names) > 1:
+        return _several(columns, names, task)
+    (name,) = names
+    if task == "multilabel":
+        return _listed_labels(columns.iloc[:, 0], name)
+    cells = read_target(columns.iloc[:, 0])
+    chosen, reason = choose_task(name, cells, task)
+    if chosen == "regression":
+        return Target(name, chosen, reason, cells.as_numbers(), cells.codes >= 0)
+    classes, y = class_names(cells)
+    return Target(name, chosen, reason, y, cells.codes >= 0, classes)
+
+
+def _several(columns: pd.DataFrame, names: Sequence[str], task: TaskChoice) -> Target:
+    read = [read_target(columns[name]) for name in names]
+    title = ", ".join(names)
+    if task == "classification":
+        raise DataError(
+            f"{title} are several columns, and one of several classes stands in one column",
+            where="data.target",
+            fix="predict them as labels, each with two values",
+            override="task=multilabel",
+        )
+    two_valued = [len(cells.values) == 2 for cells in read]
+    present = np.all([cells.codes >= 0 for cells in read], axis=0)
+    if task == "multilabel" or (task == "auto" and all(two_valued)):
+        if not all(two_valued):
+            at = two_valued.index(False)
+            raise DataError(
+                f"a label has two values, and {names[at]!r} has {len(read[at].values)}",
+                where="data.target",
+                fix="leave it out of the targets, or predict numbers",
+                override="task=regression",
+            )
+        _check_present(present, title)
+        each = [class_names(cells) for cells in read]
+        spelled = name_list([f"{name}={classes[1]}" for name, (classes, _) in zip(names, each, strict=True)], 10)
+        y = np.stack([index for _, index in each], axis=1)
+        reason = "the task was named" if task == "multilabel" else f"each target has two values; labels are {spelled}"
+        return Target(title, "multilabel", reason, y, present, outputs=tuple(names))
+    for name, cells in zip(names, read, strict=True):
+        if not cells.all_numbers:
+            raise DataError(
+                f"several targets are all numbers, or all have two values, and {name!r} holds text such as "
+                f"{shorten(_first_text(cells))}",
+                where="data.target",
+                fix="predict that column alone, or leave it out",
+                override=f"data.target=[{','.join(other for other in names if other != name)}]",
+            )
+        choose_task(name, cells, "regression")
+    _check_present(present, title)
+    y = np.stack([cells.as_numbers() for cells in read], axis=1)
+    reason = "the task was named" if task == "regression" else f"the {len(names)} targets are numbers"
+    return Target(title, "regression", reason, y, present, outputs=tuple(names))
+
+
+def _listed_labels(column: pd.Series[Any], name: str) -> Target:
+    """Labels that stand in one cell, as in "red|large"; an empty cell has none of them."""
+    cells = read_cells(column, missing=frozenset({""}))
+    separator = next((mark for mark in SEPARATORS if any(mark in value for value in cells.values)), SEPARATORS[0])
+    lists = [[label for part in value.split(separator) if (label := part.strip())] for value in cells.values]
+    labels = sorted({label for each in lists for label in each})
+    if not 2 <= len(labels) <= MAX_LABELS:
+        raise DataError(
+            f"the cells of {name!r} hold {len(labels):,} different labels, where 2 to {MAX_LABELS:,} can be learned",
+            where="data.target",
+            fix=f"separate labels by one of {' '.join(SEPARATORS)} or a space, or predict one of several classes",
+            override="task=classification",
+        )
+    index = {label: position for position, label in enumerate(labels)}
+    has = np.zeros((len(lists) + 1, len(labels)), dtype=np.int64)  # the last row is that of an empty cell
+    for row, each in enumerate(lists):
+        has[row, [index[label] for label in each]] = 1
+    mark = "spaces" if separator == " " else separator
+    empty = f"; {cells.missing} rows have none" if cells.missing else ""
+    reason = f"the task was named; {name} holds {len(labels)} labels, separated by {mark}{empty}"
+    present = np.ones(len(cells.codes), dtype=bool)
+    return Target(name, "multilabel", reason, has[cells.codes], present, outputs=tuple(labels))
+
+
+def _check_present(present: NDArray[np.bool_], title: str) -> None:
+    if present.sum() < 2:
+        raise DataError(
+            f"{'only one row has' if present.any() else 'no row has'} a value of all of {title}",
+            where="data.target",
+            fix="leave out the target that is mostly empty, or give more rows",
+        )
 
 
 def read_target(column: pd.Series[Any]) -> Cells:
@@ -24,9 +153,7 @@ def read_target(column: pd.Series[Any]) -> Cells:
     return cells if cells.present and few_others else read_cells(column, missing=frozenset({""}))
 
 
-def choose_task(
-    target: str, cells: Cells, task: Literal["auto", "regression", "classification"]
-) -> tuple[TaskName, str]:
+def choose_task(target: str, cells: Cells, task: TaskChoice) -> tuple[TaskName, str]:
     """Returns the task and why.
 
     Raises:

@@ -54,6 +54,31 @@ def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]
         return _decode_gb18030(data, at)
 
 
+def find_encoding(head: bytes, path: str, *, whole: bool) -> str:
+    """The encoding of a file by its first bytes, by the rules of `decode`.
+
+    Args:
+        head: that many bytes.
+        path: of the file.
+        whole: whether there are no more.
+
+    Raises:
+        DataError: it cannot be told.
+    """
+    marked = next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), "")
+    if marked:
+        return "utf-8-sig" if marked == "utf-8" else marked
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
+    except UnicodeDecodeError:
+        cut = len(head) if whole else head.rfind(b"\n") + 1
+        decode(head[:cut] or head, path, "auto")
+        return "gb18030"
+    if b"\0" in head:
+        decode(head, path, "auto")
+    return "utf-8"
+
+
 def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
     """Decodes what is not UTF-8 as GB18030 if that yields everyday Chinese, as European text never does.
 

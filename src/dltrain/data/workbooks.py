@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dltrain.data.csv_file import Header, header_names
+from dltrain.data.csv_file import Header, name_columns
 from dltrain.errors import DataError
 
 
@@ -33,13 +33,12 @@ def read_excel(file: Path, header: Header = "auto") -> tuple[pd.DataFrame, tuple
         ) from None
     notes = [f"read the sheet {sheets[0]!r}, the first of {len(sheets)}"] if len(sheets) > 1 else []
     cells = cells.dropna(how="all").dropna(how="all", axis="columns").reset_index(drop=True)
-    if header == "none" or cells.empty:
-        names = [f"column_{number + 1}" for number in range(cells.shape[1])]
-    else:
+    names: list[str] = []
+    if not cells.empty:
         first = ["" if pd.isna(cell) else str(cell) for cell in cells.iloc[0]]
-        names, unnamed = header_names(first, str(file))
-        notes += unnamed
-        cells = cells.iloc[1:].reset_index(drop=True)
+        names, is_data, said = name_columns(first, header, str(file))
+        notes += said
+        cells = cells if is_data else cells.iloc[1:].reset_index(drop=True)
     if cells.empty:
         raise DataError(f"{file} holds no rows", where="data.path", fix="give a file with a header line and rows")
     return cells.set_axis(names, axis="columns").infer_objects(), tuple(notes)

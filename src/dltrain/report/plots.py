@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dltrain.report import curves, drawings
+from dltrain.report.calibration import draw_calibration
 from dltrain.report.reading import Run
 from dltrain.report.style import Drawing, Lettering, to_png
 from dltrain.rundir import make_folder, write_bytes
@@ -58,6 +59,7 @@ PLOTS = (
     Plot("lr", "Learning rate", "curves", curves.draw_lr),
     Plot("confusion", "Confusion matrix: counts, and shares of the true class", "predictions", drawings.draw_confusion),
     Plot("roc", "ROC curves", "predictions", drawings.draw_roc),
+    Plot("calibration", "Calibration: is it as often right as it is sure?", "predictions", draw_calibration),
     Plot("predicted_against_true", "Predicted against true", "predictions", drawings.draw_predicted_against_true),
     Plot("residuals", "Residuals", "predictions", drawings.draw_residuals),
     Plot("fit", "Fit", "predictions", drawings.draw_fit),

@@ -45,7 +45,8 @@ class Summary:
 
 def summarize(folder: Path) -> Summary:
     """Reads every job below a sweep's folder; writes sweep.csv there, and best.yaml, the best job's config."""
-    runs = sorted((RunDir(path.parent) for path in folder.rglob("status.json")), key=lambda run: _order(run, folder))
+    found = [path.parent for path in folder.rglob("status.json") if "evaluations" not in path.parts]
+    runs = sorted(map(RunDir, found), key=lambda run: _order(run, folder))
     rows = [_row(run, folder) for run in runs]
     measure = _measure(rows)
     done = [row for row in rows if row["state"] == "done" and row.get(measure) is not None]

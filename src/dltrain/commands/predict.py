@@ -1,0 +1,102 @@
+"""`dltrain predict RUN INPUT [-o FILE]`: what a trained model says of new samples, from the run's folder alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dltrain.commands import Options
+from dltrain.commands.parsing import Arguments
+from dltrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dltrain.data.new_inputs import Input
+    from dltrain.data.row_streams import TableFormat
+    from dltrain.loaded import LoadedModel
+    from dltrain.predicting import Tally
+
+USAGE = "dltrain predict RUN INPUT [-o FILE.csv|.jsonl|.parquet] [--trust MODULE] [data.encoding=gbk]"
+FORMAT_KEYS = ("data.encoding", "data.delimiter", "data.header")
+SHOWN = 20  # oddities
+
+
+def run(arguments: Sequence[str], options: Options) -> int:
+    """Predicts a table, pictures or standard input (`-`) part by part; what was odd is said on standard error.
+
+    Raises:
+        DltrainError: the run or the input cannot be used.
+    """
+    parser = Arguments(USAGE)
+    parser.add_argument("-o", "--output")
+    parser.add_argument("--trust", action="append", default=[])
+    flags, (run_folder, source) = parser.read(arguments, ("RUN", "INPUT"), (*FORMAT_KEYS, "trainer.device"))
+    output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
+
+    from dltrain.data.new_inputs import open_input
+    from dltrain.loaded import load
+    from dltrain.predicting import Tally
+    from dltrain.row_files import check_rows_path, open_rows, records
+
+    if output is not None:
+        check_rows_path(output)
+        if Path(source).exists() and output.exists() and output.samefile(source):
+            raise ConfigError(f"{output} is what is to be read", where="-o", fix="name another file")
+    model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
+    tally = Tally()
+    kept: list[dict[str, Any]] = []
+    with closing(open_input(source, model.encoder, table_format(model, flags.overrides))) as opened:
+        frames = predicted(model, opened, tally, shown=not (options.quiet or options.json))
+        if options.json and output is None:
+            for frame in frames:
+                kept += records(frame)
+        else:
+            with open_rows(output) as rows:
+                for frame in frames:
+                    rows.write(frame)
+    if options.json:
+        answer = {"rows": tally.rows, "with_remarks": tally.odd, "remarks": tally.counts}
+        said = {"predictions": kept} if output is None else {"output": str(output)}
+        print(json.dumps(answer | said, ensure_ascii=False))
+    elif not options.quiet:
+        report(tally, output, sys.stderr if output is None else sys.stdout)
+    return 0
+
+
+def table_format(model: LoadedModel, overrides: dict[str, str]) -> TableFormat:
+    """How the text of a table is to be read: as the run's own was, where nothing else is said."""
+    from dltrain.data.row_streams import TableFormat
+
+    stored = model.config.node("data")
+    said = {name: overrides.get(f"data.{name}", stored.get(name)) for name in ("encoding", "delimiter", "header")}
+    if said["header"] not in (None, "auto", "first", "none"):
+        raise ConfigError(f"{said['header']!r} is not auto, first or none", "data.header", override="data.header=none")
+    return TableFormat(**{name: value for name, value in said.items() if isinstance(value, str)})  # type: ignore[arg-type]
+
+
+def predicted(model: LoadedModel, opened: Input, tally: Tally, *, shown: bool) -> Iterator[pd.DataFrame]:
+    """The predictions part by part, with a bar on a terminal."""
+    from tqdm import tqdm
+
+    from dltrain.predicting import prediction_frame
+
+    hidden = not (shown and sys.stderr.isatty())
+    with tqdm(total=opened.total, unit=opened.unit, unit_scale=opened.unit == "B", disable=hidden) as bar:
+        for encoded, predictions in model.predict_each(opened.parts):
+            tally.add(encoded.remarks)
+            bar.update(opened.passed() - bar.n)
+            yield prediction_frame(model.facts, encoded, predictions)
+
+
+def report(tally: Tally, output: Path | None, stream: TextIO) -> None:
+    """Says how much was predicted, and what was odd."""
+    print(f"predict {tally.rows:,} samples" + (f", written to {output}" if output else ""), file=stream)
+    for sentence in tally.sentences[:SHOWN]:
+        print(f"remark  {sentence}", file=stream)
+    if len(tally.counts) > SHOWN:
+        print(f"remark  and {len(tally.counts) - SHOWN} more kinds, in the column remarks", file=stream)

@@ -1,0 +1,213 @@
+"""A trained model, rebuilt from its run folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from dltrain.build import EVALUATION_BATCH, build_loss, build_model, spec_of
+from dltrain.data.encoders import encoder_of
+from dltrain.data.new_inputs import Input, open_input
+from dltrain.errors import CheckpointError, ConfigError, DltrainError
+from dltrain.predicting import prediction_frame
+from dltrain.resolve import SLOTS, arguments, resolve
+from dltrain.run_config import RunConfig
+from dltrain.rundir import RunDir, read_json
+from dltrain.signatures import check_call
+from dltrain.tasks.choice import build_task
+from dltrain.tasks.task import Predictions, Task, join
+from dltrain.training.checkpoint import load_weights, pointed
+from dltrain.training.settings import Precision, autocast, choose_device
+from dltrain.types import Encoded, Encoder, Facts
+
+if TYPE_CHECKING:
+    from dltrain.types import Raw
+
+NAMED_DIFFERENCES = 5
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model, ready to predict.
+
+    Args:
+        run: its folder.
+        config: of the run.
+        facts: what was learned of the data.
+        task: how outputs become predictions.
+        module: in evaluation mode, on the device.
+        device: that it lies on.
+        precision: that it was trained and measured with.
+    """
+
+    run: RunDir
+    config: RunConfig
+    facts: Facts
+    task: Task
+    module: nn.Module
+    device: torch.device
+    precision: Precision
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """What result.json says."""
+        return read_json(self.run.own(self.run.result))
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What turns new samples into the model's stored inputs."""
+        return encoder_of(self.facts)
+
+    def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:
+        """What the model says of new samples: `id`, `predicted`, a `score_` of each class, and `remarks`.
+
+        Args:
+            samples: a frame without the target's column, an array in the order of the training columns or of pictures
+                `(N, H, W, C)`, paths of pictures, or the path of a table, a picture or a folder.
+
+        Raises:
+            DataError: they are not what the model was trained on.
+        """
+        if isinstance(samples, str | PathLike):
+            opened = open_input(str(samples), self.encoder)
+        else:
+            opened = Input(iter([samples.numpy(force=True) if isinstance(samples, Tensor) else samples]))
+        with closing(opened):
+            frames = [prediction_frame(self.facts, *said) for said in self.predict_each(opened.parts)]
+        return pd.concat(frames, ignore_index=True)
+
+    def predict_each(self, parts: Iterable[Raw]) -> Iterator[tuple[Encoded, Predictions]]:
+        """New samples part by part, encoded, and what the model says of them.
+
+        Raises:
+            DataError: they are not what the model was trained on.
+        """
+        for raw in parts:
+            encoded = self.encoder.encode(raw)
+            yield encoded, self.predict_encoded(encoded)
+
+    def predict_encoded(self, encoded: Encoded) -> Predictions:
+        """What the model says of encoded samples, in batches."""
+        return join([self.task.predict(output) for _, output in self.outputs(encoded.inputs)])
+
+    @torch.inference_mode()
+    def outputs(self, inputs: tuple[Tensor, ...]) -> Iterator[tuple[slice, Tensor]]:
+        """The output of each batch of stored inputs `(N, ...)`, members merged, and which samples it holds."""
+        prepare = self.encoder.prepare
+        for start in range(0, len(inputs[0]), EVALUATION_BATCH):
+            batch = slice(start, start + EVALUATION_BATCH)
+            stored = tuple(tensor[batch].to(self.device) for tensor in inputs)
+            with autocast(self.precision, self.device):
+                yield batch, self.task.merged(self.module(*(stored if prepare is None else prepare(stored))))
+
+
+def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), device: str = "auto") -> LoadedModel:
+    """Rebuilds a run's best model from its folder alone, running no code that the folder holds or names.
+
+    Args:
+        path: the run folder.
+        trust: modules below the working directory that the run's config may name; `None` for all of them.
+        device: `auto`, `cpu`, `cuda` ...
+
+    Raises:
+        CheckpointError: the folder holds no finished run, or it is damaged or of a newer version.
+        ConfigError: its config names what is not trusted, or there is no such device.
+    """
+    run = finished(RunDir(Path(path)))
+    config = RunConfig(run)
+    facts = read_facts(run)
+    chosen = choose_device(device)
+    loss_node, model_node = config.whole_node("loss"), config.whole_node("model")
+    if "weights" in model_node:
+        model_node["weights"] = None  # the checkpoint holds what became of them
+    with torch.random.fork_rng(devices=[]):  # whoever loads a model has seeds of their own
+        if "_target_" in loss_node:
+            _check_arguments("loss", loss_node, trust)
+        loss = build_loss(loss_node, facts, trust)
+        _check_arguments("model", model_node, trust)
+        task = build_task(facts, loss.to(chosen))
+        try:
+            module = build_model(model_node, spec_of(facts, task), trust)
+        except DltrainError:
+            raise
+        except Exception as error:  # a stranger's config may ask a class for anything
+            raise CheckpointError(f"{run.config}: the model cannot be built: {error}") from error
+    load_into(module, run)
+    precision: Precision = config.node("trainer").get("precision", "float32")
+    return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
+
+
+def finished(run: RunDir) -> RunDir:
+    """The run, if it has come to a result.
+
+    Raises:
+        CheckpointError: this is no run folder, or training did not finish.
+    """
+    state = read_json(run.own(run.status)).get("state")
+    if not run.result.exists():
+        advice = "wait until it is done" if state == "running" else "train again, or continue it"
+        raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=f"{advice}: dltrain resume RUN")
+    return run
+
+
+def read_facts(run: RunDir) -> Facts:
+    """What a run learned of its data.
+
+    Raises:
+        CheckpointError: facts.json is damaged.
+    """
+    stored = read_json(run.own(run.facts))
+    try:
+        return Facts.from_json(stored)
+    except TypeError as error:
+        raise CheckpointError(f"{run.facts} is damaged: {error}") from None
+
+
+def load_into(module: nn.Module, run: RunDir) -> None:
+    """Loads a run's best weights.
+
+    Raises:
+        CheckpointError: they are damaged, or another model's.
+    """
+    run.own(run.checkpoints / "best")
+    weights = load_weights(pointed(run.checkpoints, "best"))
+    expected = module.state_dict()
+    differences = [
+        *(f"{name} is missing" for name in expected if name not in weights),
+        *(f"{name} is unknown to the model" for name in weights if name not in expected),
+        *(
+            f"{name} is {_shape(weights[name])}, not {_shape(tensor)}"
+            for name, tensor in expected.items()
+            if name in weights and weights[name].shape != tensor.shape
+        ),
+    ]
+    if differences:
+        more = len(differences) - NAMED_DIFFERENCES
+        named = "; ".join(differences[:NAMED_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
+        raise CheckpointError(f"{run.checkpoints} holds weights of another model: {named}")
+    module.load_state_dict(weights)
+
+
+def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] | None) -> None:
+    """Holds a node of the run's config against the signature of what it names.
+
+    Raises:
+        ConfigError: it names nothing, or nothing that takes these arguments.
+    """
+    errors = check_call(resolve(slot, node, trust), arguments(node), slot, SLOTS[slot].supplied)
+    if errors:
+        first = errors[0]
+        raise ConfigError(f"{first.what} in the run's config", where=first.where, fix="was it changed by hand?")
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "a number"
