@@ -16,7 +16,18 @@ FLOORS = {
         ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps"], 3
     ),
     **dict.fromkeys(
-        ["run_config", "loaded", "predicting", "row_files", "evaluating", "calibration", "exporting", "leaderboard"],
+        [
+            "forecasts",
+            "recommendations",
+            "run_config",
+            "loaded",
+            "predicting",
+            "row_files",
+            "evaluating",
+            "calibration",
+            "exporting",
+            "leaderboard",
+        ],
         3,
     ),
     **dict.fromkeys(["commands", "job", "cli", "training_call"], 4),

@@ -22,6 +22,7 @@ from dltrain import build
 from dltrain.compose import Job
 from dltrain.errors import Diverged, DltrainError, OutOfMemory
 from dltrain.models.window_scale import name_of
+from dltrain.recommendations import save_recommendations
 from dltrain.report.page import write_report
 from dltrain.resolve import check
 from dltrain.results import Timing, save_results
@@ -151,6 +152,7 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     saver.load_best()
     timing = Timing(began, train_seconds, saver.seconds)
     save_results(run, setup, config["seed"], timing)
+    save_recommendations(run, setup)
 
 
 def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:

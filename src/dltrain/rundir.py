@@ -45,6 +45,11 @@ class RunDir:
         return self.path / "kept.safetensors"
 
     @property
+    def recommendations(self) -> Path:
+        """What some users are recommended, where the data is ratings."""
+        return self.path / "recommendations.csv"
+
+    @property
     def history(self) -> Path:
         return self.path / "metrics.csv"
 

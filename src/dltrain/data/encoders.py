@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dltrain.data.new_pairs import PairEncoder
 from dltrain.data.new_pictures import PictureEncoder
 from dltrain.data.new_rows import RowEncoder
+from dltrain.data.new_windows import WindowEncoder
 from dltrain.errors import DataError
 from dltrain.types import Encoder, Facts, Kind
 
 ENCODERS: Mapping[Kind, Callable[[Facts], Encoder]] = {
     "table": RowEncoder.of,
     "image": PictureEncoder.of,
+    "ratings": PairEncoder.of,
+    "series": WindowEncoder.of,
 }
 
 
