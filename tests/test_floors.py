@@ -11,9 +11,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "dltrain"
 FLOORS = {
     **dict.fromkeys(["types", "errors", "rundir"], 0),
     **dict.fromkeys(["data", "models", "metrics", "losses", "tasks", "baselines", "verdict"], 1),
-    "training": 2,
+    **dict.fromkeys(["training", "explain"], 2),
     **dict.fromkeys(
-        ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps"], 3
+        ["signatures", "overrides", "configs", "compose", "changes", "resolve", "build", "results", "report", "sweeps"],
+        3,
     ),
     **dict.fromkeys(
         [
@@ -60,6 +61,6 @@ def test_a_module_imports_only_from_its_floor_or_below(path: Path) -> None:
 
 
 def test_reports_read_run_folders_alone() -> None:
-    for path in (SOURCE / "report").glob("*.py"):
+    for path in (SOURCE / "report").rglob("*.py"):
         rooms = {name.split(".")[1] for name in imported(path) if name.startswith("dltrain.")}
         assert rooms <= {"report", "rundir", "errors", "metrics", "types"}

@@ -72,6 +72,37 @@ def compose_jobs(overrides: Sequence[str], *, sweep: bool, config_dir_flag: str 
         more_configs.reset(chosen)
 
 
+def compose_choices(
+    picks: Mapping[str, str | None], folder: Path | None = None
+) -> tuple[Mapping[str, Any], Mapping[str, str | None]]:
+    """The config that has these options and nothing else, interpolations unresolved, and the option of every group.
+
+    Args:
+        picks: an option for each group that the defaults do not decide.
+        folder: another folder of configs.
+
+    Raises:
+        ConfigError: it cannot be composed.
+    """
+    chosen = more_configs.set(folder)
+    running = GlobalHydra.instance().hydra  # that of the job that asks
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_dir()), job_name=CONFIG_NAME, version_base="1.3"):
+            composed = _compose([f"{group}={'null' if option is None else option}" for group, option in picks.items()])
+            found = picked_options(composed.hydra.runtime.choices)
+    finally:
+        GlobalHydra.instance().hydra = running
+        more_configs.reset(chosen)
+    values = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
+    return cast(dict[str, Any], OmegaConf.to_container(values, resolve=False)), found
+
+
+def picked_options(choices: Mapping[Any, Any]) -> dict[str, str | None]:
+    """Hydra's record of what was picked, without Hydra's own groups."""
+    return {str(group): option for group, option in choices.items() if not str(group).startswith("hydra/")}
+
+
 def _compose(overrides: Sequence[str]) -> DictConfig:
     folder = more_configs.get()
     search = [f"hydra.searchpath=[{quoted(f'file://{folder}')}]"] if folder else []

@@ -13,13 +13,16 @@ from typing import Any, TextIO, cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from safetensors.torch import save as safetensors_bytes
 from tqdm import tqdm
 
 from dltrain import build
-from dltrain.compose import Job
+from dltrain.changes import find_changes
+from dltrain.compose import Job, picked_options
 from dltrain.errors import Diverged, DltrainError, OutOfMemory
 from dltrain.models.window_scale import name_of
 from dltrain.recommendations import save_recommendations
@@ -150,7 +153,8 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
         raise Diverged(f"{settings.monitor} was never a finite number", where="optimizer.lr", fix="lower it")
     saver.save()
     saver.load_best()
-    timing = Timing(began, train_seconds, saver.seconds)
+    # Only the jobs of a sweep keep what they do to themselves.
+    timing = Timing(began, train_seconds, saver.seconds, in_sweep=verbosity < logging.INFO)
     save_results(run, setup, config["seed"], timing)
     save_recommendations(run, setup)
 
@@ -263,6 +267,20 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
         (run.hydra / "overrides.yaml", tasks),
     ):
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
+    save_changes(run, config, hydra)
+
+
+def save_changes(run: RunDir, config: Mapping[str, Any], hydra: Any) -> None:
+    """Writes which of the config's values are not the defaults."""
+    sources = (Path(source.path) for source in hydra.runtime.config_sources if source.provider == "command-line")
+    try:
+        changes = find_changes(config, picked_options(hydra.runtime.choices), next(sources, None))
+    except (DltrainError, OmegaConfBaseException, HydraException) as error:
+        log.warning("what differs from the defaults cannot be told: %s", " ".join(str(error).split()))
+        return
+    # The config's secrets have been taken out; a default that is one is taken out here.
+    said = [change._asdict() | {"default": redacted(change.default, change.key)} for change in changes]
+    write_json(run.changes, {"changes": said})
 
 
 def _redact(path: Path) -> None:

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 import dltrain
 from dltrain.baselines.plain import Baseline
 from dltrain.build import Setup, examine_data, load_baselines
+from dltrain.explain.explanation import Explanation, explain, write_projection
 from dltrain.metrics import confusion, regression_errors
 from dltrain.models.window_scale import name_of
 from dltrain.rundir import SCHEMA, RunDir, make_folder, write_json, write_text
@@ -33,6 +34,8 @@ from dltrain.verdict import Comparison, compare, diagnose
 log = logging.getLogger("dltrain")
 
 EXAMPLES = 64
+EXPLAIN_SECONDS = 3.0  # that importance and projection may take
+EXPLAIN_SHARE = 0.05  # in a sweep, of the training's time: only the best job's page is read
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,13 @@ class Timing:
         began: `perf_counter` when the run began.
         train_seconds: spent in training steps.
         save_seconds: spent on checkpoints.
+        in_sweep: whether other jobs are waiting.
     """
 
     began: float
     train_seconds: float
     save_seconds: float
+    in_sweep: bool = False
 
 
 def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
@@ -69,6 +74,11 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_predictions(run, facts, split, predictions[shown])
     write_examples(run, facts, split, predictions[shown])
     state = setup.state
+    explaining = perf_counter()
+    explained = explain_result(
+        run, setup, shown, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
+    )
+    explain_seconds = perf_counter() - explaining
     plain, comparison = compare_with_baselines(setup, shown, predictions[shown])
     # Where the last weights are kept, the rate falls to nothing: that the end is the best says nothing then.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
@@ -85,6 +95,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "comparison": None if comparison is None else asdict(comparison),
             "diagnosis": diagnosis,
             "doctor": [asdict(finding) for finding in examine_data(setup.data_node)],
+            "importance": [asdict(one) for one in explained.importance],
+            "projection": _axes(explained),
             "shown_split": shown,
             "monitor": setup.settings.monitor,
             "best_epoch": state.best_epoch,
@@ -95,6 +107,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "train_seconds": timing.train_seconds,
             "evaluation_seconds": evaluation_seconds,
             "save_seconds": timing.save_seconds,
+            "explain_seconds": explain_seconds,
             "baseline_seconds": sum(baseline.seconds for baseline in plain),
             "samples_per_second": state.samples / timing.train_seconds,
             "device": str(setup.device),
@@ -125,6 +138,26 @@ def compare_with_baselines(
     plain = load_baselines(setup.data_node, split, setup.baseline)
     name = name_of(setup.state.model)
     return plain, compare(name, setup.data.facts, setup.data.splits[split].target, predictions, plain)
+
+
+def explain_result(run: RunDir, setup: Setup, split: SplitName, seconds: float) -> Explanation:
+    """What the model rests on and how the split's samples lie, the latter written to projection.csv."""
+    if setup.settings.limit_batches is not None:
+        return Explanation()
+    try:
+        found = explain(setup.state.judged, setup.task, setup.data.facts, setup.evaluation[split], seconds)
+    except Exception as error:  # whatever a user's model does here, it is trained and its result is wanted
+        log.warning("the model cannot be explained: %s: %s", type(error).__name__, error)
+        return Explanation()
+    if found.projection is not None:
+        write_projection(run.projection, found.projection)
+    return found
+
+
+def _axes(explained: Explanation) -> dict[str, Any] | None:
+    """What the two coordinates of projection.csv are."""
+    found = explained.projection
+    return None if found is None else {"explained": list(found.explained), "source": found.source}
 
 
 def held_out(data: Data) -> SplitName:

@@ -74,6 +74,14 @@ class RunDir:
         return self.path / "predictions.csv"
 
     @property
+    def projection(self) -> Path:
+        return self.path / "projection.csv"
+
+    @property
+    def changes(self) -> Path:
+        return self.path / "changes.json"
+
+    @property
     def plots(self) -> Path:
         return self.path / "plots"
 

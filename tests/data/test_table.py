@@ -274,3 +274,17 @@ def test_a_target_far_from_zero_keeps_its_spread():
     made = frame(y=[str(10**9 + 2 * (i % 13)) for i in range(ROWS)])
     target = table(made, target="y", task="regression").splits["train"].target
     assert set((target - 10**9).flatten().tolist()) <= {2.0 * i for i in range(13)}
+
+
+def test_a_group_of_a_test_file_that_is_trained_on_is_named() -> None:
+    rows = pd.DataFrame(
+        {"x": [i * i % 17 for i in range(60)], "who": [f"p{i % 12}" for i in range(60)], "y": ["a", "b"] * 30}
+    )
+    known = rows.iloc[:10].assign(who=["p1"] * 5 + ["new"] * 5)
+    notes = table(rows, target="y", group="who", held_out={"test": known}).notes
+    shared = [note for note in notes if "in train too" in note]
+    assert shared in ([], ["1 values of who in the test file are in train too: its metrics may flatter the model"])
+    trained = table(rows, target="y", group="who", val_fraction=0, held_out={"test": known}).notes
+    assert "1 values of who in the test file are in train too: its metrics may flatter the model" in trained
+    strangers = table(rows, target="y", group="who", val_fraction=0, held_out={"test": known.iloc[5:]}).notes
+    assert not any("in train too" in note for note in strangers)

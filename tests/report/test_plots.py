@@ -17,7 +17,8 @@ from safetensors.numpy import save_file
 from sklearn.metrics import roc_auc_score
 
 from dltrain import metrics
-from dltrain.report import curves, drawings, plots, style
+from dltrain.report import plots, style
+from dltrain.report.drawing import classes, curves, inputs, numbers
 from dltrain.report.plots import draw_plots
 from dltrain.report.reading import Run
 from dltrain.report.scores import class_scores, coefficients, confusion_counts, roc
@@ -47,7 +48,14 @@ def drawn(run: RunDir) -> set[str]:
 
 
 def test_a_classification_draws_its_plots(make_run: MakeRun) -> None:
-    assert drawn(make_run(classes=["a", "b", "c"])) == {"loss", "metrics", "confusion", "roc", "calibration"}
+    assert drawn(make_run(classes=["a", "b", "c"])) == {
+        "loss",
+        "metrics",
+        "confusion",
+        "roc",
+        "precision_recall",
+        "calibration",
+    }
 
 
 def test_a_regression_draws_its_plots(make_run: MakeRun) -> None:
@@ -61,7 +69,7 @@ def test_pictures_are_shown(make_run: MakeRun) -> None:
 
 def test_samples_say_right_and_wrong_in_signs_as_in_colours(make_run: MakeRun) -> None:
     run = Run(make_run(classes=["a", "b"], kind="image"))
-    drawing = drawings.draw_samples(run, Lettering([]))
+    drawing = inputs.draw_samples(run, Lettering([]))
     assert drawing is not None
     titles = [axes.title for axes in drawing.figure.axes]
     for title, row in zip(titles, run.examples, strict=False):
@@ -116,7 +124,7 @@ def test_loss_is_logarithmic_where_it_spans_decades(make_run: MakeRun, last: flo
 def test_any_number_of_classes(make_run: MakeRun, count: int) -> None:
     run = make_run(classes=[f"class {n}" for n in range(count)], samples=4 * count)
     assert {"confusion", "roc"} <= drawn(run)
-    drawing = drawings.draw_confusion(Run(run), Lettering([]))
+    drawing = classes.draw_confusion(Run(run), Lettering([]))
     assert drawing is not None
     axes = drawing.figure.axes[0]
     assert bool(axes.texts) == (count <= 20)
@@ -130,7 +138,7 @@ def test_names_are_drawn_as_they_are(make_run: MakeRun, caplog: pytest.LogCaptur
         assert {"confusion", "roc"} <= drawn(run)
     assert not [record for record in caplog.records if "cannot be drawn" in record.message]
     run = make_run("regression", features=["$\\frac{$"], target="$y_1$")
-    drawing = drawings.draw_fit(Run(run), Lettering([]))
+    drawing = numbers.draw_fit(Run(run), Lettering([]))
     assert drawing is not None
     label: Any = drawing.figure.axes[0].yaxis.label
     assert label._preprocess_math(label.get_text()) == ("$y_1$", False)
@@ -167,7 +175,7 @@ def test_a_plot_that_fails_is_told_and_takes_no_other_with_it(
 
 def test_a_hundred_thousand_predictions_are_thinned_out(make_run: MakeRun) -> None:
     run = Run(make_run(samples=100_000))
-    drawing = drawings.draw_predicted_against_true(run, Lettering([]))
+    drawing = numbers.draw_predicted_against_true(run, Lettering([]))
     assert drawing is not None
     assert "one point in 20" in drawing.words
     assert max(len(line.get_xdata()) for line in drawing.figure.axes[0].lines) == 5000  # type: ignore[arg-type]
@@ -176,7 +184,7 @@ def test_a_hundred_thousand_predictions_are_thinned_out(make_run: MakeRun) -> No
 def test_predictions_that_are_not_finite_are_left_out(make_run: MakeRun) -> None:
     run = make_run()
     run.predictions.write_text("id,true,predicted\n0,1,nan\n1,2,2\n2,2,2\n3,1,inf\n")
-    drawing = drawings.draw_residuals(Run(run), Lettering([]))
+    drawing = numbers.draw_residuals(Run(run), Lettering([]))
     assert drawing is not None
     assert "mean 0," in drawing.words
     run.predictions.write_text("id,true,predicted\n0,1,nan\n")
@@ -195,7 +203,7 @@ def test_fit_is_drawn_in_raw_units(make_run: MakeRun) -> None:
     run = make_run(facts={"preprocessing": {"mean": [100.0], "std": [10.0]}})
     save_file({"input_0": np.array([[-1.0], [2.0]], np.float32)}, run.examples / "inputs.safetensors")
     (run.examples / "examples.csv").write_text("id,true,predicted,error\n0,1,2,1\n1,3,4,1\n")
-    drawing = drawings.draw_fit(Run(run), Lettering([]))
+    drawing = numbers.draw_fit(Run(run), Lettering([]))
     assert drawing is not None
     assert np.asarray(drawing.figure.axes[0].lines[0].get_xdata()).tolist() == [90, 120]
 

@@ -181,6 +181,15 @@ def split_rows(
         parts = split_indices(len(main), seed=seed, strata=rows.y[main] if stratify else None, **fractions)
     found = {name: main[at] for name, at in parts.items()}
     found |= {name: np.flatnonzero(rows.files == SPLITS.index(name)) for name in given}
+    if group is not None:
+        codes = rows.inputs[group].codes
+        trained = np.unique(codes[found["train"]])
+        shared = {name: int(np.isin(np.unique(codes[found[name]]), trained).sum()) for name in given}
+        notes += [
+            f"{count} values of {group} in the {name} file are in train too: its metrics may flatter the model"
+            for name, count in shared.items()
+            if count
+        ]
     return {name: found[name] for name in SPLITS if name in found}, notes
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.report.reading import Floats, Run
+from dltrain.report.predicted import Floats
+from dltrain.report.reading import Run
 from dltrain.report.style import COLORS, Drawing, Lettering, add_legend, name_axes, new_axes, new_figure
 
 BINS = 10

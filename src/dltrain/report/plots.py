@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dltrain.report import curves, drawings
 from dltrain.report.calibration import draw_calibration
+from dltrain.report.drawing import classes, curves, forecasts, inputs, numbers, weights
 from dltrain.report.reading import Run
 from dltrain.report.style import Drawing, Lettering, to_png
 from dltrain.rundir import make_folder, write_bytes
@@ -23,7 +23,7 @@ class Plot:
     Args:
         name: of its file, without `.png`.
         title: above it on the page.
-        section: of the page: curves, predictions, examples or weights.
+        section: of the page: curves, predictions, examples, importance, weights or data.
         draw: the drawing; `None` where the run has nothing to show.
         pictures: whether it shows pictures, whose colours must stay as they are in the dark.
     """
@@ -57,14 +57,18 @@ PLOTS = (
     Plot("loss", "Loss", "curves", curves.draw_loss),
     Plot("metrics", "Validation metrics", "curves", curves.draw_metrics),
     Plot("lr", "Learning rate", "curves", curves.draw_lr),
-    Plot("confusion", "Confusion matrix: counts, and shares of the true class", "predictions", drawings.draw_confusion),
-    Plot("roc", "ROC curves", "predictions", drawings.draw_roc),
+    Plot("confusion", "Confusion matrix: counts, and shares of the true class", "predictions", classes.draw_confusion),
+    Plot("roc", "ROC curves", "predictions", classes.draw_roc),
+    Plot("precision_recall", "Precision by recall", "predictions", classes.draw_precision_recall),
     Plot("calibration", "Calibration: is it as often right as it is sure?", "predictions", draw_calibration),
-    Plot("predicted_against_true", "Predicted against true", "predictions", drawings.draw_predicted_against_true),
-    Plot("residuals", "Residuals", "predictions", drawings.draw_residuals),
-    Plot("fit", "Fit", "predictions", drawings.draw_fit),
-    Plot("samples", "Pictures", "examples", drawings.draw_samples, pictures=True),
-    Plot("coefficients", "True and learned coefficients", "weights", drawings.draw_coefficients),
+    Plot("forecasts", "Forecasts", "predictions", forecasts.draw_forecasts),
+    Plot("predicted_against_true", "Predicted against true", "predictions", numbers.draw_predicted_against_true),
+    Plot("residuals", "Residuals", "predictions", numbers.draw_residuals),
+    Plot("fit", "Fit", "predictions", numbers.draw_fit),
+    Plot("samples", "Pictures", "examples", inputs.draw_samples, pictures=True),
+    Plot("importance", "What shuffling a column costs", "importance", weights.draw_importance),
+    Plot("coefficients", "True and learned coefficients", "weights", weights.draw_coefficients),
+    Plot("projection", "Where the samples lie", "data", inputs.draw_projection),
 )
 
 
@@ -75,7 +79,7 @@ def draw_plots(run: Run) -> list[Drawn]:
         StorageError: a file cannot be written.
     """
     facts = run.facts
-    text = Lettering([*facts.classes, *facts.features, facts.target])
+    text = Lettering([*facts.classes, *facts.features, *facts.outputs, facts.target])
     drawn = [_draw(plot, run, text) for plot in PLOTS]
     for plot, one in zip(PLOTS, drawn, strict=True):
         path = run.folder.plots / f"{plot.name}.png"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shlex
-from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.errors import CheckpointError
+from dltrain.report.predicted import Floats, Indices, Predicted, read_predictions
 from dltrain.rundir import RunDir, read_json
 from dltrain.types import Facts
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -36,21 +35,6 @@ def feature_scale(facts: Facts) -> tuple[Floats, Floats] | None:
         return (mean, std) if mean.shape == std.shape == facts.input_shape else None
     unscaled = facts.kind == "table" and not facts.preprocessing.keys() - {"low", "high"}
     return (np.zeros(facts.input_shape), np.ones(facts.input_shape)) if unscaled else None
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """predictions.csv: class indices for classification, numbers in the target's unit for regression.
-
-    Args:
-        true: `(N,)`.
-        predicted: `(N,)`.
-        scores: `(N, K)`, empty for regression.
-    """
-
-    true: NDArray[Any]
-    predicted: NDArray[Any]
-    scores: Floats
 
 
 @dataclass(frozen=True)
@@ -109,21 +93,7 @@ class Run:
     @cached_property
     def predictions(self) -> Predicted | None:
         """What was predicted of the shown split; `None` where nothing was written."""
-        if not self.folder.predictions.exists():
-            return None
-        index, width = self._class_indices(), len(self.facts.classes)
-        read = index.__getitem__ if width else float
-        pairs, scores = array("d"), array("d")  # a list of a hundred thousand rows of text would fill the memory
-        with self.folder.predictions.open(newline="", encoding="utf-8") as file:
-            for row in islice(csv.reader(file), 1, None):
-                pairs.extend(map(read, row[1:3]))
-                scores.extend(map(float, row[3 : 3 + width]))
-        if not pairs:
-            return None
-        true, predicted = np.array(pairs).reshape(-1, 2).T
-        if width:
-            true, predicted = true.astype(np.int64), predicted.astype(np.int64)
-        return Predicted(true, predicted, np.array(scores).reshape(len(true), -1))
+        return read_predictions(self.folder.predictions, self.facts, self._class_indices())
 
     @cached_property
     def examples(self) -> list[Example]:
@@ -155,6 +125,36 @@ class Run:
         return _read_tensor(self.folder.checkpoints / step / "model.safetensors", name)
 
     @cached_property
+    def projection(self) -> tuple[Indices, Floats] | None:
+        """The samples in a plane: their places among the predictions `(n,)`, and their coordinates `(n, 2)`."""
+        if not self.folder.projection.exists():
+            return None
+        with self.folder.projection.open(newline="", encoding="utf-8") as file:
+            rows = [list(map(float, row)) for row in islice(csv.reader(file), 1, None)]
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), 3)
+        return (table[:, 0].astype(np.int64), table[:, 1:]) if rows else None
+
+    @cached_property
+    def changes(self) -> list[tuple[str, str, str]] | None:
+        """Key, default and value of what its config changes; `None` where that was not written."""
+        if not self.folder.changes.exists():
+            return None
+        said = read_json(self.folder.changes)["changes"]
+        return [(str(one["key"]), str(one["default"]), str(one["value"])) for one in said]
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """What config.yaml holds, interpolations unresolved; empty where it is gone."""
+        return _read_yaml(self.folder.config)
+
+    @cached_property
+    def place(self) -> str:
+        """The folder as a command names it: from where the run was started, or whole if it is no longer below that."""
+        folder = self.folder.path.resolve()
+        started = _read_yaml(self.folder.hydra / "hydra.yaml").get("hydra", {}).get("runtime", {}).get("cwd")
+        return str(folder.relative_to(started)) if started and folder.is_relative_to(started) else str(folder)
+
+    @cached_property
     def command(self) -> str | None:
         """The command that trains this again, quoted for a shell."""
         path = self.folder.hydra / "overrides.yaml"
@@ -174,6 +174,15 @@ class Run:
 def _unescaped(cell: str) -> str:
     """A cell without the apostrophe that keeps spreadsheets from taking it for a formula."""
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    if not path.exists():
+        return {}
+    import yaml
+
+    value = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return value if isinstance(value, Mapping) else {}
 
 
 def _read_tensor(path: Path, name: str) -> NDArray[Any] | None:

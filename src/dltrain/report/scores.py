@@ -1,4 +1,4 @@
-"""What is computed from a run's predictions and weights: confusion counts, scores of each class, ROC, coefficients."""
+"""What is computed from a run's predictions and weights: counts and scores of each class, curves, coefficients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.report.reading import Floats, Indices, Run, feature_scale
+from dltrain.report.predicted import NUMBERS, Floats, Indices
+from dltrain.report.reading import Run, feature_scale
+from dltrain.report.wording import name_class
 
 
 class Roc(NamedTuple):
@@ -16,6 +18,23 @@ class Roc(NamedTuple):
     false_positive: Floats
     true_positive: Floats
     area: float
+
+
+class PrecisionRecall(NamedTuple):
+    """One class against the rest: precision by recall `(n,)`, the average precision, and the share of the class."""
+
+    recall: Floats
+    precision: Floats
+    average: float
+    base_rate: float
+
+
+class OneClass(NamedTuple):
+    """A class or a label: who has it `(N,)`, and how probable the model takes it to be `(N,)`."""
+
+    name: str
+    positive: NDArray[np.bool_]
+    scores: Floats
 
 
 class Coefficients(NamedTuple):
@@ -42,6 +61,24 @@ def class_scores(counts: Indices) -> dict[str, Floats]:
     }
 
 
+def label_scores(true: Indices, predicted: Indices) -> dict[str, Floats]:
+    """Precision, recall and F1 of every label, each `(L,)`, from `(N, L)` of 0 and 1; 0 where undefined."""
+    hits, said, has = (true * predicted).sum(axis=0), predicted.sum(axis=0), true.sum(axis=0)
+    return {
+        "precision": hits / np.maximum(said, 1),
+        "recall": hits / np.maximum(has, 1),
+        "f1": 2 * hits / np.maximum(said + has, 1),
+    }
+
+
+def number_errors(pairs: Floats) -> tuple[float, float, float]:
+    """RMSE, MAE and R² of true and predicted values `(2, N)`; R² is NaN where all true values are equal."""
+    true, predicted = pairs
+    squared = float(np.square(predicted - true).mean())
+    spread = float(true.var())
+    return squared**0.5, float(np.abs(predicted - true).mean()), 1 - squared / spread if spread else float("nan")
+
+
 def roc(positive: NDArray[np.bool_], scores: Floats) -> Roc | None:
     """The curve of one class against the rest; `None` where only one of the two occurs, or a score is not finite."""
     count = int(positive.sum())
@@ -55,15 +92,42 @@ def roc(positive: NDArray[np.bool_], scores: Floats) -> Roc | None:
     return Roc(x, y, float(np.diff(x) @ (y[1:] + y[:-1]) / 2))
 
 
-def roc_curves(run: Run) -> dict[int, Roc]:
-    """The curve of each class against the rest by its index; of the positive class alone where there are two."""
-    names = run.facts.classes
-    said = run.predictions if names else None
-    if said is None or said.scores.shape[1] != len(names):
-        return {}
-    wanted = [1] if len(names) == 2 else range(len(names))
-    curves = {index: roc(said.true == index, said.scores[:, index]) for index in wanted}
-    return {index: curve for index, curve in curves.items() if curve is not None}
+def precision_recall(positive: NDArray[np.bool_], scores: Floats) -> PrecisionRecall | None:
+    """The curve of one class against the rest; `None` where it does not occur, or a score is not finite."""
+    count = int(positive.sum())
+    if count == 0 or not np.isfinite(scores).all():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    hits = np.cumsum(positive[order])[ends]
+    recall, precision = hits / count, hits / (ends + 1)
+    average = float(np.diff(recall, prepend=0) @ precision)
+    return PrecisionRecall(np.append(0, recall), np.append(precision[0], precision), average, count / len(positive))
+
+
+def one_against_rest(run: Run) -> list[OneClass]:
+    """Each class or label with who has it and its scores; of two classes the positive one alone."""
+    facts, said = run.facts, run.predictions
+    if said is None or not said.scores.size:
+        return []
+    if facts.task == "multilabel":
+        columns = zip(facts.outputs, said.true.T == 1, said.scores.T, strict=True)
+        return [OneClass(name, positive, scores) for name, positive, scores in columns]
+    if len(facts.classes) == 2:
+        return [OneClass(name_class(facts, 1), said.true == 1, said.scores[:, 1])]
+    return [OneClass(name, said.true == index, said.scores[:, index]) for index, name in enumerate(facts.classes)]
+
+
+def number_pairs(run: Run) -> list[tuple[str, Floats]]:
+    """Of each predicted number its name, and true and predicted values `(2, N)` where both are finite."""
+    facts = run.facts
+    said = run.predictions if facts.task in NUMBERS else None
+    if said is None:
+        return []
+    names = facts.outputs or (facts.target,)
+    pairs = np.stack([said.true, said.predicted]).astype(np.float64).reshape(2, -1, len(names))
+    each = [(name, pairs[:, :, place]) for place, name in enumerate(names)]
+    return [(name, one[:, np.isfinite(one).all(axis=0)]) for name, one in each if np.isfinite(one).all(axis=0).any()]
 
 
 def coefficients(run: Run) -> Coefficients | None:

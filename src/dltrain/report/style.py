@@ -45,7 +45,7 @@ FALLBACKS = (
     "Noto Sans Thai",
 )
 MISSING = "□"
-Corner = Literal["best", "upper left", "lower right"]
+Corner = Literal["best", "upper left", "lower left", "lower right"]
 
 
 class Drawing(NamedTuple):
@@ -109,9 +109,18 @@ def new_figure(width: float = 5.4, height: float = 3.7) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER, layout="constrained")
 
 
-def new_axes(figure: Figure, rows: int = 1, columns: int = 1, ratios: Sequence[float] | None = None) -> list[Axes]:
-    """Axes in the house style, row by row; those below each other share x, those beside each other y."""
-    grid = figure.subplots(rows, columns, squeeze=False, sharex="col", sharey="row", width_ratios=ratios)
+def new_axes(
+    figure: Figure, rows: int = 1, columns: int = 1, ratios: Sequence[float] | None = None, share: bool = True
+) -> list[Axes]:
+    """Axes in the house style, row by row; with `share`, those below each other share x, those beside each other y."""
+    grid = figure.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        sharex="col" if share else "none",
+        sharey="row" if share else "none",
+        width_ratios=ratios,
+    )
     axes = [one for row in grid for one in row]
     for one in axes:
         polish(one)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from dltrain.report.reading import SPLIT_WORDS, Run
+from dltrain.types import Facts
 
 NAMES = {
     "loss": "Loss",
@@ -18,12 +21,29 @@ NAMES = {
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
+    "hamming_loss": "Hamming loss",
+    "smape": "sMAPE (%)",
+    "hit_rate@10": "Hit rate at 10",
+    "ndcg@10": "NDCG at 10",
+    "recall@10": "Recall at 10",
 }
+LOW_IS_GOOD = ("loss", "mse", "rmse", "mae", "smape", "perplexity", "bits_per_character", "hamming_loss")
+# What says most, of each task; the first decides. Of a task that is not known here it is whatever was measured.
+MEASURES = {
+    "classification": ("accuracy", "f1", "roc_auc"),
+    "multilabel": ("accuracy", "f1", "roc_auc"),
+    "regression": ("rmse", "mae", "r2"),
+    "rating": ("rmse", "mae", "r2", "hit_rate@10", "ndcg@10"),
+    "forecasting": ("rmse", "mae", "smape", "r2"),
+}
+ANSWERS = {"classification": ("accuracy",), "multilabel": ("accuracy", "f1"), "regression": ("rmse", "r2")}
+WORDS_OF_CODES = {"true", "false", "yes", "no", "on", "off", "是", "否"}
+CODE = re.compile(r"[-+]?\d+(\.\d+)?|[A-Za-z]")
 MINUS = str.maketrans("-", "−")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNTRAINED = {
     "test": "that were never trained on",
-    "val": "that were not trained on, though the best epoch may have been chosen by them",
+    "val": "that were not trained on",
     "train": "that it was trained on: how well it does on others is not known",
 }
 
@@ -59,16 +79,51 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def name_metric(name: str) -> str:
+    """A metric's name as a reader knows it."""
+    return NAMES.get(name, name.replace("_", " ").capitalize())
+
+
+def measures(task: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """The metrics that say most, those first that decide."""
+    return MEASURES.get(task) or tuple(name for name in metrics if name != "loss")[:3] or tuple(metrics)[:1]
+
+
+def name_class(facts: Facts, index: int) -> str:
+    """The class, with the target's name where its own is a bare code: `Survived = 1`, but `virginica`."""
+    name = facts.classes[index]
+    return f"{facts.target} = {name}" if is_code(name) else name
+
+
+def is_code(name: str) -> bool:
+    """Whether a class's name says nothing without the target's: a number, a Latin letter, yes or no."""
+    return bool(CODE.fullmatch(name)) or name.casefold() in WORDS_OF_CODES
+
+
+def loss_of_shuffling(run: Run) -> tuple[str, float]:
+    """What a column's importance is counted in, and by how much its stored number is to be multiplied for that."""
+    if run.facts.task == "regression":
+        whose = "the outputs" if run.facts.outputs else run.facts.target
+        return f"RMSE added, in the unit of {whose}", 1.0
+    return "points of accuracy lost", 100.0
+
+
+def chose_the_epoch(run: Run) -> bool:
+    """Whether the validation split decided whose weights are measured."""
+    return run.result.get("keep") != "last" and str(run.result.get("monitor")).startswith("val/")
+
+
 def answer(run: Run) -> tuple[str, str]:
     """What came out, as a short claim and what it rests on."""
-    result, split = run.result, run.shown_split
+    result, split, task = run.result, run.shown_split, run.facts.task
     metrics = result.get(split) or {}
-    names = ("accuracy",) if run.facts.classes else ("rmse", "r2")
-    said = [f"{NAMES[name]} {spell(metrics[name], 3)}" for name in names if metrics.get(name) is not None]
+    names = ANSWERS.get(task) or measures(task, metrics)[:2]
+    said = [f"{name_metric(name)} {spell(metrics[name], 3)}" for name in names if metrics.get(name) is not None]
     samples = count(result["data"]["splits"][split], f"{SPLIT_WORDS[split]} sample")
     if not said:
         return "No finite result", f"on {samples}."
-    return " and ".join(said), f"on {samples} {UNTRAINED[split]}."
+    basis = UNTRAINED[split] + (", though the best epoch was chosen by them" if split == "val" else "")
+    return " and ".join(said), f"on {samples} {basis if chose_the_epoch(run) else UNTRAINED[split]}."
 
 
 def best_epoch(run: Run) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dltrain.report.reading import Floats, Run
+from dltrain.report.predicted import Floats
+from dltrain.report.reading import Run
 from dltrain.report.style import (
     COLORS,
     DASHES,
@@ -18,10 +19,12 @@ from dltrain.report.style import (
     new_axes,
     new_figure,
 )
+from dltrain.report.wording import name_metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MAX_OTHERS = 2  # metrics that only some tasks have
 RATES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "roc_auc": "ROC AUC"}
 ERRORS = {"rmse": "RMSE", "mae": "MAE"}
 
@@ -48,6 +51,10 @@ def draw_metrics(run: Run, text: Lettering) -> Drawing | None:
         for group, title in ((RATES, "rate"), (ERRORS, f"error in {text(run.facts.target, 12)}"))
     ]
     groups.append(({"val/r2": "R²"} if run.has_curve("val/r2") else {}, "R²"))
+    known = {"val/loss", "val/mse", "val/r2", *(f"val/{name}" for name in (*RATES, *ERRORS))}
+    measured = (name for name in (run.history[0] if run.history else ()) if name.startswith("val/"))
+    others = [name for name in measured if name not in known and run.has_curve(name)][:MAX_OTHERS]
+    groups += [({name: name_metric(name[4:])}, name_metric(name[4:])) for name in others]
     groups = [group for group in groups if group[0]]
     if not groups:
         return None

@@ -1,0 +1,110 @@
+"""The samples of a split as points in a plane: the two directions in which they differ most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dltrain.types import Prepare
+
+MAX_ROWS = 2000
+MAX_ROWS_OF_WIDE = 500  # of more than as many features
+BATCH = 128
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Samples in the plane of their first two principal components.
+
+    Args:
+        rows: `(n,)` positions in the split.
+        points: `(n, 2)`.
+        explained: share of all variance that each of the two axes holds.
+        source: what was projected: inputs, or the last layer's inputs.
+    """
+
+    rows: NDArray[np.int64]
+    points: Floats
+    explained: tuple[float, float]
+    source: str
+
+
+def project_inputs(x: Tensor) -> Projection | None:
+    """Principal components of encoded rows `(N, F)`: numbers standardised, yes-or-no inputs as they are."""
+    rows = _spread(len(x), x.shape[1])
+    chosen = x[torch.from_numpy(rows).to(x.device)].cpu().double().numpy()
+    numbers = ~np.isin(chosen, (0.0, 1.0)).all(axis=0)
+    scale = np.where(numbers, chosen.std(axis=0), 1.0)
+    return _projected(chosen / np.where(scale > 0, scale, 1.0), rows, "inputs")
+
+
+def project_features(
+    model: nn.Module, inputs: tuple[Tensor, ...], prepare: Prepare | None, seconds: float
+) -> Projection | None:
+    """Principal components of what the last linear layer is given; `None` where there is none, or time is over.
+
+    Args:
+        model: trained.
+        inputs: of the split, `(N, ...)`, on the model's device.
+        prepare: what loaders do to a batch.
+        seconds: after which no further batch is tried.
+    """
+    deadline = perf_counter() + seconds
+    rows = _spread(len(inputs[0]))
+    given: list[Tensor] = []
+
+    def keep(layer: nn.Module, taken: tuple[Tensor, ...]) -> None:
+        given[:] = [taken[0].detach()]  # the last layer to be called is what stays
+
+    hooks = [layer.register_forward_pre_hook(keep) for layer in model.modules() if isinstance(layer, nn.Linear)]
+    model.eval()
+    parts: list[NDArray[Any]] = []
+    try:
+        with torch.inference_mode():
+            for chosen in torch.from_numpy(rows).to(inputs[0].device).split(BATCH):
+                if perf_counter() >= deadline:
+                    return None  # the first rows alone may all be of one class
+                batch = tuple(tensor[chosen] for tensor in inputs)
+                model(*(batch if prepare is None else prepare(batch)))
+                if not given:
+                    return None
+                parts.append(given[0].reshape(len(chosen), -1).cpu().double().numpy())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    features = np.concatenate(parts)
+    kept = _spread(len(features), features.shape[1])
+    return _projected(features[kept], rows[kept], "last layer's inputs")
+
+
+def _spread(count: int, width: int = 0) -> NDArray[np.int64]:
+    """Evenly spaced positions of at most 2,000 rows, and of 500 where they are wide."""
+    most = MAX_ROWS_OF_WIDE if width > MAX_ROWS_OF_WIDE else MAX_ROWS
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+
+def _projected(x: Floats, rows: NDArray[np.int64], source: str) -> Projection | None:
+    """By the eigenvectors of whichever is smaller, the features' products or the samples'; signs are fixed."""
+    if len(x) < 3 or x.shape[1] < 2 or not np.isfinite(x).all():
+        return None
+    x = x - x.mean(axis=0)
+    if len(x) <= x.shape[1]:
+        values, vectors = np.linalg.eigh(x @ x.T)
+        points = vectors[:, :-3:-1] * np.sqrt(np.maximum(values[:-3:-1], 0))
+    else:
+        values, vectors = np.linalg.eigh(x.T @ x)
+        points = x @ vectors[:, :-3:-1]
+    total = float(np.square(x).sum())
+    if total <= 0:
+        return None
+    points = points * np.where(points[np.abs(points).argmax(axis=0), [0, 1]] < 0, -1, 1)
+    first, second = (float(value) / total for value in np.maximum(values[:-3:-1], 0))
+    return Projection(rows, points, (first, second), source)
