@@ -16,8 +16,9 @@ TICKS = 5
 
 def draw_forecasts(run: Run, text: Lettering) -> Drawing | None:
     """The true line of the last held-out steps, and forecasts one after the other; of several columns the first."""
-    facts, said = run.facts, run.predictions
-    if facts.kind != "series" or said is None:
+    facts = run.facts
+    said = run.predictions if facts.kind == "series" else None
+    if said is None:
         return None
     columns = max(1, len(facts.features))
     true, predicted = (both.reshape(len(both), -1)[:, ::columns] for both in (said.true, said.predicted))  # (N, H)
@@ -40,7 +41,11 @@ def draw_forecasts(run: Run, text: Lettering) -> Drawing | None:
         axes.plot(steps[:1], predicted[start, :1], "o", color=COLORS[0], markersize=3)
     shown = np.unique(np.linspace(first, count - 1, TICKS).astype(int))
     axes.set_xticks(shown, [text(ids[index], 20) for index in shown])
-    name_axes(axes, "time of the last step that was known", text(facts.features[0] if facts.features else facts.target))
+    name_axes(
+        axes,
+        text((facts.preprocessing.get("axis") or {}).get("name") or "step"),
+        text(facts.features[0] if facts.features else facts.target),
+    )
     add_legend(axes)
     of = f"; {facts.features[0]}, the first of {columns} columns" if columns > 1 else ""
     each = f" of {horizon} steps each, a dot where one begins" if horizon > 1 else " one step ahead"
