@@ -22,6 +22,7 @@ from dltrain.data.doctor import Finding, examine
 from dltrain.data.loaders import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.losses import Loss, default_loss
+from dltrain.models.window_scale import WindowScaled
 from dltrain.resolve import arguments, resolve
 from dltrain.signatures import nearest
 from dltrain.tasks.choice import build_task
@@ -38,7 +39,8 @@ MODELS: Mapping[Kind, str] = {
     "image": "cnn",
     "text": "textcnn",
     "corpus": "transformer",
-    "series": "lstm",
+    "series": "linear",
+    "ratings": "recommender",
 }
 
 
@@ -263,7 +265,7 @@ def build_model(node: Mapping[str, Any], spec: Spec, trusted: Collection[str] | 
             override=f"model={MODELS[spec.kind]}",
         )
     model: nn.Module = target(spec, **arguments(node))
-    return model
+    return WindowScaled(model) if spec.kind == "series" else model
 
 
 def build_augment(node: Mapping[str, Any], data: Data) -> Change | None:

@@ -11,6 +11,7 @@ from dltrain.build import Setup
 from dltrain.console import progress
 from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.history import HistoryLog
+from dltrain.recommendations import save_recommendations
 from dltrain.results import Timing, save_results
 from dltrain.rundir import RunDir
 from dltrain.signals import Stopped, finishing
@@ -62,6 +63,7 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
         # Only the jobs of a sweep keep what they do to themselves.
         timing = Timing(began, train_seconds, saver.seconds, in_sweep=verbosity < logging.INFO)
         save_results(run, setup, seed, timing)
+        save_recommendations(run, setup)
     except Exception as error:
         if isinstance(known := explained(error), OutOfMemory) and (size := setup.train.sizes[0]) > 1:
             known.override = f"trainer.batch_size={size // 2}"

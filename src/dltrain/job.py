@@ -15,6 +15,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import save as safetensors_bytes
 
 from dltrain import build
 from dltrain.changes import save_changes
@@ -22,6 +23,7 @@ from dltrain.completing import complete, is_spent, new_saver
 from dltrain.compose import Job
 from dltrain.console import logged_to
 from dltrain.errors import DataError, DltrainError, StorageError, explained
+from dltrain.models.window_scale import name_of
 from dltrain.report.page import write_report
 from dltrain.resolve import check
 from dltrain.results import described
@@ -35,12 +37,14 @@ from dltrain.rundir import (
     redacted,
     remove_half_written,
     utc_now,
+    write_bytes,
     write_json,
     write_text,
 )
 from dltrain.signals import Stopped
 from dltrain.signatures import spelled
 from dltrain.sweeps.summary import summarize
+from dltrain.types import Facts
 
 log = logging.getLogger("dltrain")
 
@@ -136,6 +140,8 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     if config["trainer"]["batch_size"] == "auto":
         keep_batch_size(run, setup)
     write_json(run.facts, described(setup.data))
+    if setup.data.kept:
+        write_bytes(run.kept, safetensors_bytes(dict(setup.data.kept)))
     complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity)
 
 
@@ -200,12 +206,10 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     """Says what is about to be trained on what."""
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
-    shape = "×".join(map(str, facts.input_shape))
-    unit = UNITS.get(facts.kind, "feature" if shape == "1" else "features")
     goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
     if facts.task == "multilabel":
         goal = f"{len(facts.outputs)} labels: {', '.join(facts.outputs[:10])}" + " ..." * (len(facts.outputs) > 10)
-    log.log(verbosity, "data    %s %s to %s: %s", shape, unit, goal, sizes)
+    log.log(verbosity, "data    %s to %s: %s", spell_input(facts), goal, sizes)
     for note in setup.data.notes:
         log.log(verbosity, "        %s", note)
     for finding in build.examine_data(setup.data_node):
@@ -214,8 +218,18 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     where = f"{setup.threads} thread{'s' * (setup.threads > 1)}" if setup.device.type == "cpu" else ""
     if setup.device.type == "cuda":
         where = torch.cuda.get_device_name(setup.device)
-    name = type(setup.state.model).__name__
+    name = name_of(setup.state.model)
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
+
+
+def spell_input(facts: Facts) -> str:
+    """What one input is, in a few words."""
+    shape = "×".join(map(str, facts.input_shape))
+    if facts.kind == "ratings":
+        return " and ".join(facts.features)
+    if facts.kind == "series":
+        return f"{facts.input_shape[0]} steps of {', '.join(facts.features)}"
+    return f"{shape} {UNITS.get(facts.kind, 'feature' if shape == '1' else 'features')}"
 
 
 def finish_sweep(folder: Path, count: int) -> tuple[int, dict[str, Any]]:

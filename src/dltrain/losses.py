@@ -204,7 +204,7 @@ class BinaryCrossEntropy(ClassificationLoss):
 class RegressionLoss(Loss):
     """One output for each number of the target, both `(B, K)` and in the scaled unit."""
 
-    tasks: tuple[TaskName, ...] = ("regression",)
+    tasks: tuple[TaskName, ...] = ("regression", "rating", "forecasting")
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
@@ -252,7 +252,7 @@ class Huber(RegressionLoss):
 
 def default_loss(facts: Facts) -> Loss:
     """Mean squared error, binary cross-entropy for two classes and for labels, else cross-entropy."""
-    if facts.task == "regression":
+    if facts.task in RegressionLoss.tasks:
         return MeanSquaredError(facts)
     binary = len(facts.classes) == 2 or facts.task == "multilabel"
     return BinaryCrossEntropy(facts) if binary else CrossEntropy(facts)

@@ -25,6 +25,10 @@ BETTER: Mapping[str, Better] = {
     "r2": "max",
     "perplexity": "min",
     "bits_per_character": "min",
+    "smape": "min",
+    "hit_rate@10": "max",
+    "ndcg@10": "max",
+    "recall@10": "max",
 }
 
 
@@ -125,12 +129,49 @@ def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
     return Metric(update, compute)
 
 
+def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
+    """Errors of forecasts `(B, H·columns)` over all steps and samples alike, the means of all columns' where there are
+    several; `smape` is the mean of 200 · |error| / (|true| + |predicted|), 0 where both are 0.
+
+    Args:
+        columns: how many values a step has.
+        reference: a number near each column's mean, as in `regression_errors`.
+    """
+    errors = regression_errors(reference)
+
+    def update(predicted: Tensor, target: Tensor) -> Tensor:
+        predicted, target = (tensor.double().reshape(-1, columns) for tensor in (predicted, target))
+        size = predicted.abs() + target.abs()
+        share = torch.where(size > 0, 200 * (predicted - target).abs() / size, 0.0)
+        return torch.cat([errors.update(predicted, target), share.sum(0, keepdim=True)])  # (6, columns)
+
+    def compute(sums: Tensor) -> dict[str, float]:
+        smape = float((sums[5] / sums[0]).mean())
+        found = errors.compute(sums[:5])
+        return {name: found[name] for name in ("mse", "rmse", "mae")} | {"smape": smape, "r2": found["r2"]}
+
+    return Metric(update, compute)
+
+
 def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:
     spread = squares - total**2 / count
     mse = squared / count
     perfect = 1.0 if squared == 0 else 0.0
     r2 = 1 - squared / spread if spread > 1e-12 * max(squares, 1e-300) else perfect
     return {"mse": mse, "rmse": mse**0.5, "mae": absolute / count, "r2": r2}
+
+
+def hits(places: Tensor, count: int = 10) -> dict[str, float]:
+    """How high the one true item of each user stands, among the first `count`.
+
+    Args:
+        places: `(N,)`, the best at 1; a tie is the mean of its places.
+        count: how long the list is.
+    """
+    found = places <= count
+    gain = torch.where(found, 1 / torch.log2(places.double() + 1), 0.0)
+    rate = float(found.double().mean())
+    return {f"hit_rate@{count}": rate, f"ndcg@{count}": float(gain.mean()), f"recall@{count}": rate}
 
 
 def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:

@@ -8,7 +8,7 @@ import logging
 import platform
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from time import perf_counter
 from typing import Any
@@ -23,7 +23,9 @@ from dltrain.baselines.plain import Baseline
 from dltrain.build import Setup, examine_data, load_baselines
 from dltrain.explain.explanation import Explanation, explain, write_projection
 from dltrain.metrics import confusion, regression_errors
+from dltrain.models.window_scale import name_of
 from dltrain.rundir import SCHEMA, RunDir, make_folder, read_json, write_json, write_text
+from dltrain.tasks.ranking import places_of_truth, scored_by
 from dltrain.tasks.task import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, Facts, Split, SplitName
@@ -61,9 +63,12 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
     predictions: dict[SplitName, Predictions] = {}
     for name, loader in setup.evaluation.items():
-        metrics[name], predictions[name] = evaluate_fully(
-            setup.state.judged, setup.task, loader, setup.settings.precision
-        )
+        metrics[name], said = evaluate_fully(setup.state.judged, setup.task, loader, setup.settings.precision)
+        places = places_of_truth(setup.data, name, scored_by(setup.state.judged, setup.device))
+        if places is not None:
+            said = replace(said, places=places)
+            metrics[name] |= setup.task.finish(said, setup.data.splits[name].target)
+        predictions[name] = said
     evaluation_seconds = perf_counter() - evaluating
 
     shown = held_out(setup.data)
@@ -136,7 +141,7 @@ def compare_with_baselines(
     if split == "train" or setup.settings.limit_batches is not None:
         return (), None
     plain = load_baselines(setup.data_node, split, setup.baseline)
-    name = type(setup.state.model).__name__
+    name = name_of(setup.state.model)
     return plain, compare(name, setup.data.facts, setup.data.splits[split].target, predictions, plain)
 
 

@@ -42,6 +42,16 @@ class RunDir:
         return self.path / "facts.json"
 
     @property
+    def kept(self) -> Path:
+        """Tensors that a prediction needs beyond the facts, where there are any."""
+        return self.path / "kept.safetensors"
+
+    @property
+    def recommendations(self) -> Path:
+        """What some users are recommended, where the data is ratings."""
+        return self.path / "recommendations.csv"
+
+    @property
     def history(self) -> Path:
         return self.path / "metrics.csv"
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # help, lists and refusals answer without torch
 
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
-Kind = Literal["table", "image", "text", "corpus", "series"]
-TaskName = Literal["regression", "classification", "multilabel", "next_token"]
+Kind = Literal["table", "image", "text", "corpus", "series", "ratings"]
+TaskName = Literal["regression", "classification", "multilabel", "next_token", "rating", "forecasting"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
@@ -41,6 +41,7 @@ class Facts:
             scale; empty for an input that is no measured number, such as a one-hot one.
         target_mean: subtracted from the target before the loss sees it; one for each of several outputs.
         target_std: then divided by, likewise; predictions and metrics are in the target's own unit.
+        target_range: smallest and largest training target, where predictions are to stay between them; else empty.
         preprocessing: what turns a raw input into a model's input; its form belongs to the kind of data.
         truth: what a synthetic data set knows of itself, such as the true coefficients.
     """
@@ -57,6 +58,7 @@ class Facts:
     bins: tuple[tuple[float, ...], ...] = ()
     target_mean: float | tuple[float, ...] = 0.0
     target_std: float | tuple[float, ...] = 1.0
+    target_range: tuple[float, ...] = ()
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, Any] = field(default_factory=dict)
 
@@ -106,8 +108,8 @@ class Split:
     """Samples in memory, on the CPU, in the order of the source.
 
     Args:
-        inputs: tensors `(N, ...)`: float32 for tables, uint8 for pictures; int64 tokens `(N, T)` and lengths `(N,)` for
-            texts.
+        inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for pictures, int64
+            tokens `(N, T)` and lengths `(N,)` for texts, users `(N,)` and items `(N,)` for ratings.
         target: `(N, K)` float32 or float64 in the targets' own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
             where a sample has a label.
         ids: what names each sample: a row number of the source (counted from 0) or a file's path.
@@ -218,6 +220,8 @@ class Data:
         prepare: what the loaders do to each batch; `None` where inputs are ready as they are stored.
         mirror: whether a picture keeps its class when it is mirrored, left to right: a dog does, a letter does not.
         notes: what was inferred, dropped or drawn, and why; a sentence each.
+        kept: what a later prediction needs beyond the facts and is too large for them, such as the items that each
+            user has rated; the run folder keeps it.
     """
 
     facts: Facts
@@ -225,6 +229,7 @@ class Data:
     prepare: Prepare | None = None
     mirror: bool = False
     notes: tuple[str, ...] = ()
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Loader(Protocol):

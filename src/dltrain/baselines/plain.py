@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Annotated
 
-from dltrain.baselines import ngrams, texts
+from dltrain.baselines import ngrams, ratings, series, texts
 from dltrain.baselines.vectors import predictors
 from dltrain.tasks.task import Predictions, Task
 from dltrain.types import Data, Kind, Range, SplitName
@@ -50,6 +50,8 @@ METHODS: Mapping[Kind, Callable[[Data, SplitName], Iterator[tuple[str, Predictor
     "image": predictors,
     "text": texts.predictors,
     "corpus": ngrams.predictors,
+    "ratings": ratings.predictors,
+    "series": series.predictors,
 }
 
 

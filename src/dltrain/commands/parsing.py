@@ -26,13 +26,18 @@ class Arguments(ArgumentParser):
         raise ConfigError(message, fix=self.words)
 
     def read(
-        self, arguments: Sequence[str], names: Sequence[str], keys: Collection[str] | None = ()
+        self,
+        arguments: Sequence[str],
+        names: Sequence[str],
+        keys: Collection[str] | None = (),
+        optional: int = 0,
     ) -> tuple[Namespace, list[str]]:
         """The flags, and what stands between them.
 
         Args:
             arguments: as typed.
             names: what has to be named, such as `RUN`.
+            optional: how many of them, at the end, may be left out.
             keys: that may be set by `key=value`, `None` for any; they become the namespace's `overrides`.
 
         Raises:
@@ -51,7 +56,7 @@ class Arguments(ArgumentParser):
                 overrides[key] = value
             else:
                 named.append(word)
-        if len(named) < len(names):
+        if len(named) < len(names) - optional:
             raise ConfigError(f"no {names[len(named)]} is named", fix=self.words)
         if len(named) > len(names):
             extra = named[len(names)]

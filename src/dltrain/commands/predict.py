@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dltrain.commands import Options
+from dltrain.commands import Options, predict_ahead
 from dltrain.commands.parsing import Arguments
 from dltrain.errors import ConfigError
 
@@ -35,6 +35,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: the run or the input cannot be used.
     """
+    if any(argument.partition("=")[0] in predict_ahead.FLAGS for argument in arguments):
+        return predict_ahead.run(arguments, options)
     parser = Arguments(USAGE)
     parser.add_argument("-o", "--output")
     parser.add_argument("--trust", action="append", default=[])

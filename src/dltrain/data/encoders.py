@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dltrain.data.new_corpora import CorpusEncoder
+from dltrain.data.new_pairs import PairEncoder
 from dltrain.data.new_pictures import PictureEncoder
 from dltrain.data.new_rows import RowEncoder
 from dltrain.data.new_texts import TextEncoder
+from dltrain.data.new_windows import WindowEncoder
 from dltrain.errors import DataError
 from dltrain.types import Encoder, Facts, Kind
 
@@ -16,6 +18,8 @@ ENCODERS: Mapping[Kind, Callable[[Facts], Encoder]] = {
     "image": PictureEncoder.of,
     "text": TextEncoder.of,
     "corpus": CorpusEncoder.of,
+    "ratings": PairEncoder.of,
+    "series": WindowEncoder.of,
 }
 
 

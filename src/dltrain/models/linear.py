@@ -10,14 +10,14 @@ from dltrain.types import Spec
 
 
 class Linear(nn.Module):
-    """A linear map from all inputs to the outputs; pictures are flattened.
+    """A linear map from all inputs to the outputs; pictures and the windows of series are flattened.
 
     Args:
         spec: of the data.
         bias: whether an intercept is learned.
     """
 
-    takes = ("table", "image")
+    takes = ("table", "image", "series")
 
     def __init__(self, spec: Spec, bias: bool = True) -> None:
         super().__init__()

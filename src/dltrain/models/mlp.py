@@ -16,7 +16,7 @@ Initialization = Literal["default", "xavier", "kaiming", "normal"]
 
 
 class MLP(nn.Module):
-    """Linear layers with an activation between them; pictures are flattened.
+    """Linear layers with an activation between them; pictures and the windows of series are flattened.
 
     Args:
         spec: of the data.
@@ -30,7 +30,7 @@ class MLP(nn.Module):
         embed_width: what each embedded number becomes.
     """
 
-    takes = ("table", "image")
+    takes = ("table", "image", "series")
 
     def __init__(
         self,

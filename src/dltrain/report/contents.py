@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dltrain.report.sections.data import changed, data, reproduction
 from dltrain.report.sections.limits import limits
 from dltrain.report.sections.predictions import importance, learned_weights, predictions, worst_examples
+from dltrain.report.sections.recommendations import recommendations
 from dltrain.report.sections.results import key_numbers, plain_methods, training_curves
 from dltrain.report.sections.section import SectionBuilder
 from dltrain.report.sections.use import use
@@ -18,6 +19,7 @@ SECTIONS: Sequence[SectionBuilder] = (
     limits,
     training_curves,
     predictions,
+    recommendations,
     worst_examples,
     written,
     importance,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dltrain.report.calibration import draw_calibration
-from dltrain.report.drawing import classes, curves, inputs, numbers, weights, words
+from dltrain.report.drawing import classes, curves, forecasts, inputs, numbers, weights, words
 from dltrain.report.reading import Run
 from dltrain.report.style import Drawing, Lettering, to_png
 from dltrain.rundir import make_folder, write_bytes
@@ -61,6 +61,7 @@ PLOTS = (
     Plot("roc", "ROC curves", "predictions", classes.draw_roc),
     Plot("precision_recall", "Precision by recall", "predictions", classes.draw_precision_recall),
     Plot("calibration", "Calibration: is it as often right as it is sure?", "predictions", draw_calibration),
+    Plot("forecasts", "Forecasts", "predictions", forecasts.draw_forecasts),
     Plot("predicted_against_true", "Predicted against true", "predictions", numbers.draw_predicted_against_true),
     Plot("residuals", "Residuals", "predictions", numbers.draw_residuals),
     Plot("fit", "Fit", "predictions", numbers.draw_fit),

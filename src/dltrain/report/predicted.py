@@ -16,7 +16,8 @@ from dltrain.types import Facts
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-TASKS = ("classification", "regression", "multilabel")
+NUMBERS = ("regression", "rating", "forecasting")  # tasks that predict them
+TASKS = ("classification", "multilabel", *NUMBERS)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.report.predicted import Floats, Indices
+from dltrain.report.predicted import NUMBERS, Floats, Indices
 from dltrain.report.reading import Run, feature_scale
 from dltrain.report.wording import name_class
 
@@ -121,7 +121,7 @@ def one_against_rest(run: Run) -> list[OneClass]:
 def number_pairs(run: Run) -> list[tuple[str, Floats]]:
     """Of each predicted number its name, and true and predicted values `(2, N)` where both are finite."""
     facts = run.facts
-    said = run.predictions if facts.task == "regression" else None
+    said = run.predictions if facts.task in NUMBERS else None
     if said is None:
         return []
     names = facts.outputs or (facts.target,)

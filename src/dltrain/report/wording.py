@@ -24,7 +24,10 @@ NAMES = {
     "perplexity": "Perplexity",
     "bits_per_character": "Bits per character",
     "hamming_loss": "Hamming loss",
-    "smape": "sMAPE",
+    "smape": "sMAPE (%)",
+    "hit_rate@10": "Hit rate at 10",
+    "ndcg@10": "NDCG at 10",
+    "recall@10": "Recall at 10",
 }
 LOW_IS_GOOD = ("loss", "mse", "rmse", "mae", "smape", "perplexity", "bits_per_character", "hamming_loss")
 # What says most, of each task; the first decides. Of a task that is not known here it is whatever was measured.
@@ -33,6 +36,8 @@ MEASURES = {
     "multilabel": ("accuracy", "f1", "roc_auc"),
     "next_token": ("bits_per_character", "perplexity"),
     "regression": ("rmse", "mae", "r2"),
+    "rating": ("rmse", "mae", "r2", "hit_rate@10", "ndcg@10"),
+    "forecasting": ("rmse", "mae", "smape", "r2"),
 }
 ANSWERS = {"classification": ("accuracy",), "regression": ("rmse", "r2")}
 WORDS_OF_CODES = {"true", "false", "yes", "no", "on", "off", "是", "否"}

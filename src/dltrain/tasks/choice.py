@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dltrain.errors import ConfigError
 from dltrain.losses import Loss
 from dltrain.tasks.classification import Classification
+from dltrain.tasks.forecasting import Forecasting
 from dltrain.tasks.multilabel import Multilabel
 from dltrain.tasks.next_token import NextToken
+from dltrain.tasks.rating import Rating
 from dltrain.tasks.regression import Regression
 from dltrain.tasks.task import Task
 from dltrain.types import Facts, TaskName
@@ -18,6 +20,8 @@ TASKS: Mapping[TaskName, Callable[[Facts, Loss], Task]] = {
     "multilabel": Multilabel,
     "next_token": NextToken,
     "regression": Regression,
+    "rating": Rating,
+    "forecasting": Forecasting,
 }
 
 

@@ -26,11 +26,13 @@ class Predictions:
             `(N, T)` int64 tokens.
         probabilities: `(N, K)` of each class or label, or `None` where a number is predicted.
         losses: `(N, T)` of each position that an output is for, in nats, where somebody has asked for them.
+        places: `(N,)` where the true item stands among those that were put in order, the best at 1; else `None`.
     """
 
     values: Tensor
     probabilities: Tensor | None = None
     losses: Tensor | None = None
+    places: Tensor | None = None
 
 
 class Task(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -14,10 +15,10 @@ from dltrain.types import Kind, Range
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
-SAMPLES_SEEN = 180_000
-FEWEST_EPOCHS, MOST_EPOCHS = 6, 60
-TEXTS_SEEN = 60_000  # fewer than pictures: words that few texts hold are soon learned by heart
-WINDOWS_SEEN = 19_000  # of a corpus: a learner of the next token is asked at each position of one
+LARGE_BATCH: Mapping[Kind, int] = {"image": 128, "series": 128, "ratings": 512}  # from 5,000 samples on; else 256
+SEEN: Mapping[Kind, int] = {"text": 60_000, "corpus": 19_000}  # samples, over all epochs: many words in each
+SERIES_STEPS = 1000
+EPOCHS: Mapping[Kind, tuple[int, int]] = {"text": (4, 60), "corpus": (1, 60), "series": (8, 200)}  # fewest and most
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class TrainerSettings:
     """The trainer's settings.
 
     Args:
-        epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60, or
-            19,000 windows of a corpus, at least 1, or 60,000 texts, at least 4.
+        epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60;
+            60,000 texts, at least 4; 19,000 windows of a corpus, at least 1; or 1,000 batches of a series, 8 to 200.
         batch_size: samples a step; `full` for the whole split, `auto` for the most that the memory holds, none for 32
-            below 1,000 samples, 64 below 5,000, then 256, or 128 pictures; of texts 32 below 2,000, then 64.
+            below 1,000 samples, 64 below 5,000, then 256, or 128 pictures or windows of a series, or 512 ratings; of
+            texts 32 below 2,000, then 64.
         balance: `resample` shows every class equally often, `none` every sample once; for classification.
         accumulate: batches whose gradients are summed into one step.
         clip_norm: largest norm of all gradients together; none for no limit.
@@ -83,11 +85,9 @@ class TrainerSettings:
         """The same settings with a number of epochs, for a training split of `count`."""
         if self.epochs is not None:
             return self
-        if kind == "corpus":
-            return replace(self, epochs=min(MOST_EPOCHS, max(1, round(WINDOWS_SEEN / count))))
-        if kind == "text":
-            return replace(self, epochs=min(MOST_EPOCHS, max(4, TEXTS_SEEN // count)))
-        return replace(self, epochs=min(MOST_EPOCHS, max(FEWEST_EPOCHS, SAMPLES_SEEN // count)))
+        fewest, most = EPOCHS.get(kind, (6, 60))
+        seen = SERIES_STEPS * self.batch_size_for(count, kind) if kind == "series" else SEEN.get(kind, 180_000)
+        return replace(self, epochs=min(most, max(fewest, round(seen / count))))
 
     @property
     def last_epoch(self) -> int:
@@ -103,7 +103,7 @@ class TrainerSettings:
             return self.batch_size
         if kind == "text":
             return 32 if count < 2000 else 64
-        return 32 if count < 1000 else 64 if count < 5000 else 128 if kind == "image" else 256
+        return 32 if count < 1000 else 64 if count < 5000 else LARGE_BATCH.get(kind, 256)
 
 
 def choose_device(name: str) -> torch.device:

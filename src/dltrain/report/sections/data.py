@@ -72,6 +72,10 @@ def _spell_shape(kind: str, shape: Sequence[int]) -> str:
         return f"{width} × {height} pixels, {count(channels, 'channel')}"
     if kind in ("text", "corpus"):
         return f"up to {count(shape[0], 'token')}"
+    if kind == "series":
+        return f"windows of {count(shape[0], 'step')} of {count(shape[1], 'column')}"
+    if kind == "ratings":
+        return "a user and an item"
     if kind != "table":
         return " × ".join(map(str, shape))
     return count(math.prod(shape), "feature")

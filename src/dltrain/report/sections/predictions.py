@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dltrain.report.predicted import NUMBERS
 from dltrain.report.reading import SPLIT_WORDS, Run
 from dltrain.report.scores import (
     class_scores,
@@ -91,7 +92,7 @@ def worst_examples(run: Run, plots: Plots) -> Section:
     elif facts.outputs:
         caption = "The error is absolute, in standard deviations, the mean over the outputs."
         rows = [[row[0], *(", ".join(map(_number, cell.split(", "))) for cell in row[1:3]), row[3]] for row in rows]
-    elif facts.task == "regression":
+    elif facts.task in NUMBERS:
         numbers_from, caption = 1, f"The error is absolute, in the unit of {facts.target}."
         rows = [[row[0], _number(row[1]), _number(row[2]), row[3]] for row in rows]
     tables = [Table(["Sample", "True", "Predicted", "Error"], rows, caption, numbers_from)] if rows else []

@@ -19,6 +19,12 @@ def use(run: Run, plots: Plots) -> Section:
     codes = []
     if new:
         codes.append(Code(f"dltrain predict {place} {new}", words=_of_what(run)))
+    if kind == "series":
+        steps = run.facts.preprocessing.get("horizon", 1)
+        codes.insert(0, Code(f"dltrain predict {place} --steps {steps}", words="Forecast what comes next:"))
+    if kind == "ratings":
+        user = shlex.quote(next(iter(run.facts.preprocessing.get("users", ())), "42"))
+        codes.insert(0, Code(f"dltrain predict {place} --user {user} --top 10", words="Recommend to a user:"))
     labelled = f" data.path={LABELLED.get(kind, 'labelled.csv')}" if "path" in (run.config.get("data") or {}) else ""
     words = "Measure it on other samples whose answers are known" if labelled else "Measure it again"
     codes.append(Code(f"dltrain evaluate {place}{labelled}", words=f"{words}:"))

@@ -1,0 +1,78 @@
+"""Which ratings train, which validate and which test."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from dltrain.data.splits import Indices, split_groups, split_indices
+from dltrain.errors import DataError
+from dltrain.types import SPLITS, SplitName
+
+SplitBy = Literal["random", "time", "leave_last"]
+
+
+def split_ratings(
+    table: pd.DataFrame, split: SplitBy, time: str | None, *, val_fraction: float, test_fraction: float, seed: int
+) -> tuple[dict[SplitName, Indices], list[str]]:
+    """Divides ratings.
+
+    Args:
+        table: columns user and item, and time where there is one.
+        split: `random`, `time` or `leave_last`.
+        time: what the file calls its times, if it has any.
+        val_fraction: share of the validation split; 0 for none.
+        test_fraction: share of the test split; 0 for none. With `leave_last` no other value matters.
+        seed: fixes a random division.
+
+    Returns:
+        Positions in ascending order for each split, and what there is to say of them.
+
+    Raises:
+        DataError: a split would be empty, or there is no time to split by.
+    """
+    if split == "random":
+        return split_indices(len(table), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed), []
+    if split == "time":
+        if time is None:
+            raise DataError(
+                "there is no column of times to split by",
+                where="data.time",
+                fix="name one, or split at random",
+                override="data.split=random",
+            )
+        codes = np.unique(table["time"].to_numpy(), return_inverse=True)[1]
+        parts = split_groups(codes, "time", val_fraction=val_fraction, test_fraction=test_fraction, seed=None)
+        return parts, [f"split by the order of {time}: the latest ratings test"]
+    parts = leave_last(table, val=val_fraction > 0, test=test_fraction > 0)
+    said = f"each user's last rating by {time}" if time else "each user's last rating in the order of the file"
+    one = "tests" if test_fraction else "validates"
+    before = ", the one before validates" if val_fraction and test_fraction else ""
+    return parts, [f"{said} {one}{before}; who has too few only trains"]
+
+
+def leave_last(table: pd.DataFrame, *, val: bool, test: bool) -> dict[SplitName, Indices]:
+    """Each user's last rating for `test`, the one before for `val`; a user keeps at least one to train on.
+
+    Raises:
+        DataError: no user has ratings enough.
+    """
+    ordered = table.sort_values("time", kind="stable") if "time" in table else table
+    groups = ordered.groupby("user", sort=False)
+    from_the_end = groups.cumcount(ascending=False).reindex(table.index).to_numpy()
+    count = groups["item"].transform("size").reindex(table.index).to_numpy()
+    held_out: list[SplitName] = [name for name, wanted in (("test", test), ("val", val)) if wanted]  # type: ignore[misc]
+    place = np.full(len(table), SPLITS.index("train"))
+    for number, name in enumerate(held_out):
+        place[(from_the_end == number) & (count > len(held_out))] = SPLITS.index(name)
+    parts = {name: np.flatnonzero(place == SPLITS.index(name)) for name in SPLITS if name in ("train", *held_out)}
+    if not all(map(len, parts.values())):
+        raise DataError(
+            f"no user has more than {len(held_out)} ratings, so none can be left out",
+            where="data.split",
+            fix="split at random",
+            override="data.split=random",
+        )
+    return parts

@@ -1,0 +1,181 @@
+"""Times of a series as whole steps, and steps as times again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dltrain.data.columns import Cells, shorten
+from dltrain.errors import DataError
+
+Unit = Literal["rows", "numbers", "seconds", "weekdays", "months"]
+TOLERANCE = 0.05  # by how much of a step a time may be off
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """Evenly spaced times.
+
+    Args:
+        unit: what a step is counted in; `rows` where there are no times.
+        start: the time of step 0: a number, or an ISO date.
+        step: how many units a step is long.
+        spelling: how a date is written, for `strftime`; empty for ISO with its time of day.
+        name: of the column; empty where there is none.
+    """
+
+    unit: Unit = "rows"
+    start: float | str = 0.0
+    step: float = 1.0
+    spelling: str = ""
+    name: str = ""
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> TimeAxis:
+        return cls(**stored)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def spell(self, position: int) -> str:
+        """The time of a step, as the source would write it."""
+        if self.unit in ("rows", "numbers"):
+            return f"{float(self.start) + position * self.step:.10g}"
+        start = pd.Timestamp(self.start)
+        if self.unit == "months":
+            moment = start + pd.DateOffset(months=round(position * self.step))
+            if start.is_month_end and start.day > 28:
+                moment += pd.offsets.MonthEnd(0)
+        elif self.unit == "weekdays":
+            moment = pd.Timestamp(np.busday_offset(start.to_datetime64().astype("datetime64[D]"), position))
+        else:
+            moment = start + pd.Timedelta(seconds=position * self.step)
+        return moment.strftime(self.spelling) if self.spelling else moment.isoformat(sep=" ")
+
+
+def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
+    """The axis that a column of times lies on, and the step of each row `(N,)`, the first in time at 0.
+
+    Raises:
+        DataError: a cell is no time, two rows have the same, or the times are not evenly spaced.
+    """
+    if (cells.codes < 0).any():
+        raise _no_time(cells, int((cells.codes < 0).argmax()), name)
+    dates = _dates(cells)
+    if dates is None and not cells.all_numbers:
+        written = pd.to_datetime(pd.Series(cells.values, dtype=object), errors="coerce", utc=True, format="mixed")
+        raise _no_time(cells, int(written.isna().to_numpy()[cells.codes].argmax()), name)
+    if dates is None:
+        axis, exact = _of_numbers(cells.as_numbers(), name)
+        found = [(axis, exact)]
+    else:
+        found = [_of_dates(moments, cells, name) for moments in dates]
+    # Of two readings of the dates the one that leaves fewer gaps is meant.
+    axis, exact = min(found, key=lambda pair: float(pair[1].max()))
+    steps = np.round(exact).astype(np.int64)
+    order = np.argsort(steps, kind="stable")
+    same = np.flatnonzero(np.diff(steps[order]) == 0)
+    for first, second in zip(order[same], order[same + 1], strict=True):
+        if exact[first] == exact[second]:
+            raise DataError(
+                f"two rows have the time {cells.values[cells.codes[first]]}",
+                where=f"rows {cells.rows[first] + 2} and {cells.rows[second] + 2}, column {name!r} of the file",
+                fix="leave one out, or take the rows as they follow each other",
+                override="data.gaps=ignore",
+            )
+    off = np.abs(exact - steps)
+    if off.max() > TOLERANCE or len(np.unique(steps)) < len(steps):
+        at = int(off.argmax())
+        raise DataError(
+            f"{cells.values[cells.codes[at]]} is no whole step of {_step_words(axis)} after the first time",
+            where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
+            fix="give a regular series, or take the rows as evenly spaced",
+            override="data.gaps=ignore",
+        )
+    return axis, steps
+
+
+def _no_time(cells: Cells, at: int, name: str) -> DataError:
+    cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
+    return DataError(
+        f"{cell} is no time",
+        where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
+        fix="correct it and write dates as 2026-11-21, or take the rows as they follow each other",
+        override="data.gaps=ignore",
+    )
+
+
+def _dates(cells: Cells) -> list[pd.DatetimeIndex] | None:
+    """The dates of all rows, read with the month first and, where that differs, with the day first; else `None`."""
+    texts = pd.Series(cells.values, dtype=object)
+    lengths = set(map(len, cells.values))
+    if cells.all_numbers:
+        compact = {6: "%Y%m", 8: "%Y%m%d"}.get(next(iter(lengths)), "") if len(lengths) == 1 else ""
+        if not compact:
+            return None
+        read = [pd.to_datetime(texts, errors="coerce", utc=True, format=compact)]
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read = [
+                pd.to_datetime(texts, errors="coerce", utc=True, format="mixed", dayfirst=day_first)
+                for day_first in (False, True)
+            ]
+    whole = [dates for dates in read if not dates.isna().any() and dates.min().year > 1500]
+    return [pd.DatetimeIndex(dates)[cells.codes].tz_convert(None) for dates in whole] or None
+
+
+def _of_numbers(times: NDArray[np.float64], name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
+    step = _median_step(times)
+    start = float(times.min())
+    return TimeAxis("numbers", start, step, name=name), (times - start) / step
+
+
+def _of_dates(moments: pd.DatetimeIndex, cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
+    first = moments.min()
+    spelling = {7: "%Y-%m", 10: "%Y-%m-%d"}.get(len(cells.values[0]), "") if "-" in cells.values[0] else ""
+    seconds = (moments - first).total_seconds().to_numpy(np.float64)
+    step = _median_step(seconds)
+    same_day = moments.day.nunique() == 1 or bool(moments.is_month_end.all())
+    if step >= 27 * DAY and same_day:
+        months = (12 * (moments.year - first.year) + moments.month - first.month).to_numpy(np.float64)
+        step = _median_step(months)
+        return TimeAxis("months", first.isoformat(), step, spelling, name), months / step
+    if step == DAY and (moments.day_of_week < 5).all() and len(moments) > 5:
+        days = moments.to_numpy().astype("datetime64[D]")
+        whole = np.busday_count(days.min(), days).astype(np.float64)
+        return TimeAxis("weekdays", first.isoformat(), 1.0, spelling, name), whole
+    return TimeAxis("seconds", first.isoformat(), step, spelling, name), seconds / step
+
+
+def _median_step(times: NDArray[np.float64]) -> float:
+    distinct = np.unique(times)
+    return float(np.median(np.diff(distinct))) if len(distinct) > 1 else 1.0
+
+
+def _step_words(axis: TimeAxis) -> str:
+    if axis.unit != "seconds":
+        return f"{axis.step:g} {axis.unit}"
+    for words, size in (("days", DAY), ("hours", 3600), ("minutes", 60)):
+        if axis.step % size == 0:
+            return f"{axis.step / size:g} {words}"
+    return f"{axis.step:g} seconds"
+
+
+def usual_periods(axis: TimeAxis) -> tuple[int, ...]:
+    """How many steps the calendar's cycles take: days and weeks of hours, years of months, weeks of days ..."""
+    if axis.unit == "months":
+        return (round(12 / axis.step),) if 12 % axis.step == 0 else ()
+    if axis.unit == "weekdays":
+        return (5,)
+    if axis.unit != "seconds":
+        return ()
+    cycles = (3600, DAY, 7 * DAY, 52 * 7 * DAY)
+    return tuple(round(cycle / axis.step) for cycle in cycles if cycle % axis.step == 0 and cycle / axis.step > 1)

@@ -1,0 +1,36 @@
+"""Forecasts relative to each window's own last value and spread, for any model of windows."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+LEAST_SPREAD = 0.01  # of the training part's, so that a still window divides by no zero
+
+
+class WindowScaled(nn.Module):
+    """Shows a model each window less its last value, divided by its spread, and undoes that on the forecast.
+
+    So a series may grow or wander beyond what was trained on (reversible instance normalisation, Kim et al., 2022). The
+    forecast leaves in the scale of the stored windows, so that losses and metrics need to know nothing of this.
+
+    Args:
+        model: from windows `(B, T, C)` to the values of the next steps `(B, H·C)`, step by step.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        names: frozenset[str] = getattr(model, "no_decay", frozenset())
+        self.no_decay = frozenset(f"model.{name}" for name in names)
+
+    def forward(self, window: Tensor) -> Tensor:
+        last = window[:, -1:]  # (B, 1, C)
+        spread = window.std(dim=1, keepdim=True, correction=0) + LEAST_SPREAD
+        output = self.model((window - last) / spread)
+        steps = output.view(len(output), -1, window.shape[2])  # (B, H, C)
+        return (steps * spread + last).flatten(1)
+
+
+def name_of(model: nn.Module) -> str:
+    """The name of a model's family."""
+    return type(model.model if isinstance(model, WindowScaled) else model).__name__

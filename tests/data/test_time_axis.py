@@ -1,0 +1,64 @@
+"""Times as steps and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dltrain.data.columns import read_cells
+from dltrain.data.seasons import guess_period
+from dltrain.data.time_axis import TimeAxis, read_axis, usual_periods
+
+
+def axis_of(times: list[str]) -> tuple[TimeAxis, list[int]]:
+    axis, steps = read_axis(read_cells(pd.Series(times, dtype=object)), "time")
+    return axis, steps.tolist()
+
+
+def dates(start: str, count: int, freq: str, spelling: str) -> list[str]:
+    return pd.date_range(start, periods=count, freq=freq).strftime(spelling).tolist()
+
+
+@pytest.mark.parametrize(
+    ("times", "unit", "next_time", "usual"),
+    [
+        (dates("1949-01-01", 30, "MS", "%Y-%m"), "months", "1951-07", (12,)),
+        (dates("2001-01-31", 30, "ME", "%Y-%m-%d"), "months", "2003-07-31", (12,)),
+        (dates("2001-01-01", 12, "QS", "%Y-%m-%d"), "months", "2004-01-01", (4,)),
+        (dates("2026-01-01", 30, "h", "%Y-%m-%d %H:%M"), "seconds", "2026-01-02 06:00:00", (24, 168, 8736)),
+        (dates("2026-01-01", 30, "D", "%Y-%m-%d"), "seconds", "2026-01-31", (7, 364)),
+        (dates("2026-01-01", 30, "B", "%Y-%m-%d"), "weekdays", "2026-02-12", (5,)),
+        (dates("2026-01-01", 30, "D", "%d/%m/%Y"), "seconds", "2026-01-31 00:00:00", (7, 364)),
+        ([str(year) for year in range(1950, 1980)], "numbers", "1980", ()),
+        (dates("2001-01-01", 30, "MS", "%Y%m"), "months", "2003-07-01 00:00:00", (12,)),
+    ],
+)
+def test_times_are_whole_steps_and_go_on(times: list[str], unit: str, next_time: str, usual: tuple[int, ...]) -> None:
+    axis, steps = axis_of(times)
+    assert axis.unit == unit
+    assert steps == list(range(len(times)))
+    assert axis.spell(len(times)) == next_time
+    assert usual_periods(axis) == usual
+    assert TimeAxis.from_json(axis.to_json()) == axis
+
+
+def test_a_missing_time_leaves_its_step_free() -> None:
+    times = dates("2026-01-01", 30, "h", "%Y-%m-%dT%H:%M:%S")
+    assert axis_of(times[:5] + times[8:])[1] == [*range(5), *range(8, 30)]
+
+
+@pytest.mark.parametrize("period", [7, 12, 24])
+def test_the_period_of_a_noisy_season_is_found(period: int) -> None:
+    rng = np.random.default_rng(period)
+    steps = np.arange(20 * period)
+    shape = rng.normal(0, 1, period)
+    x = shape[steps % period] + 0.05 * steps + rng.normal(0, 0.3, len(steps))
+    assert guess_period(x) == period
+    assert guess_period(x, most=period - 1) != period
+
+
+def test_noise_and_a_wander_have_no_calendar_season() -> None:
+    rng = np.random.default_rng(0)
+    assert guess_period(np.cumsum(rng.normal(0, 1, 500)), usual=(12,)) != 12
+    assert guess_period(np.arange(10.0)) is None

@@ -1,0 +1,25 @@
+"""What the page of a series and of ratings shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def test_the_page_of_a_series_shows_forecasts_and_how_to_get_more(dltrain: Callable) -> None:
+    called = dltrain("data=series", "data.rows=300", "data.window=24", "data.horizon=6", "trainer.epochs=3")
+    assert called.code == 0
+    assert (called.run.plots / "forecasts.png").exists()
+    page = called.run.report.read_text("utf-8")
+    assert "Forecasts of 6 steps each" in page
+    assert "--steps 6" in page
+    assert "sMAPE" in page
+
+
+def test_the_page_of_ratings_recommends(dltrain: Callable) -> None:
+    called = dltrain("data=ratings", "data.rows=600", "data.split=leave_last", "trainer.epochs=2")
+    assert called.code == 0
+    page = called.run.report.read_text("utf-8")
+    assert "from one who rated little to one who rated much" in page
+    assert "--user" in page
+    assert "Hit rate at 10" in page
+    assert "could not be" not in page
