@@ -9,28 +9,18 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "dltrain"
 FLOORS = {
-    **dict.fromkeys(["types", "errors", "rundir", "history", "signals", "faults"], 0),
-    **dict.fromkeys(["data", "models", "metrics", "losses", "tasks", "baselines", "verdict"], 1),
-    "training": 2,
-    **dict.fromkeys(
-        ["signatures", "overrides", "configs", "compose", "resolve", "build", "results", "report", "sweeps"], 3
-    ),
-    **dict.fromkeys(
-        [
-            "run_config",
-            "loaded",
-            "predicting",
-            "row_files",
-            "evaluating",
-            "calibration",
-            "exporting",
-            "leaderboard",
-            "writing",
-        ],
-        3,
-    ),
-    "resuming": 3,
-    **dict.fromkeys(["commands", "completing", "console", "job", "cli", "training_call"], 4),
+    room: floor
+    for floor, rooms in enumerate(
+        (
+            "types errors rundir history signals faults",
+            "data models metrics losses tasks baselines verdict",
+            "training",
+            "signatures overrides configs compose resolve build resuming results report sweeps run_config loaded "
+            "predicting row_files evaluating calibration exporting leaderboard writing",
+            "commands job completing console training_call cli",
+        )
+    )
+    for room in rooms.split()
 }
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
 

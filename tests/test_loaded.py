@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 
 import dltrain as package
-from dltrain.errors import CheckpointError, ConfigError, DltrainError
+from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.loaded import load
 
 
@@ -177,3 +179,15 @@ def test_a_config_with_aliases_is_refused(run: Path) -> None:
     (run / "config.yaml").write_text("a: &a [1, 2]\nb: [*a, *a]\n")
     with pytest.raises(CheckpointError, match="aliases"):
         load(run)
+
+
+def test_rows_come_as_dictionaries_lists_arrays_and_frames(pay_run: Path) -> None:
+    model = load(pay_run)
+    row = {"number": 1007, "年龄": 30, "city": "Ulm", "stays": "yes"}
+    frame = package.load(pay_run).predict(pd.DataFrame([row]))
+    assert model.predict([row]).equals(frame)
+    ordered = [row[column.name] for column in model.encoder.table.columns]  # type: ignore[attr-defined]
+    assert model.predict(np.array([ordered], dtype=object)).equals(frame)
+    for empty in (pd.DataFrame(), []):
+        with pytest.raises(DataError, match="no samples"):
+            model.predict(empty)

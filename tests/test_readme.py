@@ -32,7 +32,7 @@ def test_the_error_is_the_one_that_is_shown(dltrain: Callable) -> None:
 
 
 def test_the_model_of_ones_own_works_as_written(dltrain: Callable, tmp_path: Path) -> None:
-    code = next(block for kind, block in BLOCKS if kind == "python")
+    code = next(block for kind, block in BLOCKS if kind == "python" and "class " in block)
     config = next(block for kind, block in BLOCKS if kind == "yaml")
     (tmp_path / "mine.py").write_text(code)
     (tmp_path / "configs" / "model").mkdir(parents=True)
@@ -48,3 +48,9 @@ def test_make_help_lists_every_target() -> None:
     assert set(targets) - {"help"} <= set(documented)
     for command in re.findall(r"make (\w+)", README):
         assert command in targets
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = next(block for kind, block in BLOCKS if kind == "python" and "dltrain.train" in block)
+    exec(compile(code, "README.md", "exec"), {})

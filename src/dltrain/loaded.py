@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from dltrain.build import EVALUATION_BATCH, build_loss, build_model, spec_of
 from dltrain.data.encoders import encoder_of
 from dltrain.data.new_inputs import Input, open_input
-from dltrain.errors import CheckpointError, ConfigError, DltrainError
+from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.predicting import prediction_frame
 from dltrain.resolve import SLOTS, arguments, resolve
 from dltrain.run_config import RunConfig
@@ -71,8 +72,8 @@ class LoadedModel:
         """What the model says of new samples: `id`, `predicted`, a `score_` of each class, and `remarks`.
 
         Args:
-            samples: a frame without the target's column, an array in the order of the training columns or of pictures
-                `(N, H, W, C)`, paths of pictures, or the path of a table, a picture or a folder.
+            samples: a frame without the target's column, a dictionary a row, an array in the order of the training
+                columns or of pictures `(N, H, W, C)`, paths of pictures, or the path of a table, a picture or a folder.
 
         Raises:
             DataError: they are not what the model was trained on.
@@ -80,7 +81,7 @@ class LoadedModel:
         if isinstance(samples, str | PathLike):
             opened = open_input(str(samples), self.encoder)
         else:
-            opened = Input(iter([samples.numpy(force=True) if isinstance(samples, Tensor) else samples]))
+            opened = Input(iter([_as_raw(samples)]))
         with closing(opened):
             frames = [prediction_frame(self.facts, *said) for said in self.predict_each(opened.parts)]
         return pd.concat(frames, ignore_index=True)
@@ -92,6 +93,8 @@ class LoadedModel:
             DataError: they are not what the model was trained on.
         """
         for raw in parts:
+            if not len(raw):
+                raise DataError("there are no samples", fix="give one at least")
             encoded = self.encoder.encode(raw)
             yield encoded, self.predict_encoded(encoded)
 
@@ -108,6 +111,17 @@ class LoadedModel:
             stored = tuple(tensor[batch].to(self.device) for tensor in inputs)
             with autocast(self.precision, self.device):
                 yield batch, self.task.merged(self.module(*(stored if prepare is None else prepare(stored))))
+
+
+def _as_raw(samples: Any) -> Raw:
+    """Samples as encoders take them: tensors and lists of numbers as arrays, dictionaries as a frame."""
+    if isinstance(samples, Tensor):
+        return samples.numpy(force=True)
+    if isinstance(samples, list) and samples and isinstance(samples[0], Mapping):
+        return pd.DataFrame(samples)
+    if isinstance(samples, list) and samples and not isinstance(samples[0], str | PathLike):
+        return np.asarray(samples)
+    return samples
 
 
 def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), device: str = "auto") -> LoadedModel:

@@ -21,16 +21,26 @@ OPERATIONS = ("write", "fsync", "rename", "point", "delete")
 
 
 def test_killed_at_any_moment_and_resumed_a_run_ends_with_the_same_bits(
-    start: Callable, small_run: Any, expected: Any, fingerprint: Callable, dice: random.Random, tmp_path: Path
+    start: Callable,
+    appeared: Callable,
+    small_run: Any,
+    expected: Any,
+    fingerprint: Callable,
+    dice: random.Random,
+    tmp_path: Path,
 ) -> None:
+    child = start(*small_run, "hydra.run.dir=timed")
+    appeared(RunDir(tmp_path / "timed").config)
     began = time.monotonic()
-    assert start(*small_run, "hydra.run.dir=timed").wait() == 0
-    seconds = time.monotonic() - began
+    assert child.wait() == 0
+    seconds = time.monotonic() - began  # of a run, once it has begun
     kills = runs = unbegun = 0
     while kills < KILLS:
         run = RunDir(tmp_path / f"killed-{runs}")
         runs += 1
         child = start(*small_run, f"hydra.run.dir={run.path.name}")
+        if dice.random() < 0.9:  # else it may be killed before there is anything to resume
+            appeared(run.config)
         for _ in range(dice.choice([1, 1, 2, 3])):  # some are killed again after they were resumed
             time.sleep(dice.uniform(0, seconds))
             child.kill()

@@ -10,7 +10,7 @@ from typing import Any
 
 from dltrain.commands import Options
 from dltrain.commands.parsing import Arguments
-from dltrain.errors import DataError
+from dltrain.errors import DataError, failure
 
 USAGE = "dltrain reproduce RUN [data.path=...] [-o FOLDER] [--trust MODULE]"
 ROUNDING = 1e-6  # relative; other machines and versions sum in another order
@@ -28,11 +28,12 @@ def run(arguments: Sequence[str], options: Options) -> int:
     flags, (name,) = parser.read(arguments, ("RUN",), ("data.path", "data.root"))
 
     from dltrain import build, job
+    from dltrain.console import configure_logging
     from dltrain.loaded import finished
     from dltrain.resolve import SLOTS, check, resolve
     from dltrain.results import fingerprint
     from dltrain.run_config import RunConfig
-    from dltrain.rundir import RunDir, claim, read_json, reserve, utc_now, write_text
+    from dltrain.rundir import RunDir, claim, locked, read_json, reserve, utc_now, write_text
 
     first = finished(RunDir(Path(name)))
     before = read_json(first.own(first.result))
@@ -55,15 +56,14 @@ def run(arguments: Sequence[str], options: Options) -> int:
         )
     folder = claim(Path(flags.output)) if flags.output else reserve(first.path.with_name(f"{first.path.name}_again"))
     again = RunDir(folder)
-    job.configure_logging(console=not (options.quiet or options.json))
-    again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
-    write_text(again.config, first.config.read_text("utf-8"))
-    try:
+    configure_logging(console=not (options.quiet or options.json))
+    with locked(again.path), job.recorded(again):
+        again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
+        write_text(again.config, first.config.read_text("utf-8"))
         job.train(config, again, perf_counter())
-    except BaseException as error:
-        again.write_status("failed", exit_code=getattr(error, "exit_code", 1), error=str(error))
-        raise
-    again.write_status("done", exit_code=0)
+    status = again.read_status()
+    if status.get("error"):
+        raise failure(status)
     after = read_json(again.result)
     figures = compare_figures(before, after)
     same = all(a == b or _close(a, b) for a, b in figures.values())
