@@ -91,6 +91,10 @@ def test_a_folder_of_classes_is_read_with_its_own_splits(tmp_path: Path) -> None
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 36, "val": 4, "test": 8}
     assert "test/bad/0.txt" in data.splits["test"].ids
     assert any("ignored 1 files" in note for note in data.notes)
+    with pytest.raises(DataError, match="its own splits"):
+        text(path=str(tmp_path), test_path="b.csv")
+    with pytest.raises(DataError, match="no column 'label'"):
+        text(path=str(tmp_path), target="label")
     with pytest.raises(DataError, match="no folder for each"):
         text(path=str(tmp_path / "train" / "good"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dltrain.data.documents import Document, cut_documents, divide, draw_documents, read_documents
 from dltrain.data.sample_texts import write_verse
 from dltrain.data.splits import Fraction
-from dltrain.data.text_files import read_texts
 from dltrain.data.tokens import END, PADDING, SPECIAL, UNKNOWN, Choice, Tokens, Vocabulary, split_pieces
 from dltrain.errors import DataError
 from dltrain.losses import IGNORED
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
-PIECES = 50  # that a corpus of few documents is cut into
-SHORTEST_PIECE = 200  # characters
 FEWEST_CHARACTERS = 100
 SKIPPED = {
     "test",
@@ -34,27 +31,8 @@ SKIPPED = {
     "site-packages",
     "__pycache__",
 }  # of Python's
-UTF16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
-LARGEST_FILE = 1 << 24  # bytes; what is larger in a folder is hardly prose
 
 Count = Annotated[int, Range(1)]
-
-
-@dataclass(frozen=True)
-class Document:
-    """A text, or a piece of one.
-
-    Args:
-        name: of its file.
-        text: what stands there.
-        start: where in the file it begins, in characters.
-        whole: whether a document ends with it.
-    """
-
-    name: str
-    text: str
-    start: int = 0
-    whole: bool = True
 
 
 def corpus(
@@ -94,14 +72,14 @@ def corpus(
         DataError: there is too little text, or it cannot be read.
     """
     if path is None:
-        read, notes = _read(Path(sysconfig.get_paths()["stdlib"]), "utf-8", SKIPPED, (".py",))
+        read, notes = read_documents(Path(sysconfig.get_paths()["stdlib"]), "utf-8", SKIPPED, (".py",))
         notes = ("reads the sources of Python's standard library; your own: data.path",)
     else:
-        read, notes = _read(Path(path).expanduser(), encoding)
+        read, notes = read_documents(Path(path).expanduser(), encoding)
     given: dict[SplitName, list[Document]] = {}
     for name, other in (("val", val_path), ("test", test_path)):
         if other is not None:
-            given[name], said = _read(Path(other).expanduser(), encoding)  # type: ignore[index]
+            given[name], said = read_documents(Path(other).expanduser(), encoding)  # type: ignore[index]
             notes += said
     fractions = {"val": val_fraction, "test": test_fraction}
     return corpus_data(read, given, fractions, tokens, length, characters, vocabulary, least, seed, notes)
@@ -147,12 +125,12 @@ def corpus_data(
     if total < FEWEST_CHARACTERS:
         raise DataError(f"{total} characters are too few to learn from", where="data.path", fix="give more text")
     rng = np.random.default_rng(seed)
-    pieces = _drawn(_cut(documents, characters), characters, rng)
+    pieces = draw_documents(cut_documents(documents, characters), characters, rng)
     taken = sum(len(piece.text) for piece in pieces)
     said = list(notes)
     if taken < total:
         said.append(f"takes {taken:,} of {total:,} characters (data.characters=null takes all)")
-    parts = _divided(pieces, {name: 0.0 if name in given else share for name, share in fractions.items()}, rng)
+    parts = divide(pieces, {name: 0.0 if name in given else share for name, share in fractions.items()}, rng)
     parts |= {name: list(other) for name, other in given.items()}
     kind: Tokens = "character" if tokens == "auto" else tokens
     train = [split_pieces(document.text, kind) for document in parts["train"]]
@@ -245,116 +223,3 @@ def stream_of(documents: Sequence[Document], known: Vocabulary) -> Stream:
         np.concatenate(places),
         tuple(document.name for document in documents),
     )
-
-
-def _cut(documents: Sequence[Document], characters: int | None) -> list[Document]:
-    """The documents; where they are few, or one is most of what is to be taken, stretches of them.
-
-    A stretch ends at the end of a line where there is one.
-    """
-    total = sum(len(document.text) for document in documents)
-    size = total if len(documents) >= PIECES else max(min(SHORTEST_PIECE, total // 10), -(-total // PIECES))
-    size = max(1, min(size, total if characters is None else max(SHORTEST_PIECE, characters // 20)))
-    pieces: list[Document] = []
-    for document in documents:
-        start, length = 0, len(document.text)
-        while start < length:
-            end = start + size
-            if end < length:
-                line = document.text.rfind("\n", start + size // 2, end)
-                end = line + 1 if line >= 0 else end
-            pieces.append(Document(document.name, document.text[start:end], start, whole=end >= length))
-            start = end
-    return pieces
-
-
-def _drawn(pieces: list[Document], characters: int | None, rng: np.random.Generator) -> list[Document]:
-    """About so many characters' worth of pieces, at random and in their order."""
-    if characters is None or sum(len(piece.text) for piece in pieces) <= characters:
-        return pieces
-    chosen, taken = [], 0
-    for index in rng.permutation(len(pieces)).tolist():
-        if taken + len(pieces[index].text) <= characters:
-            chosen.append(index)
-            taken += len(pieces[index].text)
-    return [pieces[index] for index in sorted(chosen)]
-
-
-def _divided(
-    pieces: list[Document], fractions: dict[str, float], rng: np.random.Generator
-) -> dict[SplitName, list[Document]]:
-    """Whole pieces for each split, drawn at random, about as many characters as its fraction asks for."""
-    if sum(fractions.values()) >= 1:
-        raise DataError(
-            "data.val_fraction and data.test_fraction leave nothing to train on",
-            fix="let them add up to less than 1",
-            override="data.test_fraction=0.1",
-        )
-    total = sum(len(piece.text) for piece in pieces)
-    order = rng.permutation(len(pieces)).tolist()
-    chosen: dict[SplitName, list[int]] = {}
-    held_out: tuple[SplitName, ...] = ("test", "val")
-    for name in held_out:
-        wanted = total * fractions[name]
-        part: list[int] = []
-        if not wanted:
-            continue
-        taken = 0
-        for index in list(order):
-            size = len(pieces[index].text)
-            if not part or taken + size <= 1.1 * wanted:
-                part.append(index)
-                order.remove(index)
-                taken += size
-            if taken >= wanted:
-                break
-        chosen[name] = part
-    if not order:
-        raise DataError(
-            f"{len(pieces)} pieces of text leave nothing to train on",
-            where="data.path",
-            fix="give more text, or smaller fractions",
-        )
-    chosen["train"] = order
-    return {name: [pieces[index] for index in sorted(chosen[name])] for name in SPLITS if name in chosen}
-
-
-def _read(
-    path: Path, encoding: str, skipped: frozenset[str] | set[str] = frozenset(), suffixes: tuple[str, ...] = ()
-) -> tuple[list[Document], tuple[str, ...]]:
-    """The documents of a file or of all text files below a folder, in the order of their names."""
-    if path.is_file():
-        texts, notes = read_texts([path], encoding)
-        return [Document(path.name, _plain(texts[0]))], notes
-    if not path.is_dir():
-        raise DataError(f"there is no file or folder {path}", where="data.path", fix="name a text file or a folder")
-    files, ignored = [], 0
-    for root, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in skipped)
-        for name in sorted(names):
-            file = Path(root, name)
-            if name.startswith(".") or (suffixes and file.suffix not in suffixes) or not _is_text(file):
-                ignored += 1
-            else:
-                files.append(file)
-    if not files:
-        raise DataError(f"{path} holds no text files", where="data.path", fix="name another folder, or a file")
-    texts, notes = read_texts(files, encoding)
-    if ignored:
-        notes += (f"ignored {ignored} files that are no texts",)
-    named = [(str(file.relative_to(path)), _plain(text)) for file, text in zip(files, texts, strict=True)]
-    return [Document(name, text) for name, text in named if text.strip()], notes
-
-
-def _is_text(file: Path) -> bool:
-    """Whether a file seems to hold text: not empty, not huge, and its beginning has no zero bytes."""
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(4096)
-        return bool(head) and file.stat().st_size <= LARGEST_FILE and (b"\0" not in head or head[:2] in UTF16)
-    except OSError:
-        return False
-
-
-def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")

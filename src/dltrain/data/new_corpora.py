@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from dltrain.data.corpus import Document, stream_of, windows
+from dltrain.data.corpus import stream_of, windows
+from dltrain.data.documents import Document
 from dltrain.data.text_files import SUFFIXES, read_texts
 from dltrain.data.tokens import UNKNOWN, Vocabulary
 from dltrain.errors import DataError

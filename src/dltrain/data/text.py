@@ -40,14 +40,14 @@ class Source:
         target: the column to predict.
         text: the column to read.
         notes: what was inferred.
-        by_name: whether a text is named by its file, and not by its row.
+        whole: whether no other files belong to it.
     """
 
     frames: dict[SplitName, pd.DataFrame]
     target: str
     text: str
     notes: tuple[str, ...] = ()
-    by_name: bool = False
+    whole: bool = False
 
 
 def text(
@@ -103,6 +103,14 @@ def text(
     else:
         files: dict[SplitName, str | None] = {"train": path, "val": val_path, "test": test_path}
         source = _from_table(files, target, text, group, encoding, delimiter, header)
+    given = {"target": (target, source.target), "text": (text, source.text)}
+    for key, (wanted, own) in given.items():
+        if wanted not in (None, own):
+            raise DataError(f"there is no column {wanted!r}", where=f"data.{key}", override=f"data.{key}={own}")
+    if source.whole and (other := "val_path" if val_path else "test_path" if test_path else ""):
+        raise DataError(
+            "a folder holds its own splits", where=f"data.{other}", fix="leave it out", override=f"data.{other}=null"
+        )
     frame = pd.concat(source.frames.values())
     texts = frame[source.text].fillna("").astype(str).to_numpy()
     labels = read_target(frame[source.target])
@@ -211,7 +219,7 @@ def _tokenise(
 def _generated(rows: int, seed: int) -> Source:
     texts, labels = write_reviews(rows, seed)
     frame = pd.DataFrame({"text": texts, "sentiment": labels}, dtype=object)
-    return Source({"train": frame}, "sentiment", "text", (f"wrote {rows:,} short reviews; your own: data.path",))
+    return Source({"train": frame}, "sentiment", "text", (f"wrote {rows:,} short reviews; your own: data.path",), True)
 
 
 def _from_folder(folder: Path, encoding: str) -> Source:
@@ -232,7 +240,7 @@ def _from_folder(folder: Path, encoding: str) -> Source:
         raise DataError(
             f"the class {strange[0]} has no texts in train", where=str(folder), fix="add some, or remove its folder"
         )
-    return Source(frames, "class", "text", tuple(dict.fromkeys(notes)), by_name=True)
+    return Source(frames, "class", "text", tuple(dict.fromkeys(notes)), whole=True)
 
 
 def _from_table(

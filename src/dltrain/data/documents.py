@@ -1,0 +1,149 @@
+"""Documents of a corpus: read from files, cut where they are few, drawn where they are many, and divided for splits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dltrain.data.text_files import read_texts
+from dltrain.errors import DataError
+from dltrain.types import SPLITS, SplitName
+
+PIECES = 50  # that a corpus of few documents is cut into
+SHORTEST_PIECE = 200  # characters
+UTF16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
+LARGEST_FILE = 1 << 24  # bytes; what is larger in a folder is hardly prose
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text, or a piece of one.
+
+    Args:
+        name: of its file.
+        text: what stands there.
+        start: where in the file it begins, in characters.
+        whole: whether a document ends with it.
+    """
+
+    name: str
+    text: str
+    start: int = 0
+    whole: bool = True
+
+
+def cut_documents(documents: Sequence[Document], characters: int | None) -> list[Document]:
+    """The documents; where they are few, or one is most of what is to be taken, stretches of them.
+
+    A stretch ends at the end of a line where there is one.
+    """
+    total = sum(len(document.text) for document in documents)
+    size = total if len(documents) >= PIECES else max(min(SHORTEST_PIECE, total // 10), -(-total // PIECES))
+    size = max(1, min(size, total if characters is None else max(SHORTEST_PIECE, characters // 20)))
+    pieces: list[Document] = []
+    for document in documents:
+        start, length = 0, len(document.text)
+        while start < length:
+            end = start + size
+            if end < length:
+                line = document.text.rfind("\n", start + size // 2, end)
+                end = line + 1 if line >= 0 else end
+            pieces.append(Document(document.name, document.text[start:end], start, whole=end >= length))
+            start = end
+    return pieces
+
+
+def draw_documents(pieces: list[Document], characters: int | None, rng: np.random.Generator) -> list[Document]:
+    """About so many characters' worth of pieces, at random and in their order."""
+    if characters is None or sum(len(piece.text) for piece in pieces) <= characters:
+        return pieces
+    chosen, taken = [], 0
+    for index in rng.permutation(len(pieces)).tolist():
+        if taken + len(pieces[index].text) <= characters:
+            chosen.append(index)
+            taken += len(pieces[index].text)
+    return [pieces[index] for index in sorted(chosen)]
+
+
+def divide(
+    pieces: list[Document], fractions: dict[str, float], rng: np.random.Generator
+) -> dict[SplitName, list[Document]]:
+    """Whole pieces for each split, drawn at random, about as many characters as its fraction asks for."""
+    if sum(fractions.values()) >= 1:
+        raise DataError(
+            "data.val_fraction and data.test_fraction leave nothing to train on",
+            fix="let them add up to less than 1",
+            override="data.test_fraction=0.1",
+        )
+    total = sum(len(piece.text) for piece in pieces)
+    order = rng.permutation(len(pieces)).tolist()
+    chosen: dict[SplitName, list[int]] = {}
+    held_out: tuple[SplitName, ...] = ("test", "val")
+    for name in held_out:
+        wanted = total * fractions[name]
+        part: list[int] = []
+        if not wanted:
+            continue
+        taken = 0
+        for index in list(order):
+            size = len(pieces[index].text)
+            if not part or taken + size <= 1.1 * wanted:
+                part.append(index)
+                order.remove(index)
+                taken += size
+            if taken >= wanted:
+                break
+        chosen[name] = part
+    if not order:
+        raise DataError(
+            f"{len(pieces)} pieces of text leave nothing to train on",
+            where="data.path",
+            fix="give more text, or smaller fractions",
+        )
+    chosen["train"] = order
+    return {name: [pieces[index] for index in sorted(chosen[name])] for name in SPLITS if name in chosen}
+
+
+def read_documents(
+    path: Path, encoding: str, skipped: frozenset[str] | set[str] = frozenset(), suffixes: tuple[str, ...] = ()
+) -> tuple[list[Document], tuple[str, ...]]:
+    """The documents of a file or of all text files below a folder, in the order of their names."""
+    if path.is_file():
+        texts, notes = read_texts([path], encoding)
+        return [Document(path.name, _plain(texts[0]))], notes
+    if not path.is_dir():
+        raise DataError(f"there is no file or folder {path}", where="data.path", fix="name a text file or a folder")
+    files, ignored = [], 0
+    for root, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in skipped)
+        for name in sorted(names):
+            file = Path(root, name)
+            if name.startswith(".") or (suffixes and file.suffix not in suffixes) or not _is_text(file):
+                ignored += 1
+            else:
+                files.append(file)
+    if not files:
+        raise DataError(f"{path} holds no text files", where="data.path", fix="name another folder, or a file")
+    texts, notes = read_texts(files, encoding)
+    if ignored:
+        notes += (f"ignored {ignored} files that are no texts",)
+    named = [(str(file.relative_to(path)), _plain(text)) for file, text in zip(files, texts, strict=True)]
+    return [Document(name, text) for name, text in named if text.strip()], notes
+
+
+def _is_text(file: Path) -> bool:
+    """Whether a file seems to hold text: not empty, not huge, and its beginning has no zero bytes."""
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(4096)
+        return bool(head) and file.stat().st_size <= LARGEST_FILE and (b"\0" not in head or head[:2] in UTF16)
+    except OSError:
+        return False
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
