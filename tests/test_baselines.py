@@ -76,5 +76,5 @@ def test_a_run_says_how_it_stands_against_the_best_of_them(dltrain: Callable) ->
     assert set(called.result["baseline"]) == {"mean", "linear_regression", "nearest_neighbours", "gradient_boosting"}
     assert called.result["comparison"]["baseline"] == "linear_regression"
     assert "linear regression beats Linear by" in called.out
-    assert "linear regression beats Linear by" in called.run.report.read_text("utf-8")
+    assert "Linear regression beats Linear by" in called.run.report.read_text("utf-8")
     assert dltrain("data=iris", "trainer.epochs=1", "baseline=none", "hydra.run.dir=x", "--json").code == 0

@@ -216,7 +216,7 @@ def test_another_folder_of_configs_may_be_named(dltrain: Callable, tmp_path: Pat
 
 
 def test_a_sweep_over_every_option_of_a_group(dltrain: Callable) -> None:
-    called = dltrain("-m", "model=glob([mt]*[pbm])", "data=iris", "debug=smoke")
+    called = dltrain("-m", "model=glob([ml*,ta*])", "data=iris", "debug=smoke")
     assert called.code == 0, called.err
     assert sorted(run.read_status()["state"] for run in called.runs) == ["done", "done"]  # mlp and tabm
 

@@ -49,7 +49,7 @@ def largest(model: nn.Module) -> float:
     norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._NormBase))
     seen = chain.from_iterable(norm.buffers() for norm in norms)  # other buffers may hold what they like
     tensors = [tensor.detach() for tensor in chain(model.parameters(), seen) if tensor.is_floating_point()]
-    return float(nn.utils.get_total_norm(tensors, math.inf))
+    return float(nn.utils.get_total_norm([tensor for tensor in tensors if tensor.numel()], math.inf))
 
 
 def _diverged(what: str, lr: float) -> Diverged:
