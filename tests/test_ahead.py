@@ -17,8 +17,8 @@ from dltrain.data.encoders import encoder_of
 from dltrain.data.generated import generate_ratings
 from dltrain.data.series import series
 from dltrain.errors import DataError
-from dltrain.forecasts import forecast
-from dltrain.loaded import load
+from dltrain.runs.forecasts import forecast
+from dltrain.runs.loaded import load
 
 
 def line(rows: int = 90) -> pd.DataFrame:

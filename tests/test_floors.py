@@ -12,12 +12,11 @@ FLOORS = {
     room: floor
     for floor, rooms in enumerate(
         (
-            "types errors rundir history signals faults",
+            "types errors rundir claiming history signals faults",
             "data models metrics losses tasks baselines verdict",
             "training explain",
-            "signatures overrides configs compose changes resolve build resuming results report sweeps "
-            "run_config loaded forecasts recommendations "
-            "predicting row_files evaluating calibration exporting leaderboard writing",
+            "signatures overrides configs compose changes resolve sources build prediction_files writing results "
+            "runs report sweeps",
             "commands job completing console training_call cli",
         )
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dltrain.loaded import load
 from dltrain.rundir import SCHEMA
+from dltrain.runs.loaded import load
 
 FROZEN = Path(__file__).parent / "frozen"
 RUNS = sorted(FROZEN.glob("schema_*"))

@@ -8,18 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dltrain.claiming import check_writable, claim, locked, reserve
 from dltrain.errors import CheckpointError, ConfigError, StorageError
-from dltrain.rundir import (
-    RunDir,
-    check_writable,
-    claim,
-    locked,
-    read_json,
-    refuse_links,
-    reserve,
-    write_json,
-    write_text,
-)
+from dltrain.rundir import RunDir, read_json, refuse_links, write_json, write_text
 
 
 def refuse(*_: object, **__: object) -> None:

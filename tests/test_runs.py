@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dltrain.leaderboard import differences
+from dltrain.runs.leaderboard import differences
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dltrain.loaded import LoadedModel as LoadedModel
-    from dltrain.loaded import load as load
+    from dltrain.runs.loaded import LoadedModel as LoadedModel
+    from dltrain.runs.loaded import load as load
     from dltrain.training_call import train as train
 
 __version__ = "0.1.0"
@@ -16,7 +16,7 @@ __all__ = ["LoadedModel", "load", "train"]
 def __getattr__(name: str) -> Any:
     """Imports torch only when a model is asked for."""
     if name in ("load", "LoadedModel"):
-        from dltrain import loaded
+        from dltrain.runs import loaded
 
         return getattr(loaded, name)
     if name == "train":

@@ -7,7 +7,6 @@ import os
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,17 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from dltrain.baselines.plain import Baseline, BaselineSettings, baselines
+from dltrain.baselines.plain import BaselineSettings
 from dltrain.data.augment import Augment
 from dltrain.data.augment_text import AugmentText
-from dltrain.data.doctor import Finding, examine
 from dltrain.data.loaders import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.losses import Loss, default_loss
+from dltrain.models.trial import try_model
 from dltrain.models.window_scale import WindowScaled
 from dltrain.resolve import arguments, resolve
 from dltrain.signatures import nearest
+from dltrain.sources import load_data
 from dltrain.tasks.choice import build_task
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
@@ -218,37 +218,6 @@ def build_loaders(
     return train, evaluation
 
 
-@lru_cache(maxsize=2)
-def load_data(node: str) -> Data:
-    """The data that a config node, as JSON, describes; the jobs of a sweep share it.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    config = json.loads(node)
-    data: Data = resolve("data", config)(**arguments(config))
-    return data
-
-
-@lru_cache(maxsize=2)
-def examine_data(node: str) -> tuple[Finding, ...]:
-    """What is odd about that data."""
-    return tuple(examine(load_data(node)))
-
-
-@lru_cache(maxsize=2)
-def load_baselines(node: str, split: SplitName, settings: BaselineSettings) -> tuple[Baseline, ...]:
-    """What plain methods reach on that data."""
-    data = load_data(node)
-    return tuple(baselines(data, build_task(data.facts, default_loss(data.facts)), split, settings))
-
-
-def forget() -> None:
-    """Lets go of all data: its files may have changed since."""
-    for cached in (load_data, examine_data, load_baselines):
-        cached.cache_clear()
-
-
 def build_model(node: Mapping[str, Any], spec: Spec, trusted: Collection[str] | None = None) -> nn.Module:
     """The model that a config node describes, for that data; `trusted` as in `resolve`.
 
@@ -307,49 +276,6 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
     except (ValueError, RuntimeError, TypeError) as error:
         raise ConfigError(str(error), where="optimizer", fix="see torch.optim for what it accepts") from error
     return optimizer
-
-
-def try_model(model: nn.Module, data: Data, spec: Spec, name: str) -> int:
-    """Runs two samples through the model, on the CPU, without a trace in its state.
-
-    Returns:
-        The multiplications that one sample costs in linear and convolutional layers.
-
-    Raises:
-        DataError: the model fails on them, or its output has another shape than the task asks for.
-    """
-    counts: list[int] = []
-
-    def count(layer: nn.Module, inputs: Any, output: Any) -> None:
-        weight = getattr(layer, "weight", None)
-        if isinstance(layer, nn.Embedding):  # looks up
-            return
-        if isinstance(weight, torch.Tensor) and weight.dim() > 1 and isinstance(output, torch.Tensor):
-            counts.append(output[0].numel() // weight.shape[0] * weight.numel())
-
-    hooks = [layer.register_forward_hook(count) for layer in model.modules()]
-    inputs = tuple(tensor[:2] for tensor in data.splits["train"].inputs)
-    samples = len(inputs[0])
-    model.eval()
-    try:
-        with torch.no_grad():
-            output = model(*(inputs if data.prepare is None else data.prepare(inputs)))
-    except Exception as error:
-        shape = "×".join(map(str, spec.input_shape))
-        raise DataError(f"{name} fails on an input of shape {shape}: {error}", where="model") from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    length = inputs[0].shape[1:2] if spec.each_position else ()
-    wanted = (samples, *length, spec.out_features)
-    members = () if spec.each_position else output.shape[1:-1][:1]  # of a model that is several
-    if tuple(output.shape) not in (wanted, (samples, *members, spec.out_features)):
-        raise DataError(
-            f"{name} gives an output of shape {tuple(output.shape)}, where {wanted} is asked for",
-            where="model",
-            fix="let its last layer have spec.out_features outputs",
-        )
-    return sum(counts)
 
 
 def seed_everything(seed: int) -> None:

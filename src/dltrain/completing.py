@@ -11,9 +11,9 @@ from dltrain.build import Setup
 from dltrain.console import progress
 from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.history import HistoryLog
-from dltrain.recommendations import save_recommendations
 from dltrain.results import Timing, save_results
 from dltrain.rundir import RunDir
+from dltrain.runs.recommendations import save_recommendations
 from dltrain.signals import Stopped, finishing
 from dltrain.training.loop import fit
 from dltrain.training.saving import Saver

@@ -17,8 +17,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import save as safetensors_bytes
 
-from dltrain import build
+from dltrain import build, sources
 from dltrain.changes import save_changes
+from dltrain.claiming import claim, locked
 from dltrain.completing import complete, is_spent, new_saver
 from dltrain.compose import Job
 from dltrain.console import logged_to
@@ -27,11 +28,8 @@ from dltrain.models.window_scale import name_of
 from dltrain.report.page import write_report
 from dltrain.resolve import check
 from dltrain.results import described
-from dltrain.resuming import differences, read_config
 from dltrain.rundir import (
     RunDir,
-    claim,
-    locked,
     make_folder,
     read_json,
     redacted,
@@ -41,6 +39,7 @@ from dltrain.rundir import (
     write_json,
     write_text,
 )
+from dltrain.runs.resuming import differences, read_config
 from dltrain.signals import Stopped
 from dltrain.signatures import spelled
 from dltrain.sweeps.summary import summarize
@@ -58,7 +57,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         ExceptionGroup: of what is wrong with the configs' values.
         DltrainError: a job cannot be built.
     """
-    build.forget()
+    sources.forget()
     for job in jobs:
         errors = check(job.config)
         if errors:
@@ -159,7 +158,7 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         DltrainError, ExceptionGroup: it cannot go on, and nothing was changed.
         Stopped: it was asked to end; the folder holds a checkpoint to go on from.
     """
-    build.forget()
+    sources.forget()
     errors = check(config)
     if errors:
         raise ExceptionGroup("config", errors)
@@ -212,7 +211,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     log.log(verbosity, "data    %s to %s: %s", spell_input(facts), goal, sizes)
     for note in setup.data.notes:
         log.log(verbosity, "        %s", note)
-    for finding in build.examine_data(setup.data_node):
+    for finding in sources.examine_data(setup.data_node):
         log.log(verbosity, "%-7s %s", finding.severity, finding)
     parameters = sum(parameter.numel() for parameter in setup.state.model.parameters())
     where = f"{setup.threads} thread{'s' * (setup.threads > 1)}" if setup.device.type == "cpu" else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dltrain.claiming import reserve
 from dltrain.commands import Options
 from dltrain.commands import train as command
 from dltrain.compose import compose_jobs
 from dltrain.errors import ConfigError
-from dltrain.loaded import LoadedModel, load
 from dltrain.overrides import quote, quoted
-from dltrain.rundir import reserve
+from dltrain.runs.loaded import LoadedModel, load
 
 
 def train(*overrides: str, quiet: bool = False, device: str = "auto") -> LoadedModel:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from dltrain.rundir import RunDir, locked
+from dltrain.claiming import locked
+from dltrain.rundir import RunDir
 
 pytestmark = pytest.mark.faults
 

@@ -25,7 +25,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
         DltrainError, ExceptionGroup: it could not be trained.
     """
     (job,) = compose_jobs([quote(argument) for argument in arguments], sweep=False)
-    from dltrain import build
+    from dltrain import build, sources
     from dltrain.console import configure_logging
     from dltrain.job import check_jobs, introduce
 
@@ -36,7 +36,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     cost = measure_step(setup)
     if options.json:
         facts = setup.data.facts
-        findings = [str(finding) for finding in build.examine_data(setup.data_node)]
+        findings = [str(finding) for finding in sources.examine_data(setup.data_node)]
         splits = {name: len(split) for name, split in setup.data.splits.items()}
         answer = {"task": facts.task, "classes": facts.classes, "splits": splits, "notes": setup.data.notes}
         print(json.dumps(answer | {"findings": findings} | cost, ensure_ascii=False))

@@ -24,9 +24,9 @@ def run(arguments: Sequence[str], options: Options) -> int:
     parser.add_argument("-o", "--output", default="compare.html")
     flags, paths = parser.read(arguments, ("A", "B"))
 
-    from dltrain.leaderboard import differences, read_entry
     from dltrain.report.comparison import write_comparison
     from dltrain.rundir import RunDir
+    from dltrain.runs.leaderboard import differences, read_entry
 
     a, b = (read_entry(RunDir(Path(path))) for path in paths)
     config = differences(a.config, b.config)

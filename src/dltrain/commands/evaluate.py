@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dltrain.data.new_inputs import Input
-    from dltrain.evaluating import Evaluation
-    from dltrain.loaded import LoadedModel
     from dltrain.rundir import RunDir
+    from dltrain.runs.evaluating import Evaluation
+    from dltrain.runs.loaded import LoadedModel
 
 USAGE = "dltrain evaluate RUN [data.path=NEW] [--slices COLUMN] [-o FOLDER] [--trust MODULE]"
 
@@ -40,9 +40,9 @@ def run(arguments: Sequence[str], options: Options) -> int:
     flags, (run_folder,) = parser.read(arguments, ("RUN",), keys)
 
     from dltrain.console import configure_logging
-    from dltrain.loaded import load
     from dltrain.report.page import write_report
     from dltrain.rundir import RunDir
+    from dltrain.runs.loaded import load
 
     configure_logging(console=False)
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
@@ -67,7 +67,7 @@ def measure(
     from tqdm import tqdm
 
     from dltrain.data.new_inputs import open_input
-    from dltrain.evaluating import evaluate_input, evaluate_split, own_test_split
+    from dltrain.runs.evaluating import evaluate_input, evaluate_split, own_test_split
 
     form = table_format(model, overrides)
     if "data.path" not in overrides:
@@ -94,7 +94,7 @@ def own_column(model: LoadedModel, ids: Sequence[str], split: str, name: str) ->
     import pandas as pd
 
     from dltrain.data.new_inputs import open_input
-    from dltrain.evaluating import column_of
+    from dltrain.runs.evaluating import column_of
 
     node = model.config.node("data")
     path = node.get(f"{split}_path") or node.get("path")
@@ -107,7 +107,7 @@ def own_column(model: LoadedModel, ids: Sequence[str], split: str, name: str) ->
 
 def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> None:
     """Writes the evaluation as the folder of a run whose test split is the new data, which reports can read."""
-    from dltrain.results import write_examples, write_predictions
+    from dltrain.prediction_files import write_examples, write_predictions
     from dltrain.rundir import make_folder, read_json, write_json
 
     if folder.status.exists() and "evaluated" not in folder.read_status():

@@ -26,8 +26,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     parser.add_argument("--trust", action="append", default=[])
     flags, (run_folder,) = parser.read(arguments, ("RUN",))
 
-    from dltrain.exporting import SUFFIXES, export, facts_of
-    from dltrain.loaded import load
+    from dltrain.runs.exporting import SUFFIXES, export, facts_of
+    from dltrain.runs.loaded import load
 
     if flags.format not in SUFFIXES:
         near = nearest(flags.format, list(SUFFIXES))

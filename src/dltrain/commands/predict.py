@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from dltrain.data.new_inputs import Input
     from dltrain.data.row_streams import TableFormat
-    from dltrain.loaded import LoadedModel
-    from dltrain.predicting import Tally
+    from dltrain.runs.loaded import LoadedModel
+    from dltrain.runs.predicting import Tally
 
 USAGE = (
     "dltrain predict RUN INPUT [-o FILE.csv|.jsonl|.parquet] [--trust MODULE] [data.encoding=gbk], "
@@ -46,9 +46,9 @@ def run(arguments: Sequence[str], options: Options) -> int:
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
 
     from dltrain.data.new_inputs import open_input
-    from dltrain.loaded import load
-    from dltrain.predicting import Tally
-    from dltrain.row_files import check_rows_path, open_rows, records
+    from dltrain.runs.loaded import load
+    from dltrain.runs.predicting import Tally
+    from dltrain.runs.row_files import check_rows_path, open_rows, records
 
     if output is not None:
         check_rows_path(output)
@@ -95,7 +95,7 @@ def continue_prompt(parser: Arguments, arguments: Sequence[str], options: Option
         if value is not None and not least <= value < float("inf"):
             raise ConfigError(f"{value:g} is not at least {least}", where=f"--{name}", fix="give a larger number")
 
-    from dltrain.loaded import load
+    from dltrain.runs.loaded import load
     from dltrain.writing import continue_text, unknown_in
 
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
@@ -140,7 +140,7 @@ def predicted(model: LoadedModel, opened: Input, tally: Tally, *, shown: bool) -
     """The predictions part by part, with a bar on a terminal."""
     from tqdm import tqdm
 
-    from dltrain.predicting import prediction_frame
+    from dltrain.runs.predicting import prediction_frame
 
     hidden = not (shown and sys.stderr.isatty())
     with tqdm(total=opened.total, unit=opened.unit, unit_scale=opened.unit == "B", disable=hidden) as bar:

@@ -17,7 +17,7 @@ from dltrain.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dltrain.loaded import LoadedModel
+    from dltrain.runs.loaded import LoadedModel
 
 FLAGS = ("--steps", "--user", "--top")
 USAGE = "dltrain predict RUN --steps 12 [HISTORY.csv] [-o FILE], or dltrain predict RUN --user 42 [--top 10] [-o FILE]"
@@ -44,8 +44,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     if not flags.user and flags.steps is None:
         raise ConfigError("--top of what? no --user is named", fix=USAGE)
 
-    from dltrain.loaded import load
-    from dltrain.row_files import check_rows_path, open_rows, records
+    from dltrain.runs.loaded import load
+    from dltrain.runs.row_files import check_rows_path, open_rows, records
 
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
     if output is not None:
@@ -73,8 +73,8 @@ def _asked(model: LoadedModel, flags: Namespace, history: Sequence[str]) -> tupl
     import pandas as pd
 
     from dltrain.data.new_inputs import open_input
-    from dltrain.forecasts import forecast
-    from dltrain.recommendations import recommend
+    from dltrain.runs.forecasts import forecast
+    from dltrain.runs.recommendations import recommend
 
     if flags.steps is not None:
         if not history:

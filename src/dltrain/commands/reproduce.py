@@ -27,13 +27,14 @@ def run(arguments: Sequence[str], options: Options) -> int:
     parser.add_argument("--trust", action="append", default=[])
     flags, (name,) = parser.read(arguments, ("RUN",), ("data.path", "data.root"))
 
-    from dltrain import build, job
+    from dltrain import job, sources
+    from dltrain.claiming import claim, locked, reserve
     from dltrain.console import configure_logging
-    from dltrain.loaded import finished
     from dltrain.resolve import SLOTS, check, resolve
     from dltrain.results import fingerprint
-    from dltrain.run_config import RunConfig
-    from dltrain.rundir import RunDir, claim, locked, read_json, reserve, utc_now, write_text
+    from dltrain.rundir import RunDir, read_json, utc_now, write_text
+    from dltrain.runs.loaded import finished
+    from dltrain.runs.run_config import RunConfig
 
     first = finished(RunDir(Path(name)))
     before = read_json(first.own(first.result))
@@ -46,8 +47,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
             resolve(slot, config[slot], flags.trust)
     if errors := check(config):
         raise ExceptionGroup("config", errors)
-    build.forget()
-    data = build.load_data(json.dumps(config["data"], sort_keys=True))
+    sources.forget()
+    data = sources.load_data(json.dumps(config["data"], sort_keys=True))
     if fingerprint(data) != before["data"]["fingerprint"]:
         raise DataError(
             "the data is not what the run was trained on",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import perf_counter
 
+from dltrain.claiming import locked
 from dltrain.commands import Options
 from dltrain.commands.parsing import Arguments
 from dltrain.commands.train import tell_outcome
 from dltrain.overrides import quote
-from dltrain.resuming import apply, check_same_run, check_trust, read_config, resolved
-from dltrain.rundir import RunDir, locked, refuse_links
+from dltrain.rundir import RunDir, refuse_links
+from dltrain.runs.resuming import apply, check_same_run, check_trust, read_config, resolved
 from dltrain.signals import Stopped
 
 USAGE = "dltrain resume RUN [--force] [--trust MODULE] [trainer.epochs=200]"

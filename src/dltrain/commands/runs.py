@@ -27,7 +27,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     parser.add_argument("words", nargs="*")
     flags = parser.parse_intermixed_args(list(arguments))
 
-    from dltrain.leaderboard import KEPT_COLUMNS, find_runs, main_metric, select, sort
+    from dltrain.runs.leaderboard import KEPT_COLUMNS, find_runs, main_metric, select, sort
 
     folders = [word for word in flags.words if not any(sign in word for sign in "<>=")]
     conditions = [word for word in flags.words if word not in folders]
@@ -65,7 +65,7 @@ def as_text(rows: Sequence[Sequence[str]]) -> str:
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """All columns of all rows."""
-    from dltrain.results import safe_cell
+    from dltrain.prediction_files import safe_cell
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()

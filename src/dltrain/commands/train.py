@@ -16,12 +16,13 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
+from dltrain.claiming import check_writable, claim, reserve
 from dltrain.commands import FLAGS, Options
 from dltrain.compose import CONFIG_NAME, Job, compose_jobs
 from dltrain.configs import config_dir
 from dltrain.errors import ConfigError, failure
 from dltrain.overrides import quote, quoted
-from dltrain.rundir import RunDir, check_writable, claim, make_folder, read_json, reserve
+from dltrain.rundir import RunDir, make_folder, read_json
 from dltrain.signals import Stopped
 
 

@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import dltrain as package
-from dltrain import exporting
 from dltrain.errors import CheckpointError
+from dltrain.runs import exporting
 
 
 @pytest.fixture(params=["people_run", "pay_run", "picture_run"])

@@ -14,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.errors import CheckpointError, ConfigError
 from dltrain.overrides import quoted
-from dltrain.run_config import RunConfig
 from dltrain.rundir import REDACTED, RunDir
+from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import spelled, unknown_key
 
 REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}")  # to another key of the same config

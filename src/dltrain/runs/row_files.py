@@ -16,7 +16,7 @@ from typing import Any, Protocol, TextIO
 import pandas as pd
 
 from dltrain.errors import ConfigError, StorageError
-from dltrain.results import safe_cell
+from dltrain.prediction_files import safe_cell
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".pq")
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dltrain.data.new_windows import WindowEncoder
 from dltrain.errors import ConfigError
-from dltrain.loaded import LoadedModel
+from dltrain.runs.loaded import LoadedModel
 from dltrain.types import Encoded
 
 if TYPE_CHECKING:

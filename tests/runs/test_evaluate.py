@@ -13,9 +13,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import dltrain as package
 from dltrain.data.table import table
-from dltrain.evaluating import best_thresholds, bootstrap
 from dltrain.losses import default_loss
 from dltrain.report.calibration import reliability
+from dltrain.runs.evaluating import best_thresholds, bootstrap
 from dltrain.tasks.choice import build_task
 
 

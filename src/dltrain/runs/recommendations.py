@@ -14,9 +14,9 @@ from torch import Tensor
 from dltrain.build import Setup
 from dltrain.data.new_pairs import PairEncoder
 from dltrain.errors import CheckpointError, ConfigError
-from dltrain.loaded import LoadedModel
-from dltrain.row_files import CsvWriter
 from dltrain.rundir import RunDir, write_text
+from dltrain.runs.loaded import LoadedModel
+from dltrain.runs.row_files import CsvWriter
 from dltrain.tasks.ranking import Score, scored_by, top_items
 from dltrain.tasks.task import Task
 from dltrain.types import Facts

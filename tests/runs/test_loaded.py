@@ -16,7 +16,7 @@ import yaml
 
 import dltrain as package
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
-from dltrain.loaded import load
+from dltrain.runs.loaded import load
 
 
 @pytest.fixture

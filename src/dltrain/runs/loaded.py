@@ -19,10 +19,10 @@ from dltrain.build import EVALUATION_BATCH, build_loss, build_model, spec_of
 from dltrain.data.encoders import encoder_of
 from dltrain.data.new_inputs import Input, open_input
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
-from dltrain.predicting import prediction_frame
 from dltrain.resolve import SLOTS, arguments, resolve
-from dltrain.run_config import RunConfig
 from dltrain.rundir import RunDir, read_json
+from dltrain.runs.predicting import prediction_frame
+from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import check_call
 from dltrain.tasks.choice import build_task
 from dltrain.tasks.task import Predictions, Task, join

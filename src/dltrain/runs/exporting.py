@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dltrain.errors import CheckpointError, ConfigError, DltrainError, StorageError
-from dltrain.loaded import LoadedModel
 from dltrain.rundir import SCHEMA, make_folder
+from dltrain.runs.loaded import LoadedModel
 from dltrain.tasks.regression import Regression
 
 Format = Literal["onnx", "torch-export", "safetensors"]

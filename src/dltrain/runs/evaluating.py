@@ -14,15 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.build import EVALUATION_BATCH, forget, load_data
+from dltrain.build import EVALUATION_BATCH
 from dltrain.data.columns import name_list, nearest, read_cells
 from dltrain.data.loaders import TensorLoader
 from dltrain.data.new_inputs import Input
 from dltrain.errors import DataError, DltrainError
-from dltrain.loaded import LoadedModel
 from dltrain.report.calibration import reliability
 from dltrain.resolve import resolve
 from dltrain.results import fingerprint
+from dltrain.runs.loaded import LoadedModel
+from dltrain.sources import forget, load_data
 from dltrain.tasks.task import Predictions, Task
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Split
