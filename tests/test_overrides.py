@@ -76,3 +76,17 @@ def test_any_text_survives_quoting(text: str) -> None:
 def test_splitting_loses_nothing(items: list[str]) -> None:
     text = ",".join(items)
     assert ",".join(split_top_level(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("data.target=2005", "2005"),
+        ("data.target=007", "007"),
+        ("data.drop=[2001, x]", ["2001", "x"]),
+        ("data.target=[2004,2005]", ["2004", "2005"]),
+        ("data.group=成绩", "成绩"),
+    ],
+)
+def test_a_number_that_names_a_column_is_text(typed: str, read: object) -> None:
+    assert OverridesParser.create().parse_override(quote(typed)).value() == read

@@ -307,3 +307,10 @@ def test_the_batch_that_the_memory_holds_is_found_and_written_down(dltrain: Call
     assert called.code == 0, called.err
     assert "64 samples a step" in called.out  # the largest power of two among 120
     assert yaml.safe_load(called.run.config.read_text())["trainer"]["batch_size"] == 64
+
+
+def test_a_text_run_goes_on(dltrain: Callable) -> None:
+    assert dltrain("model=bag", "data=text", "data.rows=200", "trainer.epochs=1", "hydra.run.dir=text").code == 0
+    called = dltrain("resume", "text", "trainer.epochs=2")
+    assert called.code == 0, called.err
+    assert "tokens: auto" in Path("text/config.yaml").read_text()

@@ -166,8 +166,9 @@ def check_settings(settings: TrainerSettings, asked: str, task: Task, facts: Fac
             override=f"trainer.threads={cores}",
         )
     if settings.balance == "resample" and facts.task != "classification":
+        what = "these are labels" if facts.task == "multilabel" else "the target is a number"
         raise ConfigError(
-            "only classes can be balanced, and the target is a number",
+            f"only classes can be balanced, and {what}",
             where="trainer.balance",
             fix="take the samples as they are",
             override="trainer.balance=none",

@@ -24,6 +24,9 @@ class DltrainError(Exception):
     def __init__(self, what: str, where: str = "", fix: str = "", override: str = "", replaces: str = "") -> None:
         self.what, self.where, self.fix, self.override, self.replaces = what, where, fix, override, replaces
         super().__init__(what)
+        for note in (where and f"at {where}", fix and f"fix: {fix}", override and f"with {override}"):
+            if note:
+                self.add_note(note)  # what Python's own traceback shows
 
 
 class ConfigError(DltrainError):
@@ -78,6 +81,9 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 def failure(status: Mapping[str, Any]) -> DltrainError:
     """The error that a run's status.json tells of."""
-    error = DltrainError(status["error"], status.get("where", ""), status.get("fix", ""), status.get("override", ""))
-    error.exit_code = int(status["exit_code"])
+    code = int(status["exit_code"])
+    kinds = {kind.exit_code: kind for kind in (ConfigError, Diverged, StorageError, OutOfMemory)}
+    said = [str(status.get(name, "")) for name in ("error", "where", "fix", "override")]
+    error = kinds.get(code, DltrainError)(*said)
+    error.exit_code = code
     return error

@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 _PATH_KEY = re.compile(r"(\.|_|^)(path|root|dir|from|weights)$")
+_COLUMN_KEY = re.compile(r"data\.(target|drop|group|time|text|user|item)")
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -28,6 +29,8 @@ def quote(override: str) -> str:
         value = str(Path(value).expanduser())
     if is_path_key(key) and "," in value and Path(value).exists():
         return f"{key}={quoted(value)}"
+    if _COLUMN_KEY.fullmatch(key.lstrip("+")) and re.search(r"(^|[\[,\s])[\d.]+($|[\],\s])", value):
+        return f"{key}={_quote_numbers(value)}"  # a year is a column's name here, and 007 keeps its zeros
     if is_readable(f"{key}={value}"):
         return f"{key}={value}"
     return f"{key}={_quote_items(key, value)}"
@@ -71,6 +74,16 @@ def split_top_level(text: str) -> list[str]:
             parts.append(text[start:index])
             start = index + 1
     return [*parts, text[start:]]
+
+
+def _quote_numbers(value: str) -> str:
+    """The value, or each item of a list or a sweep, as text where it is a number."""
+    if value.startswith("[") and value.endswith("]"):
+        return "[" + ",".join(_quote_numbers(item.strip()) for item in split_top_level(value[1:-1])) + "]"
+    items = split_top_level(value)
+    if len(items) > 1:
+        return ",".join(_quote_numbers(item) for item in items)
+    return quoted(value) if re.fullmatch(r"[\d.]+", value) or not is_readable(f"key=[{value}]") else value
 
 
 def _quote_items(key: str, value: str) -> str:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dltrain.errors import CheckpointError, StorageError
+from dltrain.types import Facts
 
 SCHEMA = 1
-SECRET_KEY = re.compile(r"token|secret|password|passwd|api_?key|credential", re.IGNORECASE)
+SECRET_KEY = re.compile(r"(?!(?<!\w)tokens\b)token|secret|password|passwd|api_?key|credential", re.IGNORECASE)
 SECRET_OVERRIDE = re.compile(rf"((?:{SECRET_KEY.pattern})[^=]*=).*", re.IGNORECASE | re.DOTALL)
 REDACTED = "<redacted>"
 STATES = ("running", "done", "failed", "interrupted", "diverged", "pruned")
@@ -116,9 +117,45 @@ class RunDir:
         return path
 
     def read_history(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv; a metric that an epoch lacks is left out of its row."""
-        with self.history.open(newline="", encoding="utf-8") as file:
-            return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+        """The rows of metrics.csv; a metric that an epoch lacks is left out of its row.
+
+        Raises:
+            CheckpointError: it holds something else than numbers.
+        """
+        try:
+            with self.history.open(newline="", encoding="utf-8") as file:
+                return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+        except (ValueError, TypeError, AttributeError, csv.Error) as error:
+            raise CheckpointError(f"{self.history} is damaged: {error}") from None
+
+    def read_result(self) -> dict[str, Any]:
+        """What result.json says.
+
+        Raises:
+            CheckpointError: it is missing, of a newer version, or lacks what every result has.
+        """
+        result = read_json(self.own(self.result))
+        data = result.get("data")
+        splits = data.get("splits") if isinstance(data, dict) else None
+        measured = [result.get(name) for name in ("train", "val", "test")]
+        numbers = [value for part in measured if isinstance(part, dict) for value in part.values()]
+        sound = all(isinstance(part, dict) for part in measured) and isinstance(splits, dict)
+        if splits is None or not sound or not all(value is None or type(value) in (int, float) for value in numbers):
+            raise CheckpointError(f"{self.result} is damaged: it lacks the metrics or the sizes of the splits")
+        if result.get("shown_split") not in splits or type(result.get("seed")) is not int:
+            raise CheckpointError(f"{self.result} is damaged: it does not say which split was shown, or its seed")
+        return result
+
+    def read_facts(self) -> Facts:
+        """What was learned of the data.
+
+        Raises:
+            CheckpointError: facts.json is missing, of a newer version, or damaged.
+        """
+        try:
+            return Facts.from_json(read_json(self.own(self.facts)))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.facts} is damaged: {error}") from None
 
     def write_status(self, state: str, **details: Any) -> None:
         """Says how the run stands; `details` are added to what was said before."""
@@ -132,7 +169,10 @@ class RunDir:
         Raises:
             CheckpointError: this is no run folder.
         """
-        return read_json(self.status)
+        status = read_json(self.status)
+        if status.get("state") not in STATES:
+            raise CheckpointError(f"{self.status} is damaged: its state is {status.get('state')!r}")
+        return status
 
 
 def refuse_links(path: Path) -> None:

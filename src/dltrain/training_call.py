@@ -7,6 +7,7 @@ from dltrain.commands import Options
 from dltrain.commands import train as command
 from dltrain.compose import compose_jobs
 from dltrain.errors import ConfigError
+from dltrain.job import check_jobs
 from dltrain.overrides import quote, quoted
 from dltrain.runs.loaded import LoadedModel, load
 
@@ -29,6 +30,7 @@ def train(*overrides: str, quiet: bool = False, device: str = "auto") -> LoadedM
         raise ConfigError("flags are for the command line", fix="train in a loop in place of -m")
     words = [quote(override) for override in overrides]
     (job,) = compose_jobs(words, sweep=False)
+    check_jobs([job])
     folder = job.run_dir
     if not any(word.startswith("hydra.run.dir=") for word in words):
         folder = reserve(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 if TYPE_CHECKING:  # help, lists and refusals answer without torch
     from os import PathLike
@@ -64,9 +64,24 @@ class Facts:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Facts:
-        """The facts that a JSON object holds; other keys of it are left alone."""
+        """The facts that a JSON object holds; other keys of it are left alone.
+
+        Raises:
+            TypeError, ValueError: it holds no facts, or values of other types.
+        """
         known: dict[str, Any] = {name: stored[name] for name in cls.__dataclass_fields__ if name in stored}
-        return cls(**{name: _frozen(value) for name, value in known.items()})
+        facts = cls(**{name: _frozen(value) for name, value in known.items()})
+        texts = (facts.classes, facts.features, facts.outputs)
+        counts = (facts.input_shape, facts.vocab_sizes, facts.class_counts)
+        if facts.kind not in get_args(Kind) or facts.task not in get_args(TaskName):
+            raise ValueError(f"no such data or task is known: {facts.kind}, {facts.task}")
+        if not all(isinstance(many, tuple) and all(isinstance(one, str) for one in many) for many in texts):
+            raise ValueError("its names are no lists of texts")
+        if not all(isinstance(many, tuple) and all(type(one) is int for one in many) for many in counts):
+            raise ValueError("its sizes are no lists of whole numbers")
+        if not isinstance(facts.preprocessing, Mapping) or not isinstance(facts.target, str):
+            raise ValueError("it does not say how inputs and target were prepared")
+        return facts
 
 
 def _frozen(value: Any) -> Any:

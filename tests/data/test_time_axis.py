@@ -62,3 +62,11 @@ def test_noise_and_a_wander_have_no_calendar_season() -> None:
     rng = np.random.default_rng(0)
     assert guess_period(np.cumsum(rng.normal(0, 1, 500)), usual=(12,)) != 12
     assert guess_period(np.arange(10.0)) is None
+
+
+@pytest.mark.parametrize("spelled", ["2020年{:02d}月01日", "2020年{}月"])
+def test_chinese_dates_are_read(spelled: str) -> None:
+    cells = read_cells(pd.Series([spelled.format(month) for month in (1, 2, 3, 4)]))
+    axis, steps = read_axis(cells, "日期")
+    assert axis.unit == "months"
+    assert steps.tolist() == [0, 1, 2, 3]

@@ -17,7 +17,7 @@ from dltrain.tasks.regression import Regression
 from dltrain.training import schedules
 from dltrain.training.loop import fit
 from dltrain.training.settings import TrainerSettings
-from dltrain.training.state import TrainState
+from dltrain.training.state import TrainState, average_of
 from dltrain.types import Facts, Split
 
 FACTS = Facts("table", "regression", (3,))
@@ -104,3 +104,16 @@ def test_a_saved_state_continues_bit_for_bit(
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, second.model.state_dict()[name]), name
     assert (second.best, second.best_epoch, second.stale) == (whole.best, whole.best_epoch, whole.stale)
+
+
+def test_an_average_of_infinite_bounds_stays_what_it_is() -> None:
+    model = nn.Linear(2, 1)
+    model.register_buffer("low", torch.tensor([-torch.inf, 0.0]))
+    average = average_of(model, 0.9)
+    for _ in range(3):
+        with torch.no_grad():
+            model.weight.add_(1)
+        average.update_parameters(model)
+    assert average.module.low.tolist() == [-torch.inf, 0.0]
+    assert average.module.weight.isfinite().all()
+    assert (average.module.weight < model.weight).all()

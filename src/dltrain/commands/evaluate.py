@@ -39,6 +39,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     keys = ("data.path", *FORMAT_KEYS, "trainer.device")
     flags, (run_folder,) = parser.read(arguments, ("RUN",), keys)
 
+    from dltrain.claiming import reserve
     from dltrain.console import configure_logging
     from dltrain.report.page import write_report
     from dltrain.rundir import RunDir
@@ -48,7 +49,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
     evaluation = measure(model, flags.overrides, flags.slices, flags.trust, shown=not (options.quiet or options.json))
     name = Path(flags.overrides.get("data.path", "test")).stem or "data"
-    folder = RunDir(Path(flags.output) if flags.output else model.run.own(model.run.evaluations) / name)
+    own = model.run.own(model.run.evaluations) / name
+    folder = RunDir(Path(flags.output) if flags.output else reserve(own))
     write_folder(folder, model, evaluation)
     write_report(folder)
     if options.json:

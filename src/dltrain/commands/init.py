@@ -34,6 +34,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
         command = shlex.join(["dltrain", "model=cnn", "data=images", f"data.path={source}"])
         raise ConfigError(f"{source} is a folder, which needs no config of its own", fix=f"train: {command}")
     name = flags.name or re.sub(r"\W+", "_", Path(source).stem, flags=re.ASCII).strip("_").lower() or "mine"
+    if not re.fullmatch(r"\w[\w-]*", name):
+        raise ConfigError(f"{name} is no name of a config", where="--name", fix="use letters, digits, - and _ alone")
     if (config_dir() / "data" / f"{name}.yaml").exists():
         name = f"my_{name}"
     path = Path("configs", "data", f"{name}.yaml")

@@ -35,12 +35,13 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: the run or the input cannot be used.
     """
-    if any(argument.partition("=")[0] in predict_ahead.FLAGS for argument in arguments):
+    named = {argument.partition("=")[0] for argument in arguments}
+    if named & set(predict_ahead.FLAGS) and "--prompt" not in named:
         return predict_ahead.run(arguments, options)
     parser = Arguments(USAGE)
     parser.add_argument("-o", "--output")
     parser.add_argument("--trust", action="append", default=[])
-    if any(argument.split("=")[0] == "--prompt" for argument in arguments):
+    if "--prompt" in named:
         return continue_prompt(parser, arguments, options)
     flags, (run_folder, source) = parser.read(arguments, ("RUN", "INPUT"), (*FORMAT_KEYS, "trainer.device"))
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()

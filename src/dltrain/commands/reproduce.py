@@ -37,7 +37,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.runs.run_config import RunConfig
 
     first = finished(RunDir(Path(name)))
-    before = read_json(first.own(first.result))
+    before = first.read_result()
     stored = RunConfig(first)
     config: dict[str, Any] = {slot: stored.whole_node(slot) for slot in (*SLOTS, "task") if slot != "data"}
     config |= {"data": stored.node("data"), "seed": before["seed"]}

@@ -33,6 +33,12 @@ def run(arguments: Sequence[str], options: Options) -> int:
     with locked(run_dir.path):
         refuse_links(run_dir.path)
         before = read_config(run_dir)
+        if run_dir.result.exists():
+            run_dir.read_result()  # a folder of a newer version is left as it is
+        if run_dir.facts.exists():
+            run_dir.read_facts()
+        if run_dir.history.exists():
+            run_dir.read_history()
         after = before.copy()
         apply(overrides, after)
         config = resolved(after)

@@ -76,8 +76,8 @@ def _leaks(data: Data) -> Iterator[Finding]:
 
 def _repeats(data: Data) -> Iterator[Finding]:
     """Samples that stand in two splits, and equal samples with different targets."""
-    if data.facts.kind in ("ratings", "series"):
-        return  # ratings are made unique, and windows of a series overlap
+    if data.facts.kind in ("ratings", "series", "corpus"):
+        return  # ratings are made unique, windows of a series overlap, and texts repeat themselves
     keys = {name: _keys(split) for name, split in data.splits.items()}
     held_out = [name for name in data.splits if name != "train"]
     shared = {name: sum(key in keys["train"] for key in _each(data.splits[name])) for name in held_out}
@@ -124,12 +124,15 @@ def _balance(data: Data) -> Iterator[Finding]:
 
 
 def _size(data: Data) -> Iterator[Finding]:
+    if data.facts.kind == "corpus":
+        return  # a sample is a window of many tokens
     for name, split in data.splits.items():
         if len(split) < FEW_SAMPLES and name != "val":
-            margin = 100 / len(split)
-            effect = (
-                "hardly enough to learn from" if name == "train" else f"one more right or wrong is {margin:.1f} points"
-            )
+            effect = "its metrics may be far off"
+            if name == "train":
+                effect = "hardly enough to learn from"
+            elif data.facts.classes:
+                effect = f"one more right or wrong is {100 / len(split):.1f} points"
             yield Finding("note", f"the {name} split has only {len(split)} samples: {effect}", "give more data")
 
 

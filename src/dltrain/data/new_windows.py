@@ -81,7 +81,10 @@ class WindowEncoder:
         values = np.where(found.filled[:, None], np.nan, found.values)
         after = np.full((self.horizon, values.shape[1]), np.nan)
         steps = np.lib.stride_tricks.sliding_window_view(np.concatenate([values, after]), self.horizon, axis=0)
-        return torch.tensor(steps[self.window :].transpose(0, 2, 1)).flatten(1)
+        after_window = steps[self.window :].transpose(0, 2, 1)
+        # A filled value was drawn towards the one after it, so no forecast from there is judged.
+        after_window = np.where(found.filled[self.window - 1 :, None, None][: len(after_window)], np.nan, after_window)
+        return torch.tensor(after_window).flatten(1)
 
     def read(self, raw: Raw) -> Series:
         """The values as an evenly spaced series.

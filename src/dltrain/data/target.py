@@ -88,8 +88,8 @@ def _several(columns: pd.DataFrame, names: Sequence[str], task: TaskChoice) -> T
             raise DataError(
                 f"a label has two values, and {names[at]!r} has {len(read[at].values)}",
                 where="data.target",
-                fix="leave it out of the targets, or predict numbers",
-                override="task=regression",
+                fix="predict numbers" if all(cells.all_numbers for cells in read) else "leave it out of the targets",
+                override="task=regression" if all(cells.all_numbers for cells in read) else _without(names, at),
             )
         _check_present(present, title)
         each = [class_names(cells) for cells in read]
@@ -97,20 +97,27 @@ def _several(columns: pd.DataFrame, names: Sequence[str], task: TaskChoice) -> T
         y = np.stack([index for _, index in each], axis=1)
         reason = "the task was named" if task == "multilabel" else f"each target has two values; labels are {spelled}"
         return Target(title, "multilabel", reason, y, present, outputs=tuple(names))
+    texts = [at for at, cells in enumerate(read) if not cells.all_numbers]
+    if texts:
+        at = next((at for at in texts if not two_valued[at]), texts[0])
+        raise DataError(
+            f"several targets are all numbers, or all have two values, and {names[at]!r} holds text such as "
+            f"{shorten(_first_text(read[at]))}",
+            where="data.target",
+            fix="predict that column alone, or leave it out",
+            override=_without(names, at),
+        )
     for name, cells in zip(names, read, strict=True):
-        if not cells.all_numbers:
-            raise DataError(
-                f"several targets are all numbers, or all have two values, and {name!r} holds text such as "
-                f"{shorten(_first_text(cells))}",
-                where="data.target",
-                fix="predict that column alone, or leave it out",
-                override=f"data.target=[{','.join(other for other in names if other != name)}]",
-            )
         choose_task(name, cells, "regression")
     _check_present(present, title)
     y = np.stack([cells.as_numbers() for cells in read], axis=1)
     reason = "the task was named" if task == "regression" else f"the {len(names)} targets are numbers"
     return Target(title, "regression", reason, y, present, outputs=tuple(names))
+
+
+def _without(names: Sequence[str], at: int) -> str:
+    """The override that leaves out one of several targets."""
+    return f"data.target=[{','.join(name for place, name in enumerate(names) if place != at)}]"
 
 
 def _listed_labels(column: pd.Series[Any], name: str) -> Target:
@@ -131,6 +138,13 @@ def _listed_labels(column: pd.Series[Any], name: str) -> Target:
     for row, each in enumerate(lists):
         has[row, [index[label] for label in each]] = 1
     mark = "spaces" if separator == " " else separator
+    if cells.all_numbers and not any(separator in value for value in cells.values):
+        raise DataError(
+            f"{name!r} holds numbers, not lists of labels",
+            where="task",
+            fix="predict the number",
+            override="task=regression",
+        )
     empty = f"; {cells.missing} rows have none" if cells.missing else ""
     reason = f"the task was named; {name} holds {len(labels)} labels, separated by {mark}{empty}"
     present = np.ones(len(cells.codes), dtype=bool)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dltrain.data.columns import name_list, nearest, read_cells
 from dltrain.data.csv_file import Header
+from dltrain.data.naming import pick_column
 from dltrain.data.numbers import standardisation
 from dltrain.data.rows import Rows, split_rows
 from dltrain.data.sample_texts import write_reviews
@@ -25,6 +26,9 @@ from dltrain.data.tokens import SPECIAL, Choice, Padded, Vocabulary, choose_toke
 from dltrain.errors import DataError
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
+LABEL_NAMES = (
+    "label|labels|class|category|sentiment|target|标签|类别|分类|情感|情感倾向"  # of columns, as `plain` spells
+)
 LONGEST = 512  # tokens, where the length is not named
 SHARE_WHOLE = 95  # per cent of the training texts that are not cut then
 
@@ -289,15 +293,18 @@ def _from_table(
             notes.append(f"read {column}: its cells are the longest (data.text names another column)")
     if target is None:
         left = [name for name in frame.columns if name not in (column, group)]
-        if len(left) != 1:
+        target = pick_column(frame, "target", None, LABEL_NAMES, (column, group or ""))
+        if target is None and len(left) == 1:
+            (target,) = left
+        if target is None:
             raise DataError(
                 "no target: which column is to be predicted?",
                 where="data.target",
                 fix=f"choose one of {name_list(left)}" if left else "give a column of labels beside the texts",
                 override=f"data.target={left[-1]}" if left else "",
             )
-        target = left[0]
-        notes.append(f"predicts {target}, the only other column (data.target)")
+        why = "the only other column" if len(left) == 1 else "by its name"
+        notes.append(f"predicts {target}, {why} (data.target names another)")
     for name, other in frames.items():
         absent = [wanted for wanted in (column, target) if wanted not in other.columns]
         if absent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -114,7 +115,8 @@ def _no_time(cells: Cells, at: int, name: str) -> DataError:
 
 def _dates(cells: Cells) -> list[pd.DatetimeIndex] | None:
     """The dates of all rows, read with the month first and, where that differs, with the day first; else `None`."""
-    texts = pd.Series(cells.values, dtype=object)
+    spelled = (re.sub(r"[年月日]$", "", re.sub(r"[年月](?=\d)", "-", value)) for value in cells.values)
+    texts = pd.Series(list(spelled), dtype=object)
     lengths = set(map(len, cells.values))
     if cells.all_numbers:
         compact = {6: "%Y%m", 8: "%Y%m%d"}.get(next(iter(lengths)), "") if len(lengths) == 1 else ""

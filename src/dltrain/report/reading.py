@@ -66,9 +66,9 @@ class Run:
                 f"{folder.path} did not finish, so there is nothing to report: its state is {self.state}",
                 fix="wait until it is done" if self.state == "running" else "train again",
             )
-        self.result = read_json(folder.result)
+        self.result = folder.read_result()
         facts = read_json(folder.facts)
-        self.facts = Facts.from_json(facts)
+        self.facts = folder.read_facts()
         self.notes = [str(note) for note in facts.get("notes", ())]
 
     @property

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
 
 from dltrain.errors import CheckpointError, ConfigError, DltrainError
 from dltrain.metrics import BETTER
-from dltrain.rundir import RunDir, read_json
+from dltrain.rundir import RunDir
+from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import nearest
 
 Value = str | float | int | None
@@ -78,7 +79,7 @@ def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
     values["model"] = str(config.get("model._target_", "")).rsplit(".", 1)[-1].lower()
     values["data"] = _data_name(config)
     if run.result.exists():
-        result = read_json(run.result)
+        result = run.read_result()
         values |= {key: result.get(key) for key in ("parameters", "epochs", "best_epoch", "seconds", "seed", "monitor")}
         for split in ("train", "val", "test"):
             values |= {f"{split}/{key}": value for key, value in (result.get(split) or {}).items()}
@@ -88,10 +89,9 @@ def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
 def read_config(run: RunDir) -> dict[str, Any]:
     """Every value of a run's config by dotted key, as it was written; empty where there is none."""
     try:
-        read = yaml.safe_load(run.config.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return dict(_flat(OmegaConf.to_container(RunConfig(run).values, resolve=False), ""))
+    except CheckpointError:
         return {}
-    return dict(_flat(read, "")) if isinstance(read, dict) else {}
 
 
 def select(entries: Sequence[Entry], conditions: Sequence[str]) -> list[Entry]:

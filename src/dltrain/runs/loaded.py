@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from dltrain.data.encoders import encoder_of
 from dltrain.data.new_inputs import Input, open_input
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.resolve import SLOTS, arguments, resolve
-from dltrain.rundir import RunDir, read_json
+from dltrain.rundir import RunDir
 from dltrain.runs.predicting import prediction_frame
 from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import check_call
@@ -60,7 +61,7 @@ class LoadedModel:
     @cached_property
     def result(self) -> dict[str, Any]:
         """What result.json says."""
-        return read_json(self.run.own(self.run.result))
+        return self.run.read_result()
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -137,7 +138,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
     """
     run = finished(RunDir(Path(path)))
     config = RunConfig(run)
-    facts = read_facts(run)
+    facts = run.read_facts()
     chosen = choose_device(device)
     loss_node, model_node = config.whole_node("loss"), config.whole_node("model")
     if "weights" in model_node:
@@ -167,24 +168,17 @@ def finished(run: RunDir) -> RunDir:
     Raises:
         CheckpointError: this is no run folder, or training did not finish.
     """
-    state = read_json(run.own(run.status)).get("state")
+    run.own(run.status)
+    state = run.read_status()["state"]
     if not run.result.exists():
-        advice = "wait until it is done" if state == "running" else "train again, or continue it"
-        raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=f"{advice}: dltrain resume RUN")
+        advice = (
+            "wait until it is done, or, if its process is gone, continue it" if state == "running" else "continue it"
+        )
+        fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}"
+        raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
+    run.read_result()
+    run.read_facts()
     return run
-
-
-def read_facts(run: RunDir) -> Facts:
-    """What a run learned of its data.
-
-    Raises:
-        CheckpointError: facts.json is damaged.
-    """
-    stored = read_json(run.own(run.facts))
-    try:
-        return Facts.from_json(stored)
-    except TypeError as error:
-        raise CheckpointError(f"{run.facts} is damaged: {error}") from None
 
 
 def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] | None) -> None:

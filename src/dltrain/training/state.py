@@ -241,7 +241,8 @@ def average_of(model: nn.Module, decay: float) -> AveragedModel:
         share = 1 - torch.as_tensor((1 + count) / (10 + count)).clamp(max=decay)
         for mean, value in zip(averaged, current, strict=True):
             if mean.is_floating_point():
-                mean.lerp_(value, share.to(mean.dtype))
+                moved = mean.lerp(value, share.to(mean.dtype))
+                mean.copy_(torch.where(mean == value, value, moved))  # infinite bounds would become no number
             else:
                 mean.copy_(value)
 

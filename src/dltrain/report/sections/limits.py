@@ -17,6 +17,7 @@ FEW_TRAINING_SAMPLES = 500
 FEW_OF_A_CLASS = 20
 UNEVEN = 4  # times as many of the commonest class as of the rarest
 SURELY_WORSE = 0.1  # of recall, below the accuracy
+SIMPLE = ("majority", "mean", "last_value", "linear_regression", "logistic_regression", "ridge", "biases")
 PLAIN = {"majority": "always answering with the commonest class", "mean": "always answering with the mean"}
 
 
@@ -81,7 +82,8 @@ def _rivals(run: Run) -> Iterator[str]:
     if found["difference"] < -found["margin"]:
         yield f"It is no good choice as it stands: {name} is clearly better on the same samples."
     elif found["difference"] <= found["margin"]:
-        yield f"It is not clearly better than {name}, which is simpler."
+        simpler = ", which is simpler" if found["baseline"] in SIMPLE else ""
+        yield f"It is not clearly better than {name}{simpler}."
 
 
 def _classes(run: Run) -> Iterator[str]:
@@ -113,7 +115,7 @@ def _classes(run: Run) -> Iterator[str]:
     for index in [index for index in missed if recall[index] <= accuracy - SURELY_WORSE][:3]:
         others = table[index].copy()
         others[index] = 0
-        taken = f", and takes most of the others for {shown(names[others.argmax()])}" if len(names) > 2 else ""
+        taken = f", and takes the others most often for {shown(names[others.argmax()])}" if len(names) > 2 else ""
         yield (
             f"Of {total[index]:,} samples of {shown(names[index])} it finds {table[index, index]:,} "
             f"({recall[index]:.0%}){taken}."
@@ -123,7 +125,9 @@ def _classes(run: Run) -> Iterator[str]:
 def _few(run: Run) -> Iterator[str]:
     training = run.result["data"]["splits"].get("train", 0)
     if training < FEW_TRAINING_SAMPLES:
-        seed = (run.config.get("data") or {}).get("seed")
+        data = run.config.get("data") or {}
+        at_random = run.facts.kind != "series" and not data.get("time") and data.get("split", "random") == "random"
+        seed = data.get("seed") if at_random else None
         how = f"; data.seed={int(seed) + 1} shows by how much" if isinstance(seed, int) else ""
         yield f"It learned from {count(training, 'sample')}: another split of so few may turn out differently{how}."
 

@@ -9,7 +9,7 @@ from dltrain.report.reading import Run
 from dltrain.report.sections.section import Code, Plots, Section
 
 INPUTS = {"table": "new.csv", "image": "picture.jpg", "text": "new.txt", "ratings": "new.csv", "series": "new.csv"}
-LABELLED = {"image": "labelled/"}
+LABELLED = {"image": "labelled/", "corpus": "other.txt"}
 
 
 def use(run: Run, plots: Plots) -> Section:
@@ -22,6 +22,9 @@ def use(run: Run, plots: Plots) -> Section:
     if kind == "series":
         steps = run.facts.preprocessing.get("horizon", 1)
         codes.insert(0, Code(f"dltrain predict {place} --steps {steps}", words="Forecast what comes next:"))
+    if kind == "corpus":
+        words = "Let it go on from a text:"
+        codes.append(Code(f"dltrain predict {place} --prompt '...' --temperature 0.7 --steps 200", words=words))
     if kind == "ratings":
         user = shlex.quote(next(iter(run.facts.preprocessing.get("users", ())), "42"))
         codes.insert(0, Code(f"dltrain predict {place} --user {user} --top 10", words="Recommend to a user:"))
@@ -49,6 +52,6 @@ def _of_what(run: Run) -> str:
     names = [str(column["name"]) for column in columns] if columns else list(facts.features)
     if facts.kind != "table" or not names:
         return "Predict new samples:"
-    verb = "are" if len(facts.outputs) > 1 else "is"
+    verb = "are" if facts.target == ", ".join(facts.outputs) else "is"
     needed = f"its columns {', '.join(names)}" if len(names) <= 12 else f"the {len(names):,} columns named under Data"
     return f"Predict new rows, from a table with {needed}; {facts.target} {verb} not needed:"
