@@ -92,13 +92,13 @@ def test_claim_refuses_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "run").read_text() == "mine"
 
 
-@pytest.mark.parametrize("failing", ["write_bytes", "replace"])
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_a_failed_write_leaves_the_old_text_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     path = tmp_path / "result.json"
     write_text(path, "old")
-    monkeypatch.setattr(Path, failing, refuse)
+    monkeypatch.setattr(*(("os.fsync", refuse) if failing == "fsync" else (Path, failing, refuse)))
     with pytest.raises(StorageError, match="No space left"):
         write_text(path, "new")
     assert path.read_text("utf-8") == "old"

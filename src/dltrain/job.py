@@ -23,7 +23,7 @@ from dltrain.claiming import claim, locked
 from dltrain.completing import complete, is_spent, new_saver
 from dltrain.compose import Job
 from dltrain.console import logged_to
-from dltrain.errors import DataError, DltrainError, StorageError, explained
+from dltrain.errors import ConfigError, DataError, DltrainError, StorageError, explained
 from dltrain.models.window_scale import name_of
 from dltrain.report.page import write_report
 from dltrain.resolve import check
@@ -170,6 +170,13 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         )
     saver = new_saver(run, setup)
     found = saver.restore()
+    if found and state.epoch > setup.settings.last_epoch:
+        raise ConfigError(
+            f"{state.epoch} epochs are trained already",
+            where="trainer.epochs",
+            fix="give more",
+            override=f"trainer.epochs={2 * state.epoch}",
+        )
     if setup.settings.threads is not None or not found:
         torch.set_num_threads(setup.threads)
     if status["state"] == "done":
@@ -183,7 +190,9 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         save_changes(run)
         write_json(run.facts, facts)
         introduce(setup)
-        if found:
+        if found and state.epoch == setup.settings.last_epoch:
+            log.info("resume  at the end, after %d epochs: trainer.epochs=%d goes on", state.epoch, 2 * state.epoch)
+        elif found:
             log.info("resume  from step %d, in epoch %d of %d", state.step, state.epoch + 1, setup.settings.last_epoch)
         else:
             log.info("resume  from the beginning: nothing was saved before it ended")

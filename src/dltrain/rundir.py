@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dltrain.errors import CheckpointError, StorageError
+from dltrain.errors import CheckpointError, ConfigError, StorageError
 from dltrain.types import Facts
 
 SCHEMA = 1
@@ -116,6 +116,17 @@ class RunDir:
             raise CheckpointError(f"{path} leads out of the run folder", fix="copy what it names in its place")
         return path
 
+    def refuse_output(self, path: Path) -> None:
+        """Makes sure that what is to be written at `path` takes the place of nothing that the run holds.
+
+        Raises:
+            ConfigError: it lies in the run's folder, but for what was exported or evaluated.
+        """
+        mine = path.resolve().is_relative_to(self.path.resolve())
+        kept = any(path.resolve().is_relative_to(own.resolve()) for own in (self.exports, self.evaluations))
+        if mine and not kept:
+            raise ConfigError(f"{path} is a place of the run's own", where="-o", fix="name a file outside its folder")
+
     def read_history(self) -> list[dict[str, float]]:
         """The rows of metrics.csv; a metric that an epoch lacks is left out of its row.
 
@@ -206,7 +217,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        neighbour.write_bytes(content)
+        with neighbour.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         neighbour.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -52,7 +52,7 @@ def compare(
     nearest = min(range(len(others)), key=lambda index: float(others[index].mean()))
     best, theirs = baselines[nearest], others[nearest]
     if numbers:
-        measure, unit = "rmse", "% of RMSE"
+        measure, unit = "rmse", "% of standardised RMSE" if facts.outputs else "% of RMSE"
         # Forecasts that begin within a horizon of each other err alike, so they are drawn together.
         together = int(facts.preprocessing["horizon"]) if facts.kind == "series" else 1
         difference, margin = _less_rmse(mine, theirs, together)
@@ -61,7 +61,9 @@ def compare(
         gain = 100.0 * (theirs - mine)
         difference, margin = float(gain.mean()), 1.96 * float(gain.std(ddof=1)) / len(gain) ** 0.5
     other = best.name.replace("_", " ")
-    if abs(difference) <= margin:
+    if difference == margin == 0 and not numbers:
+        words = f"{model} and {other} agree on what is right in all {len(target):,} samples"
+    elif abs(difference) <= margin:
         words = f"{model} and {other} do not differ clearly: {difference:+.1f} ± {margin:.1f} {unit}"
     elif difference > 0:
         words = f"{model} beats {other} by {difference:.1f} ± {margin:.1f} {unit}"

@@ -103,6 +103,29 @@ def test_python_hears_what_stopped_it_and_a_refusal_leaves_no_folder(
         package.train("data=iris", "optimizer.lr=1e20", quiet=True)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "run", "new.csv", "-o", "run/predictions.csv"),
+        ("export", "run", "--format", "safetensors", "-o", "run/result.json"),
+        ("export", "run", "--format", "safetensors", "-o", "."),
+    ],
+)
+def test_an_output_takes_the_place_of_nothing_in_the_run(words: tuple[str, ...], dltrain: Callable, run: Path) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert dltrain(*words).code == 2
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_cannot_go_on_to_fewer_epochs_than_it_has(dltrain: Callable, run: Path) -> None:
+    assert dltrain("data=iris", "trainer.epochs=3", "hydra.run.dir=iris").code == 0
+    config = Path("iris", "config.yaml").read_bytes()
+    called = dltrain("resume", "iris", "trainer.epochs=1")
+    assert (called.code, Path("iris", "config.yaml").read_bytes()) == (2, config)
+    assert "dltrain resume iris trainer.epochs=6" in called.err
+    assert "at the end, after 3 epochs" in dltrain("resume", "iris").out
+
+
 def test_a_config_is_written_among_configs_alone(dltrain: Callable, run: Path, tmp_path: Path) -> None:
     called = dltrain("init", "new.csv", "--name", "../../escaped")
     assert called.code == 2

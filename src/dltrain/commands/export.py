@@ -41,6 +41,9 @@ def run(arguments: Sequence[str], options: Options) -> int:
     model = load(run_folder, trust=flags.trust, device="cpu")
     default = model.run.own(model.run.exports) / f"model{SUFFIXES[flags.format]}"
     path = Path(flags.output).expanduser() if flags.output else default
+    model.run.refuse_output(path)
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder", where="-o", fix="name a file in it")
     difference = export(model, flags.format, path)
     if options.json:
         said = {"export": str(path), "format": flags.format, "difference": difference, "facts": facts_of(model)}

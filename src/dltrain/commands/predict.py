@@ -47,12 +47,14 @@ def run(arguments: Sequence[str], options: Options) -> int:
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
 
     from dltrain.data.new_inputs import open_input
+    from dltrain.rundir import RunDir
     from dltrain.runs.loaded import load
     from dltrain.runs.predicting import Tally
     from dltrain.runs.row_files import check_rows_path, open_rows, records
 
     if output is not None:
         check_rows_path(output)
+        RunDir(Path(run_folder)).refuse_output(output)
         if Path(source).exists() and output.exists() and output.samefile(source):
             raise ConfigError(f"{output} is what is to be read", where="-o", fix="name another file")
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))

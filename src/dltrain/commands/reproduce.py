@@ -27,6 +27,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     parser.add_argument("--trust", action="append", default=[])
     flags, (name,) = parser.read(arguments, ("RUN",), ("data.path", "data.root"))
 
+    from omegaconf import OmegaConf
+
     from dltrain import job, sources
     from dltrain.claiming import claim, locked, reserve
     from dltrain.console import configure_logging
@@ -60,7 +62,10 @@ def run(arguments: Sequence[str], options: Options) -> int:
     configure_logging(console=not (options.quiet or options.json))
     with locked(again.path), job.recorded(again):
         again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
-        write_text(again.config, first.config.read_text("utf-8"))
+        written = stored.values.copy()
+        for key, value in flags.overrides.items():
+            OmegaConf.update(written, key, value)
+        write_text(again.config, OmegaConf.to_yaml(written))
         job.train(config, again, perf_counter())
     status = again.read_status()
     if status.get("error"):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dltrain.errors import CheckpointError
 from dltrain.report.predicted import Floats, Indices, Predicted, read_predictions
-from dltrain.rundir import RunDir, read_json
+from dltrain.rundir import RunDir, read_json, refuse_links
 from dltrain.types import Facts
 
 HYDRAS_QUOTES = re.compile(r"'([^'\\,\[\]{}]*[^\x00-\x7f'][^'\\,\[\]{}]*)'")  # around a word in another script
@@ -59,6 +59,7 @@ class Run:
 
     def __init__(self, folder: RunDir) -> None:
         self.folder = folder
+        refuse_links(folder.path)
         self.status = folder.read_status()
         self.state = str(self.status.get("state"))
         if not folder.result.exists():

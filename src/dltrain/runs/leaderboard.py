@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +14,11 @@ from omegaconf import OmegaConf
 
 from dltrain.errors import CheckpointError, ConfigError, DltrainError
 from dltrain.metrics import BETTER
-from dltrain.rundir import RunDir
+from dltrain.rundir import RunDir, refuse_links
 from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import nearest
+
+log = logging.getLogger("dltrain")
 
 Value = str | float | int | None
 KEPT_COLUMNS = ("run", "state", "model", "data", "parameters", "epochs", "seconds")
@@ -50,7 +53,7 @@ class Entry:
 
 
 def find_runs(folder: Path) -> Iterator[Entry]:
-    """Every run below a folder, the newest last; those that cannot be read are passed over.
+    """Every run below a folder, the newest last; those that cannot be read are told of and passed over.
 
     Raises:
         CheckpointError: there is no such folder.
@@ -62,8 +65,8 @@ def find_runs(folder: Path) -> Iterator[Entry]:
             continue
         try:
             yield read_entry(RunDir(path.parent), folder)
-        except DltrainError:
-            continue
+        except DltrainError as error:
+            log.warning("warning %s", error.what)
 
 
 def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
@@ -72,6 +75,7 @@ def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
     Raises:
         CheckpointError: it cannot be read.
     """
+    refuse_links(run.path)
     status = run.read_status()
     name = run.path.relative_to(folder).as_posix() if folder is not None else str(run.path)
     values: dict[str, Value] = {"run": name, "state": status.get("state")}

@@ -21,7 +21,7 @@ from dltrain.data.encoders import encoder_of
 from dltrain.data.new_inputs import Input, open_input
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.resolve import SLOTS, arguments, resolve
-from dltrain.rundir import RunDir
+from dltrain.rundir import RunDir, refuse_links
 from dltrain.runs.predicting import prediction_frame
 from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import check_call
@@ -168,7 +168,7 @@ def finished(run: RunDir) -> RunDir:
     Raises:
         CheckpointError: this is no run folder, or training did not finish.
     """
-    run.own(run.status)
+    refuse_links(run.path)
     state = run.read_status()["state"]
     if not run.result.exists():
         advice = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -89,12 +90,13 @@ def check_trust(config: Mapping[str, Any], trusted: Sequence[str]) -> None:
             continue
         module = str(target).rpartition(".")[0]
         package = module.split(".")[0]
+        local = bool(package) and (Path(package).is_dir() or Path(f"{package}.py").is_file())
         if package not in TRUSTED_PACKAGES and not any(f"{module}.".startswith(f"{name}.") for name in trusted):
             raise CheckpointError(
                 f"{target} is code that this run brings from elsewhere",
                 where=key,
-                fix="if you know that module and trust it, say so",
-                override=f"--trust={package}" if package else "",
+                fix="if you know that module and trust it, say so" if local else "train again with what dltrain knows",
+                override=f"--trust={package}" if local else "",
             )
 
 
@@ -152,7 +154,7 @@ def _missing(key: str, value: Any) -> ConfigError | None:
     if REDACTED in texts:
         what = "this is a secret, and stands in no file"
     elif any(isinstance(text, str) and "${" in REFERENCE.sub("", text) for text in texts):
-        what = f"{value} is not looked up for a run folder"
+        what = f"{str(value).lstrip(chr(92))} is not looked up for a run folder"
     else:
         return None
     return ConfigError(what, where=key, fix="give it again", override=f"{key}={quoted('...')}")
