@@ -19,7 +19,7 @@ def test_a_text_classifier_learns_order_and_predicts_new_texts(dltrain: Callable
     assert result["test"]["accuracy"] > result["baseline"]["tfidf_logistic_regression"]["accuracy"] - 0.02
     assert result["test"]["accuracy"] > 0.8
     page = called.run.report.read_text("utf-8")
-    assert "Words by what they were learned to mean" in page
+    assert "What lies close was learned to be alike" in page
     assert (called.run.plots / "words.png").exists()
     with (called.run.examples / "examples.csv").open(encoding="utf-8") as file:
         assert "the " in next(csv.DictReader(file))["text"]

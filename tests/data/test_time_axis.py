@@ -26,12 +26,12 @@ def dates(start: str, count: int, freq: str, spelling: str) -> list[str]:
         (dates("1949-01-01", 30, "MS", "%Y-%m"), "months", "1951-07", (12,)),
         (dates("2001-01-31", 30, "ME", "%Y-%m-%d"), "months", "2003-07-31", (12,)),
         (dates("2001-01-01", 12, "QS", "%Y-%m-%d"), "months", "2004-01-01", (4,)),
-        (dates("2026-01-01", 30, "h", "%Y-%m-%d %H:%M"), "seconds", "2026-01-02 06:00:00", (24, 168, 8736)),
+        (dates("2026-01-01", 30, "h", "%Y-%m-%d %H:%M"), "seconds", "2026-01-02 06:00", (24, 168, 8736)),
         (dates("2026-01-01", 30, "D", "%Y-%m-%d"), "seconds", "2026-01-31", (7, 364)),
         (dates("2026-01-01", 30, "B", "%Y-%m-%d"), "weekdays", "2026-02-12", (5,)),
-        (dates("2026-01-01", 30, "D", "%d/%m/%Y"), "seconds", "2026-01-31 00:00:00", (7, 364)),
+        (dates("2026-01-01", 30, "D", "%d/%m/%Y"), "seconds", "31/01/2026", (7, 364)),
         ([str(year) for year in range(1950, 1980)], "numbers", "1980", ()),
-        (dates("2001-01-01", 30, "MS", "%Y%m"), "months", "2003-07-01 00:00:00", (12,)),
+        (dates("2001-01-01", 30, "MS", "%Y%m"), "months", "200307", (12,)),
     ],
 )
 def test_times_are_whole_steps_and_go_on(times: list[str], unit: str, next_time: str, usual: tuple[int, ...]) -> None:
@@ -70,3 +70,21 @@ def test_chinese_dates_are_read(spelled: str) -> None:
     axis, steps = read_axis(cells, "日期")
     assert axis.unit == "months"
     assert steps.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("times", "after"),
+    [
+        (["2020-03-20T22:00:00+08:00", "2020-03-20T23:00:00+08:00"], "2020-03-21T00:00:00+08:00"),
+        (["2020-03-20 22:00Z", "2020-03-20 23:00Z"], "2020-03-21 00:00Z"),
+        (["29.05.2020", "30.05.2020"], "31.05.2020"),
+        (["2020/01/30", "2020/01/31"], "2020/02/01"),
+        (["2020年01月", "2020年02月"], "2020年03月"),
+        (["201911", "201912"], "202001"),
+    ],
+)
+def test_what_comes_next_is_spelled_as_the_source_does(times: list[str], after: str) -> None:
+    axis, steps = read_axis(read_cells(pd.Series(times, dtype=object)), "time")
+    assert steps.tolist() == [0, 1]
+    assert axis.spell(2) == after
+    assert TimeAxis.from_json(axis.to_json()) == axis

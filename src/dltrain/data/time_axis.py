@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,13 @@ from dltrain.errors import DataError
 Unit = Literal["rows", "numbers", "seconds", "weekdays", "months"]
 TOLERANCE = 0.05  # by how much of a step a time may be off
 DAY = 86_400
+OFFSET = re.compile(r"(?<=\d:\d\d)(.*?)(Z|[+-]\d\d:?\d\d)$")  # from UTC, behind a time of day
+SPELLINGS = (
+    *("%Y-%m", "%Y/%m", "%Y.%m", "%Y%m", "%Y年%m月"),
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y年%m月%d日", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"),
+    *(f"{date}{time}" for date in ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y") for time in (" %H:%M:%S", " %H:%M")),
+    *("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class TimeAxis:
         step: how many units a step is long.
         spelling: how a date is written, for `strftime`; empty for ISO with its time of day.
         name: of the column; empty where there is none.
+        offset: from UTC, as all times end with it.
     """
 
     unit: Unit = "rows"
@@ -37,6 +45,7 @@ class TimeAxis:
     step: float = 1.0
     spelling: str = ""
     name: str = ""
+    offset: str = ""
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> TimeAxis:
@@ -58,7 +67,7 @@ class TimeAxis:
             moment = pd.Timestamp(np.busday_offset(start.to_datetime64().astype("datetime64[D]"), position))
         else:
             moment = start + pd.Timedelta(seconds=position * self.step)
-        return moment.strftime(self.spelling) if self.spelling else moment.isoformat(sep=" ")
+        return (moment.strftime(self.spelling) if self.spelling else moment.isoformat(sep=" ")) + self.offset
 
 
 def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
@@ -69,6 +78,7 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
     """
     if (cells.codes < 0).any():
         raise _no_time(cells, int((cells.codes < 0).argmax()), name)
+    cells, offset = _without_offset(cells)
     dates = _dates(cells)
     if dates is None and not cells.all_numbers:
         written = pd.to_datetime(pd.Series(cells.values, dtype=object), errors="coerce", utc=True, format="mixed")
@@ -100,7 +110,16 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
             fix="give a regular series, or take the rows as evenly spaced",
             override="data.gaps=ignore",
         )
-    return axis, steps
+    return replace(axis, offset=offset), steps
+
+
+def _without_offset(cells: Cells) -> tuple[Cells, str]:
+    """The times as the clock on the wall shows them, and their offset from UTC, where all have the same."""
+    found = [OFFSET.search(value) for value in cells.values]
+    offsets = {match[2] if match else "" for match in found}
+    if len(offsets) != 1 or offsets == {""}:
+        return cells, ""
+    return replace(cells, values=tuple(OFFSET.sub(r"\1", value) for value in cells.values)), offsets.pop()
 
 
 def _no_time(cells: Cells, at: int, name: str) -> DataError:
@@ -142,7 +161,9 @@ def _of_numbers(times: NDArray[np.float64], name: str) -> tuple[TimeAxis, NDArra
 
 def _of_dates(moments: pd.DatetimeIndex, cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
     first = moments.min()
-    spelling = {7: "%Y-%m", 10: "%Y-%m-%d"}.get(len(cells.values[0]), "") if "-" in cells.values[0] else ""
+    ends = [(moments[row], cells.values[cells.codes[row]]) for row in {0, len(moments) // 2, len(moments) - 1}]
+    fits = (spelling for spelling in SPELLINGS if all(moment.strftime(spelling) == value for moment, value in ends))
+    spelling = next(fits, "")
     seconds = (moments - first).total_seconds().to_numpy(np.float64)
     step = _median_step(seconds)
     same_day = moments.day.nunique() == 1 or bool(moments.is_month_end.all())

@@ -66,7 +66,7 @@ PLOTS = (
     Plot("residuals", "Residuals", "predictions", numbers.draw_residuals),
     Plot("fit", "Fit", "predictions", numbers.draw_fit),
     Plot("samples", "Pictures", "examples", inputs.draw_samples, pictures=True),
-    Plot("words", "Words by what they were learned to mean", "words", words.draw_words),
+    Plot("words", "What lies close was learned to be alike", "words", words.draw_words),
     Plot("importance", "What shuffling a column costs", "importance", weights.draw_importance),
     Plot("coefficients", "True and learned coefficients", "weights", weights.draw_coefficients),
     Plot("projection", "Where the samples lie", "data", inputs.draw_projection),

@@ -1,4 +1,4 @@
-"""A map of the vocabulary: the vectors of the most frequent tokens, in the two directions in which they differ most."""
+"""A map of tokens, or of items: their learned vectors, in the two directions in which they differ most."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from dltrain.report.style import COLORS, Drawing, Lettering, name_axes, new_axes
 
 WORDS = 80  # shown
 COMMON = 400  # whose vectors decide the directions
-SPECIAL = 3  # tokens that are no text come first
-EMBEDDINGS = ("embed.table.weight", "tokens.table.weight")
+# Where the vectors stand, and how many of the first belong to nothing that has a name.
+EMBEDDINGS = {"embed.table.weight": 3, "tokens.table.weight": 3, "item.weight": 1}
 
 
 def shown_words(run: Run) -> list[str]:
-    """The tokens that a map would show, the most frequent first."""
+    """The tokens that a map would show, the most frequent first, or items by their titles where these are known."""
+    said = run.facts.preprocessing
+    if run.facts.kind == "ratings":
+        items = said.get("items", [])[:WORDS]
+        titles = said.get("titles") or [""] * len(items)
+        return [str(title or item) for item, title in zip(items, titles, strict=False)]
     if run.facts.kind not in ("text", "corpus"):
         return []
-    return [str(word) for word in run.facts.preprocessing.get("vocabulary", [])[:WORDS]]
+    return [str(word) for word in said.get("vocabulary", [])[:WORDS]]
 
 
 def draw_words(run: Run, text: Lettering) -> Drawing | None:
-    """The most frequent tokens, each where its vector lies."""
+    """Tokens or items, each where its vector lies."""
     words = shown_words(run)
     vectors = _vectors(run) if words else None
     if vectors is None or len(words) < 3:
@@ -35,7 +40,8 @@ def draw_words(run: Run, text: Lettering) -> Drawing | None:
     for word, (x, y) in zip(words, places.tolist(), strict=True):
         axes.annotate(_visible(text(word, 14)), (x, y), fontsize=8.5, xytext=(2, 2), textcoords="offset points")
     name_axes(axes, "first principal component", "second")
-    return Drawing(figure, f"The vectors of the {len(words)} most frequent tokens, projected to two dimensions.")
+    what = "items that were rated first" if run.facts.kind == "ratings" else "most frequent tokens"
+    return Drawing(figure, f"The vectors of the {len(words)} {what}, projected to two dimensions.")
 
 
 def two_directions(vectors: Floats) -> Floats:
@@ -46,10 +52,10 @@ def two_directions(vectors: Floats) -> Floats:
 
 
 def _vectors(run: Run) -> Floats | None:
-    for name in EMBEDDINGS:
+    for name, nameless in EMBEDDINGS.items():
         found = run.read_weight(name)
         if found is not None and found.shape[1] > 1:
-            return np.asarray(found[SPECIAL : SPECIAL + COMMON], dtype=np.float64)
+            return np.asarray(found[nameless : nameless + COMMON], dtype=np.float64)
     return None
 
 
