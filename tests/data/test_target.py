@@ -90,3 +90,10 @@ def test_a_label_that_no_training_row_has_is_named() -> None:
     data = table(rows, target="tags", task="multilabel", held_out={"test": held_out})
     assert data.facts.outputs == ("a", "b", "c")
     assert "in no training row, so it cannot be learned: tags c" in data.notes
+
+
+def test_classes_that_look_like_lists_of_labels_are_told_of() -> None:
+    posed = pose(pd.DataFrame({"tags": ["red|large", "large", "red", "red|large"] * 5}), "auto")
+    assert posed.task == "classification"
+    assert "if 'red|large' lists several labels, say task=multilabel" in posed.reason
+    assert "multilabel" not in pose(pd.DataFrame({"grade": ["A", "B"] * 10}), "auto").reason

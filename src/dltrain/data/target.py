@@ -67,6 +67,9 @@ def pose(columns: pd.DataFrame, task: TaskChoice) -> Target:
     if chosen == "regression":
         return Target(name, chosen, reason, cells.as_numbers(), cells.codes >= 0)
     classes, y = class_names(cells)
+    lists = next((value for value in cells.values if "|" in value or ";" in value), None)
+    if lists is not None:
+        reason += f"; if {shorten(lists)} lists several labels, say task=multilabel"
     return Target(name, chosen, reason, y, cells.codes >= 0, classes)
 
 
