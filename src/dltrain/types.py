@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:  # help, lists and refusals answer without torch
     from os import PathLike
@@ -73,8 +73,6 @@ class Facts:
         facts = cls(**{name: _frozen(value) for name, value in known.items()})
         texts = (facts.classes, facts.features, facts.outputs)
         counts = (facts.input_shape, facts.vocab_sizes, facts.class_counts)
-        if facts.kind not in get_args(Kind) or facts.task not in get_args(TaskName):
-            raise ValueError(f"no such data or task is known: {facts.kind}, {facts.task}")
         if not all(isinstance(many, tuple) and all(isinstance(one, str) for one in many) for many in texts):
             raise ValueError("its names are no lists of texts")
         if not all(isinstance(many, tuple) and all(type(one) is int for one in many) for many in counts):

@@ -215,11 +215,11 @@ def test_files_that_are_gone_leave_a_shorter_page(make_run: MakeRun, caplog: pyt
 
 
 def test_a_full_disk_is_a_storage_error(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, content: bytes) -> int:
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     run = make_run()
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageError, match="No space"):
         write_report(run)
 

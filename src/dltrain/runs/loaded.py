@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from dltrain.tasks.task import Predictions, Task, join
 from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.saving import load_into
 from dltrain.training.settings import Precision, autocast, choose_device
-from dltrain.types import Encoded, Encoder, Facts
+from dltrain.types import Encoded, Encoder, Facts, Kind, TaskName
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -177,7 +177,9 @@ def finished(run: RunDir) -> RunDir:
         fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}"
         raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
     run.read_result()
-    run.read_facts()
+    facts = run.read_facts()
+    if facts.kind not in get_args(Kind) or facts.task not in get_args(TaskName):
+        raise CheckpointError(f"{run.facts} is damaged: no such data or task is known: {facts.kind}, {facts.task}")
     return run
 
 
