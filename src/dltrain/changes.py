@@ -32,6 +32,8 @@ class Change(NamedTuple):
 
 def save_changes(run: RunDir) -> None:
     """Writes what the run's config, as it stands in its folder, changes of the defaults."""
+    if not (run.hydra / "hydra.yaml").exists():
+        return
     hydra = _read(run.hydra / "hydra.yaml")["hydra"]["runtime"]
     more = [Path(source["path"]) for source in hydra["config_sources"] if source["provider"] == "command-line"]
     try:

@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # for models and data of the user's own
+    code = 0
     try:
         with heard():
             return _call(arguments, options)
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not errors:
             fault = leaves[0]
             print(f"dltrain: error: {type(fault).__name__}: {fault}; fix: see where with --debug", file=sys.stderr)
-        code = errors[0].exit_code if errors else 1
+        code = code or (errors[0].exit_code if errors else 1)  # who was interrupted may fail on the way out
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -273,10 +273,10 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
     own = redacted(OmegaConf.to_container(OmegaConf.create({"hydra": hydra}), resolve=False))
     make_folder(run.hydra)
     for path, value in (
-        (run.config, config),
         (run.hydra / "config.yaml", config),
         (run.hydra / "hydra.yaml", own),
         (run.hydra / "overrides.yaml", tasks),
+        (run.config, config),  # last, because a run that has it can be gone on with
     ):
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
     save_changes(run)

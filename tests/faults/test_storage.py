@@ -97,6 +97,6 @@ def test_two_runs_do_not_share_a_folder(
     child.wait()
     assert run.read_status()["state"] == "running"  # as it seems; but nobody holds its lock
     before = pointed(run.checkpoints, "last").name
-    child = start("resume", "run", "trainer.epochs=1")
+    child = start("resume", "run", "trainer.epochs=40")
     assert child.wait() == 0, child.said
     assert pointed(run.checkpoints, "last").name >= before
