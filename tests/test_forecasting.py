@@ -71,10 +71,10 @@ def test_other_models_take_series_too(dltrain: Callable) -> None:
 
 
 def test_ratings_train_by_their_recipe_and_the_shape_of_one_linear_layer(dltrain: Callable) -> None:
-    called = dltrain("data=ratings", "data.rows=3000", "data.split=leave_last", "hydra.run.dir=r")
+    called = dltrain("data=ratings", "data.rows=3000", "hydra.run.dir=r")
     assert called.code == 0
     result = called.result
-    assert {"rmse", "mae", "hit_rate@10", "ndcg@10", "recall@10"} <= set(result["test"])
+    assert {"rmse", "mae"} <= set(result["test"])
     assert result["test"]["rmse"] < result["baseline"]["mean"]["rmse"]
     assert called.run.kept.exists()
     assert dltrain("experiment=recommender", "data.rows=1000", "trainer.epochs=2").code == 0

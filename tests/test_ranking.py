@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable
+from itertools import islice
+from operator import eq, gt
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from dltrain.baselines.plain import BaselineSettings, baselines
-from dltrain.baselines.ratings import fit_biases
+from dltrain.baselines.ratings import SHRINKAGE, fit_biases, neighbours
+from dltrain.data.loaders import TensorLoader
+from dltrain.data.negatives import Negatives
 from dltrain.data.ratings import ratings
-from dltrain.losses import default_loss
+from dltrain.losses import PairwiseRanking, SampledSoftmax, default_loss
 from dltrain.metrics import hits
 from dltrain.tasks.choice import build_task
-from dltrain.tasks.ranking import places_of_truth, top_items
+from dltrain.tasks.ranking import put_in_order, top_items
+from dltrain.types import Split
 
+CPU = torch.device("cpu")
+HITS = ("hit_rate@10", "ndcg@10", "recall@10")
 DATA = ratings(rows=600, split="leave_last")
 
 
@@ -26,27 +38,105 @@ def fixed(seed: int = 0) -> Tensor:
     return torch.randint(0, 20, sizes, generator=torch.Generator().manual_seed(seed)).double()
 
 
-def test_places_are_those_of_a_plain_count() -> None:
-    scores = fixed()
-    places = places_of_truth(DATA, "test", lambda user, item: scores[user, item])
-    assert places is not None
-    known = {
-        pair for name in ("train", "val") for pair in zip(*(t.tolist() for t in DATA.splits[name].inputs), strict=True)
-    }
-    user, item = (tensor.tolist() for tensor in DATA.splits["test"].inputs)
-    for u, true, place in zip(user, item, places.tolist(), strict=True):
-        rivals = [scores[u, i] for i in range(1, scores.shape[1]) if (u, i) not in known and i != true]
+def test_places_and_firsts_are_those_of_a_plain_count() -> None:
+    data, scores = ratings(rows=600, split="leave_last"), fixed()
+    test = data.splits["test"]
+    every = data.splits.values()
+    rated = {pair for split in every for pair in zip(*(t.tolist() for t in split.inputs), strict=True)}
+    test.inputs[1][0] = 0  # as if it had no training rating
+    said = put_in_order(test, data.kept, scores.shape[1], lambda user, item: scores[user, item])
+    assert said.places is not None
+    user, item = (tensor.tolist() for tensor in test.inputs)
+    firsts = said.values.flatten().tolist()
+    for u, true, place, first in zip(user, item, said.places.tolist(), firsts, strict=True):
+        rivals = [i for i in range(1, scores.shape[1]) if (u, i) not in rated]
+        best = max(float(scores[u, i]) for i in rivals)
         if true == 0:
             assert place == len(rivals) + 1
+            assert scores[u, first] == best
         else:
             mine = scores[u, true]
-            assert place == 1 + sum(s > mine for s in rivals) + 0.5 * sum(s == mine for s in rivals)
+            above, level = (sum(map(compare, scores[u, rivals], [mine] * len(rivals))) for compare in (gt, eq))
+            assert place == 1 + above + 0.5 * level
+            assert first == true if mine >= best else scores[u, first] == best
 
 
-def test_only_the_last_ratings_are_put_in_order() -> None:
+def test_an_item_of_a_user_who_is_not_known_is_among_all() -> None:
     scores = fixed()
-    assert places_of_truth(DATA, "train", lambda user, item: scores[user, item]) is None
-    assert places_of_truth(ratings(rows=600), "test", lambda user, item: scores[user, item]) is None
+    stranger = Split((torch.tensor([0]), torch.tensor([3])), torch.tensor([[4.0]]), ("0",))
+    said = put_in_order(stranger, DATA.kept, scores.shape[1], lambda user, item: scores[user, item])
+    mine = scores[0, 3]
+    assert said.places is not None
+    assert said.places.item() == 1 + int((scores[0, 1:] > mine).sum()) + 0.5 * (int((scores[0, 1:] == mine).sum()) - 1)
+
+
+def test_negatives_stand_beside_the_chosen_item_and_depend_on_seed_epoch_and_batch_alone() -> None:
+    draw = Negatives.of(DATA.facts)
+    assert draw is not None
+    user, item = (tensor[:64] for tensor in DATA.splits["train"].inputs)
+    same_user, drawn = draw((user, item), 1, 2, 3)
+    assert torch.equal(same_user, user)
+    assert drawn.shape == (64, 17)
+    assert torch.equal(drawn[:, 0], item)
+    assert int(drawn[:, 1:].min()) == 1
+    assert int(drawn[:, 1:].max()) == DATA.facts.vocab_sizes[1] - 1
+    assert torch.equal(draw((user, item), 1, 2, 3)[1], drawn)
+    for other in ((2, 2, 3), (1, 3, 3), (1, 2, 4)):
+        assert not torch.equal(draw((user, item), *other)[1], drawn)
+    assert Negatives.of(ratings(rows=600).facts) is None
+
+
+def test_a_loader_draws_anew_in_training_and_alike_in_evaluation() -> None:
+    loader = TensorLoader(DATA.splits["train"], 64, CPU, draw=Negatives.of(DATA.facts), seed=0)
+    epochs = []
+    for epoch in (0, 1):
+        loader.set_epoch(epoch)
+        epochs.append(next(iter(loader)).inputs[1])
+    assert not torch.equal(epochs[0], epochs[1])
+    first, second = (next(iter(loader.in_order())).inputs[1] for _ in range(2))
+    assert torch.equal(first, second)
+    loader.set_epoch(1, start=2)
+    resumed = next(iter(loader)).inputs[1]
+    loader.set_epoch(1)
+    assert torch.equal(next(islice(loader, 2, None)).inputs[1], resumed)
+
+
+def test_sampled_softmax_is_torchs_cross_entropy_of_the_first() -> None:
+    output = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    first = torch.zeros(5, dtype=torch.int64)
+    torch.testing.assert_close(SampledSoftmax(DATA.facts)(output, first), functional.cross_entropy(output, first))
+
+
+def test_pairwise_ranking_by_hand() -> None:
+    output = torch.tensor([[1.0, 0.0, 3.0]])
+    wanted = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(2))) / 2
+    assert PairwiseRanking(DATA.facts)(output, torch.zeros(1)).item() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("loss", ["auto", "bpr"])
+def test_a_recommender_learns_what_users_choose(loss: str, dltrain: Callable) -> None:
+    written = "".join(f"{u},{i},{n}\n" for n, (u, i) in enumerate(taste_of_two_kinds()))
+    Path("r.csv").write_text("user,item,rating\n" + written)
+    called = dltrain("data=ratings", "data.path=r.csv", "data.split=leave_last", f"loss={loss}", "hydra.run.dir=run")
+    assert called.code == 0
+    result = called.result
+    assert set(result["test"]) == {"loss", "hit_rate@10", "ndcg@10", "recall@10"}
+    assert set(result["baseline"]) == {"most_rated", "neighbours"}
+    assert result["test"]["ndcg@10"] > 1.5 * result["baseline"]["most_rated"]["ndcg@10"]
+    assert result["comparison"]["measure"] == "ndcg@10"
+    rows = pd.read_csv(called.run.predictions, dtype=str)
+    assert list(rows.columns) == ["id", "user", "true", "predicted", "place"]
+    assert (rows["true"] == rows["predicted"]).equals(rows["place"] == "1")
+    again = dltrain("evaluate", "run", "--json")
+    assert again.code == 0
+    assert json.loads(again.out)["metrics"] == {name: result["test"][name] for name in HITS}
+
+
+def taste_of_two_kinds() -> list[tuple[str, str]]:
+    """Pairs of users and items, in order of time: half the users choose even items, half of them odd ones."""
+    random = np.random.default_rng(0)
+    chosen = [random.permutation(20)[:12] for _ in range(60)]
+    return [(f"u{user}", f"i{2 * chosen[user][n] + user % 2}") for n in range(12) for user in range(60)]
 
 
 def test_hits_by_hand() -> None:
@@ -83,11 +173,24 @@ def test_biases_are_the_ridge_regression_on_who_and_what() -> None:
     np.testing.assert_allclose(np.concatenate([of_user, of_item]), exact, atol=2e-3)
 
 
-def test_plain_methods_of_ratings() -> None:
+def test_plain_methods_of_ratings_and_of_their_order() -> None:
     task = build_task(DATA.facts, default_loss(DATA.facts))
     found = {one.name: one.metrics for one in baselines(DATA, task, "test", BaselineSettings())}
-    assert list(found) == ["mean", "most_rated", "biases"]
-    assert found["biases"]["rmse"] < found["mean"]["rmse"]
+    assert list(found) == ["most_rated", "neighbours"]
     assert found["most_rated"]["hit_rate@10"] > 10 / DATA.facts.vocab_sizes[1]
     random = ratings(rows=600)
-    assert [one.name for one in baselines(random, task, "test", BaselineSettings())] == ["mean", "biases"]
+    task = build_task(random.facts, default_loss(random.facts))
+    found = {one.name: one.metrics for one in baselines(random, task, "test", BaselineSettings())}
+    assert list(found) == ["mean", "biases"]
+    assert found["biases"]["rmse"] < found["mean"]["rmse"]
+
+
+def test_neighbours_are_the_shrunken_cosines_of_items() -> None:
+    user, item = np.array([1, 1, 2, 2, 3]), np.array([1, 2, 1, 3, 2])
+    score = neighbours(user, item, (4, 4))
+    rated = np.zeros((4, 4))
+    rated[user, item] = 1
+    length = np.sqrt(rated.sum(0) + SHRINKAGE)
+    wanted = rated @ (rated.T @ rated / np.outer(length, length))
+    users, items = torch.tensor([3, 1, 0]), torch.tensor([1, 3, 2])
+    np.testing.assert_allclose(score(users, items).numpy(), wanted[[3, 1, 0], [1, 3, 2]])

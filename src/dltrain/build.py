@@ -18,6 +18,7 @@ from dltrain.baselines.plain import BaselineSettings
 from dltrain.data.augment import Augment
 from dltrain.data.augment_text import AugmentText
 from dltrain.data.loaders import TensorLoader
+from dltrain.data.negatives import Negatives
 from dltrain.errors import ConfigError, DataError
 from dltrain.losses import Loss, default_loss
 from dltrain.models.trial import try_model
@@ -197,11 +198,13 @@ def build_loaders(
     """The training split's loader, shuffled and changed, and one for each split in its own order."""
     count = len(data.splits["train"])
     batch_size = min(settings.batch_size_for(count, data.facts.kind), count)
+    draw = Negatives.of(data.facts)
     train = TensorLoader(
         data.splits["train"],
         batch_size,
         device,
         prepare=data.prepare,
+        draw=draw,
         change=change,
         by_length=data.facts.kind == "text",
         balance=settings.balance == "resample",
@@ -215,7 +218,8 @@ def build_loaders(
     evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order()}
     for name in SPLITS:
         if name in data.splits and name != "train":
-            evaluation[name] = TensorLoader(data.splits[name], size, device, prepare=data.prepare, limit=limit)
+            split = data.splits[name]
+            evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=draw, limit=limit)
     return train, evaluation
 
 

@@ -250,8 +250,35 @@ class Huber(RegressionLoss):
         return functional.huber_loss(output, target, delta=self.delta)
 
 
+class RankingLoss(Loss):
+    """Scores `(B, 1 + N)` of the chosen item, which comes first, and of others; there is no further target."""
+
+    tasks: tuple[TaskName, ...] = ("ranking",)
+    out_features = 1
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__()
+
+
+class SampledSoftmax(RankingLoss):
+    """Cross-entropy of the chosen item among those that are drawn beside it."""
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return (output.logsumexp(dim=1) - output[:, 0]).mean()
+
+
+class PairwiseRanking(RankingLoss):
+    """-log σ of by how much the chosen item's score exceeds another's: Bayesian personalised ranking (Rendle et al.,
+    2009)."""
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.softplus(output[:, 1:] - output[:, :1]).mean()
+
+
 def default_loss(facts: Facts) -> Loss:
-    """Mean squared error, binary cross-entropy for two classes and for labels, else cross-entropy."""
+    """Mean squared error, sampled softmax, binary cross-entropy for two classes and for labels, else cross-entropy."""
+    if facts.task in RankingLoss.tasks:
+        return SampledSoftmax(facts)
     if facts.task in RegressionLoss.tasks:
         return MeanSquaredError(facts)
     binary = len(facts.classes) == 2 or facts.task == "multilabel"

@@ -45,6 +45,9 @@ class Metric:
     compute: Callable[[Tensor], dict[str, float]]
 
 
+NOTHING = Metric(lambda predicted, target: torch.zeros(0, dtype=torch.float64, device=target.device), lambda sums: {})
+
+
 def confusion(class_count: int) -> Metric:
     """Counts `(true, predicted)` pairs; precision, recall and F1 are the positive class's where there are two classes,
     else their means over the classes that occur."""
@@ -168,10 +171,13 @@ def hits(places: Tensor, count: int = 10) -> dict[str, float]:
         places: `(N,)`, the best at 1; a tie is the mean of its places.
         count: how long the list is.
     """
-    found = places <= count
-    gain = torch.where(found, 1 / torch.log2(places.double() + 1), 0.0)
-    rate = float(found.double().mean())
-    return {f"hit_rate@{count}": rate, f"ndcg@{count}": float(gain.mean()), f"recall@{count}": rate}
+    rate = float((places <= count).double().mean())
+    return {f"hit_rate@{count}": rate, f"ndcg@{count}": float(gains(places, count).mean()), f"recall@{count}": rate}
+
+
+def gains(places: Tensor, count: int = 10) -> Tensor:
+    """The discounted gain `(N,)` of each true item: 1 at the first place, 0 after the first `count`."""
+    return torch.where(places <= count, 1 / torch.log2(places.double() + 1), 0.0)
 
 
 def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:

@@ -26,6 +26,7 @@ def write_predictions(run: RunDir, facts: Facts, split: Split, predictions: Pred
     """Writes predictions.csv: id, true, predicted, and for classification the score of each class.
 
     Of windows of a corpus it writes what stands there, the likeliest tokens and the bits per character.
+    Of items in order it writes the user, the chosen item, the one that comes first, and the chosen one's place.
     Of several outputs or labels each has its own columns: true_NAME, predicted_NAME, and for a label score_NAME.
     """
     values = predictions.values.flatten().tolist()
@@ -37,6 +38,11 @@ def write_predictions(run: RunDir, facts: Facts, split: Split, predictions: Pred
         bits = bits_per_character(facts, split, predictions).tolist()
         for sample, texts, error in zip(split.ids, spelled_windows(facts, split, predictions), bits, strict=False):
             writer.writerow([safe_cell(sample), *map(safe_cell, texts), f"{error:.6g}"])
+    elif predictions.places is not None:
+        writer.writerow(["id", facts.features[0], "true", "predicted", "place"])
+        cells = zip(*_named_pairs(facts, split, predictions), predictions.places.tolist(), strict=True)
+        for sample, (user, chosen, first, place) in zip(split.ids, cells, strict=True):
+            writer.writerow([safe_cell(sample), *map(safe_cell, (user, chosen, first)), f"{place:g}"])
     elif facts.outputs:
         _write_outputs(writer, facts, split, predictions)
     elif facts.classes:
@@ -51,6 +57,14 @@ def write_predictions(run: RunDir, facts: Facts, split: Split, predictions: Pred
         for sample, t, p in zip(split.ids, true, values, strict=False):
             writer.writerow([safe_cell(sample), f"{t:.9g}", f"{p:.9g}"])
     write_text(run.predictions, text.getvalue())
+
+
+def _named_pairs(facts: Facts, split: Split, predictions: Predictions) -> tuple[list[str], list[str], list[str]]:
+    """The id of each sample's user, of its item, and of the item that comes first; empty where it is not known."""
+    users, items = (["", *facts.preprocessing[name]] for name in ("users", "items"))
+    user, item = (tensor.tolist() for tensor in split.inputs)
+    first = predictions.values.flatten().tolist()
+    return [users[at] for at in user], [items[at] for at in item], [items[at] for at in first]
 
 
 def metrics_by_output(facts: Facts, predictions: Predictions, split: Split) -> dict[str, dict[str, float]]:
@@ -89,10 +103,14 @@ def write_examples(run: RunDir, facts: Facts, split: Split, predictions: Predict
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "true", "predicted", "error", *(["text"] if split.texts else [])])
     names = [safe_cell(name) for name in facts.classes]
-    windows = spelled_windows(facts, split, predictions) if facts.task == "next_token" else []
+    spelled: Sequence[tuple[str, str]] = []
+    if facts.task == "next_token":
+        spelled = spelled_windows(facts, split, predictions)
+    elif predictions.places is not None:
+        spelled = list(zip(*_named_pairs(facts, split, predictions)[1:], strict=True))
     for index in chosen.tolist():
-        if windows:
-            shown = [safe_cell(text) for text in windows[index]]
+        if spelled:
+            shown = [safe_cell(text) for text in spelled[index]]
         else:
             shown = [_spelled(values[index], facts, names) for values in (split.target, predictions.values)]
         said = [safe_cell(split.texts[index][:LONGEST_TEXT])] if split.texts else []
@@ -114,8 +132,11 @@ def error_of_each(facts: Facts, split: Split, predictions: Predictions) -> NDArr
     """How wrong each prediction is, `(N,)`.
 
     It is what probability the true class lacks, of labels the mean of that; the absolute error, or of several numbers
-    the mean of these in standard deviations; the bits per character of a window of a corpus.
+    the mean of these in standard deviations; the bits per character of a window of a corpus; the place of a chosen
+    item.
     """
+    if predictions.places is not None:
+        return np.asarray(predictions.places)
     if facts.task == "next_token":
         return np.asarray(bits_per_character(facts, split, predictions))
     target = split.target[: len(predictions.values)]

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import platform
 import subprocess
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any
 
@@ -21,7 +21,7 @@ from dltrain.models.window_scale import name_of
 from dltrain.prediction_files import metrics_by_output, write_examples, write_predictions
 from dltrain.rundir import SCHEMA, RunDir, read_json, write_json
 from dltrain.sources import examine_data, load_baselines
-from dltrain.tasks.ranking import places_of_truth, scored_by
+from dltrain.tasks.ranking import put_in_order, scored_by
 from dltrain.tasks.task import Predictions
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Data, SplitName
@@ -53,20 +53,20 @@ class Timing:
 
 def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     """Evaluates every split with the weights that the model holds, and writes what there is to say."""
+    data, facts, shown = setup.data, setup.data.facts, held_out(setup.data)
     evaluating = perf_counter()
     metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
     predictions: dict[SplitName, Predictions] = {}
     for name, loader in setup.evaluation.items():
         metrics[name], said = evaluate_fully(setup.state.judged, setup.task, loader, setup.settings.precision)
-        places = places_of_truth(setup.data, name, scored_by(setup.state.judged, setup.device))
-        if places is not None:
-            said = replace(said, places=places)
-            metrics[name] |= setup.task.finish(said, setup.data.splits[name].target)
+        if facts.task == "ranking" and name in ("val", shown):  # of all training ratings it would take too long
+            score = scored_by(setup.state.judged, setup.device)
+            said = put_in_order(data.splits[name], data.kept, facts.vocab_sizes[1], score)
+            metrics[name] |= setup.task.finish(said, data.splits[name].target)
         predictions[name] = said
     evaluation_seconds = perf_counter() - evaluating
 
-    shown = held_out(setup.data)
-    split, facts = setup.data.splits[shown], setup.data.facts
+    split = data.splits[shown]
     if setup.task.each_position:
         loader = setup.evaluation[shown]
         predictions[shown] = with_losses(setup.state.judged, loader, predictions[shown])
@@ -116,8 +116,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "git": git_commit(),
             "data": {
                 "fingerprint": read_json(run.facts)["fingerprint"],
-                "rows": sum(map(len, setup.data.splits.values())),
-                "splits": {name: len(part) for name, part in setup.data.splits.items()},
+                "rows": sum(map(len, data.splits.values())),
+                "splits": {name: len(part) for name, part in data.splits.items()},
             },
         },
     )

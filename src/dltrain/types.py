@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # help, lists and refusals answer without torch
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
 Kind = Literal["table", "image", "text", "corpus", "series", "ratings"]
-TaskName = Literal["regression", "classification", "multilabel", "next_token", "rating", "forecasting"]
+TaskName = Literal["regression", "classification", "multilabel", "next_token", "rating", "ranking", "forecasting"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
@@ -126,7 +126,7 @@ class Split:
         target: `(N, K)` float32 or float64 in the targets' own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
             where a sample has a label.
         ids: what names each sample: a row number of the source (counted from 0) or a file's path.
-        texts: what each sample says, where it is a text; else empty.
+        texts: what each sample says, where it is a text, or is in words, such as whose rating of what; else empty.
     """
 
     inputs: tuple[Tensor, ...]

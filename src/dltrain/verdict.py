@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.baselines.plain import Baseline
+from dltrain.metrics import gains
 from dltrain.tasks.next_token import bits_of_each, characters_of
 from dltrain.tasks.task import Predictions
 from dltrain.types import Facts
@@ -25,8 +26,8 @@ class Comparison:
         baseline: the method's name.
         measure: what was compared.
         difference: how much better the model is: points of accuracy, or by how many per cent the smaller RMSE (of
-            several outputs that of their standardised errors) is below the larger one, or bits per character; negative
-            where the method is better.
+            several outputs that of their standardised errors) is below the larger one, bits per character, or points of
+            NDCG; negative where the method is better.
         margin: half of the difference's 95 % interval, over the samples.
         words: the same as a sentence.
     """
@@ -44,6 +45,8 @@ def compare(
     """The model against the best of the plain methods; `None` where there is none or only two samples."""
     if not baselines or len(target) < 3:
         return None
+    if ours.places is not None:
+        return _compare_places(model, ours.places, baselines)
     if ours.losses is not None:
         return _compare_surprise(model, facts, target, ours.losses, baselines)
     numbers = ours.probabilities is None
@@ -63,12 +66,8 @@ def compare(
     other = best.name.replace("_", " ")
     if difference == margin == 0 and not numbers:
         words = f"{model} and {other} agree on what is right in all {len(target):,} samples"
-    elif abs(difference) <= margin:
-        words = f"{model} and {other} do not differ clearly: {difference:+.1f} ± {margin:.1f} {unit}"
-    elif difference > 0:
-        words = f"{model} beats {other} by {difference:.1f} ± {margin:.1f} {unit}"
     else:
-        words = f"{other} beats {model} by {-difference:.1f} ± {margin:.1f} {unit}"
+        words = _in_words(model, other, difference, margin, 1, unit)
     return Comparison(best.name, measure, difference, margin, words)
 
 
@@ -86,14 +85,27 @@ def _compare_surprise(
     gain = (theirs - mine).numpy()
     total = float(letters.sum())
     difference, margin = float(gain.sum()) / total, 1.96 * float(gain.std(ddof=1)) * len(gain) ** 0.5 / total
-    unit = "bits per character"
-    if abs(difference) <= margin:
-        words = f"{model} and {best.name} do not differ clearly: {difference:+.3f} ± {margin:.3f} {unit}"
-    elif difference > 0:
-        words = f"{model} beats {best.name} by {difference:.3f} ± {margin:.3f} {unit}"
-    else:
-        words = f"{best.name} beats {model} by {-difference:.3f} ± {margin:.3f} {unit}"
+    words = _in_words(model, best.name, difference, margin, 3, "bits per character")
     return Comparison(best.name, measure, difference, margin, words)
+
+
+def _compare_places(model: str, ours: Tensor, baselines: Sequence[Baseline]) -> Comparison:
+    """By how many points of NDCG a recommender is better than the best plain one."""
+    measure = "ndcg@10"
+    best = max(baselines, key=lambda baseline: baseline.metrics[measure])
+    assert best.predictions.places is not None
+    gain = 100 * (gains(ours) - gains(best.predictions.places)).numpy()
+    difference, margin = float(gain.mean()), 1.96 * float(gain.std(ddof=1)) / len(gain) ** 0.5
+    words = _in_words(model, best.name.replace("_", " "), difference, margin, 1, "points of NDCG at 10")
+    return Comparison(best.name, measure, difference, margin, words)
+
+
+def _in_words(model: str, other: str, difference: float, margin: float, decimals: int, unit: str) -> str:
+    """Who is better, and by how much, where the interval leaves no doubt."""
+    size = f"{abs(difference):.{decimals}f} ± {margin:.{decimals}f} {unit}"
+    if abs(difference) <= margin:
+        return f"{model} and {other} do not differ clearly: {difference:+.{decimals}f} ± {margin:.{decimals}f} {unit}"
+    return f"{model} beats {other} by {size}" if difference > 0 else f"{other} beats {model} by {size}"
 
 
 def _mistakes(said: Predictions, target: Tensor, facts: Facts) -> NDArray[np.float64]:

@@ -146,9 +146,13 @@ def test_columns_that_cannot_be_found_are_asked_for(tmp_path: Path) -> None:
 def test_titles_are_kept_beside_the_items(tmp_path: Path) -> None:
     path = write(tmp_path, generate_ratings(300, 0))
     titles = write(tmp_path, "item,title\ni1,First\ni2,第二\nelsewhere,Third\n", "t.csv")
-    facts = ratings(path=path, titles=titles).facts
+    data = ratings(path=path, titles=titles)
+    facts = data.facts
     of = dict(zip(facts.preprocessing["items"], facts.preprocessing["titles"], strict=True))
     assert (of["i1"], of["i2"], of["i3"]) == ("First", "第二", "")
+    words = [words for name in ("val", "test") for words in data.splits[name].texts]
+    assert any(text.endswith("item i2, 第二") for text in words)
+    assert all(text.count(",") == (2 if of.get(text.split(", ")[1].removeprefix("item ")) else 1) for text in words)
     with pytest.raises(DataError, match="no columns of items and titles"):
         ratings(path=path, titles=write(tmp_path, "a,b\n1,2\n", "u.csv"))
 

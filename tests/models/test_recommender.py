@@ -51,6 +51,18 @@ def test_neumf_uses_other_halves_for_the_product_and_the_layers() -> None:
 
 
 @pytest.mark.parametrize("combine", ["dot", "concat", "neumf"])
+def test_several_items_a_user_are_so_many_pairs(combine: str) -> None:
+    model = drawn(combine=combine, width=3, hidden=(4,), penalty=0.5)
+    items = torch.tensor([[6, 1], [1, 0], [3, 3]])
+    pairs = torch.stack([model(USER, items[:, n])[:, 0] for n in range(2)], dim=1)
+    torch.testing.assert_close(model(USER, items), pairs)
+    model.train()
+    both, first, second = model(USER, items), model(USER, items[:, 0]), model(USER, items[:, 1])
+    torch.testing.assert_close(both[:, :2], pairs)
+    torch.testing.assert_close(both[:, 2], (first[:, 1] + second[:, 1]) / 2)
+
+
+@pytest.mark.parametrize("combine", ["dot", "concat", "neumf"])
 def test_an_unknown_user_or_item_adds_nothing_and_learns_nothing(combine: str) -> None:
     model = drawn(combine=combine, width=3, hidden=(4,))
     zero = torch.zeros(1, dtype=torch.int64)

@@ -19,7 +19,9 @@ def test_the_page_of_ratings_recommends(dltrain: Callable) -> None:
     called = dltrain("data=ratings", "data.rows=600", "data.split=leave_last", "trainer.epochs=2")
     assert called.code == 0
     page = called.run.report.read_text("utf-8")
-    assert "from one who rated little to one who rated much" in page
+    assert "What a few users would be recommended of what they have not rated" in page
     assert "--user" in page
     assert "Hit rate at 10" in page
+    assert "Hit rate by the length of the list" in page
+    assert "among the first ten" in page
     assert "could not be" not in page

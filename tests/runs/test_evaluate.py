@@ -17,6 +17,7 @@ from dltrain.losses import default_loss
 from dltrain.report.calibration import reliability
 from dltrain.runs.evaluating import best_thresholds, bootstrap
 from dltrain.tasks.choice import build_task
+from dltrain.tasks.task import Predictions
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_the_interval_of_an_accuracy_is_that_of_its_binomial() -> None:
     task = build_task(facts, default_loss(facts))
     target = torch.zeros(400, dtype=torch.long)
     values = (torch.arange(400) < 80).long()  # 80 % right
-    interval = bootstrap(task, values, target)
+    interval = bootstrap(task, Predictions(values), target)
     assert interval is not None and interval.measure == "accuracy"
     margin = 1.96 * (0.8 * 0.2 / 400) ** 0.5
     assert interval.low == pytest.approx(0.8 - margin, abs=0.01)

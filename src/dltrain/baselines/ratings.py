@@ -1,4 +1,4 @@
-"""Plain methods for ratings: the mean, biases of users and items, and what is rated most."""
+"""Plain methods: for ratings the mean, biases of users and items; for an order what is rated most, and neighbours."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
 
-from dltrain.tasks.ranking import Score, places_of_truth
+from dltrain.tasks.ranking import Score, put_in_order
 from dltrain.tasks.task import Predictions
 from dltrain.types import Data, SplitName
 
 DAMPING = (1.0, 2.0, 4.0, 8.0, 16.0)  # as if so many average ratings stood beside the real ones
 ROUNDS = 20
+SHRINKAGE = 10.0  # ratings that stand beside an item's own when it is compared with others
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -25,20 +28,23 @@ def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[],
     train = data.splits["train"]
     user, item = (tensor.numpy() for tensor in train.inputs)
     rating = train.target[:, 0].numpy()
-    mean, counts = float(rating.mean()), np.bincount(item, minlength=data.facts.vocab_sizes[1])
-    yield "mean", partial(_predict, data, split, lambda: _constant(mean))
-    if places_of_truth(data, split, _constant(mean)) is not None:
-        yield "most_rated", partial(_predict, data, split, lambda: _constant(mean), lambda: _by_item(counts))
-    yield "biases", partial(_predict, data, split, lambda: _biases(user, item, rating, data.facts.vocab_sizes))
+    sizes = data.facts.vocab_sizes
+    if data.facts.task == "ranking":
+        counts = np.bincount(item, minlength=sizes[1])
+        yield "most_rated", partial(_order, data, split, lambda: _by_item(counts))
+        yield "neighbours", partial(_order, data, split, lambda: neighbours(user, item, sizes))
+        return
+    yield "mean", partial(_predict, data, split, lambda: _constant(float(rating.mean())))
+    yield "biases", partial(_predict, data, split, lambda: _biases(user, item, rating, sizes))
 
 
-def _predict(
-    data: Data, split: SplitName, fit: Callable[[], Score], order: Callable[[], Score] | None = None
-) -> Predictions:
-    score = fit()
+def _predict(data: Data, split: SplitName, fit: Callable[[], Score]) -> Predictions:
     low, high = data.facts.target_range
-    values = score(*data.splits[split].inputs)[:, None].clamp(low, high)
-    return Predictions(values, places=places_of_truth(data, split, score if order is None else order()))
+    return Predictions(fit()(*data.splits[split].inputs)[:, None].clamp(low, high))
+
+
+def _order(data: Data, split: SplitName, fit: Callable[[], Score]) -> Predictions:
+    return put_in_order(data.splits[split], data.kept, data.facts.vocab_sizes[1], fit())
 
 
 def _constant(value: float) -> Score:
@@ -48,6 +54,20 @@ def _constant(value: float) -> Score:
 def _by_item(values: NDArray[np.generic]) -> Score:
     of_item = torch.from_numpy(values.astype(np.float64))
     return lambda user, item: of_item[item]
+
+
+def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...]) -> Score:
+    """How alike an item is to those that a user has rated: the sum of the cosines of who rated them, shrunk."""
+    rated = csr_array((np.ones(len(user)), (user, item)), shape=sizes)
+    length = np.sqrt(np.asarray(rated.sum(axis=0)) + SHRINKAGE)
+    shares = rated / length
+
+    def score(users: Tensor, items: Tensor) -> Tensor:
+        rows, row_of = np.unique(users.numpy(), return_inverse=True)
+        alike = (shares[rows] @ rated.T @ rated).toarray() / length
+        return torch.from_numpy(alike[row_of, items.numpy()])
+
+    return score
 
 
 def _biases(user: Indices, item: Indices, rating: Floats, sizes: tuple[int, ...]) -> Score:

@@ -24,6 +24,7 @@ class TensorLoader:
         batch_size: samples a batch; the last one holds what remains.
         device: where the batches are to lie.
         prepare: turns stored inputs into the model's, a batch at a time, on the device.
+        draw: what is drawn to go with a batch's stored inputs, anew in every epoch where `seed` is given.
         change: what happens to stored inputs before that, differently in every epoch; only where `seed` is given.
         seed: shuffles, differently in every epoch; `None` keeps the order of the split.
             A batch that holds the whole split is not permuted.
@@ -40,6 +41,7 @@ class TensorLoader:
         device: torch.device,
         *,
         prepare: Prepare | None = None,
+        draw: Change | None = None,
         change: Change | None = None,
         seed: int | None = None,
         by_length: bool = False,
@@ -51,6 +53,7 @@ class TensorLoader:
         exact = split.target.float() if device.type == "mps" and split.target.is_floating_point() else split.target
         self.target = exact.to(device)  # mps has no float64
         self.prepare = prepare
+        self.draw = draw
         self.change = change
         self.seed = seed
         self.lengths = split.inputs[1] if by_length else None
@@ -81,6 +84,8 @@ class TensorLoader:
             inputs = tuple(tensor[chosen] for tensor in self.inputs)
             if self.change is not None and self.seed is not None:
                 inputs = self.change(inputs, self.seed, self.epoch, number)
+            if self.draw is not None:
+                inputs = self.draw(inputs, *((0, 0) if self.seed is None else (self.seed, self.epoch)), number)
             yield Batch(inputs if self.prepare is None else self.prepare(inputs), self.target[chosen])
 
     def _chosen(self) -> Iterator[slice | torch.Tensor]:

@@ -46,6 +46,7 @@ def ratings(
     delimiter: str = "auto",
     header: Header = "auto",
     rows: Annotated[int, Range(20)] = 20_000,
+    negatives: Annotated[int, Range(1)] = 16,
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
@@ -61,12 +62,14 @@ def ratings(
         time: the column of times, where there is one.
         titles: a file of items and their titles.
         split: `random`; by `time`, the latest ratings test; or `leave_last`, each user's last rating tests and the one
-            before validates, which also measures the order that items are put in. Fractions of 0 leave a split out.
+            before validates. Then it is learned which items a user chooses, whatever rating follows, and the order
+            that items are put in is measured. Fractions of 0 leave a split out.
         on_bad: whether a row without user, item or numeric rating is refused or skipped.
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`.
         header: `none` where the first line is data: user, item, rating and perhaps time, in this order.
         rows: how many ratings are generated.
+        negatives: with `leave_last`, other items that each chosen one is held against, drawn anew in every epoch.
         scale_target: standardise the ratings inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
@@ -86,8 +89,12 @@ def ratings(
         found, split, names.get("time"), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
     )
     shown = ", ".join(f"{key} {name}" for key, name in names.items())
-    data = _encode(found, parts, names, split, scale_target, (*notes, f"columns: {shown}", *said, *how))
-    return data if titles is None else _with_titles(data, titles, encoding, delimiter)
+    asked = {"split": split} | ({"negatives": negatives} if split == "leave_last" else {})
+    told = (*notes, f"columns: {shown}", *said, *how)
+    if titles is not None:
+        by_item, read = _read_titles(titles, names["item"], encoding, delimiter)
+        found["title"], told = found["item"].map(by_item).fillna(""), (*told, *read)
+    return _encode(found, parts, names, asked, scale_target, told)
 
 
 def _columns(
@@ -182,11 +189,15 @@ def _encode(
     table: pd.DataFrame,
     parts: Mapping[SplitName, Indices],
     names: Mapping[str, str],
-    split: SplitBy,
+    asked: Mapping[str, Any],
     scale_target: bool,
     notes: tuple[str, ...],
 ) -> Data:
-    """Ids become numbers from 1, in the order of the training ratings; 0 is whoever else there is."""
+    """Ids become numbers from 1, in the order of the training ratings; 0 is whoever else there is.
+
+    What was `asked` of the split belongs to the facts: with negatives, items are to be put in order. A column `title`
+    of the table belongs there too.
+    """
     train = table.iloc[parts["train"]]
     ids = {key: pd.Index(train[key].unique()) for key in ("user", "item")}
     codes = {key: torch.from_numpy(index.get_indexer(table[key]).astype(np.int64) + 1) for key, index in ids.items()}
@@ -198,32 +209,51 @@ def _encode(
         for key in codes
         if (count := int((codes[key].numpy()[index] == 0).sum()))
     ]
+    ranking = "negatives" in asked
     facts = Facts(
         kind="ratings",
-        task="rating",
+        task="ranking" if ranking else "rating",
         input_shape=(2,),
         target=names["target"],
         features=(names["user"], names["item"]),
         vocab_sizes=(len(ids["user"]) + 1, len(ids["item"]) + 1),
-        target_mean=float(seen.mean()) if scale_target else 0.0,
-        target_std=(float(seen.std()) or 1.0) if scale_target else 1.0,
-        target_range=(float(seen.min()), float(seen.max())),
+        target_mean=float(seen.mean()) if scale_target and not ranking else 0.0,
+        target_std=(float(seen.std()) or 1.0) if scale_target and not ranking else 1.0,
+        target_range=() if ranking else (float(seen.min()), float(seen.max())),
         preprocessing={
             "user": names["user"],
             "item": names["item"],
             "users": ids["user"].tolist(),
             "items": ids["item"].tolist(),
-            "split": split,
+            **asked,
         },
     )
+    if "title" in table:
+        of_items = table.drop_duplicates("item").set_index("item")["title"]
+        facts = replace(facts, preprocessing={**facts.preprocessing, "titles": of_items[ids["item"]].tolist()})
+        titled = int((of_items[ids["item"]] != "").sum())
+        notes = (*notes, f"titles of {titled:,} of {len(ids['item']):,} items")
     rows = table["row"].to_numpy()
     splits = {
-        name: Split((codes["user"][index], codes["item"][index]), target[index], tuple(map(str, rows[index])))
+        name: Split(
+            (codes["user"][index], codes["item"][index]),
+            target[index],
+            tuple(map(str, rows[index])),
+            () if name == "train" else _in_words(table.iloc[index], names),
+        )
         for name, index in parts.items()
     }
     if unseen:
         notes = (*notes, ", ".join(unseen) + ", and are met without it")
     return Data(facts, splits, notes=notes, kept=rated_items(codes["user"], codes["item"], len(ids["user"])))
+
+
+def _in_words(table: pd.DataFrame, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Whose rating of what each is: `userId 15, movieId 318, The Shawshank Redemption`."""
+    words = names["user"] + " " + table["user"] + ", " + names["item"] + " " + table["item"]
+    if "title" in table:
+        words += (", " + table["title"]).where(table["title"] != "", "")
+    return tuple(words)
 
 
 def rated_items(user: Tensor, item: Tensor, users: int) -> dict[str, Tensor]:
@@ -241,13 +271,23 @@ def rated_items(user: Tensor, item: Tensor, users: int) -> dict[str, Tensor]:
     return {"rated": item[order].to(torch.int32), "rated_until": until}
 
 
-def _with_titles(data: Data, path: str, encoding: str, delimiter: str) -> Data:
-    """The same data, whose facts hold a title for each item, empty where the file has none."""
+def _read_titles(path: str, item: str, encoding: str, delimiter: str) -> tuple[dict[Any, Any], tuple[str, ...]]:
+    """The title of each item, and what there is to say of the file.
+
+    Args:
+        path: of a table.
+        item: what the column of items is called in the table of ratings.
+        encoding: as in `ratings`.
+        delimiter: likewise.
+
+    Raises:
+        DataError: it has no such columns.
+    """
     frame, notes = read_table(path, encoding, delimiter)
-    own = plain(str(data.facts.preprocessing["item"]))
     try:
-        item = required(frame, "titles", pick_column(frame, "titles", None, rf"{re.escape(own)}|{ITEM}|id"))
-        title = required(frame, "titles", pick_column(frame, "titles", None, TITLE, [item]), [item])
+        known = rf"{re.escape(plain(item))}|{ITEM}|id"
+        id_column = required(frame, "titles", pick_column(frame, "titles", None, known))
+        title = required(frame, "titles", pick_column(frame, "titles", None, TITLE, [id_column]), [id_column])
     except DataError as error:
         raise DataError(
             f"{path} has no columns of items and titles: {name_list(frame.columns)}",
@@ -255,11 +295,5 @@ def _with_titles(data: Data, path: str, encoding: str, delimiter: str) -> Data:
             fix="call them item and title",
             override="data.titles=null",
         ) from error
-    texts = [_texts(read_cells(frame[name])) for name in (item, title)]
-    by_item: dict[Any, Any] = dict(zip(*texts, strict=True))
-    items = data.facts.preprocessing["items"]
-    of_items = [str(by_item.get(name, "")) for name in items]
-    said = f"titles of {sum(map(bool, of_items)):,} of {len(items):,} items from {path}"
-    preprocessing = {**data.facts.preprocessing, "titles": of_items}
-    facts = replace(data.facts, preprocessing=preprocessing)
-    return replace(data, facts=facts, notes=(*data.notes, *notes, said))
+    texts = (_texts(read_cells(frame[name])) for name in (id_column, title))
+    return dict(zip(*texts, strict=True)), notes

@@ -12,7 +12,7 @@ from dltrain.types import Range, Spec
 
 
 class Recommender(nn.Module):
-    """Embeddings of users and items, combined to one number.
+    """Embeddings of users `(B,)` and of one item each, `(B,)`, or of several, `(B, N)`, combined to a number a pair.
 
     Row 0 of every embedding stands for whoever was not in the training split; it is zero and stays so. An unknown user
     is therefore met with the item's bias alone, an unknown item with the user's, and two unknowns with the mean.
@@ -25,8 +25,8 @@ class Recommender(nn.Module):
         hidden: widths of the layers of `concat` and `neumf`; with none `concat` is one linear layer.
         dropout: in these layers.
         biases: whether every user and every item has a number of its own to add.
-        penalty: weight of the squares of a sample's own rows in the training loss, which pulls rows as often as they
-            are seen.
+        penalty: weight of the squares of a sample's own rows in the training loss, the mean over its items, which pulls
+            rows as often as they are seen.
         spread: standard deviation of the embeddings at the start.
     """
 
@@ -63,21 +63,24 @@ class Recommender(nn.Module):
         self.weigh = nn.Linear(width, spec.out_features, bias=False) if combine == "neumf" else None
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
-        p, q = self.user(user), self.item(item)  # (B, width)
+        user, item = user[:, None], item.view(len(item), -1)
+        p, q = self.user(user), self.item(item)  # (B, 1, width), (B, N, width)
         rows = [p, q]
-        score = p.new_zeros(len(p), 1)
+        score = p.new_zeros(*item.shape, 1)
         if self.user_bias is not None and self.item_bias is not None:
             rows += [self.user_bias(user), self.item_bias(item)]
             score = rows[2] + rows[3]
         if self.product:
-            both = p[:, : self.width] * q[:, : self.width]
-            score = score + (both.sum(dim=1, keepdim=True) if self.weigh is None else self.weigh(both))
+            both = p[..., : self.width] * q[..., : self.width]
+            score = score + (both.sum(dim=2, keepdim=True) if self.weigh is None else self.weigh(both))
         if self.layers is not None:
-            score = score + self.layers(torch.cat([p[:, -self.width :], q[:, -self.width :]], dim=1))
+            pairs = p[..., -self.width :].expand(*item.shape, -1), q[..., -self.width :]
+            score = score + self.layers(torch.cat(pairs, dim=2))
+        score = score.squeeze(2)  # (B, N)
         if not self.training or not self.penalty:
-            return score  # (B, 1)
-        squares = sum(row.square().sum(dim=1, keepdim=True) for row in rows)
-        return torch.cat([score, self.penalty * squares], dim=1)  # (B, 2): what it costs to have such rows
+            return score
+        squares = sum(row.square().sum(dim=2).mean(dim=1, keepdim=True) for row in rows)
+        return torch.cat([score, self.penalty * squares], dim=1)  # (B, N + 1): what it costs to have such rows
 
 
 def table(rows: int, width: int, spread: float) -> nn.Embedding:

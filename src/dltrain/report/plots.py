@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dltrain.report.calibration import draw_calibration
-from dltrain.report.drawing import classes, curves, forecasts, inputs, numbers, weights, words
+from dltrain.report.drawing import classes, curves, forecasts, inputs, numbers, order, weights, words
 from dltrain.report.reading import Run
 from dltrain.report.style import Drawing, Lettering, to_png
 from dltrain.rundir import make_folder, write_bytes
@@ -62,6 +62,7 @@ PLOTS = (
     Plot("precision_recall", "Precision by recall", "predictions", classes.draw_precision_recall),
     Plot("calibration", "Calibration: is it as often right as it is sure?", "predictions", draw_calibration),
     Plot("forecasts", "Forecasts", "predictions", forecasts.draw_forecasts),
+    Plot("hit_rates", "Hit rate by the length of the list", "predictions", order.draw_hit_rates),
     Plot("predicted_against_true", "Predicted against true", "predictions", numbers.draw_predicted_against_true),
     Plot("residuals", "Residuals", "predictions", numbers.draw_residuals),
     Plot("fit", "Fit", "predictions", numbers.draw_fit),

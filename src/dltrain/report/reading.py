@@ -102,6 +102,14 @@ class Run:
         return read_predictions(self.folder.predictions, self.facts, self._class_indices())
 
     @cached_property
+    def places(self) -> Floats | None:
+        """Where each chosen item of the shown split stands, `(N,)`, the best at 1, where items were put in order."""
+        if self.facts.task != "ranking" or not self.folder.predictions.exists():
+            return None
+        with self.folder.predictions.open(newline="", encoding="utf-8") as file:
+            return np.array([float(row["place"]) for row in csv.DictReader(file)])
+
+    @cached_property
     def examples(self) -> list[Example]:
         """Up to 64 samples, the worst first."""
         path = self.folder.examples / "examples.csv"

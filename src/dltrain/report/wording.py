@@ -36,10 +36,11 @@ MEASURES = {
     "multilabel": ("accuracy", "f1", "roc_auc"),
     "next_token": ("bits_per_character", "perplexity"),
     "regression": ("rmse", "mae", "r2"),
-    "rating": ("rmse", "mae", "r2", "hit_rate@10", "ndcg@10"),
+    "rating": ("rmse", "mae", "r2"),
+    "ranking": ("ndcg@10", "hit_rate@10"),
     "forecasting": ("rmse", "mae", "smape", "r2"),
 }
-ANSWERS = {"classification": ("accuracy",), "regression": ("rmse", "r2")}
+ANSWERS = {"classification": ("accuracy",), "regression": ("rmse", "r2"), "ranking": ("hit_rate@10",)}
 WORDS_OF_CODES = {"true", "false", "yes", "no", "on", "off", "是", "否"}
 CODE = re.compile(r"[-+]?\d+(\.\d+)?|[A-Za-z]")
 MINUS = str.maketrans("-", "−")

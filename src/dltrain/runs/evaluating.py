@@ -24,7 +24,8 @@ from dltrain.resolve import resolve
 from dltrain.results import fingerprint
 from dltrain.runs.loaded import LoadedModel
 from dltrain.sources import forget, load_data
-from dltrain.tasks.task import Predictions, Task
+from dltrain.tasks.ranking import put_in_order, scored_by
+from dltrain.tasks.task import Predictions, Task, measured
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Split
 from dltrain.writing import with_losses
@@ -154,12 +155,17 @@ def evaluate_split(
     """Evaluates encoded samples, and groups of them by the values of a column `(N,)`."""
     size = POSITIONS_BATCH if model.task.each_position else EVALUATION_BATCH
     loader = TensorLoader(split, size, model.device, prepare=model.encoder.prepare)
-    metrics, predictions = evaluate_fully(model.module, model.task, loader, model.precision)
-    values = predictions.values
+    if model.facts.task == "ranking":
+        score = scored_by(model.module, model.device)
+        predictions = put_in_order(split, model.kept, model.facts.vocab_sizes[1], score)
+        metrics = model.task.finish(predictions, split.target)
+    else:
+        metrics, predictions = evaluate_fully(model.module, model.task, loader, model.precision)
+    judged = predictions
     if model.task.each_position:
         predictions = with_losses(model.module, loader, predictions)
         assert predictions.losses is not None
-        values = predictions.losses
+        judged = Predictions(predictions.losses)
     target, classes = split.target, model.facts.classes
     error: float | None = None
     thresholds: tuple[Threshold, ...] = ()
@@ -169,7 +175,7 @@ def evaluate_split(
         if len(classes) == 2:
             thresholds = best_thresholds(scores[:, 1], target.numpy() == 1)
     groups = () if column is None else tuple(_groups(model.task, predictions, target, column))
-    interval = bootstrap(model.task, values, target)
+    interval = bootstrap(model.task, judged, target)
     return Evaluation(source, split, predictions, metrics, interval, error, thresholds, groups, tuple(notes))
 
 
@@ -194,7 +200,7 @@ def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, s
     return data.splits[name], name  # type: ignore[index]
 
 
-def bootstrap(task: Task, values: Tensor, target: Tensor) -> Interval | None:
+def bootstrap(task: Task, predictions: Predictions, target: Tensor) -> Interval | None:
     """The interval of the task's main metric, from resampled samples; `None` for fewer than three."""
     count = len(target)
     if count < 3:
@@ -203,7 +209,7 @@ def bootstrap(task: Task, values: Tensor, target: Tensor) -> Interval | None:
     found = []
     for _ in range(RESAMPLES if count <= MANY else RESAMPLES // 5):
         chosen = torch.from_numpy(random.integers(0, count, count))
-        found.append(task.metric.compute(task.metric.update(values[chosen], target[chosen]))[task.measure])
+        found.append(measured(task, predictions.of(chosen), target[chosen])[task.measure])
     low, high = np.quantile(found, [0.025, 0.975]).tolist()
     return Interval(task.measure, low, high)
 
@@ -246,8 +252,7 @@ def _groups(task: Task, predictions: Predictions, target: Tensor, column: pd.Ser
     """The metrics of each value, the most frequent first; of a column of many numbers, of each quarter."""
     for name, at in _members(column).items():
         chosen = torch.from_numpy(at)
-        metrics = task.metric.compute(task.metric.update(predictions.values[chosen], target[chosen]))
-        yield Group(name, len(at), metrics)
+        yield Group(name, len(at), measured(task, predictions.of(chosen), target[chosen]))
 
 
 def _members(column: pd.Series[Any]) -> Mapping[str, NDArray[np.int64]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dltrain.build import EVALUATION_BATCH, build_loss, build_model, spec_of
@@ -67,6 +68,18 @@ class LoadedModel:
     def encoder(self) -> Encoder:
         """What turns new samples into the model's stored inputs."""
         return encoder_of(self.facts)
+
+    @cached_property
+    def kept(self) -> Mapping[str, Tensor]:
+        """What the run keeps beyond its facts, such as the items that each user has rated.
+
+        Raises:
+            CheckpointError: the file is gone.
+        """
+        path = self.run.own(self.run.kept)
+        if not path.exists():
+            raise CheckpointError(f"{path} is missing: it says what each user has rated", fix="train again")
+        return load_file(path)
 
     def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:
         """What the model says of new samples: `id`, `predicted`, a `score_` of each class, and `remarks`.

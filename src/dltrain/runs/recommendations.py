@@ -8,12 +8,11 @@ from io import StringIO
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from dltrain.build import Setup
 from dltrain.data.new_pairs import PairEncoder
-from dltrain.errors import CheckpointError, ConfigError
+from dltrain.errors import ConfigError
 from dltrain.rundir import RunDir, write_text
 from dltrain.runs.loaded import LoadedModel
 from dltrain.runs.row_files import CsvWriter
@@ -38,11 +37,8 @@ def recommend(model: LoadedModel, user: str, top: int) -> tuple[pd.DataFrame, bo
         raise ConfigError("the run's model does not recommend: its data is no ratings", where="--user")
     users = model.encoder.ids[0][1]
     index = int(users.get_indexer(pd.Index([user]))[0]) + 1
-    path = model.run.own(model.run.kept)
-    if not path.exists():
-        raise CheckpointError(f"{path} is missing: it says what each user has rated", fix="train again")
     score = scored_by(model.module, model.device)
-    return best_items(model.facts, model.task, load_file(path), score, user, index, top), index > 0
+    return best_items(model.facts, model.task, model.kept, score, user, index, top), index > 0
 
 
 def best_items(

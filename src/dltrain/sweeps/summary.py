@@ -16,6 +16,7 @@ from dltrain.rundir import RunDir, write_text
 
 Row = dict[str, Any]
 
+SCALES = {"data.scale_target", "data.negatives", "task"}  # with another of these, losses do not compare
 DIFFERENT_DATA = {"data", "data.path", "data.target", "data.name", "data.rows", "experiment"}
 
 
@@ -72,10 +73,10 @@ def _measure(rows: list[Row]) -> str:
     varied = {key for key in keys if len({row.get(key) for row in rows}) > 1}
     if varied & DIFFERENT_DATA:
         return ""
-    losses_differ = any(key.split(".")[0] == "loss" for key in varied) or varied & {"data.scale_target", "task"}
+    losses_differ = varied & SCALES or any(key.split(".")[0] == "loss" for key in varied)
     if len(monitors) == 1 and not losses_differ:
         return str(*monitors)
-    candidates = ("val/accuracy", "val/rmse", "train/accuracy", "train/rmse")
+    candidates = ("val/accuracy", "val/rmse", "val/ndcg@10", "train/accuracy", "train/rmse")
     return next((name for name in candidates if any(row.get(name) is not None for row in rows)), "")
 
 

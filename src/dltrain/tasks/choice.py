@@ -10,6 +10,7 @@ from dltrain.tasks.classification import Classification
 from dltrain.tasks.forecasting import Forecasting
 from dltrain.tasks.multilabel import Multilabel
 from dltrain.tasks.next_token import NextToken
+from dltrain.tasks.ranking import Ranking
 from dltrain.tasks.rating import Rating
 from dltrain.tasks.regression import Regression
 from dltrain.tasks.task import Task
@@ -21,6 +22,7 @@ TASKS: Mapping[TaskName, Callable[[Facts, Loss], Task]] = {
     "next_token": NextToken,
     "regression": Regression,
     "rating": Rating,
+    "ranking": Ranking,
     "forecasting": Forecasting,
 }
 

@@ -1,51 +1,91 @@
-"""Items in the order of what a user is expected to give them: where the true one stands, and which come first."""
+"""Items in the order of what a user is expected to like: where the true one stands, and which come first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from dltrain.types import Data, SplitName
+from dltrain.losses import Loss
+from dltrain.metrics import NOTHING, hits
+from dltrain.tasks.task import Predictions
+from dltrain.types import Facts, Split
 
 Score = Callable[[Tensor, Tensor], Tensor]  # users (B,) and items (B,) to scores (B,), on the CPU
 PAIRS = 100_000  # scored at once
 
 
-def places_of_truth(data: Data, split: SplitName, score: Score) -> Tensor | None:
-    """Where each sample's item stands among those that its user had not rated in an earlier split.
+class Ranking:
+    """Which items a user chooses first: scores `(B, 1 + N)` of the chosen item and of others drawn beside it.
+
+    In training an output may have columns after these, a penalty as in `Rating`. What is measured is where the chosen
+    item stands among all that the user has not rated, `Predictions.places`, which is too dear for every epoch. With one
+    chosen item a user, recall is the hit rate.
+    """
+
+    metric_names: ClassVar[tuple[str, ...]] = ()
+    measure: ClassVar[str] = "ndcg@10"
+    each_position: ClassVar[bool] = False
+
+    def __init__(self, facts: Facts, loss: Loss) -> None:
+        self.loss = loss
+        self.metric = NOTHING
+        self.candidates = 1 + int(facts.preprocessing["negatives"])
+
+    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+        penalty = output[:, self.candidates :].sum() / len(output)
+        return self.loss(output[:, : self.candidates], target) + penalty
+
+    def merged(self, output: Tensor) -> Tensor:
+        return output if output.dim() == 2 else output.mean(dim=1)
+
+    def point(self, output: Tensor) -> Tensor:
+        return output[:, :1]
+
+    def predict(self, output: Tensor) -> Predictions:
+        return Predictions(self.point(output).float().cpu())
+
+    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+        return {} if predictions.places is None else hits(predictions.places)
+
+
+def put_in_order(split: Split, kept: Mapping[str, Tensor], count: int, score: Score) -> Predictions:
+    """Where each sample's item stands among those that its user has not rated.
 
     Args:
-        data: ratings.
         split: whose samples are meant.
+        kept: the items that each user has rated, as `data.ratings.rated_items` keeps them.
+        count: of items, with item 0.
         score: of pairs of users and items.
 
     Returns:
-        `(N,)` float64, the best at 1, a tie at the mean of its places, an item without a training rating last; `None`
-        where the split is not of each user's last rating.
+        The item that comes first, `(N, 1)`, and the true one's place, float64, the best at 1, a tie at the mean of its
+        places; an item without a training rating is last.
     """
-    if data.facts.kind != "ratings" or data.facts.preprocessing.get("split") != "leave_last" or split == "train":
-        return None
-    earlier: tuple[SplitName, ...] = ("train",) if split == "val" else ("train", "val")
-    known = [data.splits[name].inputs for name in earlier if name in data.splits]
-    users, items = (torch.cat(parts) for parts in zip(*known, strict=True))
-    user, item = data.splits[split].inputs
-    count = data.facts.vocab_sizes[1]
-    found = []
-    for start in range(0, len(user), max(1, PAIRS // count)):
-        some, true = user[start:][: max(1, PAIRS // count)], item[start:][: max(1, PAIRS // count)]
-        scores = score_all(some, count, score)  # (B, items)
-        row = torch.full((data.facts.vocab_sizes[0],), -1)
-        row[some] = torch.arange(len(some))
-        at = row[users]
-        scores[at[at >= 0], items[at >= 0]] = -torch.inf
-        own = score(some, true)[:, None].double()
-        above = (scores > own).sum(dim=1)
-        scores[torch.arange(len(some)), true] = -torch.inf  # it is not its own rival
-        place = 1 + above + 0.5 * (scores == own).sum(dim=1).double()
-        found.append(torch.where(true == 0, scores.isfinite().sum(dim=1).double() + 1, place))
-    return torch.cat(found)
+    firsts, places = [], []
+    size = max(1, PAIRS // count)
+    for user, true in zip(*(tensor.split(size) for tensor in split.inputs), strict=True):
+        scores = score_all(user, count, score)  # (B, items)
+        for row, rated in zip(scores, user.tolist(), strict=True):
+            row[rated_by(rated, kept)] = -torch.inf
+        rows = torch.arange(len(true))
+        own = score(user, true).double()
+        scores[rows, true] = -torch.inf  # it is not its own rival
+        best, first = scores.max(dim=1)
+        known = true > 0
+        above, level = ((compared(scores, own[:, None])).sum(dim=1) for compared in (torch.gt, torch.eq))
+        last = scores.isfinite().sum(dim=1) + 1
+        places.append(torch.where(known, 1 + above + 0.5 * level, last).double())
+        firsts.append(torch.where(known & (own >= best), true, first))
+    return Predictions(torch.cat(firsts)[:, None], places=torch.cat(places))
+
+
+def rated_by(user: int, kept: Mapping[str, Tensor]) -> Tensor:
+    """Indices of the items that a user has rated; of user 0, who is not known, none."""
+    until = kept["rated_until"]
+    return kept["rated"][int(until[user - 1]) : int(until[user])].long() if user else kept["rated"][:0].long()
 
 
 def score_all(users: Tensor, count: int, score: Score) -> Tensor:
@@ -70,9 +110,7 @@ def top_items(user: int, kept: Mapping[str, Tensor], count: int, score: Score, t
         Their indices and their scores, the best first.
     """
     (scores,) = score_all(torch.tensor([user]), count, score)
-    if user:
-        until = kept["rated_until"]
-        scores[kept["rated"][int(until[user - 1]) : int(until[user])].long()] = -torch.inf
+    scores[rated_by(user, kept)] = -torch.inf
     values, items = scores.sort(descending=True, stable=True)
     shown = values.isfinite()
     return items[shown][:top], values[shown][:top]

@@ -1,4 +1,4 @@
-"""What a user would give an item: a number on a bounded scale, and the order that it puts items in."""
+"""What a user would give an item: a number on a bounded scale."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import ClassVar
 from torch import Tensor
 
 from dltrain.losses import Loss
-from dltrain.metrics import hits
 from dltrain.tasks.regression import Regression
 from dltrain.tasks.task import Predictions
 from dltrain.types import Facts
@@ -18,9 +17,6 @@ class Rating:
 
     In training an output may have columns after the first: the penalty on each sample's own rows of an embedding,
     `(B, 1 + n)`, which is added to the loss as it is. A model leaves them out in evaluation.
-
-    Where each user's last rating is held out, `Predictions.places` say where the true item stands among those that the
-    user had not rated, and the metrics of an order follow. With one true item a user, recall is the hit rate.
     """
 
     metric_names: ClassVar[tuple[str, ...]] = Regression.metric_names
@@ -47,4 +43,4 @@ class Rating:
         return Predictions(self.point(output.float()).cpu())
 
     def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
-        return {} if predictions.places is None else hits(predictions.places)
+        return {}

@@ -34,6 +34,10 @@ class Predictions:
     losses: Tensor | None = None
     places: Tensor | None = None
 
+    def of(self, chosen: Tensor) -> Predictions:
+        """Those of some of the samples, `(n,)` indices; without the scores and losses."""
+        return Predictions(self.values[chosen], places=None if self.places is None else self.places[chosen])
+
 
 class Task(Protocol):
     """What is asked of a task; outputs are the model's, on its device.
@@ -79,6 +83,13 @@ def each_member(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if output.dim() == 2:
         return output, target
     return output.flatten(0, 1), target.repeat_interleave(output.shape[1], dim=0)
+
+
+def measured(task: Task, predictions: Predictions, target: Tensor) -> dict[str, float]:
+    """What the task's metric says of predictions, or of an order what is measured of it."""
+    if predictions.places is not None:
+        return task.finish(predictions, target)
+    return task.metric.compute(task.metric.update(predictions.values, target))
 
 
 def join(parts: list[Predictions]) -> Predictions:

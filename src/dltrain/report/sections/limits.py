@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dltrain.report.intervals import rmse_interval, wilson
+from dltrain.report.predicted import Floats
 from dltrain.report.reading import SPLIT_WORDS, Run
 from dltrain.report.scores import confusion_counts, number_pairs
 from dltrain.report.sections.section import Plots, Section, Table, listed, shown
@@ -17,7 +18,7 @@ FEW_TRAINING_SAMPLES = 500
 FEW_OF_A_CLASS = 20
 UNEVEN = 4  # times as many of the commonest class as of the rarest
 SURELY_WORSE = 0.1  # of recall, below the accuracy
-SIMPLE = ("majority", "mean", "last_value", "linear_regression", "logistic_regression", "ridge", "biases")
+SIMPLE = ("majority", "mean", "last_value", "linear_regression", "logistic_regression", "ridge", "biases", "most_rated")
 PLAIN = {"majority": "always answering with the commonest class", "mean": "always answering with the mean"}
 
 
@@ -49,7 +50,11 @@ def _held_out(run: Run) -> Iterator[str]:
 def _sure(run: Run) -> Iterator[str]:
     """How far the main metric may be off by the chance of which samples were held out."""
     said, split = run.predictions, run.shown_split
-    if said is None or split == "train":
+    if split == "train":
+        return
+    if run.places is not None:
+        yield from _sure_of_order(run.places)
+    if said is None:
         return
     total, word = len(said.true), SPLIT_WORDS[split]
     if run.facts.task in ("classification", "multilabel"):
@@ -72,6 +77,16 @@ def _sure(run: Run) -> Iterator[str]:
         )
         half, tenth = np.quantile(errors, (0.5, 0.9)).tolist()
         yield f"Half of the predictions are off by more than {spell(half, 3)}, a tenth by more than {spell(tenth, 3)}."
+
+
+def _sure_of_order(places: Floats) -> Iterator[str]:
+    hits, total = int((places <= 10).sum()), len(places)
+    low, high = wilson(hits, total)
+    yield (
+        f"Of {count(total, 'user')}, {hits:,} {'has' if hits == 1 else 'have'} the held-out item among the first ten; "
+        f"of all users like them it is a share between {spell(low, 3)} and {spell(high, 3)} with 95 % confidence."
+    )
+    yield "What else is among the ten may please as well: nobody has asked."
 
 
 def _rivals(run: Run) -> Iterator[str]:

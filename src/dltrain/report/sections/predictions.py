@@ -81,9 +81,12 @@ def worst_examples(run: Run, plots: Plots) -> Section:
         [shown(row.text or row.id), shown(row.true), shown(row.predicted), _number(row.error, 3)]
         for row in run.examples[:MAX_EXAMPLES]
     ]
-    numbers_from, caption = 3, ""
+    numbers_from, caption, error = 3, "", "Error"
     if facts.task == "next_token":
         caption = "The error is in bits per character; predicted is the likeliest token at each place."
+    elif facts.task == "ranking":
+        caption, error = "Predicted is what comes first for the user, the place that of the chosen item.", "Place"
+        rows = [[row[0], row[1] or "new", row[2], row[3]] for row in rows]
     elif facts.classes:
         caption = "The error is the probability that the true class lacks."
     elif facts.task == "multilabel":
@@ -95,7 +98,7 @@ def worst_examples(run: Run, plots: Plots) -> Section:
     elif facts.task in NUMBERS:
         numbers_from, caption = 1, f"The error is absolute, in the unit of {facts.target}."
         rows = [[row[0], _number(row[1]), _number(row[2]), row[3]] for row in rows]
-    tables = [Table(["Sample", "True", "Predicted", "Error"], rows, caption, numbers_from)] if rows else []
+    tables = [Table(["Sample", "True", "Predicted", error], rows, caption, numbers_from)] if rows else []
     return Section("Worst examples", plots=plots["examples"], tables=tables)
 
 

@@ -21,6 +21,12 @@ def key_numbers(run: Run, plots: Plots) -> Section:
 
 def _what_metrics_are(run: Run) -> str:
     facts = run.facts
+    if facts.task == "ranking":
+        return (
+            "Hit rate is the share of users whose held-out item is among the first ten of what they have not rated; "
+            "NDCG counts it for more the higher it stands. The loss is of telling it from "
+            f"{facts.preprocessing['negatives']} others, drawn at random."
+        )
     if facts.task == "multilabel":
         return "Accuracy is the share of samples with all labels right; precision, recall and F1 are means over labels."
     if len(facts.classes) == 2:
