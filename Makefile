@@ -24,7 +24,7 @@ train: install ## train: make train ARGS="model=mlp data=cubic"
 	$(BIN)/dltrain $(ARGS)
 
 test: install ## run the tests: make test TESTS=tests/test_cli.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(TESTS)
 
 faults: install ## kill, end and starve real runs, and compare the bits of what comes out: make faults DLTRAIN_FAULT_SEED=1
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults -s tests/faults
