@@ -96,7 +96,7 @@ def _compare_places(model: str, ours: Tensor, baselines: Sequence[Baseline]) -> 
     assert best.predictions.places is not None
     gain = 100 * (gains(ours) - gains(best.predictions.places)).numpy()
     difference, margin = float(gain.mean()), 1.96 * float(gain.std(ddof=1)) / len(gain) ** 0.5
-    words = _in_words(model, best.name.replace("_", " "), difference, margin, 1, "points of NDCG at 10")
+    words = _in_words(model, best.name.replace("_", " "), difference, margin, 1, "points of NDCG@10")
     return Comparison(best.name, measure, difference, margin, words)
 
 

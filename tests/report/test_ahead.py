@@ -21,7 +21,7 @@ def test_the_page_of_ratings_recommends(dltrain: Callable) -> None:
     page = called.run.report.read_text("utf-8")
     assert "What a few users would be recommended of what they have not rated" in page
     assert "--user" in page
-    assert "Hit rate at 10" in page
+    assert "Hit rate@10" in page
     assert "Hit rate by the length of the list" in page
     assert "among the first ten" in page
     assert "could not be" not in page

@@ -25,9 +25,9 @@ NAMES = {
     "bits_per_character": "Bits per character",
     "hamming_loss": "Hamming loss",
     "smape": "sMAPE (%)",
-    "hit_rate@10": "Hit rate at 10",
-    "ndcg@10": "NDCG at 10",
-    "recall@10": "Recall at 10",
+    "hit_rate@10": "Hit rate@10",
+    "ndcg@10": "NDCG@10",
+    "recall@10": "Recall@10",
 }
 LOW_IS_GOOD = ("loss", "mse", "rmse", "mae", "smape", "perplexity", "bits_per_character", "hamming_loss")
 # What says most, of each task; the first decides. Of a task that is not known here it is whatever was measured.
