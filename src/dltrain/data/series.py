@@ -78,16 +78,16 @@ def series(
     names = [target] if isinstance(target, str) else None if target is None else list(target)
     found = read_series(frame, names, time, gaps, max_gap)
     starts = split_steps(len(found.values), horizon, val_fraction, test_fraction, test_steps)
-    training = found.values[: starts["val"]]
+    training, filled = found.values[: starts["val"]], found.filled[: starts["val"]]
     usual = usual_periods(found.axis)
-    period = guess_period(training, usual)
+    period = guess_period(training, usual, filled=filled)
     if window is None:
         window = choose_window(len(training), horizon, period)
         after = "" if period is None else f" and a season of {period}"
         notes = (*notes, *found.notes, f"windows of {window} steps, by the horizon of {horizon}{after}: data.window")
     else:
         notes = (*notes, *found.notes)
-    return _windows(found, starts, window, horizon, guess_period(training, usual, window), scale_target, notes)
+    return _windows(found, starts, window, horizon, guess_period(training, usual, window, filled), scale_target, notes)
 
 
 def split_steps(
