@@ -75,7 +75,7 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
     """The axis that a column of times lies on, and the step of each row `(N,)`, the first in time at 0.
 
     Raises:
-        DataError: a cell is no time, two rows have the same, or the times are not evenly spaced.
+        DataError: a cell is no time, or the times are not evenly spaced.
     """
     if (cells.codes < 0).any():
         raise _no_time(cells, int((cells.codes < 0).argmax()), name)
@@ -92,18 +92,8 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
     # Of two readings of the dates the one that is even is meant, then the one that leaves fewer gaps.
     axis, exact = min(found, key=lambda pair: (not _are_whole(pair[1]), float(pair[1].max())))
     steps = np.round(exact).astype(np.int64)
-    order = np.argsort(steps, kind="stable")
-    same = np.flatnonzero(np.diff(steps[order]) == 0)
-    for first, second in zip(order[same], order[same + 1], strict=True):
-        if exact[first] == exact[second]:
-            raise DataError(
-                f"two rows have the time {cells.values[cells.codes[first]]}",
-                where=f"rows {cells.rows[first] + 2} and {cells.rows[second] + 2}, column {name!r} of the file",
-                fix="leave one out, or take the rows as they follow each other",
-                override="data.gaps=ignore",
-            )
     off = np.abs(exact - steps)
-    if off.max() > TOLERANCE or len(np.unique(steps)) < len(steps):
+    if off.max() > TOLERANCE:
         at = int(off.argmax())
         raise DataError(
             f"{cells.values[cells.codes[at]]} is no whole step of {_step_words(axis)} after the first time",
