@@ -14,17 +14,13 @@ NEAR = 0.08  # a calendar period stands for the peaks that are no further from i
 
 
 def guess_period(
-    values: NDArray[np.float64],
-    usual: Sequence[int] = (),
-    most: int | None = None,
-    filled: NDArray[np.bool_] | None = None,
+    values: NDArray[np.float64], usual: Sequence[int] = (), filled: NDArray[np.bool_] | None = None
 ) -> int | None:
     """The period after which a series repeats itself best, among peaks of its autocorrelation and `usual` ones.
 
     Args:
         values: `(n,)` or `(n, C)` in the order of time, of the training part alone.
         usual: periods that the calendar suggests; such a one needs only be more alike than what lies around it.
-        most: the longest that is of use; none for any.
         filled: `(n,)` which values were missing and made from their neighbours: they say nothing of a season.
 
     Returns:
@@ -32,7 +28,7 @@ def guess_period(
     """
     x = values.reshape(len(values), -1)
     count = len(x)
-    longest = min(int(count / CYCLES), count if most is None else most)
+    longest = int(count / CYCLES)
     if longest < 2:
         return None
     known = np.ones(count, dtype=bool) if filled is None else ~filled
