@@ -41,7 +41,7 @@ def test_a_forecast_goes_on_from_the_end_of_the_series(dltrain: Callable, tmp_pa
     found = rows_of(called.out)
     assert [row["time"] for row in found] == [f"2008-{month:02}" for month in range(7, 13)] + ["2009-01", "2009-02"]
     np.testing.assert_allclose([float(row["predicted"]) for row in found], 100 + 5 * np.arange(90, 98), rtol=0.02)
-    assert "beyond the 3 steps" in called.err
+    assert "beyond the horizon of 3" in called.err
 
     line(40).to_csv(tmp_path / "other.csv", index=False)
     found = rows_of(dltrain("predict", "run", "other.csv", "--steps=2").out)

@@ -34,20 +34,28 @@ def test_two_zeros_are_no_error() -> None:
 
 
 def test_plain_methods_are_those_of_the_plain_formulas() -> None:
-    data = series(rows=600, horizon=30, window=48)
+    data = series(rows=400, horizon=30, window=48)
     task = build_task(data.facts, default_loss(data.facts))
     found = {one.name: one.predictions.values.numpy() for one in baselines(data, task, "test", BaselineSettings())}
     assert list(found) == ["last_value", "seasonal", "ridge"]
     assert data.facts.preprocessing["period"] == 24
     whole = np.concatenate([data.splits[name].target[:, 0].numpy() for name in ("test",)])
     true = data.splits["test"].target.numpy()
-    for sample in range(60, len(true), 25):
+    for sample in range(26, len(true), 7):
         # whole[i] is the first step after the i-th origin, so that the origin itself is whole[sample - 1]
         np.testing.assert_allclose(found["last_value"][sample], whole[sample - 1], rtol=1e-5)
         season = whole[sample - 24 : sample]
         np.testing.assert_allclose(found["seasonal"][sample], np.concatenate([season, season[:6]]), rtol=1e-5)
     errors = {name: float(np.square(values - true).mean()) for name, values in found.items()}
     assert errors["ridge"] < errors["seasonal"] < errors["last_value"]
+
+
+def test_the_last_season_is_told_of_where_a_window_is_shorter() -> None:
+    data = series(rows=400, horizon=3, window=6)
+    task = build_task(data.facts, default_loss(data.facts))
+    found = {one.name: one.predictions.values.numpy() for one in baselines(data, task, "test", BaselineSettings())}
+    whole = data.splits["test"].target[:, 0].numpy()
+    np.testing.assert_allclose(found["seasonal"][30], whole[6:9])
 
 
 def test_a_run_forecasts_better_than_the_last_season(dltrain: Callable) -> None:

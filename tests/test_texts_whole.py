@@ -76,7 +76,9 @@ def test_a_corpus_is_learned_and_continued(dltrain: Callable) -> None:
     assert said[0].out == said[1].out
     odd = dltrain("predict", str(called.run.path), "--prompt=Z明", "--temperature", "0", "--steps", "3")
     assert "'Z'" in odd.err
-    assert dltrain("predict", str(called.run.path), "--prompt", "月", "--steps", "0").code == 2
+    for flag, value in (("--steps", "0"), ("--temperature", "nan"), ("--seed", str(2**63)), ("--seed", "-1")):
+        refused = dltrain("predict", str(called.run.path), "--prompt", "月", flag, value)
+        assert (refused.code, f"{value} is out of range at {flag}" in refused.err) == (2, True)
     (called.folder / "new.txt").write_text("明月照故乡，青山隔远江。\n" * 5, encoding="utf-8")
     said_of = package.load(called.run.path).predict(str(called.folder / "new.txt"))
     assert len(said_of["predicted"][0]) >= 64

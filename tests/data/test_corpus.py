@@ -100,3 +100,10 @@ def test_verse_rhymes() -> None:
     first, second = poems[0].split("\n")
     assert (len(first), len(second)) == (12, 12)
     assert data.facts.preprocessing["tokens"] == "character"
+
+
+def test_a_corpus_with_a_zero_byte_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a line of text\n" * 400 + b"and\0more\n")
+    with pytest.raises(DataError, match="zero byte") as refused:
+        corpus(path=str(tmp_path / "a.txt"))
+    assert refused.value.where.endswith("a.txt, line 401")

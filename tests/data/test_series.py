@@ -101,13 +101,40 @@ def test_a_gap_is_interpolated_and_neither_forecast_nor_forecast_from(tmp_path: 
     assert no.value.override == "data.max_gap=2"
 
 
-def test_two_rows_of_one_time_are_refused_or_taken_as_they_come(tmp_path: Path) -> None:
+def test_a_row_that_repeats_another_is_left_out_and_it_is_said(tmp_path: Path) -> None:
     frame = counting()
-    path = write(tmp_path, pd.concat([frame, frame.tail(1)]))
-    with pytest.raises(DataError, match="two rows have the time 2010-12-01") as refused:
+    tidy = series(path=write(tmp_path, frame), window=12)
+    twice = series(path=write(tmp_path, pd.concat([frame[:7], frame[3:]])), window=12)
+    assert torch.equal(tidy.splits["test"].target, twice.splits["test"].target)
+    assert any("repeat another, time and values: 4" in note for note in twice.notes)
+
+
+def test_rows_of_one_time_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    frame = counting()
+    path = write(tmp_path, pd.concat([frame, frame.tail(1).assign(Sales=7)]))
+    with pytest.raises(DataError, match="two rows have the time 2010-12-01 and other values") as refused:
         series(path=path, window=12)
-    assert refused.value.override == "data.gaps=ignore"
-    assert sum(map(len, series(path=path, window=12, gaps="ignore", val_fraction=0).splits.values())) == 121 - 12
+    assert (refused.value.where, refused.value.fix) == (
+        "rows 121 and 122, column 'Month' of the file",
+        "leave one of them out",
+    )
+    stores = pd.concat([frame.assign(store="north"), frame.assign(store="south", Sales=frame["Sales"] * 2 + 1)])
+    with pytest.raises(DataError, match="other values") as refused:
+        series(path=write(tmp_path, stores), window=12)
+    assert refused.value.fix == "give a file for each store, if that tells series apart"
+
+
+def test_a_target_that_is_not_there_or_not_numbers_is_answered_with_one_that_is(tmp_path: Path) -> None:
+    frame = counting().assign(Cost=np.arange(120.0), Sales=[*map(str, range(119)), "closed"])
+    path = write(tmp_path, frame)
+    for target, override in (("nope", "data.target=Cost"), (["nope", "Cost"], "data.target=Cost")):
+        with pytest.raises(DataError, match="no column 'nope'") as refused:
+            series(path=path, target=target)
+        assert refused.value.override == override
+    for wanted in (None, ["Sales", "Cost"]):
+        with pytest.raises(DataError, match="'closed' in a column of numbers") as refused:
+            series(path=path, target=wanted)
+        assert refused.value.override == "data.target=Cost"
 
 
 def test_a_time_off_the_beat_is_refused(tmp_path: Path) -> None:

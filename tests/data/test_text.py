@@ -95,7 +95,7 @@ def test_a_folder_of_classes_is_read_with_its_own_splits(tmp_path: Path) -> None
         text(path=str(tmp_path), test_path="b.csv")
     with pytest.raises(DataError, match="no column 'label'"):
         text(path=str(tmp_path), target="label")
-    with pytest.raises(DataError, match="no folder for each"):
+    with pytest.raises(DataError, match=r"no folder for each|of one class"):
         text(path=str(tmp_path / "train" / "good"))
 
 
@@ -151,3 +151,26 @@ def test_the_same_seed_writes_the_same_reviews_and_their_order_matters() -> None
         judging = [stands_for.get(word, word) for word in line.split() if word in stands_for or word in ("not", "very")]
         bags.setdefault(tuple(sorted(judging)), set()).add(label)
     assert bags["+", "-", "very"] == {0, 1}  # very good and bad, or good and very bad
+
+
+def test_files_that_are_no_text_are_named_together_or_left_out(tmp_path: Path) -> None:
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            (tmp_path / name / f"{number}.txt").write_text(f"a {name} film, the {name}est of all", "utf-8")
+    whole = text(path=str(tmp_path))
+    (tmp_path / "good" / "blank.txt").write_text(" \n")
+    (tmp_path / "good" / "zero.txt").write_bytes(b"a good\0film")
+    (tmp_path / "bad" / "odd.txt").write_bytes(b"\xe9t\xe9 \xff")
+    with pytest.raises(DataError, match="3 of 43 texts cannot be read") as refused:
+        text(path=str(tmp_path))
+    assert refused.value.override == "data.on_bad=skip"
+    for words in ("good/blank.txt (it is empty)", "holds a zero byte", "bad/odd.txt (the file is not UTF-8"):
+        assert words in refused.value.what
+    left = text(path=str(tmp_path), on_bad="skip")
+    assert [split.ids for split in left.splits.values()] == [split.ids for split in whole.splits.values()]
+    assert any("left out 3 texts" in note for note in left.notes)
+    for number in range(20):
+        (tmp_path / "bad" / f"{number}.txt").write_text("")
+    with pytest.raises(DataError, match="too few texts of the train split"):
+        text(path=str(tmp_path), on_bad="skip")

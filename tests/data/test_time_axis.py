@@ -9,6 +9,7 @@ import pytest
 from dltrain.data.columns import read_cells
 from dltrain.data.seasons import guess_period
 from dltrain.data.time_axis import TimeAxis, read_axis, usual_periods
+from dltrain.errors import DataError
 
 
 def axis_of(times: list[str]) -> tuple[TimeAxis, list[int]]:
@@ -48,6 +49,24 @@ def test_a_missing_time_leaves_its_step_free() -> None:
     assert axis_of(times[:5] + times[8:])[1] == [*range(5), *range(8, 30)]
 
 
+def test_a_date_that_begins_with_the_year_has_its_month_second() -> None:
+    axis, steps = axis_of(dates("2012-01-02", 260, "W-MON", "%Y-%m-%d %H:%M"))
+    assert (axis.step, steps) == (7 * 86_400, list(range(260)))
+
+
+def test_where_most_weeks_are_missing_a_step_is_still_a_week() -> None:
+    kept = np.flatnonzero(np.random.default_rng(0).random(200) > 0.6)
+    weeks = dates("2015-01-05", 200, "W-MON", "%d/%m/%Y")
+    axis, steps = axis_of([weeks[week] for week in kept])
+    assert (axis.step, steps) == (7 * 86_400, (kept - kept[0]).tolist())
+
+
+def test_one_time_that_slipped_does_not_make_a_step_shorter() -> None:
+    hours = dates("2026-01-01", 30, "h", "%Y-%m-%d %H:%M")
+    with pytest.raises(DataError, match="2026-01-01 10:30 is no whole step of 1 hours"):
+        axis_of([*hours[:10], "2026-01-01 10:30", *hours[11:]])
+
+
 @pytest.mark.parametrize("period", [7, 12, 24])
 def test_the_period_of_a_noisy_season_is_found(period: int) -> None:
     rng = np.random.default_rng(period)
@@ -55,7 +74,24 @@ def test_the_period_of_a_noisy_season_is_found(period: int) -> None:
     shape = rng.normal(0, 1, period)
     x = shape[steps % period] + 0.05 * steps + rng.normal(0, 0.3, len(steps))
     assert guess_period(x) == period
-    assert guess_period(x, most=period - 1) != period
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1, 0.3])
+def test_the_year_of_a_slow_noisy_wave_of_weeks_is_found_over_its_gaps(missing: float) -> None:
+    rng = np.random.default_rng(0)
+    steps = np.arange(210)
+    x = 10 * np.sin(2 * np.pi * steps / 52) + rng.normal(0, 3, len(steps))
+    filled = rng.random(len(steps)) < missing
+    x[filled] = np.interp(steps[filled], steps[~filled], x[~filled])
+    assert guess_period(x, usual=(52,), filled=filled) == 52
+
+
+def test_what_was_filled_in_has_no_say_in_the_season() -> None:
+    steps = np.arange(120)
+    x = np.where(steps % 6 == 0, 5.0, 0.0) + np.random.default_rng(0).normal(0, 0.1, len(steps))
+    filled = np.random.default_rng(1).random(len(steps)) < 0.4
+    x[filled] = 100.0 * (steps[filled] % 10)
+    assert guess_period(x, filled=filled) == 6
 
 
 def test_noise_and_a_wander_have_no_calendar_season() -> None:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dltrain.report.drawing.forecasts import draw_worst_forecasts
+from dltrain.report.reading import Run
+from dltrain.report.style import Lettering
+
 
 def test_the_page_of_a_series_shows_forecasts_and_how_to_get_more(dltrain: Callable) -> None:
     called = dltrain("data=series", "data.rows=300", "data.window=24", "data.horizon=6", "trainer.epochs=3")
     assert called.code == 0
     assert (called.run.plots / "forecasts.png").exists()
+    drawing = draw_worst_forecasts(Run(called.run), Lettering([]))
+    assert drawing is not None
+    starts = sorted(int(axes.get_lines()[0].get_ydata()[0] * 1000) for axes in drawing.figure.axes if axes.lines)
+    assert len(set(starts)) == len(starts) > 1
+    assert drawing.figure.axes[0].get_title().startswith("after 2026-")
     page = called.run.report.read_text("utf-8")
     assert "Forecasts of 6 steps each" in page
     assert "--steps 6" in page

@@ -14,7 +14,7 @@ from sklearn.metrics import precision_recall_fscore_support, r2_score, roc_auc_s
 from dltrain.report.drawing import numbers
 from dltrain.report.page import write_report
 from dltrain.report.reading import Run
-from dltrain.report.sections.predictions import predictions
+from dltrain.report.sections.predictions import predictions, worst_examples
 from dltrain.report.style import Lettering
 from dltrain.rundir import RunDir
 
@@ -83,11 +83,15 @@ def test_several_numbers_have_a_panel_and_a_row_each(
     assert drawing is not None
     drawn = [axes for axes in drawing.figure.axes if axes.get_visible()]
     assert len(drawn) == min(count, 6)
-    assert drawn[1].get_xlabel() == "true out 1"
+    assert [axes.get_xlabel() for axes in drawn[:: len(drawn) - 1]] == ["true out 0", f"true out {count - 1}"]
     (table,) = predictions(Run(run), PLOTS).tables
     rmse = float(np.square(true[:, 1] - predicted[:, 1]).mean() ** 0.5)
     assert float(table.rows[1][1]) == pytest.approx(rmse, rel=1e-3)
     assert float(table.rows[1][3].replace("−", "-")) == pytest.approx(r2_score(true[:, 1], predicted[:, 1]), rel=1e-3)
+    said = [", ".join(["1.5"] * count), ", ".join(["1.5"] * (count - 1) + ["-2"])]
+    (run.examples / "examples.csv").write_text(f'id,true,predicted,error\n0,"{said[0]}","{said[1]}",0.5\n', "utf-8")
+    (table,) = worst_examples(Run(run), {"examples": []}).tables
+    assert table.rows == [["0", names[-1], "1.500", "−2.000", "0.500"]]
     with caplog.at_level(logging.WARNING, "dltrain"):
         write_report(run)
     assert not caplog.records

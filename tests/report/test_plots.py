@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 from dltrain import metrics
 from dltrain.report import plots, style
-from dltrain.report.drawing import classes, curves, inputs, numbers
+from dltrain.report.drawing import classes, curves, inputs, numbers, words
 from dltrain.report.plots import draw_plots
 from dltrain.report.reading import Run
 from dltrain.report.scores import class_scores, coefficients, confusion_counts, roc
@@ -277,3 +277,16 @@ def test_drawing_imports_neither_torch_nor_pyplot(make_run: MakeRun) -> None:
         "assert not {'torch', 'matplotlib.pyplot', 'sklearn', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(run.path)], check=True)
+
+
+def test_blanks_and_line_ends_are_on_the_map_of_words(make_run: MakeRun) -> None:
+    vocabulary = [" ", "\n", "_", "a", "$"]
+    run = make_run(kind="corpus", facts={"task": "next_token", "preprocessing": {"vocabulary": vocabulary}})
+    step = run.checkpoints / "step-00000001"
+    step.mkdir(parents=True)
+    (run.checkpoints / "best").write_text("step-00000001\n")
+    vectors = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    save_file({"embed.table.weight": vectors}, step / "model.safetensors")
+    drawing = words.draw_words(Run(run), Lettering([]))
+    assert drawing is not None
+    assert [note.get_text() for note in drawing.figure.axes[0].texts] == ["␣", "⏎", "_", "a", r"\$"]

@@ -21,11 +21,10 @@ Floats = NDArray[np.float64]
 def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
     """Names of methods, and what predicts a split, in the series' unit."""
     said = data.facts.preprocessing
-    horizon, period, window = said["horizon"], said["period"], data.facts.input_shape[0]
+    horizon, season = said["horizon"], data.splits[split].season
     yield "last_value", partial(_predict, data, split, lambda x: np.repeat(x[:, -1:], horizon, axis=1))
-    if period is not None and period <= window:
-        step = window + np.arange(horizon) - period * (np.arange(horizon) // period + 1)
-        yield "seasonal", partial(_predict, data, split, lambda x: x[:, step])
+    if season is not None:
+        yield "seasonal", partial(Predictions, season)
     yield "ridge", partial(_ridge, data, split)
 
 

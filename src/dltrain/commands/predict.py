@@ -94,9 +94,10 @@ def continue_prompt(parser: Arguments, arguments: Sequence[str], options: Option
         ("temperature", flags.temperature, 0),
         ("top-k", flags.top_k, 1),
         ("steps", flags.steps, 1),
+        ("seed", flags.seed, 0),
     ):
-        if value is not None and not least <= value < float("inf"):
-            raise ConfigError(f"{value:g} is not at least {least}", where=f"--{name}", fix="give a larger number")
+        if value is not None and not least <= value < 2**63:
+            raise ConfigError(f"{value} is out of range", where=f"--{name}", fix=f"give at least {least}, below 2^63")
 
     from dltrain.runs.loaded import load
     from dltrain.writing import continue_text, unknown_in

@@ -83,7 +83,7 @@ def _asked(model: LoadedModel, flags: Namespace, history: Sequence[str]) -> tupl
             with closing(open_input(history[0], model.encoder)) as opened:
                 frame = forecast(model, flags.steps, pd.concat(list(opened.parts)))  # type: ignore[arg-type]
         horizon = int(model.facts.preprocessing["horizon"])
-        beyond = f"beyond the {horizon} steps that it was trained for, the model goes on from its own forecast"
+        beyond = f"beyond the horizon of {horizon} that it was trained for, the model goes on from its own forecast"
         return frame, [beyond] if flags.steps > horizon else []
     if history:
         raise ConfigError(f"{history[0]} is too much", fix=USAGE)

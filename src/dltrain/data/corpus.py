@@ -139,7 +139,7 @@ def corpus_data(
         raise DataError(
             f"no {kind} occurs {least} times in the training texts", where="data.least", override="data.least=1"
         )
-    said.append(f"{len(documents):,} documents, by the {kind}: {len(known) - len(SPECIAL):,} distinct ones")
+    said.append(f"documents: {len(documents):,}; distinct {kind}s: {len(known) - len(SPECIAL):,}")
     splits: dict[SplitName, Split] = {}
     for name in SPLITS:
         if name in parts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,31 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.animals import draw_animals
+from dltrain.data.class_folders import Sought, find_splits, refuse_bad, spell_path
 from dltrain.data.pictures import Channels, Normalize, Pixels, Resize, channel_statistics, decode_all, stacked
 from dltrain.data.splits import Fraction, split_indices
 from dltrain.errors import DataError, StorageError
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
 SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"])
-SPLIT_FOLDERS: dict[str, SplitName] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
-NAMED_BAD = 10
+PICTURES = Sought("pictures", SUFFIXES, "class/*.jpg")
 
 Size = Annotated[int, Range(8)]
-
-
-@dataclass(frozen=True)
-class Found:
-    """The picture files of one folder of classes."""
-
-    files: tuple[Path, ...]
-    labels: tuple[str, ...]
-    ignored: int
 
 
 def animals(
@@ -164,35 +148,13 @@ def _load(
     seed: int,
     notes: Sequence[str],
 ) -> Data:
-    found = _find_splits(folder)
+    found = find_splits(folder, PICTURES)
     classes = tuple(sorted(set(found["train"].labels)))
-    if len(classes) < 2:
-        raise DataError(
-            f"all pictures are of one class, {_text(classes[0])}", where=str(folder), fix="give a folder for each class"
-        )
-    for name, part in found.items():
-        strange = sorted(set(part.labels) - set(classes))
-        if strange:
-            raise DataError(
-                f"the class {_text(strange[0])} of the {name} split has no pictures in train",
-                where=str(folder),
-                fix="add some",
-            )
-    # Without a test folder, val is what nobody may look at while training.
-    if "val" in found and "test" not in found:
-        found["test"] = found.pop("val")
-
     files = [path for part in found.values() for path in part.files]
     _refuse_too_many(len(files), size)
     decoded, bad = decode_all(files, size, channels, resize)
-    if bad and on_bad == "error":
-        named = "; ".join(f"{_text(path.relative_to(folder))} ({reason})" for path, reason in bad[:NAMED_BAD])
-        raise DataError(
-            f"{len(bad)} of {len(files)} pictures cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
-            where=str(folder),
-            fix="mend or remove them, or leave them out",
-            override="data.on_bad=skip",
-        )
+    if on_bad == "error":
+        refuse_bad(bad, len(files), folder, "pictures")
     kept = [index for index, pixels in enumerate(decoded) if pixels is not None]
     index_of = {label: index for index, label in enumerate(classes)}
     all_labels = np.array([index_of[label] for part in found.values() for label in part.labels], dtype=np.int64)
@@ -203,7 +165,9 @@ def _load(
         classes[index] for index in np.flatnonzero(np.bincount(labels[parts["train"]], minlength=len(classes)) == 0)
     ]
     if empty:
-        raise DataError(f"no picture of the class {_text(empty[0])} can be read", where=str(folder), fix="mend some")
+        raise DataError(
+            f"no picture of the class {spell_path(empty[0])} can be read", where=str(folder), fix="mend some"
+        )
     if gone := [name for name, part in parts.items() if len(part) == 0]:
         raise DataError(f"no picture of the {gone[0]} split can be read", where=str(folder), fix="mend some")
     pixels = stacked([picture for picture in decoded if picture is not None])
@@ -220,66 +184,13 @@ def _load(
     ignored = sum(part.ignored for part in found.values())
     said = [
         *notes,
-        *([f"left out {len(bad)} pictures that cannot be read, such as {_text(bad[0][0].name)}"] if bad else []),
+        *([f"left out {len(bad)} pictures that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []),
         *([f"ignored {ignored} files that are no pictures"] if ignored else []),
     ]
-    ids = [_text(files[index].relative_to(folder)) for index in kept]
+    ids = [spell_path(files[index].relative_to(folder)) for index in kept]
     return image_data(
-        pixels, labels, [_text(name) for name in classes], parts, ids, mirror=mirror, resize=resize, notes=said
+        pixels, labels, [spell_path(name) for name in classes], parts, ids, mirror=mirror, resize=resize, notes=said
     )
-
-
-def _find_splits(folder: Path) -> dict[SplitName, Found]:
-    if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "is not there"
-        raise DataError(f"{folder} {what}", where="data.path", fix="name a folder that holds a folder for each class")
-    below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    named: dict[SplitName, Path] = {}
-    for name, path in below.items():
-        if name in SPLIT_FOLDERS and SPLIT_FOLDERS[name] in named:
-            other = named[SPLIT_FOLDERS[name]].name
-            raise DataError(f"{other} and {path.name} are the same split", where=str(folder), fix="keep one of them")
-        if name in SPLIT_FOLDERS:
-            named[SPLIT_FOLDERS[name]] = path
-    others = [name for name in below if name not in SPLIT_FOLDERS and not name.startswith(".")]
-    if named and "train" not in named and not others:
-        raise DataError("there is no train folder", where=str(folder), fix=f"add train/ beside {', '.join(below)}")
-    if "train" not in named or not any(path.is_dir() for path in named["train"].iterdir()):  # trains can be a class
-        return {"train": _find_classes(folder)}
-    return {name: _find_classes(path) for name, path in named.items()}
-
-
-def _find_classes(folder: Path) -> Found:
-    """The pictures below each class's folder, hidden files left out.
-
-    Raises:
-        DataError: there are no class folders, or one is empty.
-    """
-    files: list[Path] = []
-    labels: list[str] = []
-    ignored = 0
-    class_folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    if not class_folders:
-        raise DataError(
-            "there is no folder for each class", where=str(folder), fix="sort the pictures into class/*.jpg"
-        )
-    for class_folder in class_folders:
-        inside = [path for path in sorted(class_folder.rglob("*")) if path.is_file()]
-        pictures = [path for path in inside if path.suffix.lower() in SUFFIXES and not _is_hidden(path, class_folder)]
-        if not pictures:
-            raise DataError(
-                f"the class folder {_text(class_folder.name)} holds no pictures",
-                where=str(folder),
-                fix=f"add some, or remove it; pictures are {' '.join(sorted(SUFFIXES))}",
-            )
-        files += pictures
-        labels += [class_folder.name] * len(pictures)
-        ignored += len(inside) - len(pictures)
-    return Found(tuple(files), tuple(labels), ignored)
-
-
-def _is_hidden(path: Path, below: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(below).parts)
 
 
 def _refuse_too_many(count: int, size: int) -> None:
@@ -292,8 +203,3 @@ def _refuse_too_many(count: int, size: int) -> None:
             fix="make them smaller",
             override=f"data.size={max(8, size // 2)}",
         )
-
-
-def _text(path: Path | str) -> str:
-    """A name that every file can hold; bytes that are no UTF-8 become �."""
-    return os.fsencode(str(path)).decode("utf-8", "replace")

@@ -10,41 +10,69 @@ from numpy.typing import NDArray
 CANDIDATES = 12
 CYCLES = 2.5  # that must have been seen
 WORTH = 0.7  # a shorter period is preferred unless a longer one's squared error is below this share of its own
+NEAR = 0.08  # a calendar period stands for the peaks that are no further from it
 
 
-def guess_period(values: NDArray[np.float64], usual: Sequence[int] = (), most: int | None = None) -> int | None:
+def guess_period(
+    values: NDArray[np.float64], usual: Sequence[int] = (), filled: NDArray[np.bool_] | None = None
+) -> int | None:
     """The period after which a series repeats itself best, among peaks of its autocorrelation and `usual` ones.
 
     Args:
         values: `(n,)` or `(n, C)` in the order of time, of the training part alone.
         usual: periods that the calendar suggests; such a one needs only be more alike than what lies around it.
-        most: the longest that is of use; none for any.
+        filled: `(n,)` which values were missing and made from their neighbours: they say nothing of a season.
 
     Returns:
         Steps, at least 2; `None` where nothing repeats.
     """
     x = values.reshape(len(values), -1)
     count = len(x)
-    longest = min(int(count / CYCLES), count if most is None else most)
+    longest = int(count / CYCLES)
     if longest < 2:
         return None
-    steps = np.arange(count)[:, None]
-    slope = ((steps - steps.mean()) * x).sum(axis=0) / np.square(steps - steps.mean()).sum()
-    flat = x - x.mean(axis=0) - slope * (steps - steps.mean())
-    flat = flat / np.where(flat.std(axis=0) > 0, flat.std(axis=0), 1.0)
-    spectrum = np.square(np.abs(np.fft.rfft(flat, 2 * count, axis=0))).sum(axis=1)
-    likeness = np.fft.irfft(spectrum)[:count]
-    likeness = likeness / (likeness[0] or 1.0) * count / np.arange(count, 0, -1)
+    known = np.ones(count, dtype=bool) if filled is None else ~filled
+    flat = _without_trend(x, known)
+    pairs = np.maximum(_products(known[:, None].astype(np.float64)).round(), 1.0)  # of known values, so far apart
+    likeness = _products(flat) / pairs
+    likeness = likeness / (likeness[0] or 1.0)
     inner = likeness[1 : longest + 2]
     peaks = np.flatnonzero((inner[1:-1] > inner[:-2]) & (inner[1:-1] >= inner[2:])) + 2
-    peaks = peaks[likeness[peaks] > 2 / count**0.5]
+    # A season's values become unlike in between: a slow wave, too, is much the same two steps on.
+    dips = np.minimum.accumulate(likeness[1:])[peaks - 2]
+    peaks = peaks[np.minimum(likeness[peaks], likeness[peaks] - dips) > 2 / np.sqrt(pairs[peaks])]
     best = peaks[np.argsort(-likeness[peaks], kind="stable")][:CANDIDATES].tolist()
-    found = sorted({*best, *(period for period in usual if 2 <= period <= longest and _stands_out(likeness, period))})
+    calendar = {period for period in usual if 2 <= period <= longest and _stands_out(likeness, period)}
+    near = {period for period in best if any(0 < abs(period - one) <= NEAR * one for one in calendar)}
+    found = sorted({*best, *calendar} - near)
     if not found:
         return None
-    errors = [float(np.square(flat[period:] - flat[:-period]).mean()) for period in found]
+    errors = [_error_of(flat, known, period) for period in found]
     least = min(errors)
     return int(next(period for period, error in zip(found, errors, strict=True) if error * WORTH <= least))
+
+
+def _without_trend(x: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The values `(n, C)` less their straight line, standardised; 0 where they are not known."""
+    steps = np.arange(len(x))[known][:, None]
+    steps = steps - steps.mean()
+    values = x[known] - x[known].mean(axis=0)
+    values = values - steps * (steps * values).sum(axis=0) / (np.square(steps).sum() or 1.0)
+    flat = np.zeros_like(x)
+    flat[known] = values / np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
+    return flat
+
+
+def _products(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of the products of all values `(n, C)` that are 0, 1, 2 ... steps apart, `(n,)`."""
+    spectrum = np.square(np.abs(np.fft.rfft(x, 2 * len(x), axis=0))).sum(axis=1)
+    return np.fft.irfft(spectrum)[: len(x)]
+
+
+def _error_of(flat: NDArray[np.float64], known: NDArray[np.bool_], period: int) -> float:
+    """The mean squared error of saying what was there a period before."""
+    both = known[period:] & known[:-period]
+    return float(np.square(flat[period:][both] - flat[:-period][both]).mean()) if both.any() else float("inf")
 
 
 def _stands_out(likeness: NDArray[np.float64], period: int) -> bool:

@@ -78,16 +78,15 @@ def series(
     names = [target] if isinstance(target, str) else None if target is None else list(target)
     found = read_series(frame, names, time, gaps, max_gap)
     starts = split_steps(len(found.values), horizon, val_fraction, test_fraction, test_steps)
-    training = found.values[: starts["val"]]
-    usual = usual_periods(found.axis)
-    period = guess_period(training, usual)
+    training, filled = found.values[: starts["val"]], found.filled[: starts["val"]]
+    period = guess_period(training, usual_periods(found.axis), filled)
     if window is None:
         window = choose_window(len(training), horizon, period)
         after = "" if period is None else f" and a season of {period}"
         notes = (*notes, *found.notes, f"windows of {window} steps, by the horizon of {horizon}{after}: data.window")
     else:
         notes = (*notes, *found.notes)
-    return _windows(found, starts, window, horizon, guess_period(training, usual, window), scale_target, notes)
+    return _windows(found, starts, window, horizon, period, scale_target, notes)
 
 
 def split_steps(
@@ -181,7 +180,10 @@ def _windows(
                 override=f"data.window={max(2, window // 2)}",
             )
         ids = tuple(found.axis.spell(position) for position in (mine + found.first).tolist())
-        splits[name] = Split((_taken(inputs, mine - window + 1),), _taken(targets, mine + 1).flatten(1), ids)
+        season = _season_before(values, mine, horizon, period) if period is not None and name != "train" else None
+        splits[name] = Split(
+            (_taken(inputs, mine - window + 1),), _taken(targets, mine + 1).flatten(1), ids, (), season
+        )
     dropped = count - window - horizon + 1 - len(origins)
     if dropped:
         notes = (*notes, f"left out {dropped} windows that end in, or forecast, an interpolated step")
@@ -218,6 +220,13 @@ def usable_origins(filled: NDArray[np.bool_], window: int, horizon: int) -> NDAr
     origins = np.arange(window - 1, count - horizon)
     before = np.concatenate([[0], np.cumsum(filled)])
     return origins[(before[origins + 1 + horizon] - before[origins]) == 0]
+
+
+def _season_before(values: NDArray[np.float64], origins: NDArray[np.int64], horizon: int, period: int) -> torch.Tensor:
+    """What stood whole seasons before the steps that follow the origins, as few as lead to known ones, `(N, H·C)`."""
+    steps = np.arange(horizon)
+    before = origins[:, None] + 1 + steps - period * (steps // period + 1)  # (N, H)
+    return torch.from_numpy(values[before]).flatten(1)
 
 
 def step_names(columns: Sequence[str], horizon: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.columns import Cells, check_numbers, name_list, read_cells
+from dltrain.data.columns import Cells, check_numbers, name_list, nearest, read_cells
 from dltrain.data.naming import pick_column, plain
 from dltrain.data.time_axis import TimeAxis, read_axis
 from dltrain.errors import DataError
@@ -46,7 +46,8 @@ def read_series(frame: pd.DataFrame, target: Sequence[str] | None, time: str | N
     """Reads times and values, puts them in order and fills gaps of at most `most` steps.
 
     Raises:
-        DataError: there are no numbers, the times are not evenly spaced, or a gap is too long.
+        DataError: there are no numbers, the times are not evenly spaced, two rows contradict each other, or a gap is
+            too long.
     """
     cells = {str(name): read_cells(frame[name]) for name in frame.columns}
     time = find_time(frame, cells, time, target)
@@ -59,6 +60,10 @@ def read_series(frame: pd.DataFrame, target: Sequence[str] | None, time: str | N
             notes.append(f"{time} is ignored: the rows are taken as evenly spaced")
     else:
         axis, steps = read_axis(cells[time], time)
+        once = _once_each(cells, time, steps, values)
+        if not once.all():
+            notes.append(f"left out rows that repeat another, time and values: {(~once).sum():,}")
+            steps, values = steps[once], values[once]
         if (np.diff(steps) < 0).any():
             notes.append(f"the rows were not in the order of {time}, and were sorted")
     known = np.flatnonzero(~np.isnan(values).any(axis=1))
@@ -102,18 +107,28 @@ def _values(
     Raises:
         DataError: there is no such column, or a cell of it is no number.
     """
+    numeric = [name for name, column in cells.items() if name != time and column.values and column.all_numbers]
+    for name in target or ():
+        if name not in cells:
+            best = (nearest(name, frame.columns) or numeric or [""])[0]
+            raise DataError(
+                f"the table has no column {name!r}",
+                where="data.target",
+                fix=f"its columns are {name_list(frame.columns)}",
+                override=_override([best if one == name else one for one in target or ()]) if best else "",
+            )
+    for name in cells if target is None else target:
+        try:
+            if target is not None or (name != time and cells[name].values):
+                check_numbers(name, cells[name], strict=target is not None)
+        except DataError as error:
+            others = [other for other in (target or numeric) if other in numeric and other != name]
+            fix = "correct it, or leave the cell empty, to be interpolated"
+            raise DataError(
+                error.what, error.where, fix + (", or the column" if others else ""), _override(others)
+            ) from None
     if target is not None:
-        for name in target:
-            pick_column(frame, "target", name, "")
-            check_numbers(name, cells[name], strict=True)
         return tuple(dict.fromkeys(target))
-    numeric = []
-    for name, column in cells.items():
-        if name == time or not column.values:
-            continue
-        check_numbers(name, column)
-        if column.all_numbers:
-            numeric.append(name)
     if not numeric:
         raise DataError(
             f"no column holds numbers: {name_list(cells)}",
@@ -121,6 +136,38 @@ def _values(
             fix="give a file with a column of values",
         )
     return tuple(numeric)
+
+
+def _override(target: Sequence[str]) -> str:
+    names = list(dict.fromkeys(target))
+    return f"data.target={names[0] if len(names) == 1 else '[' + ','.join(names) + ']'}" if names else ""
+
+
+def _once_each(
+    cells: dict[str, Cells], time: str, steps: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which rows `(N,)` repeat none before them.
+
+    Raises:
+        DataError: two rows have the same time and other values.
+    """
+    order = np.argsort(steps, kind="stable")
+    same = np.diff(steps[order]) == 0
+    first, again = order[:-1][same], order[1:][same]
+    differ = ((values[first] != values[again]) & ~(np.isnan(values[first]) & np.isnan(values[again]))).any(axis=1)
+    if differ.any():
+        one, other = int(first[differ][0]), int(again[differ][0])
+        times, rows = cells[time], cells[time].rows
+        apart = [name for name, column in cells.items() if name != time and column.codes[one] != column.codes[other]]
+        words = [name for name in apart if not cells[name].all_numbers]
+        raise DataError(
+            f"two rows have the time {times.values[times.codes[one]]} and other values",
+            where=f"rows {rows[one] + 2} and {rows[other] + 2}, column {time!r} of the file",
+            fix=f"give a file for each {words[0]}, if that tells series apart" if words else "leave one of them out",
+        )
+    once = np.ones(len(steps), dtype=bool)
+    once[again] = False
+    return once
 
 
 def _without_gaps(

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dltrain.data.class_folders import Sought, find_splits, refuse_bad, spell_path
 from dltrain.data.columns import name_list, nearest, read_cells
 from dltrain.data.csv_file import Header
 from dltrain.data.naming import pick_column
@@ -21,7 +22,7 @@ from dltrain.data.sample_texts import write_reviews
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_file import read_table
 from dltrain.data.target import choose_task, class_names, read_target
-from dltrain.data.text_files import find_labelled, read_texts
+from dltrain.data.text_files import SUFFIXES, read_each
 from dltrain.data.tokens import SPECIAL, Choice, Padded, Vocabulary, choose_tokens, pad, split_text
 from dltrain.errors import DataError
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
@@ -29,6 +30,7 @@ from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 LABEL_NAMES = (
     "label|labels|class|category|sentiment|target|标签|类别|分类|情感|情感倾向"  # of columns, as `plain` spells
 )
+TEXTS = Sought("texts", SUFFIXES, "class/*.txt, or give a CSV file")
 LONGEST = 512  # tokens, where the length is not named
 SHARE_WHOLE = 95  # per cent of the training texts that are not cut then
 
@@ -70,6 +72,7 @@ def text(
     encoding: str = "auto",
     delimiter: str = "auto",
     header: Header = "auto",
+    on_bad: Literal["error", "skip"] = "error",
     rows: Annotated[int, Range(10)] = 3000,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
@@ -92,6 +95,7 @@ def text(
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`; for CSV.
         header: `none` where the first line is data; columns are called column_1, column_2, ... then.
+        on_bad: whether a file of a folder that is empty or cannot be read stops the run or is left out.
         rows: how many reviews to generate.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
@@ -103,7 +107,7 @@ def text(
     if path is None:
         source = _generated(rows, seed)
     elif Path(path).expanduser().is_dir():
-        source = _from_folder(Path(path).expanduser(), encoding)
+        source = _from_folder(Path(path).expanduser(), encoding, on_bad)
     else:
         files: dict[SplitName, str | None] = {"train": path, "val": val_path, "test": test_path}
         source = _from_table(files, target, text, group, encoding, delimiter, header)
@@ -226,25 +230,35 @@ def _generated(rows: int, seed: int) -> Source:
     return Source({"train": frame}, "sentiment", "text", (f"wrote {rows:,} short reviews; your own: data.path",), True)
 
 
-def _from_folder(folder: Path, encoding: str) -> Source:
-    found = find_labelled(folder)
-    if "val" in found and "test" not in found:  # as with pictures: val is what nobody may look at while training
-        found["test"] = found.pop("val")
+def _from_folder(folder: Path, encoding: str, on_bad: str) -> Source:
+    found = find_splits(folder, TEXTS)
     frames: dict[SplitName, pd.DataFrame] = {}
     notes: tuple[str, ...] = ()
+    bad: list[tuple[Path, str]] = []
     for name, part in found.items():
-        texts, said = read_texts(part.files, encoding)
-        names = [str(file.relative_to(folder)) for file in part.files]
-        frames[name] = pd.DataFrame({"text": texts, "class": part.labels}, index=names, dtype=object)
+        texts, said = read_each(part.files, encoding)
+        why = [_why_bad(text) for text in texts]
+        bad += [(file, reason) for file, reason in zip(part.files, why, strict=True) if reason]
+        names = [spell_path(file.relative_to(folder)) for file in part.files]
+        frame = pd.DataFrame({"text": texts, "class": map(spell_path, part.labels)}, index=names, dtype=object)
+        frames[name] = frame[[not reason for reason in why]]
         notes += said
+    if on_bad == "error":
+        refuse_bad(bad, sum(len(part.files) for part in found.values()), folder, "texts")
+    if bad:
+        notes += (f"left out {len(bad)} texts that cannot be read, such as {spell_path(bad[0][0].name)}",)
+    if gone := [name for name, frame in frames.items() if frame["class"].nunique() < (2 if name == "train" else 1)]:
+        raise DataError(f"too few texts of the {gone[0]} split can be read", where=str(folder), fix="mend some")
     if ignored := sum(part.ignored for part in found.values()):
         notes += (f"ignored {ignored} files that are no texts",)
-    strange = sorted({label for frame in frames.values() for label in frame["class"]} - set(frames["train"]["class"]))
-    if strange:
-        raise DataError(
-            f"the class {strange[0]} has no texts in train", where=str(folder), fix="add some, or remove its folder"
-        )
     return Source(frames, "class", "text", tuple(dict.fromkeys(notes)), whole=True)
+
+
+def _why_bad(text: str | DataError) -> str:
+    """Why nothing can be learned from a file; empty where it can be."""
+    if isinstance(text, DataError):
+        return text.what
+    return "" if text.strip() else "it is empty"
 
 
 def _from_table(

@@ -1,99 +1,69 @@
-"""Text files: which there are below a folder, and what stands in them."""
+"""Text files: what stands in them, and in which encoding."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from dltrain.data.images import SPLIT_FOLDERS
 from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
-from dltrain.types import SplitName
 
 SUFFIXES = frozenset([".txt", ".text", ".md"])
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The text files of one folder of classes."""
-
-    files: tuple[Path, ...]
-    labels: tuple[str, ...]
-    ignored: int
-
-
-def find_labelled(folder: Path) -> dict[SplitName, Labelled]:
-    """The texts of `class/*.txt`, or of `train|val|test/class/*.txt`, where all is train in the first case.
-
-    Raises:
-        DataError: there are no classes, or one has no texts.
-    """
-    below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    named = {SPLIT_FOLDERS[name]: path for name, path in below.items() if name in SPLIT_FOLDERS}
-    if "train" in named and any(path.is_dir() for path in named["train"].iterdir()):
-        return {name: _find_classes(path) for name, path in named.items()}
-    return {"train": _find_classes(folder)}
-
-
-def _find_classes(folder: Path) -> Labelled:
-    files: list[Path] = []
-    labels: list[str] = []
-    ignored = 0
-    classes = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    if len(classes) < 2:
-        raise DataError(
-            "there is no folder for each of two classes or more",
-            where=str(folder),
-            fix="sort the texts into class/*.txt, or give a CSV file",
-        )
-    for path in classes:
-        inside = [file for file in sorted(path.rglob("*")) if file.is_file() and not _is_hidden(file, path)]
-        texts = [file for file in inside if file.suffix.lower() in SUFFIXES]
-        if not texts:
-            raise DataError(
-                f"the class folder {path.name} holds no texts",
-                where=str(folder),
-                fix=f"add some, or remove it; texts are {' '.join(sorted(SUFFIXES))}",
-            )
-        files += texts
-        labels += [path.name] * len(texts)
-        ignored += len(inside) - len(texts)
-    return Labelled(tuple(files), tuple(labels), ignored)
-
-
-def _is_hidden(path: Path, below: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(below).parts)
 
 
 def read_texts(files: Sequence[Path], encoding: str) -> tuple[list[str], tuple[str, ...]]:
     """What stands in files that are all of one encoding, and what was guessed of it.
 
-    Files that are not UTF-8 are judged together, as one alone may be too short to tell.
-
     Raises:
         DataError: one cannot be read, or is no text in that encoding.
     """
+    read, notes = read_each(files, encoding)
+    texts = []
+    for text in read:
+        if isinstance(text, DataError):
+            raise text
+        texts.append(text)
+    return texts, notes
+
+
+def read_each(files: Sequence[Path], encoding: str) -> tuple[list[str | DataError], tuple[str, ...]]:
+    """What stands in each of the files, or why it cannot be read; and what was guessed of their encoding.
+
+    Files that are not UTF-8 are judged together, as one alone may be too short to tell.
+    """
+    contents = [_read(file) for file in files]
+    odd = {at: one for at, one in enumerate(contents) if isinstance(one, bytes) and not _is_plain(one)}
+    chinese: tuple[str, ...] = ()
+    if encoding == "auto" and len(odd) > 1:
+        try:
+            _, chinese = decode(b"\n".join(odd.values()), "", "auto")
+        except DataError:  # so each is judged alone, and says itself what it is not
+            chinese = ()
+    found: list[str | DataError] = []
+    notes = dict.fromkeys(chinese)
+    for at, (file, content) in enumerate(zip(files, contents, strict=True)):
+        try:
+            if isinstance(content, DataError):
+                raise content
+            text, said = decode(content, str(file), "gb18030" if chinese and at in odd else encoding)
+            if "\0" in text:
+                raise DataError(
+                    "the file holds a zero byte, which no text has",
+                    where=f"{file}, line {text[: text.index(chr(0))].count(chr(10)) + 1}",
+                    fix="remove it, or leave the file out",
+                )
+            found.append(text)
+            notes |= dict.fromkeys(said)
+        except DataError as error:
+            found.append(error)
+    return found, tuple(notes)
+
+
+def _read(file: Path) -> bytes | DataError:
     try:
-        contents = [file.read_bytes() for file in files]
+        return file.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"{error.filename} cannot be read: {error.strerror}", where="data.path", fix="give readable files"
-        ) from None
-    notes: tuple[str, ...] = ()
-    if encoding == "auto":
-        odd = [at for at, content in enumerate(contents) if not _is_plain(content)]
-        if odd:
-            name = str(files[odd[0]]) + (f" and {len(odd) - 1} more" if len(odd) > 1 else "")
-            _, notes = decode(b"\n".join(contents[at] for at in odd), name, "auto")
-            if any("GB18030" in note for note in notes):
-                texts = {at: decode(contents[at], str(files[at]), "gb18030")[0] for at in odd}
-                return [
-                    texts[at] if at in texts else decode(content, str(files[at]), "auto")[0]
-                    for at, content in enumerate(contents)
-                ], notes
-    read = [decode(content, str(file), encoding) for file, content in zip(files, contents, strict=True)]
-    return [text for text, _ in read], notes or tuple(dict.fromkeys(note for _, said in read for note in said))
+        return DataError(f"{file} cannot be read: {error.strerror}", where="data.path", fix="give readable files")
 
 
 def _is_plain(content: bytes) -> bool:

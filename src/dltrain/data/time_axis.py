@@ -17,6 +17,7 @@ from dltrain.errors import DataError
 
 Unit = Literal["rows", "numbers", "seconds", "weekdays", "months"]
 TOLERANCE = 0.05  # by how much of a step a time may be off
+COMMON = 0.1  # share of all steps, from which the smallest is no slip
 DAY = 86_400
 OFFSET = re.compile(r"(?<=\d:\d\d)(.*?)(Z|[+-]\d\d:?\d\d)$")  # from UTC, behind a time of day
 SPELLINGS = (
@@ -74,7 +75,7 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
     """The axis that a column of times lies on, and the step of each row `(N,)`, the first in time at 0.
 
     Raises:
-        DataError: a cell is no time, two rows have the same, or the times are not evenly spaced.
+        DataError: a cell is no time, or the times are not evenly spaced.
     """
     if (cells.codes < 0).any():
         raise _no_time(cells, int((cells.codes < 0).argmax()), name)
@@ -88,21 +89,11 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
         found = [(axis, exact)]
     else:
         found = [_of_dates(moments, cells, name) for moments in dates]
-    # Of two readings of the dates the one that leaves fewer gaps is meant.
-    axis, exact = min(found, key=lambda pair: float(pair[1].max()))
+    # Of two readings of the dates the one that is even is meant, then the one that leaves fewer gaps.
+    axis, exact = min(found, key=lambda pair: (not _are_whole(pair[1]), float(pair[1].max())))
     steps = np.round(exact).astype(np.int64)
-    order = np.argsort(steps, kind="stable")
-    same = np.flatnonzero(np.diff(steps[order]) == 0)
-    for first, second in zip(order[same], order[same + 1], strict=True):
-        if exact[first] == exact[second]:
-            raise DataError(
-                f"two rows have the time {cells.values[cells.codes[first]]}",
-                where=f"rows {cells.rows[first] + 2} and {cells.rows[second] + 2}, column {name!r} of the file",
-                fix="leave one out, or take the rows as they follow each other",
-                override="data.gaps=ignore",
-            )
     off = np.abs(exact - steps)
-    if off.max() > TOLERANCE or len(np.unique(steps)) < len(steps):
+    if off.max() > TOLERANCE:
         at = int(off.argmax())
         raise DataError(
             f"{cells.values[cells.codes[at]]} is no whole step of {_step_words(axis)} after the first time",
@@ -136,6 +127,7 @@ def _dates(cells: Cells) -> list[pd.DatetimeIndex] | None:
     """The dates of all rows, read with the month first and, where that differs, with the day first; else `None`."""
     spelled = (re.sub(r"[年月日]$", "", re.sub(r"[年月](?=\d)", "-", value)) for value in cells.values)
     texts = pd.Series(list(spelled), dtype=object)
+    year_first = all(re.match(r"\d{4}", value) for value in texts)
     lengths = set(map(len, cells.values))
     if cells.all_numbers:
         compact = {6: "%Y%m", 8: "%Y%m%d"}.get(next(iter(lengths)), "") if len(lengths) == 1 else ""
@@ -147,14 +139,14 @@ def _dates(cells: Cells) -> list[pd.DatetimeIndex] | None:
             warnings.simplefilter("ignore")
             read = [
                 pd.to_datetime(texts, errors="coerce", utc=True, format="mixed", dayfirst=day_first)
-                for day_first in (False, True)
+                for day_first in ((False,) if year_first else (False, True))
             ]
     whole = [dates for dates in read if not dates.isna().any() and dates.min().year > 1500]
     return [pd.DatetimeIndex(dates)[cells.codes].tz_convert(None) for dates in whole] or None
 
 
 def _of_numbers(times: NDArray[np.float64], name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
-    step = _median_step(times)
+    step = _usual_step(times)
     start = float(times.min())
     return TimeAxis("numbers", start, step, name=name), (times - start) / step
 
@@ -165,11 +157,11 @@ def _of_dates(moments: pd.DatetimeIndex, cells: Cells, name: str) -> tuple[TimeA
     fits = (spelling for spelling in SPELLINGS if all(moment.strftime(spelling) == value for moment, value in ends))
     spelling = next(fits, "")
     seconds = (moments - first).total_seconds().to_numpy(np.float64)
-    step = _median_step(seconds)
+    step = _usual_step(seconds)
     same_day = moments.day.nunique() == 1 or bool(moments.is_month_end.all())
     if step >= 27 * DAY and same_day:
         months = (12 * (moments.year - first.year) + moments.month - first.month).to_numpy(np.float64)
-        step = _median_step(months)
+        step = _usual_step(months)
         return TimeAxis("months", first.isoformat(), step, spelling, name), months / step
     if step == DAY and (moments.day_of_week < 5).all() and len(moments) > 5:
         days = moments.to_numpy().astype("datetime64[D]")
@@ -178,9 +170,18 @@ def _of_dates(moments: pd.DatetimeIndex, cells: Cells, name: str) -> tuple[TimeA
     return TimeAxis("seconds", first.isoformat(), step, spelling, name), seconds / step
 
 
-def _median_step(times: NDArray[np.float64]) -> float:
-    distinct = np.unique(times)
-    return float(np.median(np.diff(distinct))) if len(distinct) > 1 else 1.0
+def _usual_step(times: NDArray[np.float64]) -> float:
+    """The median step; the smallest where most steps are missing, so that the median is no step but a gap."""
+    steps = np.diff(np.unique(times))
+    if not len(steps):
+        return 1.0
+    median, least = float(np.median(steps)), float(steps.min())
+    common = bool((steps < (1 + TOLERANCE) * least).mean() > COMMON)
+    return least if common and not _are_whole(steps / median) and _are_whole(steps / least) else median
+
+
+def _are_whole(steps: NDArray[np.float64]) -> bool:
+    return bool((np.abs(steps - np.round(steps)) <= TOLERANCE).all())
 
 
 def _step_words(axis: TimeAxis) -> str:

@@ -66,6 +66,7 @@ PLOTS = (
     Plot("predicted_against_true", "Predicted against true", "predictions", numbers.draw_predicted_against_true),
     Plot("residuals", "Residuals", "predictions", numbers.draw_residuals),
     Plot("fit", "Fit", "predictions", numbers.draw_fit),
+    Plot("worst_forecasts", "The worst forecasts", "examples", forecasts.draw_worst_forecasts),
     Plot("samples", "Pictures", "examples", inputs.draw_samples, pictures=True),
     Plot("words", "What lies close was learned to be alike", "words", words.draw_words),
     Plot("importance", "What shuffling a column costs", "importance", weights.draw_importance),

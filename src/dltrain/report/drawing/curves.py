@@ -58,10 +58,10 @@ def draw_metrics(run: Run, text: Lettering) -> Drawing | None:
     groups = [group for group in groups if group[0]]
     if not groups:
         return None
-    figure = new_figure()
+    figure = new_figure(height=max(3.7, 1.7 * len(groups)))
     every = new_axes(figure, rows=len(groups))
     for axes, (shown, title) in zip(every, groups, strict=True):
-        _draw_curves(axes, run, shown)
+        _draw_curves(axes, run, shown, named=axes is every[0] or len(shown) > 1)
         values = np.concatenate([run.curve(name) for name in shown])
         if title == "rate":
             axes.set_ylim(max(0.0, float(np.nanmin(values)) - 0.05), 1.02)
@@ -90,8 +90,8 @@ def draw_lr(run: Run, text: Lettering) -> Drawing | None:
     return Drawing(figure, f"Learning rate by epoch, between {low:.3g} and {high:.3g}.")
 
 
-def _draw_curves(axes: Axes, run: Run, shown: dict[str, str]) -> None:
-    """A line for each column of the history, and a mark at the best epoch."""
+def _draw_curves(axes: Axes, run: Run, shown: dict[str, str], named: bool = True) -> None:
+    """A line for each column of the history, and a mark at the best epoch; all of them named in a legend."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = np.array([row["epoch"] for row in run.history])
@@ -112,7 +112,8 @@ def _draw_curves(axes: Axes, run: Run, shown: dict[str, str]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
     if len(epochs) == 1:
         axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
-    add_legend(axes)
+    if named:
+        add_legend(axes)
 
 
 def _scale_to_decades(axes: Axes, curves: list[Floats]) -> None:

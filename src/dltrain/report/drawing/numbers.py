@@ -20,9 +20,11 @@ MAX_OUTPUTS = 6
 
 def draw_predicted_against_true(run: Run, text: Lettering) -> Drawing | None:
     """A point a sample; a perfect prediction lies on the diagonal. Of several outputs, axes each."""
-    every = number_pairs(run)[:MAX_OUTPUTS]
+    every = number_pairs(run)
     if not every:
         return None
+    spread = np.linspace(0, len(every) - 1, min(len(every), MAX_OUTPUTS)).round().astype(int)
+    every = [every[index] for index in spread]
     columns = min(3, len(every))
     rows = -(-len(every) // 3)
     figure = new_figure(height=4.2) if len(every) == 1 else new_figure(3.6 * columns, 3.4 * rows)
@@ -39,7 +41,7 @@ def draw_predicted_against_true(run: Run, text: Lettering) -> Drawing | None:
     for axes in panels[len(every) :]:
         axes.set_visible(False)
     samples, outputs = len(every[0][1][0]), len(run.facts.outputs)
-    more = f"; the first {len(every)} of {outputs} outputs" if outputs > len(every) else ""
+    more = f"; {len(every)} of {outputs} outputs" if outputs > len(every) else ""
     return Drawing(figure, f"Predicted against true values of {samples:,} samples{_thinning(samples)}{more}.")
 
 

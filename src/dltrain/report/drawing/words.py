@@ -23,7 +23,7 @@ def shown_words(run: Run) -> list[str]:
         return [str(title or item) for item, title in zip(items, titles, strict=False)]
     if run.facts.kind not in ("text", "corpus"):
         return []
-    return [str(word) for word in said.get("vocabulary", [])[:WORDS]]
+    return [_visible(str(word)) for word in said.get("vocabulary", [])[:WORDS]]
 
 
 def draw_words(run: Run, text: Lettering) -> Drawing | None:
@@ -38,7 +38,7 @@ def draw_words(run: Run, text: Lettering) -> Drawing | None:
     axes.grid(False)
     axes.plot(places[:, 0], places[:, 1], "o", markersize=2.5, color=COLORS[0], alpha=0.5)
     for word, (x, y) in zip(words, places.tolist(), strict=True):
-        axes.annotate(_visible(text(word, 14)), (x, y), fontsize=8.5, xytext=(2, 2), textcoords="offset points")
+        axes.annotate(text(word, 14).strip(), (x, y), fontsize=8.5, xytext=(2, 2), textcoords="offset points")
     name_axes(axes, "first principal component", "second")
     what = "items that were rated first" if run.facts.kind == "ratings" else "most frequent tokens"
     return Drawing(figure, f"The vectors of the {len(words)} {what}, projected to two dimensions.")
@@ -60,5 +60,5 @@ def _vectors(run: Run) -> Floats | None:
 
 
 def _visible(word: str) -> str:
-    """A token in print: blanks and line ends by a sign, and no dollar that would begin a formula."""
-    return word.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥").replace("$", r"\$")
+    """A token in print: blanks and line ends by a sign."""
+    return word.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")

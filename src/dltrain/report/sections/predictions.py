@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from dltrain.report.predicted import NUMBERS
-from dltrain.report.reading import SPLIT_WORDS, Run
+from dltrain.report.reading import SPLIT_WORDS, Example, Run
 from dltrain.report.scores import (
     class_scores,
     coefficients,
@@ -16,6 +18,7 @@ from dltrain.report.scores import (
 )
 from dltrain.report.sections.section import MAX_ROWS, Plots, Section, Table, listed, shown
 from dltrain.report.wording import is_code, loss_of_shuffling, name_metric, spell
+from dltrain.types import Facts
 
 MAX_EXAMPLES = 10
 
@@ -81,11 +84,11 @@ def worst_examples(run: Run, plots: Plots) -> Section:
         [shown(row.text or row.id), shown(row.true), shown(row.predicted), _number(row.error, 3)]
         for row in run.examples[:MAX_EXAMPLES]
     ]
-    numbers_from, caption, error = 3, "", "Error"
+    head, numbers_from, caption = ["Sample", "True", "Predicted", "Error"], 3, ""
     if facts.task == "next_token":
         caption = "The error is in bits per character; predicted is the likeliest token at each place."
     elif facts.task == "ranking":
-        caption, error = "Predicted is what comes first for the user, the place that of the chosen item.", "Place"
+        head[3], caption = "Place", "Predicted is what comes first for the user, the place that of the chosen item."
         rows = [[row[0], row[1] or "new", row[2], row[3]] for row in rows]
     elif facts.classes:
         caption = "The error is the probability that the true class lacks."
@@ -93,13 +96,28 @@ def worst_examples(run: Run, plots: Plots) -> Section:
         caption = "The error is the mean over the labels of the probability that the truth lacks."
         rows = [[row[0], row[1] or "none", row[2] or "none", row[3]] for row in rows]
     elif facts.outputs:
-        caption = "The error is absolute, in standard deviations, the mean over the outputs."
-        rows = [[row[0], *(", ".join(map(_number, cell.split(", "))) for cell in row[1:3]), row[3]] for row in rows]
+        head = ["Sample", "Farthest off", "True", "Predicted", "Error"]
+        numbers_from = 2
+        caption = (
+            "The error is absolute, in standard deviations, the mean over the outputs; the one that is farthest off is "
+            "named, with what was true and what was predicted of it."
+        )
+        rows = [[row[0], *_farthest(facts, one), row[3]] for row, one in zip(rows, run.examples, strict=False)]
     elif facts.task in NUMBERS:
         numbers_from, caption = 1, f"The error is absolute, in the unit of {facts.target}."
         rows = [[row[0], _number(row[1]), _number(row[2]), row[3]] for row in rows]
-    tables = [Table(["Sample", "True", "Predicted", error], rows, caption, numbers_from)] if rows else []
+    tables = [Table(head, rows, caption, numbers_from)] if rows else []
     return Section("Worst examples", plots=plots["examples"], tables=tables)
+
+
+def _farthest(facts: Facts, example: Example) -> list[str]:
+    """Of several numbers the one that is most standard deviations off: its name, the true and the predicted one."""
+    try:
+        true, predicted = (np.array(cell.split(", "), np.float64) for cell in (example.true, example.predicted))
+    except ValueError:
+        return ["–", shown(example.true), shown(example.predicted)]
+    at = int(np.argmax(np.abs(predicted - true) / np.asarray(facts.target_std)))
+    return [shown(facts.outputs[at]), spell(float(true[at])), spell(float(predicted[at]))]
 
 
 def importance(run: Run, plots: Plots) -> Section:
