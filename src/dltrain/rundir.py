@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -266,6 +267,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(schema, int) or schema > SCHEMA:
         raise CheckpointError(f"{path} was written by a newer dltrain (schema {schema})", fix="upgrade dltrain")
     return value
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def redacted(value: Any, key: str = "") -> Any:

@@ -22,6 +22,7 @@ from dltrain.data.new_inputs import Input, open_input
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.resolve import SLOTS, arguments, resolve
 from dltrain.rundir import RunDir, refuse_links
+from dltrain.runs.basis import check_config, check_files
 from dltrain.runs.predicting import prediction_frame
 from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import check_call
@@ -158,6 +159,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
     run.own(run.checkpoints / "best")
     best = pointed(run.checkpoints, "best")
     load_into(module.state_dict(), load_weights(best), best)
+    check_config(run, run.read_result())
     precision: Precision = config.node("trainer").get("precision", "float32")
     return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
 
@@ -176,10 +178,11 @@ def finished(run: RunDir) -> RunDir:
         )
         fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}"
         raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
-    run.read_result()
+    result = run.read_result()
     facts = run.read_facts()
     if facts.kind not in get_args(Kind) or facts.task not in get_args(TaskName):
         raise CheckpointError(f"{run.facts} is damaged: no such data or task is known: {facts.kind}, {facts.task}")
+    check_files(run, result)
     return run
 
 

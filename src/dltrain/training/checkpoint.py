@@ -7,7 +7,6 @@ checkpoints/
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from dltrain.errors import CheckpointError, StorageError
 from dltrain.faults import around
+from dltrain.rundir import digest
 
 SCHEMA = 1
 RESUMABLE_KEPT = 2  # the newest, and one more for the day on which the newest turns out damaged
@@ -254,8 +254,7 @@ def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _described(path: Path) -> dict[str, Any]:
     """Size and digest of a file."""
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": digest(path)}
 
 
 def _flush(path: Path) -> None:
