@@ -6,7 +6,6 @@ import csv
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,9 +16,6 @@ from dltrain.errors import CheckpointError, ConfigError, StorageError
 from dltrain.types import Facts
 
 SCHEMA = 1
-SECRET_KEY = re.compile(r"(?!(?<!\w)tokens\b)token|secret|password|passwd|api_?key|credential", re.IGNORECASE)
-SECRET_OVERRIDE = re.compile(rf"((?:{SECRET_KEY.pattern})[^=]*=).*", re.IGNORECASE | re.DOTALL)
-REDACTED = "<redacted>"
 STATES = ("running", "done", "failed", "interrupted", "diverged", "pruned")
 
 
@@ -273,17 +269,6 @@ def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def redacted(value: Any, key: str = "") -> Any:
-    """The same nested value, with what stands under secret-like keys replaced; overrides in lists included."""
-    if isinstance(value, Mapping):
-        return {name: redacted(item, str(name)) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [redacted(item, key) for item in value]
-    if value is not None and SECRET_KEY.search(key):
-        return REDACTED
-    return SECRET_OVERRIDE.sub(rf"\1{REDACTED}", value) if isinstance(value, str) else value
 
 
 def utc_now() -> str:

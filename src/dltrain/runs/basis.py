@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dltrain.errors import CheckpointError
-from dltrain.rundir import REDACTED, RunDir, digest
+from dltrain.redaction import REDACTED
+from dltrain.rundir import RunDir, digest
 from dltrain.runs.leaderboard import differences, read_config
 from dltrain.signatures import spelled
 

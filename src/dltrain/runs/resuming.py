@@ -15,7 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.errors import CheckpointError, ConfigError
 from dltrain.overrides import quoted
-from dltrain.rundir import REDACTED, RunDir
+from dltrain.redaction import REDACTED
+from dltrain.rundir import RunDir
 from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import spelled, unknown_key
 
