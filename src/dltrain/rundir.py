@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -181,6 +182,12 @@ class RunDir:
         if status.get("state") not in STATES:
             raise CheckpointError(f"{self.status} is damaged: its state is {status.get('state')!r}")
         return status
+
+
+def anew(path: Path) -> str:
+    """What to do about a run that was killed before it had a config."""
+    place = shlex.quote(str(path))
+    return f"delete it and train again: rm -r {place} && dltrain ... hydra.run.dir={place}"
 
 
 def refuse_links(path: Path) -> None:

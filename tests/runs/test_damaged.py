@@ -162,3 +162,16 @@ def test_a_config_is_written_among_configs_alone(dltrain: Callable, run: Path, t
     called = dltrain("init", "new.csv", "--name", "../../escaped")
     assert called.code == 2
     assert not list(tmp_path.parent.glob("escaped*"))
+
+
+def test_a_run_that_was_killed_before_it_began_is_told_how_to_begin_anew(dltrain: Callable, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "status.json").write_text('{"schema": 1, "state": "running"}')
+    train = ("data=iris", "debug=smoke", "hydra.run.dir=run")
+    for words in (("resume", "run"), ("predict", "run", "new.csv"), train):
+        called = dltrain(*words)
+        assert called.code == 2
+        assert "rm -r" in called.err, words
+    assert "running" in dltrain("runs", ".").out
+    shutil.rmtree("run")
+    assert dltrain(*train).code == 0

@@ -21,7 +21,7 @@ from dltrain.data.encoders import encoder_of
 from dltrain.data.new_inputs import Input, open_input
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.resolve import SLOTS, arguments, resolve
-from dltrain.rundir import RunDir, refuse_links
+from dltrain.rundir import RunDir, anew, refuse_links
 from dltrain.runs.basis import check_config, check_files
 from dltrain.runs.predicting import prediction_frame
 from dltrain.runs.run_config import RunConfig
@@ -176,7 +176,7 @@ def finished(run: RunDir) -> RunDir:
         advice = (
             "wait until it is done, or, if its process is gone, continue it" if state == "running" else "continue it"
         )
-        fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}"
+        fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}" if run.config.exists() else anew(run.path)
         raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
     result = run.read_result()
     facts = run.read_facts()
