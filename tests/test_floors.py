@@ -12,7 +12,7 @@ FLOORS = {
     room: floor
     for floor, rooms in enumerate(
         (
-            "types errors rundir claiming history signals faults",
+            "types errors redaction rundir claiming history signals faults",
             "data models metrics losses tasks baselines verdict",
             "training explain",
             "signatures overrides configs compose changes resolve sources build prediction_files writing results "

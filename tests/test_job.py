@@ -265,28 +265,6 @@ def test_a_config_of_the_users_own_may_not_hide_a_built_in_one(dltrain: Callable
     assert "model/mlp.yaml" in called.err
 
 
-def test_secrets_reach_no_file(dltrain: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET_OF_MINE", "hunter2")
-    (tmp_path / "configs" / "model").mkdir(parents=True)
-    (tmp_path / "configs" / "model" / "safe.yaml").write_text(
-        "# With a key.\n_target_: safe.Safe\napi_token: null\nfrom_env: ${oc.env:SECRET_OF_MINE}\n"
-    )
-    (tmp_path / "safe.py").write_text(
-        "from torch import nn\n"
-        "class Safe(nn.Linear):\n"
-        "    def __init__(self, spec, api_token: str | None = None, from_env: str = ''):\n"
-        "        assert (api_token, from_env) == ('xyzzy', 'hunter2')\n"
-        "        super().__init__(spec.input_shape[0], spec.out_features)\n"
-    )
-    called = dltrain("model=safe", "data=iris", "model.api_token=xyzzy", "debug=smoke")
-    assert called.code == 0, called.err
-    assert dltrain("-m", "model=safe", "data=iris", "model.api_token=xyzzy", "debug=smoke", "seed=1,2").code == 0
-    for path in Path("outputs").rglob("*"):
-        if path.is_file():
-            assert b"xyzzy" not in path.read_bytes(), path
-            assert b"hunter2" not in path.read_bytes(), path
-
-
 @pytest.mark.parametrize("loss", [name for name in options("loss") if name not in ("mse", "mae", "huber")])
 @pytest.mark.parametrize("data", ["breast_cancer", "wine"])
 def test_every_classification_loss_learns(loss: str, data: str, dltrain: Callable) -> None:

@@ -14,7 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.compose import compose_choices, picked_options
 from dltrain.errors import DltrainError
-from dltrain.rundir import RunDir, redacted, write_json
+from dltrain.redaction import redacted
+from dltrain.rundir import RunDir, write_json
 
 log = logging.getLogger("dltrain")
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dltrain.errors import CheckpointError, ConfigError
-from dltrain.rundir import SCHEMA, make_folder, unwritable, utc_now
+from dltrain.rundir import SCHEMA, anew, make_folder, unwritable, utc_now
 
 
 @contextmanager
@@ -81,6 +81,8 @@ def claim(path: Path) -> Path:
     what = "is a file" if path.is_file() else "holds a run already"
     taken = ConfigError(f"{path} {what}", where="hydra.run.dir", fix=f"choose another folder, such as {path}-2")
     if (path / "status.json").exists():
+        if not (path / "config.yaml").exists():  # it may also be about to write that, so the folder is left to it
+            taken.what, taken.fix = f"{path} holds a run that has not begun, or was killed before", anew(path)
         raise taken
     try:
         path.mkdir(parents=True, exist_ok=True)

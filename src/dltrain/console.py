@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 from tqdm import tqdm
 
 from dltrain.errors import StorageError
+from dltrain.redaction import without
 from dltrain.rundir import RunDir
 from dltrain.training.loop import Row
 
@@ -61,14 +63,14 @@ def progress(rows: Iterator[Row | None], epochs: int, verbosity: int) -> Iterato
 
 
 @contextmanager
-def logged_to(run: RunDir) -> Iterator[None]:
-    """Keeps what is said meanwhile in the run's log.
+def logged_to(run: RunDir, secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Keeps what is said meanwhile in the run's log, without the secrets.
 
     Raises:
         StorageError: it cannot be written.
     """
     try:
-        handler = _RunLog(run.log, encoding="utf-8")
+        handler = _RunLog(run.log, secrets)
     except OSError as error:
         raise StorageError(f"cannot write {run.log}: {error.strerror}", fix="free some space") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -82,7 +84,14 @@ def logged_to(run: RunDir) -> Iterator[None]:
 
 
 class _RunLog(logging.FileHandler):
-    """A run's log; what cannot be written into it ends the run."""
+    """A run's log, without secrets; what cannot be written into it ends the run."""
+
+    def __init__(self, path: Path, secrets: Sequence[str]) -> None:
+        super().__init__(path, encoding="utf-8")
+        self.secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without(self.secrets, super().format(record))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         error = sys.exc_info()[1]

@@ -25,6 +25,7 @@ from dltrain.compose import Job
 from dltrain.console import logged_to
 from dltrain.errors import ConfigError, DataError, DltrainError, StorageError, explained
 from dltrain.models.window_scale import name_of
+from dltrain.redaction import redacted, secrets_of, without
 from dltrain.report.page import write_report
 from dltrain.resolve import check
 from dltrain.results import described
@@ -32,7 +33,6 @@ from dltrain.rundir import (
     RunDir,
     make_folder,
     read_json,
-    redacted,
     remove_half_written,
     utc_now,
     write_bytes,
@@ -83,9 +83,11 @@ def run_job(composed: DictConfig, began: float | None = None) -> None:
         except DltrainError as error:
             log.error("failed  job %s: %s", hydra.job.num, error.what)
             return
-        log.info("job     %s: %s", hydra.job.num, " ".join(hydra.overrides.task))
+        if hydra.job.num == 0:
+            _redact(Path(hydra.sweep.dir) / "multirun.yaml")  # the sweep may be killed before its end
+        log.info("job     %s: %s", hydra.job.num, " ".join(redacted(hydra.overrides.task)))
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
-    with locked(run.path), recorded(run):
+    with locked(run.path), recorded(run, config):
         run.write_status("running", exit_code=1, started=utc_now())
         save_config(run, composed, hydra)
         train(config, run, began, verbosity=logging.DEBUG if in_sweep else logging.INFO)
@@ -95,13 +97,14 @@ def run_job(composed: DictConfig, began: float | None = None) -> None:
 
 
 @contextmanager
-def recorded(run: RunDir) -> Iterator[None]:
-    """Keeps what is said meanwhile in the run's log, and how it ends in its status.
+def recorded(run: RunDir, config: Mapping[str, Any]) -> Iterator[None]:
+    """Keeps what is said meanwhile in the run's log, and how it ends in its status, both without the config's secrets.
 
     An error that has a meaning ends here: it stands in the status, and whoever started the run tells the user.
     """
+    secrets = tuple(secrets_of(config))
     try:
-        with logged_to(run):
+        with logged_to(run, secrets):
             yield
         run.write_status("done", exit_code=0)
     except Stopped as stopped:
@@ -113,7 +116,7 @@ def recorded(run: RunDir) -> Iterator[None]:
         known = explained(error)
         said = known or DltrainError(f"{type(error).__name__}: {error}")
         try:
-            _record(run, said, code=said.exit_code if known else 1)
+            _record(run, said, said.exit_code if known else 1, secrets)
         except (StorageError, OSError):
             raise (known or error) from None  # the status tells nobody: the folder cannot be written
         if known is None:
@@ -181,11 +184,11 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         torch.set_num_threads(setup.threads)
     if status["state"] == "done":
         state.stale = 0 if is_spent(state, setup.settings) else state.stale
-    with recorded(run):
+    with recorded(run, config):
         run.write_status("running", exit_code=1, resumed=utc_now(), error="", where="", fix="", override="")
         remove_half_written(run.path)
         for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
-            log.info("change  %s: %s, was %s", key, spelled(new), spelled(old))
+            log.info("change  %s: %s, was %s", key, spelled(redacted(new, key)), spelled(old))
         write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
         save_changes(run)
         write_json(run.facts, facts)
@@ -289,9 +292,10 @@ def _redact(path: Path) -> None:
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(redacted(written))))
 
 
-def _record(run: RunDir, error: DltrainError, code: int) -> None:
+def _record(run: RunDir, error: DltrainError, code: int, secrets: Sequence[str]) -> None:
     """Writes down why the run ended."""
     said = {"error": error.what, "where": error.where, "fix": error.fix, "override": error.override}
+    said = {name: without(secrets, text) for name, text in said.items()}
     run.write_status(error.state, exit_code=code, **said)
     with run.log.open("a", encoding="utf-8") as file:
-        file.write(f"{error.state}: {error.what}\n")
+        file.write(f"{error.state}: {said['error']}\n")

@@ -20,6 +20,7 @@ from dltrain.explain.explanation import Explanation, explain, write_projection
 from dltrain.models.window_scale import name_of
 from dltrain.prediction_files import metrics_by_output, write_examples, write_predictions
 from dltrain.rundir import SCHEMA, RunDir, read_json, write_json
+from dltrain.runs.basis import basis_of
 from dltrain.sources import examine_data, load_baselines
 from dltrain.tasks.ranking import put_in_order, scored_by
 from dltrain.tasks.task import Predictions
@@ -112,6 +113,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "device": str(setup.device),
             "threads": torch.get_num_threads(),
             "seed": seed,
+            "basis": basis_of(run),
             "versions": versions(),
             "git": git_commit(),
             "data": {

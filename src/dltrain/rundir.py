@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
-import re
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,9 +17,6 @@ from dltrain.errors import CheckpointError, ConfigError, StorageError
 from dltrain.types import Facts
 
 SCHEMA = 1
-SECRET_KEY = re.compile(r"(?!(?<!\w)tokens\b)token|secret|password|passwd|api_?key|credential", re.IGNORECASE)
-SECRET_OVERRIDE = re.compile(rf"((?:{SECRET_KEY.pattern})[^=]*=).*", re.IGNORECASE | re.DOTALL)
-REDACTED = "<redacted>"
 STATES = ("running", "done", "failed", "interrupted", "diverged", "pruned")
 
 
@@ -186,6 +184,12 @@ class RunDir:
         return status
 
 
+def anew(path: Path) -> str:
+    """What to do about a run that was killed before it had a config."""
+    place = shlex.quote(str(path))
+    return f"delete it and train again: rm -r {place} && dltrain ... hydra.run.dir={place}"
+
+
 def refuse_links(path: Path) -> None:
     """Makes sure that nothing in a run's folder leads out of it.
 
@@ -268,15 +272,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def redacted(value: Any, key: str = "") -> Any:
-    """The same nested value, with what stands under secret-like keys replaced; overrides in lists included."""
-    if isinstance(value, Mapping):
-        return {name: redacted(item, str(name)) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [redacted(item, key) for item in value]
-    if value is not None and SECRET_KEY.search(key):
-        return REDACTED
-    return SECRET_OVERRIDE.sub(rf"\1{REDACTED}", value) if isinstance(value, str) else value
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def utc_now() -> str:

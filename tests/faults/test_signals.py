@@ -97,7 +97,7 @@ def test_terminated_while_saving_it_saves_first(
     assert fingerprint(run) == expected
 
 
-def test_terminated_while_validating_it_saves(start: Callable, tmp_path: Path) -> None:
+def test_terminated_while_validating_it_saves_before_it_is_through(start: Callable, tmp_path: Path) -> None:
     (tmp_path / "homemade.py").write_text(
         "import os, signal\n"
         "from pathlib import Path\n"
@@ -115,11 +115,16 @@ def test_terminated_while_validating_it_saves(start: Callable, tmp_path: Path) -
     )
     (tmp_path / "configs" / "model").mkdir(parents=True)
     (tmp_path / "configs" / "model" / "ending.yaml").write_text("_target_: homemade.Ending\n")
-    child = start("model=ending", "data=iris", "trainer.epochs=9", "hydra.run.dir=run")  # 4 steps an epoch
+    sizes = (
+        "data.rows=2000",
+        "data.val_fraction=0.5",
+        "trainer.batch_size=200",
+    )  # 4 steps an epoch; 4 batches are held out
+    child = start("model=ending", "data=regression", *sizes, "trainer.epochs=9", "hydra.run.dir=run")
     assert child.wait() == 143, child.said
     run = RunDir(tmp_path / "run")
     assert run.read_status()["state"] == "interrupted"
-    assert verify(pointed(run.checkpoints, "last"))["epoch"] == 3
+    assert (verify(last := pointed(run.checkpoints, "last"))["epoch"], last.name) == (2, "step-00000012")
     refused = start("resume", "run")
     assert refused.wait() == 2
     assert "--trust=homemade" in refused.said

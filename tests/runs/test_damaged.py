@@ -64,6 +64,38 @@ def test_facts_that_are_none_are_refused(broken: dict, dltrain: Callable, run: P
     assert "facts.json is damaged" in called.err
 
 
+@pytest.mark.parametrize("command", ["predict", "evaluate", "export", "reproduce"])
+def test_facts_that_are_not_those_of_the_training_are_refused(command: str, dltrain: Callable, run: Path) -> None:
+    facts = json.loads((run / "facts.json").read_text("utf-8"))
+    column = next(column for column in facts["preprocessing"]["columns"] if column["kind"] == "numeric")
+    column["mean"] += 1  # well formed, and it would change every prediction
+    change(run / "facts.json", **facts)
+    called = dltrain(command, "run", *COMMANDS[command])
+    assert called.code == 2
+    assert "facts.json is not what the model was trained with" in called.err
+
+
+def test_another_loss_or_activation_than_that_of_the_training_is_refused(dltrain: Callable, run: Path) -> None:
+    config = (run / "config.yaml").read_text("utf-8")
+    hinge = "loss:\n  _target_: dltrain.losses.Hinge"
+    for old, new in (("loss: {}", hinge), ("activation: relu", "activation: gelu")):
+        assert old in config
+        (run / "config.yaml").write_text(config.replace(old, new), "utf-8")
+        called = dltrain("predict", "run", "new.csv")
+        assert called.code == 2, new
+    assert "model.activation is 'gelu' in run/config.yaml, and was 'relu'" in called.err
+    (run / "config.yaml").write_text(config.replace("trainer:", "trainer: # mine"), "utf-8")
+    assert dltrain("predict", "run", "new.csv").code == 0
+
+
+def test_a_resumed_run_rests_on_what_it_has_then(dltrain: Callable, run: Path) -> None:
+    assert dltrain("data=iris", "model=mlp", "trainer.epochs=2", "hydra.run.dir=iris").code == 0
+    forced = ("model.dropout=0.5", "data.seed=5", "trainer.epochs=3", "--force")
+    assert dltrain("resume", "iris", *forced).code == 0
+    assert dltrain("report", "iris").code == 0
+    package.load("iris")
+
+
 def test_a_status_or_a_history_that_is_none_is_refused_before_anything_changes(dltrain: Callable, run: Path) -> None:
     config = (run / "config.yaml").read_bytes()
     (run / "metrics.csv").write_text("epoch,step\nabc,1\n")
@@ -130,3 +162,16 @@ def test_a_config_is_written_among_configs_alone(dltrain: Callable, run: Path, t
     called = dltrain("init", "new.csv", "--name", "../../escaped")
     assert called.code == 2
     assert not list(tmp_path.parent.glob("escaped*"))
+
+
+def test_a_run_that_was_killed_before_it_began_is_told_how_to_begin_anew(dltrain: Callable, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "status.json").write_text('{"schema": 1, "state": "running"}')
+    train = ("data=iris", "debug=smoke", "hydra.run.dir=run")
+    for words in (("resume", "run"), ("predict", "run", "new.csv"), train):
+        called = dltrain(*words)
+        assert called.code == 2
+        assert "rm -r" in called.err, words
+    assert "running" in dltrain("runs", ".").out
+    shutil.rmtree("run")
+    assert dltrain(*train).code == 0

@@ -18,7 +18,7 @@ from dltrain.data.loaders import TensorLoader
 from dltrain.losses import CrossEntropy
 from dltrain.tasks.choice import build_task
 from dltrain.tasks.task import Task
-from dltrain.training import schedules
+from dltrain.training import checkpoint, schedules
 from dltrain.training.checkpoint import load_state, load_weights, pointed
 from dltrain.training.loop import fit
 from dltrain.training.saving import Saver, load_into, load_training
@@ -73,7 +73,7 @@ def built(plan: Plan | None = None, seed: int = 0, lr: float = 0.1, device: torc
     y = (x[:, 0] > 0).long() + (x[:, 1] > 1).long()
     train, val = Split((x[:99],), y[:99], ("",) * 99), Split((x[99:],), y[99:], ("",) * 31)
     task = build_task(FACTS, CrossEntropy(FACTS))
-    return World(state, task, TensorLoader(train, 11, device, seed=3), TensorLoader(val, 31, device))
+    return World(state, task, TensorLoader(train, 11, device, seed=3), TensorLoader(val, 10, device))
 
 
 def plain(value: Any) -> Any:
@@ -102,8 +102,8 @@ def expected() -> Any:
     return finish(world, Saver(Path("/nowhere"), world.state), [])
 
 
-def cut(tmp_path: Path, steps: int, device: torch.device = CPU) -> list[dict[str, float]]:
-    """Trains for so many steps, and saves; the rows until then."""
+def cut(tmp_path: Path, steps: int, device: torch.device = CPU, *, validated: bool = True) -> list[dict[str, float]]:
+    """Trains for so many steps, and saves, before or after the validation that follows; the rows until then."""
     world = built(device=device)
     saver = Saver(tmp_path, world.state)
     rows = []
@@ -112,7 +112,7 @@ def cut(tmp_path: Path, steps: int, device: torch.device = CPU) -> list[dict[str
         if row is not None:
             rows.append(row)
             saver.after_epoch()
-        if world.state.step == steps:
+        if world.state.step == steps and (row is not None or steps % STEPS or not validated):
             saver.save()
             return rows
         world.state.pause_at = -math.inf
@@ -136,16 +136,18 @@ def test_a_run_cut_after_any_step_ends_with_the_same_bits(steps: int, tmp_path: 
 
 
 def test_a_run_cut_again_and_again_ends_with_the_same_bits(tmp_path: Path, expected: Any) -> None:
-    rows = cut(tmp_path, 1)
-    for step in range(2, 3 * STEPS):
+    rows, cuts = cut(tmp_path, 1), 1
+    while len(rows) < 3:
         world, saver = resumed(tmp_path)
-        world.state.pause_at = -math.inf
+        validates = world.state.running is not None and world.state.running.batches == len(world.train)
+        world.state.pause_at = math.inf if validates else -math.inf
         row = next(world.fit())
         if row is not None:
             rows.append(row)
             saver.after_epoch()
-        assert world.state.step == step
         saver.save()
+        cuts += 1
+    assert cuts == 3 * STEPS + 3  # every step, and before every validation
     world, saver = resumed(tmp_path)
     assert finish(world, saver, rows) == expected
 
@@ -177,6 +179,57 @@ def test_what_dies_between_validation_and_save_validates_again(tmp_path: Path, e
     world, saver = resumed(tmp_path)
     assert world.state.epoch == 0
     assert finish(world, saver, rows) == expected
+
+
+@pytest.mark.parametrize("batches", [0, 1, 3])
+def test_asked_while_it_validates_a_run_pauses_before_the_next_batch(
+    batches: int, tmp_path: Path, expected: Any
+) -> None:
+    class Asking(TensorLoader):
+        def __iter__(self) -> Iterator[Batch]:
+            for number, batch in enumerate(super().__iter__()):
+                seen.append(number)
+                if number == batches:
+                    world.state.pause_at = -math.inf
+                yield batch
+
+    seen: list[int] = []
+    rows = cut(tmp_path, STEPS + 2)
+    world, saver = resumed(tmp_path)
+    world.val.__class__ = Asking
+    assert next(world.fit()) is None
+    assert seen == list(range(batches + 1))
+    saver.save()
+    world, saver = resumed(tmp_path)
+    assert (world.state.step, world.state.epoch) == (2 * STEPS, 1)
+    assert finish(world, saver, rows) == expected
+
+
+def test_what_was_saved_before_a_validation_makes_way_for_what_is_saved_after_it(
+    tmp_path: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(folder: Path) -> None:
+        hide(folder)
+        raise KeyboardInterrupt
+
+    hide = checkpoint._hide
+    cut(tmp_path, 2 * STEPS)
+    rows = cut(tmp_path, 3 * STEPS, validated=False)
+    ends = []
+    for dies in (True, False):
+        world, saver = resumed(tmp_path)
+        assert world.state.epoch == 2  # where it died, the one before is left
+        ends.append(finish(world, saver, rows[: world.state.epoch]))
+        with monkeypatch.context() as patch:
+            if dies:
+                patch.setattr(checkpoint, "_hide", die)
+                with pytest.raises(KeyboardInterrupt):
+                    saver.save()
+            else:
+                saver.save()
+    assert ends == [expected, expected]
+    state = load_state(pointed(tmp_path, "last"))
+    assert (state["step"], state["epoch"], state["running"]) == (3 * STEPS, 3, None)
 
 
 PARTS = [

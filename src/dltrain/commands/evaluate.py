@@ -119,7 +119,7 @@ def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> 
     data = model.result["data"]
     splits = {name: size for name, size in data["splits"].items() if name != "test"} | {"test": count}
     said: dict[str, Any] = {"test": evaluation.metrics, "shown_split": "test", "baseline": {}, "comparison": None}
-    said["doctor"] = []
+    said |= {"doctor": [], "basis": {}}
     said |= {"data": data | {"rows": count, "splits": splits}, "evaluation": evaluation.as_dict()}
     write_json(folder.result, model.result | said)
     notes = [" ".join(sentence.split()) for sentence in sentences(evaluation)]

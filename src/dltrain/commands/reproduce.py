@@ -60,7 +60,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     folder = claim(Path(flags.output)) if flags.output else reserve(first.path.with_name(f"{first.path.name}_again"))
     again = RunDir(folder)
     configure_logging(console=not (options.quiet or options.json))
-    with locked(again.path), job.recorded(again):
+    with locked(again.path), job.recorded(again, config):
         again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
         written = stored.values.copy()
         for key, value in flags.overrides.items():

@@ -22,7 +22,8 @@ from dltrain.data.encoders import encoder_of
 from dltrain.data.new_inputs import Input, open_input
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.resolve import SLOTS, arguments, resolve
-from dltrain.rundir import RunDir, refuse_links
+from dltrain.rundir import RunDir, anew, refuse_links
+from dltrain.runs.basis import check_config, check_files
 from dltrain.runs.predicting import prediction_frame
 from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import check_call
@@ -171,6 +172,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
     run.own(run.checkpoints / "best")
     best = pointed(run.checkpoints, "best")
     load_into(module.state_dict(), load_weights(best), best)
+    check_config(run, run.read_result())
     precision: Precision = config.node("trainer").get("precision", "float32")
     return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
 
@@ -187,12 +189,13 @@ def finished(run: RunDir) -> RunDir:
         advice = (
             "wait until it is done, or, if its process is gone, continue it" if state == "running" else "continue it"
         )
-        fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}"
+        fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}" if run.config.exists() else anew(run.path)
         raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
-    run.read_result()
+    result = run.read_result()
     facts = run.read_facts()
     if facts.kind not in get_args(Kind) or facts.task not in get_args(TaskName):
         raise CheckpointError(f"{run.facts} is damaged: no such data or task is known: {facts.kind}, {facts.task}")
+    check_files(run, result)
     return run
 
 

@@ -15,7 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.errors import CheckpointError, ConfigError
 from dltrain.overrides import quoted
-from dltrain.rundir import REDACTED, RunDir
+from dltrain.redaction import REDACTED
+from dltrain.rundir import RunDir, anew
 from dltrain.runs.run_config import RunConfig
 from dltrain.signatures import spelled, unknown_key
 
@@ -35,7 +36,7 @@ def read_config(run: RunDir) -> DictConfig:
     """
     run.read_status()
     if not run.config.exists():
-        raise CheckpointError(f"{run.path} has no {run.config.name}: it was killed before it began", fix="train again")
+        raise CheckpointError(f"{run.path} has no {run.config.name}: it was killed before it began", fix=anew(run.path))
     config = RunConfig(run).values
     lacking = [name for name in NODES if not isinstance(config._get_node(name), DictConfig)]
     if lacking or "seed" not in config:

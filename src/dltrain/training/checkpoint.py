@@ -7,7 +7,6 @@ checkpoints/
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from dltrain.errors import CheckpointError, StorageError
 from dltrain.faults import around
+from dltrain.rundir import digest
 
 SCHEMA = 1
 RESUMABLE_KEPT = 2  # the newest, and one more for the day on which the newest turns out damaged
@@ -41,6 +41,8 @@ def save_checkpoint(
 ) -> Path:
     """Writes `root/step-...`, durably, and returns it; one that is there already is left as it is.
 
+    Only a state that was saved before its epoch was validated makes way for the one after.
+
     Args:
         root: the folder of all checkpoints of a run.
         step: optimizer steps taken.
@@ -53,7 +55,7 @@ def save_checkpoint(
         StorageError: the disk is full or not writable.
     """
     target = root / f"step-{step:08d}"
-    if target.exists():
+    if target.exists() and (state is None or _manifest(target).get("epoch") == epoch):
         return target
     temporary = root / f".tmp-{step}-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)  # in a container, process numbers recur
@@ -74,6 +76,8 @@ def save_checkpoint(
         _flush(temporary / MANIFEST)
         _flush(temporary)
         with around("rename"):
+            if target.exists():
+                _hide(target)  # killed here, training goes on from the one before
             temporary.rename(target)
         _flush(root)
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -200,19 +204,31 @@ def remove_others(root: Path) -> None:
 
 def _delete(checkpoint: Path) -> None:
     """Deletes a checkpoint; half gone, it does not look like one."""
-    doomed = checkpoint.with_name(f".tmp-{checkpoint.name}")
     with around("delete"):
-        checkpoint.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        shutil.rmtree(_hide(checkpoint), ignore_errors=True)
+
+
+def _hide(checkpoint: Path) -> Path:
+    """Gives it a name that does not look like a checkpoint's, and returns that."""
+    hidden = checkpoint.with_name(f".tmp-{checkpoint.name}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    checkpoint.rename(hidden)
+    return hidden
 
 
 def best_beside(checkpoint: Path) -> Path:
     """The checkpoint that holds the best weights at the time of this one, which may be this one itself."""
-    try:
-        best = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8")).get("best")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        best = None
+    best = _manifest(checkpoint).get("best")
     return checkpoint if type(best) is not int else checkpoint.with_name(f"step-{best:08d}")
+
+
+def _manifest(checkpoint: Path) -> dict[str, Any]:
+    """What the manifest says, unverified; nothing where it cannot be read."""
+    try:
+        said = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _steps(root: Path) -> list[Path]:
@@ -238,8 +254,7 @@ def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _described(path: Path) -> dict[str, Any]:
     """Size and digest of a file."""
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": digest(path)}
 
 
 def _flush(path: Path) -> None:

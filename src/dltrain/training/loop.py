@@ -21,6 +21,10 @@ from dltrain.types import Batch, Loader
 Row = dict[str, float]
 
 
+class Paused(Exception):
+    """A validation was left, because its run is to pause at once."""
+
+
 def fit(
     state: TrainState, task: Task, train: Loader, val: Loader | None, settings: TrainerSettings
 ) -> Iterator[Row | None]:
@@ -31,7 +35,8 @@ def fit(
     Yields:
         After every epoch its row: `epoch`, `step`, `seconds` since the first epoch began, `lr`, `train/loss`, the
         validation split's metrics as `val/...`, and `train_seconds`, the time that this epoch's steps took.
-        In the middle of an epoch `None`, once the time `state.pause_at` has come.
+        In the middle of an epoch `None`, once the time `state.pause_at` has come; where that is at once, also in
+        the middle of a validation, which then begins again.
 
     Raises:
         Diverged: the training loss or a weight is no finite number.
@@ -87,9 +92,15 @@ def fit(
         check_finite(state, settings.accumulate)  # the one synchronisation of an epoch's steps
         train_loss = float(running.loss / running.weight)
         row: Row = {"epoch": state.epoch + 1, "step": state.step, "seconds": 0.0, "lr": running.lr}
-        row |= {"train/loss": train_loss, "train_seconds": running.seconds + perf_counter() - began}
+        running.seconds += perf_counter() - began
+        row |= {"train/loss": train_loss, "train_seconds": running.seconds}
         if val is not None:
-            metrics = evaluate(state.judged, task, val, settings.precision)
+            try:
+                metrics = evaluate(state.judged, task, until_asked(val, state), settings.precision)
+            except Paused:
+                state.seconds = perf_counter() - started
+                yield None
+                metrics = evaluate(state.judged, task, val, settings.precision)
             row |= {f"val/{name}": value for name, value in metrics.items()}
         row["seconds"] = state.seconds = perf_counter() - started
 
@@ -100,23 +111,35 @@ def fit(
         yield row
 
 
-def evaluate(model: nn.Module, task: Task, loader: Loader, precision: str = "float32") -> dict[str, float]:
+def until_asked(loader: Loader, state: TrainState) -> Iterator[Batch]:
+    """The loader's batches.
+
+    Raises:
+        Paused: meanwhile the state was asked to pause at once, as signals do.
+    """
+    for batch in loader:
+        if state.pause_at == -math.inf:
+            raise Paused
+        yield batch
+
+
+def evaluate(model: nn.Module, task: Task, batches: Iterable[Batch], precision: str = "float32") -> dict[str, float]:
     """The loss and the task's metrics over all batches, exact whatever their sizes."""
-    return _evaluate(model, task, loader, precision, keep=False)[0]
+    return _evaluate(model, task, batches, precision, keep=False)[0]
 
 
 def evaluate_fully(
-    model: nn.Module, task: Task, loader: Loader, precision: str = "float32"
+    model: nn.Module, task: Task, batches: Iterable[Batch], precision: str = "float32"
 ) -> tuple[dict[str, float], Predictions]:
     """As `evaluate`, with the metrics that need all samples at once, and the predictions themselves."""
-    metrics, parts, targets = _evaluate(model, task, loader, precision, keep=True)
+    metrics, parts, targets = _evaluate(model, task, batches, precision, keep=True)
     predictions = join(parts)
     return metrics | task.finish(predictions, torch.cat(targets)), predictions
 
 
 @torch.inference_mode()
 def _evaluate(
-    model: nn.Module, task: Task, loader: Loader, precision: str, *, keep: bool
+    model: nn.Module, task: Task, batches: Iterable[Batch], precision: str, *, keep: bool
 ) -> tuple[dict[str, float], list[Predictions], list[Tensor]]:
     model.eval()
     device = next(model.parameters()).device
@@ -124,7 +147,7 @@ def _evaluate(
     sums: Tensor | None = None
     parts: list[Predictions] = []
     targets: list[Tensor] = []
-    for batch in loader:
+    for batch in batches:
         with autocast(precision, device):  # type: ignore[arg-type]
             output = task.merged(model(*batch.inputs))
             loss = task.objective(output, batch.target)
@@ -136,7 +159,7 @@ def _evaluate(
         if keep:
             parts.append(task.predict(output))
             targets.append(batch.target.cpu())
-    assert sums is not None, "a loader has at least one batch"
+    assert sums is not None, "there is at least one batch"
     return {"loss": float(loss_sum / weight_sum), **task.metric.compute(sums.cpu())}, parts, targets
 
 

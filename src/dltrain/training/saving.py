@@ -50,7 +50,7 @@ class Saver:
         self.every_epochs, self.every_minutes = every_epochs, every_minutes
         self.live = state.judged.state_dict()
         self.best = {name: tensor.clone() for name, tensor in self.live.items()}
-        self.saved_step = -1
+        self.saved = (-1, 0)  # step and epoch: an epoch's last step may be saved before its validation, and after it
         self.cost = 0.0  # seconds of the last save
         self.seconds = 0.0
         self.saved_at = perf_counter()
@@ -81,7 +81,7 @@ class Saver:
         """
         state = self.state
         began = perf_counter()
-        if state.step != self.saved_step:
+        if (state.step, state.epoch) != self.saved:
             other = state.best_step if state.best_step != state.step else 0
             if other:
                 best = save_checkpoint(self.root, other, self.best, None, state.best_epoch)
@@ -90,7 +90,7 @@ class Saver:
                 point(self.root, "best", best if other else last)
             point(self.root, "last", last)
             remove_others(self.root)
-            self.saved_step = state.step
+            self.saved = (state.step, state.epoch)
         self.saved_at = perf_counter()
         self.cost = self.saved_at - began
         self.seconds += self.cost
@@ -127,7 +127,7 @@ class Saver:
         point(self.root, "last", folder)
         set_aside(self.root, self.state.step)
         remove_others(self.root)
-        self.saved_step, self.saved_at = self.state.step, perf_counter()
+        self.saved, self.saved_at = (self.state.step, self.state.epoch), perf_counter()
         return True
 
     def roll_back(self) -> None:

@@ -1,0 +1,59 @@
+"""What must stand in no file: the values of keys such as `api_token` and `password`, wherever they come up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+REDACTED = "<redacted>"
+SECRET = re.compile(
+    r"token|secret|password|passwd|passphrase|pwd|bearer|credential|authorization|(api|auth|private|access|ssh)[_-]?key",
+    re.IGNORECASE,
+)
+HARMLESS = re.compile(r"tokeni[sz]\w*|(?<![a-z0-9_])((max|min|num|n)_)?tokens\w*", re.IGNORECASE)
+ASSIGNED = re.compile(r"""([\w.@/-]+)["']?\s*[=:]\s*""")  # a key within an override, or within a mapping of one
+SHORTEST = 4  # letters of a secret that is looked for by its value
+
+
+def is_secret(key: str) -> bool:
+    """Whether a config key names a secret: `api_token`, but neither `tokens` nor `tokenizer`."""
+    return SECRET.search(HARMLESS.sub("", key)) is not None
+
+
+def redacted(value: Any, key: str = "") -> Any:
+    """The same nested value, with what stands under secret-like keys replaced; overrides in lists included."""
+    if isinstance(value, Mapping):
+        return {name: redacted(item, key if is_secret(key) else str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(item, key) for item in value]
+    if value is not None and is_secret(key):
+        return REDACTED
+    return _without_assigned(value) if isinstance(value, str) else value
+
+
+def secrets_of(value: Any, key: str = "") -> Iterator[str]:
+    """The texts under secret-like keys of a nested value, but those that are too short to be told from others."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from secrets_of(item, key if is_secret(key) else str(name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from secrets_of(item, key)
+    elif is_secret(key) and value is not None and len(str(value)) >= SHORTEST:
+        yield str(value)
+
+
+def without(secrets: Sequence[str], text: str) -> str:
+    """A text such as an error's, with secrets replaced by their value."""
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    return text
+
+
+def _without_assigned(text: str) -> str:
+    """Overrides such as `+model.api_token=abc` or `+logger={api_key:abc}`, cut after the first secret key."""
+    for assigned in ASSIGNED.finditer(text):
+        if is_secret(assigned[1]):
+            return text[: assigned.end()] + REDACTED
+    return text
