@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
+from dltrain.data.date_parts import MONTHS, join_dates
 from dltrain.data.generated import generate_series
+from dltrain.data.new_windows import WindowEncoder
 from dltrain.data.series import series
 from dltrain.errors import DataError
 from dltrain.types import Data
@@ -204,3 +206,29 @@ def test_the_generated_series_has_the_seasons_it_is_made_of() -> None:
     again = generate_series(100, 3)
     assert again.equals(generate_series(100, 3))
     assert not again["value"].equals(generate_series(100, 4)["value"])
+
+
+@pytest.mark.parametrize("months", [list(range(1, 13)), [name.capitalize() for name in MONTHS]])
+def test_years_and_months_in_columns_of_their_own_are_dates(months: list[object], tmp_path: Path) -> None:
+    rows = [f"{year},{month},{year + number}" for year in range(1949, 1959) for number, month in enumerate(months)]
+    path = tmp_path / "flights.csv"
+    path.write_text("year,month,passengers\n" + "\n".join(reversed(rows)))
+    data = series(path=str(path))
+    assert data.facts.features == ("passengers",)
+    assert data.facts.preprocessing["axis"]["name"] == "year-month"
+    assert data.splits["test"].ids[-1] == "1958-11"  # from where December is forecast
+    assert data.splits["test"].target[-1].item() == 1958 + 11
+    encoder = WindowEncoder.of(data.facts)
+    assert encoder.encode(pd.read_csv(path, dtype=str)).ids[-1] == "1958-12"
+
+
+def test_years_and_quarters_are_dates_and_what_is_none_stays_as_it_is(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"year": np.repeat(np.arange(1959.0, 1969), 4), "quarter": [1.0, 2, 3, 4] * 10, "x": range(40)}
+    )
+    joined = join_dates(frame, ())
+    assert list(joined.columns) == ["year-quarter", "x"]
+    assert list(joined["year-quarter"][:5]) == ["1959-01", "1959-04", "1959-07", "1959-10", "1960-01"]
+    assert join_dates(frame, ("quarter",)) is frame
+    for other in (frame.assign(quarter=range(40)), frame.assign(quarter="spring"), frame[["year", "x"]]):
+        assert join_dates(other, ()) is other

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dltrain.data.date_parts import join_dates
 from dltrain.data.series_file import Series, read_series
 from dltrain.data.time_axis import TimeAxis
 from dltrain.errors import DataError
@@ -95,6 +96,8 @@ class WindowEncoder:
         names = self.facts.features
         if isinstance(raw, pd.DataFrame):
             frame = raw.set_axis([str(name).strip() for name in raw.columns], axis="columns")
+            if self.axis.name not in frame.columns:
+                frame = join_dates(frame, names)
             time = self.axis.name if self.axis.name in frame.columns else None
             found = read_series(frame, names, time, "interpolate" if time else "ignore", len(frame))
         elif isinstance(raw, np.ndarray) and raw.reshape(len(raw), -1).shape[1] == len(names):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dltrain.data.columns import name_list
 from dltrain.data.csv_file import Header
+from dltrain.data.date_parts import join_dates
 from dltrain.data.generated import generate_series
 from dltrain.data.seasons import guess_period
 from dltrain.data.series_file import Gaps, Series, read_series
@@ -76,6 +77,8 @@ def series(
     else:
         frame, notes = read_table(path, encoding, delimiter, header)
     names = [target] if isinstance(target, str) else None if target is None else list(target)
+    if time is None:
+        frame = join_dates(frame, names or ())
     found = read_series(frame, names, time, gaps, max_gap)
     starts = split_steps(len(found.values), horizon, val_fraction, test_fraction, test_steps)
     training, filled = found.values[: starts["val"]], found.filled[: starts["val"]]
