@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dltrain.claiming import locked
+from dltrain.rundir import RunDir
 from dltrain.runs.leaderboard import differences
 
 
@@ -117,3 +119,14 @@ def test_a_target_is_guessed_by_its_name_or_its_place(dltrain: Callable, tmp_pat
     assert json.loads(dltrain("init", "two.csv", "--json").out)["target"] == "z"
     assert dltrain("init", "none.csv").code == 2
     assert dltrain("init", ".").code == 2
+
+
+def test_a_run_whose_process_is_gone_was_killed(dltrain: Callable, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "outputs" / "run")
+    run.path.mkdir(parents=True)
+    run.write_status("running")
+    with locked(run.path):
+        (row,) = json.loads(dltrain("runs", "outputs", "--json").out)["runs"]
+        assert row["state"] == "running"
+    (row,) = json.loads(dltrain("runs", "outputs", "--json").out)["runs"]
+    assert row["state"] == "killed"

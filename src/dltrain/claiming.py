@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dltrain.errors import CheckpointError, ConfigError
-from dltrain.rundir import SCHEMA, anew, make_folder, unwritable, utc_now
+from dltrain.rundir import SCHEMA, RunDir, anew, make_folder, unwritable, utc_now
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[bool]:
     """Keeps a run's folder for this process alone; the system frees it however the process ends.
+
+    Yields:
+        Whether the folder's file system knows locks.
 
     Raises:
         ConfigError: another process has it.
@@ -29,15 +32,32 @@ def locked(path: Path) -> Iterator[None]:
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        known = True
     except BlockingIOError:
         os.close(descriptor)
         raise ConfigError(f"another process is writing into {path}", fix="wait until it ends, or end it") from None
     except OSError:
-        pass  # a file system without locks: the folder's own name still keeps runs apart
+        known = False  # the folder's own name still keeps runs apart
     try:
-        yield
+        yield known
     finally:
         os.close(descriptor)
+
+
+def state_of(run: RunDir) -> str:
+    """The state that a run's status.json tells, or `killed` where it tells of a process that is gone.
+
+    Raises:
+        CheckpointError: this is no run folder.
+    """
+    state = str(run.read_status()["state"])
+    if state != "running":
+        return state
+    try:
+        with locked(run.path) as known:
+            return "killed" if known else state
+    except ConfigError:
+        return state
 
 
 def check_writable(path: Path) -> None:

@@ -172,6 +172,6 @@ def test_a_run_that_was_killed_before_it_began_is_told_how_to_begin_anew(dltrain
         called = dltrain(*words)
         assert called.code == 2
         assert "rm -r" in called.err, words
-    assert "running" in dltrain("runs", ".").out
+    assert "killed" in dltrain("runs", ".").out
     shutil.rmtree("run")
     assert dltrain(*train).code == 0

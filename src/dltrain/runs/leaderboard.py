@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from dltrain.claiming import state_of
 from dltrain.errors import CheckpointError, ConfigError, DltrainError
 from dltrain.metrics import BETTER
 from dltrain.rundir import RunDir, refuse_links
@@ -76,9 +77,8 @@ def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
         CheckpointError: it cannot be read.
     """
     refuse_links(run.path)
-    status = run.read_status()
     name = run.path.relative_to(folder).as_posix() if folder is not None else str(run.path)
-    values: dict[str, Value] = {"run": name, "state": status.get("state")}
+    values: dict[str, Value] = {"run": name, "state": state_of(run)}
     config = read_config(run)
     values["model"] = str(config.get("model._target_", "")).rsplit(".", 1)[-1].lower()
     values["data"] = _data_name(config)

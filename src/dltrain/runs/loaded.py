@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dltrain.build import EVALUATION_BATCH, build_loss, build_model, spec_of
+from dltrain.claiming import state_of
 from dltrain.data.encoders import encoder_of
 from dltrain.data.new_inputs import Input, open_input
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
@@ -184,11 +185,9 @@ def finished(run: RunDir) -> RunDir:
         CheckpointError: this is no run folder, or training did not finish.
     """
     refuse_links(run.path)
-    state = run.read_status()["state"]
+    state = state_of(run)
     if not run.result.exists():
-        advice = (
-            "wait until it is done, or, if its process is gone, continue it" if state == "running" else "continue it"
-        )
+        advice = "wait until it is done, or end and continue it" if state == "running" else "continue it"
         fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}" if run.config.exists() else anew(run.path)
         raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
     result = run.read_result()
