@@ -20,7 +20,7 @@ from dltrain.data.naming import pick_column, plain, required
 from dltrain.data.rating_splits import SplitBy, split_ratings
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_file import read_table
-from dltrain.errors import DataError
+from dltrain.errors import DataError, named_by
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
 # What such columns are called, as `naming.plain` spells it.
@@ -268,11 +268,8 @@ def _read_titles(path: str, item: str, encoding: str, delimiter: str) -> tuple[d
     Raises:
         DataError: it cannot be read, or has no such columns.
     """
-    try:
+    with named_by("data.titles"):
         frame, notes = read_table(path, encoding, delimiter)
-    except DataError as error:  # a reader knows of one file alone
-        other = error.override.replace("data.path=", "data.titles=")
-        raise DataError(error.what, error.where.replace("data.path", "data.titles"), error.fix, other) from error
     try:
         known = rf"{re.escape(plain(item))}|{ITEM}|id"
         id_column = required(frame, "titles", pick_column(frame, "titles", None, known))
