@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -35,6 +36,16 @@ class ConfigError(DltrainError):
 
 class DataError(DltrainError):
     """Data that cannot be read, or that the chosen model cannot take."""
+
+
+@contextmanager
+def named_by(key: str) -> Iterator[None]:
+    """Lets an error of a reader, who takes every file for that of `data.path`, name the key that holds the file."""
+    try:
+        yield
+    except DataError as error:
+        where, override = error.where.replace("data.path", key), error.override.replace("data.path=", f"{key}=")
+        raise DataError(error.what, where, error.fix, override) from None
 
 
 class CheckpointError(DltrainError):

@@ -107,3 +107,10 @@ def test_a_corpus_with_a_zero_byte_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="zero byte") as refused:
         corpus(path=str(tmp_path / "a.txt"))
     assert refused.value.where.endswith("a.txt, line 401")
+
+
+def test_a_held_out_file_that_is_not_there_is_not_blamed_on_the_training_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one two three four five. " * 100)
+    with pytest.raises(DataError, match="nowhere") as refused:
+        corpus(path=str(tmp_path / "a.txt"), val_path=str(tmp_path / "nowhere.txt"))
+    assert refused.value.where == "data.val_path"

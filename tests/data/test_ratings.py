@@ -88,6 +88,8 @@ def test_leave_last_holds_out_the_last_of_each_user(tmp_path: Path) -> None:
     assert set(of["test"]["user"]) <= set(of["train"]["user"])
     few = frame["user"].value_counts()
     assert set(of["test"]["user"]) == set(few[few >= 3].index)
+    whole = ratings(path=write(tmp_path, frame), split="leave_last", val_fraction=0, test_fraction=0)
+    assert not any("last rating" in note for note in whole.notes)
 
 
 def test_what_a_user_has_rated_is_kept_whatever_its_split(tmp_path: Path) -> None:
@@ -124,6 +126,18 @@ def test_a_rating_that_is_no_number_is_refused_or_skipped(tmp_path: Path) -> Non
     assert any("skipped 2 of 100" in note for note in data.notes)
 
 
+@pytest.mark.parametrize("first", ["1", "2026-11-21"])
+def test_the_time_that_is_none_is_the_one_that_is_named_or_skipped(tmp_path: Path, first: str) -> None:
+    lines = ["user,item,rating,time", f"a,x,5,{first}", f"a,y,4,{first}", f"b,x,3,{first}", "b,y,2,soon"]
+    path = write(tmp_path, "\n".join(lines))
+    with pytest.raises(DataError, match="'soon' is no time") as refused:
+        ratings(path=path, split="time")
+    assert "row 5, column 'time'" in refused.value.where
+    assert refused.value.override == "data.on_bad=skip"
+    data = ratings(path=path, on_bad="skip", val_fraction=0, test_fraction=0)
+    assert len(data.splits["train"]) == 3
+
+
 def test_a_file_without_a_header_is_read_by_position(tmp_path: Path) -> None:
     path = write(tmp_path, generate_ratings(100, 0), sep="\t", header=False)
     with pytest.raises(DataError) as refused:
@@ -155,6 +169,10 @@ def test_titles_are_kept_beside_the_items(tmp_path: Path) -> None:
     assert all(text.count(",") == (2 if of.get(text.split(", ")[1].removeprefix("item ")) else 1) for text in words)
     with pytest.raises(DataError, match="no columns of items and titles"):
         ratings(path=path, titles=write(tmp_path, "a,b\n1,2\n", "u.csv"))
+    with pytest.raises(DataError, match="there is no file") as refused:
+        ratings(path=path, titles=str(tmp_path / "tt.csv"))
+    assert refused.value.where == "data.titles"
+    assert not refused.value.override or refused.value.override.startswith("data.titles=")
 
 
 def test_generated_ratings_have_a_long_tail_and_no_pair_twice() -> None:

@@ -32,6 +32,12 @@ def test_the_share_has_wilsons_interval(hits: int, count: int) -> None:
     assert wilson(hits, count) == pytest.approx((expected.low, expected.high), abs=1e-4)
 
 
+def test_a_share_of_all_may_be_all() -> None:
+    for number in range(1, 200):
+        assert wilson(number, number)[1] == 1
+        assert wilson(0, number)[0] == 0
+
+
 def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
     random = np.random.default_rng(0)
     found = [rmse_interval(np.square(random.normal(size=200))) for _ in range(200)]

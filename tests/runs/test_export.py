@@ -58,6 +58,27 @@ def test_onnx_says_what_the_model_says_for_any_batch(dltrain: Callable, run: Pat
     assert facts["classes"] == list(package.load(run).facts.classes)
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("data=series", "data.rows=200", "data.window=12", "data.horizon=3", "model=linear"),
+        ("data=series", "data.rows=200", "data.window=12", "model=rnn", "model.hidden=4"),
+        ("data=ratings", "data.rows=300"),
+        ("data=ratings", "data.rows=300", "data.split=leave_last"),
+    ],
+)
+def test_numbers_and_scores_are_exported_as_they_are_predicted(dltrain: Callable, overrides: tuple[str, ...]) -> None:
+    assert dltrain(*overrides, "trainer.epochs=1", "baseline=none", "hydra.run.dir=run").code == 0
+    called = dltrain("export", "run", "--format", "torch-export", "--json")
+    assert called.code == 0, called.err
+    model, extra = package.load("run"), {"dltrain.json": ""}
+    inputs = tuple(load_file("run/examples/inputs.safetensors").values())
+    said = torch.export.load(json.loads(called.out)["export"], extra_files=extra).module()(*inputs)
+    (output,) = [output for _, output in model.outputs(inputs)]
+    torch.testing.assert_close(said, model.task.predict(output).values.float())
+    assert "probabilities" not in json.loads(extra["dltrain.json"])["outputs"]
+
+
 def test_safetensors_holds_the_weights_and_the_facts(dltrain: Callable, run: Path) -> None:
     assert dltrain("export", str(run), "--format", "safetensors").code == 0
     with safe_open(run / "exports" / "model.safetensors", "pt") as file:

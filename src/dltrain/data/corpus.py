@@ -16,7 +16,7 @@ from dltrain.data.documents import Document, cut_documents, divide, draw_documen
 from dltrain.data.sample_texts import write_verse
 from dltrain.data.splits import Fraction
 from dltrain.data.tokens import END, PADDING, SPECIAL, UNKNOWN, Choice, Tokens, Vocabulary, split_pieces
-from dltrain.errors import DataError
+from dltrain.errors import DataError, named_by
 from dltrain.losses import IGNORED
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
@@ -79,7 +79,8 @@ def corpus(
     given: dict[SplitName, list[Document]] = {}
     for name, other in (("val", val_path), ("test", test_path)):
         if other is not None:
-            given[name], said = read_documents(Path(other).expanduser(), encoding)  # type: ignore[index]
+            with named_by(f"data.{name}_path"):
+                given[name], said = read_documents(Path(other).expanduser(), encoding)  # type: ignore[index]
             notes += said
     fractions = {"val": val_fraction, "test": test_fraction}
     return corpus_data(read, given, fractions, tokens, length, characters, vocabulary, least, seed, notes)

@@ -47,6 +47,8 @@ def split_ratings(
         parts = split_groups(codes, "time", val_fraction=val_fraction, test_fraction=test_fraction, seed=None)
         return parts, [f"split by the order of {time}: the latest ratings test"]
     parts = leave_last(table, val=val_fraction > 0, test=test_fraction > 0)
+    if len(parts) == 1:
+        return parts, []
     said = f"each user's last rating by {time}" if time else "each user's last rating in the order of the file"
     one = "tests" if test_fraction else "validates"
     before = ", the one before validates" if val_fraction and test_fraction else ""

@@ -20,7 +20,7 @@ from dltrain.data.naming import pick_column, plain, required
 from dltrain.data.rating_splits import SplitBy, split_ratings
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_file import read_table
-from dltrain.errors import DataError
+from dltrain.errors import DataError, named_by
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
 # What such columns are called, as `naming.plain` spells it.
@@ -64,7 +64,7 @@ def ratings(
         split: `random`; by `time`, the latest ratings test; or `leave_last`, each user's last rating tests and the one
             before validates. Then it is learned which items a user chooses, whatever rating follows, and the order
             that items are put in is measured. Fractions of 0 leave a split out.
-        on_bad: whether a row without user, item or numeric rating is refused or skipped.
+        on_bad: whether a row without user, item, numeric rating or, where there are times, time is refused or skipped.
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`.
         header: `none` where the first line is data: user, item, rating and perhaps time, in this order.
@@ -117,22 +117,21 @@ def _read(frame: pd.DataFrame, names: Mapping[str, str], on_bad: str) -> tuple[p
     """Columns user, item, target and perhaps time, one row a pair of user and item, the last of several.
 
     Raises:
-        DataError: a cell is missing or no number, or fewer than two rows are left.
+        DataError: a cell is missing, or no number or time, or fewer than two rows are left.
     """
     cells = {key: read_cells(frame[name]) for key, name in names.items()}
-    good = np.ones(len(frame), dtype=bool)
-    for key in cells:
-        if key == "time":
-            continue
-        bad = cells[key].codes < 0 if key != "target" else ~np.isfinite(cells[key].as_numbers())
-        if bad.any() and on_bad == "error":
-            raise _bad_cell(cells[key], bad, names[key], "rating" if key == "target" else key)
-        good &= ~bad
-    said = [] if good.all() else [f"skipped {(~good).sum()} of {len(good)} rows without user, item or numeric rating"]
     table = pd.DataFrame({key: _texts(cells[key]) for key in ("user", "item")})
     table["target"] = cells["target"].as_numbers()
     if "time" in cells:
-        table["time"] = moments(cells["time"], names["time"])
+        table["time"] = moments(cells["time"])
+    good = np.ones(len(frame), dtype=bool)
+    for key in cells:
+        bad = cells[key].codes < 0 if key in ("user", "item") else ~np.isfinite(table[key].to_numpy())
+        if bad.any() and on_bad == "error":
+            raise _bad_cell(cells[key], bad, names[key], "rating" if key == "target" else key)
+        good &= ~bad
+    needed = "user, item, numeric rating or time" if "time" in cells else "user, item or numeric rating"
+    said = [] if good.all() else [f"skipped {(~good).sum()} of {len(good)} rows without {needed}"]
     table = table[good]
     # Whoever rates anew has changed their mind.
     order = table.sort_values("time", kind="stable") if "time" in table else table
@@ -162,27 +161,13 @@ def _bad_cell(cells: Cells, bad: NDArray[np.bool_], name: str, role: str) -> Dat
     )
 
 
-def moments(cells: Cells, name: str) -> NDArray[np.float64]:
-    """Times as numbers `(N,)`, of numbers or dates.
-
-    Raises:
-        DataError: a cell is missing or neither.
-    """
+def moments(cells: Cells) -> NDArray[np.float64]:
+    """Times as numbers `(N,)`, of numbers or, where most are none, of dates; NaN where a cell is neither."""
     times = cells.numbers
-    if not cells.all_numbers:
+    if np.isnan(times).mean() > 0.5:
         read = pd.to_datetime(pd.Series(cells.values, dtype=object), errors="coerce", utc=True, format="mixed")
         times = np.where(read.isna(), np.nan, read.astype("int64").to_numpy().astype(np.float64))
-    found = np.append(times, np.nan)[cells.codes]
-    bad = np.isnan(found)
-    if bad.any():
-        at = int(bad.argmax())
-        cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
-        raise DataError(
-            f"{cell} is no time",
-            where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
-            fix="correct it, or write dates as 2026-11-21",
-        )
-    return found
+    return np.append(times, np.nan)[cells.codes]
 
 
 def _encode(
@@ -281,9 +266,10 @@ def _read_titles(path: str, item: str, encoding: str, delimiter: str) -> tuple[d
         delimiter: likewise.
 
     Raises:
-        DataError: it has no such columns.
+        DataError: it cannot be read, or has no such columns.
     """
-    frame, notes = read_table(path, encoding, delimiter)
+    with named_by("data.titles"):
+        frame, notes = read_table(path, encoding, delimiter)
     try:
         known = rf"{re.escape(plain(item))}|{ITEM}|id"
         id_column = required(frame, "titles", pick_column(frame, "titles", None, known))

@@ -18,7 +18,7 @@ from dltrain.data.splits import Fraction
 from dltrain.data.table import table
 from dltrain.data.target import TaskChoice
 from dltrain.data.workbooks import read_excel, read_parquet
-from dltrain.errors import DataError
+from dltrain.errors import DataError, named_by
 from dltrain.types import Data, Range, SplitName
 
 
@@ -91,12 +91,8 @@ def csv(
     files: dict[SplitName, str | None] = {"val": val_path, "test": test_path}
     for name, other in files.items():
         if other is not None:
-            try:
+            with named_by(f"data.{name}_path"):
                 held_out[name], _ = read_table(other, encoding, delimiter, header)
-            except DataError as error:
-                override = error.override.replace("data.path=", f"data.{name}_path=")
-                where = error.where.replace("data.path", f"data.{name}_path")
-                raise DataError(error.what, where, error.fix, override) from None
             notes += (f"{name}: the {len(held_out[name])} rows of {other}",)
     return table(
         frame,

@@ -24,7 +24,7 @@ from dltrain.data.table_file import read_table
 from dltrain.data.target import choose_task, class_names, read_target
 from dltrain.data.text_files import SUFFIXES, read_each
 from dltrain.data.tokens import SPECIAL, Choice, Padded, Vocabulary, choose_tokens, pad, split_text
-from dltrain.errors import DataError
+from dltrain.errors import DataError, named_by
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 LABEL_NAMES = (
@@ -275,12 +275,8 @@ def _from_table(
     for name, path in files.items():
         if path is None:
             continue
-        try:
+        with named_by("data.path" if name == "train" else f"data.{name}_path"):
             frames[name], said = read_table(path, encoding, delimiter, header)
-        except DataError as error:
-            key = "data.path" if name == "train" else f"data.{name}_path"
-            where, override = error.where.replace("data.path", key), error.override.replace("data.path=", f"{key}=")
-            raise DataError(error.what, where, error.fix, override) from None
         notes += said if name == "train" else [f"{name}: the {len(frames[name])} rows of {path}"]
     frame = frames["train"]
     for key, wanted in (("target", target), ("text", column), ("group", group)):

@@ -42,5 +42,5 @@ class Bag(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         x = self.embed(x)
-        counts = x.new_full((len(x),), x.shape[1]) if lengths is None else lengths.to(x.dtype)
+        counts = x.new_full((x.shape[0],), x.shape[1]) if lengths is None else lengths.to(x.dtype)
         return self.head(self.dropout(pool_mean(x, lengths) * counts.sqrt()[:, None]))  # (B, out_features)

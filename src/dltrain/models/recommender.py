@@ -63,7 +63,7 @@ class Recommender(nn.Module):
         self.weigh = nn.Linear(width, spec.out_features, bias=False) if combine == "neumf" else None
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
-        user, item = user[:, None], item.view(len(item), -1)
+        user, item = user[:, None], item.view(item.shape[0], -1)
         p, q = self.user(user), self.item(item)  # (B, 1, width), (B, N, width)
         rows = [p, q]
         score = p.new_zeros(*item.shape, 1)

@@ -41,7 +41,7 @@ class SourceCell(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, T, width)` to what is read at each step, `(B, T, width + hidden)`, and the last hidden state."""
-        state = x.new_zeros(len(x), self.hidden)
+        state = x.new_zeros(x.shape[0], self.hidden)
         before = []
         for step in x.unbind(1):
             before.append(state)

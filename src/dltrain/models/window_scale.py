@@ -27,7 +27,7 @@ class WindowScaled(nn.Module):
         last = window[:, -1:]  # (B, 1, C)
         spread = window.std(dim=1, keepdim=True, correction=0) + LEAST_SPREAD
         output = self.model((window - last) / spread)
-        steps = output.view(len(output), -1, window.shape[2])  # (B, H, C)
+        steps = output.unflatten(1, (-1, window.shape[2]))  # (B, H, C)
         return (steps * spread + last).flatten(1)
 
 

@@ -16,7 +16,8 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
     share, z2 = hits / count, Z * Z
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = Z / (1 + z2 / count) * (share * (1 - share) / count + z2 / (4 * count * count)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # The ends are exact where all were hit or none was: what is rounded would be read as something less than that.
+    return 0.0 if hits == 0 else middle - half, 1.0 if hits == count else middle + half
 
 
 def rmse_interval(squared: Floats) -> tuple[float, float]:

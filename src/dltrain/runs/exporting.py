@@ -23,17 +23,23 @@ from torch import Tensor, nn
 from dltrain.errors import CheckpointError, ConfigError, DltrainError, StorageError
 from dltrain.rundir import SCHEMA, make_folder
 from dltrain.runs.loaded import LoadedModel
-from dltrain.tasks.regression import Regression
+from dltrain.types import TaskName
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 SUFFIXES: Mapping[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
 PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
+OUTPUTS: Mapping[TaskName, str] = {  # of all other tasks, probabilities
+    "regression": "numbers in the target's own unit",
+    "rating": "numbers in the target's own unit",
+    "forecasting": "numbers in the series' own unit, step by step",
+    "ranking": "scores, whose order alone has a meaning",
+}
 TOLERANCE = 1e-4  # relative; other kernels sum in another order
 FEW = 2  # samples that it is traced with
 
 
 class Deployed(nn.Module):
-    """A model with what stands around it: stored inputs in, class probabilities or numbers in their own unit out.
+    """A model with what stands around it: stored inputs in, what it predicts out, in words `outputs`.
 
     The inputs are what `Encoder.encode` makes of raw samples: scaled columns of a table, or pixels from 0 to 255.
     """
@@ -43,18 +49,14 @@ class Deployed(nn.Module):
         self.module = model.module
         self.prepare = model.encoder.prepare
         self.task = model.task
-        self.scaled = isinstance(model.task, Regression) and model.task.scaled
-        if self.scaled:
-            for name in ("mean", "std"):
-                number = torch.as_tensor(getattr(model.task, name), dtype=torch.float32).reshape(1, -1)
-                self.register_buffer(name, number)
+        self.outputs = OUTPUTS.get(model.facts.task, "probabilities")
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Stored inputs `(B, ...)` to `(B, K)`."""
         output = self.task.merged(self.module(*(inputs if self.prepare is None else self.prepare(inputs))))
-        if self.scaled:
-            return output * self.get_buffer("std") + self.get_buffer("mean")
-        return output if isinstance(self.task, Regression) else self.task.loss.probabilities(output)
+        if self.outputs == "probabilities":
+            return self.task.loss.probabilities(output)
+        return self.task.point(output).float()
 
 
 def export(model: LoadedModel, kind: Format, path: Path) -> float:
@@ -109,7 +111,7 @@ def facts_of(model: LoadedModel) -> dict[str, Any]:
     """What whoever calls the exported model must know: classes, columns and their scaling, the size of pictures."""
     facts = asdict(model.facts)
     about = {"schema": SCHEMA, "run": model.run.path.resolve().name, "inputs": _describe_inputs(model)}
-    about["outputs"] = "numbers in the target's own unit" if isinstance(model.task, Regression) else "probabilities"
+    about["outputs"] = OUTPUTS.get(model.facts.task, "probabilities")
     return about | facts
 
 
