@@ -86,7 +86,7 @@ def test_a_missing_value_is_named() -> None:
 
 
 def test_torch_optimizers_refuse_what_no_training_survives() -> None:
-    for lr in (-1, float("nan"), float("inf"), "fast"):
+    for lr in (-1, 1e300, float("nan"), float("inf"), "fast"):
         (error,) = check_call(torch.optim.SGD, {"lr": lr}, "optimizer", supplied=1)
         assert error.where == "optimizer.lr"
     assert check_call(torch.optim.AdamW, {"lr": 1, "betas": [0.9, 0.99], "fused": None}, "optimizer", supplied=1) == []

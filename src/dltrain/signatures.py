@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from dltrain.errors import ConfigError
 from dltrain.types import Range
 
-# torch's optimizers accept what no training survives, such as an infinite learning rate.
-_RANGES = {"lr": Range(0), "weight_decay": Range(0), "momentum": Range(0, 1), "eps": Range(0)}
+# torch's optimizers accept what no training survives, such as an infinite learning rate; and what they multiply or
+# divide these numbers by must leave them within 32 bits.
+_RANGES = {"lr": Range(0, 1e30), "weight_decay": Range(0, 1e30), "momentum": Range(0, 1), "eps": Range(0, 1e30)}
 
 
 def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str, supplied: int) -> list[ConfigError]:
