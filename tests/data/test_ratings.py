@@ -109,11 +109,12 @@ def test_a_later_rating_of_the_same_pair_replaces_the_earlier(tmp_path: Path) ->
 
 def test_a_rating_that_is_no_number_is_refused_or_skipped(tmp_path: Path) -> None:
     frame = generate_ratings(100, 0).astype(object)
-    frame.loc[7, "rating"] = "good"
-    path = write(tmp_path, frame)
-    with pytest.raises(DataError, match="'good' is no rating") as refused:
-        ratings(path=path)
-    assert "row 9, column 'rating'" in refused.value.where
+    for cell in ("1e39", "inf", "good"):
+        frame.loc[7, "rating"] = cell
+        path = write(tmp_path, frame)
+        with pytest.raises(DataError, match=f"{cell}'? is no rating") as refused:
+            ratings(path=path)
+        assert "row 9, column 'rating'" in refused.value.where
     assert refused.value.override == "data.on_bad=skip"
     frame.loc[8, "item"] = ""
     path = write(tmp_path, frame)

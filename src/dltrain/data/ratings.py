@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.data.columns import Cells, name_list, read_cells, shorten
+from dltrain.data.columns import LARGEST, Cells, name_list, read_cells, shorten
 from dltrain.data.csv_file import Header
 from dltrain.data.generated import generate_ratings
 from dltrain.data.naming import pick_column, plain, required
@@ -124,7 +124,7 @@ def _read(frame: pd.DataFrame, names: Mapping[str, str], on_bad: str) -> tuple[p
     for key in cells:
         if key == "time":
             continue
-        bad = cells[key].codes < 0 if key != "target" else ~np.isfinite(cells[key].as_numbers())
+        bad = cells[key].codes < 0 if key != "target" else ~(np.abs(cells[key].as_numbers()) <= LARGEST)
         if bad.any() and on_bad == "error":
             raise _bad_cell(cells[key], bad, names[key], "rating" if key == "target" else key)
         good &= ~bad
