@@ -14,7 +14,7 @@ from dltrain.data.csv_file import Header
 from dltrain.data.generated import generate_series
 from dltrain.data.seasons import guess_period
 from dltrain.data.series_file import Gaps, Series, read_series
-from dltrain.data.splits import Fraction
+from dltrain.data.splits import Fraction, check_fractions
 from dltrain.data.table_file import read_table
 from dltrain.data.time_axis import usual_periods
 from dltrain.errors import DataError
@@ -109,6 +109,8 @@ def split_steps(
     test = max(round(count * test_fraction), horizon) if test_fraction else 0
     test = test if test_steps is None else test_steps
     val = max(round(count * val_fraction), horizon) if val_fraction else 0
+    if test_steps is None:
+        check_fractions(val_fraction, test_fraction)
     if count - test - val < horizon + 2:
         raise DataError(
             f"{count} steps are too few: {test} would test, {val} validate, and {max(0, count - test - val)} train",
