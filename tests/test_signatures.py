@@ -46,6 +46,8 @@ def test_values_of_the_annotated_type_pass(name: str, value: object) -> None:
     ("name", "value"),
     [
         ("count", 0),
+        ("count", 2**63),
+        ("rate", 10**400),
         ("count", 1.5),
         ("count", "3"),
         ("count", True),
