@@ -125,6 +125,14 @@ def test_a_rating_that_is_no_number_is_refused_or_skipped(tmp_path: Path) -> Non
     assert any("skipped 2 of 100" in note for note in data.notes)
 
 
+def test_ratings_that_are_all_the_same_tell_only_what_is_chosen(tmp_path: Path) -> None:
+    path = write(tmp_path, generate_ratings(300, 0).assign(rating=1))
+    with pytest.raises(DataError, match="every rating is 1: there is nothing to predict") as refused:
+        ratings(path=path)
+    assert refused.value.override == "data.split=leave_last"
+    ratings(path=path, split="leave_last")
+
+
 def test_a_file_without_a_header_is_read_by_position(tmp_path: Path) -> None:
     path = write(tmp_path, generate_ratings(100, 0), sep="\t", header=False)
     with pytest.raises(DataError) as refused:

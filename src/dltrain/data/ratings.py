@@ -85,6 +85,13 @@ def ratings(
         frame, notes = read_table(path, encoding, delimiter, header)
     names = _columns(frame, target, user, item, time, header)
     found, said = _read(frame, names, on_bad)
+    if split != "leave_last" and found["target"].nunique() == 1:
+        raise DataError(
+            f"every rating is {found['target'].iloc[0]:g}: there is nothing to predict",
+            where="data.target",
+            fix="learn which items users choose",
+            override="data.split=leave_last",
+        )
     parts, how = split_ratings(
         found, split, names.get("time"), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
     )
