@@ -97,8 +97,9 @@ def test_list_has_a_line_for_each_option(dltrain: Callable) -> None:
         ("model.activation=rleu", "dltrain model.activation=relu"),
         ("model.hidden=8", "model.hidden"),
         ("model.dropout=1", "model.dropout"),
-        ("seed=-1", "seed"),
-        ("seed=x", "seed"),
+        ("seed=-1", "seed=0"),
+        ("seed=x", "seed=0"),
+        (f"seed={2**63}", "seed=0"),
         ("trainer.device=gpu", "dltrain trainer.device=auto"),
         ("trainer.device=cuda:99", "dltrain trainer.device=auto"),
         ("trainer.monitor=val/acc data=iris", "dltrain trainer.monitor=val/accuracy data=iris"),
@@ -192,6 +193,7 @@ def test_a_correction_keeps_the_rest_of_the_command() -> None:
     renamed = ConfigError("", override="optimizer.lr", replaces="optimizer.lrr")
     assert corrected(["-m", "optimizer.lrr=1,2", "a=b c"], [renamed]) == "dltrain -m optimizer.lr=1,2 'a=b c'"
     assert corrected(["seed=1"], [ConfigError("", override="seed=0")]) == "dltrain seed=0"
+    assert corrected(["seed=1", "seed=x"], [ConfigError("", override="seed=0")]) == "dltrain seed=1 seed=0"
     assert corrected(["data=csv"], [ConfigError("", override="data.target=y")]) == "dltrain data=csv data.target=y"
     assert corrected(["epochs", "3"], [ConfigError("", override="trainer.epochs=3", replaces="epochs 3")]) == (
         "dltrain trainer.epochs=3"

@@ -78,6 +78,7 @@ def test_negatives_stand_beside_the_chosen_item_and_depend_on_seed_epoch_and_bat
     assert torch.equal(same_user, user)
     assert drawn.shape == (64, 17)
     assert torch.equal(drawn[:, 0], item)
+    assert not (drawn[:, 1:] == item[:, None]).any()
     assert int(drawn[:, 1:].min()) == 1
     assert int(drawn[:, 1:].max()) == DATA.facts.vocab_sizes[1] - 1
     assert torch.equal(draw((user, item), 1, 2, 3)[1], drawn)
@@ -130,6 +131,22 @@ def test_a_recommender_learns_what_users_choose(loss: str, dltrain: Callable) ->
     again = dltrain("evaluate", "run", "--json")
     assert again.code == 0
     assert json.loads(again.out)["metrics"] == {name: result["test"][name] for name in HITS}
+
+
+def test_who_chose_what_suffices_and_what_trained_a_model_is_told_apart(tmp_path: Path, dltrain: Callable) -> None:
+    Path("r.csv").write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in taste_of_two_kinds()))
+    called = dltrain(
+        "data=ratings", "data.path=r.csv", "data.split=leave_last", "trainer.epochs=1", "hydra.run.dir=run"
+    )
+    assert called.code == 0
+    assert "user to item" in called.out
+    Path("new.csv").write_text("user,item\nu0,i0\nu0,i1\nu1,i1\nstranger,i1\n")
+    said = json.loads(dltrain("evaluate", "run", "data.path=new.csv", "--json").out)
+    rated = {("u0", "i0"), ("u0", "i1"), ("u1", "i1")} & set(taste_of_two_kinds())
+    assert said["samples"] == 4
+    assert said["notes"] == [f"{len(rated)} of 4 pairs stand in the run's own data, and most of these trained it"]
+    refused = dltrain("data=ratings", "data.path=r.csv")
+    assert refused.code == 2
 
 
 def taste_of_two_kinds() -> list[tuple[str, str]]:

@@ -85,7 +85,7 @@ def corrected(argv: Sequence[str], errors: Sequence[DltrainError]) -> str:
 def _replace(words: list[str], old: str, new: str) -> list[str]:
     """Puts `new` where `old` stands: a key, keeping its value if `new` is a key too, or whole words."""
     parts = old.split(" ")
-    for start in range(len(words)):
+    for start in reversed(range(len(words))):  # of a key that is given twice, the last value counts
         if words[start : start + len(parts)] == parts:
             return [*words[:start], *new.split(" "), *words[start + len(parts) :]]
         key, separator, value = words[start].partition("=")

@@ -237,7 +237,7 @@ def spell_input(facts: Facts) -> str:
     """What one input is, in a few words."""
     shape = "×".join(map(str, facts.input_shape))
     if facts.kind == "ratings":
-        return " and ".join(facts.features)
+        return facts.features[0] if facts.task == "ranking" else " and ".join(facts.features)
     if facts.kind == "series":
         return f"{facts.input_shape[0]} steps of {', '.join(facts.features)}"
     return f"{shape} {UNITS.get(facts.kind, 'feature' if shape == '1' else 'features')}"

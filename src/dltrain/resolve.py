@@ -68,8 +68,9 @@ def check(config: Mapping[str, Any]) -> list[ConfigError]:
             continue
         errors += check_call(target, arguments(node), name, slot.supplied)
     seed = config["seed"]
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        errors.append(ConfigError(f"{seed!r} is not a whole number, at least 0", where="seed", fix="give one: seed=0"))
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        what = f"{seed!r} is not a whole number, at least 0 and below 2^63"
+        errors.append(ConfigError(what, where="seed", fix="give one", override="seed=0"))
     return errors
 
 

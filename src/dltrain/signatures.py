@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from dltrain.errors import ConfigError
 from dltrain.types import Range
 
-# torch's optimizers accept what no training survives, such as an infinite learning rate.
-_RANGES = {"lr": Range(0), "weight_decay": Range(0), "momentum": Range(0, 1), "eps": Range(0)}
+# torch's optimizers accept what no training survives, such as an infinite learning rate; and what they multiply or
+# divide these numbers by must leave them within 32 bits.
+_RANGES = {"lr": Range(0, 1e30), "weight_decay": Range(0, 1e30), "momentum": Range(0, 1), "eps": Range(0, 1e30)}
 
 
 def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str, supplied: int) -> list[ConfigError]:
@@ -94,9 +95,9 @@ def matches(value: Any, hint: Any) -> bool:
     if hint is None or hint is type(None):
         return value is None
     if hint is float:
-        return _is_number(value) and not isinstance(value, bool) and math.isfinite(value)
+        return _is_number(value) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63  # what torch counts with
     if origin is tuple:
         items = [arguments[0]] * len(value) if arguments[1:] == (...,) and _is_list(value) else arguments
         return _is_list(value) and len(value) == len(items) and all(map(matches, value, items))

@@ -1,4 +1,5 @@
 import csv as stdlib_csv
+import gzip
 import io
 from pathlib import Path
 
@@ -130,6 +131,7 @@ def test_the_encoding_is_found(tmp_path, data, note):
         ("a,等\n1,2\n".encode("gbk"), "data.encoding=gbk"),
         ("a,b\n1,2\n".encode("utf-16-le"), "data.encoding=utf-16-le"),
         ("a,b\n1,2\n".encode("utf-16-be"), "data.encoding=utf-16-be"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), ""),
     ],
 )
 def test_an_encoding_that_cannot_be_told_is_asked_for(tmp_path, data, override):

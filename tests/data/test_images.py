@@ -305,10 +305,15 @@ def test_pictures_are_normalised_by_the_training_split_alone(tmp_path: Path) -> 
     assert data.facts.preprocessing["channels"] == 3
 
 
-def test_more_pictures_than_the_memory_holds_are_refused(tmp_path: Path) -> None:
+def test_more_pictures_than_the_memory_holds_are_refused_with_a_size_that_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fill(tmp_path)
+    monkeypatch.setattr(os, "sysconf", lambda name: 700)  # 700 pages of 700 bytes
     with pytest.raises(DataError, match="more than a third of the memory") as refused:
-        load(fill(tmp_path), size=10**6)
-    assert refused.value.override == "data.size=500000"
+        load(folder, size=500)
+    assert refused.value.override == "data.size=52"
+    load(folder, size=52)
 
 
 def test_animals_are_drawn_where_they_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

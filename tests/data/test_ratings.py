@@ -111,11 +111,12 @@ def test_a_later_rating_of_the_same_pair_replaces_the_earlier(tmp_path: Path) ->
 
 def test_a_rating_that_is_no_number_is_refused_or_skipped(tmp_path: Path) -> None:
     frame = generate_ratings(100, 0).astype(object)
-    frame.loc[7, "rating"] = "good"
-    path = write(tmp_path, frame)
-    with pytest.raises(DataError, match="'good' is no rating") as refused:
-        ratings(path=path)
-    assert "row 9, column 'rating'" in refused.value.where
+    for cell in ("1e39", "inf", "good"):
+        frame.loc[7, "rating"] = cell
+        path = write(tmp_path, frame)
+        with pytest.raises(DataError, match=f"{cell}'? is no rating") as refused:
+            ratings(path=path)
+        assert "row 9, column 'rating'" in refused.value.where
     assert refused.value.override == "data.on_bad=skip"
     frame.loc[8, "item"] = ""
     path = write(tmp_path, frame)
@@ -136,6 +137,14 @@ def test_the_time_that_is_none_is_the_one_that_is_named_or_skipped(tmp_path: Pat
     assert refused.value.override == "data.on_bad=skip"
     data = ratings(path=path, on_bad="skip", val_fraction=0, test_fraction=0)
     assert len(data.splits["train"]) == 3
+
+
+def test_ratings_that_are_all_the_same_tell_only_what_is_chosen(tmp_path: Path) -> None:
+    path = write(tmp_path, generate_ratings(300, 0).assign(rating=1))
+    with pytest.raises(DataError, match="every rating is 1: there is nothing to predict") as refused:
+        ratings(path=path)
+    assert refused.value.override == "data.split=leave_last"
+    ratings(path=path, split="leave_last")
 
 
 def test_a_file_without_a_header_is_read_by_position(tmp_path: Path) -> None:

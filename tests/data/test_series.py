@@ -158,6 +158,7 @@ def test_a_time_off_the_beat_is_refused(tmp_path: Path) -> None:
         ({"horizon": 60}, "data.horizon=1"),
         ({"test_steps": 3, "horizon": 12}, "data.test_steps=12"),
         ({"test_steps": 119}, "data.test_steps=24"),
+        ({"val_fraction": 0.6, "test_fraction": 0.6}, "data.test_fraction=0.1"),
     ],
 )
 def test_a_series_that_is_too_short_says_what_would_fit(tmp_path: Path, options: dict, override: str) -> None:
@@ -166,7 +167,7 @@ def test_a_series_that_is_too_short_says_what_would_fit(tmp_path: Path, options:
         series(path=path, **options)
     assert refused.value.override == override
     key, value = override.removeprefix("data.").split("=")
-    series(path=path, **(options | {key: int(value)}))
+    series(path=path, **(options | {key: float(value) if "." in value else int(value)}))
 
 
 def test_several_columns_are_forecast_together(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dltrain.data.splits import split_indices
+from dltrain.data.splits import split_groups, split_indices
 from dltrain.errors import DataError
 
 FRACTIONS = st.floats(0, 0.6)
@@ -111,6 +111,8 @@ def test_fractions_that_leave_nothing_are_refused_with_ones_that_do(val: float, 
     with pytest.raises(DataError, match="leave nothing to train on") as refused:
         split_indices(100, val_fraction=val, test_fraction=test, seed=0)
     assert refused.value.override == override
+    with pytest.raises(DataError, match="leave nothing to train on"):
+        split_groups(np.arange(100), "group", val_fraction=val, test_fraction=test, seed=0)
     mended = {"val_fraction": val, "test_fraction": test} | {override[5:].split("=")[0]: 0.1}
     assert len(split_indices(100, **mended, seed=0)["train"]) > 0
 

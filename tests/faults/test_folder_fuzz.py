@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dltrain.data.generated import generate_ratings
+
 pytestmark = pytest.mark.faults
 
 COMMANDS = (
@@ -29,17 +31,34 @@ def test_damaged_files_of_a_table_s_run(
     people_run: Path, people_csv: Path, dltrain: Callable, dice: random.Random
 ) -> None:
     shutil.copy(people_csv, "new")
-    try_damages(people_run, dltrain, dice)
+    try_damages(people_run, dltrain, dice, DAMAGES)
 
 
-def try_damages(run: Path, dltrain: Callable, dice: random.Random) -> None:
+def test_damaged_files_of_a_run_of_pictures(
+    picture_run: Path, picture_folder: Path, dltrain: Callable, dice: random.Random
+) -> None:
+    shutil.copytree(picture_folder, "new")
+    try_damages(picture_run, dltrain, dice, DAMAGES // 4)
+
+
+def test_damaged_files_of_a_run_of_ratings(
+    dltrain: Callable, dice: random.Random, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    generate_ratings(300, 0).to_csv("new", index=False)
+    run = tmp_path_factory.mktemp("ratings") / "run"
+    sizes = ("model.width=8", "trainer.epochs=1", "baseline=none", "data.split=leave_last")  # keeps what is rated
+    assert dltrain("data=ratings", "data.path=new", *sizes, f"hydra.run.dir={run}").code == 0
+    try_damages(run, dltrain, dice, DAMAGES // 4)
+
+
+def try_damages(run: Path, dltrain: Callable, dice: random.Random, times: int) -> None:
     """Damages one file or two at a time, and calls a command."""
     names = sorted(
         path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file() and "plots" not in path.parts
     )
     shutil.copytree(run, "whole")
     worse = []
-    for _ in range(DAMAGES):
+    for _ in range(times):
         shutil.rmtree("run", ignore_errors=True)
         shutil.copytree(run, "run")
         if dice.random() < 0.5:  # as older versions wrote it, which did not say what predictions rest on

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dltrain.data.splits import check_fractions
 from dltrain.data.text_files import read_texts
 from dltrain.errors import DataError
 from dltrain.types import SPLITS, SplitName
@@ -73,12 +74,7 @@ def divide(
     pieces: list[Document], fractions: dict[str, float], rng: np.random.Generator
 ) -> dict[SplitName, list[Document]]:
     """Whole pieces for each split, drawn at random, about as many characters as its fraction asks for."""
-    if sum(fractions.values()) >= 1:
-        raise DataError(
-            "data.val_fraction and data.test_fraction leave nothing to train on",
-            fix="let them add up to less than 1",
-            override="data.test_fraction=0.1",
-        )
+    check_fractions(fractions["val"], fractions["test"])
     total = sum(len(piece.text) for piece in pieces)
     order = rng.permutation(len(pieces)).tolist()
     chosen: dict[SplitName, list[int]] = {}

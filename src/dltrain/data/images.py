@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -201,5 +202,5 @@ def _refuse_too_many(count: int, size: int) -> None:
             f"{count:,} pictures of {size}×{size} pixels need {needed >> 30} GiB, more than a third of the memory",
             where="data.size",
             fix="make them smaller",
-            override=f"data.size={max(8, size // 2)}",
+            override=f"data.size={max(8, math.isqrt(memory // 3 // (count * 3)))}",
         )

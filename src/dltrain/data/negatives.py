@@ -14,7 +14,7 @@ from dltrain.types import Facts
 @dataclass(frozen=True)
 class Negatives:
     """Draws other items beside each chosen one, all alike likely: users `(B,)` and items `(B,)` become users `(B,)` and
-    items `(B, 1 + count)`, the chosen one first.
+    items `(B, 1 + count)`, the chosen one first and not again.
 
     One that the user has chosen elsewhere may be among them; where there are many items that is rare.
 
@@ -33,5 +33,7 @@ class Negatives:
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]:
         user, item = inputs
-        drawn = torch.randint(1, self.items, (len(item), self.count), generator=seeded(seed, epoch, batch))
-        return user, torch.cat([item[:, None], drawn.to(item.device)], dim=1)
+        chosen = item[:, None]
+        drawn = torch.randint(1, self.items - 1, (len(item), self.count), generator=seeded(seed, epoch, batch))
+        drawn = drawn.to(item.device)
+        return user, torch.cat([chosen, drawn + ((drawn >= chosen) & (chosen > 0))], dim=1)

@@ -73,6 +73,13 @@ class PairEncoder:
         return Encoded(tuple(inputs), tuple(map(str, frame.index.tolist())), tuple(remarks))
 
     def target(self, raw: Raw, /) -> Tensor:
+        """The column of ratings, as in `Split`; of an order, to which all pairs are alike, 1.
+
+        Raises:
+            DataError: there is no such column, or it holds no number.
+        """
+        if self.facts.task == "ranking":
+            return torch.ones(len(self._frame(raw)), 1, dtype=torch.float64)
         return target_of_rows(self.facts, self._frame(raw))
 
     def _frame(self, raw: Raw) -> pd.DataFrame:

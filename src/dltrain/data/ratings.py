@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.data.columns import Cells, name_list, read_cells, shorten
+from dltrain.data.columns import LARGEST, Cells, name_list, read_cells, shorten
 from dltrain.data.csv_file import Header
 from dltrain.data.generated import generate_ratings
 from dltrain.data.naming import pick_column, plain, required
@@ -56,7 +56,8 @@ def ratings(
 
     Args:
         path: the file; none for generated ratings, of low rank with biases and a long tail.
-        target: the column of ratings; none to find it by its name, as for the other columns.
+        target: the column of ratings; none to find it by its name, as for the other columns. With `leave_last` none is
+            needed or looked at.
         user: the column of users.
         item: the column of items.
         time: the column of times, where there is one.
@@ -83,13 +84,25 @@ def ratings(
         frame, notes = generate_ratings(rows, seed), (f"generated {rows} ratings: data.path names a file of real ones",)
     else:
         frame, notes = read_table(path, encoding, delimiter, header)
+    ranking = split == "leave_last"
     names = _columns(frame, target, user, item, time, header)
+    if not ranking:
+        names["target"] = required(frame, "target", names.get("target"), list(names.values()))
+    elif names.pop("target", None) is not None:
+        notes = (*notes, "the ratings themselves are not looked at: who rated what is what counts with leave_last")
     found, said = _read(frame, names, on_bad)
+    if not ranking and found["target"].nunique() == 1:
+        raise DataError(
+            f"every rating is {found['target'].iloc[0]:g}: there is nothing to predict",
+            where="data.target",
+            fix="learn which items users choose",
+            override="data.split=leave_last",
+        )
     parts, how = split_ratings(
         found, split, names.get("time"), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
     )
     shown = ", ".join(f"{key} {name}" for key, name in names.items())
-    asked = {"split": split} | ({"negatives": negatives} if split == "leave_last" else {})
+    asked = {"split": split} | ({"negatives": negatives} if ranking else {})
     told = (*notes, f"columns: {shown}", *said, *how)
     if titles is not None:
         by_item, read = _read_titles(titles, names["item"], encoding, delimiter)
@@ -100,33 +113,34 @@ def ratings(
 def _columns(
     frame: pd.DataFrame, target: str | None, user: str | None, item: str | None, time: str | None, header: Header
 ) -> dict[str, str]:
-    """The name of the column of each role; `time` is left out where there is none."""
-    if header == "none" and {target, user, item, time} == {None} and frame.shape[1] in (3, 4):
+    """The name of the column of each role; `time` and `target` are left out where there is none."""
+    if header == "none" and {target, user, item, time} == {None} and frame.shape[1] in (2, 3, 4):
         return dict(zip(("user", "item", "target", "time"), map(str, frame.columns), strict=False))
     given = {"user": (user, USER), "item": (item, ITEM), "target": (target, RATING), "time": (time, TIME)}
     found: dict[str, str] = {key: name for key, (name, _) in given.items() if name is not None}
     for key, (name, known) in given.items():
         others = [column for role, column in found.items() if role != key]
         column = pick_column(frame, key, name, known, others)
-        if key != "time" or column is not None:
+        if key in ("user", "item") or column is not None:
             found[key] = required(frame, key, column, others)
     return {key: found[key] for key in given if key in found}
 
 
 def _read(frame: pd.DataFrame, names: Mapping[str, str], on_bad: str) -> tuple[pd.DataFrame, list[str]]:
-    """Columns user, item, target and perhaps time, one row a pair of user and item, the last of several.
+    """Columns user, item, target and perhaps time, one row a pair of user and item, the last of several; the target is
+    1 where there are no ratings.
 
     Raises:
         DataError: a cell is missing, or no number or time, or fewer than two rows are left.
     """
     cells = {key: read_cells(frame[name]) for key, name in names.items()}
     table = pd.DataFrame({key: _texts(cells[key]) for key in ("user", "item")})
-    table["target"] = cells["target"].as_numbers()
+    table["target"] = cells["target"].as_numbers() if "target" in cells else 1.0
     if "time" in cells:
         table["time"] = moments(cells["time"])
     good = np.ones(len(frame), dtype=bool)
     for key in cells:
-        bad = cells[key].codes < 0 if key in ("user", "item") else ~np.isfinite(table[key].to_numpy())
+        bad = cells[key].codes < 0 if key in ("user", "item") else ~(np.abs(table[key].to_numpy()) <= LARGEST)
         if bad.any() and on_bad == "error":
             raise _bad_cell(cells[key], bad, names[key], "rating" if key == "target" else key)
         good &= ~bad
@@ -199,7 +213,7 @@ def _encode(
         kind="ratings",
         task="ranking" if ranking else "rating",
         input_shape=(2,),
-        target=names["target"],
+        target=names["item"] if ranking else names["target"],
         features=(names["user"], names["item"]),
         vocab_sizes=(len(ids["user"]) + 1, len(ids["item"]) + 1),
         target_mean=float(seen.mean()) if scale_target and not ranking else 0.0,

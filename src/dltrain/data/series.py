@@ -15,7 +15,7 @@ from dltrain.data.date_parts import join_dates
 from dltrain.data.generated import generate_series
 from dltrain.data.seasons import guess_period
 from dltrain.data.series_file import Gaps, Series, read_series
-from dltrain.data.splits import Fraction
+from dltrain.data.splits import Fraction, check_fractions
 from dltrain.data.table_file import read_table
 from dltrain.data.time_axis import usual_periods
 from dltrain.errors import DataError
@@ -112,6 +112,8 @@ def split_steps(
     test = max(round(count * test_fraction), horizon) if test_fraction else 0
     test = test if test_steps is None else test_steps
     val = max(round(count * val_fraction), horizon) if val_fraction else 0
+    if test_steps is None:
+        check_fractions(val_fraction, test_fraction)
     if count - test - val < horizon + 2:
         raise DataError(
             f"{count} steps are too few: {test} would test, {val} validate, and {max(0, count - test - val)} train",

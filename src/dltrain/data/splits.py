@@ -38,12 +38,7 @@ def split_indices(
     Raises:
         DataError: a split would be empty.
     """
-    if val_fraction + test_fraction >= 1:
-        raise DataError(
-            f"data.val_fraction={val_fraction:g} and data.test_fraction={test_fraction:g} leave nothing to train on",
-            fix="let them add up to less than 1",
-            override="data.test_fraction=0.1" if val_fraction < 0.9 else "data.val_fraction=0.1",
-        )
+    check_fractions(val_fraction, test_fraction)
     order = np.random.default_rng(seed).permutation(count)
     kept = np.empty(0, dtype=np.int64)
     if strata is not None:
@@ -73,6 +68,16 @@ def split_indices(
     return {name: parts[name] for name in SPLITS if name in parts}
 
 
+def check_fractions(val_fraction: float, test_fraction: float) -> None:
+    """Refuses shares that leave none for training."""
+    if val_fraction + test_fraction >= 1:
+        raise DataError(
+            f"data.val_fraction={val_fraction:g} and data.test_fraction={test_fraction:g} leave nothing to train on",
+            fix="let them add up to less than 1",
+            override="data.test_fraction=0.1" if val_fraction < 0.9 else "data.val_fraction=0.1",
+        )
+
+
 def split_groups(
     groups: Indices, key: str, *, val_fraction: float, test_fraction: float, seed: int | None
 ) -> dict[SplitName, Indices]:
@@ -89,8 +94,9 @@ def split_groups(
         Indices in ascending order for each split that has a positive fraction.
 
     Raises:
-        DataError: there are fewer groups than splits.
+        DataError: there are fewer groups than splits, or the shares leave nothing to train on.
     """
+    check_fractions(val_fraction, test_fraction)
     sizes = np.bincount(groups)
     held_out = [(name, fraction) for name, fraction in (("test", test_fraction), ("val", val_fraction)) if fraction]
     if len(sizes) < 1 + len(held_out):

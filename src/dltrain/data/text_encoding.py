@@ -105,6 +105,12 @@ def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
         and (len(common) < 20 or len(late) >= 0.1 * len(common))
     ):
         return text, ("read as GB18030 (GBK): it is not UTF-8, and read so it is everyday Chinese",)
+    if b"\0" in data:
+        raise DataError(
+            "the file is not UTF-8 and holds zero bytes, so it may be no text",
+            where=at,
+            fix="give a text file, or name its encoding, such as data.encoding=utf-16-le",
+        )
     raise DataError(
         "the file is not UTF-8, and its encoding cannot be told for sure",
         where=at,

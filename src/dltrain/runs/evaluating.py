@@ -24,7 +24,7 @@ from dltrain.resolve import resolve
 from dltrain.results import fingerprint
 from dltrain.runs.loaded import LoadedModel
 from dltrain.sources import forget, load_data
-from dltrain.tasks.ranking import put_in_order, scored_by
+from dltrain.tasks.ranking import count_rated, put_in_order, scored_by
 from dltrain.tasks.task import Predictions, Task, measured
 from dltrain.training.loop import evaluate_fully
 from dltrain.types import Split
@@ -145,7 +145,9 @@ def evaluate_input(
         tuple(name for split in splits for name in split.ids),
     )
     columns = [column for _, column in parts if column is not None]
-    notes = (f"left out {unlabelled:,} samples without a label",) if unlabelled else ()
+    notes = [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
+    if model.facts.task == "ranking" and (seen := count_rated(whole.inputs, model.kept, model.facts.vocab_sizes[1])):
+        notes.append(f"{seen:,} of {len(whole):,} pairs stand in the run's own data, and most of these trained it")
     return evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
 
 

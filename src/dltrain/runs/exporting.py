@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from dltrain.errors import CheckpointError, ConfigError, DltrainError, StorageError
 from dltrain.rundir import SCHEMA, make_folder
 from dltrain.runs.loaded import LoadedModel
-from dltrain.types import TaskName
+from dltrain.types import Encoded, TaskName
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 SUFFIXES: Mapping[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
@@ -76,6 +76,10 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
     deployed = Deployed(model).eval()
     with torch.inference_mode():
         expected = deployed(*inputs)
+    if not says_as_predicted(model, inputs, expected):
+        raise CheckpointError(
+            "what would be exported is not what the model predicts", fix="nothing was written; use dltrain predict"
+        )
     make_folder(path.parent, parents=True)
     neighbour = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     facts = json.dumps(facts_of(model), ensure_ascii=False)
@@ -105,6 +109,16 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
             with suppress(OSError):
                 left.unlink(missing_ok=True)
     return difference
+
+
+def says_as_predicted(model: LoadedModel, inputs: tuple[Tensor, ...], deployed: Tensor) -> bool:
+    """Whether a deployed model's output is what `LoadedModel.predict` rests on, for the same stored inputs."""
+    said = model.predict_encoded(Encoded(inputs, (), ()))
+    if said.probabilities is not None:
+        return torch.allclose(deployed, said.probabilities.float(), rtol=TOLERANCE, atol=TOLERANCE)
+    if model.task.each_position:
+        return torch.equal(deployed.argmax(dim=-1), said.values)
+    return torch.allclose(deployed, said.values.float(), rtol=TOLERANCE)
 
 
 def facts_of(model: LoadedModel) -> dict[str, Any]:

@@ -82,6 +82,14 @@ def put_in_order(split: Split, kept: Mapping[str, Tensor], count: int, score: Sc
     return Predictions(torch.cat(firsts)[:, None], places=torch.cat(places))
 
 
+def count_rated(inputs: tuple[Tensor, ...], kept: Mapping[str, Tensor], count: int) -> int:
+    """How many pairs of users `(N,)` and items `(N,)`, of `count` items with item 0, are among those that are kept."""
+    user, item = inputs
+    rated, each = kept["rated"].long(), kept["rated_until"].diff()
+    owner = torch.arange(1, len(each) + 1).repeat_interleave(each)
+    return int(torch.isin(user * count + item, owner * count + rated).sum())
+
+
 def rated_by(user: int, kept: Mapping[str, Tensor]) -> Tensor:
     """Indices of the items that a user has rated; of user 0, who is not known, none."""
     until = kept["rated_until"]
