@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -157,6 +159,19 @@ def test_a_status_adds_to_what_was_said(tmp_path: Path) -> None:
     assert (said["state"], said["started"], said["exit_code"], said["schema"]) == ("done", "then", 0, 1)
     with pytest.raises(AssertionError):
         run.write_status("finished")
+
+
+def test_a_status_is_stamped_in_utc_wherever_the_clock_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        RunDir(tmp_path).write_status("running")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    stamp = datetime.fromisoformat(RunDir(tmp_path).read_status()["updated"])
+    assert stamp.utcoffset() == timedelta(0)
+    assert abs(datetime.now(UTC) - stamp) < timedelta(minutes=1)
 
 
 def test_every_artifact_lies_in_the_folder_under_its_own_name(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from dltrain.claiming import claim, locked
 from dltrain.completing import complete, is_spent, new_saver
 from dltrain.compose import Job
 from dltrain.console import logged_to
-from dltrain.errors import ConfigError, DataError, DltrainError, StorageError, explained
+from dltrain.errors import ConfigError, DataError, DltrainError, OutOfMemory, StorageError, explained
 from dltrain.models.window_scale import name_of
 from dltrain.redaction import redacted, secrets_of, without
 from dltrain.report.page import write_report
@@ -63,7 +63,12 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         if errors:
             raise ExceptionGroup("config", errors)
     for job in jobs:
-        build.build(job.config)
+        try:
+            build.build(job.config)
+        except Exception as error:
+            # The jobs of a sweep run out of memory each by itself: its turn tells it, and the others finish.
+            if len(jobs) == 1 or not isinstance(explained(error), OutOfMemory):
+                raise
 
 
 def run_job(composed: DictConfig, began: float | None = None) -> None:

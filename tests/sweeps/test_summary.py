@@ -46,6 +46,18 @@ def test_failed_jobs_do_not_stop_the_others_and_end_with_6(dltrain: Callable) ->
     assert "job 0" in called.err
 
 
+def test_a_job_that_the_memory_does_not_hold_leaves_the_others_alone(dltrain: Callable) -> None:
+    called = dltrain("-m", "model=linear,mlp", "data=cubic", "model.hidden=[8]", "trainer.epochs=1")
+    assert called.code == 2  # a bad config in any job is refused before the first
+    sizes = ("model.hidden=[4194304,4194304],[8]", "model.embed=null")
+    called = dltrain("-m", "model=mlp", "data=cubic", "baseline=none", "trainer.epochs=1", *sizes)
+    assert called.code == 6
+    (table,) = called.folder.rglob("sweep.csv")
+    failed, done = read(table)
+    assert (failed["state"], done["state"]) == ("failed", "done")
+    assert "memory" in failed["error"]
+
+
 def test_more_is_better_where_the_measure_says_so(tmp_path: Path) -> None:
     for job, accuracy in (("0", 0.5), ("1", 0.9), ("10", 0.7), ("2", None)):
         run = RunDir(tmp_path / job)
