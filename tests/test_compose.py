@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,3 +37,9 @@ def test_any_overrides_are_composed_or_refused(overrides: list[tuple[str, str]])
             compose_jobs([quote(f"{key}={value}") for key, value in overrides], sweep=False)
         except ExceptionGroup as group:
             raise refusals(group)[0] from None
+
+
+def test_a_misspelt_choice_of_a_sweep_leaves_the_others_as_they_are() -> None:
+    with pytest.raises(ConfigError) as refused:
+        compose_jobs(["model=mlp", "optimizer=adm,sgd"], sweep=True)
+    assert refused.value.override == "optimizer=adam,sgd"

@@ -186,16 +186,17 @@ def _check_group(override: Override) -> list[ConfigError]:
         return [ConfigError("nothing can be taken away", where=f"~{group}", fix=fix)]
     if not _is_group(group):
         return []
-    found = _group_options(group)
+    found, values = _group_options(group), _values(override)
+    near = {value: nearest(value, found) for value in values if value not in found}
+    corrected = ",".join(near.get(value) or value for value in values) if all(near.values()) else ""
     return [
         ConfigError(
             f"there is no {group} named {value}",
             where=group,
-            fix=f"did you mean {near}?" if (near := nearest(value, found)) else f"choose from {', '.join(found)}",
-            override=f"{group}={near}" if near else "",
+            fix=f"did you mean {meant}?" if meant else f"choose from {', '.join(found)}",
+            override=f"{group}={corrected}" if corrected else "",
         )
-        for value in _values(override)
-        if value not in found
+        for value, meant in near.items()
     ]
 
 
