@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -107,7 +106,7 @@ def ratings(
     if titles is not None:
         by_item, read = _read_titles(titles, names["item"], encoding, delimiter)
         found["title"], told = found["item"].map(by_item).fillna(""), (*told, *read)
-    return _encode(found, parts, names, asked, scale_target, told)
+    return _encode(found, parts, names, asked, scale_target and not ranking, told)
 
 
 def _columns(
@@ -209,6 +208,10 @@ def _encode(
         if (count := int((codes[key].numpy()[index] == 0).sum()))
     ]
     ranking = "negatives" in asked
+    titles: dict[str, list[str]] = {}
+    if "title" in table:
+        titles["titles"] = table.drop_duplicates("item").set_index("item")["title"][ids["item"]].tolist()
+        notes = (*notes, f"titles of {sum(map(bool, titles['titles'])):,} of {len(ids['item']):,} items")
     facts = Facts(
         kind="ratings",
         task="ranking" if ranking else "rating",
@@ -216,8 +219,8 @@ def _encode(
         target=names["item"] if ranking else names["target"],
         features=(names["user"], names["item"]),
         vocab_sizes=(len(ids["user"]) + 1, len(ids["item"]) + 1),
-        target_mean=float(seen.mean()) if scale_target and not ranking else 0.0,
-        target_std=(float(seen.std()) or 1.0) if scale_target and not ranking else 1.0,
+        target_mean=float(seen.mean()) if scale_target else 0.0,
+        target_std=(float(seen.std()) or 1.0) if scale_target else 1.0,
         target_range=() if ranking else (float(seen.min()), float(seen.max())),
         preprocessing={
             "user": names["user"],
@@ -225,13 +228,9 @@ def _encode(
             "users": ids["user"].tolist(),
             "items": ids["item"].tolist(),
             **asked,
+            **titles,
         },
     )
-    if "title" in table:
-        of_items = table.drop_duplicates("item").set_index("item")["title"]
-        facts = replace(facts, preprocessing={**facts.preprocessing, "titles": of_items[ids["item"]].tolist()})
-        titled = int((of_items[ids["item"]] != "").sum())
-        notes = (*notes, f"titles of {titled:,} of {len(ids['item']):,} items")
     rows = table["row"].to_numpy()
     splits = {
         name: Split(
