@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from dltrain import train
-from dltrain.cli import main
-from dltrain.rundir import RunDir
+from dltrain.cli.main import main
+from dltrain.runs.folder import RunDir
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dltrain.runs.loaded import LoadedModel as LoadedModel
-    from dltrain.runs.loaded import load as load
-    from dltrain.training_call import train as train
+    from dltrain.api import train as train
+    from dltrain.inference.load import LoadedModel as LoadedModel
+    from dltrain.inference.load import load as load
 
 __version__ = "0.1.0"
 __all__ = ["LoadedModel", "load", "train"]
@@ -16,11 +16,11 @@ __all__ = ["LoadedModel", "load", "train"]
 def __getattr__(name: str) -> Any:
     """Imports torch only when a model is asked for."""
     if name in ("load", "LoadedModel"):
-        from dltrain.runs import loaded
+        from dltrain.inference import load as loaded
 
         return getattr(loaded, name)
     if name == "train":
-        from dltrain.training_call import train
+        from dltrain.api import train
 
         return train
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -140,13 +140,13 @@ class Split:
         return len(self.target)
 
 
-class Prepare(Protocol):
+class BatchTransform(Protocol):
     """Turns a batch of stored inputs into a model's inputs, on their device."""
 
     def __call__(self, inputs: tuple[Tensor, ...], /) -> tuple[Tensor, ...]: ...
 
 
-class Change(Protocol):
+class RandomTransform(Protocol):
     """Changes a batch of stored inputs at random, as a function of these numbers alone, on the inputs' device."""
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]: ...
@@ -204,7 +204,7 @@ class Encoder(Protocol):
         ...
 
     @property
-    def prepare(self) -> Prepare | None:
+    def prepare(self) -> BatchTransform | None:
         """What turns stored inputs into the model's, as in `Data`."""
         ...
 
@@ -241,7 +241,7 @@ class Data:
 
     facts: Facts
     splits: Mapping[SplitName, Split]
-    prepare: Prepare | None = None
+    prepare: BatchTransform | None = None
     mirror: bool = False
     notes: tuple[str, ...] = ()
     kept: Mapping[str, Tensor] = field(default_factory=dict)

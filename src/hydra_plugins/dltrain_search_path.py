@@ -8,7 +8,7 @@ class DltrainSearchPath(SearchPathPlugin):
     """Appends the working directory's `configs/`, in dltrain's own commands only."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        from dltrain.configs import config_dir, local_config_dir
+        from dltrain.config.options import config_dir, local_config_dir
 
         main = [item.path for item in search_path.get_path() if item.provider == "main"]
         if str(config_dir()) not in [str(path).removeprefix("file://") for path in main]:

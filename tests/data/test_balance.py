@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dltrain.data.balance import balanced_order
-from dltrain.data.loaders import TensorLoader
+from dltrain.data.loader import TensorLoader
 from dltrain.types import Split
 
 TARGET = torch.tensor([0] * 90 + [1] * 27 + [3] * 3)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from dltrain.explain import importance
 from dltrain.explain.importance import permutation_importance, source_columns
-from dltrain.losses import default_loss
 from dltrain.tasks.choice import build_task
+from dltrain.tasks.losses import default_loss
 from dltrain.types import Facts
 
 NUMBERS = Facts(kind="table", task="regression", input_shape=(3,), features=("a", "b", "c"))

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import torch
 
-from dltrain.rundir import RunDir
+from dltrain.runs.folder import RunDir
 from dltrain.training.checkpoint import STATE, load_weights, pointed, verify
 
 CLOCKS = ("seconds", "train_seconds")

@@ -8,11 +8,11 @@ import json
 import os
 import sys
 
-import dltrain.build
-import dltrain.cli
-import dltrain.commands.resume
-import dltrain.commands.train
-import dltrain.job
+import dltrain.cli.main
+import dltrain.cli.resume
+import dltrain.cli.train
+import dltrain.experiment.build
+import dltrain.experiment.run
 
 
 def start(arguments: list[str], folder: str, log: str, environment: dict[str, str]) -> int:
@@ -26,7 +26,7 @@ def start(arguments: list[str], folder: str, log: str, environment: dict[str, st
     nothing = os.open(os.devnull, os.O_RDONLY)
     for old, new in ((nothing, 0), (said, 1), (said, 2)):
         os.dup2(old, new)
-    code = dltrain.cli.main(arguments)
+    code = dltrain.cli.main.main(arguments)
     sys.stdout.flush()
     os._exit(code)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dltrain.data.generated import generate_ratings
+from dltrain.data.samples.ratings_and_series import generate_ratings
 
 pytestmark = pytest.mark.faults
 

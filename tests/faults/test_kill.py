@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from dltrain.claiming import locked
-from dltrain.rundir import RunDir
+from dltrain.runs.folder import RunDir
+from dltrain.runs.lock import locked
 
 pytestmark = pytest.mark.faults
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dltrain.rundir import RunDir
+from dltrain.runs.folder import RunDir
 from dltrain.training.checkpoint import pointed, resumable, verify
 
 pytestmark = pytest.mark.faults

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from dltrain.models.layers import Activation
+from dltrain.models.layers.activations import Activation
 from dltrain.models.mlp import MLP
 from dltrain.types import Spec
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dltrain.losses import MeanSquaredError
 from dltrain.models.recommender import Recommender
+from dltrain.tasks.losses import MeanSquaredError
 from dltrain.tasks.rating import Rating
 from dltrain.types import Facts, Spec
 

@@ -3,9 +3,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from dltrain.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredError
 from dltrain.models.tabm import TabM
 from dltrain.tasks.choice import build_task
+from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredError
 from dltrain.types import Facts, Spec
 
 SPEC = Spec("table", (3,), 2, bins=((0.0, 1.0, 3.0), (), (-1.0, 2.0)))

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from dltrain.models.bag import Bag
-from dltrain.models.sequences import BUCKETS, TokenEmbedding, ngram_buckets
+from dltrain.models.layers.sequences import BUCKETS, TokenEmbedding, ngram_buckets
 from dltrain.models.textcnn import TextCNN
 from dltrain.types import Spec
 

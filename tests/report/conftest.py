@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from dltrain.report import style
-from dltrain.rundir import RunDir
+from dltrain.drawing import style
+from dltrain.runs.folder import RunDir
 
 MakeRun = Callable[..., RunDir]
 

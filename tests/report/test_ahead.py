@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dltrain.report.drawing.forecasts import draw_worst_forecasts
-from dltrain.report.reading import Run
-from dltrain.report.style import Lettering
+from dltrain.drawing.style import Lettering
+from dltrain.kinds.series.plots import draw_worst_forecasts
+from dltrain.runs.reader import Run
 
 
 def test_the_page_of_a_series_shows_forecasts_and_how_to_get_more(dltrain: Callable) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from dltrain.report.intervals import rmse_interval, wilson
-from dltrain.report.reading import Run
 from dltrain.report.sections.limits import limits
-from dltrain.rundir import RunDir
+from dltrain.runs.folder import RunDir
+from dltrain.runs.reader import Run
+from dltrain.tasks.intervals import rmse_interval, wilson
 
 MakeRun = Callable[..., RunDir]
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support, r2_score, roc_auc_score
 
-from dltrain.report.drawing import numbers
+from dltrain.drawing.style import Lettering
 from dltrain.report.page import write_report
-from dltrain.report.reading import Run
 from dltrain.report.sections.predictions import predictions, worst_examples
-from dltrain.report.style import Lettering
-from dltrain.rundir import RunDir
+from dltrain.runs.folder import RunDir
+from dltrain.runs.reader import Run
+from dltrain.tasks.plots import numbers
 
 MakeRun = Callable[..., RunDir]
 PLOTS: dict[str, list[Any]] = {"predictions": []}

@@ -15,12 +15,12 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from dltrain.drawing.wording import spell, spell_seconds
 from dltrain.errors import CheckpointError, StorageError
 from dltrain.report import page
 from dltrain.report.page import render, write_report
-from dltrain.report.reading import Run
-from dltrain.report.wording import spell, spell_seconds
-from dltrain.rundir import RunDir
+from dltrain.runs.folder import RunDir
+from dltrain.runs.reader import Run
 
 torch.set_num_threads(1)
 MakeRun = Callable[..., RunDir]

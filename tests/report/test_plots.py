@@ -16,14 +16,17 @@ import torch
 from safetensors.numpy import save_file
 from sklearn.metrics import roc_auc_score
 
-from dltrain import metrics
-from dltrain.report import plots, style
-from dltrain.report.drawing import classes, curves, inputs, numbers, words
+from dltrain.drawing import style
+from dltrain.drawing.style import Lettering, shorten, text_width
+from dltrain.kinds import word_map as words
+from dltrain.report import plots
+from dltrain.report.figures import curves, inputs
 from dltrain.report.plots import draw_plots
-from dltrain.report.reading import Run
-from dltrain.report.scores import class_scores, coefficients, confusion_counts, roc
-from dltrain.report.style import Lettering, shorten, text_width
-from dltrain.rundir import RunDir
+from dltrain.runs.folder import RunDir
+from dltrain.runs.reader import Run
+from dltrain.tasks import metrics
+from dltrain.tasks.plots import classes, numbers
+from dltrain.tasks.scores import class_scores, coefficients, confusion_counts, roc
 
 torch.set_num_threads(1)
 MakeRun = Callable[..., RunDir]
@@ -272,7 +275,7 @@ def test_drawing_imports_neither_torch_nor_pyplot(make_run: MakeRun) -> None:
     with run.history.open() as file:
         assert len(list(csv.DictReader(file))) == 5
     code = (
-        "import sys; from dltrain.report.page import write_report; from dltrain.rundir import RunDir;"
+        "import sys; from dltrain.report.page import write_report; from dltrain.runs.folder import RunDir;"
         "write_report(RunDir(sys.argv[1]));"
         "assert not {'torch', 'matplotlib.pyplot', 'sklearn', 'pandas'} & set(sys.modules)"
     )

@@ -11,15 +11,16 @@ import pytest
 import yaml
 from sklearn.metrics import average_precision_score
 
-from dltrain.report.drawing import classes, inputs, weights
-from dltrain.report.reading import Run
-from dltrain.report.scores import precision_recall
+from dltrain.drawing.style import Lettering
+from dltrain.drawing.wording import is_code
+from dltrain.report.figures import inputs, weights
 from dltrain.report.sections.data import changed
 from dltrain.report.sections.predictions import importance
 from dltrain.report.sections.use import use
-from dltrain.report.style import Lettering
-from dltrain.report.wording import is_code
-from dltrain.rundir import RunDir
+from dltrain.runs.folder import RunDir
+from dltrain.runs.reader import Run
+from dltrain.tasks.plots import classes
+from dltrain.tasks.scores import precision_recall
 
 MakeRun = Callable[..., RunDir]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.errors import OutOfMemory
-from dltrain.losses import MeanSquaredError
 from dltrain.tasks.choice import build_task
+from dltrain.tasks.losses import MeanSquaredError
 from dltrain.training.batch_size import LARGEST_ON_CPU, find_batch_size
 from dltrain.types import Facts, Split
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from dltrain.data.loaders import TensorLoader
+from dltrain.data.loader import TensorLoader
 from dltrain.errors import Diverged
-from dltrain.losses import MeanSquaredError
 from dltrain.tasks.choice import build_task
+from dltrain.tasks.losses import MeanSquaredError
 from dltrain.training.divergence import check_finite, largest
 from dltrain.training.loop import fit
 from dltrain.training.schedules import step

@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dltrain.data.loaders import TensorLoader
-from dltrain.losses import CrossEntropy
+from dltrain.data.loader import TensorLoader
 from dltrain.tasks.choice import build_task
+from dltrain.tasks.losses import CrossEntropy
 from dltrain.tasks.task import Task
 from dltrain.training import checkpoint, schedules
 from dltrain.training.checkpoint import load_state, load_weights, pointed

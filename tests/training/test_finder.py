@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from dltrain import build
-from dltrain.compose import compose_jobs
+from dltrain.config.compose import compose_jobs
 from dltrain.errors import ConfigError
+from dltrain.experiment import build
 from dltrain.training.finder import HIGHEST, LOWEST, Trial, suggest_rate, try_rates
 
 

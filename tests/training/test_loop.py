@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dltrain.data.loaders import TensorLoader, permutation
-from dltrain.data.synthetic import cubic
+from dltrain.data.loader import TensorLoader, permutation
 from dltrain.errors import Diverged
-from dltrain.losses import CrossEntropy, MeanSquaredError, default_loss
+from dltrain.kinds.table.formulas import cubic
 from dltrain.models.mlp import MLP
 from dltrain.tasks.choice import build_task
+from dltrain.tasks.losses import CrossEntropy, MeanSquaredError, default_loss
 from dltrain.tasks.task import Task
 from dltrain.training import schedules
 from dltrain.training.checkpoint import load_weights, pointed
@@ -377,7 +377,7 @@ def test_seconds_add_up() -> None:
 
 def test_inputs_prepared_first_in_evaluation_can_be_learned_from() -> None:
     """What is cached while nothing is recorded must not break a later backward pass."""
-    from dltrain.data.pictures import Normalize
+    from dltrain.kinds.image.pixels import Normalize
 
     pixels = torch.randint(256, (20, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     split = Split((pixels,), labels(20).target, ("",) * 20)

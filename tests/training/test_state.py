@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from dltrain.data.loaders import TensorLoader
-from dltrain.losses import MeanSquaredError
+from dltrain.data.loader import TensorLoader
+from dltrain.tasks.losses import MeanSquaredError
 from dltrain.tasks.regression import Regression
 from dltrain.training import schedules
 from dltrain.training.loop import fit

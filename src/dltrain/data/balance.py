@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dltrain.data.randomness import seeded
+from dltrain.data.seeding import seeded
 
 
 def balanced_order(target: Tensor, seed: int, epoch: int) -> Tensor:

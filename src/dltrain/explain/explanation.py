@@ -9,10 +9,10 @@ from pathlib import Path
 
 from torch import nn
 
-from dltrain.data.loaders import TensorLoader
+from dltrain.data.loader import TensorLoader
 from dltrain.explain.importance import Importance, permutation_importance, source_columns
 from dltrain.explain.projection import Projection, project_features, project_inputs
-from dltrain.rundir import write_text
+from dltrain.runs.folder import write_text
 from dltrain.tasks.task import Task
 from dltrain.types import Facts
 

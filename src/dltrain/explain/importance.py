@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dltrain.data.encoding import TableEncoder
-from dltrain.data.randomness import seeded
-from dltrain.metrics import BETTER
+from dltrain.data.seeding import seeded
+from dltrain.kinds.table.encoding import TableEncoder
+from dltrain.tasks.metrics import BETTER
 from dltrain.tasks.task import Task
 from dltrain.types import Facts
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dltrain.types import Prepare
+from dltrain.types import BatchTransform
 
 MAX_ROWS = 2000
 MAX_ROWS_OF_WIDE = 500  # of more than as many features
@@ -47,7 +47,7 @@ def project_inputs(x: Tensor) -> Projection | None:
 
 
 def project_features(
-    model: nn.Module, inputs: tuple[Tensor, ...], prepare: Prepare | None, seconds: float
+    model: nn.Module, inputs: tuple[Tensor, ...], prepare: BatchTransform | None, seconds: float
 ) -> Projection | None:
     """Principal components of what the last linear layer is given; `None` where there is none, or time is over.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from dltrain.models.sequences import TokenEmbedding, embedding_names, pool_mean
+from dltrain.models.layers.sequences import TokenEmbedding, embedding_names, pool_mean
 from dltrain.types import Range, Spec
 
 

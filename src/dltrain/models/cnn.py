@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from dltrain.models.layers import Activation, activation_layer
+from dltrain.models.layers.activations import Activation, activation_layer
 from dltrain.types import Range, Spec
 
 

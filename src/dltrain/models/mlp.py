@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from dltrain.models.layers import Activation, activation_layer
-from dltrain.models.piecewise import PiecewiseEmbedding
+from dltrain.models.layers.activations import Activation, activation_layer
+from dltrain.models.layers.piecewise import PiecewiseEmbedding
 from dltrain.types import Range, Spec
 
 Initialization = Literal["default", "xavier", "kaiming", "normal"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
-from dltrain.models.sequences import (
+from dltrain.models.layers.sequences import (
     POOLS,
     Pool,
     TokenEmbedding,

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from dltrain.models.layers import Activation, activation_layer
+from dltrain.models.layers.activations import Activation, activation_layer
+from dltrain.models.layers.piecewise import PiecewiseEmbedding
 from dltrain.models.mlp import without_decay
-from dltrain.models.piecewise import PiecewiseEmbedding
 from dltrain.types import Range, Spec
 
 

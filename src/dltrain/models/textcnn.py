@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from dltrain.models.sequences import TokenEmbedding, embedding_names, pool_max
+from dltrain.models.layers.sequences import TokenEmbedding, embedding_names, pool_max
 from dltrain.types import Range, Spec
 
 

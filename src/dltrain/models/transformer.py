@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dltrain.errors import ConfigError
-from dltrain.models.piecewise import PiecewiseEmbedding
-from dltrain.models.sequences import TokenEmbedding, default_ngrams, embedding_names, is_real, is_text, pool_mean
+from dltrain.models.layers.piecewise import PiecewiseEmbedding
+from dltrain.models.layers.sequences import TokenEmbedding, default_ngrams, embedding_names, is_real, is_text, pool_mean
 from dltrain.types import Range, Spec
 
 Positions = Literal["sinusoidal", "learned", "rotary"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from dltrain.drawing.style import COLORS, Lettering, add_legend, name_axes, new_axes, new_figure, to_png
 from dltrain.errors import StorageError
-from dltrain.report.style import COLORS, Lettering, add_legend, name_axes, new_axes, new_figure, to_png
-from dltrain.rundir import RunDir, write_text
+from dltrain.runs.folder import RunDir, write_text
 
 TEMPLATE = "comparison.html.jinja"
 CURVES = {

@@ -7,12 +7,12 @@ from base64 import b64encode
 from collections import defaultdict
 from pathlib import Path
 
+from dltrain.drawing.section import Plots, Section, SectionBuilder
+from dltrain.drawing.wording import answer, best_epoch
 from dltrain.report.contents import SECTIONS
 from dltrain.report.plots import Drawn, draw_plots
-from dltrain.report.reading import Run
-from dltrain.report.sections.section import Plots, Section, SectionBuilder
-from dltrain.report.wording import answer, best_epoch
-from dltrain.rundir import RunDir, write_text
+from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.reader import Run
 
 log = logging.getLogger("dltrain")
 

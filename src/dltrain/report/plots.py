@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dltrain.report.calibration import draw_calibration
-from dltrain.report.drawing import classes, curves, forecasts, inputs, numbers, order, weights, words
-from dltrain.report.reading import Run
-from dltrain.report.style import Drawing, Lettering, to_png
-from dltrain.rundir import make_folder, write_bytes
+from dltrain.drawing.style import Drawing, Lettering, to_png
+from dltrain.kinds import word_map as words
+from dltrain.kinds.series import plots as forecasts
+from dltrain.report.figures import curves, inputs, weights
+from dltrain.runs.folder import make_folder, write_bytes
+from dltrain.runs.reader import Run
+from dltrain.tasks.plots import classes, numbers, order
+from dltrain.tasks.plots.calibration import draw_calibration
 
 log = logging.getLogger("dltrain")
 

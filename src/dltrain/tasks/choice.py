@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dltrain.errors import ConfigError
-from dltrain.losses import Loss
 from dltrain.tasks.classification import Classification
 from dltrain.tasks.forecasting import Forecasting
+from dltrain.tasks.losses import Loss
 from dltrain.tasks.multilabel import Multilabel
 from dltrain.tasks.next_token import NextToken
 from dltrain.tasks.ranking import Ranking

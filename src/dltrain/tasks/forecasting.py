@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dltrain.losses import Loss
-from dltrain.metrics import forecast_errors
+from dltrain.tasks.losses import Loss
+from dltrain.tasks.metrics import forecast_errors
 from dltrain.tasks.regression import Regression
 from dltrain.tasks.task import Predictions
 from dltrain.types import Facts

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dltrain.losses import Loss
-from dltrain.metrics import label_counts, label_roc_auc
+from dltrain.tasks.losses import Loss
+from dltrain.tasks.metrics import label_counts, label_roc_auc
 from dltrain.tasks.task import Predictions, each_member
 from dltrain.types import Facts
 

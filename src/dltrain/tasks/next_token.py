@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from dltrain.data.tokens import END, PADDING, UNKNOWN
-from dltrain.losses import IGNORED, Loss
-from dltrain.metrics import Metric
+from dltrain.tasks.losses import IGNORED, Loss
+from dltrain.tasks.metrics import Metric
 from dltrain.tasks.task import Predictions
 from dltrain.types import Facts
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dltrain.losses import Loss
-from dltrain.metrics import NOTHING, hits
+from dltrain.tasks.losses import Loss
+from dltrain.tasks.metrics import NOTHING, hits
 from dltrain.tasks.task import Predictions
 from dltrain.types import Facts, Split
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dltrain.losses import Loss
+from dltrain.tasks.losses import Loss
 from dltrain.tasks.regression import Regression
 from dltrain.tasks.task import Predictions
 from dltrain.types import Facts

@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dltrain.losses import Loss
-from dltrain.metrics import regression_errors
+from dltrain.tasks.losses import Loss
+from dltrain.tasks.metrics import regression_errors
 from dltrain.tasks.task import Predictions, each_member
 from dltrain.types import Facts
 

@@ -13,8 +13,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from dltrain.losses import Loss
-from dltrain.metrics import Metric
+from dltrain.tasks.losses import Loss
+from dltrain.tasks.metrics import Metric
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dltrain.errors import OutOfMemory, explained
 from dltrain.tasks.task import Task
 from dltrain.training.random_state import restore_random_state, save_random_state
 from dltrain.training.settings import Precision, autocast
-from dltrain.types import Prepare, Split
+from dltrain.types import BatchTransform, Split
 
 SMALLEST = 16
 LARGEST_ON_CPU = 1024  # beyond it a step only takes longer, and a CPU that runs out of memory kills without a word
@@ -23,7 +23,12 @@ SHARE_OF_MEMORY = 0.5  # of what is free, on the CPU
 
 
 def find_batch_size(
-    model: nn.Module, task: Task, split: Split, prepare: Prepare | None, precision: Precision, device: torch.device
+    model: nn.Module,
+    task: Task,
+    split: Split,
+    prepare: BatchTransform | None,
+    precision: Precision,
+    device: torch.device,
 ) -> int:
     """The largest power of two, at most the split, whose step fits; the model and all random numbers stay as they are.
 
@@ -59,7 +64,7 @@ def _take_step(
     task: Task,
     split: Split,
     size: int,
-    prepare: Prepare | None,
+    prepare: BatchTransform | None,
     precision: Precision,
     device: torch.device,
 ) -> None:

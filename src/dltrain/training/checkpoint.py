@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dltrain.errors import CheckpointError, StorageError
-from dltrain.faults import around
-from dltrain.rundir import digest
+from dltrain.runs.faults import around
+from dltrain.runs.folder import digest
 
 SCHEMA = 1
 RESUMABLE_KEPT = 2  # the newest, and one more for the day on which the newest turns out damaged

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from dltrain.metrics import BETTER
+from dltrain.tasks.metrics import BETTER
 from dltrain.tasks.task import Predictions, Task, join
 from dltrain.training.divergence import check_finite
 from dltrain.training.settings import TrainerSettings, autocast

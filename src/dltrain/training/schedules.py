@@ -18,8 +18,9 @@ from dltrain.types import Range
 Fraction = Annotated[float, Range(0, 1)]
 
 
-def constant(optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> None:
-    """The learning rate stays as it is: there is nothing to step."""
+def constant(optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> LRScheduler | None:
+    """Leaves the learning rate as it is: there is nothing to step."""
+    return None
 
 
 def step(

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
-from dltrain.metrics import Better
+from dltrain.tasks.metrics import Better
 from dltrain.training.random_state import restore_random_state, save_random_state
 from dltrain.training.schedules import advance
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from dltrain.report.reading import SPLIT_WORDS, Run
-from dltrain.report.sections.section import Code, Plots, Section, Table, listed, shown
-from dltrain.report.wording import count, name_class, spell, spell_seconds
+from dltrain.drawing.section import Code, Plots, Section, Table, listed, shown
+from dltrain.drawing.wording import count, name_class, spell, spell_seconds
+from dltrain.runs.reader import SPLIT_WORDS, Run
 
 
 def data(run: Run, plots: Plots) -> Section:

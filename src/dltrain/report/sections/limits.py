@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from dltrain.report.intervals import rmse_interval, wilson
-from dltrain.report.predicted import Floats
-from dltrain.report.reading import SPLIT_WORDS, Run
-from dltrain.report.scores import confusion_counts, number_pairs
-from dltrain.report.sections.section import Plots, Section, Table, listed, shown
-from dltrain.report.wording import chose_the_epoch, count, is_code, name_class, spell
+from dltrain.drawing.section import Plots, Section, Table, listed, shown
+from dltrain.drawing.wording import chose_the_epoch, count, is_code, name_class, spell
+from dltrain.runs.reader import SPLIT_WORDS, Run
+from dltrain.tasks.intervals import rmse_interval, wilson
+from dltrain.tasks.predicted import Floats
+from dltrain.tasks.scores import confusion_counts, number_pairs
 
 FEW_TRAINING_SAMPLES = 500
 FEW_OF_A_CLASS = 20

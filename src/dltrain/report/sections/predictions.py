@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltrain.report.predicted import NUMBERS
-from dltrain.report.reading import SPLIT_WORDS, Example, Run
-from dltrain.report.scores import (
+from dltrain.drawing.section import MAX_ROWS, Plots, Section, Table, listed, shown
+from dltrain.drawing.wording import is_code, loss_of_shuffling, name_metric, spell
+from dltrain.runs.reader import SPLIT_WORDS, Example, Run
+from dltrain.tasks.predicted import NUMBERS
+from dltrain.tasks.scores import (
     class_scores,
     coefficients,
     confusion_counts,
@@ -16,8 +18,6 @@ from dltrain.report.scores import (
     one_against_rest,
     roc,
 )
-from dltrain.report.sections.section import MAX_ROWS, Plots, Section, Table, listed, shown
-from dltrain.report.wording import is_code, loss_of_shuffling, name_metric, spell
 from dltrain.types import Facts
 
 MAX_EXAMPLES = 10

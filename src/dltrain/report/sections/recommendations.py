@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from itertools import groupby
 
-from dltrain.report.reading import Run
-from dltrain.report.sections.section import Plots, Section, Table, shown
-from dltrain.report.wording import spell
+from dltrain.drawing.section import Plots, Section, Table, shown
+from dltrain.drawing.wording import spell
+from dltrain.runs.reader import Run
 
 
 def recommendations(run: Run, plots: Plots) -> Section:

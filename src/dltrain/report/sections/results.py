@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dltrain.report.reading import SPLIT_WORDS, Run
-from dltrain.report.sections.section import Plots, Section, Table
-from dltrain.report.wording import LOW_IS_GOOD, measures, name_class, name_metric, spell
+from dltrain.drawing.section import Plots, Section, Table
+from dltrain.drawing.wording import LOW_IS_GOOD, measures, name_class, name_metric, spell
+from dltrain.runs.reader import SPLIT_WORDS, Run
 
 
 def key_numbers(run: Run, plots: Plots) -> Section:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 
-from dltrain.report.reading import Run
-from dltrain.report.sections.section import Code, Plots, Section
+from dltrain.drawing.section import Code, Plots, Section
+from dltrain.runs.reader import Run
 
 INPUTS = {"table": "new.csv", "image": "picture.jpg", "text": "new.txt", "ratings": "new.csv", "series": "new.csv"}
 LABELLED = {"image": "labelled/", "corpus": "other.txt"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dltrain.report.reading import Run
-from dltrain.report.sections.section import Plots, Section, Table
+from dltrain.drawing.section import Plots, Section, Table
+from dltrain.runs.reader import Run
 
 
 def written(run: Run, plots: Plots) -> Section:

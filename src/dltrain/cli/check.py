@@ -1,0 +1,81 @@
+"""`dltrain check [overrides]`: everything but training, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dltrain.cli.commands import Options
+from dltrain.config.compose import compose_jobs
+from dltrain.config.quoting import quote
+
+if TYPE_CHECKING:
+    from dltrain.experiment.build import Setup
+
+STEPS = 5  # that are timed, twice
+
+
+def run(arguments: Sequence[str], options: Options) -> int:
+    """Builds what the overrides describe, looks at the data, and takes one step to say what training would cost.
+
+    Raises:
+        DltrainError, ExceptionGroup: it could not be trained.
+    """
+    (job,) = compose_jobs([quote(argument) for argument in arguments], sweep=False)
+    from dltrain.experiment import build
+    from dltrain.experiment import cache as sources
+    from dltrain.experiment.log import configure_logging
+    from dltrain.experiment.run import check_jobs, introduce
+
+    check_jobs([job])
+    configure_logging(console=not (options.quiet or options.json))
+    setup = build.build(job.config)
+    introduce(setup)
+    cost = measure_step(setup)
+    if options.json:
+        facts = setup.data.facts
+        findings = [str(finding) for finding in sources.examine_data(setup.data_node)]
+        splits = {name: len(split) for name, split in setup.data.splits.items()}
+        answer = {"task": facts.task, "classes": facts.classes, "splits": splits, "notes": setup.data.notes}
+        print(json.dumps(answer | {"findings": findings} | cost, ensure_ascii=False))
+    elif not options.quiet:
+        print(
+            f"step    {cost['batch_size']} samples in {1000 * cost['step_seconds']:.1f} ms; "
+            f"model and data take {cost['megabytes']:.1f} MB"
+        )
+        epochs = setup.settings.last_epoch
+        print(f"time    about {_spelled(cost['seconds'])} for {epochs} epochs, less if patience ends it")
+        print("check   passed; nothing was written")
+    return 0
+
+
+def measure_step(setup: Setup) -> dict[str, Any]:
+    """What a training step costs, from a few on a part of an epoch, and what the whole training would."""
+    import torch
+
+    from dltrain.training.loop import fit
+
+    torch.set_num_threads(setup.threads)
+    few = copy(setup.train)
+    few.sizes = few.sizes[:STEPS]
+    settings = replace(setup.settings, epochs=min(2, setup.settings.last_epoch), monitor="train/loss")
+    rows = filter(None, fit(setup.state, setup.task, few, None, settings))
+    seconds = min(row["train_seconds"] for row in rows) / len(few)
+    model = setup.state.model
+    tensors = [*model.parameters(), *model.buffers(), *setup.train.inputs, setup.train.target]
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "batch_size": setup.train.sizes[0],
+        "step_seconds": seconds,
+        "seconds": seconds * len(setup.train) * setup.settings.last_epoch,
+        "megabytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6,
+    }
+
+
+def _spelled(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

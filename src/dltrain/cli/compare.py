@@ -1,0 +1,46 @@
+"""`dltrain compare A B`: what differs between runs in config and result, and their curves on one page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dltrain.cli.arguments import Arguments
+from dltrain.cli.commands import Options
+from dltrain.cli.runs import as_text, spelled
+
+USAGE = "dltrain compare A B [-o PAGE.html]"
+
+
+def run(arguments: Sequence[str], options: Options) -> int:
+    """Prints the differences and writes compare.html, or the page that is named.
+
+    Raises:
+        DltrainError: one of them is no run, or the page cannot be written.
+    """
+    parser = Arguments(USAGE)
+    parser.add_argument("-o", "--output", default="compare.html")
+    flags, paths = parser.read(arguments, ("A", "B"))
+
+    from dltrain.report.comparison import write_comparison
+    from dltrain.report.leaderboard import differences, read_entry
+    from dltrain.runs.folder import RunDir
+
+    a, b = (read_entry(RunDir(Path(path))) for path in paths)
+    config = differences(a.config, b.config)
+    values = {name: pair for name, pair in differences(a.values, b.values).items() if name != "run"}
+    page = Path(flags.output)
+    write_comparison(page, (a.run, b.run), config, values)
+    if options.json:
+        print(json.dumps({"config": config, "result": values, "page": str(page)}, ensure_ascii=False))
+    elif not options.quiet:
+        print(as_text([["", *paths], *rows_of(config), *rows_of(values)]))
+        print(f"page  {page}")
+    return 0
+
+
+def rows_of(pairs: dict[str, tuple[Any, Any]]) -> list[list[str]]:
+    """A row a difference."""
+    return [[name, *map(spelled, pair)] for name, pair in pairs.items()]

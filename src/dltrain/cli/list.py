@@ -1,0 +1,47 @@
+"""`dltrain list [group]`: what there is to pick, a line each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from dltrain.cli.commands import Options
+from dltrain.config.options import groups, option_file, options
+from dltrain.config.validation import nearest
+from dltrain.errors import ConfigError
+
+
+def run(arguments: Sequence[str], options_: Options) -> int:
+    """Prints the options of the groups that are named, or of all.
+
+    Raises:
+        ConfigError: there is no such group.
+    """
+    known = groups()
+    for name in arguments:
+        if name not in known:
+            near = nearest(name, known)
+            raise ConfigError(
+                f"there is no group {name}",
+                fix=f"did you mean {near}?" if near else f"choose from {', '.join(known)}",
+                override=near,
+                replaces=name,
+            )
+    found = {group: {name: describe(group, name) for name in options(group)} for group in arguments or known}
+    if options_.json:
+        print(json.dumps(found, ensure_ascii=False))
+        return 0
+    for group, described in found.items():
+        print(group)
+        width = max(map(len, described), default=0)
+        for name, words in described.items():
+            print(f"  {name:<{width}}  {words}")
+    return 0
+
+
+def describe(group: str, name: str) -> str:
+    """The first comment of an option's file that is no directive."""
+    for line in option_file(group, name).read_text("utf-8").splitlines():
+        if line.startswith("#") and "@package" not in line:
+            return line.removeprefix("#").strip()
+    return ""

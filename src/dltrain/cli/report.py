@@ -1,0 +1,30 @@
+"""`dltrain report RUN`: draw a finished run's plots and page again, from its folder alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from dltrain.cli.commands import Options
+from dltrain.errors import ConfigError
+from dltrain.report.page import write_report
+from dltrain.runs.folder import RunDir
+
+
+def run(arguments: Sequence[str], options: Options) -> int:
+    """Draws the page of each run that is named.
+
+    Raises:
+        ConfigError: no run is named.
+        CheckpointError: what is named is no finished run.
+    """
+    if not arguments:
+        raise ConfigError("no run is named", fix="dltrain report outputs/...")
+    for path in arguments:
+        run_dir = RunDir(path)
+        write_report(run_dir)
+        if options.json:
+            print(json.dumps({"report": str(run_dir.report)}))
+        elif not options.quiet:
+            print(f"report  {run_dir.report}")
+    return 0

@@ -1,0 +1,107 @@
+"""`dltrain reproduce RUN`: train again from a run's own config, and hold every figure against the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from dltrain.cli.arguments import Arguments
+from dltrain.cli.commands import Options
+from dltrain.errors import DataError, failure
+
+USAGE = "dltrain reproduce RUN [data.path=...] [-o FOLDER] [--trust MODULE]"
+ROUNDING = 1e-6  # relative; other machines and versions sum in another order
+
+
+def run(arguments: Sequence[str], options: Options) -> int:
+    """Trains in a new folder beside the run; exit code 0 where every figure agrees, else 1.
+
+    Raises:
+        DltrainError: it cannot be trained, or its data is gone or has changed.
+    """
+    parser = Arguments(USAGE)
+    parser.add_argument("-o", "--output")
+    parser.add_argument("--trust", action="append", default=[])
+    flags, (name,) = parser.read(arguments, ("RUN",), ("data.path", "data.root"))
+
+    from omegaconf import OmegaConf
+
+    from dltrain.experiment import cache as sources
+    from dltrain.experiment import run as job
+    from dltrain.experiment.log import configure_logging
+    from dltrain.experiment.results import fingerprint
+    from dltrain.experiment.targets import SLOTS, check, resolve
+    from dltrain.inference.load import finished
+    from dltrain.runs.config import RunConfig
+    from dltrain.runs.folder import RunDir, read_json, utc_now, write_text
+    from dltrain.runs.lock import claim, locked, reserve
+
+    first = finished(RunDir(Path(name)))
+    before = first.read_result()
+    stored = RunConfig(first)
+    config: dict[str, Any] = {slot: stored.whole_node(slot) for slot in (*SLOTS, "task") if slot != "data"}
+    config |= {"data": stored.node("data"), "seed": before["seed"]}
+    config["data"] |= {key.removeprefix("data."): value for key, value in flags.overrides.items()}
+    for slot in SLOTS:
+        if "_target_" in config[slot]:
+            resolve(slot, config[slot], flags.trust)
+    if errors := check(config):
+        raise ExceptionGroup("config", errors)
+    sources.forget()
+    data = sources.load_data(json.dumps(config["data"], sort_keys=True))
+    if fingerprint(data) != before["data"]["fingerprint"]:
+        raise DataError(
+            "the data is not what the run was trained on",
+            where="data.path",
+            fix="give the same file: data.path=...",
+        )
+    folder = claim(Path(flags.output)) if flags.output else reserve(first.path.with_name(f"{first.path.name}_again"))
+    again = RunDir(folder)
+    configure_logging(console=not (options.quiet or options.json))
+    with locked(again.path), job.recorded(again, config):
+        again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
+        written = stored.values.copy()
+        for key, value in flags.overrides.items():
+            OmegaConf.update(written, key, value)
+        write_text(again.config, OmegaConf.to_yaml(written))
+        job.train(config, again, perf_counter())
+    status = again.read_status()
+    if status.get("error"):
+        raise failure(status)
+    after = read_json(again.result)
+    figures = compare_figures(before, after)
+    same = all(a == b or _close(a, b) for a, b in figures.values())
+    if options.json:
+        print(json.dumps({"same": same, "figures": figures, "run": str(again.path)}, ensure_ascii=False))
+    elif not options.quiet:
+        for key, (a, b) in figures.items():
+            mark = "=" if a == b else "≈" if _close(a, b) else "≠"
+            print(f"{mark}  {key}  {a}" + ("" if a == b else f"  {b}"))
+        versions = {
+            part: pair for part, pair in _pairs(before["versions"], after["versions"]).items() if pair[0] != pair[1]
+        }
+        for part, (a, b) in versions.items():
+            print(f"   {part} was {a} and is {b}")
+        print(f"run     {again.path}")
+    return 0 if same else 1
+
+
+def compare_figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Every figure of both results that training decides, by name."""
+    figures: dict[str, tuple[Any, Any]] = {}
+    for split in ("train", "val", "test"):
+        pairs = _pairs(before.get(split) or {}, after.get(split) or {})
+        figures |= {f"{split}/{name}": pair for name, pair in pairs.items()}
+    return figures | {key: (before.get(key), after.get(key)) for key in ("best_epoch", "epochs", "parameters")}
+
+
+def _pairs(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {key: (a.get(key), b.get(key)) for key in dict.fromkeys([*a, *b])}
+
+
+def _close(a: Any, b: Any) -> bool:
+    numbers = isinstance(a, int | float) and isinstance(b, int | float)
+    return numbers and abs(a - b) <= ROUNDING * max(abs(a), abs(b), 1e-12)

@@ -1,0 +1,84 @@
+"""`dltrain runs [FOLDER]`: a leaderboard of all runs below a folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dltrain.cli.arguments import Arguments
+from dltrain.cli.commands import Options
+
+USAGE = "dltrain runs [FOLDER] [CONDITION ...] [--sort COLUMN] [--csv]; a condition: test/accuracy>0.9 or model=mlp"
+
+
+def run(arguments: Sequence[str], options: Options) -> int:
+    """Prints a row a run, the best first, or writes all columns as CSV.
+
+    Raises:
+        DltrainError: there is no such folder or column.
+    """
+    parser = Arguments(USAGE)
+    parser.add_argument("--sort")
+    parser.add_argument("--csv", action="store_true")
+    parser.add_argument("words", nargs="*")
+    flags = parser.parse_intermixed_args(list(arguments))
+
+    from dltrain.report.leaderboard import KEPT_COLUMNS, find_runs, main_metric, select, sort
+
+    folders = [word for word in flags.words if not any(sign in word for sign in "<>=")]
+    conditions = [word for word in flags.words if word not in folders]
+    folder = Path(folders[0] if folders else "outputs")
+    if len(folders) > 1:
+        parser.error(f"{folders[1]} is too much")
+    entries = select(list(find_runs(folder)), conditions)
+    metric = main_metric(entries)
+    if entries:
+        entries = sort(entries, flags.sort or metric)
+    rows = [dict(entry.values) for entry in entries]
+    if options.json:
+        print(json.dumps({"sorted_by": flags.sort or metric, "runs": rows}, ensure_ascii=False))
+    elif flags.csv:
+        print(as_csv(rows), end="")
+    elif not options.quiet:
+        shown = [name for name in (*KEPT_COLUMNS[:4], metric, flags.sort, *KEPT_COLUMNS[4:]) if name]
+        print(as_text(entries_shown(entries, list(dict.fromkeys(shown)))) if rows else f"no run below {folder}")
+    return 0
+
+
+def entries_shown(entries: Sequence[Any], columns: Sequence[str]) -> list[list[str]]:
+    """A head and a row a run, as text."""
+    return [list(columns), *([spelled(entry.value(name)) for name in columns] for entry in entries)]
+
+
+def as_text(rows: Sequence[Sequence[str]]) -> str:
+    """Rows in columns; Chinese letters are two wide."""
+    from dltrain.drawing.style import text_width
+
+    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
+    lines = [[cell + " " * (width - text_width(cell)) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    return "\n".join("  ".join(cells).rstrip() for cells in lines)
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """All columns of all rows."""
+    from dltrain.tasks.rows import safe_cell
+
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        cells = [row.get(name) for name in columns]
+        writer.writerow([safe_cell(cell) if isinstance(cell, str) else cell for cell in cells])
+    return text.getvalue()
+
+
+def spelled(value: Any) -> str:
+    """A cell as text."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

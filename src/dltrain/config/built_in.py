@@ -1,0 +1,113 @@
+"""What is built in and what it is called: a short name for each target, and where older run folders found it.
+
+A config's `_target_` is a short name for what dltrain brings and a dotted path for everything else, so that dltrain's
+own layout is no part of anybody's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# By slot, the short name and where it is defined. A folder that names another path is read through MOVED.
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    "data": {
+        "animals": "dltrain.kinds.image.load.animals",
+        "corpus": "dltrain.kinds.corpus.load.corpus",
+        "csv": "dltrain.kinds.table.csv_config.csv",
+        "cubic": "dltrain.kinds.table.formulas.cubic",
+        "digits": "dltrain.kinds.image.digits.digits",
+        "images": "dltrain.kinds.image.load.images",
+        "known_pictures": "dltrain.kinds.image.torchvision_sets.known_pictures",
+        "ratings": "dltrain.kinds.ratings.load.ratings",
+        "regression": "dltrain.kinds.table.formulas.regression",
+        "series": "dltrain.kinds.series.load.series",
+        "text": "dltrain.kinds.text.load.text",
+        "toy_table": "dltrain.kinds.table.scikit_learn.toy_table",
+        "verse": "dltrain.kinds.corpus.load.verse",
+    },
+    "model": {
+        "bag": "dltrain.models.bag.Bag",
+        "cnn": "dltrain.models.cnn.CNN",
+        "linear": "dltrain.models.linear.Linear",
+        "mlp": "dltrain.models.mlp.MLP",
+        "recommender": "dltrain.models.recommender.Recommender",
+        "resnet": "dltrain.models.resnet.ResNet",
+        "rnn": "dltrain.models.rnn.RNN",
+        "tabm": "dltrain.models.tabm.TabM",
+        "textcnn": "dltrain.models.textcnn.TextCNN",
+        "transformer": "dltrain.models.transformer.Transformer",
+    },
+    "loss": {
+        "bce": "dltrain.tasks.losses.BinaryCrossEntropy",
+        "bpr": "dltrain.tasks.losses.PairwiseRanking",
+        "cross_entropy": "dltrain.tasks.losses.CrossEntropy",
+        "focal": "dltrain.tasks.losses.Focal",
+        "hinge": "dltrain.tasks.losses.Hinge",
+        "huber": "dltrain.tasks.losses.Huber",
+        "mae": "dltrain.tasks.losses.MeanAbsoluteError",
+        "mse": "dltrain.tasks.losses.MeanSquaredError",
+        "sampled_softmax": "dltrain.tasks.losses.SampledSoftmax",
+    },
+    "scheduler": {
+        name: f"dltrain.training.schedules.{name}" for name in ("constant", "cosine", "one_cycle", "plateau", "step")
+    },
+    "trainer": {"trainer": "dltrain.training.settings.TrainerSettings"},
+    "baseline": {"baselines": "dltrain.experiment.baselines.BaselineSettings"},
+    "augment": {
+        "pictures": "dltrain.kinds.image.augment.Augment",
+        "texts": "dltrain.kinds.text.augment.AugmentText",
+    },
+}
+
+# The paths that run folders of schema 1 name, before there were short names.
+_SCHEMA_1: Mapping[str, Mapping[str, str]] = {
+    "data": {
+        "data.corpus.corpus": "corpus",
+        "data.corpus.verse": "verse",
+        "data.images.animals": "animals",
+        "data.images.images": "images",
+        "data.ratings.ratings": "ratings",
+        "data.scikit_learn.digits": "digits",
+        "data.scikit_learn.toy_table": "toy_table",
+        "data.series.series": "series",
+        "data.synthetic.cubic": "cubic",
+        "data.synthetic.regression": "regression",
+        "data.table_file.csv": "csv",
+        "data.text.text": "text",
+        "data.torchvision_sets.known_pictures": "known_pictures",
+    },
+    "model": {
+        "models.bag.Bag": "bag",
+        "models.cnn.CNN": "cnn",
+        "models.linear.Linear": "linear",
+        "models.mlp.MLP": "mlp",
+        "models.recommender.Recommender": "recommender",
+        "models.resnet.ResNet": "resnet",
+        "models.rnn.RNN": "rnn",
+        "models.tabm.TabM": "tabm",
+        "models.textcnn.TextCNN": "textcnn",
+        "models.transformer.Transformer": "transformer",
+    },
+    "loss": {
+        "losses.BinaryCrossEntropy": "bce",
+        "losses.CrossEntropy": "cross_entropy",
+        "losses.Focal": "focal",
+        "losses.Hinge": "hinge",
+        "losses.Huber": "huber",
+        "losses.MeanAbsoluteError": "mae",
+        "losses.MeanSquaredError": "mse",
+        "losses.PairwiseRanking": "bpr",
+        "losses.SampledSoftmax": "sampled_softmax",
+    },
+    "scheduler": {f"training.schedules.{name}": name for name in BUILT_IN["scheduler"]},
+    "trainer": {"training.settings.TrainerSettings": "trainer"},
+    "baseline": {"baselines.plain.BaselineSettings": "baselines"},
+    "augment": {"data.augment.Augment": "pictures", "data.augment_text.AugmentText": "texts"},
+}
+
+MOVED: Mapping[str, str] = {f"dltrain.{path}": name for moved in _SCHEMA_1.values() for path, name in moved.items()}
+
+
+def current_target(target: str) -> str:
+    """Returns the name that a target has today: older paths of what is built in become short names."""
+    return MOVED.get(target, target)

@@ -1,0 +1,83 @@
+"""Reads tables that are no text: Excel workbooks and Parquet files, each by a package that is installed on demand."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+from dltrain.data.csv_reader import Header, name_columns
+from dltrain.errors import DataError
+
+
+def read_excel(file: Path, header: Header = "auto") -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Reads the first sheet of an .xlsx workbook, without its empty rows.
+
+    Returns:
+        A frame of at least one row, and notes on what was guessed.
+
+    Raises:
+        DataError: openpyxl is not installed, or this is no workbook, or the sheet has no rows.
+    """
+    _require("openpyxl", "excel", file)
+    try:
+        with warnings.catch_warnings(), pd.ExcelFile(file, engine="openpyxl") as book:
+            warnings.simplefilter("ignore")  # of styles and validations, which no cell's value depends on
+            sheets = [str(name) for name in book.sheet_names]
+            cells = book.parse(sheets[0], header=None, dtype=object, keep_default_na=False, na_values=[""])
+    except Exception as error:  # openpyxl raises what zipfile, its XML parser and its own types raise
+        raise DataError(
+            f"{file} cannot be read as a workbook: {error}", where="data.path", fix="save it again as .xlsx or as CSV"
+        ) from None
+    notes = [f"read the sheet {sheets[0]!r}, the first of {len(sheets)}"] if len(sheets) > 1 else []
+    cells = cells.dropna(how="all").dropna(how="all", axis="columns").reset_index(drop=True)
+    names: list[str] = []
+    if not cells.empty:
+        first = ["" if pd.isna(cell) else str(cell) for cell in cells.iloc[0]]
+        names, is_data, said = name_columns(first, header, str(file))
+        notes += said
+        cells = cells if is_data else cells.iloc[1:].reset_index(drop=True)
+    if cells.empty:
+        raise DataError(f"{file} holds no rows", where="data.path", fix="give a file with a header line and rows")
+    return cells.set_axis(names, axis="columns").infer_objects(), tuple(notes)
+
+
+def read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Reads a Parquet file.
+
+    Returns:
+        A frame of at least one row, and no notes.
+
+    Raises:
+        DataError: pyarrow is not installed, or this is no Parquet file, or a column holds no plain values.
+    """
+    _require("pyarrow", "parquet", file)
+    try:
+        frame = pd.read_parquet(file, engine="pyarrow")
+    except Exception as error:  # pyarrow's own errors, and those of the file system
+        raise DataError(
+            f"{file} cannot be read as Parquet: {error}", where="data.path", fix="write it again, or save it as CSV"
+        ) from None
+    if frame.empty:
+        raise DataError(f"{file} holds no rows", where="data.path", fix="give a file with rows")
+    for name in frame.columns:
+        if frame[name].dtype == object and not frame[name].map(pd.api.types.is_hashable).all():
+            raise DataError(
+                f"the cells of column {name!r} are lists or records",
+                where="data.path",
+                fix="write plain columns of numbers and text",
+            )
+    return frame.reset_index(drop=isinstance(frame.index, pd.RangeIndex)), ()
+
+
+def _require(package: str, extra: str, file: Path) -> None:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        raise DataError(
+            f"{package}, which reads {file.suffix} files, is not installed",
+            where="data.path",
+            fix=f"pip install 'dltrain[{extra}]' (or pip install {package}), or save the file as CSV",
+        ) from None

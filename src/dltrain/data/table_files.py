@@ -1,0 +1,29 @@
+"""Reads a table from a file, by what its name ends in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from dltrain.data.csv_reader import Header, existing, read_csv
+from dltrain.data.excel import read_excel, read_parquet
+
+
+def read_table(
+    path: str, encoding: str = "auto", delimiter: str = "auto", header: Header = "auto"
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Reads a file as what its name ends in: .xlsx, .parquet, or anything else as CSV.
+
+    Returns:
+        A frame with names for its columns, at least one row, and notes on what was guessed.
+
+    Raises:
+        DataError: it cannot be read, or the package that reads such files is not installed.
+    """
+    kind = Path(path).suffix.lower()
+    if kind == ".xlsx":
+        return read_excel(existing(Path(path).expanduser()), header)
+    if kind in (".parquet", ".pq"):
+        return read_parquet(existing(Path(path).expanduser()))
+    return read_csv(path, encoding, delimiter, header)

@@ -1,0 +1,77 @@
+"""What a section is made of: words, plots, pairs, notes, tables and text to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dltrain.drawing.style import shorten
+from dltrain.report.plots import Drawn
+from dltrain.runs.reader import Run
+
+MAX_ROWS = 20  # of a table that is not folded
+MAX_NAMES = 60
+MAX_WIDTH = 60  # of a name, in Latin letters
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text below a head.
+
+    Args:
+        head: a name a column.
+        rows: as many cells each.
+        caption: what the numbers are, in a sentence.
+        numbers_from: the first column of numbers, which are set flush right.
+        strong: the column that matters most.
+        folded: what a reader clicks on to see it; empty where it stands open.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    numbers_from: int = 1
+    strong: int | None = None
+    folded: str = ""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to copy; `folded` as in a table, `words` stand above it."""
+
+    text: str
+    folded: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it, in the order of the fields."""
+
+    title: str
+    words: str = ""
+    plots: Sequence[Drawn] = ()
+    pairs: Sequence[tuple[str, str]] = ()
+    notes: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    codes: Sequence[Code] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show below the heading."""
+        return not (self.plots or self.pairs or self.notes or self.tables or self.codes)
+
+
+Plots = Mapping[str, Sequence[Drawn]]  # by the section they belong to
+SectionBuilder = Callable[[Run, Plots], Section]
+
+
+def shown(name: str) -> str:
+    """A name that fits on a line."""
+    return shorten(name, MAX_WIDTH)
+
+
+def listed(names: Sequence[str], most: int = MAX_NAMES, between: str = " · ") -> str:
+    """The names, the first of many."""
+    more = len(names) - most
+    return between.join(names[:most]) + (f"{between}and {more:,} more" if more > 0 else "")

@@ -1,0 +1,107 @@
+"""What a run says while it trains: on the console, on its progress bar and in its log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
+
+from dltrain.config.redaction import without
+from dltrain.errors import StorageError
+from dltrain.runs.folder import RunDir
+from dltrain.training.loop import Row
+
+log = logging.getLogger("dltrain")
+
+PROGRESS_LINES = 20  # of a run whose output is no terminal
+PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse", "val/bits_per_character")
+
+
+def configure_logging(console: bool = True) -> None:
+    """Sends what dltrain says to standard output, warnings to standard error; without `console`, only warnings."""
+    log.handlers.clear()
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    if console:
+        out = _Console(sys.stdout)
+        out.addFilter(lambda record: logging.INFO <= record.levelno < logging.WARNING)
+        log.addHandler(out)
+    log.addHandler(err := logging.StreamHandler(sys.stderr))
+    err.setLevel(logging.WARNING)
+
+
+class _Console(logging.StreamHandler[TextIO]):
+    """Standard output, until whoever reads it has gone: a run goes on when `| head` has seen enough."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            log.removeHandler(self)
+        else:
+            super().handleError(record)
+
+
+def progress(rows: Iterator[Row | None], epochs: int, verbosity: int) -> Iterator[Row | None]:
+    """Passes the rows on, and the pauses between them, with a bar on a terminal and a few plain lines elsewhere."""
+    if sys.stdout.isatty() and verbosity >= logging.INFO and _console_is_on():
+        with tqdm(total=epochs, unit="epoch", dynamic_ncols=True, file=sys.stdout) as bar:
+            for row in rows:
+                if row is not None:
+                    bar.update(int(row["epoch"]) - bar.n)
+                    bar.set_postfix_str(_spelled(row), refresh=False)
+                yield row
+        return
+    every = max(1, -(-epochs // PROGRESS_LINES))
+    for row in rows:
+        if row is not None and (row["epoch"] % every == 0 or row["epoch"] in (1, epochs)):
+            log.log(verbosity, "epoch   %d/%d  %s", row["epoch"], epochs, _spelled(row))
+        yield row
+
+
+@contextmanager
+def logged_to(run: RunDir, secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Keeps what is said meanwhile in the run's log, without the secrets.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        handler = _RunLog(run.log, secrets)
+    except OSError as error:
+        raise StorageError(f"cannot write {run.log}: {error.strerror}", fix="free some space") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        with suppress(OSError):  # what could not be written has been told of
+            handler.close()
+
+
+class _RunLog(logging.FileHandler):
+    """A run's log, without secrets; what cannot be written into it ends the run."""
+
+    def __init__(self, path: Path, secrets: Sequence[str]) -> None:
+        super().__init__(path, encoding="utf-8")
+        self.secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without(self.secrets, super().format(record))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        error = sys.exc_info()[1]
+        log.removeHandler(self)
+        raise StorageError(f"cannot write {self.baseFilename}: {error}", fix="free some space") from error
+
+
+def _console_is_on() -> bool:
+    return any(isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout for handler in log.handlers)
+
+
+def _spelled(row: Row) -> str:
+    return "  ".join(f"{key} {row[key]:.4g}" for key in PROGRESS_METRICS if key in row)

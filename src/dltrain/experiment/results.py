@@ -1,0 +1,206 @@
+"""What a finished run says of itself: result.json, predictions.csv and examples/, all from the best weights."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+import dltrain
+from dltrain.experiment.baselines import Baseline
+from dltrain.experiment.build import Setup
+from dltrain.experiment.cache import examine_data, load_baselines
+from dltrain.experiment.verdict import Comparison, compare, diagnose
+from dltrain.explain.explanation import Explanation, explain, write_projection
+from dltrain.kinds.corpus.sampling import with_losses
+from dltrain.kinds.series.window_scale import name_of
+from dltrain.runs.folder import SCHEMA, RunDir, read_json, write_json
+from dltrain.runs.provenance import basis_of
+from dltrain.tasks.ranking import put_in_order, scored_by
+from dltrain.tasks.rows import metrics_by_output, write_examples, write_predictions
+from dltrain.tasks.task import Predictions
+from dltrain.training.loop import evaluate_fully
+from dltrain.types import Data, SplitName
+
+log = logging.getLogger("dltrain")
+
+EXPLAIN_SECONDS = 3.0  # that importance and projection may take
+EXPLAIN_SHARE = 0.05  # in a sweep, of the training's time: only the best job's page is read
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the time went.
+
+    Args:
+        began: `perf_counter` when the run began.
+        train_seconds: spent in training steps.
+        save_seconds: spent on checkpoints.
+        in_sweep: whether other jobs are waiting.
+    """
+
+    began: float
+    train_seconds: float
+    save_seconds: float
+    in_sweep: bool = False
+
+
+def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
+    """Evaluates every split with the weights that the model holds, and writes what there is to say."""
+    data, facts, shown = setup.data, setup.data.facts, held_out(setup.data)
+    evaluating = perf_counter()
+    metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
+    predictions: dict[SplitName, Predictions] = {}
+    for name, loader in setup.evaluation.items():
+        metrics[name], said = evaluate_fully(setup.state.judged, setup.task, loader, setup.settings.precision)
+        if facts.task == "ranking" and name in ("val", shown):  # of all training ratings it would take too long
+            score = scored_by(setup.state.judged, setup.device)
+            said = put_in_order(data.splits[name], data.kept, facts.vocab_sizes[1], score)
+            metrics[name] |= setup.task.finish(said, data.splits[name].target)
+        predictions[name] = said
+    evaluation_seconds = perf_counter() - evaluating
+
+    split = data.splits[shown]
+    if setup.task.each_position:
+        loader = setup.evaluation[shown]
+        predictions[shown] = with_losses(setup.state.judged, loader, predictions[shown])
+    write_predictions(run, facts, split, predictions[shown])
+    write_examples(run, facts, split, predictions[shown])
+    state = setup.state
+    explaining = perf_counter()
+    explained = explain_result(
+        run, setup, shown, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
+    )
+    explain_seconds = perf_counter() - explaining
+    plain, comparison = compare_with_baselines(setup, shown, predictions[shown])
+    # Where the last weights are kept, the rate falls to nothing: that the end is the best says nothing then.
+    best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
+    diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch)
+    write_json(
+        run.result,
+        {
+            "schema": SCHEMA,
+            "train": metrics["train"],
+            "val": metrics["val"],
+            "test": metrics["test"],
+            "outputs": metrics_by_output(facts, predictions[shown], split),
+            "baseline": {baseline.name: baseline.metrics for baseline in plain},
+            "comparison": None if comparison is None else asdict(comparison),
+            "diagnosis": diagnosis,
+            "doctor": [asdict(finding) for finding in examine_data(setup.data_node)],
+            "importance": [asdict(one) for one in explained.importance],
+            "projection": _axes(explained),
+            "shown_split": shown,
+            "monitor": setup.settings.monitor,
+            "best_epoch": state.best_epoch,
+            "keep": setup.settings.keep,
+            "epochs": state.epoch,
+            "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+            "seconds": perf_counter() - timing.began,
+            "train_seconds": timing.train_seconds,
+            "evaluation_seconds": evaluation_seconds,
+            "save_seconds": timing.save_seconds,
+            "explain_seconds": explain_seconds,
+            "baseline_seconds": sum(baseline.seconds for baseline in plain),
+            "samples_per_second": state.samples / timing.train_seconds,
+            "device": str(setup.device),
+            "threads": torch.get_num_threads(),
+            "seed": seed,
+            "basis": basis_of(run),
+            "versions": versions(),
+            "git": git_commit(),
+            "data": {
+                "fingerprint": read_json(run.facts)["fingerprint"],
+                "rows": sum(map(len, data.splits.values())),
+                "splits": {name: len(part) for name, part in data.splits.items()},
+            },
+        },
+    )
+    words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[shown].items())
+    chosen = "the last" if setup.settings.keep == "last" else f"the best by {setup.settings.monitor}"
+    log.info("%-7s %s  (epoch %d, %s)", shown, words, state.best_epoch, chosen)
+    for sentence in ([comparison.words] if comparison else []) + diagnosis:
+        log.info("        %s", sentence)
+
+
+def compare_with_baselines(
+    setup: Setup, split: SplitName, predictions: Predictions
+) -> tuple[tuple[Baseline, ...], Comparison | None]:
+    """What plain methods reach on a held-out split, and the model against the best of them."""
+    if split == "train" or setup.settings.limit_batches is not None:
+        return (), None
+    plain = load_baselines(setup.data_node, split, setup.baseline)
+    name = name_of(setup.state.model)
+    return plain, compare(name, setup.data.facts, setup.data.splits[split].target, predictions, plain)
+
+
+def explain_result(run: RunDir, setup: Setup, split: SplitName, seconds: float) -> Explanation:
+    """What the model rests on and how the split's samples lie, the latter written to projection.csv."""
+    if setup.settings.limit_batches is not None:
+        return Explanation()
+    try:
+        found = explain(setup.state.judged, setup.task, setup.data.facts, setup.evaluation[split], seconds)
+    except Exception as error:  # whatever a user's model does here, it is trained and its result is wanted
+        log.warning("the model cannot be explained: %s: %s", type(error).__name__, error)
+        return Explanation()
+    if found.projection is not None:
+        write_projection(run.projection, found.projection)
+    return found
+
+
+def _axes(explained: Explanation) -> dict[str, Any] | None:
+    """What the two coordinates of projection.csv are."""
+    found = explained.projection
+    return None if found is None else {"explained": list(found.explained), "source": found.source}
+
+
+def held_out(data: Data) -> SplitName:
+    """The split that predictions are shown of: test, else val, else train."""
+    names: tuple[SplitName, ...] = ("test", "val", "train")
+    return next(name for name in names if name in data.splits)
+
+
+def described(data: Data) -> dict[str, Any]:
+    """What facts.json holds: the facts, what was inferred, and the data's fingerprint."""
+    return {"schema": SCHEMA} | asdict(data.facts) | {"notes": list(data.notes), "fingerprint": fingerprint(data)}
+
+
+def fingerprint(data: Data) -> str:
+    """SHA-256 of all samples and their targets, split by split."""
+    digest = hashlib.sha256()
+    for name, split in sorted(data.splits.items()):
+        digest.update(name.encode())
+        for tensor in (*split.inputs, split.target):
+            digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    return {
+        "dltrain": dltrain.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit that the working directory stands at, with `+` where files differ from it."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return said.stdout.strip() or None

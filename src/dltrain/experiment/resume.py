@@ -1,0 +1,163 @@
+"""What a run folder says it was, as far as a stranger's word is taken, and what may change when it goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dltrain.config.quoting import quoted
+from dltrain.config.redaction import REDACTED
+from dltrain.config.validation import spelled, unknown_key
+from dltrain.errors import CheckpointError, ConfigError
+from dltrain.runs.config import RunConfig
+from dltrain.runs.folder import RunDir, anew
+
+REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}")  # to another key of the same config
+
+# With other values of these the run would be another one. What is said of the data is held against the data itself.
+FIXED = ("model", "task", "loss", "augment", "seed", "optimizer._target_", "trainer.monitor", "trainer.ema")
+NODES = ("data", "model", "task", "loss", "augment", "optimizer", "scheduler", "trainer", "baseline")
+TRUSTED_PACKAGES = ("dltrain", "torch", "torchvision")
+
+
+def read_config(run: RunDir) -> DictConfig:
+    """The config of a run, with nothing in it resolved.
+
+    Raises:
+        CheckpointError: this is no run folder, or its config is broken.
+    """
+    run.read_status()
+    if not run.config.exists():
+        raise CheckpointError(f"{run.path} has no {run.config.name}: it was killed before it began", fix=anew(run.path))
+    config = RunConfig(run).values
+    lacking = [name for name in NODES if not isinstance(config._get_node(name), DictConfig)]
+    if lacking or "seed" not in config:
+        raise CheckpointError(f"{run.config} is no config of a run: it has no {', '.join([*lacking, 'seed'][:3])}")
+    return config
+
+
+def apply(overrides: Sequence[str], config: DictConfig) -> None:
+    """Puts the values of overrides, quoted for Hydra, into a run's config.
+
+    Raises:
+        ExceptionGroup: of every ConfigError in them.
+    """
+    errors = []
+    for text in overrides:
+        try:
+            override = OverridesParser.create().parse_override(text)
+            refusal = _refusal(override, config)
+            if refusal is None:
+                OmegaConf.update(config, override.key_or_group, override.value())
+        except HydraException:
+            refusal = ConfigError("this is no key=value", where=text, fix="dltrain resume RUN trainer.epochs=200")
+        errors += [] if refusal is None else [refusal]
+    if errors:
+        raise ExceptionGroup("overrides", errors)
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """All values of a run's config. References to its own keys are followed; nothing else is looked up.
+
+    Raises:
+        ExceptionGroup: of every value that is to be given again.
+    """
+    raw = OmegaConf.to_container(config, resolve=False)
+    errors = [error for key, value in leaves(raw) if (error := _missing(key, value))]
+    if errors:
+        raise ExceptionGroup("config", errors)
+    try:
+        return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0], where="config.yaml", fix="check what stands in ${...}") from None
+
+
+def check_trust(config: Mapping[str, Any], trusted: Sequence[str]) -> None:
+    """Makes sure that a run folder calls no code but dltrain's, torch's, and that of modules which the user trusts.
+
+    Raises:
+        CheckpointError: it does.
+    """
+    for key, target in leaves(config):
+        if not key.endswith("_target_"):
+            continue
+        module = str(target).rpartition(".")[0]
+        if not module:
+            continue  # built in
+        package = module.split(".")[0]
+        local = bool(package) and (Path(package).is_dir() or Path(f"{package}.py").is_file())
+        if package not in TRUSTED_PACKAGES and not any(f"{module}.".startswith(f"{name}.") for name in trusted):
+            raise CheckpointError(
+                f"{target} is code that this run brings from elsewhere",
+                where=key,
+                fix="if you know that module and trust it, say so" if local else "train again with what dltrain knows",
+                override=f"--trust={package}" if local else "",
+            )
+
+
+def check_same_run(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Refuses to go on as another run.
+
+    Raises:
+        ExceptionGroup: of every key that a resumed run keeps.
+    """
+    errors = [
+        ConfigError(
+            f"this run has {spelled(old)}, and {spelled(new)} makes another run of it",
+            where=key,
+            fix="train anew, or go on all the same",
+            override="--force",
+        )
+        for key, old, new in differences(before, after)
+        if any(key == fixed or key.startswith(f"{fixed}.") for fixed in FIXED)
+    ]
+    if errors:
+        raise ExceptionGroup("config", errors)
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Every key whose value differs, with both values."""
+    old, new = dict(leaves(before)), dict(leaves(after))
+    return [(key, old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted path of every value of a config, lists whole."""
+    if isinstance(node, Mapping) and node:
+        for name, child in node.items():
+            yield from leaves(child, f"{path}.{name}" if path else str(name))
+    else:
+        yield path, node
+
+
+def _refusal(override: Override, config: DictConfig) -> ConfigError | None:
+    key = override.key_or_group
+    if override.is_delete() or override.is_sweep_override():
+        return ConfigError("a run goes on with one value a key", where=key, fix=f"give it: {key}=...")
+    known = [path for path, _ in leaves(OmegaConf.to_container(config, resolve=False))]
+    if key in known or any(path.startswith(f"{key}.") and isinstance(override.value(), dict) for path in known):
+        return None
+    if any(path.startswith(f"{key}.") for path in known):
+        fix = f"change single keys, such as {next(path for path in known if path.startswith(f'{key}.'))}"
+        return ConfigError(f"a run keeps its {key}", where=key, fix=fix)
+    return unknown_key(key, known)
+
+
+def _missing(key: str, value: Any) -> ConfigError | None:
+    """Why a value of a run's config cannot be used as it stands there."""
+    texts = value if isinstance(value, list) else [value]
+    if REDACTED in texts:
+        what = "this is a secret, and stands in no file"
+    elif any(isinstance(text, str) and "${" in REFERENCE.sub("", text) for text in texts):
+        what = f"{str(value).lstrip(chr(92))} is not looked up for a run folder"
+    else:
+        return None
+    return ConfigError(what, where=key, fix="give it again", override=f"{key}={quoted('...')}")

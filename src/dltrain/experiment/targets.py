@@ -1,0 +1,229 @@
+"""What a `_target_` names, and whether it may be called: the one place that decides.
+
+A short name is built in (`config/built_in.py`). A dotted path is trusted by what it turns out to be, never by how it
+is written: a class of the kind that its slot asks for, or a function that is defined where its path says and whose
+annotation promises what the slot asks for. The user's own configs may name anything installed; a run folder may name
+what dltrain, torch and torchvision define, and all else only when the user trusts it by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from dltrain.config.built_in import BUILT_IN, current_target
+from dltrain.config.validation import check_call, nearest
+from dltrain.errors import ConfigError
+from dltrain.experiment.baselines import BaselineSettings
+from dltrain.kinds.augmentation import Augmentation
+from dltrain.tasks.losses import Loss
+from dltrain.training.settings import TrainerSettings
+from dltrain.types import Data
+
+TRUSTED_PACKAGES = ("dltrain", "torch", "torchvision")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A node of the config whose `_target_` is called.
+
+    Args:
+        kind: what the target must be a subclass of, or, where it is a function, promise to return.
+        classes: whether classes of that kind will do.
+        functions: whether functions that return such an object will do.
+        supplied: how many leading arguments do not come from the config.
+    """
+
+    kind: type
+    classes: bool = True
+    functions: bool = False
+    supplied: int = 1
+
+
+SLOTS: Mapping[str, Slot] = {
+    "data": Slot(Data, classes=False, functions=True, supplied=0),
+    "model": Slot(nn.Module, functions=True),
+    "loss": Slot(Loss),
+    "optimizer": Slot(Optimizer),
+    "scheduler": Slot(LRScheduler, classes=False, functions=True, supplied=3),
+    "trainer": Slot(TrainerSettings, supplied=0),
+    "baseline": Slot(BaselineSettings, supplied=0),
+    "augment": Slot(Augmentation, supplied=0),
+}
+
+
+def check(config: Mapping[str, Any]) -> list[ConfigError]:
+    """Returns every reason why a config cannot be built, as far as that shows without loading data."""
+    errors: list[ConfigError] = []
+    for name in SLOTS:
+        node = config[name]
+        if name == "loss" and "_target_" not in node:
+            continue
+        try:
+            target = resolve(name, node)
+        except ConfigError as error:
+            errors.append(error)
+            continue
+        errors += check_call(target, arguments(node), name, supplied(name, target))
+    seed = config["seed"]
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        what = f"{seed!r} is not a whole number, at least 0 and below 2^63"
+        errors.append(ConfigError(what, where="seed", fix="give one", override="seed=0"))
+    return errors
+
+
+def resolve(slot_name: str, node: Mapping[str, Any], trusted: Collection[str] | None = None) -> Callable[..., Any]:
+    """Returns the class or function that `_target_` names, if its slot may hold it.
+
+    Args:
+        slot_name: of the config.
+        node: of the config.
+        trusted: where a run folder names the target, the further packages and modules that the user trusts; `None`
+            where the user wrote the config: then anything that is installed will do.
+
+    Raises:
+        ConfigError: it does not exist, or is not of the slot's kind, or is not trusted.
+    """
+    slot, path = SLOTS[slot_name], node.get("_target_")
+    where = f"{slot_name}._target_"
+    if not isinstance(path, str) or not path:
+        raise ConfigError(f"{path!r} is no class or function", where=where, fix="write it as package.module.Name")
+    path = current_target(path)
+    if "." not in path:
+        path = _built_in(slot_name, path)
+    return find_object(path, where, trusted, lambda found: fits(slot, found, path), _wanted(slot, slot_name))
+
+
+def find_object(
+    path: str, where: str, trusted: Collection[str] | None, fits: Callable[[Any], bool], wanted: tuple[str, str]
+) -> Any:
+    """Returns the object at a dotted path, if it is trusted and fits.
+
+    Args:
+        path: of the object.
+        where: the config key that names it.
+        trusted: as for `resolve`.
+        fits: whether the object is of the kind that is asked for.
+        wanted: that kind in words, and what to do where another is named.
+
+    Raises:
+        ConfigError: it cannot be found, or does not fit, or is not trusted.
+    """
+    module_path, name = path.rsplit(".", 1)
+    if trusted is not None and not _is_trusted(module_path, trusted):
+        raise _untrusted(path, where)
+    try:
+        found = getattr(_imported(module_path), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{path} cannot be found: {error}", where=where, fix="check its spelling") from None
+    except Exception as error:  # a module of the user's own may raise anything
+        raise ConfigError(f"{module_path} cannot be imported: {error}", where=where, fix="fix the module") from error
+    if not fits(found):
+        raise ConfigError(f"{path} is not {wanted[0]}", where=where, fix=wanted[1])
+    if trusted is not None and not _is_trusted(str(getattr(found, "__module__", "")), trusted):
+        raise _untrusted(path, where)
+    return found
+
+
+def fits(slot: Slot, found: Any, path: str) -> bool:
+    """Tells whether a slot may hold an object that was found at a path."""
+    if inspect.isclass(found):
+        return slot.classes and issubclass(found, slot.kind)
+    if not slot.functions or not inspect.isfunction(found):
+        return False
+    module_path, name = path.rsplit(".", 1)
+    package = module_path.split(".")[0]
+    if found.__qualname__ != name or found.__module__.split(".")[0] != package:
+        return False  # merely imported there
+    promised = returned_by(found)
+    options = typing.get_args(promised) or (promised,)
+    return any(inspect.isclass(one) and issubclass(one, slot.kind) for one in options) or is_local(found)
+
+
+def returned_by(function: Callable[..., Any]) -> Any:
+    """Returns what a function's annotation promises; `None` where it has none, or one that cannot be read."""
+    try:
+        return typing.get_type_hints(function).get("return")
+    except Exception:  # the names of an annotation may be missing at run time
+        return None
+
+
+def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a config node calls its target with."""
+    return {key: value for key, value in node.items() if key != "_target_"}
+
+
+def supplied(slot_name: str, target: Callable[..., Any]) -> int:
+    """Returns how many leading arguments of a target do not come from the config."""
+    if slot_name == "model" and not takes_spec(target):
+        return 0
+    return SLOTS[slot_name].supplied
+
+
+def takes_spec(target: Callable[..., Any]) -> bool:
+    """Tells whether a model is called with a `Spec`, as dltrain's are; those of other packages are not."""
+    first = next(iter(inspect.signature(target).parameters.values()), None)
+    return first is not None and (first.name == "spec" or "Spec" in str(first.annotation))
+
+
+def is_local(found: Any) -> bool:
+    """Tells whether a class or function was written below the working directory, and not installed there."""
+    try:
+        source = Path(inspect.getfile(found)).resolve()
+    except (TypeError, OSError):
+        return False
+    return source.is_relative_to(Path.cwd().resolve()) and "site-packages" not in source.parts
+
+
+def _built_in(slot_name: str, name: str) -> str:
+    known = BUILT_IN.get(slot_name, {})
+    if name not in known:
+        near = nearest(name, list(known))
+        raise ConfigError(
+            f"there is no built-in {slot_name} {name!r}",
+            where=f"{slot_name}._target_",
+            fix=f"did you mean {near}?" if near else "write your own as package.module.Name",
+            override=f"{slot_name}._target_={near}" if near else "",
+        )
+    return known[name]
+
+
+def _imported(module_path: str) -> Any:
+    """Imports a module; what stands in the working directory is found there."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    return importlib.import_module(module_path)
+
+
+def _is_trusted(module_path: str, trusted: Collection[str]) -> bool:
+    if module_path.split(".")[0] in TRUSTED_PACKAGES:
+        return True
+    return any(module_path == name or module_path.startswith(f"{name}.") for name in trusted)
+
+
+def _untrusted(path: str, where: str) -> ConfigError:
+    package = path.split(".")[0]
+    return ConfigError(
+        f"the run's config names {path}, and code that a run folder names is not run without being asked for",
+        where=where,
+        fix="if you know that module and trust it, say so",
+        override=f"--trust={package}",
+        replaces="--trust",
+    )
+
+
+def _wanted(slot: Slot, slot_name: str) -> tuple[str, str]:
+    forms = [f"a subclass of {slot.kind.__name__}"] * slot.classes
+    forms += [f"a function that returns {slot.kind.__name__} (-> {slot.kind.__name__})"] * slot.functions
+    return " or ".join(forms), f"choose one: dltrain list {slot_name}"

@@ -1,0 +1,300 @@
+"""How good a trained model is on labelled data: metrics with intervals, by group, calibration, and a threshold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dltrain.data.cells import name_list, nearest, read_cells
+from dltrain.data.loader import TensorLoader
+from dltrain.errors import DataError, DltrainError
+from dltrain.experiment.build import EVALUATION_BATCH
+from dltrain.experiment.cache import forget, load_data
+from dltrain.experiment.results import fingerprint
+from dltrain.experiment.targets import resolve
+from dltrain.inference.inputs import Input
+from dltrain.inference.load import LoadedModel
+from dltrain.kinds.corpus.sampling import with_losses
+from dltrain.tasks.plots.calibration import reliability
+from dltrain.tasks.ranking import count_rated, put_in_order, scored_by
+from dltrain.tasks.task import Predictions, Task, measured
+from dltrain.training.loop import evaluate_fully
+from dltrain.types import Split
+
+POSITIONS_BATCH = 32  # windows: an output for each position and each token is large
+RESAMPLES, MANY = 1000, 50_000  # rows, above which fewer resamples say as much
+MOST_GROUPS, FEW_NUMBERS = 20, 10
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A metric's 95 % interval over the samples, by a percentile bootstrap."""
+
+    measure: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a probability of the positive class must exceed, and what that gives.
+
+    Args:
+        aim: what it makes largest.
+        value: of the threshold.
+        reached: by it, on these samples; others will see a little less.
+        before: reached by a half.
+    """
+
+    aim: str
+    value: float
+    reached: float
+    before: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """The samples that share a value of a column, and the metrics on them."""
+
+    name: str
+    samples: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What labelled data says of a model.
+
+    Args:
+        source: of the data, in words.
+        split: its samples, encoded.
+        predictions: of them.
+        metrics: all that training measures.
+        interval: of the main one; `None` for too few samples.
+        calibration_error: `None` where numbers or labels are predicted.
+        thresholds: for two classes.
+        groups: where a column was named.
+        notes: what was left out, or odd.
+    """
+
+    source: str
+    split: Split
+    predictions: Predictions
+    metrics: dict[str, float]
+    interval: Interval | None
+    calibration_error: float | None
+    thresholds: tuple[Threshold, ...]
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, without samples."""
+        return {
+            "source": self.source,
+            "samples": len(self.split),
+            "metrics": self.metrics,
+            "interval": None if self.interval is None else asdict(self.interval),
+            "calibration_error": self.calibration_error,
+            "thresholds": [asdict(threshold) for threshold in self.thresholds],
+            "groups": [asdict(group) for group in self.groups],
+            "notes": list(self.notes),
+        }
+
+
+def evaluate_input(
+    model: LoadedModel, opened: Input, source: str, slices: str | None, note: Callable[[Input], None]
+) -> Evaluation:
+    """Evaluates new labelled data, part by part; samples without a label are left out.
+
+    Args:
+        model: to be evaluated.
+        opened: the data.
+        source: its name.
+        slices: a column to group by.
+        note: told after each part.
+
+    Raises:
+        DataError: it is not labelled, or no such data as the model was trained on.
+    """
+    parts: list[tuple[Split, pd.Series[Any] | None]] = []
+    unlabelled = 0
+    for raw in opened.parts:
+        encoded, target = model.encoder.encode(raw), model.encoder.target(raw)
+        known = _known(target, model.task.each_position)
+        unlabelled += int((~known).sum())
+        ids = tuple(name for name, keep in zip(encoded.ids, known.tolist(), strict=True) if keep)
+        split = Split(tuple(tensor[known] for tensor in encoded.inputs), target[known], ids)
+        column = None if slices is None else column_of(raw, slices)[known.numpy()]
+        parts.append((split, column))
+        note(opened)
+    splits = [split for split, _ in parts if len(split)]
+    if not splits:
+        raise DataError("no sample has a label", where="data.path", fix="give labelled data, or use dltrain predict")
+    whole = Split(
+        tuple(torch.cat(tensors) for tensors in zip(*(split.inputs for split in splits), strict=True)),
+        torch.cat([split.target for split in splits]),
+        tuple(name for split in splits for name in split.ids),
+    )
+    columns = [column for _, column in parts if column is not None]
+    notes = [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
+    if model.facts.task == "ranking" and (seen := count_rated(whole.inputs, model.kept, model.facts.vocab_sizes[1])):
+        notes.append(f"{seen:,} of {len(whole):,} pairs stand in the run's own data, and most of these trained it")
+    return evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
+
+
+def evaluate_split(
+    model: LoadedModel, split: Split, source: str, column: pd.Series[Any] | None = None, notes: Sequence[str] = ()
+) -> Evaluation:
+    """Evaluates encoded samples, and groups of them by the values of a column `(N,)`."""
+    size = POSITIONS_BATCH if model.task.each_position else EVALUATION_BATCH
+    loader = TensorLoader(split, size, model.device, prepare=model.encoder.prepare)
+    if model.facts.task == "ranking":
+        score = scored_by(model.module, model.device)
+        predictions = put_in_order(split, model.kept, model.facts.vocab_sizes[1], score)
+        metrics = model.task.finish(predictions, split.target)
+    else:
+        metrics, predictions = evaluate_fully(model.module, model.task, loader, model.precision)
+    judged = predictions
+    if model.task.each_position:
+        predictions = with_losses(model.module, loader, predictions)
+        assert predictions.losses is not None
+        judged = Predictions(predictions.losses)
+    target, classes = split.target, model.facts.classes
+    error: float | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    if classes and predictions.probabilities is not None:
+        scores = predictions.probabilities.double().numpy()
+        error = reliability(scores.max(axis=1), (predictions.values == target).numpy()).error
+        if len(classes) == 2:
+            thresholds = best_thresholds(scores[:, 1], target.numpy() == 1)
+    groups = () if column is None else tuple(_groups(model.task, predictions, target, column))
+    interval = bootstrap(model.task, judged, target)
+    return Evaluation(source, split, predictions, metrics, interval, error, thresholds, groups, tuple(notes))
+
+
+def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, str]:
+    """The held-out split of the run's own data, where it is still there, and which one it is.
+
+    Raises:
+        DataError: it is gone, or has changed; the error tells what was measured when it was there.
+    """
+    node = model.config.node("data")
+    name = str(model.result.get("shown_split", "test"))
+    said = "  ".join(f"{key} {value:.4g}" for key, value in (model.result.get(name) or {}).items() if value is not None)
+    advice = f"give labelled data, data.path=...; after training the {name} split had {said}"
+    try:
+        resolve("data", node, trust)
+        forget()
+        data = load_data(json.dumps(node, sort_keys=True))
+    except DltrainError as error:
+        raise DataError(f"the run's own data cannot be read: {error.what}", error.where, advice) from None
+    if name not in data.splits or fingerprint(data) != model.result["data"]["fingerprint"]:
+        raise DataError("the data is not what the run was trained on any more", where="data.path", fix=advice)
+    return data.splits[name], name  # type: ignore[index]
+
+
+def bootstrap(task: Task, predictions: Predictions, target: Tensor) -> Interval | None:
+    """The interval of the task's main metric, from resampled samples; `None` for fewer than three."""
+    count = len(target)
+    if count < 3:
+        return None
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(RESAMPLES if count <= MANY else RESAMPLES // 5):
+        chosen = torch.from_numpy(random.integers(0, count, count))
+        found.append(measured(task, predictions.of(chosen), target[chosen])[task.measure])
+    low, high = np.quantile(found, [0.025, 0.975]).tolist()
+    return Interval(task.measure, low, high)
+
+
+def best_thresholds(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[Threshold, ...]:
+    """The thresholds with the largest F1 and the largest balanced accuracy; none where a class is absent.
+
+    Args:
+        scores: `(N,)` probabilities of the positive class.
+        positive: `(N,)` which samples are of it.
+    """
+    total, count = int(positive.sum()), len(positive)
+    if total in (0, count):
+        return ()
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), count - 1)  # equal scores fall on the same side
+    hits = np.cumsum(positive[order])[ends]
+    chosen = ends + 1
+    below = np.append(scores[order][ends[:-1] + 1], 0.0)
+    values = (scores[order][ends] + below) / 2
+    half = _at_half(scores, positive)
+    aims = {
+        "f1": (2 * hits / (chosen + total), half[0]),
+        "balanced_accuracy": ((hits / total + 1 - (chosen - hits) / (count - total)) / 2, half[1]),
+    }
+    return tuple(
+        Threshold(aim, float(values[int(reached.argmax())]), float(reached.max()), before)
+        for aim, (reached, before) in aims.items()
+    )
+
+
+def _at_half(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float]:
+    chosen = scores > 0.5
+    hits, total = int((chosen & positive).sum()), int(positive.sum())
+    right = int((~chosen & ~positive).sum())
+    return 2 * hits / (int(chosen.sum()) + total), (hits / total + right / (len(positive) - total)) / 2
+
+
+def _groups(task: Task, predictions: Predictions, target: Tensor, column: pd.Series[Any]) -> Iterator[Group]:
+    """The metrics of each value, the most frequent first; of a column of many numbers, of each quarter."""
+    for name, at in _members(column).items():
+        chosen = torch.from_numpy(at)
+        yield Group(name, len(at), measured(task, predictions.of(chosen), target[chosen]))
+
+
+def _members(column: pd.Series[Any]) -> Mapping[str, NDArray[np.int64]]:
+    cells = read_cells(column.reset_index(drop=True))
+    x = cells.as_numbers()
+    names: NDArray[Any] = np.array([*cells.values, "(missing)"], dtype=object)[cells.codes]
+    if cells.all_numbers and len(cells.values) > FEW_NUMBERS:
+        edges = np.unique(np.nanquantile(x, [0, 0.25, 0.5, 0.75, 1]))
+        bins = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
+        spans = [f"{low:g} to {high:g}" for low, high in pairwise(edges.tolist())]
+        names = np.where(np.isnan(x), "(missing)", np.array(spans, dtype=object)[bins])
+        order = [*spans, "(missing)"]
+    else:
+        order = [str(name) for name in pd.Series(names).value_counts().index[:MOST_GROUPS]]
+    return {name: at for name in order if len(at := np.flatnonzero(names == name))}
+
+
+def column_of(raw: object, name: str) -> pd.Series[Any]:
+    """A column of a table.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    if not isinstance(raw, pd.DataFrame):
+        raise DataError("files have no columns to group by", where="--slices", fix="leave it out")
+    if name not in raw.columns:
+        close = nearest(name, map(str, raw.columns))
+        raise DataError(
+            f"the table has no column {name!r}",
+            where="--slices",
+            fix=f"did you mean {close[0]}?" if close else f"its columns are {name_list(raw.columns)}",
+            override=close[0] if close else "",
+            replaces=name,
+        )
+    return raw[name]
+
+
+def _known(target: Tensor, each_position: bool) -> Tensor:
+    """`(N,)` which samples have a label; of a window, which some token is asked of."""
+    known = ~target.isnan() if target.is_floating_point() else target >= 0
+    if known.dim() == 1:
+        return known
+    return known.any(dim=1) if each_position else known.all(dim=1)

@@ -1,0 +1,242 @@
+"""A trained model for other programs: ONNX, torch.export or safetensors, compared with the model before it is kept."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import asdict
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from dltrain.errors import CheckpointError, ConfigError, DltrainError, StorageError
+from dltrain.inference.load import LoadedModel
+from dltrain.runs.folder import SCHEMA, make_folder
+from dltrain.types import Encoded, TaskName
+
+Format = Literal["onnx", "torch-export", "safetensors"]
+SUFFIXES: Mapping[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
+PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
+OUTPUTS: Mapping[TaskName, str] = {  # of all other tasks, probabilities
+    "regression": "numbers in the target's own unit",
+    "rating": "numbers in the target's own unit",
+    "forecasting": "numbers in the series' own unit, step by step",
+    "ranking": "scores, whose order alone has a meaning",
+}
+TOLERANCE = 1e-4  # relative; other kernels sum in another order
+FEW = 2  # samples that it is traced with
+
+
+class Deployed(nn.Module):
+    """A model with what stands around it: stored inputs in, what it predicts out, in words `outputs`.
+
+    The inputs are what `Encoder.encode` makes of raw samples: scaled columns of a table, or pixels from 0 to 255.
+    """
+
+    def __init__(self, model: LoadedModel) -> None:
+        super().__init__()
+        self.module = model.module
+        self.prepare = model.encoder.prepare
+        self.task = model.task
+        self.outputs = OUTPUTS.get(model.facts.task, "probabilities")
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Stored inputs `(B, ...)` to `(B, K)`."""
+        output = self.task.merged(self.module(*(inputs if self.prepare is None else self.prepare(inputs))))
+        if self.outputs == "probabilities":
+            return self.task.loss.probabilities(output)
+        return self.task.point(output).float()
+
+
+def export(model: LoadedModel, kind: Format, path: Path) -> float:
+    """Writes the model, reads it again, and keeps the file only if it says what the model says of the run's examples.
+
+    Returns:
+        The largest difference, in units of the largest output.
+
+    Raises:
+        ConfigError: a package is not installed, or the model cannot be exported so.
+        CheckpointError: the run's examples are missing, or the file says something else.
+        StorageError: it cannot be written.
+    """
+    for package in PACKAGES.get(kind, ()):
+        _require(package, kind)
+    inputs = read_examples(model)
+    deployed = Deployed(model).eval()
+    with torch.inference_mode():
+        expected = deployed(*inputs)
+    if not says_as_predicted(model, inputs, expected):
+        raise CheckpointError(
+            "what would be exported is not what the model predicts", fix="nothing was written; use dltrain predict"
+        )
+    make_folder(path.parent, parents=True)
+    neighbour = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    facts = json.dumps(facts_of(model), ensure_ascii=False)
+    try:
+        with _quiet():
+            said = _WRITERS[kind](model, deployed, inputs, neighbour, facts)
+        difference = float((said - expected).abs().max() / (expected.abs().max() or 1.0))
+        if not difference <= TOLERANCE:
+            raise CheckpointError(
+                f"the exported model differs from the model by {difference:.2g} of its largest output",
+                fix="nothing was kept; try another format: --format torch-export",
+            )
+        neighbour.replace(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}", fix="free some space") from error
+    except DltrainError:
+        raise
+    except Exception as error:  # tracing fails in as many ways as there are models
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"the model cannot be exported as {kind}: {reason}",
+            where="--format",
+            fix="try another: --format torch-export, or --format safetensors for the weights alone",
+        ) from error
+    finally:
+        for left in (neighbour, neighbour.with_name(neighbour.name + ".data")):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
+    return difference
+
+
+def says_as_predicted(model: LoadedModel, inputs: tuple[Tensor, ...], deployed: Tensor) -> bool:
+    """Whether a deployed model's output is what `LoadedModel.predict` rests on, for the same stored inputs."""
+    said = model.predict_encoded(Encoded(inputs, (), ()))
+    if said.probabilities is not None:
+        return torch.allclose(deployed, said.probabilities.float(), rtol=TOLERANCE, atol=TOLERANCE)
+    if model.task.each_position:
+        return torch.equal(deployed.argmax(dim=-1), said.values)
+    return torch.allclose(deployed, said.values.float(), rtol=TOLERANCE)
+
+
+def facts_of(model: LoadedModel) -> dict[str, Any]:
+    """What whoever calls the exported model must know: classes, columns and their scaling, the size of pictures."""
+    facts = asdict(model.facts)
+    about = {"schema": SCHEMA, "run": model.run.path.resolve().name, "inputs": _describe_inputs(model)}
+    about["outputs"] = OUTPUTS.get(model.facts.task, "probabilities")
+    return about | facts
+
+
+def read_examples(model: LoadedModel) -> tuple[Tensor, ...]:
+    """The stored inputs of the run's examples, on the CPU.
+
+    Raises:
+        CheckpointError: they are not there.
+    """
+    path = model.run.own(model.run.examples / "inputs.safetensors")
+    try:
+        stored = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read: {error}", fix="without examples an export cannot be compared: train again"
+        ) from None
+    return tuple(stored[f"input_{number}"] for number in range(len(stored)))
+
+
+def _write_onnx(model: LoadedModel, deployed: Deployed, inputs: tuple[Tensor, ...], path: Path, facts: str) -> Tensor:
+    import onnx
+    import onnxruntime
+
+    names = [f"input_{number}" for number in range(len(inputs))]
+    batch = torch.export.Dim.DYNAMIC
+    program = torch.onnx.export(
+        deployed,
+        _few(inputs),
+        dynamo=True,
+        input_names=names,
+        output_names=["output"],
+        dynamic_shapes=(tuple({0: batch} for _ in inputs),),
+        verbose=False,
+    )
+    assert program is not None
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, {"dltrain": facts})
+    onnx.checker.check_model(proto, full_check=True)
+    path.write_bytes(proto.SerializeToString())
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    feed = {name: np.asarray(tensor) for name, tensor in zip(names, inputs, strict=True)}
+    return torch.from_numpy(session.run(None, feed)[0])
+
+
+def _write_torch_export(
+    model: LoadedModel, deployed: Deployed, inputs: tuple[Tensor, ...], path: Path, facts: str
+) -> Tensor:
+    batch = torch.export.Dim.DYNAMIC
+    program = torch.export.export(deployed, _few(inputs), dynamic_shapes=(tuple({0: batch} for _ in inputs),))
+    torch.export.save(program, path, extra_files={"dltrain.json": facts})
+    again = torch.export.load(path).module()
+    return torch.as_tensor(again(*inputs)).detach()
+
+
+def _write_safetensors(
+    model: LoadedModel, deployed: Deployed, inputs: tuple[Tensor, ...], path: Path, facts: str
+) -> Tensor:
+    weights = {name: tensor.contiguous().clone() for name, tensor in model.module.state_dict().items()}
+    about = {"dltrain": facts, "model": json.dumps(model.config.node("model"), ensure_ascii=False)}
+    path.write_bytes(save(weights, metadata=about))
+    before = model.module.state_dict()
+    model.module.load_state_dict(load_file(path))
+    with torch.inference_mode():
+        said: Tensor = deployed(*inputs)
+    model.module.load_state_dict(before)
+    return said
+
+
+Writer = Callable[[LoadedModel, Deployed, tuple[Tensor, ...], Path, str], Tensor]
+_WRITERS: Mapping[Format, Writer] = {
+    "onnx": _write_onnx,
+    "torch-export": _write_torch_export,
+    "safetensors": _write_safetensors,
+}
+
+
+def _few(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A batch of two, which tracing does not take for a constant as it does a batch of one."""
+    return tuple(tensor.expand(FEW, *tensor.shape[1:]) if len(tensor) < FEW else tensor[:FEW] for tensor in inputs)
+
+
+def _describe_inputs(model: LoadedModel) -> list[dict[str, Any]]:
+    return [
+        {"name": f"input_{number}", "shape": ["batch", *tensor.shape[1:]], "type": str(tensor.dtype).split(".")[1]}
+        for number, tensor in enumerate(read_examples(model))
+    ]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what exporters tell of themselves."""
+    levels = {name: logging.getLogger(name).level for name in ("onnxscript", "onnx_ir", "torch.onnx", "torch.export")}
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+
+def _require(package: str, extra: str) -> None:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        raise ConfigError(
+            f"{package}, which an export as {extra} needs, is not installed",
+            where="--format",
+            fix=f"pip install 'dltrain[{extra}]' (or pip install {' '.join(PACKAGES[extra])})",
+        ) from None

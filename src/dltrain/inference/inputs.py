@@ -1,0 +1,208 @@
+"""What a user gives a trained model: a table, a picture, a folder, a list of paths or standard input, part by part."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dltrain.data.cells import name_list, nearest
+from dltrain.data.excel import read_excel, read_parquet
+from dltrain.data.streams import Rejoined, TableFormat, read_head, stream_csv, stream_json_lines, stream_parquet
+from dltrain.errors import DataError
+from dltrain.kinds.image.load import SUFFIXES
+from dltrain.types import Encoder
+
+if TYPE_CHECKING:
+    from dltrain.types import Raw
+
+ROWS, FILES = 4096, 256  # of a part
+STANDARD_INPUT = "-"
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+PATH_NAMES = ("path", "file", "filename", "image", "picture", "photo", "img", "document", "文件", "路径", "图片")
+
+
+@dataclass(frozen=True)
+class Input:
+    """New samples, part by part.
+
+    Args:
+        parts: of up to a few thousand rows or a few hundred files.
+        total: how much there is, in `unit`s; `None` where that is not known before the end.
+        unit: bytes or files.
+        passed: how much of it has been read.
+        close: lets go of the file.
+    """
+
+    parts: Iterator[Raw]
+    total: int | None = None
+    unit: str = "B"
+    passed: Callable[[], int] = int
+    close: Callable[[], None] = lambda: None
+
+
+def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -> Input:
+    """Opens a file, a folder or standard input (`-`) for a model's encoder.
+
+    Raises:
+        DataError: there is no such thing, or the model takes no such samples; while reading: it is damaged or empty.
+    """
+    form = form or TableFormat()
+    if source == STANDARD_INPUT:
+        return _open_standard_input(encoder, form)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _open_folder(path, encoder)
+    if not path.is_file():
+        raise _absent(path)
+    kind = path.suffix.lower()
+    if kind in encoder.suffixes:
+        return _files([path])
+    if kind in SUFFIXES:
+        raise DataError(
+            f"{path} is a picture, and the model was trained on other data",
+            fix="give a table" if encoder.takes_rows else f"it takes files that end in {name_list(encoder.suffixes)}",
+        )
+    if kind == ".xlsx":
+        return Input(_for(encoder, _in_parts(read_excel(path, form.header)[0], ROWS), path.parent))
+    if kind in (".parquet", ".pq"):
+        return Input(_for(encoder, stream_parquet(path, ROWS, read_parquet), path.parent))
+    file = path.open("rb")
+    opened = _open_text(Rejoined(read_head(file), file), str(path), encoder, form, path.parent)
+    return replace(opened, total=path.stat().st_size, close=file.close)
+
+
+def _open_standard_input(encoder: Encoder, form: TableFormat) -> Input:
+    head = read_head(sys.stdin.buffer)
+    if not head:
+        raise DataError("standard input is empty", fix="pipe a table into it, or name a file")
+    if b"\0" in head[:1024] and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        if not encoder.suffixes:
+            raise DataError("standard input is no text, and the model takes a table", fix="pipe CSV or JSON lines")
+        return Input(_kept(head))
+    return _open_text(Rejoined(head, sys.stdin.buffer), "standard input", encoder, form, Path())
+
+
+class _StandardInput(PathLike[str]):
+    """A file that holds what standard input held, by that name."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __str__(self) -> str:
+        return "standard input"
+
+
+def _kept(head: bytes) -> Iterator[Raw]:
+    """Standard input as a file, which decoders want; it is gone when the next part is asked for."""
+    with tempfile.NamedTemporaryFile(prefix="dltrain-") as file:
+        file.write(head + sys.stdin.buffer.read())
+        file.flush()
+        yield [_StandardInput(file.name)]
+
+
+def _open_text(source: Rejoined, name: str, encoder: Encoder, form: TableFormat, folder: Path) -> Input:
+    if Path(name).suffix.lower() in JSON_LINES or source.head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        frames = stream_json_lines(source, name, ROWS)
+    else:
+        if not encoder.takes_rows and _begins_with_a_path(source.head, folder):
+            form = TableFormat(form.encoding, form.delimiter, "none")
+        frames = stream_csv(source, name, form, ROWS)
+    return Input(_for(encoder, frames, folder), passed=lambda: source.passed)
+
+
+def _open_folder(folder: Path, encoder: Encoder) -> Input:
+    inside = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not encoder.suffixes:
+        tables = [path.name for path in inside if path.suffix.lower() in (".csv", ".parquet", ".xlsx", ".jsonl")]
+        raise DataError(
+            f"{folder} is a folder where a table is due",
+            fix=f"name one of its files: {name_list(tables, 8)}" if tables else "name a file",
+        )
+    files = [
+        path
+        for path in inside
+        if path.suffix.lower() in encoder.suffixes
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not files:
+        raise DataError(
+            f"{folder} holds no file that ends in {name_list(sorted(encoder.suffixes))}", fix="name another folder"
+        )
+    return _files(files)
+
+
+def _files(files: Sequence[Path]) -> Input:
+    passed = 0
+
+    def parts() -> Iterator[Raw]:
+        nonlocal passed
+        for start in range(0, len(files), FILES):
+            yield [str(path) for path in files[start : start + FILES]]
+            passed = min(start + FILES, len(files))
+
+    return Input(parts(), len(files), " files", lambda: passed)
+
+
+def _for(encoder: Encoder, frames: Iterator[pd.DataFrame], folder: Path) -> Iterator[Raw]:
+    """The frames as the encoder takes them: a few rows at a time, all at once, or as the files that they name."""
+    if encoder.takes_rows and encoder.apart:
+        yield from frames
+    elif encoder.takes_rows:
+        yield pd.concat(list(frames))
+    else:
+        for frame in frames:
+            files = _named_files(frame, folder)
+            yield from (files[start : start + FILES] for start in range(0, len(files), FILES))
+
+
+def _named_files(frame: pd.DataFrame, folder: Path) -> list[str]:
+    """The files that a table names, relative to its own folder or to the working directory."""
+    names = [str(name) for name in frame.columns]
+    lowered = [name.casefold() for name in names]
+    column = next((names[lowered.index(known)] for known in PATH_NAMES if known in lowered), names[0])
+    cells = frame.set_axis(names, axis="columns")[column]
+    if cells.isna().any():
+        row = int(cells.isna().argmax())
+        raise DataError("an empty cell where a path is due", where=f"row {cells.index[row] + 2}, column {column!r}")
+    written = [str(cell) for cell in cells]
+    if not (folder / written[0]).exists() and not Path(written[0]).exists():
+        raise DataError(
+            f"there is no file {written[0]}, which column {column!r} names: the model was trained on files",
+            fix=f"give a folder, a file, or a table with a column of paths, called one of {name_list(PATH_NAMES[:5])}",
+        )
+    return [str(folder / name) if (folder / name).exists() else name for name in written]
+
+
+def _begins_with_a_path(head: bytes, folder: Path) -> bool:
+    """Whether the first line names a file, so that there is no header."""
+    first = head.split(b"\n", 1)[0].decode("utf-8", "ignore").strip()
+    try:
+        return bool(first) and ((folder / first).is_file() or Path(first).is_file())
+    except OSError:
+        return False
+
+
+def _in_parts(frame: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
+    for start in range(0, len(frame), rows):
+        yield frame.iloc[start : start + rows]
+
+
+def _absent(path: Path) -> DataError:
+    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = nearest(path.name, beside)
+    return DataError(
+        f"there is no file {path}",
+        fix=f"did you mean {path.parent / close[0]}?" if close else "name a file, a folder, or - for standard input",
+        override=str(path.parent / close[0]) if close else "",
+        replaces=str(path),
+    )

@@ -1,0 +1,210 @@
+"""A trained model, rebuilt from its run folder alone."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dltrain.config.validation import check_call
+from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
+from dltrain.experiment.build import EVALUATION_BATCH, build_loss, build_model, spec_of
+from dltrain.experiment.targets import SLOTS, arguments, resolve
+from dltrain.inference.frames import prediction_frame
+from dltrain.inference.inputs import Input, open_input
+from dltrain.kinds.kind import encoder_of
+from dltrain.runs.config import RunConfig
+from dltrain.runs.folder import RunDir, anew, refuse_links
+from dltrain.runs.lock import state_of
+from dltrain.runs.provenance import check_config, check_files
+from dltrain.tasks.choice import build_task
+from dltrain.tasks.task import Predictions, Task, join
+from dltrain.training.checkpoint import load_weights, pointed
+from dltrain.training.saving import load_into
+from dltrain.training.settings import Precision, autocast, choose_device
+from dltrain.types import Encoded, Encoder, Facts, Kind, TaskName
+
+if TYPE_CHECKING:
+    from dltrain.types import Raw
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model, ready to predict.
+
+    Args:
+        run: its folder.
+        config: of the run.
+        facts: what was learned of the data.
+        task: how outputs become predictions.
+        module: in evaluation mode, on the device.
+        device: that it lies on.
+        precision: that it was trained and measured with.
+    """
+
+    run: RunDir
+    config: RunConfig
+    facts: Facts
+    task: Task
+    module: nn.Module
+    device: torch.device
+    precision: Precision
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """What result.json says."""
+        return self.run.read_result()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What turns new samples into the model's stored inputs."""
+        return encoder_of(self.facts)
+
+    @cached_property
+    def kept(self) -> Mapping[str, Tensor]:
+        """What the run keeps beyond its facts, such as the items that each user has rated.
+
+        Raises:
+            CheckpointError: the file is gone.
+        """
+        path = self.run.own(self.run.kept)
+        if not path.exists():
+            raise CheckpointError(f"{path} is missing: it says what each user has rated", fix="train again")
+        return load_file(path)
+
+    def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:
+        """What the model says of new samples: `id`, `predicted`, a `score_` of each class, and `remarks`.
+
+        Args:
+            samples: a frame without the target's column, a dictionary a row, an array in the order of the training
+                columns or of pictures `(N, H, W, C)`, paths of pictures, or the path of a table, a picture or a folder.
+
+        Raises:
+            DataError: they are not what the model was trained on.
+        """
+        if isinstance(samples, str | PathLike):
+            opened = open_input(str(samples), self.encoder)
+        else:
+            opened = Input(iter([_as_raw(samples)]))
+        with closing(opened):
+            frames = [prediction_frame(self.facts, *said) for said in self.predict_each(opened.parts)]
+        return pd.concat(frames, ignore_index=True)
+
+    def predict_each(self, parts: Iterable[Raw]) -> Iterator[tuple[Encoded, Predictions]]:
+        """New samples part by part, encoded, and what the model says of them.
+
+        Raises:
+            DataError: they are not what the model was trained on.
+        """
+        for raw in parts:
+            if not len(raw):
+                raise DataError("there are no samples", fix="give one at least")
+            encoded = self.encoder.encode(raw)
+            yield encoded, self.predict_encoded(encoded)
+
+    def predict_encoded(self, encoded: Encoded) -> Predictions:
+        """What the model says of encoded samples, in batches."""
+        return join([self.task.predict(output) for _, output in self.outputs(encoded.inputs)])
+
+    @torch.inference_mode()
+    def outputs(self, inputs: tuple[Tensor, ...]) -> Iterator[tuple[slice, Tensor]]:
+        """The output of each batch of stored inputs `(N, ...)`, members merged, and which samples it holds."""
+        prepare = self.encoder.prepare
+        for start in range(0, len(inputs[0]), EVALUATION_BATCH):
+            batch = slice(start, start + EVALUATION_BATCH)
+            stored = tuple(tensor[batch].to(self.device) for tensor in inputs)
+            with autocast(self.precision, self.device):
+                yield batch, self.task.merged(self.module(*(stored if prepare is None else prepare(stored))))
+
+
+def _as_raw(samples: Any) -> Raw:
+    """Samples as encoders take them: tensors and lists of numbers as arrays, dictionaries as a frame."""
+    if isinstance(samples, Tensor):
+        return samples.numpy(force=True)
+    if isinstance(samples, list) and samples and isinstance(samples[0], Mapping):
+        return pd.DataFrame(samples)
+    if isinstance(samples, list) and samples and not isinstance(samples[0], str | PathLike):
+        return np.asarray(samples)
+    return samples
+
+
+def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), device: str = "auto") -> LoadedModel:
+    """Rebuilds a run's best model from its folder alone, running no code that the folder holds or names.
+
+    Args:
+        path: the run folder.
+        trust: modules below the working directory that the run's config may name; `None` for all of them.
+        device: `auto`, `cpu`, `cuda` ...
+
+    Raises:
+        CheckpointError: the folder holds no finished run, or it is damaged or of a newer version.
+        ConfigError: its config names what is not trusted, or there is no such device.
+    """
+    run = finished(RunDir(Path(path)))
+    config = RunConfig(run)
+    facts = run.read_facts()
+    chosen = choose_device(device)
+    loss_node, model_node = config.whole_node("loss"), config.whole_node("model")
+    if "weights" in model_node:
+        model_node["weights"] = None  # the checkpoint holds what became of them
+    with torch.random.fork_rng(devices=[]):  # whoever loads a model has seeds of their own
+        if "_target_" in loss_node:
+            _check_arguments("loss", loss_node, trust)
+        loss = build_loss(loss_node, facts, trust)
+        _check_arguments("model", model_node, trust)
+        task = build_task(facts, loss.to(chosen))
+        try:
+            module = build_model(model_node, spec_of(facts, task), trust)
+        except DltrainError:
+            raise
+        except Exception as error:  # a stranger's config may ask a class for anything
+            raise CheckpointError(f"{run.config}: the model cannot be built: {error}") from error
+    run.own(run.checkpoints / "best")
+    best = pointed(run.checkpoints, "best")
+    load_into(module.state_dict(), load_weights(best), best)
+    check_config(run, run.read_result())
+    precision: Precision = config.node("trainer").get("precision", "float32")
+    return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
+
+
+def finished(run: RunDir) -> RunDir:
+    """The run, if it has come to a result.
+
+    Raises:
+        CheckpointError: this is no run folder, or training did not finish.
+    """
+    refuse_links(run.path)
+    state = state_of(run)
+    if not run.result.exists():
+        advice = "wait until it is done, or end and continue it" if state == "running" else "continue it"
+        fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}" if run.config.exists() else anew(run.path)
+        raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
+    result = run.read_result()
+    facts = run.read_facts()
+    if facts.kind not in get_args(Kind) or facts.task not in get_args(TaskName):
+        raise CheckpointError(f"{run.facts} is damaged: no such data or task is known: {facts.kind}, {facts.task}")
+    check_files(run, result)
+    return run
+
+
+def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] | None) -> None:
+    """Holds a node of the run's config against the signature of what it names.
+
+    Raises:
+        ConfigError: it names nothing, or nothing that takes these arguments.
+    """
+    errors = check_call(resolve(slot, node, trust), arguments(node), slot, SLOTS[slot].supplied)
+    if errors:
+        first = errors[0]
+        raise ConfigError(f"{first.what} in the run's config", where=first.where, fix="was it changed by hand?")

@@ -1,0 +1,1 @@
+"""Text that is continued, token by token."""

@@ -1,0 +1,149 @@
+"""Pictures that change a little every time they are seen: drawn for each picture, applied to a batch, on its device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dltrain.data.seeding import seeded
+from dltrain.kinds.augmentation import Augmentation
+from dltrain.types import Data, Range
+
+Share = Annotated[float, Range(0, 1)]
+
+DRAWS = 14  # numbers a picture; every change has its own, so that switching one on leaves the others as they were
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in what the eye takes for brightness (ITU-R BT.601)
+ERASED = (0.02, 0.2)  # share of the picture that a rectangle covers, as in random erasing (Zhong et al., 2017)
+
+
+@dataclass(frozen=True)
+class Augment(Augmentation):
+    """What may happen to a training picture; the labels stay.
+
+    What is drawn is a function of seed, epoch and batch alone, and drawn on the CPU, so it is the same on every device
+    and for a run that is resumed in the middle of an epoch.
+
+    Args:
+        hflip: probability of a mirror image, left to right; only where the data says that this keeps the class.
+        vflip: probability of an image upside down.
+        crop: furthest shift in both directions as a share of the size; what comes in at the edge is reflected.
+        rotation: largest angle, in degrees.
+        scale: largest change of size; 0.2 makes things up to 20 % larger or smaller.
+        brightness: largest change of all values, as a share.
+        contrast: largest change of the distance from the picture's mean, as a share.
+        saturation: largest change of the distance from grey, as a share; grey pictures stay.
+        erase: probability that a rectangle of 2 to 20 % of the picture is filled with the picture's mean.
+    """
+
+    takes: ClassVar[tuple[str, ...]] = ("image",)
+
+    hflip: Share = 0.0
+    vflip: Share = 0.0
+    crop: Annotated[float, Range(0, 0.5)] = 0.0
+    rotation: Annotated[float, Range(0, 180)] = 0.0
+    scale: Annotated[float, Range(0, 0.9)] = 0.0
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    erase: Share = 0.0
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, entry.name) for entry in fields(self))
+
+    def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int) -> tuple[Tensor, ...]:
+        """`(B, C, H, W)` uint8 to pictures of the same scale: uint8 where pixels only moved, else float32."""
+        (pixels,) = inputs
+        draws = draw(len(pixels), seed, epoch, batch).to(pixels.device)  # (B, DRAWS), one copy for all of them
+        if self.hflip or self.vflip or self.crop:
+            pixels = self._move(pixels, draws)
+        if self.rotation or self.scale:
+            pixels = self._warp(pixels.float(), draws)
+        if self.brightness or self.contrast or self.saturation:
+            pixels = self._recolour(pixels.float(), draws)
+        if self.erase:
+            pixels = self._erase(pixels.float(), draws)
+        return (pixels,)
+
+    def suited_to(self, data: Data) -> Augment:
+        """Returns it without mirroring, where a mirror image may be of another class."""
+        return self if data.mirror else replace(self, hflip=0.0)
+
+    def _move(self, pixels: Tensor, draws: Tensor) -> Tensor:
+        """Mirrors and shifts by whole pixels: one gather."""
+        height, width = pixels.shape[2:]
+        row = _moved(height, self.crop, draws[:, 0], draws[:, 1] < self.vflip)  # (B, H)
+        column = _moved(width, self.crop, draws[:, 2], draws[:, 3] < self.hflip)  # (B, W)
+        index = (row[:, :, None] * width + column[:, None, :]).flatten(1)  # (B, H·W)
+        flat = pixels.flatten(2)
+        return flat.gather(2, index[:, None].expand(flat.shape)).view_as(pixels)
+
+    def _warp(self, pixels: Tensor, draws: Tensor) -> Tensor:
+        """Turns and resizes around the centre, between pixels linearly, and reflected beyond the edge."""
+        angle = _around_zero(draws[:, 4]) * math.radians(self.rotation)
+        zoom = 1 / (1 + _around_zero(draws[:, 5]) * self.scale)
+        cos, sin, zero = angle.cos() * zoom, angle.sin() * zoom, torch.zeros_like(angle)
+        height, width = pixels.shape[2:]
+        ratio = height / width  # the grid's axes run from -1 to 1 whatever the shape
+        rows = (cos, -sin * ratio, zero, sin / ratio, cos, zero)
+        grid = functional.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), list(pixels.shape), align_corners=False)
+        return functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
+
+    def _recolour(self, pixels: Tensor, draws: Tensor) -> Tensor:
+        brightness, contrast, saturation = (
+            (1 + _around_zero(draws[:, 6 + number]) * share).view(-1, 1, 1, 1)
+            for number, share in enumerate((self.brightness, self.contrast, self.saturation))
+        )
+        pixels = pixels * brightness
+        mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
+        pixels = (pixels - mean) * contrast + mean
+        if self.saturation and pixels.shape[1] == 3:
+            grey = (pixels * torch.tensor(LUMA, device=pixels.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+            pixels = (pixels - grey) * saturation + grey
+        return pixels.clamp(0, 255)
+
+    def _erase(self, pixels: Tensor, draws: Tensor) -> Tensor:
+        height, width = pixels.shape[2:]
+        area = ERASED[0] + (ERASED[1] - ERASED[0]) * draws[:, 10]
+        stretch = torch.exp(_around_zero(draws[:, 11]))  # between e and 1/e times as high as wide
+        rows = _within(height, (area * stretch).sqrt(), draws[:, 12])  # (B, H)
+        columns = _within(width, (area / stretch).sqrt(), draws[:, 13])  # (B, W)
+        hidden = rows[:, :, None] & columns[:, None, :] & (draws[:, 9] < self.erase)[:, None, None]
+        return torch.where(hidden[:, None], pixels.mean(dim=(2, 3), keepdim=True), pixels)
+
+
+def draw(count: int, seed: int, epoch: int, batch: int) -> Tensor:
+    """The numbers from 0 to 1 that decide what happens to each picture of a batch, `(count, DRAWS)`, on the CPU."""
+    return torch.rand(count, DRAWS, generator=seeded(seed, epoch, batch))
+
+
+def furthest_shift(size: int, crop: float) -> int:
+    """How many pixels a picture may be shifted: the nearest whole number, and less than its size."""
+    return min(round(crop * size), size - 1)
+
+
+def _around_zero(draws: Tensor) -> Tensor:
+    """From 0…1 to -1…1."""
+    return draws * 2 - 1
+
+
+def _moved(size: int, crop: float, draws: Tensor, mirrored: Tensor) -> Tensor:
+    """Where each picture's rows, or columns, come from, `(B, size)`."""
+    furthest = furthest_shift(size, crop)
+    shift = (draws * (2 * furthest + 1)).long().clamp(max=2 * furthest) - furthest
+    position = torch.arange(size, device=draws.device) + shift[:, None]
+    position = position.abs()  # reflected at the first pixel, and at the last one
+    position = (size - 1) - ((size - 1) - position).abs()
+    return torch.where(mirrored[:, None], (size - 1) - position, position)
+
+
+def _within(size: int, share: Tensor, place: Tensor) -> Tensor:
+    """Which rows, or columns, a stretch of that share covers, `(B, size)`."""
+    length = (share * size).clamp(1, size)
+    first = place * (size - length)
+    position = torch.arange(size, device=share.device) + 0.5
+    return (position >= first[:, None]) & (position <= (first + length)[:, None])

@@ -1,0 +1,51 @@
+"""The handwritten digits that scikit-learn carries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from PIL import Image
+
+from dltrain.data.splits import Fraction, split_indices
+from dltrain.kinds.image.load import image_data
+from dltrain.types import Data, Range
+
+
+def digits(
+    *,
+    size: Annotated[int, Range(8)] = 8,
+    channels: Literal[1, 3] = 1,
+    mirror: bool = False,
+    val_fraction: Fraction = 0.1,
+    test_fraction: Fraction = 0.2,
+    seed: Annotated[int, Range(0)] = 0,
+) -> Data:
+    """1,797 handwritten digits of 8×8 pixels, enlarged where `size` asks for it.
+
+    Args:
+        size: width and height, in pixels.
+        channels: 1 for grey, 3 for the same in colour.
+        mirror: whether training may show digits mirrored, left to right.
+        val_fraction: share of the validation split.
+        test_fraction: share of the test split.
+        seed: of the split.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    pixels = (bunch.images * (255 / 16)).round().astype(np.uint8)  # (N, 8, 8)
+    if size != 8:
+        pictures = [Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC) for picture in pixels]
+        pixels = np.stack([np.asarray(picture) for picture in pictures])
+    labels = bunch.target.astype(np.int64)
+    parts = split_indices(len(labels), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed, strata=labels)
+    return image_data(
+        np.repeat(pixels[:, None], channels, axis=1),
+        labels,
+        [str(digit) for digit in range(10)],
+        parts,
+        [str(row) for row in range(len(labels))],
+        target="digit",
+        mirror=mirror,
+    )

@@ -1,0 +1,1 @@
+"""Ratings: users, items, and who chose what."""

@@ -1,0 +1,198 @@
+"""A table of times and values as an evenly spaced series: sorted, its gaps found and filled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells
+from dltrain.data.column_names import pick_column, plain
+from dltrain.errors import DataError
+from dltrain.kinds.series.time_axis import TimeAxis, read_axis
+
+Gaps = Literal["interpolate", "refuse", "ignore"]
+TIME = r"(unix|utc)?(timestamp|datetime|date|time)(utc)?|t|ds|year|month|week|day|hour|period|quarter|index|"
+TIME += r"(时间|日期|月份|年份|年|月|日|时间戳|年月)"
+DIGITS = frozenset("0123456789")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Evenly spaced values.
+
+    Args:
+        names: of the columns.
+        values: `(n, C)` float64.
+        filled: `(n,)` whether any value of a step was missing.
+        axis: the times.
+        first: the step on the axis of the first value.
+        notes: what was inferred and mended.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    filled: NDArray[np.bool_]
+    axis: TimeAxis
+    first: int
+    notes: tuple[str, ...]
+
+
+def read_series(frame: pd.DataFrame, target: Sequence[str] | None, time: str | None, gaps: Gaps, most: int) -> Series:
+    """Reads times and values, puts them in order and fills gaps of at most `most` steps.
+
+    Raises:
+        DataError: there are no numbers, the times are not evenly spaced, two rows contradict each other, or a gap is
+            too long.
+    """
+    cells = {str(name): read_cells(frame[name]) for name in frame.columns}
+    time = find_time(frame, cells, time, target)
+    names = _values(frame, cells, time, target)
+    notes = [f"values {name_list(names)}" + (f", times {time}" if time else ", one row a step: no column of times")]
+    values = np.stack([cells[name].as_numbers() for name in names], axis=1)
+    if time is None or gaps == "ignore":
+        axis, steps = TimeAxis(), np.arange(len(frame))
+        if time is not None:
+            notes.append(f"{time} is ignored: the rows are taken as evenly spaced")
+    else:
+        axis, steps = read_axis(cells[time], time)
+        once = _once_each(cells, time, steps, values)
+        if not once.all():
+            notes.append(f"left out rows that repeat another, time and values: {(~once).sum():,}")
+            steps, values = steps[once], values[once]
+        if (np.diff(steps) < 0).any():
+            notes.append(f"the rows were not in the order of {time}, and were sorted")
+    known = np.flatnonzero(~np.isnan(values).any(axis=1))
+    if len(known) < 2:
+        raise DataError(f"{len(known)} rows have values: too few", where="data.path", fix="give a longer series")
+    first, last = int(steps[known].min()), int(steps[known].max())
+    whole = np.full((last - first + 1, len(names)), np.nan)
+    inside = (steps >= first) & (steps <= last)
+    whole[steps[inside] - first] = values[inside]
+    missing = np.isnan(whole).any(axis=1)
+    if missing.any():
+        whole = _without_gaps(whole, missing, axis, first, gaps, most)
+        notes.append(f"interpolated {missing.sum()} of {len(whole)} steps, which were missing: data.gaps")
+    return Series(names, whole, missing, axis, first, tuple(notes))
+
+
+def find_time(
+    frame: pd.DataFrame, cells: dict[str, Cells], given: str | None, target: Sequence[str] | None
+) -> str | None:
+    """The column of times: the one that is given, one that is called so, or the first that holds dates."""
+    found = pick_column(frame, "time", given, TIME, target or ())
+    if found is not None and (given is not None or len(cells) > 1):
+        return found
+    for name, column in cells.items():
+        if name in (target or ()) or column.all_numbers or not column.values or not DIGITS & set(column.values[0]):
+            continue
+        if not pd.to_datetime(pd.Series(column.values[:50]), errors="coerce", utc=True, format="mixed").isna().any():
+            return name
+    counting = next(iter(cells))  # a column without a name, as spreadsheets and pandas write their row numbers
+    numbers = cells[counting].as_numbers()
+    nameless = plain(counting) in ("column1", "unnamed0")
+    even = len(cells) > 1 and len(numbers) > 2 and bool((np.diff(numbers) == 1).all())
+    return counting if nameless and even else None
+
+
+def _values(
+    frame: pd.DataFrame, cells: dict[str, Cells], time: str | None, target: Sequence[str] | None
+) -> tuple[str, ...]:
+    """The columns of values.
+
+    Raises:
+        DataError: there is no such column, or a cell of it is no number.
+    """
+    numeric = [name for name, column in cells.items() if name != time and column.values and column.all_numbers]
+    for name in target or ():
+        if name not in cells:
+            best = (nearest(name, frame.columns) or numeric or [""])[0]
+            raise DataError(
+                f"the table has no column {name!r}",
+                where="data.target",
+                fix=f"its columns are {name_list(frame.columns)}",
+                override=_override([best if one == name else one for one in target or ()]) if best else "",
+            )
+    for name in cells if target is None else target:
+        try:
+            if target is not None or (name != time and cells[name].values):
+                check_numbers(name, cells[name], strict=target is not None)
+        except DataError as error:
+            others = [other for other in (target or numeric) if other in numeric and other != name]
+            fix = "correct it, or leave the cell empty, to be interpolated"
+            raise DataError(
+                error.what, error.where, fix + (", or the column" if others else ""), _override(others)
+            ) from None
+    if target is not None:
+        return tuple(dict.fromkeys(target))
+    if not numeric:
+        raise DataError(
+            f"no column holds numbers: {name_list(cells)}",
+            where="data.target",
+            fix="give a file with a column of values",
+        )
+    return tuple(numeric)
+
+
+def _override(target: Sequence[str]) -> str:
+    names = list(dict.fromkeys(target))
+    return f"data.target={names[0] if len(names) == 1 else '[' + ','.join(names) + ']'}" if names else ""
+
+
+def _once_each(
+    cells: dict[str, Cells], time: str, steps: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which rows `(N,)` repeat none before them.
+
+    Raises:
+        DataError: two rows have the same time and other values.
+    """
+    order = np.argsort(steps, kind="stable")
+    same = np.diff(steps[order]) == 0
+    first, again = order[:-1][same], order[1:][same]
+    differ = ((values[first] != values[again]) & ~(np.isnan(values[first]) & np.isnan(values[again]))).any(axis=1)
+    if differ.any():
+        one, other = int(first[differ][0]), int(again[differ][0])
+        times, rows = cells[time], cells[time].rows
+        apart = [name for name, column in cells.items() if name != time and column.codes[one] != column.codes[other]]
+        words = [name for name in apart if not cells[name].all_numbers]
+        raise DataError(
+            f"two rows have the time {times.values[times.codes[one]]} and other values",
+            where=f"rows {rows[one] + 2} and {rows[other] + 2}, column {time!r} of the file",
+            fix=f"give a file for each {words[0]}, if that tells series apart" if words else "leave one of them out",
+        )
+    once = np.ones(len(steps), dtype=bool)
+    once[again] = False
+    return once
+
+
+def _without_gaps(
+    values: NDArray[np.float64], missing: NDArray[np.bool_], axis: TimeAxis, first: int, gaps: Gaps, most: int
+) -> NDArray[np.float64]:
+    """The same values, with straight lines where they are missing.
+
+    Raises:
+        DataError: a gap is too long, or none is allowed.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
+    lengths = edges[1::2] - edges[::2]
+    longest = int(lengths.argmax())
+    if gaps == "refuse" or lengths[longest] > most:
+        start = int(edges[::2][longest])
+        span = f"{axis.spell(first + start)} to {axis.spell(first + start + int(lengths[longest]) - 1)}"
+        raise DataError(
+            f"{missing.sum()} steps have no value, {lengths[longest]} of them in a row, from {span}",
+            where="data.gaps" if gaps == "refuse" else "data.max_gap",
+            fix="fill them in the file, or let them be interpolated",
+            override="data.gaps=interpolate" if gaps == "refuse" else f"data.max_gap={lengths[longest]}",
+        )
+    steps = np.arange(len(values))
+    filled = values.copy()
+    for column in range(values.shape[1]):
+        known = ~np.isnan(values[:, column])
+        filled[~known, column] = np.interp(steps[~known], steps[known], values[known, column])
+    return filled

@@ -1,0 +1,205 @@
+"""Times of a series as whole steps, and steps as times again."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dltrain.data.cells import Cells, shorten
+from dltrain.errors import DataError
+
+Unit = Literal["rows", "numbers", "seconds", "weekdays", "months"]
+TOLERANCE = 0.05  # by how much of a step a time may be off
+COMMON = 0.1  # share of all steps, from which the smallest is no slip
+DAY = 86_400
+OFFSET = re.compile(r"(?<=\d:\d\d)(.*?)(Z|[+-]\d\d:?\d\d)$")  # from UTC, behind a time of day
+SPELLINGS = (
+    *("%Y-%m", "%Y/%m", "%Y.%m", "%Y%m", "%Y年%m月"),
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y年%m月%d日", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"),
+    *(f"{date}{time}" for date in ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y") for time in (" %H:%M:%S", " %H:%M")),
+    *("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"),
+)
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """Evenly spaced times.
+
+    Args:
+        unit: what a step is counted in; `rows` where there are no times.
+        start: the time of step 0: a number, or an ISO date.
+        step: how many units a step is long.
+        spelling: how a date is written, for `strftime`; empty for ISO with its time of day.
+        name: of the column; empty where there is none.
+        offset: from UTC, as all times end with it.
+    """
+
+    unit: Unit = "rows"
+    start: float | str = 0.0
+    step: float = 1.0
+    spelling: str = ""
+    name: str = ""
+    offset: str = ""
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> TimeAxis:
+        return cls(**stored)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def spell(self, position: int) -> str:
+        """The time of a step, as the source would write it."""
+        if self.unit in ("rows", "numbers"):
+            return f"{float(self.start) + position * self.step:.10g}"
+        start = pd.Timestamp(self.start)
+        if self.unit == "months":
+            moment = start + pd.DateOffset(months=round(position * self.step))
+            if start.is_month_end and start.day > 28:
+                moment += pd.offsets.MonthEnd(0)
+        elif self.unit == "weekdays":
+            moment = pd.Timestamp(np.busday_offset(start.to_datetime64().astype("datetime64[D]"), position))
+        else:
+            moment = start + pd.Timedelta(seconds=position * self.step)
+        return (moment.strftime(self.spelling) if self.spelling else moment.isoformat(sep=" ")) + self.offset
+
+
+def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
+    """The axis that a column of times lies on, and the step of each row `(N,)`, the first in time at 0.
+
+    Raises:
+        DataError: a cell is no time, or the times are not evenly spaced.
+    """
+    if (cells.codes < 0).any():
+        raise _no_time(cells, int((cells.codes < 0).argmax()), name)
+    cells, offset = _without_offset(cells)
+    dates = _dates(cells)
+    if dates is None and not cells.all_numbers:
+        written = pd.to_datetime(pd.Series(cells.values, dtype=object), errors="coerce", utc=True, format="mixed")
+        raise _no_time(cells, int(written.isna().to_numpy()[cells.codes].argmax()), name)
+    if dates is None:
+        axis, exact = _of_numbers(cells.as_numbers(), name)
+        found = [(axis, exact)]
+    else:
+        found = [_of_dates(moments, cells, name) for moments in dates]
+    # Of two readings of the dates the one that is even is meant, then the one that leaves fewer gaps.
+    axis, exact = min(found, key=lambda pair: (not _are_whole(pair[1]), float(pair[1].max())))
+    steps = np.round(exact).astype(np.int64)
+    off = np.abs(exact - steps)
+    if off.max() > TOLERANCE:
+        at = int(off.argmax())
+        raise DataError(
+            f"{cells.values[cells.codes[at]]} is no whole step of {_step_words(axis)} after the first time",
+            where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
+            fix="give a regular series, or take the rows as evenly spaced",
+            override="data.gaps=ignore",
+        )
+    return replace(axis, offset=offset), steps
+
+
+def _without_offset(cells: Cells) -> tuple[Cells, str]:
+    """The times as the clock on the wall shows them, and their offset from UTC, where all have the same."""
+    found = [OFFSET.search(value) for value in cells.values]
+    offsets = {match[2] if match else "" for match in found}
+    if len(offsets) != 1 or offsets == {""}:
+        return cells, ""
+    return replace(cells, values=tuple(OFFSET.sub(r"\1", value) for value in cells.values)), offsets.pop()
+
+
+def _no_time(cells: Cells, at: int, name: str) -> DataError:
+    cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
+    return DataError(
+        f"{cell} is no time",
+        where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
+        fix="correct it and write dates as 2026-11-21, or take the rows as they follow each other",
+        override="data.gaps=ignore",
+    )
+
+
+def _dates(cells: Cells) -> list[pd.DatetimeIndex] | None:
+    """The dates of all rows, read with the month first and, where that differs, with the day first; else `None`."""
+    spelled = (re.sub(r"[年月日]$", "", re.sub(r"[年月](?=\d)", "-", value)) for value in cells.values)
+    texts = pd.Series(list(spelled), dtype=object)
+    year_first = all(re.match(r"\d{4}", value) for value in texts)
+    lengths = set(map(len, cells.values))
+    if cells.all_numbers:
+        compact = {6: "%Y%m", 8: "%Y%m%d"}.get(next(iter(lengths)), "") if len(lengths) == 1 else ""
+        if not compact:
+            return None
+        read = [pd.to_datetime(texts, errors="coerce", utc=True, format=compact)]
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read = [
+                pd.to_datetime(texts, errors="coerce", utc=True, format="mixed", dayfirst=day_first)
+                for day_first in ((False,) if year_first else (False, True))
+            ]
+    whole = [dates for dates in read if not dates.isna().any() and dates.min().year > 1500]
+    return [pd.DatetimeIndex(dates)[cells.codes].tz_convert(None) for dates in whole] or None
+
+
+def _of_numbers(times: NDArray[np.float64], name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
+    step = _usual_step(times)
+    start = float(times.min())
+    return TimeAxis("numbers", start, step, name=name), (times - start) / step
+
+
+def _of_dates(moments: pd.DatetimeIndex, cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
+    first = moments.min()
+    ends = [(moments[row], cells.values[cells.codes[row]]) for row in {0, len(moments) // 2, len(moments) - 1}]
+    fits = (spelling for spelling in SPELLINGS if all(moment.strftime(spelling) == value for moment, value in ends))
+    spelling = next(fits, "")
+    seconds = (moments - first).total_seconds().to_numpy(np.float64)
+    step = _usual_step(seconds)
+    same_day = moments.day.nunique() == 1 or bool(moments.is_month_end.all())
+    if step >= 27 * DAY and same_day:
+        months = (12 * (moments.year - first.year) + moments.month - first.month).to_numpy(np.float64)
+        step = _usual_step(months)
+        return TimeAxis("months", first.isoformat(), step, spelling, name), months / step
+    if step == DAY and (moments.day_of_week < 5).all() and len(moments) > 5:
+        days = moments.to_numpy().astype("datetime64[D]")
+        whole = np.busday_count(days.min(), days).astype(np.float64)
+        return TimeAxis("weekdays", first.isoformat(), 1.0, spelling, name), whole
+    return TimeAxis("seconds", first.isoformat(), step, spelling, name), seconds / step
+
+
+def _usual_step(times: NDArray[np.float64]) -> float:
+    """The median step; the smallest where most steps are missing, so that the median is no step but a gap."""
+    steps = np.diff(np.unique(times))
+    if not len(steps):
+        return 1.0
+    median, least = float(np.median(steps)), float(steps.min())
+    common = bool((steps < (1 + TOLERANCE) * least).mean() > COMMON)
+    return least if common and not _are_whole(steps / median) and _are_whole(steps / least) else median
+
+
+def _are_whole(steps: NDArray[np.float64]) -> bool:
+    return bool((np.abs(steps - np.round(steps)) <= TOLERANCE).all())
+
+
+def _step_words(axis: TimeAxis) -> str:
+    if axis.unit != "seconds":
+        return f"{axis.step:g} {axis.unit}"
+    for words, size in (("days", DAY), ("hours", 3600), ("minutes", 60)):
+        if axis.step % size == 0:
+            return f"{axis.step / size:g} {words}"
+    return f"{axis.step:g} seconds"
+
+
+def usual_periods(axis: TimeAxis) -> tuple[int, ...]:
+    """How many steps the calendar's cycles take: days and weeks of hours, years of months, weeks of days ..."""
+    if axis.unit == "months":
+        return (round(12 / axis.step),) if 12 % axis.step == 0 else ()
+    if axis.unit == "weekdays":
+        return (5,)
+    if axis.unit != "seconds":
+        return ()
+    cycles = (3600, DAY, 7 * DAY, 52 * 7 * DAY)
+    return tuple(round(cycle / axis.step) for cycle in cycles if cycle % axis.step == 0 and cycle / axis.step > 1)

@@ -1,0 +1,133 @@
+"""A table in a file, as data: `data=csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, get_args
+
+import pandas as pd
+import yaml
+
+from dltrain.data.cells import Role, name_list
+from dltrain.data.csv_reader import Header
+from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, write_grades
+from dltrain.data.splits import Fraction
+from dltrain.data.table_files import read_table
+from dltrain.errors import DataError, named_by
+from dltrain.kinds.table.load import table
+from dltrain.kinds.table.numeric import Impute, Numeric
+from dltrain.kinds.table.rows import Duplicates, Outliers
+from dltrain.kinds.target import TaskChoice
+from dltrain.types import Data, Range, SplitName
+
+
+def csv(
+    *,
+    path: str,
+    target: str | Sequence[str] | None,
+    drop: Sequence[str] = (),
+    task: TaskChoice = "auto",
+    val_path: str | None = None,
+    test_path: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    encoding: str = "auto",
+    delimiter: str = "auto",
+    header: Header = "auto",
+    roles: Mapping[str, Role] | str | None = None,
+    numeric: Numeric = "quantile",
+    impute: Impute = "median",
+    outliers: Outliers = "keep",
+    duplicates: Duplicates = "keep",
+    scale_target: bool = True,
+    val_fraction: Fraction = 0.1,
+    test_fraction: Fraction = 0.1,
+    seed: Annotated[int, Range(0)] = 0,
+) -> Data:
+    """Reads a table whose column `target` is to be predicted: CSV, or by its name's end Excel or Parquet.
+
+    Args:
+        path: the file; the sample of grades, `data/grades.csv`, is written first where it is missing.
+        target: name of the column to predict, or names of several: numbers, or labels with two values each.
+        drop: names of columns that must not be used.
+        task: `auto` decides by the target's values; `multilabel` reads labels listed in one cell, as in a|b.
+        val_path: a file of the same columns that is the validation split; none to cut it from `path`.
+        test_path: likewise for the test split.
+        group: name of a column whose equal values must not be divided between splits.
+        time: name of a column of times or numbers: the first rows in its order train, the last ones test.
+        encoding: a Python encoding name, or `auto`; for CSV.
+        delimiter: one character, `tab`, or `auto`; for CSV.
+        header: `first` where the first line names the columns, `none` where it is data, and columns are called
+            column_1, column_2, ...; `auto` takes a line of measured numbers for data.
+        roles: what columns are to be taken for: a mapping of names to `numeric`, `categorical` or `dropped`, or the
+            YAML of one, as Hydra's command line knows no mapping with keys in other scripts.
+        numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
+        impute: what a missing number becomes, `drop` to leave its row out.
+        outliers: whether numbers far from the others stay, are clipped, or leave training with their rows.
+        duplicates: whether rows that repeat another stay.
+        scale_target: standardise a numeric target inside the loss.
+        val_fraction: share of the validation split; 0 for none.
+        test_fraction: share of the test split; 0 for none.
+        seed: fixes the split.
+
+    Raises:
+        DataError: a file cannot be read as a table, or the table cannot be learned from.
+        StorageError: the sample cannot be written.
+    """
+    generated: tuple[str, ...] = ()
+    if path == SAMPLE and not Path(path).exists():
+        write_grades(path)
+        generated = (f"{path} was not there: generated {DEFAULT_ROWS} rows",)
+    frame, notes = read_table(path, encoding, delimiter, header)
+    if target is None or target == []:
+        raise DataError(
+            "no target: which column is to be predicted?",
+            where="data.target",
+            fix=f"choose one of {name_list(frame.columns)}",
+            override=f"data.target={frame.columns[-1]}",
+        )
+    held_out: dict[SplitName, pd.DataFrame] = {}
+    files: dict[SplitName, str | None] = {"val": val_path, "test": test_path}
+    for name, other in files.items():
+        if other is not None:
+            with named_by(f"data.{name}_path"):
+                held_out[name], _ = read_table(other, encoding, delimiter, header)
+            notes += (f"{name}: the {len(held_out[name])} rows of {other}",)
+    return table(
+        frame,
+        target=target,
+        drop=drop,
+        task=task,
+        numeric=numeric,
+        impute=impute,
+        outliers=outliers,
+        duplicates=duplicates,
+        roles=_read_roles(roles),
+        group=group,
+        time=time,
+        held_out=held_out,
+        scale_target=scale_target,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        seed=seed,
+        notes=(*generated, *notes),
+    )
+
+
+def _read_roles(roles: Mapping[str, Role] | str | None) -> Mapping[str, Role]:
+    try:
+        read = yaml.safe_load(roles) if isinstance(roles, str) else roles
+    except yaml.YAMLError:
+        read = roles
+    known = get_args(Role)
+    if read is None:
+        return {}
+    if not isinstance(read, Mapping) or not set(read.values()) <= set(known):
+        raise DataError(
+            f"{roles!r} does not give columns their roles",
+            where="data.roles",
+            fix=f"write it as {{Pclass: categorical}}; roles are {', '.join(known)}",
+            override="data.roles=null",
+        )
+    return {str(name): role for name, role in read.items()}

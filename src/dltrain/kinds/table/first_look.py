@@ -1,0 +1,94 @@
+"""A first look at a table: which column is likely to be predicted, and what the others are good for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from dltrain.data.cells import Column, infer_columns, name_list, nearest, read_cells
+from dltrain.errors import DataError
+from dltrain.kinds.target import Target, pose
+
+LIKELY = re.compile(
+    r"target|labels?|class|category|outcome|response|result|y|survived|species|quality|price|diagnosis|churn(ed)?|"
+    r"default(ed)?|score|grade|rating|sales|amount|等级|成绩|总分|标签|类别|分类|目标|结果|价格|销量|评分",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a table seems to be.
+
+    Args:
+        rows: of the table.
+        target: what is to be predicted, and the task it poses.
+        why: that column was guessed; empty where it was named.
+        columns: the others, with their roles and reasons.
+    """
+
+    rows: int
+    target: Target
+    why: str
+    columns: tuple[Column, ...]
+
+
+def look_at(frame: pd.DataFrame, target: str | None = None) -> Look:
+    """Guesses what a table is for.
+
+    Args:
+        frame: cells as text or as real dtypes.
+        target: the column to predict, where it is known.
+
+    Raises:
+        DataError: there is no such column, or nothing that can be predicted.
+    """
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    if target is not None and target not in frame.columns:
+        close = nearest(target, frame.columns)
+        raise DataError(
+            f"the table has no column {target!r}",
+            where="data.target",
+            fix=f"its columns are {name_list(frame.columns)}",
+            override=f"data.target={close[0]}" if close else "",
+        )
+    cells = {name: read_cells(frame[name]) for name in frame.columns}
+    posed, why = (pose(frame[[target]], "auto"), "") if target is not None else _guess(frame)
+    rest = {name: column for name, column in cells.items() if name != posed.name}
+    if not rest:
+        raise DataError("the table has one column only", fix="give one with columns to predict from")
+    return Look(len(frame), posed, why, tuple(infer_columns(rest)))
+
+
+def _guess(frame: pd.DataFrame) -> tuple[Target, str]:
+    """The column that is called as targets are, else the last one that can be predicted."""
+    names = list(frame.columns)
+    likely = [name for name in names if LIKELY.fullmatch(name.strip())]
+    dropped = _dropped(frame)
+    rest = [name for name in reversed(names) if name not in likely and name not in dropped]
+    for name in [*reversed(likely), *rest]:
+        try:
+            posed = pose(frame[[name]], "auto")
+        except DataError:
+            continue
+        return posed, "by its name" if name in likely else "the last column that can be predicted"
+    raise DataError(
+        "no column can be predicted",
+        fix=f"name one of {name_list(names)}, to hear why",
+        override=f"data.target={names[-1]}",
+    )
+
+
+def _dropped(frame: pd.DataFrame) -> set[str]:
+    """The columns that only name or count rows, or hold free text."""
+    found = set()
+    for name in frame.columns:
+        try:
+            (column,) = infer_columns({name: read_cells(frame[name])})
+        except DataError:
+            continue
+        if column.role == "dropped" or column.reason.startswith("consecutive"):
+            found.add(name)
+    return found

@@ -1,0 +1,166 @@
+"""Columns of numbers as a model's inputs: how gaps are filled, how values are scaled, and where their bins lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.data.cells import Cells, check_numbers
+
+Numeric = Literal["quantile", "standard", "none"]
+Impute = Literal["median", "mean", "most_frequent", "interpolate", "drop", "category"]
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+ROWS_PER_QUANTILE, FEWEST_QUANTILES, MOST_QUANTILES = 30, 10, 1000
+ROWS_PER_BIN, MOST_BINS, MOST_BINS_OF_FEW_ROWS, FEW_ROWS = 20, 48, 16, 2000
+
+
+@dataclass(frozen=True)
+class NumericEncoder:
+    """A column of numbers by what the training rows taught: gaps filled, then scaled, then whether it was a gap.
+
+    Args:
+        name: of the column.
+        fill: what a missing cell becomes, in the column's own unit; `None` for 0 after scaling.
+        indicator: whether a second input says that the cell was missing.
+        mean: subtracted where there are no edges.
+        std: then divided by.
+        edges: values in ascending order that `scores` belong to; empty for a linear scale.
+        scores: of the edges, ascending; between edges they are interpolated, beyond the outer ones they stay.
+        interpolate: whether a gap lies on the line between the rows before and after it, rather than at `fill`.
+        limits: lowest and highest value, which values beyond them are taken for; `None` for none.
+        seen: smallest and largest value of the training rows; `None` where they had none.
+    """
+
+    name: str
+    fill: float | None
+    indicator: bool
+    mean: float = 0.0
+    std: float = 1.0
+    edges: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
+    interpolate: bool = False
+    limits: tuple[float, ...] | None = None
+    seen: tuple[float, ...] | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        name: str,
+        cells: Cells,
+        *,
+        numeric: Numeric = "quantile",
+        impute: Impute = "median",
+        limits: tuple[float, float] | None = None,
+    ) -> NumericEncoder:
+        x = cells.as_numbers()
+        known = x[~np.isnan(x)]
+        seen = (float(known.min()), float(known.max())) if len(known) else None
+        if limits is not None:
+            x, known = np.clip(x, *limits), np.clip(known, *limits)
+        fill = _fill_value(known, impute)
+        indicator = len(known) < len(x) and impute not in ("interpolate", "drop")
+        plain = cls(name, fill, indicator, interpolate=impute == "interpolate", limits=limits, seen=seen)
+        if numeric == "none":
+            return plain
+        if numeric == "quantile" and len(np.unique(known)) > 1:
+            edges, scores = normal_scores(known)
+            return replace(plain, edges=tuple(edges.tolist()), scores=tuple(scores.tolist()))
+        filled = known if fill is None and len(known) else np.where(np.isnan(x), fill or 0.0, x)
+        mean, std = standardisation(filled)
+        return replace(plain, mean=mean, std=std)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return (self.name, f"{self.name} missing") if self.indicator else (self.name,)
+
+    def encode(self, cells: Cells, known: Indices | None = None) -> NDArray[np.float32]:
+        """Returns `(N, 1)`, or `(N, 2)` with the indicator.
+
+        Args:
+            cells: of any rows.
+            known: positions of the rows that a gap may be interpolated from; all of them where not given.
+        """
+        check_numbers(self.name, cells, strict=True)
+        x = cells.as_numbers()
+        missing = np.isnan(x)
+        if self.interpolate and missing.any():
+            x = _interpolated(x, cells.rows, known)
+        if self.limits is not None:
+            x = np.clip(x, self.limits[0], self.limits[1])
+        if self.fill is not None:
+            x = np.where(np.isnan(x), self.fill, x)
+        x = np.interp(x, self.edges, self.scores) if self.edges else (x - self.mean) / self.std
+        columns = [np.where(np.isnan(x), 0.0, x)]
+        if self.indicator:
+            columns.append(missing)
+        return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _fill_value(known: Floats, impute: Impute) -> float | None:
+    if impute == "category":
+        return None
+    if len(known) == 0:
+        return 0.0
+    if impute == "mean":
+        return float(known.mean())
+    if impute == "most_frequent":
+        values, counts = np.unique(known, return_counts=True)
+        return float(values[counts.argmax()])
+    return float(np.median(known))
+
+
+def _interpolated(x: Floats, rows: Indices, known: Indices | None) -> Floats:
+    """Fills gaps by the line between the rows around them; before the first and after the last, by the nearest."""
+    usable = ~np.isnan(x)
+    if known is not None:
+        usable &= np.isin(np.arange(len(x)), known)
+    if not usable.any():
+        return x
+    order = np.argsort(rows[usable], kind="stable")
+    return np.where(np.isnan(x), np.interp(rows, rows[usable][order], x[usable][order]), x)
+
+
+def normal_scores(known: Floats) -> tuple[Floats, Floats]:
+    """Edges at evenly spaced quantiles of the values, and where a normal distribution has the same share below.
+
+    A value's share is what lies below it and half of its ties, so repeated values are one edge, and no score is
+    further out than the number of values warrants.
+    """
+    x = np.sort(known)
+    values, first, counts = np.unique(x, return_index=True, return_counts=True)
+    quantiles = min(max(len(x) // ROWS_PER_QUANTILE, FEWEST_QUANTILES), MOST_QUANTILES)
+    if len(values) > quantiles:
+        at = np.unique(np.searchsorted(values, x[np.linspace(0, len(x) - 1, quantiles).round().astype(int)]))
+        values, first, counts = values[at], first[at], counts[at]
+    shares = (first + counts / 2) / len(x)
+    return values, np.array([NormalDist().inv_cdf(share) for share in shares.tolist()])
+
+
+def standardisation(x: Floats) -> tuple[float, float]:
+    """Returns mean and standard deviation, 1 where the values do not differ beyond rounding."""
+    mean, std = float(x.mean()), float(x.std())
+    return mean, std if std > 1e-15 * abs(mean) else 1.0
+
+
+def bin_edges(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Edges of bins that hold about as many values each, fewer bins for few values; empty where there is no bin.
+
+    Where values repeat so often that edges coincide, as in a column that is mostly 0, the bins are spaced by the
+    distinct values instead, so that the rare ones are told apart too.
+    """
+    most = MOST_BINS_OF_FEW_ROWS if len(x) < FEW_ROWS else MOST_BINS
+    count = max(1, min(most, len(x) // ROWS_PER_BIN))
+    edges, distinct = np.unique(_spread(np.sort(x), count)), np.unique(x)
+    if len(edges) <= count:
+        edges = np.unique(_spread(distinct, count))
+    return edges if len(edges) > 1 else edges[:0]
+
+
+def _spread(ordered: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
+    return ordered[np.linspace(0, len(ordered) - 1, bins + 1).round().astype(int)]

@@ -1,0 +1,49 @@
+"""The small tables that scikit-learn carries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from dltrain.data.splits import Fraction
+from dltrain.kinds.table.load import table
+from dltrain.kinds.table.numeric import Numeric
+from dltrain.types import Data, Range
+
+Seed = Annotated[int, Range(0)]
+
+
+def toy_table(
+    *,
+    name: Literal["iris", "wine", "breast_cancer", "diabetes"],
+    numeric: Numeric = "quantile",
+    scale_target: bool = True,
+    val_fraction: Fraction = 0.1,
+    test_fraction: Fraction = 0.1,
+    seed: Seed = 0,
+) -> Data:
+    """One of scikit-learn's tables, as any other table is treated.
+
+    Args:
+        name: which one.
+        numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
+        scale_target: whether the loss sees a regression's target standardised.
+        val_fraction: share of the validation split.
+        test_fraction: share of the test split.
+        seed: of the split.
+    """
+    from sklearn import datasets
+
+    bunch = getattr(datasets, f"load_{name}")(as_frame=True)
+    frame = bunch.data.copy()
+    classes = getattr(bunch, "target_names", None)
+    target = {"iris": "species", "wine": "cultivar", "breast_cancer": "diagnosis", "diabetes": "progression"}[name]
+    frame[target] = bunch.target if classes is None else [str(classes[label]) for label in bunch.target]
+    return table(
+        frame,
+        target=target,
+        numeric=numeric,
+        scale_target=scale_target,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        seed=seed,
+    )

@@ -1,0 +1,64 @@
+"""A map of tokens, or of items: their learned vectors, in the two directions in which they differ most."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dltrain.drawing.style import COLORS, Drawing, Lettering, name_axes, new_axes, new_figure
+from dltrain.runs.reader import Run
+from dltrain.tasks.predicted import Floats
+
+WORDS = 80  # shown
+COMMON = 400  # whose vectors decide the directions
+# Where the vectors stand, and how many of the first belong to nothing that has a name.
+EMBEDDINGS = {"embed.table.weight": 3, "tokens.table.weight": 3, "item.weight": 1}
+
+
+def shown_words(run: Run) -> list[str]:
+    """The tokens that a map would show, the most frequent first, or items by their titles where these are known."""
+    said = run.facts.preprocessing
+    if run.facts.kind == "ratings":
+        items = said.get("items", [])[:WORDS]
+        titles = said.get("titles") or [""] * len(items)
+        return [str(title or item) for item, title in zip(items, titles, strict=False)]
+    if run.facts.kind not in ("text", "corpus"):
+        return []
+    return [_visible(str(word)) for word in said.get("vocabulary", [])[:WORDS]]
+
+
+def draw_words(run: Run, text: Lettering) -> Drawing | None:
+    """Tokens or items, each where its vector lies."""
+    words = shown_words(run)
+    vectors = _vectors(run) if words else None
+    if vectors is None or len(words) < 3:
+        return None
+    places = two_directions(vectors)[: len(words)]
+    figure = new_figure(height=5.6)
+    (axes,) = new_axes(figure)
+    axes.grid(False)
+    axes.plot(places[:, 0], places[:, 1], "o", markersize=2.5, color=COLORS[0], alpha=0.5)
+    for word, (x, y) in zip(words, places.tolist(), strict=True):
+        axes.annotate(text(word, 14).strip(), (x, y), fontsize=8.5, xytext=(2, 2), textcoords="offset points")
+    name_axes(axes, "first principal component", "second")
+    what = "items that were rated first" if run.facts.kind == "ratings" else "most frequent tokens"
+    return Drawing(figure, f"The vectors of the {len(words)} {what}, projected to two dimensions.")
+
+
+def two_directions(vectors: Floats) -> Floats:
+    """Projects `(N, width)` on the two directions of largest variance, `(N, 2)`."""
+    centred = vectors - vectors.mean(axis=0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray(centred @ directions[:2].T)
+
+
+def _vectors(run: Run) -> Floats | None:
+    for name, nameless in EMBEDDINGS.items():
+        found = run.read_weight(name)
+        if found is not None and found.shape[1] > 1:
+            return np.asarray(found[nameless : nameless + COMMON], dtype=np.float64)
+    return None
+
+
+def _visible(word: str) -> str:
+    """A token in print: blanks and line ends by a sign."""
+    return word.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")

@@ -1,0 +1,1 @@
+"""Plots that every run may have, whatever its data and its task."""

@@ -1,0 +1,187 @@
+"""Many runs beside each other: a leaderboard over a folder, and what differs between two."""
+
+from __future__ import annotations
+
+import logging
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from dltrain.config.validation import nearest
+from dltrain.errors import CheckpointError, ConfigError, DltrainError
+from dltrain.runs.config import RunConfig
+from dltrain.runs.folder import RunDir, refuse_links
+from dltrain.runs.lock import state_of
+from dltrain.tasks.metrics import BETTER
+
+log = logging.getLogger("dltrain")
+
+Value = str | float | int | None
+KEPT_COLUMNS = ("run", "state", "model", "data", "parameters", "epochs", "seconds")
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "!=": operator.ne,
+    "=": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+CONDITION = re.compile(r"([\w./@ -]+?)\s*(>=|<=|!=|=|>|<)\s*(.*)")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run as a row.
+
+    Args:
+        run: its folder.
+        values: what is known of it, by column: its state, model and data, its cost, and the metrics as `test/accuracy`.
+        config: every value of its config, by dotted key.
+    """
+
+    run: RunDir
+    values: Mapping[str, Value]
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str) -> Any:
+        """A column, or a key of the config."""
+        return self.values[name] if name in self.values else self.config.get(name)
+
+
+def find_runs(folder: Path) -> Iterator[Entry]:
+    """Every run below a folder, the newest last; those that cannot be read are told of and passed over.
+
+    Raises:
+        CheckpointError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"there is no folder {folder}", fix="name one that holds runs, such as outputs/")
+    for path in sorted(folder.rglob("status.json")):
+        if "evaluations" in path.relative_to(folder).parts:
+            continue
+        try:
+            yield read_entry(RunDir(path.parent), folder)
+        except DltrainError as error:
+            log.warning("warning %s", error.what)
+
+
+def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
+    """A run as a row, by its path below a folder.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    refuse_links(run.path)
+    name = run.path.relative_to(folder).as_posix() if folder is not None else str(run.path)
+    values: dict[str, Value] = {"run": name, "state": state_of(run)}
+    config = read_config(run)
+    values["model"] = str(config.get("model._target_", "")).rsplit(".", 1)[-1].lower()
+    values["data"] = _data_name(config)
+    if run.result.exists():
+        result = run.read_result()
+        values |= {key: result.get(key) for key in ("parameters", "epochs", "best_epoch", "seconds", "seed", "monitor")}
+        for split in ("train", "val", "test"):
+            values |= {f"{split}/{key}": value for key, value in (result.get(split) or {}).items()}
+    return Entry(run, values, config)
+
+
+def read_config(run: RunDir) -> dict[str, Any]:
+    """Every value of a run's config by dotted key, as it was written; empty where there is none."""
+    try:
+        return dict(_flat(OmegaConf.to_container(RunConfig(run).values, resolve=False), ""))
+    except CheckpointError:
+        return {}
+
+
+def select(entries: Sequence[Entry], conditions: Sequence[str]) -> list[Entry]:
+    """The runs that meet every condition, such as `test/accuracy>0.9`, `model=mlp` or `data.seed=1`.
+
+    Raises:
+        ConfigError: a condition cannot be read, or names what no run has.
+    """
+    kept = list(entries)
+    known = {name for entry in entries for name in (*entry.values, *entry.config)}
+    for condition in conditions:
+        match = CONDITION.fullmatch(condition)
+        if match is None:
+            raise ConfigError(f"{condition} is no condition", fix="write one such as test/accuracy>0.9 or model=mlp")
+        name, sign, wanted = match.groups()
+        check_column(name, known)
+        kept = [entry for entry in kept if _meets(entry.value(name), sign, wanted)]
+    return kept
+
+
+def sort(entries: Sequence[Entry], name: str) -> list[Entry]:
+    """The runs by a column, the best first; by a metric as it is good, by anything else in ascending order.
+
+    Raises:
+        ConfigError: no run has that column.
+    """
+    check_column(name, {key for entry in entries for key in (*entry.values, *entry.config)})
+    sign = -1 if BETTER.get(name.split("/")[-1]) == "max" else 1
+
+    def key(entry: Entry) -> tuple[int, float, str]:
+        value = entry.value(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return (0, sign * float(value), "")
+        return (2, 0.0, "") if value is None else (1, 0.0, str(value))
+
+    return sorted(entries, key=key)
+
+
+def main_metric(entries: Sequence[Entry]) -> str:
+    """The column that most runs can be compared by: accuracy or RMSE of the test split, else of validation."""
+    candidates = [f"{split}/{name}" for split in ("test", "val", "train") for name in ("accuracy", "rmse", "loss")]
+    counts = {name: sum(entry.values.get(name) is not None for entry in entries) for name in candidates}
+    return max(counts, key=lambda name: counts[name]) if any(counts.values()) else "run"
+
+
+def check_column(name: str, known: set[str]) -> None:
+    """Refuses a column that no run has.
+
+    Raises:
+        ConfigError: with the nearest that some have.
+    """
+    if name not in known:
+        near = nearest(name, sorted(known))
+        raise ConfigError(
+            f"no run has {name}",
+            fix=f"did you mean {near}?" if near else "see the columns of dltrain runs --csv",
+            override=near,
+            replaces=name,
+        )
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What two mappings hold differently, by key; what one of them lacks is `None`."""
+    keys = dict.fromkeys([*a, *b])
+    return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
+
+
+def _meets(value: Any, sign: str, wanted: str) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return COMPARISONS[sign](float(value), float(wanted))
+        except ValueError:
+            return sign == "!="
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return sign in ("=", "!=") and COMPARISONS[sign](text, wanted)
+
+
+def _data_name(config: Mapping[str, Any]) -> str:
+    """What the run learned from: its file's or folder's name, else the data set's."""
+    target = str(config.get("data._target_", "")).rsplit(".", 1)[-1]
+    return str(config.get("data.name") or Path(str(config.get("data.path") or target)).name)
+
+
+def _flat(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict) and (node or not prefix):
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node

@@ -1,0 +1,155 @@
+"""Writes rows part by part, as CSV, JSON lines or Parquet: a whole file or none."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import pandas as pd
+
+from dltrain.errors import ConfigError, StorageError
+from dltrain.tasks.rows import safe_cell
+
+SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".pq")
+
+
+class RowWriter(Protocol):
+    """Takes frames with the same columns, one after the other."""
+
+    def write(self, frame: pd.DataFrame) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class CsvWriter:
+    """CSV that no spreadsheet runs formulas of."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+        self.writer = csv.writer(file, lineterminator="\n")
+        self.begun = False
+
+    def write(self, frame: pd.DataFrame) -> None:
+        if not self.begun:
+            self.writer.writerow([safe_cell(str(name)) for name in frame.columns])
+            self.begun = True
+        columns = [[_spelled(value, str(name)) for value in frame[name].tolist()] for name in frame.columns]
+        self.writer.writerows(zip(*columns, strict=True))
+
+    def close(self) -> None:
+        self.file.flush()
+
+
+class JsonLinesWriter:
+    """A JSON object a line."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, frame: pd.DataFrame) -> None:
+        self.file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records(frame))
+
+    def close(self) -> None:
+        self.file.flush()
+
+
+class ParquetWriter:
+    """A Parquet file, a group of rows a frame."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file: Any = None
+
+    def write(self, frame: pd.DataFrame) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+        if self.file is None:
+            self.file = parquet.ParquetWriter(self.path, table.schema)
+        self.file.write_table(table)
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+
+
+@contextmanager
+def open_rows(path: Path | None) -> Iterator[RowWriter]:
+    """What writes to a file by the end of its name, which it takes when all is written; or CSV to standard output.
+
+    Raises:
+        ConfigError: there is no such format, or the package that writes it is not installed.
+        StorageError: the file cannot be written.
+    """
+    if path is None:
+        writer = CsvWriter(sys.stdout)
+        yield writer
+        writer.close()
+        return
+    kind = check_rows_path(path)
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if kind in (".parquet", ".pq"):
+            rows: RowWriter = ParquetWriter(neighbour)
+            yield rows
+            rows.close()
+        else:
+            with neighbour.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+                rows = CsvWriter(file) if kind == ".csv" else JsonLinesWriter(file)
+                yield rows
+                rows.close()
+        neighbour.replace(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}", fix="free some space") from error
+    finally:
+        with suppress(OSError):
+            neighbour.unlink(missing_ok=True)
+
+
+def check_rows_path(path: Path) -> str:
+    """The kind of file that a path is to become, so that it is refused before any work is done.
+
+    Raises:
+        ConfigError: there is no such format, or the package that writes it is not installed.
+        StorageError: there is no such folder.
+    """
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
+        raise ConfigError(f"rows cannot be written to {path.name}", fix=f"let the name end in {', '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise StorageError(f"there is no folder {path.parent}", fix=f"make it: mkdir -p {path.parent}")
+    if kind in (".parquet", ".pq"):
+        try:
+            importlib.import_module("pyarrow")
+        except ImportError:
+            raise ConfigError(
+                "pyarrow, which writes Parquet, is not installed",
+                fix="pip install 'dltrain[parquet]' (or pip install pyarrow), or write .csv or .jsonl",
+            ) from None
+    return kind
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON objects; numbers that JSON lacks become null."""
+    names = [str(name) for name in frame.columns]
+    columns: list[Sequence[Any]] = [[_finite(value) for value in frame[name].tolist()] for name in frame.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _spelled(value: Any, name: str) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}" if name.startswith("score") else f"{value:.9g}"
+    return safe_cell(str(value))
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,1 +1,0 @@
-"""What a sweep's jobs add up to."""

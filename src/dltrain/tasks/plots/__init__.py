@@ -1,0 +1,1 @@
+"""Plots of predictions, by what is predicted."""

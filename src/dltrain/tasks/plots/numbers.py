@@ -1,0 +1,114 @@
+"""Plots of predicted numbers: against the true ones, and what is left over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dltrain.drawing.style import COLORS, SOFT, Drawing, Lettering, add_legend, name_axes, new_axes, new_figure
+from dltrain.runs.reader import Run, feature_scale
+from dltrain.tasks.predicted import Floats
+from dltrain.tasks.scores import number_pairs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MAX_POINTS = 5000
+MAX_OUTPUTS = 6
+
+
+def draw_predicted_against_true(run: Run, text: Lettering) -> Drawing | None:
+    """A point a sample; a perfect prediction lies on the diagonal. Of several outputs, axes each."""
+    every = number_pairs(run)
+    if not every:
+        return None
+    spread = np.linspace(0, len(every) - 1, min(len(every), MAX_OUTPUTS)).round().astype(int)
+    every = [every[index] for index in spread]
+    columns = min(3, len(every))
+    rows = -(-len(every) // 3)
+    figure = new_figure(height=4.2) if len(every) == 1 else new_figure(3.6 * columns, 3.4 * rows)
+    panels = new_axes(figure, rows, columns, share=False)
+    for axes, (name, pairs) in zip(panels, every, strict=False):
+        true, predicted = pairs
+        limits = _padded(pairs)
+        axes.plot(limits, limits, color=SOFT, linewidth=1, dashes=(2, 3), label="perfect")
+        _scatter(axes, true, predicted)
+        axes.set(xlim=limits, ylim=limits)
+        name_axes(axes, f"true {text(name)}", f"predicted {text(name)}")
+        if len(every) == 1:
+            add_legend(axes, "upper left")
+    for axes in panels[len(every) :]:
+        axes.set_visible(False)
+    samples, outputs = len(every[0][1][0]), len(run.facts.outputs)
+    more = f"; {len(every)} of {outputs} outputs" if outputs > len(every) else ""
+    return Drawing(figure, f"Predicted against true values of {samples:,} samples{_thinning(samples)}{more}.")
+
+
+def draw_residuals(run: Run, text: Lettering) -> Drawing | None:
+    """What is left to explain, by prediction and as a histogram, where one number is predicted."""
+    every = number_pairs(run)
+    if len(every) != 1:
+        return None
+    ((name, (true, predicted)),) = every
+    residuals = true - predicted
+    figure = new_figure(height=4.2)
+    left, right = new_axes(figure, columns=2, ratios=(3, 1))
+    limits = _padded(residuals)
+    _scatter(left, predicted, residuals)
+    bins = min(50, max(10, int(2 * len(residuals) ** 0.5)))
+    right.hist(residuals, bins=bins, orientation="horizontal", color=COLORS[0])
+    for axes in (left, right):
+        axes.axhline(0, color=SOFT, linewidth=1, dashes=(2, 3))
+    left.set_ylim(limits)
+    left.locator_params(axis="x", nbins=6)
+    right.locator_params(axis="x", nbins=3)
+    name_axes(left, f"predicted {text(name)}", "residual: true − predicted")
+    name_axes(right, "samples", "")
+    return Drawing(
+        figure,
+        f"Residuals: mean {residuals.mean():.3g}, spread {residuals.std():.3g} (one std){_thinning(len(true))}.",
+    )
+
+
+def draw_fit(run: Run, text: Lettering) -> Drawing | None:
+    """True and predicted target by the only feature, of the example rows."""
+    facts = run.facts
+    if facts.kind != "table" or facts.task != "regression" or facts.outputs or tuple(facts.input_shape) != (1,):
+        return None
+    x = run.example_inputs
+    if x is None or not len(x):
+        return None
+    (column,) = facts.preprocessing.get("columns", [{}])
+    if column.get("edges"):
+        x = np.interp(x[:, 0], column["scores"], column["edges"])
+    else:
+        scale = feature_scale(facts) or (np.zeros(1), np.ones(1))
+        x = x[:, 0] * scale[1][0] + scale[0][0]
+    true = np.array([float(row.true) for row in run.examples])
+    predicted = np.array([float(row.predicted) for row in run.examples])
+    order = np.argsort(x, kind="stable")
+    figure = new_figure()
+    (axes,) = new_axes(figure)
+    axes.plot(x[order], true[order], "o", markersize=5, markerfacecolor="none", color=SOFT, label="true")
+    axes.plot(x[order], predicted[order], ".-", markersize=4, linewidth=1.2, color=COLORS[0], label="predicted")
+    name_axes(axes, text(facts.features[0] if facts.features else "x"), text(facts.target))
+    add_legend(axes)
+    return Drawing(figure, f"True and predicted values by the only feature, of {len(x)} rows, the worst included.")
+
+
+def _scatter(axes: Axes, x: Floats, y: Floats) -> None:
+    """Points, evenly thinned out where there are more than anybody could see."""
+    every = -(-len(x) // MAX_POINTS)
+    alpha = 0.65 if len(x) <= 300 else 0.3 if len(x) <= 2000 else 0.15
+    axes.plot(x[::every], y[::every], "o", markersize=4, markeredgewidth=0, alpha=alpha, color=COLORS[0])
+
+
+def _thinning(count: int) -> str:
+    return "" if count <= MAX_POINTS else f"; one point in {-(-count // MAX_POINTS)} is drawn"
+
+
+def _padded(values: Floats) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    margin = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dltrain.cli.commands import COMMANDS
+from dltrain.cli.help import EXAMPLES
+from dltrain.cli.main import corrected, main
+from dltrain.config.options import groups, options
+from dltrain.errors import ConfigError
+from dltrain.experiment.targets import resolve
+
+WITHOUT_TORCH = """
+import sys
+from dltrain.cli.main import main
+code = main({arguments!r})
+assert "torch" not in sys.modules and "pandas" not in sys.modules and "matplotlib" not in sys.modules
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], 0),
+        (["--help"], 0),
+        (["--version"], 0),
+        (["list"], 0),
+        (["list", "modle"], 2),
+        (["modle=cnn"], 2),
+        (["model=cn"], 2),
+        (["+optimizer.lrr=1"], 2),
+        (["lits"], 2),
+        (["optimizer.lr=0.1,0.2"], 2),
+    ],
+)
+def test_help_lists_and_typos_answer_without_torch(arguments: list[str], code: int, tmp_path: Path) -> None:
+    script = WITHOUT_TORCH.format(arguments=arguments)
+    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True).returncode == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_argument_prints_the_examples(dltrain: Callable) -> None:
+    called = dltrain()
+    assert called.code == 0
+    for command, words in EXAMPLES:
+        assert command in called.out
+        assert words in called.out
+
+
+def test_help_shows_everything_that_can_be_picked(dltrain: Callable) -> None:
+    out = dltrain("--help").out
+    for group in groups():
+        for name in options(group):
+            assert name in out
+    for key in ("trainer.epochs", "optimizer.lr", "data.path", "data.target", "seed", *COMMANDS):
+        assert key in out
+
+
+def test_list_has_a_line_for_each_option(dltrain: Callable) -> None:
+    lines = dltrain("list", "model").out.splitlines()
+    assert len(lines) == 1 + len(options("model"))
+    assert set(json.loads(dltrain("list", "--json").out)) == set(groups())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("modle=cnn data=animals", "dltrain model=cnn data=animals"),
+        ("model=cn data=animals", "dltrain model=cnn data=animals"),
+        ("model=cnn data=aminals", "dltrain model=cnn data=animals"),
+        ("optimizer.lrr=0.1", "dltrain optimizer.lr=0.1"),
+        ("+optimizer.lrr=0.1", "dltrain optimizer.lr=0.1"),
+        ("++trainer.epoch=3 seed=1", "dltrain trainer.epochs=3 seed=1"),
+        ("epochs 100", "dltrain trainer.epochs=100"),
+        ("epochs=100", "dltrain trainer.epochs=100"),
+        ("cnn data=animals", "dltrain model=cnn data=animals"),
+        ("table.csv", "dltrain data=csv data.path=table.csv"),
+        ("lits", "dltrain list"),
+        ("optimizer.momentum=0.9", "optimizer=momentum"),
+        ("data.target=y", "dltrain data.target=y data=csv"),
+        ("optimizer.lr=0.1,0.2", "dltrain optimizer.lr=0.1,0.2 -m"),
+        ("hydra.run.dri=x", "dltrain hydra.run.dir=x"),
+        ("trainer.epochs=ten", "dltrain trainer.epochs=50"),
+        ("trainer.epochs=0", "dltrain trainer.epochs=50"),
+        ("trainer.batch_size=0", "dltrain trainer.batch_size=null"),
+        ("trainer.epochs=1.5", "trainer.epochs"),
+        ("optimizer.lr=-1", "optimizer.lr"),
+        ("optimizer.lr=nan", "optimizer.lr"),
+        ("optimizer.lr=inf", "optimizer.lr"),
+        ("optimizer.betas=[2,3]", "optimizer"),
+        ("model.activation=rleu", "dltrain model.activation=relu"),
+        ("model.hidden=8", "model.hidden"),
+        ("model.dropout=1", "model.dropout"),
+        ("seed=-1", "seed=0"),
+        ("seed=x", "seed=0"),
+        (f"seed={2**63}", "seed=0"),
+        ("trainer.device=gpu", "dltrain trainer.device=auto"),
+        ("trainer.device=cuda:99", "dltrain trainer.device=auto"),
+        ("trainer.monitor=val/acc data=iris", "dltrain trainer.monitor=val/accuracy data=iris"),
+        ("trainer.monitor=accuracy data=iris", "trainer.monitor=val/accuracy"),
+        ("model=cnn data=iris", "dltrain model=mlp data=iris"),
+        ("loss=mse data=iris", "dltrain loss=auto data=iris"),
+        ("task=regression data=iris", "dltrain task=auto data=iris"),
+        ("data=csv", "data.path"),
+        ("data=csv data.path=nothing.csv", "nothing.csv"),
+        ("data=images data.path=nothing", "nothing"),
+        ("data=iris data.val_fraction=0.5 data.test_fraction=0.6", "leave nothing"),
+        ("data=iris data.test_fraction=2", "data.test_fraction"),
+        ("data=iris data.val_fraction=0.0001", "dltrain data=iris data.val_fraction=0"),
+        ("model._target_=os.system", "os.system"),
+        ("model._target_=torch.load", "torch.load"),
+        ("optimizer._target_=torch.nn.modules.module.torch.load", "torch.load"),
+        ("data._target_=sklearn.utils.parallel.joblib.load", "joblib.load"),
+        ("data._target_=dltrain.kinds.image.load.os.system", "os.system"),
+        ("scheduler._target_=dltrain.training.schedules.math.floor", "math.floor"),
+        ("model._target_=torch.optim.AdamW", "Module"),
+        ("+api_token=abc", "api_token"),
+        ("experiment=null", "experiment"),
+        ("optimizer=null", "optimizer"),
+        ("~optimizer", "~optimizer"),
+        ("~seed", "~seed"),
+        ("seed=${nothing}", "nothing"),
+        ("-m optimizer.lr=interval(0.1,1)", "interval"),
+        ("--config-dir nowhere data=iris", "nowhere"),
+        ("--config-name foo", "config-name"),
+        ("--qiet data=iris", "--quiet"),
+        ("--multrun data=iris", "dltrain --multirun data=iris"),
+        ("hydra.run.dir= data=iris", "hydra.run.dir=outputs/mine"),
+        ("hydra.run.dir=null data=iris", "hydra.run.dir=outputs/mine"),
+        ("trainer.threads=9999 data=iris", "trainer.threads="),
+        ("model.hidden=64 data=iris", "dltrain 'model.hidden=[64]' data=iris"),
+        ("model.hidden=64,32 data=iris", "dltrain 'model.hidden=[64,32]' data=iris"),
+        ("model.foo=1", "model.foo"),
+        ("data.path=plain.csv", "dltrain data.path=plain.csv data=csv"),
+        ("loss.class_weights=balanced data=wine", "loss=cross_entropy"),
+    ],
+)
+def test_bad_input_is_refused_with_the_fix_and_leaves_nothing(arguments: str, said: str, dltrain: Callable) -> None:
+    called = dltrain(*arguments.split())
+    assert called.code == 2
+    assert called.err.startswith("dltrain: error: ")
+    assert "; fix: " in called.err
+    assert said in called.err
+    assert "Traceback" not in called.err
+    assert list(called.folder.iterdir()) == []
+
+
+def test_all_wrong_values_are_reported_together(dltrain: Callable) -> None:
+    err = dltrain("trainer.epochs=0", "optimizer.lr=-1", "model.dropout=7").err
+    assert len(err.splitlines()) == 3
+    assert all("dltrain trainer.epochs=50 optimizer.lr=0.001 model.dropout=0.1" in line for line in err.splitlines())
+
+
+def test_one_bad_job_refuses_the_whole_sweep(dltrain: Callable) -> None:
+    called = dltrain("-m", "data=iris", "model=mlp,cnn", "debug=smoke")
+    assert called.code == 2
+    assert list(called.folder.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(dltrain: Callable) -> None:
+    assert "Traceback" in dltrain("data=csv", "data.path=none.csv", "--debug").err
+
+
+def test_composed_configs_can_be_printed(dltrain: Callable) -> None:
+    called = dltrain("data=iris", "--cfg", "job")
+    assert "_target_: dltrain.kinds.table.scikit_learn.toy_table" in called.out
+    assert list(called.folder.iterdir()) == []
+
+
+def test_tab_completes_groups_options_and_keys(tmp_path: Path) -> None:
+    for line, expected in (
+        ("dltrain mod", "model="),
+        ("dltrain model=c", "model=cnn"),
+        ("dltrain trainer.ep", "epochs"),
+    ):
+        completed = subprocess.run(
+            [sys.executable, "-m", "dltrain", "-sc", "query=bash"],
+            env={"COMP_LINE": line, "COMP_POINT": str(len(line)), "PATH": ""},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert expected in completed.stdout, completed.stderr
+
+
+def test_a_correction_keeps_the_rest_of_the_command() -> None:
+    renamed = ConfigError("", override="optimizer.lr", replaces="optimizer.lrr")
+    assert corrected(["-m", "optimizer.lrr=1,2", "a=b c"], [renamed]) == "dltrain -m optimizer.lr=1,2 'a=b c'"
+    assert corrected(["seed=1"], [ConfigError("", override="seed=0")]) == "dltrain seed=0"
+    assert corrected(["seed=1", "seed=x"], [ConfigError("", override="seed=0")]) == "dltrain seed=1 seed=0"
+    assert corrected(["data=csv"], [ConfigError("", override="data.target=y")]) == "dltrain data=csv data.target=y"
+    assert corrected(["epochs", "3"], [ConfigError("", override="trainer.epochs=3", replaces="epochs 3")]) == (
+        "dltrain trainer.epochs=3"
+    )
+
+
+def test_a_folder_that_bears_a_modules_name_does_not_make_it_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shutil").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        resolve("data", {"_target_": "shutil.rmtree"})
+
+
+def test_another_folder_of_configs_may_be_named(dltrain: Callable, tmp_path: Path) -> None:
+    (tmp_path / "more" / "model").mkdir(parents=True)
+    (tmp_path / "more" / "model" / "narrow.yaml").write_text("# Narrow.\ndefaults: [mlp, _self_]\nhidden: [3]\n")
+    called = dltrain("--config-dir", "more", "model=narrow", "data=iris", "debug=smoke")
+    assert called.code == 0, called.err
+    assert "hidden:\n  - 3\n" in called.run.config.read_text()
+
+
+def test_a_sweep_over_every_option_of_a_group(dltrain: Callable) -> None:
+    called = dltrain("-m", "model=glob([ml*,ta*])", "data=iris", "debug=smoke")
+    assert called.code == 0, called.err
+    assert sorted(run.read_status()["state"] for run in called.runs) == ["done", "done"]  # mlp and tabm
+
+
+def test_a_broken_config_or_module_of_the_users_own_is_one_line(dltrain: Callable, tmp_path: Path) -> None:
+    (tmp_path / "configs" / "model").mkdir(parents=True)
+    (tmp_path / "configs" / "model" / "broken.yaml").write_text("a: [1\n")
+    (tmp_path / "configs" / "model" / "raises.yaml").write_text("# Raises.\n_target_: raising.Model\n")
+    (tmp_path / "raising.py").write_text("raise ValueError('not today')\n")
+    for name, words in (("broken", "YAML"), ("raises", "not today")):
+        called = dltrain(f"model={name}", "data=iris")
+        assert (called.code, words in called.err, len(called.err.splitlines())) == (2, True, 1), called.err
+
+
+def test_output_cut_short_by_a_reader_harms_no_run(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m dltrain data=iris trainer.epochs=3 | head -1"
+    said = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert said.stderr == ""
+    assert len(list(tmp_path.rglob("report.html"))) == 1
+
+
+def test_what_nobody_foresaw_is_still_one_line(dltrain: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dltrain.cli.list.groups", lambda: 1 / 0)
+    called = dltrain("list")
+    assert called.code == 1
+    assert called.err == "dltrain: error: ZeroDivisionError: division by zero; fix: see where with --debug\n"
+
+
+def test_main_returns_and_leaves_sys_argv_alone(dltrain: Callable) -> None:
+    before = list(sys.argv)
+    assert main(["data=iris", "debug=smoke", "--quiet"]) == 0
+    assert sys.argv == before

@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from dltrain.config.options import options
+from dltrain.experiment.build import MODELS
+from dltrain.runs.folder import RunDir
+from dltrain.training.checkpoint import pointed
+
+SMALL = {"csv": ["data.path=table.csv", "data.target=y"], "images": ["data.path=pictures", "data.size=16"]}
+KINDS = {
+    **dict.fromkeys(("cubic", "regression", "grades", "csv", "iris", "wine", "breast_cancer", "diabetes"), "table"),
+    **dict.fromkeys(("animals", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
+    **dict.fromkeys(("corpus", "verse"), "corpus"),
+    **{name: name for name in ("text", "series", "ratings")},
+}
+TAKES = {
+    "bag": ("text",),
+    "cnn": ("image",),
+    "recommender": ("ratings",),
+    "resnet": ("image",),
+    "tabm": ("table",),
+    "textcnn": ("text",),
+    **dict.fromkeys(("linear", "mlp"), ("table", "image", "series")),
+    **dict.fromkeys(("rnn", "lstm", "gru"), ("text", "corpus", "series", "image")),
+}
+SEQUENCES = ("text", "corpus", "series", "image", "table")  # of the transformer, in every size
+ONE_EACH = ("csv", "digits", "text", "verse", "series", "ratings")  # of every kind
+PAIRS = sorted(
+    {(name, MODELS[KINDS[name]]) for name in options("data")}
+    | {(name, model) for name in ONE_EACH for model in options("model")}
+)
+
+
+@pytest.fixture
+def sources(tmp_path: Path, known_sets: Path) -> None:
+    """A small table, a small folder of pictures and small known sets, where the command line is called."""
+    from PIL import Image
+
+    (tmp_path / "table.csv").write_text("a,b,y\n" + "".join(f"{i * 7 % 11},{i * 3 % 5},{i % 2}\n" for i in range(60)))
+    for name, colour in (("红", "red"), ("blue", "blue")):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(12):
+            Image.new("RGB", (20, 18), colour).save(tmp_path / "pictures" / name / f"{number}.png")
+
+
+@pytest.mark.parametrize(("data", "model"), PAIRS)
+def test_data_and_model_train_together_or_are_refused(data: str, model: str, dltrain: Callable, sources: None) -> None:
+    called = dltrain(f"data={data}", f"model={model}", *SMALL.get(data, []), "debug=smoke", "trainer.batch_size=8")
+    if KINDS[data] not in TAKES.get(model, SEQUENCES):
+        assert called.code == 2
+        assert f"model={MODELS[KINDS[data]]}" in called.err
+        return
+    assert called.code == 0, called.err
+    assert math.isfinite(called.result["test"]["loss"])
+    assert called.run.report.exists()
+
+
+def test_a_run_folder_holds_what_the_contract_says(dltrain: Callable) -> None:
+    called = dltrain("model=mlp", "data=iris", "trainer.epochs=5", "seed=3", "hydra.run.dir=here")
+    run = RunDir(called.folder / "here")
+    assert called.code == 0
+    assert called.run.path == run.path
+
+    result = called.result
+    for split in ("train", "val", "test"):
+        assert set(result[split]) == {"loss", "accuracy", "precision", "recall", "f1", "roc_auc"}
+    assert result["seed"] == 3
+    assert result["monitor"] == "val/loss"
+    assert 1 <= result["best_epoch"] <= 5
+    assert result["data"]["rows"] == 150
+    assert result["data"]["splits"] == {"train": 120, "val": 15, "test": 15}
+    embedding = 4 * (6 * 12 + 12)  # numbers, bins, width: a bin for 20 of the 120 rows
+    assert result["parameters"] == embedding + 4 * 12 * 256 + 256 + 256 * 128 + 128 + 128 * 3 + 3
+    assert result["samples_per_second"] > 0
+    assert set(result) >= {"baseline", "seconds", "device", "versions", "git"}
+    assert run.read_status()["state"] == "done"
+
+    history = run.read_history()
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5]
+    assert {"step", "seconds", "lr", "train/loss", "val/loss", "val/accuracy"} <= set(history[0])
+    assert min(history, key=lambda row: row["val/loss"])["epoch"] == result["best_epoch"]
+
+    assert yaml.safe_load(run.config.read_text())["trainer"]["epochs"] == 5
+    assert yaml.safe_load((run.hydra / "overrides.yaml").read_text())[0] == "model=mlp"
+    with run.predictions.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 15
+    assert sum(row["true"] == row["predicted"] for row in rows) / 15 == pytest.approx(result["test"]["accuracy"])
+    assert sum(float(rows[0][f"score_{name}"]) for name in ("setosa", "versicolor", "virginica")) == pytest.approx(1)
+    assert len(load_file(run.examples / "inputs.safetensors")["input_0"]) == 15
+    assert "test " in run.log.read_text()
+    assert json.loads(run.facts.read_text())["classes"] == ["setosa", "versicolor", "virginica"]
+
+
+def test_results_are_those_of_the_best_checkpoint(dltrain: Callable) -> None:
+    called = dltrain("model=mlp", "data=wine", "optimizer.lr=0.03", "trainer.epochs=12", "trainer.patience=null")
+    best = pointed(called.run.checkpoints, "best")
+    epoch = json.loads((best / "manifest.json").read_text())["epoch"]
+    row = called.run.read_history()[epoch - 1]
+    assert epoch == called.result["best_epoch"]
+    assert called.result["val"]["loss"] == pytest.approx(row["val/loss"], abs=1e-12)
+    assert json.loads((pointed(called.run.checkpoints, "last") / "manifest.json").read_text())["epoch"] == 12
+
+
+def test_the_cubic_experiment_equals_a_plain_loop_bit_for_bit(dltrain: Callable) -> None:
+    epochs = 300
+    called = dltrain("experiment=cubic", f"trainer.epochs={epochs}", "trainer.threads=1", "trainer.device=cpu")
+
+    x = torch.linspace(-10, 10, 1000)[:, None]
+    y = x**3
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(1, 128),
+        torch.nn.ReLU(),
+        torch.nn.Linear(128, 128),
+        torch.nn.ReLU(),
+        torch.nn.Linear(128, 1),
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(epochs):
+        optimizer.zero_grad()
+        loss = torch.nn.MSELoss()(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    assert [row["train/loss"] for row in called.run.read_history()] == losses
+    saved = load_file(pointed(called.run.checkpoints, "last") / "model.safetensors")
+    assert len(saved) == 6
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(saved[f"layers.{name}"], tensor), name
+
+
+def test_linear_regression_recovers_the_coefficients(dltrain: Callable) -> None:
+    called = dltrain("experiment=linear_regression", "data.noise=0")
+    weights = load_file(pointed(called.run.checkpoints, "best") / "model.safetensors")
+    truth = json.loads(called.run.facts.read_text())["truth"]
+    assert weights["linear.weight"][0].tolist() == pytest.approx(truth["coefficients"], abs=1e-2)
+    assert weights["linear.bias"].item() == pytest.approx(truth["bias"], abs=1e-2)
+    assert (called.run.plots / "coefficients.png").exists()
+
+
+def test_the_same_seed_gives_the_same_run(dltrain: Callable) -> None:
+    for name in ("a", "b"):
+        dltrain("model=mlp", "data=iris", "trainer.epochs=3", f"hydra.run.dir={name}")
+    dltrain("model=mlp", "data=iris", "trainer.epochs=3", "seed=1", "hydra.run.dir=c")
+    losses = [[row["train/loss"] for row in RunDir(name).read_history()] for name in ("a", "b", "c")]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+def test_no_validation_split_monitors_the_training_loss(dltrain: Callable) -> None:
+    called = dltrain("data=cubic", "data.val_fraction=0", "data.test_fraction=0", "trainer.epochs=3")
+    assert called.result["monitor"] == "train/loss"
+    assert called.result["val"] == called.result["test"] == {}
+    assert set(called.run.read_history()[0]) == {"epoch", "step", "seconds", "lr", "train/loss", "train_seconds"}
+
+
+def test_divergence_ends_with_3_and_says_what_to_do(dltrain: Callable) -> None:
+    called = dltrain("data=cubic", "optimizer=sgd", "optimizer.lr=1e20", "trainer.epochs=5")
+    assert called.code == 3
+    assert "optimizer.lr=0.001" in called.err
+    assert "lr 1e+20" in called.err
+    assert called.run.read_status()["state"] == "diverged"
+
+
+def test_weights_that_explode_in_the_last_step_are_no_result(dltrain: Callable) -> None:
+    options = [
+        "optimizer=sgd",
+        "optimizer.lr=1e30",
+        "trainer.batch_size=full",
+        "trainer.clip_norm=null",
+        "trainer.l2=1e12",
+    ]
+    called = dltrain("data=cubic", "trainer.epochs=1", *options)
+    assert called.code == 3
+    assert not called.run.result.exists()
+    assert not called.run.checkpoints.exists()
+
+
+def test_a_folder_that_holds_a_run_is_not_written_into(dltrain: Callable) -> None:
+    assert dltrain("data=iris", "debug=smoke", "hydra.run.dir=same").code == 0
+    before = (Path("same") / "result.json").read_bytes()
+    called = dltrain("data=iris", "debug=smoke", "hydra.run.dir=same", "seed=9")
+    assert called.code == 2
+    assert "holds a run already" in called.err
+    assert (Path("same") / "result.json").read_bytes() == before
+
+
+def test_an_empty_folder_may_be_named(dltrain: Callable, tmp_path: Path) -> None:
+    (tmp_path / "空 folder (1)").mkdir()
+    called = dltrain("data=iris", "debug=smoke", f"hydra.run.dir={tmp_path}/空 folder (1)")
+    assert called.code == 0
+    assert called.run.path.name == "空 folder (1)"
+
+
+def test_two_thousand_epochs_print_about_twenty_lines(dltrain: Callable) -> None:
+    out = dltrain("experiment=cubic", "trainer.epochs=2000", "data.rows=8", "model.hidden=[2]").out
+    assert 15 <= sum(line.startswith("epoch") for line in out.splitlines()) <= 25
+
+
+def test_quiet_says_nothing_and_json_says_the_result(dltrain: Callable) -> None:
+    assert dltrain("data=iris", "debug=smoke", "--quiet").out == ""
+    called = dltrain("data=iris", "debug=smoke", "--json", "hydra.run.dir=other")
+    assert json.loads(called.out)["test"] == json.loads(Path("other/result.json").read_text())["test"]
+
+
+def test_early_stopping_stops(dltrain: Callable) -> None:
+    called = dltrain("data=iris", "trainer.epochs=50", "trainer.patience=2", "trainer.min_delta=10")
+    assert called.result["epochs"] == 3
+    assert called.result["best_epoch"] == 1
+
+
+def test_chinese_headers_brackets_and_commas_in_overrides(dltrain: Callable, tmp_path: Path) -> None:
+    folder = tmp_path / "数据, x=y"
+    folder.mkdir()
+    rows = "".join(f"{i},学生{i},{i % 7},{i * 3 % 10 / 2},{'及格' if i % 3 else '不及格'}\n" for i in range(60))
+    (folder / "成绩 (1).csv").write_text("学号,姓名,语文 #1,Price ($),结果=等级\n" + rows, encoding="gbk")
+    called = dltrain(
+        "model=mlp",
+        "data=csv",
+        f"data.path={folder}/成绩 (1).csv",
+        "data.target=结果=等级",
+        "data.drop=[学号,姓名,Price ($)]",
+        "data.encoding=gbk",
+        "trainer.epochs=2",
+        "hydra.run.dir=结果 (a,b)",
+    )
+    assert called.code == 0, called.err
+    facts = json.loads(called.run.facts.read_text("utf-8"))
+    assert facts["features"] == ["语文 #1"]
+    assert facts["classes"] == ["不及格", "及格"]
+
+
+def test_models_of_the_users_own_need_one_file_and_one_config(dltrain: Callable, tmp_path: Path) -> None:
+    (tmp_path / "homemade.py").write_text(
+        "from torch import nn\n"
+        "class Tiny(nn.Module):\n"
+        "    takes = ('table',)\n"
+        "    def __init__(self, spec, width: int = 4):\n"
+        "        super().__init__()\n"
+        "        self.net = nn.Sequential(nn.Linear(spec.input_shape[0], width), nn.Linear(width, spec.out_features))\n"
+        "    def forward(self, x):\n"
+        "        return self.net(x)\n"
+    )
+    (tmp_path / "configs" / "model").mkdir(parents=True)
+    (tmp_path / "configs" / "model" / "tiny.yaml").write_text("# My own.\n_target_: homemade.Tiny\nwidth: 5\n")
+    called = dltrain("model=tiny", "data=iris", "trainer.epochs=1")
+    assert called.code == 0, called.err
+    assert called.result["parameters"] == 4 * 5 + 5 + 5 * 3 + 3
+    assert "tiny" in dltrain("list", "model").out
+    assert dltrain("model=tiny", "data=iris", "+model.widht=3").code == 2
+
+
+def test_a_config_of_the_users_own_may_not_hide_a_built_in_one(dltrain: Callable, tmp_path: Path) -> None:
+    (tmp_path / "configs" / "model").mkdir(parents=True)
+    (tmp_path / "configs" / "model" / "mlp.yaml").write_text("_target_: os.system\n")
+    called = dltrain("model=mlp", "data=iris")
+    assert called.code == 2
+    assert "model/mlp.yaml" in called.err
+
+
+OTHERS = ("mse", "mae", "huber", "sampled_softmax", "bpr")
+
+
+@pytest.mark.parametrize("loss", [name for name in options("loss") if name not in OTHERS])
+@pytest.mark.parametrize("data", ["breast_cancer", "wine"])
+def test_every_classification_loss_learns(loss: str, data: str, dltrain: Callable) -> None:
+    called = dltrain("model=linear", f"data={data}", f"loss={loss}", "trainer.epochs=15", "optimizer.lr=0.02")
+    assert called.result["train"]["accuracy"] > 0.9
+    assert math.isfinite(called.result["test"]["roc_auc"])
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_every_regression_loss_learns(loss: str, dltrain: Callable) -> None:
+    called = dltrain("model=linear", "data=regression", f"loss={loss}", "trainer.epochs=30", "optimizer.lr=0.05")
+    assert called.result["test"]["r2"] > 0.99
+
+
+@pytest.mark.parametrize("scheduler", options("scheduler"))
+def test_every_schedule_trains(scheduler: str, dltrain: Callable) -> None:
+    called = dltrain("model=linear", "data=iris", f"scheduler={scheduler}", "trainer.epochs=12", "optimizer.lr=0.05")
+    rates = {row["lr"] for row in called.run.read_history()}
+    assert (len(rates) == 1) == (scheduler == "constant") or scheduler == "plateau"
+    assert called.result["train"]["accuracy"] > 0.8
+
+
+def test_report_draws_the_page_again(dltrain: Callable) -> None:
+    called = dltrain("data=iris", "debug=smoke")
+    called.run.report.unlink()
+    assert dltrain("report", str(called.run.path)).code == 0
+    assert called.run.report.exists()
+    refused = dltrain("report", "nowhere")
+    assert refused.code == 2
+    assert "nowhere" in refused.err
+
+
+def test_the_last_weights_can_be_kept(dltrain: Callable) -> None:
+    fast = ("model=mlp", "data=wine", "optimizer.lr=0.03", "trainer.epochs=12", "trainer.patience=null")
+    best = dltrain(*fast, "hydra.run.dir=best").result
+    assert dltrain(*fast, "trainer.keep=last", "hydra.run.dir=last").code == 0
+    last = json.loads(Path("last/result.json").read_text())
+    assert best["best_epoch"] < 12 == last["best_epoch"]
+    run = RunDir("last")
+    assert pointed(run.checkpoints, "best") == pointed(run.checkpoints, "last")
+    assert last["val"]["loss"] == pytest.approx(run.read_history()[-1]["val/loss"], abs=1e-12)
+    assert "Weights of the last of 12 epochs" in run.report.read_text()
+
+
+def test_patience_counts_from_the_best_epoch_though_the_last_is_kept(dltrain: Callable) -> None:
+    called = dltrain("data=iris", "trainer.patience=2", "trainer.min_delta=10", "trainer.keep=last")
+    assert called.result["epochs"] == called.result["best_epoch"] == 3

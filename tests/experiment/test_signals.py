@@ -1,0 +1,52 @@
+"""The first signal asks, the second one ends."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from dltrain.experiment.signals import SIGNALS, Stopped, finishing, heard
+
+
+@dataclass
+class Work:
+    pause_at: float = math.inf
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_what_is_under_way(number: int, code: int) -> None:
+    before = [signal.getsignal(one) for one in SIGNALS]
+    with pytest.raises(Stopped) as stopped, heard():
+        os.kill(os.getpid(), number)
+    assert stopped.value.exit_code == code
+    assert [signal.getsignal(one) for one in SIGNALS] == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_lets_work_pause_and_the_second_ends_it(number: int) -> None:
+    work = Work()
+    with pytest.raises(Stopped) as stopped, finishing(work) as asked:  # noqa: PT012
+        assert (asked.number, work.pause_at) == (0, math.inf)
+        os.kill(os.getpid(), number)
+        assert (asked.number, work.pause_at) == (number, -math.inf)
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert stopped.value.exit_code == 128 + number  # nobody heeded it
+
+
+def test_another_thread_hears_nothing_and_breaks_nothing() -> None:
+    seen = []
+
+    def work() -> None:
+        with heard(), finishing(Work()) as asked:
+            seen.append(asked.number)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [0]

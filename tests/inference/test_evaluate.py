@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+import dltrain as package
+from dltrain.inference.evaluate import best_thresholds, bootstrap
+from dltrain.kinds.table.load import table
+from dltrain.tasks.choice import build_task
+from dltrain.tasks.losses import default_loss
+from dltrain.tasks.plots.calibration import reliability
+from dltrain.tasks.task import Predictions
+
+
+@pytest.fixture
+def run(people_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(people_run, tmp_path / "run"))
+
+
+def test_the_metrics_of_the_test_rows_are_those_of_training(
+    dltrain: Callable, run: Path, people_csv: Path, tmp_path: Path
+) -> None:
+    ids = [int(row) for row in pd.read_csv(run / "predictions.csv")["id"]]
+    pd.read_csv(people_csv, dtype=str).iloc[ids].to_csv(tmp_path / "test.csv", index=False)
+    called = dltrain("evaluate", str(run), "data.path=test.csv", "--json")
+    assert called.code == 0
+    answer = json.loads(called.out)
+    trained = json.loads((run / "result.json").read_text("utf-8"))["test"]
+    assert answer["metrics"] == {name: pytest.approx(value, abs=1e-6) for name, value in trained.items()}
+    assert "test.csv" in Path(answer["report"]).read_text("utf-8")
+    assert (run / "evaluations" / "test" / "predictions.csv").exists()
+    assert dltrain("report", str(run / "evaluations" / "test")).code == 0
+
+
+def test_groups_are_measured_apart(dltrain: Callable, run: Path, people_csv: Path) -> None:
+    called = dltrain("evaluate", str(run), f"data.path={people_csv}", "--slices", "city", "--json")
+    assert "Calibration" in Path(json.loads(called.out)["report"]).read_text("utf-8")
+    groups = {group["name"]: group for group in json.loads(called.out)["groups"]}
+    frame = pd.read_csv(people_csv, dtype=str)
+    said = package.load(run).predict(frame.drop(columns="stays"))
+    for city, rows in frame.groupby("city"):
+        right = (said.loc[rows.index, "predicted"] == rows["stays"]).mean()
+        assert groups[city]["samples"] == len(rows)
+        assert groups[city]["metrics"]["accuracy"] == pytest.approx(right)
+
+
+def test_rows_without_a_label_are_left_out_and_counted(
+    dltrain: Callable, run: Path, people_csv: Path, tmp_path: Path
+) -> None:
+    frame = pd.read_csv(people_csv, dtype=str)
+    frame.loc[:9, "stays"] = None
+    frame.to_csv(tmp_path / "some.csv", index=False)
+    answer = json.loads(dltrain("evaluate", str(run), "data.path=some.csv", "--json").out)
+    assert answer["samples"] == 110
+    assert answer["notes"] == ["left out 10 samples without a label"]
+
+
+def test_data_that_is_gone_is_said_with_what_was_measured_and_the_fix(dltrain: Callable, run: Path) -> None:
+    called = dltrain("evaluate", str(run))
+    assert called.code == 2
+    assert "own data cannot be read" in called.err and "accuracy" in called.err and "data.path=" in called.err
+
+
+def test_the_runs_own_test_split_is_evaluated_where_its_data_is_there_and_unchanged(
+    dltrain: Callable, people_csv: Path, tmp_path: Path
+) -> None:
+    shutil.copy(people_csv, tmp_path / "mine.csv")
+    data = ["data=csv", "data.path=mine.csv", "data.target=stays", "trainer.epochs=1", "baseline=none"]
+    assert dltrain("model=linear", *data, "hydra.run.dir=run").code == 0
+    answer = json.loads(dltrain("evaluate", "run", "--slices", "city", "--json").out)
+    trained = json.loads((tmp_path / "run" / "result.json").read_text("utf-8"))["test"]
+    assert answer["metrics"] == {name: pytest.approx(value, abs=1e-6) for name, value in trained.items()}
+    assert sum(group["samples"] for group in answer["groups"]) == answer["samples"]
+    with (tmp_path / "mine.csv").open("a") as file:
+        file.write("1,30,Ulm,1,yes\n")
+    changed = dltrain("evaluate", "run")
+    assert changed.code == 2 and "not what the run was trained on any more" in changed.err
+
+
+def test_pictures_are_labelled_by_their_folders(dltrain: Callable, picture_run: Path, picture_folder: Path) -> None:
+    called = dltrain("evaluate", str(picture_run), f"data.path={picture_folder}", "-o", "page", "--json")
+    assert json.loads(called.out)["samples"] == 20
+    assert dltrain("evaluate", str(picture_run), f"data.path={picture_folder}", "-o", str(picture_run)).code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--slices", "City"], "did you mean city?"),
+        (["data.pth=x"], "data.path"),
+    ],
+)
+def test_misspelt_arguments_are_answered(
+    dltrain: Callable, run: Path, people_csv: Path, arguments: list[str], said: str
+) -> None:
+    called = dltrain("evaluate", str(run), f"data.path={people_csv}", *arguments)
+    assert called.code == 2 and said in called.err
+
+
+def test_thresholds_are_the_best_of_all() -> None:
+    rows = 60
+    random = np.random.default_rng(0)
+    positive = random.random(rows) < 0.3
+    scores = np.clip(positive * 0.2 + random.random(rows) * 0.5, 0, 1).round(2)
+    f1, balanced = best_thresholds(scores, positive)
+    grid = np.linspace(-0.01, 1, 405)
+    assert f1.reached == pytest.approx(max(f1_score(positive, scores > value) for value in grid))
+    assert f1.reached == pytest.approx(f1_score(positive, scores > f1.value))
+    assert f1.before == pytest.approx(f1_score(positive, scores > 0.5))
+    assert balanced.reached == pytest.approx(max(balanced_accuracy_score(positive, scores > value) for value in grid))
+    assert balanced.reached == pytest.approx(balanced_accuracy_score(positive, scores > balanced.value))
+    assert best_thresholds(scores, np.ones(rows, dtype=bool)) == ()
+
+
+def test_the_calibration_error_is_the_mean_gap() -> None:
+    sure = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
+    right = np.array([True, True, True, False, True, False])
+    assert reliability(sure, right).error == pytest.approx((4 * abs(0.95 - 0.75) + 2 * abs(0.55 - 0.5)) / 6)
+
+
+def test_the_interval_of_an_accuracy_is_that_of_its_binomial() -> None:
+    frame = pd.DataFrame({"x": np.arange(40) % 7, "y": np.where(np.arange(40) % 2, "a", "b")})
+    facts = table(frame, target="y").facts
+    task = build_task(facts, default_loss(facts))
+    target = torch.zeros(400, dtype=torch.long)
+    values = (torch.arange(400) < 80).long()  # 80 % right
+    interval = bootstrap(task, Predictions(values), target)
+    assert interval is not None and interval.measure == "accuracy"
+    margin = 1.96 * (0.8 * 0.2 / 400) ** 0.5
+    assert interval.low == pytest.approx(0.8 - margin, abs=0.01)
+    assert interval.high == pytest.approx(0.8 + margin, abs=0.01)

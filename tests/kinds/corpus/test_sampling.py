@@ -1,0 +1,62 @@
+"""Samples along training: when they are written, and what a resumed run keeps of them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import torch
+
+from dltrain.kinds.corpus.sampling import Samples, continue_text, unknown_in
+from dltrain.models.rnn import RNN
+from dltrain.runs.folder import RunDir
+from dltrain.tasks.choice import build_task
+from dltrain.tasks.losses import default_loss
+from dltrain.types import Facts, Spec
+
+FACTS = Facts(
+    "corpus",
+    "next_token",
+    (8,),
+    vocab_sizes=(7,),
+    preprocessing={"tokens": "character", "vocabulary": list("abc "), "length": 8},
+)
+
+
+def model() -> RNN:
+    torch.manual_seed(0)
+    width = build_task(FACTS, default_loss(FACTS)).loss.out_features
+    return RNN(Spec("corpus", (8,), width, vocab_sizes=(7,), each_position=True), hidden=4, embedding=4).eval()
+
+
+def read(folder: Path) -> list[list[str]]:
+    with (folder / "samples.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_samples_are_few_and_a_resumed_run_writes_the_same(tmp_path: Path) -> None:
+    whole = Samples(RunDir(tmp_path), FACTS, 20)
+    network = model()
+    before = torch.get_rng_state()
+    network.train()
+    for epoch in range(1, 21):
+        whole.after_epoch(epoch, network, last=epoch == 20)
+    assert network.training
+    assert torch.equal(torch.get_rng_state(), before)
+    written = read(tmp_path)
+    assert [row[0] for row in written] == ["epoch", "3", "6", "9", "12", "15", "18", "20"]
+    assert 160 <= len(written[1][1]) <= 320  # an end of a document is two characters
+
+    resumed = Samples(RunDir(tmp_path), FACTS, 20, keep=10)
+    for epoch in range(11, 21):
+        resumed.after_epoch(epoch, network, last=epoch == 20)
+    assert read(tmp_path) == written
+
+
+def test_a_prompt_may_be_empty_or_hold_what_the_model_does_not_know() -> None:
+    network = model()
+    assert unknown_in(FACTS, "abz!z") == ["z", "!"]
+    for prompt in ("", "ab", "zzz"):
+        written = continue_text(network, FACTS, prompt, 6, temperature=0)
+        assert set(written) <= set("abc \n")
+        assert written == continue_text(network, FACTS, prompt, 6, top_k=1, seed=5)

@@ -1,0 +1,230 @@
+"""Changed pictures: a function of seed, epoch and batch, each picture its own, and each change what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Tensor
+
+from dltrain.config.compose import compose_jobs
+from dltrain.data.loader import TensorLoader
+from dltrain.kinds.image.augment import Augment, draw
+from dltrain.runs.folder import RunDir
+from dltrain.types import Split
+
+STRONG = Augment(0.5, 0.5, 0.125, 30.0, 0.3, 0.3, 0.3, 0.3, 0.5)
+
+
+@pytest.fixture
+def pixels() -> Tensor:
+    """Noise, `(64, 3, 12, 16)`, so that no change of a picture leaves it as it was."""
+    return torch.randint(0, 256, (64, 3, 12, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def gradients() -> Tensor:
+    """The same smooth picture 16 times, `(16, 1, 9, 9)`, brighter to the right."""
+    return torch.arange(9).mul(20).to(torch.uint8).expand(16, 1, 9, 9).contiguous()
+
+
+def loader(pixels: Tensor, change: Augment | None, seed: int | None = 0, batch_size: int = 24) -> TensorLoader:
+    split = Split((pixels,), torch.arange(len(pixels)), ("",) * len(pixels))
+    return TensorLoader(split, batch_size, torch.device("cpu"), change=change, seed=seed)
+
+
+def epoch_of(loader: TensorLoader, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    loader.set_epoch(epoch)
+    return ((batch.inputs[0], batch.target) for batch in loader)
+
+
+def test_the_same_seed_epoch_and_batch_give_the_same_pictures(pixels: Tensor) -> None:
+    once = STRONG((pixels,), 3, 5, 7)[0]
+    torch.rand(5)  # the global generator has no say
+    assert torch.equal(once, STRONG((pixels,), 3, 5, 7)[0])
+    for other in ((4, 5, 7), (3, 6, 7), (3, 5, 8), (3, 5, 0)):
+        assert not torch.equal(once, STRONG((pixels,), *other)[0]), other
+
+
+def test_a_batch_is_the_same_whether_or_not_those_before_it_were_drawn(pixels: Tensor) -> None:
+    shuffled = loader(pixels, STRONG)
+    last = list(epoch_of(shuffled, 2))[-1]
+    chosen = list(shuffled._chosen())[-1]
+    assert torch.equal(last[0], STRONG((pixels[chosen],), 0, 2, 2)[0])
+
+
+def test_the_order_of_the_samples_does_not_depend_on_the_augmentation(pixels: Tensor) -> None:
+    for (plain, target), (changed, same) in zip(
+        epoch_of(loader(pixels, None), 1), epoch_of(loader(pixels, STRONG), 1), strict=True
+    ):
+        assert torch.equal(target, same)
+        assert plain.shape == changed.shape
+        assert not torch.equal(plain.float(), changed.float())
+
+
+def test_epochs_differ_and_evaluation_sees_the_pictures_as_they_are(pixels: Tensor) -> None:
+    full = loader(pixels, STRONG, batch_size=64)
+    (first, _), (second, _) = next(epoch_of(full, 0)), next(epoch_of(full, 1))
+    assert not torch.equal(first, second)
+    ((unchanged, target),) = epoch_of(full.in_order(), 1)
+    assert torch.equal(unchanged, pixels)
+    assert torch.equal(target, torch.arange(64))
+    assert torch.equal(next(epoch_of(loader(pixels, STRONG, seed=None), 0))[0], pixels[:24])
+
+
+def test_pictures_of_a_batch_are_changed_apart(gradients: Tensor) -> None:
+    for entry in fields(Augment):
+        if entry.name in ("vflip", "saturation"):
+            continue  # they do nothing to this picture
+        change = Augment(**{entry.name: 20.0 if entry.name == "rotation" else 0.5})
+        (changed,) = change((gradients,), 0, 0, 0)
+        kinds = {tuple(picture.flatten().tolist()) for picture in changed}
+        assert len(kinds) == 2 if entry.name == "hflip" else len(kinds) > 3, entry.name
+
+
+def test_a_mirror_image_is_one(pixels: Tensor) -> None:
+    assert torch.equal(Augment(hflip=1.0)((pixels,), 0, 0, 0)[0], pixels.flip(3))
+    assert torch.equal(Augment(vflip=1.0)((pixels,), 0, 0, 0)[0], pixels.flip(2))
+    (half,) = Augment(hflip=0.5)((pixels,), 0, 0, 0)
+    mirrored = (half == pixels.flip(3)).all(dim=(1)).all(dim=1).all(dim=1)
+    assert 0.3 < mirrored.float().mean() < 0.7
+    assert torch.equal(half[~mirrored], pixels[~mirrored])
+
+
+def test_a_shifted_picture_is_a_window_of_the_reflected_one(pixels: Tensor) -> None:
+    (shifted,) = Augment(crop=0.25)((pixels,), 0, 0, 0)  # 3 of 12 rows, 4 of 16 columns
+    padded = torch.nn.functional.pad(pixels.float(), (4, 4, 3, 3), mode="reflect").to(torch.uint8)
+    places = set()
+    for picture, wide in zip(shifted, padded, strict=True):
+        windows = {
+            (row, column): wide[:, row : row + 12, column : column + 16] for row in range(7) for column in range(9)
+        }
+        (place,) = [at for at, window in windows.items() if torch.equal(window, picture)]
+        places.add(place)
+    assert {row for row, _ in places} == set(range(7))
+    assert {column for _, column in places} == set(range(9))
+
+
+def test_small_pictures_may_be_shifted_by_all_but_everything() -> None:
+    tiny = torch.arange(2, dtype=torch.uint8).expand(50, 1, 1, 2).contiguous()
+    (shifted,) = Augment(crop=0.5)((tiny,), 0, 0, 0)
+    assert shifted.shape == tiny.shape
+    assert set(shifted.unique().tolist()) == {0, 1}
+
+
+def test_turning_keeps_the_centre_and_moves_the_edge() -> None:
+    picture = torch.zeros(200, 1, 15, 15, dtype=torch.uint8)
+    picture[:, :, 7, :] = 255  # a horizontal bar
+    (turned,) = Augment(rotation=90.0)((picture,), 0, 0, 0)
+    assert (turned[:, 0, 7, 7] > 200).all()
+    ends = turned[:, 0, 7, 0]
+    assert (ends < 50).any() and (ends > 200).any()
+    upright = turned[:, 0, 0, 7]
+    assert (upright > 100).any()
+
+
+def test_the_angle_of_a_wide_picture_is_an_angle() -> None:
+    """A square stays as wide as high however wide its picture is."""
+    picture = torch.zeros(100, 1, 20, 24, dtype=torch.uint8)
+    picture[:, :, 6:14, 8:16] = 255
+    (turned,) = Augment(rotation=180.0)((picture,), 1, 0, 0)
+    mass = turned.sum(dim=(1, 2, 3)) / 255
+    assert mass.min() > 58 and mass.max() < 70
+    rows, columns = turned.amax(dim=3)[:, 0] > 60, turned.amax(dim=2)[:, 0] > 60
+    assert (rows.sum(1) - columns.sum(1)).abs().max() <= 2
+
+
+def test_resizing_makes_things_larger_and_smaller() -> None:
+    picture = torch.zeros(100, 1, 32, 32, dtype=torch.uint8)
+    picture[:, :, 12:20, 12:20] = 255
+    areas = Augment(scale=0.5)((picture,), 0, 0, 0)[0].sum(dim=(1, 2, 3)) / 255
+    assert areas.min() < 64 * 0.4
+    assert areas.max() > 64 * 1.7
+
+
+def test_colours_change_by_no_more_than_the_share(pixels: Tensor) -> None:
+    dark = pixels // 5 + 80  # nothing is clipped
+    (brighter,) = Augment(brightness=0.5)((dark,), 0, 0, 0)
+    factors = brighter.mean(dim=(1, 2, 3)) / dark.float().mean(dim=(1, 2, 3))
+    assert factors.min() > 0.5 and factors.max() < 1.5
+    assert factors.min() < 0.6 and factors.max() > 1.4
+    (contrasted,) = Augment(contrast=0.5)((dark,), 0, 0, 0)
+    assert torch.allclose(contrasted.mean(dim=(1, 2, 3)), dark.float().mean(dim=(1, 2, 3)), atol=1.5)
+    (duller,) = Augment(saturation=1.0)((dark,), 0, 0, 0)
+    spread = (duller.amax(1) - duller.amin(1)).mean(dim=(1, 2)) / (dark.amax(1) - dark.amin(1)).float().mean(dim=(1, 2))
+    assert spread.min() < 0.2 and spread.max() > 1.2
+    grey = dark[:, :1]
+    assert torch.equal(Augment(saturation=1.0)((grey,), 0, 0, 0)[0], grey.float())
+
+
+def test_values_stay_between_0_and_255(pixels: Tensor) -> None:
+    (changed,) = STRONG((pixels,), 0, 0, 0)
+    assert changed.min() >= 0 and changed.max() <= 255
+
+
+def test_a_rectangle_of_2_to_20_percent_is_erased() -> None:
+    noise = torch.rand(300, 1, 40, 40, generator=torch.Generator().manual_seed(1)).mul(255)
+    (erased,) = Augment(erase=1.0)((noise,), 0, 0, 0)
+    hidden = erased != noise
+    share = hidden.float().mean(dim=(1, 2, 3))
+    assert 0.01 < share.min() < 0.04 and 0.17 < share.max() < 0.23
+    rectangle = hidden.any(3).sum((1, 2)) * hidden.any(2).sum((1, 2))
+    assert torch.equal(rectangle, hidden.sum((1, 2, 3)))
+    (some,) = Augment(erase=0.25)((noise,), 0, 0, 0)
+    assert 0.15 < (some != noise).any(3).any(2).any(1).float().mean() < 0.35
+
+
+def test_one_change_leaves_the_draws_of_the_others_alone(pixels: Tensor) -> None:
+    (mirrored,) = Augment(hflip=0.5)((pixels,), 0, 0, 0)
+    (both,) = Augment(hflip=0.5, erase=1.0)((pixels,), 0, 0, 0)
+    kept = both == mirrored
+    assert 0.75 < kept.float().mean() < 0.99
+
+
+def test_draws_are_from_0_to_1_and_of_their_own_stream() -> None:
+    draws = draw(1000, 0, 0, 0)
+    assert draws.min() >= 0 and draws.max() < 1
+    assert abs(float(draws.mean()) - 0.5) < 0.01
+    assert not torch.equal(draw(1, 0, 1, 0), draw(1, 1, 0, 0))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_pictures_are_the_same_on_a_gpu(pixels: Tensor) -> None:
+    (on_cpu,), (on_gpu,) = (STRONG((pixels.to(device),), 0, 0, 0) for device in ("cpu", "cuda"))
+    assert torch.allclose(on_cpu, on_gpu.cpu(), atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["data=animals"], 0.5),
+        (["data=digits"], 0.5),
+        (["data=iris"], 0.0),
+        (["experiment=cnn"], 0.0),
+        (["experiment=fcnn"], 0.0),
+        (["experiment=animals"], 0.5),
+        (["data=animals", "augment=none"], 0.0),
+        (["data=animals", "augment.hflip=0.1"], 0.1),
+    ],
+)
+def test_the_recipe_of_pictures_augments_and_the_plain_one_does_not(arguments: list[str], expected: float) -> None:
+    (job,) = compose_jobs(arguments, sweep=False)
+    assert job.config["augment"]["hflip"] == expected
+
+
+def test_tables_refuse_augmentation_only_where_it_is_asked_for(dltrain: Callable) -> None:
+    assert dltrain("data=iris", "debug=smoke").code == 0
+    called = dltrain("data=iris", "augment=light", "debug=smoke")
+    assert called.code == 2
+    assert "augment=none" in called.err
+    assert len(called.runs) == 1
+
+
+def test_digits_are_never_mirrored(dltrain: Callable) -> None:
+    losses = []
+    for arguments in (["augment=none"], ["augment.hflip=1", "augment.crop=0"], ["augment.hflip=1", "data.mirror=true"]):
+        dltrain("model=linear", "data=digits", "debug=smoke", f"hydra.run.dir={len(losses)}", *arguments)
+        losses.append(RunDir(str(len(losses))).read_history()[0]["train/loss"])
+    assert losses[0] == losses[1] != losses[2]

@@ -1,0 +1,168 @@
+"""Picture files as they come: every odd kind has a defined result, and what cannot be read is named."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dltrain.errors import DataError
+from dltrain.kinds.image.load import images
+from dltrain.kinds.image.pixels import read_picture
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six red and six blue pictures, a folder each."""
+    for name, colour in (("red", RED), ("blue", BLUE)):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (20, 20), colour).save(tmp_path / "pictures" / name / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+def read(image: Image.Image, path: Path, size: int = 8, **saving: object) -> np.ndarray:
+    """What is read of a picture that is saved under that name, `(size, size, C)`."""
+    image.save(path, **saving)
+    return read_picture(path, size, None)
+
+
+def stripes(width: int, height: int) -> Image.Image:
+    """Red, green and blue thirds: side by side where it is wide, else one above the other."""
+    image = Image.new("RGB", (3, 1))
+    image.putdata([RED, (0, 255, 0), BLUE])
+    return (image if width >= height else image.transpose(Image.Transpose.ROTATE_270)).resize(
+        (width, height), Image.Resampling.NEAREST
+    )
+
+
+def test_crop_keeps_the_middle_pad_keeps_all_and_stretch_distorts(tmp_path: Path) -> None:
+    stripes(72, 24).save(tmp_path / "wide.png")
+    crop, pad, stretch = (read_picture(tmp_path / "wide.png", 24, None, how) for how in ("crop", "pad", "stretch"))
+    assert (crop == (0, 255, 0)).all()
+    assert (pad[:8] == 0).all() and (pad[16:] == 0).all()
+    assert tuple(pad[12, 2]) == RED and tuple(pad[12, 21]) == BLUE
+    assert tuple(stretch[0, 2]) == RED and tuple(stretch[23, 21]) == BLUE
+    assert not (stretch == 0).all(axis=2).any()
+    stripes(24, 72).save(tmp_path / "high.png")
+    assert (read_picture(tmp_path / "high.png", 24, None, "crop") == (0, 255, 0)).all()
+    assert (read_picture(tmp_path / "high.png", 24, None, "pad")[:, :8] == 0).all()
+
+
+@pytest.mark.parametrize("policy", ["crop", "pad", "stretch"])
+def test_the_policy_reaches_the_pixels_and_the_facts(folder: Path, policy: str) -> None:
+    stripes(60, 20).save(folder / "red" / "0.png")
+    data = images(path=str(folder), size=12, resize=policy, val_fraction=0, test_fraction=0)  # type: ignore[arg-type]
+    assert data.facts.preprocessing["resize"] == policy
+    picture = data.splits["train"].inputs[0][data.splits["train"].ids.index("red/0.png")]
+    assert tuple(picture[:, 6, 1].tolist()) == ((0, 255, 0) if policy == "crop" else RED)
+    assert (picture[:, 0, 6].sum() == 0) == (policy == "pad")
+
+
+def test_odd_kinds_of_pictures_have_a_defined_colour(tmp_path: Path) -> None:
+    assert read(Image.new("CMYK", (9, 9), (0, 255, 255, 0)), tmp_path / "a.jpg").mean((0, 1))[0] > 200
+    transparent = Image.new("RGBA", (9, 9), (255, 0, 0, 0))
+    assert (read(transparent, tmp_path / "b.png") == 255).all()
+    palette = transparent.convert("P")
+    assert (read(palette, tmp_path / "c.png", transparency=palette.getpixel((0, 0))) == 255).all()
+    assert (read(Image.new("1", (9, 9), 1), tmp_path / "d.png") == 255).all()
+    frames = [Image.new("RGB", (9, 9), colour) for colour in (RED, BLUE)]
+    assert (read(frames[0], tmp_path / "e.gif", save_all=True, append_images=frames[1:])[:, :, :] == RED).all()
+    deep = Image.fromarray(np.full((9, 9), 32768, dtype=np.uint16))
+    assert (read(deep, tmp_path / "f.png") == 128).all()
+
+
+def test_a_turned_photo_stands_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    stripes(30, 10).save(tmp_path / "turned.png", exif=exif)
+    upright = read_picture(tmp_path / "turned.png", 9, None, "stretch")
+    assert (upright[0] == upright[0, 0]).all()
+    assert not (upright[:, 0] == upright[0, 0]).all()
+
+
+def test_unreadable_pictures_are_named_or_left_out(dltrain: Callable, folder: Path) -> None:
+    Image.effect_noise((64, 64), 50).save(folder / "red" / "whole.jpg")
+    whole = (folder / "red" / "whole.jpg").read_bytes()
+    (folder / "red" / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "red" / "empty.jpg").touch()
+    (folder / "blue" / "text.jpg").write_text("a picture of the sea")
+    arguments = ("model=linear", "data=images", "data.path=pictures", "data.size=8", "debug=smoke")
+    called = dltrain(*arguments)
+    assert called.code == 2
+    assert "3 of 16 pictures cannot be read" in called.err
+    for name in ("red/truncated.jpg", "red/empty.jpg (it is empty)", "blue/text.jpg", "data.on_bad=skip"):
+        assert name in called.err
+    assert called.runs == []
+    called = dltrain(*arguments, "data.on_bad=skip")
+    assert called.code == 0, called.err
+    assert "left out 3 pictures" in called.out
+    assert called.result["data"]["rows"] == 13
+
+
+def test_more_than_ten_bad_pictures_are_counted(folder: Path) -> None:
+    for number in range(12):
+        (folder / "red" / f"bad{number:02d}.jpg").touch()
+    with pytest.raises(DataError) as raised:
+        images(path=str(folder))
+    assert "12 of 24" in raised.value.what
+    assert raised.value.what.count("it is empty") == 10
+
+
+def test_a_decompression_bomb_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    Image.new("RGB", (40, 40), RED).save(folder / "red" / "bomb.png")
+    with pytest.raises(DataError, match="bomb"):
+        images(path=str(folder))
+
+
+def test_hidden_and_other_files_are_ignored_and_counted(folder: Path) -> None:
+    (folder / "red" / "notes.txt").touch()
+    (folder / "red" / ".hidden.png").touch()
+    (folder / ".cache").mkdir()
+    assert "ignored 2 files that are no pictures" in images(path=str(folder)).notes
+
+
+@pytest.mark.parametrize("name", ["猫 (1)", "é" * 120, b"\xff\xfe", "[a]=b,c"])
+def test_any_name_will_do(dltrain: Callable, folder: Path, name: str | bytes) -> None:
+    target = os.path.join(os.fsencode(folder / "red"), os.fsencode(name) + b".png")  # noqa: PTH118
+    try:
+        os.rename(folder / "red" / "0.png", target)  # noqa: PTH104
+    except OSError:
+        pytest.skip("this file system has no such names")
+    called = dltrain("model=linear", "data=images", "data.path=pictures", "data.size=8", "debug=smoke")
+    assert called.code == 0, called.err
+    assert called.result["data"]["rows"] == 12
+
+
+def test_an_empty_or_a_single_class_is_named(folder: Path) -> None:
+    (folder / "green").mkdir()
+    with pytest.raises(DataError, match="green"):
+        images(path=str(folder))
+    (folder / "green").rmdir()
+    for path in (folder / "blue").iterdir():
+        path.unlink()
+    (folder / "blue").rmdir()
+    with pytest.raises(DataError, match="one class, red"):
+        images(path=str(folder))
+
+
+def test_validation_folders_are_the_test_split_where_there_is_no_other(folder: Path, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / "both" / split).mkdir(parents=True)
+        for name in ("red", "blue"):
+            target = tmp_path / "both" / split / name
+            target.mkdir()
+            for number in range(6):
+                (target / f"{number}.png").write_bytes((folder / name / f"{number}.png").read_bytes())
+    data = images(path=str(tmp_path / "both"))
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 11, "val": 1, "test": 12}
+    assert all(path.startswith("val/") for path in data.splits["test"].ids)
+    assert json.dumps(dict(data.facts.preprocessing))

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dltrain.kinds.checks import Finding, examine
+from dltrain.kinds.image.digits import digits
+from dltrain.kinds.image.load import image_data
+from dltrain.kinds.table.load import table
+from dltrain.kinds.table.scikit_learn import toy_table
+
+
+def said(findings: list[Finding], words: str) -> list[Finding]:
+    return [finding for finding in findings if words in str(finding)]
+
+
+def random_table(rows: int = 400, **columns: object) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=rows), "b": rng.normal(size=rows), "y": rng.integers(0, 2, rows)})
+    return frame.assign(**columns)
+
+
+def test_a_column_that_tells_the_label_is_named() -> None:
+    frame = random_table()
+    leaky = examine(table(frame.assign(answer=frame["y"] * 3 + 1.0), target="y"))
+    assert [finding.severity for finding in said(leaky, "answer alone tells 100.0 % of the labels")] == ["warning"]
+    assert "data.drop=[answer]" in str(leaky[0])
+    assert not said(examine(table(frame, target="y")), "alone tells")
+
+
+def test_a_column_that_tells_a_number_is_named() -> None:
+    frame = random_table()
+    frame["y"] = np.random.default_rng(1).normal(size=400)
+    assert said(examine(table(frame.assign(copy=frame["y"] * 2 + 1), target="y")), "copy alone tells")
+    assert not said(examine(table(frame, target="y")), "alone tells")
+
+
+def test_equal_pictures_in_two_splits_are_a_warning() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (120, 1, 8, 8), dtype=np.uint8)
+    pixels[100] = pixels[3]
+    labels = np.arange(120) % 2
+    parts = {"train": np.arange(80), "test": np.arange(80, 120)}
+    data = image_data(pixels, labels, ["a", "b"], parts, [str(i) for i in range(120)])
+    (found,) = said(examine(data), "same inputs")
+    assert (found.severity, "1 of 40 in test" in found.what) == ("warning", True)
+
+
+def test_equal_rows_of_a_table_are_a_note() -> None:
+    frame = random_table(a=np.arange(400) % 3, b=np.arange(400) % 5)
+    (found,) = said(examine(table(frame, target="y")), "same inputs")
+    assert found.severity == "note"
+    assert said(examine(table(frame, target="y")), "groups of equal samples")
+
+
+def test_imbalance_and_lonely_labels_are_told() -> None:
+    labels = ["many"] * 395 + ["few"] * 4 + ["once"]
+    found = examine(table(random_table(y=labels), target="y"))
+    assert said(found, "trainer.balance=resample")
+    assert said(found, "single training sample: once")[0].severity == "warning"
+
+
+def test_small_splits_say_how_coarse_they_are() -> None:
+    assert said(examine(toy_table(name="iris")), "only 15 samples: one more right or wrong is 6.7 points")
+
+
+@pytest.mark.parametrize("data", [digits(), toy_table(name="breast_cancer"), toy_table(name="diabetes")])
+def test_sound_data_gets_no_warning(data: object) -> None:
+    assert [finding for finding in examine(data) if finding.severity == "warning"] == []  # type: ignore[arg-type]
+
+
+def test_findings_reach_the_terminal_and_the_result(dltrain: Callable) -> None:
+    called = dltrain("data=iris", "debug=smoke")
+    assert "note    the test split has only 15 samples" in called.out
+    assert called.result["doctor"][0]["severity"] == "note"

@@ -1,0 +1,99 @@
+"""What the target columns of a table ask for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dltrain.errors import DataError
+from dltrain.kinds.table.load import table
+from dltrain.kinds.target import TaskChoice, pose
+
+NUMBERS = [str(number) for number in np.arange(40) * 1.5]
+SPARSE = [str(number) for number in np.arange(40) % 7 * 2.5]
+TWO = ["是", "否"] * 20
+BITS = ["0", "0", "1", "0"] * 10
+
+
+def test_several_columns_of_numbers_are_a_regression_of_as_many() -> None:
+    posed = pose(pd.DataFrame({"a": NUMBERS, "b": SPARSE}), "auto")
+    assert (posed.task, posed.outputs, posed.name) == ("regression", ("a", "b"), "a, b")
+    np.testing.assert_array_equal(posed.y, np.array([NUMBERS, SPARSE], dtype=float).T)
+
+
+def test_several_columns_of_two_values_are_labels_and_the_later_value_has_it() -> None:
+    posed = pose(pd.DataFrame({"雨": TWO, "fog": BITS}), "auto")
+    assert (posed.task, posed.outputs) == ("multilabel", ("雨", "fog"))
+    np.testing.assert_array_equal(posed.y[:4], [[1, 0], [0, 0], [1, 1], [0, 0]])
+    assert "雨=是, fog=1" in posed.reason
+    assert pose(pd.DataFrame({"a": BITS, "b": BITS}), "regression").task == "regression"
+
+
+def test_a_row_without_one_of_several_targets_is_left_out() -> None:
+    rows = pd.DataFrame({"x": NUMBERS, "a": [*NUMBERS[:-1], ""], "b": ["", *SPARSE[1:]]})
+    data = table(rows, target=["a", "b"], val_fraction=0, test_fraction=0)
+    assert len(data.splits["train"]) == 38
+    assert "left out 2 of 40 rows, which have no value of a, b" in data.notes
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["red|large", "large", "", "red"], [[1, 1], [1, 0], [0, 0], [0, 1]]),
+        (["红;大", "大", "", "红"], [[1, 1], [1, 0], [0, 0], [0, 1]]),
+        (["a, b,", "a", "", "b"], [[1, 1], [1, 0], [0, 0], [0, 1]]),
+        (["a b", "a", "", "b"], [[1, 1], [1, 0], [0, 0], [0, 1]]),
+        (["new york|old town", "new york", "", "old town"], [[1, 1], [1, 0], [0, 0], [0, 1]]),
+    ],
+)
+def test_labels_listed_in_a_cell_are_separated_and_an_empty_cell_has_none(
+    cells: list[str], labels: list[list[int]]
+) -> None:
+    posed = pose(pd.DataFrame({"tags": cells}), "multilabel")
+    assert posed.y.tolist() == labels
+    assert posed.present.all()
+    assert "1 rows have none" in posed.reason
+
+
+@pytest.mark.parametrize(
+    ("columns", "task", "what", "override"),
+    [
+        ({"a": NUMBERS, "b": ["x", "y", "z", "w"] * 10}, "auto", "'b' holds text such as 'x'", "data.target=[a]"),
+        ({"a": TWO, "b": BITS}, "classification", "one of several classes stands in one column", "task=multilabel"),
+        ({"a": TWO, "b": SPARSE}, "multilabel", "a label has two values, and 'b' has 7", "data.target=[a]"),
+        ({"a": ["same"] * 40}, "multilabel", "hold 1 different labels", "task=classification"),
+        ({"a": [*BITS[:20], *[""] * 20], "b": [*[""] * 20, *BITS[20:]]}, "auto", "no row has a value of all", ""),
+    ],
+)
+def test_targets_that_do_not_go_together_are_refused(
+    columns: dict[str, list[str]], task: TaskChoice, what: str, override: str
+) -> None:
+    with pytest.raises(DataError, match=what) as refused:
+        pose(pd.DataFrame(columns), task)
+    assert refused.value.override == override
+
+
+def test_each_of_several_numbers_is_scaled_by_itself() -> None:
+    data = table(pd.DataFrame({"x": SPARSE, "a": NUMBERS, "b": SPARSE}), target=["a", "b"])
+    target = data.splits["train"].target
+    mean, std = torch.tensor(data.facts.target_mean), torch.tensor(data.facts.target_std)
+    scaled = (target - mean) / std
+    torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(2, dtype=torch.float64), atol=1e-6, rtol=0)
+    torch.testing.assert_close(scaled.std(dim=0, correction=0), torch.ones(2, dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+def test_a_label_that_no_training_row_has_is_named() -> None:
+    rows = pd.DataFrame({"x": NUMBERS, "tags": ["a|b", "b", "a", "b"] * 10})
+    held_out = pd.DataFrame({"x": NUMBERS[:3], "tags": ["a|c", "b", "c"]})
+    data = table(rows, target="tags", task="multilabel", held_out={"test": held_out})
+    assert data.facts.outputs == ("a", "b", "c")
+    assert "in no training row, so it cannot be learned: tags c" in data.notes
+
+
+def test_classes_that_look_like_lists_of_labels_are_told_of() -> None:
+    posed = pose(pd.DataFrame({"tags": ["red|large", "large", "red", "red|large"] * 5}), "auto")
+    assert posed.task == "classification"
+    assert "if 'red|large' lists several labels, say task=multilabel" in posed.reason
+    assert "multilabel" not in pose(pd.DataFrame({"grade": ["A", "B"] * 10}), "auto").reason

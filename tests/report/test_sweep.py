@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from dltrain.report.sweep import summarize
+from dltrain.runs.folder import RunDir, write_json
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_grid_leaves_a_folder_and_a_row_a_job(dltrain: Callable) -> None:
+    called = dltrain(
+        "-m", "data=iris", "optimizer.lr=0.1,0.01", "seed=1,2,3", "trainer.epochs=2", "hydra.sweep.dir=grid"
+    )
+    assert called.code == 0, called.err
+    rows = read(called.folder / "grid" / "sweep.csv")
+    assert [(row["job"], row["optimizer.lr"], row["seed"]) for row in rows] == [
+        (str(number), lr, seed)
+        for number, (lr, seed) in enumerate((lr, seed) for lr in ("0.1", "0.01") for seed in "123")
+    ]
+    assert len(called.runs) == 6
+    results = {run.path.name: json.loads(run.result.read_text()) for run in called.runs}
+    for row in rows:
+        assert float(row["test/accuracy"]) == results[row["job"]]["test"]["accuracy"]
+    best = min(results, key=lambda job: results[job]["val"]["loss"])
+    assert [run.path.name for run in called.runs if run.report.exists()] == [best]
+    best_config = yaml.safe_load((called.folder / "grid" / "best.yaml").read_text())
+    assert best_config["seed"] == results[best]["seed"]
+
+
+def test_failed_jobs_do_not_stop_the_others_and_end_with_6(dltrain: Callable) -> None:
+    called = dltrain("-m", "data=cubic", "optimizer=sgd", "optimizer.lr=1e20,0.01", "trainer.epochs=2")
+    assert called.code == 6
+    (table,) = called.folder.rglob("sweep.csv")
+    failed, done = read(table)
+    assert (failed["state"], done["state"]) == ("diverged", "done")
+    assert "nan" in failed["error"]
+    assert "job 0" in called.err
+
+
+def test_a_job_that_the_memory_does_not_hold_leaves_the_others_alone(dltrain: Callable) -> None:
+    called = dltrain("-m", "model=linear,mlp", "data=cubic", "model.hidden=[8]", "trainer.epochs=1")
+    assert called.code == 2  # a bad config in any job is refused before the first
+    sizes = ("model.hidden=[4194304,4194304],[8]", "model.embed=null")
+    called = dltrain("-m", "model=mlp", "data=cubic", "baseline=none", "trainer.epochs=1", *sizes)
+    assert called.code == 6
+    (table,) = called.folder.rglob("sweep.csv")
+    failed, done = read(table)
+    assert (failed["state"], done["state"]) == ("failed", "done")
+    assert "memory" in failed["error"]
+
+
+def test_more_is_better_where_the_measure_says_so(tmp_path: Path) -> None:
+    for job, accuracy in (("0", 0.5), ("1", 0.9), ("10", 0.7), ("2", None)):
+        run = RunDir(tmp_path / job)
+        run.path.mkdir()
+        run.write_status("done" if accuracy else "failed", exit_code=0)
+        run.config.write_text(f"job: {job}\n")
+        if accuracy:
+            result = {"train": {}, "val": {"accuracy": accuracy}, "test": {}, "monitor": "val/accuracy"}
+            timing = dict.fromkeys(["best_epoch", "epochs", "parameters", "seconds", "samples_per_second"], 1)
+            write_json(run.result, result | timing)
+    summary = summarize(tmp_path)
+    assert [row["job"] for row in summary.rows] == ["0", "1", "2", "10"]
+    assert summary.best is not None
+    assert summary.best["job"] == "1"
+    assert [row["job"] for row in summary.failed] == ["2"]
+
+
+def test_losses_of_different_kinds_are_compared_by_what_they_share(dltrain: Callable) -> None:
+    called = dltrain("-m", "data=iris", "loss=cross_entropy,focal", "trainer.epochs=2")
+    assert "val/accuracy" in next(line for line in called.out.splitlines() if line.startswith("best"))
+
+
+def test_jobs_on_different_data_have_no_best(dltrain: Callable) -> None:
+    called = dltrain("-m", "data=iris,wine", "debug=smoke")
+    assert called.code == 0
+    assert "best    none" in called.out
+    assert not list(called.folder.rglob("best.yaml"))
+
+
+def test_a_folder_that_holds_a_sweep_is_not_written_into(dltrain: Callable) -> None:
+    assert dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.dir=s").code == 0
+    called = dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.dir=s")
+    assert called.code == 2
+    assert "holds a sweep already" in called.err
+
+
+def test_jobs_that_would_share_a_folder_fail_but_for_the_first(dltrain: Callable) -> None:
+    called = dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.subdir=same")
+    assert called.code == 6
+    assert len(called.runs) == 1
+
+
+def test_jobs_say_one_line_each(dltrain: Callable) -> None:
+    out = dltrain("-m", "data=iris", "seed=1,2", "trainer.epochs=3").out
+    assert not any(line.startswith("epoch") for line in out.splitlines())
+    assert sum(line.startswith("job") for line in out.splitlines()) == 2

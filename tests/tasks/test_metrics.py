@@ -1,0 +1,216 @@
+"""Metrics against scikit-learn's, over whole and ragged batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+from torch import Tensor
+
+from dltrain.tasks.metrics import (
+    BETTER,
+    Metric,
+    class_scores,
+    confusion,
+    label_counts,
+    label_roc_auc,
+    regression_errors,
+    roc_auc,
+)
+from dltrain.types import Facts
+
+RAGGED = (1, 7, 2, 30)
+
+
+def over_batches(metric: Metric, predicted: Tensor, target: Tensor, sizes: Sequence[int]) -> dict[str, float]:
+    """The metric over batches of these sizes, the last of what remains."""
+    rest = len(target) - sum(sizes)
+    pairs = zip(predicted.split([*sizes, rest]), target.split([*sizes, rest]), strict=True)
+    return metric.compute(sum((metric.update(p, t) for p, t in pairs), torch.zeros(())))
+
+
+def sklearn_scores(predicted: Tensor, target: Tensor, class_count: int) -> dict[str, float]:
+    average = "binary" if class_count == 2 else "macro"
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(
+        target.numpy(), predicted.numpy(), average=average, zero_division=0
+    )
+    accuracy = sk.accuracy_score(target.numpy(), predicted.numpy())
+    return {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1}
+
+
+@pytest.mark.parametrize("class_count", [2, 3, 10])
+@pytest.mark.parametrize("seed", range(3))
+def test_classification_scores_equal_scikit_learns(class_count: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.randint(class_count, (200,), generator=generator)
+    predicted = torch.where(
+        torch.rand(200, generator=generator) < 0.6, target, torch.randint(class_count, (200,), generator=generator)
+    )
+    expected = pytest.approx(sklearn_scores(predicted, target, class_count), abs=1e-12)
+    assert over_batches(confusion(class_count), predicted, target, ()) == expected
+    assert over_batches(confusion(class_count), predicted, target, RAGGED) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 5), st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=12))
+def test_classification_scores_equal_scikit_learns_where_classes_are_absent(
+    class_count: int, pairs: list[tuple[int, int]]
+) -> None:
+    predicted, target = torch.tensor(pairs).remainder(class_count).unbind(1)
+    scores = over_batches(confusion(class_count), predicted, target, ())
+    if class_count == 2:
+        expected = {
+            name: getattr(sk, f"{name}_score")(target, predicted, pos_label=1, zero_division=0)
+            for name in ("precision", "recall", "f1")
+        } | {"accuracy": sk.accuracy_score(target, predicted)}
+    else:
+        expected = sklearn_scores(predicted, target, class_count)
+    assert scores == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_confusion_matrix_has_true_classes_as_rows() -> None:
+    predicted, target = torch.tensor([0, 2, 2, 1, 0]), torch.tensor([0, 0, 2, 1, 0])
+    counts = confusion(3).update(predicted, target)
+    assert counts.dtype == torch.float64
+    np.testing.assert_array_equal(counts, sk.confusion_matrix(target, predicted))
+
+
+def test_scores_of_each_class_equal_scikit_learns() -> None:
+    target = torch.tensor([0, 0, 1, 1, 2, 2, 2, 0])
+    predicted = torch.tensor([0, 1, 1, 1, 2, 0, 1, 0])
+    scores = class_scores(confusion(4).update(predicted, target))  # class 3 never occurs
+    expected = sk.precision_recall_fscore_support(target, predicted, labels=range(4), zero_division=0)
+    for name, values in zip(("precision", "recall", "f1"), expected, strict=False):
+        np.testing.assert_allclose(scores[name], values, atol=1e-12)
+
+
+@pytest.mark.parametrize("mean", [0.0, 100.0, -1e5])
+@pytest.mark.parametrize("reference", ["none", "near"])
+def test_regression_errors_equal_scikit_learns(mean: float, reference: str) -> None:
+    generator = torch.Generator().manual_seed(1)
+    target = torch.randn(300, 1, generator=generator, dtype=torch.float64) * 20 + mean
+    predicted = target + torch.randn(300, 1, generator=generator, dtype=torch.float64) * 5
+    metric = regression_errors(mean + 1 if reference == "near" else 0.0)
+    expected = {
+        "mse": sk.mean_squared_error(target, predicted),
+        "rmse": sk.root_mean_squared_error(target, predicted),
+        "mae": sk.mean_absolute_error(target, predicted),
+        "r2": sk.r2_score(target, predicted),
+    }
+    assert over_batches(metric, predicted, target, ()) == pytest.approx(expected, rel=1e-7)
+    assert over_batches(metric, predicted, target, RAGGED) == pytest.approx(expected, rel=1e-7)
+
+
+def test_r2_survives_a_huge_mean_and_a_tiny_spread() -> None:
+    generator = torch.Generator().manual_seed(2)
+    target = 1e9 + 1e-3 * torch.randn(500, 1, generator=generator, dtype=torch.float64)
+    predicted = target + 2e-4 * torch.randn(500, 1, generator=generator, dtype=torch.float64)
+    scores = over_batches(regression_errors(1e9), predicted, target, RAGGED)
+    assert scores["r2"] == pytest.approx(sk.r2_score(target - 1e9, predicted - 1e9), abs=1e-6)
+
+
+def test_r2_without_a_reference_survives_a_mean_of_a_hundred_thousand_spreads() -> None:
+    target = 1e8 + 1e3 * torch.randn(500, 1, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    scores = over_batches(regression_errors(), target + 300, target, RAGGED)
+    assert scores["r2"] == pytest.approx(sk.r2_score(target, target + 300), abs=1e-4)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 3.7, 1e8 + 0.1, -5e-9])
+@pytest.mark.parametrize("error", [0.0, 0.25])
+@pytest.mark.parametrize("reference", [0.0, 3.7])
+def test_r2_of_a_constant_target_is_1_if_it_is_met_and_else_0(constant: float, error: float, reference: float) -> None:
+    target = torch.full((64, 1), constant, dtype=torch.float64)
+    r2 = over_batches(regression_errors(reference), target + error, target, RAGGED)["r2"]
+    assert r2 == (0.0 if error else 1.0)  # as scikit-learn has it, where the mean is exact
+
+
+def test_errors_are_summed_in_float64() -> None:
+    target = torch.full((100_000, 1), 16_777_216.0)  # 2**24, where float32 has no more odd numbers
+    scores = regression_errors().compute(regression_errors().update(target + 2, target))
+    assert scores["mae"] == 2.0
+    assert scores["mse"] == 4.0
+
+
+@pytest.mark.parametrize("class_count", [2, 3, 5])
+def test_roc_auc_equals_scikit_learns(class_count: int) -> None:
+    generator = torch.Generator().manual_seed(class_count)
+    target = torch.randint(class_count, (150,), generator=generator)
+    probabilities = torch.randn(150, class_count, generator=generator).softmax(dim=1)
+    probabilities[:20] = probabilities[0]  # ties
+    areas = [sk.roc_auc_score(target == k, probabilities[:, k]) for k in range(class_count)]
+    assert roc_auc(probabilities, target) == pytest.approx(areas[1] if class_count == 2 else np.mean(areas), abs=1e-12)
+
+
+def test_roc_auc_is_undefined_without_every_class_or_with_scores_that_are_not_finite() -> None:
+    probabilities = torch.full((4, 3), 1 / 3)
+    assert roc_auc(probabilities, torch.tensor([0, 1, 1, 0])) is None
+    assert roc_auc(probabilities[:, :2] * 1.5, torch.tensor([1, 1, 1, 1])) is None
+    probabilities[2, 1] = torch.nan
+    assert roc_auc(probabilities, torch.tensor([0, 1, 2, 0])) is None
+
+
+def test_every_metric_says_whether_more_is_better() -> None:
+    from dltrain.tasks.classification import Classification
+    from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+    from dltrain.tasks.multilabel import Multilabel
+    from dltrain.tasks.regression import Regression
+    from dltrain.tasks.task import Task
+
+    facts = Facts("table", "classification", (2,), classes=("a", "b"))
+    labels = Facts("table", "multilabel", (2,), outputs=("a",))
+    one_hot = BinaryCrossEntropy(labels)
+    tasks: list[Task] = [Classification(facts, CrossEntropy(facts)), Regression(facts, MeanSquaredError(facts))]
+    for task in (*tasks, Multilabel(labels, one_hot)):
+        shape = (2,) if isinstance(task, Classification) else (2, 1)
+        sums = task.metric.update(torch.tensor([0, 1]).view(shape), torch.tensor([0, 1]).view(shape))
+        assert tuple(task.metric.compute(sums)) == task.metric_names
+        assert set(task.metric_names) <= set(BETTER)
+
+
+def test_labels_are_measured_as_scikit_learn_does() -> None:
+    from sklearn import metrics as sklearn_metrics
+
+    generator = torch.Generator().manual_seed(4)
+    target = (torch.rand(90, 4, generator=generator) < 0.3).long()
+    scores = torch.rand(90, 4, generator=generator)
+    predicted = (scores > 0.5).long()
+    metric = label_counts(4)
+    sums = sum(metric.update(p, t) for p, t in zip(predicted.split(40), target.split(40), strict=True))
+    assert isinstance(sums, torch.Tensor)
+    y, said = target.numpy(), predicted.numpy()
+    assert metric.compute(sums) == pytest.approx(
+        {
+            "accuracy": sklearn_metrics.accuracy_score(y, said),
+            "precision": sklearn_metrics.precision_score(y, said, average="macro"),
+            "recall": sklearn_metrics.recall_score(y, said, average="macro"),
+            "f1": sklearn_metrics.f1_score(y, said, average="macro"),
+            "hamming_loss": sklearn_metrics.hamming_loss(y, said),
+        }
+    )
+    assert label_roc_auc(scores, target) == pytest.approx(sklearn_metrics.roc_auc_score(y, scores.numpy()))
+    assert label_roc_auc(scores, torch.zeros_like(target)) is None
+
+
+def test_errors_of_several_outputs_are_means_over_the_outputs_as_in_scikit_learn() -> None:
+    from sklearn import metrics as sklearn_metrics
+
+    generator = torch.Generator().manual_seed(5)
+    target = torch.randn(50, 3, generator=generator) * torch.tensor([1.0, 100.0, 0.01]) + 5
+    predicted = target + torch.randn(50, 3, generator=generator)
+    metric = regression_errors((5.0, 4.0, 6.0))
+    found = metric.compute(metric.update(predicted[:20], target[:20]) + metric.update(predicted[20:], target[20:]))
+    y, said = target.numpy(), predicted.numpy()
+    assert found == pytest.approx(
+        {
+            "mse": sklearn_metrics.mean_squared_error(y, said),
+            "rmse": sklearn_metrics.root_mean_squared_error(y, said),
+            "mae": sklearn_metrics.mean_absolute_error(y, said),
+            "r2": sklearn_metrics.r2_score(y, said),
+        },
+        rel=1e-4,
+    )

@@ -1,0 +1,108 @@
+"""Tasks: outputs to losses, predictions and metrics in the target's own unit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dltrain.errors import ConfigError
+from dltrain.tasks.choice import build_task
+from dltrain.tasks.classification import Classification
+from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError, default_loss
+from dltrain.tasks.regression import Regression
+from dltrain.tasks.task import Predictions, join
+from dltrain.types import Facts
+
+
+def classes(count: int) -> Facts:
+    return Facts("table", "classification", (3,), classes=tuple("abcd"[:count]), class_counts=(1,) * count)
+
+
+def marks(mean: float = 50.0, std: float = 20.0) -> Facts:
+    return Facts("table", "regression", (3,), target_mean=mean, target_std=std)
+
+
+def random(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def test_the_task_follows_the_facts() -> None:
+    assert isinstance(build_task(classes(3), default_loss(classes(3))), Classification)
+    assert isinstance(build_task(marks(), default_loss(marks())), Regression)
+
+
+@pytest.mark.parametrize(
+    ("facts", "loss"), [(marks(), CrossEntropy(classes(3))), (classes(2), MeanSquaredError(marks()))]
+)
+def test_a_loss_of_another_task_is_refused(facts: Facts, loss: CrossEntropy | MeanSquaredError) -> None:
+    with pytest.raises(
+        ConfigError, match=f"this loss is for {' or '.join(loss.tasks)}, and the data asks for {facts.task}"
+    ) as refused:
+        build_task(facts, loss)
+    assert refused.value.override == "loss=auto"
+
+
+def test_the_most_probable_class_is_predicted() -> None:
+    output = random(20, 3)
+    said = build_task(classes(3), CrossEntropy(classes(3))).predict(output)
+    assert torch.equal(said.values, output.argmax(dim=1))
+    torch.testing.assert_close(said.probabilities, output.softmax(dim=1))
+
+
+def test_one_output_for_two_classes_is_read_as_the_second_ones() -> None:
+    task = build_task(classes(2), BinaryCrossEntropy(classes(2)))
+    output = torch.tensor([[-2.0], [3.0], [0.5], [-0.1]])
+    said = task.predict(output)
+    assert said.values.tolist() == [0, 1, 1, 0]
+    assert said.values.dtype == torch.int64
+    torch.testing.assert_close(said.probabilities, torch.cat([1 - output.sigmoid(), output.sigmoid()], dim=1))
+
+
+def test_two_outputs_for_two_classes_are_as_good() -> None:
+    task = build_task(classes(2), CrossEntropy(classes(2)))
+    assert task.point(torch.tensor([[1.0, 2.0], [3.0, 0.0]])).tolist() == [1, 0]
+
+
+def test_the_loss_sees_the_target_scaled_and_predictions_are_in_its_own_unit() -> None:
+    task = build_task(marks(), MeanSquaredError(marks()))
+    output, target = random(12, 1), 50 + 20 * random(12, 1).flip(0)
+    torch.testing.assert_close(task.objective(output, target), functional.mse_loss(output, (target - 50) / 20))
+    torch.testing.assert_close(task.predict(output).values, output.double() * 20 + 50)
+    scores = task.metric.compute(task.metric.update(task.point(output), target))
+    assert scores["mse"] == pytest.approx(float((output * 20 + 50 - target).square().mean()), rel=1e-5)
+    assert scores["rmse"] == pytest.approx(20 * float(task.objective(output, target)) ** 0.5, rel=1e-5)
+
+
+def test_a_target_that_is_not_scaled_reaches_the_loss_as_it_is() -> None:
+    facts = marks(0.0, 1.0)
+    task = build_task(facts, MeanSquaredError(facts))
+    output, target = random(12, 1), random(12, 1).flip(0)
+    assert torch.equal(task.objective(output, target), functional.mse_loss(output, target))
+    assert task.point(output) is output
+
+
+def test_points_of_a_bfloat16_output_keep_the_targets_precision() -> None:
+    facts = marks(mean=1000.0, std=1.0)
+    output = torch.tensor([[0.5], [-0.25]], dtype=torch.bfloat16)
+    assert build_task(facts, MeanSquaredError(facts)).point(output).flatten().tolist() == [1000.5, 999.75]
+
+
+def test_the_area_under_the_curve_is_left_out_where_it_is_undefined() -> None:
+    task = build_task(classes(2), CrossEntropy(classes(2)))
+    said = task.predict(torch.tensor([[2.0, 0.0], [0.0, 2.0]]))
+    assert task.finish(said, torch.tensor([0, 1])) == {"roc_auc": 1.0}
+    assert task.finish(said, torch.tensor([1, 0])) == {"roc_auc": 0.0}
+    assert task.finish(said, torch.tensor([1, 1])) == {}
+    assert build_task(marks(), MeanSquaredError(marks())).finish(said, torch.zeros(2, 1)) == {}
+
+
+def test_predictions_of_batches_join_in_order() -> None:
+    output = random(11, 3)
+    task = build_task(classes(3), CrossEntropy(classes(3)))
+    joined, whole = join([task.predict(part) for part in output.split(4)]), task.predict(output)
+    assert torch.equal(joined.values, whole.values)
+    assert joined.probabilities is not None
+    torch.testing.assert_close(joined.probabilities, whole.probabilities)
+    assert join([Predictions(torch.ones(2, 1)), Predictions(torch.zeros(1, 1))]).probabilities is None
