@@ -15,8 +15,6 @@ if TYPE_CHECKING:  # help, lists and refusals answer without torch
 
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
-Kind = Literal["table", "image", "text", "corpus", "series", "ratings"]
-TaskName = Literal["regression", "classification", "multilabel", "next_token", "rating", "ranking", "forecasting"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
@@ -46,8 +44,8 @@ class Facts:
         truth: what a synthetic data set knows of itself, such as the true coefficients.
     """
 
-    kind: Kind
-    task: TaskName
+    kind: str
+    task: str
     input_shape: tuple[int, ...]
     target: str = "target"
     outputs: tuple[str, ...] = ()
@@ -97,16 +95,21 @@ class Spec:
         out_features: width of the output, as the task and the loss ask for it.
         vocab_sizes: number of distinct values of each integer input; empty where inputs are real numbers.
         bins: edges of the bins of each input, as in `Facts`; empty where no input has any.
-        each_position: whether an output `(B, T, out_features)` is asked for, one for each position of a sequence, that
-            knows nothing of the positions after it.
+        causal: whether an output `(B, T, out_features)` is asked for, one for each position of a sequence, that knows
+            nothing of the positions after it.
     """
 
-    kind: Kind
+    kind: str
     input_shape: tuple[int, ...]
     out_features: int
     vocab_sizes: tuple[int, ...] = ()
     bins: tuple[tuple[float, ...], ...] = ()
-    each_position: bool = False
+    causal: bool = False
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether an input is a sequence of tokens."""
+        return bool(self.vocab_sizes) and len(self.input_shape) == 1
 
 
 class Batch(NamedTuple):

@@ -25,7 +25,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     flags, paths = parser.read(arguments, ("A", "B"))
 
     from dltrain.report.comparison import write_comparison
-    from dltrain.report.leaderboard import differences, read_entry
+    from dltrain.report.leaderboard import read_entry
+    from dltrain.runs.config import differences
     from dltrain.runs.folder import RunDir
 
     a, b = (read_entry(RunDir(Path(path))) for path in paths)

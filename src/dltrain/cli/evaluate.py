@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,17 +117,22 @@ def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> 
         raise ConfigError(f"{folder.path} holds a run", where="-o", fix="name another folder")
     make_folder(folder.path, parents=True)
     count = len(evaluation.split)
-    data = model.result["data"]
-    splits = {name: size for name, size in data["splits"].items() if name != "test"} | {"test": count}
-    said: dict[str, Any] = {"test": evaluation.metrics, "shown_split": "test", "baseline": {}, "comparison": None}
-    said |= {"doctor": [], "basis": {}}
-    said |= {"data": data | {"rows": count, "splits": splits}, "evaluation": evaluation.as_dict()}
-    write_json(folder.result, model.result | said)
+    splits = {name: size for name, size in model.record.data.splits.items() if name != "test"} | {"test": count}
+    model.record.with_changes(
+        test=dict(evaluation.metrics),
+        shown_split="test",
+        baseline={},
+        comparison=None,
+        doctor=(),
+        basis={},
+        data=replace(model.record.data, rows=count, splits=splits),
+        evaluation=evaluation.as_dict(),
+    ).write(folder)
     notes = [" ".join(sentence.split()) for sentence in sentences(evaluation)]
     write_json(folder.facts, read_json(model.run.facts) | {"notes": [f"Evaluated on {evaluation.source}", *notes]})
     write_json(folder.status, {"schema": 1, "state": "done", "exit_code": 0, "evaluated": str(model.run.path)})
-    write_predictions(folder, model.facts, evaluation.split, evaluation.predictions)
-    write_examples(folder, model.facts, evaluation.split, evaluation.predictions)
+    write_predictions(folder, model.task, evaluation.split, evaluation.predictions)
+    write_examples(folder, model.task, evaluation.split, evaluation.predictions)
     for name in (model.run.history, model.run.config):
         if name.exists() and folder.path.resolve() != model.run.path.resolve():
             shutil.copyfile(model.run.own(name), folder.path / name.name)

@@ -101,28 +101,13 @@ def continue_prompt(parser: Arguments, arguments: Sequence[str], options: Option
             raise ConfigError(f"{value} is out of range", where=f"--{name}", fix=f"give at least {least}, below 2^63")
 
     from dltrain.inference.load import load
-    from dltrain.kinds.corpus.sampling import continue_text, unknown_in
 
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
-    if model.facts.task != "next_token":
-        raise ConfigError(
-            f"this model predicts {model.facts.target}, and continues no text",
-            where="--prompt",
-            fix="give it a file to predict, or train one that does: dltrain model=transformer data=corpus",
-        )
-    unknown = unknown_in(model.facts, flags.prompt)
+    sampling = {"temperature": flags.temperature, "top_k": flags.top_k, "seed": flags.seed}
+    text, unknown = model.kind.continue_text(model, flags.prompt, flags.steps, **sampling)
     if unknown and not options.quiet:
         named = ", ".join(map(repr, unknown[:SHOWN]))
         print(f"remark  not in the model's vocabulary: {named}", file=sys.stderr)
-    text = continue_text(
-        model.module,
-        model.facts,
-        flags.prompt,
-        flags.steps,
-        temperature=flags.temperature,
-        top_k=flags.top_k,
-        seed=flags.seed,
-    )
     if options.json:
         print(json.dumps({"prompt": flags.prompt, "text": text, "unknown": unknown}, ensure_ascii=False))
     else:
@@ -152,7 +137,7 @@ def predicted(model: LoadedModel, opened: Input, tally: Tally, *, shown: bool) -
         for encoded, predictions in model.predict_each(opened.parts):
             tally.add(encoded.remarks)
             bar.update(opened.passed() - bar.n)
-            yield prediction_frame(model.facts, encoded, predictions)
+            yield prediction_frame(model.task, encoded, predictions)
 
 
 def report(tally: Tally, output: Path | None, stream: TextIO) -> None:

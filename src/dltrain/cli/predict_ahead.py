@@ -72,22 +72,13 @@ def _asked(model: LoadedModel, flags: Namespace, history: Sequence[str]) -> tupl
     """What was asked for, and what is to be said of it."""
     import pandas as pd
 
-    from dltrain.inference.forecast import forecast
     from dltrain.inference.inputs import open_input
-    from dltrain.inference.recommend import recommend
 
     if flags.steps is not None:
         if not history:
-            frame = forecast(model, flags.steps)
-        else:
-            with closing(open_input(history[0], model.encoder)) as opened:
-                frame = forecast(model, flags.steps, pd.concat(list(opened.parts)))  # type: ignore[arg-type]
-        horizon = int(model.facts.preprocessing["horizon"])
-        beyond = f"beyond the horizon of {horizon} that it was trained for, the model goes on from its own forecast"
-        return frame, [beyond] if flags.steps > horizon else []
+            return model.kind.forecast(model, flags.steps)
+        with closing(open_input(history[0], model.encoder)) as opened:
+            return model.kind.forecast(model, flags.steps, pd.concat(list(opened.parts)))  # type: ignore[arg-type]
     if history:
-        raise ConfigError(f"{history[0]} is too much", fix=USAGE)
-    found = [recommend(model, user, flags.top) for user in flags.user]
-    new = [user for user, (_, known) in zip(flags.user, found, strict=True) if not known]
-    remarks = [f"user {user} is new: every item is new to them, and the items' own biases decide" for user in new]
-    return pd.concat([frame for frame, _ in found]), remarks
+        raise ConfigError(f"unexpected argument {history[0]}", fix=USAGE)
+    return model.kind.recommend(model, flags.user, flags.top)

@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dltrain.cli.arguments import Arguments
 from dltrain.cli.commands import Options
 from dltrain.errors import DataError, failure
+
+if TYPE_CHECKING:
+    from dltrain.runs.result import Result
 
 USAGE = "dltrain reproduce RUN [data.path=...] [-o FOLDER] [--trust MODULE]"
 ROUNDING = 1e-6  # relative; other machines and versions sum in another order
@@ -36,14 +39,15 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.targets import SLOTS, check, resolve
     from dltrain.inference.load import finished
     from dltrain.runs.config import RunConfig
-    from dltrain.runs.folder import RunDir, read_json, utc_now, write_text
+    from dltrain.runs.folder import RunDir, utc_now, write_text
     from dltrain.runs.lock import claim, locked, reserve
+    from dltrain.runs.result import Result
 
     first = finished(RunDir(Path(name)))
-    before = first.read_result()
+    before = Result.read(first)
     stored = RunConfig(first)
     config: dict[str, Any] = {slot: stored.whole_node(slot) for slot in (*SLOTS, "task") if slot != "data"}
-    config |= {"data": stored.node("data"), "seed": before["seed"]}
+    config |= {"data": stored.node("data"), "seed": before.seed}
     config["data"] |= {key.removeprefix("data."): value for key, value in flags.overrides.items()}
     for slot in SLOTS:
         if "_target_" in config[slot]:
@@ -52,7 +56,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
         raise ExceptionGroup("config", errors)
     sources.forget()
     data = sources.load_data(json.dumps(config["data"], sort_keys=True))
-    if fingerprint(data) != before["data"]["fingerprint"]:
+    if fingerprint(data) != before.data.fingerprint:
         raise DataError(
             "the data is not what the run was trained on",
             where="data.path",
@@ -71,7 +75,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     status = again.read_status()
     if status.get("error"):
         raise failure(status)
-    after = read_json(again.result)
+    after = Result.read(again)
     figures = compare_figures(before, after)
     same = all(a == b or _close(a, b) for a, b in figures.values())
     if options.json:
@@ -80,22 +84,22 @@ def run(arguments: Sequence[str], options: Options) -> int:
         for key, (a, b) in figures.items():
             mark = "=" if a == b else "≈" if _close(a, b) else "≠"
             print(f"{mark}  {key}  {a}" + ("" if a == b else f"  {b}"))
-        versions = {
-            part: pair for part, pair in _pairs(before["versions"], after["versions"]).items() if pair[0] != pair[1]
-        }
+        versions = {part: pair for part, pair in _pairs(before.versions, after.versions).items() if pair[0] != pair[1]}
         for part, (a, b) in versions.items():
             print(f"   {part} was {a} and is {b}")
         print(f"run     {again.path}")
     return 0 if same else 1
 
 
-def compare_figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def compare_figures(before: Result, after: Result) -> dict[str, tuple[Any, Any]]:
     """Every figure of both results that training decides, by name."""
     figures: dict[str, tuple[Any, Any]] = {}
     for split in ("train", "val", "test"):
-        pairs = _pairs(before.get(split) or {}, after.get(split) or {})
+        pairs = _pairs(before.of_split(split), after.of_split(split))
         figures |= {f"{split}/{name}": pair for name, pair in pairs.items()}
-    return figures | {key: (before.get(key), after.get(key)) for key in ("best_epoch", "epochs", "parameters")}
+    return figures | {
+        key: (getattr(before, key), getattr(after, key)) for key in ("best_epoch", "epochs", "parameters")
+    }
 
 
 def _pairs(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

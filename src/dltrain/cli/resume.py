@@ -13,6 +13,7 @@ from dltrain.experiment.resume import apply, check_same_run, check_trust, read_c
 from dltrain.experiment.signals import Stopped
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.runs.lock import locked
+from dltrain.runs.result import Result
 
 USAGE = "dltrain resume RUN [--force] [--trust MODULE] [trainer.epochs=200]"
 
@@ -34,7 +35,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
         refuse_links(run_dir.path)
         before = read_config(run_dir)
         if run_dir.result.exists():
-            run_dir.read_result()  # a folder of a newer version is left as it is
+            Result.read(run_dir)  # a folder of a newer version is left as it is
         if run_dir.facts.exists():
             run_dir.read_facts()
         if run_dir.history.exists():

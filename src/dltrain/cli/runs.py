@@ -65,7 +65,7 @@ def as_text(rows: Sequence[Sequence[str]]) -> str:
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """All columns of all rows."""
-    from dltrain.tasks.rows import safe_cell
+    from dltrain.runs.tables import safe_cell
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()

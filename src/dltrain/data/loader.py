@@ -28,7 +28,7 @@ class TensorLoader:
         change: what happens to stored inputs before that, differently in every epoch; only where `seed` is given.
         seed: shuffles, differently in every epoch; `None` keeps the order of the split.
             A batch that holds the whole split is not permuted.
-        by_length: whether a batch is of samples of about the same length, which is their second input; with `seed`.
+        bucket_by_length: whether a batch is of samples of about the same length, their second input; with `seed`.
         balance: whether an epoch shows every class equally often instead of every sample once; with `seed` alone.
         merge_single: adds a last batch of one sample to the one before, for models that normalise over the batch.
         limit: most batches an epoch.
@@ -44,7 +44,7 @@ class TensorLoader:
         draw: RandomTransform | None = None,
         change: RandomTransform | None = None,
         seed: int | None = None,
-        by_length: bool = False,
+        bucket_by_length: bool = False,
         balance: bool = False,
         merge_single: bool = False,
         limit: int | None = None,
@@ -56,7 +56,7 @@ class TensorLoader:
         self.draw = draw
         self.change = change
         self.seed = seed
-        self.lengths = split.inputs[1] if by_length else None
+        self.lengths = split.inputs[1] if bucket_by_length else None
         self.balance = balance
         self.epoch = 0
         self.start = 0
@@ -103,7 +103,7 @@ class TensorLoader:
         else:
             order = permutation(count, self.seed, self.epoch)
         if self.lengths is not None:
-            order = alike_together(order, self.lengths, self.sizes, self.seed, self.epoch)
+            order = bucket_order(order, self.lengths, self.sizes, self.seed, self.epoch)
         order = order[: self.samples].to(self.target.device)
         yield from order.split(self.sizes)
 
@@ -113,7 +113,7 @@ def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
     return torch.randperm(count, generator=seeded(seed, epoch))
 
 
-def alike_together(
+def bucket_order(
     order: torch.Tensor, lengths: torch.Tensor, sizes: Sequence[int], seed: int, epoch: int
 ) -> torch.Tensor:
     """A random order in which each batch is of similar lengths: sorted within stretches of some batches, and the

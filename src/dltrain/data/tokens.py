@@ -16,6 +16,7 @@ Tokens = Literal["word", "character"]
 Choice = Literal["auto", "word", "character"]
 
 PADDING, UNKNOWN, END = 0, 1, 2  # fills up; was not in training; ends a document
+IGNORED = -100  # a target of the next token where none is asked for; what torch calls ignore_index
 SPECIAL = ("<padding>", "<unknown>", "<end>")
 # Scripts that write words without spaces between them: Chinese and Japanese, Thai, Lao, Burmese, Khmer.
 UNSPACED = (

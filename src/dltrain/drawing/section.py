@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from dltrain.drawing.plot import Drawn
 from dltrain.drawing.style import shorten
-from dltrain.report.plots import Drawn
-from dltrain.runs.reader import Run
 
 MAX_ROWS = 20  # of a table that is not folded
 MAX_NAMES = 60
@@ -33,6 +32,10 @@ class Table:
     numbers_from: int = 1
     strong: int | None = None
     folded: str = ""
+
+    def captioned(self, caption: str) -> Table:
+        """Returns the same table with a caption."""
+        return replace(self, caption=caption)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,6 @@ class Section:
 
 
 Plots = Mapping[str, Sequence[Drawn]]  # by the section they belong to
-SectionBuilder = Callable[[Run, Plots], Section]
 
 
 def shown(name: str) -> str:

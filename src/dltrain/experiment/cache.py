@@ -1,15 +1,16 @@
-"""Data that the jobs of one process share: loaded, examined and measured by plain methods once."""
+"""Data that the jobs of one process share: loaded, examined and measured by baselines once."""
 
 from __future__ import annotations
 
 import json
 from functools import lru_cache
 
-from dltrain.experiment.baselines import Baseline, BaselineSettings, baselines
+from dltrain.experiment.baselines import BaselineSettings, run_baselines
 from dltrain.experiment.targets import arguments, resolve
-from dltrain.kinds.checks import Finding, examine
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.losses import default_loss
+from dltrain.kinds.checks import Finding
+from dltrain.kinds.kind import kind_of
+from dltrain.tasks.comparison import Baseline
+from dltrain.tasks.registry import task_class
 from dltrain.types import Data, SplitName
 
 
@@ -27,15 +28,17 @@ def load_data(node: str) -> Data:
 
 @lru_cache(maxsize=2)
 def examine_data(node: str) -> tuple[Finding, ...]:
-    """What is odd about that data."""
-    return tuple(examine(load_data(node)))
+    """Returns what is odd about that data, warnings first."""
+    data = load_data(node)
+    return tuple(sorted(kind_of(data.facts).check(data), key=lambda finding: finding.severity != "warning"))
 
 
 @lru_cache(maxsize=2)
 def load_baselines(node: str, split: SplitName, settings: BaselineSettings) -> tuple[Baseline, ...]:
-    """What plain methods reach on that data."""
+    """Returns what baselines reach on that data."""
     data = load_data(node)
-    return tuple(baselines(data, build_task(data.facts, default_loss(data.facts)), split, settings))
+    task = task_class(data.facts.task)
+    return tuple(run_baselines(data, task(data.facts, task.default_loss(data.facts)), split, settings))
 
 
 def forget() -> None:

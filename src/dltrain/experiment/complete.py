@@ -12,8 +12,6 @@ from dltrain.experiment.build import Setup
 from dltrain.experiment.log import progress
 from dltrain.experiment.results import Timing, save_results
 from dltrain.experiment.signals import Stopped, finishing
-from dltrain.inference.recommend import save_recommendations
-from dltrain.kinds.corpus.sampling import Samples
 from dltrain.runs.folder import RunDir
 from dltrain.runs.history import HistoryLog
 from dltrain.training.loop import fit
@@ -63,7 +61,7 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
         # Only the jobs of a sweep keep what they do to themselves.
         timing = Timing(began, train_seconds, saver.seconds, in_sweep=verbosity < logging.INFO)
         save_results(run, setup, seed, timing)
-        save_recommendations(run, setup)
+        setup.kind.save_extras(run, setup.data, setup.task, state.judged, setup.device)
     except Exception as error:
         if isinstance(known := explained(error), OutOfMemory) and (size := setup.train.sizes[0]) > 1:
             known.override = f"trainer.batch_size={size // 2}"
@@ -86,16 +84,14 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, verbosity: int = logging
     history = HistoryLog(run.history, keep=state.epoch)
     if state.epoch and len(run.read_history()) < state.epoch:
         log.warning("warning %s lacks rows of epochs that were trained", run.history)
-    samples = None
-    if setup.task.each_position:
-        samples = Samples(run, setup.data.facts, settings.last_epoch, keep=state.epoch)
+    watcher = setup.kind.watch(run, setup.data.facts, settings.last_epoch, keep=state.epoch)
     with closing(history), finishing(state) as asked:
         for row in progress(rows, settings.last_epoch, verbosity):
             if row is not None:
                 history.log(state.step, row)
                 saver.after_epoch()
-                if samples is not None:
-                    samples.after_epoch(state.epoch, state.judged, last=state.epoch == settings.last_epoch)
+                if watcher is not None:
+                    watcher.after_epoch(state.epoch, state.judged, last=state.epoch == settings.last_epoch)
             if row is None or asked.number or saver.is_due:
                 history.sync()
                 saver.save()

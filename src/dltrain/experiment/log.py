@@ -14,12 +14,12 @@ from tqdm import tqdm
 from dltrain.config.redaction import without
 from dltrain.errors import StorageError
 from dltrain.runs.folder import RunDir
+from dltrain.tasks.metric_table import METRICS
 from dltrain.training.loop import Row
 
 log = logging.getLogger("dltrain")
 
 PROGRESS_LINES = 20  # of a run whose output is no terminal
-PROGRESS_METRICS = ("train/loss", "val/loss", "val/accuracy", "val/rmse", "val/bits_per_character")
 
 
 def configure_logging(console: bool = True) -> None:
@@ -104,4 +104,5 @@ def _console_is_on() -> bool:
 
 
 def _spelled(row: Row) -> str:
-    return "  ".join(f"{key} {row[key]:.4g}" for key in PROGRESS_METRICS if key in row)
+    shown = ["train/loss", "val/loss", *(f"val/{name}" for name, info in METRICS.items() if info.headline)]
+    return "  ".join(f"{key} {row[key]:.4g}" for key in shown if key in row)

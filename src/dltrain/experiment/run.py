@@ -30,7 +30,7 @@ from dltrain.experiment.results import described
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.signals import Stopped
 from dltrain.experiment.targets import check
-from dltrain.kinds.series.window_scale import name_of
+from dltrain.models.names import name_of
 from dltrain.report.page import write_report
 from dltrain.report.sweep import summarize
 from dltrain.runs.folder import (
@@ -44,11 +44,9 @@ from dltrain.runs.folder import (
     write_text,
 )
 from dltrain.runs.lock import claim, locked
-from dltrain.types import Facts
+from dltrain.tasks.registry import page_of
 
 log = logging.getLogger("dltrain")
-
-UNITS = {"image": "pixels", "text": "tokens", "corpus": "tokens"}  # of an input
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
@@ -223,10 +221,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     """Says what is about to be trained on what."""
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
-    goal = f"{len(facts.classes)} classes of {facts.target}" if facts.classes else facts.target
-    if facts.task == "multilabel":
-        goal = f"{len(facts.outputs)} labels: {', '.join(facts.outputs[:10])}" + " ..." * (len(facts.outputs) > 10)
-    log.log(verbosity, "data    %s to %s: %s", spell_input(facts), goal, sizes)
+    log.log(verbosity, "data    %s to %s: %s", setup.kind.describe(facts), page_of(facts).goal(), sizes)
     for note in setup.data.notes:
         log.log(verbosity, "        %s", note)
     for finding in sources.examine_data(setup.data_node):
@@ -237,16 +232,6 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
         where = torch.cuda.get_device_name(setup.device)
     name = name_of(setup.state.model)
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
-
-
-def spell_input(facts: Facts) -> str:
-    """What one input is, in a few words."""
-    shape = "×".join(map(str, facts.input_shape))
-    if facts.kind == "ratings":
-        return facts.features[0] if facts.task == "ranking" else " and ".join(facts.features)
-    if facts.kind == "series":
-        return f"{facts.input_shape[0]} steps of {', '.join(facts.features)}"
-    return f"{shape} {UNITS.get(facts.kind, 'feature' if shape == '1' else 'features')}"
 
 
 def finish_sweep(folder: Path, count: int) -> tuple[int, dict[str, Any]]:
@@ -268,8 +253,8 @@ def finish_sweep(folder: Path, count: int) -> tuple[int, dict[str, Any]]:
         write_report(best)
         log.info("best    %s (%s %.4g)", summary.best["overrides"], summary.measure, summary.best[summary.measure])
         log.info("report  %s", best.report)
-    elif not summary.measure:
-        log.info("best    none: the jobs differ in their data, and so do their results")
+    else:
+        log.info("best    none: %s", summary.reason)
     log.info("sweep   %s", folder / "sweep.csv")
     complete = len(summary.rows) == count and not summary.failed
     return (0 if complete else 6), summary.as_dict()

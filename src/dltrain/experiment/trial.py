@@ -42,9 +42,9 @@ def try_model(model: nn.Module, data: Data, spec: Spec, name: str) -> int:
     finally:
         for hook in hooks:
             hook.remove()
-    length = inputs[0].shape[1:2] if spec.each_position else ()
+    length = inputs[0].shape[1:2] if spec.causal else ()
     wanted = (samples, *length, spec.out_features)
-    members = () if spec.each_position else output.shape[1:-1][:1]  # of a model that is several
+    members = () if spec.causal else output.shape[1:-1][:1]  # of a model that is several
     if tuple(output.shape) not in (wanted, (samples, *members, spec.out_features)):
         raise DataError(
             f"{name} gives an output of shape {tuple(output.shape)}, where {wanted} is asked for",

@@ -11,10 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.data.seeding import seeded
-from dltrain.kinds.table.encoding import TableEncoder
-from dltrain.tasks.metrics import BETTER
 from dltrain.tasks.task import Task
-from dltrain.types import Facts
 
 MAX_COLUMNS = 50
 MAX_ROWS = 2000
@@ -28,8 +25,8 @@ class Importance:
 
     Args:
         name: of the source column.
-        drop: by how much the task's measure worsens where the column is shuffled, in the measure's unit; the mean over
-            the shuffles. Below 0 where the result happens to be better. Of several numbers the measure is R², for
+        drop: by how much the task's main metric worsens where the column is shuffled, in that metric's unit; the mean
+            over the shuffles. Below 0 where the result happens to be better. Of several numbers it is R², for
             their units differ.
         spread: standard deviation over the shuffles.
     """
@@ -37,20 +34,6 @@ class Importance:
     name: str
     drop: float
     spread: float
-
-
-def source_columns(facts: Facts) -> dict[str, list[int]]:
-    """The inputs that were made of each column of the source table; without an encoder each input is its own."""
-    if not facts.preprocessing.get("columns"):
-        names = facts.features or tuple(f"x{number}" for number in range(facts.input_shape[0]))
-        return {name: [number] for number, name in enumerate(names)}
-    found: dict[str, list[int]] = {}
-    start = 0
-    for column in TableEncoder.from_json(facts.preprocessing).columns:
-        stop = start + len(column.features)
-        found[column.name] = list(range(start, stop))
-        start = stop
-    return found
 
 
 def permutation_importance(
@@ -63,7 +46,7 @@ def permutation_importance(
 
     Args:
         model: trained.
-        task: its measure is what worsens.
+        task: its main metric is what worsens.
         x: encoded rows `(N, F)` on the model's device; of more than 2,000 evenly spaced ones are taken.
         target: of the same rows.
         columns: the inputs of each source column.
@@ -75,9 +58,9 @@ def permutation_importance(
     model.eval()
     if len(columns) > MAX_COLUMNS:
         columns = _most_felt(model, task, x, target, columns)
-    measure = "r2" if task.measure == "rmse" and target.shape[1] > 1 else task.measure
-    sign = 1 if BETTER[measure] == "max" else -1
-    whole = _measured(model, task, x, target, measure)
+    metric = task.importance_metric
+    sign = 1 if task.describe_metric(metric).better == "max" else -1
+    whole = _measured(model, task, x, target, metric)
     drops: dict[str, list[float]] = {name: [] for name in columns}
     for shuffle in range(SHUFFLES):
         for number, (name, inputs) in enumerate(columns.items()):
@@ -86,16 +69,16 @@ def permutation_importance(
             order = torch.randperm(len(x), generator=seeded(shuffle, number)).to(x.device)
             shuffled = x.clone()
             shuffled[:, inputs] = x[order][:, inputs]
-            drops[name].append(sign * (whole - _measured(model, task, shuffled, target, measure)))
+            drops[name].append(sign * (whole - _measured(model, task, shuffled, target, metric)))
     found = [Importance(name, float(np.mean(of)), float(np.std(of))) for name, of in drops.items() if of]
     return sorted(found, key=lambda one: -one.drop)
 
 
 @torch.inference_mode()
-def _measured(model: nn.Module, task: Task, x: Tensor, target: Tensor, measure: str) -> float:
+def _measured(model: nn.Module, task: Task, x: Tensor, target: Tensor, metric: str) -> float:
     parts = zip(x.split(BATCH), target.split(BATCH), strict=True)
-    sums = [task.metric.update(task.point(model(inputs)).cpu(), true.cpu()) for inputs, true in parts]
-    return task.metric.compute(torch.stack(sums).sum(dim=0))[measure]
+    sums = [task.metric.update(task.decode(model(inputs)).cpu(), true.cpu()) for inputs, true in parts]
+    return task.metric.compute(torch.stack(sums).sum(dim=0))[metric]
 
 
 def _most_felt(

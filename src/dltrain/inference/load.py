@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,21 +19,25 @@ from torch import Tensor, nn
 
 from dltrain.config.validation import check_call
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
-from dltrain.experiment.build import EVALUATION_BATCH, build_loss, build_model, spec_of
+from dltrain.experiment.build import build_loss, build_model, build_task, spec_of
 from dltrain.experiment.targets import SLOTS, arguments, resolve
 from dltrain.inference.frames import prediction_frame
 from dltrain.inference.inputs import Input, open_input
-from dltrain.kinds.kind import encoder_of
+from dltrain.kinds.kind import Kind, kind_of
+from dltrain.kinds.kind import is_known as is_known_kind
 from dltrain.runs.config import RunConfig
 from dltrain.runs.folder import RunDir, anew, refuse_links
 from dltrain.runs.lock import state_of
 from dltrain.runs.provenance import check_config, check_files
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.task import Predictions, Task, join
+from dltrain.runs.result import Result
+from dltrain.tasks.precision import Precision, autocast
+from dltrain.tasks.predictions import Predictions, join
+from dltrain.tasks.registry import is_known as is_known_task
+from dltrain.tasks.task import EVALUATION_BATCH, Task
 from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.saving import load_into
-from dltrain.training.settings import Precision, autocast, choose_device
-from dltrain.types import Encoded, Encoder, Facts, Kind, TaskName
+from dltrain.training.settings import choose_device
+from dltrain.types import Encoded, Encoder, Facts
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -62,14 +66,24 @@ class LoadedModel:
     precision: Precision
 
     @cached_property
+    def record(self) -> Result:
+        """The run's result, typed."""
+        return Result.read(self.run)
+
+    @cached_property
     def result(self) -> dict[str, Any]:
         """What result.json says."""
-        return self.run.read_result()
+        return self.record.as_dict()
+
+    @cached_property
+    def kind(self) -> Kind:
+        """The kind of data that it was trained on."""
+        return kind_of(self.facts)
 
     @cached_property
     def encoder(self) -> Encoder:
         """What turns new samples into the model's stored inputs."""
-        return encoder_of(self.facts)
+        return self.kind.encoder(self.facts)
 
     @cached_property
     def kept(self) -> Mapping[str, Tensor]:
@@ -80,7 +94,7 @@ class LoadedModel:
         """
         path = self.run.own(self.run.kept)
         if not path.exists():
-            raise CheckpointError(f"{path} is missing: it says what each user has rated", fix="train again")
+            raise CheckpointError(f"{path} is missing: {self.kind.kept_words}", fix="train again")
         return load_file(path)
 
     def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:
@@ -98,7 +112,7 @@ class LoadedModel:
         else:
             opened = Input(iter([_as_raw(samples)]))
         with closing(opened):
-            frames = [prediction_frame(self.facts, *said) for said in self.predict_each(opened.parts)]
+            frames = [prediction_frame(self.task, *said) for said in self.predict_each(opened.parts)]
         return pd.concat(frames, ignore_index=True)
 
     def predict_each(self, parts: Iterable[Raw]) -> Iterator[tuple[Encoded, Predictions]]:
@@ -125,7 +139,7 @@ class LoadedModel:
             batch = slice(start, start + EVALUATION_BATCH)
             stored = tuple(tensor[batch].to(self.device) for tensor in inputs)
             with autocast(self.precision, self.device):
-                yield batch, self.task.merged(self.module(*(stored if prepare is None else prepare(stored))))
+                yield batch, self.task.combine_members(self.module(*(stored if prepare is None else prepare(stored))))
 
 
 def _as_raw(samples: Any) -> Raw:
@@ -165,7 +179,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         _check_arguments("model", model_node, trust)
         task = build_task(facts, loss.to(chosen))
         try:
-            module = build_model(model_node, spec_of(facts, task), trust)
+            module = build_model(model_node, facts, spec_of(facts, task), trust)
         except DltrainError:
             raise
         except Exception as error:  # a stranger's config may ask a class for anything
@@ -173,7 +187,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
     run.own(run.checkpoints / "best")
     best = pointed(run.checkpoints, "best")
     load_into(module.state_dict(), load_weights(best), best)
-    check_config(run, run.read_result())
+    check_config(run, Result.read(run).basis)
     precision: Precision = config.node("trainer").get("precision", "float32")
     return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
 
@@ -190,11 +204,11 @@ def finished(run: RunDir) -> RunDir:
         advice = "wait until it is done, or end and continue it" if state == "running" else "continue it"
         fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}" if run.config.exists() else anew(run.path)
         raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
-    result = run.read_result()
+    result = Result.read(run)
     facts = run.read_facts()
-    if facts.kind not in get_args(Kind) or facts.task not in get_args(TaskName):
+    if not is_known_kind(facts.kind) or not is_known_task(facts.task):
         raise CheckpointError(f"{run.facts} is damaged: no such data or task is known: {facts.kind}, {facts.task}")
-    check_files(run, result)
+    check_files(run, result.basis)
     return run
 
 

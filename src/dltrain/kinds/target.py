@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import MAX_BAD_SHARE, Cells, check_numbers, name_list, read_cells, shorten
 from dltrain.errors import DataError
-from dltrain.types import TaskName
 
 TaskChoice = Literal["auto", "regression", "classification", "multilabel"]
 
@@ -39,7 +38,7 @@ class Target:
     """
 
     name: str
-    task: TaskName
+    task: str
     reason: str
     y: NDArray[Any]
     present: NDArray[np.bool_]
@@ -170,7 +169,7 @@ def read_target(column: pd.Series[Any]) -> Cells:
     return cells if cells.present and few_others else read_cells(column, missing=frozenset({""}))
 
 
-def choose_task(target: str, cells: Cells, task: TaskChoice) -> tuple[TaskName, str]:
+def choose_task(target: str, cells: Cells, task: TaskChoice) -> tuple[str, str]:
     """Returns the task and why.
 
     Raises:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dltrain.drawing.style import COLORS, Drawing, Lettering, name_axes, new_axes, new_figure
-from dltrain.runs.reader import Run
-from dltrain.tasks.predicted import Floats
+from dltrain.runs.reader import Floats, Run
 
 WORDS = 80  # shown
 COMMON = 400  # whose vectors decide the directions
@@ -14,21 +15,15 @@ COMMON = 400  # whose vectors decide the directions
 EMBEDDINGS = {"embed.table.weight": 3, "tokens.table.weight": 3, "item.weight": 1}
 
 
-def shown_words(run: Run) -> list[str]:
-    """The tokens that a map would show, the most frequent first, or items by their titles where these are known."""
-    said = run.facts.preprocessing
-    if run.facts.kind == "ratings":
-        items = said.get("items", [])[:WORDS]
-        titles = said.get("titles") or [""] * len(items)
-        return [str(title or item) for item, title in zip(items, titles, strict=False)]
-    if run.facts.kind not in ("text", "corpus"):
-        return []
-    return [_visible(str(word)) for word in said.get("vocabulary", [])[:WORDS]]
+def draw_word_map(run: Run, words: Sequence[str], what: str, text: Lettering) -> Drawing | None:
+    """Draws tokens or items, each where its vector lies.
 
-
-def draw_words(run: Run, text: Lettering) -> Drawing | None:
-    """Tokens or items, each where its vector lies."""
-    words = shown_words(run)
+    Args:
+        run: its folder holds the vectors.
+        words: the names of the first vectors.
+        what: they are, in words.
+        text: for labels.
+    """
     vectors = _vectors(run) if words else None
     if vectors is None or len(words) < 3:
         return None
@@ -40,8 +35,12 @@ def draw_words(run: Run, text: Lettering) -> Drawing | None:
     for word, (x, y) in zip(words, places.tolist(), strict=True):
         axes.annotate(text(word, 14).strip(), (x, y), fontsize=8.5, xytext=(2, 2), textcoords="offset points")
     name_axes(axes, "first principal component", "second")
-    what = "items that were rated first" if run.facts.kind == "ratings" else "most frequent tokens"
     return Drawing(figure, f"The vectors of the {len(words)} {what}, projected to two dimensions.")
+
+
+def shown_tokens(vocabulary: Sequence[str]) -> list[str]:
+    """Returns the most frequent tokens of a vocabulary in print."""
+    return [_visible(str(word)) for word in vocabulary[:WORDS]]
 
 
 def two_directions(vectors: Floats) -> Floats:

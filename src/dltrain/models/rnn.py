@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Annotated, Literal
 
 import torch
@@ -15,7 +16,6 @@ from dltrain.models.layers.sequences import (
     TokenEmbedding,
     default_ngrams,
     embedding_names,
-    is_text,
     reverse,
 )
 from dltrain.types import Range, Spec
@@ -97,29 +97,29 @@ class RNN(nn.Module):
         ngrams: Annotated[int, Range(1)] | None = None,
     ) -> None:
         super().__init__()
-        if bidirectional and spec.each_position:
+        if bidirectional and spec.causal:
             raise ConfigError(
                 "a network that reads from both ends has seen what it is to predict",
                 where="model.bidirectional",
                 fix="let it read forward",
                 override="model.bidirectional=false",
             )
-        classified = spec.kind == "text"
+        classified = spec.is_tokens and not spec.causal
         both = classified if bidirectional is None else bidirectional
         dropout = (0.5 if classified else 0.1) if dropout is None else dropout
         if embedding_dropout is None:
             embedding_dropout = 0.3 if classified else 0.0
-        self.each_position = spec.each_position
+        self.causal = spec.causal
         self.pool = POOLS[pool or ("max" if classified else "last")]
         self.embed: TokenEmbedding | None = None
-        if is_text(spec):
+        if spec.is_tokens:
             (vocab_size,) = spec.vocab_sizes
             self.embed = TokenEmbedding(
                 vocab_size, embedding, embedding_dropout, ngrams or default_ngrams(spec), 0.1 if classified else 1.0
             )
             width = self.embed.out_features
         else:
-            width = spec.input_shape[-1] if spec.kind == "series" else spec.input_shape[0] * spec.input_shape[2]
+            width = prod(spec.input_shape) // spec.input_shape[-2]  # of a step of (T, C), of a row of (C, H, W)
         self.forwards, self.backwards = nn.ModuleList(), nn.ModuleList()
         for _ in range(layers):
             self.forwards.append(CELLS[cell](width, hidden))
@@ -143,7 +143,7 @@ class RNN(nn.Module):
                 back = reverse(self.backwards[number](reverse(x, lengths))[0], lengths)
                 read = torch.cat([read, back], dim=2)
             x = read  # (B, T, width)
-        if self.each_position:
+        if self.causal:
             return self.head(self.dropout(x))  # (B, T, out_features)
         return self.head(self.dropout(self._pooled(x, lengths)))
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from dltrain.errors import ConfigError
 from dltrain.models.layers.piecewise import PiecewiseEmbedding
-from dltrain.models.layers.sequences import TokenEmbedding, default_ngrams, embedding_names, is_real, is_text, pool_mean
+from dltrain.models.layers.sequences import TokenEmbedding, default_ngrams, embedding_names, is_real, pool_mean
 from dltrain.types import Range, Spec
 
 Positions = Literal["sinusoidal", "learned", "rotary"]
@@ -104,12 +104,14 @@ class Transformer(nn.Module):
                 override=f"model.width={near}",
             )
         if dropout is None:
-            dropout = 0.3 if spec.kind == "text" else 0.1
-        self.causal = spec.each_position
+            dropout = 0.3 if spec.is_tokens and not spec.causal else 0.1
+        self.causal = spec.causal
         self.heads, self.width = heads, width
         self.tokens = token_maker(spec, width, patch, ngrams or default_ngrams(spec))
         self.dropout = nn.Dropout(dropout)
-        self.positions: Positions | Literal["none"] = "none" if spec.kind == "table" else positions
+        self.positions: Positions | Literal["none"] = (
+            positions if spec.is_tokens or len(spec.input_shape) > 1 else "none"
+        )
         if self.positions == "learned":
             self.learned = nn.Parameter(0.02 * torch.randn(count_tokens(spec, self.tokens), width))
         self.blocks = nn.ModuleList(Block(width, heads, feedforward * width, dropout) for _ in range(layers))
@@ -177,11 +179,11 @@ class FeatureTokens(nn.Module):
 
 def token_maker(spec: Spec, width: int, patch: int | None, ngrams: int) -> nn.Module:
     """What turns inputs of that kind into tokens `(B, T, width)`."""
-    if is_text(spec):
-        return TokenEmbedding(spec.vocab_sizes[0], width, ngrams=ngrams, std=0.1 if spec.kind == "text" else 1.0)
-    if spec.kind == "series":
+    if spec.is_tokens:
+        return TokenEmbedding(spec.vocab_sizes[0], width, ngrams=ngrams, std=1.0 if spec.causal else 0.1)
+    if len(spec.input_shape) == 2:  # steps of a series
         return nn.Linear(spec.input_shape[-1], width)
-    if spec.kind == "image":
+    if len(spec.input_shape) == 3:  # a picture
         return Patches(spec.input_shape[0], patch or max(1, min(spec.input_shape[1:]) // PATCHES), width)
     return FeatureTokens(spec, width)
 

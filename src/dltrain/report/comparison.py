@@ -12,17 +12,10 @@ import numpy as np
 from dltrain.drawing.style import COLORS, Lettering, add_legend, name_axes, new_axes, new_figure, to_png
 from dltrain.errors import StorageError
 from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.result import Result
+from dltrain.tasks.metric_table import METRICS, Declared, MetricInfo, describe_metric, read_declared
 
 TEMPLATE = "comparison.html.jinja"
-CURVES = {
-    "train/loss": "training loss",
-    "val/loss": "validation loss",
-    "val/accuracy": "validation accuracy",
-    "val/f1": "validation F1",
-    "val/rmse": "validation RMSE",
-    "val/r2": "validation R²",
-    "lr": "learning rate",
-}
 DECADES = 30.0  # a ratio, above which an axis is logarithmic
 
 Differences = Mapping[str, tuple[Any, Any]]
@@ -61,7 +54,7 @@ def draw_curves(runs: Sequence[RunDir], names: Sequence[str]) -> list[tuple[str,
     text = Lettering(names)
     histories = [run.read_history() if run.history.exists() else [] for run in runs]
     plots = []
-    for column, title in CURVES.items():
+    for column, title in _curves(histories, _declared(runs)).items():
         curves = [[(row["epoch"], row[column]) for row in rows if column in row] for rows in histories]
         points = np.array([value for curve in curves for _, value in curve])
         if not len(points) or (column == "lr" and len(np.unique(points)) == 1):
@@ -77,6 +70,34 @@ def draw_curves(runs: Sequence[RunDir], names: Sequence[str]) -> list[tuple[str,
         add_legend(axes)
         plots.append((title, b64encode(to_png(figure, text.families)).decode("ascii")))
     return plots
+
+
+def _curves(histories: Sequence[Sequence[Mapping[str, float]]], declared: Declared) -> dict[str, str]:
+    """Returns every column that is worth drawing and its title: losses, all metrics, the learning rate."""
+    found = dict.fromkeys(name for rows in histories for row in rows for name in row)
+    known = [*METRICS, *declared]
+    names = [name for name in found if name.startswith(("train/", "val/"))]
+    names.sort(key=lambda name: (_place(name.split("/")[1], known), name.split("/")[0] != "train"))
+    words = {"train": "training", "val": "validation"}
+    titles = {
+        name: f"{words[split]} {describe_metric(metric, declared).label}"
+        for name in names
+        for split, metric in [name.split("/")]
+    }
+    return titles | ({"lr": "learning rate"} if "lr" in found else {})
+
+
+def _place(metric: str, known: Sequence[str]) -> int:
+    return known.index(metric) if metric in known else len(known)
+
+
+def _declared(runs: Sequence[RunDir]) -> Declared:
+    """Returns what the runs record of metrics that are not built in."""
+    found: dict[str, MetricInfo] = {}
+    for run in runs:
+        if run.result.exists():
+            found |= read_declared(Result.read(run).metrics)
+    return found
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

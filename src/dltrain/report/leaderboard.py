@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from dltrain.config.validation import nearest
 from dltrain.errors import CheckpointError, ConfigError, DltrainError
-from dltrain.runs.config import RunConfig
+from dltrain.runs.config import read_values
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.runs.lock import state_of
-from dltrain.tasks.metrics import BETTER
+from dltrain.runs.result import Result
+from dltrain.tasks.metric_table import Declared, MetricInfo, headline_of, is_larger_better, read_declared
 
 log = logging.getLogger("dltrain")
 
@@ -42,11 +42,15 @@ class Entry:
         run: its folder.
         values: what is known of it, by column: its state, model and data, its cost, and the metrics as `test/accuracy`.
         config: every value of its config, by dotted key.
+        declared: what it records of metrics that are not built in.
+        primary: the column that it is compared by; empty where it has no result.
     """
 
     run: RunDir
     values: Mapping[str, Value]
     config: Mapping[str, Any] = field(default_factory=dict)
+    declared: Declared = field(default_factory=dict)
+    primary: str = ""
 
     def value(self, name: str) -> Any:
         """A column, or a key of the config."""
@@ -79,23 +83,19 @@ def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
     refuse_links(run.path)
     name = run.path.relative_to(folder).as_posix() if folder is not None else str(run.path)
     values: dict[str, Value] = {"run": name, "state": state_of(run)}
-    config = read_config(run)
+    config = read_values(run)
     values["model"] = str(config.get("model._target_", "")).rsplit(".", 1)[-1].lower()
     values["data"] = _data_name(config)
-    if run.result.exists():
-        result = run.read_result()
-        values |= {key: result.get(key) for key in ("parameters", "epochs", "best_epoch", "seconds", "seed", "monitor")}
-        for split in ("train", "val", "test"):
-            values |= {f"{split}/{key}": value for key, value in (result.get(split) or {}).items()}
-    return Entry(run, values, config)
-
-
-def read_config(run: RunDir) -> dict[str, Any]:
-    """Every value of a run's config by dotted key, as it was written; empty where there is none."""
-    try:
-        return dict(_flat(OmegaConf.to_container(RunConfig(run).values, resolve=False), ""))
-    except CheckpointError:
-        return {}
+    if not run.result.exists():
+        return Entry(run, values, config)
+    result = Result.read(run)
+    names = ("parameters", "epochs", "best_epoch", "seconds", "seed", "monitor")
+    values |= {name: getattr(result, name) for name in names}
+    for split in ("train", "val", "test"):
+        values |= {f"{split}/{key}": value for key, value in result.of_split(split).items()}
+    declared = read_declared(result.metrics)
+    metric = headline_of(result.of_split(result.shown_split), declared)
+    return Entry(run, values, config, declared, f"{result.shown_split}/{metric}" if metric else "")
 
 
 def select(entries: Sequence[Entry], conditions: Sequence[str]) -> list[Entry]:
@@ -123,7 +123,10 @@ def sort(entries: Sequence[Entry], name: str) -> list[Entry]:
         ConfigError: no run has that column.
     """
     check_column(name, {key for entry in entries for key in (*entry.values, *entry.config)})
-    sign = -1 if BETTER.get(name.split("/")[-1]) == "max" else 1
+    declared: dict[str, MetricInfo] = {}
+    for entry in entries:
+        declared |= entry.declared
+    sign = -1 if "/" in name and is_larger_better(name, declared) else 1
 
     def key(entry: Entry) -> tuple[int, float, str]:
         value = entry.value(name)
@@ -135,10 +138,11 @@ def sort(entries: Sequence[Entry], name: str) -> list[Entry]:
 
 
 def main_metric(entries: Sequence[Entry]) -> str:
-    """The column that most runs can be compared by: accuracy or RMSE of the test split, else of validation."""
-    candidates = [f"{split}/{name}" for split in ("test", "val", "train") for name in ("accuracy", "rmse", "loss")]
-    counts = {name: sum(entry.values.get(name) is not None for entry in entries) for name in candidates}
-    return max(counts, key=lambda name: counts[name]) if any(counts.values()) else "run"
+    """Returns the column that most runs are compared by, each by the metric that says most of its task."""
+    counts = Counter(
+        entry.primary for entry in entries if entry.primary and entry.values.get(entry.primary) is not None
+    )
+    return counts.most_common(1)[0][0] if counts else "run"
 
 
 def check_column(name: str, known: set[str]) -> None:
@@ -157,12 +161,6 @@ def check_column(name: str, known: set[str]) -> None:
         )
 
 
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What two mappings hold differently, by key; what one of them lacks is `None`."""
-    keys = dict.fromkeys([*a, *b])
-    return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
-
-
 def _meets(value: Any, sign: str, wanted: str) -> bool:
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
@@ -177,11 +175,3 @@ def _data_name(config: Mapping[str, Any]) -> str:
     """What the run learned from: its file's or folder's name, else the data set's."""
     target = str(config.get("data._target_", "")).rsplit(".", 1)[-1]
     return str(config.get("data.name") or Path(str(config.get("data.path") or target)).name)
-
-
-def _flat(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict) and (node or not prefix):
-        for key, value in node.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, node

@@ -7,10 +7,11 @@ from base64 import b64encode
 from collections import defaultdict
 from pathlib import Path
 
-from dltrain.drawing.section import Plots, Section, SectionBuilder
-from dltrain.drawing.wording import answer, best_epoch
-from dltrain.report.contents import SECTIONS
-from dltrain.report.plots import Drawn, draw_plots
+from dltrain.drawing.plot import Drawn
+from dltrain.drawing.section import Plots, Section
+from dltrain.report.answer import answer, best_epoch
+from dltrain.report.contents import SectionBuilder, page_sections
+from dltrain.report.plots import draw_plots
 from dltrain.runs.folder import RunDir, write_text
 from dltrain.runs.reader import Run
 
@@ -37,7 +38,7 @@ def render(run: Run, drawn: list[Drawn]) -> str:
     plots = defaultdict(list)
     for one in drawn:
         plots[one.plot.section].append(one)
-    sections = [section for build in SECTIONS if not (section := _build(build, run, plots)).empty]
+    sections = list(page_sections(run, plots, lambda build: _build(build, run, plots)))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -54,7 +55,7 @@ def render(run: Run, drawn: list[Drawn]) -> str:
 
 
 def _build(build: SectionBuilder, run: Run, plots: Plots) -> Section:
-    """A section, or a word of regret in its place."""
+    """Returns a section, or what is to be said in its place."""
     try:
         return build(run, plots)
     except Exception as error:  # a damaged file takes its section, not the page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import yaml
@@ -89,3 +90,25 @@ def _with_references_only(value: Any) -> Any:
     if isinstance(value, str) and "${" in PLAIN_REFERENCE.sub("", value):
         return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
     return value
+
+
+def read_values(run: RunDir) -> dict[str, Any]:
+    """Returns every value of a run's config by dotted key, as it was written; empty where there is none."""
+    try:
+        return dict(_flat(OmegaConf.to_container(RunConfig(run).values, resolve=False), ""))
+    except CheckpointError:
+        return {}
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Returns what two mappings hold differently, by key; what one of them lacks is `None`."""
+    keys = dict.fromkeys([*a, *b])
+    return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
+
+
+def _flat(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict) and (node or not prefix):
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node

@@ -137,24 +137,6 @@ class RunDir:
         except (ValueError, TypeError, AttributeError, csv.Error) as error:
             raise CheckpointError(f"{self.history} is damaged: {error}") from None
 
-    def read_result(self) -> dict[str, Any]:
-        """What result.json says.
-
-        Raises:
-            CheckpointError: it is missing, of a newer version, or lacks what every result has.
-        """
-        result = read_json(self.own(self.result))
-        data = result.get("data")
-        splits = data.get("splits") if isinstance(data, dict) else None
-        measured = [result.get(name) for name in ("train", "val", "test")]
-        numbers = [value for part in measured if isinstance(part, dict) for value in part.values()]
-        sound = all(isinstance(part, dict) for part in measured) and isinstance(splits, dict)
-        if splits is None or not sound or not all(value is None or type(value) in (int, float) for value in numbers):
-            raise CheckpointError(f"{self.result} is damaged: it lacks the metrics or the sizes of the splits")
-        if result.get("shown_split") not in splits or type(result.get("seed")) is not int:
-            raise CheckpointError(f"{self.result} is damaged: it does not say which split was shown, or its seed")
-        return result
-
     def read_facts(self) -> Facts:
         """What was learned of the data.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -17,26 +17,13 @@ from numpy.typing import NDArray
 
 from dltrain.errors import CheckpointError
 from dltrain.runs.folder import RunDir, read_json, refuse_links
-from dltrain.tasks.predicted import Floats, Indices, Predicted, read_predictions
-from dltrain.types import Facts
+from dltrain.runs.result import Result
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 HYDRAS_QUOTES = re.compile(r"'([^'\\,\[\]{}]*[^\x00-\x7f'][^'\\,\[\]{}]*)'")  # around a word in another script
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
-
-
-def feature_scale(facts: Facts) -> tuple[Floats, Floats] | None:
-    """Mean and standard deviation of each feature, `(F,)`; `None` where a stored feature is no scaled number."""
-    stored = facts.preprocessing
-    columns = stored.get("columns")
-    if columns and all(
-        column["kind"] == "numeric" and not column["indicator"] and not column["edges"] for column in columns
-    ):
-        stored = {name: [column[name] for column in columns] for name in ("mean", "std")}
-    if "mean" in stored and "std" in stored:
-        mean, std = np.asarray(stored["mean"], np.float64), np.asarray(stored["std"], np.float64)
-        return (mean, std) if mean.shape == std.shape == facts.input_shape else None
-    unscaled = facts.kind == "table" and not facts.preprocessing.keys() - {"low", "high"}
-    return (np.zeros(facts.input_shape), np.ones(facts.input_shape)) if unscaled else None
 
 
 @dataclass(frozen=True)
@@ -59,6 +46,7 @@ class Run:
 
     def __init__(self, folder: RunDir) -> None:
         self.folder = folder
+        self._remembered: dict[str, Any] = {}
         refuse_links(folder.path)
         self.status = folder.read_status()
         self.state = str(self.status.get("state"))
@@ -67,7 +55,7 @@ class Run:
                 f"{folder.path} did not finish, so there is nothing to report: its state is {self.state}",
                 fix="wait until it is done" if self.state == "running" else "train again",
             )
-        self.result = folder.read_result()
+        self.result = Result.read(folder)
         facts = read_json(folder.facts)
         self.facts = folder.read_facts()
         self.notes = [str(note) for note in facts.get("notes", ())]
@@ -79,7 +67,7 @@ class Run:
     @property
     def shown_split(self) -> str:
         """The split that predictions and examples come from."""
-        return str(self.result["shown_split"])
+        return self.result.shown_split
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
@@ -94,20 +82,11 @@ class Run:
         """Whether some epoch has a finite value of it."""
         return bool(np.isfinite(self.curve(name)).any())
 
-    @cached_property
-    def predictions(self) -> Predicted | None:
-        """What was predicted of the shown split; `None` where nothing was written."""
-        if self.facts.task == "next_token":
-            return None
-        return read_predictions(self.folder.predictions, self.facts, self._class_indices())
-
-    @cached_property
-    def places(self) -> Floats | None:
-        """Where each chosen item of the shown split stands, `(N,)`, the best at 1, where items were put in order."""
-        if self.facts.task != "ranking" or not self.folder.predictions.exists():
-            return None
-        with self.folder.predictions.open(newline="", encoding="utf-8") as file:
-            return np.array([float(row["place"]) for row in csv.DictReader(file)])
+    def remember(self, key: str, make: Callable[[], Any]) -> Any:
+        """Returns what `make` returned when it was first called for this key."""
+        if key not in self._remembered:
+            self._remembered[key] = make()
+        return self._remembered[key]
 
     @cached_property
     def examples(self) -> list[Example]:
@@ -117,17 +96,7 @@ class Run:
             return []
         with path.open(newline="", encoding="utf-8") as file:
             rows = [Example(*row[:5]) for row in islice(csv.reader(file), 1, None)]
-        names = {cell: self.facts.classes[index] for cell, index in self._class_indices().items()}
-        return [
-            Example(
-                _unescaped(row.id),
-                names.get(row.true, row.true),
-                names.get(row.predicted, row.predicted),
-                row.error,
-                _unescaped(row.text),
-            )
-            for row in rows
-        ]
+        return [Example(_unescaped(row.id), row.true, row.predicted, row.error, _unescaped(row.text)) for row in rows]
 
     @cached_property
     def samples(self) -> list[tuple[str, str]]:
@@ -191,12 +160,6 @@ class Run:
         overrides = yaml.safe_load(path.read_text(encoding="utf-8")) or []
         # What was quoted for Hydra's grammar alone, dltrain quotes again by itself.
         return shlex.join(["dltrain", *(HYDRAS_QUOTES.sub(r"\1", str(override)) for override in overrides)])
-
-    def _class_indices(self) -> dict[str, int]:
-        """The index of each class by the text that stands for it in a CSV file."""
-        names = self.facts.classes
-        escaped = {"'" + name: index for index, name in enumerate(names)}
-        return escaped | {name: index for index, name in enumerate(names)}
 
 
 def _unescaped(cell: str) -> str:

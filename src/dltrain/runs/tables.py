@@ -11,12 +11,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TextIO
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from dltrain.errors import ConfigError, StorageError
-from dltrain.tasks.rows import safe_cell
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".pq")
 
@@ -153,3 +153,14 @@ def _spelled(value: Any, name: str) -> str:
 
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def safe_cell(text: str) -> str:
+    """Returns text that no spreadsheet takes for a formula, by an apostrophe before = + - @ and control characters."""
+    if text[:1] not in ("=", "+", "-", "@", "\t", "\r"):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return "'" + text
+    return text

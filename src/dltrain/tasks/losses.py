@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dltrain.data.tokens import IGNORED
 from dltrain.errors import ConfigError
-from dltrain.types import Facts, Range, TaskName
-
-IGNORED = -100  # a target of the next token where none is asked for; what torch calls ignore_index
+from dltrain.types import Facts, Range
 
 ClassWeights = Literal["balanced"] | Sequence[Annotated[float, Range(0, open_low=True)]] | None
 
@@ -25,7 +24,7 @@ ClassWeights = Literal["balanced"] | Sequence[Annotated[float, Range(0, open_low
 class Loss(nn.Module):
     """What every loss answers."""
 
-    tasks: tuple[TaskName, ...]
+    tasks: tuple[str, ...]
     out_features: int
 
     def weight(self, target: Tensor) -> Tensor | float:
@@ -36,7 +35,7 @@ class Loss(nn.Module):
         """Outputs `(..., out_features)` to probabilities `(..., K)` of each class or label; for these only."""
         return output.softmax(dim=-1)
 
-    def merged(self, outputs: Tensor) -> Tensor:
+    def combine_members(self, outputs: Tensor) -> Tensor:
         """Members' outputs `(B, members, out_features)` to the `(B, out_features)` that mean their mean prediction."""
         return outputs.log_softmax(dim=2).logsumexp(dim=1) - math.log(outputs.shape[1])
 
@@ -44,7 +43,7 @@ class Loss(nn.Module):
 class ClassificationLoss(Loss):
     """One output a class; `class_weights` scale the loss of each class's samples."""
 
-    tasks: tuple[TaskName, ...] = ("classification",)
+    tasks: tuple[str, ...] = ("classification",)
     class_weights: Tensor | None
 
     def __init__(self, facts: Facts, class_weights: ClassWeights) -> None:
@@ -75,7 +74,7 @@ class CrossEntropy(ClassificationLoss):
         ConfigError: there are class weights for the next token.
     """
 
-    tasks: tuple[TaskName, ...] = ("classification", "next_token")
+    tasks: tuple[str, ...] = ("classification", "next_token")
 
     def __init__(
         self,
@@ -159,7 +158,7 @@ class BinaryCrossEntropy(ClassificationLoss):
         ConfigError: there are class weights for labels.
     """
 
-    tasks: tuple[TaskName, ...] = ("classification", "multilabel")
+    tasks: tuple[str, ...] = ("classification", "multilabel")
 
     def __init__(self, facts: Facts, class_weights: ClassWeights = None) -> None:
         self.labels = facts.task == "multilabel"
@@ -196,7 +195,7 @@ class BinaryCrossEntropy(ClassificationLoss):
             return torch.cat([-output, output], dim=1).sigmoid()
         return functional.logsigmoid(output).softmax(dim=1)  # the sigmoids' shares, also where all of them vanish
 
-    def merged(self, outputs: Tensor) -> Tensor:
+    def combine_members(self, outputs: Tensor) -> Tensor:
         # The logit of the mean of p, from the logarithms of p and 1 - p, which do not round to 0.
         return functional.logsigmoid(outputs).logsumexp(dim=1) - functional.logsigmoid(-outputs).logsumexp(dim=1)
 
@@ -204,13 +203,13 @@ class BinaryCrossEntropy(ClassificationLoss):
 class RegressionLoss(Loss):
     """One output for each number of the target, both `(B, K)` and in the scaled unit."""
 
-    tasks: tuple[TaskName, ...] = ("regression", "rating", "forecasting")
+    tasks: tuple[str, ...] = ("regression", "rating", "forecasting")
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
         self.out_features = max(1, len(facts.outputs))
 
-    def merged(self, outputs: Tensor) -> Tensor:
+    def combine_members(self, outputs: Tensor) -> Tensor:
         return outputs.mean(dim=1)
 
 
@@ -253,7 +252,7 @@ class Huber(RegressionLoss):
 class RankingLoss(Loss):
     """Scores `(B, 1 + N)` of the chosen item, which comes first, and of others; there is no further target."""
 
-    tasks: tuple[TaskName, ...] = ("ranking",)
+    tasks: tuple[str, ...] = ("ranking",)
     out_features = 1
 
     def __init__(self, facts: Facts) -> None:
@@ -273,16 +272,6 @@ class PairwiseRanking(RankingLoss):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.softplus(output[:, 1:] - output[:, :1]).mean()
-
-
-def default_loss(facts: Facts) -> Loss:
-    """Mean squared error, sampled softmax, binary cross-entropy for two classes and for labels, else cross-entropy."""
-    if facts.task in RankingLoss.tasks:
-        return SampledSoftmax(facts)
-    if facts.task in RegressionLoss.tasks:
-        return MeanSquaredError(facts)
-    binary = len(facts.classes) == 2 or facts.task == "multilabel"
-    return BinaryCrossEntropy(facts) if binary else CrossEntropy(facts)
 
 
 def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | None:

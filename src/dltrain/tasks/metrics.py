@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-Better = Literal["min", "max"]
-
-BETTER: Mapping[str, Better] = {
-    "loss": "min",
-    "accuracy": "max",
-    "precision": "max",
-    "recall": "max",
-    "f1": "max",
-    "hamming_loss": "min",
-    "roc_auc": "max",
-    "mse": "min",
-    "rmse": "min",
-    "mae": "min",
-    "r2": "max",
-    "perplexity": "min",
-    "bits_per_character": "min",
-    "smape": "min",
-    "hit_rate@10": "max",
-    "ndcg@10": "max",
-    "recall@10": "max",
-}
+from dltrain.tasks.metric_table import MetricInfo
 
 
 @dataclass(frozen=True)
@@ -39,13 +18,37 @@ class Metric:
     Args:
         update: `(prediction, target)` of a batch to float64 sums of a fixed shape, on the batch's device.
         compute: the sums over all batches to named values.
+        names: of these values.
+        info: what is known of those names that `METRICS` does not hold.
     """
 
     update: Callable[[Tensor, Tensor], Tensor]
     compute: Callable[[Tensor], dict[str, float]]
+    names: tuple[str, ...] = ()
+    info: Mapping[str, MetricInfo] = field(default_factory=dict)
 
 
 NOTHING = Metric(lambda predicted, target: torch.zeros(0, dtype=torch.float64, device=target.device), lambda sums: {})
+
+
+def joined(metrics: Sequence[Metric]) -> Metric:
+    """Returns several metrics as one; their sums stand one behind the other."""
+    if len(metrics) == 1:
+        return metrics[0]
+    shapes: list[torch.Size] = []
+
+    def update(predicted: Tensor, target: Tensor) -> Tensor:
+        sums = [metric.update(predicted, target).double() for metric in metrics]
+        shapes[:] = [part.shape for part in sums]
+        return torch.cat([part.flatten() for part in sums])
+
+    def compute(sums: Tensor) -> dict[str, float]:
+        parts = sums.split([shape.numel() for shape in shapes])
+        values = [metric.compute(part.view(shape)) for metric, part, shape in zip(metrics, parts, shapes, strict=True)]
+        return {name: float(value) for found in values for name, value in found.items()}
+
+    names = tuple(dict.fromkeys(name for metric in metrics for name in (*metric.names, *metric.info)))
+    return Metric(update, compute, names, {name: one for metric in metrics for name, one in metric.info.items()})
 
 
 def confusion(class_count: int) -> Metric:
@@ -66,7 +69,7 @@ def confusion(class_count: int) -> Metric:
         means = {name: float(values[occurs].mean()) for name, values in scores.items()}
         return {"accuracy": float(counts.diagonal().sum() / counts.sum()), **means}
 
-    return Metric(update, compute)
+    return Metric(update, compute, ("accuracy", "precision", "recall", "f1"))
 
 
 def class_scores(counts: Tensor) -> dict[str, Tensor]:
@@ -105,7 +108,7 @@ def label_counts(label_count: int) -> Metric:
             "hamming_loss": float((alarms + misses).sum() / (count[0] * label_count)),
         }
 
-    return Metric(update, compute)
+    return Metric(update, compute, ("accuracy", "precision", "recall", "f1", "hamming_loss"))
 
 
 def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
@@ -129,7 +132,7 @@ def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
         each = [_errors(*column) for column in sums.reshape(5, -1).T.tolist()]
         return {name: sum(errors[name] for errors in each) / len(each) for name in each[0]}
 
-    return Metric(update, compute)
+    return Metric(update, compute, ("mse", "rmse", "mae", "r2"))
 
 
 def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
@@ -153,7 +156,7 @@ def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
         found = errors.compute(sums[:5])
         return {name: found[name] for name in ("mse", "rmse", "mae")} | {"smape": smape, "r2": found["r2"]}
 
-    return Metric(update, compute)
+    return Metric(update, compute, ("mse", "rmse", "mae", "smape", "r2"))
 
 
 def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:
@@ -164,20 +167,20 @@ def _errors(count: float, total: float, squares: float, absolute: float, squared
     return {"mse": mse, "rmse": mse**0.5, "mae": absolute / count, "r2": r2}
 
 
-def hits(places: Tensor, count: int = 10) -> dict[str, float]:
-    """How high the one true item of each user stands, among the first `count`.
+def hits(ranks: Tensor, count: int = 10) -> dict[str, float]:
+    """Measures how high the one true item of each user stands, among the first `count`.
 
     Args:
-        places: `(N,)`, the best at 1; a tie is the mean of its places.
+        ranks: `(N,)`, the best at 1; a tie is the mean of its ranks.
         count: how long the list is.
     """
-    rate = float((places <= count).double().mean())
-    return {f"hit_rate@{count}": rate, f"ndcg@{count}": float(gains(places, count).mean()), f"recall@{count}": rate}
+    rate = float((ranks <= count).double().mean())
+    return {f"hit_rate@{count}": rate, f"ndcg@{count}": float(gains(ranks, count).mean()), f"recall@{count}": rate}
 
 
-def gains(places: Tensor, count: int = 10) -> Tensor:
-    """The discounted gain `(N,)` of each true item: 1 at the first place, 0 after the first `count`."""
-    return torch.where(places <= count, 1 / torch.log2(places.double() + 1), 0.0)
+def gains(ranks: Tensor, count: int = 10) -> Tensor:
+    """Returns the discounted gain `(N,)` of each true item: 1 at the first rank, 0 after the first `count`."""
+    return torch.where(ranks <= count, 1 / torch.log2(ranks.double() + 1), 0.0)
 
 
 def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:

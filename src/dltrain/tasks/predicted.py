@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.types import Facts
-
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-NUMBERS = ("regression", "rating", "forecasting")  # tasks that predict them
-TASKS = ("classification", "multilabel", *NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -35,37 +31,47 @@ class Predicted:
     scores: Floats
 
 
-def read_predictions(path: Path, facts: Facts, class_indices: Mapping[str, int]) -> Predicted | None:
-    """The file's rows; `None` where there are none, or of a form that is not known here.
+def read_predicted(
+    path: Path,
+    outputs: Sequence[str] = (),
+    *,
+    scores: int = 0,
+    read: Callable[[str], float] = float,
+    kept: type[np.generic] = np.float64,
+) -> Predicted | None:
+    """Reads the file; returns `None` where it is missing, empty or of another form.
+
+    Args:
+        path: of the file.
+        outputs: names of several outputs; without them there is one, in the columns `true` and `predicted`.
+        scores: how many columns of scores follow, where there is one output.
+        read: what a cell means.
+        kept: the type of true and predicted values.
 
     Raises:
         KeyError, ValueError: a cell is no class or no number.
     """
-    if facts.task not in TASKS or not path.exists():
+    if not path.exists():
         return None
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         head = next(rows, [])
-        if facts.outputs:
-            named = ([f"{kind}_{name}" for name in facts.outputs] for kind in ("true", "predicted", "score"))
-            *both, scores = ([head.index(name) for name in names if name in head] for names in named)
-            if any(len(columns) < len(facts.outputs) for columns in both):
+        if outputs:
+            named = ([f"{form}_{name}" for name in outputs] for form in ("true", "predicted", "score"))
+            true, predicted, scored = ([head.index(name) for name in names if name in head] for names in named)
+            if min(len(true), len(predicted)) < len(outputs):
                 return None
-            true, predicted = both
         else:
             if head[1:3] != ["true", "predicted"]:
                 return None
-            true, predicted, scores = [1], [2], list(range(3, 3 + len(facts.classes)))
-        if facts.classes:
-            return _read(rows, true + predicted, scores, class_indices.__getitem__, np.int64)
-        whole = np.int64 if facts.task == "multilabel" else np.float64
-        return _read(rows, true + predicted, scores, float, whole)
+            true, predicted, scored = [1], [2], list(range(3, 3 + scores))
+        return _read(rows, true + predicted, scored, read, kept)
 
 
 def _read(
     rows: Iterable[list[str]], pairs: list[int], scores: list[int], read: Callable[[str], float], kept: type[np.generic]
 ) -> Predicted | None:
-    """True and predicted values from the columns `pairs`, half of them each."""
+    """Returns true and predicted values from the columns `pairs`, half of them each."""
     values, numbers = array("d"), array("d")  # a list of a hundred thousand rows of text would fill the memory
     count = 0
     for row in rows:

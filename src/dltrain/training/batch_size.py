@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from dltrain.errors import OutOfMemory, explained
+from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
 from dltrain.training.random_state import restore_random_state, save_random_state
-from dltrain.training.settings import Precision, autocast
 from dltrain.types import BatchTransform, Split
 
 SMALLEST = 16

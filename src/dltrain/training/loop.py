@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from dltrain.tasks.metrics import BETTER
-from dltrain.tasks.task import Predictions, Task, join
+from dltrain.tasks.evaluation import evaluate
+from dltrain.tasks.precision import autocast
+from dltrain.tasks.task import Task
 from dltrain.training.divergence import check_finite
-from dltrain.training.settings import TrainerSettings, autocast
-from dltrain.training.state import Running, TrainState, zero
+from dltrain.training.settings import TrainerSettings
+from dltrain.training.state import Running, TrainState
 from dltrain.types import Batch, Loader
 
 Row = dict[str, float]
@@ -44,7 +45,7 @@ def fit(
     model, optimizer, scheduler, scaler = state.model, state.optimizer, state.scheduler, state.scaler
     parameters = list(model.parameters())
     device = parameters[0].device
-    better = BETTER[settings.monitor.split("/")[1]]
+    better = task.describe_metric(settings.monitor).better
     started = perf_counter() - state.seconds
     deadline = math.inf if settings.max_minutes is None else started + 60 * settings.max_minutes
 
@@ -121,46 +122,6 @@ def until_asked(loader: Loader, state: TrainState) -> Iterator[Batch]:
         if state.pause_at == -math.inf:
             raise Paused
         yield batch
-
-
-def evaluate(model: nn.Module, task: Task, batches: Iterable[Batch], precision: str = "float32") -> dict[str, float]:
-    """The loss and the task's metrics over all batches, exact whatever their sizes."""
-    return _evaluate(model, task, batches, precision, keep=False)[0]
-
-
-def evaluate_fully(
-    model: nn.Module, task: Task, batches: Iterable[Batch], precision: str = "float32"
-) -> tuple[dict[str, float], Predictions]:
-    """As `evaluate`, with the metrics that need all samples at once, and the predictions themselves."""
-    metrics, parts, targets = _evaluate(model, task, batches, precision, keep=True)
-    predictions = join(parts)
-    return metrics | task.finish(predictions, torch.cat(targets)), predictions
-
-
-@torch.inference_mode()
-def _evaluate(
-    model: nn.Module, task: Task, batches: Iterable[Batch], precision: str, *, keep: bool
-) -> tuple[dict[str, float], list[Predictions], list[Tensor]]:
-    model.eval()
-    device = next(model.parameters()).device
-    loss_sum, weight_sum = zero(device), zero(device)
-    sums: Tensor | None = None
-    parts: list[Predictions] = []
-    targets: list[Tensor] = []
-    for batch in batches:
-        with autocast(precision, device):  # type: ignore[arg-type]
-            output = task.merged(model(*batch.inputs))
-            loss = task.objective(output, batch.target)
-        weight = task.loss.weight(batch.target)
-        loss_sum += loss.to(loss_sum) * weight
-        weight_sum += weight
-        update = task.metric.update(task.point(output).to(loss_sum.device), batch.target.to(loss_sum.device))
-        sums = update if sums is None else sums + update
-        if keep:
-            parts.append(task.predict(output))
-            targets.append(batch.target.cpu())
-    assert sums is not None, "there is at least one batch"
-    return {"loss": float(loss_sum / weight_sum), **task.metric.compute(sums.cpu())}, parts, targets
 
 
 def penalty(parameters: Iterable[Tensor], l1: float, l2: float) -> Tensor:

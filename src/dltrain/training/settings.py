@@ -1,24 +1,17 @@
-"""How to train: the trainer's settings, and the device, threads and precision that they ask for."""
+"""How to train: the trainer's settings, and the device and threads that they ask for."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
 
 from dltrain.errors import ConfigError
-from dltrain.types import Kind, Range
-
-Precision = Literal["float32", "bfloat16", "float16"]
-
-LARGE_BATCH: Mapping[Kind, int] = {"image": 128, "series": 128, "ratings": 512}  # from 5,000 samples on; else 256
-SEEN: Mapping[Kind, int] = {"text": 60_000, "corpus": 19_000}  # samples, over all epochs: many words in each
-SERIES_STEPS = 1000
-EPOCHS: Mapping[Kind, tuple[int, int]] = {"text": (4, 60), "corpus": (1, 60), "series": (8, 200)}  # fewest and most
+from dltrain.tasks.precision import Precision
+from dltrain.training.budget import Budget
+from dltrain.types import Range
 
 
 @dataclass(frozen=True)
@@ -81,13 +74,12 @@ class TrainerSettings:
     deterministic: bool = False
     limit_batches: Annotated[int, Range(1)] | None = None
 
-    def settled(self, count: int, kind: Kind = "table") -> TrainerSettings:
-        """The same settings with a number of epochs, for a training split of `count`."""
+    def settled(self, count: int, budget: Budget | None = None) -> TrainerSettings:
+        """Returns the same settings with a number of epochs, for a training split of `count`."""
         if self.epochs is not None:
             return self
-        fewest, most = EPOCHS.get(kind, (6, 60))
-        seen = SERIES_STEPS * self.batch_size_for(count, kind) if kind == "series" else SEEN.get(kind, 180_000)
-        return replace(self, epochs=min(most, max(fewest, round(seen / count))))
+        budget = budget or Budget()
+        return replace(self, epochs=budget.epochs(count, self.batch_size_for(count, budget)))
 
     @property
     def last_epoch(self) -> int:
@@ -95,15 +87,11 @@ class TrainerSettings:
         assert self.epochs is not None
         return self.epochs
 
-    def batch_size_for(self, count: int, kind: Kind) -> int:
-        """Samples a step for a training split of `count`."""
+    def batch_size_for(self, count: int, budget: Budget) -> int:
+        """Returns the samples a step for a training split of `count`."""
         if self.batch_size == "full":
             return count
-        if isinstance(self.batch_size, int):
-            return self.batch_size
-        if kind == "text":
-            return 32 if count < 2000 else 64
-        return 32 if count < 1000 else 64 if count < 5000 else LARGE_BATCH.get(kind, 256)
+        return self.batch_size if isinstance(self.batch_size, int) else budget.batch_size(count)
 
 
 def choose_device(name: str) -> torch.device:
@@ -148,10 +136,3 @@ def choose_threads(multiplications: int) -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 1 if multiplications < 4_000_000 else cores
-
-
-def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """The context that a forward pass runs in."""
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=getattr(torch, precision))

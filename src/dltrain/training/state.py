@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
-from dltrain.tasks.metrics import Better
+from dltrain.tasks.evaluation import zero
+from dltrain.tasks.metric_table import Better
 from dltrain.training.random_state import restore_random_state, save_random_state
 from dltrain.training.schedules import advance
 
@@ -227,11 +228,6 @@ class TrainState:
 
 
 _COUNTS = ("epoch", "step", "samples", "seconds", "best", "best_epoch", "best_step", "stale", "rollbacks")
-
-
-def zero(device: torch.device) -> Tensor:
-    """A float64 sum to begin with; on the CPU where the device has no float64."""
-    return torch.zeros((), dtype=torch.float64, device="cpu" if device.type == "mps" else device)
 
 
 def average_of(model: nn.Module, decay: float) -> AveragedModel:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dltrain.tasks.losses import IGNORED
-from dltrain.tasks.task import Predictions
+from dltrain.data.tokens import IGNORED
+from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Split, SplitName
 
 ORDERS = (1, 3, 5)

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from dltrain.data.samples.texts import write_verse
 from dltrain.data.splits import Fraction
-from dltrain.data.tokens import END, PADDING, SPECIAL, UNKNOWN, Choice, Tokens, Vocabulary, split_pieces
+from dltrain.data.tokens import END, IGNORED, PADDING, SPECIAL, UNKNOWN, Choice, Tokens, Vocabulary, split_pieces
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.corpus.documents import Document, cut_documents, divide, draw_documents, read_documents
-from dltrain.tasks.losses import IGNORED
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 FEWEST_CHARACTERS = 100

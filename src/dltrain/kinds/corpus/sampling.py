@@ -4,51 +4,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import replace
 from io import StringIO
 from itertools import islice
 
-import torch
 from torch import nn
 
 from dltrain.data.tokens import END, UNKNOWN, Vocabulary, split_pieces
 from dltrain.kinds.corpus.generate import generate
 from dltrain.runs.folder import RunDir, write_text
-from dltrain.tasks.losses import IGNORED
-from dltrain.tasks.next_token import bits_of_each, characters_of, losses_of
-from dltrain.tasks.task import Predictions
-from dltrain.types import Facts, Loader, Split
+from dltrain.types import Facts
 
 SAMPLES = 8  # at most, along a run
 SAMPLE_TOKENS = {"character": 160, "word": 40}
 SAMPLE_SEED = 0
 SAMPLE_TEMPERATURE = 0.7
-
-
-@torch.inference_mode()
-def with_losses(model: nn.Module, loader: Loader, predictions: Predictions) -> Predictions:
-    """The predictions with the loss of each position, which only whoever knows the targets can tell."""
-    model.eval()
-    parts = [losses_of(model(*batch.inputs), batch.target).cpu() for batch in loader]
-    return replace(predictions, losses=torch.cat(parts))
-
-
-def spelled_windows(facts: Facts, split: Split, predictions: Predictions) -> list[tuple[str, str]]:
-    """What stands in each window where a token was asked for, and the likeliest token at each of these places."""
-    known = Vocabulary.from_json(facts.preprocessing)
-    found = []
-    for target, likeliest in zip(split.target, predictions.values, strict=False):
-        asked = target != IGNORED
-        found.append((known.spell(target[asked].tolist()), known.spell(likeliest[asked].tolist())))
-    return found
-
-
-def bits_per_character(facts: Facts, split: Split, predictions: Predictions) -> torch.Tensor:
-    """Of each window, `(N,)`."""
-    assert predictions.losses is not None
-    target = split.target[: len(predictions.values)]
-    bits, letters = bits_of_each(target, predictions.losses, characters_of(facts))
-    return bits / letters.clamp(min=1)
 
 
 class Samples:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from dltrain.tasks.ranking import Score, put_in_order
-from dltrain.tasks.task import Predictions
+from dltrain.tasks.order import Score, rank_items
+from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, SplitName
 
 DAMPING = (1.0, 2.0, 4.0, 8.0, 16.0)  # as if so many average ratings stood beside the real ones
@@ -44,7 +44,7 @@ def _predict(data: Data, split: SplitName, fit: Callable[[], Score]) -> Predicti
 
 
 def _order(data: Data, split: SplitName, fit: Callable[[], Score]) -> Predictions:
-    return put_in_order(data.splits[split], data.kept, data.facts.vocab_sizes[1], fit())
+    return rank_items(data.splits[split], data.kept, data.facts.vocab_sizes[1], fit())
 
 
 def _constant(value: float) -> Score:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.kinds.series.window_scale import LEAST_SPREAD
-from dltrain.tasks.task import Predictions
+from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Split, SplitName
 
 MAX_ROWS = 20_000

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from dltrain.drawing.style import COLORS, INK, SOFT, Drawing, Lettering, add_legend, new_axes, new_figure
 from dltrain.runs.reader import SPLIT_WORDS, Run
-from dltrain.tasks.predicted import Floats
+from dltrain.tasks.predicted import Floats, Predicted
 
 MOST_STEPS = 400
 MOST_COLUMNS = 4
@@ -18,10 +18,9 @@ WORST = 6
 TICKS, TICKS_OF_LONG_TIMES = 5, 3
 
 
-def draw_forecasts(run: Run, text: Lettering) -> Drawing | None:
-    """The true line of the last held-out steps, and forecasts one after the other; a panel for each of the columns."""
+def draw_forecasts(run: Run, said: Predicted | None, text: Lettering) -> Drawing | None:
+    """Draws the true line of the last held-out steps, and forecasts one after the other; a panel for each column."""
     facts = run.facts
-    said = run.predictions if facts.kind == "series" else None
     if said is None:
         return None
     columns = max(1, len(facts.features))
@@ -45,12 +44,11 @@ def draw_forecasts(run: Run, text: Lettering) -> Drawing | None:
     return Drawing(figure, f"Forecasts{each}, beside what came, at the end of the {split} split{of}.")
 
 
-def draw_worst_forecasts(run: Run, text: Lettering) -> Drawing | None:
-    """The forecasts of several steps that were farthest off, no two of the same steps; of several columns the worst."""
+def draw_worst_forecasts(run: Run, said: Predicted | None, text: Lettering) -> Drawing | None:
+    """Draws the forecasts of several steps that were farthest off, no two of the same steps, in the worst column."""
     from matplotlib.ticker import MaxNLocator
 
     facts = run.facts
-    said = run.predictions if facts.kind == "series" else None
     columns = max(1, len(facts.features))
     if said is None or not facts.outputs or len(facts.outputs) == columns:
         return None

@@ -23,14 +23,14 @@ class WindowScaled(nn.Module):
         names: frozenset[str] = getattr(model, "no_decay", frozenset())
         self.no_decay = frozenset(f"model.{name}" for name in names)
 
+    @property
+    def wrapped(self) -> nn.Module:
+        """The model that this one stands around."""
+        return self.model
+
     def forward(self, window: Tensor) -> Tensor:
         last = window[:, -1:]  # (B, 1, C)
         spread = window.std(dim=1, keepdim=True, correction=0) + LEAST_SPREAD
         output = self.model((window - last) / spread)
         steps = output.unflatten(1, (-1, window.shape[2]))  # (B, H, C)
         return (steps * spread + last).flatten(1)
-
-
-def name_of(model: nn.Module) -> str:
-    """The name of a model's family."""
-    return type(model.model if isinstance(model, WindowScaled) else model).__name__

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dltrain.data.cells import CategoricalEncoder, Cells, Column, name_list, nearest, read_cells
 from dltrain.errors import DataError
 from dltrain.kinds.table.numeric import Impute, Numeric, NumericEncoder, bin_edges
+from dltrain.types import Facts
 
 
 @dataclass(frozen=True)
@@ -115,3 +116,17 @@ class TableEncoder:
                 for entry in stored["columns"]
             )
         )
+
+
+def source_columns(facts: Facts) -> dict[str, list[int]]:
+    """Returns the inputs that were made of each column of the source; without an encoder each input is its own."""
+    if not facts.preprocessing.get("columns"):
+        names = facts.features or tuple(f"x{number}" for number in range(facts.input_shape[0]))
+        return {name: [number] for number, name in enumerate(names)}
+    found: dict[str, list[int]] = {}
+    start = 0
+    for column in TableEncoder.from_json(facts.preprocessing).columns:
+        stop = start + len(column.features)
+        found[column.name] = list(range(start, stop))
+        start = stop
+    return found

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.tokens import Tokens, split_text
-from dltrain.tasks.task import Predictions
+from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Facts, SplitName
 
 MAX_TEXTS = 50_000  # that a method is fitted to

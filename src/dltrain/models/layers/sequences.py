@@ -122,11 +122,6 @@ POOLS: Mapping[Pool, Callable[[Tensor, Tensor | None], Tensor]] = {
 }
 
 
-def is_text(spec: Spec) -> bool:
-    """Whether inputs are tokens."""
-    return spec.kind in ("text", "corpus")
-
-
 def default_ngrams(spec: Spec) -> int:
     """The longest n-gram that has a vector of its own, where nothing else is said."""
-    return 5 if spec.each_position else 1
+    return 5 if spec.causal else 1

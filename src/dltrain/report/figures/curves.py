@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,16 +18,15 @@ from dltrain.drawing.style import (
     new_axes,
     new_figure,
 )
-from dltrain.drawing.wording import name_metric
-from dltrain.runs.reader import Run
-from dltrain.tasks.predicted import Floats
+from dltrain.report.answer import label
+from dltrain.runs.reader import Floats, Run
+from dltrain.tasks.metric_table import describe_metric, read_declared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_OTHERS = 2  # metrics that only some tasks have
-RATES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "roc_auc": "ROC AUC"}
-ERRORS = {"rmse": "RMSE", "mae": "MAE"}
+RATES, R2 = "rate", "R²"
 
 
 def draw_loss(run: Run, text: Lettering) -> Drawing | None:
@@ -46,16 +46,10 @@ def draw_loss(run: Run, text: Lettering) -> Drawing | None:
 
 def draw_metrics(run: Run, text: Lettering) -> Drawing | None:
     """Validation metrics by epoch: rates together; errors and R² in axes of their own."""
-    groups = [
-        ({f"val/{name}": label for name, label in group.items() if run.has_curve(f"val/{name}")}, title)
-        for group, title in ((RATES, "rate"), (ERRORS, f"error in {text(run.facts.target, 12)}"))
-    ]
-    groups.append(({"val/r2": "R²"} if run.has_curve("val/r2") else {}, "R²"))
-    known = {"val/loss", "val/mse", "val/r2", *(f"val/{name}" for name in (*RATES, *ERRORS))}
-    measured = (name for name in (run.history[0] if run.history else ()) if name.startswith("val/"))
-    others = [name for name in measured if name not in known and run.has_curve(name)][:MAX_OTHERS]
-    groups += [({name: name_metric(name[4:])}, name_metric(name[4:])) for name in others]
-    groups = [group for group in groups if group[0]]
+    measured = dict.fromkeys(name for row in run.history[:1] for name in row if name.startswith("val/"))
+    groups: list[tuple[dict[str, str], str]] = []
+    for title, chosen in _groups(run, [name for name in measured if run.has_curve(name)], text):
+        groups.append(({name: label(run, name) for name in chosen}, title))
     if not groups:
         return None
     figure = new_figure(height=max(3.7, 1.7 * len(groups)))
@@ -63,9 +57,9 @@ def draw_metrics(run: Run, text: Lettering) -> Drawing | None:
     for axes, (shown, title) in zip(every, groups, strict=True):
         _draw_curves(axes, run, shown, named=axes is every[0] or len(shown) > 1)
         values = np.concatenate([run.curve(name) for name in shown])
-        if title == "rate":
+        if title == RATES:
             axes.set_ylim(max(0.0, float(np.nanmin(values)) - 0.05), 1.02)
-        elif title == "R²":
+        elif title == R2:
             margin = 0.08 * (1 - max(-0.5, float(np.nanmin(values)))) or 0.05
             axes.set_ylim(max(-0.5, float(np.nanmin(values)) - margin), 1 + margin)
         else:
@@ -73,6 +67,23 @@ def draw_metrics(run: Run, text: Lettering) -> Drawing | None:
         name_axes(axes, "epoch" if axes is every[-1] else "", title)
     last = ", ".join(f"{label} {_last(run.curve(name)):.4g}" for shown, _ in groups for name, label in shown.items())
     return Drawing(figure, f"Validation metrics by epoch; in the last epoch: {last}.")
+
+
+def _groups(run: Run, names: Sequence[str], text: Lettering) -> Iterator[tuple[str, list[str]]]:
+    """Yields which metrics share axes, and the title of these: shares, errors in the target's unit, R², others."""
+    declared = read_declared(run.result.metrics)
+    units = {name: describe_metric(name, declared).unit for name in names}
+    left = [name for name in names if name not in ("val/loss", "val/r2") and units[name] != "squared target"]
+    shares = [name for name in left if units[name] == "share"]
+    errors = [name for name in left if units[name] == "target"]
+    if shares:
+        yield RATES, shares
+    if errors:
+        yield f"error in {text(run.facts.target, 12)}", errors
+    if "val/r2" in names:
+        yield R2, ["val/r2"]
+    for name in [name for name in left if name not in (*shares, *errors)][:MAX_OTHERS]:
+        yield label(run, name), [name]
 
 
 def draw_lr(run: Run, text: Lettering) -> Drawing | None:
@@ -95,7 +106,7 @@ def _draw_curves(axes: Axes, run: Run, shown: dict[str, str], named: bool = True
     from matplotlib.ticker import MaxNLocator
 
     epochs = np.array([row["epoch"] for row in run.history])
-    for place, (name, label) in enumerate(shown.items()):
+    for place, (name, title) in enumerate(shown.items()):
         axes.plot(
             epochs,
             run.curve(name),
@@ -104,10 +115,10 @@ def _draw_curves(axes: Axes, run: Run, shown: dict[str, str], named: bool = True
             linewidth=1.7,
             marker="o" if len(epochs) <= 12 else "",
             markersize=4,
-            label=label if len(shown) > 1 else None,
+            label=title if len(shown) > 1 else None,
         )
-    best = run.result.get("best_epoch")
-    if best and len(epochs) > 1 and run.result.get("keep") != "last":
+    best = run.result.best_epoch
+    if best and len(epochs) > 1 and run.result.keep != "last":
         axes.axvline(best, color=NEUTRAL, linewidth=1, dashes=(2, 3), label=f"best epoch, {best}")
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
     if len(epochs) == 1:

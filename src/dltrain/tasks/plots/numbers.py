@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dltrain.drawing.style import COLORS, SOFT, Drawing, Lettering, add_legend, name_axes, new_axes, new_figure
-from dltrain.runs.reader import Run, feature_scale
 from dltrain.tasks.predicted import Floats
-from dltrain.tasks.scores import number_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +17,11 @@ MAX_POINTS = 5000
 MAX_OUTPUTS = 6
 
 
-def draw_predicted_against_true(run: Run, text: Lettering) -> Drawing | None:
-    """A point a sample; a perfect prediction lies on the diagonal. Of several outputs, axes each."""
-    every = number_pairs(run)
+Pairs = Sequence[tuple[str, Floats]]  # the name of each number, and its true and predicted values (2, N)
+
+
+def draw_predicted_against_true(every: Pairs, outputs: int, text: Lettering) -> Drawing | None:
+    """Draws a point a sample; a perfect prediction lies on the diagonal. Of several outputs, axes each."""
     if not every:
         return None
     spread = np.linspace(0, len(every) - 1, min(len(every), MAX_OUTPUTS)).round().astype(int)
@@ -40,14 +41,13 @@ def draw_predicted_against_true(run: Run, text: Lettering) -> Drawing | None:
             add_legend(axes, "upper left")
     for axes in panels[len(every) :]:
         axes.set_visible(False)
-    samples, outputs = len(every[0][1][0]), len(run.facts.outputs)
+    samples = len(every[0][1][0])
     more = f"; {len(every)} of {outputs} outputs" if outputs > len(every) else ""
     return Drawing(figure, f"Predicted against true values of {samples:,} samples{_thinning(samples)}{more}.")
 
 
-def draw_residuals(run: Run, text: Lettering) -> Drawing | None:
-    """What is left to explain, by prediction and as a histogram, where one number is predicted."""
-    every = number_pairs(run)
+def draw_residuals(every: Pairs, text: Lettering) -> Drawing | None:
+    """Draws what is left to explain, by prediction and as a histogram, where one number is predicted."""
     if len(every) != 1:
         return None
     ((name, (true, predicted)),) = every
@@ -69,32 +69,6 @@ def draw_residuals(run: Run, text: Lettering) -> Drawing | None:
         figure,
         f"Residuals: mean {residuals.mean():.3g}, spread {residuals.std():.3g} (one std){_thinning(len(true))}.",
     )
-
-
-def draw_fit(run: Run, text: Lettering) -> Drawing | None:
-    """True and predicted target by the only feature, of the example rows."""
-    facts = run.facts
-    if facts.kind != "table" or facts.task != "regression" or facts.outputs or tuple(facts.input_shape) != (1,):
-        return None
-    x = run.example_inputs
-    if x is None or not len(x):
-        return None
-    (column,) = facts.preprocessing.get("columns", [{}])
-    if column.get("edges"):
-        x = np.interp(x[:, 0], column["scores"], column["edges"])
-    else:
-        scale = feature_scale(facts) or (np.zeros(1), np.ones(1))
-        x = x[:, 0] * scale[1][0] + scale[0][0]
-    true = np.array([float(row.true) for row in run.examples])
-    predicted = np.array([float(row.predicted) for row in run.examples])
-    order = np.argsort(x, kind="stable")
-    figure = new_figure()
-    (axes,) = new_axes(figure)
-    axes.plot(x[order], true[order], "o", markersize=5, markerfacecolor="none", color=SOFT, label="true")
-    axes.plot(x[order], predicted[order], ".-", markersize=4, linewidth=1.2, color=COLORS[0], label="predicted")
-    name_axes(axes, text(facts.features[0] if facts.features else "x"), text(facts.target))
-    add_legend(axes)
-    return Drawing(figure, f"True and predicted values by the only feature, of {len(x)} rows, the worst included.")
 
 
 def _scatter(axes: Axes, x: Floats, y: Floats) -> None:

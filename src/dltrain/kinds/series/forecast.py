@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dltrain.errors import ConfigError
-from dltrain.inference.load import LoadedModel
+from dltrain.kinds.kind import UsableModel
 from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.types import Encoded
 
@@ -16,23 +15,22 @@ if TYPE_CHECKING:
     from dltrain.types import Raw
 
 
-def forecast(model: LoadedModel, steps: int, history: Raw | None = None) -> pd.DataFrame:
-    """The next `steps` steps: `time`, and `predicted`, or of several columns `predicted_NAME`, in the series' unit.
+def forecast(model: UsableModel, steps: int, history: Raw | None = None) -> tuple[pd.DataFrame, list[str]]:
+    """Returns the next `steps` steps: `time`, and `predicted`, or of several columns `predicted_NAME`, in the series'
+    unit; and what is to be said of them.
 
     Beyond the horizon that it was trained for, a model goes on from its own forecast.
 
     Args:
         model: of a series.
         steps: how many, at least 1.
-        history: what came before, as `data.new_windows` reads it; none to go on from the end of the run's own data.
+        history: what came before, as the kind's encoder reads it; none to go on from the end of the run's own data.
 
     Raises:
-        ConfigError: the model forecasts nothing.
         DataError: the history is too short or no such series.
     """
     encoder = model.encoder
-    if not isinstance(encoder, WindowEncoder):
-        raise ConfigError("the run's model does not forecast: its data is no series", where="--steps")
+    assert isinstance(encoder, WindowEncoder)
     said = model.facts.preprocessing
     if history is None:
         known, axis, last = np.asarray(said["last"], np.float64), encoder.axis, int(said["last_step"])
@@ -50,4 +48,6 @@ def forecast(model: LoadedModel, steps: int, history: Raw | None = None) -> pd.D
     frame = pd.DataFrame({"time": [axis.spell(last + step) for step in range(1, steps + 1)]})
     for index, name in enumerate(names):
         frame["predicted" if columns == 1 else f"predicted_{name}"] = ahead[:, index]
-    return frame
+    horizon = encoder.horizon
+    beyond = f"beyond the horizon of {horizon} that it was trained for, the model goes on from its own forecast"
+    return frame, [beyond] if steps > horizon else []
