@@ -43,7 +43,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.runs.lock import claim, locked, reserve
     from dltrain.runs.result import Result
 
-    first = finished(RunDir(Path(name)))
+    first = finished(RunDir(Path(name)), flags.trust)
     before = Result.read(first)
     stored = RunConfig(first)
     config: dict[str, Any] = {slot: stored.whole_node(slot) for slot in (*SLOTS, "task") if slot != "data"}

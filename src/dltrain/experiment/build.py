@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +19,12 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.cache import load_data
-from dltrain.experiment.targets import arguments, resolve
+from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.tasks.losses import Loss
+from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
@@ -75,10 +76,12 @@ def build(config: Mapping[str, Any]) -> Setup:
     device = choose_device(settings.device)
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
+    meet_task(config["task"]["name"])
     node = json.dumps(config["data"], sort_keys=True)
     data = load_data(node)
     facts, kind = data.facts, kind_of(data.facts)
-    task = build_task(facts, build_loss(config["loss"], facts).to(device))
+    loss = build_loss(config["loss"], facts).to(device)
+    task = build_task(facts, loss, build_metrics(config.get("metric"), facts))
     settings = settings.settled(len(data.splits["train"]), kind.budget)
     check_settings(settings, config["task"]["name"], task)
     if "val" not in data.splits:
@@ -180,7 +183,14 @@ def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] |
     return loss
 
 
-def build_task(facts: Facts, loss: Loss) -> Task:
+def build_metrics(
+    nodes: Mapping[str, Any] | None, facts: Facts, trusted: Collection[str] | None = None
+) -> list[Metric]:
+    """Returns the metrics of the user's own that a config names; `trusted` as in `resolve`."""
+    return [resolve_metric(name, node, trusted)(facts, **arguments(node)) for name, node in (nodes or {}).items()]
+
+
+def build_task(facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> Task:
     """Returns the task of the data, with a loss that serves it.
 
     Raises:
@@ -194,7 +204,7 @@ def build_task(facts: Facts, loss: Loss) -> Task:
             fix="leave the loss to the task",
             override="loss=auto",
         )
-    return task(facts, loss)
+    return task(facts, loss, metrics)
 
 
 def build_loaders(
