@@ -12,9 +12,10 @@ import yaml
 from safetensors.torch import load_file
 
 from dltrain.config.options import options
-from dltrain.experiment.build import MODELS
+from dltrain.kinds.kind import kind_of
 from dltrain.runs.folder import RunDir
 from dltrain.training.checkpoint import pointed
+from dltrain.types import Facts
 
 SMALL = {"csv": ["data.path=table.csv", "data.target=y"], "images": ["data.path=pictures", "data.size=16"]}
 KINDS = {
@@ -23,6 +24,7 @@ KINDS = {
     **dict.fromkeys(("corpus", "verse"), "corpus"),
     **{name: name for name in ("text", "series", "ratings")},
 }
+MODELS = {kind: kind_of(Facts(kind, "", ())).default_model for kind in KINDS.values()}
 TAKES = {
     "bag": ("text",),
     "cnn": ("image",),

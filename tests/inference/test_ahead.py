@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from dltrain.inference.forecast import forecast
 
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.errors import DataError
-from dltrain.inference.forecast import forecast
 from dltrain.inference.load import load
 from dltrain.kinds.kind import encoder_of
 from dltrain.kinds.series.load import series

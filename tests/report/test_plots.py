@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dltrain.tasks.scores import class_scores, coefficients, confusion_counts, roc
 from safetensors.numpy import save_file
 from sklearn.metrics import roc_auc_score
 
@@ -26,7 +27,6 @@ from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
 from dltrain.tasks import metrics
 from dltrain.tasks.plots import classes, numbers
-from dltrain.tasks.scores import class_scores, coefficients, confusion_counts, roc
 
 torch.set_num_threads(1)
 MakeRun = Callable[..., RunDir]

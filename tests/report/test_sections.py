@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from dltrain.tasks.scores import precision_recall
 from sklearn.metrics import average_precision_score
 
 from dltrain.drawing.style import Lettering
@@ -20,7 +21,6 @@ from dltrain.report.sections.use import use
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
 from dltrain.tasks.plots import classes
-from dltrain.tasks.scores import precision_recall
 
 MakeRun = Callable[..., RunDir]
 

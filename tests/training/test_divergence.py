@@ -10,7 +10,7 @@ from torch import nn
 
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import Diverged
-from dltrain.tasks.choice import build_task
+from dltrain.experiment.build import build_task
 from dltrain.tasks.losses import MeanSquaredError
 from dltrain.training.divergence import check_finite, largest
 from dltrain.training.loop import fit

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.data.loader import TensorLoader
-from dltrain.tasks.choice import build_task
+from dltrain.experiment.build import build_task
 from dltrain.tasks.losses import CrossEntropy
 from dltrain.tasks.task import Task
 from dltrain.training import checkpoint, schedules

@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from dltrain.errors import ConfigError
-from dltrain.training.settings import TrainerSettings, autocast, choose_device, choose_threads
-from dltrain.types import Kind
+from dltrain.kinds.kind import kind_of
+from dltrain.tasks.precision import autocast
+from dltrain.training.budget import Budget
+from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
+from dltrain.types import Facts
 
 
 @pytest.mark.parametrize(
@@ -22,13 +25,46 @@ def test_the_number_of_epochs_follows_from_the_number_of_samples(count: int, epo
 
 
 @pytest.mark.parametrize(
-    ("count", "kind", "size"),
-    [(999, "image", 32), (1000, "image", 64), (5000, "image", 128), (999, "table", 32), (5000, "table", 256)],
+    ("count", "kind", "epochs"),
+    [
+        (3000, "image", 60),
+        (6000, "ratings", 30),
+        (2000, "text", 30),
+        (60_000, "text", 4),
+        (19_000, "corpus", 1),
+        (950, "corpus", 20),
+        (64_000, "series", 8),
+        (1000, "series", 64),
+        (100, "series", 200),
+    ],
 )
-def test_the_batch_size_follows_from_number_and_kind(count: int, kind: Kind, size: int) -> None:
-    assert TrainerSettings().batch_size_for(count, kind) == size
-    assert TrainerSettings(batch_size="full").batch_size_for(count, kind) == count
-    assert TrainerSettings(batch_size=5).batch_size_for(count, kind) == 5
+def test_every_kind_trains_for_as_long_as_suits_it(count: int, kind: str, epochs: int) -> None:
+    assert TrainerSettings(epochs=None).settled(count, budget(kind)).last_epoch == epochs
+
+
+@pytest.mark.parametrize(
+    ("count", "kind", "size"),
+    [
+        (999, "image", 32),
+        (1000, "image", 64),
+        (5000, "image", 128),
+        (999, "table", 32),
+        (5000, "table", 256),
+        (5000, "ratings", 512),
+        (5000, "series", 128),
+        (5000, "corpus", 256),
+        (1999, "text", 32),
+        (2000, "text", 64),
+    ],
+)
+def test_the_batch_size_follows_from_number_and_kind(count: int, kind: str, size: int) -> None:
+    assert TrainerSettings().batch_size_for(count, budget(kind)) == size
+    assert TrainerSettings(batch_size="full").batch_size_for(count, budget(kind)) == count
+    assert TrainerSettings(batch_size=5).batch_size_for(count, budget(kind)) == 5
+
+
+def budget(kind: str) -> Budget:
+    return kind_of(Facts(kind, "", ())).budget
 
 
 @pytest.mark.parametrize("there", [True, False])
