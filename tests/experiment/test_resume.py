@@ -104,7 +104,7 @@ def test_data_that_has_changed_since_is_refused_and_moved_data_is_not(dltrain: C
     ("arguments", "said"),
     [
         ([], "no RUN is named"),
-        (["nowhere"], "no run folder"),
+        (["nowhere"], "not a run folder"),
         (["run", "other"], "other is too much"),
         (["run", "trainer.epoch=9"], "did you mean trainer.epochs?: dltrain resume run trainer.epochs=9"),
         (["run", "trainer.epochs=0"], "at least 1"),

@@ -171,7 +171,7 @@ def test_a_changed_byte_is_noticed(run: Path) -> None:
 
 
 def test_what_is_no_run_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no run folder"):
+    with pytest.raises(CheckpointError, match="is not a run folder"):
         load(tmp_path)
 
 
