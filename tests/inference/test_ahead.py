@@ -68,7 +68,7 @@ def test_new_windows_are_encoded_as_training_encoded_them(tmp_path: Path) -> Non
     frame.to_csv(tmp_path / "s.csv", index=False)
     data = series(path=str(tmp_path / "s.csv"), window=7, horizon=2)
     encoder = kind_of(data.facts).encoder(data.facts)
-    encoded, target = encoder.encode(frame), encoder.target(frame)
+    encoded, target = encoder.encode(frame), encoder.targets(frame)
     assert len(encoded) == len(target) == 94
     for split in data.splits.values():
         at = [int(name) - 6 for name in split.ids]
