@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.errors import DataError
-from dltrain.kinds.series.dates import join_dates
+from dltrain.kinds.series.date_columns import join_dates
 from dltrain.kinds.series.read import Series, read_series
 from dltrain.kinds.series.time_axis import TimeAxis
 from dltrain.types import Encoded, Facts
