@@ -15,6 +15,7 @@ from torch import Tensor
 from dltrain.data.cells import LARGEST, Cells, name_list, read_cells, shorten
 from dltrain.data.column_names import pick_column, plain, required
 from dltrain.data.csv_reader import Header
+from dltrain.data.dates import read_moments
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_files import read_table
@@ -136,7 +137,7 @@ def _read(frame: pd.DataFrame, names: Mapping[str, str], on_bad: str) -> tuple[p
     table = pd.DataFrame({key: _texts(cells[key]) for key in ("user", "item")})
     table["target"] = cells["target"].as_numbers() if "target" in cells else 1.0
     if "time" in cells:
-        table["time"] = moments(cells["time"])
+        table["time"] = read_moments(cells["time"])
     good = np.ones(len(frame), dtype=bool)
     for key in cells:
         bad = cells[key].codes < 0 if key in ("user", "item") else ~(np.abs(table[key].to_numpy()) <= LARGEST)
@@ -172,15 +173,6 @@ def _bad_cell(cells: Cells, bad: NDArray[np.bool_], name: str, role: str) -> Dat
         fix="correct it, or leave such rows out",
         override="data.on_bad=skip",
     )
-
-
-def moments(cells: Cells) -> NDArray[np.float64]:
-    """Times as numbers `(N,)`, of numbers or, where most are none, of dates; NaN where a cell is neither."""
-    times = cells.numbers
-    if np.isnan(times).mean() > 0.5:
-        read = pd.to_datetime(pd.Series(cells.values, dtype=object), errors="coerce", utc=True, format="mixed")
-        times = np.where(read.isna(), np.nan, read.astype("int64").to_numpy().astype(np.float64))
-    return np.append(times, np.nan)[cells.codes]
 
 
 def _encode(

@@ -15,7 +15,7 @@ from dltrain.data.samples.ratings_and_series import generate_series
 from dltrain.data.splits import Fraction, check_fractions
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError
-from dltrain.kinds.series.dates import join_dates
+from dltrain.kinds.series.date_columns import join_dates
 from dltrain.kinds.series.period import guess_period
 from dltrain.kinds.series.read import Gaps, Series, read_series
 from dltrain.kinds.series.time_axis import usual_periods

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells
 from dltrain.data.column_names import pick_column, plain
+from dltrain.data.dates import are_dates
 from dltrain.errors import DataError
 from dltrain.kinds.series.time_axis import TimeAxis, read_axis
 
 Gaps = Literal["interpolate", "refuse", "ignore"]
 TIME = r"(unix|utc)?(timestamp|datetime|date|time)(utc)?|t|ds|year|month|week|day|hour|period|quarter|index|"
 TIME += r"(时间|日期|月份|年份|年|月|日|时间戳|年月)"
-DIGITS = frozenset("0123456789")
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,7 @@ def find_time(
     if found is not None and (given is not None or len(cells) > 1):
         return found
     for name, column in cells.items():
-        if name in (target or ()) or column.all_numbers or not column.values or not DIGITS & set(column.values[0]):
-            continue
-        if not pd.to_datetime(pd.Series(column.values[:50]), errors="coerce", utc=True, format="mixed").isna().any():
+        if name not in (target or ()) and are_dates(column):
             return name
     counting = next(iter(cells))  # a column without a name, as spreadsheets and pandas write their row numbers
     numbers = cells[counting].as_numbers()
