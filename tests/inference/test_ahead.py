@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from dltrain.inference.forecast import forecast
 
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.errors import DataError
