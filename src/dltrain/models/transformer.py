@@ -138,7 +138,7 @@ class Transformer(nn.Module):
 
 
 class Patches(nn.Module):
-    """A linear map of patches, `(B, C, H, W)` to `(B, patches, width)`; zeros pad the last row and column of patches."""
+    """A linear map of patches, `(B, C, H, W)` to `(B, patches, width)`; zeros fill up the last row and column."""
 
     def __init__(self, channels: int, side: int, width: int) -> None:
         super().__init__()
