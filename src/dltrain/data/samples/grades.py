@@ -1,4 +1,4 @@
-"""The sample table: invented students with their marks, and the grade that a noisy weighted total earned them."""
+"""Writes the sample table: generated students with their marks, and a grade by a noisy weighted total of these."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRADES = (("优", 87.0), ("良", 79.0), ("中", 71.0), ("及格", 62.0), ("不�
 
 
 def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> None:
-    """Writes the sample as UTF-8; the file is there whole or not at all.
+    """Writes the sample as a UTF-8 CSV file, which appears whole or not at all.
 
     Raises:
         StorageError: the file cannot be written.
