@@ -219,7 +219,7 @@ class Encoder(Protocol):
         """
         ...
 
-    def target(self, raw: Raw, /) -> Tensor:
+    def targets(self, raw: Raw, /) -> Tensor:
         """What is known to be true of the same samples, as in `Split`; -1 or NaN where it is missing.
 
         Raises:

@@ -108,7 +108,7 @@ def evaluate_input(
     parts: list[tuple[Split, pd.Series[Any] | None]] = []
     unlabelled = 0
     for raw in opened.parts:
-        encoded, target = model.encoder.encode(raw), model.encoder.target(raw)
+        encoded, target = model.encoder.encode(raw), model.encoder.targets(raw)
         known = model.task.is_known(target)
         unlabelled += int((~known).sum())
         ids = tuple(name for name, keep in zip(encoded.ids, known.tolist(), strict=True) if keep)

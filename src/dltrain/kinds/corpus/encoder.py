@@ -57,7 +57,7 @@ class CorpusEncoder:
         unknown = (split.inputs[0] == UNKNOWN).any(dim=1).tolist()
         return Encoded(split.inputs, split.ids, tuple((Remark("unknown tokens"),) if some else () for some in unknown))
 
-    def target(self, raw: Raw, /) -> Tensor:
+    def targets(self, raw: Raw, /) -> Tensor:
         """The tokens that follow, `(N, T)`."""
         return self._windows(raw).target
 

@@ -72,7 +72,7 @@ class PairEncoder:
                 remarks[row] = (*remarks[row], Remark(f"{name} {'new' if value else 'missing'}", value))
         return Encoded(tuple(inputs), tuple(map(str, frame.index.tolist())), tuple(remarks))
 
-    def target(self, raw: Raw, /) -> Tensor:
+    def targets(self, raw: Raw, /) -> Tensor:
         """The column of ratings, as in `Split`; of an order, to which all pairs are alike, 1.
 
         Raises:

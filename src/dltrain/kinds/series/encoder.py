@@ -76,7 +76,7 @@ class WindowEncoder:
         """Windows `(N, T, C)` in the series' unit, as the model's inputs."""
         return torch.from_numpy(((windows - self.mean) / self.std).astype(np.float32))
 
-    def target(self, raw: Raw, /) -> Tensor:
+    def targets(self, raw: Raw, /) -> Tensor:
         """What follows each window, `(N, H·C)`; NaN where the series ends before, or a value was missing."""
         found = self.read(raw)
         values = np.where(found.filled[:, None], np.nan, found.values)

@@ -79,7 +79,7 @@ class RowEncoder:
         ids = tuple(map(str, frame.index.tolist()))
         return Encoded((torch.from_numpy(x),), ids, self._remarks(cells, frame))
 
-    def target(self, raw: Raw, /) -> Tensor:
+    def targets(self, raw: Raw, /) -> Tensor:
         return target_of_rows(self.facts, self._frame(raw))
 
     def _frame(self, raw: Raw) -> pd.DataFrame:

@@ -64,7 +64,7 @@ class TextEncoder:
         inputs = (torch.from_numpy(padded.tokens), torch.from_numpy(padded.lengths))
         return Encoded(inputs, ids, tuple(self._remarks(padded, row) for row in range(len(texts))))
 
-    def target(self, raw: Raw, /) -> Tensor:
+    def targets(self, raw: Raw, /) -> Tensor:
         """The column of labels, or the class of each file by its folder.
 
         Raises:
