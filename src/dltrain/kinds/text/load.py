@@ -22,9 +22,10 @@ from dltrain.data.table_files import read_table
 from dltrain.data.text_files import SUFFIXES, read_each
 from dltrain.data.tokens import SPECIAL, Choice, Padded, Vocabulary, choose_tokens, pad, split_text
 from dltrain.errors import DataError, named_by
+from dltrain.kinds.labels import class_names, read_target
 from dltrain.kinds.table.numeric import standardisation
 from dltrain.kinds.table.rows import Rows, split_rows
-from dltrain.kinds.target import choose_task, class_names, read_target
+from dltrain.kinds.target import choose_task
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 LABEL_NAMES = (
