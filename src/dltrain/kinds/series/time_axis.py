@@ -101,7 +101,7 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
     if off.max() > TOLERANCE:
         at = int(off.argmax())
         raise DataError(
-            f"{cells.values[cells.codes[at]]} is not a whole number of steps of {_step_words(axis)} after the first time",
+            f"{cells.values[cells.codes[at]]} is not a whole number of steps ({_step_words(axis)}) after the first",
             where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
             fix="give a regular series, or take the rows as evenly spaced",
             override="data.gaps=ignore",
