@@ -1,4 +1,4 @@
-"""Plots of forecasts beside what came."""
+"""Plots of forecasts and the true values."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def draw_forecasts(run: Run, values: Predicted | None, text: Lettering) -> Drawi
     of = f"; the first {drawn} of {columns} columns" if columns > drawn else ""
     each = f" of {horizon} steps each, a dot where one begins" if horizon > 1 else " one step ahead"
     split = SPLIT_WORDS[run.shown_split]
-    return Drawing(figure, f"Forecasts{each}, beside what came, at the end of the {split} split{of}.")
+    return Drawing(figure, f"Forecasts{each}, and the true values, at the end of the {split} split{of}.")
 
 
 def draw_worst_forecasts(run: Run, values: Predicted | None, text: Lettering) -> Drawing | None:
-    """Draws the forecasts of several steps that were farthest off, no two of the same steps, in the worst column."""
+    """Draws the forecasts of several steps with the largest errors, no two of the same steps, in the worst column."""
     from matplotlib.ticker import MaxNLocator
 
     facts = run.facts
@@ -75,7 +75,7 @@ def draw_worst_forecasts(run: Run, values: Predicted | None, text: Lettering) ->
         axes.set_visible(False)
     add_legend(panels[0])
     return Drawing(
-        figure, f"The {len(chosen)} forecasts that were farthest off, step by step, of different steps each."
+        figure, f"The {len(chosen)} forecasts with the largest errors, step by step; no two are of the same steps."
     )
 
 
@@ -85,7 +85,7 @@ def _read_ids(run: Run) -> list[str]:
 
 
 def _draw_column(axes: Axes, true: Floats, predicted: Floats) -> None:
-    """One column's truth and forecasts, both `(N, H)`."""
+    """Draws one column's true values and forecasts, both `(N, H)`."""
     count, horizon = true.shape
     first = max(0, count - MOST_STEPS)
     line = np.concatenate([true[first:, 0], true[-1, 1:]])
