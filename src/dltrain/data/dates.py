@@ -42,7 +42,7 @@ def read_dates(cells: Cells) -> list[pd.DatetimeIndex]:
         compact = len(set(map(len, texts))) == 1 and all(map(COMPACT.fullmatch, texts))
         return [_parse(texts, "%Y%m%d" if len(texts[0]) == 8 else "%Y%m")] if compact else []
     readings = (_parse(texts, "mixed", day_first) for day_first in _orders(texts))
-    return [dates.where(dates.year >= FIRST_YEAR) for dates in readings]
+    return [pd.DatetimeIndex(dates.where(dates.year >= FIRST_YEAR)) for dates in readings]
 
 
 def are_dates(cells: Cells) -> bool:

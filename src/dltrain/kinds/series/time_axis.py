@@ -100,9 +100,8 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
     off = np.abs(exact - steps)
     if off.max() > TOLERANCE:
         at = int(off.argmax())
-        step = _step_words(axis)
         raise DataError(
-            f"{cells.values[cells.codes[at]]} is not a whole number of steps of {step} after the first time",
+            f"{cells.values[cells.codes[at]]} is not a whole number of steps ({_step_words(axis)}) after the first",
             where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
             fix="give a regular series, or take the rows as evenly spaced",
             override="data.gaps=ignore",
