@@ -56,13 +56,13 @@ def measure_step(setup: Setup) -> dict[str, Any]:
     """What a training step costs, from a few on a part of an epoch, and what the whole training would."""
     import torch
 
-    from dltrain.training.loop import fit
+    from dltrain.training.loop import epochs_of, fit
 
     torch.set_num_threads(setup.threads)
     few = copy(setup.train)
     few.sizes = few.sizes[:STEPS]
     settings = replace(setup.settings, epochs=min(2, setup.settings.last_epoch), monitor="train/loss")
-    rows = filter(None, fit(setup.state, setup.task, few, None, settings))
+    rows = epochs_of(fit(setup.state, setup.task, few, None, settings))
     seconds = min(row["train_seconds"] for row in rows) / len(few)
     model = setup.state.model
     tensors = [*model.parameters(), *model.buffers(), *setup.train.inputs, setup.train.target]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -22,14 +21,14 @@ class Stopped(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
-class Pausable(Protocol):
-    """What works in steps, and looks after each of them whether its time to pause has come."""
+class Stoppable(Protocol):
+    """What works in steps, and looks after each of them whether it is asked to stop."""
 
-    pause_at: float
+    stop_requested: bool
 
 
 @dataclass
-class Asked:
+class StopRequest:
     """Whether the process was asked to end: the number of the signal, or 0."""
 
     number: int = 0
@@ -47,23 +46,23 @@ def heard() -> Iterator[None]:
 
 
 @contextmanager
-def finishing(work: Pausable) -> Iterator[Asked]:
-    """Meanwhile the first signal only lets `work` pause after its step; the second raises `Stopped`.
+def finishing(work: Stoppable) -> Iterator[StopRequest]:
+    """Meanwhile the first signal only asks `work` to stop after its step; the second raises `Stopped`.
 
     Raises:
         Stopped: the work came to its end without having heeded the signal.
     """
-    asked = Asked()
+    request = StopRequest()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked.number:
+        if request.number:
             raise Stopped(number)
-        asked.number, work.pause_at = number, -math.inf
+        request.number, work.stop_requested = number, True
 
     with _handled_by(ask):
-        yield asked
-    if asked.number:
-        raise Stopped(asked.number)
+        yield request
+    if request.number:
+        raise Stopped(request.number)
 
 
 @contextmanager
