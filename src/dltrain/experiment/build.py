@@ -18,7 +18,7 @@ from dltrain.config.validation import nearest
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
-from dltrain.experiment.cache import load_data
+from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.targets import arguments, resolve
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
@@ -49,7 +49,7 @@ class Setup:
     """Everything that training needs, built and checked against each other.
 
     Args:
-        data_node: the config node of the data, as JSON.
+        source: the data set, with what is found in it; the jobs of a sweep share it.
         data: split and encoded.
         spec: what the model was built for.
         task: with its loss on the device.
@@ -62,7 +62,7 @@ class Setup:
         threads: that the CPU is to use.
     """
 
-    data_node: str
+    source: Source
     data: Data
     spec: Spec
     task: Task
@@ -85,8 +85,8 @@ def build(config: Mapping[str, Any]) -> Setup:
     device = choose_device(settings.device)
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
-    node = json.dumps(config["data"], sort_keys=True)
-    data = load_data(node)
+    source = SOURCES.load(config["data"])
+    data = source.data
     facts = data.facts
     loss = build_loss(config["loss"], facts).to(device)
     task = build_task(facts, loss)
@@ -122,7 +122,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     average = None if settings.ema is None else average_of(model, settings.ema)
     return Setup(
-        data_node=node,
+        source=source,
         data=data,
         spec=spec,
         task=task,

@@ -16,7 +16,6 @@ import torch
 import dltrain
 from dltrain.experiment.baselines import Baseline
 from dltrain.experiment.build import Setup
-from dltrain.experiment.cache import examine_data, load_baselines
 from dltrain.experiment.verdict import Comparison, compare, diagnose
 from dltrain.explain.explanation import Explanation, explain, write_projection
 from dltrain.kinds.corpus.sampling import with_losses
@@ -94,7 +93,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "baseline": {baseline.name: baseline.metrics for baseline in plain},
             "comparison": None if comparison is None else asdict(comparison),
             "diagnosis": diagnosis,
-            "doctor": [asdict(finding) for finding in examine_data(setup.data_node)],
+            "doctor": [asdict(finding) for finding in setup.source.findings],
             "importance": [asdict(one) for one in explained.importance],
             "projection": _axes(explained),
             "shown_split": shown,
@@ -136,7 +135,7 @@ def compare_with_baselines(
     """What plain methods reach on a held-out split, and the model against the best of them."""
     if split == "train" or setup.settings.limit_batches is not None:
         return (), None
-    plain = load_baselines(setup.data_node, split, setup.baseline)
+    plain = setup.source.baselines(split, setup.baseline)
     name = name_of(setup.state.model)
     return plain, compare(name, setup.data.facts, setup.data.splits[split].target, predictions, plain)
 

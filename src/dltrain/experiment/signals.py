@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was asked to end."""
+    """The process was asked to end.
+
+    Args:
+        number: of the signal.
+    """
 
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(number)
         self.exit_code = 128 + number
+        self.status: Mapping[str, Any] = {}  # what a run that was ended says of itself
 
 
 class Stoppable(Protocol):
