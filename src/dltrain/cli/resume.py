@@ -9,7 +9,7 @@ from dltrain.cli.arguments import Arguments
 from dltrain.cli.commands import Options
 from dltrain.cli.train import tell_outcome
 from dltrain.config.quoting import quote
-from dltrain.experiment.resume import apply, check_same_run, check_trust, read_config, resolved
+from dltrain.experiment.resume import apply, check_same_run, read_config, resolved
 from dltrain.experiment.signals import Stopped
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.runs.lock import locked
@@ -42,6 +42,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
         after = before.copy()
         apply(overrides, after)
         config = resolved(after)
+        from dltrain.experiment.targets import check_trust
+
         check_trust(config, flags.trust)
         if not flags.force:
             check_same_run(before, after)

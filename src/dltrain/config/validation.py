@@ -8,6 +8,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 from dltrain.errors import ConfigError
@@ -28,7 +29,10 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
         supplied: how many leading positional arguments come from elsewhere.
     """
     parameters = list(inspect.signature(target).parameters.values())[supplied:]
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    try:
+        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    except Exception:  # other packages annotate with names that are missing at run time
+        hints = {}
     names = {parameter.name for parameter in parameters if parameter.kind not in _VARIADIC}
     accepts_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     errors = []
@@ -105,6 +109,8 @@ def matches(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(matches(item, arguments[1]) for item in value.values())
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return _is_list(value) and all(matches(item, arguments[0]) for item in value)
+    if inspect.isclass(hint) and issubclass(hint, Enum) and isinstance(value, str):
+        return value.removeprefix(f"{hint.__name__}.") in hint.__members__
     return isinstance(value, hint) if inspect.isclass(hint) else False
 
 

@@ -7,11 +7,12 @@ import os
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dltrain.config.validation import nearest
@@ -19,6 +20,10 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.cache import load_data
+from dltrain.experiment.lazy_layers import materialise
+from dltrain.experiment.outputs import reason_of
+from dltrain.experiment.outside_models import construct
+from dltrain.experiment.source import origin_of
 from dltrain.experiment.targets import arguments, resolve
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
@@ -58,6 +63,7 @@ class Setup:
         evaluation: every split in its own order, the training split too.
         settings: of the trainer; they monitor `train/loss` where there is no validation split.
         baseline: how long plain methods may take.
+        origin: the code from outside that model and loss are made of, as it was when they were built.
         device: that all of it lies on.
         threads: that the CPU is to use.
     """
@@ -71,6 +77,7 @@ class Setup:
     evaluation: Mapping[SplitName, TensorLoader]
     settings: TrainerSettings
     baseline: BaselineSettings
+    origin: Mapping[str, Mapping[str, str]]
     device: torch.device
     threads: int
 
@@ -98,8 +105,19 @@ def build(config: Mapping[str, Any]) -> Setup:
     spec = spec_of(facts, task)
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
-    model = build_model(config["model"], spec)
-    multiplications = try_model(model, data, spec, config["model"]["_target_"])
+    model, name = build_model(config["model"], spec), config["model"]["_target_"]
+    materialise(model, first_inputs(data), name)
+    multiplications = try_model(
+        model,
+        task,
+        data,
+        spec,
+        name=name,
+        rebuild=lambda: rebuild_model(config["model"], spec, data),
+        make_optimizer=partial(build_optimizer, config["optimizer"]),
+        precision=settings.precision,
+        device=device,
+    )
     model.to(device)
     if settings.batch_size == "auto":
         samples = data.splits["train"]
@@ -131,6 +149,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         evaluation=evaluation,
         settings=settings,
         baseline=BaselineSettings(**arguments(config["baseline"])),
+        origin=origin_of(model, loss),
         device=device,
         threads=settings.threads or choose_threads(multiplications * train.sizes[0]),
     )
@@ -242,8 +261,21 @@ def build_model(node: Mapping[str, Any], spec: Spec, trusted: Collection[str] | 
             fix=f"choose a model for {spec.kind} data",
             override=f"model={MODELS[spec.kind]}",
         )
-    model: nn.Module = target(spec, **arguments(node))
+    model = construct(target, node["_target_"], spec, arguments(node))
     return WindowScaled(model) if spec.kind == "series" else model
+
+
+def rebuild_model(node: Mapping[str, Any], spec: Spec, data: Data) -> nn.Module:
+    """Another model like the one that a config node describes, with every lazy layer in its shape."""
+    model = build_model(node, spec)
+    materialise(model, first_inputs(data), node["_target_"])
+    return model
+
+
+def first_inputs(data: Data) -> tuple[Tensor, ...]:
+    """The first two samples of the training split, as a model takes them."""
+    inputs = tuple(tensor[:2] for tensor in data.splits["train"].inputs)
+    return inputs if data.prepare is None else data.prepare(inputs)
 
 
 def build_augment(node: Mapping[str, Any], data: Data) -> RandomTransform | None:
@@ -270,7 +302,7 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
     parameter group of their own. Without it there is one group, as with `Optimizer(model.parameters())`.
 
     Raises:
-        ConfigError: torch refuses its arguments.
+        ConfigError: its class refuses its arguments, or groups of parameters.
     """
     named = dict(model.named_parameters())
     kept = [parameter for name, parameter in named.items() if name not in getattr(model, "no_decay", ())]
@@ -282,6 +314,15 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
         optimizer: Optimizer = resolve("optimizer", node)(groups, **arguments(node))
     except (ValueError, RuntimeError, TypeError) as error:
         raise ConfigError(str(error), where="optimizer", fix="see torch.optim for what it accepts") from error
+    except Exception as error:
+        raise ConfigError(
+            f"{node['_target_']} refuses the model's parameters, which come in groups as torch's optimizers take them: "
+            f"{reason_of(error)}",
+            where="optimizer",
+            fix="choose another optimizer",
+            override="optimizer=adamw",
+            replaces="optimizer._target_",
+        ) from error
     return optimizer
 
 

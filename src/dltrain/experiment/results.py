@@ -17,6 +17,7 @@ import dltrain
 from dltrain.experiment.baselines import Baseline
 from dltrain.experiment.build import Setup
 from dltrain.experiment.cache import examine_data, load_baselines
+from dltrain.experiment.examples import record_outputs
 from dltrain.experiment.verdict import Comparison, compare, diagnose
 from dltrain.explain.explanation import Explanation, explain, write_projection
 from dltrain.kinds.corpus.sampling import with_losses
@@ -74,6 +75,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_predictions(run, facts, split, predictions[shown])
     write_examples(run, facts, split, predictions[shown])
     state = setup.state
+    record_outputs(run, state.judged, setup.task, data.prepare, setup.settings.precision, setup.device)
     explaining = perf_counter()
     explained = explain_result(
         run, setup, shown, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
@@ -113,7 +115,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             "device": str(setup.device),
             "threads": torch.get_num_threads(),
             "seed": seed,
-            "basis": basis_of(run),
+            "basis": basis_of(run, setup.origin),
             "versions": versions(),
             "git": git_commit(),
             "data": {

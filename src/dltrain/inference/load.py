@@ -17,10 +17,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dltrain.config.validation import check_call
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.experiment.build import EVALUATION_BATCH, build_loss, build_model, spec_of
-from dltrain.experiment.targets import SLOTS, arguments, resolve
+from dltrain.experiment.examples import read_inputs
+from dltrain.experiment.lazy_layers import lazy_parts, materialise
+from dltrain.experiment.outside_models import is_installed, without_pretrained
+from dltrain.experiment.targets import arguments, check_arguments, resolve
+from dltrain.inference.agreement import check_agreement
 from dltrain.inference.frames import prediction_frame
 from dltrain.inference.inputs import Input, open_input
 from dltrain.kinds.kind import encoder_of
@@ -31,9 +34,10 @@ from dltrain.runs.provenance import check_config, check_files
 from dltrain.tasks.choice import build_task
 from dltrain.tasks.task import Predictions, Task, join
 from dltrain.training.checkpoint import load_weights, pointed
+from dltrain.training.random_state import seed_in_use, undisturbed
 from dltrain.training.saving import load_into
 from dltrain.training.settings import Precision, autocast, choose_device
-from dltrain.types import Encoded, Encoder, Facts, Kind, TaskName
+from dltrain.types import Encoded, Encoder, Facts, Kind, Spec, TaskName
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -148,34 +152,73 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         device: `auto`, `cpu`, `cuda` ...
 
     Raises:
-        CheckpointError: the folder holds no finished run, or it is damaged or of a newer version.
+        CheckpointError: the folder holds no finished run, or it is damaged or of a newer version, or the model does not
+            say of the recorded examples what was measured.
         ConfigError: its config names what is not trusted, or there is no such device.
     """
     run = finished(RunDir(Path(path)))
     config = RunConfig(run)
     facts = run.read_facts()
+    result = run.read_result()
     chosen = choose_device(device)
     loss_node, model_node = config.whole_node("loss"), config.whole_node("model")
-    if "weights" in model_node:
-        model_node["weights"] = None  # the checkpoint holds what became of them
-    with torch.random.fork_rng(devices=[]):  # whoever loads a model has seeds of their own
+    with undisturbed(chosen):  # whoever loads a model has seeds of their own
         if "_target_" in loss_node:
             _check_arguments("loss", loss_node, trust)
         loss = build_loss(loss_node, facts, trust)
         _check_arguments("model", model_node, trust)
         task = build_task(facts, loss.to(chosen))
-        try:
-            module = build_model(model_node, spec_of(facts, task), trust)
-        except DltrainError:
-            raise
-        except Exception as error:  # a stranger's config may ask a class for anything
-            raise CheckpointError(f"{run.config}: the model cannot be built: {error}") from error
-    run.own(run.checkpoints / "best")
-    best = pointed(run.checkpoints, "best")
-    load_into(module.state_dict(), load_weights(best), best)
-    check_config(run, run.read_result())
-    precision: Precision = config.node("trainer").get("precision", "float32")
-    return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
+        run.own(run.checkpoints / "best")
+        best = pointed(run.checkpoints, "best")
+        weights = load_weights(best)
+        precision: Precision = config.node("trainer").get("precision", "float32")
+        for node, last in _without_and_with_pretrained(model_node, trust):
+            try:
+                module = _build(run, node, spec_of(facts, task), result["seed"], trust)
+                load_into(module.state_dict(), weights, best)
+                check_config(run, result)
+                loaded = LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
+                check_agreement(loaded)
+                break
+            except DltrainError:
+                if last:
+                    raise
+    return loaded
+
+
+def _build(run: RunDir, node: Mapping[str, Any], spec: Spec, seed: int, trust: Collection[str] | None) -> nn.Module:
+    """The model as training built it: with its seed, and lazy layers in the shapes that samples give them."""
+    seed_in_use(seed)
+    try:
+        module = build_model(node, spec, trust)
+    except ConfigError as error:
+        raise CheckpointError(f"{run.config}: {error.what}", where=error.where, fix=error.fix) from error
+    if lazy_parts(module):
+        inputs = read_inputs(run)
+        if inputs is None:
+            raise CheckpointError(
+                f"{run.examples} is gone, and its examples are what gives lazy layers their shapes",
+                fix="bring it back, or train again",
+            )
+        pair = tuple(tensor[:2] for tensor in inputs)
+        prepare = encoder_of(run.read_facts()).prepare
+        materialise(module, pair if prepare is None else prepare(pair), node["_target_"])
+    return module
+
+
+def _without_and_with_pretrained(
+    node: Mapping[str, Any], trust: Collection[str] | None
+) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """The model's node without what would fetch weights to begin with, and whether no other is to be tried.
+
+    A model of the user's own may be another one without them: where it is, it is built as it was.
+    """
+    target = resolve("model", node, trust)
+    without = {"_target_": node["_target_"], **without_pretrained(target, arguments(node))}
+    same = without == node or is_installed(target)
+    yield without, same
+    if not same:
+        yield node, True
 
 
 def finished(run: RunDir) -> RunDir:
@@ -204,7 +247,7 @@ def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] 
     Raises:
         ConfigError: it names nothing, or nothing that takes these arguments.
     """
-    errors = check_call(resolve(slot, node, trust), arguments(node), slot, SLOTS[slot].supplied)
+    errors = check_arguments(slot, resolve(slot, node, trust), node)
     if errors:
         first = errors[0]
         raise ConfigError(f"{first.what} in the run's config", where=first.where, fix="was it changed by hand?")

@@ -28,6 +28,7 @@ class Ranking:
     metric_names: ClassVar[tuple[str, ...]] = ()
     measure: ClassVar[str] = "ndcg@10"
     each_position: ClassVar[bool] = False
+    takes_penalty: ClassVar[bool] = True  # a last column of an output in training
 
     def __init__(self, facts: Facts, loss: Loss) -> None:
         self.loss = loss

@@ -22,6 +22,7 @@ class Rating:
     metric_names: ClassVar[tuple[str, ...]] = Regression.metric_names
     measure: ClassVar[str] = "rmse"
     each_position: ClassVar[bool] = False
+    takes_penalty: ClassVar[bool] = True  # a last column of an output in training
 
     def __init__(self, facts: Facts, loss: Loss) -> None:
         self.loss = loss

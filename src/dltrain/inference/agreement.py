@@ -1,0 +1,149 @@
+"""Whether a loaded model says of a run's recorded examples what was measured, and why it may not."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dltrain.errors import CheckpointError
+from dltrain.experiment.examples import outputs_of, read_inputs, read_outputs
+from dltrain.experiment.outputs import reason_of
+from dltrain.experiment.results import versions
+from dltrain.experiment.source import packages_of, source_of
+from dltrain.experiment.unregistered import constants
+from dltrain.kinds.series.window_scale import inner_model
+from dltrain.tasks.losses import RankingLoss
+from dltrain.types import Encoded
+
+if TYPE_CHECKING:
+    from dltrain.inference.load import LoadedModel
+
+# Of the largest output. Kernels of other devices and machines sum in another order, and some round more.
+TOLERANCE = {"float32": 1e-3, "bfloat16": 0.05, "float16": 0.02}
+ELSEWHERE = 0.02  # on another device than it was measured on, where products of float32 may be rounded to fewer digits
+
+
+def check_agreement(model: LoadedModel) -> None:
+    """Makes sure that a loaded model says what was measured, by the examples of its run, where it has some.
+
+    Raises:
+        CheckpointError: it says something else; the error names the reason, where one can be found.
+    """
+    inputs = read_inputs(model.run)
+    if inputs is None:
+        return
+    tolerance = TOLERANCE[model.precision]
+    if str(model.result.get("device")).partition(":")[0] != model.device.type:
+        tolerance = max(tolerance, ELSEWHERE)
+    try:
+        recorded = read_outputs(model.run)
+        difference = _difference(model, inputs, recorded) if recorded is not None else _from_table(model, inputs)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        why, fix = _reason(model, inputs)
+        what = f"the model of {model.run.path} fails on the run's own examples: {reason_of(error)}; {why}"
+        raise CheckpointError(what, fix=fix) from error
+    if not difference <= tolerance:
+        why, fix = _reason(model, inputs)
+        raise CheckpointError(
+            f"{model.run.path} does not predict what was measured: on its recorded examples it differs by "
+            f"{difference:.2g} of the largest output; {why}",
+            fix=fix,
+        )
+
+
+def _difference(model: LoadedModel, inputs: tuple[Tensor, ...], recorded: Tensor) -> float:
+    """The largest difference from the recorded outputs, in units of the largest of them."""
+    said = _outputs(model, inputs)
+    if said.shape != recorded.shape:
+        return float("inf")
+    same = (said == recorded) | (said.isnan() & recorded.isnan())
+    scale = float(recorded[recorded.isfinite()].abs().max()) if bool(recorded.isfinite().any()) else 1.0
+    difference = torch.where(same, 0.0, (said - recorded).abs())
+    return float(difference.max()) / (scale or 1.0) if difference.numel() else 0.0
+
+
+def _from_table(model: LoadedModel, inputs: tuple[Tensor, ...]) -> float:
+    """As `_difference`, from what examples.csv says, for folders of versions that recorded no outputs.
+
+    The true class's probability, labels and numbers can be compared so; orders of items and tokens cannot.
+    """
+    path = model.run.own(model.run.examples / "examples.csv")
+    if model.task.each_position or isinstance(model.task.loss, RankingLoss) or not path.exists():
+        return 0.0
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        said = model.predict_encoded(Encoded(inputs, (), ()))
+        if len(rows) != len(said.values):
+            return float("inf")
+        scores, classes = said.probabilities, {_cell(name): number for number, name in enumerate(model.facts.classes)}
+        if scores is not None and classes:
+            true = torch.tensor([[classes[row["true"]]] for row in rows])
+            recorded = torch.tensor([[1 - float(row["error"])] for row in rows])
+            return float((scores.gather(1, true) - recorded).abs().max())
+        if scores is not None:
+            return _labels_difference(model, scores, rows)
+        recorded = torch.tensor([[float(part) for part in row["predicted"].split(", ")] for row in rows])
+        spread = float(recorded.max() - recorded.min()) or float(recorded.abs().max()) or 1.0
+        return float((said.values - recorded).abs().max()) / spread
+    except (KeyError, ValueError, TypeError, OSError, csv.Error) as error:
+        raise CheckpointError(f"{path} is damaged: {error}", fix="bring the old file back, or train again") from None
+
+
+def _labels_difference(model: LoadedModel, scores: Tensor, rows: list[dict[str, Any]]) -> float:
+    """How far the scores are from where the recorded labels would be the predicted ones."""
+    names = model.facts.outputs
+    worst = 0.0
+    for score, row in zip(scores.tolist(), rows, strict=True):
+        if row["predicted"] != _cell(", ".join(name for name, one in zip(names, score, strict=True) if one > 0.5)):
+            worst = max(worst, min(abs(one - 0.5) for one in score))
+    return worst
+
+
+def _cell(text: str) -> str:
+    from dltrain.tasks.rows import safe_cell
+
+    return safe_cell(text)
+
+
+def _reason(model: LoadedModel, inputs: tuple[Tensor, ...]) -> tuple[str, str]:
+    """Why a model may say something else than it did, and what to do."""
+    basis = model.result.get("basis")
+    basis = basis if isinstance(basis, dict) else {}
+    again = "or train again"
+    parts = (model.module, model.task.loss)
+    changed = _changed(basis.get("source"), source_of(*parts))
+    if changed:
+        files = ", ".join(changed)
+        return f"the code of {files} has changed since", f"bring it back as it was when the model was trained, {again}"
+    name = type(inner_model(model.module)).__name__
+    try:
+        first, second = _outputs(model, inputs), _outputs(model, inputs)
+        if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
+            why = f"{name} says something else each time that it is asked"
+            return why, "let it draw nothing in evaluation, F.dropout(x, p, self.training), and train again"
+    except Exception:  # it has been told already
+        pass
+    moved = _changed(basis.get("packages"), packages_of(*parts)) + _changed(model.result.get("versions"), versions())
+    if kept := constants(inner_model(model.module)):
+        why = f"{name} keeps {', '.join(kept[:3])} outside its state_dict(), where nothing saves it"
+        return why, f"keep it with self.register_buffer({kept[0]!r}, ...), and train again"
+    if moved:
+        return f"{', '.join(moved)} changed since", f"go back to that version, {again}"
+    return "what it rests on beside its weights, such as a file or a constant of its own, has changed", "train again"
+
+
+def _changed(before: Any, now: dict[str, str]) -> list[str]:
+    """The names whose value is not what was recorded; a result that says nothing tells nothing."""
+    if not isinstance(before, dict):
+        return []
+    return [f"{name}" for name in before if name in now and before[name] != now[name]]
+
+
+def _outputs(model: LoadedModel, inputs: tuple[Tensor, ...]) -> Tensor:
+    return outputs_of(model.module, model.task, inputs, model.encoder.prepare, model.precision, model.device)
