@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -66,7 +66,10 @@ def compose_jobs(overrides: Sequence[str], *, sweep: bool, config_dir_flag: str 
             _raise_all(error for override in parsed for error in _check_group(override))
             picks = [item for item in parsed if _is_group(item.key_or_group)]
             base = _compose([f"{item.key_or_group}={_values(item)[0]}" for item in picks])
-            _raise_all(error for item in parsed if item not in picks for error in _check_key(item, base, sweep))
+            outside = _named_outside(parsed, base)
+            _raise_all(
+                error for item in parsed if item not in picks for error in _check_key(item, base, sweep, outside)
+            )
             return [_job(combination) for combination in _combinations(parsed, sweep)]
     finally:
         more_configs.reset(chosen)
@@ -200,9 +203,23 @@ def _check_group(override: Override) -> list[ConfigError]:
     ]
 
 
-def _check_key(override: Override, base: DictConfig, sweep: bool) -> list[ConfigError]:
+def _named_outside(parsed: Sequence[Override], base: DictConfig) -> set[str]:
+    """The groups whose `_target_` is somebody else's: its signature, and no file of dltrain's, knows its keys."""
+    typed = {item.key_or_group.removesuffix("._target_") for item in parsed if item.key_or_group.endswith("._target_")}
+    targets = {str(group): str(base[group].get("_target_", "")) for group in base if OmegaConf.is_dict(base[group])}
+    own = ("dltrain", "torch")
+    return typed | {name for name, target in targets.items() if "." in target and target.split(".")[0] not in own}
+
+
+def _check_key(override: Override, base: DictConfig, sweep: bool, outside: Collection[str]) -> list[ConfigError]:
     key = override.key_or_group
     known = _keys(base) if not key.startswith("hydra.") else _keys(base.hydra, "hydra.")
+    if key not in known and key.split(".")[0] in outside and "." in key:
+        if override.is_add() or override.is_force_add():
+            return []  # held against the signature later
+        if not nearest(key, [name for name in known if name.startswith(f"{key.split('.')[0]}.")]):
+            fix = "a key that its file does not name takes a +"
+            return [ConfigError("no such key", where=key, fix=fix, override=f"+{key}", replaces=key)]
     if key not in known:
         owners = _owners(key, override)
         if owners:

@@ -42,7 +42,7 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
         key = f"{where}.{parameter.name}"
         if parameter.name not in values:
             if parameter.default is inspect.Parameter.empty and parameter.kind not in _VARIADIC:
-                errors.append(missing_value(key))
+                errors.append(missing_value(key, new=True))
             continue
         value = values[parameter.name]
         hint = hints.get(parameter.name, Any)
@@ -57,9 +57,9 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
-def missing_value(key: str) -> ConfigError:
-    """The refusal of a config that leaves a value open."""
-    return ConfigError("a value is missing", where=key, fix="give it", override=f"{key}=...")
+def missing_value(key: str, *, new: bool = False) -> ConfigError:
+    """The refusal of a config that leaves a value open, or, with `new`, that does not even name the key."""
+    return ConfigError("a value is missing", where=key, fix="give it", override=f"{'+' * new}{key}=...")
 
 
 def unknown_key(key: str, known: Sequence[str]) -> ConfigError:

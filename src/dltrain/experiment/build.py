@@ -274,7 +274,7 @@ def rebuild_model(node: Mapping[str, Any], spec: Spec, data: Data) -> nn.Module:
 
 def first_inputs(data: Data) -> tuple[Tensor, ...]:
     """The first two samples of the training split, as a model takes them."""
-    inputs = tuple(tensor[:2] for tensor in data.splits["train"].inputs)
+    inputs = tuple(tensor[:2].clone() for tensor in data.splits["train"].inputs)
     return inputs if data.prepare is None else data.prepare(inputs)
 
 

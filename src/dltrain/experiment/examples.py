@@ -17,7 +17,8 @@ from dltrain.training.settings import Precision, autocast
 from dltrain.types import BatchTransform
 
 INPUTS, OUTPUTS = "inputs.safetensors", "outputs.safetensors"
-AT_ONCE = 16  # samples: an output for each position and each token is large
+LARGEST, FEWEST = 2**16, 8  # numbers that are predicted again whenever a model is loaded, and samples in any case
+AT_ONCE = 16  # samples, where an output for each position and each token is large
 MOST_NUMBERS = 64  # of each sample, evenly spread over its output
 
 
@@ -37,7 +38,7 @@ def record_outputs(
 
 
 def read_inputs(run: RunDir) -> tuple[Tensor, ...] | None:
-    """Returns the stored inputs of the examples, `(N, ...)` each; nothing where the run has none.
+    """Returns the stored inputs of the examples, `(N, ...)` each, of large ones fewer; nothing where the run has none.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -46,7 +47,11 @@ def read_inputs(run: RunDir) -> tuple[Tensor, ...] | None:
     names = [f"input_{number}" for number in range(len(tensors))]
     if any(name not in tensors for name in names):
         raise CheckpointError(f"{run.examples / INPUTS} is damaged: it holds {', '.join(tensors)}", fix="train again")
-    return tuple(tensors[name] for name in names) or None
+    if not names:
+        return None
+    size = sum(tensor[0].numel() for tensor in tensors.values() if len(tensor))
+    count = max(FEWEST, LARGEST // max(1, size))
+    return tuple(tensors[name][:count] for name in names)
 
 
 def read_outputs(run: RunDir) -> Tensor | None:
@@ -73,8 +78,9 @@ def outputs_of(
     """
     model.eval()
     parts = []
-    for start in range(0, len(inputs[0]), AT_ONCE):
-        stored = tuple(tensor[start : start + AT_ONCE].to(device) for tensor in inputs)
+    size = AT_ONCE if task.each_position else len(inputs[0])
+    for start in range(0, len(inputs[0]), size):
+        stored = tuple(tensor[start : start + size].to(device) for tensor in inputs)
         with autocast(precision, device):
             output = task.merged(model(*(stored if prepare is None else prepare(stored))))
         flat = output.flatten(1)

@@ -6,6 +6,7 @@ import inspect
 import traceback
 from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
+from textwrap import shorten
 from types import TracebackType
 from typing import Any
 
@@ -15,11 +16,12 @@ from torch import Tensor, nn
 
 import dltrain
 from dltrain.errors import ConfigError, DltrainError, OutOfMemory, explained
+from dltrain.experiment.source import is_installed
 from dltrain.experiment.unregistered import constants
 from dltrain.tasks.task import Task
 from dltrain.types import Spec
 
-LONGEST_REASON = 300  # characters
+LONGEST_REASON = 240  # characters
 LIBRARIES = tuple(Path(module.__file__ or "").parent for module in (torch, np, dltrain))
 
 
@@ -36,6 +38,7 @@ class Watch:
 
     def __init__(self, name: str, spec: Spec, task: Task, model: nn.Module, *, several: bool = False) -> None:
         self.name, self.spec, self.task, self.model, self.several = name, spec, task, model, several
+        self.around = "wrap it in a model of your own: " if is_installed(type(model)) else ""
 
     def __enter__(self) -> Watch:
         self.hook = self.model.register_forward_hook(self._look)
@@ -78,7 +81,7 @@ class Watch:
             raise ConfigError(
                 f"{self.name} gives an output of shape {tuple(output.shape)} {when}, where {wanted} is asked for",
                 where="model",
-                fix=self._shape_advice(tuple(output.shape), wanted),
+                fix=self.around + self._shape_advice(tuple(output.shape), wanted),
             )
         if bool((output.isnan() | output.isposinf()).any()):
             raise self._no_number()
@@ -103,14 +106,14 @@ class Watch:
         return ConfigError(
             f"{self.name} returns {_described(output)} {when}, where one tensor of shape {wanted} is asked for",
             where="model",
-            fix=fix,
+            fix=self.around + fix,
         )
 
     def _no_number(self) -> ConfigError:
         bad = [name for name, parameter in self.model.named_parameters() if not bool(parameter.isfinite().all())]
-        what = f"its parameter {bad[0]} begins so" if bad else "for the first samples of the training split"
+        what = f"the parameter {bad[0]} of {self.name} is" if bad else f"outputs of {self.name} are"
         return ConfigError(
-            f"{self.name} gives NaN or infinity before it has learned anything: {what}",
+            f"{what} NaN or infinite before anything is learned",
             where="model",
             fix="initialise every parameter" if bad else "look at what it divides by and takes logarithms or roots of",
         )
@@ -136,9 +139,8 @@ class Watch:
         if "dtype" in str(error) and types - {torch.float32}:
             return "leave its parameters float32, as the inputs are; trainer.precision chooses another precision"
         shapes = " and ".join("×".join(map(str, tensor.shape)) for tensor in inputs)
-        return (
-            f"it is called with a batch of shape {shapes}, and {self.spec.out_features} outputs a sample are asked for"
-        )
+        outputs = self.spec.out_features
+        return f"let its forward take a batch of shape {shapes} and give {outputs} output{'s' * (outputs > 1)} a sample"
 
 
 def count_members(model: nn.Module) -> int:
@@ -181,7 +183,7 @@ def signature_refusal(model: nn.Module, inputs: tuple[Tensor, ...], name: str) -
 
 def reason_of(error: BaseException) -> str:
     """Returns what an error says, in one line, and where in somebody's own code it was raised."""
-    text = " ".join(str(error).split())[:LONGEST_REASON]
+    text = shorten(str(error), LONGEST_REASON, placeholder=" ...")
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -207,6 +209,11 @@ def refusal_of(
     return ConfigError(f"{what}: {reason_of(error)}", where, fix, override, replaces)
 
 
+def with_article(word: str) -> str:
+    """Returns `a list`, `an Out`."""
+    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
+
+
 def _parts(output: Any) -> Iterator[tuple[str, Any]]:
     """What an output holds, with how it is reached."""
     if isinstance(output, Mapping):
@@ -226,10 +233,9 @@ def _described(output: Any) -> str:
     if isinstance(output, np.ndarray):
         return "a NumPy array"
     parts = [path.strip(".[]'") for path, _ in _parts(output)]
-    article = "an" if kind[:1].lower() in "aeiou" else "a"
     if isinstance(output, tuple | list):
-        return f"{article} {kind} of {len(parts)}"
-    return f"{article} {kind}" + (f" with {', '.join(parts[:5])}" if parts else "")
+        return f"{with_article(kind)} of {len(parts)}"
+    return with_article(kind) + (f" with {', '.join(parts[:5])}" if parts else "")
 
 
 def _shape(part: Any) -> tuple[int, ...]:

@@ -8,13 +8,14 @@ import typing
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from math import prod
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from dltrain.config.validation import missing_value
 from dltrain.errors import ConfigError, DltrainError, OutOfMemory, explained
-from dltrain.experiment.outputs import reason_of
+from dltrain.experiment.outputs import reason_of, with_article
+from dltrain.experiment.source import is_installed
 from dltrain.types import Spec
 
 OUTPUTS = ("num_classes", "n_classes", "num_outputs", "n_outputs", "out_features", "output_dim", "out_dim", "d_out")
@@ -91,7 +92,7 @@ def construct(target: Callable[..., Any], name: str, spec: Spec, given: Mapping[
             where, fix = f"model.{unexpected[1]}", "leave it out"
         raise ConfigError(f"{name} cannot be built: {reason_of(error)}", where=where, fix=fix) from error
     if not isinstance(model, nn.Module):
-        what = f"{name} returns a {type(model).__name__} in place of a model"
+        what = f"{name} returns {with_article(type(model).__name__)} in place of a model"
         raise ConfigError(what, where="model", fix="let it return an nn.Module")
     if "_parameters" not in vars(model):
         what = f"{name} does not call super().__init__(), so it can hold no layers"
@@ -124,6 +125,10 @@ def _call(target: Callable[..., Any], spec: Spec, given: Mapping[str, Any]) -> A
     if takes_spec(target, given):
         return target(spec, **given)
     known = {name: value for name, value in _known(target, spec).items() if name not in given}
+    for name, parameter in _parameters(target).items():
+        variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not variadic and name not in (*known, *given):
+            raise missing_value(f"model.{name}", new=True)
     optional = {name: known.pop(name) for name in HANDED_ON if name in known and name not in _parameters(target)}
     while True:
         try:
@@ -145,9 +150,9 @@ def _known(target: Callable[..., Any], spec: Spec) -> dict[str, Any]:
         values |= dict.fromkeys(CHANNELS, shape[0]) | dict.fromkeys(FEATURES, prod(shape))
         values |= dict.fromkeys(SIDES, shape[1] if shape[1] == shape[2] else list(shape[1:]))
     elif shape:
-        values |= dict.fromkeys(FEATURES, shape[-1])
+        values |= dict.fromkeys((*CHANNELS, *FEATURES), shape[-1])
         if len(shape) == 2:
-            values |= dict.fromkeys(CHANNELS, shape[-1]) | dict.fromkeys(STEPS, shape[0])
+            values |= dict.fromkeys(STEPS, shape[0])
     found = {name: values[name] for name in values if name in parameters}
     hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     if hands_on and not any(name in found for name in OUTPUTS):
@@ -173,12 +178,3 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
 
 def _flat(hint: Any) -> list[Any]:
     return [hint, *(part for inner in typing.get_args(hint) for part in _flat(inner))]
-
-
-def is_installed(target: Callable[..., Any]) -> bool:
-    """Tells whether a class or function belongs to an installed package, and not to the user's own code."""
-    try:
-        source = Path(inspect.getfile(target)).resolve()
-    except (TypeError, OSError):
-        return True
-    return "site-packages" in source.parts or "dist-packages" in source.parts

@@ -29,7 +29,7 @@ from dltrain.experiment.log import logged_to
 from dltrain.experiment.results import described
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.signals import Stopped
-from dltrain.experiment.targets import check
+from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.kinds.series.window_scale import name_of
 from dltrain.report.page import write_report
 from dltrain.report.sweep import summarize
@@ -60,6 +60,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     """
     sources.forget()
     for job in jobs:
+        drop_leftovers(job.config, job.overrides)
         errors = check(job.config)
         if errors:
             raise ExceptionGroup("config", errors)
@@ -92,6 +93,7 @@ def run_job(composed: DictConfig, began: float | None = None) -> None:
         if hydra.job.num == 0:
             _redact(Path(hydra.sweep.dir) / "multirun.yaml")  # the sweep may be killed before its end
         log.info("job     %s: %s", hydra.job.num, " ".join(redacted(hydra.overrides.task)))
+    drop_leftovers(composed, hydra.overrides.task)
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
     with locked(run.path), recorded(run, config):
         run.write_status("running", exit_code=1, started=utc_now())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,6 +83,14 @@ def _file(module: ModuleType) -> Path | None:
     except TypeError:  # it is built in
         return None
     return path if path.is_file() else None
+
+
+def is_installed(target: Callable[..., Any]) -> bool:
+    """Tells whether a class or function belongs to an installed package, and not to the user's own code."""
+    try:
+        return _is_installed(Path(inspect.getfile(target)).resolve())
+    except (TypeError, OSError):
+        return True
 
 
 def _is_installed(path: Path) -> bool:

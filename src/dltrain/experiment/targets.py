@@ -12,11 +12,13 @@ import importlib
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, open_dict
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -180,6 +182,32 @@ def check_arguments(slot_name: str, target: Callable[..., Any], node: Mapping[st
     from_data = {f"model.{name}" for name in filled(target, given)}
     errors = check_call(target, given, "model", int(takes_spec(target, given)))
     return [error for error in errors if error.where not in from_data]
+
+
+def drop_leftovers(config: Any, overrides: Sequence[str]) -> None:
+    """Takes away, where overrides name another `_target_` than a file does, what the file says for its own.
+
+    What the other one takes by the same name, and what overrides give, stays.
+
+    Args:
+        config: composed, a dictionary or a `DictConfig`; it is changed.
+        overrides: that it was composed from.
+    """
+    typed = {override.partition("=")[0].lstrip("+") for override in overrides}
+    for slot in SLOTS:
+        node = config.get(slot)
+        if f"{slot}._target_" not in typed or not node:
+            continue
+        try:
+            takes = inspect.signature(resolve(slot, node)).parameters.values()
+        except (ConfigError, ValueError, TypeError):
+            continue  # it is refused later
+        kept = {parameter.name for parameter in takes} | {
+            key.split(".")[1] for key in typed if key.startswith(f"{slot}.")
+        }
+        with open_dict(node) if isinstance(node, DictConfig) else nullcontext():
+            for key in [key for key in node if key not in kept]:
+                del node[key]
 
 
 def needs_closure(optimizer: Callable[..., Any]) -> bool:

@@ -65,7 +65,7 @@ def try_model(
         except Exception as error:
             raise refusal_of(error, f"{name} cannot be copied or moved to {device}") from error
         samples, draw = data.splits["train"], Negatives.of(data.facts)
-        pair = tuple(tensor[:2].to(device) for tensor in samples.inputs)
+        pair = tuple(tensor[:2].to(device, copy=True) for tensor in samples.inputs)
         chosen = torch.arange(SAMPLES) % len(samples)
         few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], ())
         (batch,) = TensorLoader(few, SAMPLES, device, prepare=data.prepare, draw=draw)
@@ -99,12 +99,19 @@ def _evaluate_twice(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) 
 
     hooks = [layer.register_forward_hook(count) for layer in model.modules()]
     model.eval()
+    before = [tensor.clone() for tensor in inputs]
     with torch.no_grad():
         try:
             first = watch.call(model, inputs)
         finally:
             for hook in hooks:
                 hook.remove()
+        if any(bool((old != new).logical_and(old == old).any()) for old, new in zip(before, inputs, strict=True)):
+            raise ConfigError(
+                f"{watch.name} changes its input in place, and with it the data",
+                where="model",
+                fix="compute something new: x = 2 * x in place of x *= 2",
+            )
         second = watch.call(model, inputs)
     if not torch.allclose(first, second, rtol=1e-3, atol=1e-3 * float(first.abs().max()), equal_nan=True):
         raise ConfigError(
@@ -140,9 +147,10 @@ def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: 
             _pass_back(model, task, batch, watch, precision)
         except ConfigError as error:
             raise ConfigError(
-                f"{watch.name} keeps {kept} from one batch to the next, and the second batch fails: {error.what}",
+                f"{watch.name} keeps {kept} from one batch to the next with the graph that it was computed by, and "
+                "gradients of the second batch cannot be computed",
                 where="model",
-                fix=f"detach what it keeps: self.{kept} = ....detach()",
+                fix=f"detach what it keeps: self.{kept} = self.{kept}.detach()",
             ) from error
 
 

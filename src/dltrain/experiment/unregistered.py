@@ -99,11 +99,16 @@ def _refusal(found: Unregistered, name: str) -> ConfigError:
     what, cures = "layers", LAYERS
     if isinstance(found.value, Tensor):
         what, cures = ("parameters" if found.holder else "a tensor that is to learn"), PARAMETERS
-    holder = f"a plain {found.holder or 'attribute'}" if found.holder in cures else f"a {found.holder}"
+    if found.holder in cures:
+        holder = f"a plain {found.holder or 'attribute'}"
+        fix = f"let {found.attribute} be {cures[found.holder]}"
+    else:
+        holder = f"an object of class {found.holder}"
+        fix = f"make {found.attribute} an attribute of the model itself, or its holder an nn.Module"
     return ConfigError(
         f"{name} keeps {what} in {holder}, {found.attribute}, where torch does not find them to train, move and save",
         where="model",
-        fix=f"let {found.attribute} be {cures.get(found.holder, 'an nn.Module')}",
+        fix=fix,
     )
 
 

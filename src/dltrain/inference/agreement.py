@@ -79,8 +79,9 @@ def _from_table(model: LoadedModel, inputs: tuple[Tensor, ...]) -> float:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         said = model.predict_encoded(Encoded(inputs, (), ()))
-        if len(rows) != len(said.values):
+        if len(rows) < len(said.values):
             return float("inf")
+        rows = rows[: len(said.values)]
         scores, classes = said.probabilities, {_cell(name): number for number, name in enumerate(model.facts.classes)}
         if scores is not None and classes:
             true = torch.tensor([[classes[row["true"]]] for row in rows])

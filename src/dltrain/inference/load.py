@@ -21,7 +21,8 @@ from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.experiment.build import EVALUATION_BATCH, build_loss, build_model, spec_of
 from dltrain.experiment.examples import read_inputs
 from dltrain.experiment.lazy_layers import lazy_parts, materialise
-from dltrain.experiment.outside_models import is_installed, without_pretrained
+from dltrain.experiment.outside_models import without_pretrained
+from dltrain.experiment.source import is_installed
 from dltrain.experiment.targets import arguments, check_arguments, resolve
 from dltrain.inference.agreement import check_agreement
 from dltrain.inference.frames import prediction_frame
