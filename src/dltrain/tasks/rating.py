@@ -20,6 +20,7 @@ class Rating(Regression):
     `(B, 1 + n)`, which is added to the loss as it is. A model leaves them out in evaluation.
     """
 
+    takes_penalty: ClassVar[bool] = True
     name: ClassVar[str] = "rating"
     target: ClassVar[str] = ""
 

@@ -54,6 +54,7 @@ class Task:
         primary_metric: the metric that results are compared by.
         causal: whether the output is one for each position of a sequence, `(B, T, out_features)`, none of which may
             know the positions after it.
+        takes_penalty: whether an output may have one column more in training, a penalty of each sample.
         unbalanced: why classes cannot be shown equally often, in words; empty where they can.
         export_words: what an exported model's output is.
         loss: with the width of output that it asks for.
@@ -64,6 +65,7 @@ class Task:
     target: ClassVar[str] = ""
     primary_metric: ClassVar[str]
     causal: ClassVar[bool] = False
+    takes_penalty: ClassVar[bool] = False
     unbalanced: ClassVar[str] = "the target is a number"
     export_words: ClassVar[str] = "numbers in the target's own unit"
 
@@ -186,6 +188,11 @@ class Task:
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
         """Returns how wrong each prediction is, `(N,)`."""
         raise NotImplementedError
+
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        """Returns how far predictions are from the rows of examples.csv, relative to the largest number; 0 where the
+        two cannot be compared."""
+        return 0.0
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
         """Returns the metrics of each of several numbers or labels; nothing where there is one output."""
