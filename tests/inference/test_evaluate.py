@@ -12,12 +12,11 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import dltrain as package
+from dltrain.experiment.build import build_loss, build_task
 from dltrain.inference.evaluate import best_thresholds, bootstrap
 from dltrain.kinds.table.load import table
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.losses import default_loss
 from dltrain.tasks.plots.calibration import reliability
-from dltrain.tasks.task import Predictions
+from dltrain.tasks.predictions import Predictions
 
 
 @pytest.fixture
@@ -129,7 +128,7 @@ def test_the_calibration_error_is_the_mean_gap() -> None:
 def test_the_interval_of_an_accuracy_is_that_of_its_binomial() -> None:
     frame = pd.DataFrame({"x": np.arange(40) % 7, "y": np.where(np.arange(40) % 2, "a", "b")})
     facts = table(frame, target="y").facts
-    task = build_task(facts, default_loss(facts))
+    task = build_task(facts, build_loss({}, facts))
     target = torch.zeros(400, dtype=torch.long)
     values = (torch.arange(400) < 80).long()  # 80 % right
     interval = bootstrap(task, Predictions(values), target)

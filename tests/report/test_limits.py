@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from dltrain.report.sections.limits import limits
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
-from dltrain.tasks.intervals import rmse_interval, wilson
+from dltrain.tasks.statistics import rmse_interval, wilson
 
 MakeRun = Callable[..., RunDir]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dltrain.drawing.section import Plots, Section, Table, listed, shown
 from dltrain.drawing.wording import spell
-from dltrain.kinds.kind import kind_of
+from dltrain.kinds.kind import page_of_kind
 from dltrain.runs.reader import SPLIT_WORDS, Run
 from dltrain.tasks.registry import page_of
 
@@ -55,7 +55,7 @@ def importance(run: Run, plots: Plots) -> Section:
     idle = [shown(str(one["name"])) for one in found if one["drop"] <= 2 * (one["spread"] or 0)]
     if idle and len(idle) < len(found):
         notes.append(f"Without these it does not do worse beyond chance: {listed(idle, 8, ', ')}.")
-    columns = kind_of(run.facts).page(run.facts).column_count()
+    columns = page_of_kind(run.facts).column_count()
     if columns > len(found):
         notes.append(f"Of {columns:,} columns, the {len(found):,} along which the loss is steepest were tried.")
     rows = [

@@ -112,14 +112,11 @@ class ClassesPage(Page):
             yield accuracy_interval(said, SPLIT_WORDS[run.shown_split], "Accuracy")
 
     def limits(self, run: Run) -> Iterator[str]:
-        """Yields which classes are rare, which it misses, and what else it cannot answer."""
+        """Yields which classes are rare, and which it misses."""
         said = self.predicted(run)
         yield from self._rare(said)
         if said is not None:
             yield from self._missed(said)
-        if not all(map(is_code, self.facts.classes)):
-            names = listed(list(map(shown, self.facts.classes)), 10, ", ")
-            yield f"Whatever it is given, it answers with one of these {len(self.facts.classes)} classes: {names}."
 
     def _rare(self, said: Predicted | None) -> Iterator[str]:
         names = [name_class(self.facts, index) for index in range(len(self.facts.classes))]
