@@ -88,7 +88,7 @@ def test_rare_and_missed_classes_are_named(make_run: MakeRun) -> None:
     text = said(run)
     assert "few training samples of owl (9)." in text
     assert "Always answering cat would have an accuracy of 0.357." in text
-    assert "Of 8 samples of owl it finds 2 (25%), and takes the others most often for dog." in text
+    assert "Of 8 samples of owl the model recognises 2 (25%) and most often takes the others for dog." in text
     assert "samples of cat it finds" not in text
 
 
