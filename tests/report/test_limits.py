@@ -51,7 +51,7 @@ def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
 @pytest.mark.parametrize(
     ("splits", "keep", "monitor", "sentence"),
     [
-        (("train", "val"), "best", "val/loss", "also chose the epoch"),
+        (("train", "val"), "best", "val/loss", "also decided which epoch is best"),
         (("train", "val"), "last", "val/loss", ""),
         (("train", "val"), "best", "train/loss", ""),
         (("train", "val", "test"), "best", "val/loss", ""),
@@ -65,7 +65,7 @@ def test_what_the_shown_split_has_decided_is_said(
     change(run, keep=keep, monitor=monitor)
     text = said(run)
     assert sentence in text
-    assert ("chose the epoch" in text) == ("chose the epoch" in sentence)
+    assert ("decided which epoch is best" in text) == ("decided which epoch is best" in sentence)
     assert ("with 95 % confidence" in text) == (splits != ("train",))
 
 
@@ -130,4 +130,4 @@ def test_a_run_cut_short_says_so(make_run: MakeRun) -> None:
     run = make_run()
     change_of = {"key": "trainer.limit_batches", "default": "null", "value": "2"}
     run.changes.write_text(json.dumps({"changes": [change_of]}))
-    assert "It saw 2 batches of each split alone" in said(run)
+    assert "The run used only 2 batches of each split" in said(run)
