@@ -105,13 +105,13 @@ def test_data_that_has_changed_since_is_refused_and_moved_data_is_not(dltrain: C
     [
         ([], "no RUN is named"),
         (["nowhere"], "not a run folder"),
-        (["run", "other"], "other is too much"),
+        (["run", "other"], "unexpected argument other"),
         (["run", "trainer.epoch=9"], "did you mean trainer.epochs?: dltrain resume run trainer.epochs=9"),
         (["run", "trainer.epochs=0"], "at least 1"),
         (["run", "optimizer.lr=nan"], "finite number"),
         (["run", "optimizer=sgd"], "a run keeps its optimizer"),
         (["run", "trainer.epochs=5,6"], "one value a key"),
-        (["run", "--forse"], "unrecognized arguments: --forse"),
+        (["run", "--forse"], "there is no flag --forse; fix: did you mean --force?: dltrain resume run --force"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_with_2(

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dltrain.tasks.intervals import rmse_interval, wilson
 from scipy.stats import binomtest
 
 from dltrain.report.sections.limits import limits
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
+from dltrain.tasks.statistics import rmse_interval, wilson
 
 MakeRun = Callable[..., RunDir]
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from dltrain.tasks.scores import precision_recall
 from sklearn.metrics import average_precision_score
 
-from dltrain.drawing.style import Lettering
+from dltrain.drawing.style import Drawing, Lettering
 from dltrain.drawing.wording import is_code
 from dltrain.report.figures import inputs, weights
 from dltrain.report.sections.data import changed
@@ -20,9 +19,11 @@ from dltrain.report.sections.predictions import importance
 from dltrain.report.sections.use import use
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
-from dltrain.tasks.plots import classes
+from dltrain.tasks.registry import page_of
+from dltrain.tasks.statistics import precision_recall
 
 MakeRun = Callable[..., RunDir]
+Draw = Callable[[RunDir, str], Drawing | None]
 
 
 def change(run: RunDir, **values: Any) -> Run:
@@ -43,9 +44,9 @@ def test_the_average_precision_is_scikit_learns_with_ties_too() -> None:
 
 
 @pytest.mark.parametrize(("count", "lines"), [(2, 1), (3, 3)])
-def test_two_classes_have_one_curve_above_its_base_rate(make_run: MakeRun, count: int, lines: int) -> None:
-    run = Run(make_run(classes=[str(n) for n in range(count)], target="Survived"))
-    drawing = classes.draw_precision_recall(run, Lettering([]))
+def test_two_classes_have_one_curve_above_its_base_rate(make_run: MakeRun, draw: Draw, count: int, lines: int) -> None:
+    run = make_run(classes=[str(n) for n in range(count)], target="Survived")
+    drawing = draw(run, "precision_recall")
     assert drawing is not None
     labels = [str(line.get_label()) for line in drawing.figure.axes[0].lines]
     assert len([label for label in labels if not label.startswith("base rate")]) == lines
@@ -90,7 +91,7 @@ def test_the_projection_marks_what_is_wrong(make_run: MakeRun, names: tuple[str,
     axes = drawing.figure.axes[0]
     assert axes.get_xlabel() == "first component, 50% of the variance"
     (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
-    said = read.predictions
+    said = page_of(read.facts).predicted(read)
     assert said is not None
     if names:
         wrong = [row for row in range(0, 40, 2) if said.true[row] != said.predicted[row]]

@@ -5,13 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
-from dltrain.errors import ConfigError
-from dltrain.report.page import write_report
-from dltrain.runs.folder import RunDir
-
-USAGE = "dltrain report RUN [RUN ...] [--trust MODULE]"
+from dltrain.cli.commands import COMMANDS, Options
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -21,13 +15,11 @@ def run(arguments: Sequence[str], options: Options) -> int:
         ConfigError: no run is named.
         CheckpointError: what is named is no finished run.
     """
-    parser = Arguments(USAGE)
-    parser.add_argument("--trust", action="append", default=[])
-    parser.add_argument("runs", nargs="*")
-    flags = parser.parse_intermixed_args(list(arguments))
-    if not flags.runs:
-        raise ConfigError("no run is named", fix=USAGE)
-    for path in flags.runs:
+    flags, paths = COMMANDS["report"].read(arguments)
+    from dltrain.report.page import write_report
+    from dltrain.runs.folder import RunDir
+
+    for path in paths:
         run_dir = RunDir(path)
         if flags.trust:
             from dltrain.experiment.targets import meet_kind, meet_task

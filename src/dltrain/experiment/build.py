@@ -18,7 +18,7 @@ from dltrain.config.validation import nearest
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
-from dltrain.experiment.cache import load_data
+from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
@@ -38,7 +38,7 @@ class Setup:
     """Everything that training needs, built and checked against each other.
 
     Args:
-        data_node: the config node of the data, as JSON.
+        source: the data set, with what is found in it; the jobs of a sweep share it.
         data: split and encoded.
         kind: of the data.
         spec: what the model was built for.
@@ -52,7 +52,7 @@ class Setup:
         threads: that the CPU is to use.
     """
 
-    data_node: str
+    source: Source
     data: Data
     kind: Kind
     spec: Spec
@@ -77,8 +77,8 @@ def build(config: Mapping[str, Any]) -> Setup:
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
     meet_task(config["task"]["name"])
-    node = json.dumps(config["data"], sort_keys=True)
-    data = load_data(node)
+    source = SOURCES.load(config["data"])
+    data = source.data
     facts, kind = data.facts, kind_of(data.facts)
     loss = build_loss(config["loss"], facts).to(device)
     task = build_task(facts, loss, build_metrics(config.get("metric"), facts))
@@ -114,7 +114,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     average = None if settings.ema is None else average_of(model, settings.ema)
     return Setup(
-        data_node=node,
+        source=source,
         data=data,
         kind=kind,
         spec=spec,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from dltrain.drawing.section import Plots, Section
-from dltrain.kinds.kind import kind_of
+from dltrain.kinds.kind import page_of_kind
 from dltrain.report.sections.data import changed, data, reproduction
 from dltrain.report.sections.limits import limits
 from dltrain.report.sections.predictions import importance, predictions, worst_examples
@@ -40,7 +40,7 @@ def page_sections(run: Run, plots: Plots, build: Callable[[SectionBuilder], Sect
     """
 
     def own_sections(run: Run, plots: Plots) -> Section:
-        own.update(kind_of(run.facts).page(run.facts).sections(run, plots))
+        own.update(page_of_kind(run.facts).sections(run, plots))
         return Section("")
 
     own: dict[str, Sequence[Section]] = {}

@@ -6,7 +6,7 @@ import logging
 
 from dltrain.drawing.plot import Drawn, Plot
 from dltrain.drawing.style import Lettering, to_png
-from dltrain.kinds.kind import kind_of
+from dltrain.kinds.kind import page_of_kind
 from dltrain.report.figures import curves, inputs, weights
 from dltrain.runs.folder import make_folder, write_bytes
 from dltrain.runs.reader import Run
@@ -27,7 +27,7 @@ EXPLANATIONS = (
 
 def plots_of(run: Run) -> list[Plot]:
     """Returns every plot that the run may have: those of all runs, of its task and of its kind of data."""
-    return [*CURVES, *page_of(run.facts).plots(), *kind_of(run.facts).page(run.facts).plots(), *EXPLANATIONS]
+    return [*CURVES, *page_of(run.facts).plots(), *page_of_kind(run.facts).plots(), *EXPLANATIONS]
 
 
 def draw_plots(run: Run) -> list[Drawn]:
@@ -41,7 +41,7 @@ def draw_plots(run: Run) -> list[Drawn]:
     """
     facts = run.facts
     names = [*facts.classes, *facts.features, *facts.outputs, facts.target]
-    text = Lettering([*names, *kind_of(facts).page(facts).shown_names()])
+    text = Lettering([*names, *page_of_kind(facts).shown_names()])
     drawn = {plot.name: _draw(plot, run, text) for plot in plots_of(run)}
     for path in run.folder.plots.glob("*.png"):
         if (item := drawn.get(path.stem)) is None or item.png is None:

@@ -185,4 +185,4 @@ def surprise(characters: Tensor) -> Metric:
 def characters_of(vocabulary: Vocabulary) -> Tensor:
     """Returns the number of characters of each token, `(V,)`; an unknown one and the end of a document count as 1."""
     special: Mapping[int, int] = {PADDING: 0, UNKNOWN: 1, END: 1}
-    return torch.tensor([*special.values(), *map(len, vocabulary.known[len(special) :])])
+    return torch.tensor([*special.values(), *map(len, vocabulary.words)])

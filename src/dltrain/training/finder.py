@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from dltrain.errors import ConfigError, Diverged
 from dltrain.tasks.task import Task
-from dltrain.training.loop import fit
+from dltrain.training.loop import epochs_of, fit
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import TrainState
 from dltrain.types import Loader
@@ -51,7 +51,7 @@ def try_rates(state: TrainState, task: Task, train: Loader, settings: TrainerSet
     trials: list[Trial] = []
     mean = 0.0
     try:
-        for number, row in enumerate(filter(None, fit(state, task, train, None, settings))):
+        for number, row in enumerate(epochs_of(fit(state, task, train, None, settings))):
             mean = SMOOTHING * mean + (1 - SMOOTHING) * row["train/loss"]
             trials.append(Trial(row["lr"], row["train/loss"], mean / (1 - SMOOTHING ** (number + 1))))
             if trials[-1].smooth > EXPLODED * min(trial.smooth for trial in trials):

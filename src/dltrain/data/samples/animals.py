@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from dltrain.data.samples.backgrounds import INK, WHITE, Colour, mix, paint_background, photograph, pick, plant_leaves
+from dltrain.data.samples.on_demand import writing
 
 SUPERSAMPLING = 4  # shapes are drawn this many times larger, because Pillow's own edges are jagged
 Points = Sequence[tuple[float, float]] | np.ndarray
@@ -259,19 +260,20 @@ def draw_animals(folder: Path, *, per_class: int = 60, size: int = 64, seed: int
     if _is_filled(folder):
         return
     draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    try:
-        for index, (name, animal) in enumerate(ANIMALS.items()):
-            (draft / name).mkdir(parents=True)
-            for number in range(per_class):
-                rng = np.random.default_rng((seed, index, number))
-                draw_picture(animal, size, rng).save(draft / name / f"{name}_{number:03d}.png")
+    with writing(folder):
         try:
-            draft.rename(folder)
-        except OSError:
-            if not _is_filled(folder):  # otherwise another process was faster
-                raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+            for index, (name, animal) in enumerate(ANIMALS.items()):
+                (draft / name).mkdir(parents=True)
+                for number in range(per_class):
+                    rng = np.random.default_rng((seed, index, number))
+                    draw_picture(animal, size, rng).save(draft / name / f"{name}_{number:03d}.png")
+            try:
+                draft.rename(folder)
+            except OSError:
+                if not _is_filled(folder):  # else another process was faster
+                    raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def draw_picture(animal: Callable[[Pen], None], size: int, rng: np.random.Generator) -> Image.Image:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dltrain.data.samples.on_demand import writing
 from dltrain.runs.folder import make_folder, write_text
 
 SAMPLE = "data/grades.csv"
@@ -41,5 +42,6 @@ def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> N
         grade = next(grade for grade, least in GRADES if total[row] >= least)
         writer.writerow([name, 20230001 + row, *cells, grade])
 
-    make_folder(Path(path).parent, parents=True)
-    write_text(Path(path), text.getvalue())
+    with writing(Path(path)):
+        make_folder(Path(path).parent, parents=True)
+        write_text(Path(path), text.getvalue())

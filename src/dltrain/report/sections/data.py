@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dltrain.drawing.section import Code, Plots, Section, Table, listed, shown
 from dltrain.drawing.wording import count, spell, spell_seconds
-from dltrain.kinds.kind import kind_of
+from dltrain.kinds.kind import page_of_kind
 from dltrain.runs.reader import SPLIT_WORDS, Run
 from dltrain.tasks.registry import page_of
 
@@ -16,7 +16,7 @@ def data(run: Run, plots: Plots) -> Section:
     pairs = [
         ("Samples", f"{record.rows:,}: {splits}"),
         ("Target", f"{facts.target} ({facts.task})"),
-        ("Input", kind_of(facts).page(facts).describe_input()),
+        ("Input", page_of_kind(facts).describe_input()),
     ]
     named = dict(page_of(facts).pairs())
     if facts.features:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dltrain.drawing.section import Plots, Section
 from dltrain.drawing.wording import count
-from dltrain.kinds.kind import kind_of
+from dltrain.kinds.kind import page_of_kind
 from dltrain.report.answer import chose_the_epoch
 from dltrain.runs.reader import Run
 from dltrain.tasks.registry import page_of
@@ -18,7 +18,7 @@ TRIVIAL = {"majority": "always answering with the commonest class", "mean": "alw
 
 def limits(run: Run, plots: Plots) -> Section:
     """Returns the section about how far the result can be trusted, and what the model has not seen."""
-    task, kind = page_of(run.facts), kind_of(run.facts).page(run.facts)
+    task, kind = page_of(run.facts), page_of_kind(run.facts)
     notes = [
         *_held_out(run),
         *(() if run.shown_split == "train" else task.confidence(run)),
@@ -61,6 +61,6 @@ def _few_samples(run: Run) -> Iterator[str]:
     training = run.result.data.splits.get("train", 0)
     if training < FEW_TRAINING_SAMPLES:
         data = run.config.get("data") or {}
-        seed = data.get("seed") if kind_of(run.facts).page(run.facts).is_split_at_random(data) else None
+        seed = data.get("seed") if page_of_kind(run.facts).is_split_at_random(data) else None
         how = f"; train with data.seed={int(seed) + 1} to see by how much" if isinstance(seed, int) else ""
         yield f"The model was trained on {count(training, 'sample')}, so another split may give another result{how}."

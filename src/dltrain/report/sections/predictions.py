@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dltrain.drawing.section import Plots, Section, Table, listed, shown
 from dltrain.drawing.wording import spell
-from dltrain.kinds.kind import kind_of
+from dltrain.kinds.kind import page_of_kind
 from dltrain.runs.reader import SPLIT_WORDS, Run
 from dltrain.tasks.registry import page_of
 
@@ -55,7 +55,7 @@ def importance(run: Run, plots: Plots) -> Section:
     idle = [shown(str(column["name"])) for column in measured if column["drop"] <= 2 * (column["spread"] or 0)]
     if idle and len(idle) < len(measured):
         notes.append(f"Shuffling these columns changes the result no more than chance does: {listed(idle, 8, ', ')}.")
-    columns = kind_of(run.facts).page(run.facts).column_count()
+    columns = page_of_kind(run.facts).column_count()
     if columns > len(measured):
         notes.append(
             f"Of {columns:,} columns, the {len(measured):,} with the largest gradients of the loss were tried."

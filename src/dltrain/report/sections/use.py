@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 
 from dltrain.drawing.section import Code, Plots, Section
-from dltrain.kinds.kind import kind_of
+from dltrain.kinds.kind import page_of_kind
 from dltrain.runs.reader import Run
 
 
 def use(run: Run, plots: Plots) -> Section:
     """Returns the section of commands that use the run's folder, from the folder in which it was trained."""
-    page, place = kind_of(run.facts).page(run.facts), shlex.quote(run.place)
+    page, place = page_of_kind(run.facts), shlex.quote(run.place)
     codes = page.usage(run)
     labelled = f" data.path={page.labelled}" if "path" in (run.config.get("data") or {}) else ""
     words = "Evaluate it on other labelled samples" if labelled else "Evaluate it again"

@@ -113,14 +113,11 @@ class ClassesPage(Page):
             yield accuracy_interval(predicted, SPLIT_WORDS[run.shown_split], "Accuracy")
 
     def limits(self, run: Run) -> Iterator[str]:
-        """Yields sentences about rare classes, classes that are often missed, and anything that is no class."""
+        """Yields sentences about rare classes, and about classes that are often missed."""
         predicted = self.predicted(run)
         yield from self._rare_classes(predicted)
         if predicted is not None:
             yield from self._missed_classes(predicted)
-        if not all(map(is_code, self.facts.classes)):
-            names = listed(list(map(shown, self.facts.classes)), 10, ", ")
-            yield f"The model answers every input with one of these {len(self.facts.classes)} classes: {names}."
 
     def _rare_classes(self, predicted: Predicted | None) -> Iterator[str]:
         names = [name_class(self.facts, index) for index in range(len(self.facts.classes))]
