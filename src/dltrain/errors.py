@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 
 class DltrainError(Exception):
@@ -88,13 +87,3 @@ def explained(error: Exception) -> DltrainError | None:
 
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
-
-
-def failure(status: Mapping[str, Any]) -> DltrainError:
-    """The error that a run's status.json tells of."""
-    code = int(status["exit_code"])
-    kinds = {kind.exit_code: kind for kind in (ConfigError, Diverged, StorageError, OutOfMemory)}
-    said = [str(status.get(name, "")) for name in ("error", "where", "fix", "override")]
-    error = kinds.get(code, DltrainError)(*said)
-    error.exit_code = code
-    return error

@@ -130,14 +130,12 @@ class Split:
             where a sample has a label.
         ids: what names each sample: a row number of the source (counted from 0) or a file's path.
         texts: what each sample says, where it is a text, or is in words, such as whose rating of what; else empty.
-        season: of a held-out split of a series that has a season, what stood one season before the target, `(N, K)`.
     """
 
     inputs: tuple[Tensor, ...]
     target: Tensor
     ids: tuple[str, ...]
     texts: tuple[str, ...] = ()
-    season: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -219,7 +217,7 @@ class Encoder(Protocol):
         """
         ...
 
-    def target(self, raw: Raw, /) -> Tensor:
+    def targets(self, raw: Raw, /) -> Tensor:
         """What is known to be true of the same samples, as in `Split`; -1 or NaN where it is missing.
 
         Raises:

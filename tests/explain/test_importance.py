@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from dltrain.kinds.table.encoding import source_columns
 from torch import Tensor, nn
 
 from dltrain.experiment.build import build_loss, build_task
 from dltrain.explain import importance
 from dltrain.explain.importance import permutation_importance
-from dltrain.kinds.table.encoding import source_columns
 from dltrain.types import Facts
 
 NUMBERS = Facts(kind="table", task="regression", input_shape=(3,), features=("a", "b", "c"))

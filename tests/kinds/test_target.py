@@ -9,7 +9,7 @@ import torch
 
 from dltrain.errors import DataError
 from dltrain.kinds.table.load import table
-from dltrain.kinds.target import TaskChoice, pose
+from dltrain.kinds.target import infer_task
 
 NUMBERS = [str(number) for number in np.arange(40) * 1.5]
 SPARSE = [str(number) for number in np.arange(40) % 7 * 2.5]
@@ -18,17 +18,17 @@ BITS = ["0", "0", "1", "0"] * 10
 
 
 def test_several_columns_of_numbers_are_a_regression_of_as_many() -> None:
-    posed = pose(pd.DataFrame({"a": NUMBERS, "b": SPARSE}), "auto")
-    assert (posed.task, posed.outputs, posed.name) == ("regression", ("a", "b"), "a, b")
-    np.testing.assert_array_equal(posed.y, np.array([NUMBERS, SPARSE], dtype=float).T)
+    goal = infer_task(pd.DataFrame({"a": NUMBERS, "b": SPARSE}), "auto")
+    assert (goal.task, goal.outputs, goal.name) == ("regression", ("a", "b"), "a, b")
+    np.testing.assert_array_equal(goal.y, np.array([NUMBERS, SPARSE], dtype=float).T)
 
 
 def test_several_columns_of_two_values_are_labels_and_the_later_value_has_it() -> None:
-    posed = pose(pd.DataFrame({"雨": TWO, "fog": BITS}), "auto")
-    assert (posed.task, posed.outputs) == ("multilabel", ("雨", "fog"))
-    np.testing.assert_array_equal(posed.y[:4], [[1, 0], [0, 0], [1, 1], [0, 0]])
-    assert "雨=是, fog=1" in posed.reason
-    assert pose(pd.DataFrame({"a": BITS, "b": BITS}), "regression").task == "regression"
+    goal = infer_task(pd.DataFrame({"雨": TWO, "fog": BITS}), "auto")
+    assert (goal.task, goal.outputs) == ("multilabel", ("雨", "fog"))
+    np.testing.assert_array_equal(goal.y[:4], [[1, 0], [0, 0], [1, 1], [0, 0]])
+    assert "雨=是, fog=1" in goal.reason
+    assert infer_task(pd.DataFrame({"a": BITS, "b": BITS}), "regression").task == "regression"
 
 
 def test_a_row_without_one_of_several_targets_is_left_out() -> None:
@@ -51,10 +51,10 @@ def test_a_row_without_one_of_several_targets_is_left_out() -> None:
 def test_labels_listed_in_a_cell_are_separated_and_an_empty_cell_has_none(
     cells: list[str], labels: list[list[int]]
 ) -> None:
-    posed = pose(pd.DataFrame({"tags": cells}), "multilabel")
-    assert posed.y.tolist() == labels
-    assert posed.present.all()
-    assert "1 rows have none" in posed.reason
+    goal = infer_task(pd.DataFrame({"tags": cells}), "multilabel")
+    assert goal.y.tolist() == labels
+    assert goal.present.all()
+    assert "1 rows have none" in goal.reason
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_labels_listed_in_a_cell_are_separated_and_an_empty_cell_has_none(
     ],
 )
 def test_targets_that_do_not_go_together_are_refused(
-    columns: dict[str, list[str]], task: TaskChoice, what: str, override: str
+    columns: dict[str, list[str]], task: str, what: str, override: str
 ) -> None:
     with pytest.raises(DataError, match=what) as refused:
-        pose(pd.DataFrame(columns), task)
+        infer_task(pd.DataFrame(columns), task)
     assert refused.value.override == override
 
 
@@ -93,7 +93,7 @@ def test_a_label_that_no_training_row_has_is_named() -> None:
 
 
 def test_classes_that_look_like_lists_of_labels_are_told_of() -> None:
-    posed = pose(pd.DataFrame({"tags": ["red|large", "large", "red", "red|large"] * 5}), "auto")
-    assert posed.task == "classification"
-    assert "if 'red|large' lists several labels, say task=multilabel" in posed.reason
-    assert "multilabel" not in pose(pd.DataFrame({"grade": ["A", "B"] * 10}), "auto").reason
+    goal = infer_task(pd.DataFrame({"tags": ["red|large", "large", "red", "red|large"] * 5}), "auto")
+    assert goal.task == "classification"
+    assert "if 'red|large' lists several labels, say task=multilabel" in goal.reason
+    assert "multilabel" not in infer_task(pd.DataFrame({"grade": ["A", "B"] * 10}), "auto").reason

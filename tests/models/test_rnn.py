@@ -94,7 +94,7 @@ def test_nothing_comes_through_from_later_positions() -> None:
 
 
 def test_reading_from_both_ends_is_refused_where_the_next_token_is_asked_for() -> None:
-    with pytest.raises(ConfigError, match="has seen what it is to predict") as refused:
+    with pytest.raises(ConfigError, match="reads the tokens that it must predict") as refused:
         RNN(Spec("corpus", (9,), 20, vocab_sizes=(20,), causal=True), bidirectional=True)
     assert refused.value.override == "model.bidirectional=false"
 

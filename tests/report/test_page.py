@@ -176,7 +176,7 @@ def test_an_unfinished_run_is_refused(make_run: MakeRun, state: str) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no run folder"):
+    with pytest.raises(CheckpointError, match="not a run folder"):
         write_report(RunDir(tmp_path / "nothing"))
 
 

@@ -78,23 +78,23 @@ def test_a_device_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch) -> Non
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("cuda") == torch.device("cuda")
     assert choose_device("cuda:1") == torch.device("cuda:1")
-    with pytest.raises(ConfigError, match="there is no cuda:2 here") as refused:
+    with pytest.raises(ConfigError, match="this machine has no device cuda:2") as refused:
         choose_device("cuda:2")
-    assert refused.value.fix == "this machine has cpu, cuda"
+    assert refused.value.fix == "use one that it has: cpu, cuda"
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "cpu:1"])
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match=f"there is no {name} here") as refused:
+    with pytest.raises(ConfigError, match=f"this machine has no device {name}") as refused:
         choose_device(name)
     assert (refused.value.where, refused.value.override) == ("trainer.device", "trainer.device=auto")
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "0", "", "meta", "xla", "CUDA"])
 def test_what_is_no_device_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="is no device"):
+    with pytest.raises(ConfigError, match="is not a device"):
         choose_device(name)
 
 

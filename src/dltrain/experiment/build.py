@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,12 +18,13 @@ from dltrain.config.validation import nearest
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
-from dltrain.experiment.cache import load_data
-from dltrain.experiment.targets import arguments, resolve
+from dltrain.experiment.sources import SOURCES, Source
+from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.tasks.losses import Loss
+from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
@@ -37,7 +38,7 @@ class Setup:
     """Everything that training needs, built and checked against each other.
 
     Args:
-        data_node: the config node of the data, as JSON.
+        source: the data set, with what is found in it; the jobs of a sweep share it.
         data: split and encoded.
         kind: of the data.
         spec: what the model was built for.
@@ -51,7 +52,7 @@ class Setup:
         threads: that the CPU is to use.
     """
 
-    data_node: str
+    source: Source
     data: Data
     kind: Kind
     spec: Spec
@@ -75,10 +76,12 @@ def build(config: Mapping[str, Any]) -> Setup:
     device = choose_device(settings.device)
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
-    node = json.dumps(config["data"], sort_keys=True)
-    data = load_data(node)
+    meet_task(config["task"]["name"])
+    source = SOURCES.load(config["data"])
+    data = source.data
     facts, kind = data.facts, kind_of(data.facts)
-    task = build_task(facts, build_loss(config["loss"], facts).to(device))
+    loss = build_loss(config["loss"], facts).to(device)
+    task = build_task(facts, loss, build_metrics(config.get("metric"), facts))
     settings = settings.settled(len(data.splits["train"]), kind.budget)
     check_settings(settings, config["task"]["name"], task)
     if "val" not in data.splits:
@@ -111,7 +114,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     average = None if settings.ema is None else average_of(model, settings.ema)
     return Setup(
-        data_node=node,
+        source=source,
         data=data,
         kind=kind,
         spec=spec,
@@ -180,7 +183,14 @@ def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] |
     return loss
 
 
-def build_task(facts: Facts, loss: Loss) -> Task:
+def build_metrics(
+    nodes: Mapping[str, Any] | None, facts: Facts, trusted: Collection[str] | None = None
+) -> list[Metric]:
+    """Returns the metrics of the user's own that a config names; `trusted` as in `resolve`."""
+    return [resolve_metric(name, node, trusted)(facts, **arguments(node)) for name, node in (nodes or {}).items()]
+
+
+def build_task(facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> Task:
     """Returns the task of the data, with a loss that serves it.
 
     Raises:
@@ -194,7 +204,7 @@ def build_task(facts: Facts, loss: Loss) -> Task:
             fix="leave the loss to the task",
             override="loss=auto",
         )
-    return task(facts, loss)
+    return task(facts, loss, metrics)
 
 
 def build_loaders(

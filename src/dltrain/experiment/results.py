@@ -15,7 +15,6 @@ import torch
 
 import dltrain
 from dltrain.experiment.build import Setup
-from dltrain.experiment.cache import examine_data, load_baselines
 from dltrain.experiment.verdict import diagnose
 from dltrain.explain.explanation import Explanation, write_projection
 from dltrain.models.names import name_of
@@ -83,7 +82,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         baseline={baseline.name: dict(baseline.metrics) for baseline in baselines},
         comparison=None if comparison is None else asdict(comparison),
         diagnosis=tuple(diagnosis),
-        doctor=tuple(asdict(finding) for finding in examine_data(setup.data_node)),
+        doctor=tuple(asdict(finding) for finding in setup.source.findings),
         importance=tuple(asdict(one) for one in explained.importance),
         projection=_axes(explained),
         metrics={name: asdict(info) for name, info in task.metric.info.items()},
@@ -125,7 +124,7 @@ def compare_with_baselines(
     """Returns what baselines reach on a held-out split, and the model against the best of them."""
     if split == "train" or setup.settings.limit_batches is not None:
         return (), None
-    found = load_baselines(setup.data_node, split, setup.baseline)
+    found = setup.source.baselines(split, setup.baseline)
     return found, setup.task.compare(name_of(setup.state.model), setup.data.splits[split].target, predictions, found)
 
 

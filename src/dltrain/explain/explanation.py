@@ -1,4 +1,4 @@
-"""What is measured of a trained model to explain it."""
+"""The explanation of a trained model, as one value, and how its projection is written to a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dltrain.runs.folder import write_text
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model rests on, and how its samples lie; of data that offers neither, nothing.
+    """What explains a trained model; a part that a kind of data does not offer stays empty.
 
     Args:
         importance: of each source column, the most important first.
@@ -26,7 +26,7 @@ class Explanation:
 
 
 def write_projection(path: Path, projection: Projection) -> None:
-    """Writes the points: a sample's place among the predictions, and its two coordinates."""
+    """Writes the projected points: each sample's row among the predictions, and its two coordinates."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", "x", "y"])

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from dltrain.config.validation import check_call
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
-from dltrain.experiment.build import build_loss, build_model, build_task, spec_of
-from dltrain.experiment.targets import SLOTS, arguments, resolve
+from dltrain.experiment.build import build_loss, build_metrics, build_model, build_task, spec_of
+from dltrain.experiment.targets import SLOTS, arguments, meet_kind, meet_task, resolve
 from dltrain.inference.frames import prediction_frame
 from dltrain.inference.inputs import Input, open_input
 from dltrain.kinds.kind import Kind, kind_of
@@ -165,7 +165,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         CheckpointError: the folder holds no finished run, or it is damaged or of a newer version.
         ConfigError: its config names what is not trusted, or there is no such device.
     """
-    run = finished(RunDir(Path(path)))
+    run = finished(RunDir(Path(path)), trust)
     config = RunConfig(run)
     facts = run.read_facts()
     chosen = choose_device(device)
@@ -177,7 +177,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
             _check_arguments("loss", loss_node, trust)
         loss = build_loss(loss_node, facts, trust)
         _check_arguments("model", model_node, trust)
-        task = build_task(facts, loss.to(chosen))
+        task = build_task(facts, loss.to(chosen), build_metrics(config.node("metric"), facts, trust))
         try:
             module = build_model(model_node, facts, spec_of(facts, task), trust)
         except DltrainError:
@@ -192,8 +192,8 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
     return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
 
 
-def finished(run: RunDir) -> RunDir:
-    """The run, if it has come to a result.
+def finished(run: RunDir, trust: Collection[str] | None = ()) -> RunDir:
+    """Returns the run, if it has come to a result; `trust` as in `load`, for a task or kind of data that it names.
 
     Raises:
         CheckpointError: this is no run folder, or training did not finish.
@@ -206,6 +206,8 @@ def finished(run: RunDir) -> RunDir:
         raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
     result = Result.read(run)
     facts = run.read_facts()
+    meet_kind(facts.kind, trust)
+    meet_task(facts.task, trust)
     if not is_known_kind(facts.kind) or not is_known_task(facts.task):
         raise CheckpointError(f"{run.facts} is damaged: no such data or task is known: {facts.kind}, {facts.task}")
     check_files(run, result.basis)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dltrain.kinds.labels import form_of
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Facts, Split, SplitName
 
@@ -42,7 +43,7 @@ def predictors(
 
 
 def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:
-    """Names, and what makes a scikit-learn estimator for the targets of its training rows, `(N,)` or `(N, K)`."""
+    """Yields names, and what makes a scikit-learn estimator for the targets of training rows, `(N,)` or `(N, K)`."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -51,7 +52,7 @@ def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if facts.task == "regression":
+    if form_of(facts) == "number":
         each = MultiOutputRegressor if facts.outputs else _itself
         yield "mean", lambda y: DummyRegressor()
         yield "linear_regression", lambda y: make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
@@ -95,14 +96,14 @@ def _fit_and_predict(
     make: Maker, x: NDArray[np.float32], y: NDArray[Any], x_held_out: NDArray[np.float32], facts: Facts
 ) -> Predictions:
     method = make(y).fit(x, y)
-    if facts.task == "regression":
+    if form_of(facts) == "number":
         values = np.asarray(method.predict(x_held_out), dtype=np.float32)
         return Predictions(torch.from_numpy(values.reshape(len(x_held_out), -1)))
-    said = np.asarray(method.predict_proba(x_held_out), dtype=np.float32)
+    by_class = np.asarray(method.predict_proba(x_held_out), dtype=np.float32)
     if facts.outputs:
-        scores = torch.from_numpy(said)
+        scores = torch.from_numpy(by_class)
         return Predictions((scores > 0.5).long(), scores)
     probabilities = np.zeros((len(x_held_out), len(facts.classes)), dtype=np.float32)
-    probabilities[:, method.classes_] = said
+    probabilities[:, method.classes_] = by_class
     scores = torch.from_numpy(probabilities)
     return Predictions(scores.argmax(dim=1), scores)

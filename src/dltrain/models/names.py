@@ -1,4 +1,4 @@
-"""What a model is called."""
+"""The name by which users know a model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from torch import nn
 
 
 def name_of(model: nn.Module) -> str:
-    """Returns the name of a model's family; of a model that stands around another one, the other one's."""
+    """Returns the name of a model's class; of a model that wraps another one, that of the wrapped one."""
     inner = getattr(model, "wrapped", None)
     return type(inner if isinstance(inner, nn.Module) else model).__name__

@@ -185,4 +185,4 @@ def surprise(characters: Tensor) -> Metric:
 def characters_of(vocabulary: Vocabulary) -> Tensor:
     """Returns how many characters each token stands for, `(V,)`; an unknown one and the end of a document count 1."""
     special: Mapping[int, int] = {PADDING: 0, UNKNOWN: 1, END: 1}
-    return torch.tensor([*special.values(), *map(len, vocabulary.known[len(special) :])])
+    return torch.tensor([*special.values(), *map(len, vocabulary.words)])

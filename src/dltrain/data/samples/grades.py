@@ -1,4 +1,4 @@
-"""The sample table: invented students with their marks, and the grade that a noisy weighted total earned them."""
+"""Writes the sample table: generated students with their marks, and a grade by a noisy weighted total of these."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dltrain.data.samples.on_demand import writing
 from dltrain.runs.folder import make_folder, write_text
 
 SAMPLE = "data/grades.csv"
@@ -20,7 +21,7 @@ GRADES = (("优", 87.0), ("良", 79.0), ("中", 71.0), ("及格", 62.0), ("不�
 
 
 def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> None:
-    """Writes the sample as UTF-8; the file is there whole or not at all.
+    """Writes the sample as a UTF-8 CSV file, which appears whole or not at all.
 
     Raises:
         StorageError: the file cannot be written.
@@ -41,5 +42,6 @@ def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> N
         grade = next(grade for grade, least in GRADES if total[row] >= least)
         writer.writerow([name, 20230001 + row, *cells, grade])
 
-    make_folder(Path(path).parent, parents=True)
-    write_text(Path(path), text.getvalue())
+    with writing(Path(path)):
+        make_folder(Path(path).parent, parents=True)
+        write_text(Path(path), text.getvalue())

@@ -81,7 +81,7 @@ class PictureEncoder:
         pixels = stacked([picture for picture in decoded if picture is not None])
         return Encoded((torch.from_numpy(pixels),), tuple(map(str, raw)), ((),) * len(files))
 
-    def target(self, raw: Raw, /) -> Tensor:
+    def targets(self, raw: Raw, /) -> Tensor:
         """The class of each file by its folder.
 
         Raises:

@@ -25,7 +25,7 @@ class WindowScaled(nn.Module):
 
     @property
     def wrapped(self) -> nn.Module:
-        """The model that this one stands around."""
+        """Returns the model that this one stands around."""
         return self.model
 
     def forward(self, window: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dltrain.kinds.labels import form_of
+from dltrain.kinds.table.encoder import columns_of
 from dltrain.runs.reader import Floats, Run
 from dltrain.types import Facts
 
@@ -19,14 +21,14 @@ class Coefficients(NamedTuple):
 
 
 def coefficients(run: Run) -> Coefficients | None:
-    """A linear regression's weights beside the true ones; `None` where the truth or the weights are not known.
+    """Returns a linear regression's weights beside the true ones; `None` where the truth or the weights are not known.
 
     The model computes `w · (x - mean) / std + b`, and the prediction is that times `target_std` plus `target_mean`. So
     a feature's raw weight is `target_std · w / std`, and the intercept is what all of it leaves at `x = 0`.
     """
     facts, scale = run.facts, feature_scale(run.facts)
     true = facts.truth.get("coefficients")
-    if true is None or scale is None or facts.task != "regression":
+    if true is None or scale is None or form_of(facts) != "number":
         return None
     weight, bias = run.read_weight("linear.weight"), run.read_weight("linear.bias")
     if weight is None or weight.shape != (1, len(true)):
@@ -46,15 +48,10 @@ def coefficients(run: Run) -> Coefficients | None:
 
 
 def feature_scale(facts: Facts) -> tuple[Floats, Floats] | None:
-    """Mean and standard deviation of each feature, `(F,)`; `None` where a stored feature is no scaled number."""
-    stored = facts.preprocessing
-    columns = stored.get("columns")
-    if columns and all(
-        column["kind"] == "numeric" and not column["indicator"] and not column["edges"] for column in columns
-    ):
-        stored = {name: [column[name] for column in columns] for name in ("mean", "std")}
-    if "mean" in stored and "std" in stored:
-        mean, std = np.asarray(stored["mean"], np.float64), np.asarray(stored["std"], np.float64)
-        return (mean, std) if mean.shape == std.shape == facts.input_shape else None
-    unscaled = facts.kind == "table" and not facts.preprocessing.keys() - {"low", "high"}
-    return (np.zeros(facts.input_shape), np.ones(facts.input_shape)) if unscaled else None
+    """Returns mean and standard deviation of each feature, `(F,)`; `None` where one is no scaled number."""
+    scales = [column.linear_scale for column in columns_of(facts)]
+    linear = [scale for scale in scales if scale is not None]
+    if not scales or len(linear) < len(scales):
+        return None
+    mean, std = np.asarray(linear, np.float64).T
+    return mean, std

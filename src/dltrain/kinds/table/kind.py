@@ -17,10 +17,9 @@ from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_leaks
 from dltrain.kinds.kind import Kind, Predictor
 from dltrain.kinds.page import KindPage
-from dltrain.kinds.table.encoder import RowEncoder
-from dltrain.kinds.table.encoding import source_columns
+from dltrain.kinds.table.encoder import TableEncoder, inputs_by_column
 from dltrain.tasks.task import Task
-from dltrain.types import Data, Encoder, Facts, Split, SplitName
+from dltrain.types import Data, Facts, Split, SplitName
 
 
 class Table(Kind):
@@ -29,8 +28,8 @@ class Table(Kind):
     name: ClassVar[str] = "table"
     default_model: ClassVar[str] = "mlp"
 
-    def encoder(self, facts: Facts) -> Encoder:
-        return RowEncoder.of(facts)
+    def encoder(self, facts: Facts) -> TableEncoder:
+        return TableEncoder.of(facts)
 
     def page(self, facts: Facts) -> KindPage:
         from dltrain.kinds.table.page import TablePage
@@ -49,7 +48,7 @@ class Table(Kind):
         if len(facts.input_shape) != 1 or loader.prepare is not None:
             return Explanation()
         (x,) = loader.inputs
-        shuffled = permutation_importance(model, task, x, loader.target, source_columns(facts), seconds)
+        shuffled = permutation_importance(model, task, x, loader.target, inputs_by_column(facts), seconds)
         return Explanation(tuple(shuffled), project_inputs(x))
 
 

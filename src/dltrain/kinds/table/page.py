@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 from dltrain.drawing.plot import Drawn, Plot
 from dltrain.drawing.section import MAX_ROWS, Section, Table, listed, shown
 from dltrain.drawing.wording import count, spell
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.table.coefficients import coefficients
+from dltrain.kinds.table.columns import CategoricalEncoder
+from dltrain.kinds.table.encoder import ColumnEncoder, columns_of
+from dltrain.kinds.table.numeric import NumericEncoder, StandardEncoder
 from dltrain.kinds.table.plots import draw_coefficients, draw_fit
 from dltrain.runs.reader import Run
 
@@ -32,44 +35,50 @@ class TablePage(KindPage):
         return count(math.prod(self.facts.input_shape), "feature")
 
     def describe_new(self) -> str:
-        facts, columns = self.facts, self.facts.preprocessing.get("columns")
-        names = [str(column["name"]) for column in columns] if columns else list(facts.features)
-        if not names:
+        facts = self.facts
+        if not facts.features:
             return super().describe_new()
+        names = [column.name for column in self.columns] or facts.features
         verb = "are" if facts.target == ", ".join(facts.outputs) else "is"
         few = len(names) <= 12
         needed = f"its columns {', '.join(names)}" if few else f"the {len(names):,} columns named under Data"
         return f"Predict new rows, from a table with {needed}; {facts.target} {verb} not needed:"
 
+    @cached_property
+    def columns(self) -> tuple[ColumnEncoder, ...]:
+        """What the training rows taught of each column."""
+        return columns_of(self.facts)
+
     def column_count(self) -> int:
-        return len(self.facts.preprocessing.get("columns") or self.facts.features)
+        return len(self.columns) or len(self.facts.features)
 
     def ranges(self) -> Table | None:
-        rows = list(_ranges(self.facts.preprocessing.get("columns") or (), self.facts.bins))
+        rows = list(_ranges(self.columns, self.facts.bins))
         if not rows:
             return None
         return Table(["Column", "In training"], rows, self._beyond(), 2, folded="What it has seen of each column")
 
     def _beyond(self) -> str:
         """Says what becomes of values that training did not hold."""
-        columns = self.facts.preprocessing.get("columns") or ()
-        held = any(column.get("edges") for column in columns)
-        linear = any(column.get("kind") == "numeric" and not column.get("edges") for column in columns)
-        named = any(column.get("kind") == "categorical" for column in columns)
-        said = ["Numbers beyond are taken for the nearest end."] if held else []
-        said += ["Beyond these ends of a number it extrapolates, and nothing here tells how well."] if linear else []
-        said += ["Other values of a category count as rare ones, or as none at all."] if named else []
-        return " ".join(said)
+        numbers = [column for column in self.columns if isinstance(column, NumericEncoder)]
+        sentences = []
+        if any(column.edges for column in numbers):
+            sentences.append("Numbers beyond are taken for the nearest end.")
+        if not all(column.edges for column in numbers):
+            sentences.append("Beyond these ends of a number it extrapolates, and nothing here tells how well.")
+        if any(isinstance(column, CategoricalEncoder) for column in self.columns):
+            sentences.append("Other values of a category count as rare ones, or as none at all.")
+        return " ".join(sentences)
 
 
 def learned_weights(run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Section:
     """Returns the section of the learned coefficients; an empty one where the truth is not known."""
-    known = coefficients(run)
+    weights = coefficients(run)
     tables = []
-    if known is not None:
+    if weights is not None:
         rows = [
             [shown(name), spell(true), spell(learned), spell(learned - true)]
-            for name, true, learned in zip(known.names, known.true.tolist(), known.learned.tolist(), strict=True)
+            for name, true, learned in zip(weights.names, weights.true.tolist(), weights.learned.tolist(), strict=True)
         ]
         caption = "In raw units: what the prediction gains where the feature gains 1."
         folded = f"All {len(rows)} coefficients" if len(rows) > MAX_ROWS else ""
@@ -77,33 +86,28 @@ def learned_weights(run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Section:
     return Section("Learned coefficients", plots=plots["weights"], tables=tables)
 
 
-def _ranges(columns: Sequence[dict[str, Any]], bins: Sequence[Sequence[float]]) -> Iterator[list[str]]:
+def _ranges(columns: Sequence[ColumnEncoder], bins: Sequence[Sequence[float]]) -> Iterator[list[str]]:
     """Yields the name of each column, and what the training split held of it."""
     place = 0
     for column in columns:
-        seen = SEEN.get(str(column.get("kind")))
-        if seen is None:  # a form of column that came after this was written; where the next begins is not known
-            return
-        text, width = seen(column, bins[place] if place < len(bins) else ())
-        place += width
-        if text:
-            yield [shown(str(column["name"])), text]
+        edges = bins[place] if place < len(bins) else ()
+        place += len(column.features)
+        if isinstance(column, CategoricalEncoder):
+            yield [shown(column.name), _spell_levels(column)]
+        elif text := _spell_ends(column, edges):
+            yield [shown(column.name), text]
 
 
-def _numbers(column: dict[str, Any], bins: Sequence[float]) -> tuple[str, int]:
-    ends = column.get("edges") or [column["mean"] + column["std"] * edge for edge in bins]
-    gaps = ", gaps too" if column["indicator"] else ""
-    return (f"{spell(ends[0])} to {spell(ends[-1])}{gaps}" if ends else ""), 1 + bool(column["indicator"])
+def _spell_ends(column: NumericEncoder | StandardEncoder, bins: Sequence[float]) -> str:
+    """Returns the smallest and the largest number, and whether there were gaps; empty where that is not known."""
+    quantiles = column.edges if isinstance(column, NumericEncoder) else ()
+    ends = quantiles or [column.mean + column.std * edge for edge in bins]
+    gaps = ", gaps too" if isinstance(column, NumericEncoder) and column.indicator else ""
+    return f"{spell(ends[0])} to {spell(ends[-1])}{gaps}" if ends else ""
 
 
-def _levels(column: dict[str, Any], bins: Sequence[float]) -> tuple[str, int]:
-    width = len(column["levels"]) + bool(column["other"]) + bool(column["missing"])
-    rare = ", rare ones as one" if column["other"] else ""
-    gaps = ", gaps too" if column["missing"] else ""
-    return listed([shown(str(level)) for level in column["levels"]], 12) + rare + gaps, width
-
-
-SEEN: Mapping[str, Callable[[dict[str, Any], Sequence[float]], tuple[str, int]]] = {
-    "numeric": _numbers,
-    "categorical": _levels,
-}
+def _spell_levels(column: CategoricalEncoder) -> str:
+    """Returns the categories, and whether there were rare ones and gaps."""
+    rare = ", rare ones as one" if column.other else ""
+    gaps = ", gaps too" if column.missing else ""
+    return listed([shown(level) for level in column.levels], 12) + rare + gaps

@@ -15,26 +15,26 @@ from dltrain.drawing.style import (
     new_figure,
     text_width,
 )
-from dltrain.kinds.table.coefficients import coefficients, feature_scale
+from dltrain.kinds.labels import form_of
+from dltrain.kinds.table.coefficients import coefficients
+from dltrain.kinds.table.columns import CategoricalEncoder
+from dltrain.kinds.table.encoder import columns_of
 from dltrain.runs.reader import Run
 
 MAX_BARS = 25
 
 
 def draw_fit(run: Run, text: Lettering) -> Drawing | None:
-    """True and predicted target by the only feature, of the example rows."""
+    """Draws the true and the predicted target by the only feature, of the example rows."""
     facts = run.facts
-    if facts.task != "regression" or facts.outputs or tuple(facts.input_shape) != (1,):
+    if form_of(facts) != "number" or facts.outputs or tuple(facts.input_shape) != (1,):
         return None
-    x = run.example_inputs
-    if x is None or not len(x):
+    inputs = run.example_inputs
+    if inputs is None or not len(inputs):
         return None
-    (column,) = facts.preprocessing.get("columns", [{}])
-    if column.get("edges"):
-        x = np.interp(x[:, 0], column["scores"], column["edges"])
-    else:
-        scale = feature_scale(facts) or (np.zeros(1), np.ones(1))
-        x = x[:, 0] * scale[1][0] + scale[0][0]
+    x = inputs[:, 0].astype(np.float64)
+    for column in columns_of(facts):
+        x = x if isinstance(column, CategoricalEncoder) else column.decode(x)
     true = np.array([float(row.true) for row in run.examples])
     predicted = np.array([float(row.predicted) for row in run.examples])
     order = np.argsort(x, kind="stable")
@@ -48,24 +48,24 @@ def draw_fit(run: Run, text: Lettering) -> Drawing | None:
 
 
 def draw_coefficients(run: Run, text: Lettering) -> Drawing | None:
-    """The true coefficients beside the learned ones, in raw units."""
-    known = coefficients(run)
-    if known is None:
+    """Draws the true coefficients beside the learned ones, in raw units."""
+    weights = coefficients(run)
+    if weights is None:
         return None
-    order = np.arange(len(known.names))
+    order = np.arange(len(weights.names))
     if len(order) > MAX_BARS:
-        order = np.sort(np.argsort(-np.abs(known.true), kind="stable")[:MAX_BARS])
+        order = np.sort(np.argsort(-np.abs(weights.true), kind="stable")[:MAX_BARS])
     figure = new_figure(max(7.2, 0.36 * len(order) + 1.2), 3.4)
     (axes,) = new_axes(figure)
     place = np.arange(len(order))
-    axes.bar(place - 0.2, known.true[order], 0.38, color="#aab2bc", label="true")
-    axes.bar(place + 0.2, known.learned[order], 0.38, color=COLORS[0], label="learned")
+    axes.bar(place - 0.2, weights.true[order], 0.38, color="#aab2bc", label="true")
+    axes.bar(place + 0.2, weights.learned[order], 0.38, color=COLORS[0], label="learned")
     axes.axhline(0, color=SOFT, linewidth=0.8)
     axes.grid(False, axis="x")
-    labels = [text(known.names[index], 16) for index in order]
+    labels = [text(weights.names[index], 16) for index in order]
     steep = sum(map(text_width, labels)) + len(labels) > 85
     axes.set_xticks(place, labels, rotation=90 if steep else 0, fontsize=9)
     name_axes(axes, "", "coefficient")
     add_legend(axes)
-    gap = float(np.abs(known.true - known.learned).max())
+    gap = float(np.abs(weights.true - weights.learned).max())
     return Drawing(figure, f"True and learned coefficients; they differ by {gap:.3g} at most.")
