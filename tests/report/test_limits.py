@@ -6,14 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from dltrain.report.sections.limits import limits
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
-from dltrain.tasks.statistics import rmse_interval, wilson
 
 MakeRun = Callable[..., RunDir]
 
@@ -24,28 +21,6 @@ def change(run: RunDir, **values: Any) -> None:
 
 def said(run: RunDir) -> str:
     return " ".join(limits(Run(run), {}).notes)
-
-
-@pytest.mark.parametrize(("hits", "count"), [(0, 7), (7, 7), (74, 89), (500, 1000)])
-def test_the_share_has_wilsons_interval(hits: int, count: int) -> None:
-    expected = binomtest(hits, count).proportion_ci(method="wilson")
-    assert wilson(hits, count) == pytest.approx((expected.low, expected.high), abs=1e-4)
-
-
-def test_a_share_of_all_may_be_all() -> None:
-    for number in range(1, 200):
-        assert wilson(number, number)[1] == 1
-        assert wilson(0, number)[0] == 0
-
-
-def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
-    random = np.random.default_rng(0)
-    found = [rmse_interval(np.square(random.normal(size=200))) for _ in range(200)]
-    assert 0.88 < np.mean([low < 1 < high for low, high in found]) <= 0.99
-    few, many = rmse_interval(np.ones(2000) * 4), rmse_interval(np.square(random.normal(size=100_000)))
-    assert few == (2, 2)
-    assert many == pytest.approx((1, 1), abs=0.01)
-    assert many[0] < many[1]
 
 
 @pytest.mark.parametrize(
