@@ -191,7 +191,7 @@ class Encoder(Protocol):
 
     @property
     def suffixes(self) -> frozenset[str]:
-        """Returns the suffixes of files that hold one sample each, such as `.jpg`; empty if only tables hold samples."""
+        """Returns the suffixes of files that hold one sample each, such as `.jpg`; empty if tables alone do."""
         ...
 
     @property
