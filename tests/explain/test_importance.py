@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from dltrain.kinds.table.encoding import source_columns
 from torch import Tensor, nn
 
 from dltrain.experiment.build import build_loss, build_task
@@ -91,13 +90,3 @@ def test_random_numbers_of_others_stay_as_they_were() -> None:
     before = torch.get_rng_state()
     permutation_importance(model, task, torch.zeros(9, 3), torch.zeros(9, 1), ONE_EACH, 60)
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_inputs_belong_to_the_columns_that_they_were_made_of() -> None:
-    columns = [
-        {"kind": "numeric", "name": "Age", "fill": 1.0, "indicator": True},
-        {"kind": "categorical", "name": "Sex", "levels": ["f", "m"], "other": False, "missing": True},
-    ]
-    facts = Facts(kind="table", task="regression", input_shape=(5,), preprocessing={"columns": columns})
-    assert source_columns(facts) == {"Age": [0, 1], "Sex": [2, 3, 4]}
-    assert source_columns(NUMBERS) == ONE_EACH

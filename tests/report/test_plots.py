@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
-from sklearn.metrics import roc_auc_score
 
 from dltrain.drawing import style
 from dltrain.drawing.plot import Plot
@@ -27,9 +26,7 @@ from dltrain.report.figures import curves
 from dltrain.report.plots import draw_plots
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
-from dltrain.tasks import metrics
 from dltrain.tasks.registry import page_of
-from dltrain.tasks.statistics import confusion_counts, roc, scores_of_each
 
 torch.set_num_threads(1)
 MakeRun = Callable[..., RunDir]
@@ -244,26 +241,6 @@ def test_coefficients_are_those_of_the_model_in_raw_units(make_run: MakeRun, bia
     assert known.names == ["x", "z", "intercept"]
     assert known.true.tolist() == [1.4, -3.2, 1.0]
     assert "coefficients" in drawn(run)
-
-
-def test_class_scores_are_those_of_the_metrics() -> None:
-    true, predicted = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 0, 2])
-    counts = confusion_counts(true, predicted, 4)
-    assert counts.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
-    expected = metrics.class_scores(torch.from_numpy(counts).double())
-    for name, values in scores_of_each(true, predicted, 4).items():
-        np.testing.assert_allclose(values, expected[name].numpy())
-
-
-def test_the_area_is_scikit_learns_with_ties_too() -> None:
-    random = np.random.default_rng(0)
-    positive, scores = random.random(500) < 0.3, random.integers(0, 20, 500) / 20
-    curve = roc(positive, scores)
-    assert curve is not None
-    assert curve.area == pytest.approx(roc_auc_score(positive, scores))
-    assert (curve.false_positive[[0, -1]].tolist(), curve.true_positive[[0, -1]].tolist()) == ([0, 1], [0, 1])
-    assert roc(np.ones(5, bool), np.zeros(5)) is None
-    assert roc(positive, np.full(500, np.nan)) is None
 
 
 @pytest.mark.parametrize("text", ["ab" * 40, "及格" * 40, "a及" * 30])

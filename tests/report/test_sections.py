@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from sklearn.metrics import average_precision_score
 
 from dltrain.drawing.style import Drawing, Lettering
 from dltrain.drawing.wording import is_code
@@ -20,7 +19,6 @@ from dltrain.report.sections.use import use
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
 from dltrain.tasks.registry import page_of
-from dltrain.tasks.statistics import precision_recall
 
 MakeRun = Callable[..., RunDir]
 Draw = Callable[[RunDir, str], Drawing | None]
@@ -29,18 +27,6 @@ Draw = Callable[[RunDir, str], Drawing | None]
 def change(run: RunDir, **values: Any) -> Run:
     run.result.write_text(json.dumps(json.loads(run.result.read_text()) | values))
     return Run(run)
-
-
-def test_the_average_precision_is_scikit_learns_with_ties_too() -> None:
-    random = np.random.default_rng(0)
-    positive, scores = random.random(500) < 0.2, random.integers(0, 30, 500) / 30
-    curve = precision_recall(positive, scores)
-    assert curve is not None
-    assert curve.average == pytest.approx(average_precision_score(positive, scores))
-    assert curve.base_rate == positive.mean()
-    assert curve.precision[-1] == pytest.approx(curve.base_rate)  # everything is called positive
-    assert (curve.recall[0], curve.recall[-1]) == (0, 1)
-    assert precision_recall(np.zeros(5, bool), np.zeros(5)) is None
 
 
 @pytest.mark.parametrize(("count", "lines"), [(2, 1), (3, 3)])

@@ -9,12 +9,12 @@ from typing import Any, cast
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from dltrain.config.diff import save_changes
 from dltrain.config.redaction import redacted
 from dltrain.config.validation import spelled
 from dltrain.data.samples.on_demand import on_approval
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.build import Setup
+from dltrain.experiment.changes import save_changes
 from dltrain.experiment.complete import complete, is_spent, new_saver
 from dltrain.experiment.results import described
 from dltrain.experiment.resume import differences, read_config

@@ -26,7 +26,6 @@ from safetensors.torch import save as safetensors_bytes
 
 from dltrain.config.compose import Job
 from dltrain.config.defaults import Defaults
-from dltrain.config.diff import save_changes
 from dltrain.config.files import locate
 from dltrain.config.loader import CONFIG_NAME, own_hydra
 from dltrain.config.quoting import quoted
@@ -34,6 +33,7 @@ from dltrain.config.redaction import redacted, secrets_of, without
 from dltrain.data.samples.on_demand import on_approval
 from dltrain.errors import DltrainError, StorageError, explained
 from dltrain.experiment import build
+from dltrain.experiment.changes import save_changes
 from dltrain.experiment.complete import complete, new_saver
 from dltrain.experiment.log import logged_to
 from dltrain.experiment.results import described

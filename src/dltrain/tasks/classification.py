@@ -1,4 +1,4 @@
-"""One of K classes."""
+"""The task of predicting one of K classes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Classification(ScoredTask):
-    """One of K classes; the prediction is the most probable one."""
+    """Predicts one of K classes, the most probable one."""
 
     name: ClassVar[str] = "classification"
     target: ClassVar[str] = "class"
@@ -84,7 +84,7 @@ class Classification(ScoredTask):
         return [(names[int(split.target[index])], names[int(predictions.values[index])]) for index in chosen]
 
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
-        """Returns what probability the true class lacks."""
+        """Returns 1 minus the probability of the true class."""
         assert predictions.probabilities is not None
         target = split.target[: len(predictions.values)]
         return 1 - np.asarray(predictions.probabilities.gather(1, target[:, None]).flatten().double())

@@ -1,4 +1,4 @@
-"""predictions.csv and examples/: what a run says of single samples."""
+"""Writes predictions.csv and examples/ of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_TEXT = 500  # characters of an example
 
 
 def write_predictions(run: RunDir, task: Task, split: Split, predictions: Predictions) -> None:
-    """Writes predictions.csv, in the columns that the task gives it."""
+    """Writes predictions.csv, with the columns of the task."""
     head, cells = task.table(split, predictions)
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -30,7 +30,7 @@ def write_predictions(run: RunDir, task: Task, split: Split, predictions: Predic
 
 
 def write_examples(run: RunDir, task: Task, split: Split, predictions: Predictions) -> None:
-    """Writes up to 64 samples, half of them the worst, as the model's stored inputs and as a table of what it said."""
+    """Writes up to 64 samples, half of them the worst: stored inputs, and a table of true and predicted values."""
     errors = task.errors(split, predictions)
     count = min(EXAMPLES, len(errors))
     worst = np.argsort(-errors, kind="stable")[: (count + 1) // 2]
@@ -47,6 +47,6 @@ def write_examples(run: RunDir, task: Task, split: Split, predictions: Predictio
     writer.writerow(["id", "true", "predicted", "error", *(["text"] if split.texts else [])])
     pairs = task.spell_pairs(split, predictions, chosen.tolist())
     for row, pair in zip(chosen.tolist(), pairs, strict=True):
-        said = [safe_cell(split.texts[row][:LONGEST_TEXT])] if split.texts else []
-        writer.writerow([safe_cell(split.ids[row]), *pair, f"{errors[row]:.6g}", *said])
+        text_cell = [safe_cell(split.texts[row][:LONGEST_TEXT])] if split.texts else []
+        writer.writerow([safe_cell(split.ids[row]), *pair, f"{errors[row]:.6g}", *text_cell])
     write_text(run.examples / "examples.csv", text.getvalue())
