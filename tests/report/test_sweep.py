@@ -91,7 +91,7 @@ def test_a_folder_that_holds_a_sweep_is_not_written_into(dltrain: Callable) -> N
     assert dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.dir=s").code == 0
     called = dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.dir=s")
     assert called.code == 2
-    assert "holds a sweep already" in called.err
+    assert "already contains a sweep" in called.err
 
 
 def test_jobs_that_would_share_a_folder_fail_but_for_the_first(dltrain: Callable) -> None:
