@@ -124,14 +124,14 @@ def test_arrays_of_pixels_are_brought_to_size(data: Data) -> None:
 
 def test_what_is_no_image_is_named(data: Data, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("hello")
-    with pytest.raises(DataError, match=r"1 of 2 pictures cannot be read: .*bad\.jpg"):
+    with pytest.raises(DataError, match=r"1 of 2 images cannot be read: .*bad\.jpg"):
         read_back(data).encode([tmp_path / "bad.jpg", tmp_path / "cat" / "1.png"])
 
 
 def test_a_file_below_no_class_folder_has_no_target(data: Data, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no folder of .* is named as a class"):
+    with pytest.raises(DataError, match=r"no folder of .* has the name of a class"):
         read_back(data).targets([tmp_path / "owl" / "1.png"])
-    with pytest.raises(DataError, match="an array does not say"):
+    with pytest.raises(DataError, match="an array has no labels"):
         read_back(data).targets(np.zeros((1, 8, 8), dtype=np.uint8))
 
 
@@ -139,5 +139,5 @@ def test_facts_that_do_not_say_how_images_were_prepared_are_refused(data: Data) 
     whole = data.facts.preprocessing
     for key, value in (("size", [16]), ("mean", 3), ("std", ["x"]), ("channels", None)):
         facts = Facts("image", "classification", (3, 16, 16), preprocessing={**whole, key: value})
-        with pytest.raises(DataError, match="does not say how pictures were prepared"):
+        with pytest.raises(DataError, match="does not say how images were prepared"):
             ImageEncoder.of(facts)
