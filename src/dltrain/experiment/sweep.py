@@ -34,9 +34,10 @@ from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.report.page import write_report
 from dltrain.report.sweep import summarize
-from dltrain.runs.folder import RunDir, make_folder, utc_now, write_text
+from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
 from dltrain.runs.result import Result
+from dltrain.storage import make_folder, write_text
 from dltrain.tasks.metric_table import METRICS
 
 log = logging.getLogger("dltrain")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.result import Result
+from dltrain.storage import write_csv, write_text
 from dltrain.tasks.metric_table import Declared, MetricInfo, headline_of, is_larger_better, read_declared
 
 Row = dict[str, Any]
@@ -66,11 +65,7 @@ def summarize(folder: Path) -> Summary:
         reason = "no job has a result"
 
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = StringIO()
-    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "sweep.csv", text.getvalue())
+    write_csv(folder / "sweep.csv", columns, ([row.get(name, "") for name in columns] for row in rows))
     if best is not None:
         write_text(folder / "best.yaml", RunDir(folder / best["job"]).config.read_text("utf-8"))
     return Summary(rows, measure, best, reason if best is None else "")
