@@ -122,8 +122,8 @@ def test_batches_hold_samples_of_about_the_same_length_in_an_order_of_seed_and_e
     lengths = torch.randint(1, 60, (2000,), generator=torch.Generator().manual_seed(0))
     split = Split((torch.arange(2000), lengths), torch.arange(2000), tuple(map(str, range(2000))))
 
-    def batches(number: int, by_length: bool = True) -> list[Batch]:
-        made = TensorLoader(split, 64, torch.device("cpu"), seed=3, by_length=by_length)
+    def batches(number: int, bucket_by_length: bool = True) -> list[Batch]:
+        made = TensorLoader(split, 64, torch.device("cpu"), seed=3, bucket_by_length=bucket_by_length)
         made.set_epoch(number)
         return list(made)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,13 +20,13 @@ from dltrain.config.compose import compose_jobs
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DltrainError
 from dltrain.experiment import build
-from dltrain.experiment.cache import load_data
 from dltrain.experiment.run import train
+from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check
 from dltrain.inference.load import load
 from dltrain.runs.folder import RunDir
-from dltrain.tasks.choice import build_task
-from dltrain.training.loop import evaluate
+from dltrain.runs.result import Result
+from dltrain.tasks.evaluation import evaluate
 from dltrain.training.random_state import save_random_state
 
 HERE = str(Path(__file__).parent)
@@ -146,9 +145,9 @@ def test_what_is_sound_is_trained_and_loaded_as_it_was_measured(
 ) -> None:
     run = trained({**iris, "model": {"_target_": f"odd_models.{name}"}}, tmp_path)
     model = load(run.path, trust=("odd_models",))
-    data = load_data(json.dumps(iris["data"], sort_keys=True))
+    data = SOURCES.load(iris["data"]).data
     loss = evaluate(model.module, model.task, TensorLoader(data.splits["test"], 256, model.device))["loss"]
-    assert loss == pytest.approx(run.read_result()["test"]["loss"], rel=1e-6)
+    assert loss == pytest.approx(Result.read(run).test["loss"], rel=1e-6)
 
 
 def trained(config: Mapping[str, Any], folder: Path) -> RunDir:
@@ -157,17 +156,17 @@ def trained(config: Mapping[str, Any], folder: Path) -> RunDir:
     run.path.mkdir()
     run.write_status("running", exit_code=1)
     run.config.write_text(yaml.safe_dump(dict(config)), "utf-8")
-    train(config, run, perf_counter())
+    train(build.build(config), config, run, perf_counter())
     run.write_status("done", exit_code=0)
     return run
 
 
 def test_the_trial_leaves_no_trace(iris: Mapping[str, Any]) -> None:
     node = {"_target_": "odd_models.NormalisedDropped"}
-    facts = load_data(json.dumps(iris["data"], sort_keys=True)).facts
-    task = build_task(facts, build.build_loss(iris["loss"], facts))
+    facts = SOURCES.load(iris["data"]).data.facts
+    task = build.build_task(facts, build.build_loss(iris["loss"], facts))
     build.seed_everything(0)
-    untouched = build.build_model(node, build.spec_of(facts, task)).state_dict()
+    untouched = build.build_model(node, facts, build.spec_of(facts, task)).state_dict()
     expected = save_random_state(torch.device("cpu"))
     torch.backends.cudnn.benchmark = False
     setup = build.build({**iris, "model": node})

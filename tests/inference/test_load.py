@@ -167,7 +167,7 @@ def test_links_out_of_the_folder_are_refused(run: Path, people_run: Path, name: 
 
 def test_weights_of_another_model_are_refused_with_the_differences(run: Path) -> None:
     change_config(run, model={"hidden": [3]})
-    with pytest.raises(CheckpointError, match=r"is of another model: .* is "):
+    with pytest.raises(CheckpointError, match=r"belongs to another model: .* is "):
         load(run)
 
 
@@ -176,12 +176,12 @@ def test_a_changed_byte_is_noticed(run: Path) -> None:
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(CheckpointError, match="not what its manifest says"):
+    with pytest.raises(CheckpointError, match="differs from its manifest"):
         load(run)
 
 
 def test_what_is_no_run_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no run folder"):
+    with pytest.raises(CheckpointError, match="is not a run folder"):
         load(tmp_path)
 
 

@@ -6,11 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dltrain.kinds.checks import Finding, examine
+from dltrain.kinds.checks import Finding
 from dltrain.kinds.image.digits import digits
 from dltrain.kinds.image.load import image_data
+from dltrain.kinds.kind import kind_of
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.scikit_learn import toy_table
+from dltrain.types import Data
+
+
+def examine(data: Data) -> list[Finding]:
+    return list(kind_of(data.facts).check(data))
 
 
 def said(findings: list[Finding], words: str) -> list[Finding]:
@@ -67,8 +73,8 @@ def test_small_splits_say_how_coarse_they_are() -> None:
 
 
 @pytest.mark.parametrize("data", [digits(), toy_table(name="breast_cancer"), toy_table(name="diabetes")])
-def test_sound_data_gets_no_warning(data: object) -> None:
-    assert [finding for finding in examine(data) if finding.severity == "warning"] == []  # type: ignore[arg-type]
+def test_sound_data_gets_no_warning(data: Data) -> None:
+    assert [finding for finding in examine(data) if finding.severity == "warning"] == []
 
 
 def test_findings_reach_the_terminal_and_the_result(dltrain: Callable) -> None:

@@ -7,9 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
-from dltrain.errors import DataError
+from dltrain.errors import ConfigError, DataError
+from dltrain.kinds import estimators
+from dltrain.kinds.kind import kind_of
 from dltrain.kinds.table.load import table
-from dltrain.kinds.target import TaskChoice, pose
+from dltrain.kinds.target import infer_task
+from dltrain.tasks.classification import Classification
+from dltrain.tasks.multilabel import Multilabel
+from dltrain.tasks.registry import register
+from dltrain.tasks.regression import Regression
+from dltrain.tasks.task import Task
 
 NUMBERS = [str(number) for number in np.arange(40) * 1.5]
 SPARSE = [str(number) for number in np.arange(40) % 7 * 2.5]
@@ -18,17 +25,17 @@ BITS = ["0", "0", "1", "0"] * 10
 
 
 def test_several_columns_of_numbers_are_a_regression_of_as_many() -> None:
-    posed = pose(pd.DataFrame({"a": NUMBERS, "b": SPARSE}), "auto")
-    assert (posed.task, posed.outputs, posed.name) == ("regression", ("a", "b"), "a, b")
-    np.testing.assert_array_equal(posed.y, np.array([NUMBERS, SPARSE], dtype=float).T)
+    goal = infer_task(pd.DataFrame({"a": NUMBERS, "b": SPARSE}), "auto")
+    assert (goal.task, goal.outputs, goal.name) == ("regression", ("a", "b"), "a, b")
+    np.testing.assert_array_equal(goal.y, np.array([NUMBERS, SPARSE], dtype=float).T)
 
 
 def test_several_columns_of_two_values_are_labels_and_the_later_value_has_it() -> None:
-    posed = pose(pd.DataFrame({"雨": TWO, "fog": BITS}), "auto")
-    assert (posed.task, posed.outputs) == ("multilabel", ("雨", "fog"))
-    np.testing.assert_array_equal(posed.y[:4], [[1, 0], [0, 0], [1, 1], [0, 0]])
-    assert "雨=是, fog=1" in posed.reason
-    assert pose(pd.DataFrame({"a": BITS, "b": BITS}), "regression").task == "regression"
+    goal = infer_task(pd.DataFrame({"雨": TWO, "fog": BITS}), "auto")
+    assert (goal.task, goal.outputs) == ("multilabel", ("雨", "fog"))
+    np.testing.assert_array_equal(goal.y[:4], [[1, 0], [0, 0], [1, 1], [0, 0]])
+    assert "雨=是, fog=1" in goal.reason
+    assert infer_task(pd.DataFrame({"a": BITS, "b": BITS}), "regression").task == "regression"
 
 
 def test_a_row_without_one_of_several_targets_is_left_out() -> None:
@@ -51,10 +58,10 @@ def test_a_row_without_one_of_several_targets_is_left_out() -> None:
 def test_labels_listed_in_a_cell_are_separated_and_an_empty_cell_has_none(
     cells: list[str], labels: list[list[int]]
 ) -> None:
-    posed = pose(pd.DataFrame({"tags": cells}), "multilabel")
-    assert posed.y.tolist() == labels
-    assert posed.present.all()
-    assert "1 rows have none" in posed.reason
+    goal = infer_task(pd.DataFrame({"tags": cells}), "multilabel")
+    assert goal.y.tolist() == labels
+    assert goal.present.all()
+    assert "1 rows have none" in goal.reason
 
 
 @pytest.mark.parametrize(
@@ -68,10 +75,10 @@ def test_labels_listed_in_a_cell_are_separated_and_an_empty_cell_has_none(
     ],
 )
 def test_targets_that_do_not_go_together_are_refused(
-    columns: dict[str, list[str]], task: TaskChoice, what: str, override: str
+    columns: dict[str, list[str]], task: str, what: str, override: str
 ) -> None:
     with pytest.raises(DataError, match=what) as refused:
-        pose(pd.DataFrame(columns), task)
+        infer_task(pd.DataFrame(columns), task)
     assert refused.value.override == override
 
 
@@ -93,7 +100,82 @@ def test_a_label_that_no_training_row_has_is_named() -> None:
 
 
 def test_classes_that_look_like_lists_of_labels_are_told_of() -> None:
-    posed = pose(pd.DataFrame({"tags": ["red|large", "large", "red", "red|large"] * 5}), "auto")
-    assert posed.task == "classification"
-    assert "if 'red|large' lists several labels, say task=multilabel" in posed.reason
-    assert "multilabel" not in pose(pd.DataFrame({"grade": ["A", "B"] * 10}), "auto").reason
+    goal = infer_task(pd.DataFrame({"tags": ["red|large", "large", "red", "red|large"] * 5}), "auto")
+    assert goal.task == "classification"
+    assert "if 'red|large' lists several labels, say task=multilabel" in goal.reason
+    assert "multilabel" not in infer_task(pd.DataFrame({"grade": ["A", "B"] * 10}), "auto").reason
+
+
+class Counts(Regression):
+    """A task of one's own whose targets are numbers."""
+
+
+class Verdict(Classification):
+    """A task of one's own whose targets are classes."""
+
+
+class Tags(Multilabel):
+    """A task of one's own whose targets are labels."""
+
+
+class Shapeless(Task):
+    """A task of one's own that does not say what its targets are."""
+
+
+@pytest.mark.parametrize(
+    ("own", "built_in", "target"),
+    [
+        (Counts, "regression", "a"),
+        (Counts, "regression", ["a", "b"]),
+        (Verdict, "classification", "b"),
+        (Tags, "multilabel", "tags"),
+        (Tags, "multilabel", ["rain", "fog"]),
+    ],
+)
+def test_a_task_of_ones_own_reads_targets_as_the_built_in_task_of_its_form(
+    own: type[Task], built_in: str, target: str | list[str]
+) -> None:
+    frame = pd.DataFrame(
+        {"x": NUMBERS[::-1], "a": NUMBERS, "b": SPARSE, "rain": TWO, "fog": BITS, "tags": ["u|v", "v", "", "u"] * 10}
+    )
+    name = register(own)
+    assert name.endswith(f"test_target.{own.__name__}")
+    drop = sorted({"a", "b", "rain", "fog", "tags"} - ({target} if isinstance(target, str) else {*target}))
+    data, same = (table(frame, target=target, task=task, drop=drop) for task in (name, built_in))
+    assert data.facts.task == name
+    assert (data.facts.classes, data.facts.outputs) == (same.facts.classes, same.facts.outputs)
+    assert (data.facts.target_mean, data.facts.target_std) == (same.facts.target_mean, same.facts.target_std)
+    assert data.facts.class_counts == same.facts.class_counts
+    for split in data.splits:
+        assert torch.equal(data.splits[split].target, same.splits[split].target)
+    encoder = kind_of(data.facts).encoder(data.facts)
+    rows = [int(row) for row in data.splits["test"].ids]
+    assert torch.equal(encoder.targets(frame)[rows], data.splits["test"].target)
+    names, like = ([name for name, _ in estimators.methods(facts, boosting=True)] for facts in (data.facts, same.facts))
+    assert names == like
+
+
+def test_a_task_of_ones_own_is_refused_where_the_target_has_not_its_form() -> None:
+    texts = pd.DataFrame({"a": ["x", "y"] * 20})
+    with pytest.raises(DataError, match=r"task=.*Counts needs numbers, but 'a' holds text such as 'x'"):
+        infer_task(texts, register(Counts))
+    with pytest.raises(DataError, match="these are no classes"):
+        infer_task(pd.DataFrame({"a": NUMBERS}), register(Verdict))
+    with pytest.raises(DataError, match="one of several classes stands in one column"):
+        infer_task(pd.DataFrame({"a": TWO, "b": BITS}), register(Verdict))
+
+
+@pytest.mark.parametrize(
+    ("task", "what", "fix", "override"),
+    [
+        ("regresion", "no task 'regresion'", "did you mean regression?", "task=regression"),
+        ("my.Task", "no task 'my.Task'", "write your own as module.Name", "task=auto"),
+        ("ranking", "ranking is not for the target of a table", "choose regression, classification", "task=auto"),
+        (register(Shapeless), "Shapeless is not for the target of a table", "number, class, labels", "task=auto"),
+    ],
+)
+def test_what_is_no_task_of_a_table_is_refused(task: str, what: str, fix: str, override: str) -> None:
+    with pytest.raises(ConfigError, match=what) as refused:
+        table(pd.DataFrame({"x": NUMBERS, "a": TWO}), target="a", task=task)
+    assert fix in refused.value.fix
+    assert (refused.value.where, refused.value.override) == ("task", override)

@@ -116,7 +116,7 @@ def test_any_flipped_bit_is_found(tmp_path: Path, name: str) -> None:
     content = path.read_bytes()
     for position in range(0, len(content), len(content) // 20):
         path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
-        with pytest.raises(CheckpointError, match=f"{name} is not what its manifest says") as refused:
+        with pytest.raises(CheckpointError, match=f"{name} differs from its manifest") as refused:
             pointed(tmp_path, "last")
         assert refused.value.exit_code == 2
     path.write_bytes(content)
@@ -213,7 +213,7 @@ def test_a_manifest_reaches_no_file_outside(tmp_path: Path, absolute: bool, monk
     (path / "manifest.json").write_text(json.dumps(manifest))
     opened, real = [], Path.open
     monkeypatch.setattr(Path, "open", lambda path, *rest, **more: opened.append(path.name) or real(path, *rest, **more))
-    with pytest.raises(CheckpointError, match="is not what its manifest says"):
+    with pytest.raises(CheckpointError, match="differs from its manifest"):
         pointed(tmp_path / "checkpoints", "last")
     assert "secret" not in opened
 

@@ -7,12 +7,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
-from dltrain.cli.predict import FORMAT_KEYS, table_format
+from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.predict import table_format
 from dltrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from dltrain.inference.load import LoadedModel
     from dltrain.runs.folder import RunDir
 
-USAGE = "dltrain evaluate RUN [data.path=NEW] [--slices COLUMN] [-o FOLDER] [--trust MODULE]"
-
 
 def run(arguments: Sequence[str], options: Options) -> int:
     """Measures a model, and writes a folder with predictions and a page, RUN/evaluations/NAME where not named.
@@ -32,12 +30,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: the run or the data cannot be used.
     """
-    parser = Arguments(USAGE)
-    parser.add_argument("-o", "--output")
-    parser.add_argument("--slices")
-    parser.add_argument("--trust", action="append", default=[])
-    keys = ("data.path", *FORMAT_KEYS, "trainer.device")
-    flags, (run_folder,) = parser.read(arguments, ("RUN",), keys)
+    flags, (run_folder,) = COMMANDS["evaluate"].read(arguments)
 
     from dltrain.experiment.log import configure_logging
     from dltrain.inference.load import load
@@ -116,17 +109,22 @@ def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> 
         raise ConfigError(f"{folder.path} holds a run", where="-o", fix="name another folder")
     make_folder(folder.path, parents=True)
     count = len(evaluation.split)
-    data = model.result["data"]
-    splits = {name: size for name, size in data["splits"].items() if name != "test"} | {"test": count}
-    said: dict[str, Any] = {"test": evaluation.metrics, "shown_split": "test", "baseline": {}, "comparison": None}
-    said |= {"doctor": [], "basis": {}}
-    said |= {"data": data | {"rows": count, "splits": splits}, "evaluation": evaluation.as_dict()}
-    write_json(folder.result, model.result | said)
+    splits = {name: size for name, size in model.record.data.splits.items() if name != "test"} | {"test": count}
+    model.record.with_changes(
+        test=dict(evaluation.metrics),
+        shown_split="test",
+        baseline={},
+        comparison=None,
+        doctor=(),
+        basis={},
+        data=replace(model.record.data, rows=count, splits=splits),
+        evaluation=evaluation.as_dict(),
+    ).write(folder)
     notes = [" ".join(sentence.split()) for sentence in sentences(evaluation)]
     write_json(folder.facts, read_json(model.run.facts) | {"notes": [f"Evaluated on {evaluation.source}", *notes]})
     write_json(folder.status, {"schema": 1, "state": "done", "exit_code": 0, "evaluated": str(model.run.path)})
-    write_predictions(folder, model.facts, evaluation.split, evaluation.predictions)
-    write_examples(folder, model.facts, evaluation.split, evaluation.predictions)
+    write_predictions(folder, model.task, evaluation.split, evaluation.predictions)
+    write_examples(folder, model.task, evaluation.split, evaluation.predictions)
     for name in (model.run.history, model.run.config):
         if name.exists() and folder.path.resolve() != model.run.path.resolve():
             shutil.copyfile(model.run.own(name), folder.path / name.name)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Annotated, Any, Literal
 
+from dltrain.config.foreign_keys import counterpart, translated
 from dltrain.errors import ConfigError
 from dltrain.types import Range
 
@@ -62,23 +63,55 @@ def missing_value(key: str, *, new: bool = False) -> ConfigError:
     return ConfigError("a value is missing", where=key, fix="give it", override=f"{'+' * new}{key}=...")
 
 
-def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
-    """The refusal of a key that nothing reads, with the nearest that something does."""
+def unknown_key(key: str, known: Sequence[str], value: Any = None) -> ConfigError:
+    """Returns the refusal of a key that nothing reads, with what it is called here or the nearest that there is.
+
+    Args:
+        key: as it was typed.
+        known: every key that there is.
+        value: that the key was given; a correction keeps it, in dltrain's own words.
+    """
+    foreign = counterpart(key)
+    if foreign is not None and foreign.words:
+        return ConfigError("no such key", where=key, fix=foreign.words)
     near = nearest(key, known)
-    if near:
-        return ConfigError("no such key", where=key, fix=f"did you mean {near}?", override=near, replaces=key)
-    return ConfigError("no such key", where=key, fix="leave it out; dltrain --cfg job shows every key that there is")
+    if foreign is not None and foreign.key in known and foreign.key != near:
+        meant, fix = foreign.key, f"dltrain calls it {foreign.key}"
+    else:
+        meant = near
+        fix = f"did you mean {near}?" if near else "leave it out; dltrain --cfg job shows every key that there is"
+    new = translated(key, meant, value)
+    override = meant if new is None else f"{meant}={new}"
+    return ConfigError("no such key", where=key, fix=fix, override=override, replaces=key)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """The most similar of the known words, or nothing; of a dotted key, its last part counts most."""
+    """Returns the word that was probably meant, or nothing; of a dotted key, the last part counts most.
 
-    def likeness(name: str) -> tuple[float, float]:
-        last = difflib.SequenceMatcher(None, name.rsplit(".", 1)[-1], word.rsplit(".", 1)[-1]).ratio()
-        return (last, difflib.SequenceMatcher(None, name, word).ratio())
+    Only a slip counts: a few letters more, fewer, exchanged or swapped, or an abbreviation.
+    """
 
-    best = max(known, key=likeness, default="")
-    return best if best and likeness(best)[0] >= 0.6 else ""
+    def slips(name: str) -> tuple[int, float]:
+        last, typed = name.rsplit(".", 1)[-1], word.rsplit(".", 1)[-1]
+        abbreviated = len(typed) >= 3 and last.startswith(typed)
+        return (1 if abbreviated else _slips(typed, last), -difflib.SequenceMatcher(None, name, word).ratio())
+
+    best = min(known, key=slips, default="")
+    longest = max(len(word.rsplit(".", 1)[-1]), len(best.rsplit(".", 1)[-1]))
+    return best if best and slips(best)[0] <= max(1, longest // 3) else ""
+
+
+def _slips(typed: str, meant: str) -> int:
+    """Returns how many letters must be added, left out, exchanged or swapped with their neighbour."""
+    above: list[int] = []
+    row = list(range(len(meant) + 1))
+    for i, letter in enumerate(typed, 1):
+        above, before, row = row, above, [i] + [0] * len(meant)
+        for j, wanted in enumerate(meant, 1):
+            row[j] = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == meant[j - 2] and typed[i - 2] == wanted:
+                row[j] = min(row[j], before[j - 2] + 1)
+    return row[-1]
 
 
 def matches(value: Any, hint: Any) -> bool:
@@ -150,7 +183,12 @@ def spelled(value: Any) -> str:
 
 
 def _mend(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
-    """The nearest choice, where the value is a misspelt one, else the default."""
+    """Returns how to correct a value: as it is called here, the nearest choice, or the default."""
+    meant = translated(key, key, value)
+    if meant is not None:
+        return {"fix": f"dltrain calls it {meant}", "override": f"{key}={meant}"}
+    if isinstance(value, Mapping):
+        return {"fix": f"give {described(hint)}{_WORDS.get(key, '')}"}
     choices = [str(option) for option in _choices(hint)]
     if isinstance(value, str) and choices:
         near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
@@ -165,6 +203,9 @@ def _mend(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
     if _is_list(default):
         text = "[" + ",".join(map(str, default)) + "]"
     return {**mended, "override": f"{key}={text}"}
+
+
+_WORDS = {"loss.class_weights": ", in the order of the classes: [1,2]"}  # where a mapping was given
 
 
 def _choices(hint: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,34 +19,23 @@ from dltrain.config.validation import nearest
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
-from dltrain.experiment.cache import load_data
 from dltrain.experiment.lazy_layers import materialise
 from dltrain.experiment.outputs import reason_of
 from dltrain.experiment.outside_models import construct
 from dltrain.experiment.source import origin_of
-from dltrain.experiment.targets import arguments, resolve
+from dltrain.experiment.sources import SOURCES, Source
+from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
-from dltrain.kinds.ratings.negatives import Negatives
-from dltrain.kinds.series.window_scale import WindowScaled
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.losses import Loss, default_loss
+from dltrain.kinds.kind import Kind, kind_of
+from dltrain.tasks.losses import Loss
+from dltrain.tasks.metrics import Metric
+from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, Kind, RandomTransform, Spec, SplitName
-
-EVALUATION_BATCH = 256  # samples at least, where no gradient is kept
-# What is proposed for each kind of data.
-MODELS: Mapping[Kind, str] = {
-    "table": "mlp",
-    "image": "cnn",
-    "text": "textcnn",
-    "corpus": "transformer",
-    "series": "linear",
-    "ratings": "recommender",
-}
+from dltrain.types import SPLITS, Data, Facts, RandomTransform, Spec, SplitName
 
 
 @dataclass(frozen=True)
@@ -54,22 +43,24 @@ class Setup:
     """Everything that training needs, built and checked against each other.
 
     Args:
-        data_node: the config node of the data, as JSON.
+        source: the data set, with what is found in it; the jobs of a sweep share it.
         data: split and encoded.
+        kind: of the data.
         spec: what the model was built for.
         task: with its loss on the device.
         state: the model on the device, with its optimizer and schedule.
         train: the training split, shuffled.
         evaluation: every split in its own order, the training split too.
         settings: of the trainer; they monitor `train/loss` where there is no validation split.
-        baseline: how long plain methods may take.
+        baseline: how long baselines may take.
         origin: the code from outside that model and loss are made of, as it was when they were built.
         device: that all of it lies on.
         threads: that the CPU is to use.
     """
 
-    data_node: str
+    source: Source
     data: Data
+    kind: Kind
     spec: Spec
     task: Task
     state: TrainState
@@ -92,20 +83,21 @@ def build(config: Mapping[str, Any]) -> Setup:
     device = choose_device(settings.device)
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
-    node = json.dumps(config["data"], sort_keys=True)
-    data = load_data(node)
-    facts = data.facts
+    meet_task(config["task"]["name"])
+    source = SOURCES.load(config["data"])
+    data = source.data
+    facts, kind = data.facts, kind_of(data.facts)
     loss = build_loss(config["loss"], facts).to(device)
-    task = build_task(facts, loss)
-    settings = settings.settled(len(data.splits["train"]), facts.kind)
-    check_settings(settings, config["task"]["name"], task, facts)
+    task = build_task(facts, loss, build_metrics(config.get("metric"), facts))
+    settings = settings.settled(len(data.splits["train"]), kind.budget)
+    check_settings(settings, config["task"]["name"], task)
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
 
     spec = spec_of(facts, task)
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
-    model, name = build_model(config["model"], spec), config["model"]["_target_"]
+    model, name = build_model(config["model"], facts, spec), config["model"]["_target_"]
     materialise(model, first_inputs(data), name)
     multiplications = try_model(
         model,
@@ -113,7 +105,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         data,
         spec,
         name=name,
-        rebuild=lambda: rebuild_model(config["model"], spec, data),
+        rebuild=lambda: rebuild_model(config["model"], data, spec),
         make_optimizer=partial(build_optimizer, config["optimizer"]),
         precision=settings.precision,
         device=device,
@@ -123,7 +115,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         samples = data.splits["train"]
         size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
         settings = replace(settings, batch_size=size)
-    train, evaluation = build_loaders(data, settings, device, model, change, config["seed"])
+    train, evaluation = build_loaders(data, settings, device, model, task, change, config["seed"])
 
     optimizer = build_optimizer(config["optimizer"], model)
     steps_per_epoch = -(-len(train) // settings.accumulate)
@@ -140,8 +132,9 @@ def build(config: Mapping[str, Any]) -> Setup:
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     average = None if settings.ema is None else average_of(model, settings.ema)
     return Setup(
-        data_node=node,
+        source=source,
         data=data,
+        kind=kind,
         spec=spec,
         task=task,
         state=TrainState(model, optimizer, scheduler, scaler, average, plan),
@@ -163,19 +156,19 @@ def spec_of(facts: Facts, task: Task) -> Spec:
         task.loss.out_features,
         vocab_sizes=facts.vocab_sizes,
         bins=facts.bins,
-        each_position=task.each_position,
+        causal=task.causal,
     )
 
 
-def check_settings(settings: TrainerSettings, asked: str, task: Task, facts: Facts) -> None:
+def check_settings(settings: TrainerSettings, asked: str, task: Task) -> None:
     """Holds the trainer's settings, and the task that was asked for, against the data's.
 
     Raises:
         ConfigError: they ask for what this machine or this task does not have.
     """
-    if asked not in ("auto", facts.task):
+    if asked not in ("auto", task.name):
         raise ConfigError(
-            f"the data is for {facts.task}, not for {asked}", where="task", fix="let the data say", override="task=auto"
+            f"the data is for {task.name}, not for {asked}", where="task", fix="let the data say", override="task=auto"
         )
     if settings.threads is not None and settings.threads > (cores := os.cpu_count() or 1):
         raise ConfigError(
@@ -184,10 +177,9 @@ def check_settings(settings: TrainerSettings, asked: str, task: Task, facts: Fac
             fix="give fewer",
             override=f"trainer.threads={cores}",
         )
-    if settings.balance == "resample" and facts.task != "classification":
-        what = "these are labels" if facts.task == "multilabel" else "the target is a number"
+    if settings.balance == "resample" and task.unbalanced:
         raise ConfigError(
-            f"only classes can be balanced, and {what}",
+            f"only classes can be balanced, and {task.unbalanced}",
             where="trainer.balance",
             fix="take the samples as they are",
             override="trainer.balance=none",
@@ -205,9 +197,33 @@ def check_settings(settings: TrainerSettings, asked: str, task: Task, facts: Fac
 def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] | None = None) -> Loss:
     """The loss that a config node describes, or the task's own where it names none; `trusted` as in `resolve`."""
     if "_target_" not in node:
-        return default_loss(facts)
+        return task_class(facts.task).default_loss(facts)
     loss: Loss = resolve("loss", node, trusted)(facts, **arguments(node))
     return loss
+
+
+def build_metrics(
+    nodes: Mapping[str, Any] | None, facts: Facts, trusted: Collection[str] | None = None
+) -> list[Metric]:
+    """Returns the metrics of the user's own that a config names; `trusted` as in `resolve`."""
+    return [resolve_metric(name, node, trusted)(facts, **arguments(node)) for name, node in (nodes or {}).items()]
+
+
+def build_task(facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> Task:
+    """Returns the task of the data, with a loss that serves it.
+
+    Raises:
+        ConfigError: the loss is for another task.
+    """
+    task = task_class(facts.task)
+    if not any(parent.__dict__.get("name") in loss.tasks for parent in task.__mro__):
+        raise ConfigError(
+            f"this loss is for {' or '.join(loss.tasks)}, and the data asks for {facts.task}",
+            where="loss",
+            fix="leave the loss to the task",
+            override="loss=auto",
+        )
+    return task(facts, loss, metrics)
 
 
 def build_loaders(
@@ -215,65 +231,63 @@ def build_loaders(
     settings: TrainerSettings,
     device: torch.device,
     model: nn.Module,
+    task: Task,
     change: RandomTransform | None,
     seed: int,
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
-    """The training split's loader, shuffled and changed, and one for each split in its own order."""
-    count = len(data.splits["train"])
-    batch_size = min(settings.batch_size_for(count, data.facts.kind), count)
-    draw = Negatives.of(data.facts)
+    """Returns the training split's loader, shuffled and changed, and one for each split in its own order."""
+    kind, count = kind_of(data.facts), len(data.splits["train"])
+    batch_size = min(settings.batch_size_for(count, kind.budget), count)
+    options = kind.loader_options(data.facts)
     train = TensorLoader(
         data.splits["train"],
         batch_size,
         device,
         prepare=data.prepare,
-        draw=draw,
+        draw=options.draw,
         change=change,
-        by_length=data.facts.kind == "text",
+        bucket_by_length=options.bucket_by_length,
         balance=settings.balance == "resample",
         seed=seed,
         merge_single=any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()),
         limit=settings.limit_batches,
     )
-    size, limit = max(batch_size, EVALUATION_BATCH), settings.limit_batches
-    if data.facts.task == "next_token":  # an output for each position and each token is large
-        size = batch_size
+    size, limit = task.evaluation_batch(batch_size), settings.limit_batches
     evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order()}
     for name in SPLITS:
         if name in data.splits and name != "train":
             split = data.splits[name]
-            evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=draw, limit=limit)
+            evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=options.draw, limit=limit)
     return train, evaluation
 
 
-def build_model(node: Mapping[str, Any], spec: Spec, trusted: Collection[str] | None = None) -> nn.Module:
-    """The model that a config node describes, for that data; `trusted` as in `resolve`.
+def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Collection[str] | None = None) -> nn.Module:
+    """Returns the model that a config node describes, for that data; `trusted` as in `resolve`.
 
     Raises:
         DataError: this family cannot take such inputs.
     """
-    target = resolve("model", node, trusted)
+    kind, target = kind_of(facts), resolve("model", node, trusted)
     takes = getattr(target, "takes", (spec.kind,))
-    if spec.kind not in takes:
+    if not {kind.name, kind.models_of} & set(takes):
         raise DataError(
             f"{target.__name__} takes {' or '.join(takes)} data, and this is {spec.kind} data",
             where="model",
             fix=f"choose a model for {spec.kind} data",
-            override=f"model={MODELS[spec.kind]}",
+            override=f"model={kind.default_model}",
         )
-    model = construct(target, node["_target_"], spec, arguments(node))
-    return WindowScaled(model) if spec.kind == "series" else model
+    return kind.wrap(construct(target, node["_target_"], spec, arguments(node)))
 
 
-def rebuild_model(node: Mapping[str, Any], spec: Spec, data: Data) -> nn.Module:
-    """Another model like the one that a config node describes, with every lazy layer in its shape."""
-    model = build_model(node, spec)
+def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec) -> nn.Module:
+    """Returns another model like the one that a config node describes, with every lazy layer in its shape."""
+    model = build_model(node, data.facts, spec)
     materialise(model, first_inputs(data), node["_target_"])
     return model
 
 
 def first_inputs(data: Data) -> tuple[Tensor, ...]:
-    """The first two samples of the training split, as a model takes them."""
+    """Returns the first two samples of the training split, as a model takes them."""
     inputs = tuple(tensor[:2].clone() for tensor in data.splits["train"].inputs)
     return inputs if data.prepare is None else data.prepare(inputs)
 
@@ -285,7 +299,8 @@ def build_augment(node: Mapping[str, Any], data: Data) -> RandomTransform | None
         ConfigError: it is for another kind of data.
     """
     augment: Augmentation = resolve("augment", node)(**arguments(node))
-    if augment and data.facts.kind not in augment.takes:
+    kind = kind_of(data.facts)
+    if augment and not {kind.name, kind.models_of} & set(augment.takes):
         raise ConfigError(
             f"this augmentation is for {' or '.join(augment.takes)} data, and this is {data.facts.kind} data",
             where="augment",

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from dltrain.errors import CheckpointError
 from dltrain.runs.folder import RunDir, write_bytes
+from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
-from dltrain.training.settings import Precision, autocast
 from dltrain.types import BatchTransform
 
 INPUTS, OUTPUTS = "inputs.safetensors", "outputs.safetensors"
@@ -78,11 +78,11 @@ def outputs_of(
     """
     model.eval()
     parts = []
-    size = AT_ONCE if task.each_position else len(inputs[0])
+    size = AT_ONCE if task.causal else len(inputs[0])
     for start in range(0, len(inputs[0]), size):
         stored = tuple(tensor[start : start + size].to(device) for tensor in inputs)
         with autocast(precision, device):
-            output = task.merged(model(*(stored if prepare is None else prepare(stored))))
+            output = task.combine_members(model(*(stored if prepare is None else prepare(stored))))
         flat = output.flatten(1)
         chosen = torch.linspace(0, flat.shape[1] - 1, min(MOST_NUMBERS, flat.shape[1])).long()
         parts.append(flat[:, chosen.to(flat.device)].float().cpu())

@@ -65,7 +65,7 @@ class Watch:
         return output
 
     def _look(self, model: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        length = tuple(inputs[0].shape[1:2]) if self.spec.each_position else ()
+        length = tuple(inputs[0].shape[1:2]) if self.spec.causal else ()
         items = tuple(inputs[-1].shape[1:2]) if self.several else ()
         wanted = (len(inputs[0]), *length, *(items or (self.spec.out_features,)))
         when = "in training" if model.training else "in evaluation"
@@ -89,10 +89,10 @@ class Watch:
     def _fits(self, shape: tuple[int, ...], wanted: tuple[int, ...], training: bool) -> bool:
         if shape == wanted:
             return True
-        if training and getattr(self.task, "takes_penalty", False):
+        if training and self.task.takes_penalty:
             return shape[:-1] == wanted[:-1] and shape[-1] > wanted[-1]
         members = count_members(self.model)
-        return not self.spec.each_position and members > 0 and shape == (wanted[0], members, *wanted[1:])
+        return not self.spec.causal and members > 0 and shape == (wanted[0], members, *wanted[1:])
 
     def _no_tensor(self, output: Any, wanted: tuple[int, ...], when: str) -> ConfigError:
         found = next((path for path, part in _parts(output) if _shape(part) == wanted), "")
@@ -125,9 +125,9 @@ class Watch:
             return "keep the first axis, of the samples: nothing may be summed or averaged over it"
         if tuple(size for size in shape[1:] if size != 1) == tuple(size for size in wanted[1:] if size != 1):
             return f"let it reshape its output to (-1, {', '.join(map(str, wanted[1:]))})"
-        if len(shape) == len(wanted) + 1 and shape[-1] == wanted[-1] and not self.spec.each_position:
+        if len(shape) == len(wanted) + 1 and shape[-1] == wanted[-1] and not self.spec.causal:
             return f"if it is several models in one, let it say so: self.members = {shape[1]}; else take one of them"
-        if self.spec.each_position:
+        if self.spec.causal:
             return "give an output for each position, and let its last layer have spec.out_features outputs"
         return "let its last layer have spec.out_features outputs"
 

@@ -14,20 +14,17 @@ import numpy as np
 import torch
 
 import dltrain
-from dltrain.experiment.baselines import Baseline
 from dltrain.experiment.build import Setup
-from dltrain.experiment.cache import examine_data, load_baselines
 from dltrain.experiment.examples import record_outputs
-from dltrain.experiment.verdict import Comparison, compare, diagnose
-from dltrain.explain.explanation import Explanation, explain, write_projection
-from dltrain.kinds.corpus.sampling import with_losses
-from dltrain.kinds.series.window_scale import name_of
-from dltrain.runs.folder import SCHEMA, RunDir, read_json, write_json
+from dltrain.experiment.verdict import diagnose
+from dltrain.explain.explanation import Explanation, write_projection
+from dltrain.models.names import name_of
+from dltrain.runs.folder import SCHEMA, RunDir, read_json
 from dltrain.runs.provenance import basis_of
-from dltrain.tasks.ranking import put_in_order, scored_by
-from dltrain.tasks.rows import metrics_by_output, write_examples, write_predictions
-from dltrain.tasks.task import Predictions
-from dltrain.training.loop import evaluate_fully
+from dltrain.runs.result import DataRecord, Result
+from dltrain.tasks.comparison import Baseline, Comparison
+from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.rows import write_examples, write_predictions
 from dltrain.types import Data, SplitName
 
 log = logging.getLogger("dltrain")
@@ -55,76 +52,67 @@ class Timing:
 
 def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     """Evaluates every split with the weights that the model holds, and writes what there is to say."""
-    data, facts, shown = setup.data, setup.data.facts, held_out(setup.data)
+    data, task, state, shown = setup.data, setup.task, setup.state, held_out(setup.data)
     evaluating = perf_counter()
     metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
     predictions: dict[SplitName, Predictions] = {}
     for name, loader in setup.evaluation.items():
-        metrics[name], said = evaluate_fully(setup.state.judged, setup.task, loader, setup.settings.precision)
-        if facts.task == "ranking" and name in ("val", shown):  # of all training ratings it would take too long
-            score = scored_by(setup.state.judged, setup.device)
-            said = put_in_order(data.splits[name], data.kept, facts.vocab_sizes[1], score)
-            metrics[name] |= setup.task.finish(said, data.splits[name].target)
-        predictions[name] = said
+        thorough = name in ("val", shown)  # of all training samples some metrics would take too long
+        metrics[name], predictions[name] = task.evaluate(
+            state.judged, loader, data.splits[name], data.kept, setup.settings.precision, thorough=thorough
+        )
     evaluation_seconds = perf_counter() - evaluating
 
     split = data.splits[shown]
-    if setup.task.each_position:
-        loader = setup.evaluation[shown]
-        predictions[shown] = with_losses(setup.state.judged, loader, predictions[shown])
-    write_predictions(run, facts, split, predictions[shown])
-    write_examples(run, facts, split, predictions[shown])
-    state = setup.state
-    record_outputs(run, state.judged, setup.task, data.prepare, setup.settings.precision, setup.device)
+    write_predictions(run, task, split, predictions[shown])
+    write_examples(run, task, split, predictions[shown])
+    record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
     explaining = perf_counter()
     explained = explain_result(
         run, setup, shown, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
     )
     explain_seconds = perf_counter() - explaining
-    plain, comparison = compare_with_baselines(setup, shown, predictions[shown])
+    baselines, comparison = compare_with_baselines(setup, shown, predictions[shown])
     # Where the last weights are kept, the rate falls to nothing: that the end is the best says nothing then.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
     diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch)
-    write_json(
-        run.result,
-        {
-            "schema": SCHEMA,
-            "train": metrics["train"],
-            "val": metrics["val"],
-            "test": metrics["test"],
-            "outputs": metrics_by_output(facts, predictions[shown], split),
-            "baseline": {baseline.name: baseline.metrics for baseline in plain},
-            "comparison": None if comparison is None else asdict(comparison),
-            "diagnosis": diagnosis,
-            "doctor": [asdict(finding) for finding in examine_data(setup.data_node)],
-            "importance": [asdict(one) for one in explained.importance],
-            "projection": _axes(explained),
-            "shown_split": shown,
-            "monitor": setup.settings.monitor,
-            "best_epoch": state.best_epoch,
-            "keep": setup.settings.keep,
-            "epochs": state.epoch,
-            "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
-            "seconds": perf_counter() - timing.began,
-            "train_seconds": timing.train_seconds,
-            "evaluation_seconds": evaluation_seconds,
-            "save_seconds": timing.save_seconds,
-            "explain_seconds": explain_seconds,
-            "baseline_seconds": sum(baseline.seconds for baseline in plain),
-            "samples_per_second": state.samples / timing.train_seconds,
-            "device": str(setup.device),
-            "threads": torch.get_num_threads(),
-            "seed": seed,
-            "basis": basis_of(run, setup.origin),
-            "versions": versions(),
-            "git": git_commit(),
-            "data": {
-                "fingerprint": read_json(run.facts)["fingerprint"],
-                "rows": sum(map(len, data.splits.values())),
-                "splits": {name: len(part) for name, part in data.splits.items()},
-            },
-        },
-    )
+    Result(
+        train=dict(metrics["train"]),
+        val=dict(metrics["val"]),
+        test=dict(metrics["test"]),
+        outputs={name: dict(found) for name, found in task.metrics_by_output(split, predictions[shown]).items()},
+        baseline={baseline.name: dict(baseline.metrics) for baseline in baselines},
+        comparison=None if comparison is None else asdict(comparison),
+        diagnosis=tuple(diagnosis),
+        doctor=tuple(asdict(finding) for finding in setup.source.findings),
+        importance=tuple(asdict(one) for one in explained.importance),
+        projection=_axes(explained),
+        metrics={name: asdict(info) for name, info in task.metric.info.items()},
+        shown_split=shown,
+        monitor=setup.settings.monitor,
+        best_epoch=state.best_epoch,
+        keep=setup.settings.keep,
+        epochs=state.epoch,
+        parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+        seconds=perf_counter() - timing.began,
+        train_seconds=timing.train_seconds,
+        evaluation_seconds=evaluation_seconds,
+        save_seconds=timing.save_seconds,
+        explain_seconds=explain_seconds,
+        baseline_seconds=sum(baseline.seconds for baseline in baselines),
+        samples_per_second=state.samples / timing.train_seconds,
+        device=str(setup.device),
+        threads=torch.get_num_threads(),
+        seed=seed,
+        basis=basis_of(run, setup.origin),
+        versions=versions(),
+        git=git_commit(),
+        data=DataRecord(
+            sum(map(len, data.splits.values())),
+            {name: len(part) for name, part in data.splits.items()},
+            read_json(run.facts)["fingerprint"],
+        ),
+    ).write(run)
     words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[shown].items())
     chosen = "the last" if setup.settings.keep == "last" else f"the best by {setup.settings.monitor}"
     log.info("%-7s %s  (epoch %d, %s)", shown, words, state.best_epoch, chosen)
@@ -135,12 +123,11 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
 def compare_with_baselines(
     setup: Setup, split: SplitName, predictions: Predictions
 ) -> tuple[tuple[Baseline, ...], Comparison | None]:
-    """What plain methods reach on a held-out split, and the model against the best of them."""
+    """Returns what baselines reach on a held-out split, and the model against the best of them."""
     if split == "train" or setup.settings.limit_batches is not None:
         return (), None
-    plain = load_baselines(setup.data_node, split, setup.baseline)
-    name = name_of(setup.state.model)
-    return plain, compare(name, setup.data.facts, setup.data.splits[split].target, predictions, plain)
+    found = setup.source.baselines(split, setup.baseline)
+    return found, setup.task.compare(name_of(setup.state.model), setup.data.splits[split].target, predictions, found)
 
 
 def explain_result(run: RunDir, setup: Setup, split: SplitName, seconds: float) -> Explanation:
@@ -148,7 +135,7 @@ def explain_result(run: RunDir, setup: Setup, split: SplitName, seconds: float) 
     if setup.settings.limit_batches is not None:
         return Explanation()
     try:
-        found = explain(setup.state.judged, setup.task, setup.data.facts, setup.evaluation[split], seconds)
+        found = setup.kind.explain(setup.state.judged, setup.task, setup.data.facts, setup.evaluation[split], seconds)
     except Exception as error:  # whatever a user's model does here, it is trained and its result is wanted
         log.warning("the model cannot be explained: %s: %s", type(error).__name__, error)
         return Explanation()

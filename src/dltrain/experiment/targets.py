@@ -28,8 +28,13 @@ from dltrain.config.validation import check_call, nearest
 from dltrain.errors import ConfigError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.outside_models import filled, takes_spec
+from dltrain.kinds import kind as kinds
 from dltrain.kinds.augmentation import Augmentation
+from dltrain.kinds.kind import Kind
+from dltrain.tasks import registry as tasks
 from dltrain.tasks.losses import Loss
+from dltrain.tasks.metrics import Metric
+from dltrain.tasks.task import Task
 from dltrain.training.settings import TrainerSettings
 from dltrain.types import Data
 
@@ -64,6 +69,8 @@ SLOTS: Mapping[str, Slot] = {
     "baseline": Slot(BaselineSettings, supplied=0),
     "augment": Slot(Augmentation, supplied=0),
 }
+METRIC = Slot(Metric, classes=False, functions=True)  # of each entry of the node `metric`
+OWN = {"task": Slot(Task), "kind": Slot(Kind)}  # named by facts, where they are not built in
 
 
 def check(config: Mapping[str, Any]) -> list[ConfigError]:
@@ -79,6 +86,11 @@ def check(config: Mapping[str, Any]) -> list[ConfigError]:
             errors.append(error)
             continue
         errors += check_arguments(name, target, node)
+    for name, node in (config.get("metric") or {}).items():
+        try:
+            errors += check_call(resolve_metric(name, node), arguments(node), f"metric.{name}", METRIC.supplied)
+        except ConfigError as error:
+            errors.append(error)
     seed = config["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         what = f"{seed!r} is not a whole number, at least 0 and below 2^63"
@@ -106,6 +118,44 @@ def resolve(slot_name: str, node: Mapping[str, Any], trusted: Collection[str] | 
     if "." not in path:
         path = _built_in(slot_name, path)
     return find_object(path, where, trusted, lambda found: fits(slot, found, path), _wanted(slot, slot_name))
+
+
+def resolve_metric(name: str, node: Any, trusted: Collection[str] | None = None) -> Callable[..., Metric]:
+    """Returns the function that makes a metric of the user's own, `(facts, **config) -> Metric`; `trusted` as in
+    `resolve`.
+
+    Raises:
+        ConfigError: there is none, or it may not be called.
+    """
+    where, path = f"metric.{name}._target_", node.get("_target_") if isinstance(node, Mapping) else None
+    if not isinstance(path, str) or "." not in path:
+        raise ConfigError(f"{path!r} is no function", where=where, fix="write it as module.function")
+    found: Callable[..., Metric] = find_object(
+        path, where, trusted, lambda one: fits(METRIC, one, path), _wanted(METRIC, "metric")
+    )
+    return found
+
+
+def meet_task(name: str, trusted: Collection[str] | None = None) -> None:
+    """Imports a task of one's own by its dotted path, so that facts may name it; a built-in one is known already.
+
+    Raises:
+        ConfigError: there is none of that name, or it is not trusted.
+    """
+    if "." in name and not tasks.is_known(name):
+        wanted = _wanted(OWN["task"], "task")
+        tasks.register(find_object(name, "task", trusted, lambda found: fits(OWN["task"], found, name), wanted))
+
+
+def meet_kind(name: str, trusted: Collection[str] | None = None) -> None:
+    """Imports a kind of data of one's own by its dotted path, as `meet_task` does a task.
+
+    Raises:
+        ConfigError: there is none of that name, or it is not trusted.
+    """
+    if "." in name and not kinds.is_known(name):
+        wanted = _wanted(OWN["kind"], "data")
+        kinds.register(find_object(name, "data", trusted, lambda found: fits(OWN["kind"], found, name), wanted))
 
 
 def find_object(
@@ -226,6 +276,9 @@ def check_trust(config: Mapping[str, Any], trusted: Collection[str]) -> None:
         ExceptionGroup: of every ConfigError in it.
     """
     errors: list[ConfigError] = []
+    task = str(config["task"].get("name", ""))
+    if "." in task and not _is_trusted(task.rpartition(".")[0], trusted):
+        errors.append(_refused(task, "task"))
     for name, node in config.items():
         for place, path in _targets(node, name):
             try:

@@ -14,12 +14,12 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError
 from dltrain.experiment.outputs import Watch, refusal_of
 from dltrain.experiment.unregistered import check_registered, find_unregistered, leaves_of
-from dltrain.kinds.ratings.negatives import Negatives
-from dltrain.kinds.series.window_scale import inner_model
+from dltrain.kinds.kind import kind_of
+from dltrain.models.names import inner_model
+from dltrain.tasks.evaluation import evaluate
+from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
-from dltrain.training.loop import evaluate
 from dltrain.training.random_state import undisturbed
-from dltrain.training.settings import Precision, autocast
 from dltrain.types import Batch, Data, Spec, Split
 
 SAMPLES = 3  # of the step; an evaluation sees two, so that a batch size that is written into a model shows
@@ -64,7 +64,7 @@ def try_model(
             twin = _copy(model, rebuild).to(device)
         except Exception as error:
             raise refusal_of(error, f"{name} cannot be copied or moved to {device}") from error
-        samples, draw = data.splits["train"], Negatives.of(data.facts)
+        samples, draw = data.splits["train"], kind_of(data.facts).loader_options(data.facts).draw
         pair = tuple(tensor[:2].to(device, copy=True) for tensor in samples.inputs)
         chosen = torch.arange(SAMPLES) % len(samples)
         few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], ())

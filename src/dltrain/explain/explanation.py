@@ -1,4 +1,4 @@
-"""What is measured of a trained model to explain it, by the kind of data."""
+"""The explanation of a trained model, as one value, and how its projection is written to a file."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from torch import nn
-
-from dltrain.data.loader import TensorLoader
-from dltrain.explain.importance import Importance, permutation_importance, source_columns
-from dltrain.explain.projection import Projection, project_features, project_inputs
+from dltrain.explain.importance import Importance
+from dltrain.explain.projection import Projection
 from dltrain.runs.folder import write_text
-from dltrain.tasks.task import Task
-from dltrain.types import Facts
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model rests on, and how its samples lie; of data that offers neither, nothing.
+    """What explains a trained model; a part that a kind of data does not offer stays empty.
 
     Args:
         importance: of each source column, the most important first.
@@ -30,27 +25,8 @@ class Explanation:
     projection: Projection | None = None
 
 
-def explain(model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
-    """Explains a trained model by a split's samples.
-
-    Args:
-        model: trained.
-        task: what it learned.
-        facts: of the data.
-        loader: of the split.
-        seconds: that this may take, about.
-    """
-    if facts.kind == "table" and len(facts.input_shape) == 1 and loader.prepare is None:
-        (x,) = loader.inputs
-        shuffled = permutation_importance(model, task, x, loader.target, source_columns(facts), seconds)
-        return Explanation(tuple(shuffled), project_inputs(x))
-    if facts.kind == "image":
-        return Explanation(projection=project_features(model, loader.inputs, loader.prepare, seconds))
-    return Explanation()
-
-
 def write_projection(path: Path, projection: Projection) -> None:
-    """Writes the points: a sample's place among the predictions, and its two coordinates."""
+    """Writes the projected points: each sample's row among the predictions, and its two coordinates."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", "x", "y"])

@@ -14,8 +14,7 @@ from dltrain.experiment.outputs import reason_of
 from dltrain.experiment.results import versions
 from dltrain.experiment.source import packages_of, source_of
 from dltrain.experiment.unregistered import constants
-from dltrain.kinds.series.window_scale import inner_model
-from dltrain.tasks.losses import RankingLoss
+from dltrain.models.names import inner_model, name_of
 from dltrain.types import Encoded
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def check_agreement(model: LoadedModel) -> None:
     if inputs is None:
         return
     tolerance = TOLERANCE[model.precision]
-    if str(model.result.get("device")).partition(":")[0] != model.device.type:
+    if str(model.record.device).partition(":")[0] != model.device.type:
         tolerance = max(tolerance, ELSEWHERE)
     try:
         recorded = read_outputs(model.run)
@@ -68,61 +67,30 @@ def _difference(model: LoadedModel, inputs: tuple[Tensor, ...], recorded: Tensor
 
 
 def _from_table(model: LoadedModel, inputs: tuple[Tensor, ...]) -> float:
-    """As `_difference`, from what examples.csv says, for folders of versions that recorded no outputs.
-
-    The true class's probability, labels and numbers can be compared so; orders of items and tokens cannot.
-    """
+    """As `_difference`, from examples.csv, for folders of versions that recorded no outputs."""
     path = model.run.own(model.run.examples / "examples.csv")
-    if model.task.each_position or isinstance(model.task.loss, RankingLoss) or not path.exists():
+    if not path.exists():
         return 0.0
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        said = model.predict_encoded(Encoded(inputs, (), ()))
-        if len(rows) < len(said.values):
-            return float("inf")
-        rows = rows[: len(said.values)]
-        scores, classes = said.probabilities, {_cell(name): number for number, name in enumerate(model.facts.classes)}
-        if scores is not None and classes:
-            true = torch.tensor([[classes[row["true"]]] for row in rows])
-            recorded = torch.tensor([[1 - float(row["error"])] for row in rows])
-            return float((scores.gather(1, true) - recorded).abs().max())
-        if scores is not None:
-            return _labels_difference(model, scores, rows)
-        recorded = torch.tensor([[float(part) for part in row["predicted"].split(", ")] for row in rows])
-        spread = float(recorded.max() - recorded.min()) or float(recorded.abs().max()) or 1.0
-        return float((said.values - recorded).abs().max()) / spread
+        predictions = model.predict_encoded(Encoded(inputs, (), ()))
+        count = len(predictions.values)
+        return float("inf") if len(rows) < count else model.task.difference(predictions, rows[:count])
     except (KeyError, ValueError, TypeError, OSError, csv.Error) as error:
         raise CheckpointError(f"{path} is damaged: {error}", fix="bring the old file back, or train again") from None
 
 
-def _labels_difference(model: LoadedModel, scores: Tensor, rows: list[dict[str, Any]]) -> float:
-    """How far the scores are from where the recorded labels would be the predicted ones."""
-    names = model.facts.outputs
-    worst = 0.0
-    for score, row in zip(scores.tolist(), rows, strict=True):
-        if row["predicted"] != _cell(", ".join(name for name, one in zip(names, score, strict=True) if one > 0.5)):
-            worst = max(worst, min(abs(one - 0.5) for one in score))
-    return worst
-
-
-def _cell(text: str) -> str:
-    from dltrain.tasks.rows import safe_cell
-
-    return safe_cell(text)
-
-
 def _reason(model: LoadedModel, inputs: tuple[Tensor, ...]) -> tuple[str, str]:
     """Why a model may say something else than it did, and what to do."""
-    basis = model.result.get("basis")
-    basis = basis if isinstance(basis, dict) else {}
+    basis = model.record.basis
     again = "or train again"
     parts = (model.module, model.task.loss)
     changed = _changed(basis.get("source"), source_of(*parts))
     if changed:
         files = ", ".join(changed)
         return f"the code of {files} has changed since", f"bring it back as it was when the model was trained, {again}"
-    name = type(inner_model(model.module)).__name__
+    name = name_of(model.module)
     try:
         first, second = _outputs(model, inputs), _outputs(model, inputs)
         if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
@@ -130,7 +98,7 @@ def _reason(model: LoadedModel, inputs: tuple[Tensor, ...]) -> tuple[str, str]:
             return why, "let it draw nothing in evaluation, F.dropout(x, p, self.training), and train again"
     except Exception:  # it has been told already
         pass
-    moved = _changed(basis.get("packages"), packages_of(*parts)) + _changed(model.result.get("versions"), versions())
+    moved = _changed(basis.get("packages"), packages_of(*parts)) + _changed(model.record.versions, versions())
     if kept := constants(inner_model(model.module)):
         why = f"{name} keeps {', '.join(kept[:3])} outside its state_dict(), where nothing saves it"
         return why, f"keep it with self.register_buffer({kept[0]!r}, ...), and train again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -17,20 +16,17 @@ from torch import Tensor
 from dltrain.data.cells import name_list, nearest, read_cells
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import DataError, DltrainError
-from dltrain.experiment.build import EVALUATION_BATCH
-from dltrain.experiment.cache import forget, load_data
 from dltrain.experiment.results import fingerprint
+from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import resolve
 from dltrain.inference.inputs import Input
 from dltrain.inference.load import LoadedModel
-from dltrain.kinds.corpus.sampling import with_losses
-from dltrain.tasks.plots.calibration import reliability
-from dltrain.tasks.ranking import count_rated, put_in_order, scored_by
-from dltrain.tasks.task import Predictions, Task, measured
-from dltrain.training.loop import evaluate_fully
+from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.statistics import Threshold
+from dltrain.tasks.task import Task
 from dltrain.types import Split
 
-POSITIONS_BATCH = 32  # windows: an output for each position and each token is large
+BATCH = 32  # samples of a task whose outputs are large
 RESAMPLES, MANY = 1000, 50_000  # rows, above which fewer resamples say as much
 MOST_GROUPS, FEW_NUMBERS = 20, 10
 
@@ -42,23 +38,6 @@ class Interval:
     measure: str
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """What a probability of the positive class must exceed, and what that gives.
-
-    Args:
-        aim: what it makes largest.
-        value: of the threshold.
-        reached: by it, on these samples; others will see a little less.
-        before: reached by a half.
-    """
-
-    aim: str
-    value: float
-    reached: float
-    before: float
 
 
 @dataclass(frozen=True)
@@ -128,8 +107,8 @@ def evaluate_input(
     parts: list[tuple[Split, pd.Series[Any] | None]] = []
     unlabelled = 0
     for raw in opened.parts:
-        encoded, target = model.encoder.encode(raw), model.encoder.target(raw)
-        known = _known(target, model.task.each_position)
+        encoded, target = model.encoder.encode(raw), model.encoder.targets(raw)
+        known = model.task.is_known(target)
         unlabelled += int((~known).sum())
         ids = tuple(name for name, keep in zip(encoded.ids, known.tolist(), strict=True) if keep)
         split = Split(tuple(tensor[known] for tensor in encoded.inputs), target[known], ids)
@@ -146,8 +125,7 @@ def evaluate_input(
     )
     columns = [column for _, column in parts if column is not None]
     notes = [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
-    if model.facts.task == "ranking" and (seen := count_rated(whole.inputs, model.kept, model.facts.vocab_sizes[1])):
-        notes.append(f"{seen:,} of {len(whole):,} pairs stand in the run's own data, and most of these trained it")
+    notes += model.task.notes_on_new_data(whole.inputs, kept_of(model))
     return evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
 
 
@@ -155,30 +133,19 @@ def evaluate_split(
     model: LoadedModel, split: Split, source: str, column: pd.Series[Any] | None = None, notes: Sequence[str] = ()
 ) -> Evaluation:
     """Evaluates encoded samples, and groups of them by the values of a column `(N,)`."""
-    size = POSITIONS_BATCH if model.task.each_position else EVALUATION_BATCH
-    loader = TensorLoader(split, size, model.device, prepare=model.encoder.prepare)
-    if model.facts.task == "ranking":
-        score = scored_by(model.module, model.device)
-        predictions = put_in_order(split, model.kept, model.facts.vocab_sizes[1], score)
-        metrics = model.task.finish(predictions, split.target)
-    else:
-        metrics, predictions = evaluate_fully(model.module, model.task, loader, model.precision)
-    judged = predictions
-    if model.task.each_position:
-        predictions = with_losses(model.module, loader, predictions)
-        assert predictions.losses is not None
-        judged = Predictions(predictions.losses)
-    target, classes = split.target, model.facts.classes
-    error: float | None = None
-    thresholds: tuple[Threshold, ...] = ()
-    if classes and predictions.probabilities is not None:
-        scores = predictions.probabilities.double().numpy()
-        error = reliability(scores.max(axis=1), (predictions.values == target).numpy()).error
-        if len(classes) == 2:
-            thresholds = best_thresholds(scores[:, 1], target.numpy() == 1)
-    groups = () if column is None else tuple(_groups(model.task, predictions, target, column))
-    interval = bootstrap(model.task, judged, target)
-    return Evaluation(source, split, predictions, metrics, interval, error, thresholds, groups, tuple(notes))
+    loader = TensorLoader(split, model.task.evaluation_batch(BATCH), model.device, prepare=model.encoder.prepare)
+    metrics, predictions = model.task.evaluate(model.module, loader, split, kept_of(model), model.precision)
+    calibration = model.task.calibrate(predictions, split.target)
+    groups = () if column is None else tuple(_groups(model.task, predictions, split.target, column))
+    interval = bootstrap(model.task, predictions, split.target)
+    return Evaluation(
+        source, split, predictions, metrics, interval, calibration.error, calibration.thresholds, groups, tuple(notes)
+    )
+
+
+def kept_of(model: LoadedModel) -> Mapping[str, Tensor]:
+    """Returns what the run keeps beyond its facts; nothing where it keeps nothing."""
+    return model.kept if model.run.kept.exists() else {}
 
 
 def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, str]:
@@ -188,16 +155,17 @@ def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, s
         DataError: it is gone, or has changed; the error tells what was measured when it was there.
     """
     node = model.config.node("data")
-    name = str(model.result.get("shown_split", "test"))
-    said = "  ".join(f"{key} {value:.4g}" for key, value in (model.result.get(name) or {}).items() if value is not None)
+    name = model.record.shown_split
+    measured = model.record.of_split(name)
+    said = "  ".join(f"{key} {value:.4g}" for key, value in measured.items() if value is not None)
     advice = f"give labelled data, data.path=...; after training the {name} split had {said}"
     try:
         resolve("data", node, trust)
-        forget()
-        data = load_data(json.dumps(node, sort_keys=True))
+        SOURCES.forget()
+        data = SOURCES.load(node).data
     except DltrainError as error:
         raise DataError(f"the run's own data cannot be read: {error.what}", error.where, advice) from None
-    if name not in data.splits or fingerprint(data) != model.result["data"]["fingerprint"]:
+    if name not in data.splits or fingerprint(data) != model.record.data.fingerprint:
         raise DataError("the data is not what the run was trained on any more", where="data.path", fix=advice)
     return data.splits[name], name  # type: ignore[index]
 
@@ -211,50 +179,16 @@ def bootstrap(task: Task, predictions: Predictions, target: Tensor) -> Interval 
     found = []
     for _ in range(RESAMPLES if count <= MANY else RESAMPLES // 5):
         chosen = torch.from_numpy(random.integers(0, count, count))
-        found.append(measured(task, predictions.of(chosen), target[chosen])[task.measure])
+        found.append(task.measure(predictions.of(chosen), target[chosen])[task.primary_metric])
     low, high = np.quantile(found, [0.025, 0.975]).tolist()
-    return Interval(task.measure, low, high)
-
-
-def best_thresholds(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[Threshold, ...]:
-    """The thresholds with the largest F1 and the largest balanced accuracy; none where a class is absent.
-
-    Args:
-        scores: `(N,)` probabilities of the positive class.
-        positive: `(N,)` which samples are of it.
-    """
-    total, count = int(positive.sum()), len(positive)
-    if total in (0, count):
-        return ()
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), count - 1)  # equal scores fall on the same side
-    hits = np.cumsum(positive[order])[ends]
-    chosen = ends + 1
-    below = np.append(scores[order][ends[:-1] + 1], 0.0)
-    values = (scores[order][ends] + below) / 2
-    half = _at_half(scores, positive)
-    aims = {
-        "f1": (2 * hits / (chosen + total), half[0]),
-        "balanced_accuracy": ((hits / total + 1 - (chosen - hits) / (count - total)) / 2, half[1]),
-    }
-    return tuple(
-        Threshold(aim, float(values[int(reached.argmax())]), float(reached.max()), before)
-        for aim, (reached, before) in aims.items()
-    )
-
-
-def _at_half(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float]:
-    chosen = scores > 0.5
-    hits, total = int((chosen & positive).sum()), int(positive.sum())
-    right = int((~chosen & ~positive).sum())
-    return 2 * hits / (int(chosen.sum()) + total), (hits / total + right / (len(positive) - total)) / 2
+    return Interval(task.primary_metric, low, high)
 
 
 def _groups(task: Task, predictions: Predictions, target: Tensor, column: pd.Series[Any]) -> Iterator[Group]:
     """The metrics of each value, the most frequent first; of a column of many numbers, of each quarter."""
     for name, at in _members(column).items():
         chosen = torch.from_numpy(at)
-        yield Group(name, len(at), measured(task, predictions.of(chosen), target[chosen]))
+        yield Group(name, len(at), task.measure(predictions.of(chosen), target[chosen]))
 
 
 def _members(column: pd.Series[Any]) -> Mapping[str, NDArray[np.int64]]:
@@ -290,11 +224,3 @@ def column_of(raw: object, name: str) -> pd.Series[Any]:
             replaces=name,
         )
     return raw[name]
-
-
-def _known(target: Tensor, each_position: bool) -> Tensor:
-    """`(N,)` which samples have a label; of a window, which some token is asked of."""
-    known = ~target.isnan() if target.is_floating_point() else target >= 0
-    if known.dim() == 1:
-        return known
-    return known.any(dim=1) if each_position else known.all(dim=1)

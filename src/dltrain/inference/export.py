@@ -23,23 +23,17 @@ from torch import Tensor, nn
 from dltrain.errors import CheckpointError, ConfigError, DltrainError, StorageError
 from dltrain.inference.load import LoadedModel
 from dltrain.runs.folder import SCHEMA, make_folder
-from dltrain.types import Encoded, TaskName
+from dltrain.tasks.task import TOLERANCE
+from dltrain.types import Encoded
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 SUFFIXES: Mapping[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
 PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
-OUTPUTS: Mapping[TaskName, str] = {  # of all other tasks, probabilities
-    "regression": "numbers in the target's own unit",
-    "rating": "numbers in the target's own unit",
-    "forecasting": "numbers in the series' own unit, step by step",
-    "ranking": "scores, whose order alone has a meaning",
-}
-TOLERANCE = 1e-4  # relative; other kernels sum in another order
 FEW = 2  # samples that it is traced with
 
 
 class Deployed(nn.Module):
-    """A model with what stands around it: stored inputs in, what it predicts out, in words `outputs`.
+    """A model with what stands around it: stored inputs in, what it predicts out.
 
     The inputs are what `Encoder.encode` makes of raw samples: scaled columns of a table, or pixels from 0 to 255.
     """
@@ -49,14 +43,11 @@ class Deployed(nn.Module):
         self.module = model.module
         self.prepare = model.encoder.prepare
         self.task = model.task
-        self.outputs = OUTPUTS.get(model.facts.task, "probabilities")
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Stored inputs `(B, ...)` to `(B, K)`."""
-        output = self.task.merged(self.module(*(inputs if self.prepare is None else self.prepare(inputs))))
-        if self.outputs == "probabilities":
-            return self.task.loss.probabilities(output)
-        return self.task.point(output).float()
+        output = self.module(*(inputs if self.prepare is None else self.prepare(inputs)))
+        return self.task.deploy(self.task.combine_members(output))
 
 
 def export(model: LoadedModel, kind: Format, path: Path) -> float:
@@ -76,7 +67,7 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
     deployed = Deployed(model).eval()
     with torch.inference_mode():
         expected = deployed(*inputs)
-    if not says_as_predicted(model, inputs, expected):
+    if not model.task.agrees(expected, model.predict_encoded(Encoded(inputs, (), ()))):
         raise CheckpointError(
             "what would be exported is not what the model predicts", fix="nothing was written; use dltrain predict"
         )
@@ -111,21 +102,11 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
     return difference
 
 
-def says_as_predicted(model: LoadedModel, inputs: tuple[Tensor, ...], deployed: Tensor) -> bool:
-    """Whether a deployed model's output is what `LoadedModel.predict` rests on, for the same stored inputs."""
-    said = model.predict_encoded(Encoded(inputs, (), ()))
-    if said.probabilities is not None:
-        return torch.allclose(deployed, said.probabilities.float(), rtol=TOLERANCE, atol=TOLERANCE)
-    if model.task.each_position:
-        return torch.equal(deployed.argmax(dim=-1), said.values)
-    return torch.allclose(deployed, said.values.float(), rtol=TOLERANCE)
-
-
 def facts_of(model: LoadedModel) -> dict[str, Any]:
     """What whoever calls the exported model must know: classes, columns and their scaling, the size of pictures."""
     facts = asdict(model.facts)
     about = {"schema": SCHEMA, "run": model.run.path.resolve().name, "inputs": _describe_inputs(model)}
-    about["outputs"] = OUTPUTS.get(model.facts.task, "probabilities")
+    about["outputs"] = model.task.export_words
     return about | facts
 
 

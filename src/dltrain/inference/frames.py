@@ -7,37 +7,17 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from dltrain.data.tokens import Vocabulary
-from dltrain.tasks.task import Predictions
-from dltrain.types import Encoded, Facts, Remark
+from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.task import Task
+from dltrain.types import Encoded, Remark
 
 NAMED_CELLS = 3
 
 
-def prediction_frame(facts: Facts, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
-    """A row a sample: `id`, `predicted` (a class, or a number in the target's unit), a `score_` a class, `remarks`.
-
-    Of windows of a text `predicted` is the likeliest token behind each.
-    Of several outputs or labels each has columns of its own, `predicted_NAME`, and for a label `score_NAME`.
-    """
-    columns: dict[str, object] = {"id": list(encoded.ids)}
-    if facts.outputs:
-        for index, name in enumerate(facts.outputs):
-            columns[f"predicted_{name}"] = predictions.values[:, index].tolist()
-            if predictions.probabilities is not None:
-                columns[f"score_{name}"] = predictions.probabilities[:, index].tolist()
-    elif facts.classes:
-        assert predictions.probabilities is not None
-        columns["predicted"] = [facts.classes[index] for index in predictions.values.tolist()]
-        scores = predictions.probabilities.double().numpy()
-        columns |= {f"score_{name}": scores[:, index] for index, name in enumerate(facts.classes)}
-    elif facts.task == "next_token":
-        known = Vocabulary.from_json(facts.preprocessing)
-        columns["predicted"] = [known.spell(window) for window in predictions.values.tolist()]
-    else:
-        columns["predicted"] = predictions.values.flatten().tolist()
-    columns["remarks"] = ["; ".join(map(str, remarks)) for remarks in encoded.remarks]
-    return pd.DataFrame(columns)
+def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
+    """Returns a row a sample: `id`, the columns that the task gives its predictions, and `remarks`."""
+    remarks = ["; ".join(map(str, found)) for found in encoded.remarks]
+    return pd.DataFrame({"id": list(encoded.ids)} | task.columns(predictions) | {"remarks": remarks})
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,27 +18,31 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
-from dltrain.experiment.build import EVALUATION_BATCH, build_loss, build_model, spec_of
+from dltrain.experiment.build import build_loss, build_metrics, build_model, build_task, spec_of
 from dltrain.experiment.examples import read_inputs
 from dltrain.experiment.lazy_layers import lazy_parts, materialise
 from dltrain.experiment.outside_models import without_pretrained
 from dltrain.experiment.source import is_installed
-from dltrain.experiment.targets import arguments, check_arguments, resolve
+from dltrain.experiment.targets import arguments, check_arguments, meet_kind, meet_task, resolve
 from dltrain.inference.agreement import check_agreement
 from dltrain.inference.frames import prediction_frame
 from dltrain.inference.inputs import Input, open_input
-from dltrain.kinds.kind import encoder_of
+from dltrain.kinds.kind import Kind, kind_of
+from dltrain.kinds.kind import is_known as is_known_kind
 from dltrain.runs.config import RunConfig
 from dltrain.runs.folder import RunDir, anew, refuse_links
 from dltrain.runs.lock import state_of
 from dltrain.runs.provenance import check_config, check_files
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.task import Predictions, Task, join
+from dltrain.runs.result import Result
+from dltrain.tasks.precision import Precision, autocast
+from dltrain.tasks.predictions import Predictions, join
+from dltrain.tasks.registry import is_known as is_known_task
+from dltrain.tasks.task import EVALUATION_BATCH, Task
 from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.random_state import seed_in_use, undisturbed
 from dltrain.training.saving import load_into
-from dltrain.training.settings import Precision, autocast, choose_device
-from dltrain.types import Encoded, Encoder, Facts, Kind, Spec, TaskName
+from dltrain.training.settings import choose_device
+from dltrain.types import Encoded, Encoder, Facts, Spec
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -67,14 +71,24 @@ class LoadedModel:
     precision: Precision
 
     @cached_property
+    def record(self) -> Result:
+        """The run's result, typed."""
+        return Result.read(self.run)
+
+    @cached_property
     def result(self) -> dict[str, Any]:
         """What result.json says."""
-        return self.run.read_result()
+        return self.record.as_dict()
+
+    @cached_property
+    def kind(self) -> Kind:
+        """The kind of data that it was trained on."""
+        return kind_of(self.facts)
 
     @cached_property
     def encoder(self) -> Encoder:
         """What turns new samples into the model's stored inputs."""
-        return encoder_of(self.facts)
+        return self.kind.encoder(self.facts)
 
     @cached_property
     def kept(self) -> Mapping[str, Tensor]:
@@ -85,7 +99,7 @@ class LoadedModel:
         """
         path = self.run.own(self.run.kept)
         if not path.exists():
-            raise CheckpointError(f"{path} is missing: it says what each user has rated", fix="train again")
+            raise CheckpointError(f"{path} is missing: {self.kind.kept_words}", fix="train again")
         return load_file(path)
 
     def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:
@@ -103,7 +117,7 @@ class LoadedModel:
         else:
             opened = Input(iter([_as_raw(samples)]))
         with closing(opened):
-            frames = [prediction_frame(self.facts, *said) for said in self.predict_each(opened.parts)]
+            frames = [prediction_frame(self.task, *said) for said in self.predict_each(opened.parts)]
         return pd.concat(frames, ignore_index=True)
 
     def predict_each(self, parts: Iterable[Raw]) -> Iterator[tuple[Encoded, Predictions]]:
@@ -130,7 +144,7 @@ class LoadedModel:
             batch = slice(start, start + EVALUATION_BATCH)
             stored = tuple(tensor[batch].to(self.device) for tensor in inputs)
             with autocast(self.precision, self.device):
-                yield batch, self.task.merged(self.module(*(stored if prepare is None else prepare(stored))))
+                yield batch, self.task.combine_members(self.module(*(stored if prepare is None else prepare(stored))))
 
 
 def _as_raw(samples: Any) -> Raw:
@@ -154,13 +168,12 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
 
     Raises:
         CheckpointError: the folder holds no finished run, or it is damaged or of a newer version, or the model does not
-            say of the recorded examples what was measured.
+            predict for the recorded examples what was measured.
         ConfigError: its config names what is not trusted, or there is no such device.
     """
-    run = finished(RunDir(Path(path)))
+    run = finished(RunDir(Path(path)), trust)
     config = RunConfig(run)
-    facts = run.read_facts()
-    result = run.read_result()
+    facts, result = run.read_facts(), Result.read(run)
     chosen = choose_device(device)
     loss_node, model_node = config.whole_node("loss"), config.whole_node("model")
     with undisturbed(chosen):  # whoever loads a model has seeds of their own
@@ -168,16 +181,16 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
             _check_arguments("loss", loss_node, trust)
         loss = build_loss(loss_node, facts, trust)
         _check_arguments("model", model_node, trust)
-        task = build_task(facts, loss.to(chosen))
+        task = build_task(facts, loss.to(chosen), build_metrics(config.node("metric"), facts, trust))
         run.own(run.checkpoints / "best")
         best = pointed(run.checkpoints, "best")
         weights = load_weights(best)
         precision: Precision = config.node("trainer").get("precision", "float32")
         for node, last in _without_and_with_pretrained(model_node, trust):
             try:
-                module = _build(run, node, spec_of(facts, task), result["seed"], trust)
+                module = _build(run, node, facts, spec_of(facts, task), result.seed, trust)
                 load_into(module.state_dict(), weights, best)
-                check_config(run, result)
+                check_config(run, result.basis)
                 loaded = LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
                 check_agreement(loaded)
                 break
@@ -187,11 +200,13 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
     return loaded
 
 
-def _build(run: RunDir, node: Mapping[str, Any], spec: Spec, seed: int, trust: Collection[str] | None) -> nn.Module:
-    """The model as training built it: with its seed, and lazy layers in the shapes that samples give them."""
+def _build(
+    run: RunDir, node: Mapping[str, Any], facts: Facts, spec: Spec, seed: int, trust: Collection[str] | None
+) -> nn.Module:
+    """Returns the model as training built it: with its seed, and lazy layers in the shapes that samples give them."""
     seed_in_use(seed)
     try:
-        module = build_model(node, spec, trust)
+        module = build_model(node, facts, spec, trust)
     except ConfigError as error:
         raise CheckpointError(f"{run.config}: {error.what}", where=error.where, fix=error.fix) from error
     if lazy_parts(module):
@@ -202,7 +217,7 @@ def _build(run: RunDir, node: Mapping[str, Any], spec: Spec, seed: int, trust: C
                 fix="bring it back, or train again",
             )
         pair = tuple(tensor[:2] for tensor in inputs)
-        prepare = encoder_of(run.read_facts()).prepare
+        prepare = kind_of(facts).encoder(facts).prepare
         materialise(module, pair if prepare is None else prepare(pair), node["_target_"])
     return module
 
@@ -210,7 +225,7 @@ def _build(run: RunDir, node: Mapping[str, Any], spec: Spec, seed: int, trust: C
 def _without_and_with_pretrained(
     node: Mapping[str, Any], trust: Collection[str] | None
 ) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """The model's node without what would fetch weights to begin with, and whether no other is to be tried.
+    """Yields the model's node without what would fetch weights to begin with, and whether no other is to be tried.
 
     A model of the user's own may be another one without them: where it is, it is built as it was.
     """
@@ -222,8 +237,8 @@ def _without_and_with_pretrained(
         yield node, True
 
 
-def finished(run: RunDir) -> RunDir:
-    """The run, if it has come to a result.
+def finished(run: RunDir, trust: Collection[str] | None = ()) -> RunDir:
+    """Returns the run, if it has come to a result; `trust` as in `load`, for a task or kind of data that it names.
 
     Raises:
         CheckpointError: this is no run folder, or training did not finish.
@@ -234,11 +249,13 @@ def finished(run: RunDir) -> RunDir:
         advice = "wait until it is done, or end and continue it" if state == "running" else "continue it"
         fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}" if run.config.exists() else anew(run.path)
         raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
-    result = run.read_result()
+    result = Result.read(run)
     facts = run.read_facts()
-    if facts.kind not in get_args(Kind) or facts.task not in get_args(TaskName):
+    meet_kind(facts.kind, trust)
+    meet_task(facts.task, trust)
+    if not is_known_kind(facts.kind) or not is_known_task(facts.task):
         raise CheckpointError(f"{run.facts} is damaged: no such data or task is known: {facts.kind}, {facts.task}")
-    check_files(run, result)
+    check_files(run, result.basis)
     return run
 
 

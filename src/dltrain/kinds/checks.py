@@ -1,4 +1,7 @@
-"""What is odd about a data set, before anything is learned from it: said only where it changes what to do."""
+"""What is odd about a data set, before anything is learned from it: said only where it changes what to do.
+
+Each kind of data picks the checks that mean something for it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ LEAK_ROWS = 5_000
 LEAK_FEATURES = 200
 
 
+Severity = Literal["warning", "note"]
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something odd.
@@ -29,7 +35,7 @@ class Finding:
         fix: what to do about it.
     """
 
-    severity: Literal["warning", "note"]
+    severity: Severity
     what: str
     fix: str
 
@@ -37,15 +43,9 @@ class Finding:
         return f"{self.what}; {self.fix}"
 
 
-def examine(data: Data) -> list[Finding]:
-    """Everything odd about the data, warnings first."""
-    found = [*_leaks(data), *_repeats(data), *_balance(data), *_size(data)]
-    return sorted(found, key=lambda finding: finding.severity != "warning")
-
-
-def _leaks(data: Data) -> Iterator[Finding]:
-    """Columns that alone tell the target almost perfectly."""
-    if data.facts.kind != "table" or data.facts.input_shape[0] < 2 or data.facts.outputs:
+def check_leaks(data: Data) -> Iterator[Finding]:
+    """Yields columns that alone tell the target almost perfectly."""
+    if data.facts.input_shape[0] < 2 or data.facts.outputs:
         return
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -74,18 +74,20 @@ def _leaks(data: Data) -> Iterator[Finding]:
             )
 
 
-def _repeats(data: Data) -> Iterator[Finding]:
-    """Samples that stand in two splits, and equal samples with different targets."""
-    if data.facts.kind in ("ratings", "series", "corpus"):
-        return  # ratings are made unique, windows of a series overlap, and texts repeat themselves
+def check_repeats(data: Data, severity: Severity = "note") -> Iterator[Finding]:
+    """Yields samples that stand in two splits, and equal samples with different targets.
+
+    Args:
+        data: the data.
+        severity: of a sample in two splits: rows of a short table are often equal by chance.
+    """
     keys = {name: _keys(split) for name, split in data.splits.items()}
     held_out = [name for name in data.splits if name != "train"]
     shared = {name: sum(key in keys["train"] for key in _each(data.splits[name])) for name in held_out}
     if any(shared.values()):
         counts = " and ".join(f"{shared[name]} of {len(data.splits[name])} in {name}" for name in held_out)
         yield Finding(
-            # Rows of a short table are often equal by chance; pictures never are.
-            "warning" if data.facts.kind == "image" else "note",
+            severity,
             f"samples with the same inputs as one in train: {counts}",
             "their metrics may flatter the model; remove copies if that is what they are",
         )
@@ -100,7 +102,8 @@ def _repeats(data: Data) -> Iterator[Finding]:
         )
 
 
-def _balance(data: Data) -> Iterator[Finding]:
+def check_balance(data: Data) -> Iterator[Finding]:
+    """Yields classes that are rare, or absent from a split."""
     counts = dict(zip(data.facts.classes, data.facts.class_counts, strict=False))
     if not counts:
         return
@@ -123,9 +126,8 @@ def _balance(data: Data) -> Iterator[Finding]:
         yield Finding("warning", f"classes with a single training sample: {named}", "give more, or merge classes")
 
 
-def _size(data: Data) -> Iterator[Finding]:
-    if data.facts.kind == "corpus":
-        return  # a sample is a window of many tokens
+def check_size(data: Data) -> Iterator[Finding]:
+    """Yields splits of few samples."""
     for name, split in data.splits.items():
         if len(split) < FEW_SAMPLES and name != "val":
             effect = "its metrics may be far off"

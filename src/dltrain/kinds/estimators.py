@@ -1,4 +1,4 @@
-"""Plain methods for samples that are vectors: tables as the model sees them, pictures as grey thumbnails."""
+"""Baselines for samples that are vectors: linear models, nearest neighbours, gradient boosting."""
 
 from __future__ import annotations
 
@@ -10,41 +10,40 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dltrain.tasks.task import Predictions
+from dltrain.kinds.labels import form_of
+from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Facts, Split, SplitName
 
 MAX_ROWS = {"logistic_regression": 20_000, "nearest_neighbours": 5_000}
 NEIGHBOURS = (1, 3, 5, 9, 15, 25)
-THUMBNAIL = 16  # pixels; what plain methods see of a picture
 
 Maker = Callable[[NDArray[Any]], Any]
 
 
-def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Names of methods, and what fits one to the training split and predicts the other split."""
+def predictors(
+    data: Data, split: SplitName, features: Callable[[Split], NDArray[np.float32]], *, boosting: bool
+) -> Iterator[tuple[str, Callable[[], Predictions]]]:
+    """Yields names of methods, and what fits one to the training split and predicts the other split.
+
+    Args:
+        data: the data.
+        split: to predict.
+        features: what the methods see of a split, `(N, F)`.
+        boosting: whether gradient boosting is among them.
+    """
     train = data.splits["train"]
-    x, x_held_out = features(data, train), features(data, data.splits[split])
+    x, x_held_out = features(train), features(data.splits[split])
     y = train.target.numpy() if data.facts.outputs else train.target.flatten().numpy()
     rng = np.random.default_rng(0)
-    for name, make in methods(data.facts):
+    for name, make in methods(data.facts, boosting=boosting):
         rows = np.arange(len(y))
         if len(y) > MAX_ROWS.get(name, len(y)):
             rows = np.sort(rng.choice(len(y), MAX_ROWS[name], replace=False))
         yield name, partial(_fit_and_predict, make, x[rows], y[rows], x_held_out, data.facts)
 
 
-def features(data: Data, split: Split) -> NDArray[np.float32]:
-    """What plain methods see of a split, `(N, F)`; of pictures 16×16 grey pixels."""
-    (inputs,) = split.inputs
-    if data.facts.kind == "image":
-        grey = inputs.float().mean(dim=1, keepdim=True) / 255
-        size = (min(THUMBNAIL, inputs.shape[2]), min(THUMBNAIL, inputs.shape[3]))
-        inputs = torch.nn.functional.adaptive_avg_pool2d(grey, size)
-    return np.asarray(inputs.flatten(1).float())
-
-
-def methods(facts: Facts) -> Iterator[tuple[str, Maker]]:
-    """Names, and what makes a scikit-learn estimator for the targets of its training rows, `(N,)` or `(N, K)`."""
+def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:
+    """Yields names, and what makes a scikit-learn estimator for the targets of training rows, `(N,)` or `(N, K)`."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -53,21 +52,21 @@ def methods(facts: Facts) -> Iterator[tuple[str, Maker]]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if facts.task == "regression":
+    if form_of(facts) == "number":
         each = MultiOutputRegressor if facts.outputs else _itself
         yield "mean", lambda y: DummyRegressor()
         yield "linear_regression", lambda y: make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
         yield "nearest_neighbours", lambda y: _nearest_neighbours(y, classification=False)
-        boosting, common = HistGradientBoostingRegressor, ""
+        booster = HistGradientBoostingRegressor
     else:
         each, common = (OneVsRestClassifier, "commonest_labels") if facts.outputs else (_itself, "majority")
         yield common, lambda y: each(DummyClassifier(strategy="prior"))
         logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
         yield "logistic_regression", lambda y: each(logistic)
         yield "nearest_neighbours", lambda y: each(_nearest_neighbours(y, classification=True))
-        boosting = HistGradientBoostingClassifier
-    if facts.kind == "table":
-        yield "gradient_boosting", lambda y: each(boosting(random_state=0))
+        booster = HistGradientBoostingClassifier
+    if boosting:
+        yield "gradient_boosting", lambda y: each(booster(random_state=0))
 
 
 def _itself(estimator: Any) -> Any:
@@ -97,14 +96,14 @@ def _fit_and_predict(
     make: Maker, x: NDArray[np.float32], y: NDArray[Any], x_held_out: NDArray[np.float32], facts: Facts
 ) -> Predictions:
     method = make(y).fit(x, y)
-    if facts.task == "regression":
+    if form_of(facts) == "number":
         values = np.asarray(method.predict(x_held_out), dtype=np.float32)
         return Predictions(torch.from_numpy(values.reshape(len(x_held_out), -1)))
-    said = np.asarray(method.predict_proba(x_held_out), dtype=np.float32)
+    by_class = np.asarray(method.predict_proba(x_held_out), dtype=np.float32)
     if facts.outputs:
-        scores = torch.from_numpy(said)
+        scores = torch.from_numpy(by_class)
         return Predictions((scores > 0.5).long(), scores)
     probabilities = np.zeros((len(x_held_out), len(facts.classes)), dtype=np.float32)
-    probabilities[:, method.classes_] = said
+    probabilities[:, method.classes_] = by_class
     scores = torch.from_numpy(probabilities)
     return Predictions(scores.argmax(dim=1), scores)

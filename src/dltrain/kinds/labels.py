@@ -1,75 +1,202 @@
-"""The truth of new samples, read from a column or from the names of folders, for an evaluation."""
+"""The truth of samples, read from target columns or from the names of folders: for training and for new samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.cells import MAX_BAD_SHARE, MISSING, Cells, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.class_folders import spell_path
 from dltrain.errors import DataError
-from dltrain.kinds.target import SEPARATORS, class_names, read_target
+from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Facts
+
+if TYPE_CHECKING:  # a first look at a table needs no torch
+    from torch import Tensor
+
+Form = Literal["number", "class", "labels"]
+
+TASKS: Mapping[Form, str] = {"number": "regression", "class": "classification", "labels": "multilabel"}
+SEPARATORS = ("|", ";", ",", " ")
+EMPTY = frozenset({""})
+
+
+@dataclass(frozen=True)
+class TargetReader:
+    """Reads targets from the cells of target columns, those of training and those of new rows alike.
+
+    Args:
+        name: of the target, as the source spells it; of several columns their names, joined by commas.
+        task: that it poses, by the name that facts record.
+        classes: class names in the order of their indices.
+        outputs: names of several numbers or labels.
+    """
+
+    name: str
+    task: str
+    classes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, facts: Facts) -> TargetReader:
+        """Returns the reader that the facts describe."""
+        return cls(facts.target, facts.task, facts.classes, facts.outputs)
+
+    @property
+    def form(self) -> Form:
+        """What a target is; a task that leaves it to the kind of data has classes, or else numbers."""
+        return cast(Form, wanted_form(self.task) or ("class" if self.classes else "number"))
+
+    def targets(self, frame: pd.DataFrame) -> Tensor:
+        """Returns the targets of rows, as in `Split`; -1 or NaN where a cell is missing.
+
+        Raises:
+            DataError: there is no such column, or it holds what was no class in training, or no number.
+        """
+        import torch
+
+        columns = self._columns(frame)
+        return torch.from_numpy(self.encode({name: self._read(frame[name]) for name in columns}))
+
+    def encode(self, cells: Mapping[str, Cells]) -> NDArray[Any]:
+        """Returns the targets `(N,)`, `(N, K)` or `(N, L)` of columns that are read already.
+
+        Args:
+            cells: by the names of the columns: the target itself, or each of the outputs.
+
+        Raises:
+            DataError: they hold what was no class in training, or no number.
+        """
+        if self.form == "class":
+            return _class_indices(self.name, self.classes, cells[self.name])
+        if self.form == "labels" and self.name in cells:
+            return _listed_labels(self.name, self.outputs, cells[self.name])
+        encode = _label if self.form == "labels" else _numbers
+        return np.concatenate([encode(name, cells[name]) for name in self.outputs or (self.name,)], axis=1)
+
+    def _columns(self, frame: pd.DataFrame) -> tuple[str, ...]:
+        listed = self.form == "labels" and self.name in frame.columns
+        columns = self.outputs if self.outputs and not listed else (self.name,)
+        absent = next((name for name in columns if name not in frame.columns), None)
+        if absent is None:
+            return columns
+        close = nearest(absent, frame.columns)
+        raise DataError(
+            f"the table has no column {absent!r}, which the model predicts",
+            where="data.path",
+            fix=f"rename {close[0]!r}" if close else "give labelled data; without labels, dltrain predict is enough",
+        )
+
+    def _read(self, column: pd.Series[Any]) -> Cells:
+        """Reads a column as `read_target` read it in training, though a part of it may look different."""
+        if self.form == "number":
+            return read_cells(column)
+        if self.form == "class":
+            return read_cells(column, missing=_missing_words(self.classes))
+        return read_cells(column, missing=EMPTY) if column.name == self.name else read_target(column)
+
+
+def wanted_form(task: str) -> str:
+    """Returns what form a task wants targets to have; empty where it leaves that to the kind of data, or is unknown."""
+    built_in = next((form for form, name in TASKS.items() if name == task), "")
+    return built_in or (task_class(task).target if is_known(task) else "")
+
+
+def form_of(facts: Facts) -> Form:
+    """Returns what a target is, by the facts of the data: a number, a class or labels."""
+    return TargetReader.of(facts).form
+
+
+def read_target(column: pd.Series[Any]) -> Cells:
+    """Reads labels, of which only an empty cell is missing ("NA" can be one), or numbers, among which "NA" is none."""
+    cells = read_cells(column)
+    few_others = np.isnan(cells.as_numbers()).sum() - cells.missing <= MAX_BAD_SHARE * cells.present
+    return cells if cells.present and few_others else read_cells(column, missing=EMPTY)
+
+
+def class_names(cells: Cells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Returns the class names, numbers by size and text by code point, and `(N,)` class indices, -1 where missing."""
+    # Decimal, unlike float, keeps 1 and 1.0 one class and whole numbers above 2**53 apart.
+    keys = [Decimal(value) if cells.all_numbers else value for value in cells.values]
+    names = dict(zip(reversed(keys), reversed(cells.values), strict=True))
+    ordered: list[Any] = sorted(names)
+    index = {key: position for position, key in enumerate(ordered)}
+    return tuple(names[key] for key in ordered), np.array([*(index[key] for key in keys), -1])[cells.codes]
+
+
+def find_separator(values: Sequence[str], separators: Sequence[str] = SEPARATORS) -> str:
+    """Returns what stands between the labels of a cell: the first of the separators that any cell has."""
+    return next((mark for mark in separators if any(mark in value for value in values)), SEPARATORS[0])
+
+
+def split_labels(value: str, separator: str) -> list[str]:
+    """Returns the labels that stand in a cell."""
+    return [label for part in value.split(separator) if (label := part.strip())]
 
 
 def target_of_rows(facts: Facts, frame: pd.DataFrame) -> Tensor:
-    """The target's column of some rows, as in `Split`; -1 or NaN where a cell is empty.
+    """Returns the target of rows, as in `Split`; -1 or NaN where a cell is missing.
 
     Raises:
         DataError: there is no such column, or it holds what was no class in training, or no number.
     """
-    listed = facts.task == "multilabel" and facts.target in frame.columns
-    wanted = facts.outputs if facts.outputs and not listed else (facts.target,)
-    for name in wanted:
-        if name not in frame.columns:
-            close = nearest(name, frame.columns)
-            raise DataError(
-                f"the table has no column {name!r}, which the model predicts",
-                where="data.path",
-                fix=f"rename {close[0]!r}"
-                if close
-                else "give labelled data; without labels, dltrain predict is enough",
-            )
-    if listed:
-        return _listed(facts, frame[facts.target])
-    if facts.outputs:
-        read = _label if facts.task == "multilabel" else _numbers
-        return torch.cat([read(name, read_target(frame[name])) for name in facts.outputs], dim=1)
-    cells = read_target(frame[facts.target])
-    if not facts.classes:
-        return _numbers(facts.target, cells)
-    return _class_indices(facts, cells)
+    return TargetReader.of(facts).targets(frame)
 
 
-def target_of_files(facts: Facts, files: Sequence[Path]) -> Tensor:
-    """The class of each file by the folder below which it lies, the nearest first.
+def target_of_files(classes: Sequence[str], files: Sequence[Path]) -> Tensor:
+    """Returns the class of each file `(N,)` by the folder below which it lies, the nearest first.
 
     Raises:
         DataError: none of its folders is named as a class.
     """
-    index = {name: position for position, name in enumerate(facts.classes)}
-    found = [next((index[part] for part in reversed(path.parts[:-1]) if part in index), -1) for path in files]
-    if -1 in found:
-        raise DataError(
-            f"no folder of {files[found.index(-1)]} is named as a class",
-            where="data.path",
-            fix=f"sort the files into folders named {name_list(facts.classes, 10)}",
-        )
-    return torch.tensor(found)
+    import torch
+
+    return torch.from_numpy(index_classes(classes, labels_of_files(classes, files)))
 
 
-def _numbers(name: str, cells: Cells) -> Tensor:
+def labels_of_files(classes: Collection[str], files: Sequence[Path]) -> list[str]:
+    """Returns the name of each file's class, as `target_of_files` does its index."""
+    labels = []
+    for path in files:
+        label = next((name for name in map(spell_path, reversed(path.parts[:-1])) if name in classes), None)
+        if label is None:
+            raise DataError(
+                f"no folder of {path} is named as a class",
+                where="data.path",
+                fix=f"sort the files into folders named {name_list(classes, 10)}",
+            )
+        labels.append(label)
+    return labels
+
+
+def index_classes(classes: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Returns the class indices `(N,)` of labels that are class names."""
+    index = {name: position for position, name in enumerate(classes)}
+    return np.array([index[label] for label in labels], dtype=np.int64)
+
+
+def _missing_words(classes: Sequence[str]) -> frozenset[str]:
+    """Returns what stands for a missing class: among numbers what is missing there, unless it is a class itself."""
+    if np.isnan(read_cells(pd.Series(classes, dtype=object), missing=frozenset()).numbers).all():
+        return EMPTY
+    return MISSING - {name.casefold() for name in classes}
+
+
+def _numbers(name: str, cells: Cells) -> NDArray[np.float64]:
+    """Returns `(N, 1)`."""
     check_numbers(name, cells, strict=True)
-    return torch.from_numpy(cells.as_numbers()[:, None].copy())
+    return cells.as_numbers()[:, None]
 
 
-def _label(name: str, cells: Cells) -> Tensor:
-    """`(N, 1)`, 1 for the second of two values, by size or by code point, as in training."""
+def _label(name: str, cells: Cells) -> NDArray[np.int64]:
+    """Returns `(N, 1)`, 1 for the second of two values, by size or by code point."""
     classes, index = class_names(cells)
     if len(classes) != 2 and not set(classes) <= {"0", "1"}:
         raise DataError(
@@ -79,45 +206,47 @@ def _label(name: str, cells: Cells) -> Tensor:
         )
     if len(classes) == 1:
         index = np.where(index < 0, -1, int(classes[0]))
-    return torch.from_numpy(index[:, None])
+    return index[:, None]
 
 
-def _listed(facts: Facts, column: pd.Series[Any]) -> Tensor:
-    """`(N, L)` from labels that stand in one cell, as in "red|large"; an empty cell has none of them."""
-    cells = read_cells(column, missing=frozenset({""}))
-    known = {label: position for position, label in enumerate(facts.outputs)}
-    separator = next((mark for mark in SEPARATORS if any(mark in value for value in cells.values)), SEPARATORS[0])
-    has = np.zeros((len(cells.values) + 1, len(known)), dtype=np.int64)  # the last row is that of an empty cell
+def _listed_labels(name: str, labels: Sequence[str], cells: Cells) -> NDArray[np.int64]:
+    """Returns `(N, L)` from labels that stand in one cell, as in "red|large"; an empty cell has none of them."""
+    index = {label: position for position, label in enumerate(labels)}
+    # A separator never stands in a label, and neither does one that comes before it in the order of preference.
+    first_inside = next((mark for mark in SEPARATORS if any(mark in label for label in labels)), None)
+    separators = SEPARATORS if first_inside is None else SEPARATORS[: SEPARATORS.index(first_inside)]
+    separator = find_separator(cells.values, separators)
+    has = np.zeros((len(cells.values) + 1, len(labels)), dtype=np.int64)  # the last row is that of an empty cell
     for row, value in enumerate(cells.values):
-        for label in filter(None, map(str.strip, value.split(separator))):
-            if label not in known:
+        for label in split_labels(value, separator):
+            if label not in index:
                 raise DataError(
                     f"{shorten(label)} is no label that the model knows",
-                    where=f"column {facts.target!r}",
-                    fix=f"its labels are {name_list(facts.outputs, 10)}",
+                    where=f"column {name!r}",
+                    fix=f"its labels are {name_list(labels, 10)}",
                 )
-            has[row, known[label]] = 1
-    return torch.from_numpy(has[cells.codes])
+            has[row, index[label]] = 1
+    return has[cells.codes]
 
 
-def _class_indices(facts: Facts, cells: Cells) -> Tensor:
-    index = {name: position for position, name in enumerate(facts.classes)}
-    # 1.0 in one file and 1 in another are one class, as they would be within a file.
-    by_number = {_as_number(name): position for name, position in index.items()}
+def _class_indices(name: str, classes: Sequence[str], cells: Cells) -> NDArray[np.int64]:
+    """Returns `(N,)`, -1 where a cell is missing; 1.0 in one file and 1 in another are one class, as within a file."""
+    index = {label: position for position, label in enumerate(classes)}
+    by_number = {_as_number(label): position for label, position in index.items()}
     by_number.pop(None, None)
-    found = [index.get(value, by_number.get(_as_number(value), -2)) for value in cells.values]
-    if -2 in found:
-        strange = cells.values[found.index(-2)]
+    indices = [index.get(value, by_number.get(_as_number(value), -2)) for value in cells.values]
+    if -2 in indices:
         raise DataError(
-            f"{shorten(strange)} is no class that the model knows",
-            where=f"column {facts.target!r}",
-            fix=f"its classes are {name_list(facts.classes, 10)}: correct such rows or leave them out",
+            f"{shorten(cells.values[indices.index(-2)])} is no class that the model knows",
+            where=f"column {name!r}",
+            fix=f"its classes are {name_list(classes, 10)}: correct such rows or leave them out",
         )
-    return torch.from_numpy(np.array([*found, -1], dtype=np.int64)[cells.codes])
+    return np.array([*indices, -1], dtype=np.int64)[cells.codes]
 
 
-def _as_number(text: str) -> float | None:
+def _as_number(text: str) -> Decimal | None:
     try:
-        return float(text)
-    except ValueError:
+        number = Decimal(text)
+    except InvalidOperation:
         return None
+    return None if number.is_nan() else number

@@ -1,26 +1,34 @@
-"""The target of a table: how its cells are read, which task they pose, and what a model is to predict of them."""
+"""The target of a table: which task its columns pose, and what a model is to predict of each row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, cast, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import MAX_BAD_SHARE, Cells, check_numbers, name_list, read_cells, shorten
-from dltrain.errors import DataError
-from dltrain.types import TaskName
-
-TaskChoice = Literal["auto", "regression", "classification", "multilabel"]
+from dltrain.data.cells import MAX_BAD_SHARE, Cells, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.errors import ConfigError, DataError
+from dltrain.kinds.labels import (
+    EMPTY,
+    SEPARATORS,
+    TASKS,
+    Form,
+    TargetReader,
+    class_names,
+    find_separator,
+    read_target,
+    split_labels,
+    wanted_form,
+)
+from dltrain.tasks.registry import is_known
 
 MAX_CLASS_NUMBERS = 10
 MIN_ROWS_PER_CLASS_NUMBER = 5
 MAX_LABELS = 1000
-SEPARATORS = ("|", ";", ",", " ")
 
 
 @dataclass(frozen=True)
@@ -28,107 +36,174 @@ class Target:
     """What is to be predicted of each row.
 
     Args:
-        name: as the source spells it; of several columns their names, joined by commas.
-        task: that it poses.
-        reason: why.
-        y: `(N,)` class indices or numbers, `(N, K)` numbers of several columns, or `(N, L)` int64, 1 where a row has a
-            label; meaningless where not `present`.
+        reader: what read it, and reads it of new rows.
+        reason: why it poses this task.
+        y: targets as in `Split`, as an array; meaningless where not `present`.
         present: `(N,)` whether the row has a target.
-        classes: class names in the order of their indices.
-        outputs: names of several numbers or labels.
     """
 
-    name: str
-    task: TaskName
+    reader: TargetReader
     reason: str
     y: NDArray[Any]
     present: NDArray[np.bool_]
-    classes: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The target's name, as the source spells it; of several columns their names, joined by commas."""
+        return self.reader.name
+
+    @property
+    def task(self) -> str:
+        """The task that it poses."""
+        return self.reader.task
+
+    @property
+    def form(self) -> Form:
+        """Whether a target is a number, a class or labels."""
+        return self.reader.form
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of their indices."""
+        return self.reader.classes
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of several numbers or labels."""
+        return self.reader.outputs
 
 
-def pose(columns: pd.DataFrame, task: TaskChoice) -> Target:
+def infer_task(columns: pd.DataFrame, task: str = "auto") -> Target:
     """Decides what the target columns of a table ask for.
 
-    One column is a number, a class, or with `task=multilabel` a list of labels, separated by | ; , or spaces. Several
-    are as many numbers, or, where each has two values, as many labels.
+    One column is a number, a class, or where the task asks for labels a list of them, separated by | ; , or spaces.
+    Several are as many numbers, or, where each has two values, as many labels.
+
+    Args:
+        columns: the target columns alone.
+        task: that is posed; `auto` decides by the values. A task of one's own says by its attribute `target` what form
+            its targets have.
 
     Raises:
         DataError: nothing can be learned from them.
+        ConfigError: there is no such task, or it is not for tables.
     """
     names = [str(name) for name in columns.columns]
+    form = _form_of_task(task)
     if len(names) > 1:
-        return _several(columns, names, task)
+        return _infer_several(columns, names, task, form)
     (name,) = names
-    if task == "multilabel":
-        return _listed_labels(columns.iloc[:, 0], name)
+    if form == "labels":
+        return _infer_listed_labels(columns.iloc[:, 0], name, task)
     cells = read_target(columns.iloc[:, 0])
     chosen, reason = choose_task(name, cells, task)
-    if chosen == "regression":
-        return Target(name, chosen, reason, cells.as_numbers(), cells.codes >= 0)
-    classes, y = class_names(cells)
-    lists = next((value for value in cells.values if "|" in value or ";" in value), None)
-    if lists is not None:
-        reason += f"; if {shorten(lists)} lists several labels, say task=multilabel"
-    return Target(name, chosen, reason, y, cells.codes >= 0, classes)
+    reader = TargetReader(name, chosen)
+    if reader.form == "class":
+        reader = TargetReader(name, chosen, classes=class_names(cells)[0])
+        several = next((value for value in cells.values if "|" in value or ";" in value), None)
+        if several is not None:
+            reason += f"; if {shorten(several)} lists several labels, say task=multilabel"
+    return Target(reader, reason, reader.encode({name: cells}), cells.codes >= 0)
 
 
-def _several(columns: pd.DataFrame, names: Sequence[str], task: TaskChoice) -> Target:
-    read = [read_target(columns[name]) for name in names]
+def _form_of_task(task: str) -> Form | None:
+    """Returns what form a task wants its targets to have; `None` where the task is to be decided.
+
+    Raises:
+        ConfigError: there is no such task, or it is not for tables.
+    """
+    if task == "auto":
+        return None
+    if not is_known(task):
+        near = nearest(task, TASKS.values())
+        raise ConfigError(
+            f"there is no task {task!r}",
+            where="task",
+            fix=f"did you mean {near[0]}?" if near else "let the data say, or write your own as module.Name",
+            override=f"task={near[0] if near else 'auto'}",
+        )
+    form = wanted_form(task)
+    if form not in get_args(Form):
+        raise ConfigError(
+            f"the task {task} is not for the target of a table",
+            where="task",
+            fix=f"choose {', '.join(TASKS.values())}, or give a task of your own the attribute target: "
+            + ", ".join(get_args(Form)),
+            override="task=auto",
+        )
+    return cast(Form, form)
+
+
+def _infer_several(columns: pd.DataFrame, names: Sequence[str], task: str, form: Form | None) -> Target:
     title = ", ".join(names)
-    if task == "classification":
+    if form == "class":
         raise DataError(
             f"{title} are several columns, and one of several classes stands in one column",
             where="data.target",
             fix="predict them as labels, each with two values",
             override="task=multilabel",
         )
-    two_valued = [len(cells.values) == 2 for cells in read]
-    present = np.all([cells.codes >= 0 for cells in read], axis=0)
-    if task == "multilabel" or (task == "auto" and all(two_valued)):
-        if not all(two_valued):
-            at = two_valued.index(False)
-            raise DataError(
-                f"a label has two values, and {names[at]!r} has {len(read[at].values)}",
-                where="data.target",
-                fix="predict numbers" if all(cells.all_numbers for cells in read) else "leave it out of the targets",
-                override="task=regression" if all(cells.all_numbers for cells in read) else _without(names, at),
-            )
-        _check_present(present, title)
-        each = [class_names(cells) for cells in read]
-        spelled = name_list([f"{name}={classes[1]}" for name, (classes, _) in zip(names, each, strict=True)], 10)
-        y = np.stack([index for _, index in each], axis=1)
-        reason = "the task was named" if task == "multilabel" else f"each target has two values; labels are {spelled}"
-        return Target(title, "multilabel", reason, y, present, outputs=tuple(names))
-    texts = [at for at, cells in enumerate(read) if not cells.all_numbers]
-    if texts:
-        at = next((at for at in texts if not two_valued[at]), texts[0])
+    cells = {name: read_target(columns[name]) for name in names}
+    present = np.asarray(np.all([column.codes >= 0 for column in cells.values()], axis=0))
+    two_valued = all(len(column.values) == 2 for column in cells.values())
+    if form == "labels" or (form is None and two_valued):
+        _check_labels(cells)
+        chosen = TASKS["labels"] if form is None else task
+        spelled = name_list([f"{name}={class_names(column)[0][1]}" for name, column in cells.items()], 10)
+        reason = f"each target has two values; labels are {spelled}"
+    else:
+        _check_all_numbers(cells)
+        chosen = TASKS["number"] if form is None else task
+        reason = f"the {len(names)} targets are numbers"
+    if present.sum() < 2:
         raise DataError(
-            f"several targets are all numbers, or all have two values, and {names[at]!r} holds text such as "
-            f"{shorten(_first_text(read[at]))}",
+            f"{'only one row has' if present.any() else 'no row has'} a value of all of {title}",
+            where="data.target",
+            fix="leave out the target that is mostly empty, or give more rows",
+        )
+    reader = TargetReader(title, chosen, outputs=tuple(names))
+    return Target(reader, reason if form is None else "the task was named", reader.encode(cells), present)
+
+
+def _check_labels(cells: Mapping[str, Cells]) -> None:
+    """Refuses several targets, one of which has not two values."""
+    for name, column in cells.items():
+        if len(column.values) != 2:
+            numbers = all(other.all_numbers for other in cells.values())
+            raise DataError(
+                f"a label has two values, and {name!r} has {len(column.values)}",
+                where="data.target",
+                fix="predict numbers" if numbers else "leave it out of the targets",
+                override="task=regression" if numbers else _without(name, cells),
+            )
+
+
+def _check_all_numbers(cells: Mapping[str, Cells]) -> None:
+    """Refuses several targets, one of which is not a column of numbers."""
+    texts = [name for name, column in cells.items() if not column.all_numbers]
+    if texts:
+        name = next((name for name in texts if len(cells[name].values) != 2), texts[0])
+        raise DataError(
+            f"several targets are all numbers, or all have two values, and {name!r} holds text such as "
+            f"{shorten(_first_text(cells[name]))}",
             where="data.target",
             fix="predict that column alone, or leave it out",
-            override=_without(names, at),
+            override=_without(name, cells),
         )
-    for name, cells in zip(names, read, strict=True):
-        choose_task(name, cells, "regression")
-    _check_present(present, title)
-    y = np.stack([cells.as_numbers() for cells in read], axis=1)
-    reason = "the task was named" if task == "regression" else f"the {len(names)} targets are numbers"
-    return Target(title, "regression", reason, y, present, outputs=tuple(names))
+    for name, column in cells.items():
+        choose_task(name, column, TASKS["number"])
 
 
-def _without(names: Sequence[str], at: int) -> str:
-    """The override that leaves out one of several targets."""
-    return f"data.target=[{','.join(name for place, name in enumerate(names) if place != at)}]"
+def _without(name: str, names: Mapping[str, Cells]) -> str:
+    """Returns the override that leaves out one of several targets."""
+    return f"data.target=[{','.join(other for other in names if other != name)}]"
 
 
-def _listed_labels(column: pd.Series[Any], name: str) -> Target:
-    """Labels that stand in one cell, as in "red|large"; an empty cell has none of them."""
-    cells = read_cells(column, missing=frozenset({""}))
-    separator = next((mark for mark in SEPARATORS if any(mark in value for value in cells.values)), SEPARATORS[0])
-    lists = [[label for part in value.split(separator) if (label := part.strip())] for value in cells.values]
-    labels = sorted({label for each in lists for label in each})
+def _infer_listed_labels(column: pd.Series[Any], name: str, task: str) -> Target:
+    """Reads labels that stand in one cell, as in "red|large"; an empty cell has none of them."""
+    cells = read_cells(column, missing=EMPTY)
+    separator = find_separator(cells.values)
+    labels = sorted({label for value in cells.values for label in split_labels(value, separator)})
     if not 2 <= len(labels) <= MAX_LABELS:
         raise DataError(
             f"the cells of {name!r} hold {len(labels):,} different labels, where 2 to {MAX_LABELS:,} can be learned",
@@ -136,11 +211,6 @@ def _listed_labels(column: pd.Series[Any], name: str) -> Target:
             fix=f"separate labels by one of {' '.join(SEPARATORS)} or a space, or predict one of several classes",
             override="task=classification",
         )
-    index = {label: position for position, label in enumerate(labels)}
-    has = np.zeros((len(lists) + 1, len(labels)), dtype=np.int64)  # the last row is that of an empty cell
-    for row, each in enumerate(lists):
-        has[row, [index[label] for label in each]] = 1
-    mark = "spaces" if separator == " " else separator
     if cells.all_numbers and not any(separator in value for value in cells.values):
         raise DataError(
             f"{name!r} holds numbers, not lists of labels",
@@ -148,34 +218,29 @@ def _listed_labels(column: pd.Series[Any], name: str) -> Target:
             fix="predict the number",
             override="task=regression",
         )
+    mark = "spaces" if separator == " " else separator
     empty = f"; {cells.missing} rows have none" if cells.missing else ""
     reason = f"the task was named; {name} holds {len(labels)} labels, separated by {mark}{empty}"
-    present = np.ones(len(cells.codes), dtype=bool)
-    return Target(name, "multilabel", reason, has[cells.codes], present, outputs=tuple(labels))
+    reader = TargetReader(name, task, outputs=tuple(labels))
+    return Target(reader, reason, reader.encode({name: cells}), np.ones(len(cells.codes), dtype=bool))
 
 
-def _check_present(present: NDArray[np.bool_], title: str) -> None:
-    if present.sum() < 2:
-        raise DataError(
-            f"{'only one row has' if present.any() else 'no row has'} a value of all of {title}",
-            where="data.target",
-            fix="leave out the target that is mostly empty, or give more rows",
-        )
+def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
+    """Chooses the task that a column of numbers or of classes poses.
 
+    Args:
+        target: name of the column.
+        cells: of the column.
+        task: that was named; `auto` decides by the values.
 
-def read_target(column: pd.Series[Any]) -> Cells:
-    """Reads labels, of which only an empty cell is missing ("NA" can be one), or numbers, among which "NA" is none."""
-    cells = read_cells(column)
-    few_others = np.isnan(cells.as_numbers()).sum() - cells.missing <= MAX_BAD_SHARE * cells.present
-    return cells if cells.present and few_others else read_cells(column, missing=frozenset({""}))
-
-
-def choose_task(target: str, cells: Cells, task: TaskChoice) -> tuple[TaskName, str]:
-    """Returns the task and why.
+    Returns:
+        The task and why.
 
     Raises:
         DataError: no task can be learned from these values.
+        ConfigError: there is no such task, or it is not for tables.
     """
+    form = _form_of_task(task)
     rows, numbers = cells.present, np.unique(cells.numbers[~np.isnan(cells.numbers)])
     distinct = len(numbers) if cells.all_numbers else len(cells.values)
     if rows < 2:
@@ -190,25 +255,25 @@ def choose_task(target: str, cells: Cells, task: TaskChoice) -> tuple[TaskName, 
             where="data.target",
             fix="choose another column, or give rows of other values",
         )
-    if task == "regression":
+    if form == "number":
         if np.isnan(cells.as_numbers()).sum() - cells.missing > MAX_BAD_SHARE * rows:
             raise DataError(
-                f"task=regression needs numbers, but {target!r} holds text such as {shorten(_first_text(cells))}",
+                f"task={task} needs numbers, but {target!r} holds text such as {shorten(_first_text(cells))}",
                 where="task",
                 fix="predict classes, or choose a column of numbers",
                 override="task=classification",
             )
         check_numbers(target, cells, strict=True)
-        return "regression", "the task was named"
+        return task, "the task was named"
 
     whole = bool(np.all(numbers == np.floor(numbers)))
     few = len(numbers) == 2 < rows or (
         whole and len(numbers) <= MAX_CLASS_NUMBERS and rows >= MIN_ROWS_PER_CLASS_NUMBER * len(numbers)
     )
-    if task == "auto" and not few:
+    if form is None and not few:
         check_numbers(target, cells)
         if cells.all_numbers:
-            return "regression", f"{target} holds {distinct} distinct numbers"
+            return TASKS["number"], f"{target} holds {distinct} distinct numbers"
     if distinct == rows:
         raise DataError(
             f"each of the {rows} rows has another value of {target!r}: these are no classes",
@@ -216,25 +281,15 @@ def choose_task(target: str, cells: Cells, task: TaskChoice) -> tuple[TaskName, 
             fix="predict numbers" if cells.all_numbers else "choose a column whose values repeat",
             override="task=regression" if cells.all_numbers else "",
         )
-    if task == "classification":
-        return "classification", "the task was named"
+    if form is not None:
+        return task, "the task was named"
     values = name_list(class_names(cells)[0], 10)
     if cells.all_numbers:
         kind = "whole numbers" if whole else "numbers"
         hint = "task=regression takes them as amounts"
-        return "classification", f"{target} holds only {distinct} distinct {kind}: {values} ({hint})"
-    return "classification", f"{target} holds {distinct} distinct labels: {values}"
+        return TASKS["class"], f"{target} holds only {distinct} distinct {kind}: {values} ({hint})"
+    return TASKS["class"], f"{target} holds {distinct} distinct labels: {values}"
 
 
 def _first_text(cells: Cells) -> str:
     return next(value for value, number in zip(cells.values, cells.numbers, strict=True) if np.isnan(number))
-
-
-def class_names(cells: Cells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Returns the class names, numbers by size and text by code point, and `(N,)` class indices, -1 where missing."""
-    # Decimal, unlike float, keeps 1 and 1.0 one class and whole numbers above 2**53 apart.
-    keys = [Decimal(value) if cells.all_numbers else value for value in cells.values]
-    names = dict(zip(reversed(keys), reversed(cells.values), strict=True))
-    ordered: list[Any] = sorted(names)
-    index = {key: position for position, key in enumerate(ordered)}
-    return tuple(names[key] for key in ordered), np.array([*(index[key] for key in keys), -1])[cells.codes]

@@ -1,23 +1,23 @@
-"""Many runs beside each other: a leaderboard over a folder, and what differs between two."""
+"""The leaderboard of all runs below a folder: their rows, filtered and sorted."""
 
 from __future__ import annotations
 
 import logging
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from dltrain.config.validation import nearest
 from dltrain.errors import CheckpointError, ConfigError, DltrainError
-from dltrain.runs.config import RunConfig
+from dltrain.runs.config import read_values
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.runs.lock import state_of
-from dltrain.tasks.metrics import BETTER
+from dltrain.runs.result import Result
+from dltrain.tasks.metric_table import Declared, MetricInfo, headline_of, is_larger_better, read_declared
 
 log = logging.getLogger("dltrain")
 
@@ -36,31 +36,35 @@ CONDITION = re.compile(r"([\w./@ -]+?)\s*(>=|<=|!=|=|>|<)\s*(.*)")
 
 @dataclass(frozen=True)
 class Entry:
-    """A run as a row.
+    """A run as a row of the leaderboard.
 
     Args:
         run: its folder.
-        values: what is known of it, by column: its state, model and data, its cost, and the metrics as `test/accuracy`.
+        values: by column: its name, state, model and data, its cost, and its metrics as `test/accuracy`.
         config: every value of its config, by dotted key.
+        declared: the descriptions of the user's own metrics that it records.
+        primary: the column by which it is compared; empty where it has no result.
     """
 
     run: RunDir
     values: Mapping[str, Value]
     config: Mapping[str, Any] = field(default_factory=dict)
+    declared: Declared = field(default_factory=dict)
+    primary: str = ""
 
     def value(self, name: str) -> Any:
-        """A column, or a key of the config."""
+        """Returns the value of a column or of a key of the config; `None` if it has neither."""
         return self.values[name] if name in self.values else self.config.get(name)
 
 
 def find_runs(folder: Path) -> Iterator[Entry]:
-    """Every run below a folder, the newest last; those that cannot be read are told of and passed over.
+    """Yields every run below a folder in the order of their paths; warns of those that cannot be read, and skips them.
 
     Raises:
         CheckpointError: there is no such folder.
     """
     if not folder.is_dir():
-        raise CheckpointError(f"there is no folder {folder}", fix="name one that holds runs, such as outputs/")
+        raise CheckpointError(f"there is no folder {folder}", fix="name a folder that holds runs, such as outputs/")
     for path in sorted(folder.rglob("status.json")):
         if "evaluations" in path.relative_to(folder).parts:
             continue
@@ -71,7 +75,7 @@ def find_runs(folder: Path) -> Iterator[Entry]:
 
 
 def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
-    """A run as a row, by its path below a folder.
+    """Reads a run as a row; its name is its path below the folder, if that is given.
 
     Raises:
         CheckpointError: it cannot be read.
@@ -79,51 +83,50 @@ def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
     refuse_links(run.path)
     name = run.path.relative_to(folder).as_posix() if folder is not None else str(run.path)
     values: dict[str, Value] = {"run": name, "state": state_of(run)}
-    config = read_config(run)
+    config = read_values(run)
     values["model"] = str(config.get("model._target_", "")).rsplit(".", 1)[-1].lower()
     values["data"] = _data_name(config)
-    if run.result.exists():
-        result = run.read_result()
-        values |= {key: result.get(key) for key in ("parameters", "epochs", "best_epoch", "seconds", "seed", "monitor")}
-        for split in ("train", "val", "test"):
-            values |= {f"{split}/{key}": value for key, value in (result.get(split) or {}).items()}
-    return Entry(run, values, config)
-
-
-def read_config(run: RunDir) -> dict[str, Any]:
-    """Every value of a run's config by dotted key, as it was written; empty where there is none."""
-    try:
-        return dict(_flat(OmegaConf.to_container(RunConfig(run).values, resolve=False), ""))
-    except CheckpointError:
-        return {}
+    if not run.result.exists():
+        return Entry(run, values, config)
+    result = Result.read(run)
+    names = ("parameters", "epochs", "best_epoch", "seconds", "seed", "monitor")
+    values |= {name: getattr(result, name) for name in names}
+    for split in ("train", "val", "test"):
+        values |= {f"{split}/{key}": value for key, value in result.of_split(split).items()}
+    declared = read_declared(result.metrics)
+    metric = headline_of(result.of_split(result.shown_split), declared)
+    return Entry(run, values, config, declared, f"{result.shown_split}/{metric}" if metric else "")
 
 
 def select(entries: Sequence[Entry], conditions: Sequence[str]) -> list[Entry]:
-    """The runs that meet every condition, such as `test/accuracy>0.9`, `model=mlp` or `data.seed=1`.
+    """Returns the runs that meet all conditions, such as `test/accuracy>0.9`, `model=mlp` or `data.seed=1`.
 
     Raises:
-        ConfigError: a condition cannot be read, or names what no run has.
+        ConfigError: a condition cannot be read, or names a column that no run has.
     """
-    kept = list(entries)
-    known = {name for entry in entries for name in (*entry.values, *entry.config)}
+    selected = list(entries)
+    columns = {name for entry in entries for name in (*entry.values, *entry.config)}
     for condition in conditions:
         match = CONDITION.fullmatch(condition)
         if match is None:
-            raise ConfigError(f"{condition} is no condition", fix="write one such as test/accuracy>0.9 or model=mlp")
+            raise ConfigError(f"{condition} is not a condition", fix="write it like test/accuracy>0.9 or model=mlp")
         name, sign, wanted = match.groups()
-        check_column(name, known)
-        kept = [entry for entry in kept if _meets(entry.value(name), sign, wanted)]
-    return kept
+        check_column(name, columns)
+        selected = [entry for entry in selected if _meets(entry.value(name), sign, wanted)]
+    return selected
 
 
 def sort(entries: Sequence[Entry], name: str) -> list[Entry]:
-    """The runs by a column, the best first; by a metric as it is good, by anything else in ascending order.
+    """Returns the runs sorted by a column: by a metric the best first, by anything else in ascending order.
 
     Raises:
         ConfigError: no run has that column.
     """
     check_column(name, {key for entry in entries for key in (*entry.values, *entry.config)})
-    sign = -1 if BETTER.get(name.split("/")[-1]) == "max" else 1
+    declared: dict[str, MetricInfo] = {}
+    for entry in entries:
+        declared |= entry.declared
+    sign = -1 if "/" in name and is_larger_better(name, declared) else 1
 
     def key(entry: Entry) -> tuple[int, float, str]:
         value = entry.value(name)
@@ -135,32 +138,27 @@ def sort(entries: Sequence[Entry], name: str) -> list[Entry]:
 
 
 def main_metric(entries: Sequence[Entry]) -> str:
-    """The column that most runs can be compared by: accuracy or RMSE of the test split, else of validation."""
-    candidates = [f"{split}/{name}" for split in ("test", "val", "train") for name in ("accuracy", "rmse", "loss")]
-    counts = {name: sum(entry.values.get(name) is not None for entry in entries) for name in candidates}
-    return max(counts, key=lambda name: counts[name]) if any(counts.values()) else "run"
+    """Returns the most common `primary` column of the runs; `run` if none has a result."""
+    counts = Counter(
+        entry.primary for entry in entries if entry.primary and entry.values.get(entry.primary) is not None
+    )
+    return counts.most_common(1)[0][0] if counts else "run"
 
 
-def check_column(name: str, known: set[str]) -> None:
-    """Refuses a column that no run has.
+def check_column(name: str, columns: set[str]) -> None:
+    """Checks that some run has a column or a config key of that name.
 
     Raises:
-        ConfigError: with the nearest that some have.
+        ConfigError: none has; the error proposes the nearest name.
     """
-    if name not in known:
-        near = nearest(name, sorted(known))
+    if name not in columns:
+        near = nearest(name, sorted(columns))
         raise ConfigError(
-            f"no run has {name}",
-            fix=f"did you mean {near}?" if near else "see the columns of dltrain runs --csv",
+            f"no run has a column {name}",
+            fix=f"did you mean {near}?" if near else "choose one of the columns that dltrain runs --csv prints",
             override=near,
             replaces=name,
         )
-
-
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What two mappings hold differently, by key; what one of them lacks is `None`."""
-    keys = dict.fromkeys([*a, *b])
-    return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
 
 
 def _meets(value: Any, sign: str, wanted: str) -> bool:
@@ -174,14 +172,6 @@ def _meets(value: Any, sign: str, wanted: str) -> bool:
 
 
 def _data_name(config: Mapping[str, Any]) -> str:
-    """What the run learned from: its file's or folder's name, else the data set's."""
+    """Returns the name of a run's data: that of its file or folder, else that of the data set."""
     target = str(config.get("data._target_", "")).rsplit(".", 1)[-1]
     return str(config.get("data.name") or Path(str(config.get("data.path") or target)).name)
-
-
-def _flat(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict) and (node or not prefix):
-        for key, value in node.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, node

@@ -1,10 +1,11 @@
-"""A sweep's table: a row a job, from the jobs' folders alone."""
+"""The table of a sweep, with a row for each job, and its best job; read from the jobs' folders alone."""
 
 from __future__ import annotations
 
 import csv
-import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,47 +13,57 @@ from typing import Any
 import yaml
 
 from dltrain.runs.folder import RunDir, write_text
-from dltrain.tasks.metrics import BETTER
+from dltrain.runs.result import Result
+from dltrain.tasks.metric_table import Declared, MetricInfo, headline_of, is_larger_better, read_declared
 
 Row = dict[str, Any]
 
-SCALES = {"data.scale_target", "data.negatives", "task"}  # with another of these, losses do not compare
+SPLITS = ("train", "val", "test")
+SCALES = {"data.scale_target", "data.negatives", "task"}  # losses cannot be compared where one of these differs
 DIFFERENT_DATA = {"data", "data.path", "data.target", "data.name", "data.rows", "experiment"}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a sweep's jobs add up to.
+    """The summary of a sweep.
 
     Args:
-        rows: a row a job, in the order of their numbers.
+        rows: one for each job, in the order of their numbers.
         measure: the column that decides which job is best; empty where the jobs cannot be compared.
-        best: the row of the best finished job.
+        best: the row of the best finished job, if there is one.
+        reason: why there is no best job; empty where there is one.
     """
 
     rows: list[Row]
     measure: str
     best: Row | None
+    reason: str = ""
 
     @property
     def failed(self) -> list[Row]:
-        """The rows of jobs that did not finish."""
+        """Returns the rows of jobs that did not finish."""
         return [row for row in self.rows if row["state"] != "done"]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Returns the summary as a JSON object."""
         return {"jobs": self.rows, "measure": self.measure, "best": self.best}
 
 
 def summarize(folder: Path) -> Summary:
-    """Reads every job below a sweep's folder; writes sweep.csv there, and best.yaml, the best job's config."""
-    found = [path.parent for path in folder.rglob("status.json") if "evaluations" not in path.parts]
-    runs = sorted(map(RunDir, found), key=lambda run: _order(run, folder))
-    rows = [_row(run, folder) for run in runs]
-    measure = _measure(rows)
+    """Reads every job below a sweep's folder, and writes sweep.csv and the best job's config, best.yaml, there."""
+    folders = [path.parent for path in folder.rglob("status.json") if "evaluations" not in path.parts]
+    runs = sorted(map(RunDir, folders), key=lambda run: _order(run, folder))
+    jobs = [read_job(run, folder) for run in runs]
+    rows = [job.row for job in jobs]
+    measure, reason = _measure(jobs)
     done = [row for row in rows if row["state"] == "done" and row.get(measure) is not None]
-    sign = 1 if BETTER.get(measure.split("/")[-1], "min") == "min" else -1
+    declared: dict[str, MetricInfo] = {}
+    for job in jobs:
+        declared |= job.declared
+    sign = -1 if is_larger_better(measure, declared) else 1
     best = min(done, key=lambda row: sign * row[measure], default=None)
+    if best is None and not reason:
+        reason = "no job has a result"
 
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = StringIO()
@@ -62,25 +73,50 @@ def summarize(folder: Path) -> Summary:
     write_text(folder / "sweep.csv", text.getvalue())
     if best is not None:
         write_text(folder / "best.yaml", RunDir(folder / best["job"]).config.read_text("utf-8"))
-    return Summary(rows, measure, best)
+    return Summary(rows, measure, best, reason if best is None else "")
 
 
-def _measure(rows: list[Row]) -> str:
-    """What the jobs are compared by: what all of them monitor; accuracy or RMSE where their losses differ in kind;
-    nothing where their data differ."""
-    monitors = {row.pop("monitor") for row in rows if "monitor" in row}
-    keys = {key for row in rows for key in row}
-    varied = {key for key in keys if len({row.get(key) for row in rows}) > 1}
+def _measure(jobs: Sequence[Job]) -> tuple[str, str]:
+    """Returns the column by which the jobs are compared, or why there is none.
+
+    It is what all jobs monitor; the main metric of their task where their losses cannot be compared; and none where
+    their data differ.
+    """
+    keys = {key for job in jobs for key in job.row}
+    varied = {key for key in keys if len({job.row.get(key) for job in jobs}) > 1}
     if varied & DIFFERENT_DATA:
-        return ""
+        return "", "the jobs use different data, so their results cannot be compared"
+    monitors = {job.monitor for job in jobs if job.monitor}
     losses_differ = varied & SCALES or any(key.split(".")[0] == "loss" for key in varied)
     if len(monitors) == 1 and not losses_differ:
-        return str(*monitors)
-    candidates = ("val/accuracy", "val/rmse", "val/ndcg@10", "train/accuracy", "train/rmse")
-    return next((name for name in candidates if any(row.get(name) is not None for row in rows)), "")
+        return str(*monitors), ""
+    measures = Counter(job.primary for job in jobs if job.primary)
+    if not measures:
+        return "", "no job has a result"
+    if len(measures) > 1:
+        return "", f"the jobs have different main metrics: {', '.join(sorted(measures))}"
+    return next(iter(measures)), ""
 
 
-def _row(run: RunDir, folder: Path) -> Row:
+@dataclass(frozen=True)
+class Job:
+    """A job of a sweep.
+
+    Args:
+        row: of the table.
+        monitor: the metric that decided which of its epochs is best; empty where it has no result.
+        primary: the main metric of its task, on the validation split if there is one.
+        declared: the descriptions of the user's own metrics that it records.
+    """
+
+    row: Row
+    monitor: str = ""
+    primary: str = ""
+    declared: Declared = field(default_factory=dict)
+
+
+def read_job(run: RunDir, folder: Path) -> Job:
+    """Reads a job from its run's folder, which lies below that of its sweep."""
     status = run.read_status()
     overrides: list[str] = []
     if (run.hydra / "overrides.yaml").exists():
@@ -88,12 +124,16 @@ def _row(run: RunDir, folder: Path) -> Row:
     row: Row = {"job": run.path.relative_to(folder).as_posix(), "state": status["state"]}
     row |= {"overrides": " ".join(overrides), "error": status.get("error", "")}
     row |= dict(override.split("=", 1) for override in overrides if "=" in override)
-    if run.result.exists():
-        result = json.loads(run.result.read_text("utf-8"))
-        row["monitor"] = result["monitor"]
-        row |= {key: result[key] for key in ("best_epoch", "epochs", "parameters", "seconds", "samples_per_second")}
-        row |= {f"{split}/{name}": value for split in ("train", "val", "test") for name, value in result[split].items()}
-    return row
+    if not run.result.exists():
+        return Job(row)
+    result = Result.read(run)
+    names = ("best_epoch", "epochs", "parameters", "seconds", "samples_per_second")
+    row |= {name: getattr(result, name) for name in names}
+    row |= {f"{split}/{name}": value for split in SPLITS for name, value in result.of_split(split).items()}
+    declared = read_declared(result.metrics)
+    split = "val" if result.val else "train"
+    metric = headline_of(result.of_split(split), declared)
+    return Job(row, result.monitor, f"{split}/{metric}" if metric else "", declared)
 
 
 def _order(run: RunDir, folder: Path) -> tuple[int, str]:

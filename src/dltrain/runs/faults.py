@@ -1,4 +1,4 @@
-"""Deaths to order, for the tests: `DLTRAIN_FAULT=before-rename:2` kills the process when it comes to its second rename.
+"""Kills the process at a chosen moment, for tests: `DLTRAIN_FAULT=before-rename:2` does so before its second rename.
 
 `DLTRAIN_FAULT=after-write:1:SIGTERM` sends another signal instead. Nothing else reads the variable.
 """
@@ -19,7 +19,7 @@ _passed: Counter[str] = Counter()
 
 @contextmanager
 def around(operation: str) -> Iterator[None]:
-    """A step of writing to the disk: the points `before-` and `after-` it."""
+    """Marks an operation on the disk, so that a test can kill the process before or after it."""
     _reach(f"before-{operation}")
     yield
     _reach(f"after-{operation}")

@@ -9,7 +9,7 @@ from dltrain.config.built_in import current_target
 from dltrain.config.redaction import REDACTED
 from dltrain.config.validation import spelled
 from dltrain.errors import CheckpointError
-from dltrain.report.leaderboard import differences, read_config
+from dltrain.runs.config import differences, read_values
 from dltrain.runs.folder import RunDir, digest
 
 KEYS = ("model.", "loss.", "trainer.precision")
@@ -25,26 +25,26 @@ def basis_of(run: RunDir, origin: Mapping[str, Mapping[str, str]]) -> dict[str, 
     return {"files": _files(run), "config": _config(run), **origin}
 
 
-def check_files(run: RunDir, result: Mapping[str, Any]) -> None:
+def check_files(run: RunDir, basis: Mapping[str, Any]) -> None:
     """Makes sure that what was learned of the data is what it was when the model was measured.
 
     Raises:
         CheckpointError: it is not; the results of older versions say nothing of it.
     """
-    for name in _changed(result, "files", _files(run)):
+    for name in _changed(basis, "files", _files(run)):
         raise CheckpointError(
             f"{run.path / name} is not what the model was trained with: it was changed afterwards, or is another run's",
             fix="bring the old file back, or train again",
         )
 
 
-def check_config(run: RunDir, result: Mapping[str, Any]) -> None:
+def check_config(run: RunDir, basis: Mapping[str, Any]) -> None:
     """Makes sure that model and loss are what they were when the model was measured.
 
     Raises:
         CheckpointError: they are not; the results of older versions say nothing of them.
     """
-    for key, (before, now) in _changed(result, "config", _config(run)).items():
+    for key, (before, now) in _changed(basis, "config", _config(run)).items():
         if "${" not in str(before) and REDACTED not in str(before):  # which has to be written into the file
             raise CheckpointError(
                 f"{key} is {now} in {run.config}, and was {before} when the model was trained", fix="change it back"
@@ -56,12 +56,11 @@ def _files(run: RunDir) -> dict[str, str]:
 
 
 def _config(run: RunDir) -> dict[str, str]:
-    return {key: spelled(value) for key, value in read_config(run).items() if key.startswith(KEYS)}
+    return {key: spelled(value) for key, value in read_values(run).items() if key.startswith(KEYS)}
 
 
-def _changed(result: Mapping[str, Any], part: str, now: Mapping[str, str]) -> dict[str, tuple[Any, Any]]:
-    basis = result.get("basis")
-    said = basis.get(part) if isinstance(basis, dict) else None
+def _changed(basis: Mapping[str, Any], part: str, now: Mapping[str, str]) -> dict[str, tuple[Any, Any]]:
+    said = basis.get(part)
     if not isinstance(said, dict):
         return {}
     # What an older version recorded under an older name is the same.

@@ -1,4 +1,4 @@
-"""Writes rows part by part, as CSV, JSON lines or Parquet: a whole file or none."""
+"""Writes tables a few rows at a time, as CSV, JSON lines or Parquet; a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TextIO
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from dltrain.errors import ConfigError, StorageError
-from dltrain.tasks.rows import safe_cell
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".pq")
 
 
 class RowWriter(Protocol):
-    """Takes frames with the same columns, one after the other."""
+    """Writes frames of the same columns, one after the other."""
 
     def write(self, frame: pd.DataFrame) -> None: ...
 
@@ -30,7 +30,7 @@ class RowWriter(Protocol):
 
 
 class CsvWriter:
-    """CSV that no spreadsheet runs formulas of."""
+    """Writes CSV in which no cell is a formula to a spreadsheet."""
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
@@ -49,7 +49,7 @@ class CsvWriter:
 
 
 class JsonLinesWriter:
-    """A JSON object a line."""
+    """Writes a JSON object a line."""
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
@@ -62,7 +62,7 @@ class JsonLinesWriter:
 
 
 class ParquetWriter:
-    """A Parquet file, a group of rows a frame."""
+    """Writes a Parquet file, a row group for each frame."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,7 +84,9 @@ class ParquetWriter:
 
 @contextmanager
 def open_rows(path: Path | None) -> Iterator[RowWriter]:
-    """What writes to a file by the end of its name, which it takes when all is written; or CSV to standard output.
+    """Yields a writer in the format that the file's suffix names; without a path it writes CSV to standard output.
+
+    The file takes its name when everything is written.
 
     Raises:
         ConfigError: there is no such format, or the package that writes it is not installed.
@@ -116,7 +118,7 @@ def open_rows(path: Path | None) -> Iterator[RowWriter]:
 
 
 def check_rows_path(path: Path) -> str:
-    """The kind of file that a path is to become, so that it is refused before any work is done.
+    """Returns the suffix of a path that rows are to be written to, so that a bad path is refused before any work.
 
     Raises:
         ConfigError: there is no such format, or the package that writes it is not installed.
@@ -124,7 +126,7 @@ def check_rows_path(path: Path) -> str:
     """
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
-        raise ConfigError(f"rows cannot be written to {path.name}", fix=f"let the name end in {', '.join(SUFFIXES)}")
+        raise ConfigError(f"rows cannot be written to {path.name}", fix=f"end the name in {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():
         raise StorageError(f"there is no folder {path.parent}", fix=f"make it: mkdir -p {path.parent}")
     if kind in (".parquet", ".pq"):
@@ -139,7 +141,7 @@ def check_rows_path(path: Path) -> str:
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as JSON objects; numbers that JSON lacks become null."""
+    """Returns the rows as JSON objects; NaN and infinities, which JSON lacks, become null."""
     names = [str(name) for name in frame.columns]
     columns: list[Sequence[Any]] = [[_finite(value) for value in frame[name].tolist()] for name in frame.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -153,3 +155,14 @@ def _spelled(value: Any, name: str) -> str:
 
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def safe_cell(text: str) -> str:
+    """Returns the text, after an apostrophe if a spreadsheet would take it for a formula and it is not a number."""
+    if text[:1] not in ("=", "+", "-", "@", "\t", "\r"):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return "'" + text
+    return text

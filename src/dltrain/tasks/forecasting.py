@@ -1,43 +1,35 @@
-"""The next steps of a series."""
+"""The task of forecasting the next steps of a series."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
-
-from dltrain.tasks.losses import Loss
-from dltrain.tasks.metrics import forecast_errors
+from dltrain.tasks.metrics import Metric, forecast_errors
 from dltrain.tasks.regression import Regression
-from dltrain.tasks.task import Predictions
 from dltrain.types import Facts
 
+if TYPE_CHECKING:
+    from dltrain.tasks.pages.page import Page
 
-class Forecasting:
-    """The next H steps of C columns, `(B, H·C)` step by step; metrics are over all steps alike, in the series' unit."""
 
-    metric_names: ClassVar[tuple[str, ...]] = ("mse", "rmse", "mae", "smape", "r2")
-    measure: ClassVar[str] = "rmse"
-    each_position: ClassVar[bool] = False
+class Forecasting(Regression):
+    """Predicts the next H steps of C columns, `(B, H·C)` step by step; metrics are means over all steps."""
 
-    def __init__(self, facts: Facts, loss: Loss) -> None:
-        self.loss = loss
-        self.number = Regression(facts, loss)
-        columns = len(facts.features)
-        means = facts.target_mean if isinstance(facts.target_mean, tuple) else (facts.target_mean,)
-        self.metric = forecast_errors(columns, means[:columns])
+    name: ClassVar[str] = "forecasting"
+    target: ClassVar[str] = ""
+    export_words: ClassVar[str] = "numbers in the series' own unit, step by step"
 
-    def objective(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.number.objective(output, target)
+    @property
+    def together(self) -> int:  # type: ignore[override]
+        """Returns how many neighbouring forecasts have similar errors: those that overlap."""
+        return max(1, len(self.facts.outputs) // len(self.facts.features))
 
-    def merged(self, output: Tensor) -> Tensor:
-        return self.number.merged(output)
+    def own_metric(self) -> Metric:
+        columns, mean = len(self.facts.features), self.facts.target_mean
+        return forecast_errors(columns, (mean if isinstance(mean, tuple) else (mean,))[:columns])
 
-    def point(self, output: Tensor) -> Tensor:
-        return self.number.point(output)
+    @classmethod
+    def page(cls, facts: Facts) -> Page:
+        from dltrain.tasks.pages.numbers import ForecastsPage
 
-    def predict(self, output: Tensor) -> Predictions:
-        return self.number.predict(output)
-
-    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
-        return {}
+        return ForecastsPage(facts)

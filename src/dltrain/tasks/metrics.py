@@ -1,56 +1,65 @@
-"""Metrics as additive sums with a finish: exact on ragged batches, without a synchronisation a batch."""
+"""Metrics as sums over samples and a function of these sums.
+
+They are exact also where batches differ in size, and need no synchronisation with the device in each batch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-Better = Literal["min", "max"]
-
-BETTER: Mapping[str, Better] = {
-    "loss": "min",
-    "accuracy": "max",
-    "precision": "max",
-    "recall": "max",
-    "f1": "max",
-    "hamming_loss": "min",
-    "roc_auc": "max",
-    "mse": "min",
-    "rmse": "min",
-    "mae": "min",
-    "r2": "max",
-    "perplexity": "min",
-    "bits_per_character": "min",
-    "smape": "min",
-    "hit_rate@10": "max",
-    "ndcg@10": "max",
-    "recall@10": "max",
-}
+from dltrain.tasks.metric_table import MetricInfo
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A sum over samples, and what is read from it.
+    """A metric, or several that share their sums.
 
     Args:
-        update: `(prediction, target)` of a batch to float64 sums of a fixed shape, on the batch's device.
-        compute: the sums over all batches to named values.
+        update: returns the float64 sums over a batch, of a fixed shape and on its device, from `(prediction, target)`.
+        compute: returns named values from the sums over all batches.
+        names: of these values.
+        info: label, direction and unit of names that are not in `METRICS`.
     """
 
     update: Callable[[Tensor, Tensor], Tensor]
     compute: Callable[[Tensor], dict[str, float]]
+    names: tuple[str, ...] = ()
+    info: Mapping[str, MetricInfo] = field(default_factory=dict)
 
 
 NOTHING = Metric(lambda predicted, target: torch.zeros(0, dtype=torch.float64, device=target.device), lambda sums: {})
 
 
+def joined(metrics: Sequence[Metric]) -> Metric:
+    """Returns several metrics as one, whose sums are the concatenation of theirs."""
+    if len(metrics) == 1:
+        return metrics[0]
+    shapes: list[torch.Size] = []
+
+    def update(predicted: Tensor, target: Tensor) -> Tensor:
+        sums = [metric.update(predicted, target).double() for metric in metrics]
+        shapes[:] = [part.shape for part in sums]
+        return torch.cat([part.flatten() for part in sums])
+
+    def compute(sums: Tensor) -> dict[str, float]:
+        parts = sums.split([shape.numel() for shape in shapes])
+        values = [metric.compute(part.view(shape)) for metric, part, shape in zip(metrics, parts, shapes, strict=True)]
+        return {name: float(value) for part in values for name, value in part.items()}
+
+    names = tuple(dict.fromkeys(name for metric in metrics for name in (*metric.names, *metric.info)))
+    return Metric(update, compute, names, {name: info for metric in metrics for name, info in metric.info.items()})
+
+
 def confusion(class_count: int) -> Metric:
-    """Counts `(true, predicted)` pairs; precision, recall and F1 are the positive class's where there are two classes,
-    else their means over the classes that occur."""
+    """Returns the metric of accuracy, precision, recall and F1, from counts of true and predicted class.
+
+    Precision, recall and F1 are those of the positive class where there are two classes, else the means over all
+    classes that occur.
+    """
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
         cell = target * class_count + predicted
@@ -66,11 +75,11 @@ def confusion(class_count: int) -> Metric:
         means = {name: float(values[occurs].mean()) for name, values in scores.items()}
         return {"accuracy": float(counts.diagonal().sum() / counts.sum()), **means}
 
-    return Metric(update, compute)
+    return Metric(update, compute, ("accuracy", "precision", "recall", "f1"))
 
 
 def class_scores(counts: Tensor) -> dict[str, Tensor]:
-    """Precision, recall and F1 of every class, each `(K,)`, from counts `(true, predicted)`; 0 where undefined."""
+    """Returns precision, recall and F1 of every class, each `(K,)`, from counts `(true, predicted)`; 0 if undefined."""
     hits, predicted, true = counts.diagonal(), counts.sum(0), counts.sum(1)
     return {
         "precision": hits / predicted.clamp(min=1),
@@ -80,10 +89,10 @@ def class_scores(counts: Tensor) -> dict[str, Tensor]:
 
 
 def label_counts(label_count: int) -> Metric:
-    """Counts, for each label, hits, false alarms and misses; targets and predictions are `(B, L)` of 0 and 1.
+    """Returns the metric of labels, for targets and predictions `(B, L)` of 0 and 1.
 
-    Names mean what they do in scikit-learn: accuracy is the share of samples with all labels right, precision, recall
-    and F1 are means over the labels, the Hamming loss is the share of labels that are wrong.
+    As in scikit-learn, accuracy is the share of samples with all labels right, precision, recall and F1 are means over
+    the labels, and the Hamming loss is the share of wrong labels.
     """
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
@@ -105,16 +114,15 @@ def label_counts(label_count: int) -> Metric:
             "hamming_loss": float((alarms + misses).sum() / (count[0] * label_count)),
         }
 
-    return Metric(update, compute)
+    return Metric(update, compute, ("accuracy", "precision", "recall", "f1", "hamming_loss"))
 
 
 def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
-    """Squared and absolute error and R², in the unit of what is given; of several outputs `(B, K)` their means, as in
+    """Returns the metric of MSE, RMSE, MAE and R², in the target's unit; of several outputs `(B, K)` their means, as in
     scikit-learn.
 
     Args:
-        reference: a number near the targets' mean, or one for each output; it leaves R² as it is and keeps its sums
-            accurate.
+        reference: a number near the targets' mean, or one for each output; it keeps the sums for R² accurate.
     """
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
@@ -126,18 +134,19 @@ def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
         return torch.stack(rows)  # (5, K)
 
     def compute(sums: Tensor) -> dict[str, float]:
-        each = [_errors(*column) for column in sums.reshape(5, -1).T.tolist()]
-        return {name: sum(errors[name] for errors in each) / len(each) for name in each[0]}
+        outputs = [_errors(*column) for column in sums.reshape(5, -1).T.tolist()]
+        return {name: sum(errors[name] for errors in outputs) / len(outputs) for name in outputs[0]}
 
-    return Metric(update, compute)
+    return Metric(update, compute, ("mse", "rmse", "mae", "r2"))
 
 
 def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
-    """Errors of forecasts `(B, H·columns)` over all steps and samples alike, the means of all columns' where there are
-    several; `smape` is the mean of 200 · |error| / (|true| + |predicted|), 0 where both are 0.
+    """Returns the metric of forecasts `(B, H·columns)`, over all steps and samples; of several columns their means.
+
+    `smape` is the mean of 200 · |error| / (|true| + |predicted|), 0 where both are 0.
 
     Args:
-        columns: how many values a step has.
+        columns: number of values a step.
         reference: a number near each column's mean, as in `regression_errors`.
     """
     errors = regression_errors(reference)
@@ -150,10 +159,10 @@ def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
 
     def compute(sums: Tensor) -> dict[str, float]:
         smape = float((sums[5] / sums[0]).mean())
-        found = errors.compute(sums[:5])
-        return {name: found[name] for name in ("mse", "rmse", "mae")} | {"smape": smape, "r2": found["r2"]}
+        values = errors.compute(sums[:5])
+        return {name: values[name] for name in ("mse", "rmse", "mae")} | {"smape": smape, "r2": values["r2"]}
 
-    return Metric(update, compute)
+    return Metric(update, compute, ("mse", "rmse", "mae", "smape", "r2"))
 
 
 def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:
@@ -164,31 +173,30 @@ def _errors(count: float, total: float, squares: float, absolute: float, squared
     return {"mse": mse, "rmse": mse**0.5, "mae": absolute / count, "r2": r2}
 
 
-def hits(places: Tensor, count: int = 10) -> dict[str, float]:
-    """How high the one true item of each user stands, among the first `count`.
+def hits(ranks: Tensor, count: int = 10) -> dict[str, float]:
+    """Returns hit rate, NDCG and recall of lists of `count` items, with one true item for each user.
 
     Args:
-        places: `(N,)`, the best at 1; a tie is the mean of its places.
-        count: how long the list is.
+        ranks: `(N,)` rank of each user's true item, the best is 1; ties have the mean of their ranks.
+        count: length of the list.
     """
-    rate = float((places <= count).double().mean())
-    return {f"hit_rate@{count}": rate, f"ndcg@{count}": float(gains(places, count).mean()), f"recall@{count}": rate}
+    rate = float((ranks <= count).double().mean())
+    return {f"hit_rate@{count}": rate, f"ndcg@{count}": float(gains(ranks, count).mean()), f"recall@{count}": rate}
 
 
-def gains(places: Tensor, count: int = 10) -> Tensor:
-    """The discounted gain `(N,)` of each true item: 1 at the first place, 0 after the first `count`."""
-    return torch.where(places <= count, 1 / torch.log2(places.double() + 1), 0.0)
+def gains(ranks: Tensor, count: int = 10) -> Tensor:
+    """Returns the discounted gain `(N,)` of each true item: 1 at rank 1, 0 after rank `count`."""
+    return torch.where(ranks <= count, 1 / torch.log2(ranks.double() + 1), 0.0)
 
 
 def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
-    """Area under the ROC curve, the mean of one-against-rest areas for more than two classes.
+    """Returns the area under the ROC curve; for more than two classes the mean area of each class against the rest.
+
+    `None` where it is undefined: a class occurs in no sample, or a score is not finite.
 
     Args:
         probabilities: `(N, K)`.
         target: `(N,)` class indices.
-
-    Returns:
-        `None` where it is undefined: a class that no sample has, or scores that are not finite.
     """
     class_count = probabilities.shape[1]
     if len(target.unique()) < class_count or not probabilities.isfinite().all():
@@ -203,7 +211,7 @@ def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
 
 
 def label_roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
-    """Mean of the areas under the ROC curves of all labels; `None` where one is undefined.
+    """Returns the mean of the areas under the ROC curves of all labels; `None` where one is undefined.
 
     Args:
         probabilities: `(N, L)`.

@@ -1,42 +1,87 @@
-"""Any number of L labels, each of which a sample has or has not."""
+"""The task of predicting which of L labels a sample has."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.tasks.losses import Loss
-from dltrain.tasks.metrics import label_counts, label_roc_auc
-from dltrain.tasks.task import Predictions, each_member
-from dltrain.types import Facts
+from dltrain.runs.tables import safe_cell
+from dltrain.tasks.losses import BinaryCrossEntropy, Loss
+from dltrain.tasks.metrics import Metric, confusion, label_counts, label_roc_auc
+from dltrain.tasks.outputs import output_columns, output_table
+from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.scored import ScoredTask
+from dltrain.tasks.task import Rows
+from dltrain.types import Facts, Split
+
+if TYPE_CHECKING:
+    from dltrain.tasks.pages.page import Page
 
 
-class Multilabel:
-    """Which of L labels a sample has: those whose probability is above a half; targets are `(B, L)` of 0 and 1."""
+class Multilabel(ScoredTask):
+    """Predicts which of L labels a sample has, those with a probability above one half; targets are `(B, L)` of 0
+    and 1."""
 
-    metric_names: ClassVar[tuple[str, ...]] = ("accuracy", "precision", "recall", "f1", "hamming_loss")
-    measure: ClassVar[str] = "accuracy"
-    each_position: ClassVar[bool] = False
+    name: ClassVar[str] = "multilabel"
+    target: ClassVar[str] = "labels"
+    unbalanced: ClassVar[str] = "the target is several labels"
 
-    def __init__(self, facts: Facts, loss: Loss) -> None:
-        self.loss = loss
-        self.metric = label_counts(len(facts.outputs))
+    def own_metric(self) -> Metric:
+        return label_counts(len(self.facts.outputs))
 
-    def objective(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.loss(*each_member(output, target))
+    @classmethod
+    def default_loss(cls, facts: Facts) -> Loss:
+        return BinaryCrossEntropy(facts)
 
-    def merged(self, output: Tensor) -> Tensor:
-        return output if output.dim() == 2 else self.loss.merged(output)
+    @classmethod
+    def page(cls, facts: Facts) -> Page:
+        from dltrain.tasks.pages.labels import LabelsPage
 
-    def point(self, output: Tensor) -> Tensor:
-        return (self.merged(output) > 0).long()
+        return LabelsPage(facts)
 
-    def predict(self, output: Tensor) -> Predictions:
-        output = self.merged(output.float())
-        return Predictions(self.point(output).cpu(), self.loss.probabilities(output).cpu())
+    def decode(self, output: Tensor) -> Tensor:
+        return (self.combine_members(output) > 0).long()
 
-    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+    def epoch_metrics(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
         assert predictions.probabilities is not None
         area = label_roc_auc(predictions.probabilities, target)
         return {} if area is None else {"roc_auc": area}
+
+    def table(self, split: Split, predictions: Predictions) -> Rows:
+        return output_table(self.facts.outputs, split, predictions)
+
+    def columns(self, predictions: Predictions) -> dict[str, Any]:
+        return output_columns(self.facts.outputs, predictions)
+
+    def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
+        return [(self._spell(split.target[index]), self._spell(predictions.values[index])) for index in chosen]
+
+    def _spell(self, has: Tensor) -> str:
+        """Returns the names of the labels of a sample, given 0 or 1 for each label `(L,)`."""
+        return safe_cell(", ".join(name for name, value in zip(self.facts.outputs, has.tolist(), strict=True) if value))
+
+    def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
+        """Returns the mean over the labels of 1 minus the probability of the truth."""
+        assert predictions.probabilities is not None
+        target = split.target[: len(predictions.values)]
+        return np.asarray((target - predictions.probabilities).abs().mean(dim=1).double())
+
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        """Returns how far the probabilities are from where the recorded labels would be the predicted ones."""
+        assert predictions.probabilities is not None
+        farthest = 0.0
+        for scores, row in zip(predictions.probabilities, rows, strict=True):
+            if row["predicted"] != self._spell(scores > 0.5):
+                farthest = max(farthest, float((scores - 0.5).abs().min()))
+        return farthest
+
+    def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
+        target, metric = split.target[: len(predictions.values)], confusion(2)
+        return {
+            name: metric.compute(metric.update(predictions.values[:, index], target[:, index]))
+            for index, name in enumerate(self.facts.outputs)
+        }

@@ -1,81 +1,175 @@
-"""The next token, at each position of a window."""
+"""The task of predicting the next token, at each position of a window."""
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from dltrain.data.tokens import END, PADDING, UNKNOWN
-from dltrain.tasks.losses import IGNORED, Loss
+from dltrain.data.tokens import END, IGNORED, PADDING, UNKNOWN, Vocabulary
+from dltrain.runs.tables import safe_cell
+from dltrain.tasks.comparison import Baseline, Comparison, words
+from dltrain.tasks.losses import CrossEntropy, Loss
 from dltrain.tasks.metrics import Metric
-from dltrain.tasks.task import Predictions
-from dltrain.types import Facts
+from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.task import Rows, Task
+from dltrain.types import Facts, Split
+
+if TYPE_CHECKING:
+    from dltrain.tasks.pages.page import Page
 
 
-class NextToken:
-    """A distribution over the vocabulary at each position; targets are `(B, T)`, below 0 where nothing is asked."""
+class NextToken(Task):
+    """Predicts a distribution over the vocabulary at each position; targets are `(B, T)`, negative where ignored.
 
-    metric_names: ClassVar[tuple[str, ...]] = ("perplexity", "bits_per_character")
-    measure: ClassVar[str] = "bits_per_character"
-    each_position: ClassVar[bool] = True
+    Predictions hold the likeliest token at each position and, where the targets are given, the loss of each target.
+    """
 
-    def __init__(self, facts: Facts, loss: Loss) -> None:
-        self.loss = loss
-        self.metric = surprise(characters_of(facts))
+    name: ClassVar[str] = "next_token"
+    primary_metric: ClassVar[str] = "bits_per_character"
+    causal: ClassVar[bool] = True
+    export_words: ClassVar[str] = "probabilities"
+
+    def __init__(self, facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> None:
+        self.vocabulary = Vocabulary.from_json(facts.preprocessing)
+        self.characters = characters_of(self.vocabulary)
+        super().__init__(facts, loss, metrics)
+
+    def own_metric(self) -> Metric:
+        return surprise(self.characters)
+
+    @classmethod
+    def default_loss(cls, facts: Facts) -> Loss:
+        return CrossEntropy(facts)
+
+    @classmethod
+    def page(cls, facts: Facts) -> Page:
+        from dltrain.tasks.pages.tokens import TokensPage
+
+        return TokensPage(facts)
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
         return self.loss(output.flatten(0, 1), target.flatten())
 
-    def merged(self, output: Tensor) -> Tensor:
+    def combine_members(self, output: Tensor) -> Tensor:
         return output
 
-    def point(self, output: Tensor) -> Tensor:
+    def decode(self, output: Tensor) -> Tensor:
+        """Returns the output itself, since the metric needs the whole distribution, not only the likeliest token."""
         return output
 
-    def predict(self, output: Tensor) -> Predictions:
-        return Predictions(output.argmax(dim=2).cpu())
+    def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
+        losses = None if target is None else losses_of(output, target).cpu()
+        return Predictions(output.argmax(dim=2).cpu(), losses=losses)
 
-    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
-        return {}
+    def measure(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+        assert predictions.losses is not None
+        return self.metric.compute(self.metric.update(predictions.losses, target))
+
+    def evaluation_batch(self, batch_size: int) -> int:
+        """Returns the batch size of training, since outputs, a number for each position and token, are large."""
+        return batch_size
+
+    def is_known(self, target: Tensor) -> Tensor:
+        """Tells which windows `(N,)` have a token to predict."""
+        return (target >= 0).any(dim=1)
+
+    def compare(
+        self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+    ) -> Comparison | None:
+        """Compares a model with the best baseline in bits per character."""
+        if not baselines or len(target) < 3 or ours.losses is None:
+            return None
+        best = min(baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
+        assert best.predictions.losses is not None
+        (mine, letters), (theirs, _) = (
+            bits_of_each(target, losses, self.characters) for losses in (ours.losses, best.predictions.losses)
+        )
+        gain, total = (theirs - mine).numpy(), float(letters.sum())
+        margin = 1.96 * float(gain.std(ddof=1)) * len(gain) ** 0.5 / total
+        difference = float(gain.sum()) / total
+        sentence = words(model, best.name, difference, margin, 3, "bits per character")
+        return Comparison(best.name, self.primary_metric, difference, margin, sentence)
+
+    def table(self, split: Split, predictions: Predictions) -> Rows:
+        """Returns the text of each window, the likeliest tokens, and the bits per character."""
+        rows = zip(split.ids, self._spell_windows(split, predictions), self.errors(split, predictions), strict=False)
+        return Rows(
+            ["id", "true", "predicted", "bits_per_character"],
+            ([*map(safe_cell, (name, true, likeliest)), f"{bits:.6g}"] for name, (true, likeliest), bits in rows),
+        )
+
+    def columns(self, predictions: Predictions) -> dict[str, Any]:
+        """Returns the likeliest next token at each position of a window, as one text."""
+        return {"predicted": [self.vocabulary.spell(window) for window in predictions.values.tolist()]}
+
+    def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
+        spelled = self._spell_windows(split, predictions)
+        return [(safe_cell(spelled[index][0]), safe_cell(spelled[index][1])) for index in chosen]
+
+    def _spell_windows(self, split: Split, predictions: Predictions) -> list[tuple[str, str]]:
+        """Returns the target tokens and the likeliest tokens of each window as text, without ignored positions."""
+        windows = []
+        for target, likeliest in zip(split.target, predictions.values, strict=False):
+            counted = target != IGNORED
+            spell = self.vocabulary.spell
+            windows.append((spell(target[counted].tolist()), spell(likeliest[counted].tolist())))
+        return windows
+
+    def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
+        """Returns the bits per character of each window."""
+        assert predictions.losses is not None
+        target = split.target[: len(predictions.values)]
+        bits, letters = bits_of_each(target, predictions.losses, self.characters)
+        return np.asarray(bits / letters.clamp(min=1))
+
+    def deploy(self, output: Tensor) -> Tensor:
+        return self.loss.probabilities(output)
+
+    def agrees(self, deployed: Tensor, predictions: Predictions) -> bool:
+        return torch.equal(deployed.argmax(dim=-1), predictions.values)
 
 
 def losses_of(output: Tensor, target: Tensor) -> Tensor:
-    """The negative log-probability `(B, T)`, in nats, of each token that was to come; 0 where none is asked for."""
+    """Returns the negative log-probability `(B, T)` of each target token, in nats; 0 where the target is ignored."""
     losses = functional.cross_entropy(output.flatten(0, 1).float(), target.flatten(), reduction="none")
     return losses.view_as(target)
 
 
 def bits_of_each(target: Tensor, losses: Tensor, characters: Tensor) -> tuple[Tensor, Tensor]:
-    """The bits that each window's tokens were worth, and how many characters they stand for, `(N,)` float64 both.
+    """Returns the sum of each window's losses in bits, and the number of its characters, each `(N,)` float64.
 
     Args:
         target: `(N, T)`.
         losses: `(N, T)` in nats.
-        characters: `(V,)` of each token.
+        characters: `(V,)` number of characters of each token.
     """
-    asked = target != IGNORED
-    lengths = (characters[target.clamp(min=0)] * asked).sum(dim=1)
-    return (losses.double() * asked).sum(dim=1) / math.log(2), lengths.double()
+    counted = target != IGNORED
+    lengths = (characters[target.clamp(min=0)] * counted).sum(dim=1)
+    return (losses.double() * counted).sum(dim=1) / math.log(2), lengths.double()
 
 
 def surprise(characters: Tensor) -> Metric:
-    """Perplexity for each token, and bits for each character.
+    """Returns the metric of perplexity per token and bits per character.
 
-    Predictions are logits `(B, T, V)`, or the losses `(B, T)` themselves.
+    Predictions are logits `(B, T, V)`, or losses `(B, T)` in nats.
 
     Args:
-        characters: `(V,)` how many characters each token stands for.
+        characters: `(V,)` number of characters of each token.
     """
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
         losses = losses_of(predicted, target) if predicted.dim() > target.dim() else predicted
-        asked = target != IGNORED
+        counted = target != IGNORED
         lengths = characters.to(target.device)[target.clamp(min=0)]
-        return torch.stack([(losses * asked).double().sum(), asked.double().sum(), (lengths * asked).double().sum()])
+        sums = ((losses * counted).double(), counted.double(), (lengths * counted).double())
+        return torch.stack([part.sum() for part in sums])
 
     def compute(sums: Tensor) -> dict[str, float]:
         nats, tokens, letters = sums.tolist()
@@ -85,11 +179,10 @@ def surprise(characters: Tensor) -> Metric:
             "bits_per_character": nats / math.log(2) / letters,
         }
 
-    return Metric(update, compute)
+    return Metric(update, compute, ("perplexity", "bits_per_character"))
 
 
-def characters_of(facts: Facts) -> Tensor:
-    """How many characters each token stands for, `(V,)`; an unknown one and the end of a document count as one."""
-    special = {PADDING: 0, UNKNOWN: 1, END: 1}
-    learned = facts.preprocessing.get("vocabulary", ())
-    return torch.tensor([*special.values(), *map(len, learned)])
+def characters_of(vocabulary: Vocabulary) -> Tensor:
+    """Returns the number of characters of each token, `(V,)`; an unknown one and the end of a document count as 1."""
+    special: Mapping[int, int] = {PADDING: 0, UNKNOWN: 1, END: 1}
+    return torch.tensor([*special.values(), *map(len, vocabulary.words)])

@@ -1,10 +1,10 @@
-"""predictions.csv, read: classes as their indices, numbers as they are, of several outputs a column each."""
+"""Reads predictions.csv: classes as indices, numbers as they are, several outputs as columns."""
 
 from __future__ import annotations
 
 import csv
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.types import Facts
-
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-NUMBERS = ("regression", "rating", "forecasting")  # tasks that predict them
-TASKS = ("classification", "multilabel", *NUMBERS)
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What was predicted of a split: class indices, numbers in the targets' own units, or 0 and 1 for each label.
+    """True and predicted values of a split: class indices, numbers in the target's own unit, or 0 and 1 a label.
 
     Args:
         true: `(N,)`, or `(N, K)` of several outputs.
-        predicted: likewise.
-        scores: `(N, K)` of the classes or labels, with no columns where numbers are predicted.
+        predicted: of the same shape.
+        scores: `(N, K)` of the classes or labels; `(N, 0)` where numbers are predicted.
     """
 
     true: NDArray[Any]
@@ -35,38 +31,52 @@ class Predicted:
     scores: Floats
 
 
-def read_predictions(path: Path, facts: Facts, class_indices: Mapping[str, int]) -> Predicted | None:
-    """The file's rows; `None` where there are none, or of a form that is not known here.
+def read_predicted(
+    path: Path,
+    outputs: Sequence[str] = (),
+    *,
+    scores: int = 0,
+    read: Callable[[str], float] = float,
+    dtype: type[np.generic] = np.float64,
+) -> Predicted | None:
+    """Reads the file; returns `None` where it is missing or empty, or has other columns.
+
+    Args:
+        path: of the file.
+        outputs: names of several outputs; without them there is one, in the columns `true` and `predicted`.
+        scores: number of columns of scores that follow, where there is one output.
+        read: turns a cell into a number, such as the index of a class.
+        dtype: of true and predicted values.
 
     Raises:
-        KeyError, ValueError: a cell is no class or no number.
+        KeyError, ValueError: `read` cannot read a cell, or a score is not a number.
     """
-    if facts.task not in TASKS or not path.exists():
+    if not path.exists():
         return None
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         head = next(rows, [])
-        if facts.outputs:
-            named = ([f"{kind}_{name}" for name in facts.outputs] for kind in ("true", "predicted", "score"))
-            *both, scores = ([head.index(name) for name in names if name in head] for names in named)
-            if any(len(columns) < len(facts.outputs) for columns in both):
+        if outputs:
+            named = ([f"{form}_{name}" for name in outputs] for form in ("true", "predicted", "score"))
+            true, predicted, scored = ([head.index(name) for name in names if name in head] for names in named)
+            if min(len(true), len(predicted)) < len(outputs):
                 return None
-            true, predicted = both
         else:
             if head[1:3] != ["true", "predicted"]:
                 return None
-            true, predicted, scores = [1], [2], list(range(3, 3 + len(facts.classes)))
-        if facts.classes:
-            return _read(rows, true + predicted, scores, class_indices.__getitem__, np.int64)
-        whole = np.int64 if facts.task == "multilabel" else np.float64
-        return _read(rows, true + predicted, scores, float, whole)
+            true, predicted, scored = [1], [2], list(range(3, 3 + scores))
+        return _read(rows, true + predicted, scored, read, dtype)
 
 
 def _read(
-    rows: Iterable[list[str]], pairs: list[int], scores: list[int], read: Callable[[str], float], kept: type[np.generic]
+    rows: Iterable[list[str]],
+    pairs: list[int],
+    scores: list[int],
+    read: Callable[[str], float],
+    dtype: type[np.generic],
 ) -> Predicted | None:
-    """True and predicted values from the columns `pairs`, half of them each."""
-    values, numbers = array("d"), array("d")  # a list of a hundred thousand rows of text would fill the memory
+    """Returns the values in the columns `pairs`, of which the first half is true and the second predicted."""
+    values, numbers = array("d"), array("d")  # lists of hundred thousands of rows would take much more memory
     count = 0
     for row in rows:
         values.extend([read(row[column]) for column in pairs])
@@ -74,7 +84,7 @@ def _read(
         count += 1
     if not count:
         return None
-    both = np.array(values).reshape(count, 2, -1).astype(kept)
+    both = np.array(values).reshape(count, 2, -1).astype(dtype)
     true, predicted = both[:, 0], both[:, 1]
     if len(pairs) == 2:
         true, predicted = true[:, 0], predicted[:, 0]

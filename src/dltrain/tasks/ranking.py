@@ -1,137 +1,140 @@
-"""Items in the order of what a user is expected to like: where the true one stands, and which come first."""
+"""The task of ranking items by what a user chooses next."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dltrain.tasks.losses import Loss
-from dltrain.tasks.metrics import NOTHING, hits
-from dltrain.tasks.task import Predictions
+from dltrain.runs.tables import safe_cell
+from dltrain.tasks.comparison import Baseline, Comparison, mean_and_margin, words
+from dltrain.tasks.evaluation import evaluate_fully
+from dltrain.tasks.losses import Loss, SampledSoftmax
+from dltrain.tasks.metrics import NOTHING, Metric, gains, hits
+from dltrain.tasks.order import count_rated, rank_items, scored_by
+from dltrain.tasks.precision import Precision
+from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.task import Rows, Task
 from dltrain.types import Facts, Split
 
-Score = Callable[[Tensor, Tensor], Tensor]  # users (B,) and items (B,) to scores (B,), on the CPU
-PAIRS = 100_000  # scored at once
+if TYPE_CHECKING:
+    from dltrain.data.loader import TensorLoader
+    from dltrain.tasks.pages.page import Page
 
 
-class Ranking:
-    """Which items a user chooses first: scores `(B, 1 + N)` of the chosen item and of others drawn beside it.
+class Ranking(Task):
+    """Ranks items for a user, from scores `(B, 1 + N)` of the chosen item and of N items drawn at random.
 
-    In training an output may have columns after these, a penalty as in `Rating`. What is measured is where the chosen
-    item stands among all that the user has not rated, `Predictions.places`, which is too dear for every epoch. With one
-    chosen item a user, recall is the hit rate.
+    In training an output may have more columns, a penalty as in `Rating`. The metrics are of the chosen item's rank
+    among all items that the user has not rated, `Predictions.ranks`, which takes too long for every epoch. With one
+    chosen item a user, recall equals the hit rate.
     """
 
-    metric_names: ClassVar[tuple[str, ...]] = ()
-    measure: ClassVar[str] = "ndcg@10"
-    each_position: ClassVar[bool] = False
-    takes_penalty: ClassVar[bool] = True  # a last column of an output in training
+    name: ClassVar[str] = "ranking"
+    takes_penalty: ClassVar[bool] = True
+    primary_metric: ClassVar[str] = "ndcg@10"
+    export_words: ClassVar[str] = "scores, whose order alone has a meaning"
 
-    def __init__(self, facts: Facts, loss: Loss) -> None:
-        self.loss = loss
-        self.metric = NOTHING
+    def __init__(self, facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> None:
+        super().__init__(facts, loss, metrics)
         self.candidates = 1 + int(facts.preprocessing["negatives"])
+        self.items = facts.vocab_sizes[1]  # with item 0, the unknown one
+
+    def own_metric(self) -> Metric:
+        return NOTHING
+
+    @classmethod
+    def default_loss(cls, facts: Facts) -> Loss:
+        return SampledSoftmax(facts)
+
+    @classmethod
+    def page(cls, facts: Facts) -> Page:
+        from dltrain.tasks.pages.ranks import RanksPage
+
+        return RanksPage(facts)
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
         penalty = output[:, self.candidates :].sum() / len(output)
         return self.loss(output[:, : self.candidates], target) + penalty
 
-    def merged(self, output: Tensor) -> Tensor:
+    def combine_members(self, output: Tensor) -> Tensor:
         return output if output.dim() == 2 else output.mean(dim=1)
 
-    def point(self, output: Tensor) -> Tensor:
+    def decode(self, output: Tensor) -> Tensor:
         return output[:, :1]
 
-    def predict(self, output: Tensor) -> Predictions:
-        return Predictions(self.point(output).float().cpu())
+    def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
+        return Predictions(self.decode(output).float().cpu())
 
-    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
-        return {} if predictions.places is None else hits(predictions.places)
+    def epoch_metrics(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+        return {} if predictions.ranks is None else hits(predictions.ranks)
 
+    def measure(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+        return self.epoch_metrics(predictions, target)
 
-def put_in_order(split: Split, kept: Mapping[str, Tensor], count: int, score: Score) -> Predictions:
-    """Where each sample's item stands among those that its user has not rated.
+    def evaluate(
+        self,
+        model: nn.Module,
+        loader: TensorLoader,
+        split: Split,
+        stored: Mapping[str, Tensor],
+        precision: Precision = "float32",
+        *,
+        thorough: bool = True,
+    ) -> tuple[dict[str, float], Predictions]:
+        """Returns the loss, if the loader draws other items, and with `thorough` the metrics of the order."""
+        metrics: dict[str, float] = {}
+        if loader.draw is not None:
+            metrics, predictions = evaluate_fully(model, self, loader, precision)
+        if thorough or loader.draw is None:
+            device = next(model.parameters()).device
+            predictions = rank_items(split, stored, self.items, scored_by(model, device))
+            metrics |= self.epoch_metrics(predictions, split.target)
+        return metrics, predictions
 
-    Args:
-        split: whose samples are meant.
-        kept: the items that each user has rated, as `data.ratings.rated_items` keeps them.
-        count: of items, with item 0.
-        score: of pairs of users and items.
+    def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
+        """Returns how many of the pairs are in the run's own data, if any are."""
+        seen, total = count_rated(inputs, stored, self.items), len(inputs[0])
+        if not seen:
+            return []
+        return [f"{seen:,} of {total:,} pairs are in the run's own data, and the model was trained on most of these"]
 
-    Returns:
-        The item that comes first, `(N, 1)`, and the true one's place, float64, the best at 1, a tie at the mean of its
-        places; an item without a training rating is last.
-    """
-    firsts, places = [], []
-    size = max(1, PAIRS // count)
-    for user, true in zip(*(tensor.split(size) for tensor in split.inputs), strict=True):
-        scores = score_all(user, count, score)  # (B, items)
-        for row, rated in zip(scores, user.tolist(), strict=True):
-            row[rated_by(rated, kept)] = -torch.inf
-        rows = torch.arange(len(true))
-        own = score(user, true).double()
-        scores[rows, true] = -torch.inf  # it is not its own rival
-        best, first = scores.max(dim=1)
-        known = true > 0
-        above, level = ((compared(scores, own[:, None])).sum(dim=1) for compared in (torch.gt, torch.eq))
-        last = scores.isfinite().sum(dim=1) + 1
-        places.append(torch.where(known, 1 + above + 0.5 * level, last).double())
-        firsts.append(torch.where(known & (own >= best), true, first))
-    return Predictions(torch.cat(firsts)[:, None], places=torch.cat(places))
+    def compare(
+        self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+    ) -> Comparison | None:
+        """Compares a model with the best baseline in points of NDCG."""
+        if not baselines or len(target) < 3 or ours.ranks is None:
+            return None
+        best = max(baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
+        assert best.predictions.ranks is not None
+        difference, margin = mean_and_margin(100 * (gains(ours.ranks) - gains(best.predictions.ranks)).numpy())
+        sentence = words(model, best.words, difference, margin, 1, "points of NDCG@10")
+        return Comparison(best.name, self.primary_metric, difference, margin, sentence)
 
+    def table(self, split: Split, predictions: Predictions) -> Rows:
+        """Returns the user, the chosen item, the item that comes first, and the rank of the chosen one."""
+        assert predictions.ranks is not None
+        cells = zip(split.ids, *self._names(split, predictions), predictions.ranks.tolist(), strict=True)
+        return Rows(
+            ["id", self.facts.features[0], "true", "predicted", "place"],
+            ([*map(safe_cell, (name, user, chosen, first)), f"{rank:g}"] for name, user, chosen, first, rank in cells),
+        )
 
-def count_rated(inputs: tuple[Tensor, ...], kept: Mapping[str, Tensor], count: int) -> int:
-    """How many pairs of users `(N,)` and items `(N,)`, of `count` items with item 0, are among those that are kept."""
-    user, item = inputs
-    rated, each = kept["rated"].long(), kept["rated_until"].diff()
-    owner = torch.arange(1, len(each) + 1).repeat_interleave(each)
-    return int(torch.isin(user * count + item, owner * count + rated).sum())
+    def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
+        _, true, first = self._names(split, predictions)
+        return [(safe_cell(true[index]), safe_cell(first[index])) for index in chosen]
 
+    def _names(self, split: Split, predictions: Predictions) -> tuple[list[str], list[str], list[str]]:
+        """Returns the names of each sample's user, of its item, and of the item that comes first; empty if unknown."""
+        users, items = (["", *self.facts.preprocessing[name]] for name in ("users", "items"))
+        user, item = (tensor.tolist() for tensor in split.inputs)
+        first = predictions.values.flatten().tolist()
+        return [users[at] for at in user], [items[at] for at in item], [items[at] for at in first]
 
-def rated_by(user: int, kept: Mapping[str, Tensor]) -> Tensor:
-    """Indices of the items that a user has rated; of user 0, who is not known, none."""
-    until = kept["rated_until"]
-    return kept["rated"][int(until[user - 1]) : int(until[user])].long() if user else kept["rated"][:0].long()
-
-
-def score_all(users: Tensor, count: int, score: Score) -> Tensor:
-    """Scores `(B, count)` of every item for each user; item 0, which is none, has minus infinity."""
-    items = torch.arange(count)
-    scores = score(users.repeat_interleave(count), items.repeat(len(users))).double().view(len(users), count)
-    scores[:, 0] = -torch.inf
-    return scores
-
-
-def top_items(user: int, kept: Mapping[str, Tensor], count: int, score: Score, top: int) -> tuple[Tensor, Tensor]:
-    """The items that a user has not rated and is expected to like best.
-
-    Args:
-        user: index, 0 for one who is not known.
-        kept: the items that each user has rated, as `data.ratings.rated_items` keeps them.
-        count: of items, with item 0.
-        score: of pairs of users and items.
-        top: how many items at most.
-
-    Returns:
-        Their indices and their scores, the best first.
-    """
-    (scores,) = score_all(torch.tensor([user]), count, score)
-    scores[rated_by(user, kept)] = -torch.inf
-    values, items = scores.sort(descending=True, stable=True)
-    shown = values.isfinite()
-    return items[shown][:top], values[shown][:top]
-
-
-def scored_by(model: nn.Module, device: torch.device) -> Score:
-    """What a model says of pairs, before it is held within any range, so that fewer items tie."""
-
-    @torch.inference_mode()
-    def score(users: Tensor, items: Tensor) -> Tensor:
-        model.eval()
-        pairs = zip(users.split(PAIRS), items.split(PAIRS), strict=True)
-        return torch.cat([model(user.to(device), item.to(device))[:, 0].float().cpu() for user, item in pairs])
-
-    return score
+    def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
+        """Returns the rank of each chosen item."""
+        assert predictions.ranks is not None
+        return np.asarray(predictions.ranks)

@@ -1,47 +1,38 @@
-"""What a user would give an item: a number on a bounded scale."""
+"""The task of predicting a user's rating of an item, a number within a range."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from dltrain.tasks.losses import Loss
 from dltrain.tasks.regression import Regression
-from dltrain.tasks.task import Predictions
 from dltrain.types import Facts
 
+if TYPE_CHECKING:
+    from dltrain.tasks.pages.page import Page
 
-class Rating:
-    """One number `(B, 1)`, held within the range of the training ratings.
 
-    In training an output may have columns after the first: the penalty on each sample's own rows of an embedding,
-    `(B, 1 + n)`, which is added to the loss as it is. A model leaves them out in evaluation.
+class Rating(Regression):
+    """Predicts one number `(B, 1)`, clamped to the range of the training ratings.
+
+    In training an output may have more columns, `(B, 1 + n)`: penalties on each sample's embeddings, which are added to
+    the loss. In evaluation a model leaves them out.
     """
 
-    metric_names: ClassVar[tuple[str, ...]] = Regression.metric_names
-    measure: ClassVar[str] = "rmse"
-    each_position: ClassVar[bool] = False
-    takes_penalty: ClassVar[bool] = True  # a last column of an output in training
+    takes_penalty: ClassVar[bool] = True
+    name: ClassVar[str] = "rating"
+    target: ClassVar[str] = ""
 
-    def __init__(self, facts: Facts, loss: Loss) -> None:
-        self.loss = loss
-        self.number = Regression(facts, loss)
-        self.metric = self.number.metric
-        self.range = facts.target_range
+    @classmethod
+    def page(cls, facts: Facts) -> Page:
+        from dltrain.tasks.pages.numbers import RatingsPage
+
+        return RatingsPage(facts)
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
         penalty = output[:, 1:].sum() / len(output)
-        return self.number.objective(output[:, :1], target) + penalty
+        return super().objective(output[:, :1], target) + penalty
 
-    def merged(self, output: Tensor) -> Tensor:
-        return self.number.merged(output)
-
-    def point(self, output: Tensor) -> Tensor:
-        return self.number.point(output).clamp(*self.range)
-
-    def predict(self, output: Tensor) -> Predictions:
-        return Predictions(self.point(output.float()).cpu())
-
-    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
-        return {}
+    def decode(self, output: Tensor) -> Tensor:
+        return super().decode(output).clamp(*self.facts.target_range)

@@ -1,98 +1,224 @@
-"""What the loop, the baselines and the results ask of a task: how an output becomes a loss, a prediction and metrics.
+"""The protocol of a task: what the loop, the baselines, the results and the pages ask of it.
 
-An output is `(B, out_features)`, or `(B, members, out_features)` of a model that is several: in training each member
-has a loss of its own, whose mean is the objective; for evaluation and prediction `merged` makes one output of them, the
-one that means the members' mean prediction.
+A task turns a model's output into a loss, a prediction and metrics, and says how predictions are written, compared and
+explained. It is called as `Task(facts, loss, metrics)`; a task of one's own is a subclass of `Task` or of a built-in
+one (docs/extending.md).
+
+An output is `(B, out_features)`, or `(B, members, out_features)` of an ensemble: in training each member has a loss of
+its own, and the objective is their mean; for evaluation and prediction `combine_members` makes one output of them, the
+one that stands for the mean of the members' predictions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from dltrain.tasks.losses import Loss
-from dltrain.tasks.metrics import Metric
+from dltrain.tasks.comparison import Baseline, Comparison
+from dltrain.tasks.evaluation import evaluate_fully
+from dltrain.tasks.metric_table import MetricInfo, describe_metric
+from dltrain.tasks.metrics import Metric, joined
+from dltrain.tasks.precision import Precision
+from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.statistics import Calibration
+from dltrain.types import Facts, Split
+
+if TYPE_CHECKING:
+    from dltrain.data.loader import TensorLoader
+    from dltrain.tasks.losses import Loss
+    from dltrain.tasks.pages.page import Page
+
+EVALUATION_BATCH = 256  # samples at least: evaluation stores no gradients
+TOLERANCE = 1e-4  # relative, of an exported model: other kernels sum in another order
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What a model says of some samples, on the CPU.
+class Rows(NamedTuple):
+    """A table of text: its column names, and the cells of each row."""
+
+    head: list[str]
+    cells: Iterable[list[str]]
+
+
+class Task:
+    """A task: how outputs become a loss, predictions and metrics.
 
     Args:
-        values: `(N,)` int64 class indices, or `(N, K)` numbers in the targets' own unit, or `(N, K)` int64 0 and 1, or
-            `(N, T)` int64 tokens.
-        probabilities: `(N, K)` of each class or label, or `None` where a number is predicted.
-        losses: `(N, T)` of each position that an output is for, in nats, where somebody has asked for them.
-        places: `(N,)` where the true item stands among those that were put in order, the best at 1; else `None`.
-    """
-
-    values: Tensor
-    probabilities: Tensor | None = None
-    losses: Tensor | None = None
-    places: Tensor | None = None
-
-    def of(self, chosen: Tensor) -> Predictions:
-        """Those of some of the samples, `(n,)` indices; without the scores and losses."""
-        return Predictions(self.values[chosen], places=None if self.places is None else self.places[chosen])
-
-
-class Task(Protocol):
-    """What is asked of a task; outputs are the model's, on its device.
+        facts: of the data.
+        loss: of the model's output.
+        metrics: of the user's own, computed beside the task's own.
 
     Attributes:
-        loss: with the width of output that it asks for.
-        metric: of the predictions that `point` makes.
-        metric_names: of everything that `metric` computes.
-        measure: the metric that results are compared by.
-        each_position: whether the output is one for each position of a sequence, `(B, T, out_features)`, none of which
-            may know the positions after it.
+        name: recorded as `Facts.task`; of a task of one's own its dotted path.
+        target: what the target of a table must be for this task: `number`, `class` or `labels`; empty where the kind
+            of data decides.
+        primary_metric: the metric by which results are compared.
+        causal: whether a model must give an output for each position of a sequence, `(B, T, out_features)`, that
+            depends on no later position.
+        takes_penalty: whether an output may have one more column in training, a penalty for each sample.
+        unbalanced: why classes cannot be shown equally often, in words; empty where they can.
+        export_words: what an exported model returns, in words.
+        loss: as given.
+        metric: the task's own metric joined with `metrics`; computed from the predictions of `decode`.
     """
 
-    loss: Loss
-    metric: Metric
-    metric_names: ClassVar[tuple[str, ...]]
-    measure: ClassVar[str]
-    each_position: ClassVar[bool]
+    name: ClassVar[str]
+    target: ClassVar[str] = ""
+    primary_metric: ClassVar[str]
+    causal: ClassVar[bool] = False
+    takes_penalty: ClassVar[bool] = False
+    unbalanced: ClassVar[str] = "the target is a number"
+    export_words: ClassVar[str] = "numbers in the target's own unit"
+
+    def __init__(self, facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> None:
+        self.facts = facts
+        self.loss = loss
+        self.metric = joined([self.own_metric(), *metrics])
+
+    def own_metric(self) -> Metric:
+        """Returns the metric of this task that is computed after every epoch."""
+        raise NotImplementedError
+
+    @classmethod
+    def default_loss(cls, facts: Facts) -> Loss:
+        """Returns the loss for this data if the config names none."""
+        raise NotImplementedError
+
+    @classmethod
+    def page(cls, facts: Facts) -> Page:
+        """Returns the part of a run's page that concerns this task."""
+        from dltrain.tasks.pages.page import Page
+
+        return Page(facts)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Returns the names of all metrics that are computed after every epoch."""
+        return self.metric.names
+
+    def describe_metric(self, name: str) -> MetricInfo:
+        """Returns label, direction and unit of one of the metrics."""
+        return describe_metric(name, self.metric.info)
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
-        """The batch's mean loss, over the members too where there are several."""
-        ...
+        """Returns the mean loss over a batch, and over the members of an ensemble."""
+        return self.loss(*each_member(output, target))
 
-    def merged(self, output: Tensor) -> Tensor:
-        """One output of several members'; an output of one model is returned as it is."""
-        ...
+    def combine_members(self, output: Tensor) -> Tensor:
+        """Returns one output for those of an ensemble's members; any other output as it is."""
+        return output if output.dim() == 2 else self.loss.combine_members(output)
 
-    def point(self, output: Tensor) -> Tensor:
-        """The prediction that the metric compares with the target."""
-        ...
+    def decode(self, output: Tensor) -> Tensor:
+        """Returns the predictions that the metric compares with the target."""
+        raise NotImplementedError
 
-    def predict(self, output: Tensor) -> Predictions:
-        """Predictions with their scores."""
-        ...
+    def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
+        """Returns predictions with their scores, on the CPU; with what also needs the target, if it is given."""
+        return Predictions(self.decode(output.float()).cpu())
 
-    def finish(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
-        """Metrics that need all samples at once."""
-        ...
+    def epoch_metrics(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+        """Returns the metrics that need all samples at once."""
+        return {}
+
+    def measure(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+        """Returns the metrics of predictions that are not a model's, such as a baseline's."""
+        return self.metric.compute(self.metric.update(predictions.values, target))
+
+    def evaluate(
+        self,
+        model: nn.Module,
+        loader: TensorLoader,
+        split: Split,
+        stored: Mapping[str, Tensor],
+        precision: Precision = "float32",
+        *,
+        thorough: bool = True,
+    ) -> tuple[dict[str, float], Predictions]:
+        """Returns the metrics and predictions of a model on a split.
+
+        Args:
+            model: trained.
+            loader: of the split, in its order.
+            split: its samples.
+            stored: tensors that the run stores beyond the facts, as in `Data.kept`.
+            precision: of the forward pass.
+            thorough: whether to compute slow metrics too, as on the splits that are shown.
+        """
+        return evaluate_fully(model, self, loader, precision)
+
+    def evaluation_batch(self, batch_size: int) -> int:
+        """Returns the number of samples in a batch of the evaluation, for that batch size in training."""
+        return max(batch_size, EVALUATION_BATCH)
+
+    def is_known(self, target: Tensor) -> Tensor:
+        """Tells which samples `(N,)` have a target."""
+        present = ~target.isnan() if target.is_floating_point() else target >= 0
+        return present if present.dim() == 1 else present.all(dim=1)
+
+    def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
+        """Returns notes on new data that a model is evaluated on, for instance how much of it trained the model.
+
+        Args:
+            inputs: of the new data.
+            stored: tensors that the run stores beyond the facts, as in `Data.kept`.
+        """
+        return []
+
+    def calibrate(self, predictions: Predictions, target: Tensor) -> Calibration:
+        """Returns how well probabilities match frequencies; an empty `Calibration` where there are no probabilities."""
+        return Calibration()
+
+    def compare(
+        self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+    ) -> Comparison | None:
+        """Compares a model's predictions with those of the best baseline; `None` where that is not possible."""
+        return None
+
+    @property
+    def importance_metric(self) -> str:
+        """Returns the metric by which the importance of a column is measured."""
+        return self.primary_metric
+
+    def table(self, split: Split, predictions: Predictions) -> Rows:
+        """Returns the rows of predictions.csv."""
+        raise NotImplementedError
+
+    def columns(self, predictions: Predictions) -> dict[str, Any]:
+        """Returns the columns of predictions of new samples, between `id` and `remarks`."""
+        return {"predicted": predictions.values.flatten().tolist()}
+
+    def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
+        """Returns the true and the predicted value of some samples, as text."""
+        raise NotImplementedError
+
+    def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
+        """Returns how wrong each prediction is, `(N,)`."""
+        raise NotImplementedError
+
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        """Returns how far predictions are from the rows of examples.csv, relative to the largest number; 0 where the
+        two cannot be compared."""
+        return 0.0
+
+    def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
+        """Returns the metrics of each output, where several numbers or labels are predicted; else nothing."""
+        return {}
+
+    def deploy(self, output: Tensor) -> Tensor:
+        """Returns what an exported model returns for a model's output `(B, out_features)`."""
+        return self.decode(output).float()
+
+    def agrees(self, deployed: Tensor, predictions: Predictions) -> bool:
+        """Tells whether an exported model's output agrees with these predictions."""
+        return torch.allclose(deployed, predictions.values.float(), rtol=TOLERANCE)
 
 
 def each_member(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Every member's output as a sample of its own, `(B·members, out_features)`, beside its target."""
+    """Returns each member's output as a sample of its own, `(B·members, out_features)`, and the repeated targets."""
     if output.dim() == 2:
         return output, target
     return output.flatten(0, 1), target.repeat_interleave(output.shape[1], dim=0)
-
-
-def measured(task: Task, predictions: Predictions, target: Tensor) -> dict[str, float]:
-    """What the task's metric says of predictions, or of an order what is measured of it."""
-    if predictions.places is not None:
-        return task.finish(predictions, target)
-    return task.metric.compute(task.metric.update(predictions.values, target))
-
-
-def join(parts: list[Predictions]) -> Predictions:
-    """Predictions of several batches as one."""
-    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
-    return Predictions(torch.cat([part.values for part in parts]), torch.cat(probabilities) if probabilities else None)

@@ -1,4 +1,4 @@
-"""Where every generator of random numbers stands, as tensors and primitives, and back."""
+"""Saves and restores the state of every random number generator, as tensors and primitives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 def save_random_state(device: torch.device) -> dict[str, Any]:
-    """Python's, NumPy's and torch's, on the CPU and on the device of a model."""
+    """Returns the states of Python's, NumPy's and torch's generators, on the CPU and on a model's device."""
     version, numbers, spare = random.getstate()
     name, keys, position, has_spare, legacy = np.random.get_state(legacy=True)
     return {
@@ -30,7 +30,7 @@ def save_random_state(device: torch.device) -> dict[str, Any]:
 
 
 def restore_random_state(saved: Mapping[str, Any], device: torch.device) -> None:
-    """Puts all of them back."""
+    """Restores what `save_random_state` returned."""
     version, numbers, spare = saved["python"]
     random.setstate((version, tuple(numbers), spare))
     name, keys, *rest = saved["numpy"]

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
-from dltrain.tasks.metrics import Better
+from dltrain.tasks.evaluation import zero
+from dltrain.tasks.metric_table import Better
 from dltrain.training.random_state import restore_random_state, save_random_state
 from dltrain.training.schedules import advance
 
@@ -115,6 +116,8 @@ class TrainState:
         rollbacks: how often the learning rate was halved because training diverged.
         pause_at: when `fit` is to pause in the middle of an epoch, on the clock of `perf_counter`; belongs to no
             checkpoint.
+        stop_requested: whether the process was asked to end: `fit` then pauses after every step; belongs to no
+            checkpoint.
     """
 
     model: nn.Module
@@ -134,6 +137,7 @@ class TrainState:
     stale: int = 0
     rollbacks: int = 0
     pause_at: float = math.inf
+    stop_requested: bool = False
 
     @property
     def judged(self) -> nn.Module:
@@ -227,11 +231,6 @@ class TrainState:
 
 
 _COUNTS = ("epoch", "step", "samples", "seconds", "best", "best_epoch", "best_step", "stale", "rollbacks")
-
-
-def zero(device: torch.device) -> Tensor:
-    """A float64 sum to begin with; on the CPU where the device has no float64."""
-    return torch.zeros((), dtype=torch.float64, device="cpu" if device.type == "mps" else device)
 
 
 def average_of(model: nn.Module, decay: float) -> AveragedModel:

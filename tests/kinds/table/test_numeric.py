@@ -109,7 +109,7 @@ def test_a_gap_lies_between_the_rows_that_may_be_known():
     encoder = NumericEncoder.fit("x", read(["0", "10"]), numeric="none", impute="interpolate")
     assert encoded(encoder, ["", "0", "", "", "3", ""]) == [[0], [0], [1], [2], [3], [3]]
     assert encoded(encoder, ["", ""]) == [[5], [5]]
-    x = encoder.encode(read(["0", "", "100", "", "4"]), known=np.array([0, 1, 3, 4]))
+    x = encoder.encode(read(["0", "", "100", "", "4"]), interpolate_from=np.array([0, 1, 3, 4]))
     assert x[:, 0].tolist() == [0, 1, 100, 3, 4]
 
 

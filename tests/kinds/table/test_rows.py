@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -7,9 +8,9 @@ import torch
 
 from dltrain.data.splits import split_groups
 from dltrain.errors import DataError
-from dltrain.kinds.table.encoding import TableEncoder
+from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.load import table
-from dltrain.types import Data
+from dltrain.types import Data, Facts
 
 torch.set_num_threads(1)
 
@@ -114,8 +115,8 @@ def test_rows_of_other_files_are_the_splits():
     np.testing.assert_allclose(data.splits["test"].target[:, 0], test["y"], rtol=1e-6)
     data = table(frame(), target="y", held_out={"test": test})
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 54, "val": 6, "test": 12}
-    encoder = TableEncoder.from_json(data.facts.preprocessing)
-    np.testing.assert_array_equal(encoder.encode(test), data.splits["test"].inputs[0])
+    encoder = TableEncoder.of(data.facts)
+    np.testing.assert_array_equal(encoder.encode(test).inputs[0], data.splits["test"].inputs[0])
 
 
 def test_an_id_is_seen_in_the_training_file_alone():
@@ -152,9 +153,9 @@ def test_outliers_are_counted_clipped_or_left_out_of_training():
     assert noted(kept, f"beyond the quartiles, kept: a ({len(train)})") and len(train) > 0
     clipped = table(made, **options, outliers="clip")
     assert abs(clipped.splits["train"].inputs[0][:, 0]).max() < 10 < abs(kept.splits["train"].inputs[0][:, 0]).max()
-    encoder = TableEncoder.from_json(json.loads(json.dumps(clipped.facts.preprocessing)))
-    assert encoder == TableEncoder.from_json(clipped.facts.preprocessing)
-    assert encoder.encode(pd.DataFrame({"a": [1e9], "c": ["u"]}))[0, 0] < 10
+    encoder = TableEncoder.of(Facts.from_json(json.loads(json.dumps(asdict(clipped.facts)))))
+    assert encoder == TableEncoder.of(clipped.facts)
+    assert encoder.encode(pd.DataFrame({"a": [1e9], "c": ["u"]})).inputs[0][0, 0] < 10
     dropped = table(made, **options, outliers="drop")
     assert set(rows_of(kept, "train")) - set(rows_of(dropped, "train")) == set(train)
     assert rows_of(dropped, "test") == rows_of(kept, "test")

@@ -1,23 +1,16 @@
-"""What a model of the next token says: of each held-out window, and what it writes when it goes on by itself."""
+"""samples.csv: what a model of the next token writes by itself, as its training goes on."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import replace
 from io import StringIO
 from itertools import islice
 
-import torch
 from torch import nn
 
-from dltrain.data.tokens import END, UNKNOWN, Vocabulary, split_pieces
-from dltrain.kinds.corpus.generate import generate
+from dltrain.kinds.corpus.encoder import CorpusEncoder
+from dltrain.kinds.corpus.generate import TextGenerator
 from dltrain.runs.folder import RunDir, write_text
-from dltrain.tasks.losses import IGNORED
-from dltrain.tasks.next_token import bits_of_each, characters_of, losses_of
-from dltrain.tasks.task import Predictions
-from dltrain.types import Facts, Loader, Split
 
 SAMPLES = 8  # at most, along a run
 SAMPLE_TOKENS = {"character": 160, "word": 40}
@@ -25,45 +18,19 @@ SAMPLE_SEED = 0
 SAMPLE_TEMPERATURE = 0.7
 
 
-@torch.inference_mode()
-def with_losses(model: nn.Module, loader: Loader, predictions: Predictions) -> Predictions:
-    """The predictions with the loss of each position, which only whoever knows the targets can tell."""
-    model.eval()
-    parts = [losses_of(model(*batch.inputs), batch.target).cpu() for batch in loader]
-    return replace(predictions, losses=torch.cat(parts))
-
-
-def spelled_windows(facts: Facts, split: Split, predictions: Predictions) -> list[tuple[str, str]]:
-    """What stands in each window where a token was asked for, and the likeliest token at each of these places."""
-    known = Vocabulary.from_json(facts.preprocessing)
-    found = []
-    for target, likeliest in zip(split.target, predictions.values, strict=False):
-        asked = target != IGNORED
-        found.append((known.spell(target[asked].tolist()), known.spell(likeliest[asked].tolist())))
-    return found
-
-
-def bits_per_character(facts: Facts, split: Split, predictions: Predictions) -> torch.Tensor:
-    """Of each window, `(N,)`."""
-    assert predictions.losses is not None
-    target = split.target[: len(predictions.values)]
-    bits, letters = bits_of_each(target, predictions.losses, characters_of(facts))
-    return bits / letters.clamp(min=1)
-
-
 class Samples:
-    """Writes samples.csv: what the model writes by itself, after some of the epochs, always from the same beginning.
+    """Writes what the model writes by itself after some of the epochs, always from the beginning of a document.
 
     Args:
         run: its folder.
-        facts: of the corpus.
+        encoder: of the text that it is trained on.
         epochs: that the run is to have.
         keep: epochs that a resumed run goes on from; what was written after them is dropped.
     """
 
-    def __init__(self, run: RunDir, facts: Facts, epochs: int, keep: int = 0) -> None:
+    def __init__(self, run: RunDir, encoder: CorpusEncoder, epochs: int, keep: int = 0) -> None:
         self.path = run.samples
-        self.facts = facts
+        self.encoder = encoder
         self.every = max(1, -(-epochs // SAMPLES))
         self.rows: list[tuple[int, str]] = []
         if keep and self.path.exists():
@@ -72,7 +39,7 @@ class Samples:
             self.rows = [row for row in self.rows if row[0] <= keep]
 
     def after_epoch(self, epoch: int, model: nn.Module, last: bool) -> None:
-        """Writes one more, if it is time.
+        """Adds a sample to samples.csv, if it is time.
 
         Raises:
             StorageError: the disk is full.
@@ -80,9 +47,9 @@ class Samples:
         if epoch % self.every and not last:
             return
         training = model.training
-        model.eval()
-        steps = SAMPLE_TOKENS[self.facts.preprocessing["tokens"]]
-        text = continue_text(model, self.facts, "", steps, temperature=SAMPLE_TEMPERATURE, seed=SAMPLE_SEED)
+        generator = TextGenerator(model.eval(), self.encoder)
+        steps = SAMPLE_TOKENS[self.encoder.vocabulary.tokens]
+        text = generator.continue_text("", steps, temperature=SAMPLE_TEMPERATURE, seed=SAMPLE_SEED)
         model.train(training)
         self.rows.append((epoch, text))
         content = StringIO()
@@ -90,39 +57,3 @@ class Samples:
         writer.writerow(["epoch", "text"])
         writer.writerows(self.rows)
         write_text(self.path, content.getvalue())
-
-
-def continue_text(
-    model: nn.Module,
-    facts: Facts,
-    prompt: str,
-    steps: int,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
-) -> str:
-    """What the model writes behind a prompt; an empty one is the beginning of a document.
-
-    Args:
-        model: in evaluation mode.
-        facts: of the corpus that it was trained on.
-        prompt: any text; what the vocabulary lacks is read as unknown.
-        steps: tokens to write.
-        temperature: as for `generate`.
-        top_k: likewise.
-        seed: likewise.
-    """
-    known = Vocabulary.from_json(facts.preprocessing)
-    tokens = known.numbering()(split_pieces(prompt, known.tokens)).tolist() or [END]
-    (window,) = facts.input_shape
-    written = generate(model, tokens, steps, window=window, temperature=temperature, top_k=top_k, seed=seed)
-    return known.spell(written)
-
-
-def unknown_in(facts: Facts, prompt: str) -> Sequence[str]:
-    """The tokens of a prompt that the vocabulary lacks, each once."""
-    known = Vocabulary.from_json(facts.preprocessing)
-    pieces = split_pieces(prompt, known.tokens)
-    numbers = known.numbering()(pieces)
-    return list(dict.fromkeys(piece for piece, number in zip(pieces, numbers, strict=True) if number == UNKNOWN))

@@ -24,6 +24,11 @@ class WindowScaled(nn.Module):
         names: frozenset[str] = getattr(model, "no_decay", frozenset())
         self.no_decay = frozenset(f"model.{name}" for name in names)
 
+    @property
+    def wrapped(self) -> nn.Module:
+        """Returns the model that this one stands around."""
+        return self.model
+
     def forward(self, window: Tensor) -> Tensor:
         last = window[:, -1:]  # (B, 1, C)
         spread = window.std(dim=1, keepdim=True, correction=0) + LEAST_SPREAD
@@ -32,13 +37,3 @@ class WindowScaled(nn.Module):
             spread, last = spread[:, None], last[:, None]
         steps = output.unflatten(-1, (-1, window.shape[2]))  # (B, H, C), or (B, members, H, C)
         return (steps * spread + last).flatten(-2)
-
-
-def inner_model(model: nn.Module) -> nn.Module:
-    """Returns the model that somebody wrote, without the scaling around it."""
-    return model.model if isinstance(model, WindowScaled) else model
-
-
-def name_of(model: nn.Module) -> str:
-    """The name of a model's family."""
-    return type(inner_model(model)).__name__

@@ -9,16 +9,18 @@ from typing import Annotated, get_args
 import pandas as pd
 import yaml
 
-from dltrain.data.cells import Role, name_list
+from dltrain.data.cells import name_list
 from dltrain.data.csv_reader import Header
-from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, write_grades
+from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, make_grades
+from dltrain.data.samples.on_demand import writing
 from dltrain.data.splits import Fraction
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
+from dltrain.kinds.table.columns import Role
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.numeric import Impute, Numeric
 from dltrain.kinds.table.rows import Duplicates, Outliers
-from dltrain.kinds.target import TaskChoice
+from dltrain.runs.folder import make_folder, write_text
 from dltrain.types import Data, Range, SplitName
 
 
@@ -27,7 +29,7 @@ def csv(
     path: str,
     target: str | Sequence[str] | None,
     drop: Sequence[str] = (),
-    task: TaskChoice = "auto",
+    task: str = "auto",
     val_path: str | None = None,
     test_path: str | None = None,
     group: str | None = None,
@@ -51,7 +53,8 @@ def csv(
         path: the file; the sample of grades, `data/grades.csv`, is written first where it is missing.
         target: name of the column to predict, or names of several: numbers, or labels with two values each.
         drop: names of columns that must not be used.
-        task: `auto` decides by the target's values; `multilabel` reads labels listed in one cell, as in a|b.
+        task: `auto` decides by the target's values; `multilabel` reads labels listed in one cell, as in a|b; a task of
+            your own, by its dotted path, says what it wants.
         val_path: a file of the same columns that is the validation split; none to cut it from `path`.
         test_path: likewise for the test split.
         group: name of a column whose equal values must not be divided between splits.
@@ -77,7 +80,9 @@ def csv(
     """
     generated: tuple[str, ...] = ()
     if path == SAMPLE and not Path(path).exists():
-        write_grades(path)
+        with writing(Path(path)):
+            make_folder(Path(path).parent, parents=True)
+            write_text(Path(path), make_grades())
         generated = (f"{path} was not there: generated {DEFAULT_ROWS} rows",)
     frame, notes = read_table(path, encoding, delimiter, header)
     if target is None or target == []:
@@ -120,14 +125,14 @@ def _read_roles(roles: Mapping[str, Role] | str | None) -> Mapping[str, Role]:
         read = yaml.safe_load(roles) if isinstance(roles, str) else roles
     except yaml.YAMLError:
         read = roles
-    known = get_args(Role)
+    choices = get_args(Role)
     if read is None:
         return {}
-    if not isinstance(read, Mapping) or not set(read.values()) <= set(known):
+    if not isinstance(read, Mapping) or not set(read.values()) <= set(choices):
         raise DataError(
             f"{roles!r} does not give columns their roles",
             where="data.roles",
-            fix=f"write it as {{Pclass: categorical}}; roles are {', '.join(known)}",
+            fix=f"write it as {{Pclass: categorical}}; roles are {', '.join(choices)}",
             override="data.roles=null",
         )
     return {str(name): role for name, role in read.items()}

@@ -1,9 +1,9 @@
-"""New rows of a table, as a model that was trained on others takes them."""
+"""Rows of a table as a model's inputs and targets, by what the training rows taught: one encoder for all rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,51 +12,132 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.data.cells import CategoricalEncoder, Cells, name_list, nearest, read_cells, shorten
+from dltrain.data.cells import Cells, name_list, nearest, read_cells, shorten
+from dltrain.data.splits import Indices
 from dltrain.errors import DataError
-from dltrain.kinds.labels import target_of_rows
-from dltrain.kinds.table.encoding import TableEncoder
-from dltrain.kinds.table.numeric import NumericEncoder
+from dltrain.kinds.labels import TargetReader
+from dltrain.kinds.table.columns import CategoricalEncoder, Column
+from dltrain.kinds.table.numeric import Impute, Numeric, NumericEncoder, StandardEncoder, bin_edges
 from dltrain.types import Encoded, Facts, Remark
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
-ROUNDING = 1e-6  # by how much, relatively, a number of 32 bits may lie outside a range it belongs to
+ColumnEncoder = NumericEncoder | CategoricalEncoder | StandardEncoder
 
 
 @dataclass(frozen=True)
-class RowEncoder:
-    """Encodes rows by what the training rows taught, whatever the order of their columns, and says what is odd."""
+class TableEncoder:
+    """Encodes rows, whatever the order of their columns, and says what is odd of new ones.
 
-    facts: Facts
-    table: TableEncoder
+    Args:
+        columns: what the training rows taught of each column, in the order of the inputs.
+        target: reads the target columns.
+    """
+
+    columns: tuple[ColumnEncoder, ...]
+    target: TargetReader
     suffixes: frozenset[str] = frozenset()
     takes_rows: bool = True
     prepare: None = None
 
     @classmethod
-    def of(cls, facts: Facts) -> RowEncoder:
-        """The encoder that the facts describe.
+    def fit(
+        cls,
+        table: Mapping[str, Cells],
+        columns: Sequence[Column],
+        target: TargetReader,
+        *,
+        numeric: Numeric = "quantile",
+        impute: Impute = "median",
+        limits: Mapping[str, tuple[float, float]] | None = None,
+    ) -> TableEncoder:
+        """Learns from the training rows.
+
+        Args:
+            table: their cells, by column.
+            columns: what each is taken for; dropped ones stay out.
+            target: reads the target columns.
+            numeric: how numbers are scaled.
+            impute: what a missing number becomes.
+            limits: by column, the lowest and highest number; numbers beyond count as these.
+        """
+        limits = limits or {}
+        return cls(
+            tuple(
+                NumericEncoder.fit(
+                    column.name, table[column.name], numeric=numeric, impute=impute, limits=limits.get(column.name)
+                )
+                if column.role == "numeric"
+                else CategoricalEncoder.fit(column.name, table[column.name], fill=impute == "most_frequent")
+                for column in columns
+                if column.role != "dropped"
+            ),
+            target,
+        )
+
+    @classmethod
+    def fit_numbers(cls, x: Tensor, names: Sequence[str], target: TargetReader, *, scale: bool) -> TableEncoder:
+        """Learns from training rows that come as numbers of 32 bits.
+
+        Args:
+            x: `(N, F)` float32.
+            names: of the F columns.
+            target: reads the target columns.
+            scale: whether the columns are standardised.
+        """
+        mean, std = torch.zeros(len(names)), torch.ones(len(names))
+        if scale:
+            mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
+            std = torch.where(std == 0, 1.0, std)
+        low, high = x.amin(dim=0).tolist(), x.amax(dim=0).tolist()
+        scales = zip(names, mean.tolist(), std.tolist(), zip(low, high, strict=True), strict=True)
+        return cls(tuple(StandardEncoder(*scale) for scale in scales), target)
+
+    @classmethod
+    def of(cls, facts: Facts) -> TableEncoder:
+        """Returns the encoder that the facts describe; where they say nothing, inputs are numbers as they are.
 
         Raises:
-            DataError: they do not say how columns became inputs.
+            DataError: they do not say how columns become inputs.
         """
-        said = facts.preprocessing
         try:
-            if "columns" in said:
-                return cls(facts, TableEncoder.from_json(said))
-            return cls(facts, _scaled_alike(facts))
+            return cls(_read_columns(facts), TargetReader.of(facts))
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how columns become inputs", fix="train again") from None
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `of` reads: lists, dictionaries, strings and numbers only."""
+        standard = [column for column in self.columns if isinstance(column, StandardEncoder)]
+        if standard:
+            ends = [column.seen for column in standard if column.seen is not None]
+            stored = {"low": [low for low, _ in ends], "high": [high for _, high in ends]} if ends else {}
+            if any(column.linear_scale != (0.0, 1.0) for column in standard):
+                stored |= {"mean": [column.mean for column in standard], "std": [column.std for column in standard]}
+            return stored
+        kinds = {NumericEncoder: "numeric", CategoricalEncoder: "categorical"}
+        entries = [{"kind": kinds[type(column)], **asdict(column)} for column in self.columns]
+        return {
+            "columns": [
+                {key: list(value) if isinstance(value, tuple) else value for key, value in entry.items()}
+                for entry in entries
+            ]
+        }
+
     @property
-    def apart(self) -> bool:
-        return not any(isinstance(column, NumericEncoder) and column.interpolate for column in self.table.columns)
+    def features(self) -> tuple[str, ...]:
+        """Names of the inputs, in their order."""
+        return tuple(feature for column in self.columns for feature in column.features)
 
     @property
     def names(self) -> list[str]:
-        return [column.name for column in self.table.columns]
+        """Names of the columns."""
+        return [column.name for column in self.columns]
+
+    @property
+    def apart(self) -> bool:
+        """Whether rows may be encoded a few at a time, because no gap is filled by their neighbours."""
+        return not any(isinstance(column, NumericEncoder) and column.interpolate for column in self.columns)
 
     def encode(self, raw: Raw, /) -> Encoded:
         """Encodes a frame, or an array `(N, columns)` in the order of training.
@@ -75,16 +156,47 @@ class RowEncoder:
                 else f"its columns are {name_list(frame.columns, 8)}: is this the right file, with a header line?",
             )
         empty = Cells(np.full(len(frame), -1), (), np.empty(0), np.arange(len(frame)))
-        x = self.table.encode_cells({name: cells.get(name, empty) for name in self.names})
+        x = self.encode_cells({name: cells.get(name, empty) for name in self.names})
         ids = tuple(map(str, frame.index.tolist()))
         return Encoded((torch.from_numpy(x),), ids, self._remarks(cells, frame))
 
-    def target(self, raw: Raw, /) -> Tensor:
-        return target_of_rows(self.facts, self._frame(raw))
+    def encode_cells(self, table: Mapping[str, Cells], interpolate_from: Indices | None = None) -> NDArray[np.float32]:
+        """Encodes columns that are read already, `(N, F)`.
+
+        Args:
+            table: cells by column.
+            interpolate_from: positions of the rows that gaps may be interpolated from; `None` for all of them.
+        """
+        return np.concatenate([column.encode(table[column.name], interpolate_from) for column in self.columns], axis=1)
+
+    def encode_numbers(self, x: Tensor) -> Tensor:
+        """Encodes rows `(N, F)` that come as numbers of 32 bits, for an encoder that was fitted to such rows."""
+        columns = [column for column in self.columns if isinstance(column, StandardEncoder)]
+        pairs = zip(columns, x.numpy().T, strict=True)
+        return torch.from_numpy(np.stack([column.scale(values) for column, values in pairs], axis=1))
+
+    def targets(self, raw: Raw, /) -> Tensor:
+        """Returns the targets of rows, as in `Split`; -1 or NaN where a cell is missing.
+
+        Raises:
+            DataError: there is no such column, or it holds what was no class in training, or no number.
+        """
+        return self.target.targets(self._frame(raw))
+
+    def bins(self, x: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
+        """Returns edges of the bins of each input by the encoded training rows `(N, F)`; none for what is no number."""
+        edges: list[tuple[float, ...]] = []
+        for column in self.columns:
+            others = len(column.features)
+            if isinstance(column, NumericEncoder):
+                edges.append(tuple(bin_edges(x[:, len(edges)]).tolist()))
+                others -= 1
+            edges += [()] * others
+        return tuple(edges)
 
     def _frame(self, raw: Raw) -> pd.DataFrame:
         if isinstance(raw, pd.DataFrame):
-            return raw.set_axis([str(name).strip() for name in raw.columns], axis="columns")
+            return raw.set_axis(self._spell_as_in_training(list(map(str, raw.columns))), axis="columns")
         if isinstance(raw, np.ndarray):
             if raw.ndim != 2 or raw.shape[1] != len(self.names):
                 raise DataError(
@@ -94,48 +206,64 @@ class RowEncoder:
             return pd.DataFrame(raw, columns=self.names)
         raise DataError("files where a table is due: the model was trained on rows of a table", fix="give a table")
 
-    def _remarks(self, cells: dict[str, Cells], frame: pd.DataFrame) -> tuple[tuple[Remark, ...], ...]:
-        found: list[tuple[Remark, ...]] = [()] * len(frame)
-        for column in self.table.columns:
+    def _spell_as_in_training(self, names: Sequence[str]) -> list[str]:
+        """Returns the names of columns without blanks around them, where training knew them so."""
+        missing = {*self.names, self.target.name, *self.target.outputs}.difference(names)
+        return [name.strip() if name.strip() in missing else name for name in names]
+
+    def _remarks(self, cells: Mapping[str, Cells], frame: pd.DataFrame) -> tuple[tuple[Remark, ...], ...]:
+        remarks: list[tuple[Remark, ...]] = [()] * len(frame)
+        for column in self.columns:
             if column.name not in cells:
                 close = nearest(column.name, [name for name in frame.columns if name not in self.names])
                 absent = Remark(f"no column {column.name}" + (f" (is it {close[0]}?)" if close else ""))
-                found = [(*remarks, absent) for remarks in found]
+                remarks = [(*of_row, absent) for of_row in remarks]
                 continue
-            for what, odd, shown in _odd(column, cells[column.name]):
-                for row in np.flatnonzero(odd).tolist():
-                    value = shown and shorten(cells[column.name].values[cells[column.name].codes[row]], 40)[1:-1]
-                    found[row] = (*found[row], Remark(what, value))
-        return tuple(found)
+            for row, remark in _odd_cells(column, cells[column.name]):
+                remarks[row] = (*remarks[row], remark)
+        return tuple(remarks)
 
 
-def _odd(column: NumericEncoder | CategoricalEncoder, cells: Cells) -> Iterator[tuple[str, NDArray[np.bool_], str]]:
-    """Each oddity of a column: its words, the rows `(N,)` that have it, and whether a cell is worth showing."""
-    if isinstance(column, NumericEncoder):
-        foreseen = column.indicator or column.interpolate
-        if column.seen is not None:
-            low, high = column.seen
-            x, reach = cells.as_numbers(), ROUNDING * max(abs(low), abs(high))
-            beyond = (x < low - reach) | (x > high + reach)
-            yield f"{column.name} outside {low:g} to {high:g}", beyond, "cell"
-    else:
-        foreseen = column.missing or column.fill is not None
-        learned = np.array([value in column.levels for value in cells.values] + [True], dtype=bool)
-        word = "rare or new" if column.other else "new"
-        yield f"{column.name} {word}", ~learned[cells.codes], "cell"
-    if not foreseen:
-        yield f"{column.name} missing", cells.codes < 0, ""
+def columns_of(facts: Facts) -> tuple[ColumnEncoder, ...]:
+    """Returns the encoders of a table's columns; none where a data function of the user's own encodes otherwise."""
+    try:
+        return TableEncoder.of(facts).columns
+    except DataError:
+        return ()
 
 
-def _scaled_alike(facts: Facts) -> TableEncoder:
-    """The encoder of data from a formula, whose facts hold `mean` and `std` of every feature, or neither."""
-    said: Any = facts.preprocessing
+def inputs_by_column(facts: Facts) -> dict[str, list[int]]:
+    """Returns the positions of the inputs that are made of each column; without an encoder each input is its own."""
+    positions: dict[str, list[int]] = {}
+    start = 0
+    for column in columns_of(facts) or map(StandardEncoder, facts.features):
+        stop = start + len(column.features)
+        positions[column.name] = list(range(start, stop))
+        start = stop
+    return positions
+
+
+def _odd_cells(column: ColumnEncoder, cells: Cells) -> Iterator[tuple[int, Remark]]:
+    """Yields rows and what is odd of their cell."""
+    for oddity in column.find_oddities(cells):
+        for row in np.flatnonzero(oddity.rows).tolist():
+            text = shorten(cells.values[cells.codes[row]], 40)[1:-1] if oddity.with_cell else ""
+            yield row, Remark(oddity.what, text)
+
+
+def _read_columns(facts: Facts) -> tuple[ColumnEncoder, ...]:
+    """Returns the encoders of columns that `TableEncoder.to_json` returned."""
+    stored: Any = facts.preprocessing
+    if "columns" in stored:
+        return tuple(map(_read_column, stored["columns"]))
     (count,) = facts.input_shape
     names = facts.features or tuple(f"x{number}" for number in range(count))
-    mean, std = said.get("mean", [0.0] * count), said.get("std", [1.0] * count)
-    ends: Any = zip(said["low"], said["high"], strict=True) if "low" in said else [None] * count
-    columns = [
-        NumericEncoder(name, None, False, mean=m, std=s, seen=seen)
-        for name, m, s, seen in zip(names, mean, std, ends, strict=True)
-    ]
-    return TableEncoder(tuple(columns))
+    mean, std = stored.get("mean", [0.0] * count), stored.get("std", [1.0] * count)
+    ends: Any = zip(stored["low"], stored["high"], strict=True) if "low" in stored else [None] * count
+    return tuple(StandardEncoder(*scale) for scale in zip(names, mean, std, ends, strict=True))
+
+
+def _read_column(entry: Mapping[str, Any]) -> ColumnEncoder:
+    kinds: Mapping[str, Callable[..., ColumnEncoder]] = {"numeric": NumericEncoder, "categorical": CategoricalEncoder}
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items() if key != "kind"}
+    return kinds[entry["kind"]](**fields)

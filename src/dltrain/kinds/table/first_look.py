@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from dltrain.data.cells import Column, infer_columns, name_list, nearest, read_cells
+from dltrain.data.cells import name_list, nearest, read_cells
 from dltrain.errors import DataError
-from dltrain.kinds.target import Target, pose
+from dltrain.kinds.table.columns import Column, infer_columns
+from dltrain.kinds.target import Target, infer_task
 
 LIKELY = re.compile(
     r"target|labels?|class|category|outcome|response|result|y|survived|species|quality|price|diagnosis|churn(ed)?|"
@@ -55,40 +56,40 @@ def look_at(frame: pd.DataFrame, target: str | None = None) -> Look:
             override=f"data.target={close[0]}" if close else "",
         )
     cells = {name: read_cells(frame[name]) for name in frame.columns}
-    posed, why = (pose(frame[[target]], "auto"), "") if target is not None else _guess(frame)
-    rest = {name: column for name, column in cells.items() if name != posed.name}
-    if not rest:
+    goal, why = (infer_task(frame[[target]]), "") if target is not None else _guess_target(frame)
+    others = {name: column for name, column in cells.items() if name != goal.name}
+    if not others:
         raise DataError("the table has one column only", fix="give one with columns to predict from")
-    return Look(len(frame), posed, why, tuple(infer_columns(rest)))
+    return Look(len(frame), goal, why, tuple(infer_columns(others)))
 
 
-def _guess(frame: pd.DataFrame) -> tuple[Target, str]:
-    """The column that is called as targets are, else the last one that can be predicted."""
+def _guess_target(frame: pd.DataFrame) -> tuple[Target, str]:
+    """Returns the column that is called as targets are, else the last one that can be predicted, and why."""
     names = list(frame.columns)
     likely = [name for name in names if LIKELY.fullmatch(name.strip())]
     dropped = _dropped(frame)
-    rest = [name for name in reversed(names) if name not in likely and name not in dropped]
-    for name in [*reversed(likely), *rest]:
+    others = [name for name in reversed(names) if name not in likely and name not in dropped]
+    for name in [*reversed(likely), *others]:
         try:
-            posed = pose(frame[[name]], "auto")
+            goal = infer_task(frame[[name]])
         except DataError:
             continue
-        return posed, "by its name" if name in likely else "the last column that can be predicted"
+        return goal, "by its name" if name in likely else "the last column that can be predicted"
     raise DataError(
         "no column can be predicted",
-        fix=f"name one of {name_list(names)}, to hear why",
+        fix=f"name one of {name_list(names)}, and the error says why",
         override=f"data.target={names[-1]}",
     )
 
 
 def _dropped(frame: pd.DataFrame) -> set[str]:
-    """The columns that only name or count rows, or hold free text."""
-    found = set()
+    """Returns the columns that only name or count rows, or hold free text."""
+    dropped = set()
     for name in frame.columns:
         try:
             (column,) = infer_columns({name: read_cells(frame[name])})
         except DataError:
             continue
         if column.role == "dropped" or column.reason.startswith("consecutive"):
-            found.add(name)
-    return found
+            dropped.add(name)
+    return dropped

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.data.splits import Fraction, split_indices
+from dltrain.data.splits import Fraction, Indices, split_indices
+from dltrain.kinds.labels import TASKS, TargetReader
+from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
 
@@ -22,7 +24,7 @@ def cubic(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """y = x³ on `rows` evenly spaced points between -10 and 10.
+    """Returns y = x³ on `rows` evenly spaced points between -10 and 10.
 
     Args:
         rows: number of points.
@@ -34,7 +36,8 @@ def cubic(
     """
     x = torch.linspace(-10, 10, rows)[:, None]  # (N, 1)
     parts = split_indices(rows, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
-    return _regression_data(x, x**3, parts, scale, scale_target, features=("x",), target="y", truth={"formula": "x³"})
+    truth = {"formula": "x³"}
+    return _regression_data(x, x**3, parts, features=("x",), truth=truth, scale=scale, scale_target=scale_target)
 
 
 def regression(
@@ -49,7 +52,7 @@ def regression(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """scikit-learn's `make_regression`; the true coefficients are kept among the facts.
+    """Returns scikit-learn's `make_regression`; the true coefficients are kept among the facts.
 
     Args:
         rows: number of samples.
@@ -72,44 +75,39 @@ def regression(
         torch.from_numpy(x).float(),
         torch.from_numpy(y).float()[:, None],
         parts,
-        scale,
-        scale_target,
         features=tuple(f"x{number}" for number in range(features)),
-        target="y",
         truth={"coefficients": np.atleast_1d(coefficients).tolist(), "bias": bias},
+        scale=scale,
+        scale_target=scale_target,
     )
 
 
 def _regression_data(
     x: Tensor,
     y: Tensor,
-    parts: dict[SplitName, NDArray[np.int64]],
-    scale: bool,
-    scale_target: bool,
+    parts: Mapping[SplitName, Indices],
     *,
     features: tuple[str, ...],
-    target: str,
-    truth: dict[str, object],
+    truth: Mapping[str, object],
+    scale: bool,
+    scale_target: bool,
 ) -> Data:
-    """Inputs `(N, F)` and a target `(N, 1)`, scaled by the training split alone."""
+    """Returns data of inputs `(N, F)` and a target `(N, 1)`, scaled by the training split alone."""
     train = parts["train"]
-    preprocessing: dict[str, object] = {"low": x[train].amin(dim=0).tolist(), "high": x[train].amax(dim=0).tolist()}
-    if scale:
-        mean, std = x[train].mean(dim=0), x[train].std(dim=0, correction=0)
-        std = torch.where(std == 0, 1.0, std)
-        x = (x - mean) / std
-        preprocessing |= {"mean": mean.tolist(), "std": std.tolist()}
+    target = TargetReader("y", TASKS["number"])
+    encoder = TableEncoder.fit_numbers(x[train], features, target, scale=scale)
     spread = float(y[train].std(correction=0))
     facts = Facts(
         kind="table",
-        task="regression",
-        input_shape=(x.shape[1],),
-        target=target,
-        features=features,
+        task=target.task,
+        input_shape=(len(features),),
+        target=target.name,
+        features=encoder.features,
         target_mean=float(y[train].mean()) if scale_target else 0.0,
         target_std=(spread or 1.0) if scale_target else 1.0,
-        preprocessing=preprocessing,
+        preprocessing=encoder.to_json(),
         truth=truth,
     )
-    splits = {name: Split((x[index],), y[index], tuple(str(row) for row in index)) for name, index in parts.items()}
+    inputs = encoder.encode_numbers(x)
+    splits = {name: Split((inputs[index],), y[index], tuple(map(str, index))) for name, index in parts.items()}
     return Data(facts, splits)

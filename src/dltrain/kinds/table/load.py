@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,49 +10,27 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from dltrain.data.cells import (
-    COUNTING_KEPT,
-    CategoricalEncoder,
-    Column,
-    Role,
-    infer_columns,
-    name_list,
-    nearest,
-    read_cells,
-)
+from dltrain.data.cells import Cells, name_list, nearest, read_cells
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
-from dltrain.kinds.table.encoding import TableEncoder
-from dltrain.kinds.table.numeric import Impute, Numeric, NumericEncoder, standardisation
+from dltrain.kinds.table.columns import Column, Role, infer_columns
+from dltrain.kinds.table.encoder import TableEncoder
+from dltrain.kinds.table.notes import note_classes, note_columns, note_outliers, note_task
+from dltrain.kinds.table.numeric import Floats, Impute, Numeric, standardisation
 from dltrain.kinds.table.rows import (
-    REACH,
     Duplicates,
     Outliers,
     Rows,
-    fences,
-    outside,
-    repeats_noted,
-    same_rows,
+    drop_incomplete,
+    drop_repeats,
+    find_limits,
+    find_outliers,
+    note_repeats,
+    number_rows,
     split_rows,
-    without_gaps,
-    without_repeats,
 )
-from dltrain.kinds.target import Target, TaskChoice, pose
+from dltrain.kinds.target import Target, infer_task
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
-
-FILLED: Mapping[Impute, str] = {
-    "median": "filled with the median of the training rows",
-    "mean": "filled with the mean of the training rows",
-    "most_frequent": "filled with the most frequent value of the training rows",
-    "interpolate": "filled by the line between the training rows around them",
-    "category": "a category of their own",
-    "drop": "left out",
-}
-OUTLIERS: Mapping[Outliers, str] = {
-    "keep": f"training rows more than {REACH:g} interquartile ranges beyond the quartiles, kept",
-    "clip": f"training rows clipped to {REACH:g} interquartile ranges beyond the quartiles",
-    "drop": f"training rows left out, more than {REACH:g} interquartile ranges beyond the quartiles",
-}
 
 
 def table(
@@ -60,7 +38,7 @@ def table(
     *,
     target: str | Sequence[str],
     drop: Sequence[str] = (),
-    task: TaskChoice = "auto",
+    task: str = "auto",
     numeric: Numeric = "quantile",
     impute: Impute = "median",
     outliers: Outliers = "keep",
@@ -81,7 +59,8 @@ def table(
         frame: cells as text or as real dtypes, the target among them.
         target: name of the column to predict, or names of several.
         drop: names of columns that must not be used.
-        task: `auto` decides by the target's values; `multilabel` reads the labels that one cell lists.
+        task: `auto` decides by the target's values; `multilabel` reads the labels that one cell lists; a task of your
+            own, by its dotted path, says what it wants.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         impute: what a missing number becomes: the training rows' `median`, `mean` or `most_frequent` value, what lies
             between the rows around it (`interpolate`), or a `category` of its own; `drop` leaves such rows out.
@@ -101,99 +80,57 @@ def table(
     Raises:
         DataError: the table cannot be learned from, and why.
     """
-    several = isinstance(target, Sequence) and not isinstance(target, str)
+    several = isinstance(target, Sequence) and not isinstance(target, str)  # a name may be a number, as YAML reads it
     targets = list(dict.fromkeys(map(str, target if several else [target])))
-    drop = [str(name) for name in ([drop] if isinstance(drop, str) else drop)]
-    frame, files = _joined(frame, held_out or {}, targets, drop)
-    posed = pose(frame[targets], task)
-    chosen, classes, y = posed.task, posed.classes, posed.y
-    labelled = np.flatnonzero(posed.present)
-    frame, files = frame.drop(columns=targets).iloc[labelled], files[labelled]
-    inputs = {name: read_cells(frame[name]) for name in frame.columns}
-    rows = Rows(inputs, y[labelled], frame.index.to_numpy(), files)
-    # Roles are judged by the file that is trained on, as a prediction later knows no other.
-    judged = inputs if not held_out else {name: read_cells(frame.loc[files == 0, name]) for name in frame.columns}
-    columns = _without_keys(infer_columns(judged, drop, roles), group, time, roles or {})
-    if all(column.role == "dropped" for column in columns):
-        raise DataError(
-            f"no column is left to predict {posed.name!r} from",
-            fix="; ".join(f"{column.name} is dropped: {column.reason}" for column in columns[:10])
-            or "give a table with more than one column",
-        )
+    drop = [drop] if isinstance(drop, str) else list(map(str, drop))
+    frame, files = _join(frame, held_out or {}, targets, drop)
+    goal = infer_task(frame[targets], task)
+    rows, judged = _read_rows(frame.drop(columns=targets), files, goal)
+    columns = _choose_columns(judged, goal.name, drop, roles or {}, group, time)
+    notes = [*notes, *note_task(goal)]
 
-    said = [*notes, f"{chosen}, because {posed.reason}"]
-    if unlabelled := int((~posed.present).sum()):
-        said.append(f"left out {unlabelled} of {len(posed.present)} rows, which have no value of {posed.name}")
-    if impute == "drop":
-        rows, note = without_gaps(rows, columns)
-        said += note
-    if duplicates == "drop":
-        rows, note = without_repeats(rows, columns)
-        said += note
-    indices, note = split_rows(
+    rows, left_out = _leave_out(rows, columns, gaps=impute == "drop", repeats=duplicates == "drop")
+    parts, split_notes = split_rows(
         rows,
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         seed=seed,
-        stratify=chosen == "classification",
+        stratify=goal.form == "class",
         group=group,
         time=time,
         given=tuple(held_out or ()),
     )
-    said += note
-    if duplicates == "keep":
-        said += repeats_noted(same_rows(rows, columns), indices)
-    limits = fences(rows.take(indices["train"]).inputs, columns)
-    far = outside(rows.take(indices["train"]).inputs, limits)
-    if far:
-        said.append(f"{OUTLIERS[outliers]}: {name_list(f'{name} ({beyond.sum()})' for name, beyond in far.items())}")
-    if far and outliers == "drop":
-        indices["train"] = indices["train"][~np.any(list(far.values()), axis=0)]
-    said += _class_notes(posed, rows.y, indices)
+    repeats = note_repeats(number_rows(rows, columns), parts) if duplicates == "keep" else []
+    limits = find_limits(rows.take(parts["train"]).inputs, columns)
+    parts["train"], outlier_notes = _treat_outliers(rows, parts["train"], limits, outliers)
+    notes += [*left_out, *split_notes, *repeats, *outlier_notes, *note_classes(goal, rows.y, parts)]
 
-    train = rows.take(indices["train"])
+    train = rows.take(parts["train"])
     encoder = TableEncoder.fit(
-        train.inputs, columns, numeric=numeric, impute=impute, limits=limits if outliers == "clip" else None
+        train.inputs,
+        columns,
+        goal.reader,
+        numeric=numeric,
+        impute=impute,
+        limits=limits if outliers == "clip" else None,
     )
-    x = _encoded(encoder, rows, indices["train"])
-    mean, std = _scale(train.y) if chosen == "regression" and scale_target else (0.0, 1.0)
-    facts = Facts(
-        kind="table",
-        task=chosen,
-        input_shape=(x.shape[1],),
-        target=posed.name,
-        outputs=posed.outputs,
-        classes=classes,
-        class_counts=tuple(np.bincount(train.y, minlength=len(classes)).tolist()) if classes else (),
-        features=encoder.features,
-        target_mean=mean,
-        target_std=std,
-        bins=encoder.bins(x[indices["train"]]),
-        preprocessing=encoder.to_json(),
-    )
+    x = _encode_files(encoder, rows, parts["train"])
+    facts = _gather_facts(goal, encoder, x[parts["train"]], train.y, scale_target)
     splits = {
         name: Split(
-            inputs=(torch.from_numpy(x[index]),),
-            target=torch.from_numpy(rows.y[index] if classes or posed.outputs else rows.y[index, None]),
-            ids=tuple(map(str, rows.numbers[index].tolist())),
+            inputs=(torch.from_numpy(x[at]),),
+            target=torch.from_numpy(rows.y[at]),
+            ids=tuple(map(str, rows.numbers[at].tolist())),
         )
-        for name, index in indices.items()
+        for name, at in parts.items()
     }
-    return Data(facts, splits, notes=(*said, *_column_notes(columns, encoder, impute)))
+    return Data(facts, splits, notes=(*notes, *note_columns(columns, encoder, impute)))
 
 
-def _scale(y: NDArray[Any]) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
-    """Mean and standard deviation of the targets `(N,)`, or of each of `(N, K)`."""
-    if y.ndim == 1:
-        return standardisation(y)
-    means, stds = zip(*map(standardisation, y.T), strict=True)
-    return tuple(means), tuple(stds)
-
-
-def _joined(
+def _join(
     frame: pd.DataFrame, held_out: Mapping[SplitName, pd.DataFrame], targets: Sequence[str], drop: Sequence[str]
 ) -> tuple[pd.DataFrame, Indices]:
-    """All rows, numbered as in their own file, and which file each is from: 0, or its split's place in `SPLITS`."""
+    """Returns all rows, numbered as in their own file, and the file of each: 0, or its split's place in `SPLITS`."""
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
     for target in targets:
         _check_target_name(target, drop, list(frame.columns))
@@ -210,52 +147,6 @@ def _joined(
         frames.append(other.reindex(columns=frame.columns))
         files.append(np.full(len(other), SPLITS.index(name)))
     return pd.concat(frames) if held_out else frame, np.concatenate(files)
-
-
-def _without_keys(
-    columns: Sequence[Column], group: str | None, time: str | None, roles: Mapping[str, Role]
-) -> list[Column]:
-    """The columns that decide the split are dropped, unless a role is asked for."""
-    reasons = {group: "asked by data.group, it says which rows belong together", time: "asked by data.time"}
-    return [
-        Column(column.name, "dropped", reasons[column.name])
-        if column.name in reasons and column.name not in roles
-        else column
-        for column in columns
-    ]
-
-
-def _encoded(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[np.float32]:
-    """Encodes file by file `(N, F)`, so that a bad cell is told with its file; gaps lie between training rows."""
-    x = np.empty((len(rows.y), len(encoder.features)), dtype=np.float32)
-    for number, name in enumerate(SPLITS):
-        at = np.flatnonzero(rows.files == number)
-        if not len(at):
-            continue
-        known = np.flatnonzero(np.isin(at, train)) if number == 0 else None
-        try:
-            x[at] = encoder.encode_cells(rows.take(at).inputs, known)
-        except DataError as error:
-            if number:
-                raise DataError(error.what, f"data.{name}_path, {error.where}", error.fix, error.override) from None
-            raise
-    return x
-
-
-def _class_notes(posed: Target, y: NDArray[Any], indices: Mapping[SplitName, Indices]) -> Iterator[str]:
-    target, classes = posed.name, posed.classes or posed.outputs
-    if posed.task == "regression":
-        return
-    if posed.task == "multilabel":
-        counts = {name: y[at].sum(axis=0) for name, at in indices.items()}
-    else:
-        counts = {name: np.bincount(y[at], minlength=len(classes)) for name, at in indices.items()}
-    total = np.sum(list(counts.values()), axis=0)
-    trained = counts["train"] > 0
-    if single := [name for name, count, has in zip(classes, total, trained, strict=True) if count == 1 and has]:
-        yield f"in one row only, and so in no split but train: {target} {name_list(single, 10)}"
-    if never := [name for name, count, has in zip(classes, total, trained, strict=True) if count and not has]:
-        yield f"in no training row, so it cannot be learned: {target} {name_list(never, 10)}"
 
 
 def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -> None:
@@ -275,28 +166,113 @@ def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -
         )
 
 
-def _column_notes(columns: Sequence[Column], encoder: TableEncoder, impute: Impute) -> Iterator[str]:
-    by_name = {column.name: column for column in columns}
-    numeric = [by_name[fitted.name] for fitted in encoder.columns if isinstance(fitted, NumericEncoder)]
-    one_hot = [(by_name[fitted.name], fitted) for fitted in encoder.columns if isinstance(fitted, CategoricalEncoder)]
-    yield from (f"dropped {column.name}: {column.reason}" for column in columns if column.role == "dropped")
-    yield from (f"kept {column.name}: {column.reason}" for column in numeric if column.reason == COUNTING_KEPT)
-    told = {
-        "numbers": [column.name for column in numeric],
-        "categories": [f"{column.name} ({column.distinct} values)" for column, _ in one_hot],
-        f"missing cells, {FILLED[impute]}": [
-            f"{column.name} ({column.missing})" for column in numeric if column.missing and impute != "drop"
-        ],
-        "missing cells, filled with the most frequent category": [
-            f"{column.name} ({column.missing})" for column, fitted in one_hot if column.missing and fitted.fill
-        ],
-        "missing cells, a category of their own": [
-            f"{column.name} ({column.missing})" for column, fitted in one_hot if fitted.missing
-        ],
-        "categories with too few training rows, pooled as one": [
-            f"{column.name} ({column.distinct - len(fitted.levels)} of {column.distinct})"
-            for column, fitted in one_hot
-            if fitted.other
-        ],
-    }
-    yield from (f"{what}: {name_list(names)}" for what, names in told.items() if names)
+def _read_rows(frame: pd.DataFrame, files: Indices, goal: Target) -> tuple[Rows, Mapping[str, Cells]]:
+    """Returns the rows that have a target, and the cells that say what a column is.
+
+    These are the ones of the file that is trained on, as a prediction later knows no other.
+    """
+    labelled = np.flatnonzero(goal.present)
+    frame, files = frame.iloc[labelled], files[labelled]
+    inputs = {name: read_cells(frame[name]) for name in frame.columns}
+    rows = Rows(inputs, goal.y[labelled], frame.index.to_numpy(), files)
+    if not files.any():
+        return rows, inputs
+    return rows, {name: read_cells(frame.loc[files == 0, name]) for name in frame.columns}
+
+
+def _choose_columns(
+    table: Mapping[str, Cells],
+    target: str,
+    drop: Sequence[str],
+    roles: Mapping[str, Role],
+    group: str | None,
+    time: str | None,
+) -> list[Column]:
+    """Gives every column a role; those that decide the split are dropped, unless a role is asked for.
+
+    Raises:
+        DataError: all are dropped.
+    """
+    reasons = {group: "asked by data.group, it says which rows belong together", time: "asked by data.time"}
+    columns = [
+        Column(column.name, "dropped", reasons[column.name])
+        if column.name in reasons and column.name not in roles
+        else column
+        for column in infer_columns(table, drop, roles)
+    ]
+    if all(column.role == "dropped" for column in columns):
+        raise DataError(
+            f"no column is left to predict {target!r} from",
+            fix="; ".join(f"{column.name} is dropped: {column.reason}" for column in columns[:10])
+            or "give a table with more than one column",
+        )
+    return columns
+
+
+def _leave_out(rows: Rows, columns: Sequence[Column], *, gaps: bool, repeats: bool) -> tuple[Rows, list[str]]:
+    """Leaves out rows with gaps, and rows that repeat another, as far as that is asked for, and says how many."""
+    notes: list[str] = []
+    if gaps:
+        rows, notes = drop_incomplete(rows, columns)
+    if repeats:
+        rows, repeat_notes = drop_repeats(rows, columns)
+        notes = [*notes, *repeat_notes]
+    return rows, notes
+
+
+def _treat_outliers(
+    rows: Rows, train: Indices, limits: Mapping[str, tuple[float, float]], outliers: Outliers
+) -> tuple[Indices, list[str]]:
+    """Returns the training rows without those that are left out as outliers, and says how many outliers there are."""
+    rows_of = find_outliers(rows.take(train).inputs, limits)
+    if not rows_of:
+        return train, []
+    if outliers == "drop":
+        train = train[~np.any(list(rows_of.values()), axis=0)]
+    return train, [note_outliers(rows_of, outliers)]
+
+
+def _encode_files(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[np.float32]:
+    """Encodes file by file `(N, F)`, so that a bad cell is told with its file; gaps lie between training rows."""
+    x = np.empty((len(rows.y), len(encoder.features)), dtype=np.float32)
+    for number, name in enumerate(SPLITS):
+        at = np.flatnonzero(rows.files == number)
+        if not len(at):
+            continue
+        interpolate_from = np.flatnonzero(np.isin(at, train)) if number == 0 else None
+        try:
+            x[at] = encoder.encode_cells(rows.take(at).inputs, interpolate_from)
+        except DataError as error:
+            if number:
+                raise DataError(error.what, f"data.{name}_path, {error.where}", error.fix, error.override) from None
+            raise
+    return x
+
+
+def _gather_facts(
+    goal: Target, encoder: TableEncoder, x: NDArray[np.float32], y: NDArray[Any], scale_target: bool
+) -> Facts:
+    """Returns the facts, by the encoded training rows `(N, F)` and their targets."""
+    mean, std = _scale_of(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
+    return Facts(
+        kind="table",
+        task=goal.task,
+        input_shape=(x.shape[1],),
+        target=goal.name,
+        outputs=goal.outputs,
+        classes=goal.classes,
+        class_counts=tuple(np.bincount(y, minlength=len(goal.classes)).tolist()) if goal.classes else (),
+        features=encoder.features,
+        target_mean=mean,
+        target_std=std,
+        bins=encoder.bins(x),
+        preprocessing=encoder.to_json(),
+    )
+
+
+def _scale_of(y: Floats, outputs: Sequence[str]) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
+    """Returns mean and standard deviation of the targets `(N, 1)`, or of each of several `(N, K)`."""
+    if not outputs:
+        return standardisation(y[:, 0])
+    means, stds = zip(*map(standardisation, y.T), strict=True)
+    return tuple(means), tuple(stds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
@@ -10,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, check_numbers
+from dltrain.data.splits import Indices
+from dltrain.kinds.table.columns import Oddity
 
 Numeric = Literal["quantile", "standard", "none"]
 Impute = Literal["median", "mean", "most_frequent", "interpolate", "drop", "category"]
 Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 ROWS_PER_QUANTILE, FEWEST_QUANTILES, MOST_QUANTILES = 30, 10, 1000
 ROWS_PER_BIN, MOST_BINS, MOST_BINS_OF_FEW_ROWS, FEW_ROWS = 20, 48, 16, 2000
+ROUNDING = 1e-6  # by how much, relatively, a number of 32 bits may lie outside a range it belongs to
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class NumericEncoder:
     edges: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
     interpolate: bool = False
-    limits: tuple[float, ...] | None = None
-    seen: tuple[float, ...] | None = None
+    limits: tuple[float, float] | None = None
+    seen: tuple[float, float] | None = None
 
     @classmethod
     def fit(
@@ -58,39 +61,49 @@ class NumericEncoder:
         impute: Impute = "median",
         limits: tuple[float, float] | None = None,
     ) -> NumericEncoder:
+        """Learns from the cells of the training rows; numbers beyond `limits` count as these."""
         x = cells.as_numbers()
-        known = x[~np.isnan(x)]
-        seen = (float(known.min()), float(known.max())) if len(known) else None
+        present = x[~np.isnan(x)]
+        seen = (float(present.min()), float(present.max())) if len(present) else None
         if limits is not None:
-            x, known = np.clip(x, *limits), np.clip(known, *limits)
-        fill = _fill_value(known, impute)
-        indicator = len(known) < len(x) and impute not in ("interpolate", "drop")
+            x, present = np.clip(x, *limits), np.clip(present, *limits)
+        fill = _fill_value(present, impute)
+        indicator = len(present) < len(x) and impute not in ("interpolate", "drop")
         plain = cls(name, fill, indicator, interpolate=impute == "interpolate", limits=limits, seen=seen)
         if numeric == "none":
             return plain
-        if numeric == "quantile" and len(np.unique(known)) > 1:
-            edges, scores = normal_scores(known)
+        if numeric == "quantile" and len(np.unique(present)) > 1:
+            edges, scores = normal_scores(present)
             return replace(plain, edges=tuple(edges.tolist()), scores=tuple(scores.tolist()))
-        filled = known if fill is None and len(known) else np.where(np.isnan(x), fill or 0.0, x)
+        filled = present if fill is None and len(present) else np.where(np.isnan(x), fill or 0.0, x)
         mean, std = standardisation(filled)
         return replace(plain, mean=mean, std=std)
 
     @property
     def features(self) -> tuple[str, ...]:
+        """Names of the inputs, in their order."""
         return (self.name, f"{self.name} missing") if self.indicator else (self.name,)
 
-    def encode(self, cells: Cells, known: Indices | None = None) -> NDArray[np.float32]:
+    @property
+    def linear_scale(self) -> tuple[float, float] | None:
+        """Mean and standard deviation, where the only input is a linear function of the number; else `None`."""
+        return None if self.indicator or self.edges else (self.mean, self.std)
+
+    def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns `(N, 1)`, or `(N, 2)` with the indicator.
 
         Args:
             cells: of any rows.
-            known: positions of the rows that a gap may be interpolated from; all of them where not given.
+            interpolate_from: positions of the rows that gaps may be interpolated from; `None` for all of them.
+
+        Raises:
+            DataError: a cell is no number.
         """
         check_numbers(self.name, cells, strict=True)
         x = cells.as_numbers()
         missing = np.isnan(x)
         if self.interpolate and missing.any():
-            x = _interpolated(x, cells.rows, known)
+            x = _interpolate(x, cells.rows, interpolate_from)
         if self.limits is not None:
             x = np.clip(x, self.limits[0], self.limits[1])
         if self.fill is not None:
@@ -101,38 +114,105 @@ class NumericEncoder:
             columns.append(missing)
         return np.stack(columns, axis=1).astype(np.float32)
 
+    def decode(self, x: Floats) -> Floats:
+        """Returns encoded numbers `(N,)` in the column's own unit again."""
+        return np.interp(x, self.scores, self.edges) if self.edges else x * self.std + self.mean
 
-def _fill_value(known: Floats, impute: Impute) -> float | None:
+    def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
+        """Yields which cells lie outside the training range, and which are missing though none was in training."""
+        if self.seen is not None:
+            yield _beyond(self.name, cells, *self.seen)
+        if not self.indicator and not self.interpolate:
+            yield Oddity(f"{self.name} missing", cells.codes < 0, with_cell=False)
+
+
+@dataclass(frozen=True)
+class StandardEncoder:
+    """A column of numbers of 32 bits, standardised in 32 bits, as data is that comes as tensors and not as cells.
+
+    Args:
+        name: of the column.
+        mean: subtracted.
+        std: then divided by.
+        seen: smallest and largest value of the training rows; `None` where that is not known.
+    """
+
+    name: str
+    mean: float = 0.0
+    std: float = 1.0
+    seen: tuple[float, float] | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The name of the only input."""
+        return (self.name,)
+
+    @property
+    def linear_scale(self) -> tuple[float, float]:
+        """Mean and standard deviation."""
+        return self.mean, self.std
+
+    def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
+        """Returns `(N, 1)`; a missing cell, of which training had none, becomes 0.
+
+        Raises:
+            DataError: a cell is no number.
+        """
+        check_numbers(self.name, cells, strict=True)
+        x = self.scale(cells.as_numbers().astype(np.float32))
+        return np.where(np.isnan(x), np.float32(0), x)[:, None]
+
+    def scale(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns numbers `(N,)` as the model sees them."""
+        return (x - np.float32(self.mean)) / np.float32(self.std)
+
+    def decode(self, x: Floats) -> Floats:
+        """Returns encoded numbers `(N,)` in the column's own unit again."""
+        return x * self.std + self.mean
+
+    def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
+        """Yields which cells lie outside the training range, and which are missing."""
+        if self.seen is not None:
+            yield _beyond(self.name, cells, *self.seen)
+        yield Oddity(f"{self.name} missing", cells.codes < 0, with_cell=False)
+
+
+def _beyond(name: str, cells: Cells, low: float, high: float) -> Oddity:
+    x, reach = cells.as_numbers(), ROUNDING * max(abs(low), abs(high))
+    return Oddity(f"{name} outside {low:g} to {high:g}", (x < low - reach) | (x > high + reach))
+
+
+def _fill_value(present: Floats, impute: Impute) -> float | None:
     if impute == "category":
         return None
-    if len(known) == 0:
+    if len(present) == 0:
         return 0.0
     if impute == "mean":
-        return float(known.mean())
+        return float(present.mean())
     if impute == "most_frequent":
-        values, counts = np.unique(known, return_counts=True)
+        values, counts = np.unique(present, return_counts=True)
         return float(values[counts.argmax()])
-    return float(np.median(known))
+    return float(np.median(present))
 
 
-def _interpolated(x: Floats, rows: Indices, known: Indices | None) -> Floats:
+def _interpolate(x: Floats, rows: Indices, interpolate_from: Indices | None) -> Floats:
     """Fills gaps by the line between the rows around them; before the first and after the last, by the nearest."""
     usable = ~np.isnan(x)
-    if known is not None:
-        usable &= np.isin(np.arange(len(x)), known)
+    if interpolate_from is not None:
+        usable &= np.isin(np.arange(len(x)), interpolate_from)
     if not usable.any():
         return x
     order = np.argsort(rows[usable], kind="stable")
     return np.where(np.isnan(x), np.interp(rows, rows[usable][order], x[usable][order]), x)
 
 
-def normal_scores(known: Floats) -> tuple[Floats, Floats]:
-    """Edges at evenly spaced quantiles of the values, and where a normal distribution has the same share below.
+def normal_scores(present: Floats) -> tuple[Floats, Floats]:
+    """Returns edges at evenly spaced quantiles of the values, and where a normal distribution has the same share below.
 
     A value's share is what lies below it and half of its ties, so repeated values are one edge, and no score is
     further out than the number of values warrants.
     """
-    x = np.sort(known)
+    x = np.sort(present)
     values, first, counts = np.unique(x, return_index=True, return_counts=True)
     quantiles = min(max(len(x) // ROWS_PER_QUANTILE, FEWEST_QUANTILES), MOST_QUANTILES)
     if len(values) > quantiles:
@@ -149,7 +229,7 @@ def standardisation(x: Floats) -> tuple[float, float]:
 
 
 def bin_edges(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Edges of bins that hold about as many values each, fewer bins for few values; empty where there is no bin.
+    """Returns edges of bins that hold about as many values each, fewer for few values; empty where there is no bin.
 
     Where values repeat so often that edges coincide, as in a column that is mostly 0, the bins are spaced by the
     distinct values instead, so that the rare ones are told apart too.

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import COUNTING, ID_REASON, Cells, Column, nearest, shorten
+from dltrain.data.cells import Cells, nearest
+from dltrain.data.dates import no_time, read_moments
 from dltrain.data.splits import Indices, split_groups, split_indices
 from dltrain.errors import DataError
+from dltrain.kinds.table.columns import COUNTING, ID_REASON, Column
 from dltrain.types import SPLITS, SplitName
 
 Outliers = Literal["keep", "clip", "drop"]
@@ -27,7 +27,7 @@ class Rows:
 
     Args:
         inputs: columns by name.
-        y: `(N,)` class indices or numbers, or `(N, K)` of several targets.
+        y: targets as in `Split`, or `(N,)` numbers.
         numbers: `(N,)` row number in its own file, counted from 0.
         files: `(N,)` which file it is from: 0 the one that is to be split, 1 that of val, 2 that of test.
     """
@@ -43,7 +43,7 @@ class Rows:
         return Rows(inputs, self.y[at], self.numbers[at], self.files[at])
 
 
-def without_gaps(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]]:
+def drop_incomplete(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]]:
     """Leaves out the rows with a gap in any column that is used, and says how many.
 
     Raises:
@@ -64,38 +64,46 @@ def without_gaps(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]
     return rows.take(np.flatnonzero(~incomplete)), [note] if incomplete.any() else []
 
 
-def same_rows(rows: Rows, columns: Sequence[Column]) -> Indices:
-    """A number for each row, the same for rows that agree in all columns but those that only count or name rows."""
+def number_rows(rows: Rows, columns: Sequence[Column]) -> Indices:
+    """Numbers the rows `(N,)`, alike where they agree in all columns but those that only count or name rows."""
     names = [column.name for column in columns if column.reason != COUNTING and not column.reason.startswith(ID_REASON)]
     target = np.unique(rows.y, axis=0, return_inverse=True)[1].reshape(-1)
     codes = np.stack([target, *(rows.inputs[name].codes for name in names)], axis=1)
     return np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def without_repeats(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]]:
-    """Keeps one of each row, that of a test or validation file before others, and says how many are left out."""
-    same = same_rows(rows, columns)
+def drop_repeats(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]]:
+    """Leaves out rows that repeat another, that of a test or validation file last, and says how many."""
+    numbers = number_rows(rows, columns)
     order = np.argsort(-rows.files, kind="stable")
-    kept = np.sort(order[np.unique(same[order], return_index=True)[1]])
-    gone = len(same) - len(kept)
-    note = f"left out {gone} of {len(same)} rows that repeat another: data.duplicates=drop"
-    return rows.take(kept), [note] if gone else []
+    first = np.sort(order[np.unique(numbers[order], return_index=True)[1]])
+    repeated = len(numbers) - len(first)
+    note = f"left out {repeated} of {len(numbers)} rows that repeat another: data.duplicates=drop"
+    return rows.take(first), [note] if repeated else []
 
 
-def repeats_noted(same: Indices, splits: Mapping[SplitName, Indices]) -> list[str]:
-    """Says how many rows repeat another, and how many of them one that was trained on."""
-    repeated = len(same) - len(np.unique(same))
+def note_repeats(numbers: Indices, splits: Mapping[SplitName, Indices]) -> list[str]:
+    """Says how many rows repeat another, and how many of them one that is trained on.
+
+    Args:
+        numbers: of the rows, as `number_rows` gives them.
+        splits: positions of the rows of each split.
+    """
+    repeated = len(numbers) - len(np.unique(numbers))
     if not repeated:
         return []
-    leaked = {name: int(np.isin(same[at], same[splits["train"]]).sum()) for name, at in splits.items()}
-    seen = [f"{count} of the {len(splits[name])} {name} rows" for name, count in leaked.items() if count]
-    across = f"; also trained on: {', '.join(seen[1:])}" if len(seen) > 1 else ""
-    return [f"{repeated} of {len(same)} rows repeat another{across} (data.duplicates=drop leaves them out)"]
+    trained = {name: int(np.isin(numbers[at], numbers[splits["train"]]).sum()) for name, at in splits.items()}
+    shares = [f"{count} of the {len(splits[name])} {name} rows" for name, count in trained.items() if count]
+    across = f"; also trained on: {', '.join(shares[1:])}" if len(shares) > 1 else ""
+    return [f"{repeated} of {len(numbers)} rows repeat another{across} (data.duplicates=drop leaves them out)"]
 
 
-def fences(inputs: Mapping[str, Cells], columns: Sequence[Column]) -> dict[str, tuple[float, float]]:
-    """Where the outliers of each column of numbers begin; a column whose middle half is one value has none."""
-    found = {}
+def find_limits(inputs: Mapping[str, Cells], columns: Sequence[Column]) -> dict[str, tuple[float, float]]:
+    """Returns where the outliers of each column of numbers begin, below and above.
+
+    A column whose middle half is one value has none.
+    """
+    limits = {}
     for column in columns:
         if column.role != "numeric":
             continue
@@ -104,19 +112,21 @@ def fences(inputs: Mapping[str, Cells], columns: Sequence[Column]) -> dict[str, 
             continue
         low, high = np.nanquantile(x, [0.25, 0.75]).tolist()
         if high > low:
-            found[column.name] = (low - REACH * (high - low), high + REACH * (high - low))
-    return found
+            limits[column.name] = (low - REACH * (high - low), high + REACH * (high - low))
+    return limits
 
 
-def outside(inputs: Mapping[str, Cells], limits: Mapping[str, tuple[float, float]]) -> dict[str, NDArray[np.bool_]]:
-    """For each column that has outliers, `(N,)` which rows they are."""
-    found = {}
+def find_outliers(
+    inputs: Mapping[str, Cells], limits: Mapping[str, tuple[float, float]]
+) -> dict[str, NDArray[np.bool_]]:
+    """Returns `(N,)` which rows are outliers, for each column that has any."""
+    outliers = {}
     for name, (low, high) in limits.items():
         x = inputs[name].as_numbers()
         beyond = (x < low) | (x > high)
         if beyond.any():
-            found[name] = beyond
-    return found
+            outliers[name] = beyond
+    return outliers
 
 
 def split_rows(
@@ -138,6 +148,38 @@ def split_rows(
     Raises:
         DataError: a split would be empty, or the column that decides cannot.
     """
+    _check_split(rows, group, time, given)
+    main = np.flatnonzero(rows.files == 0)
+    fractions = {
+        "val_fraction": 0.0 if "val" in given else val_fraction,
+        "test_fraction": 0.0 if "test" in given else test_fraction,
+    }
+    notes: list[str] = []
+    if time is not None:
+        cells = rows.inputs[time].take(main)
+        codes = _order_by_time(time, cells)
+        parts = split_groups(codes, "time", seed=None, **fractions)
+        spans = ", ".join(f"{name} {_spell_span(cells, codes, at)}" for name, at in parts.items())
+        notes.append(f"split by the order of {time}: {spans}")
+    elif group is not None:
+        codes = _number_groups(rows.inputs[group].take(main))
+        parts = split_groups(codes, "group", seed=seed, **fractions)
+        notes.append(f"split by {group}: rows of one of its {codes.max() + 1} values stay together")
+    else:
+        parts = split_indices(len(main), seed=seed, strata=rows.y[main] if stratify else None, **fractions)
+    splits = {name: main[at] for name, at in parts.items()}
+    splits |= {name: np.flatnonzero(rows.files == SPLITS.index(name)) for name in given}
+    if group is not None:
+        notes += _note_shared_groups(group, rows.inputs[group].codes, splits, given)
+    return {name: splits[name] for name in SPLITS if name in splits}, notes
+
+
+def _check_split(rows: Rows, group: str | None, time: str | None, given: Collection[SplitName]) -> None:
+    """Refuses what rows cannot be split by.
+
+    Raises:
+        DataError: two columns are to decide, or one that is not there, or a file has no rows.
+    """
     if group is not None and time is not None:
         raise DataError(
             "rows are split by data.group or by data.time, not by both",
@@ -145,7 +187,6 @@ def split_rows(
             fix="leave one out",
             override="data.time=null",
         )
-    main = np.flatnonzero(rows.files == 0)
     for split in given:
         if not (rows.files == SPLITS.index(split)).any():
             raise DataError(
@@ -154,78 +195,47 @@ def split_rows(
                 fix="give one whose rows have a target and the inputs",
                 override=f"data.{split}_path=null",
             )
-    fractions = {
-        "val_fraction": 0.0 if "val" in given else val_fraction,
-        "test_fraction": 0.0 if "test" in given else test_fraction,
-    }
-    notes: list[str] = []
-    if group is not None or time is not None:
-        key, name = ("group", group) if group is not None else ("time", time)
-        assert name is not None
-        if name not in rows.inputs:
+    for key, name in (("group", group), ("time", time)):
+        if name is not None and name not in rows.inputs:
             raise DataError(
                 f"the table has no column {name!r} to split by",
                 where=f"data.{key}",
                 fix=f"its columns are {', '.join(rows.inputs)}",
                 override=f"data.{key}={(nearest(name, rows.inputs) or list(rows.inputs))[0]}",
             )
-        cells = rows.inputs[name].take(main)
-        codes = _moments(name, cells) if time is not None else _groups(cells)
-        parts = split_groups(codes, key, seed=None if time is not None else seed, **fractions)
-        if time is not None:
-            said = ", ".join(f"{split} {_span(cells, codes, at)}" for split, at in parts.items())
-            notes.append(f"split by the order of {name}: {said}")
-        else:
-            notes.append(f"split by {name}: rows of one of its {codes.max() + 1} values stay together")
-    else:
-        parts = split_indices(len(main), seed=seed, strata=rows.y[main] if stratify else None, **fractions)
-    found = {name: main[at] for name, at in parts.items()}
-    found |= {name: np.flatnonzero(rows.files == SPLITS.index(name)) for name in given}
-    if group is not None:
-        codes = rows.inputs[group].codes
-        trained = np.unique(codes[found["train"]])
-        shared = {name: int(np.isin(np.unique(codes[found[name]]), trained).sum()) for name in given}
-        notes += [
-            f"{count} values of {group} in the {name} file are in train too: its metrics may flatter the model"
-            for name, count in shared.items()
-            if count
-        ]
-    return {name: found[name] for name in SPLITS if name in found}, notes
 
 
-def _groups(cells: Cells) -> Indices:
-    """Codes from 0; a row whose cell is missing is a group of its own."""
+def _note_shared_groups(
+    group: str, codes: Indices, splits: Mapping[SplitName, Indices], given: Collection[SplitName]
+) -> Iterator[str]:
+    """Yields how many values of the column are in train and in another file too."""
+    trained = np.unique(codes[splits["train"]])
+    for name in given:
+        count = int(np.isin(np.unique(codes[splits[name]]), trained).sum())
+        if count:
+            yield f"{count} values of {group} in the {name} file are in train too: its metrics may flatter the model"
+
+
+def _number_groups(cells: Cells) -> Indices:
+    """Returns codes from 0; a row whose cell is missing is a group of its own."""
     missing = cells.codes < 0
     codes = np.where(missing, len(cells.values) + np.cumsum(missing), cells.codes)
     return np.unique(codes, return_inverse=True)[1]
 
 
-def _moments(name: str, cells: Cells) -> Indices:
-    """Codes from 0 in the order of time, by numbers or by dates.
+def _order_by_time(name: str, cells: Cells) -> Indices:
+    """Returns codes from 0 in the order of time, by numbers or by dates.
 
     Raises:
         DataError: a cell is missing or neither.
     """
-    times = cells.numbers
-    if not cells.all_numbers:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that pandas reads dates one by one where they are spelled differently
-            read = pd.to_datetime(pd.Series(cells.values), errors="coerce", utc=True)
-        times = np.where(read.isna(), np.nan, read.astype("int64").to_numpy().astype(np.float64))
-    moments = np.append(times, np.nan)[cells.codes]
+    moments = read_moments(cells)
     bad = np.isnan(moments)
     if bad.any():
-        at = int(bad.argmax())
-        cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
-        raise DataError(
-            f"{cell} is no time",
-            where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
-            fix="correct it, write dates as 2026-11-21, or split at random",
-            override="data.time=null",
-        )
+        raise no_time(cells, int(bad.argmax()), name, fix="split at random", override="data.time=null")
     return np.unique(moments, return_inverse=True)[1]
 
 
-def _span(cells: Cells, codes: Indices, at: Indices) -> str:
+def _spell_span(cells: Cells, codes: Indices, at: Indices) -> str:
     first, last = at[codes[at].argmin()], at[codes[at].argmax()]
     return f"{cells.values[cells.codes[first]]} to {cells.values[cells.codes[last]]}"

@@ -1,0 +1,32 @@
+"""What the page of a run says about text that is continued."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from dltrain.drawing.plot import Drawn
+from dltrain.drawing.section import Code, Section, Table
+from dltrain.kinds.text.page import TextPage
+from dltrain.runs.reader import Run
+
+
+class CorpusPage(TextPage):
+    """Text that is continued."""
+
+    new: ClassVar[str] = ""
+    labelled: ClassVar[str] = "other.txt"
+
+    def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
+        """Returns what the model wrote by itself along its training, behind the worst examples."""
+        rows = [[epoch, text.replace("\n", " ⏎ ")] for epoch, text in run.samples]
+        words = "Each text begins as a document does; all are drawn at the same temperature, 0.7."
+        tables = [Table(["Epoch", "Text"], rows, words, numbers_from=2)] if rows else []
+        title = "What it writes" if rows else "What it finds alike"
+        return {"worst_examples": [Section(title, plots=plots["words"], tables=tables)]}
+
+    def usage(self, run: Run) -> list[Code]:
+        """Returns the command that continues a text."""
+        command = f"dltrain predict {shlex.quote(run.place)} --prompt '...' --temperature 0.7 --steps 200"
+        return [Code(command, words="Continue a text:")]

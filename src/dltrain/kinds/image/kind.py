@@ -1,0 +1,63 @@
+"""What is special about images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from dltrain.data.loader import TensorLoader
+from dltrain.explain.explanation import Explanation
+from dltrain.explain.projection import project_features
+from dltrain.kinds import estimators
+from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
+from dltrain.kinds.image.encoder import ImageEncoder
+from dltrain.kinds.kind import Kind, Predictor
+from dltrain.kinds.page import KindPage
+from dltrain.tasks.task import Task
+from dltrain.training.budget import Budget
+from dltrain.types import Data, Facts, Split, SplitName
+
+THUMBNAIL = 16  # pixels; what baselines see of an image
+
+
+class Image(Kind):
+    """Images of one size."""
+
+    name: ClassVar[str] = "image"
+    default_model: ClassVar[str] = "cnn"
+    budget: ClassVar[Budget] = Budget(large_batch=128)
+
+    def encoder(self, facts: Facts) -> ImageEncoder:
+        return ImageEncoder.of(facts)
+
+    def page(self, facts: Facts) -> KindPage:
+        from dltrain.kinds.image.page import ImagePage
+
+        return ImagePage(facts)
+
+    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
+        return estimators.predictors(data, split, thumbnails, boosting=False)
+
+    def check(self, data: Data) -> Iterator[Finding]:
+        yield from check_repeats(data, severity="warning")  # rows are often equal by chance, images never are
+        yield from check_balance(data)
+        yield from check_size(data)
+
+    def describe(self, facts: Facts) -> str:
+        return f"{'×'.join(map(str, facts.input_shape))} pixels"
+
+    def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
+        """Projects what the last layer is given to a plane."""
+        return Explanation(projection=project_features(model, loader.inputs, loader.prepare, seconds))
+
+
+def thumbnails(split: Split) -> NDArray[np.float32]:
+    """Returns what baselines see of a split: 16×16 grey pixels, `(N, 256)`."""
+    (inputs,) = split.inputs
+    grey = inputs.float().mean(dim=1, keepdim=True) / 255
+    size = (min(THUMBNAIL, inputs.shape[2]), min(THUMBNAIL, inputs.shape[3]))
+    return np.asarray(nn.functional.adaptive_avg_pool2d(grey, size).flatten(1).float())

@@ -1,0 +1,35 @@
+"""What the page of a run says of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from dltrain.drawing.plot import Plot
+from dltrain.drawing.section import listed, shown
+from dltrain.drawing.wording import count
+from dltrain.kinds.image.plots import draw_samples
+from dltrain.kinds.page import KindPage
+from dltrain.runs.reader import Run
+
+
+class ImagePage(KindPage):
+    """Images."""
+
+    new: ClassVar[str] = "picture.jpg"
+    labelled: ClassVar[str] = "labelled/"
+
+    def plots(self) -> Sequence[Plot]:
+        return (Plot("samples", "Pictures", "examples", draw_samples, pictures=True),)
+
+    def describe_input(self) -> str:
+        channels, height, width = self.facts.input_shape
+        return f"{width} × {height} pixels, {count(channels, 'channel')}"
+
+    def describe_new(self) -> str:
+        return "Predict a picture, or every picture of a folder:"
+
+    def limits(self, run: Run) -> Iterator[str]:
+        if self.facts.classes:
+            names = listed(list(map(shown, self.facts.classes)), 10, ", ")
+            yield f"It calls any picture one of these {len(self.facts.classes)} classes, whatever it shows: {names}."

@@ -1,0 +1,60 @@
+"""What is special about ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import pandas as pd
+import torch
+from torch import nn
+
+from dltrain.kinds.checks import Finding, check_balance, check_size
+from dltrain.kinds.kind import Kind, LoaderOptions, Predictor, UsableModel
+from dltrain.kinds.page import KindPage
+from dltrain.kinds.ratings import baselines
+from dltrain.kinds.ratings.encoder import PairEncoder
+from dltrain.kinds.ratings.negatives import Negatives
+from dltrain.kinds.ratings.recommend import recommend, save_recommendations
+from dltrain.runs.folder import RunDir
+from dltrain.tasks.task import Task
+from dltrain.training.budget import Budget
+from dltrain.types import Data, Facts, SplitName
+
+
+class Ratings(Kind):
+    """Pairs of a user and an item."""
+
+    name: ClassVar[str] = "ratings"
+    default_model: ClassVar[str] = "recommender"
+    budget: ClassVar[Budget] = Budget(large_batch=512)
+    kept_words: ClassVar[str] = "it says what each user has rated"
+
+    def encoder(self, facts: Facts) -> PairEncoder:
+        return PairEncoder.of(facts)
+
+    def page(self, facts: Facts) -> KindPage:
+        from dltrain.kinds.ratings.page import RatingsPage
+
+        return RatingsPage(facts)
+
+    def loader_options(self, facts: Facts) -> LoaderOptions:
+        return LoaderOptions(draw=Negatives.of(facts))
+
+    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
+        return baselines.predictors(data, split)
+
+    def check(self, data: Data) -> Iterator[Finding]:
+        """Yields what is odd; ratings are made unique as they are read."""
+        yield from check_balance(data)
+        yield from check_size(data)
+
+    def describe(self, facts: Facts) -> str:
+        return facts.features[0] if facts.task == "ranking" else " and ".join(facts.features)
+
+    def save_extras(self, run: RunDir, data: Data, task: Task, model: nn.Module, device: torch.device) -> None:
+        """Writes what a few users would be recommended."""
+        save_recommendations(run, data, task, model, device)
+
+    def recommend(self, model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
+        return recommend(model, users, top)

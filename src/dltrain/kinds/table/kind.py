@@ -1,0 +1,58 @@
+"""What is special about tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from dltrain.data.loader import TensorLoader
+from dltrain.explain.explanation import Explanation
+from dltrain.explain.importance import permutation_importance
+from dltrain.explain.projection import project_inputs
+from dltrain.kinds import estimators
+from dltrain.kinds.checks import Finding, check_leaks
+from dltrain.kinds.kind import Kind, Predictor
+from dltrain.kinds.page import KindPage
+from dltrain.kinds.table.encoder import TableEncoder, inputs_by_column
+from dltrain.tasks.task import Task
+from dltrain.types import Data, Facts, Split, SplitName
+
+
+class Table(Kind):
+    """Rows of numbers and categories."""
+
+    name: ClassVar[str] = "table"
+    default_model: ClassVar[str] = "mlp"
+
+    def encoder(self, facts: Facts) -> TableEncoder:
+        return TableEncoder.of(facts)
+
+    def page(self, facts: Facts) -> KindPage:
+        from dltrain.kinds.table.page import TablePage
+
+        return TablePage(facts)
+
+    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
+        return estimators.predictors(data, split, encoded_rows, boosting=True)
+
+    def check(self, data: Data) -> Iterator[Finding]:
+        yield from check_leaks(data)
+        yield from super().check(data)
+
+    def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
+        """Measures what shuffling each column costs, and projects the rows to a plane."""
+        if len(facts.input_shape) != 1 or loader.prepare is not None:
+            return Explanation()
+        (x,) = loader.inputs
+        shuffled = permutation_importance(model, task, x, loader.target, inputs_by_column(facts), seconds)
+        return Explanation(tuple(shuffled), project_inputs(x))
+
+
+def encoded_rows(split: Split) -> NDArray[np.float32]:
+    """Returns what baselines see of a split: the rows as the model sees them, `(N, F)`."""
+    (inputs,) = split.inputs
+    return np.asarray(inputs.flatten(1).float())

@@ -1,0 +1,89 @@
+"""What there is to say of a table that was loaded: a sentence for each thing that was inferred or left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.data.cells import name_list
+from dltrain.data.splits import Indices
+from dltrain.kinds.table.columns import COUNTING_KEPT, CategoricalEncoder, Column
+from dltrain.kinds.table.encoder import TableEncoder
+from dltrain.kinds.table.numeric import Impute, NumericEncoder
+from dltrain.kinds.table.rows import REACH, Outliers
+from dltrain.kinds.target import Target
+from dltrain.types import SplitName
+
+FILLED: Mapping[Impute, str] = {
+    "median": "filled with the median of the training rows",
+    "mean": "filled with the mean of the training rows",
+    "most_frequent": "filled with the most frequent value of the training rows",
+    "interpolate": "filled by the line between the training rows around them",
+    "category": "a category of their own",
+    "drop": "left out",
+}
+OUTLIERS: Mapping[Outliers, str] = {
+    "keep": f"training rows more than {REACH:g} interquartile ranges beyond the quartiles, kept",
+    "clip": f"training rows clipped to {REACH:g} interquartile ranges beyond the quartiles",
+    "drop": f"training rows left out, more than {REACH:g} interquartile ranges beyond the quartiles",
+}
+
+
+def note_task(goal: Target) -> Iterator[str]:
+    """Yields which task is posed and why, and how many rows do not say what is to be predicted."""
+    yield f"{goal.task}, because {goal.reason}"
+    if unlabelled := int((~goal.present).sum()):
+        yield f"left out {unlabelled} of {len(goal.present)} rows, which have no value of {goal.name}"
+
+
+def note_classes(goal: Target, y: NDArray[Any], parts: Mapping[SplitName, Indices]) -> Iterator[str]:
+    """Yields the classes or labels that cannot be learned or measured, by the targets and the rows of each split."""
+    target, classes = goal.name, goal.classes or goal.outputs
+    if goal.form == "number":
+        return
+    if goal.form == "labels":
+        counts = {name: y[at].sum(axis=0) for name, at in parts.items()}
+    else:
+        counts = {name: np.bincount(y[at], minlength=len(classes)) for name, at in parts.items()}
+    total = np.sum(list(counts.values()), axis=0)
+    trained = counts["train"] > 0
+    if single := [name for name, count, has in zip(classes, total, trained, strict=True) if count == 1 and has]:
+        yield f"in one row only, and so in no split but train: {target} {name_list(single, 10)}"
+    if never := [name for name, count, has in zip(classes, total, trained, strict=True) if count and not has]:
+        yield f"in no training row, so it cannot be learned: {target} {name_list(never, 10)}"
+
+
+def note_outliers(rows_of: Mapping[str, NDArray[np.bool_]], outliers: Outliers) -> str:
+    """Returns how many outliers each column has, and what is done with them."""
+    return f"{OUTLIERS[outliers]}: {name_list(f'{name} ({beyond.sum()})' for name, beyond in rows_of.items())}"
+
+
+def note_columns(columns: Sequence[Column], encoder: TableEncoder, impute: Impute) -> Iterator[str]:
+    """Yields what each column was taken for, and what became of its gaps and rare values."""
+    by_name = {column.name: column for column in columns}
+    numeric = [by_name[fitted.name] for fitted in encoder.columns if isinstance(fitted, NumericEncoder)]
+    one_hot = [(by_name[fitted.name], fitted) for fitted in encoder.columns if isinstance(fitted, CategoricalEncoder)]
+    yield from (f"dropped {column.name}: {column.reason}" for column in columns if column.role == "dropped")
+    yield from (f"kept {column.name}: {column.reason}" for column in numeric if column.reason == COUNTING_KEPT)
+    listed = {
+        "numbers": [column.name for column in numeric],
+        "categories": [f"{column.name} ({column.distinct} values)" for column, _ in one_hot],
+        f"missing cells, {FILLED[impute]}": [
+            f"{column.name} ({column.missing})" for column in numeric if column.missing and impute != "drop"
+        ],
+        "missing cells, filled with the most frequent category": [
+            f"{column.name} ({column.missing})" for column, fitted in one_hot if column.missing and fitted.fill
+        ],
+        "missing cells, a category of their own": [
+            f"{column.name} ({column.missing})" for column, fitted in one_hot if fitted.missing
+        ],
+        "categories with too few training rows, pooled as one": [
+            f"{column.name} ({column.distinct - len(fitted.levels)} of {column.distinct})"
+            for column, fitted in one_hot
+            if fitted.other
+        ],
+    }
+    yield from (f"{what}: {name_list(names)}" for what, names in listed.items() if names)

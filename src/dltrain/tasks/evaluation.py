@@ -1,0 +1,63 @@
+"""The evaluation loop, which measures every model, whatever its family, data and task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from dltrain.tasks.precision import Precision, autocast
+from dltrain.tasks.predictions import Predictions, join
+from dltrain.types import Batch
+
+if TYPE_CHECKING:
+    from dltrain.tasks.task import Task
+
+
+def evaluate(
+    model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision = "float32"
+) -> dict[str, float]:
+    """Returns the loss and the task's metrics over all batches, exactly, also where batches differ in size."""
+    return _evaluate(model, task, batches, precision, keep=False)[0]
+
+
+def evaluate_fully(
+    model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision = "float32"
+) -> tuple[dict[str, float], Predictions]:
+    """Returns what `evaluate` does and the metrics that need all samples at once, and the predictions."""
+    metrics, parts, targets = _evaluate(model, task, batches, precision, keep=True)
+    predictions = join(parts)
+    return metrics | task.epoch_metrics(predictions, torch.cat(targets)), predictions
+
+
+@torch.inference_mode()
+def _evaluate(
+    model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision, *, keep: bool
+) -> tuple[dict[str, float], list[Predictions], list[Tensor]]:
+    model.eval()
+    device = next(model.parameters()).device
+    loss_sum, weight_sum = zero(device), zero(device)
+    sums: Tensor | None = None
+    parts: list[Predictions] = []
+    targets: list[Tensor] = []
+    for batch in batches:
+        with autocast(precision, device):
+            output = task.combine_members(model(*batch.inputs))
+            loss = task.objective(output, batch.target)
+        weight = task.loss.weight(batch.target)
+        loss_sum += loss.to(loss_sum) * weight
+        weight_sum += weight
+        update = task.metric.update(task.decode(output).to(loss_sum.device), batch.target.to(loss_sum.device))
+        sums = update if sums is None else sums + update
+        if keep:
+            parts.append(task.predict(output, batch.target))
+            targets.append(batch.target.cpu())
+    assert sums is not None, "there is at least one batch"
+    return {"loss": float(loss_sum / weight_sum), **task.metric.compute(sums.cpu())}, parts, targets
+
+
+def zero(device: torch.device) -> Tensor:
+    """Returns a float64 zero on the device; on the CPU if the device has no float64."""
+    return torch.zeros((), dtype=torch.float64, device="cpu" if device.type == "mps" else device)

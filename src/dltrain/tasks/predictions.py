@@ -1,0 +1,44 @@
+"""Predictions of a model or a baseline, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions for some samples, on the CPU.
+
+    Args:
+        values: `(N,)` int64 class indices, or `(N, K)` numbers in the target's own unit, or `(N, K)` int64 0 and 1, or
+            `(N, T)` int64 tokens.
+        probabilities: `(N, K)` of each class or label; `None` where there are none.
+        losses: `(N, T)` in nats, of each target token; `None` of other tasks, or where the targets are not given.
+        ranks: `(N,)` rank of the true item in the order for its user, the best is 1; `None` of other tasks.
+    """
+
+    values: Tensor
+    probabilities: Tensor | None = None
+    losses: Tensor | None = None
+    ranks: Tensor | None = None
+
+    def of(self, chosen: Tensor) -> Predictions:
+        """Returns the predictions for some of the samples, given their indices `(n,)`, without probabilities."""
+        losses, ranks = (None if part is None else part[chosen] for part in (self.losses, self.ranks))
+        return Predictions(self.values[chosen], None, losses, ranks)
+
+
+def join(parts: Sequence[Predictions]) -> Predictions:
+    """Returns the predictions of several batches as one."""
+
+    def joined(name: str) -> Tensor | None:
+        tensors = [tensor for part in parts if (tensor := getattr(part, name)) is not None]
+        return torch.cat(tensors) if tensors else None
+
+    return Predictions(
+        torch.cat([part.values for part in parts]), joined("probabilities"), joined("losses"), joined("ranks")
+    )

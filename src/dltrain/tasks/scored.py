@@ -1,0 +1,46 @@
+"""The common base of tasks whose predictions have probabilities, classes and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dltrain.tasks.comparison import Baseline, Comparison, compare_mistakes
+from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.task import TOLERANCE, Task
+
+
+class ScoredTask(Task):
+    """Predicts classes or labels by their probabilities; a sample counts as right if all of its labels are."""
+
+    primary_metric: ClassVar[str] = "accuracy"
+    export_words: ClassVar[str] = "probabilities"
+
+    def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
+        output = self.combine_members(output.float())
+        return Predictions(self.decode(output).cpu(), self.loss.probabilities(output).cpu())
+
+    def compare(
+        self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+    ) -> Comparison | None:
+        if not baselines or len(target) < 3:
+            return None
+        theirs = [_mistakes(baseline.predictions, target) for baseline in baselines]
+        return compare_mistakes(model, _mistakes(ours, target), theirs, baselines)
+
+    def deploy(self, output: Tensor) -> Tensor:
+        return self.loss.probabilities(output)
+
+    def agrees(self, deployed: Tensor, predictions: Predictions) -> bool:
+        assert predictions.probabilities is not None
+        return torch.allclose(deployed, predictions.probabilities.float(), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def _mistakes(predictions: Predictions, target: Tensor) -> NDArray[np.float64]:
+    """Returns 1 for each sample whose class or any label is wrong, else 0, `(N,)`."""
+    return np.asarray((predictions.values != target).reshape(len(target), -1).any(dim=1).double())

@@ -1,0 +1,131 @@
+"""Which role a column is given, what of it is refused, and how categories become inputs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dltrain.data.cells import Cells, read_cells
+from dltrain.errors import DataError
+from dltrain.kinds.table.columns import CategoricalEncoder, infer_columns
+
+
+def read(values, **options) -> Cells:
+    return read_cells(pd.Series(values, **options))
+
+
+def role(values, name="x", drop=(), **others):
+    columns = infer_columns({name: read(values), **{key: read(column) for key, column in others.items()}}, drop)
+    return columns[0].role, columns[0].reason
+
+
+def refusal(values, drop=()):
+    with pytest.raises(DataError) as caught:
+        infer_columns({"x": read(values), "y": read(["1.5", "3"] * (len(values) // 2))}, drop)
+    return caught.value
+
+
+SPREAD = [str(i * i % 97 + 0.5) for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "expected", "reason"),
+    [
+        (SPREAD, "x", "numeric", "numbers"),
+        (["1", "2", "3"] * 5, "Pclass", "numeric", "numbers"),
+        (["7", "—"] * 5, "x", "numeric", "numbers"),
+        (["a", "b"] * 5, "x", "categorical", "text with 2 distinct values"),
+        (["yes", ""] * 5, "x", "categorical", "text with 1 distinct values"),
+        (["", "NA"] * 5, "x", "dropped", "every cell is missing"),
+        (["a"] * 9, "x", "dropped", "every cell is 'a'"),
+        (["3"] * 9, "x", "dropped", "every cell is '3'"),
+        ([str(i) for i in range(5, 15)], "x", "dropped", "consecutive whole numbers"),
+        ([str(i) for i in range(15, 5, -1)], "x", "dropped", "consecutive whole numbers"),
+        ([f"n{i}" for i in range(10)], "x", "dropped", "text with 10 distinct values of 10"),
+        ([f"n{i}" for i in range(6)] + ["n0"] * 4, "x", "dropped", "text with 6 distinct values of 10"),
+        ([f"n{i}" for i in range(5)] + ["n0"] * 5, "x", "categorical", "text with 5 distinct values"),
+        (["17", "4", "90", "31"], "学号", "dropped", "an id with 4 distinct values of 4"),
+        (["17", "4", "90", "31"], "userId", "dropped", "an id with 4 distinct values of 4"),
+        (["17", "4", "90", "31"], "user_ID", "dropped", "an id with 4 distinct values of 4"),
+        (["17", "4", "90", "4"], "userId", "numeric", "numbers"),
+        (["17", "4", "90", "31"], "paid", "numeric", "numbers"),
+        (["1.7", "0.4", "9", "3.1"], "acid", "numeric", "numbers"),
+        (["1.7", "0.4", "9", "3.1"], "id", "numeric", "numbers"),
+    ],
+)
+def test_roles(values, name, expected, reason):
+    chosen, why = role(values, name, other=SPREAD[: len(values)])
+    assert chosen == expected and why.startswith(reason)
+
+
+def test_ids_are_seen_though_rows_are_left_out():
+    cells = read([str(i) for i in range(10)]).take(np.array([0, 1, 5, 9]))
+    assert infer_columns({"n": cells, "x": read(SPREAD[:4])})[0].role == "dropped"
+
+
+def test_a_count_is_kept_where_nothing_else_is_left():
+    assert role(["1", "2", "3", "4"]) == (
+        "numeric",
+        "consecutive whole numbers, but nothing else is left to learn from",
+    )
+    assert role(["1", "2", "3", "4"], drop=["x"])[0] == "dropped"
+
+
+def test_a_dropped_column_is_not_looked_at():
+    assert role([*SPREAD, "inf"], drop=["x"]) == ("dropped", "asked by data.drop")
+
+
+def test_a_name_to_drop_that_does_not_exist_is_refused():
+    with pytest.raises(DataError) as caught:
+        infer_columns({"Name": read(["a"]), "姓名": read(["b"])}, ["姓名", "name "])
+    assert caught.value.override == "data.drop=[姓名,Name]" and "'name '" in caught.value.what
+
+
+def test_a_few_bad_cells_are_refused_with_the_row():
+    error = refusal([*SPREAD[:30], "缺考", *SPREAD[31:]], drop=["y"])
+    assert "缺考" in error.what and "row 32, column 'x'" in error.where and error.override == "data.drop=[y,x]"
+
+
+def test_many_bad_cells_are_text():
+    assert role([*SPREAD[:37], "a", "b", "c"])[0] == "dropped"
+
+
+@pytest.mark.parametrize("value", ["inf", "-Infinity", "1e39"])
+def test_numbers_beyond_float32_are_refused_with_the_row(value):
+    error = refusal([*SPREAD[:3], value, *SPREAD[4:]])
+    assert value in error.what and "row 5, column 'x'" in error.where
+
+
+def test_infinity_among_real_dtypes_is_refused():
+    assert "row 3" in refusal(np.array([1.0, np.inf, 2.0, 4.0])).where
+
+
+def test_the_row_is_that_of_the_source():
+    cells = read([*SPREAD, "inf", "1"]).take(np.array([3, 9, 40]))
+    with pytest.raises(DataError) as caught:
+        infer_columns({"x": cells})
+    assert "row 42" in caught.value.where
+
+
+def test_categories_are_one_hot_with_rare_ones_pooled():
+    encoder = CategoricalEncoder.fit("c", read(["b", "a", "b", "a", "x", "y", ""]))
+    assert encoder.features == ("c=a", "c=b", "c other", "c missing")
+    encoded = encoder.encode(read(["a", "b", "x", "never seen", "?"]))
+    assert encoded.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+
+
+def test_an_unforeseen_category_is_zeros_where_nothing_was_pooled():
+    encoder = CategoricalEncoder.fit("c", read(["b", "a"] * 3))
+    assert encoder.features == ("c=a", "c=b")
+    assert encoder.encode(read(["z", "", "b"])).tolist() == [[0, 0], [0, 0], [0, 1]]
+
+
+def test_the_most_frequent_categories_are_kept():
+    values = [f"c{i:03}" for i in range(100) for _ in range(2 if i < 50 else 3)]
+    encoder = CategoricalEncoder.fit("c", read(values))
+    assert len(encoder.levels) == 64 and encoder.other
+    assert set(encoder.levels) > {f"c{i:03}" for i in range(50, 100)}
+
+
+def test_ten_rows_suffice_for_a_category_of_a_large_table():
+    encoder = CategoricalEncoder.fit("c", read(["a"] * 4981 + ["b"] * 10 + ["c"] * 9))
+    assert encoder.levels == ("a", "b")
