@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import nn
 from dltrain.errors import ConfigError
 from dltrain.experiment.outside_models import construct, filled, takes_spec, without_pretrained
 from dltrain.experiment.targets import check_arguments, check_trust, drop_leftovers, needs_closure, resolve
+from dltrain.runs.folder import RunDir
 from dltrain.types import Spec
 
 PICTURES = Spec("image", (3, 8, 8), 5)
@@ -285,7 +287,7 @@ def test_an_installed_package_is_a_target_and_a_run_folder_that_names_it_needs_t
         assert refused.code == 2
         assert f"dltrain {' '.join(command)} --trust={colleague}" in refused.err
         assert dltrain(*command, "--trust", colleague).code == 0
-    assert called.run.read_result()["basis"]["source"].keys() == {f"{colleague}.nets"}
+    assert json.loads(RunDir("run").result.read_text())["basis"]["source"].keys() == {f"{colleague}.nets"}
 
 
 def test_a_function_of_an_installed_package_must_promise_a_model(colleague: str) -> None:

@@ -330,7 +330,7 @@ def test_constants_that_are_others_are_refused_with_the_reason(
     assert "train again" in caught.value.fix
 
 
-@pytest.mark.parametrize("target", ["stays", "pay", "[pay,年龄]", "tags"])
+@pytest.mark.parametrize("target", ["stays", "pay", "[pay,number]", "tags"])
 def test_folders_without_recorded_outputs_are_held_against_their_table(
     target: str, write: Callable, people_csv: Path, tmp_path: Path
 ) -> None:
