@@ -19,7 +19,7 @@ import yaml
 import dltrain as package
 from dltrain.config.compose import compose_jobs
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
-from dltrain.experiment.run import check_jobs
+from dltrain.experiment.run import build_checked
 from dltrain.experiment.run import train as run_training
 from dltrain.inference.load import load
 from dltrain.runs.folder import RunDir
@@ -247,12 +247,12 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def train_net(people_csv: Path, target: str, *overrides: str, model: str = "net_of_mine.Net") -> Path:
     data = ("data=csv", f"data.path={people_csv}", f"data.target={target}", "baseline=none", "trainer.epochs=1")
     (job,) = compose_jobs([f"model._target_={model}", *data, *overrides], sweep=False)
-    check_jobs([job])
+    setup = build_checked(job.config, overrides=job.overrides)
     run = RunDir("run")
     run.path.mkdir()
     run.write_status("running", exit_code=1)
     run.config.write_text(yaml.safe_dump(dict(job.config)), "utf-8")
-    run_training(job.config, run, perf_counter())
+    run_training(setup, job.config, run, perf_counter())
     return run.path
 
 
