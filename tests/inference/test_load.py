@@ -186,7 +186,7 @@ def test_rows_come_as_dictionaries_lists_arrays_and_frames(pay_run: Path) -> Non
     row = {"number": 1007, "年龄": 30, "city": "Ulm", "stays": "yes"}
     frame = package.load(pay_run).predict(pd.DataFrame([row]))
     assert model.predict([row]).equals(frame)
-    ordered = [row[column.name] for column in model.encoder.table.columns]  # type: ignore[attr-defined]
+    ordered = [row[column.name] for column in model.encoder.columns]  # type: ignore[attr-defined]
     assert model.predict(np.array([ordered], dtype=object)).equals(frame)
     for empty in (pd.DataFrame(), []):
         with pytest.raises(DataError, match="no samples"):
