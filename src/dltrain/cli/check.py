@@ -32,7 +32,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.run import build_checked, introduce
 
     with on_approval():  # nothing that was written for it stays
-        setup = build_checked(job.config, job.places)
+        setup = build_checked(job.config, job.places, job.overrides)
     configure_logging(console=not (options.quiet or options.json))
     introduce(setup)
     cost = measure_step(setup)

@@ -34,7 +34,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.training.finder import suggest_rate, try_rates
 
     with on_approval():  # nothing that was written for it stays
-        setup = build_checked(job.config, job.places)
+        setup = build_checked(job.config, job.places, job.overrides)
     configure_logging(console=not (options.quiet or options.json))
     introduce(setup)
     torch.set_num_threads(setup.threads)

@@ -112,9 +112,10 @@ def _try(words: list[str], *, values: bool) -> None:
         return
     described = compose(overrides, flags.config_dir, multirun=getattr(flags, "multirun", False))
     if values:
-        from dltrain.experiment.targets import check
+        from dltrain.experiment.targets import check, drop_leftovers
 
         for job in described.jobs if isinstance(described, Sweep) else [described]:
+            drop_leftovers(job.config, job.overrides)
             if errors := check(job.config):
                 raise ExceptionGroup("config", errors)
 

@@ -20,8 +20,9 @@ def run(arguments: Sequence[str], options: Options) -> int:
     flags, (folder,) = COMMANDS["resume"].read(arguments)
 
     from dltrain.config.quoting import quote
-    from dltrain.experiment.resume import apply, check_same_run, check_trust, read_config, resolved
+    from dltrain.experiment.resume import apply, check_same_run, read_config, resolved
     from dltrain.experiment.signals import Stopped
+    from dltrain.experiment.targets import check_trust
     from dltrain.runs.folder import RunDir, refuse_links
     from dltrain.runs.lock import locked
     from dltrain.runs.result import Result

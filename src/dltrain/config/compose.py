@@ -24,7 +24,7 @@ from dltrain.config.defaults import KEPT, ON_TOP, Defaults, defaults_of
 from dltrain.config.files import check_files, locate, places_of
 from dltrain.config.loader import CONFIG_NAME, Composed, Loader, WatchedLoader, hydra_config, own_hydra, search_path_of
 from dltrain.config.options import check_local_configs, configs_named
-from dltrain.config.overrides import check_group, check_key, group_options, parse
+from dltrain.config.overrides import check_group, check_key, group_options, outside_groups, parse
 from dltrain.config.sweeps import combine, is_basic, params_of
 from dltrain.config.validation import missing_value
 from dltrain.errors import ConfigError
@@ -254,8 +254,8 @@ def _check(composed: Composed, parsed: Sequence[Override], *, sweep: bool) -> No
         ExceptionGroup: of everything that is wrong with them.
     """
     keys = [item for item in parsed if not composed.repository.group_exists(item.key_or_group)]
-    errors = check_files(composed)
-    _raise_all([*errors, *(error for item in keys for error in check_key(item, composed, sweep))])
+    errors, outside = check_files(composed), outside_groups(parsed, composed)
+    _raise_all([*errors, *(error for item in keys for error in check_key(item, composed, sweep, outside))])
 
 
 def _compose(

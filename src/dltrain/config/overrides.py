@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +95,34 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
     ]
 
 
-def check_key(override: Override, composed: Composed, sweep: bool) -> list[ConfigError]:
+def outside_groups(parsed: Sequence[Override], composed: Composed) -> set[str]:
+    """Returns the groups whose `_target_` is of other code: its signature, and no file of dltrain's, knows its keys."""
+    ending = "._target_"
+    typed = {item.key_or_group.removesuffix(ending) for item in parsed if item.key_or_group.endswith(ending)}
+    targets = {
+        name: str(node.get("_target_", "")) for name, node in composed.sections.items() if isinstance(node, Mapping)
+    }
+    own = ("dltrain", "torch")
+    return typed | {name for name, target in targets.items() if "." in target and target.split(".")[0] not in own}
+
+
+def check_key(override: Override, composed: Composed, sweep: bool, outside: Collection[str] = ()) -> list[ConfigError]:
     """Returns why an override cannot set its key.
 
     Args:
         override: of a key, not of a group.
         composed: the config that it is to change.
         sweep: whether several values make several jobs.
+        outside: the groups whose keys a signature knows and no file.
     """
     key = override.key_or_group
+    group = key.split(".")[0]
+    if "." in key and group in outside and key not in known_keys(key, composed):
+        if override.is_add() or override.is_force_add():
+            return []  # held against the signature later
+        if not nearest(key, [name for name in known_keys(key, composed) if name.startswith(f"{group}.")]):
+            fix = "a key that its file does not name takes a +"
+            return [ConfigError("no such key", where=key, fix=fix, override=f"+{key}", replaces=key)]
     if key not in known_keys(key, composed):
         parent = value_at(key.rpartition(".")[0], composed.sections)
         if not _owners(key, override.value()) and parent == {} and not key.startswith("loss."):

@@ -8,6 +8,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 from dltrain.config.foreign_keys import counterpart, translated
@@ -29,7 +30,10 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
         supplied: how many leading positional arguments come from elsewhere.
     """
     parameters = list(inspect.signature(target).parameters.values())[supplied:]
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    try:
+        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    except Exception:  # other packages annotate with names that are missing at run time
+        hints = {}
     names = {parameter.name for parameter in parameters if parameter.kind not in _VARIADIC}
     accepts_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     errors = []
@@ -39,7 +43,7 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
         key = f"{where}.{parameter.name}"
         if parameter.name not in values:
             if parameter.default is inspect.Parameter.empty and parameter.kind not in _VARIADIC:
-                errors.append(missing_value(key))
+                errors.append(missing_value(key, new=True))
             continue
         value = values[parameter.name]
         hint = hints.get(parameter.name, Any)
@@ -54,9 +58,9 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
-def missing_value(key: str) -> ConfigError:
-    """The refusal of a config that leaves a value open."""
-    return ConfigError("a value is missing", where=key, fix="give it", override=f"{key}=...")
+def missing_value(key: str, *, new: bool = False) -> ConfigError:
+    """The refusal of a config that leaves a value open, or, with `new`, that does not even name the key."""
+    return ConfigError("a value is missing", where=key, fix="give it", override=f"{'+' * new}{key}=...")
 
 
 def unknown_key(key: str, known: Sequence[str], value: Any = None) -> ConfigError:
@@ -138,6 +142,8 @@ def matches(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(matches(item, arguments[1]) for item in value.values())
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return _is_list(value) and all(matches(item, arguments[0]) for item in value)
+    if inspect.isclass(hint) and issubclass(hint, Enum) and isinstance(value, str):
+        return value.removeprefix(f"{hint.__name__}.") in hint.__members__
     return isinstance(value, hint) if inspect.isclass(hint) else False
 
 

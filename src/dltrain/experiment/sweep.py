@@ -31,7 +31,7 @@ from dltrain.experiment.log import configure_logging
 from dltrain.experiment.run import recorded, save_config, train
 from dltrain.experiment.signals import Stopped
 from dltrain.experiment.sources import SOURCES
-from dltrain.experiment.targets import check
+from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.report.page import write_report
 from dltrain.report.sweep import summarize
 from dltrain.runs.folder import RunDir, make_folder, utc_now, write_text
@@ -97,6 +97,7 @@ def check_jobs(jobs: Sequence[Job]) -> str:
     SOURCES.forget()
     monitors = []
     for job in jobs:
+        drop_leftovers(job.config, job.overrides)
         if errors := check(job.config):
             group = ExceptionGroup("config", errors)
             locate(group, job.places)
@@ -141,6 +142,7 @@ def run_job(composed: DictConfig) -> float:
     if hydra.job.num == 0:
         _redact(Path(hydra.sweep.dir) / "multirun.yaml")  # the sweep may be killed before its end
     log.info("job     %s: %s", hydra.job.num, " ".join(redacted(hydra.overrides.task)))
+    drop_leftovers(composed, hydra.overrides.task)
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
     try:
         with locked(run.path), recorded(run, config):

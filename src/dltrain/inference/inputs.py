@@ -16,7 +16,7 @@ from dltrain.data.cells import name_list, nearest
 from dltrain.data.excel import read_excel, read_parquet
 from dltrain.data.streams import Rejoined, TableFormat, read_head, stream_csv, stream_json_lines, stream_parquet
 from dltrain.errors import DataError
-from dltrain.kinds.image.load import SUFFIXES
+from dltrain.kinds.image.pixels import SUFFIXES
 from dltrain.types import Encoder
 
 if TYPE_CHECKING:

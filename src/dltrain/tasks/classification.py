@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -87,3 +88,10 @@ class Classification(ScoredTask):
         assert predictions.probabilities is not None
         target = split.target[: len(predictions.values)]
         return 1 - np.asarray(predictions.probabilities.gather(1, target[:, None]).flatten().double())
+
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        assert predictions.probabilities is not None
+        numbers = {safe_cell(name): number for number, name in enumerate(self.facts.classes)}
+        true = torch.tensor([[numbers[row["true"]]] for row in rows])
+        recorded = torch.tensor([[1 - float(row["error"])] for row in rows])
+        return float((predictions.probabilities.gather(1, true) - recorded).abs().max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -69,6 +69,15 @@ class Multilabel(ScoredTask):
         assert predictions.probabilities is not None
         target = split.target[: len(predictions.values)]
         return np.asarray((target - predictions.probabilities).abs().mean(dim=1).double())
+
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        """Returns how far the probabilities are from where the recorded labels would be the predicted ones."""
+        assert predictions.probabilities is not None
+        farthest = 0.0
+        for scores, row in zip(predictions.probabilities, rows, strict=True):
+            if row["predicted"] != self._spell(scores > 0.5):
+                farthest = max(farthest, float((scores - 0.5).abs().min()))
+        return farthest
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
         target, metric = split.target[: len(predictions.values)], confusion(2)

@@ -34,6 +34,7 @@ class Ranking(Task):
     """
 
     name: ClassVar[str] = "ranking"
+    takes_penalty: ClassVar[bool] = True
     primary_metric: ClassVar[str] = "ndcg@10"
     export_words: ClassVar[str] = "scores, whose order alone has a meaning"
 

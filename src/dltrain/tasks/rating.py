@@ -20,6 +20,7 @@ class Rating(Regression):
     the loss. In evaluation a model leaves them out.
     """
 
+    takes_penalty: ClassVar[bool] = True
     name: ClassVar[str] = "rating"
     target: ClassVar[str] = ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -102,6 +102,11 @@ class Regression(Task):
         if not self.facts.outputs:
             return np.asarray(errors.flatten())
         return np.asarray((errors / torch.tensor(self.facts.target_std, dtype=torch.float64)).mean(dim=1))
+
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        recorded = torch.tensor([[float(part) for part in row["predicted"].split(", ")] for row in rows])
+        spread = float(recorded.max() - recorded.min()) or float(recorded.abs().max()) or 1.0
+        return float((predictions.values - recorded).abs().max()) / spread
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
         target, metrics = split.target[: len(predictions.values)], {}

@@ -59,6 +59,7 @@ class Task:
         primary_metric: the metric by which results are compared.
         causal: whether a model must give an output for each position of a sequence, `(B, T, out_features)`, that
             depends on no later position.
+        takes_penalty: whether an output may have one more column in training, a penalty for each sample.
         unbalanced: why classes cannot be shown equally often, in words; empty where they can.
         export_words: what an exported model returns, in words.
         loss: as given.
@@ -69,6 +70,7 @@ class Task:
     target: ClassVar[str] = ""
     primary_metric: ClassVar[str]
     causal: ClassVar[bool] = False
+    takes_penalty: ClassVar[bool] = False
     unbalanced: ClassVar[str] = "the target is a number"
     export_words: ClassVar[str] = "numbers in the target's own unit"
 
@@ -196,6 +198,11 @@ class Task:
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
         """Returns how wrong each prediction is, `(N,)`."""
         raise NotImplementedError
+
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        """Returns how far predictions are from the rows of examples.csv, relative to the largest number; 0 where the
+        two cannot be compared."""
+        return 0.0
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
         """Returns the metrics of each output, where several numbers or labels are predicted; else nothing."""

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dltrain.errors import DataError
 from dltrain.kinds.image.load import images
-from dltrain.kinds.image.pixels import read_picture
+from dltrain.kinds.image.pixels import read_image
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def read(image: Image.Image, path: Path, size: int = 8, **saving: object) -> np.ndarray:
     """What is read of a picture that is saved under that name, `(size, size, C)`."""
     image.save(path, **saving)
-    return read_picture(path, size, None)
+    return read_image(path, size, None)
 
 
 def stripes(width: int, height: int) -> Image.Image:
@@ -45,15 +45,15 @@ def stripes(width: int, height: int) -> Image.Image:
 
 def test_crop_keeps_the_middle_pad_keeps_all_and_stretch_distorts(tmp_path: Path) -> None:
     stripes(72, 24).save(tmp_path / "wide.png")
-    crop, pad, stretch = (read_picture(tmp_path / "wide.png", 24, None, how) for how in ("crop", "pad", "stretch"))
+    crop, pad, stretch = (read_image(tmp_path / "wide.png", 24, None, how) for how in ("crop", "pad", "stretch"))
     assert (crop == (0, 255, 0)).all()
     assert (pad[:8] == 0).all() and (pad[16:] == 0).all()
     assert tuple(pad[12, 2]) == RED and tuple(pad[12, 21]) == BLUE
     assert tuple(stretch[0, 2]) == RED and tuple(stretch[23, 21]) == BLUE
     assert not (stretch == 0).all(axis=2).any()
     stripes(24, 72).save(tmp_path / "high.png")
-    assert (read_picture(tmp_path / "high.png", 24, None, "crop") == (0, 255, 0)).all()
-    assert (read_picture(tmp_path / "high.png", 24, None, "pad")[:, :8] == 0).all()
+    assert (read_image(tmp_path / "high.png", 24, None, "crop") == (0, 255, 0)).all()
+    assert (read_image(tmp_path / "high.png", 24, None, "pad")[:, :8] == 0).all()
 
 
 @pytest.mark.parametrize("policy", ["crop", "pad", "stretch"])
@@ -83,7 +83,7 @@ def test_a_turned_photo_stands_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned by a quarter
     stripes(30, 10).save(tmp_path / "turned.png", exif=exif)
-    upright = read_picture(tmp_path / "turned.png", 9, None, "stretch")
+    upright = read_image(tmp_path / "turned.png", 9, None, "stretch")
     assert (upright[0] == upright[0, 0]).all()
     assert not (upright[:, 0] == upright[0, 0]).all()
 
