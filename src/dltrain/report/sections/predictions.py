@@ -54,7 +54,7 @@ def importance(run: Run, plots: Plots) -> Section:
     notes = []
     idle = [shown(str(column["name"])) for column in measured if column["drop"] <= 2 * (column["spread"] or 0)]
     if idle and len(idle) < len(measured):
-        notes.append(f"Shuffling these columns changes the result no more than chance does: {listed(idle, 8, ', ')}.")
+        notes.append(f"Shuffling these columns does not worsen the result beyond chance: {listed(idle, 8, ', ')}.")
     columns = page_of_kind(run.facts).column_count()
     if columns > len(measured):
         notes.append(
