@@ -51,6 +51,16 @@ def named_by(key: str) -> Iterator[None]:
 class CheckpointError(DltrainError):
     """A checkpoint or run folder that is damaged, unfinished or not trusted."""
 
+    def __init__(
+        self,
+        what: str,
+        where: str = "",
+        fix: str = "restore the run's folder from a copy, or train again",
+        override: str = "",
+        replaces: str = "",
+    ) -> None:
+        super().__init__(what, where, fix, override, replaces)
+
 
 class Diverged(DltrainError):
     """A training whose loss or weights are no longer finite."""

@@ -132,5 +132,6 @@ def read_job(run: RunDir, folder: Path) -> Job:
 
 
 def _order(run: RunDir, folder: Path) -> tuple[int, str]:
+    """Returns a key that sorts jobs by their numbers, and other folders behind them by their names."""
     name = run.path.relative_to(folder).as_posix()
     return (int(name), "") if name.isdigit() else (1 << 60, name)

@@ -40,7 +40,7 @@ class CsvWriter:
         if not self.begun:
             self.writer.writerow([safe_cell(str(name)) for name in frame.columns])
             self.begun = True
-        columns = [[_spelled(value, str(name)) for value in frame[name].tolist()] for name in frame.columns]
+        columns = [[_spell(value, str(name)) for value in frame[name].tolist()] for name in frame.columns]
         self.writer.writerows(zip(*columns, strict=True))
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ def check_rows_path(path: Path) -> str:
     if kind not in SUFFIXES:
         raise ConfigError(f"rows cannot be written to {path.name}", fix=f"end the name in {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():
-        raise StorageError(f"there is no folder {path.parent}", fix=f"make it: mkdir -p {path.parent}")
+        raise StorageError(f"there is no folder {path.parent}", fix=f"create it: mkdir -p {path.parent}")
     if kind in (".parquet", ".pq"):
         fix = "pip install 'dltrain[parquet]' (or pip install pyarrow), or write .csv or .jsonl"
         require("pyarrow", "parquet", "writes Parquet", ConfigError, fix=fix)
@@ -134,7 +134,8 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _spelled(value: Any, name: str) -> str:
+def _spell(value: Any, name: str) -> str:
+    """Returns a cell of CSV: scores with 6 significant digits, other numbers with 9."""
     if isinstance(value, float):
         return f"{value:.6g}" if name.startswith("score") else f"{value:.9g}"
     return safe_cell(str(value))
