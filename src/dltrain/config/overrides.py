@@ -105,6 +105,8 @@ def check_key(override: Override, composed: Composed, sweep: bool) -> list[Confi
     """
     key = override.key_or_group
     if key not in known_keys(key, composed):
+        if override.is_hydra_override() and (override.is_add() or override.is_force_add()):
+            return []  # a plugin's own settings may be open; Hydra itself refuses what they do not take
         parent = value_at(key.rpartition(".")[0], composed.sections)
         if not _owners(key, override.value()) and parent == {} and not key.startswith("loss."):
             return []  # an open section takes any key

@@ -17,7 +17,6 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.compose import Job, Sweep
 from dltrain.config.files import locate
@@ -40,7 +39,6 @@ from dltrain.tasks.metrics import BETTER
 
 log = logging.getLogger("dltrain")
 
-FAILED = math.nan  # the objective of a job that failed: no sweeper takes it for the best
 QUIET = "DLTRAIN_QUIET"  # tells the processes of a launcher that nothing but warnings is to be printed
 
 
@@ -121,7 +119,7 @@ def run_job(composed: DictConfig) -> float:
         composed: the job's config; the rest is in `HydraConfig`.
 
     Returns:
-        The monitored value of the kept epoch, what a sweeper optimizes; `FAILED` where the job failed.
+        The monitored value of the kept epoch, which a sweeper optimizes; where the job failed, the worst there is.
 
     Raises:
         Stopped: the process was asked to end.
@@ -136,7 +134,7 @@ def run_job(composed: DictConfig) -> float:
         claim(run.path)
     except DltrainError as error:
         log.error("failed  job %s: %s", hydra.job.num, error.what)
-        return FAILED
+        return worst(str(composed.trainer.monitor))
     if hydra.job.num == 0:
         _redact(Path(hydra.sweep.dir) / "multirun.yaml")  # the sweep may be killed before its end
     log.info("job     %s: %s", hydra.job.num, " ".join(redacted(hydra.overrides.task)))
@@ -148,16 +146,24 @@ def run_job(composed: DictConfig) -> float:
             train(build.build(config), config, run, began, verbosity=logging.DEBUG)
     except Exception as error:
         log.debug("failed  job %s: %s", hydra.job.num, error)
-        return FAILED
+        return worst(config["trainer"]["monitor"])
     return objective(run)
 
 
 def objective(run: RunDir) -> float:
-    """Returns the monitored value of the epoch whose weights a run kept; `FAILED` where it is no number."""
+    """Returns the monitored value of the epoch whose weights a run kept."""
     result = run.read_result()
     split, _, metric = str(result["monitor"]).partition("/")
     value = result.get(split, {}).get(metric)
-    return FAILED if value is None else float(value)
+    return worst(str(result["monitor"])) if value is None else float(value)
+
+
+def worst(monitor: str) -> float:
+    """Returns the worst value that what is monitored can have.
+
+    A sweeper takes that for a bad choice and goes on; NaN it would take for a fault, and Optuna's ends with it.
+    """
+    return -math.inf if BETTER.get(monitor.rpartition("/")[2]) == "max" else math.inf
 
 
 def finish_sweep(folder: Path, count: int | None) -> tuple[int, dict[str, Any]]:
@@ -179,6 +185,8 @@ def finish_sweep(folder: Path, count: int | None) -> tuple[int, dict[str, Any]]:
         write_report(best)
         log.info("best    %s (%s %.4g)", summary.best["overrides"], summary.measure, summary.best[summary.measure])
         log.info("report  %s", best.report)
+    elif not any(row["state"] == "done" for row in summary.rows):
+        log.info("best    none: no job finished")
     elif not summary.measure:
         log.info("best    none: the jobs differ in their data, and so do their results")
     log.info("sweep   %s", folder / "sweep.csv")
@@ -216,7 +224,7 @@ def _check_sweeper(sweep: Sweep, monitor: str) -> None:
         Plugins.instance().instantiate_sweeper(
             config=copy.deepcopy(sweep.master), hydra_context=context, task_function=run_job
         )
-    except (HydraException, OmegaConfBaseException, ImportError) as error:
+    except Exception as error:  # whatever a plugin makes of settings that are not its own
         what = " ".join(str(error).split())
         raise ConfigError(what, where="hydra.sweeper", fix="check the settings of sweeper and launcher") from error
     direction = str(getattr(wanted := OmegaConf.select(sweep.master, "hydra.sweeper.direction"), "name", wanted))
