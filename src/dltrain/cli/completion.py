@@ -37,7 +37,7 @@ def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
         line = line[: int(environment.get("COMP_POINT") or len(line))]
         found = [text for text in suggestions(line) if not any(letter.isspace() for letter in text)]
         sys.stdout.write(("\n" if shell == "fish" else " ").join(found) + "\n")
-    except Exception:  # whoever types is not to be interrupted by a message
+    except (Exception, SystemExit):  # whoever types is not to be interrupted by a message
         return 0
     return 0
 
