@@ -14,12 +14,20 @@ import yaml
 
 from dltrain.runs.folder import RunDir, write_text
 from dltrain.runs.result import Result
-from dltrain.tasks.metric_table import Declared, MetricInfo, headline_of, is_larger_better, read_declared
+from dltrain.tasks.metric_table import (
+    Declared,
+    MetricInfo,
+    describe_metric,
+    headline_of,
+    is_larger_better,
+    read_declared,
+)
 
 Row = dict[str, Any]
 
 SPLITS = ("train", "val", "test")
 SCALES = {"data.scale_target", "data.negatives", "task"}  # with another of these, losses do not compare
+TOKENS = {"data.tokens", "data.vocabulary", "data.least"}  # nor do those of a token that is to come
 DIFFERENT_DATA = {"data", "data.path", "data.target", "data.name", "data.rows", "experiment"}
 
 
@@ -84,10 +92,11 @@ def _measure(jobs: Sequence[Job]) -> tuple[str, str]:
     if varied & DIFFERENT_DATA:
         return "", "the jobs differ in their data, and so do their results"
     monitors = {job.monitor for job in jobs if job.monitor}
+    found = Counter(job.primary for job in jobs if job.primary)
     losses_differ = varied & SCALES or any(key.split(".")[0] == "loss" for key in varied)
+    losses_differ = losses_differ or (varied & TOKENS and any(describe_metric(name).unit == "bits" for name in found))
     if len(monitors) == 1 and not losses_differ:
         return str(*monitors), ""
-    found = Counter(job.primary for job in jobs if job.primary)
     if not found:
         return "", "no job came to a result"
     if len(found) > 1:
