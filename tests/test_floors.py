@@ -10,26 +10,24 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "dltrain"
 # From the ground up. tasks/registry.py and kinds/kind.py name what stands above or beside them as text alone.
-FLOORS = [
-    "",
-    "errors types",
-    "storage",
-    "config",
-    "data",
-    "runs",
-    "drawing",
-    "tasks",
-    "models",
-    "training",
-    "explain",
-    "kinds",
-    "report",
-    "experiment",
-    "inference",
-    "api cli",
-    "",
-]
-FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}
+FLOORS = """
+    errors types
+    storage
+    config
+    data
+    runs
+    drawing
+    tasks
+    models
+    training
+    explain
+    kinds
+    report
+    experiment
+    inference
+    api cli
+"""
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.splitlines()) for room in rooms.split()}
 MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
 HYDRA = {"config", "experiment", "cli", "api"}
 
