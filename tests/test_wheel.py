@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -24,12 +25,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_wheel_carries_the_configs_and_the_plugin(wheel: Path) -> None:
+def test_the_wheel_carries_the_configs_and_the_templates_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for path in (ROOT / "configs").rglob("*.yaml"):
         assert f"dltrain/configs/{path.relative_to(ROOT / 'configs').as_posix()}" in names
-    assert "hydra_plugins/dltrain_search_path.py" in names
-    assert not any(name.startswith(("tests", "outputs", "data/")) for name in names)
+    for path in (ROOT / "src" / "dltrain").rglob("*.jinja"):
+        assert path.relative_to(ROOT / "src").as_posix() in names
+    assert {name.split("/")[0] for name in names} == {
+        "dltrain",
+        f"{wheel.name.removesuffix('-py3-none-any.whl')}.dist-info",
+    }
 
 
 def test_an_installed_wheel_trains_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
@@ -41,14 +46,16 @@ def test_an_installed_wheel_trains_in_an_empty_folder(wheel: Path, tmp_path: Pat
     zipfile.ZipFile(wheel).extractall(site)
     python, work = environment / "bin" / "python", tmp_path / "work"
     work.mkdir()
+    # A PYTHONPATH that the tests are run with would put the checkout before the wheel.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
     def dltrain(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(python), "-m", "dltrain", *arguments]
-        return subprocess.run(command, cwd=work, capture_output=True, text=True)
+        return called("-m", "dltrain", *arguments)
 
-    where = subprocess.run(
-        [str(python), "-c", "import dltrain; print(dltrain.__file__)"], capture_output=True, text=True
-    )
+    def called(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([str(python), *arguments], cwd=work, env=variables, capture_output=True, text=True)
+
+    where = called("-c", "import dltrain; print(dltrain.__file__)")
     assert where.stdout.startswith(str(site))
     for model, data in (("mlp", "cubic"), ("cnn", "animals")):
         said = dltrain(f"model={model}", f"data={data}", "debug=smoke")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dltrain.cli import train as command
-from dltrain.cli.commands import Options
-from dltrain.config.compose import compose_jobs
-from dltrain.config.quoting import quote, quoted
+from time import perf_counter
+
+from dltrain.config.compose import compose_job
+from dltrain.config.quoting import quote
 from dltrain.errors import ConfigError
-from dltrain.experiment.run import check_jobs
+from dltrain.experiment.log import configure_logging
+from dltrain.experiment.run import run_single
 from dltrain.inference.load import LoadedModel, load
-from dltrain.runs.lock import reserve
 
 
 def train(*overrides: str, quiet: bool = False, device: str = "auto") -> LoadedModel:
     """Trains what the overrides describe, as `dltrain train` does, and loads its best model.
 
+    It may be called from a notebook, from another program of Hydra's, and from any thread; calls from several threads
+    run one after the other.
+
     Args:
         overrides: `group=choice` and `key=value`, as on the command line; `hydra.run.dir=...` names the run's folder.
-        quiet: say nothing but warnings.
+        quiet: print nothing but warnings.
         device: that the model is to be used on afterwards.
 
     Returns:
@@ -25,16 +28,13 @@ def train(*overrides: str, quiet: bool = False, device: str = "auto") -> LoadedM
 
     Raises:
         DltrainError, ExceptionGroup: it could not be trained.
+        KeyboardInterrupt: it was interrupted; `dltrain resume` goes on from its folder.
     """
+    began = perf_counter()
     if any(override.startswith("-") for override in overrides):
         raise ConfigError("flags are for the command line", fix="train in a loop in place of -m")
-    words = [quote(override) for override in overrides]
-    (job,) = compose_jobs(words, sweep=False)
-    check_jobs([job])
-    folder = job.run_dir
-    if not any(word.startswith("hydra.run.dir=") for word in words):
-        folder = reserve(folder)
-        words.append(f"hydra.run.dir={quoted(str(folder))}")
-    if command.run(words, Options(quiet=quiet)) in (130, 143):
-        raise KeyboardInterrupt
-    return load(folder, trust=None, device=device)
+    job = compose_job([quote(override) for override in overrides])
+    configure_logging(console=not quiet)
+    named = any(override.startswith("hydra.run.dir=") for override in job.overrides)
+    run = run_single(job, began, named=named)
+    return load(run.path, trust=None, device=device)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,8 @@ import pytest
 
 from dltrain.cli.commands import COMMANDS
 from dltrain.cli.help import EXAMPLES
-from dltrain.cli.main import corrected, main
+from dltrain.cli.main import main
+from dltrain.cli.proposals import corrected, spell
 from dltrain.config.options import groups, options
 from dltrain.errors import ConfigError
 from dltrain.experiment.targets import resolve
@@ -53,13 +55,49 @@ def test_no_argument_prints_the_examples(dltrain: Callable) -> None:
         assert words in called.out
 
 
-def test_help_shows_everything_that_can_be_picked(dltrain: Callable) -> None:
+def test_the_general_page_fits_a_screen_and_names_what_there_is(dltrain: Callable) -> None:
     out = dltrain("--help").out
-    for group in groups():
-        for name in options(group):
-            assert name in out
-    for key in ("trainer.epochs", "optimizer.lr", "data.path", "data.target", "seed", *COMMANDS):
-        assert key in out
+    assert len(out.splitlines()) <= 42
+    assert max(map(len, out.splitlines())) <= 100
+    words = out.split()
+    for name in (*groups(), *options("model"), *options("data"), *COMMANDS):
+        assert name in words, name
+    for key in ("trainer.epochs", "optimizer.lr", "data.path", "data.target", "seed"):
+        assert key in words
+    for argument in ("-h", "help"):
+        assert dltrain(argument).out == out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_of_a_command_says_how_it_is_called_and_what_it_takes(name: str, dltrain: Callable) -> None:
+    out = dltrain(name, "--help").out
+    assert out.startswith(f"usage: dltrain {name}")
+    command = COMMANDS[name]
+    for flag in command.flags:
+        assert flag.line == "" or flag.names[-1] in out
+    for key in command.keys:
+        assert f"  {key}=" in out
+    assert len(command.examples) == 2
+    for example, _ in command.examples:
+        assert example in out
+    for arguments in ((name, "-h"), ("help", name), ("-h", name), (name, "run", "--help")):
+        assert dltrain(*arguments).out == out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_of_a_command_are_parsed_by_what_its_page_is_made_of(name: str) -> None:
+    for example, _ in COMMANDS[name].examples:
+        _, command, *arguments = shlex.split(example)
+        if command != name:  # train may be left out
+            arguments = [command, *arguments]
+        COMMANDS[name].parse(arguments)
+        if name not in ("train", "check", "find_lr", "runs"):
+            COMMANDS[name].read(arguments)
+
+
+def test_a_page_of_no_command_is_refused_with_the_nearest(dltrain: Callable) -> None:
+    called = dltrain("help", "predcit")
+    assert (called.code, "did you mean predict?: dltrain help predict" in called.err) == (2, True)
 
 
 def test_list_has_a_line_for_each_option(dltrain: Callable) -> None:
@@ -169,7 +207,7 @@ def test_debug_shows_the_traceback(dltrain: Callable) -> None:
 
 def test_composed_configs_can_be_printed(dltrain: Callable) -> None:
     called = dltrain("data=iris", "--cfg", "job")
-    assert "_target_: dltrain.kinds.table.scikit_learn.toy_table" in called.out
+    assert "_target_: toy_table" in called.out
     assert list(called.folder.iterdir()) == []
 
 
@@ -191,13 +229,15 @@ def test_tab_completes_groups_options_and_keys(tmp_path: Path) -> None:
 
 def test_a_correction_keeps_the_rest_of_the_command() -> None:
     renamed = ConfigError("", override="optimizer.lr", replaces="optimizer.lrr")
-    assert corrected(["-m", "optimizer.lrr=1,2", "a=b c"], [renamed]) == "dltrain -m optimizer.lr=1,2 'a=b c'"
-    assert corrected(["seed=1"], [ConfigError("", override="seed=0")]) == "dltrain seed=0"
-    assert corrected(["seed=1", "seed=x"], [ConfigError("", override="seed=0")]) == "dltrain seed=1 seed=0"
-    assert corrected(["data=csv"], [ConfigError("", override="data.target=y")]) == "dltrain data=csv data.target=y"
-    assert corrected(["epochs", "3"], [ConfigError("", override="trainer.epochs=3", replaces="epochs 3")]) == (
-        "dltrain trainer.epochs=3"
-    )
+    assert spell(corrected(["-m", "optimizer.lrr=1,2", "a=b c"], [renamed])) == "dltrain -m optimizer.lr=1,2 'a=b c'"
+    assert corrected(["seed=1"], [ConfigError("", override="seed=0")]) == ["seed=0"]
+    assert corrected(["seed=1", "seed=x"], [ConfigError("", override="seed=0")]) == ["seed=1", "seed=0"]
+    assert corrected(["data=csv"], [ConfigError("", override="data.target=y")]) == ["data=csv", "data.target=y"]
+    assert corrected(["epochs", "3"], [ConfigError("", override="trainer.epochs=3", replaces="epochs 3")]) == [
+        "trainer.epochs=3"
+    ]
+    two = ConfigError("", override="loss=focal loss.gamma=3", replaces="gamma")
+    assert corrected(["gamma=3", "seed=1"], [two]) == ["loss=focal", "loss.gamma=3", "seed=1"]
 
 
 def test_a_folder_that_bears_a_modules_name_does_not_make_it_trusted(

@@ -35,7 +35,8 @@ def test_keys_and_defaults_are_those_of_the_signature(group: str, name: str) -> 
     assert written == {parameter.name for parameter in parameters}
     if not target.__module__.startswith("dltrain"):
         return
-    sibling_files = [path for path in (config_dir() / group).glob("*.yaml") if node["_target_"] in path.read_text()]
+    line = f"_target_: {node['_target_']}"
+    sibling_files = [path for path in (config_dir() / group).glob("*.yaml") if line in path.read_text().splitlines()]
     first = min(sibling_files, key=lambda path: len(path.stem))
     if first.stem != name:
         return  # a variant of another file, which differs from the defaults on purpose

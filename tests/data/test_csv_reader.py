@@ -274,7 +274,7 @@ def test_csv_of_one_row_is_refused(tmp_path):
 def test_csv_is_a_table_with_the_notes_of_the_file(tmp_path):
     path = write(tmp_path, "班级;成绩\n" + "".join(f"{'甲乙'[i % 2]}班;{i * i}\n" for i in range(20)))
     data = csv(path=path, target="成绩", val_fraction=0, test_fraction=0.2)
-    assert data.notes[0].startswith("fields are divided by semicolon")
+    assert data.notes[0].startswith("fields are separated by semicolon")
     assert data.facts.task == "regression" and data.facts.features == ("班级=乙班", "班级=甲班")
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 16, "test": 4}
 

@@ -35,10 +35,10 @@ def test_pieces_are_the_text_again(text: str) -> None:
 def test_the_most_frequent_tokens_are_learned_and_survive_json() -> None:
     texts = [["b", "a", "c"], ["a", "b"], ["a", "d", "d"]]
     vocabulary = Vocabulary.learn(texts, "word", size=3, least=2)
-    assert vocabulary.known[3:] == ("a", "b", "d")
-    assert Vocabulary.learn(reversed(texts), "word", size=2, least=1).known[3:] == ("a", "b")
+    assert vocabulary.entries[3:] == ("a", "b", "d")
+    assert Vocabulary.learn(reversed(texts), "word", size=2, least=1).entries[3:] == ("a", "b")
     assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary
-    assert vocabulary.numbering()(["d", "x", "a"]).tolist() == [5, UNKNOWN, 3]
+    assert vocabulary.number(["d", "x", "a"]).tolist() == [5, UNKNOWN, 3]
     assert vocabulary.spell([3, UNKNOWN, 4, END]) == "a\ufffdb\n\n"
 
 

@@ -10,21 +10,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dltrain.experiment.baselines import BaselineSettings, baselines
-from dltrain.kinds.estimators import features
+from dltrain.experiment.baselines import BaselineSettings, run_baselines
+from dltrain.experiment.build import build_loss, build_task
 from dltrain.kinds.image.digits import digits
+from dltrain.kinds.image.kind import thumbnails
 from dltrain.kinds.table.formulas import regression
 from dltrain.kinds.table.scikit_learn import toy_table
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.losses import default_loss
 from dltrain.types import Data
 
 SETTINGS = BaselineSettings(seconds=60)
 
 
 def found(data: Data, settings: BaselineSettings = SETTINGS) -> dict[str, dict[str, float]]:
-    task = build_task(data.facts, default_loss(data.facts))
-    return {one.name: one.metrics for one in baselines(data, task, "test", settings)}
+    task = build_task(data.facts, build_loss({}, data.facts))
+    return {one.name: one.metrics for one in run_baselines(data, task, "test", settings)}
 
 
 def test_a_table_is_held_against_four_methods_with_scikit_learns_own_numbers() -> None:
@@ -53,7 +52,7 @@ def test_a_regression_is_held_against_the_mean_and_lines() -> None:
 
 def test_pictures_are_seen_as_small_grey_ones_and_not_by_trees() -> None:
     data = digits(size=32, channels=3)
-    assert features(data, data.splits["test"]).shape == (len(data.splits["test"]), 256)
+    assert thumbnails(data.splits["test"]).shape == (len(data.splits["test"]), 256)
     metrics = found(data)
     assert list(metrics) == ["majority", "logistic_regression", "nearest_neighbours"]
     assert metrics["nearest_neighbours"]["accuracy"] > 0.95

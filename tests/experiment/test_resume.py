@@ -104,14 +104,14 @@ def test_data_that_has_changed_since_is_refused_and_moved_data_is_not(dltrain: C
     ("arguments", "said"),
     [
         ([], "no RUN is named"),
-        (["nowhere"], "no run folder"),
-        (["run", "other"], "other is too much"),
+        (["nowhere"], "not a run folder"),
+        (["run", "other"], "unexpected argument other"),
         (["run", "trainer.epoch=9"], "did you mean trainer.epochs?: dltrain resume run trainer.epochs=9"),
         (["run", "trainer.epochs=0"], "at least 1"),
         (["run", "optimizer.lr=nan"], "finite number"),
         (["run", "optimizer=sgd"], "a run keeps its optimizer"),
         (["run", "trainer.epochs=5,6"], "one value a key"),
-        (["run", "--forse"], "unrecognized arguments: --forse"),
+        (["run", "--forse"], "there is no flag --forse; fix: did you mean --force?: dltrain resume run --force"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_with_2(
@@ -136,7 +136,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(dltrain: Cal
     damage(newest)
     called = dltrain("resume", "run")
     assert called.code == 0, called.err
-    assert "is not what its manifest says" in called.err
+    assert "differs from its manifest" in called.err
     assert "from step 12" in called.out
     assert losses(run) == expected
     assert (run.checkpoints / f"damaged-{newest.name}").is_dir()
@@ -166,7 +166,7 @@ def test_a_checkpoint_of_another_model_is_refused_by_its_differences(dltrain: Ca
     shutil.copytree(RunDir("other").checkpoints, run.checkpoints)
     called = dltrain("resume", "run")
     assert called.code == 2
-    assert "of another model" in called.err
+    assert "belongs to another model" in called.err
     assert "(3, 13) and should be (3, 4)" in called.err
 
 

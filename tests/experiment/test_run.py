@@ -12,9 +12,10 @@ import yaml
 from safetensors.torch import load_file
 
 from dltrain.config.options import options
-from dltrain.experiment.build import MODELS
+from dltrain.kinds.kind import kind_of
 from dltrain.runs.folder import RunDir
 from dltrain.training.checkpoint import pointed
+from dltrain.types import Facts
 
 SMALL = {"csv": ["data.path=table.csv", "data.target=y"], "images": ["data.path=pictures", "data.size=16"]}
 KINDS = {
@@ -23,6 +24,7 @@ KINDS = {
     **dict.fromkeys(("corpus", "verse"), "corpus"),
     **{name: name for name in ("text", "series", "ratings")},
 }
+MODELS = {kind: kind_of(Facts(kind, "", ())).default_model for kind in KINDS.values()}
 TAKES = {
     "bag": ("text",),
     "cnn": ("image",),
@@ -35,9 +37,10 @@ TAKES = {
 }
 SEQUENCES = ("text", "corpus", "series", "image", "table")  # of the transformer, in every size
 ONE_EACH = ("csv", "digits", "text", "verse", "series", "ratings")  # of every kind
+LARGE = ("transformer_medium", "transformer_large")  # of a family that is tried in other sizes
 PAIRS = sorted(
     {(name, MODELS[KINDS[name]]) for name in options("data")}
-    | {(name, model) for name in ONE_EACH for model in options("model")}
+    | {(name, model) for name in ONE_EACH for model in options("model") if model not in LARGE}
 )
 
 
@@ -63,6 +66,13 @@ def test_data_and_model_train_together_or_are_refused(data: str, model: str, dlt
     assert called.code == 0, called.err
     assert math.isfinite(called.result["test"]["loss"])
     assert called.run.report.exists()
+
+
+@pytest.mark.parametrize("model", LARGE)
+def test_a_large_size_of_a_family_takes_a_step(model: str, dltrain: Callable, sources: None) -> None:
+    few = ("data.rows=40", "data.window=8", "trainer.batch_size=2", "trainer.limit_batches=1")
+    called = dltrain("data=series", f"model={model}", *few, "debug=smoke", "trainer.limit_batches=1")
+    assert called.code == 0, called.err
 
 
 def test_a_run_folder_holds_what_the_contract_says(dltrain: Callable) -> None:
@@ -194,7 +204,7 @@ def test_a_folder_that_holds_a_run_is_not_written_into(dltrain: Callable) -> Non
     before = (Path("same") / "result.json").read_bytes()
     called = dltrain("data=iris", "debug=smoke", "hydra.run.dir=same", "seed=9")
     assert called.code == 2
-    assert "holds a run already" in called.err
+    assert "already holds a run" in called.err
     assert (Path("same") / "result.json").read_bytes() == before
 
 

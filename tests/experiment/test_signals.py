@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import threading
@@ -15,7 +14,7 @@ from dltrain.experiment.signals import SIGNALS, Stopped, finishing, heard
 
 @dataclass
 class Work:
-    pause_at: float = math.inf
+    stop_requested: bool = False
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -28,12 +27,12 @@ def test_a_signal_ends_what_is_under_way(number: int, code: int) -> None:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_the_first_signal_lets_work_pause_and_the_second_ends_it(number: int) -> None:
+def test_the_first_signal_asks_work_to_stop_and_the_second_ends_it(number: int) -> None:
     work = Work()
-    with pytest.raises(Stopped) as stopped, finishing(work) as asked:  # noqa: PT012
-        assert (asked.number, work.pause_at) == (0, math.inf)
+    with pytest.raises(Stopped) as stopped, finishing(work) as request:  # noqa: PT012
+        assert (request.number, work.stop_requested) == (0, False)
         os.kill(os.getpid(), number)
-        assert (asked.number, work.pause_at) == (number, -math.inf)
+        assert (request.number, work.stop_requested) == (number, True)
         with pytest.raises(Stopped):
             os.kill(os.getpid(), signal.SIGTERM)
     assert stopped.value.exit_code == 128 + number  # nobody heeded it
@@ -43,8 +42,8 @@ def test_another_thread_hears_nothing_and_breaks_nothing() -> None:
     seen = []
 
     def work() -> None:
-        with heard(), finishing(Work()) as asked:
-            seen.append(asked.number)
+        with heard(), finishing(Work()) as request:
+            seen.append(request.number)
 
     thread = threading.Thread(target=work)
     thread.start()

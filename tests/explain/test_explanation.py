@@ -46,7 +46,7 @@ def test_a_model_that_cannot_be_explained_is_trained_all_the_same(
     def fail(model: nn.Module, *others: Any) -> float:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(importance, "_measured", fail)
+    monkeypatch.setattr(importance, "_measure", fail)
     called = dltrain("data=iris", "model=linear", "trainer.epochs=1", "--quiet")
     assert called.code == 0
     assert "cannot be explained: RuntimeError: no" in called.err

@@ -11,14 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.errors import DataError
-from dltrain.inference.forecast import forecast
 from dltrain.inference.load import load
-from dltrain.kinds.kind import encoder_of
-from dltrain.kinds.series.load import series
+from dltrain.kinds.series.forecast import forecast
 
 
 def line(rows: int = 90) -> pd.DataFrame:
@@ -55,26 +52,13 @@ def test_a_forecast_goes_on_from_the_end_of_the_series(dltrain: Callable, tmp_pa
     assert list(every[0])[:4] == ["id", "predicted_+1", "predicted_+2", "predicted_+3"]
     assert float(every[-1]["predicted_+1"]) == pytest.approx(300, rel=0.02)
     model = load(tmp_path / "run")
-    assert len(forecast(model, 5, line(40)["Sales"].to_numpy())) == 5
+    frame, remarks = forecast(model, 5, line(40)["Sales"].to_numpy())
+    assert len(frame) == 5
+    assert "beyond the horizon of 3" in remarks[0]
     with pytest.raises(DataError, match="5 steps are fewer than the window of 6"):
         forecast(model, 5, line(5))
     for wrong in (("--steps", "0"), ("--user", "1"), ("--top", "3")):
         assert dltrain("predict", "run", *wrong).code == 2
-
-
-def test_new_windows_are_encoded_as_training_encoded_them(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(5, 2, 100).round(3)})
-    frame.to_csv(tmp_path / "s.csv", index=False)
-    data = series(path=str(tmp_path / "s.csv"), window=7, horizon=2)
-    encoder = encoder_of(data.facts)
-    encoded, target = encoder.encode(frame), encoder.target(frame)
-    assert len(encoded) == len(target) == 94
-    for split in data.splits.values():
-        at = [int(name) - 6 for name in split.ids]
-        torch.testing.assert_close(encoded.inputs[0][at], split.inputs[0])
-        torch.testing.assert_close(target[at], split.target)
-        assert [encoded.ids[index] for index in at] == list(split.ids)
-    assert target.isnan().sum(dim=1).tolist() == [0] * 92 + [1, 2]
 
 
 def test_recommendations_hold_nothing_that_was_rated(dltrain: Callable, tmp_path: Path) -> None:

@@ -9,15 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import dltrain as package
-from dltrain.inference.evaluate import best_thresholds, bootstrap
+from dltrain.experiment.build import build_loss, build_task
+from dltrain.inference.evaluate import bootstrap
 from dltrain.kinds.table.load import table
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.losses import default_loss
-from dltrain.tasks.plots.calibration import reliability
-from dltrain.tasks.task import Predictions
+from dltrain.tasks.predictions import Predictions
 
 
 @pytest.fixture
@@ -105,31 +102,10 @@ def test_misspelt_arguments_are_answered(
     assert called.code == 2 and said in called.err
 
 
-def test_thresholds_are_the_best_of_all() -> None:
-    rows = 60
-    random = np.random.default_rng(0)
-    positive = random.random(rows) < 0.3
-    scores = np.clip(positive * 0.2 + random.random(rows) * 0.5, 0, 1).round(2)
-    f1, balanced = best_thresholds(scores, positive)
-    grid = np.linspace(-0.01, 1, 405)
-    assert f1.reached == pytest.approx(max(f1_score(positive, scores > value) for value in grid))
-    assert f1.reached == pytest.approx(f1_score(positive, scores > f1.value))
-    assert f1.before == pytest.approx(f1_score(positive, scores > 0.5))
-    assert balanced.reached == pytest.approx(max(balanced_accuracy_score(positive, scores > value) for value in grid))
-    assert balanced.reached == pytest.approx(balanced_accuracy_score(positive, scores > balanced.value))
-    assert best_thresholds(scores, np.ones(rows, dtype=bool)) == ()
-
-
-def test_the_calibration_error_is_the_mean_gap() -> None:
-    sure = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
-    right = np.array([True, True, True, False, True, False])
-    assert reliability(sure, right).error == pytest.approx((4 * abs(0.95 - 0.75) + 2 * abs(0.55 - 0.5)) / 6)
-
-
 def test_the_interval_of_an_accuracy_is_that_of_its_binomial() -> None:
     frame = pd.DataFrame({"x": np.arange(40) % 7, "y": np.where(np.arange(40) % 2, "a", "b")})
     facts = table(frame, target="y").facts
-    task = build_task(facts, default_loss(facts))
+    task = build_task(facts, build_loss({}, facts))
     target = torch.zeros(400, dtype=torch.long)
     values = (torch.arange(400) < 80).long()  # 80 % right
     interval = bootstrap(task, Predictions(values), target)

@@ -101,6 +101,6 @@ def test_a_label_with_two_values_is_the_later_one() -> None:
 def test_files_are_of_the_class_of_their_folder() -> None:
     facts = Facts("image", "classification", (1, 8, 8), classes=("cat", "dog"))
     files = [Path("data/dog/1.png"), Path("data/cat/old/2.png"), Path("cat/dog/3.png")]
-    assert torch.equal(target_of_files(facts, files), torch.tensor([1, 0, 1]))
+    assert torch.equal(target_of_files(facts.classes, files), torch.tensor([1, 0, 1]))
     with pytest.raises(DataError, match=r"no folder of owl/1\.png is named as a class"):
-        target_of_files(facts, [Path("owl/1.png")])
+        target_of_files(facts.classes, [Path("owl/1.png")])

@@ -80,7 +80,7 @@ def test_padding_and_batch_mates_change_nothing(cell: Any, pool: Any, both: bool
 
 
 def test_nothing_comes_through_from_later_positions() -> None:
-    spec = Spec("corpus", (9,), 20, vocab_sizes=(20,), each_position=True)
+    spec = Spec("corpus", (9,), 20, vocab_sizes=(20,), causal=True)
     for cell in ("elman", "lstm", "gru", "source"):
         model = RNN(spec, cell, hidden=6, layers=2, embedding=5).eval()
         vectors = model.embed(tokens(1, 9)).detach().requires_grad_()
@@ -94,8 +94,8 @@ def test_nothing_comes_through_from_later_positions() -> None:
 
 
 def test_reading_from_both_ends_is_refused_where_the_next_token_is_asked_for() -> None:
-    with pytest.raises(ConfigError, match="has seen what it is to predict") as refused:
-        RNN(Spec("corpus", (9,), 20, vocab_sizes=(20,), each_position=True), bidirectional=True)
+    with pytest.raises(ConfigError, match="reads the tokens that it must predict") as refused:
+        RNN(Spec("corpus", (9,), 20, vocab_sizes=(20,), causal=True), bidirectional=True)
     assert refused.value.override == "model.bidirectional=false"
 
 

@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from dltrain.experiment.build import build_task
 from dltrain.models.tabm import TabM
-from dltrain.tasks.choice import build_task
 from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredError
 from dltrain.types import Facts, Spec
 
@@ -65,7 +65,7 @@ def test_members_are_averaged_as_probabilities(loss):
     said = task.predict(output)
     torch.testing.assert_close(said.probabilities, mean)
     assert torch.equal(said.values, mean.argmax(dim=1))
-    assert torch.isfinite(task.merged(output * 1e6)).all()
+    assert torch.isfinite(task.combine_members(output * 1e6)).all()
 
 
 @pytest.mark.parametrize("loss", [MeanSquaredError(NUMBER), Huber(NUMBER)])
@@ -81,7 +81,7 @@ def test_members_are_averaged_in_the_targets_unit(loss: Loss):
 def test_one_output_stays_as_it_is():
     task = build_task(CLASSES, CrossEntropy(CLASSES))
     output = torch.randn(5, 3)
-    assert task.merged(output) is output
+    assert task.combine_members(output) is output
 
 
 def test_tabm_learns_from_the_command_line(dltrain: Callable) -> None:

@@ -39,7 +39,7 @@ def copy_block(block: nn.Module, layer: nn.TransformerEncoderLayer) -> None:
 @pytest.mark.parametrize("causal", [True, False])
 def test_blocks_are_torchs_own_encoder_with_the_same_weights(causal: bool) -> None:
     torch.manual_seed(0)
-    spec = Spec("corpus", (9,), 20, vocab_sizes=(20,), each_position=True) if causal else TEXT
+    spec = Spec("corpus", (9,), 20, vocab_sizes=(20,), causal=True) if causal else TEXT
     model = Transformer(spec, width=8, layers=2, heads=2, positions="sinusoidal").eval()
     layer = nn.TransformerEncoderLayer(8, 2, 32, activation="gelu", batch_first=True, norm_first=True)
     whole = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
@@ -71,7 +71,7 @@ def test_padding_and_batch_mates_change_nothing(positions: Any) -> None:
 
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_nothing_comes_through_from_later_positions(positions: Any) -> None:
-    spec = Spec("corpus", (9,), 20, vocab_sizes=(20,), each_position=True)
+    spec = Spec("corpus", (9,), 20, vocab_sizes=(20,), causal=True)
     model = Transformer(spec, width=8, heads=2, positions=positions).eval()
     vectors = model.tokens(tokens(1, 9)).detach().requires_grad_()
     model.tokens.forward = lambda x: x

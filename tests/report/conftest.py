@@ -13,7 +13,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from dltrain.drawing import style
+from dltrain.drawing.style import Drawing, Lettering
+from dltrain.report.plots import plots_of
 from dltrain.runs.folder import RunDir
+from dltrain.runs.reader import Run
 
 MakeRun = Callable[..., RunDir]
 
@@ -122,3 +125,15 @@ def make_run(tmp_path: Path) -> MakeRun:
         return run
 
     return make
+
+
+@pytest.fixture
+def draw() -> Callable[[RunDir, str], Drawing | None]:
+    """Draws one of the plots that a run may have, by its name."""
+
+    def draw(folder: RunDir, name: str) -> Drawing | None:
+        run = Run(folder)
+        (plot,) = [plot for plot in plots_of(run) if plot.name == name]
+        return plot.draw(run, Lettering([]))
+
+    return draw

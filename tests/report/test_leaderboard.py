@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dltrain.report.leaderboard import differences
+from dltrain.runs.config import differences
 from dltrain.runs.folder import RunDir
 from dltrain.runs.lock import locked
 

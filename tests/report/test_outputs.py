@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support, r2_score, roc_auc_score
 
-from dltrain.drawing.style import Lettering
+from dltrain.drawing.style import Drawing
 from dltrain.report.page import write_report
 from dltrain.report.sections.predictions import predictions, worst_examples
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
-from dltrain.tasks.plots import numbers
 
 MakeRun = Callable[..., RunDir]
+Draw = Callable[[RunDir, str], Drawing | None]
 PLOTS: dict[str, list[Any]] = {"predictions": []}
 
 
@@ -62,13 +62,13 @@ def test_a_page_of_labels_is_whole(labelled: tuple[RunDir, Any, Any, Any], caplo
     assert not [record for record in caplog.records if "no font" not in record.message]
     assert {"roc.png", "precision_recall.png"} <= {path.name for path in run.plots.iterdir()}
     text = run.report.read_text(encoding="utf-8")
-    assert f"every label of a sample right, is {(true == predicted).all(axis=1).mean():.3f}" in text
+    assert f"The share of samples with all labels right is {(true == predicted).all(axis=1).mean():.3f}" in text
     assert "red, big" in text
 
 
 @pytest.mark.parametrize("count", [2, 8])
 def test_several_numbers_have_a_panel_and_a_row_each(
-    make_run: MakeRun, caplog: pytest.LogCaptureFixture, count: int
+    make_run: MakeRun, draw: Draw, caplog: pytest.LogCaptureFixture, count: int
 ) -> None:
     random = np.random.default_rng(0)
     names = [f"out {n}" for n in range(count)]
@@ -79,7 +79,7 @@ def test_several_numbers_have_a_panel_and_a_row_each(
     for place, name in enumerate(names):
         columns |= {f"true_{name}": true[:, place], f"predicted_{name}": predicted[:, place]}
     write_predictions(run, columns)
-    drawing = numbers.draw_predicted_against_true(Run(run), Lettering([]))
+    drawing = draw(run, "predicted_against_true")
     assert drawing is not None
     drawn = [axes for axes in drawing.figure.axes if axes.get_visible()]
     assert len(drawn) == min(count, 6)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from sklearn.metrics import average_precision_score
 
-from dltrain.drawing.style import Lettering
+from dltrain.drawing.style import Drawing, Lettering
 from dltrain.drawing.wording import is_code
 from dltrain.report.figures import inputs, weights
 from dltrain.report.sections.data import changed
@@ -19,10 +18,10 @@ from dltrain.report.sections.predictions import importance
 from dltrain.report.sections.use import use
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
-from dltrain.tasks.plots import classes
-from dltrain.tasks.scores import precision_recall
+from dltrain.tasks.registry import page_of
 
 MakeRun = Callable[..., RunDir]
+Draw = Callable[[RunDir, str], Drawing | None]
 
 
 def change(run: RunDir, **values: Any) -> Run:
@@ -30,22 +29,10 @@ def change(run: RunDir, **values: Any) -> Run:
     return Run(run)
 
 
-def test_the_average_precision_is_scikit_learns_with_ties_too() -> None:
-    random = np.random.default_rng(0)
-    positive, scores = random.random(500) < 0.2, random.integers(0, 30, 500) / 30
-    curve = precision_recall(positive, scores)
-    assert curve is not None
-    assert curve.average == pytest.approx(average_precision_score(positive, scores))
-    assert curve.base_rate == positive.mean()
-    assert curve.precision[-1] == pytest.approx(curve.base_rate)  # everything is called positive
-    assert (curve.recall[0], curve.recall[-1]) == (0, 1)
-    assert precision_recall(np.zeros(5, bool), np.zeros(5)) is None
-
-
 @pytest.mark.parametrize(("count", "lines"), [(2, 1), (3, 3)])
-def test_two_classes_have_one_curve_above_its_base_rate(make_run: MakeRun, count: int, lines: int) -> None:
-    run = Run(make_run(classes=[str(n) for n in range(count)], target="Survived"))
-    drawing = classes.draw_precision_recall(run, Lettering([]))
+def test_two_classes_have_one_curve_above_its_base_rate(make_run: MakeRun, draw: Draw, count: int, lines: int) -> None:
+    run = make_run(classes=[str(n) for n in range(count)], target="Survived")
+    drawing = draw(run, "precision_recall")
     assert drawing is not None
     labels = [str(line.get_label()) for line in drawing.figure.axes[0].lines]
     assert len([label for label in labels if not label.startswith("base rate")]) == lines
@@ -90,7 +77,7 @@ def test_the_projection_marks_what_is_wrong(make_run: MakeRun, names: tuple[str,
     axes = drawing.figure.axes[0]
     assert axes.get_xlabel() == "first component, 50% of the variance"
     (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
-    said = read.predictions
+    said = page_of(read.facts).predicted(read)
     assert said is not None
     if names:
         wrong = [row for row in range(0, 40, 2) if said.true[row] != said.predicted[row]]

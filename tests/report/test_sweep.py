@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 from dltrain.report.sweep import summarize
-from dltrain.runs.folder import RunDir, write_json
+from dltrain.runs.folder import RunDir
+from dltrain.storage import write_json
 
 
 def read(path: Path) -> list[dict[str, str]]:

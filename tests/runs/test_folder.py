@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from dltrain.errors import CheckpointError, ConfigError, StorageError
-from dltrain.runs.folder import RunDir, read_json, refuse_links, write_json, write_text
+from dltrain.runs.folder import RunDir, read_json, refuse_links
 from dltrain.runs.lock import check_writable, claim, locked, reserve
+from dltrain.storage import write_json, write_text
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -74,7 +75,7 @@ def test_claim_takes_an_empty_folder_and_one_with_other_files(tmp_path: Path) ->
 def test_claim_refuses_a_folder_that_holds_a_run(tmp_path: Path) -> None:
     claim(tmp_path / "run")
     before = (tmp_path / "run" / "status.json").read_bytes()
-    with pytest.raises(ConfigError, match="holds a run already") as refused:
+    with pytest.raises(ConfigError, match="already holds a run") as refused:
         claim(tmp_path / "run")
     assert refused.value.where == "hydra.run.dir"
     assert (tmp_path / "run" / "status.json").read_bytes() == before
@@ -83,7 +84,7 @@ def test_claim_refuses_a_folder_that_holds_a_run(tmp_path: Path) -> None:
 def test_of_two_that_claim_at_once_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claim(tmp_path / "run")
     monkeypatch.setattr(Path, "exists", lambda path: False)  # as the second saw it, a moment ago
-    with pytest.raises(ConfigError, match="holds a run already"):
+    with pytest.raises(ConfigError, match="already holds a run"):
         claim(tmp_path / "run")
 
 
@@ -134,7 +135,7 @@ def test_numbers_that_json_lacks_become_null(tmp_path: Path) -> None:
 
 
 def test_a_missing_json_file_means_no_run_folder(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"no run folder: it has no status\.json"):
+    with pytest.raises(CheckpointError, match=r"not a run folder: it has no status\.json"):
         RunDir(tmp_path).read_status()
 
 
@@ -198,7 +199,7 @@ def test_a_folder_is_locked_for_one_process_and_free_afterwards(tmp_path: Path) 
 def test_what_is_no_folder_cannot_be_locked(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name in ("file", "nowhere"):
-        with pytest.raises(CheckpointError, match="no run folder"), locked(tmp_path / name):
+        with pytest.raises(CheckpointError, match="not a run folder"), locked(tmp_path / name):
             pass
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dltrain.errors import ConfigError
+from dltrain.experiment.build import build_loss
 from dltrain.tasks.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -22,7 +23,6 @@ from dltrain.tasks.losses import (
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
-    default_loss,
 )
 from dltrain.types import Facts
 
@@ -234,9 +234,9 @@ def test_every_classifying_loss_takes_bfloat16_outputs(
 
 
 def test_the_default_loss_suits_the_task() -> None:
-    assert type(default_loss(numbers())) is MeanSquaredError
-    assert type(default_loss(classes(2))) is BinaryCrossEntropy
-    assert type(default_loss(classes(3))) is CrossEntropy
+    assert type(build_loss({}, numbers())) is MeanSquaredError
+    assert type(build_loss({}, classes(2))) is BinaryCrossEntropy
+    assert type(build_loss({}, classes(3))) is CrossEntropy
 
 
 def test_class_weights_stay_out_of_checkpoints_and_follow_the_device() -> None:

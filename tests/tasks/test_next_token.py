@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional
 
 from dltrain.errors import ConfigError
+from dltrain.experiment.build import build_loss, build_task
 from dltrain.kinds.corpus.generate import draw, generate
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.losses import CrossEntropy, default_loss
-from dltrain.tasks.next_token import bits_of_each, characters_of, losses_of
+from dltrain.tasks.losses import CrossEntropy
+from dltrain.tasks.next_token import NextToken, bits_of_each, losses_of
 from dltrain.types import Facts
 
 FACTS = Facts(
@@ -28,30 +28,30 @@ TARGET = torch.tensor([[3, 4, 5, 1], [-100, -100, 4, 2], [5, -100, -100, -100]])
 
 
 def test_the_loss_and_the_perplexity_count_what_is_asked_for() -> None:
-    task = build_task(FACTS, default_loss(FACTS))
+    task = NextToken(FACTS, build_loss({}, FACTS))
     logs = OUTPUT.log_softmax(dim=2)
     losses = [-float(logs[b, t, TARGET[b, t]]) for b in range(3) for t in range(4) if TARGET[b, t] >= 0]
     assert float(task.objective(OUTPUT, TARGET)) == pytest.approx(sum(losses) / 7)
     assert float(task.loss.weight(TARGET)) == 7
-    metrics = task.metric.compute(task.metric.update(task.point(OUTPUT), TARGET))
+    metrics = task.metric.compute(task.metric.update(task.decode(OUTPUT), TARGET))
     assert metrics["perplexity"] == pytest.approx(math.exp(sum(losses) / 7))
     letters = 1 + 3 + 3 + 1 + 3 + 1 + 3
     assert metrics["bits_per_character"] == pytest.approx(sum(losses) / math.log(2) / letters)
     given = task.metric.compute(task.metric.update(losses_of(OUTPUT, TARGET), TARGET))
     assert given == pytest.approx(metrics)
-    bits, each = bits_of_each(TARGET, losses_of(OUTPUT, TARGET), characters_of(FACTS))
+    bits, each = bits_of_each(TARGET, losses_of(OUTPUT, TARGET), task.characters)
     assert each.tolist() == [8, 4, 3]
     assert float(bits.sum()) == pytest.approx(sum(losses) / math.log(2))
 
 
 def test_the_default_loss_is_cross_entropy_as_wide_as_the_vocabulary() -> None:
-    loss = default_loss(FACTS)
+    loss = build_loss({}, FACTS)
     assert isinstance(loss, CrossEntropy)
     assert loss.out_features == 6
     smooth = CrossEntropy(FACTS, label_smoothing=0.1)
     expected = functional.cross_entropy(OUTPUT[0], TARGET[0], label_smoothing=0.1)
     assert float(build_task(FACTS, smooth).objective(OUTPUT[:1], TARGET[:1])) == pytest.approx(float(expected))
-    with pytest.raises(ConfigError, match="class weights are for classes"):
+    with pytest.raises(ConfigError, match="class weights do not work"):
         CrossEntropy(FACTS, class_weights="balanced")
 
 

@@ -17,14 +17,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from dltrain.data.loader import TensorLoader
-from dltrain.experiment.baselines import BaselineSettings, baselines
+from dltrain.experiment.baselines import BaselineSettings, run_baselines
+from dltrain.experiment.build import build_loss, build_task
 from dltrain.kinds.ratings.baselines import SHRINKAGE, fit_biases, neighbours
 from dltrain.kinds.ratings.load import ratings
 from dltrain.kinds.ratings.negatives import Negatives
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.losses import PairwiseRanking, SampledSoftmax, default_loss
+from dltrain.tasks.losses import PairwiseRanking, SampledSoftmax
 from dltrain.tasks.metrics import hits
-from dltrain.tasks.ranking import put_in_order, top_items
+from dltrain.tasks.order import rank_items, top_items
 from dltrain.types import Split
 
 CPU = torch.device("cpu")
@@ -44,11 +44,11 @@ def test_places_and_firsts_are_those_of_a_plain_count() -> None:
     every = data.splits.values()
     rated = {pair for split in every for pair in zip(*(t.tolist() for t in split.inputs), strict=True)}
     test.inputs[1][0] = 0  # as if it had no training rating
-    said = put_in_order(test, data.kept, scores.shape[1], lambda user, item: scores[user, item])
-    assert said.places is not None
+    said = rank_items(test, data.kept, scores.shape[1], lambda user, item: scores[user, item])
+    assert said.ranks is not None
     user, item = (tensor.tolist() for tensor in test.inputs)
     firsts = said.values.flatten().tolist()
-    for u, true, place, first in zip(user, item, said.places.tolist(), firsts, strict=True):
+    for u, true, place, first in zip(user, item, said.ranks.tolist(), firsts, strict=True):
         rivals = [i for i in range(1, scores.shape[1]) if (u, i) not in rated]
         best = max(float(scores[u, i]) for i in rivals)
         if true == 0:
@@ -64,10 +64,10 @@ def test_places_and_firsts_are_those_of_a_plain_count() -> None:
 def test_an_item_of_a_user_who_is_not_known_is_among_all() -> None:
     scores = fixed()
     stranger = Split((torch.tensor([0]), torch.tensor([3])), torch.tensor([[4.0]]), ("0",))
-    said = put_in_order(stranger, DATA.kept, scores.shape[1], lambda user, item: scores[user, item])
+    said = rank_items(stranger, DATA.kept, scores.shape[1], lambda user, item: scores[user, item])
     mine = scores[0, 3]
-    assert said.places is not None
-    assert said.places.item() == 1 + int((scores[0, 1:] > mine).sum()) + 0.5 * (int((scores[0, 1:] == mine).sum()) - 1)
+    assert said.ranks is not None
+    assert said.ranks.item() == 1 + int((scores[0, 1:] > mine).sum()) + 0.5 * (int((scores[0, 1:] == mine).sum()) - 1)
 
 
 def test_negatives_stand_beside_the_chosen_item_and_depend_on_seed_epoch_and_batch_alone() -> None:
@@ -144,7 +144,9 @@ def test_who_chose_what_suffices_and_what_trained_a_model_is_told_apart(tmp_path
     said = json.loads(dltrain("evaluate", "run", "data.path=new.csv", "--json").out)
     rated = {("u0", "i0"), ("u0", "i1"), ("u1", "i1")} & set(taste_of_two_kinds())
     assert said["samples"] == 4
-    assert said["notes"] == [f"{len(rated)} of 4 pairs stand in the run's own data, and most of these trained it"]
+    assert said["notes"] == [
+        f"{len(rated)} of 4 pairs are in the run's own data, and the model was trained on most of these"
+    ]
     refused = dltrain("data=ratings", "data.path=r.csv")
     assert refused.code == 2
 
@@ -191,13 +193,13 @@ def test_biases_are_the_ridge_regression_on_who_and_what() -> None:
 
 
 def test_plain_methods_of_ratings_and_of_their_order() -> None:
-    task = build_task(DATA.facts, default_loss(DATA.facts))
-    found = {one.name: one.metrics for one in baselines(DATA, task, "test", BaselineSettings())}
+    task = build_task(DATA.facts, build_loss({}, DATA.facts))
+    found = {one.name: one.metrics for one in run_baselines(DATA, task, "test", BaselineSettings())}
     assert list(found) == ["most_rated", "neighbours"]
     assert found["most_rated"]["hit_rate@10"] > 10 / DATA.facts.vocab_sizes[1]
     random = ratings(rows=600)
-    task = build_task(random.facts, default_loss(random.facts))
-    found = {one.name: one.metrics for one in baselines(random, task, "test", BaselineSettings())}
+    task = build_task(random.facts, build_loss({}, random.facts))
+    found = {one.name: one.metrics for one in run_baselines(random, task, "test", BaselineSettings())}
     assert list(found) == ["mean", "biases"]
     assert found["biases"]["rmse"] < found["mean"]["rmse"]
 

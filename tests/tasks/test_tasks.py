@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from dltrain.errors import ConfigError
-from dltrain.tasks.choice import build_task
+from dltrain.experiment.build import build_loss, build_task
 from dltrain.tasks.classification import Classification
-from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError, default_loss
+from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+from dltrain.tasks.predictions import Predictions, join
 from dltrain.tasks.regression import Regression
-from dltrain.tasks.task import Predictions, join
 from dltrain.types import Facts
 
 
@@ -29,8 +29,8 @@ def random(*shape: int) -> Tensor:
 
 
 def test_the_task_follows_the_facts() -> None:
-    assert isinstance(build_task(classes(3), default_loss(classes(3))), Classification)
-    assert isinstance(build_task(marks(), default_loss(marks())), Regression)
+    assert isinstance(build_task(classes(3), build_loss({}, classes(3))), Classification)
+    assert isinstance(build_task(marks(), build_loss({}, marks())), Regression)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_one_output_for_two_classes_is_read_as_the_second_ones() -> None:
 
 def test_two_outputs_for_two_classes_are_as_good() -> None:
     task = build_task(classes(2), CrossEntropy(classes(2)))
-    assert task.point(torch.tensor([[1.0, 2.0], [3.0, 0.0]])).tolist() == [1, 0]
+    assert task.decode(torch.tensor([[1.0, 2.0], [3.0, 0.0]])).tolist() == [1, 0]
 
 
 def test_the_loss_sees_the_target_scaled_and_predictions_are_in_its_own_unit() -> None:
@@ -70,7 +70,7 @@ def test_the_loss_sees_the_target_scaled_and_predictions_are_in_its_own_unit() -
     output, target = random(12, 1), 50 + 20 * random(12, 1).flip(0)
     torch.testing.assert_close(task.objective(output, target), functional.mse_loss(output, (target - 50) / 20))
     torch.testing.assert_close(task.predict(output).values, output.double() * 20 + 50)
-    scores = task.metric.compute(task.metric.update(task.point(output), target))
+    scores = task.metric.compute(task.metric.update(task.decode(output), target))
     assert scores["mse"] == pytest.approx(float((output * 20 + 50 - target).square().mean()), rel=1e-5)
     assert scores["rmse"] == pytest.approx(20 * float(task.objective(output, target)) ** 0.5, rel=1e-5)
 
@@ -80,22 +80,22 @@ def test_a_target_that_is_not_scaled_reaches_the_loss_as_it_is() -> None:
     task = build_task(facts, MeanSquaredError(facts))
     output, target = random(12, 1), random(12, 1).flip(0)
     assert torch.equal(task.objective(output, target), functional.mse_loss(output, target))
-    assert task.point(output) is output
+    assert task.decode(output) is output
 
 
 def test_points_of_a_bfloat16_output_keep_the_targets_precision() -> None:
     facts = marks(mean=1000.0, std=1.0)
     output = torch.tensor([[0.5], [-0.25]], dtype=torch.bfloat16)
-    assert build_task(facts, MeanSquaredError(facts)).point(output).flatten().tolist() == [1000.5, 999.75]
+    assert build_task(facts, MeanSquaredError(facts)).decode(output).flatten().tolist() == [1000.5, 999.75]
 
 
 def test_the_area_under_the_curve_is_left_out_where_it_is_undefined() -> None:
     task = build_task(classes(2), CrossEntropy(classes(2)))
     said = task.predict(torch.tensor([[2.0, 0.0], [0.0, 2.0]]))
-    assert task.finish(said, torch.tensor([0, 1])) == {"roc_auc": 1.0}
-    assert task.finish(said, torch.tensor([1, 0])) == {"roc_auc": 0.0}
-    assert task.finish(said, torch.tensor([1, 1])) == {}
-    assert build_task(marks(), MeanSquaredError(marks())).finish(said, torch.zeros(2, 1)) == {}
+    assert task.epoch_metrics(said, torch.tensor([0, 1])) == {"roc_auc": 1.0}
+    assert task.epoch_metrics(said, torch.tensor([1, 0])) == {"roc_auc": 0.0}
+    assert task.epoch_metrics(said, torch.tensor([1, 1])) == {}
+    assert build_task(marks(), MeanSquaredError(marks())).epoch_metrics(said, torch.zeros(2, 1)) == {}
 
 
 def test_predictions_of_batches_join_in_order() -> None:

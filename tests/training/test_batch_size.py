@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.errors import OutOfMemory
-from dltrain.tasks.choice import build_task
+from dltrain.experiment.build import build_task
 from dltrain.tasks.losses import MeanSquaredError
 from dltrain.training.batch_size import LARGEST_ON_CPU, find_batch_size
 from dltrain.types import Facts, Split

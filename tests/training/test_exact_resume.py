@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.data.loader import TensorLoader
-from dltrain.tasks.choice import build_task
+from dltrain.experiment.build import build_task
 from dltrain.tasks.losses import CrossEntropy
 from dltrain.tasks.task import Task
 from dltrain.training import checkpoint, schedules
 from dltrain.training.checkpoint import load_state, load_weights, pointed
-from dltrain.training.loop import fit
+from dltrain.training.loop import Pause, Row, fit
 from dltrain.training.saving import Saver, load_into, load_training
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import Plan, TrainState, average_of
@@ -55,7 +55,7 @@ class World:
     train: TensorLoader
     val: TensorLoader
 
-    def fit(self, settings: TrainerSettings = SETTINGS) -> Iterator[dict[str, float] | None]:
+    def fit(self, settings: TrainerSettings = SETTINGS) -> Iterator[Row | Pause]:
         return fit(self.state, self.task, self.train, self.val, settings)
 
 
@@ -107,15 +107,14 @@ def cut(tmp_path: Path, steps: int, device: torch.device = CPU, *, validated: bo
     world = built(device=device)
     saver = Saver(tmp_path, world.state)
     rows = []
-    world.state.pause_at = -math.inf
+    world.state.stop_requested = True
     for row in world.fit():
-        if row is not None:
+        if not isinstance(row, Pause):
             rows.append(row)
             saver.after_epoch()
-        if world.state.step == steps and (row is not None or steps % STEPS or not validated):
+        if world.state.step == steps and (not isinstance(row, Pause) or steps % STEPS or not validated):
             saver.save()
             return rows
-        world.state.pause_at = -math.inf
     raise AssertionError("it never came to that step")
 
 
@@ -140,9 +139,9 @@ def test_a_run_cut_again_and_again_ends_with_the_same_bits(tmp_path: Path, expec
     while len(rows) < 3:
         world, saver = resumed(tmp_path)
         validates = world.state.running is not None and world.state.running.batches == len(world.train)
-        world.state.pause_at = math.inf if validates else -math.inf
+        world.state.stop_requested = not validates
         row = next(world.fit())
-        if row is not None:
+        if not isinstance(row, Pause):
             rows.append(row)
             saver.after_epoch()
         saver.save()
@@ -190,14 +189,14 @@ def test_asked_while_it_validates_a_run_pauses_before_the_next_batch(
             for number, batch in enumerate(super().__iter__()):
                 seen.append(number)
                 if number == batches:
-                    world.state.pause_at = -math.inf
+                    world.state.stop_requested = True
                 yield batch
 
     seen: list[int] = []
     rows = cut(tmp_path, STEPS + 2)
     world, saver = resumed(tmp_path)
     world.val.__class__ = Asking
-    assert next(world.fit()) is None
+    assert next(world.fit()) == Pause(2 * STEPS)
     assert seen == list(range(batches + 1))
     saver.save()
     world, saver = resumed(tmp_path)
@@ -286,7 +285,7 @@ def test_with_another_plan_the_schedule_stands_where_it_would_have_come_to(tmp_p
         whole.state.optimizer.step()
         whole.state.scheduler.step()
     settings = TrainerSettings(epochs=6, accumulate=2)
-    world.state.pause_at = -math.inf
+    world.state.stop_requested = True
     next(world.fit(settings))
     assert world.state.running.lr == rates[7]
     assert world.state.optimizer.param_groups[0]["lr"] == rates[8]
@@ -306,7 +305,7 @@ def test_a_rollback_halves_the_rate_wherever_the_schedule_goes(tmp_path: Path) -
     cut(tmp_path, 4)
     world, saver = resumed(tmp_path)
     before = [world.state.optimizer.param_groups[0]["lr"]]
-    world.state.pause_at = -math.inf
+    world.state.stop_requested = True
     next(world.fit())
     before.append(world.state.optimizer.param_groups[0]["lr"])
     for times in (1, 2):

@@ -15,14 +15,15 @@ from torch.nn import functional
 
 from dltrain.data.loader import TensorLoader, permutation
 from dltrain.errors import Diverged
+from dltrain.experiment.build import build_loss, build_task
 from dltrain.kinds.table.formulas import cubic
 from dltrain.models.mlp import MLP
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.losses import CrossEntropy, MeanSquaredError, default_loss
+from dltrain.tasks.evaluation import evaluate, evaluate_fully
+from dltrain.tasks.losses import CrossEntropy, MeanSquaredError
 from dltrain.tasks.task import Task
 from dltrain.training import schedules
 from dltrain.training.checkpoint import load_weights, pointed
-from dltrain.training.loop import Row, evaluate, evaluate_fully, fit
+from dltrain.training.loop import Row, fit
 from dltrain.training.saving import Saver
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import TrainState, average_of
@@ -77,7 +78,7 @@ def test_the_cubic_equals_a_plain_loop_bit_for_bit() -> None:
     model = MLP(Spec("table", (1,), 1), hidden=(128, 128), dropout=0)
     state = new_state(model, torch.optim.Adam(model.parameters(), lr=1e-3))
     loaders = [TensorLoader(split, len(split), CPU, seed=seed) for split, seed in ((train, 0), (val, None))]
-    task = build_task(facts, default_loss(facts))
+    task = build_task(facts, build_loss({}, facts))
     rows = list(fit(state, task, *loaders, TrainerSettings(epochs=50)))
 
     torch.manual_seed(7)

@@ -1,66 +1,227 @@
-"""The arguments of the commands that start from a run folder: names, `key=value` and flags, in any order."""
+"""What a command takes: declared once, parsed and explained from that declaration."""
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from argparse import ArgumentParser, Namespace
-from collections.abc import Collection, Sequence
-from difflib import get_close_matches
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
-from dltrain.config.validation import unknown_key
+from dltrain.config.foreign_keys import counterpart, translated
+from dltrain.config.validation import nearest, unknown_key
 from dltrain.errors import ConfigError
 
 
-class Arguments(ArgumentParser):
-    """Parses a command's arguments, and refuses in dltrain's own words.
+@dataclass(frozen=True)
+class Flag:
+    """A flag of a command.
 
     Args:
-        usage: of the command, such as `dltrain predict RUN INPUT [-o FILE]`.
+        names: such as `-o` and `--output`; the last one names the value.
+        line: what it does; empty for one that help leaves out.
+        value: what it is given, such as `FILE`; empty for a switch.
+        kind: makes the value of its text.
+        default: the value where it is not given.
+        many: whether it may be given several times.
+        choices: the values that it takes.
+        optional: what it means without a value; none where it must have one.
     """
 
-    def __init__(self, usage: str) -> None:
-        super().__init__(prog="dltrain", usage=usage, add_help=False, allow_abbrev=False)
-        self.words = usage
+    names: tuple[str, ...]
+    line: str
+    value: str = ""
+    kind: Callable[[str], Any] = str
+    default: Any = None
+    many: bool = False
+    choices: tuple[str, ...] = ()
+    optional: str | None = None
 
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(message, fix=self.words)
+    def declare(self, parser: ArgumentParser) -> None:
+        """Adds the flag to a parser."""
+        if not self.value:
+            parser.add_argument(*self.names, action="store_true")
+            return
+        more: dict[str, Any] = {"choices": self.choices} if self.choices else {}
+        if self.many:
+            more |= {"action": "append", "default": []}
+        elif self.optional is not None:
+            more |= {"nargs": "?", "const": self.optional, "default": self.default}
+        else:
+            more |= {"default": self.default}
+        parser.add_argument(*self.names, type=self.kind, **more)
 
-    def read(
-        self,
-        arguments: Sequence[str],
-        names: Sequence[str],
-        keys: Collection[str] | None = (),
-        optional: int = 0,
-    ) -> tuple[Namespace, list[str]]:
-        """The flags, and what stands between them.
+    @property
+    def shown(self) -> str:
+        """The flag as help shows it."""
+        return ", ".join(self.names) + (f" {self.value}" if self.value else "")
 
-        Args:
-            arguments: as typed.
-            names: what has to be named, such as `RUN`.
-            optional: how many of them, at the end, may be left out.
-            keys: that may be set by `key=value`, `None` for any; they become the namespace's `overrides`.
+
+EVERYWHERE = (
+    Flag(("--quiet",), "print nothing but warnings and errors"),
+    Flag(("--json",), "end with the result as one line of JSON, and print nothing else"),
+    Flag(("--debug",), "show tracebacks"),
+    Flag(("-h", "--help"), "show this page"),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the command line.
+
+    Args:
+        name: as it is typed.
+        line: what it does, in a few words.
+        usages: what follows the name, one text for each form that it has.
+        names: what has to be named, such as `RUN`; what may be left out stands in brackets, at the end, and `...`
+            after the last lets it be several.
+        flags: its own flags, beside those that every command has.
+        keys: what may be set by `key=value`, with a line each.
+        any_key: whether every key of the config may be set; then `keys` are those that are needed most.
+        examples: two of them, each with what it does.
+        notes: what else there is to know, a line each.
+    """
+
+    name: str
+    line: str
+    usages: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    any_key: bool = False
+    examples: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """How it is called, in one line."""
+        return ", or ".join(f"dltrain {self.name} {usage}".rstrip() for usage in self.usages)
+
+    def parse(self, arguments: Sequence[str]) -> Namespace:
+        """Returns the flags, and all other words as `words`, in any order.
 
         Raises:
-            ConfigError: a name is missing, or there is no such key or flag.
+            ConfigError: there is no such flag, or its value is wrong.
         """
-        self.add_argument("words", nargs="*")
-        parsed = self.parse_intermixed_args(list(arguments))
+        parser = _Parser(self, arguments)
+        parser.add_argument("words", nargs="*")
+        for flag in self.flags:
+            flag.declare(parser)
+        return parser.parse_intermixed_args(list(arguments))
+
+    def read(self, arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
+        """Returns the flags, with the values of keys as `overrides`, and what is named.
+
+        Raises:
+            ConfigError: a name is missing or too many are given, or there is no such key or flag.
+        """
+        parsed = self.parse(arguments)
         overrides: dict[str, str] = {}
         named: list[str] = []
         for word in parsed.words:
             key, separator, value = word.partition("=")
-            is_key = keys is None or key.split(".")[0] in {known.split(".")[0] for known in keys}
-            if separator and "/" not in key and is_key:
-                if keys is not None and key not in keys:
-                    raise unknown_key(key, sorted(keys))
+            if separator and "/" not in key and self._takes(key):
+                if not self.any_key and key not in self.keys:
+                    raise unknown_key(key, sorted(self.keys), value)
                 overrides[key] = value
             else:
                 named.append(word)
-        if len(named) < len(names) - optional:
-            raise ConfigError(f"no {names[len(named)]} is named", fix=self.words)
-        if len(named) > len(names):
-            extra = named[len(names)]
-            close = get_close_matches(extra.partition("=")[0], keys or (), n=1)
-            raise ConfigError(f"{extra} is too much", fix=f"did you mean {close[0]}=...?" if close else self.words)
+        least = sum(not name.startswith("[") for name in self.names)
+        if len(named) < least:
+            raise ConfigError(f"no {self.names[len(named)].removesuffix(' ...')} is named", fix=self.usage)
+        several = bool(self.names) and self.names[-1].rstrip("]").endswith("...")
+        if len(named) > len(self.names) and not several:
+            extra = named[len(self.names)]
+            near = nearest(extra.partition("=")[0], list(self.keys))
+            raise ConfigError(
+                f"unexpected argument {extra}", where=extra, fix=f"did you mean {near}=...?" if near else self.usage
+            )
         parsed.overrides = overrides
         return parsed, named
+
+    def _takes(self, key: str) -> bool:
+        """Tells whether a word with this key is meant to set one, and not to name a file that has `=` in its name."""
+        return self.any_key or key.split(".")[0] in {known.split(".")[0] for known in self.keys}
+
+    def help_text(self) -> str:
+        """Returns the command's page: how it is called, what it takes, and two examples."""
+        lines = [f"usage: dltrain {self.name} {usage}".rstrip() for usage in self.usages]
+        parts = ["\n".join([lines[0], *(line.replace("usage:", "      ") for line in lines[1:])])]
+        parts.append(_wrapped(self.line[0].upper() + self.line[1:] + "."))
+        parts += [_wrapped(note) for note in self.notes]
+        flags = [(flag.shown, flag.line) for flag in (*self.flags, *EVERYWHERE) if flag.line]
+        parts.append("flags\n" + table(flags))
+        if self.keys:
+            parts.append("keys\n" + table([(f"{key}=", line) for key, line in self.keys.items()]))
+        if self.examples:
+            parts.append("examples\n" + table(self.examples))
+        return "\n\n".join(parts)
+
+
+class _Parser(ArgumentParser):
+    """Parses a command's arguments, and refuses in dltrain's own words."""
+
+    def __init__(self, command: Command, arguments: Sequence[str]) -> None:
+        super().__init__(prog="dltrain", usage=command.usage, add_help=False, allow_abbrev=False)
+        self.command, self.arguments = command, arguments
+
+    def error(self, message: str) -> NoReturn:
+        known = [name for flag in (*self.command.flags, *EVERYWHERE) for name in flag.names]
+        typed = [word for word in self.arguments if word.startswith("-") and word.partition("=")[0] not in known]
+        if not typed:
+            raise ConfigError(message, fix=self.command.usage)
+        word = typed[0]
+        if self.command.any_key and (error := _key_as_flag(word, self.arguments)):
+            raise error
+        near = nearest(word.partition("=")[0], known)
+        fix = f"did you mean {near}?" if near else f"see dltrain {self.command.name} --help"
+        raise ConfigError(f"there is no flag {word}", fix=fix, override=near, replaces=word)
+
+
+def table(rows: Sequence[tuple[str, str]]) -> str:
+    """Returns rows of two columns, the second one wrapped to the width of the screen."""
+    width = max(len(first) for first, _ in rows)
+    room = max(40, min(100, shutil.get_terminal_size((100, 40)).columns) - width - 4)
+    lines = []
+    for first, second in rows:
+        wrapped = textwrap.wrap(second, room) or [""]
+        lines.append(f"  {first:<{width}}  {wrapped[0]}".rstrip())
+        lines += [" " * (width + 4) + line for line in wrapped[1:]]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, max(40, min(100, shutil.get_terminal_size((100, 40)).columns)))
+
+
+def _key_as_flag(word: str, arguments: Sequence[str]) -> ConfigError | None:
+    """Returns the refusal of a key that was typed as a flag, as in `--epochs 10`."""
+    name, separator, value = word.lstrip("-").partition("=")
+    name = name.replace("-", "_")
+    following = arguments[list(arguments).index(word) + 1 :][:1]
+    replaced = word
+    if not separator and following and "=" not in following[0] and not following[0].startswith("-"):
+        value, replaced = following[0], f"{word} {following[0]}"
+    foreign = counterpart(name)
+    meant = _PLAIN.get(name) or (foreign.key if foreign is not None else "")
+    if foreign is not None and foreign.words:
+        return ConfigError(f"there is no flag {word}", fix=foreign.words)
+    if not meant:
+        return None
+    value = translated(name, meant, value or "true") or value
+    fix = f"it is the key {meant}"
+    if not value:
+        return ConfigError(f"there is no flag {word}", fix=f"{fix}: {meant}=...")
+    return ConfigError(f"there is no flag {word}", fix=fix, override=f"{meant}={value}", replaces=replaced)
+
+
+# Keys that are typed as flags by their last part alone.
+_PLAIN: Mapping[str, str] = {
+    **{name: f"trainer.{name}" for name in ("epochs", "batch_size", "device", "patience", "precision", "accumulate")},
+    **{name: f"optimizer.{name}" for name in ("lr", "weight_decay")},
+    **{name: f"data.{name}" for name in ("path", "target", "size")},
+    **{name: name for name in ("model", "data", "optimizer", "scheduler", "loss", "seed", "experiment")},
+    "dropout": "model.dropout",
+    "hidden": "model.hidden",
+}

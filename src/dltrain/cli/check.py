@@ -8,9 +8,7 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dltrain.cli.commands import Options
-from dltrain.config.compose import compose_jobs
-from dltrain.config.quoting import quote
+from dltrain.cli.commands import COMMANDS, Options
 
 if TYPE_CHECKING:
     from dltrain.experiment.build import Setup
@@ -24,20 +22,23 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError, ExceptionGroup: it could not be trained.
     """
-    (job,) = compose_jobs([quote(argument) for argument in arguments], sweep=False)
-    from dltrain.experiment import build
-    from dltrain.experiment import cache as sources
-    from dltrain.experiment.log import configure_logging
-    from dltrain.experiment.run import check_jobs, introduce
+    flags = COMMANDS["check"].parse(arguments)
+    from dltrain.config.compose import compose_job
+    from dltrain.config.quoting import quote
 
-    check_jobs([job])
+    job = compose_job([quote(word) for word in flags.words], flags.config_dir)
+    from dltrain.data.samples.on_demand import on_approval
+    from dltrain.experiment.log import configure_logging
+    from dltrain.experiment.run import build_checked, introduce
+
+    with on_approval():  # nothing that was written for it stays
+        setup = build_checked(job.config, job.places, job.overrides)
     configure_logging(console=not (options.quiet or options.json))
-    setup = build.build(job.config)
     introduce(setup)
     cost = measure_step(setup)
     if options.json:
         facts = setup.data.facts
-        findings = [str(finding) for finding in sources.examine_data(setup.data_node)]
+        findings = [str(finding) for finding in setup.source.findings]
         splits = {name: len(split) for name, split in setup.data.splits.items()}
         answer = {"task": facts.task, "classes": facts.classes, "splits": splits, "notes": setup.data.notes}
         print(json.dumps(answer | {"findings": findings} | cost, ensure_ascii=False))
@@ -56,13 +57,13 @@ def measure_step(setup: Setup) -> dict[str, Any]:
     """What a training step costs, from a few on a part of an epoch, and what the whole training would."""
     import torch
 
-    from dltrain.training.loop import fit
+    from dltrain.training.loop import epochs_of, fit
 
     torch.set_num_threads(setup.threads)
     few = copy(setup.train)
     few.sizes = few.sizes[:STEPS]
     settings = replace(setup.settings, epochs=min(2, setup.settings.last_epoch), monitor="train/loss")
-    rows = filter(None, fit(setup.state, setup.task, few, None, settings))
+    rows = epochs_of(fit(setup.state, setup.task, few, None, settings))
     seconds = min(row["train_seconds"] for row in rows) / len(few)
     model = setup.state.model
     tensors = [*model.parameters(), *model.buffers(), *setup.train.inputs, setup.train.target]

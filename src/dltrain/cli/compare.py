@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
+from dltrain.cli.commands import COMMANDS, Options
 from dltrain.cli.runs import as_text, spelled
-
-USAGE = "dltrain compare A B [-o PAGE.html]"
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -20,9 +17,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: one of them is no run, or the page cannot be written.
     """
-    parser = Arguments(USAGE)
-    parser.add_argument("-o", "--output", default="compare.html")
-    flags, paths = parser.read(arguments, ("A", "B"))
+    flags, paths = COMMANDS["compare"].read(arguments)
 
     from dltrain.report.comparison import write_comparison
     from dltrain.report.leaderboard import read_entry

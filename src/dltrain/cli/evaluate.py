@@ -11,9 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
-from dltrain.cli.predict import FORMAT_KEYS, table_format
+from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.predict import table_format
 from dltrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from dltrain.inference.load import LoadedModel
     from dltrain.runs.folder import RunDir
 
-USAGE = "dltrain evaluate RUN [data.path=NEW] [--slices COLUMN] [-o FOLDER] [--trust MODULE]"
-
 
 def run(arguments: Sequence[str], options: Options) -> int:
     """Measures a model, and writes a folder with predictions and a page, RUN/evaluations/NAME where not named.
@@ -33,12 +30,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: the run or the data cannot be used.
     """
-    parser = Arguments(USAGE)
-    parser.add_argument("-o", "--output")
-    parser.add_argument("--slices")
-    parser.add_argument("--trust", action="append", default=[])
-    keys = ("data.path", *FORMAT_KEYS, "trainer.device")
-    flags, (run_folder,) = parser.read(arguments, ("RUN",), keys)
+    flags, (run_folder,) = COMMANDS["evaluate"].read(arguments)
 
     from dltrain.experiment.log import configure_logging
     from dltrain.inference.load import load
@@ -110,7 +102,8 @@ def own_column(model: LoadedModel, ids: Sequence[str], split: str, name: str) ->
 
 def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> None:
     """Writes the evaluation as the folder of a run whose test split is the new data, which reports can read."""
-    from dltrain.runs.folder import make_folder, read_json, write_json
+    from dltrain.runs.folder import read_json
+    from dltrain.storage import make_folder, write_json
     from dltrain.tasks.rows import write_examples, write_predictions
 
     if folder.status.exists() and "evaluated" not in folder.read_status():

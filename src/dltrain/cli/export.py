@@ -6,12 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
+from dltrain.cli.commands import COMMANDS, Options
 from dltrain.config.validation import nearest
 from dltrain.errors import ConfigError
-
-USAGE = "dltrain export RUN --format onnx|torch-export|safetensors [-o FILE] [--trust MODULE]"
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -20,11 +17,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: the run cannot be used, or the model cannot be exported so.
     """
-    parser = Arguments(USAGE)
-    parser.add_argument("-o", "--output")
-    parser.add_argument("--format", default="onnx")
-    parser.add_argument("--trust", action="append", default=[])
-    flags, (run_folder,) = parser.read(arguments, ("RUN",))
+    flags, (run_folder,) = COMMANDS["export"].read(arguments)
 
     from dltrain.inference.export import SUFFIXES, export, facts_of
     from dltrain.inference.load import load

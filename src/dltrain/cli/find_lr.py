@@ -6,10 +6,8 @@ import json
 from collections.abc import Sequence
 from copy import copy
 
-from dltrain.cli.commands import Options
-from dltrain.cli.main import corrected
-from dltrain.config.compose import compose_jobs
-from dltrain.config.quoting import quote
+from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.proposals import corrected, spell
 from dltrain.errors import ConfigError
 
 STEPS = 100
@@ -23,17 +21,21 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError, ExceptionGroup: it could not be trained, or its loss falls at no rate.
     """
-    (job,) = compose_jobs([quote(argument) for argument in arguments], sweep=False)
+    flags = COMMANDS["find_lr"].parse(arguments)
+    from dltrain.config.compose import compose_job
+    from dltrain.config.quoting import quote
+
+    job = compose_job([quote(word) for word in flags.words], flags.config_dir)
     import torch
 
-    from dltrain.experiment import build
+    from dltrain.data.samples.on_demand import on_approval
     from dltrain.experiment.log import configure_logging
-    from dltrain.experiment.run import check_jobs, introduce
+    from dltrain.experiment.run import build_checked, introduce
     from dltrain.training.finder import suggest_rate, try_rates
 
-    check_jobs([job])
+    with on_approval():  # nothing that was written for it stays
+        setup = build_checked(job.config, job.places, job.overrides)
     configure_logging(console=not (options.quiet or options.json))
-    setup = build.build(job.config)
     introduce(setup)
     torch.set_num_threads(setup.threads)
     one_batch = copy(setup.train)
@@ -48,5 +50,5 @@ def run(arguments: Sequence[str], options: Options) -> int:
         for trial in trials[:: -(-len(trials) // LINES)]:
             print(f"lr      {trial.lr:<8.1e} loss {trial.smooth:<9.4g} {'█' * round(BAR * trial.smooth / most)}")
         fix = ConfigError("", override=f"optimizer.lr={lr:g}")
-        print(f"try     {corrected(arguments, [fix])}")
+        print(f"try     {spell(corrected(arguments, [fix]))}")
     return 0

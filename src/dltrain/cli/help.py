@@ -1,11 +1,13 @@
-"""`dltrain --help`, and the examples that `dltrain` alone prints."""
+"""`dltrain --help`, the page of each command, and the examples that `dltrain` alone prints."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import dltrain
-from dltrain.cli.commands import COMMANDS
+from dltrain.cli.arguments import table
+from dltrain.cli.commands import COMMANDS, KEYS, Options
 from dltrain.config.options import groups, options
 
 EXAMPLES = (
@@ -15,60 +17,80 @@ EXAMPLES = (
     ("dltrain model=cnn data=images data.path=photos trainer.epochs=20", "a folder of pictures, a folder a class"),
     ("dltrain -m model=mlp data=cubic optimizer.lr=0.1,0.01 seed=1,2,3", "train every combination"),
 )
-
-KEYS = (
-    ("data.path", "the file or folder to learn from"),
-    ("data.target", "the column to predict"),
-    ("trainer.epochs", "passes over the training data"),
-    ("trainer.batch_size", "samples a step, or full"),
-    ("trainer.device", "auto, cpu, cuda, cuda:1, mps"),
-    ("trainer.patience", "epochs without improvement before it stops"),
-    ("trainer.keep", "the weights of the best epoch or of the last"),
-    ("trainer.balance", "resample, to see rare classes as often as others"),
-    ("loss.class_weights", "balanced, to let rare classes weigh more (loss=cross_entropy)"),
-    ("optimizer.lr", "learning rate"),
-    ("optimizer.weight_decay", "pull of the weights towards zero"),
-    ("model.hidden", "widths of an mlp, such as [256,128]"),
-    ("seed", "another one, another run"),
-    ("hydra.run.dir", "where the run's folder is made"),
-    ("debug=smoke", "two batches of everything, to see that it works"),
+SHOWN = ("model", "data")  # groups whose options stand on the general page
+MOST_NEEDED = (
+    *("data.path", "data.target", "trainer.epochs", "trainer.batch_size", "trainer.device", "optimizer.lr"),
+    *("seed", "hydra.run.dir"),
 )
+WIDTH = 100
+
+
+def run(arguments: Sequence[str], options_: Options) -> int:
+    """Prints the page of the command that is named, or the general one.
+
+    Raises:
+        ConfigError: there is no such command.
+    """
+    _, named = COMMANDS["help"].read(arguments)
+    print(help_of(named[0]) if named else help_text())
+    return 0
 
 
 def write_help(arguments: Sequence[str]) -> int:
-    """Prints the version, the whole help, or without arguments the examples."""
+    """Prints the version, the page of the command that is named, the general page, or without arguments examples."""
+    named = [argument for argument in arguments[:2] if argument in COMMANDS]
     if "--version" in arguments:
         print(f"dltrain {dltrain.__version__}")
+    elif named:
+        print(help_of(named[0]))
     elif arguments:
         print(help_text())
     else:
         print("Turns a data set into a trained, measured and explained model. Try:\n")
-        print(_table(EXAMPLES))
+        print(table(EXAMPLES))
         print("\nEverything else: dltrain --help")
     return 0
 
 
+def help_of(name: str) -> str:
+    """Returns the page of a command.
+
+    Raises:
+        ConfigError: there is no such command.
+    """
+    from dltrain.config.validation import nearest
+    from dltrain.errors import ConfigError
+
+    if name not in COMMANDS:
+        near = nearest(name, list(COMMANDS))
+        fix = f"did you mean {near}?" if near else f"choose from {', '.join(COMMANDS)}"
+        raise ConfigError(f"no such command: {name}", where=name, fix=fix, override=near, replaces=name)
+    command = COMMANDS[name]
+    if name not in ("train", "check", "find_lr"):
+        return command.help_text()
+    keys = [(f"{key}=", line) for key, line in KEYS.items()]
+    return command.help_text().replace("\n\nexamples\n", f"\n\nkeys\n{table(keys)}\n\nexamples\n")
+
+
 def help_text() -> str:
-    """What can be called, picked and changed."""
-    picks = [(group, " ".join(options(group))) for group in groups()]
-    flags = (
-        ("-m", "train every combination of keys with several values, k=1,2,3"),
-        ("--cfg job", "print the composed config and stop"),
-        ("--quiet, --json", "say nothing; end with the result as JSON"),
-        ("--debug", "show tracebacks"),
-        ("-sc install=bash", 'complete on Tab: eval "$(dltrain -sc install=bash)"'),
-    )
+    """Returns the general page: what can be called, picked and changed, on one screen."""
+    others = [group for group in groups() if group not in SHOWN]
+    picks = [(group, " ".join(options(group))) for group in SHOWN]
+    commands = [(name, command.line) for name, command in COMMANDS.items()]
+    keys = [(key, KEYS[key]) for key in MOST_NEEDED]
     sections = (
-        ("usage: dltrain [command] [group=choice] [key=value]", ()),
-        ("commands", tuple(COMMANDS.items())),
-        ("pick with group=choice (dltrain list GROUP says what they are)", picks),
-        ("change with key=value (all keys: dltrain model=... data=... --cfg job)", KEYS),
-        ("flags", flags),
-        ("examples", EXAMPLES),
+        ("commands (dltrain COMMAND --help says what each takes)", commands),
+        ("pick with group=choice (dltrain list GROUP says what each is)", [*picks, ("also", " ".join(others))]),
+        ("change with key=value (dltrain help train names more; --cfg job prints all)", keys),
     )
-    return "\n\n".join(f"{title}\n{_table(rows)}" if rows else title for title, rows in sections)
-
-
-def _table(rows: Sequence[tuple[str, str]]) -> str:
-    width = max(len(first) for first, _ in rows)
-    return "\n".join(f"  {first:<{width}}  {second}" for first, second in rows)
+    parts = ["usage: dltrain [command] [group=choice ...] [key=value ...]"]
+    parts += [f"{title}\n{table(rows)}" for title, rows in sections]
+    parts.append(
+        textwrap.fill(
+            "flags: -m trains every combination of keys with several values; --cfg job prints the config and stops; "
+            "--quiet, --json, --debug; examples: dltrain",
+            WIDTH,
+            subsequent_indent="  ",
+        )
+    )
+    return "\n\n".join(parts)

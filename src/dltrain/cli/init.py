@@ -9,16 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
+from dltrain.cli.commands import COMMANDS, Options
 from dltrain.config.options import config_dir, option_file
 from dltrain.errors import ConfigError
 
 if TYPE_CHECKING:
     from dltrain.kinds.table.first_look import Look
-
-USAGE = "dltrain init FILE [data.target=COLUMN] [data.encoding=gbk] [--name NAME]"
-KEYS = ("data.target", "data.encoding", "data.delimiter", "data.header")
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -27,9 +23,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: the file is no table that can be learned from, or there is such a config already.
     """
-    parser = Arguments(USAGE)
-    parser.add_argument("--name")
-    flags, (source,) = parser.read(arguments, ("FILE",), KEYS)
+    flags, (source,) = COMMANDS["init"].read(arguments)
     if Path(source).expanduser().is_dir():
         command = shlex.join(["dltrain", "model=cnn", "data=images", f"data.path={source}"])
         raise ConfigError(f"{source} is a folder, which needs no config of its own", fix=f"train: {command}")
@@ -44,7 +38,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
 
     from dltrain.data.table_files import read_table
     from dltrain.kinds.table.first_look import look_at
-    from dltrain.runs.folder import make_folder, write_text
+    from dltrain.storage import make_folder, write_text
 
     said = {key.removeprefix("data."): value for key, value in flags.overrides.items()}
     target = said.pop("target", None)

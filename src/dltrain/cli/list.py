@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from dltrain.cli.commands import Options
+from dltrain.cli.commands import COMMANDS, Options
 from dltrain.config.options import groups, option_file, options
 from dltrain.config.validation import nearest
 from dltrain.errors import ConfigError
@@ -18,7 +18,8 @@ def run(arguments: Sequence[str], options_: Options) -> int:
         ConfigError: there is no such group.
     """
     known = groups()
-    for name in arguments:
+    _, named = COMMANDS["list"].read(arguments)
+    for name in named:
         if name not in known:
             near = nearest(name, known)
             raise ConfigError(
@@ -27,7 +28,7 @@ def run(arguments: Sequence[str], options_: Options) -> int:
                 override=near,
                 replaces=name,
             )
-    found = {group: {name: describe(group, name) for name in options(group)} for group in arguments or known}
+    found = {group: {name: describe(group, name) for name in options(group)} for group in named or known}
     if options_.json:
         print(json.dumps(found, ensure_ascii=False))
         return 0

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import importlib
 import os
-import shlex
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from dltrain.cli.commands import COMMANDS, FLAGS, Options
+from dltrain.cli.proposals import leaves, propose
 from dltrain.errors import ConfigError, DltrainError, explained
 from dltrain.experiment.signals import heard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; every error ends here, as one line that says how to mend it."""
+    """Runs one command and returns its exit code; every error ends here, as one line that says how to correct it."""
     argv = list(sys.argv[1:] if argv is None else argv)
     options = Options(**{name: flag in argv for flag, name in FLAGS.items()})
     arguments = [argument for argument in argv if argument not in FLAGS]
@@ -35,13 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except* Exception as group:
         if options.debug:
             traceback.print_exception(group)
-        leaves = list(_leaves(group))
-        errors = list(filter(None, map(explained, leaves)))
-        command_line = corrected(argv, errors)
+        raised = list(leaves(group))
+        errors = list(filter(None, map(explained, raised)))
+        command_line, corrects = propose(argv, errors)
         for error in errors:
-            print(f"dltrain: error: {spelled(error, command_line)}", file=sys.stderr)
+            print(f"dltrain: error: {spelled(error, command_line if error in corrects else '')}", file=sys.stderr)
         if not errors:
-            fault = leaves[0]
+            fault = raised[0]
             print(f"dltrain: error: {type(fault).__name__}: {fault}; fix: see where with --debug", file=sys.stderr)
         code = code or (errors[0].exit_code if errors else 1)  # who was interrupted may fail on the way out
     try:
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(arguments: list[str], options: Options) -> int:
-    if _asks_for_help(arguments):
+    if not arguments or any(argument in ("-h", "--help", "--version") for argument in arguments):
         from dltrain.cli.help import write_help
 
         return write_help(arguments)
@@ -66,38 +66,11 @@ def _call(arguments: list[str], options: Options) -> int:
     return int(command.run(arguments, options))
 
 
-def spelled(error: DltrainError, command_line: str) -> str:
-    """WHAT at WHERE; fix: HINT, with the corrected command where there is one."""
+def spelled(error: DltrainError, command_line: str = "") -> str:
+    """Returns WHAT at WHERE; fix: HINT, with the corrected command where there is one."""
     where = f" at {error.where}" if error.where else ""
-    fix = ": ".join(part for part in (error.fix, command_line if error.override else "") if part)
+    fix = ": ".join(part for part in (error.fix, command_line) if part)
     return f"{error.what}{where}" + (f"; fix: {fix}" if fix else "")
-
-
-def corrected(argv: Sequence[str], errors: Sequence[DltrainError]) -> str:
-    """The command as it was typed, with every error's correction in it."""
-    words = list(argv)
-    for error in errors:
-        if error.override:
-            words = _replace(words, error.replaces or error.override.split("=")[0], error.override)
-    return "dltrain " + " ".join(word if word.startswith("-") else shlex.quote(word) for word in words)
-
-
-def _replace(words: list[str], old: str, new: str) -> list[str]:
-    """Puts `new` where `old` stands: a key, keeping its value if `new` is a key too, or whole words."""
-    parts = old.split(" ")
-    for start in reversed(range(len(words))):  # of a key that is given twice, the last value counts
-        if words[start : start + len(parts)] == parts:
-            return [*words[:start], *new.split(" "), *words[start + len(parts) :]]
-        key, separator, value = words[start].partition("=")
-        if separator and key.lstrip("+~") == old:
-            keeps_value = "=" not in new and not new.startswith("-")
-            return [*words[:start], f"{new}={value}" if keeps_value else new, *words[start + 1 :]]
-    # What is to be replaced was not typed: it came from a config, and only a whole override can mend that.
-    return [*words, new] if "=" in new or new.startswith("-") else words
-
-
-def _asks_for_help(arguments: Sequence[str]) -> bool:
-    return not arguments or any(argument in ("-h", "--help", "--version") for argument in arguments)
 
 
 def _refuse_misspelt_command(word: str) -> None:
@@ -108,8 +81,3 @@ def _refuse_misspelt_command(word: str) -> None:
     near = nearest(word, list(COMMANDS))
     if near:
         raise ConfigError(f"no such command: {word}", fix=f"did you mean {near}?", override=near, replaces=word)
-
-
-def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
-    for error in group.exceptions:
-        yield from _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dltrain.cli import predict_ahead
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
+from dltrain.cli.commands import COMMANDS, Options
 from dltrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,12 +22,8 @@ if TYPE_CHECKING:
     from dltrain.inference.inputs import Input
     from dltrain.inference.load import LoadedModel
 
-USAGE = (
-    "dltrain predict RUN INPUT [-o FILE.csv|.jsonl|.parquet] [--trust MODULE] [data.encoding=gbk], "
-    "or dltrain predict RUN --prompt TEXT [--temperature 0.8] [--top-k 20] [--steps 200] [--seed 0]"
-)
-FORMAT_KEYS = ("data.encoding", "data.delimiter", "data.header")
 SHOWN = 20  # oddities
+OF_A_PROMPT = ("temperature", "top_k", "seed")  # flags
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -36,15 +32,17 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: the run or the input cannot be used.
     """
-    named = {argument.partition("=")[0] for argument in arguments}
-    if named & set(predict_ahead.FLAGS) and "--prompt" not in named:
-        return predict_ahead.run(arguments, options)
-    parser = Arguments(USAGE)
-    parser.add_argument("-o", "--output")
-    parser.add_argument("--trust", action="append", default=[])
-    if "--prompt" in named:
-        return continue_prompt(parser, arguments, options)
-    flags, (run_folder, source) = parser.read(arguments, ("RUN", "INPUT"), (*FORMAT_KEYS, "trainer.device"))
+    flags, (run_folder, *sources) = COMMANDS["predict"].read(arguments)
+    if flags.prompt is not None:
+        return continue_prompt(flags, run_folder, sources, options)
+    if given := [name for name in OF_A_PROMPT if getattr(flags, name) is not None]:
+        name = f"--{given[0].replace('_', '-')}"
+        raise ConfigError(f"{name} is for a text that goes on", where=name, fix="give --prompt TEXT, or leave it out")
+    if flags.steps is not None or flags.user or flags.top is not None:
+        return predict_ahead.run(flags, run_folder, sources, options)
+    if not sources:
+        raise ConfigError("no INPUT is named", fix=COMMANDS["predict"].usage)
+    (source,) = sources
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
 
     from dltrain.inference.frames import Tally
@@ -79,23 +77,20 @@ def run(arguments: Sequence[str], options: Options) -> int:
     return 0
 
 
-def continue_prompt(parser: Arguments, arguments: Sequence[str], options: Options) -> int:
+def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], options: Options) -> int:
     """Lets a model of the next token go on where a prompt ends.
 
     Raises:
         DltrainError: the run is of another kind, or a number is out of its range.
     """
-    parser.add_argument("--prompt", required=True)
-    parser.add_argument("--temperature", type=float, default=0.8)
-    parser.add_argument("--top-k", type=int, default=None)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    flags, (run_folder,) = parser.read(arguments, ("RUN",), ("trainer.device",))
+    predict_ahead.refuse_others(flags, sources, "--prompt", {"user": "--user", "top": "--top", "output": "-o"})
+    temperature = 0.8 if flags.temperature is None else flags.temperature
+    steps, seed = 200 if flags.steps is None else flags.steps, flags.seed or 0
     for name, value, least in (
-        ("temperature", flags.temperature, 0),
+        ("temperature", temperature, 0),
         ("top-k", flags.top_k, 1),
-        ("steps", flags.steps, 1),
-        ("seed", flags.seed, 0),
+        ("steps", steps, 1),
+        ("seed", seed, 0),
     ):
         if value is not None and not least <= value < 2**63:
             raise ConfigError(f"{value} is out of range", where=f"--{name}", fix=f"give at least {least}, below 2^63")
@@ -103,8 +98,8 @@ def continue_prompt(parser: Arguments, arguments: Sequence[str], options: Option
     from dltrain.inference.load import load
 
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
-    sampling = {"temperature": flags.temperature, "top_k": flags.top_k, "seed": flags.seed}
-    text, unknown = model.kind.continue_text(model, flags.prompt, flags.steps, **sampling)
+    sampling = {"temperature": temperature, "top_k": flags.top_k, "seed": seed}
+    text, unknown = model.kind.continue_text(model, flags.prompt, steps, **sampling)
     if unknown and not options.quiet:
         named = ", ".join(map(repr, unknown[:SHOWN]))
         print(f"remark  not in the model's vocabulary: {named}", file=sys.stderr)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
+from dltrain.cli.commands import COMMANDS, Options
 from dltrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,30 +18,23 @@ if TYPE_CHECKING:
 
     from dltrain.inference.load import LoadedModel
 
-FLAGS = ("--steps", "--user", "--top")
-USAGE = "dltrain predict RUN --steps 12 [HISTORY.csv] [-o FILE], or dltrain predict RUN --user 42 [--top 10] [-o FILE]"
+TOP = 10  # items that are recommended
 
 
-def run(arguments: Sequence[str], options: Options) -> int:
+def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Options) -> int:
     """Forecasts from the end of the run's series or of another history, or recommends items to users.
 
     Raises:
         DltrainError: the run or the input cannot be used.
     """
-    parser = Arguments(USAGE)
-    parser.add_argument("-o", "--output")
-    parser.add_argument("--trust", action="append", default=[])
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--user", action="append", default=[])
-    parser.add_argument("--top", type=int, default=10)
-    flags, named = parser.read(arguments, ("RUN", "HISTORY"), ("trainer.device",), optional=1)
+    refuse_others(flags, history[1:], "--steps" if flags.steps is not None else "--user", {})
     for name, value in (("--steps", flags.steps), ("--top", flags.top)):
         if value is not None and value < 1:
-            raise ConfigError(f"{value} is no number of them", where=name, fix="give at least 1")
+            raise ConfigError(f"{name} must be at least 1, not {value}", where=name, fix="give another number")
     if flags.user and flags.steps is not None:
         raise ConfigError("--steps forecasts a series and --user recommends items", fix="give one of them")
     if not flags.user and flags.steps is None:
-        raise ConfigError("--top of what? no --user is named", fix=USAGE)
+        raise ConfigError("--top needs a user to recommend to", fix="give --user")
 
     from dltrain.inference.load import load
     from dltrain.runs.tables import check_rows_path, open_rows, records
@@ -50,8 +42,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
     if output is not None:
         check_rows_path(output)
-    model = load(named[0], trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
-    frame, remarks = _asked(model, flags, named[1:])
+    model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
+    frame, remarks = _asked(model, flags, history)
     if options.json and output is None:
         print(json.dumps({"predictions": records(frame), "remarks": remarks}, ensure_ascii=False))
         return 0
@@ -68,6 +60,24 @@ def run(arguments: Sequence[str], options: Options) -> int:
     return 0
 
 
+def refuse_others(flags: Namespace, named: Sequence[str], form: str, others: Mapping[str, str]) -> None:
+    """Makes sure that nothing is given that another form of the command takes.
+
+    Args:
+        flags: as parsed.
+        named: words beside the run that this form does not take.
+        form: the flag that chose it.
+        others: flags that it does not take.
+
+    Raises:
+        ConfigError: something is.
+    """
+    given = [*named, *(flag for name, flag in others.items() if getattr(flags, name) not in (None, []))]
+    given += [key for key in flags.overrides if key != "trainer.device"]
+    if given:
+        raise ConfigError(f"{given[0]} does not go with {form}", where=given[0], fix=COMMANDS["predict"].usage)
+
+
 def _asked(model: LoadedModel, flags: Namespace, history: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """What was asked for, and what is to be said of it."""
     import pandas as pd
@@ -80,5 +90,5 @@ def _asked(model: LoadedModel, flags: Namespace, history: Sequence[str]) -> tupl
         with closing(open_input(history[0], model.encoder)) as opened:
             return model.kind.forecast(model, flags.steps, pd.concat(list(opened.parts)))  # type: ignore[arg-type]
     if history:
-        raise ConfigError(f"unexpected argument {history[0]}", fix=USAGE)
-    return model.kind.recommend(model, flags.user, flags.top)
+        raise ConfigError(f"unexpected argument {history[0]}", where=history[0], fix=COMMANDS["predict"].usage)
+    return model.kind.recommend(model, flags.user, flags.top or TOP)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from dltrain.cli.commands import Options
-from dltrain.errors import ConfigError
-from dltrain.report.page import write_report
-from dltrain.runs.folder import RunDir
+from dltrain.cli.commands import COMMANDS, Options
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -18,10 +15,18 @@ def run(arguments: Sequence[str], options: Options) -> int:
         ConfigError: no run is named.
         CheckpointError: what is named is no finished run.
     """
-    if not arguments:
-        raise ConfigError("no run is named", fix="dltrain report outputs/...")
-    for path in arguments:
+    flags, paths = COMMANDS["report"].read(arguments)
+    from dltrain.report.page import write_report
+    from dltrain.runs.folder import RunDir
+
+    for path in paths:
         run_dir = RunDir(path)
+        if flags.trust:
+            from dltrain.experiment.targets import meet_kind, meet_task
+
+            facts = run_dir.read_facts()
+            meet_kind(facts.kind, flags.trust)
+            meet_task(facts.task, flags.trust)
         write_report(run_dir)
         if options.json:
             print(json.dumps({"report": str(run_dir.report)}))

@@ -8,14 +8,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
-from dltrain.errors import DataError, failure
+from dltrain.cli.commands import COMMANDS, Options
+from dltrain.errors import DataError
 
 if TYPE_CHECKING:
     from dltrain.runs.result import Result
 
-USAGE = "dltrain reproduce RUN [data.path=...] [-o FOLDER] [--trust MODULE]"
 ROUNDING = 1e-6  # relative; other machines and versions sum in another order
 
 
@@ -25,25 +23,23 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: it cannot be trained, or its data is gone or has changed.
     """
-    parser = Arguments(USAGE)
-    parser.add_argument("-o", "--output")
-    parser.add_argument("--trust", action="append", default=[])
-    flags, (name,) = parser.read(arguments, ("RUN",), ("data.path", "data.root"))
+    flags, (name,) = COMMANDS["reproduce"].read(arguments)
 
     from omegaconf import OmegaConf
 
-    from dltrain.experiment import cache as sources
+    from dltrain.data.samples.on_demand import on_approval
     from dltrain.experiment import run as job
     from dltrain.experiment.log import configure_logging
     from dltrain.experiment.results import fingerprint
-    from dltrain.experiment.targets import SLOTS, check, resolve
+    from dltrain.experiment.targets import SLOTS, resolve
     from dltrain.inference.load import finished
     from dltrain.runs.config import RunConfig
-    from dltrain.runs.folder import RunDir, utc_now, write_text
+    from dltrain.runs.folder import RunDir, utc_now
     from dltrain.runs.lock import claim, locked, reserve
     from dltrain.runs.result import Result
+    from dltrain.storage import write_text
 
-    first = finished(RunDir(Path(name)))
+    first = finished(RunDir(Path(name)), flags.trust)
     before = Result.read(first)
     stored = RunConfig(first)
     config: dict[str, Any] = {slot: stored.whole_node(slot) for slot in (*SLOTS, "task") if slot != "data"}
@@ -52,18 +48,17 @@ def run(arguments: Sequence[str], options: Options) -> int:
     for slot in SLOTS:
         if "_target_" in config[slot]:
             resolve(slot, config[slot], flags.trust)
-    if errors := check(config):
-        raise ExceptionGroup("config", errors)
-    sources.forget()
-    data = sources.load_data(json.dumps(config["data"], sort_keys=True))
-    if fingerprint(data) != before.data.fingerprint:
-        raise DataError(
-            "the data is not what the run was trained on",
-            where="data.path",
-            fix="give the same file: data.path=...",
-        )
-    folder = claim(Path(flags.output)) if flags.output else reserve(first.path.with_name(f"{first.path.name}_again"))
-    again = RunDir(folder)
+    with on_approval() as samples:
+        setup = job.build_checked(config)
+        if fingerprint(setup.data) != before.data.fingerprint:
+            raise DataError(
+                "the data is not what the run was trained on",
+                where="data.path",
+                fix="give the same file: data.path=...",
+            )
+        beside = first.path.with_name(f"{first.path.name}_again")
+        again = RunDir(claim(Path(flags.output)) if flags.output else reserve(beside))
+        samples.accept()
     configure_logging(console=not (options.quiet or options.json))
     with locked(again.path), job.recorded(again, config):
         again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
@@ -71,10 +66,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
         for key, value in flags.overrides.items():
             OmegaConf.update(written, key, value)
         write_text(again.config, OmegaConf.to_yaml(written))
-        job.train(config, again, perf_counter())
-    status = again.read_status()
-    if status.get("error"):
-        raise failure(status)
+        job.train(setup, config, again, perf_counter())
     after = Result.read(again)
     figures = compare_figures(before, after)
     same = all(a == b or _close(a, b) for a, b in figures.values())

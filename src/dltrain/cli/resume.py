@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from time import perf_counter
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
-from dltrain.cli.train import tell_outcome
-from dltrain.config.quoting import quote
-from dltrain.experiment.resume import apply, check_same_run, check_trust, read_config, resolved
-from dltrain.experiment.signals import Stopped
-from dltrain.runs.folder import RunDir, refuse_links
-from dltrain.runs.lock import locked
-from dltrain.runs.result import Result
-
-USAGE = "dltrain resume RUN [--force] [--trust MODULE] [trainer.epochs=200]"
+from dltrain.cli.commands import COMMANDS, Options
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
     """Trains on, with other values where overrides give them.
 
     Raises:
-        DltrainError, ExceptionGroup: the folder cannot be gone on with; nothing in it was changed.
+        DltrainError, ExceptionGroup: the folder cannot be gone on with, and nothing in it was changed; or the run
+            ended, as its status says.
     """
     began = perf_counter()
-    parser = Arguments(USAGE)
-    parser.add_argument("--force", action="store_true")
-    parser.add_argument("--trust", action="append", default=[])
-    flags, (folder,) = parser.read(arguments, ("RUN",), None)
+    flags, (folder,) = COMMANDS["resume"].read(arguments)
+
+    from dltrain.config.quoting import quote
+    from dltrain.experiment.resume import apply, check_same_run, read_config, resolved
+    from dltrain.experiment.signals import Stopped
+    from dltrain.experiment.targets import check_trust
+    from dltrain.runs.folder import RunDir, refuse_links
+    from dltrain.runs.lock import locked
+    from dltrain.runs.result import Result
+
     overrides = [quote(f"{key}={value}") for key, value in flags.overrides.items()]
     run_dir = RunDir(folder)
     with locked(run_dir.path):
@@ -46,12 +44,17 @@ def run(arguments: Sequence[str], options: Options) -> int:
         check_trust(config, flags.trust)
         if not flags.force:
             check_same_run(before, after)
+
+        from dltrain.experiment.continuation import resume_job
         from dltrain.experiment.log import configure_logging
-        from dltrain.experiment.run import resume_job
 
         configure_logging(console=not (options.quiet or options.json))
         try:
             resume_job(run_dir, after, config, began, force=flags.force)
         except Stopped as stopped:
-            return tell_outcome(run_dir, options) or stopped.exit_code
-        return tell_outcome(run_dir, options)
+            if options.json:
+                print(json.dumps(stopped.status, ensure_ascii=False))
+            return stopped.exit_code
+        if options.json:
+            print(json.dumps(Result.read(run_dir).as_dict(), ensure_ascii=False))
+    return 0

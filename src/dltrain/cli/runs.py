@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dltrain.cli.arguments import Arguments
-from dltrain.cli.commands import Options
-
-USAGE = "dltrain runs [FOLDER] [CONDITION ...] [--sort COLUMN] [--csv]; a condition: test/accuracy>0.9 or model=mlp"
+from dltrain.cli.commands import COMMANDS, Options
+from dltrain.errors import ConfigError
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -21,11 +17,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: there is no such folder or column.
     """
-    parser = Arguments(USAGE)
-    parser.add_argument("--sort")
-    parser.add_argument("--csv", action="store_true")
-    parser.add_argument("words", nargs="*")
-    flags = parser.parse_intermixed_args(list(arguments))
+    flags = COMMANDS["runs"].parse(arguments)
 
     from dltrain.report.leaderboard import KEPT_COLUMNS, find_runs, main_metric, select, sort
 
@@ -33,7 +25,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     conditions = [word for word in flags.words if word not in folders]
     folder = Path(folders[0] if folders else "outputs")
     if len(folders) > 1:
-        parser.error(f"{folders[1]} is too much")
+        raise ConfigError(f"unexpected argument {folders[1]}", fix=COMMANDS["runs"].usage)
     entries = select(list(find_runs(folder)), conditions)
     metric = main_metric(entries)
     if entries:
@@ -66,15 +58,11 @@ def as_text(rows: Sequence[Sequence[str]]) -> str:
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """All columns of all rows."""
     from dltrain.runs.tables import safe_cell
+    from dltrain.storage import csv_text
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        cells = [row.get(name) for name in columns]
-        writer.writerow([safe_cell(cell) if isinstance(cell, str) else cell for cell in cells])
-    return text.getvalue()
+    cells = ([row.get(name) for name in columns] for row in rows)
+    return csv_text(columns, ([safe_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in cells))
 
 
 def spelled(value: Any) -> str:

@@ -1,30 +1,33 @@
-"""From overrides to the config of every job, checked key by key; nothing here imports torch."""
+"""From overrides to the config of every job, checked key by key; nothing here imports torch.
+
+A single run is composed once. The command line's values are checked inside that composition, after the files are
+merged and before the values are put in, and the defaults that a run is compared with are the same files without them.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from dltrain.config.options import config_dir, groups, more_configs, option_file, options
-from dltrain.config.quoting import quoted
-from dltrain.config.validation import missing_value, nearest, unknown_key
+from dltrain.config.defaults import KEPT, ON_TOP, Defaults, defaults_of
+from dltrain.config.files import check_files, locate, places_of
+from dltrain.config.loader import CONFIG_NAME, Composed, Loader, WatchedLoader, hydra_config, own_hydra, search_path_of
+from dltrain.config.options import check_local_configs, configs_named
+from dltrain.config.overrides import check_group, check_key, group_options, outside_groups, parse
+from dltrain.config.sweeps import combine, is_basic, params_of
+from dltrain.config.validation import missing_value
 from dltrain.errors import ConfigError
-
-CONFIG_NAME = "train"
 
 
 @dataclass(frozen=True)
@@ -33,257 +36,273 @@ class Job:
 
     Args:
         overrides: what it was composed from.
-        config: all values, resolved; what objects are built from.
+        composed: all values as they were written, Hydra's own too.
+        config: all of dltrain's values, resolved; what objects are built from.
+        defaults: what the config is where the user changes nothing.
+        places: the user's file that each key stands in, where one does.
         run_dir: the folder that Hydra would make for a single run.
-        sweep_dir: the folder that Hydra would make for a sweep.
+        loader: that composed it.
     """
 
     overrides: tuple[str, ...]
+    composed: DictConfig
     config: Mapping[str, Any]
+    defaults: Defaults
+    places: Mapping[str, str]
     run_dir: Path
-    sweep_dir: Path
+    loader: Loader
 
 
-def compose_jobs(overrides: Sequence[str], *, sweep: bool, config_dir_flag: str | None = None) -> list[Job]:
-    """The jobs that the overrides describe: one, or with `sweep` one for each combination of their values.
+@dataclass(frozen=True)
+class Sweep:
+    """Jobs that Hydra's sweeper and launcher are to run.
+
+    Args:
+        master: the config of the sweep itself: which sweeper, which launcher, which folder.
+        loader: that composes each job.
+        overrides: what the sweeper makes the jobs from.
+        jobs: each of them; of a sweeper that decides on the way, one for each end of what it may choose.
+        count: how many there will be; none where the sweeper decides.
+        folder: that Hydra would make.
+    """
+
+    master: DictConfig
+    loader: Loader
+    overrides: tuple[str, ...]
+    jobs: list[Job]
+    count: int | None
+    folder: Path
+
+
+class _IsSweep(Exception):
+    """A config asks for several jobs by itself, by `hydra.mode`."""
+
+
+def compose_job(overrides: Sequence[str], folder: str | None = None) -> Job:
+    """Returns the one job that the overrides describe.
 
     Args:
         overrides: quoted for Hydra.
-        sweep: whether several values of a key make several jobs.
-        config_dir_flag: another folder of configs, Hydra's `--config-dir`.
+        folder: another folder of configs, Hydra's `--config-dir`.
 
     Raises:
-        ExceptionGroup: of every ConfigError found in the overrides.
-        ConfigError: the config cannot be composed.
+        ExceptionGroup: of every ConfigError found in the overrides and the user's files.
+        ConfigError: the config cannot be composed, or describes several jobs.
     """
-    folder = Path(config_dir_flag).absolute() if config_dir_flag else None
-    if folder is not None and not folder.is_dir():
-        raise ConfigError(f"there is no folder {config_dir_flag}", where="--config-dir", fix="name a folder of configs")
-    chosen = more_configs.set(folder)
-    try:
-        with initialize_config_dir(str(config_dir()), job_name=CONFIG_NAME, version_base="1.3"):
-            parsed = _parse(overrides)
-            _raise_all(error for override in parsed for error in _check_group(override))
-            picks = [item for item in parsed if _is_group(item.key_or_group)]
-            base = _compose([f"{item.key_or_group}={_values(item)[0]}" for item in picks])
-            _raise_all(error for item in parsed if item not in picks for error in _check_key(item, base, sweep))
-            return [_job(combination) for combination in _combinations(parsed, sweep)]
-    finally:
-        more_configs.reset(chosen)
+    composed = compose(overrides, folder)
+    if isinstance(composed, Sweep):
+        raise ConfigError("the config describes a sweep, by hydra.mode", where="hydra.mode", fix="describe one job")
+    return composed
 
 
-def compose_choices(
-    picks: Mapping[str, str | None], folder: Path | None = None
-) -> tuple[Mapping[str, Any], Mapping[str, str | None]]:
-    """The config that has these options and nothing else, interpolations unresolved, and the option of every group.
-
-    Args:
-        picks: an option for each group that the defaults do not decide.
-        folder: another folder of configs.
+def compose(overrides: Sequence[str], folder: str | None = None, *, multirun: bool = False) -> Job | Sweep:
+    """Returns what the overrides describe: one job, or where `multirun` or their config says so, a sweep.
 
     Raises:
-        ConfigError: it cannot be composed.
+        ExceptionGroup, ConfigError: as `compose_job`; a sweep is checked job by job.
     """
-    chosen = more_configs.set(folder)
-    running = GlobalHydra.instance().hydra  # that of the job that asks
-    GlobalHydra.instance().clear()
+    with _configs(folder) as search_path:
+        parsed, loader = _parse(overrides, search_path)
+        if not multirun:
+            try:
+                return _single(parsed, loader)
+            except _IsSweep:
+                pass
+        return _sweep(parsed, loader)
+
+
+def compose_raw(overrides: Sequence[str], folder: str | None = None) -> DictConfig:
+    """Returns the whole config of one job as it was written: nothing resolved, values that are missing left open.
+
+    Raises:
+        ExceptionGroup, ConfigError: as `compose_job`.
+    """
+    with _configs(folder) as search_path:
+        parsed, _ = _parse(overrides, search_path)
+        lines = [item.input_line or "" for item in parsed]
+        return _compose(search_path, lines, lambda composed: _check(composed, parsed, sweep=False))
+
+
+def compose_jobs(overrides: Sequence[str], *, sweep: bool = False) -> list[Job]:
+    """Returns the jobs that the overrides describe: one, or with `sweep` one for each combination of their values.
+
+    Raises:
+        ExceptionGroup, ConfigError: as `compose_job`.
+    """
+    composed = compose(overrides, multirun=sweep)
+    return composed.jobs if isinstance(composed, Sweep) else [composed]
+
+
+def compose_defaults(options: Mapping[str, str | None], folder: Path | None) -> Defaults:
+    """Returns the defaults of a run that has picked these options.
+
+    Raises:
+        ConfigError: they cannot be composed.
+    """
+    with _configs(None if folder is None else str(folder)) as search_path:
+        seen: list[Composed] = []
+        kept = [_pick(group, options[group]) for group in KEPT if options.get(group)]
+        _compose(search_path, kept, seen.append)
+        usual = defaults_of(seen[0])
+        others = {group: option for group, option in options.items() if group not in (*KEPT, *ON_TOP)}
+        picked = [_pick(group, option) for group, option in others.items() if option != usual.options.get(group)]
+        if not picked:
+            return usual
+        _compose(search_path, [*kept, *picked], seen.append)
+        return Defaults(defaults_of(seen[1]).values, usual.options)
+
+
+@contextmanager
+def _configs(folder: str | None) -> Iterator[ConfigSearchPath]:
+    """Looks for configs in all folders meanwhile, whatever program of Hydra's is around."""
+    named = Path(folder).absolute() if folder else None
+    if named is not None and not named.is_dir():
+        raise ConfigError(f"there is no folder {folder}", where="--config-dir", fix="name a folder of configs")
+    with own_hydra(), configs_named(named):
+        check_local_configs()
+        yield search_path_of(named)
+
+
+def _parse(overrides: Sequence[str], search_path: ConfigSearchPath) -> tuple[list[Override], Loader]:
+    """Reads the overrides and checks what they pick.
+
+    Raises:
+        ExceptionGroup: of everything that is wrong with them.
+    """
+    loader = Loader(search_path)
+    parsed = parse(overrides, loader)
+    for item in parsed:
+        if item.key_or_group == "hydra.searchpath" and isinstance(folders := item.value(), list):
+            loader.look_also_in([str(folder) for folder in folders])
+    _raise_all(error for item in parsed for error in check_group(item, loader))
+    return parsed, loader
+
+
+def _single(parsed: Sequence[Override], loader: Loader) -> Job:
+    """Composes the one job of a run.
+
+    Raises:
+        _IsSweep: its config asks for several jobs.
+    """
+    seen: list[Composed] = []
+
+    def watch(composed: Composed) -> None:
+        modes = [item.value() for item in parsed if item.key_or_group == "hydra.mode"]
+        mode = modes[-1] if modes else composed.config.hydra.mode
+        if str(getattr(mode, "name", mode)) == RunMode.MULTIRUN.name:
+            raise _IsSweep
+        _check(composed, parsed, sweep=False)
+        seen.append(composed)
+
+    composed = _compose(loader.get_search_path(), [item.input_line or "" for item in parsed], watch)
+    swept = params_of(composed)
+    if left := [key for key in swept if key not in {item.key_or_group for item in parsed}]:
+        what = f"the config describes a sweep over {' and '.join(left)}"
+        raise ConfigError(what, where="hydra.sweeper.params", fix="add -m to train with each", override="-m")
+    with open_dict(composed.hydra):
+        composed.hydra.mode = RunMode.RUN
+        composed.hydra.overrides.hydra.append("hydra.mode=RUN")
+    return _job(composed, seen[0], parsed, loader)
+
+
+def _sweep(parsed: Sequence[Override], loader: Loader) -> Sweep:
+    """Composes a sweep and each of its jobs."""
+    search_path = loader.get_search_path()
+    own = [item for item in parsed if item.is_hydra_override()]
+    tasks = [item for item in parsed if not item.is_hydra_override()]
+    if swept := [item for item in own if item.is_sweep_override()]:
+        raise ConfigError("Hydra's own keys cannot be swept", where=swept[0].key_or_group, fix="give one value")
+    own_lines = [*(item.input_line or "" for item in own), "hydra.mode=MULTIRUN"]
+    picks = [item for item in tasks if group_options(item.key_or_group, loader) and not item.is_sweep_override()]
+
+    def watch(composed: Composed) -> None:
+        _check(composed, own, sweep=True)
+
+    # Keys are left out: they may belong to an option that the sweep has yet to pick.
+    master = _compose(search_path, [*own_lines, *(item.input_line or "" for item in picks)], watch, RunMode.MULTIRUN)
+    lines = [item.input_line or "" for item in tasks]
+    with open_dict(master.hydra):
+        master.hydra.overrides.task = lines
+    params = [f"{key}={value}" for key, value in params_of(master).items()]
+    swept_over = parse(params, loader)
+    _raise_all(error for item in swept_over for error in check_group(item, loader))
+    combinations, count = combine([*swept_over, *tasks], is_basic=is_basic(master))
+    jobs = [_sweep_job(number, words, own_lines, loader) for number, words in enumerate(combinations)]
+    with hydra_config(master):
+        folder = Path(str(master.hydra.sweep.dir)).absolute()
+    return Sweep(master, loader, tuple(lines), jobs, count, folder)
+
+
+def _sweep_job(number: int, words: Sequence[str], own_lines: Sequence[str], loader: Loader) -> Job:
+    seen: list[Composed] = []
+    parsed = parse(words, loader)
+
+    def watch(composed: Composed) -> None:
+        _check(composed, parsed, sweep=True)
+        seen.append(composed)
+
+    composed = _compose(loader.get_search_path(), [*own_lines, *words], watch)
+    with open_dict(composed.hydra):
+        composed.hydra.job.num, composed.hydra.job.id = number, str(number)
+    return _job(composed, seen[0], parsed, loader)
+
+
+def _check(composed: Composed, parsed: Sequence[Override], *, sweep: bool) -> None:
+    """Holds the files and the overrides of keys against the keys that there are.
+
+    Raises:
+        ExceptionGroup: of everything that is wrong with them.
+    """
+    keys = [item for item in parsed if not composed.repository.group_exists(item.key_or_group)]
+    errors, outside = check_files(composed), outside_groups(parsed, composed)
+    _raise_all([*errors, *(error for item in keys for error in check_key(item, composed, sweep, outside))])
+
+
+def _compose(
+    search_path: ConfigSearchPath,
+    overrides: Sequence[str],
+    watch: Callable[[Composed], None],
+    run_mode: RunMode = RunMode.RUN,
+) -> DictConfig:
+    """Lets Hydra compose the config, and watches it before the values of overrides are put in.
+
+    Raises:
+        ConfigError: Hydra cannot.
+    """
     try:
-        with initialize_config_dir(str(config_dir()), job_name=CONFIG_NAME, version_base="1.3"):
-            composed = _compose([f"{group}={'null' if option is None else option}" for group, option in picks.items()])
-            found = picked_options(composed.hydra.runtime.choices)
-    finally:
-        GlobalHydra.instance().hydra = running
-        more_configs.reset(chosen)
-    values = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
-    return cast(dict[str, Any], OmegaConf.to_container(values, resolve=False)), found
-
-
-def picked_options(choices: Mapping[Any, Any]) -> dict[str, str | None]:
-    """Hydra's record of what was picked, without Hydra's own groups."""
-    return {str(group): option for group, option in choices.items() if not str(group).startswith("hydra/")}
-
-
-def _compose(overrides: Sequence[str]) -> DictConfig:
-    folder = more_configs.get()
-    search = [f"hydra.searchpath=[{quoted(f'file://{folder}')}]"] if folder else []
-    try:
-        return hydra_compose(CONFIG_NAME, [*overrides, *search], return_hydra_config=True)
+        return WatchedLoader(search_path, watch).load_configuration(
+            CONFIG_NAME, list(overrides), run_mode, from_shell=False, validate_sweep_overrides=False
+        )
     except yaml.YAMLError as error:
-        raise ConfigError(" ".join(str(error).split()), where="a config file", fix="mend its YAML") from error
+        raise ConfigError(" ".join(str(error).split()), where="a config file", fix="correct its YAML") from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(" ".join(str(error).split()), where="the overrides", fix="see dltrain --help") from error
+
+
+def _job(composed: DictConfig, seen: Composed, parsed: Sequence[Override], loader: Loader) -> Job:
+    values = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
+    places = places_of(seen.files, {item.key_or_group for item in parsed})
+    try:
+        with hydra_config(composed):
+            missing = sorted(OmegaConf.missing_keys(values))
+            config = OmegaConf.to_container(values, resolve=True)
+            run_dir = Path(str(composed.hydra.run.dir)).absolute()
+    except OmegaConfBaseException as error:
+        where = str(getattr(error, "full_key", "") or "the config")
+        raise ConfigError(str(error).splitlines()[0], where=where, fix="check what stands in ${...}") from error
+    if missing:
+        refusal = ExceptionGroup("config", [missing_value(key) for key in missing])
+        locate(refusal, places)
+        raise refusal
+    words = tuple(item.input_line or "" for item in parsed)
+    return Job(words, composed, cast(dict[str, Any], config), defaults_of(seen), places, run_dir, loader)
+
+
+def _pick(group: str, option: str | None) -> str:
+    return f"{group}={'null' if option is None else option}"
 
 
 def _raise_all(errors: Iterable[ConfigError]) -> None:
     found = list(errors)
     if found:
         raise ExceptionGroup("overrides", found)
-
-
-def _job(overrides: Sequence[str]) -> Job:
-    composed = _compose(overrides)
-    values = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
-    try:
-        missing = sorted(OmegaConf.missing_keys(values))
-        config = OmegaConf.to_container(values, resolve=True)
-        folders = [Path(str(node.dir)).absolute() for node in (composed.hydra.run, composed.hydra.sweep)]
-    except OmegaConfBaseException as error:
-        where = str(getattr(error, "full_key", "") or "the config")
-        raise ConfigError(str(error).splitlines()[0], where=where, fix="check what stands in ${...}") from error
-    _raise_all(missing_value(key) for key in missing)
-    return Job(tuple(overrides), cast(dict[str, Any], config), *folders)
-
-
-def _parse(overrides: Sequence[str]) -> list[Override]:
-    parsed, errors = [], []
-    for position, text in enumerate(overrides):
-        try:
-            parsed.append(OverridesParser.create().parse_override(text))
-        except HydraException:
-            if position and "=" not in overrides[position - 1]:
-                continue
-            errors.append(_without_value(text, overrides[position + 1 : position + 2]))
-    if errors:
-        raise ExceptionGroup("overrides", errors)
-    return parsed
-
-
-def _without_value(text: str, following: Sequence[str]) -> ConfigError:
-    """The refusal of an argument that is no `key=value`, such as `epochs 100`, `cnn` or `table.csv`."""
-    if "=" in text:
-        return ConfigError("this cannot be read as key=value", where=text, fix="put the value in quotes")
-    if Path(text).suffix.lower() in (".csv", ".tsv", ".txt") or Path(text).is_file():
-        return ConfigError(
-            "an override is key=value",
-            where=text,
-            fix="name the file's key",
-            override=f"data=csv data.path={text}",
-            replaces=text,
-        )
-    for group in sorted(groups(), key="experiment".__eq__):
-        if text in options(group):
-            return ConfigError(
-                "an override is key=value",
-                where=text,
-                fix=f"missing {group}=",
-                override=f"{group}={text}",
-                replaces=text,
-            )
-    known = [*groups(), *_keys(_compose([]))]
-    name = text.lstrip("+")
-    near = name if name in known else nearest(name, known) or name
-    value = following[0] if following and "=" not in following[0] else "..."
-    dropped = f"{text} {following[0]}" if value != "..." else text
-    return ConfigError(
-        "missing an '='", where=text, fix=f"try {near}={value}", override=f"{near}={value}", replaces=dropped
-    )
-
-
-def _check_group(override: Override) -> list[ConfigError]:
-    group = override.key_or_group
-    if override.is_delete():
-        fix = "leave this out: every group and key is needed; give another value instead"
-        return [ConfigError("nothing can be taken away", where=f"~{group}", fix=fix)]
-    if not _is_group(group):
-        return []
-    found, values = _group_options(group), _values(override)
-    near = {value: nearest(value, found) for value in values if value not in found}
-    corrected = ",".join(near.get(value) or value for value in values) if all(near.values()) else ""
-    return [
-        ConfigError(
-            f"there is no {group} named {value}",
-            where=group,
-            fix=f"did you mean {meant}?" if meant else f"choose from {', '.join(found)}",
-            override=f"{group}={corrected}" if corrected else "",
-        )
-        for value, meant in near.items()
-    ]
-
-
-def _check_key(override: Override, base: DictConfig, sweep: bool) -> list[ConfigError]:
-    key = override.key_or_group
-    known = _keys(base) if not key.startswith("hydra.") else _keys(base.hydra, "hydra.")
-    if key not in known:
-        owners = _owners(key, override)
-        if owners:
-            group = key.split(".")[0]
-            chosen = base.hydra.runtime.choices.get(group)
-            return [
-                ConfigError(
-                    f"{group}={chosen} has no such key",
-                    where=key,
-                    fix=f"it belongs to {group}={' or '.join(owners)}",
-                    override=f"{group}={owners[0]}",
-                )
-            ]
-        parent = OmegaConf.select(base, key.rpartition(".")[0]) if "." in key else None
-        if isinstance(parent, DictConfig) and not parent and not key.startswith("loss."):
-            return []
-        return [unknown_key(key, known if key.startswith("hydra.") else [*groups(), *known])]
-    if override.is_sweep_override() and not override.is_discrete_sweep():
-        return [ConfigError("this sweeper takes no interval", where=key, fix="give values, a,b,c, or range(...)")]
-    if override.is_sweep_override() and not sweep:
-        values = override.input_line.partition("=")[2] if override.input_line else ""
-        is_list = OmegaConf.is_list(OmegaConf.select(base, key))
-        fix = "give a list in brackets" if is_list else "add -m to train with each"
-        mended = f"{key}=[{values}]" if is_list else "-m"
-        return [ConfigError(f"several values, {values}, and no sweep", where=key, fix=fix, override=mended)]
-    return []
-
-
-def _combinations(parsed: Sequence[Override], sweep: bool) -> list[list[str]]:
-    """The overrides of every job, in the order in which Hydra's own sweeper runs them."""
-    axes = []
-    for item in parsed:
-        if sweep and isinstance(item.value(), Glob):
-            axes.append([f"{item.key_or_group}={value}" for value in _values(item)])
-        elif sweep and item.is_discrete_sweep():
-            axes.append([f"{item.get_key_element()}={value}" for value in item.sweep_string_iterator()])
-        else:
-            axes.append([item.input_line or ""])
-    return [list(combination) for combination in itertools.product(*axes)]
-
-
-def _is_group(key: str) -> bool:
-    return bool(_group_options(key))
-
-
-def _group_options(group: str) -> list[str]:
-    """The options of a group, of Hydra's own too."""
-    own = options(group) if group in groups() else []
-    return own or GlobalHydra.instance().config_loader().get_group_options(group, ObjectType.CONFIG)
-
-
-def _values(override: Override) -> list[str]:
-    """The options that an override of a group names, one or several."""
-    value = override.value()
-    if isinstance(value, Glob):
-        return value.filter(_group_options(override.key_or_group)) or ["*"]
-    if override.is_discrete_sweep():
-        return [str(value).strip("'\"") for value in override.sweep_string_iterator()]
-    return ["null" if value is None else str(value)]
-
-
-def _keys(node: DictConfig, prefix: str = "") -> list[str]:
-    """The dotted path of every value and node."""
-    keys = []
-    for name in map(str, node):
-        if prefix == "" and name == "hydra":
-            continue
-        path = f"{prefix}{name}"
-        keys.append(path)
-        child = node._get_node(name)
-        if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
-            keys += _keys(child, f"{path}.")
-    return keys
-
-
-def _owners(key: str, override: Override) -> list[str]:
-    """The options of the key's group whose files have it, the likeliest first."""
-    group, _, name = key.partition(".")
-    if not name or group not in groups():
-        return []
-    files = {option: option_file(group, option) for option in options(group)}
-    found = [option for option, path in files.items() if name in (yaml.safe_load(path.read_text("utf-8")) or {})]
-    likeliest = ["images" if Path(str(override.value())).is_dir() else "csv", "cross_entropy"]
-    return sorted(found, key=lambda option: option not in likeliest)

@@ -2,54 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
 from dltrain.errors import ConfigError
 
-more_configs: ContextVar[Path | None] = ContextVar("more_configs", default=None)
+_named_folder: ContextVar[Path | None] = ContextVar("named_folder", default=None)
+
+
+@contextmanager
+def configs_named(folder: Path | None) -> Iterator[None]:
+    """Adds the folder of `--config-dir` meanwhile; its files win over all others."""
+    before = _named_folder.set(folder)
+    try:
+        yield
+    finally:
+        _named_folder.reset(before)
 
 
 def config_dir() -> Path:
-    """The folder of the configs: the checkout's, else the one inside the installed package."""
+    """Returns the folder of dltrain's configs: the checkout's, else the one inside the installed package."""
     package = Path(__file__).parents[1]
     checkout = package.parent.parent
     return checkout / "configs" if (checkout / "pyproject.toml").is_file() else package / "configs"
 
 
 def local_config_dir() -> Path | None:
-    """The user's own `configs/`, where there is one in the working directory.
+    """Returns the `configs/` in the working directory, where there is one; it may be another program's."""
+    folder = Path.cwd() / "configs"
+    return folder if folder.is_dir() and not folder.samefile(config_dir()) else None
+
+
+def check_local_configs() -> None:
+    """Makes sure that no file of the user's own `configs/` has the name of one of dltrain's options.
+
+    Files beside the groups, such as another program's train.yaml, are never read.
 
     Raises:
-        ConfigError: a file in it has the name of a built-in one.
+        ConfigError: one has.
     """
-    folder, own = Path.cwd() / "configs", config_dir()
-    if not folder.is_dir() or folder.samefile(own):
-        return None
-    for path in sorted(folder.rglob("*.yaml")):
+    folder, own = local_config_dir(), config_dir()
+    if folder is None:
+        return
+    for path in sorted(path for group in groups() for path in (folder / group).rglob("*.yaml")):
         name = path.relative_to(folder)
         if (own / name).exists():
             raise ConfigError(f"configs/{name} hides dltrain's own {name}", where="configs/", fix="rename the file")
-    return folder
 
 
 def config_dirs() -> list[Path]:
-    """Every folder of configs: dltrain's, the user's, and the one of `--config-dir`."""
-    return [config_dir(), *filter(None, [local_config_dir(), more_configs.get()])]
+    """Returns every folder of configs: the one of `--config-dir`, dltrain's and the user's; the first one wins."""
+    return [*filter(None, [_named_folder.get()]), config_dir(), *filter(None, [local_config_dir()])]
 
 
 def options(group: str) -> list[str]:
-    """The names that can be picked in a config group, the user's own among them."""
+    """Returns the names that can be picked in a config group, the user's own among them."""
     return sorted({path.stem for folder in config_dirs() for path in (folder / group).glob("*.yaml")})
 
 
 def option_file(group: str, name: str) -> Path:
-    """The file of an option."""
+    """Returns the file of an option."""
     return next(path for folder in config_dirs() if (path := folder / group / f"{name}.yaml").is_file())
 
 
 def groups() -> list[str]:
-    """The config groups."""
-    names = {path.name for folder in config_dirs() for path in folder.iterdir() if path.is_dir()}
+    """Returns the config groups that dltrain has."""
+    names = {path.name for path in config_dir().iterdir() if path.is_dir()}
     first = ["model", "data", "experiment"]
     return [*first, *sorted(names - {"hydra", *first})]

@@ -8,8 +8,10 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Annotated, Any, Literal
 
+from dltrain.config.foreign_keys import counterpart, translated
 from dltrain.errors import ConfigError
 from dltrain.types import Range
 
@@ -28,7 +30,10 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
         supplied: how many leading positional arguments come from elsewhere.
     """
     parameters = list(inspect.signature(target).parameters.values())[supplied:]
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    try:
+        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    except Exception:  # other packages annotate with names that are missing at run time
+        hints = {}
     names = {parameter.name for parameter in parameters if parameter.kind not in _VARIADIC}
     accepts_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     errors = []
@@ -38,7 +43,7 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
         key = f"{where}.{parameter.name}"
         if parameter.name not in values:
             if parameter.default is inspect.Parameter.empty and parameter.kind not in _VARIADIC:
-                errors.append(missing_value(key))
+                errors.append(missing_value(key, new=True))
             continue
         value = values[parameter.name]
         hint = hints.get(parameter.name, Any)
@@ -53,28 +58,60 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
-def missing_value(key: str) -> ConfigError:
-    """The refusal of a config that leaves a value open."""
-    return ConfigError("a value is missing", where=key, fix="give it", override=f"{key}=...")
+def missing_value(key: str, *, new: bool = False) -> ConfigError:
+    """The refusal of a config that leaves a value open, or, with `new`, that does not even name the key."""
+    return ConfigError("a value is missing", where=key, fix="give it", override=f"{'+' * new}{key}=...")
 
 
-def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
-    """The refusal of a key that nothing reads, with the nearest that something does."""
+def unknown_key(key: str, known: Sequence[str], value: Any = None) -> ConfigError:
+    """Returns the refusal of a key that nothing reads, with what it is called here or the nearest that there is.
+
+    Args:
+        key: as it was typed.
+        known: every key that there is.
+        value: that the key was given; a correction keeps it, in dltrain's own words.
+    """
+    foreign = counterpart(key)
+    if foreign is not None and foreign.words:
+        return ConfigError("no such key", where=key, fix=foreign.words)
     near = nearest(key, known)
-    if near:
-        return ConfigError("no such key", where=key, fix=f"did you mean {near}?", override=near, replaces=key)
-    return ConfigError("no such key", where=key, fix="leave it out; dltrain --cfg job shows every key that there is")
+    if foreign is not None and foreign.key in known and foreign.key != near:
+        meant, fix = foreign.key, f"dltrain calls it {foreign.key}"
+    else:
+        meant = near
+        fix = f"did you mean {near}?" if near else "leave it out; dltrain --cfg job shows every key that there is"
+    new = translated(key, meant, value)
+    override = meant if new is None else f"{meant}={new}"
+    return ConfigError("no such key", where=key, fix=fix, override=override, replaces=key)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """The most similar of the known words, or nothing; of a dotted key, its last part counts most."""
+    """Returns the word that was probably meant, or nothing; of a dotted key, the last part counts most.
 
-    def likeness(name: str) -> tuple[float, float]:
-        last = difflib.SequenceMatcher(None, name.rsplit(".", 1)[-1], word.rsplit(".", 1)[-1]).ratio()
-        return (last, difflib.SequenceMatcher(None, name, word).ratio())
+    Only a slip counts: a few letters more, fewer, exchanged or swapped, or an abbreviation.
+    """
 
-    best = max(known, key=likeness, default="")
-    return best if best and likeness(best)[0] >= 0.6 else ""
+    def slips(name: str) -> tuple[int, float]:
+        last, typed = name.rsplit(".", 1)[-1], word.rsplit(".", 1)[-1]
+        abbreviated = len(typed) >= 3 and last.startswith(typed)
+        return (1 if abbreviated else _slips(typed, last), -difflib.SequenceMatcher(None, name, word).ratio())
+
+    best = min(known, key=slips, default="")
+    longest = max(len(word.rsplit(".", 1)[-1]), len(best.rsplit(".", 1)[-1]))
+    return best if best and slips(best)[0] <= max(1, longest // 3) else ""
+
+
+def _slips(typed: str, meant: str) -> int:
+    """Returns how many letters must be added, left out, exchanged or swapped with their neighbour."""
+    above: list[int] = []
+    row = list(range(len(meant) + 1))
+    for i, letter in enumerate(typed, 1):
+        above, before, row = row, above, [i] + [0] * len(meant)
+        for j, wanted in enumerate(meant, 1):
+            row[j] = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == meant[j - 2] and typed[i - 2] == wanted:
+                row[j] = min(row[j], before[j - 2] + 1)
+    return row[-1]
 
 
 def matches(value: Any, hint: Any) -> bool:
@@ -105,6 +142,8 @@ def matches(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(matches(item, arguments[1]) for item in value.values())
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return _is_list(value) and all(matches(item, arguments[0]) for item in value)
+    if inspect.isclass(hint) and issubclass(hint, Enum) and isinstance(value, str):
+        return value.removeprefix(f"{hint.__name__}.") in hint.__members__
     return isinstance(value, hint) if inspect.isclass(hint) else False
 
 
@@ -144,7 +183,12 @@ def spelled(value: Any) -> str:
 
 
 def _mend(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
-    """The nearest choice, where the value is a misspelt one, else the default."""
+    """Returns how to correct a value: as it is called here, the nearest choice, or the default."""
+    meant = translated(key, key, value)
+    if meant is not None:
+        return {"fix": f"dltrain calls it {meant}", "override": f"{key}={meant}"}
+    if isinstance(value, Mapping):
+        return {"fix": f"give {described(hint)}{_WORDS.get(key, '')}"}
     choices = [str(option) for option in _choices(hint)]
     if isinstance(value, str) and choices:
         near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
@@ -159,6 +203,9 @@ def _mend(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
     if _is_list(default):
         text = "[" + ",".join(map(str, default)) + "]"
     return {**mended, "override": f"{key}={text}"}
+
+
+_WORDS = {"loss.class_weights": ", in the order of the classes: [1,2]"}  # where a mapping was given
 
 
 def _choices(hint: Any) -> list[Any]:

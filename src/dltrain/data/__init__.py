@@ -1,1 +1,1 @@
-"""One module a kind of data; each turns a source into `dltrain.types.Data`."""
+"""What all kinds of data share: readers of tables and text, splits, tokens, loaders, and samples to try."""

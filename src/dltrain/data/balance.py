@@ -1,4 +1,4 @@
-"""Classes of unlike sizes: an epoch that shows each of them equally often."""
+"""Draws an epoch that shows every class equally often, for classes of different sizes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dltrain.data.seeding import seeded
 
 
 def balanced_order(target: Tensor, seed: int, epoch: int) -> Tensor:
-    """As many samples as there are, `(N,)`, drawn so that every class is seen equally often.
+    """Returns the indices of as many samples as there are, `(N,)`, in which every class occurs equally often.
 
-    A sample of a class with too few is repeated, one of a class with too many is left out of some epochs: each comes
-    up its expected number of times, rounded up or down at random (systematic sampling).
+    Samples of small classes are repeated, those of large classes left out of some epochs: each occurs its expected
+    number of times, rounded up or down at random (systematic sampling).
 
     Args:
         target: `(N,)` class indices, on the CPU.
-        seed: with the epoch, decides what is drawn, and in which order.
+        seed: decides, with the epoch, what is drawn and in which order.
         epoch: counted from 0.
     """
     count, generator = len(target), seeded(seed, epoch)

@@ -1,4 +1,4 @@
-"""Finds the columns that a kind of data needs by what files call them."""
+"""Finds the columns that a kind of data needs, by the names that such columns usually have."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dltrain.errors import DataError
 
 
 def plain(name: str) -> str:
-    """A column's name without case, spaces and marks: `User_ID` and `userId` are the same."""
+    """Returns a column's name in lower case, without spaces and marks: `User_ID` and `userId` become the same."""
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def pick_column(
     frame: pd.DataFrame, key: str, given: str | None, names: str, taken: Collection[str] = ()
 ) -> str | None:
-    """The column that is given, else the first whose name the pattern fits; `None` where no column does.
+    """Returns the column that is given, else the first whose name matches the pattern; `None` where none does.
 
     Args:
         frame: the table.
         key: of the config that names the column, below `data`.
-        given: what stands there.
-        names: a pattern of what such columns are called, as `plain` spells them.
-        taken: columns that are something else.
+        given: the value of that key.
+        names: a pattern of usual names, as `plain` spells them.
+        taken: columns that already have another role.
 
     Raises:
-        DataError: the given column is not there.
+        DataError: the table has no column of the given name.
     """
     if given is not None:
         if given in frame.columns:
@@ -45,19 +45,25 @@ def pick_column(
     return next((column for column in free if re.fullmatch(names, plain(column))), None)
 
 
-def required(frame: pd.DataFrame, key: str, found: str | None, taken: Collection[str] = ()) -> str:
-    """The column that was found.
+def required(frame: pd.DataFrame, key: str, column: str | None, taken: Collection[str] = ()) -> str:
+    """Returns the column, which must not be `None`.
+
+    Args:
+        frame: the table.
+        key: of the config that names the column, below `data`.
+        column: as `pick_column` returned it.
+        taken: columns that already have another role.
 
     Raises:
-        DataError: none was.
+        DataError: it is `None`: the table has no such column.
     """
-    if found is not None:
-        return found
-    free = [str(column) for column in frame.columns if column not in taken]
-    numbered = all(str(column).replace(".", "", 1).isdigit() for column in frame.columns)
+    if column is not None:
+        return column
+    free = [str(name) for name in frame.columns if name not in taken]
+    numbered = all(str(name).replace(".", "", 1).isdigit() for name in frame.columns)
     raise DataError(
         f"no column looks like the {key}",
         where=f"data.{key}",
-        fix="the file seems to lack a header line" if numbered else f"name one of {name_list(free)}",
+        fix="if the file has no header line, say so" if numbered else f"name one of {name_list(free)}",
         override="data.header=none" if numbered else f"data.{key}={free[0]}" if free else "",
     )

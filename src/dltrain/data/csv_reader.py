@@ -1,4 +1,4 @@
-"""Reads a CSV file of unknown encoding and delimiter, cell for cell, or refuses it with the line at fault."""
+"""Reads a CSV file of unknown encoding and delimiter, or refuses it and names the faulty line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
 
 Header = Literal["auto", "first", "none"]
-# 1,5 · -12,25 · 1.234,5 · a whole number among them
+# 1,5 · -12,25 · 1.234,5 · 7
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -28,15 +28,16 @@ DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 def read_csv(
     path: str, encoding: str = "auto", delimiter: str = "auto", header: Header = "auto"
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Reads every cell as the text it is in the file; an empty cell is None, a decimal comma becomes a point.
+    """Reads every cell as text; an empty cell becomes None, a decimal comma a point.
 
-    One strict parser reads everything, so a row with a field too many can shift no column, as it does in pandas.
+    The parser is strict: unlike in pandas, a row with a field too many is refused and shifts no column.
 
     Returns:
-        A frame `(rows, columns)` of dtype object, at least one row, and notes on what was guessed.
+        A frame `(rows, columns)` of dtype object with at least one row, and notes on what was guessed.
 
     Raises:
-        DataError: no such file, not text, no rows, an unclosed quote, or a row that does not fit the header.
+        DataError: there is no such file, it is not text, it has no rows, a quote is not closed, or a row does not fit
+            the header.
     """
     file = Path(path).expanduser()
     text, notes = decode(_read_bytes(file), str(path), encoding)
@@ -45,7 +46,7 @@ def read_csv(
     if not columns:
         raise DataError(f"{path} is empty", where="data.path", fix="give a file with a header line and rows")
     first = [next(column) for column in columns]
-    names, is_data, said = name_columns(first, header, str(path))
+    names, is_data, header_notes = name_columns(first, header, str(path))
     cells = {
         name: [cell or None for cell in (chain([top], column) if is_data else column)]
         for name, top, column in zip(names, first, columns, strict=True)
@@ -53,12 +54,13 @@ def read_csv(
     if not cells[names[0]]:
         raise DataError(f"{path} holds a header line and no rows", where="data.path", fix="give a file with rows")
     commas = [name for name, column in cells.items() if separator != "," and with_decimal_points(column)]
-    point = (f"a comma is the decimal point of {name_list(commas)}",) if commas else ()
-    return pd.DataFrame(cells, dtype=object), (*notes, *guess, *said, *point)
+    decimal = (f"commas are decimal points in {name_list(commas)}",) if commas else ()
+    return pd.DataFrame(cells, dtype=object), (*notes, *guess, *header_notes, *decimal)
 
 
 def with_decimal_points(cells: list[str | None]) -> bool:
-    """Writes 1,5 and 1.234,5 as 1.5 and 1234.5 where every cell is such a number or a gap; says whether it did."""
+    """Rewrites 1,5 and 1.234,5 in place as 1.5 and 1234.5 if every cell is such a number or missing; tells whether
+    it did."""
     written = [cell.strip() for cell in cells if cell is not None and cell.strip().casefold() not in MISSING]
     if not any("," in cell for cell in written) or not all(map(DECIMAL_COMMA.fullmatch, written)):
         return False
@@ -68,8 +70,8 @@ def with_decimal_points(cells: list[str | None]) -> bool:
     return True
 
 
-def existing(file: Path) -> Path:
-    """The file, if there is such a one.
+def check_file(file: Path) -> Path:
+    """Returns the same path, after checking that there is such a file.
 
     Raises:
         DataError: there is none, or it is a folder.
@@ -81,6 +83,7 @@ def existing(file: Path) -> Path:
 
 
 def _read_bytes(file: Path) -> bytes:
+    """Returns a file's content, or raises an error that proposes another file."""
     if file.is_dir():
         tables = sorted(entry.name for entry in file.glob("*.csv"))
         raise DataError(
@@ -98,7 +101,7 @@ def _read_bytes(file: Path) -> bytes:
         if nearest:
             fix = f"did you mean {file.parent / nearest[0]}?"
         elif tables:
-            fix = f"that folder holds {name_list(tables)}"
+            fix = f"choose a file of that folder: {name_list(tables)}"
         elif file.parent.is_dir():
             fix = f"give the path of a CSV file; {file.parent.resolve()} holds none"
         else:
@@ -111,13 +114,20 @@ def _read_bytes(file: Path) -> bytes:
 
 
 def find_delimiter(text: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
-    """Returns the character between fields, by the header and how evenly the first records follow it."""
+    """Returns the character between fields, and a note if it was guessed and is not a comma.
+
+    The guess is the character that gives the most of the first records as many fields as the header.
+
+    Raises:
+        DataError: `delimiter` is not one character.
+    """
     if delimiter != "auto":
         separator = DELIMITERS.get(delimiter, delimiter)
         if len(separator) != 1 or separator in '"\r\n':
             raise DataError(
-                f"data.delimiter must be one character or one of {', '.join(DELIMITERS)}, not {delimiter!r}",
+                f"{delimiter!r} is not a delimiter",
                 where="data.delimiter",
+                fix=f"give one character, or one of {', '.join(DELIMITERS)}, or auto to find it",
                 override="data.delimiter=auto",
             )
         return separator, ()
@@ -129,10 +139,11 @@ def find_delimiter(text: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
             even = sum(width == widths[0] for width in widths) / len(widths)
             best, best_score = max((best, best_score), (separator, (even, widths[0])), key=lambda scored: scored[1])
     name = next(name for name, separator in DELIMITERS.items() if separator == best)
-    return best, () if best == "," else (f"fields are divided by {name} ({best!r})",)
+    return best, () if best == "," else (f"fields are separated by {name} ({best!r})",)
 
 
 def _first_records(text: str, separator: str, count: int = 100, characters: int = 1_000_000) -> list[list[str]]:
+    """Returns the first whole records; fewer where a quote is faulty."""
     records: list[list[str]] = []
     try:
         for row in islice(csv_reader(io.StringIO(text[:characters], newline=""), delimiter=separator), count):
@@ -148,8 +159,8 @@ def _parse(text: str, separator: str, path: str, chunk: int = 500) -> list[Itera
     columns: list[list[tuple[str, ...]]] = []
     records = csv_reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        # Rows turn into columns chunk by chunk, and columns stay tuples: Python's garbage collector leaves tuples of
-        # strings alone, but would spend most of the time on visiting lists of rows again and again.
+        # Rows become columns chunk by chunk, and columns stay tuples: Python's garbage collector does not track tuples
+        # of strings, but would spend most of the time on visiting lists of rows again and again.
         while rows := list(islice(records, chunk)):
             rows = list(filter(None, rows))
             columns = columns or [[] for _ in next(iter(rows), [])]
@@ -163,7 +174,7 @@ def _parse(text: str, separator: str, path: str, chunk: int = 500) -> list[Itera
 
 
 def _fault(text: str, separator: str, path: str) -> DataError:
-    """Reads again, slowly, for the line of the first fault."""
+    """Returns the error of the first faulty line, which it finds by reading the text again, line by line."""
     records = csv_reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     width, line = 0, 1
     try:
@@ -187,15 +198,15 @@ def _fault(text: str, separator: str, path: str) -> DataError:
 
 
 def name_columns(first: list[str], header: Header, path: str) -> tuple[list[str], bool, tuple[str, ...]]:
-    """Names for the columns of a file, from its first line where that is a header.
+    """Names the columns of a file, after its first line if that is a header.
 
-    A line of measured numbers, such as 5.1 or -3, is data; counted ones, such as years, may be names.
+    With `auto`, a line that holds numbers such as 5.1 or -3 is data; whole positive ones, such as years, may be names.
 
     Returns:
         The names, whether the first line is data, and notes on what was guessed.
 
     Raises:
-        DataError: two columns are called the same.
+        DataError: two columns have the same name.
     """
     numbers = [number for cell in first if (number := _as_number(cell)) is not None]
     counted = all(number.is_integer() and number >= 0 for number in numbers)
@@ -203,8 +214,8 @@ def name_columns(first: list[str], header: Header, path: str) -> tuple[list[str]
     looks_like_data = bool(numbers) and (not counted or (len(numbers) == len(first) and not consecutive))
     if header == "none" or (header == "auto" and looks_like_data):
         names = [f"column_{position + 1}" for position in range(len(first))]
-        shown = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
-        guess = f"no header line, because the first line is {shown}: columns are called column_1, column_2, ... "
+        cells = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
+        guess = f"no header line, because the first line is {cells}: columns are called column_1, column_2, ... "
         return names, True, (guess + "(data.header=first if it is one)",) if header == "auto" else ()
     names, notes = header_names(first, path)
     return names, False, notes
@@ -219,11 +230,16 @@ def _as_number(cell: str) -> float | None:
 
 
 def header_names(cells: list[str], path: str) -> tuple[list[str], tuple[str, ...]]:
+    """Returns the names in a header line, with names for empty cells, and notes on these.
+
+    Raises:
+        DataError: two columns have the same name.
+    """
     names = [cell.strip(" \t\r\n\ufeff\u3000") for cell in cells]
     for position, name in enumerate(names):
         if name and name in names[:position]:
             raise DataError(
-                f"two columns are called {name!r}",
+                f"two columns have the name {name!r}",
                 where=f"{path}, columns {names.index(name) + 1} and {position + 1} of the header",
                 fix="rename one of them in the file, or say that it has no header line: data.header=none",
             )

@@ -1,15 +1,14 @@
-"""Reads tables that are no text: Excel workbooks and Parquet files, each by a package that is installed on demand."""
+"""Reads Excel workbooks and Parquet files, each by a package that is an optional extra."""
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from pathlib import Path
 
 import pandas as pd
 
 from dltrain.data.csv_reader import Header, name_columns
-from dltrain.errors import DataError
+from dltrain.errors import DataError, require
 
 
 def read_excel(file: Path, header: Header = "auto") -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -19,15 +18,15 @@ def read_excel(file: Path, header: Header = "auto") -> tuple[pd.DataFrame, tuple
         A frame of at least one row, and notes on what was guessed.
 
     Raises:
-        DataError: openpyxl is not installed, or this is no workbook, or the sheet has no rows.
+        DataError: openpyxl is not installed, or this is not a workbook, or the sheet has no rows.
     """
     _require("openpyxl", "excel", file)
     try:
         with warnings.catch_warnings(), pd.ExcelFile(file, engine="openpyxl") as book:
-            warnings.simplefilter("ignore")  # of styles and validations, which no cell's value depends on
+            warnings.simplefilter("ignore")  # about styles and validations, which change no cell's value
             sheets = [str(name) for name in book.sheet_names]
             cells = book.parse(sheets[0], header=None, dtype=object, keep_default_na=False, na_values=[""])
-    except Exception as error:  # openpyxl raises what zipfile, its XML parser and its own types raise
+    except Exception as error:  # openpyxl also raises errors of zipfile and of its XML parser
         raise DataError(
             f"{file} cannot be read as a workbook: {error}", where="data.path", fix="save it again as .xlsx or as CSV"
         ) from None
@@ -36,8 +35,8 @@ def read_excel(file: Path, header: Header = "auto") -> tuple[pd.DataFrame, tuple
     names: list[str] = []
     if not cells.empty:
         first = ["" if pd.isna(cell) else str(cell) for cell in cells.iloc[0]]
-        names, is_data, said = name_columns(first, header, str(file))
-        notes += said
+        names, is_data, header_notes = name_columns(first, header, str(file))
+        notes += header_notes
         cells = cells if is_data else cells.iloc[1:].reset_index(drop=True)
     if cells.empty:
         raise DataError(f"{file} holds no rows", where="data.path", fix="give a file with a header line and rows")
@@ -51,12 +50,12 @@ def read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         A frame of at least one row, and no notes.
 
     Raises:
-        DataError: pyarrow is not installed, or this is no Parquet file, or a column holds no plain values.
+        DataError: pyarrow is not installed, or this is not a Parquet file, or a column holds lists or records.
     """
     _require("pyarrow", "parquet", file)
     try:
         frame = pd.read_parquet(file, engine="pyarrow")
-    except Exception as error:  # pyarrow's own errors, and those of the file system
+    except Exception as error:  # errors of pyarrow and of the file system
         raise DataError(
             f"{file} cannot be read as Parquet: {error}", where="data.path", fix="write it again, or save it as CSV"
         ) from None
@@ -73,11 +72,5 @@ def read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 
 def _require(package: str, extra: str, file: Path) -> None:
-    try:
-        importlib.import_module(package)
-    except ImportError:
-        raise DataError(
-            f"{package}, which reads {file.suffix} files, is not installed",
-            where="data.path",
-            fix=f"pip install 'dltrain[{extra}]' (or pip install {package}), or save the file as CSV",
-        ) from None
+    fix = f"pip install 'dltrain[{extra}]' (or pip install {package}), or save the file as CSV"
+    require(package, extra, f"reads {file.suffix} files", DataError, where="data.path", fix=fix)

@@ -1,4 +1,4 @@
-"""Batches of a split, from tensors on the device, in an order that only the seed and the epoch decide."""
+"""Loads batches of a split from tensors on the device, in an order that depends on seed and epoch alone."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from dltrain.data.seeding import seeded
 from dltrain.errors import DataError
 from dltrain.types import Batch, BatchTransform, RandomTransform, Split
 
-STRETCH = 20  # batches within which samples are sorted by length
+STRETCH = 20  # number of batches whose samples are sorted by length together
 
 
 class TensorLoader:
-    """Batches of samples that fit into the device's memory.
+    """Yields batches of a split whose tensors all fit into the device's memory.
 
     Args:
         split: the samples.
         batch_size: samples a batch; the last one holds what remains.
-        device: where the batches are to lie.
+        device: of the batches.
         prepare: turns stored inputs into the model's, a batch at a time, on the device.
-        draw: what is drawn to go with a batch's stored inputs, anew in every epoch where `seed` is given.
-        change: what happens to stored inputs before that, differently in every epoch; only where `seed` is given.
+        draw: adds random inputs to a batch, such as negatives; with `seed` different ones in every epoch, else always
+            the same.
+        change: augments a batch before that, differently in every epoch; only used with `seed`.
         seed: shuffles, differently in every epoch; `None` keeps the order of the split.
             A batch that holds the whole split is not permuted.
-        bucket_by_length: whether a batch is of samples of about the same length, their second input; with `seed`.
-        balance: whether an epoch shows every class equally often instead of every sample once; with `seed` alone.
+        bucket_by_length: whether a batch holds samples of similar length, their second input; only used with `seed`.
+        balance: whether an epoch shows every class equally often, not every sample once; only used with `seed`.
         merge_single: adds a last batch of one sample to the one before, for models that normalise over the batch.
         limit: most batches an epoch.
     """
@@ -67,20 +68,21 @@ class TensorLoader:
 
     @property
     def samples(self) -> int:
-        """Samples in an epoch."""
+        """Returns the number of samples in an epoch."""
         return sum(self.sizes)
 
     def in_order(self) -> TensorLoader:
-        """The same batches' samples in the order of the split, from the same tensors."""
+        """Returns a loader of the same tensors that keeps the order of the split and changes nothing at random."""
         other = copy(self)
         other.seed, other.start = None, 0
         return other
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Chooses the epoch whose batches come next, from the batch `start` on."""
         self.epoch, self.start = epoch, start
 
     def __iter__(self) -> Iterator[Batch]:
-        for number, chosen in islice(enumerate(self._chosen()), self.start, None):
+        for number, chosen in islice(enumerate(self._batch_indices()), self.start, None):
             inputs = tuple(tensor[chosen] for tensor in self.inputs)
             if self.change is not None and self.seed is not None:
                 inputs = self.change(inputs, self.seed, self.epoch, number)
@@ -88,8 +90,8 @@ class TensorLoader:
                 inputs = self.draw(inputs, *((0, 0) if self.seed is None else (self.seed, self.epoch)), number)
             yield Batch(inputs if self.prepare is None else self.prepare(inputs), self.target[chosen])
 
-    def _chosen(self) -> Iterator[slice | torch.Tensor]:
-        """Which samples each batch of the epoch holds."""
+    def _batch_indices(self) -> Iterator[slice | torch.Tensor]:
+        """Yields the indices of each batch's samples."""
         count = len(self.target)
         whole = self.sizes[0] == count and not self.balance
         if self.seed is None or whole:
@@ -109,22 +111,23 @@ class TensorLoader:
 
 
 def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
-    """A random order of `count` samples, `(count,)`, the same on every device for the same seed and epoch."""
+    """Returns a random order of `count` samples, `(count,)`, the same on every device for the same seed and epoch."""
     return torch.randperm(count, generator=seeded(seed, epoch))
 
 
 def bucket_order(
     order: torch.Tensor, lengths: torch.Tensor, sizes: Sequence[int], seed: int, epoch: int
 ) -> torch.Tensor:
-    """A random order in which each batch is of similar lengths: sorted within stretches of some batches, and the
-    batches then shuffled.
+    """Returns a random order in which the samples of a batch have similar lengths.
+
+    Samples are sorted within stretches of 20 batches, and then the batches are shuffled.
 
     Args:
-        order: `(N,)` samples at random.
-        lengths: `(N,)` of every sample.
-        sizes: of the batches; the last one stays the last, as its size may differ.
-        seed: of the batches' order.
-        epoch: likewise.
+        order: `(N,)` random order of the samples.
+        lengths: `(N,)` length of each sample.
+        sizes: of the batches; the last batch stays the last, as its size may differ.
+        seed: of the order of batches, with the epoch.
+        epoch: counted from 0.
     """
     stretches = order.split(STRETCH * sizes[0])
     order = torch.cat([stretch[lengths[stretch].argsort(stable=True)] for stretch in stretches])
@@ -134,7 +137,7 @@ def bucket_order(
 
 
 def batch_sizes(count: int, batch_size: int, merge_single: bool = False) -> list[int]:
-    """How many samples each batch of an epoch holds.
+    """Returns the number of samples in each batch of an epoch.
 
     Raises:
         DataError: with `merge_single`, where every batch would hold one sample.
@@ -146,7 +149,7 @@ def batch_sizes(count: int, batch_size: int, merge_single: bool = False) -> list
             raise DataError(
                 "a model with batch normalisation cannot learn from batches of one sample",
                 where="trainer.batch_size",
-                fix="give at least 2",
+                fix="choose a batch size of at least 2",
                 override="trainer.batch_size=2",
             )
         sizes[-2:] = [sizes[-2] + 1]

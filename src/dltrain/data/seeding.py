@@ -1,4 +1,4 @@
-"""Random numbers that are a function of what they are for, never of what was drawn before."""
+"""Random generators that depend only on a seed and a purpose, never on what was drawn before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import torch
 
 
 def seeded(seed: int, epoch: int, *stream: int) -> torch.Generator:
-    """A generator on the CPU, the same on every machine; different streams of an epoch have nothing in common."""
+    """Returns a generator on the CPU, the same on every machine; other streams of an epoch are independent of it."""
     state = np.random.SeedSequence([seed, epoch], spawn_key=stream).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))

@@ -1,4 +1,4 @@
-"""Which samples train, which validate and which test: a fixed function of the seed."""
+"""Divides samples into training, validation and test splits, as a fixed function of the seed."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def split_indices(
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
         seed: fixes the division.
-        strata: `(count,)` class indices. Every class keeps at least one sample in the training split,
-            and the shares of a class differ from the fractions by about one sample.
+        strata: `(count,)` class indices. Every class has at least one sample in the training split, and its shares
+            differ from the fractions by about one sample.
 
     Returns:
         Indices in ascending order for each split that has a positive fraction.
@@ -40,11 +40,11 @@ def split_indices(
     """
     check_fractions(val_fraction, test_fraction)
     order = np.random.default_rng(seed).permutation(count)
-    kept = np.empty(0, dtype=np.int64)
+    training = np.empty(0, dtype=np.int64)  # the samples that no other split may take
     if strata is not None:
         order = order[np.argsort(strata[order], kind="stable")]
         first_of_class = np.unique(strata[order], return_index=True)[1]
-        kept, order = order[first_of_class], np.delete(order, first_of_class)
+        training, order = order[first_of_class], np.delete(order, first_of_class)
 
     parts: dict[SplitName, Indices] = {}
     held_out: tuple[tuple[SplitName, float], ...] = (("test", test_fraction), ("val", val_fraction))
@@ -57,23 +57,27 @@ def split_indices(
                 f"data.{name}_fraction={fraction:g} of {count} samples leaves the {name} split empty"
                 if size == 0
                 else f"data.{name}_fraction={fraction:g} of {count} samples leaves too few for the other splits",
-                fix=f"give more data, or no such split: data.{name}_fraction=0",
+                fix=f"give more data, or do without this split: data.{name}_fraction=0",
                 override=f"data.{name}_fraction=0",
             )
         spread = ((np.arange(size) + 0.5) * len(order) / size).astype(np.int64)
         parts[name], order = np.sort(order[spread]), np.delete(order, spread)
-    parts["train"] = np.sort(np.concatenate([kept, order]))
+    parts["train"] = np.sort(np.concatenate([training, order]))
     if len(parts["train"]) == 0:
         raise DataError(f"{count} samples leave nothing to train on", fix="give more data or smaller fractions")
     return {name: parts[name] for name in SPLITS if name in parts}
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Refuses shares that leave none for training."""
+    """Checks that the shares leave something for training.
+
+    Raises:
+        DataError: they add up to 1 or more.
+    """
     if val_fraction + test_fraction >= 1:
         raise DataError(
             f"data.val_fraction={val_fraction:g} and data.test_fraction={test_fraction:g} leave nothing to train on",
-            fix="let them add up to less than 1",
+            fix="choose fractions that add up to less than 1",
             override="data.test_fraction=0.1" if val_fraction < 0.9 else "data.val_fraction=0.1",
         )
 
@@ -86,8 +90,8 @@ def split_groups(
     Args:
         groups: `(N,)` group of each sample, numbered from 0 without gaps.
         key: of the config that asked for it, below `data`.
-        val_fraction: share of the validation split, met as nearly as whole groups allow; 0 for none.
-        test_fraction: share of the test split, likewise.
+        val_fraction: share of the validation split, as nearly as whole groups allow; 0 for none.
+        test_fraction: share of the test split, as nearly as whole groups allow; 0 for none.
         seed: fixes the division; `None` takes the groups in their order: first train, then val, then test.
 
     Returns:
@@ -101,7 +105,7 @@ def split_groups(
     held_out = [(name, fraction) for name, fraction in (("test", test_fraction), ("val", val_fraction)) if fraction]
     if len(sizes) < 1 + len(held_out):
         raise DataError(
-            f"data.{key} has {len(sizes)} values, too few for {1 + len(held_out)} splits",
+            f"the column in data.{key} has {len(sizes)} values, too few for {1 + len(held_out)} splits",
             where=f"data.{key}",
             fix="name a column with more values, or split at random",
             override=f"data.{key}=null",
@@ -110,7 +114,7 @@ def split_groups(
     parts: dict[SplitName, Indices] = {}
     for position, (name, fraction) in enumerate(held_out):
         wanted = len(groups) * fraction
-        most = len(order) - (len(held_out) - position)  # the other splits need a group each
+        most = len(order) - (len(held_out) - position)  # each later split needs at least one group
         if seed is None:
             reached = np.cumsum(sizes[order[::-1]])[:most]
             chosen = order[len(order) - 1 - int(np.abs(reached - wanted).argmin()) :]

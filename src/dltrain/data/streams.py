@@ -1,4 +1,4 @@
-"""Reads tables of any length a few rows at a time: CSV, JSON lines and Parquet, from files and from pipes."""
+"""Reads tables of any length a few rows at a time: CSV and JSON lines from files and pipes, Parquet from files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dltrain.data.csv_reader import Header, find_delimiter, name_columns, with_d
 from dltrain.data.text_encoding import find_encoding
 from dltrain.errors import DataError
 
-HEAD = 1 << 20  # bytes by which encoding and delimiter are told
+HEAD = 1 << 20  # bytes in which encoding and delimiter are looked for
 
 
 @dataclass(frozen=True)
 class TableFormat:
-    """How the text of a table is to be read, as in `data=csv`; for CSV alone.
+    """How a CSV file is to be read, by the same keys as in `data=csv`.
 
     Args:
         encoding: a Python encoding name, or `auto`.
@@ -37,7 +37,7 @@ class TableFormat:
 
 
 class Rejoined(io.RawIOBase):
-    """A file whose first bytes have been read already, from its beginning again; counts what passes."""
+    """A file or pipe read again from its beginning, after its first bytes were read; counts the bytes in `passed`."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
         self.head, self.rest, self.passed = head, rest, 0
@@ -54,7 +54,7 @@ class Rejoined(io.RawIOBase):
 
 
 def read_head(file: BinaryIO) -> bytes:
-    """The first bytes of a file or pipe, all of them where it is short."""
+    """Returns the first bytes of a file or pipe; all of them where it is short."""
     pieces, size = [], 0
     while size < HEAD and (piece := file.read(HEAD - size)):
         pieces.append(piece)
@@ -63,12 +63,13 @@ def read_head(file: BinaryIO) -> bytes:
 
 
 def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Iterator[pd.DataFrame]:
-    """Frames of up to `rows` rows, every cell as the text it is, as `read_csv` reads it.
+    """Yields frames of up to `rows` rows, every cell as text, as `read_csv` reads it.
 
-    The index counts the rows from 0 on. What a comma means is settled by a column's first cells that have one.
+    The index counts the rows from 0. Whether commas in a column are decimal points is decided by the first frame in
+    which it has any.
 
     Raises:
-        DataError: it is no text, has no rows, or a row does not fit the header.
+        DataError: it is not text, has no rows, or a row does not fit the header.
     """
     head = source.head
     encoding = find_encoding(head, name, whole=len(head) < HEAD) if form.encoding == "auto" else form.encoding
@@ -90,11 +91,11 @@ def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Ite
         start = 0
         while chunk := [*waiting, *islice(filter(None, records), rows - len(waiting))]:
             waiting = []
-            wrong = next((row for row, cells in enumerate(chunk) if len(cells) != len(names)), None)
-            if wrong is not None:
+            faulty = next((row for row, cells in enumerate(chunk) if len(cells) != len(names)), None)
+            if faulty is not None:
                 raise DataError(
-                    f"{len(chunk[wrong])} fields where the header has {len(names)}",
-                    where=f"{name}, row {start + wrong + 2} (the header is row 1)",
+                    f"{len(chunk[faulty])} fields where the header has {len(names)}",
+                    where=f"{name}, row {start + faulty + 2} (the header is row 1)",
                     fix=f'correct that line; a cell that holds {separator!r} needs quotes: "a{separator}b"',
                 )
             columns = [[cell or None for cell in column] for column in zip(*chunk, strict=True)]
@@ -105,7 +106,11 @@ def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Ite
             yield pd.DataFrame(dict(zip(names, columns, strict=True)), index=index, dtype=object)
             start += len(chunk)
     except CsvError as error:
-        raise DataError(f"a quote is not closed, or followed by text ({error})", where=name, fix="mend it") from None
+        raise DataError(
+            f"a quote is not closed, or text follows a closed one ({error})",
+            where=name,
+            fix='close the quote; a quote inside a quoted cell is written twice: ""',
+        ) from None
     except UnicodeDecodeError as error:
         raise DataError(
             f"{name} is not {encoding}: {error.reason} 0x{error.object[error.start]:02x}",
@@ -118,9 +123,9 @@ def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Ite
 
 
 def _read_commas(title: str, column: list[str | None], commas: set[str]) -> None:
-    """Turns decimal commas into points, in columns that have shown some before too."""
+    """Turns decimal commas of a column into points, also where only earlier frames had any."""
     if title in commas and not any("," in cell for cell in column if cell):
-        column.append("0,0")  # in this part no number has a fraction, and 1.234 is still a thousand
+        column.append("0,0")  # without a fraction in this frame, 1.234 would not be read as a thousand
         with_decimal_points(column)
         column.pop()
     elif with_decimal_points(column):
@@ -128,10 +133,10 @@ def _read_commas(title: str, column: list[str | None], commas: set[str]) -> None
 
 
 def stream_json_lines(source: Rejoined, name: str, rows: int) -> Iterator[pd.DataFrame]:
-    """Frames of up to `rows` rows from text with a JSON object a line.
+    """Yields frames of up to `rows` rows from text with a JSON object a line.
 
     Raises:
-        DataError: a line is no object of plain values, or there is none.
+        DataError: a line is not an object of plain values, or there is no line.
     """
     lines = (line for line in enumerate(io.BufferedReader(source), 1) if line[1].strip())
     start = 0
@@ -141,33 +146,34 @@ def stream_json_lines(source: Rejoined, name: str, rows: int) -> Iterator[pd.Dat
         yield pd.DataFrame(cells, index=pd.RangeIndex(start, start + len(chunk)))
         start += len(chunk)
     if start == 0:
-        raise DataError(f"{name} is empty", fix="give a JSON object a line")
+        raise DataError(f"{name} is empty", fix="give one JSON object a line")
 
 
 def _object(line: bytes, number: int, name: str) -> dict[str, Any]:
-    where, fix = f"{name}, line {number}", 'write an object a line, such as {"age": 41, "city": "Ulm"}'
+    """Returns the JSON object in a line, whose values must be plain."""
+    where, fix = f"{name}, line {number}", 'write one object a line, such as {"age": 41, "city": "Ulm"}'
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"this is no JSON: {error}", where=where, fix=fix) from None
+        raise DataError(f"the line is not JSON: {error}", where=where, fix=fix) from None
     if not isinstance(record, dict):
-        raise DataError("this is no JSON object", where=where, fix=fix)
+        raise DataError("the line is not a JSON object", where=where, fix=fix)
     nested = [key for key, value in record.items() if isinstance(value, dict | list)]
     if nested:
-        raise DataError(f"{nested[0]!r} holds no plain value", where=where, fix=fix)
+        raise DataError(f"{nested[0]!r} holds a list or an object, not a plain value", where=where, fix=fix)
     return record
 
 
 def stream_parquet(path: Path, rows: int, read: Callable[[Path], tuple[pd.DataFrame, Any]]) -> Iterator[pd.DataFrame]:
-    """Frames of up to `rows` rows from a Parquet file.
+    """Yields frames of up to `rows` rows from a Parquet file.
 
     Args:
-        path: the file.
-        rows: of a frame.
-        read: what reads the whole file, and explains what is wrong with one that cannot be read.
+        path: of the file.
+        rows: most rows of a frame.
+        read: reads a whole file, and raises an error that explains why one cannot be read.
 
     Raises:
-        DataError: it is no Parquet file, or has no rows.
+        DataError: it is not a Parquet file, or has no rows.
     """
     try:
         from pyarrow import Table

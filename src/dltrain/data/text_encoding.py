@@ -1,4 +1,4 @@
-"""Tells which text encoding a file is in, or asks for it where that cannot be told for sure."""
+"""Finds the text encoding of a file, or refuses a file whose encoding is not certain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ COMMON_ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "gbk", "gb18030", "big5", "c
 
 
 def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]:
-    """Returns the text without its byte order mark, and a note where the encoding was not plain UTF-8."""
+    """Returns the text without its byte order mark, and a note where the encoding is not UTF-8.
+
+    Raises:
+        DataError: the bytes are not text in that encoding, or with `auto` the encoding is not certain.
+    """
     if encoding != "auto":
         try:
             return data.decode(encoding).removeprefix("\ufeff"), ()
@@ -28,16 +32,21 @@ def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]
             raise DataError(
                 f"{path} is not {encoding}: {error}",
                 where="data.encoding",
-                fix="let the encoding be found, or name another",
+                fix="name another encoding, or auto to find it",
                 override="data.encoding=auto",
             ) from None
     if data.startswith(b"PK\x03\x04"):
-        raise DataError(f"{path} is an Excel workbook or a zip file, not CSV", "data.path", "let its name end in .xlsx")
+        raise DataError(
+            f"{path} is an Excel workbook or a zip file, not text", "data.path", "end the name of a workbook in .xlsx"
+        )
     marked = next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), "")
     wide = {(1, 0): "utf-16-be", (0, 1): "utf-16-le"}.get((int(data[0:3:2] == b"\0\0"), int(data[1:4:2] == b"\0\0")))
     if wide and not marked:
         raise DataError(
-            f"{path} seems to be UTF-16 without a byte order mark", "data.encoding", "name it", f"data.encoding={wide}"
+            f"{path} seems to be UTF-16 without a byte order mark",
+            where="data.encoding",
+            fix=f"name the encoding, {wide}",
+            override=f"data.encoding={wide}",
         )
     try:
         text = data.decode(marked or "utf-8").removeprefix("\ufeff")
@@ -47,7 +56,7 @@ def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]
         at = f"{path}, line {line}"
         if marked:
             raise DataError(
-                f"the file says that it is {marked}, but holds byte 0x{data[error.start]:02x}",
+                f"the file's byte order mark says {marked}, but it holds the byte 0x{data[error.start]:02x}",
                 where=at,
                 fix="save it again as UTF-8, or name its encoding in data.encoding",
             ) from None
@@ -55,15 +64,15 @@ def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]
 
 
 def find_encoding(head: bytes, path: str, *, whole: bool) -> str:
-    """The encoding of a file by its first bytes, by the rules of `decode`.
+    """Returns the encoding of a file, found in its first bytes by the rules of `decode`.
 
     Args:
-        head: that many bytes.
+        head: the first bytes.
         path: of the file.
-        whole: whether there are no more.
+        whole: whether they are all bytes of the file.
 
     Raises:
-        DataError: it cannot be told.
+        DataError: the encoding is not certain.
     """
     marked = next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), "")
     if marked:
@@ -80,14 +89,17 @@ def find_encoding(head: bytes, path: str, *, whole: bool) -> str:
 
 
 def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
-    """Decodes what is not UTF-8 as GB18030 if that yields everyday Chinese, as European text never does.
+    """Decodes bytes that are not UTF-8 as GB18030 if that yields everyday Chinese, as European text never does.
 
-    Everyday means GB 2312: nearly every character is in it, and most are of its first level, the 3,755 common ones
-    (lead bytes 0xB0 to 0xD7). Korean in EUC-KR falls into that level too, but never beyond lead byte 0xC8.
+    Everyday Chinese lies in GB 2312: nearly every character belongs to it, and most to its first level, the 3,755
+    common ones (lead bytes 0xB0 to 0xD7). Korean in EUC-KR falls into that level too, but never beyond lead byte 0xC8.
+
+    Raises:
+        DataError: it does not.
     """
     try:
         text = data.decode("gb18030")
-        # Each character once: a column of 男 and 女 says no more of the encoding than one row of it.
+        # Each character counts once: a column of 男 and 女 says no more about the encoding than one row of it.
         wide = [char.encode("gb18030") for char in sorted({char for char in text if char > "\x7f"})]
     except UnicodeDecodeError:
         text, wide = "", []
@@ -104,15 +116,15 @@ def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
         and len(kana_and_lines) <= 0.05 * len(wide)
         and (len(common) < 20 or len(late) >= 0.1 * len(common))
     ):
-        return text, ("read as GB18030 (GBK): it is not UTF-8, and read so it is everyday Chinese",)
+        return text, ("read as GB18030 (GBK): the text is not UTF-8, and in this encoding it is everyday Chinese",)
     if b"\0" in data:
         raise DataError(
-            "the file is not UTF-8 and holds zero bytes, so it may be no text",
+            "the file is not UTF-8 and holds zero bytes, so it is probably not text",
             where=at,
             fix="give a text file, or name its encoding, such as data.encoding=utf-16-le",
         )
     raise DataError(
-        "the file is not UTF-8, and its encoding cannot be told for sure",
+        "the file is not UTF-8, and its encoding is not certain",
         where=at,
         fix="save it as UTF-8 or name its encoding: data.encoding=gbk for Chinese, data.encoding=cp1252 for European",
         override=f"data.encoding={'gbk' if len(common) > 0.5 * len(wide) else 'cp1252'}",

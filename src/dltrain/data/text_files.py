@@ -3,23 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from dltrain.data.cells import shorten
 from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
 
 SUFFIXES = frozenset([".txt", ".text", ".md"])
+LONGEST_PATH = 1000  # characters
+
+
+@dataclass(frozen=True)
+class TextSamples:
+    """Texts that somebody gives a model.
+
+    Args:
+        texts: what they say.
+        names: the file that holds each, or its number, counted from 0.
+        are_files: whether they were read from files.
+    """
+
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    are_files: bool
+
+
+def read_samples(samples: Sequence[object], suffixes: frozenset[str] | None = SUFFIXES) -> TextSamples:
+    """Returns texts as they are, or what stands in the files that they name.
+
+    Args:
+        samples: texts, or paths of text files.
+        suffixes: how the names of files end; none where a file may have any name.
+
+    Raises:
+        DataError: they are neither, or some are texts and some are files, or a file cannot be read.
+    """
+    if files := named_files(samples, suffixes):
+        return TextSamples(tuple(read_texts(files, "auto")[0]), tuple(map(str, samples)), True)
+    return TextSamples(tuple(map(str, samples)), tuple(map(str, range(len(samples)))), False)
+
+
+def named_files(samples: Sequence[object], suffixes: frozenset[str] | None = SUFFIXES) -> list[Path]:
+    """Returns the files that samples name; none where they are texts.
+
+    Raises:
+        DataError: they are neither, or some are texts and some are files.
+    """
+    for sample in samples:
+        if not isinstance(sample, str) and not hasattr(sample, "__fspath__"):
+            raise DataError(
+                f"{type(sample).__name__} where texts are due: the model was trained on texts",
+                fix="give a list of texts, a table, or files",
+            )
+    are_files = [_names_file(sample, suffixes) for sample in samples]
+    if any(are_files) and not all(are_files):
+        file, text = samples[are_files.index(True)], samples[are_files.index(False)]
+        raise DataError(f"{file} is a file, and {shorten(str(text))} is a text", fix="give files or texts, not both")
+    return [Path(str(sample)) for sample in samples] if any(are_files) else []
+
+
+def _names_file(sample: object, suffixes: frozenset[str] | None) -> bool:
+    """Tells whether a sample names a file of text, and is no text itself."""
+    if not isinstance(sample, str):
+        return hasattr(sample, "__fspath__")
+    if len(sample) > LONGEST_PATH or (suffixes is not None and Path(sample).suffix.lower() not in suffixes):
+        return False
+    try:
+        return Path(sample).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_texts(files: Sequence[Path], encoding: str) -> tuple[list[str], tuple[str, ...]]:
-    """What stands in files that are all of one encoding, and what was guessed of it.
+    """Returns what stands in files that are all of one encoding, and what was guessed about it.
 
     Raises:
         DataError: one cannot be read, or is no text in that encoding.
     """
-    read, notes = read_each(files, encoding)
+    contents, notes = read_each(files, encoding)
     texts = []
-    for text in read:
+    for text in contents:
         if isinstance(text, DataError):
             raise text
         texts.append(text)
@@ -27,36 +91,36 @@ def read_texts(files: Sequence[Path], encoding: str) -> tuple[list[str], tuple[s
 
 
 def read_each(files: Sequence[Path], encoding: str) -> tuple[list[str | DataError], tuple[str, ...]]:
-    """What stands in each of the files, or why it cannot be read; and what was guessed of their encoding.
+    """Returns what stands in each of the files, or why it cannot be read; and what was guessed about their encoding.
 
     Files that are not UTF-8 are judged together, as one alone may be too short to tell.
     """
     contents = [_read(file) for file in files]
-    odd = {at: one for at, one in enumerate(contents) if isinstance(one, bytes) and not _is_plain(one)}
+    odd = {at: content for at, content in enumerate(contents) if isinstance(content, bytes) and not _is_plain(content)}
     chinese: tuple[str, ...] = ()
     if encoding == "auto" and len(odd) > 1:
         try:
             _, chinese = decode(b"\n".join(odd.values()), "", "auto")
-        except DataError:  # so each is judged alone, and says itself what it is not
+        except DataError:  # so each is judged alone, and its own error names it
             chinese = ()
-    found: list[str | DataError] = []
+    texts: list[str | DataError] = []
     notes = dict.fromkeys(chinese)
     for at, (file, content) in enumerate(zip(files, contents, strict=True)):
         try:
             if isinstance(content, DataError):
                 raise content
-            text, said = decode(content, str(file), "gb18030" if chinese and at in odd else encoding)
+            text, guesses = decode(content, str(file), "gb18030" if chinese and at in odd else encoding)
             if "\0" in text:
                 raise DataError(
                     "the file holds a zero byte, which no text has",
                     where=f"{file}, line {text[: text.index(chr(0))].count(chr(10)) + 1}",
                     fix="remove it, or leave the file out",
                 )
-            found.append(text)
-            notes |= dict.fromkeys(said)
+            texts.append(text)
+            notes |= dict.fromkeys(guesses)
         except DataError as error:
-            found.append(error)
-    return found, tuple(notes)
+            texts.append(error)
+    return texts, tuple(notes)
 
 
 def _read(file: Path) -> bytes | DataError:
@@ -67,7 +131,7 @@ def _read(file: Path) -> bytes | DataError:
 
 
 def _is_plain(content: bytes) -> bool:
-    """Whether bytes are UTF-8, or say themselves what they are."""
+    """Tells whether bytes are UTF-8, or begin with a mark of their encoding."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:4]:
         return True
     try:

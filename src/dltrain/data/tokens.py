@@ -1,22 +1,26 @@
-"""Texts to tokens and back: words or characters, and the vocabulary that the training texts teach."""
+"""Texts as tokens, words or characters, and back again, by the vocabulary of the training texts."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dltrain.errors import DataError
+from dltrain.types import Facts
+
 Tokens = Literal["word", "character"]
-Choice = Literal["auto", "word", "character"]
+TokensChoice = Literal["auto", "word", "character"]
 
 PADDING, UNKNOWN, END = 0, 1, 2  # fills up; was not in training; ends a document
-IGNORED = -100  # a target of the next token where none is asked for; what torch calls ignore_index
+IGNORED = -100  # the target of a position that is not predicted; what torch calls ignore_index
 SPECIAL = ("<padding>", "<unknown>", "<end>")
 # Scripts that write words without spaces between them: Chinese and Japanese, Thai, Lao, Burmese, Khmer.
 UNSPACED = (
@@ -26,12 +30,12 @@ WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:['’][^\W{UNSPACED}]+)*|[^
 PIECE = re.compile(rf" ?[{UNSPACED}]| ?[^\W{UNSPACED}]+| ?[^\w\s]|\s")  # their sequence is the text, space for space
 LETTER = re.compile(r"[^\W\d_]")
 UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
-MAX_UNSPACED = 0.3  # share of the letters, from which a text is read by its characters
-LOOKED_AT = 200_000  # characters that this is judged by
+MAX_UNSPACED = 0.3  # share of the letters, above which tokens are characters
+LOOKED_AT = 200_000  # characters that decide
 
 
 def choose_tokens(texts: Iterable[str]) -> Tokens:
-    """Characters where the script has no spaces between words, else words; by the first texts."""
+    """Returns `character` where the script has no spaces between words, else `word`; the first texts decide."""
     sample = ""
     for text in texts:
         sample += text[: LOOKED_AT - len(sample)]
@@ -42,70 +46,97 @@ def choose_tokens(texts: Iterable[str]) -> Tokens:
 
 
 def split_text(text: str, tokens: Tokens) -> list[str]:
-    """A text to be understood as a whole: in lower case, forms of the same character as one, spaces dropped."""
+    """Returns the tokens of a text that is classified or scored: in lower case, in NFKC form, without extra spaces."""
     text = unicodedata.normalize("NFKC", text).lower()
     return WORD.findall(text) if tokens == "word" else list(" ".join(text.split()))
 
 
 def split_pieces(text: str, tokens: Tokens) -> list[str]:
-    """A text to be continued: joined, the tokens are the text again, character for character."""
+    """Returns the tokens of a text that is continued; joined, they are the text again, character for character."""
     return PIECE.findall(text) if tokens == "word" else list(text)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens that were learned, by their number; the first ones are no text but mean something.
+    """The tokens that a model tells apart, each with its number.
 
     Args:
         tokens: what a token is.
-        known: every token, the special ones first and then the most frequent ones.
+        entries: every token at its own number: the special ones first, then the most frequent ones.
     """
 
     tokens: Tokens
-    known: tuple[str, ...]
+    entries: tuple[str, ...]
 
     @classmethod
     def learn(cls, texts: Iterable[Sequence[str]], tokens: Tokens, *, size: int, least: int) -> Vocabulary:
-        """The most frequent tokens of the training texts.
+        """Returns the most frequent tokens of the training texts.
 
         Args:
             texts: tokens of each text.
             tokens: what a token is.
-            size: most tokens, those that mean something apart.
+            size: the largest number of tokens, special ones not counted.
             least: how often a token must occur.
         """
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(text)
-        # By the alphabet among equals, so that the order of the texts does not matter.
+        # Alphabetical among equally frequent ones, so that the order of the texts does not matter.
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return cls(tokens, (*SPECIAL, *(token for token, count in ranked[:size] if count >= least)))
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Vocabulary:
-        """The vocabulary that `to_json` wrote.
+        """Returns the vocabulary that `to_json` wrote; other keys are ignored.
 
         Raises:
-            KeyError: it did not.
+            KeyError: there is none.
         """
         tokens: Tokens = stored["tokens"]
         return cls(tokens, (*SPECIAL, *stored["vocabulary"]))
 
+    @classmethod
+    def of(cls, facts: Facts) -> Vocabulary:
+        """Returns the vocabulary that a run's facts hold.
+
+        Raises:
+            DataError: they hold none, or another than the model was built for.
+        """
+        try:
+            vocabulary = cls.from_json(facts.preprocessing)
+            if vocabulary.tokens not in get_args(Tokens) or facts.vocab_sizes != (len(vocabulary),):
+                raise ValueError
+            if not all(isinstance(word, str) for word in vocabulary.words):
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise DataError("facts.json does not say how texts become tokens", fix="train again") from None
+        return vocabulary
+
     def to_json(self) -> dict[str, Any]:
-        return {"tokens": self.tokens, "vocabulary": list(self.known[len(SPECIAL) :])}
+        """Returns what `from_json` reads."""
+        return {"tokens": self.tokens, "vocabulary": list(self.words)}
 
     def __len__(self) -> int:
-        return len(self.known)
+        return len(self.entries)
 
-    def numbering(self) -> Callable[[Sequence[str]], NDArray[np.int64]]:
-        """What numbers the tokens of a text."""
-        index = {token: number for number, token in enumerate(self.known)}
-        return lambda text: np.array([index.get(token, UNKNOWN) for token in text], dtype=np.int64)
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The tokens that stand in texts, the most frequent first; without the special ones."""
+        return self.entries[len(SPECIAL) :]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.entries)}
+
+    def number(self, text: Sequence[str]) -> NDArray[np.int64]:
+        """Returns the number of each token of a text, `(T,)`."""
+        numbers = self._numbers
+        return np.array([numbers.get(token, UNKNOWN) for token in text], dtype=np.int64)
 
     def spell(self, numbers: Iterable[int]) -> str:
-        """The text of a continued text's tokens; an end is a blank line, an unknown one a replacement character."""
+        """Returns the text of a continued text's tokens; an end is a blank line, an unknown token U+FFFD."""
         special = {PADDING: "", UNKNOWN: "\ufffd", END: "\n\n"}
-        return "".join(special.get(number, self.known[number]) for number in numbers)
+        return "".join(special.get(number, self.entries[number]) for number in numbers)
 
 
 @dataclass(frozen=True)
@@ -116,8 +147,8 @@ class Padded:
         tokens: `(N, T)`, padding behind each text.
         lengths: `(N,)`, at least 1: an empty text is one unknown token.
         empty: `(N,)` which texts hold no token.
-        cut: `(N,)` how many tokens of a text were too many.
-        unknown: `(N,)` how many of the kept tokens were not in training.
+        cut: `(N,)` how many tokens were cut off each text.
+        unknown: `(N,)` how many of the remaining tokens are not in the vocabulary.
     """
 
     tokens: NDArray[np.int64]
@@ -128,12 +159,11 @@ class Padded:
 
 
 def pad(texts: Sequence[Sequence[str]], vocabulary: Vocabulary, length: int) -> Padded:
-    """Numbers the tokens of texts, cuts them at `length` and fills them up to it."""
-    number = vocabulary.numbering()
+    """Returns the numbers of the texts' tokens, each text cut or filled up to `length`."""
     tokens = np.full((len(texts), length), PADDING, dtype=np.int64)
     for row, text in enumerate(texts):
-        kept = text[:length]
-        tokens[row, : len(kept)] = number(kept)
+        beginning = text[:length]
+        tokens[row, : len(beginning)] = vocabulary.number(beginning)
     counts = np.array([len(text) for text in texts], dtype=np.int64)
     unknown = (tokens == UNKNOWN).sum(axis=1)
     tokens[counts == 0, 0] = UNKNOWN

@@ -1,1 +1,1 @@
-"""What plots and pages are made of: styles, sections, tables, numbers in words."""
+"""The building blocks of plots and pages: plots and their style, sections, tables, numbers in words."""

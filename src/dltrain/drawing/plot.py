@@ -1,4 +1,4 @@
-"""A plot that a page may have, and how it came out."""
+"""A plot that a page may show, and the picture that came of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Draw = Callable[[Run, Lettering], Drawing | None]
 
 @dataclass(frozen=True)
 class Plot:
-    """One plot that a run may have.
+    """A plot that a run may have.
 
     Args:
         name: of its file, without `.png`.
         title: above it on the page.
-        section: of the page: curves, predictions, examples, words, importance, weights or data.
-        draw: the drawing; `None` where the run has nothing to show.
-        pictures: whether it shows pictures, whose colours must stay as they are in the dark.
+        section: of the page that shows it: curves, predictions, examples, words, importance, weights or data.
+        draw: makes the drawing; returns `None` where the run has nothing to show.
+        pictures: whether it shows images, whose colours the page must not invert in dark mode.
     """
 
     name: str
@@ -32,14 +32,14 @@ class Plot:
 
 
 class Drawn(NamedTuple):
-    """A plot as it came out.
+    """A plot after drawing.
 
     Args:
         plot: which one.
-        words: what it shows.
+        words: what it shows, in a sentence.
         png: the picture; `None` where it could not be drawn.
         width: in CSS pixels.
-        height: likewise.
+        height: in CSS pixels.
     """
 
     plot: Plot

@@ -1,4 +1,4 @@
-"""What a section is made of: words, plots, pairs, notes, tables and text to copy."""
+"""A section of a page, and its parts: words, plots, pairs, notes, tables and text to copy."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MAX_WIDTH = 60  # of a name, in Latin letters
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text below a head.
+    """A table of text.
 
     Args:
-        head: a name a column.
-        rows: as many cells each.
+        head: the name of each column.
+        rows: cells of each row, one a column.
         caption: what the numbers are, in a sentence.
-        numbers_from: the first column of numbers, which are set flush right.
-        strong: the column that matters most.
-        folded: what a reader clicks on to see it; empty where it stands open.
+        numbers_from: the first column of numbers, which are aligned to the right.
+        strong: the column that matters most, in bold.
+        folded: the words that a reader clicks to open the table; empty where it is open.
     """
 
     head: Sequence[str]
@@ -40,7 +40,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Code:
-    """Text to copy; `folded` as in a table, `words` stand above it."""
+    """Text to copy, with `words` above it; `folded` as in `Table`."""
 
     text: str
     folded: str = ""
@@ -49,7 +49,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it, in the order of the fields."""
+    """A heading and the parts below it, in the order of the fields."""
 
     title: str
     words: str = ""
@@ -61,7 +61,7 @@ class Section:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to show below the heading."""
+        """Tells whether there is nothing to show below the heading."""
         return not (self.plots or self.pairs or self.notes or self.tables or self.codes)
 
 
@@ -69,11 +69,11 @@ Plots = Mapping[str, Sequence[Drawn]]  # by the section they belong to
 
 
 def shown(name: str) -> str:
-    """A name that fits on a line."""
+    """Returns the name, shortened so that it fits on a line."""
     return shorten(name, MAX_WIDTH)
 
 
 def listed(names: Sequence[str], most: int = MAX_NAMES, between: str = " · ") -> str:
-    """The names, the first of many."""
+    """Returns the names in one line; of more than `most` the first ones, and how many more there are."""
     more = len(names) - most
     return between.join(names[:most]) + (f"{between}and {more:,} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""How every plot looks, and text that any font at hand can draw."""
+"""The style of all plots, and text that the fonts on this machine can draw."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("dltrain")
 INK, SOFT, GRID, PAPER = "#1f2328", "#59636e", "#e4e7eb", "#ffffff"
 COLORS = ("#2463c8", "#d9690a", "#1a8a5a", "#8a4fc4", "#c2345f", "#0e8ba3", "#8a6d1c", "#5b6675", "#b052a0", "#4d7a1f")
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.6), (1.4, 1.4), (6, 1.6, 1.4, 1.6))
-# Read on the white of a page as on the black of one: pictures are not inverted in the dark, so neither are these.
+# Legible on white and on black: dark mode inverts plots, but not images and the marks on them.
 RIGHT, WRONG, NEUTRAL = "#1a8a4a", "#e04545", "#7a828c"
 DPI = 160
 FALLBACKS = (
@@ -50,14 +50,14 @@ Corner = Literal["best", "upper left", "lower left", "lower right"]
 
 
 class Drawing(NamedTuple):
-    """A figure, and the same in words."""
+    """A figure, and what it shows in words."""
 
     figure: Figure
     words: str
 
 
 class Lettering:
-    """The fonts that draw the given texts, and those texts made safe to draw with them.
+    """Chooses fonts for the given texts, and makes texts safe to draw with them.
 
     Args:
         texts: every name that a plot may show.
@@ -71,8 +71,10 @@ class Lettering:
         if self.missing and _learn_new_fonts():
             self._fall_back()
         if self.missing:
-            shown = "".join(sorted(self.missing)[:8])
-            log.warning("plots   no font on this machine has %s, drawn as %s: install Noto Sans CJK", shown, MISSING)
+            characters = "".join(sorted(self.missing)[:8])
+            log.warning(
+                "plots   no font on this machine has %s, drawn as %s: install Noto Sans CJK", characters, MISSING
+            )
 
     def _fall_back(self) -> None:
         for family in FALLBACKS if self.missing else ():
@@ -82,14 +84,14 @@ class Lettering:
                 self.missing = left
 
     def __call__(self, text: str, width: int = 28) -> str:
-        """The text on one line, as wide as `width` Latin letters at most, free of what matplotlib takes for markup."""
+        """Returns the text on one line, at most `width` Latin letters wide, free of matplotlib's markup."""
         plain = "".join(MISSING if char in self.missing else char if char.isprintable() else " " for char in text)
         plain = shorten(" ".join(plain.split()), width).replace("$", r"\$")
-        return " " + plain if plain.startswith("_") else plain  # legends leave out what starts so
+        return " " + plain if plain.startswith("_") else plain  # legends hide labels that start with an underscore
 
 
 def shorten(text: str, width: int) -> str:
-    """The text, or its beginning and end, no wider than `width` Latin letters; Chinese ones count twice."""
+    """Returns the text, or its beginning and end, at most `width` Latin letters wide; Chinese ones count twice."""
     if text_width(text) <= width:
         return text
     head = tail = ""
@@ -104,12 +106,12 @@ def shorten(text: str, width: int) -> str:
 
 
 def text_width(text: str) -> int:
-    """How many Latin letters are as wide as the text."""
+    """Returns the width of the text in Latin letters."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def new_figure(width: float = 5.4, height: float = 3.7) -> Figure:
-    """An empty figure, in inches, on white."""
+    """Returns an empty figure on white; width and height are in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER, layout="constrained")
@@ -118,7 +120,7 @@ def new_figure(width: float = 5.4, height: float = 3.7) -> Figure:
 def new_axes(
     figure: Figure, rows: int = 1, columns: int = 1, ratios: Sequence[float] | None = None, share: bool = True
 ) -> list[Axes]:
-    """Axes in the house style, row by row; with `share`, those below each other share x, those beside each other y."""
+    """Returns axes in the common style, row by row; with `share`, columns share their x axis and rows their y axis."""
     grid = figure.subplots(
         rows,
         columns,
@@ -127,14 +129,14 @@ def new_axes(
         sharey="row" if share else "none",
         width_ratios=ratios,
     )
-    axes = [one for row in grid for one in row]
-    for one in axes:
-        polish(one)
-    return axes
+    panels = [axes for row in grid for axes in row]
+    for axes in panels:
+        polish(axes)
+    return panels
 
 
 def polish(axes: Axes) -> None:
-    """Leaves of the frame what helps to read."""
+    """Removes the parts of the frame that do not help to read, and adds a grid."""
     axes.set_facecolor(PAPER)
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -146,13 +148,13 @@ def polish(axes: Axes) -> None:
 
 
 def name_axes(axes: Axes, x: str, y: str) -> None:
-    """Writes what the two axes show."""
+    """Labels both axes."""
     axes.set_xlabel(x, fontsize=9.5, color=SOFT)
     axes.set_ylabel(y, fontsize=9.5, color=SOFT)
 
 
 def add_legend(axes: Axes, location: Corner = "best", title: str | None = None) -> None:
-    """A legend that stays in the background."""
+    """Adds a legend without a frame, if anything is labelled."""
     if not axes.get_legend_handles_labels()[0]:
         return
     legend = axes.legend(loc=location, fontsize=9, labelcolor=INK, title=title, title_fontsize=9, alignment="left")
@@ -160,7 +162,7 @@ def add_legend(axes: Axes, location: Corner = "best", title: str | None = None) 
 
 
 def to_png(figure: Figure, families: Sequence[str], transparent: bool = False) -> bytes:
-    """The figure as PNG, its text in the given fonts."""
+    """Returns the figure as PNG, its text in the given fonts."""
     from io import BytesIO
 
     from matplotlib.text import Text
@@ -174,7 +176,7 @@ def to_png(figure: Figure, families: Sequence[str], transparent: bool = False) -
 
 
 def _undrawn(chars: set[str], family: str) -> set[str]:
-    """The characters that the family lacks; all where this machine lacks the family."""
+    """Returns the characters that a font family lacks; all of them if the family is not installed."""
     if not chars or family not in _installed():
         return set(chars)
     from matplotlib import font_manager
@@ -194,13 +196,13 @@ def _installed() -> frozenset[str]:
 
 
 def _learn_new_fonts() -> bool:
-    """Adds the fonts that were installed since matplotlib wrote its own list of them; whether there are any."""
+    """Adds fonts that were installed since matplotlib listed them; tells whether there are any."""
     from matplotlib import font_manager
 
-    known = {entry.fname for entry in font_manager.fontManager.ttflist}
-    new = sorted(set(font_manager.findSystemFonts()) - known)
+    listed = {entry.fname for entry in font_manager.fontManager.ttflist}
+    new = sorted(set(font_manager.findSystemFonts()) - listed)
     for path in new:
-        with suppress(OSError, RuntimeError, ValueError):  # no font after all
+        with suppress(OSError, RuntimeError, ValueError):  # not a font after all
             font_manager.fontManager.addfont(path)
     _installed.cache_clear()
     return bool(new)

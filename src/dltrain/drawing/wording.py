@@ -1,4 +1,4 @@
-"""Numbers and sentences as a reader wants them."""
+"""Writes numbers, durations and names of classes for readers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def spell(value: Any, digits: int = 4) -> str:
-    """A number with about that many significant digits, an en dash where there is none; never 1 for less than 1."""
+    """Returns a number with about that many significant digits; an en dash for `None`, NaN and infinities.
+
+    A number below 1 is never rounded to 1.
+    """
     if value is None or not math.isfinite(value):
         return "–"
     size = abs(value)
@@ -32,7 +35,7 @@ def spell(value: Any, digits: int = 4) -> str:
 
 
 def spell_seconds(seconds: float) -> str:
-    """A duration in its two largest units."""
+    """Returns a duration in its two largest units."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -41,16 +44,16 @@ def spell_seconds(seconds: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """The number with its noun, in the plural where it is not 1."""
+    """Returns the number with its noun, in the plural where it is not 1."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def name_class(facts: Facts, index: int) -> str:
-    """The class, with the target's name where its own is a bare code: `Survived = 1`, but `virginica`."""
+    """Returns a class's name, after the target's name where it is a bare code: `Survived = 1`, but `virginica`."""
     name = facts.classes[index]
     return f"{facts.target} = {name}" if is_code(name) else name
 
 
 def is_code(name: str) -> bool:
-    """Whether a class's name says nothing without the target's: a number, a Latin letter, yes or no."""
+    """Tells whether a class's name says nothing without the target's: a number, a Latin letter, yes or no."""
     return bool(CODE.fullmatch(name)) or name.casefold() in WORDS_OF_CODES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import closing
 
 import torch
@@ -11,10 +12,10 @@ from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.experiment.build import Setup
 from dltrain.experiment.log import progress
 from dltrain.experiment.results import Timing, save_results
-from dltrain.experiment.signals import Stopped, finishing
+from dltrain.experiment.signals import Stopped, StopRequest, finishing
 from dltrain.runs.folder import RunDir
 from dltrain.runs.history import HistoryLog
-from dltrain.training.loop import fit
+from dltrain.training.loop import Pause, Row, fit
 from dltrain.training.saving import Saver
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import TrainState
@@ -44,15 +45,16 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
     if settings.on_divergence == "rollback" and not state.step:
         saver.save()  # to have something to go back to
     try:
-        while True:
-            try:
-                run_epochs(setup, saver, run, verbosity)
-                break
-            except Diverged as error:
-                if settings.on_divergence == "stop" or state.rollbacks == settings.max_rollbacks:
-                    raise
-                saver.roll_back()
-                log.warning("diverged %s; back to step %d, at half the rate", error.what, state.step)
+        with finishing(state) as request:
+            while True:
+                try:
+                    run_epochs(setup, saver, run, request, verbosity)
+                    break
+                except Diverged as error:
+                    if settings.on_divergence == "stop" or state.rollbacks == settings.max_rollbacks:
+                        raise
+                    saver.roll_back()
+                    log.warning("diverged %s; back to step %d, at half the rate", error.what, state.step)
         if not state.best_epoch:
             raise Diverged(f"{settings.monitor} was never a finite number", where="optimizer.lr", fix="lower it")
         saver.save()
@@ -69,8 +71,15 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
         raise
 
 
-def run_epochs(setup: Setup, saver: Saver, run: RunDir, verbosity: int = logging.INFO) -> None:
+def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, verbosity: int = logging.INFO) -> None:
     """Trains until the last epoch, or until patience or time are spent; logs and saves on the way.
+
+    Args:
+        setup: what is trained.
+        saver: of its state.
+        run: its folder.
+        request: set by the first signal that asks the process to end.
+        verbosity: the level at which progress is logged.
 
     Raises:
         Diverged: the numbers are no longer finite.
@@ -78,26 +87,28 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, verbosity: int = logging
         Stopped: it was asked to end, and has saved.
     """
     settings, state = setup.settings, setup.state
-    rows = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
+    moments: Iterator[Row | Pause] = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
     if is_spent(state, settings):
-        rows = iter(())  # it had stopped, and was killed before it could say so
+        moments = iter(())  # it had stopped, and was killed before it could say so
     history = HistoryLog(run.history, keep=state.epoch)
     if state.epoch and len(run.read_history()) < state.epoch:
         log.warning("warning %s lacks rows of epochs that were trained", run.history)
     watcher = setup.kind.watch(run, setup.data.facts, settings.last_epoch, keep=state.epoch)
-    with closing(history), finishing(state) as asked:
-        for row in progress(rows, settings.last_epoch, verbosity):
-            if row is not None:
-                history.log(state.step, row)
+    with closing(history):
+        for moment in progress(moments, settings.last_epoch, verbosity):
+            spent = False
+            if not isinstance(moment, Pause):
+                history.log(state.step, moment)
                 saver.after_epoch()
                 if watcher is not None:
                     watcher.after_epoch(state.epoch, state.judged, last=state.epoch == settings.last_epoch)
-            if row is None or asked.number or saver.is_due:
+                spent = is_spent(state, settings)
+            if isinstance(moment, Pause) or request.number or saver.is_due:
                 history.sync()
                 saver.save()
-            if asked.number:
-                raise Stopped(asked.number)
-            if row is not None and is_spent(state, settings):
+            if request.number:
+                raise Stopped(request.number)
+            if spent:
                 log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)
                 return
     if state.epoch < settings.last_epoch and settings.max_minutes is not None:

@@ -15,7 +15,7 @@ from dltrain.config.redaction import without
 from dltrain.errors import StorageError
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.metric_table import METRICS
-from dltrain.training.loop import Row
+from dltrain.training.loop import Pause, Row
 
 log = logging.getLogger("dltrain")
 
@@ -45,21 +45,21 @@ class _Console(logging.StreamHandler[TextIO]):
             super().handleError(record)
 
 
-def progress(rows: Iterator[Row | None], epochs: int, verbosity: int) -> Iterator[Row | None]:
-    """Passes the rows on, and the pauses between them, with a bar on a terminal and a few plain lines elsewhere."""
+def progress(moments: Iterator[Row | Pause], epochs: int, verbosity: int) -> Iterator[Row | Pause]:
+    """Passes rows and pauses on, with a bar on a terminal and a few plain lines elsewhere."""
     if sys.stdout.isatty() and verbosity >= logging.INFO and _console_is_on():
         with tqdm(total=epochs, unit="epoch", dynamic_ncols=True, file=sys.stdout) as bar:
-            for row in rows:
-                if row is not None:
-                    bar.update(int(row["epoch"]) - bar.n)
-                    bar.set_postfix_str(_spelled(row), refresh=False)
-                yield row
+            for moment in moments:
+                if not isinstance(moment, Pause):
+                    bar.update(int(moment["epoch"]) - bar.n)
+                    bar.set_postfix_str(_spelled(moment), refresh=False)
+                yield moment
         return
     every = max(1, -(-epochs // PROGRESS_LINES))
-    for row in rows:
-        if row is not None and (row["epoch"] % every == 0 or row["epoch"] in (1, epochs)):
-            log.log(verbosity, "epoch   %d/%d  %s", row["epoch"], epochs, _spelled(row))
-        yield row
+    for moment in moments:
+        if not isinstance(moment, Pause) and (moment["epoch"] % every == 0 or moment["epoch"] in (1, epochs)):
+            log.log(verbosity, "epoch   %d/%d  %s", moment["epoch"], epochs, _spelled(moment))
+        yield moment
 
 
 @contextmanager

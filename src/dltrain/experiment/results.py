@@ -15,7 +15,7 @@ import torch
 
 import dltrain
 from dltrain.experiment.build import Setup
-from dltrain.experiment.cache import examine_data, load_baselines
+from dltrain.experiment.examples import record_outputs
 from dltrain.experiment.verdict import diagnose
 from dltrain.explain.explanation import Explanation, write_projection
 from dltrain.models.names import name_of
@@ -66,6 +66,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     split = data.splits[shown]
     write_predictions(run, task, split, predictions[shown])
     write_examples(run, task, split, predictions[shown])
+    record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
     explaining = perf_counter()
     explained = explain_result(
         run, setup, shown, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
@@ -83,7 +84,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         baseline={baseline.name: dict(baseline.metrics) for baseline in baselines},
         comparison=None if comparison is None else asdict(comparison),
         diagnosis=tuple(diagnosis),
-        doctor=tuple(asdict(finding) for finding in examine_data(setup.data_node)),
+        doctor=tuple(asdict(finding) for finding in setup.source.findings),
         importance=tuple(asdict(one) for one in explained.importance),
         projection=_axes(explained),
         metrics={name: asdict(info) for name, info in task.metric.info.items()},
@@ -103,7 +104,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         device=str(setup.device),
         threads=torch.get_num_threads(),
         seed=seed,
-        basis=basis_of(run),
+        basis=basis_of(run, setup.origin),
         versions=versions(),
         git=git_commit(),
         data=DataRecord(
@@ -125,7 +126,7 @@ def compare_with_baselines(
     """Returns what baselines reach on a held-out split, and the model against the best of them."""
     if split == "train" or setup.settings.limit_batches is not None:
         return (), None
-    found = load_baselines(setup.data_node, split, setup.baseline)
+    found = setup.source.baselines(split, setup.baseline)
     return found, setup.task.compare(name_of(setup.state.model), setup.data.splits[split].target, predictions, found)
 
 

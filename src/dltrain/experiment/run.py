@@ -1,110 +1,149 @@
-"""One run, from a checked config to a finished run folder."""
+"""One run, from a checked config to a finished run folder.
+
+A single run is built once: what was built to check it is what trains, and what goes wrong is raised.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import torch
+from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from hydra.core.utils import JobStatus, env_override
+from hydra.core.utils import run_job as run_in_hydra
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict
 from safetensors.torch import save as safetensors_bytes
 
 from dltrain.config.compose import Job
-from dltrain.config.diff import save_changes
+from dltrain.config.defaults import Defaults
+from dltrain.config.files import locate
+from dltrain.config.loader import CONFIG_NAME, own_hydra
+from dltrain.config.quoting import quoted
 from dltrain.config.redaction import redacted, secrets_of, without
-from dltrain.config.validation import spelled
-from dltrain.errors import ConfigError, DataError, DltrainError, OutOfMemory, StorageError, explained
+from dltrain.data.samples.on_demand import on_approval
+from dltrain.errors import DltrainError, StorageError, explained
 from dltrain.experiment import build
-from dltrain.experiment import cache as sources
-from dltrain.experiment.complete import complete, is_spent, new_saver
+from dltrain.experiment.changes import save_changes
+from dltrain.experiment.complete import complete, new_saver
 from dltrain.experiment.log import logged_to
 from dltrain.experiment.results import described
-from dltrain.experiment.resume import differences, read_config
+from dltrain.experiment.resume import read_config
 from dltrain.experiment.signals import Stopped
-from dltrain.experiment.targets import check
+from dltrain.experiment.sources import SOURCES
+from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.models.names import name_of
 from dltrain.report.page import write_report
-from dltrain.report.sweep import summarize
-from dltrain.runs.folder import (
-    RunDir,
-    make_folder,
-    read_json,
-    remove_half_written,
-    utc_now,
-    write_bytes,
-    write_json,
-    write_text,
-)
-from dltrain.runs.lock import claim, locked
+from dltrain.runs.folder import RunDir, utc_now
+from dltrain.runs.lock import check_writable, claim, locked, reserve
+from dltrain.storage import make_folder, write_bytes, write_json, write_text
 from dltrain.tasks.registry import page_of
 
 log = logging.getLogger("dltrain")
 
-
-def check_jobs(jobs: Sequence[Job]) -> None:
-    """Builds every job and lets go of it again, so that what cannot run is refused before anything is written.
-
-    Raises:
-        ExceptionGroup: of what is wrong with the configs' values.
-        DltrainError: a job cannot be built.
-    """
-    sources.forget()
-    for job in jobs:
-        errors = check(job.config)
-        if errors:
-            raise ExceptionGroup("config", errors)
-    for job in jobs:
-        try:
-            build.build(job.config)
-        except Exception as error:
-            # The jobs of a sweep run out of memory each by itself: its turn tells it, and the others finish.
-            if len(jobs) == 1 or not isinstance(explained(error), OutOfMemory):
-                raise
+# One run at a time: the random state, the number of threads and the log belong to the whole process.
+_TURN = threading.RLock()
 
 
-def run_job(composed: DictConfig, began: float | None = None) -> None:
-    """Trains what Hydra composed, in the folder that Hydra chose; how it ended stands in the folder's status.
+def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
+    """Trains what a job describes, in a folder of its own; a second call from another thread waits for its turn.
 
     Args:
-        composed: the config.
-        began: `perf_counter` when the command began; by default now.
+        job: composed and checked key by key.
+        began: `perf_counter` when the command began.
+        named: whether the user named the folder.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ExceptionGroup, DltrainError: the run was refused, and nothing was written; or it ended, and its status says so.
+        Stopped: it was asked to end; the folder holds a checkpoint to go on from.
     """
-    began = perf_counter() if began is None else began
-    hydra = HydraConfig.get()
-    run = RunDir(hydra.runtime.output_dir)
-    in_sweep = hydra.mode == RunMode.MULTIRUN
-    if in_sweep:
-        try:
-            claim(run.path)
-        except DltrainError as error:
-            log.error("failed  job %s: %s", hydra.job.num, error.what)
-            return
-        if hydra.job.num == 0:
-            _redact(Path(hydra.sweep.dir) / "multirun.yaml")  # the sweep may be killed before its end
-        log.info("job     %s: %s", hydra.job.num, " ".join(redacted(hydra.overrides.task)))
-    config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
-    with locked(run.path), recorded(run, config):
-        run.write_status("running", exit_code=1, started=utc_now())
-        save_config(run, composed, hydra)
-        train(config, run, began, verbosity=logging.DEBUG if in_sweep else logging.INFO)
-        if not in_sweep:
-            write_report(run)
-            log.info("report  %s", run.report)
+    with _TURN, own_hydra(), env_override(job.composed.hydra.job.env_set):
+        drop_leftovers(job.composed, job.overrides)
+        check_writable(job.run_dir)
+        with on_approval() as samples:
+            setup = build_checked(job.config, job.places, job.overrides)
+            run = RunDir(claim(job.run_dir if named else reserve(job.run_dir)))  # from here on, it is this run's
+            samples.accept()
+        _name_folder(job.composed, run.path)
+
+        def train_and_report(composed: DictConfig) -> None:
+            with locked(run.path), recorded(run, job.config):
+                run.write_status("running", exit_code=1, started=utc_now())
+                save_config(run, composed, HydraConfig.get(), job.defaults)
+                train(setup, job.config, run, began)
+                write_report(run)
+                log.info("report  %s", run.report)
+
+        _call(train_and_report, job)
+        return run
+
+
+def build_checked(
+    config: Mapping[str, Any], places: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
+) -> build.Setup:
+    """Returns what a config describes, built and tried.
+
+    Args:
+        config: composed and checked key by key.
+        places: the user's file that each key stands in.
+        overrides: that it was composed from; what they leave over is taken out of the config.
+
+    Raises:
+        ExceptionGroup: of what is wrong with the config's values.
+        DltrainError: it cannot be built.
+    """
+    SOURCES.forget()
+    drop_leftovers(config, overrides)
+    try:
+        if errors := check(config):
+            raise ExceptionGroup("config", errors)
+        return build.build(config)
+    except Exception as error:
+        locate(error, places or {})
+        raise
+
+
+def _name_folder(composed: DictConfig, path: Path) -> None:
+    """Lets Hydra know the folder that was reserved, as if the user had named it."""
+    with open_dict(composed.hydra):
+        composed.hydra.run.dir = str(path)
+        composed.hydra.overrides.hydra.append(f"hydra.run.dir={quoted(str(path))}")
+
+
+def _call(work: Callable[[DictConfig], None], job: Job) -> None:
+    """Calls `work` with a job's config as Hydra does: with its callbacks, environment and `HydraConfig`."""
+    composed, callbacks = job.composed, Callbacks(job.composed)
+    callbacks.on_run_start(config=composed, config_name=CONFIG_NAME)
+    done = run_in_hydra(
+        task_function=work,
+        config=composed,
+        job_dir_key="hydra.run.dir",
+        job_subdir_key=None,
+        hydra_context=HydraContext(config_loader=job.loader, callbacks=callbacks),
+    )
+    callbacks.on_run_end(config=composed, config_name=CONFIG_NAME, job_return=done)
+    if done.status is JobStatus.FAILED:
+        raise done._return_value
 
 
 @contextmanager
 def recorded(run: RunDir, config: Mapping[str, Any]) -> Iterator[None]:
-    """Keeps what is said meanwhile in the run's log, and how it ends in its status, both without the config's secrets.
+    """Keeps what is logged meanwhile in the run's log, and how it ends in its status, both without secrets.
 
-    An error that has a meaning ends here: it stands in the status, and whoever started the run tells the user.
+    Raises:
+        DltrainError: what ended it, in dltrain's own words where it has any.
     """
     secrets = tuple(secrets_of(config))
     try:
@@ -114,24 +153,29 @@ def recorded(run: RunDir, config: Mapping[str, Any]) -> Iterator[None]:
     except Stopped as stopped:
         with suppress(StorageError):
             run.write_status("interrupted", exit_code=stopped.exit_code)
+            stopped.status = run.read_status()
         log.warning("interrupted; go on with: dltrain resume %s", shlex.quote(os.path.relpath(run.path)))
         raise
     except Exception as error:
         known = explained(error)
-        said = known or DltrainError(f"{type(error).__name__}: {error}")
-        try:
-            _record(run, said, said.exit_code if known else 1, secrets)
-        except (StorageError, OSError):
-            raise (known or error) from None  # the status tells nobody: the folder cannot be written
-        if known is None:
+        if known is not None:
+            for name in ("what", "where", "fix", "override"):
+                setattr(known, name, without(secrets, getattr(known, name)))
+        with suppress(StorageError, OSError):  # then the folder cannot be written, and only the caller is told
+            _record(run, error, known, secrets)
+        if known is None or known is error:
             raise
+        raise known from error
 
 
-def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int = logging.INFO) -> None:
+def train(
+    setup: build.Setup, config: Mapping[str, Any], run: RunDir, began: float, verbosity: int = logging.INFO
+) -> None:
     """Trains until the end or until patience is spent, and writes everything but plots and page.
 
     Args:
-        config: composed and checked.
+        setup: freshly built.
+        config: that it was built from.
         run: its folder.
         began: `perf_counter` when the run began.
         verbosity: the level at which it says what it does; the result is always said.
@@ -140,7 +184,6 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
         DltrainError: what stopped it; the folder holds what had been reached.
         Stopped: it was asked to end; the folder holds a checkpoint to go on from.
     """
-    setup = build.build(config)
     torch.set_num_threads(setup.threads)
     introduce(setup, verbosity)
     if config["trainer"]["batch_size"] == "auto":
@@ -149,63 +192,6 @@ def train(config: Mapping[str, Any], run: RunDir, began: float, verbosity: int =
     if setup.data.kept:
         write_bytes(run.kept, safetensors_bytes(dict(setup.data.kept)))
     complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity)
-
-
-def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began: float, *, force: bool) -> None:
-    """Goes on with a run from its newest sound checkpoint, or from the beginning where there is none.
-
-    Args:
-        run: its folder, locked.
-        stored: its config with the new values, nothing resolved; it replaces the one in the folder.
-        config: the same, resolved.
-        began: `perf_counter` when the command began.
-        force: whether other data will do.
-
-    Raises:
-        DltrainError, ExceptionGroup: it cannot go on, and nothing was changed.
-        Stopped: it was asked to end; the folder holds a checkpoint to go on from.
-    """
-    sources.forget()
-    errors = check(config)
-    if errors:
-        raise ExceptionGroup("config", errors)
-    setup, status = build.build(config), run.read_status()
-    state, facts = setup.state, described(setup.data)
-    if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != facts["fingerprint"]:
-        raise DataError(
-            "the data is not what this run was trained on", where="data", fix="train anew, or", override="--force"
-        )
-    saver = new_saver(run, setup)
-    found = saver.restore()
-    if found and state.epoch > setup.settings.last_epoch:
-        raise ConfigError(
-            f"{state.epoch} epochs are trained already",
-            where="trainer.epochs",
-            fix="give more",
-            override=f"trainer.epochs={2 * state.epoch}",
-        )
-    if setup.settings.threads is not None or not found:
-        torch.set_num_threads(setup.threads)
-    if status["state"] == "done":
-        state.stale = 0 if is_spent(state, setup.settings) else state.stale
-    with recorded(run, config):
-        run.write_status("running", exit_code=1, resumed=utc_now(), error="", where="", fix="", override="")
-        remove_half_written(run.path)
-        for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
-            log.info("change  %s: %s, was %s", key, spelled(redacted(new, key)), spelled(old))
-        write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
-        save_changes(run)
-        write_json(run.facts, facts)
-        introduce(setup)
-        if found and state.epoch == setup.settings.last_epoch:
-            log.info("resume  at the end, after %d epochs: trainer.epochs=%d goes on", state.epoch, 2 * state.epoch)
-        elif found:
-            log.info("resume  from step %d, in epoch %d of %d", state.step, state.epoch + 1, setup.settings.last_epoch)
-        else:
-            log.info("resume  from the beginning: nothing was saved before it ended")
-        complete(setup, saver, run, config["seed"], began - state.seconds)
-        write_report(run)
-        log.info("report  %s", run.report)
 
 
 def keep_batch_size(run: RunDir, setup: build.Setup) -> None:
@@ -224,7 +210,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     log.log(verbosity, "data    %s to %s: %s", setup.kind.describe(facts), page_of(facts).goal(), sizes)
     for note in setup.data.notes:
         log.log(verbosity, "        %s", note)
-    for finding in sources.examine_data(setup.data_node):
+    for finding in setup.source.findings:
         log.log(verbosity, "%-7s %s", finding.severity, finding)
     parameters = sum(parameter.numel() for parameter in setup.state.model.parameters())
     where = f"{setup.threads} thread{'s' * (setup.threads > 1)}" if setup.device.type == "cpu" else ""
@@ -234,33 +220,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
 
 
-def finish_sweep(folder: Path, count: int) -> tuple[int, dict[str, Any]]:
-    """Sums up the jobs below a sweep's folder and draws the best one's plots and page.
-
-    Args:
-        folder: of the sweep.
-        count: how many jobs there should be.
-
-    Returns:
-        The exit code, and the summary.
-    """
-    _redact(folder / "multirun.yaml")
-    summary = summarize(folder)
-    for job in summary.failed:
-        log.warning("failed  job %s: %s", job["job"], job["error"] or job["state"])
-    if summary.best is not None:
-        best = RunDir(folder / summary.best["job"])
-        write_report(best)
-        log.info("best    %s (%s %.4g)", summary.best["overrides"], summary.measure, summary.best[summary.measure])
-        log.info("report  %s", best.report)
-    else:
-        log.info("best    none: %s", summary.reason)
-    log.info("sweep   %s", folder / "sweep.csv")
-    complete = len(summary.rows) == count and not summary.failed
-    return (0 if complete else 6), summary.as_dict()
-
-
-def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
+def save_config(run: RunDir, composed: DictConfig, hydra: Any, defaults: Defaults | None = None) -> None:
     """Writes the composed config and Hydra's own, without secrets and with interpolations as they were written."""
     config = redacted(OmegaConf.to_container(composed, resolve=False))
     tasks = redacted(OmegaConf.to_container(hydra.overrides.task))
@@ -273,20 +233,16 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
         (run.config, config),  # last, because a run that has it can be gone on with
     ):
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
-    save_changes(run)
+    save_changes(run, defaults)
 
 
-def _redact(path: Path) -> None:
-    """Takes the secrets out of a file that Hydra itself has written."""
-    if path.exists():
-        written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        write_text(path, OmegaConf.to_yaml(OmegaConf.create(redacted(written))))
-
-
-def _record(run: RunDir, error: DltrainError, code: int, secrets: Sequence[str]) -> None:
-    """Writes down why the run ended."""
-    said = {"error": error.what, "where": error.where, "fix": error.fix, "override": error.override}
-    said = {name: without(secrets, text) for name, text in said.items()}
-    run.write_status(error.state, exit_code=code, **said)
+def _record(run: RunDir, error: Exception, known: DltrainError | None, secrets: Sequence[str]) -> None:
+    """Writes down why the run ended; of a fault in the program, where."""
+    told = known or DltrainError(f"{type(error).__name__}: {error}")
+    words = {"error": told.what, "where": told.where, "fix": told.fix, "override": told.override}
+    words = {name: without(secrets, text) for name, text in words.items()}
+    run.write_status(told.state, exit_code=told.exit_code if known else 1, **words)
     with run.log.open("a", encoding="utf-8") as file:
-        file.write(f"{error.state}: {said['error']}\n")
+        file.write(f"{told.state}: {words['error']}\n")
+        if known is None:
+            file.write(without(secrets, "".join(traceback.format_exception(error))))

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was asked to end."""
+    """The process was asked to end.
+
+    Args:
+        number: of the signal.
+    """
 
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(number)
         self.exit_code = 128 + number
+        self.status: Mapping[str, Any] = {}  # what a run that was ended says of itself
 
 
-class Pausable(Protocol):
-    """What works in steps, and looks after each of them whether its time to pause has come."""
+class Stoppable(Protocol):
+    """What works in steps, and looks after each of them whether it is asked to stop."""
 
-    pause_at: float
+    stop_requested: bool
 
 
 @dataclass
-class Asked:
+class StopRequest:
     """Whether the process was asked to end: the number of the signal, or 0."""
 
     number: int = 0
@@ -47,23 +51,23 @@ def heard() -> Iterator[None]:
 
 
 @contextmanager
-def finishing(work: Pausable) -> Iterator[Asked]:
-    """Meanwhile the first signal only lets `work` pause after its step; the second raises `Stopped`.
+def finishing(work: Stoppable) -> Iterator[StopRequest]:
+    """Meanwhile the first signal only asks `work` to stop after its step; the second raises `Stopped`.
 
     Raises:
         Stopped: the work came to its end without having heeded the signal.
     """
-    asked = Asked()
+    request = StopRequest()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked.number:
+        if request.number:
             raise Stopped(number)
-        asked.number, work.pause_at = number, -math.inf
+        request.number, work.stop_requested = number, True
 
     with _handled_by(ask):
-        yield asked
-    if asked.number:
-        raise Stopped(asked.number)
+        yield request
+    if request.number:
+        raise Stopped(request.number)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""What a trained model rests on, and how its samples lie: measured once, at the end of training."""
+"""Explains a trained model: the importance of its columns, and a projection of its samples, measured after training."""

@@ -1,20 +1,18 @@
-"""What is measured of a trained model to explain it."""
+"""The explanation of a trained model, as one value, and how its projection is written to a file."""
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 from dltrain.explain.importance import Importance
 from dltrain.explain.projection import Projection
-from dltrain.runs.folder import write_text
+from dltrain.storage import write_csv
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a model rests on, and how its samples lie; of data that offers neither, nothing.
+    """What explains a trained model; a part that a kind of data does not offer stays empty.
 
     Args:
         importance: of each source column, the most important first.
@@ -26,10 +24,6 @@ class Explanation:
 
 
 def write_projection(path: Path, projection: Projection) -> None:
-    """Writes the points: a sample's place among the predictions, and its two coordinates."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "x", "y"])
-    for row, (x, y) in zip(projection.rows.tolist(), projection.points.tolist(), strict=True):
-        writer.writerow([row, f"{x:.5g}", f"{y:.5g}"])
-    write_text(path, text.getvalue())
+    """Writes the projected points: each sample's row among the predictions, and its two coordinates."""
+    points = zip(projection.rows.tolist(), projection.points.tolist(), strict=True)
+    write_csv(path, ["row", "x", "y"], ([row, f"{x:.5g}", f"{y:.5g}"] for row, (x, y) in points))

@@ -1,4 +1,4 @@
-"""The samples of a split as points in a plane: the two directions in which they differ most."""
+"""Projects the samples of a split into a plane, by their first two principal components."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dltrain.types import BatchTransform
 
 MAX_ROWS = 2000
-MAX_ROWS_OF_WIDE = 500  # of more than as many features
+MAX_ROWS_OF_WIDE = 500  # where there are more than 500 features
 BATCH = 128
 
 Floats = NDArray[np.float64]
@@ -26,9 +26,9 @@ class Projection:
 
     Args:
         rows: `(n,)` positions in the split.
-        points: `(n, 2)`.
-        explained: share of all variance that each of the two axes holds.
-        source: what was projected: inputs, or the last layer's inputs.
+        points: `(n, 2)` coordinates.
+        explained: share of the variance along each of the two axes.
+        source: what was projected, in words: inputs, or the last layer's inputs.
     """
 
     rows: NDArray[np.int64]
@@ -38,18 +38,21 @@ class Projection:
 
 
 def project_inputs(x: Tensor) -> Projection | None:
-    """Principal components of encoded rows `(N, F)`: numbers standardised, yes-or-no inputs as they are."""
-    rows = _spread(len(x), x.shape[1])
+    """Returns the projection of encoded rows `(N, F)`; numbers are standardised, inputs of 0 and 1 stay as they are.
+
+    `None` where the rows or features are too few, not finite, or all equal.
+    """
+    rows = _spaced_rows(len(x), x.shape[1])
     chosen = x[torch.from_numpy(rows).to(x.device)].cpu().double().numpy()
     numbers = ~np.isin(chosen, (0.0, 1.0)).all(axis=0)
     scale = np.where(numbers, chosen.std(axis=0), 1.0)
-    return _projected(chosen / np.where(scale > 0, scale, 1.0), rows, "inputs")
+    return _project(chosen / np.where(scale > 0, scale, 1.0), rows, "inputs")
 
 
 def project_features(
     model: nn.Module, inputs: tuple[Tensor, ...], prepare: BatchTransform | None, seconds: float
 ) -> Projection | None:
-    """Principal components of what the last linear layer is given; `None` where there is none, or time is over.
+    """Returns the projection of the inputs of the last linear layer; `None` where there is none, or time runs out.
 
     Args:
         model: trained.
@@ -58,41 +61,44 @@ def project_features(
         seconds: after which no further batch is tried.
     """
     deadline = perf_counter() + seconds
-    rows = _spread(len(inputs[0]))
-    given: list[Tensor] = []
+    rows = _spaced_rows(len(inputs[0]))
+    last_input: list[Tensor] = []
 
-    def keep(layer: nn.Module, taken: tuple[Tensor, ...]) -> None:
-        given[:] = [taken[0].detach()]  # the last layer to be called is what stays
+    def remember(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        last_input[:] = [arguments[0].detach()]  # overwritten until the last layer is called
 
-    hooks = [layer.register_forward_pre_hook(keep) for layer in model.modules() if isinstance(layer, nn.Linear)]
+    hooks = [layer.register_forward_pre_hook(remember) for layer in model.modules() if isinstance(layer, nn.Linear)]
     model.eval()
     parts: list[NDArray[Any]] = []
     try:
         with torch.inference_mode():
             for chosen in torch.from_numpy(rows).to(inputs[0].device).split(BATCH):
                 if perf_counter() >= deadline:
-                    return None  # the first rows alone may all be of one class
+                    return None  # the first rows alone would not do: they may all be of one class
                 batch = tuple(tensor[chosen] for tensor in inputs)
                 model(*(batch if prepare is None else prepare(batch)))
-                if not given:
+                if not last_input:
                     return None
-                parts.append(given[0].reshape(len(chosen), -1).cpu().double().numpy())
+                parts.append(last_input[0].reshape(len(chosen), -1).cpu().double().numpy())
     finally:
         for hook in hooks:
             hook.remove()
     features = np.concatenate(parts)
-    kept = _spread(len(features), features.shape[1])
-    return _projected(features[kept], rows[kept], "last layer's inputs")
+    spaced = _spaced_rows(len(features), features.shape[1])
+    return _project(features[spaced], rows[spaced], "last layer's inputs")
 
 
-def _spread(count: int, width: int = 0) -> NDArray[np.int64]:
-    """Evenly spaced positions of at most 2,000 rows, and of 500 where they are wide."""
+def _spaced_rows(count: int, width: int = 0) -> NDArray[np.int64]:
+    """Returns evenly spaced positions of at most 2,000 rows, or 500 where these are wide."""
     most = MAX_ROWS_OF_WIDE if width > MAX_ROWS_OF_WIDE else MAX_ROWS
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
-def _projected(x: Floats, rows: NDArray[np.int64], source: str) -> Projection | None:
-    """By the eigenvectors of whichever is smaller, the features' products or the samples'; signs are fixed."""
+def _project(x: Floats, rows: NDArray[np.int64], source: str) -> Projection | None:
+    """Returns the projection of `(n, F)` by the eigenvectors of the smaller of `x.T @ x` and `x @ x.T`.
+
+    The sign of each axis is fixed, so that equal data gives equal points.
+    """
     if len(x) < 3 or x.shape[1] < 2 or not np.isfinite(x).all():
         return None
     x = x - x.mean(axis=0)

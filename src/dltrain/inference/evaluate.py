@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -17,8 +16,8 @@ from torch import Tensor
 from dltrain.data.cells import name_list, nearest, read_cells
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import DataError, DltrainError
-from dltrain.experiment.cache import forget, load_data
 from dltrain.experiment.results import fingerprint
+from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import resolve
 from dltrain.inference.inputs import Input
 from dltrain.inference.load import LoadedModel
@@ -162,8 +161,8 @@ def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, s
     advice = f"give labelled data, data.path=...; after training the {name} split had {said}"
     try:
         resolve("data", node, trust)
-        forget()
-        data = load_data(json.dumps(node, sort_keys=True))
+        SOURCES.forget()
+        data = SOURCES.load(node).data
     except DltrainError as error:
         raise DataError(f"the run's own data cannot be read: {error.what}", error.where, advice) from None
     if name not in data.splits or fingerprint(data) != model.record.data.fingerprint:

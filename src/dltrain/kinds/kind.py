@@ -226,3 +226,10 @@ def kind_of(facts: Facts) -> Kind:
     module, attribute = BUILT_IN[facts.kind].rsplit(".", 1)
     found: Kind = getattr(importlib.import_module(module), attribute)()
     return found
+
+
+def page_of_kind(facts: Facts) -> KindPage:
+    """Returns what the page of a run says of its kind of data; of one that is not known here, what holds for any."""
+    from dltrain.kinds.page import UnknownPage
+
+    return kind_of(facts).page(facts) if is_known(facts.kind) else UnknownPage(facts)

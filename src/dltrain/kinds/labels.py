@@ -151,7 +151,7 @@ def target_of_rows(facts: Facts, frame: pd.DataFrame) -> Tensor:
     return TargetReader.of(facts).targets(frame)
 
 
-def target_of_files(facts: Facts, files: Sequence[Path]) -> Tensor:
+def target_of_files(classes: Sequence[str], files: Sequence[str | PathLike[str]]) -> Tensor:
     """Returns the class of each file `(N,)`, by `labels_of_files`.
 
     Raises:
@@ -159,7 +159,7 @@ def target_of_files(facts: Facts, files: Sequence[Path]) -> Tensor:
     """
     import torch
 
-    return torch.from_numpy(index_classes(facts.classes, labels_of_files(facts.classes, files)))
+    return torch.from_numpy(index_classes(classes, labels_of_files(classes, files)))
 
 
 def labels_of_files(classes: Collection[str], files: Sequence[str | PathLike[str]]) -> list[str]:

@@ -87,3 +87,9 @@ class KindPage:
     def column_count(self) -> int:
         """Returns how many columns the model was trained on."""
         return len(self.facts.features)
+
+
+class UnknownPage(KindPage):
+    """A kind of data that is not known here: what its samples look like cannot be told."""
+
+    new: ClassVar[str] = ""

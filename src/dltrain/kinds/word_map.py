@@ -9,9 +9,9 @@ import numpy as np
 from dltrain.drawing.style import COLORS, Drawing, Lettering, name_axes, new_axes, new_figure
 from dltrain.runs.reader import Floats, Run
 
-WORDS = 80  # shown
+WORDS = 80  # on the map
 COMMON = 400  # whose vectors decide the directions
-# Where the vectors stand, and how many of the first belong to nothing that has a name.
+# The weights that hold the vectors, and how many of their first rows have no name, such as that of padding.
 EMBEDDINGS = {"embed.table.weight": 3, "tokens.table.weight": 3, "item.weight": 1}
 
 
@@ -23,23 +23,26 @@ def draw_word_map(run: Run, words: Sequence[str], what: str, text: Lettering) ->
         words: the names of the first vectors.
         what: they are, in words.
         text: for labels.
+
+    Returns:
+        The drawing; `None` where the run has no such vectors, or fewer than three have names.
     """
     vectors = _vectors(run) if words else None
     if vectors is None or len(words) < 3:
         return None
-    places = two_directions(vectors)[: len(words)]
+    points = two_directions(vectors)[: len(words)]
     figure = new_figure(height=5.6)
     (axes,) = new_axes(figure)
     axes.grid(False)
-    axes.plot(places[:, 0], places[:, 1], "o", markersize=2.5, color=COLORS[0], alpha=0.5)
-    for word, (x, y) in zip(words, places.tolist(), strict=True):
+    axes.plot(points[:, 0], points[:, 1], "o", markersize=2.5, color=COLORS[0], alpha=0.5)
+    for word, (x, y) in zip(words, points.tolist(), strict=True):
         axes.annotate(text(word, 14).strip(), (x, y), fontsize=8.5, xytext=(2, 2), textcoords="offset points")
     name_axes(axes, "first principal component", "second")
     return Drawing(figure, f"The vectors of the {len(words)} {what}, projected to two dimensions.")
 
 
 def shown_tokens(vocabulary: Sequence[str]) -> list[str]:
-    """Returns the most frequent tokens of a vocabulary in print."""
+    """Returns the most frequent tokens of a vocabulary, blanks and line ends as signs that can be seen."""
     return [_visible(str(word)) for word in vocabulary[:WORDS]]
 
 
@@ -51,13 +54,13 @@ def two_directions(vectors: Floats) -> Floats:
 
 
 def _vectors(run: Run) -> Floats | None:
+    """Returns the vectors of the first tokens or items that have names, `(N, width)`."""
     for name, nameless in EMBEDDINGS.items():
-        found = run.read_weight(name)
-        if found is not None and found.shape[1] > 1:
-            return np.asarray(found[nameless : nameless + COMMON], dtype=np.float64)
+        weight = run.read_weight(name)
+        if weight is not None and weight.shape[1] > 1:
+            return np.asarray(weight[nameless : nameless + COMMON], dtype=np.float64)
     return None
 
 
 def _visible(word: str) -> str:
-    """A token in print: blanks and line ends by a sign."""
     return word.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")

@@ -1,1 +1,1 @@
-"""One module a model family."""
+"""The built-in models, one module a family."""

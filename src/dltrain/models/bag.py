@@ -1,4 +1,4 @@
-"""The bag of embeddings: a text is the sum of its words."""
+"""The bag of embeddings, which reads a text as the sum of its words."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from dltrain.types import Range, Spec
 
 
 class Bag(nn.Module):
-    """The sum of the tokens' vectors over the root of their number, and one linear map; the order of the words is lost.
+    """The sum of the tokens' vectors, divided by the square root of their number, and a linear map of it.
 
-    Of a mean, one telling word among many would hardly show; of a sum, long texts would outweigh short ones.
+    The order of the words does not count. In a mean, one telling word among many would hardly show; in a sum, long
+    texts would outweigh short ones.
 
-    Inputs are tokens `(B, T)` and lengths `(B,)`; what stands behind a text's length changes nothing.
+    Inputs are tokens `(B, T)` and lengths `(B,)`; padding after a text's end changes nothing.
 
     Args:
         spec: of the data.
         embedding: width of a token's vector.
-        embedding_dropout: of these vectors.
+        embedding_dropout: dropout of these vectors' components.
         dropout: before the linear map.
     """
 

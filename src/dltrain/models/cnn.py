@@ -1,4 +1,4 @@
-"""The convolutional network."""
+"""The convolutional network for images."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dltrain.types import Range, Spec
 class CNN(nn.Module):
     """Stages of convolution, normalisation, activation and pooling, then a head.
 
-    A stage whose picture has become too small to halve leaves the pooling out, so any size will do.
+    A stage leaves the pooling out once height or width is too small to halve, so images may be of any size.
 
     Args:
         spec: of the data; inputs are `(C, H, W)`.
         channels: output channels of each stage.
         convolutions: convolutions in each stage.
         kernel_size: of every convolution; odd, so that the padding keeps the size.
-        norm: normalisation after each convolution.
-        activation: after each normalisation and hidden layer.
-        pool: how a stage halves height and width.
+        norm: normalisation after each convolution; `batch` or `none`.
+        activation: after each convolution or its normalisation, and after each hidden layer.
+        pool: pooling by which a stage halves height and width.
         head: `average` pools each channel to one number; `flatten` keeps every position.
         hidden: width of each hidden layer of the head.
         dropout: before each linear layer of the head.

@@ -1,4 +1,4 @@
-"""One linear map: linear and logistic regression."""
+"""The linear model: linear and logistic regression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dltrain.types import Spec
 
 
 class Linear(nn.Module):
-    """A linear map from all inputs to the outputs; pictures and the windows of series are flattened.
+    """A linear map from all inputs to the outputs; images and the windows of series are flattened.
 
     Args:
         spec: of the data.

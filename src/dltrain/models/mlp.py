@@ -16,7 +16,7 @@ Initialization = Literal["default", "xavier", "kaiming", "normal"]
 
 
 class MLP(nn.Module):
-    """Linear layers with an activation between them; pictures and the windows of series are flattened.
+    """Linear layers with activations between them; images and the windows of series are flattened.
 
     Args:
         spec: of the data.
@@ -24,10 +24,11 @@ class MLP(nn.Module):
         activation: between the layers.
         dropout: probability of dropping a hidden unit.
         batch_norm: whether to normalise each hidden layer over the batch, before the activation.
-        initialization: of the weights; `default` is torch's own, `normal` has a standard deviation of 0.01,
-            and all but `default` set biases to 0.
-        embed: how numbers whose bins are known enter: through `piecewise` linear embeddings, or as they are.
-        embed_width: what each embedded number becomes.
+        initialization: of the weights; `default` is torch's own, `normal` has a standard deviation of 0.01, and all but
+            `default` set biases to 0.
+        embed: `piecewise` for piecewise-linear embeddings of numbers whose bins are known; none to take them as they
+            are.
+        embed_width: width of each number's embedding.
     """
 
     takes = ("table", "image", "series")
@@ -68,7 +69,8 @@ class MLP(nn.Module):
 
 
 def without_decay(model: nn.Module) -> frozenset[str]:
-    """Names of all parameters but weight matrices: what decay would only pull away from the data's own scale."""
+    """Returns the names of all parameters but weight matrices: weight decay would only pull biases, embeddings and
+    scales away from the scale of the data."""
     return frozenset(
         name
         for name, parameter in model.named_parameters()
@@ -77,7 +79,7 @@ def without_decay(model: nn.Module) -> frozenset[str]:
 
 
 def initialize(model: nn.Module, initialization: Initialization) -> None:
-    """Draws the weights of every linear layer anew, biases at 0; `default` leaves them."""
+    """Initializes the weights of every linear layer, and its biases at 0; `default` changes nothing."""
     if initialization == "default":
         return
     for layer in model.modules():

@@ -1,4 +1,4 @@
-"""Recommenders: a user and an item, each a vector, and what the one would give the other."""
+"""The recommender: matrix factorisation and networks over a vector for each user and each item."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from dltrain.types import Range, Spec
 
 
 class Recommender(nn.Module):
-    """Embeddings of users `(B,)` and of one item each, `(B,)`, or of several, `(B, N)`, combined to a number a pair.
+    """Scores of users `(B,)` for one item each, `(B,)`, or for several, `(B, N)`, from embeddings of both; `(B, N)`.
 
-    Row 0 of every embedding stands for whoever was not in the training split; it is zero and stays so. An unknown user
-    is therefore met with the item's bias alone, an unknown item with the user's, and two unknowns with the mean.
+    In training the output has one more column, `(B, N + 1)`, the penalty, which the task adds to the loss.
+
+    Row 0 of every embedding stands for users and items that are not in the training split; it stays zero. The score of
+    an unknown user is therefore the item's bias, that of an unknown item the user's, and that of both the mean.
 
     Args:
         spec: of the data, with `vocab_sizes` of users and items.
-        combine: `dot` is matrix factorisation; `concat` puts both vectors through linear layers; `neumf` (He et al.,
-            2017) adds to such layers the product of two further vectors.
+        combine: `dot` is matrix factorisation (Koren et al., 2009); `concat` puts both vectors through linear layers;
+            `neumf` (He et al., 2017) adds to such layers the product of two further vectors.
         width: of each vector.
-        hidden: widths of the layers of `concat` and `neumf`; with none `concat` is one linear layer.
+        hidden: widths of the layers of `concat` and `neumf`; an empty list makes `concat` one linear layer.
         dropout: in these layers.
-        biases: whether every user and every item has a number of its own to add.
-        penalty: weight of the squares of a sample's own rows in the training loss, the mean over its items, which pulls
-            rows as often as they are seen.
-        spread: standard deviation of the embeddings at the start.
+        biases: whether every user and every item has a bias that is added to the score.
+        penalty: weight of the squared embeddings of a sample in the training loss, the mean over its items; unlike
+            weight decay it reaches a row only when the row is used.
+        spread: standard deviation of the initial embeddings.
     """
 
     takes = ("ratings",)
@@ -47,9 +49,9 @@ class Recommender(nn.Module):
         users, items = spec.vocab_sizes
         self.width, self.penalty = width, penalty
         vectors = 2 * width if combine == "neumf" else width  # one half for the product, one for the layers
-        self.user, self.item = table(users, vectors, spread), table(items, vectors, spread)
-        self.user_bias = table(users, 1, 0.0) if biases else None
-        self.item_bias = table(items, 1, 0.0) if biases else None
+        self.user, self.item = build_embedding(users, vectors, spread), build_embedding(items, vectors, spread)
+        self.user_bias = build_embedding(users, 1, 0.0) if biases else None
+        self.item_bias = build_embedding(items, 1, 0.0) if biases else None
         self.product = combine != "concat"
         self.layers: nn.Sequential | None = None
         if combine != "dot":
@@ -80,11 +82,11 @@ class Recommender(nn.Module):
         if not self.training or not self.penalty:
             return score
         squares = sum(row.square().sum(dim=2).mean(dim=1, keepdim=True) for row in rows)
-        return torch.cat([score, self.penalty * squares], dim=1)  # (B, N + 1): what it costs to have such rows
+        return torch.cat([score, self.penalty * squares], dim=1)  # (B, N + 1)
 
 
-def table(rows: int, width: int, spread: float) -> nn.Embedding:
-    """A vector a row, drawn around zero; row 0 is zero and stays so."""
+def build_embedding(rows: int, width: int, spread: float) -> nn.Embedding:
+    """Returns an embedding whose rows are drawn from a normal distribution around zero; row 0 is zero and stays so."""
     embedding = nn.Embedding(rows, width, padding_idx=0)
     with torch.no_grad():
         nn.init.normal_(embedding.weight, std=spread) if spread else nn.init.zeros_(embedding.weight)

@@ -1,4 +1,4 @@
-"""The residual network, as small pictures like it."""
+"""The residual network for small images."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dltrain.types import Range, Spec
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut (He et al., 2016); it begins as the shortcut alone.
+    """Two convolutions beside a shortcut (He et al., 2016); before training it is the shortcut alone.
 
     Args:
-        width: channels that come in.
-        next_width: channels that go out.
-        stride: 2 to halve height and width.
+        width: input channels.
+        next_width: output channels.
+        stride: of the first convolution; 2 halves height and width.
     """
 
     def __init__(self, width: int, next_width: int, stride: int) -> None:
@@ -29,7 +29,7 @@ class Block(nn.Module):
             nn.Conv2d(next_width, next_width, 3, padding=1, bias=False),
             last_norm := nn.BatchNorm2d(next_width),
         )
-        nn.init.zeros_(last_norm.weight)  # deep networks learn sooner from the identity (Goyal et al., 2017)
+        nn.init.zeros_(last_norm.weight)  # networks of identities learn faster at first (Goyal et al., 2017)
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or width != next_width:
             self.shortcut = nn.Sequential(
@@ -41,13 +41,13 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A 3×3 stem that keeps every pixel, stages of residual blocks, and one linear layer on the pooled channels.
+    """A 3×3 convolution at full size, stages of residual blocks, and one linear layer on the pooled channels.
 
-    Every stage but the first halves height and width, as long as there is something to halve.
+    Every stage but the first halves height and width, as long as both are above 1.
 
     Args:
         spec: of the data; inputs are `(C, H, W)`.
-        channels: width of each stage.
+        channels: output channels of each stage.
         blocks: residual blocks in each stage.
         dropout: before the last layer.
     """

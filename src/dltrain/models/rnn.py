@@ -1,4 +1,4 @@
-"""Recurrent networks: over the words of a text, the steps of a series, the rows of a picture."""
+"""Recurrent networks: over the words of a text, the steps of a series, the rows of an image."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ Cell = Literal["elman", "lstm", "gru", "source"]
 
 
 class SourceCell(nn.Module):
-    """The recurrent network of the classic beginners' tutorial, without the map to its output.
+    """The recurrent cell of PyTorch's beginners' tutorial, without its map to the output.
 
-    The next hidden state is one linear map of the input beside the last one, with no activation. What is read at a step
-    is the input beside the hidden state that came before it: a second linear map turns that into an output.
+    The next hidden state is a linear map of the input joined with the hidden state before, without an activation. The
+    output at a step is the same joined vector; a second linear map, which is not part of this cell, turns it into the
+    network's output.
 
     Args:
         width: of the inputs.
@@ -40,7 +41,7 @@ class SourceCell(nn.Module):
         self.to_hidden = nn.Linear(width + hidden, hidden)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`(B, T, width)` to what is read at each step, `(B, T, width + hidden)`, and the last hidden state."""
+        """Returns the outputs at all steps, `(B, T, width + hidden)`, and the last hidden state, `(B, hidden)`."""
         state = x.new_zeros(x.shape[0], self.hidden)
         before = []
         for step in x.unbind(1):
@@ -58,27 +59,27 @@ CELLS: Mapping[Cell, Callable[[int, int], nn.Module]] = {
 
 
 class RNN(nn.Module):
-    """A recurrent network and one linear map from what it has read.
+    """A recurrent network, and a linear map of its pooled steps, or of each step where a causal model is asked for.
 
-    Inputs are tokens `(B, T)` and lengths `(B,)`, or series `(B, T, C)`, or pictures `(B, C, H, W)`, whose rows are the
-    steps. What stands behind a text's length changes nothing.
+    Inputs are tokens `(B, T)` and lengths `(B,)`, or series `(B, T, C)`, or images `(B, C, H, W)`, whose rows are the
+    steps. Padding after a text's end changes nothing.
 
     Args:
         spec: of the data.
-        cell: `elman` is torch's RNN with tanh; `source` is the tutorial's: two linear maps over the input beside the
+        cell: `elman` is torch's RNN with tanh; `source` is the tutorial's: two linear maps of the input joined with the
             hidden state, one to the next hidden state, one to the output.
         hidden: width of the hidden state, in each direction.
-        layers: stacked on each other.
-        bidirectional: whether to read from both ends; none for texts that are classified.
-        pool: what is read of the steps: the `last` one, their `mean` or their `max`; none for the maximum of texts and
-            the last step of all others. Where an output is asked for at each position, nothing is pooled.
+        layers: number of layers.
+        bidirectional: whether to read in both directions; none to do so only for texts that are classified.
+        pool: `last` takes the last step, `mean` and `max` pool all steps; none for the maximum of texts and the last
+            step of anything else. A causal model pools nothing.
         embedding: width of a token's vector; none for one-hot vectors.
-        embedding_dropout: of these vectors; none for 0.3 where texts are classified, else 0.
+        embedding_dropout: dropout of these vectors; none for 0.3 where texts are classified, else 0.
         dropout: between layers and before the output; none for 0.5 where texts are classified, else 0.1.
-        ngrams: longest run of tokens with a vector of its own; none for 5 where the next token is asked for, else 1.
+        ngrams: tokens of the longest n-gram that has a vector of its own; none for 5 in a causal model, else 1.
 
     Raises:
-        ConfigError: a network that reads from both ends is to predict what comes next.
+        ConfigError: a bidirectional network is to predict the next token.
     """
 
     takes = ("text", "corpus", "series", "image")
@@ -99,13 +100,13 @@ class RNN(nn.Module):
         super().__init__()
         if bidirectional and spec.causal:
             raise ConfigError(
-                "a network that reads from both ends has seen what it is to predict",
+                "a bidirectional network reads the tokens that it must predict",
                 where="model.bidirectional",
-                fix="let it read forward",
+                fix="read in one direction",
                 override="model.bidirectional=false",
             )
         classified = spec.is_tokens and not spec.causal
-        both = classified if bidirectional is None else bidirectional
+        both_directions = classified if bidirectional is None else bidirectional
         dropout = (0.5 if classified else 0.1) if dropout is None else dropout
         if embedding_dropout is None:
             embedding_dropout = 0.3 if classified else 0.0
@@ -119,13 +120,13 @@ class RNN(nn.Module):
             )
             width = self.embed.out_features
         else:
-            width = prod(spec.input_shape) // spec.input_shape[-2]  # of a step of (T, C), of a row of (C, H, W)
+            width = prod(spec.input_shape) // spec.input_shape[-2]  # of a step of (T, C), or a row of (C, H, W)
         self.forwards, self.backwards = nn.ModuleList(), nn.ModuleList()
         for _ in range(layers):
             self.forwards.append(CELLS[cell](width, hidden))
-            if both:
+            if both_directions:
                 self.backwards.append(CELLS[cell](width, hidden))
-            width = (hidden if cell != "source" else width + hidden) * (1 + both)
+            width = (hidden if cell != "source" else width + hidden) * (1 + both_directions)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, spec.out_features)
         self.no_decay = embedding_names(self)
@@ -138,17 +139,18 @@ class RNN(nn.Module):
         for number, forwards in enumerate(self.forwards):
             if number:
                 x = self.dropout(x)
-            read = forwards(x)[0]
+            steps = forwards(x)[0]
             if self.backwards:
-                back = reverse(self.backwards[number](reverse(x, lengths))[0], lengths)
-                read = torch.cat([read, back], dim=2)
-            x = read  # (B, T, width)
+                backward_steps = reverse(self.backwards[number](reverse(x, lengths))[0], lengths)
+                steps = torch.cat([steps, backward_steps], dim=2)
+            x = steps  # (B, T, width)
         if self.causal:
             return self.head(self.dropout(x))  # (B, T, out_features)
-        return self.head(self.dropout(self._pooled(x, lengths)))
+        return self.head(self.dropout(self._pool(x, lengths)))
 
-    def _pooled(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+    def _pool(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Returns one vector a sample, `(B, width)`."""
         if self.pool is not POOLS["last"] or not self.backwards:
             return self.pool(x, lengths)
-        half = x.shape[2] // 2  # backwards, the last step that was read is the first one
+        half = x.shape[2] // 2  # the last step of the backward direction is the first of the sequence
         return torch.cat([self.pool(x[:, :, :half], lengths), x[:, 0, half:]], dim=1)

@@ -1,4 +1,4 @@
-"""Many multilayer perceptrons as one, for tables (TabM: Gorishniy et al., 2024)."""
+"""An ensemble of multilayer perceptrons in one model, for tables (TabM: Gorishniy et al., 2024)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from dltrain.types import Range, Spec
 
 
 class TabM(nn.Module):
-    """An ensemble of MLPs that share their weights and differ in what scales each layer's inputs and outputs.
+    """An ensemble of MLPs that share weight matrices and differ in the vectors that scale each layer's inputs and
+    outputs.
 
-    Outputs are `(B, members, out_features)`: the task trains every member by itself and averages what they predict.
+    Outputs are `(B, members, out_features)`: in training each member has a loss of its own, and the prediction is the
+    mean of the members' predictions.
 
     Args:
         spec: of the data.
-        members: MLPs in the ensemble.
-        sharing: `full` scales inputs and outputs of every layer by each member's own vectors and gives it its own
-            biases; `mini` scales the first layer's inputs alone. Each member has its own last layer.
+        members: number of MLPs in the ensemble.
+        sharing: `full` gives each member its own scales of inputs and outputs, and biases, in every layer; `mini` its
+            own scales of the first layer's inputs alone. Each member has its own last layer.
         hidden: width of each hidden layer.
         activation: between the layers.
-        dropout: probability of dropping a hidden unit, for each member apart.
-        embed: how numbers whose bins are known enter: through `piecewise` linear embeddings, or as they are.
-        embed_width: what each embedded number becomes.
+        dropout: probability of dropping a hidden unit, for each member separately.
+        embed: `piecewise` for piecewise-linear embeddings of numbers whose bins are known; none to take them as they
+            are.
+        embed_width: width of each number's embedding.
     """
 
     takes = ("table",)
@@ -51,8 +54,7 @@ class TabM(nn.Module):
         self.embedding = PiecewiseEmbedding(spec.bins, embed_width) if embed and any(spec.bins) else None
         if self.embedding is not None:
             width = self.embedding.out_features
-        # The members begin apart by the signs of their inputs; a layer that only kept what the one before has told
-        # apart begins with ones, as the authors do.
+        # As in the paper: the members start different by random signs of their inputs, and all later scales start at 1.
         self.signs = nn.Parameter(torch.randint(0, 2, (members, width)) * 2.0 - 1.0)
         layers: list[nn.Module] = []
         for number, next_width in enumerate(hidden):
@@ -75,13 +77,15 @@ class TabM(nn.Module):
 
 
 class SharedLinear(nn.Module):
-    """One weight matrix for all members, whose inputs and outputs each member scales; biases are each member's own.
+    """A linear map `(B, members, inputs)` to `(B, members, outputs)` with one weight matrix for all members.
+
+    Each member has its own scales of inputs and outputs, and its own biases.
 
     Args:
         members: of the ensemble.
         inputs: width of the input.
         outputs: width of the output.
-        scale_inputs: whether the inputs are scaled here, and not already before.
+        scale_inputs: whether to scale the inputs; false where they have been scaled before.
     """
 
     def __init__(self, members: int, inputs: int, outputs: int, scale_inputs: bool) -> None:
@@ -98,7 +102,7 @@ class SharedLinear(nn.Module):
 
 
 class MemberLinear(nn.Module):
-    """A linear map of each member's own, `(B, members, inputs)` to `(B, members, outputs)`."""
+    """A linear map of its own for each member, `(B, members, inputs)` to `(B, members, outputs)`."""
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()

@@ -13,16 +13,16 @@ from dltrain.types import Range, Spec
 
 
 class TextCNN(nn.Module):
-    """Convolutions of several widths side by side, each filter's largest value over the text, and one linear map.
+    """Convolutions of several widths side by side, the maximum of each filter over the text, and one linear map.
 
-    Inputs are tokens `(B, T)` and lengths `(B,)`; what stands behind a text's length changes nothing.
+    Inputs are tokens `(B, T)` and lengths `(B,)`; padding after a text's end changes nothing.
 
     Args:
         spec: of the data.
-        kernel_sizes: tokens that a filter spans; one group of filters each.
-        filters: in each group.
+        kernel_sizes: number of tokens that a filter spans, for each group of filters.
+        filters: number of filters in each group.
         embedding: width of a token's vector.
-        embedding_dropout: of these vectors.
+        embedding_dropout: dropout of these vectors' components.
         dropout: before the linear map.
     """
 
@@ -40,7 +40,7 @@ class TextCNN(nn.Module):
         super().__init__()
         (vocab_size,) = spec.vocab_sizes
         self.embed = TokenEmbedding(vocab_size, embedding, embedding_dropout)
-        # As many zeros beside a text as a filter is wide, so that its first and last words meet every filter's ends.
+        # Padded so that every element of a filter meets every word, the first and the last ones too.
         self.convolutions = nn.ModuleList(
             nn.Conv1d(embedding, filters, size, padding=size - 1) for size in kernel_sizes
         )
@@ -51,9 +51,9 @@ class TextCNN(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         x = self.embed(x).transpose(1, 2)  # (B, embedding, T)
-        found = []
+        maxima = []
         for convolution, size in zip(self.convolutions, self.kernel_sizes, strict=True):
-            reach = size - 1  # a text of n words has n + reach places
+            reach = size - 1  # a filter has n + reach positions on a text of n words
             values = convolution(x).relu().transpose(1, 2)  # (B, T + reach, filters)
-            found.append(pool_max(values, None if lengths is None else lengths + reach))
-        return self.head(self.dropout(torch.cat(found, dim=1)))  # (B, out_features)
+            maxima.append(pool_max(values, None if lengths is None else lengths + reach))
+        return self.head(self.dropout(torch.cat(maxima, dim=1)))  # (B, out_features)

@@ -1,4 +1,4 @@
-"""The transformer: over words, steps of a series, patches of a picture or features of a table."""
+"""The transformer: over words, steps of a series, patches of an image or features of a table."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from dltrain.models.layers.sequences import TokenEmbedding, default_ngrams, embe
 from dltrain.types import Range, Spec
 
 Positions = Literal["sinusoidal", "learned", "rotary"]
-PATCHES = 8  # along the shorter side of a picture, where nothing else is said
-BINS_WIDTH = 12  # what a number of a table becomes before it is mapped to a token
+PATCHES = 8  # along the shorter side of an image, by default
+BINS_WIDTH = 12  # width of a number's embedding before it is mapped to a token
 
 
 class Block(nn.Module):
-    """Attention and a feed-forward map, each normalised before and added to its input.
+    """Self-attention and a feed-forward network, each with a residual connection and layer norm before it.
 
     Args:
         width: of the vectors.
         heads: of the attention.
-        feedforward: hidden width of the feed-forward map.
-        dropout: after each of the two, and of the attention's weights.
+        feedforward: hidden width of the feed-forward network.
+        dropout: after each of the two, and of the attention weights.
     """
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
@@ -46,8 +46,8 @@ class Block(nn.Module):
         return x + self.after(self.feedforward(self.feedforward_norm(x)))
 
     def _attend(self, x: Tensor, mask: Tensor | None, causal: bool, rotation: Tensor | None) -> Tensor:
-        each = self.query_key_value(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key, value = each.unbind(0)  # (B, heads, T, width / heads)
+        projected = self.query_key_value(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = projected.unbind(0)  # (B, heads, T, width / heads)
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
         joined = functional.scaled_dot_product_attention(
@@ -57,25 +57,25 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Blocks of attention over a sequence, pooled by its mean, or causal with an output at each position.
+    """Attention blocks over a sequence, pooled by the mean, or causal with an output at each position.
 
-    Inputs are tokens `(B, T)` and lengths `(B,)`; series `(B, T, C)`, a step a token; pictures `(B, C, H, W)`, a patch
-    a token; or tables `(B, F)`, a feature a token. What stands behind a text's length changes nothing.
+    Inputs are tokens `(B, T)` and lengths `(B,)`; series `(B, T, C)`, a step a token; images `(B, C, H, W)`, a patch
+    a token; or tables `(B, F)`, a feature a token. Padding after a text's end changes nothing.
 
     Args:
         spec: of the data.
         width: of a token's vector.
-        layers: blocks.
-        heads: of each block's attention; they divide the width.
-        feedforward: hidden width of each block's feed-forward map, in widths.
+        layers: number of blocks.
+        heads: of each block's attention; their number divides the width.
+        feedforward: hidden width of each block's feed-forward network, as a multiple of `width`.
         positions: `sinusoidal` or `learned` vectors that are added, or `rotary` angles by which queries and keys are
-            turned; a table's features have none.
-        patch: side of a picture's patches, in pixels; none for eight along the shorter side.
+            rotated; a table's features have no positions.
+        patch: side of an image's patches, in pixels; none for eight patches along the shorter side.
         dropout: in each block and before the output; none for 0.3 where texts are classified, else 0.1.
-        ngrams: longest run of tokens with a vector of its own; none for 5 where the next token is asked for, else 1.
+        ngrams: tokens of the longest n-gram that has a vector of its own; none for 5 in a causal model, else 1.
 
     Raises:
-        ConfigError: the heads do not divide the width, or leave an odd number to rotate.
+        ConfigError: the width is not a multiple of the number of heads, or of twice that for rotary positions.
     """
 
     takes = ("text", "corpus", "series", "image", "table")
@@ -100,14 +100,14 @@ class Transformer(nn.Module):
             raise ConfigError(
                 f"a width of {width} cannot be divided into {words}",
                 where="model.width",
-                fix="let model.heads divide it",
+                fix=f"choose a multiple of {heads * even}",
                 override=f"model.width={near}",
             )
         if dropout is None:
             dropout = 0.3 if spec.is_tokens and not spec.causal else 0.1
         self.causal = spec.causal
         self.heads, self.width = heads, width
-        self.tokens = token_maker(spec, width, patch, ngrams or default_ngrams(spec))
+        self.tokens = build_tokens(spec, width, patch, ngrams or default_ngrams(spec))
         self.dropout = nn.Dropout(dropout)
         self.positions: Positions | Literal["none"] = (
             positions if spec.is_tokens or len(spec.input_shape) > 1 else "none"
@@ -129,7 +129,7 @@ class Transformer(nn.Module):
         elif self.positions == "learned":
             x = x + self.learned[: x.shape[1]]
         x = self.dropout(x)
-        # What comes after a text cannot be seen by a causal network in any case.
+        # A causal network does not see the padding after a text anyway.
         mask = None if lengths is None or self.causal else is_real(x, lengths)[:, None, None]  # (B, 1, 1, T)
         for block in self.blocks:
             x = block(x, mask, self.causal, rotation)
@@ -138,7 +138,7 @@ class Transformer(nn.Module):
 
 
 class Patches(nn.Module):
-    """Pictures `(B, C, H, W)` to a vector a patch, `(B, patches, width)`; zeros fill up the last row and column."""
+    """A linear map of patches, `(B, C, H, W)` to `(B, patches, width)`; zeros fill up the last row and column."""
 
     def __init__(self, channels: int, side: int, width: int) -> None:
         super().__init__()
@@ -151,7 +151,8 @@ class Patches(nn.Module):
 
 
 class FeatureTokens(nn.Module):
-    """Features `(B, F)` to a vector each, `(B, F, width)`, by a linear map of its own; numbers through their bins.
+    """A linear map of its own for each feature, `(B, F)` to `(B, F, width)`; binned numbers are embedded piecewise
+    linearly first.
 
     Args:
         spec: of the table.
@@ -177,44 +178,44 @@ class FeatureTokens(nn.Module):
         return torch.cat([tokens, others.unsqueeze(2) * self.other_maps], dim=1) + self.shifts
 
 
-def token_maker(spec: Spec, width: int, patch: int | None, ngrams: int) -> nn.Module:
-    """What turns inputs of that kind into tokens `(B, T, width)`."""
+def build_tokens(spec: Spec, width: int, patch: int | None, ngrams: int) -> nn.Module:
+    """Returns the layer that turns inputs of this kind into tokens `(B, T, width)`."""
     if spec.is_tokens:
         return TokenEmbedding(spec.vocab_sizes[0], width, ngrams=ngrams, std=1.0 if spec.causal else 0.1)
-    if len(spec.input_shape) == 2:  # steps of a series
+    if len(spec.input_shape) == 2:  # a series
         return nn.Linear(spec.input_shape[-1], width)
-    if len(spec.input_shape) == 3:  # a picture
+    if len(spec.input_shape) == 3:  # an image
         return Patches(spec.input_shape[0], patch or max(1, min(spec.input_shape[1:]) // PATCHES), width)
     return FeatureTokens(spec, width)
 
 
 def count_tokens(spec: Spec, tokens: nn.Module) -> int:
-    """How many tokens an input becomes, at most."""
+    """Returns the largest number of tokens that an input becomes."""
     if not isinstance(tokens, Patches):
         return spec.input_shape[0]
     return math.prod(-(-size // tokens.side) for size in spec.input_shape[1:])
 
 
 def sinusoids(steps: int, width: int, like: Tensor) -> Tensor:
-    """Position vectors `(T, width)`: sines in the first half, cosines in the second (Vaswani et al., 2017)."""
+    """Returns position vectors `(T, width)`: sines in the first half, cosines in the second (Vaswani et al., 2017)."""
     turns = turns_at(steps, -(-width // 2), like)
     return torch.cat([turns.sin(), turns.cos()], dim=1)[:, :width].to(like.dtype)
 
 
 def angles(steps: int, width: int, like: Tensor) -> Tensor:
-    """Cosines and sines by which each pair of components is turned at each position, `(2, T, width / 2)`."""
+    """Returns cosines and sines of the angles by which pairs of components are rotated, `(2, T, width / 2)`."""
     turns = turns_at(steps, width // 2, like)
     return torch.stack([turns.cos(), turns.sin()]).to(like.dtype)
 
 
 def turns_at(steps: int, pairs: int, like: Tensor) -> Tensor:
-    """Angles `(T, pairs)`, from one radian a step to a ten-thousandth of it."""
+    """Returns the angles `(T, pairs)` at each position, from one radian a step down to a ten-thousandth of that."""
     speed = 10_000 ** -(torch.arange(pairs, device=like.device) / pairs)
     return torch.arange(steps, device=like.device)[:, None] * speed
 
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turns pairs of components of `(B, heads, T, width)` by their position's angles (Su et al., 2021)."""
+    """Rotates pairs of components of `(B, heads, T, width)` by the angles of their positions (Su et al., 2021)."""
     cos, sin = rotation
     first, second = x.chunk(2, dim=3)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=3)

@@ -1,11 +1,11 @@
-"""The sections of a run's page, in their order; one that has nothing to show is left out."""
+"""The sections of a run's page, in their order; empty ones are left out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
 from dltrain.drawing.section import Plots, Section
-from dltrain.kinds.kind import kind_of
+from dltrain.kinds.kind import page_of_kind
 from dltrain.report.sections.data import changed, data, reproduction
 from dltrain.report.sections.limits import limits
 from dltrain.report.sections.predictions import importance, predictions, worst_examples
@@ -31,16 +31,16 @@ SECTIONS: Sequence[SectionBuilder] = (
 
 
 def page_sections(run: Run, plots: Plots, build: Callable[[SectionBuilder], Section]) -> Iterator[Section]:
-    """Yields the sections that have something to show; those of the kind of data stand behind those it names.
+    """Yields the sections that have something to show; a kind of data says after which ones its own follow.
 
     Args:
         run: whose page it is.
-        plots: as they came out, by the section that they belong to.
-        build: calls the builder of a section, and answers for its failure.
+        plots: that were drawn, by section.
+        build: calls the builder of a section, and returns a section that says so if it fails.
     """
 
     def own_sections(run: Run, plots: Plots) -> Section:
-        own.update(kind_of(run.facts).page(run.facts).sections(run, plots))
+        own.update(page_of_kind(run.facts).sections(run, plots))
         return Section("")
 
     own: dict[str, Sequence[Section]] = {}

@@ -1,1 +1,1 @@
-"""What starts from a run folder: using its model, comparing it, going on with it."""
+"""The run folder on disk: its artifacts, lock, config, history and result, and who wrote it."""

@@ -1,4 +1,4 @@
-"""The config of a run folder, read as what a stranger may have written: nothing of this machine gets into it."""
+"""Reads the config of a run folder. A stranger may have written it, so nothing of this machine is put into it."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ PLAIN_REFERENCE = re.compile(r"\$\{[\w.]+\}")
 
 
 class RunConfig:
-    """A run's config, whose values may refer to one another; resolvers such as `${oc.env:...}` stay as they stand.
+    """A run's config. Its values may refer to one another; resolvers such as `${oc.env:...}` stay unresolved.
 
     Raises:
-        CheckpointError: the folder has no such config.
+        CheckpointError: the folder has no config, or it cannot be read.
     """
 
     def __init__(self, run: RunDir) -> None:
         self.path = run.own(run.config)
         try:
             text = self.path.read_text("utf-8")
-            # Aliases of aliases fill the memory, and dltrain writes none.
+            # A small file of aliases of aliases can fill the memory, and dltrain writes no aliases.
             if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
                 raise ValueError("it holds aliases")
             read = yaml.safe_load(text)
             if not isinstance(read, dict):
-                raise ValueError("it is no mapping")
+                raise ValueError("it is not a mapping")
             self.values: DictConfig = OmegaConf.create(_with_references_only(_with_current_targets(read)))
         except FileNotFoundError:
             raise CheckpointError(
-                f"{run.path} is no run folder: it has no {self.path.name}", fix="name a folder below outputs/"
+                f"{run.path} is not a run folder: it has no {self.path.name}", fix="name a folder below outputs/"
             ) from None
         except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
             raise CheckpointError(f"{self.path} cannot be read: {' '.join(str(error).split())}") from None
 
     def node(self, name: str) -> dict[str, Any]:
-        """A part of the config; empty where there is none.
+        """Returns a section of the config, its references resolved; empty where there is none.
 
         Raises:
-            CheckpointError: it refers to nothing.
+            CheckpointError: a reference names no value.
         """
         try:
             value = OmegaConf.select(self.values, name)
@@ -55,16 +55,16 @@ class RunConfig:
             raise CheckpointError(f"{self.path}: {name} cannot be read: {str(error).splitlines()[0]}") from None
 
     def whole_node(self, name: str) -> dict[str, Any]:
-        """As `node`, of a part that objects are built from.
+        """Returns a section that objects are built from, as `node` does.
 
         Raises:
-            CheckpointError: some value of it asks for what only the machine that trained knows.
+            CheckpointError: a value refers to something outside the config, such as an environment variable.
         """
         node = self.node(name)
         for key, value in node.items():
             if "${" in str(value):
                 raise CheckpointError(
-                    f"{value} is not resolved from a run folder",
+                    f"{value} is not resolved, because it refers to something outside the run folder",
                     where=f"{self.path}, {name}.{key}",
                     fix="write its value into that file",
                 )
@@ -72,7 +72,7 @@ class RunConfig:
 
 
 def _with_current_targets(read: dict[Any, Any]) -> dict[Any, Any]:
-    """Returns the config with today's names of what is built in."""
+    """Returns the config with today's names of built-in targets, which older versions spelled otherwise."""
     return {
         name: node | {"_target_": current_target(str(node["_target_"]))}
         if isinstance(node, dict) and "_target_" in node
@@ -82,7 +82,8 @@ def _with_current_targets(read: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _with_references_only(value: Any) -> Any:
-    """The same nested value, with every text escaped that holds more than plain references such as `${task.name}`."""
+    """Returns the same nested value, in which every text is escaped that holds anything but plain references such as
+    `${task.name}`."""
     if isinstance(value, dict):
         return {key: _with_references_only(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -93,7 +94,7 @@ def _with_references_only(value: Any) -> Any:
 
 
 def read_values(run: RunDir) -> dict[str, Any]:
-    """Returns every value of a run's config by dotted key, as it was written; empty where there is none."""
+    """Returns every value of a run's config by dotted key, references unresolved; empty where there is no config."""
     try:
         return dict(_flat(OmegaConf.to_container(RunConfig(run).values, resolve=False), ""))
     except CheckpointError:
@@ -101,12 +102,13 @@ def read_values(run: RunDir) -> dict[str, Any]:
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Returns what two mappings hold differently, by key; what one of them lacks is `None`."""
+    """Returns the pairs of values in which two mappings differ, by key; `None` stands for a missing value."""
     keys = dict.fromkeys([*a, *b])
     return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
 
 
 def _flat(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yields every value of a nested mapping by its dotted key; an empty mapping counts as a value."""
     if isinstance(node, dict) and (node or not prefix):
         for key, value in node.items():
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))

@@ -1,19 +1,17 @@
-"""A run folder: the name of every artifact, in one place, and how each is written so that it is never half there."""
+"""A run folder: the names of all its artifacts, and what is read and written of them whatever they hold."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import shlex
-from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dltrain.errors import CheckpointError, ConfigError, StorageError
+from dltrain.errors import CheckpointError, ConfigError
+from dltrain.storage import write_json
 from dltrain.types import Facts
 
 SCHEMA = 1
@@ -40,12 +38,12 @@ class RunDir:
 
     @property
     def kept(self) -> Path:
-        """Tensors that a prediction needs beyond the facts, where there are any."""
+        """Returns the path of tensors that predictions need besides the facts, where there are any."""
         return self.path / "kept.safetensors"
 
     @property
     def recommendations(self) -> Path:
-        """What some users are recommended, where the data is ratings."""
+        """Returns the path of recommendations for some users, where the data is ratings."""
         return self.path / "recommendations.csv"
 
     @property
@@ -105,31 +103,33 @@ class RunDir:
         return self.path / "train.log"
 
     def own(self, path: Path) -> Path:
-        """The same path, if it leads to nothing outside the folder.
+        """Returns the same path, after checking that it lies in the folder even if it is a link.
 
         Raises:
-            CheckpointError: a link does.
+            CheckpointError: it leads out of the folder.
         """
         if not path.resolve().is_relative_to(self.path.resolve()):
-            raise CheckpointError(f"{path} leads out of the run folder", fix="copy what it names in its place")
+            raise CheckpointError(
+                f"{path} leads out of the run folder", fix="replace the link by a copy of what it points to"
+            )
         return path
 
     def refuse_output(self, path: Path) -> None:
-        """Makes sure that what is to be written at `path` takes the place of nothing that the run holds.
+        """Checks that a file written at `path` does not replace one of the run's own.
 
         Raises:
-            ConfigError: it lies in the run's folder, but for what was exported or evaluated.
+            ConfigError: it lies in the run's folder, but not in `exports/` or `evaluations/`.
         """
-        mine = path.resolve().is_relative_to(self.path.resolve())
-        kept = any(path.resolve().is_relative_to(own.resolve()) for own in (self.exports, self.evaluations))
-        if mine and not kept:
-            raise ConfigError(f"{path} is a place of the run's own", where="-o", fix="name a file outside its folder")
+        inside = path.resolve().is_relative_to(self.path.resolve())
+        allowed = any(path.resolve().is_relative_to(own.resolve()) for own in (self.exports, self.evaluations))
+        if inside and not allowed:
+            raise ConfigError(f"{path} lies in the run's folder", where="-o", fix="name a file outside it")
 
     def read_history(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv; a metric that an epoch lacks is left out of its row.
+        """Returns the rows of metrics.csv; empty cells are left out of their rows.
 
         Raises:
-            CheckpointError: it holds something else than numbers.
+            CheckpointError: a cell is not a number.
         """
         try:
             with self.history.open(newline="", encoding="utf-8") as file:
@@ -138,10 +138,10 @@ class RunDir:
             raise CheckpointError(f"{self.history} is damaged: {error}") from None
 
     def read_facts(self) -> Facts:
-        """What was learned of the data.
+        """Returns the facts of the data, from facts.json.
 
         Raises:
-            CheckpointError: facts.json is missing, of a newer version, or damaged.
+            CheckpointError: the file is missing or damaged, or was written by a newer version.
         """
         try:
             return Facts.from_json(read_json(self.own(self.facts)))
@@ -149,16 +149,16 @@ class RunDir:
             raise CheckpointError(f"{self.facts} is damaged: {error}") from None
 
     def write_status(self, state: str, **details: Any) -> None:
-        """Says how the run stands; `details` are added to what was said before."""
+        """Writes the run's state and `details` to status.json; other values in it stay."""
         assert state in STATES
-        said = json.loads(self.status.read_text(encoding="utf-8")) if self.status.exists() else {"schema": SCHEMA}
-        write_json(self.status, said | {"state": state, "updated": utc_now()} | details)
+        status = json.loads(self.status.read_text(encoding="utf-8")) if self.status.exists() else {"schema": SCHEMA}
+        write_json(self.status, status | {"state": state, "updated": utc_now()} | details)
 
     def read_status(self) -> dict[str, Any]:
-        """What status.json says.
+        """Returns the JSON object in status.json.
 
         Raises:
-            CheckpointError: this is no run folder.
+            CheckpointError: this is not a run folder, or the file is damaged.
         """
         status = read_json(self.status)
         if status.get("state") not in STATES:
@@ -167,82 +167,40 @@ class RunDir:
 
 
 def anew(path: Path) -> str:
-    """What to do about a run that was killed before it had a config."""
+    """Returns the advice for a run that was killed before its config was written."""
     place = shlex.quote(str(path))
     return f"delete it and train again: rm -r {place} && dltrain ... hydra.run.dir={place}"
 
 
 def refuse_links(path: Path) -> None:
-    """Makes sure that nothing in a run's folder leads out of it.
+    """Checks that nothing in a run's folder is a symbolic link, which could lead out of it.
 
     Raises:
-        CheckpointError: something is a symbolic link.
+        CheckpointError: something is a link.
     """
     for folder, folders, files in os.walk(path):
         for name in folders + files:
-            if (found := Path(folder) / name).is_symlink():
-                raise CheckpointError(f"{found} is a link", fix="a run's folder holds none: delete it")
+            if (child := Path(folder) / name).is_symlink():
+                raise CheckpointError(f"{child} is a link", fix="delete it: a run's folder must hold no links")
 
 
 def remove_half_written(path: Path) -> None:
-    """Deletes what a killed process left in a run's folder: files that had not got their names yet."""
+    """Deletes the temporary files that a killed process left in a run's folder."""
     for half in path.glob(".*.tmp"):
         half.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a whole file or none: into a neighbour first, which then takes its name."""
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """As `write_text`, for bytes.
-
-    Raises:
-        StorageError: the disk is full or not writable.
-    """
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with neighbour.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        neighbour.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            neighbour.unlink(missing_ok=True)
-        fix = "free some space, or run in a folder that you may write to"
-        raise StorageError(f"cannot write {path}: {error.strerror}", fix=fix) from error
-
-
-def make_folder(path: Path, *, parents: bool = False) -> None:
-    """Makes a folder, or takes the one that is there.
-
-    Raises:
-        StorageError: it cannot be made, or something else has its name.
-    """
-    try:
-        path.mkdir(parents=parents, exist_ok=True)
-    except OSError as error:
-        raise unwritable(path, error) from error
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes a whole JSON file or none; numbers that JSON lacks, NaN and infinities, become null."""
-    write_text(path, json.dumps(_finite(value), ensure_ascii=False, indent=2) + "\n")
-
-
 def read_json(path: Path) -> dict[str, Any]:
-    """An object from a JSON file of a run folder.
+    """Returns the object in a JSON file of a run folder.
 
     Raises:
-        CheckpointError: it is missing or broken.
+        CheckpointError: the file is missing or broken, or was written by a newer version.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(
-            f"{path.parent} is no run folder: it has no {path.name}", fix="name a folder below outputs/"
+            f"{path.parent} is not a run folder: it has no {path.name}", fix="name a folder below outputs/"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
@@ -254,27 +212,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def utc_now() -> str:
-    """The time as ISO 8601, in UTC, to the second."""
+    """Returns the time as ISO 8601, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def unwritable(folder: Path, error: OSError) -> StorageError:
-    fix = "run in a folder that you may write to, or name one with hydra.run.dir"
-    return StorageError(f"cannot write to the folder {folder}: {error.strerror}", fix=fix)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if abs(value) < float("inf") else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -1,4 +1,4 @@
-"""metrics.csv while a run goes on: how its rows are written, and cut back to where a resumed run begins."""
+"""Writes metrics.csv while a run trains, and cuts it back to where a resumed run begins."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from dltrain.errors import CheckpointError, StorageError
-from dltrain.runs.folder import write_bytes
+from dltrain.storage import write_bytes
 
 
 class HistoryLog:
-    """Writes metrics.csv: one full row an epoch, out of the process when `log` returns.
+    """Writes metrics.csv, one row an epoch; a row has left the process when `log` returns.
 
     Args:
         path: of the file.
-        keep: how many epochs of a file that is there already stay; what follows them is cut off.
+        keep: number of epochs that an existing file keeps; later rows are cut off.
 
     Raises:
         StorageError: it cannot be written.
@@ -31,16 +31,16 @@ class HistoryLog:
                 write_bytes(path, b"".join(lines))
             self.file = path.open("a" if lines else "w", newline="", encoding="utf-8")
         except OSError as error:
-            raise _full(path, error) from error
+            raise _cannot_write(path, error) from error
         names = next(csv.reader([lines[0].decode("utf-8")])) if lines else []
         self.writer = csv.DictWriter(self.file, fieldnames=names) if names else None
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes the row.
+        """Writes a row.
 
         Raises:
             StorageError: the disk is full, or the file was deleted.
-            CheckpointError: the file that is gone on with has other columns.
+            CheckpointError: the existing file has other columns.
         """
         try:
             if self.writer is None:
@@ -50,23 +50,26 @@ class HistoryLog:
             self.file.flush()
             deleted = not os.fstat(self.file.fileno()).st_nlink
         except OSError as error:
-            raise _full(self.path, error) from error
+            raise _cannot_write(self.path, error) from error
         except ValueError as error:
             raise CheckpointError(f"{self.path} has other columns: {error}", fix="move that file away") from None
         if deleted:
-            raise StorageError(f"{self.path} was deleted while it was written", fix="leave a run's folder alone")
+            raise StorageError(
+                f"{self.path} was deleted during the run", fix="leave a run's folder alone until the run ends"
+            )
 
     def sync(self) -> None:
-        """Brings it to the disk, so that no checkpoint is ever ahead of it."""
+        """Flushes the file to the disk, so that no checkpoint is ever ahead of it."""
         try:
             os.fsync(self.file.fileno())
         except OSError as error:
-            raise _full(self.path, error) from error
+            raise _cannot_write(self.path, error) from error
 
     def close(self) -> None:
-        with suppress(OSError):  # a row that could not be written has been told of
+        """Closes the file."""
+        with suppress(OSError):  # `log` has already reported a row that could not be written
             self.file.close()
 
 
-def _full(path: Path, error: OSError) -> StorageError:
+def _cannot_write(path: Path, error: OSError) -> StorageError:
     return StorageError(f"cannot write {path}: {error.strerror}", fix="free some space")

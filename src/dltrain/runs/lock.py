@@ -1,4 +1,4 @@
-"""A folder for one run alone: reserved by its name, kept by a lock."""
+"""Reserves a folder for one run: its name is taken at once, and a lock keeps other processes out."""
 
 from __future__ import annotations
 
@@ -11,60 +11,62 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dltrain.errors import CheckpointError, ConfigError
-from dltrain.runs.folder import SCHEMA, RunDir, anew, make_folder, unwritable, utc_now
+from dltrain.runs.folder import SCHEMA, RunDir, anew, utc_now
+from dltrain.storage import make_folder, unwritable
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Keeps a run's folder for this process alone; the system frees it however the process ends.
+    """Locks a run's folder for this process; the system releases the lock however the process ends.
 
     Yields:
-        Whether the folder's file system knows locks.
+        Whether the folder's file system supports locks.
 
     Raises:
-        ConfigError: another process has it.
+        CheckpointError: there is no such folder.
+        ConfigError: another process has the lock.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise CheckpointError(
-            f"{path} is no run folder: {error.strerror}", fix="name a folder below outputs/"
+            f"{path} is not a run folder: {error.strerror}", fix="name a folder below outputs/"
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        known = True
+        supported = True
     except BlockingIOError:
         os.close(descriptor)
-        raise ConfigError(f"another process is writing into {path}", fix="wait until it ends, or end it") from None
+        raise ConfigError(f"another process is writing into {path}", fix="wait until it ends, or stop it") from None
     except OSError:
-        known = False  # the folder's own name still keeps runs apart
+        supported = False  # new runs still get folders of their own, by their names
     try:
-        yield known
+        yield supported
     finally:
         os.close(descriptor)
 
 
 def state_of(run: RunDir) -> str:
-    """The state that a run's status.json tells, or `killed` where it tells of a process that is gone.
+    """Returns the state in a run's status.json, or `killed` if that says `running` and no process holds the lock.
 
     Raises:
-        CheckpointError: this is no run folder.
+        CheckpointError: this is not a run folder.
     """
     state = str(run.read_status()["state"])
     if state != "running":
         return state
     try:
-        with locked(run.path) as known:
-            return "killed" if known else state
+        with locked(run.path) as supported:
+            return "killed" if supported else state
     except ConfigError:
         return state
 
 
 def check_writable(path: Path) -> None:
-    """Tries whether a folder can be made at `path`, and leaves nothing there.
+    """Checks that a folder can be made at `path`, and leaves nothing there.
 
     Raises:
-        StorageError: it cannot.
+        StorageError: it cannot be made.
     """
     parent = next(folder for folder in [path, *path.parents] if folder.exists())
     try:
@@ -74,7 +76,7 @@ def check_writable(path: Path) -> None:
 
 
 def reserve(path: Path) -> Path:
-    """Makes the folder `path` for a new run, or `path-2`, `path-3` ... where it exists already.
+    """Makes the folder `path` for a new run, or `path-2`, `path-3` ... if it exists already, and returns its path.
 
     Raises:
         StorageError: the folder cannot be made.
@@ -92,17 +94,18 @@ def reserve(path: Path) -> Path:
 
 
 def claim(path: Path) -> Path:
-    """Makes the folder that the user named, or takes it where it holds no run yet.
+    """Takes the folder that the user named for a new run, makes it if need be, and returns its path.
 
     Raises:
-        ConfigError: it holds a run, or it is a file.
+        ConfigError: it holds a run already, or it is a file.
         StorageError: it cannot be made or written to.
     """
-    what = "is a file" if path.is_file() else "holds a run already"
+    what = "is a file" if path.is_file() else "already holds a run"
     taken = ConfigError(f"{path} {what}", where="hydra.run.dir", fix=f"choose another folder, such as {path}-2")
     if (path / "status.json").exists():
-        if not (path / "config.yaml").exists():  # it may also be about to write that, so the folder is left to it
-            taken.what, taken.fix = f"{path} holds a run that has not begun, or was killed before", anew(path)
+        if not (path / "config.yaml").exists():  # a live run may be about to write it, so the folder stays taken
+            taken.what = f"{path} holds a run without a config: it is only starting, or was killed before it began"
+            taken.fix = anew(path)
         raise taken
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A finished run as its folder tells it, typed; read without torch, and each part only when something asks for it."""
+"""Reads a finished run from its folder, without torch, and each part only when it is asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dltrain.runs.result import Result
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-HYDRAS_QUOTES = re.compile(r"'([^'\\,\[\]{}]*[^\x00-\x7f'][^'\\,\[\]{}]*)'")  # around a word in another script
+HYDRAS_QUOTES = re.compile(r"'([^'\\,\[\]{}]*[^\x00-\x7f'][^'\\,\[\]{}]*)'")  # around words that are not ASCII
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -38,7 +38,7 @@ class Example:
 
 
 class Run:
-    """A finished run.
+    """A finished run, read from its folder.
 
     Raises:
         CheckpointError: the folder holds no run, or the run did not finish.
@@ -52,8 +52,10 @@ class Run:
         self.state = str(self.status.get("state"))
         if not folder.result.exists():
             raise CheckpointError(
-                f"{folder.path} did not finish, so there is nothing to report: its state is {self.state}",
-                fix="wait until it is done" if self.state == "running" else "train again",
+                f"the run in {folder.path} did not finish: its state is {self.state}",
+                fix="wait until it is done"
+                if self.state == "running"
+                else f"go on with dltrain resume {shlex.quote(str(folder.path))}",
             )
         self.result = Result.read(folder)
         facts = read_json(folder.facts)
@@ -66,7 +68,7 @@ class Run:
 
     @property
     def shown_split(self) -> str:
-        """The split that predictions and examples come from."""
+        """Returns the name of the split that predictions and examples come from."""
         return self.result.shown_split
 
     @cached_property
@@ -74,12 +76,12 @@ class Run:
         return self.folder.read_history() if self.folder.history.exists() else []
 
     def curve(self, name: str) -> Floats:
-        """A column of metrics.csv, `(epochs,)`; NaN where a cell is empty or not finite."""
+        """Returns a column of metrics.csv, `(epochs,)`; NaN where a cell is empty or not finite."""
         values = np.array([row.get(name, np.nan) for row in self.history], dtype=np.float64)
         return np.where(np.isfinite(values), values, np.nan)
 
     def has_curve(self, name: str) -> bool:
-        """Whether some epoch has a finite value of it."""
+        """Tells whether a column of metrics.csv has a finite value in some epoch."""
         return bool(np.isfinite(self.curve(name)).any())
 
     def remember(self, key: str, make: Callable[[], Any]) -> Any:
@@ -90,7 +92,7 @@ class Run:
 
     @cached_property
     def examples(self) -> list[Example]:
-        """Up to 64 samples, the worst first."""
+        """Returns up to 64 samples of the shown split, those with the largest errors first."""
         path = self.folder.examples / "examples.csv"
         if not path.exists():
             return []
@@ -100,7 +102,7 @@ class Run:
 
     @cached_property
     def samples(self) -> list[tuple[str, str]]:
-        """What the model wrote by itself after some of the epochs: the epoch and the text."""
+        """Returns the texts that a language model generated during training, each with its epoch."""
         if not self.folder.samples.exists():
             return []
         with self.folder.samples.open(newline="", encoding="utf-8") as file:
@@ -108,11 +110,11 @@ class Run:
 
     @cached_property
     def example_inputs(self) -> NDArray[Any] | None:
-        """The stored inputs of the examples, `(n, ...)`, in their order."""
+        """Returns the stored inputs of the examples, `(n, ...)`, in their order."""
         return _read_tensor(self.folder.examples / "inputs.safetensors", "input_0")
 
     def read_weight(self, name: str) -> NDArray[Any] | None:
-        """A tensor of the best checkpoint, if it has one of that name."""
+        """Returns a tensor of the best checkpoint; `None` if it has none of that name."""
         pointer = self.folder.checkpoints / "best"
         if not pointer.exists():
             return None
@@ -121,7 +123,7 @@ class Run:
 
     @cached_property
     def projection(self) -> tuple[Indices, Floats] | None:
-        """The samples in a plane: their places among the predictions `(n,)`, and their coordinates `(n, 2)`."""
+        """Returns the projected samples: their rows among the predictions `(n,)`, and their coordinates `(n, 2)`."""
         if not self.folder.projection.exists():
             return None
         with self.folder.projection.open(newline="", encoding="utf-8") as file:
@@ -131,39 +133,40 @@ class Run:
 
     @cached_property
     def changes(self) -> list[tuple[str, str, str]] | None:
-        """Key, default and value of what its config changes; `None` where that was not written."""
+        """Returns key, default and value of each config value that is not the default; `None` if none are recorded."""
         if not self.folder.changes.exists():
             return None
-        said = read_json(self.folder.changes)["changes"]
-        return [(str(one["key"]), str(one["default"]), str(one["value"])) for one in said]
+        changes = read_json(self.folder.changes)["changes"]
+        return [(str(change["key"]), str(change["default"]), str(change["value"])) for change in changes]
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """What config.yaml holds, interpolations unresolved; empty where it is gone."""
+        """Returns the mapping in config.yaml, interpolations unresolved; empty if the file is missing."""
         return _read_yaml(self.folder.config)
 
     @cached_property
     def place(self) -> str:
-        """The folder as a command names it: from where the run was started, or whole if it is no longer below that."""
+        """Returns the folder's path as a command names it: relative to where the run was started if it still lies below
+        that folder, else absolute."""
         folder = self.folder.path.resolve()
         started = _read_yaml(self.folder.hydra / "hydra.yaml").get("hydra", {}).get("runtime", {}).get("cwd")
         return str(folder.relative_to(started)) if started and folder.is_relative_to(started) else str(folder)
 
     @cached_property
     def command(self) -> str | None:
-        """The command that trains this again, quoted for a shell."""
+        """Returns the command that trains this run again, quoted for a shell; `None` if it is not recorded."""
         path = self.folder.hydra / "overrides.yaml"
         if not path.exists():
             return None
         import yaml
 
         overrides = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-        # What was quoted for Hydra's grammar alone, dltrain quotes again by itself.
+        # dltrain adds these quotes, which only Hydra's grammar needs, by itself.
         return shlex.join(["dltrain", *(HYDRAS_QUOTES.sub(r"\1", str(override)) for override in overrides)])
 
 
 def _unescaped(cell: str) -> str:
-    """A cell without the apostrophe that keeps spreadsheets from taking it for a formula."""
+    """Returns a cell without the apostrophe that keeps spreadsheets from taking it for a formula."""
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 

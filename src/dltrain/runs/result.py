@@ -1,4 +1,4 @@
-"""result.json: what a finished run says of itself, typed; the one place that writes and reads it."""
+"""result.json, typed: the metrics and the record of a finished run. Nothing else writes or reads that file."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from dltrain.errors import CheckpointError
-from dltrain.runs.folder import SCHEMA, RunDir, read_json, write_json
+from dltrain.runs.folder import SCHEMA, RunDir, read_json
+from dltrain.storage import write_json
 
 Metrics = dict[str, float | None]  # None stands for a number that was not finite
 
 
 @dataclass(frozen=True)
 class DataRecord:
-    """What is recorded of the data: its fingerprint, all samples, and those of each split."""
+    """What is recorded of the data: its fingerprint, and the number of samples, of all and of each split."""
 
     rows: int
     splits: dict[str, int]
@@ -23,39 +24,39 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run says of itself; the metrics are those of the weights that were kept.
+    """The result of a finished run; its metrics are those of the weights that were stored.
 
     Args:
         train: metrics of the training split.
         val: metrics of the validation split; empty where there is none.
         test: metrics of the test split; empty where there is none.
-        shown_split: the split whose predictions and examples are kept.
+        shown_split: the split of the stored predictions and examples.
         data: what is recorded of the data.
-        seed: of everything random but generated data and splits.
-        monitor: what decided which epoch is best, `split/metric`.
-        outputs: metrics of each of several numbers or labels.
+        seed: of everything random except generated data and splits, which `data.seed` decides.
+        monitor: the metric that decided which epoch is best, `split/metric`.
+        outputs: metrics of each output, where several numbers or labels are predicted.
         baseline: metrics of each baseline on the shown split.
-        comparison: the model against the best of them; `None` where nothing can be told.
-        diagnosis: what the curves tell, in sentences.
-        doctor: what is odd about the data.
+        comparison: the model against the best baseline; `None` where they cannot be compared.
+        diagnosis: findings from the training curves, in sentences.
+        doctor: findings about the data.
         importance: of each source column, the most important first.
         projection: what the coordinates of projection.csv are; `None` where there are none.
-        metrics: what is known of metrics of the user's own, by name.
-        best_epoch: the epoch whose weights were kept, counted from 1.
-        keep: `best` or `last`.
-        epochs: trained.
-        parameters: of the model.
-        seconds: that the whole run took.
-        train_seconds: of them in training steps.
-        evaluation_seconds: likewise in evaluation after training.
-        save_seconds: likewise on checkpoints.
-        explain_seconds: likewise on importance and projection.
-        baseline_seconds: likewise on baselines.
-        samples_per_second: training samples by the seconds in training steps.
-        device: that it was trained on.
-        threads: of the CPU.
-        basis: what predictions rest on beside the weights (runs/provenance.py).
-        versions: of what decides the numbers.
+        metrics: label, direction and unit of metrics of the user's own, by name.
+        best_epoch: the epoch whose weights were stored, counted from 1.
+        keep: which epoch's weights were stored, `best` or `last`.
+        epochs: number of epochs trained.
+        parameters: number of parameters of the model.
+        seconds: duration of the whole run.
+        train_seconds: part of it that training steps took.
+        evaluation_seconds: part of it that the evaluation after training took.
+        save_seconds: part of it that writing checkpoints took.
+        explain_seconds: part of it that importance and projection took.
+        baseline_seconds: part of it that baselines took.
+        samples_per_second: training samples per second of training steps.
+        device: on which it was trained.
+        threads: number of CPU threads.
+        basis: digests of what predictions rest on besides the weights (runs/provenance.py).
+        versions: of the packages that decide the numbers.
         git: commit of the working directory, with `+` where files differ from it.
         evaluation: what an evaluation of new data found; `None` in a run's own result.
     """
@@ -98,16 +99,16 @@ class Result:
         """Reads a run's result.
 
         Raises:
-            CheckpointError: it is missing, of a newer version, or lacks what every result has.
+            CheckpointError: it is missing, was written by a newer version, or lacks what every result has.
         """
         return cls.from_json(read_json(run.own(run.result)), str(run.result))
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any], where: str = "result.json") -> Result:
-        """Returns the result that a JSON object holds; other keys of it are left alone.
+        """Returns the result that a JSON object holds; unknown keys are ignored.
 
         Raises:
-            CheckpointError: it lacks what every result has.
+            CheckpointError: it lacks what every result has, or a value is of another type.
         """
         data, splits = stored.get("data"), None
         if isinstance(data, Mapping):
@@ -119,17 +120,17 @@ class Result:
             raise CheckpointError(f"{where} is damaged: it lacks the metrics or the sizes of the splits")
         assert isinstance(data, Mapping) and isinstance(splits, Mapping)
         if stored.get("shown_split") not in splits or type(stored.get("seed")) is not int:
-            raise CheckpointError(f"{where} is damaged: it does not say which split was shown, or its seed")
-        known = {one.name: stored[one.name] for one in fields(cls) if stored.get(one.name) is not None}
-        for name, empty in _EMPTY.items():
-            if name in known and not isinstance(known[name], empty):
-                raise CheckpointError(f"{where} is damaged: {name} is {known[name]!r}")
-        lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+            raise CheckpointError(f"{where} is damaged: it lacks the shown split or the seed")
+        values = {item.name: stored[item.name] for item in fields(cls) if stored.get(item.name) is not None}
+        for name, expected in _TYPES.items():
+            if name in values and not isinstance(values[name], expected):
+                raise CheckpointError(f"{where} is damaged: {name} is {values[name]!r}")
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         record = DataRecord(int(data.get("rows") or 0), dict(splits), str(data.get("fingerprint") or ""))
-        return cls(**(known | lists | {"data": record}))
+        return cls(**(values | lists | {"data": record}))
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns what result.json holds."""
+        """Returns the JSON object that result.json holds."""
         return {"schema": SCHEMA} | asdict(self)
 
     def write(self, run: RunDir) -> None:
@@ -141,17 +142,17 @@ class Result:
         write_json(run.result, self.as_dict())
 
     def with_changes(self, **changes: Any) -> Result:
-        """Returns the same result with other values."""
+        """Returns a copy with some values replaced."""
         return replace(self, **changes)
 
     def of_split(self, name: str) -> Metrics:
-        """Returns the metrics of a split; none where it does not exist."""
-        found: Metrics = getattr(self, name) if name in ("train", "val", "test") else {}
-        return found
+        """Returns the metrics of a split; empty where there is no such split."""
+        metrics: Metrics = getattr(self, name) if name in ("train", "val", "test") else {}
+        return metrics
 
 
-# What must be of a type where it is not left out, so that nobody who reads it meets something else.
-_EMPTY: Mapping[str, type | tuple[type, ...]] = {
+# The types of values that may be missing; the required ones are checked one by one.
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "outputs": Mapping,
     "baseline": Mapping,
     "comparison": Mapping,

@@ -1,19 +1,18 @@
-"""Writes rows part by part, as CSV, JSON lines or Parquet: a whole file or none."""
+"""Writes tables a few rows at a time, as CSV, JSON lines or Parquet; a file appears whole or not at all."""
 
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from dltrain.errors import ConfigError, StorageError
+from dltrain.errors import ConfigError, StorageError, require
+from dltrain.storage import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +21,7 @@ SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".pq")
 
 
 class RowWriter(Protocol):
-    """Takes frames with the same columns, one after the other."""
+    """Writes frames of the same columns, one after the other."""
 
     def write(self, frame: pd.DataFrame) -> None: ...
 
@@ -30,7 +29,7 @@ class RowWriter(Protocol):
 
 
 class CsvWriter:
-    """CSV that no spreadsheet runs formulas of."""
+    """Writes CSV in which no cell is a formula to a spreadsheet."""
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
@@ -41,7 +40,7 @@ class CsvWriter:
         if not self.begun:
             self.writer.writerow([safe_cell(str(name)) for name in frame.columns])
             self.begun = True
-        columns = [[_spelled(value, str(name)) for value in frame[name].tolist()] for name in frame.columns]
+        columns = [[_spell(value, str(name)) for value in frame[name].tolist()] for name in frame.columns]
         self.writer.writerows(zip(*columns, strict=True))
 
     def close(self) -> None:
@@ -49,7 +48,7 @@ class CsvWriter:
 
 
 class JsonLinesWriter:
-    """A JSON object a line."""
+    """Writes a JSON object a line."""
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
@@ -62,7 +61,7 @@ class JsonLinesWriter:
 
 
 class ParquetWriter:
-    """A Parquet file, a group of rows a frame."""
+    """Writes a Parquet file, a row group for each frame."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,7 +83,9 @@ class ParquetWriter:
 
 @contextmanager
 def open_rows(path: Path | None) -> Iterator[RowWriter]:
-    """What writes to a file by the end of its name, which it takes when all is written; or CSV to standard output.
+    """Yields a writer in the format that the file's suffix names; without a path it writes CSV to standard output.
+
+    The file takes its name when everything is written.
 
     Raises:
         ConfigError: there is no such format, or the package that writes it is not installed.
@@ -96,8 +97,7 @@ def open_rows(path: Path | None) -> Iterator[RowWriter]:
         writer.close()
         return
     kind = check_rows_path(path)
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as neighbour:
         if kind in (".parquet", ".pq"):
             rows: RowWriter = ParquetWriter(neighbour)
             yield rows
@@ -107,16 +107,10 @@ def open_rows(path: Path | None) -> Iterator[RowWriter]:
                 rows = CsvWriter(file) if kind == ".csv" else JsonLinesWriter(file)
                 yield rows
                 rows.close()
-        neighbour.replace(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}", fix="free some space") from error
-    finally:
-        with suppress(OSError):
-            neighbour.unlink(missing_ok=True)
 
 
 def check_rows_path(path: Path) -> str:
-    """The kind of file that a path is to become, so that it is refused before any work is done.
+    """Returns the suffix of a path that rows are to be written to, so that a bad path is refused before any work.
 
     Raises:
         ConfigError: there is no such format, or the package that writes it is not installed.
@@ -124,28 +118,24 @@ def check_rows_path(path: Path) -> str:
     """
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
-        raise ConfigError(f"rows cannot be written to {path.name}", fix=f"let the name end in {', '.join(SUFFIXES)}")
+        raise ConfigError(f"rows cannot be written to {path.name}", fix=f"end the name in {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():
-        raise StorageError(f"there is no folder {path.parent}", fix=f"make it: mkdir -p {path.parent}")
+        raise StorageError(f"there is no folder {path.parent}", fix=f"create it: mkdir -p {path.parent}")
     if kind in (".parquet", ".pq"):
-        try:
-            importlib.import_module("pyarrow")
-        except ImportError:
-            raise ConfigError(
-                "pyarrow, which writes Parquet, is not installed",
-                fix="pip install 'dltrain[parquet]' (or pip install pyarrow), or write .csv or .jsonl",
-            ) from None
+        fix = "pip install 'dltrain[parquet]' (or pip install pyarrow), or write .csv or .jsonl"
+        require("pyarrow", "parquet", "writes Parquet", ConfigError, fix=fix)
     return kind
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as JSON objects; numbers that JSON lacks become null."""
+    """Returns the rows as JSON objects; NaN and infinities, which JSON lacks, become null."""
     names = [str(name) for name in frame.columns]
     columns: list[Sequence[Any]] = [[_finite(value) for value in frame[name].tolist()] for name in frame.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _spelled(value: Any, name: str) -> str:
+def _spell(value: Any, name: str) -> str:
+    """Returns a cell of CSV: scores with 6 significant digits, other numbers with 9."""
     if isinstance(value, float):
         return f"{value:.6g}" if name.startswith("score") else f"{value:.9g}"
     return safe_cell(str(value))
@@ -156,7 +146,7 @@ def _finite(value: Any) -> Any:
 
 
 def safe_cell(text: str) -> str:
-    """Returns text that no spreadsheet takes for a formula, by an apostrophe before = + - @ and control characters."""
+    """Returns the text, after an apostrophe if a spreadsheet would take it for a formula and it is not a number."""
     if text[:1] not in ("=", "+", "-", "@", "\t", "\r"):
         return text
     try:

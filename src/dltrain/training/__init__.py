@@ -1,1 +1,1 @@
-"""The loop, what changes in it, and what is saved of it."""
+"""Training: the loop, its state and settings, learning-rate schedules, and checkpoints."""

@@ -1,4 +1,4 @@
-"""`trainer.batch_size=auto`: the most samples a step that the memory holds, found by taking steps."""
+"""Finds the largest batch that fits into memory, for `trainer.batch_size=auto`, by taking steps of growing batches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dltrain.training.random_state import restore_random_state, save_random_stat
 from dltrain.types import BatchTransform, Split
 
 SMALLEST = 16
-LARGEST_ON_CPU = 1024  # beyond it a step only takes longer, and a CPU that runs out of memory kills without a word
+LARGEST_ON_CPU = 1024  # larger batches only take longer, and Linux kills a process that runs out of memory
 SHARE_OF_MEMORY = 0.5  # of what is free, on the CPU
 
 
@@ -30,33 +30,35 @@ def find_batch_size(
     precision: Precision,
     device: torch.device,
 ) -> int:
-    """The largest power of two, at most the split, whose step fits; the model and all random numbers stay as they are.
+    """Returns the largest power of two, at most the size of the split, whose step fits into memory.
+
+    The model and all random number generators stay as they are.
 
     Raises:
-        OutOfMemory: not even the smallest one does.
+        OutOfMemory: not even the smallest batch fits.
     """
     before = save_random_state(device)
     most = len(split) if device.type != "cpu" else min(len(split), LARGEST_ON_CPU)
     free = _free_memory()
-    found, size = 0, min(SMALLEST, most)
+    largest, size = 0, min(SMALLEST, most)
     try:
         while size <= most:
             at_start = _peak_memory()
             _take_step(model, task, split, size, prepare, precision, device)
-            found, size = size, 2 * size
+            largest, size = size, 2 * size
             if device.type == "cpu" and 2 * (_peak_memory() - at_start) > SHARE_OF_MEMORY * free:
                 break  # twice as many samples take about twice as much
     except Exception as error:
-        if not isinstance(known := explained(error), OutOfMemory):
+        if not isinstance(explanation := explained(error), OutOfMemory):
             raise
-        if not found:
-            raise known from error
+        if not largest:
+            raise explanation from error
     finally:
         gc.collect()
         if device.type == "cuda":
             torch.cuda.empty_cache()
         restore_random_state(before, device)
-    return found
+    return largest
 
 
 def _take_step(
@@ -68,7 +70,7 @@ def _take_step(
     precision: Precision,
     device: torch.device,
 ) -> None:
-    """One step of a copy of the model, with an optimizer that keeps two more values a weight, as most do."""
+    """Takes one step with a copy of the model and Adam, which stores two values a weight, like most optimizers."""
     twin = deepcopy(model).train()
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.0)
     inputs = tuple(tensor[:size].to(device) for tensor in split.inputs)
@@ -80,11 +82,11 @@ def _take_step(
 
 
 def _peak_memory() -> int:
-    """The most bytes that this process has held so far."""
+    """Returns the largest number of bytes that this process has held so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _free_memory() -> int:
-    """Bytes of memory that nobody uses."""
+    """Returns the number of free bytes of memory on this machine."""
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,8 +1,8 @@
-"""Checkpoints on disk: folders that appear whole or not at all, and say of every file what it must be.
+"""Checkpoints on disk: each is a folder that appears whole or not at all, with the digests of its files in a manifest.
 
 checkpoints/
-  step-00000042/   model.safetensors, state.pt (where training can go on from it), manifest.json
-  last, best       small files that name one of them
+  step-00000042/   model.safetensors, state.pt (only where training can resume from it), manifest.json
+  last, best       small files that each name one of these folders
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dltrain.errors import CheckpointError, StorageError
-from dltrain.runs.faults import around
-from dltrain.runs.folder import digest
+from dltrain.storage import digest, flush, write_text
 
 SCHEMA = 1
-RESUMABLE_KEPT = 2  # the newest, and one more for the day on which the newest turns out damaged
+RESUMABLE_KEPT = 2  # the newest, and the one before in case the newest is damaged
 NAME = re.compile(r"step-[0-9]{8,}")
 WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
 
@@ -39,9 +38,9 @@ def save_checkpoint(
     epoch: int,
     best: int | None = None,
 ) -> Path:
-    """Writes `root/step-...`, durably, and returns it; one that is there already is left as it is.
+    """Writes `root/step-...`, flushes it to the disk and returns its path; an existing one is left as it is.
 
-    Only a state that was saved before its epoch was validated makes way for the one after.
+    Only a checkpoint that was saved before its epoch's validation is replaced, by the one after that validation.
 
     Args:
         root: the folder of all checkpoints of a run.
@@ -49,7 +48,7 @@ def save_checkpoint(
         weights: of the model.
         state: what else a resumed run needs, tensors and primitives only; none for weights alone.
         epoch: epochs finished.
-        best: step of the checkpoint that holds the best weights so far, where it is another one.
+        best: step of the checkpoint that holds the best weights so far, if that is not this one.
 
     Raises:
         StorageError: the disk is full or not writable.
@@ -58,60 +57,49 @@ def save_checkpoint(
     if target.exists() and (state is None or _manifest(target).get("epoch") == epoch):
         return target
     temporary = root / f".tmp-{step}-{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)  # in a container, process numbers recur
+    shutil.rmtree(temporary, ignore_errors=True)  # in containers, an earlier process may have had the same number
     try:
-        root.mkdir(exist_ok=True)  # no folder above it: a run that was deleted stays so
+        root.mkdir(exist_ok=True)  # without its parents: a run folder that was deleted stays deleted
         temporary.mkdir()
-        with around("write"):
-            save_file(_apart(weights), temporary / WEIGHTS)
+        save_file(_apart(weights), temporary / WEIGHTS)
         if state is not None:
-            with around("write"):
-                torch.save(dict(state), temporary / STATE)
+            torch.save(dict(state), temporary / STATE)
         files = {}
         for path in sorted(temporary.iterdir()):
-            _flush(path)
+            flush(path)
             files[path.name] = _described(path)
         manifest = {"schema": SCHEMA, "step": step, "epoch": epoch, "best": best, "files": files}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        _flush(temporary / MANIFEST)
-        _flush(temporary)
-        with around("rename"):
-            if target.exists():
-                _hide(target)  # killed here, training goes on from the one before
-            temporary.rename(target)
-        _flush(root)
+        flush(temporary / MANIFEST)
+        flush(temporary)
+        if target.exists():
+            _hide(target)  # if killed here, training resumes from the checkpoint before
+        temporary.rename(target)
+        flush(root)
     except (OSError, RuntimeError, SafetensorError) as error:
-        # torch and safetensors report a full disk as errors of their own kinds.
+        # torch and safetensors report a full disk by errors of their own.
         shutil.rmtree(temporary, ignore_errors=True)
         raise StorageError(f"cannot write the checkpoint {target}: {error}", fix="free some space") from error
     return target
 
 
 def point(root: Path, name: str, checkpoint: Path) -> None:
-    """Makes `root/name` name the checkpoint, in one step."""
-    temporary = root / f".{name}.{os.getpid()}.tmp"
-    try:
-        temporary.write_text(checkpoint.name + "\n", encoding="utf-8")
-        _flush(temporary)
-        with around("point"):
-            temporary.rename(root / name)
-        _flush(root)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {root / name}: {error.strerror}", fix="free some space") from error
+    """Makes the pointer `root/name` name the checkpoint, atomically."""
+    write_text(root / name, f"{checkpoint.name}\n")
+    flush(root)
 
 
 def pointed(root: Path, name: str) -> Path:
-    """The verified checkpoint that `root/name` names.
+    """Returns the folder of the checkpoint that `root/name` names, verified.
 
     Raises:
-        CheckpointError: there is none, or a file of it is not what its manifest says.
+        CheckpointError: there is none, or one of its files differs from its manifest.
     """
     try:
         folder = (root / name).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         raise CheckpointError(
-            f"{root} has no {name} checkpoint", fix="the run ended before it saved one: train again"
+            f"{root} has no {name} checkpoint", fix="train again: the run ended before it saved one"
         ) from None
     if not NAME.fullmatch(folder):
         raise CheckpointError(f"{root / name} names no checkpoint: {folder[:40]!r}")
@@ -120,10 +108,10 @@ def pointed(root: Path, name: str) -> Path:
 
 
 def verify(checkpoint: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint whose files are exactly what it says.
+    """Returns the manifest of a checkpoint, after comparing all files with it.
 
     Raises:
-        CheckpointError: something is missing, changed or of a newer version.
+        CheckpointError: something is missing or changed, or was written by a newer version.
     """
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
@@ -133,20 +121,24 @@ def verify(checkpoint: Path) -> dict[str, Any]:
     if schema > SCHEMA:
         raise CheckpointError(f"{checkpoint} was written by a newer dltrain (schema {schema})", fix="upgrade dltrain")
     if manifest.get("step") != _step(checkpoint):
-        raise CheckpointError(f"{checkpoint} is not the checkpoint of the step that its manifest names")
+        raise CheckpointError(f"{checkpoint} is damaged: its manifest names another step")
     if checkpoint.is_symlink():
         raise CheckpointError(f"{checkpoint} is a link")
-    for name, said in files.items():
+    for name, expected in files.items():
         path = checkpoint / name
-        if name not in (WEIGHTS, STATE) or not path.is_file() or path.is_symlink() or _described(path) != said:
-            raise CheckpointError(f"{path} is not what its manifest says: damaged, or not of this checkpoint")
+        if name not in (WEIGHTS, STATE) or not path.is_file() or path.is_symlink() or _described(path) != expected:
+            raise CheckpointError(f"{path} differs from its manifest: it is damaged, or of another checkpoint")
     if WEIGHTS not in files:
         raise CheckpointError(f"{checkpoint} is not a dltrain checkpoint: its manifest names no {WEIGHTS}")
     return dict(manifest)
 
 
 def load_weights(checkpoint: Path) -> dict[str, Tensor]:
-    """The weights of a verified checkpoint, on the CPU."""
+    """Returns the weights of a verified checkpoint, on the CPU.
+
+    Raises:
+        CheckpointError: the file holds no weights.
+    """
     try:
         return dict(load_file(checkpoint / WEIGHTS))
     except (OSError, SafetensorError) as error:
@@ -154,26 +146,30 @@ def load_weights(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def load_state(checkpoint: Path) -> dict[str, Any]:
-    """The state of a verified checkpoint, on the CPU: tensors and primitives, never code."""
+    """Returns the training state of a verified checkpoint, on the CPU: tensors and primitives, never code.
+
+    Raises:
+        CheckpointError: the file holds no such state.
+    """
     try:
         state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, UnpicklingError) as error:
         first = str(error).partition("\n")[0][:200]
-        raise CheckpointError(f"{checkpoint / STATE} holds no state: {first}") from None
+        raise CheckpointError(f"{checkpoint / STATE} holds no training state: {first}") from None
     if not isinstance(state, dict):
-        raise CheckpointError(f"{checkpoint / STATE} holds no state")
+        raise CheckpointError(f"{checkpoint / STATE} holds no training state")
     return state
 
 
 def resumable(root: Path) -> list[Path]:
-    """Every checkpoint that training could go on from, the newest first; whether they are sound is not looked at."""
+    """Returns the folders of all checkpoints that have a training state, the newest first, unverified."""
     return [folder for folder in _steps(root) if (folder / STATE).exists()]
 
 
 def set_aside(root: Path, after: int) -> None:
-    """Takes away every checkpoint of a later step, which training is about to come to anew: none is ever overwritten.
+    """Removes every checkpoint after a step, since training is about to write these steps again.
 
-    What is sound is deleted; what is damaged gets another name, for whoever wants to know why.
+    Sound ones are deleted; damaged ones get another name, so that somebody can look at them.
     """
     for folder in _steps(root):
         if _step(folder) > after:
@@ -187,29 +183,28 @@ def set_aside(root: Path, after: int) -> None:
 
 
 def remove_others(root: Path) -> None:
-    """Deletes every checkpoint, whole or half, but the newest that training could go on from, what they name as the
-    best, and what the pointers name."""
+    """Deletes all checkpoints but the newest resumable ones, the best weights that these name, and what the pointers
+    name; also deletes whatever an interrupted write left."""
     pointers = [path for name in ("last", "best") if (path := root / name).is_file()]
-    kept = {path.read_text(encoding="utf-8", errors="replace").strip() for path in pointers}
+    needed = {path.read_text(encoding="utf-8", errors="replace").strip() for path in pointers}
     for folder in resumable(root)[:RESUMABLE_KEPT]:
-        kept |= {folder.name, best_beside(folder).name}
+        needed |= {folder.name, best_beside(folder).name}
     for half in root.glob(".tmp-*"):
         shutil.rmtree(half, ignore_errors=True)
     for folder in _steps(root):
-        if folder.name not in kept:
+        if folder.name not in needed:
             _delete(folder)
     for pointer in root.glob(".*.tmp"):
         pointer.unlink(missing_ok=True)
 
 
 def _delete(checkpoint: Path) -> None:
-    """Deletes a checkpoint; half gone, it does not look like one."""
-    with around("delete"):
-        shutil.rmtree(_hide(checkpoint), ignore_errors=True)
+    """Deletes a checkpoint, renamed first so that a half-deleted folder is not taken for one."""
+    shutil.rmtree(_hide(checkpoint), ignore_errors=True)
 
 
 def _hide(checkpoint: Path) -> Path:
-    """Gives it a name that does not look like a checkpoint's, and returns that."""
+    """Renames a checkpoint so that it is not taken for one any more, and returns the new path."""
     hidden = checkpoint.with_name(f".tmp-{checkpoint.name}")
     shutil.rmtree(hidden, ignore_errors=True)
     checkpoint.rename(hidden)
@@ -217,22 +212,22 @@ def _hide(checkpoint: Path) -> Path:
 
 
 def best_beside(checkpoint: Path) -> Path:
-    """The checkpoint that holds the best weights at the time of this one, which may be this one itself."""
+    """Returns the checkpoint that held the best weights when this one was written; it may be this one itself."""
     best = _manifest(checkpoint).get("best")
     return checkpoint if type(best) is not int else checkpoint.with_name(f"step-{best:08d}")
 
 
 def _manifest(checkpoint: Path) -> dict[str, Any]:
-    """What the manifest says, unverified; nothing where it cannot be read."""
+    """Returns what the manifest says, unverified; empty where it cannot be read."""
     try:
-        said = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _steps(root: Path) -> list[Path]:
-    """The folders named by a step, the latest first."""
+    """Returns the folders of all checkpoints, the latest step first."""
     return sorted((folder for folder in root.glob("step-*") if NAME.fullmatch(folder.name)), key=_step, reverse=True)
 
 
@@ -241,7 +236,7 @@ def _step(folder: Path) -> int:
 
 
 def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights on the CPU, none sharing its memory with another, which safetensors refuses."""
+    """Returns the weights on the CPU, copied where two share memory, which safetensors refuses to store."""
     seen: set[int] = set()
     apart = {}
     for name, tensor in weights.items():
@@ -253,14 +248,5 @@ def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    """Size and digest of a file."""
+    """Returns the size and the digest of a file, as a manifest records them."""
     return {"bytes": path.stat().st_size, "sha256": digest(path)}
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with around("fsync"):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

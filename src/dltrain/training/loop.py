@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
 
@@ -22,13 +23,24 @@ from dltrain.types import Batch, Loader
 Row = dict[str, float]
 
 
-class Paused(Exception):
-    """A validation was left, because its run is to pause at once."""
+@dataclass(frozen=True)
+class Pause:
+    """A moment in the middle of an epoch at which the state may be saved.
+
+    Args:
+        step: optimizer steps taken so far.
+    """
+
+    step: int
+
+
+class ValidationLeft(Exception):
+    """A validation was left, because the training is asked to stop."""
 
 
 def fit(
     state: TrainState, task: Task, train: Loader, val: Loader | None, settings: TrainerSettings
-) -> Iterator[Row | None]:
+) -> Iterator[Row | Pause]:
     """Trains until all epochs are finished, `settings.max_minutes` are over, or the caller stops asking.
 
     Whenever it yields, the state is finite and may be saved; training goes on from it, bit for bit.
@@ -36,8 +48,8 @@ def fit(
     Yields:
         After every epoch its row: `epoch`, `step`, `seconds` since the first epoch began, `lr`, `train/loss`, the
         validation split's metrics as `val/...`, and `train_seconds`, the time that this epoch's steps took.
-        In the middle of an epoch `None`, once the time `state.pause_at` has come; where that is at once, also in
-        the middle of a validation, which then begins again.
+        In the middle of an epoch a `Pause`, once the time `state.pause_at` has come, and after every step while
+        `state.stop_requested`; then also in the middle of a validation, which begins again afterwards.
 
     Raises:
         Diverged: the training loss or a weight is no finite number.
@@ -84,10 +96,10 @@ def fit(
 
             if (now := perf_counter()) >= deadline:
                 break
-            if now >= state.pause_at and running.batches < len(train):
+            if (state.stop_requested or now >= state.pause_at) and running.batches < len(train):
                 state.seconds, running.seconds = now - started, running.seconds + now - began
                 check_finite(state, settings.accumulate)
-                yield None
+                yield Pause(state.step)
                 began = perf_counter()
 
         check_finite(state, settings.accumulate)  # the one synchronisation of an epoch's steps
@@ -97,10 +109,10 @@ def fit(
         row |= {"train/loss": train_loss, "train_seconds": running.seconds}
         if val is not None:
             try:
-                metrics = evaluate(state.judged, task, until_asked(val, state), settings.precision)
-            except Paused:
+                metrics = evaluate(state.judged, task, until_stopped(val, state), settings.precision)
+            except ValidationLeft:
                 state.seconds = perf_counter() - started
-                yield None
+                yield Pause(state.step)
                 metrics = evaluate(state.judged, task, val, settings.precision)
             row |= {f"val/{name}": value for name, value in metrics.items()}
         row["seconds"] = state.seconds = perf_counter() - started
@@ -112,15 +124,20 @@ def fit(
         yield row
 
 
-def until_asked(loader: Loader, state: TrainState) -> Iterator[Batch]:
-    """The loader's batches.
+def epochs_of(moments: Iterable[Row | Pause]) -> Iterator[Row]:
+    """Passes on the rows of the epochs, without the pauses between them."""
+    return (moment for moment in moments if not isinstance(moment, Pause))
+
+
+def until_stopped(loader: Loader, state: TrainState) -> Iterator[Batch]:
+    """Passes on the loader's batches.
 
     Raises:
-        Paused: meanwhile the state was asked to pause at once, as signals do.
+        ValidationLeft: meanwhile the training was asked to stop.
     """
     for batch in loader:
-        if state.pause_at == -math.inf:
-            raise Paused
+        if state.stop_requested:
+            raise ValidationLeft
         yield batch
 
 

@@ -1,9 +1,10 @@
-"""Where every generator of random numbers stands, as tensors and primitives, and back."""
+"""Saves and restores the state of every random number generator, as tensors and primitives."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 
 def save_random_state(device: torch.device) -> dict[str, Any]:
-    """Python's, NumPy's and torch's, on the CPU and on the device of a model."""
+    """Returns the states of Python's, NumPy's and torch's generators, on the CPU and on a model's device."""
     version, numbers, spare = random.getstate()
     name, keys, position, has_spare, legacy = np.random.get_state(legacy=True)
     return {
@@ -29,7 +30,7 @@ def save_random_state(device: torch.device) -> dict[str, Any]:
 
 
 def restore_random_state(saved: Mapping[str, Any], device: torch.device) -> None:
-    """Puts all of them back."""
+    """Restores what `save_random_state` returned."""
     version, numbers, spare = saved["python"]
     random.setstate((version, tuple(numbers), spare))
     name, keys, *rest = saved["numpy"]
@@ -37,3 +38,35 @@ def restore_random_state(saved: Mapping[str, Any], device: torch.device) -> None
     torch.set_rng_state(saved["torch"])
     if device.type == "cuda" and saved["cuda"] is not None:
         torch.cuda.set_rng_state(saved["cuda"], device)
+
+
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """Leaves every generator, and what a model may set of torch's switches, as they were before.
+
+    Generators of a CUDA device that nobody has used yet are left alone, unless it is this one.
+    """
+    if device.type == "cuda":
+        torch.cuda.init()
+    saved = save_random_state(torch.device("cpu"))
+    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    switches = {name: getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
+    dtype = torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        restore_random_state(saved, torch.device("cpu"))
+        if on_devices:
+            torch.cuda.set_rng_state_all(on_devices)
+        for name, value in switches.items():
+            setattr(torch.backends.cudnn, name, value)
+        torch.set_default_dtype(dtype)
+
+
+def seed_in_use(seed: int) -> None:
+    """Seeds Python, NumPy and torch, on the devices that are in use; others keep the seed that somebody gave them."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)

@@ -1,4 +1,4 @@
-"""When weights are kept, when they reach the disk, and how training goes on from there."""
+"""Decides when checkpoints are written, keeps the best weights, and restores training from a checkpoint."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from dltrain.training.state import TrainState
 log = logging.getLogger("dltrain")
 
 SECONDS_BETWEEN_SAVES = 5.0
-SECONDS_BEFORE_A_PAUSE = 60.0  # of an epoch that takes so long
-LARGEST_SHARE = 0.05  # of the time, spent on saving
+SECONDS_BEFORE_A_PAUSE = 60.0  # between two saves within one epoch
+LARGEST_SHARE = 0.05  # of the training time, spent on saving
 
 
 class Saver:
@@ -38,9 +38,9 @@ class Saver:
     Args:
         root: the folder of the run's checkpoints.
         state: what is saved; the best weights are those of the last epoch after which `state.improved` holds.
-        every_epochs: after how many epochs it is saved whatever the time; none to go by the time alone.
-        every_minutes: between two saves, in the middle of an epoch too; none for as often as it costs a twentieth of
-            the time at most, five seconds apart after an epoch and a minute apart within one.
+        every_epochs: epochs between two saves, however long they take; none to go by time alone.
+        every_minutes: minutes between two saves, also within an epoch; none for 5 seconds after an epoch and 60 within
+            one, or more where saving would otherwise take over a twentieth of the time.
     """
 
     def __init__(
@@ -67,17 +67,17 @@ class Saver:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to save, after an epoch."""
+        """Tells, after an epoch, whether it is time to save."""
         its_turn = self.every_epochs is not None and self.state.epoch % self.every_epochs == 0
         return its_turn or perf_counter() - self.saved_at >= self._interval(SECONDS_BETWEEN_SAVES)
 
     def save(self) -> None:
         """Writes the best and the last checkpoint, and deletes older ones.
 
-        The best comes first: whatever a kill leaves, a checkpoint's own best weights lie beside it.
+        The best is written first, so that a kill in between never leaves a checkpoint without its best weights.
 
         Raises:
-            StorageError: they cannot be written; those written before are still there.
+            StorageError: they cannot be written; earlier checkpoints are still there.
         """
         state = self.state
         began = perf_counter()
@@ -97,16 +97,16 @@ class Saver:
         state.pause_at = self.saved_at + self._interval(SECONDS_BEFORE_A_PAUSE)
 
     def restore(self) -> bool:
-        """Puts state and best weights to the newest checkpoint that is sound, and forgets what came after it.
+        """Restores state and best weights from the newest sound checkpoint, and removes later ones.
 
         Returns:
-            Whether there was one; where none was ever saved, nothing changes.
+            Whether there was a checkpoint; without one nothing changes.
 
         Raises:
-            CheckpointError: all of them are damaged, or of another model.
+            CheckpointError: all of them are damaged, or belong to another model.
         """
-        found = resumable(self.root)
-        for number, folder in enumerate(found, 1):
+        checkpoints = resumable(self.root)
+        for number, folder in enumerate(checkpoints, 1):
             try:
                 best = best_beside(folder)
                 for path in {folder, best}:
@@ -114,9 +114,9 @@ class Saver:
                 saved, weights, best_weights = load_state(folder), load_weights(folder), load_weights(best)
                 break
             except CheckpointError as error:
-                if number == len(found):
+                if number == len(checkpoints):
                     raise
-                log.warning("warning %s; the checkpoint before it is used", error.what)
+                log.warning("warning %s; training goes on from the checkpoint before it", error.what)
         else:
             return False
         load_into(self.live, weights, folder)
@@ -131,19 +131,19 @@ class Saver:
         return True
 
     def roll_back(self) -> None:
-        """Goes back to the last checkpoint, with half the learning rate that it was left with."""
+        """Goes back to the last checkpoint and halves the learning rate."""
         rollbacks = self.state.rollbacks + 1
         self.restore()
         self.state.scale_rates(0.5 ** (rollbacks - self.state.rollbacks))
         self.state.rollbacks = rollbacks
 
     def load_best(self) -> None:
-        """Puts the best weights into the judged model, where an epoch was judged best at all."""
+        """Copies the best weights into the judged model, if there is a best epoch."""
         if self.state.best_step:
             load_into(self.live, self.best, self.root)
 
     def _interval(self, seconds: float) -> float:
-        """How long to wait after a save, at least `seconds` where the user says nothing."""
+        """Returns how many seconds to wait after a save: `every_minutes` if it is set, else at least `seconds`."""
         if self.every_minutes is not None:
             return 60 * self.every_minutes
         return max(seconds, self.cost / LARGEST_SHARE)
@@ -151,10 +151,10 @@ class Saver:
 
 @torch.no_grad()
 def load_into(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor], checkpoint: Path) -> None:
-    """Copies saved weights into a model's.
+    """Copies saved weights into a model's weights, in place.
 
     Raises:
-        CheckpointError: they are another model's; it names the first five differences.
+        CheckpointError: names or shapes differ; the error names the first five differences.
     """
     differences = [f"{name} is missing" for name in weights if name not in saved]
     differences += [f"{name} is unknown" for name in saved if name not in weights]
@@ -165,16 +165,16 @@ def load_into(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor], checkp
     ]
     if differences:
         more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
-        raise CheckpointError(f"{checkpoint} is of another model: {', '.join(differences[:5])}{more}")
+        raise CheckpointError(f"{checkpoint} belongs to another model: {', '.join(differences[:5])}{more}")
     for name, tensor in weights.items():
         tensor.copy_(saved[name])
 
 
 def load_training(state: TrainState, saved: Mapping[str, Any], checkpoint: Path) -> None:
-    """Lets training go on from a saved state, whose weights are loaded apart.
+    """Restores everything but the weights from a saved state.
 
     Raises:
-        CheckpointError: it is of another model or optimizer, or no state at all.
+        CheckpointError: it belongs to another model or optimizer, or is no training state.
     """
     try:
         state.load_state_dict(saved)
@@ -185,14 +185,14 @@ def load_training(state: TrainState, saved: Mapping[str, Any], checkpoint: Path)
         for name, value in values.items():
             if isinstance(value, Tensor) and value.dim() and not _covers(value, parameter):
                 raise CheckpointError(
-                    f"the state in {checkpoint} is of another model: {name} is {tuple(value.shape)} for a parameter "
-                    f"of {tuple(parameter.shape)}"
+                    f"the state in {checkpoint} belongs to another model: {name} has shape {tuple(value.shape)} for a "
+                    f"parameter of shape {tuple(parameter.shape)}"
                 )
     if f"step-{state.step:08d}" != checkpoint.name:
-        raise CheckpointError(f"the state in {checkpoint} is of step {state.step}")
+        raise CheckpointError(f"the state in {checkpoint} belongs to step {state.step}")
 
 
 def _covers(value: Tensor, parameter: Tensor) -> bool:
-    """Whether an optimizer's value belongs to a parameter: the same shape, or 1 along a dimension that it sums over."""
+    """Tells whether the shape of an optimizer's value fits a parameter: each size is the same, or 1 as in Adafactor."""
     sizes = zip(value.shape, parameter.shape, strict=False)
     return value.dim() == parameter.dim() and all(size in (1, full) for size, full in sizes)

@@ -1,7 +1,7 @@
-"""Learning-rate schedules: what a config names, made from torch's own schedulers.
+"""Learning-rate schedules that a config can name, made from torch's own schedulers.
 
-A schedule is called as `schedule(optimizer, total_steps, steps_per_epoch, **config)`. What it returns is stepped after
-every optimizer step; `plateau` is stepped with the monitored value after every epoch instead.
+A schedule is called as `schedule(optimizer, total_steps, steps_per_epoch, **config)`. The scheduler that it returns is
+stepped after every optimizer step; that of `plateau` is stepped after every epoch, with the monitored value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Fraction = Annotated[float, Range(0, 1)]
 
 
 def constant(optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> LRScheduler | None:
-    """Leaves the learning rate as it is: there is nothing to step."""
+    """Returns `None`: the learning rate stays as it is."""
     return None
 
 
@@ -61,13 +61,15 @@ def one_cycle(
     start: Annotated[float, Range(1)] = 25.0,
     end: Annotated[float, Range(1)] = 10000.0,
 ) -> LRScheduler:
-    """`torch.optim.lr_scheduler.OneCycleLR` with `optimizer.lr` as its peak: from lr/`start` up, then down to
-    lr/`start`/`end`; momentum stays as it is."""
+    """Rises from lr/`start` to `optimizer.lr`, then falls to lr/`start`/`end`, by torch's `OneCycleLR`.
+
+    Momentum stays as it is.
+    """
     return OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
         total_steps=max(2, total_steps),
-        # A rise or a fall of no length divides by zero.
+        # Where the rise or the fall has no steps, OneCycleLR divides by zero.
         pct_start=min(max(warmup, (1 + 1e-6) / max(2, total_steps)), 1 - 1e-6),
         div_factor=start,
         final_div_factor=end,
@@ -83,14 +85,15 @@ def plateau(
     factor: Annotated[float, Range(0, 0.99, open_low=True)] = 0.5,
     threshold: Annotated[float, Range(0)] = 1e-4,
 ) -> ReduceLROnPlateau:
-    """Multiplies the learning rate by `factor` when what it is stepped with has not fallen by `threshold` for
-    `patience` epochs."""
+    """Multiplies the learning rate by `factor` once the monitored value has not improved by `threshold` for `patience`
+    epochs."""
     return ReduceLROnPlateau(optimizer, patience=patience, factor=factor, threshold=threshold, threshold_mode="abs")
 
 
 def advance(scheduler: LRScheduler, steps: int) -> None:
-    """Puts a new schedule to where it stands after that many steps."""
+    """Takes that many steps of a new schedule at once."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before")  # these were taken in another process
+        # torch misses the optimizer's steps, which an earlier process took.
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before")
         for _ in range(steps):
             scheduler.step()

@@ -1,4 +1,4 @@
-"""How to train: the trainer's settings, and the device and threads that they ask for."""
+"""The settings of the trainer, and the device and number of threads that follow from them."""
 
 from __future__ import annotations
 
@@ -16,38 +16,37 @@ from dltrain.types import Range
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """The trainer's settings.
+    """The keys of `trainer` in a config.
 
     Args:
-        epochs: passes over the training split; none for as many as show 180,000 samples, at least 6 and at most 60;
-            60,000 texts, at least 4; 19,000 windows of a corpus, at least 1; or 1,000 batches of a series, 8 to 200.
-        batch_size: samples a step; `full` for the whole split, `auto` for the most that the memory holds, none for 32
-            below 1,000 samples, 64 below 5,000, then 256, or 128 pictures or windows of a series, or 512 ratings; of
-            texts 32 below 2,000, then 64.
+        epochs: passes over the training split; none to let the kind of data choose by the number of samples, as its
+            `Budget` says: by default as many as show 180,000 samples, at least 6 and at most 60.
+        batch_size: samples a step; `full` for the whole split, `auto` for as many as fit into memory, none to let the
+            kind of data choose by the number of samples: by default 32 below 1,000, 64 below 5,000, else 256.
         balance: `resample` shows every class equally often, `none` every sample once; for classification.
         accumulate: batches whose gradients are summed into one step.
         clip_norm: largest norm of all gradients together; none for no limit.
         l1: weight of the sum of absolute weights in the objective; biases and norms are left out.
         l2: weight of the sum of squared weights, likewise.
-        monitor: what decides which epoch is best, `split/metric`; without a validation split, `train/loss`.
-        keep: which epoch's weights the result is measured with and `checkpoints/best` holds: the best by `monitor`, or
-            the last. The last suits a rate that falls to nothing: earlier epochs are noisier, and the validation
-            split that would choose among them is smaller than their differences.
-        patience: epochs without improvement before training stops; none for no early stop.
+        monitor: the metric that decides which epoch is best, `split/metric`; without a validation split, `train/loss`.
+        keep: the epoch whose weights are evaluated and stored as `checkpoints/best`: the best by `monitor`, or the
+            last. The last suits a learning rate that falls to zero: earlier epochs are noisier, and a small validation
+            split cannot tell which of them is better.
+        patience: epochs without improvement before training stops; none for no early stopping.
         min_delta: smallest change that counts as an improvement.
-        save_epochs: after how many epochs a checkpoint is written, whatever the time; none to go by the time alone.
-        save_minutes: between two checkpoints, in the middle of an epoch too; none for as often as it costs a twentieth
-            of the time at most.
-        on_divergence: what follows a loss that is no finite number: `stop`, or `rollback` to the last checkpoint, with
-            half the learning rate.
-        max_rollbacks: how often, before it stops after all.
-        max_minutes: after which training ends, in the middle of an epoch too; none for no limit.
-        ema: decay of an exponential moving average of the weights, which is then what is evaluated and kept;
-            none for no average.
-        device: `auto` is cuda where there is one, else cpu.
-        threads: CPU threads; none to choose by the size of the work.
+        save_epochs: epochs between two checkpoints, however long they take; none to go by time alone.
+        save_minutes: minutes between two checkpoints, also within an epoch; none for as often as saving takes at most a
+            twentieth of the time.
+        on_divergence: what follows a loss that is not finite: `stop`, or `rollback` to the last checkpoint with half
+            the learning rate.
+        max_rollbacks: number of rollbacks after which training stops nevertheless.
+        max_minutes: minutes after which training ends, also within an epoch; none for no limit.
+        ema: decay of an exponential moving average of the weights, which is then evaluated and stored instead of the
+            weights; none for no average.
+        device: `auto` is cuda if there is a GPU, else cpu.
+        threads: CPU threads; none to choose by the size of a step.
         precision: of the forward pass; weights stay float32.
-        deterministic: whether to refuse operations that may differ from run to run.
+        deterministic: whether to refuse operations whose results may differ from run to run.
         limit_batches: most batches of each split an epoch; none for all.
     """
 
@@ -75,7 +74,7 @@ class TrainerSettings:
     limit_batches: Annotated[int, Range(1)] | None = None
 
     def settled(self, count: int, budget: Budget | None = None) -> TrainerSettings:
-        """Returns the same settings with a number of epochs, for a training split of `count`."""
+        """Returns the same settings with a number of epochs, for a training split of `count` samples."""
         if self.epochs is not None:
             return self
         budget = budget or Budget()
@@ -83,22 +82,22 @@ class TrainerSettings:
 
     @property
     def last_epoch(self) -> int:
-        """The number of epochs, once it is settled."""
+        """Returns the number of epochs; only of settled settings."""
         assert self.epochs is not None
         return self.epochs
 
     def batch_size_for(self, count: int, budget: Budget) -> int:
-        """Returns the samples a step for a training split of `count`."""
+        """Returns the number of samples a step, for a training split of `count` samples."""
         if self.batch_size == "full":
             return count
         return self.batch_size if isinstance(self.batch_size, int) else budget.batch_size(count)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name.
+    """Returns the device of that name; for `auto` the GPU if there is one.
 
     Raises:
-        ConfigError: there is no such device here.
+        ConfigError: there is no such device on this machine.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -113,26 +112,27 @@ def choose_device(name: str) -> torch.device:
     }
     if device.type not in available:
         raise ConfigError(
-            f"{name!r} is no device",
+            f"{name!r} is not a device",
             where="trainer.device",
-            fix="one of auto, cpu, cuda, cuda:1, mps",
+            fix="use auto, cpu, cuda, cuda:1 or mps",
             override="trainer.device=auto",
         )
     if (device.index or 0) >= available[device.type]:
         here = [kind for kind, count in available.items() if count]
         raise ConfigError(
-            f"there is no {name} here",
+            f"this machine has no device {name}",
             where="trainer.device",
-            fix=f"this machine has {', '.join(here)}",
+            fix=f"use one that it has: {', '.join(here)}",
             override="trainer.device=auto",
         )
     return device
 
 
 def choose_threads(multiplications: int) -> int:
-    """CPU threads for a step: a fixed function of the work and the cores, because sums differ in bits between counts.
+    """Returns the number of CPU threads for a step of so many multiplications.
 
-    Below a few million multiplications a step, handing work to a second thread costs more than it saves.
+    It depends on the work and the number of cores alone, because floating-point sums differ between numbers of threads.
+    Below a few million multiplications a step, a second thread costs more time than it saves.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 1 if multiplications < 4_000_000 else cores

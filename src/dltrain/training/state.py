@@ -116,6 +116,8 @@ class TrainState:
         rollbacks: how often the learning rate was halved because training diverged.
         pause_at: when `fit` is to pause in the middle of an epoch, on the clock of `perf_counter`; belongs to no
             checkpoint.
+        stop_requested: whether the process was asked to end: `fit` then pauses after every step; belongs to no
+            checkpoint.
     """
 
     model: nn.Module
@@ -135,6 +137,7 @@ class TrainState:
     stale: int = 0
     rollbacks: int = 0
     pause_at: float = math.inf
+    stop_requested: bool = False
 
     @property
     def judged(self) -> nn.Module:

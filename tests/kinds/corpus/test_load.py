@@ -1,4 +1,4 @@
-"""Corpora: windows that ask for each token once, splits without leaks, and too little text."""
+"""Corpora: windows that predict each token once, splits without leaks, and too little text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 
 from dltrain.data.tokens import END, UNKNOWN, Vocabulary
 from dltrain.errors import DataError
-from dltrain.kinds.corpus.load import Stream, corpus, verse, windows
+from dltrain.kinds.corpus.load import corpus, verse
+from dltrain.kinds.corpus.stream import Stream
 from dltrain.types import Data
 
 
@@ -18,22 +19,22 @@ def stream(count: int) -> Stream:
     return Stream(np.arange(3, 3 + count), np.zeros(count, dtype=np.int64), np.arange(count), ("a.txt",))
 
 
-def asked(data: Data, split: str) -> str:
-    known = Vocabulary.from_json(data.facts.preprocessing)
+def spelled(data: Data, split: str) -> str:
     target = data.splits[split].target  # type: ignore[index]
-    return known.spell([int(data.splits[split].inputs[0][0, 0]), *target[target >= 0].tolist()])  # type: ignore[index]
+    first = int(data.splits[split].inputs[0][0, 0])  # type: ignore[index]
+    return Vocabulary.of(data.facts).spell([first, *target[target >= 0].tolist()])
 
 
 @pytest.mark.parametrize("stride", [8, 4])
 @pytest.mark.parametrize("count", [2, 5, 8, 9, 10, 40, 41])
-def test_every_token_but_the_first_is_asked_for_once_behind_those_before_it(count: int, stride: int) -> None:
-    split = windows(stream(count), 8, stride)
+def test_every_token_but_the_first_is_predicted_once_from_those_before_it(count: int, stride: int) -> None:
+    split = stream(count).windows(8, stride)
     target = split.target
     assert target[target >= 0].tolist() == list(range(4, 3 + count))
-    known = target >= 0
-    assert torch.equal(split.inputs[0][known] + 1, target[known])
+    predicted = target >= 0
+    assert torch.equal(split.inputs[0][predicted] + 1, target[predicted])
     if stride == 4 and count > 9:
-        assert int(known[1:].int().argmax(dim=1).min()) == 4  # half a window stands before what is asked
+        assert int(predicted[1:].int().argmax(dim=1).min()) == 4  # half a window stands before what is predicted
     assert split.ids[0] == "a.txt:0"
 
 
@@ -43,27 +44,27 @@ def test_documents_stay_whole_and_nothing_is_lost(tmp_path: Path) -> None:
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\0\0")
     (tmp_path / ".hidden").write_text("x" * 500)
     data = corpus(path=str(tmp_path), length=16)
-    found = {name: asked(data, name) for name in data.splits}
-    assert sum(text.count("line") for text in found.values()) == 60 * 9
-    for name, text in found.items():
+    texts = {name: spelled(data, name) for name in data.splits}
+    assert sum(text.count("line") for text in texts.values()) == 60 * 9
+    for name, text in texts.items():
         for document in text.split("\n\n")[:-1]:
             assert document.count("line") == 9, name
-    assert len(found["test"]) == pytest.approx(len(found["train"]) / 8, rel=0.3)
+    assert len(texts["test"]) == pytest.approx(len(texts["train"]) / 8, rel=0.3)
     assert END in data.splits["train"].target
     assert any("ignored 2 files" in note for note in data.notes)
     other = corpus(path=str(tmp_path), length=16, seed=1)
-    assert asked(other, "test") != found["test"]
+    assert spelled(other, "test") != texts["test"]
 
 
 def test_a_single_file_is_split_by_stretches_that_do_not_overlap(tmp_path: Path) -> None:
     text = "".join(f"line {number:04}\n" for number in range(2000))
     (tmp_path / "a.txt").write_text(text, encoding="utf-8")
     data = corpus(path=str(tmp_path / "a.txt"), length=32)
-    lines = {name: set(asked(data, name).split("\n")) - {""} for name in data.splits}
+    lines = {name: set(spelled(data, name).split("\n")) - {""} for name in data.splits}
     assert not (lines["train"] & lines["test"] | lines["train"] & lines["val"] | lines["val"] & lines["test"])
     assert len(set().union(*lines.values())) == 2000
     small = corpus(path=str(tmp_path / "a.txt"), length=32, characters=5000)
-    taken = sum(len(asked(small, name)) for name in small.splits)
+    taken = sum(len(spelled(small, name)) for name in small.splits)
     assert 4000 < taken <= 5000
     assert any("of 20,000 characters" in note for note in small.notes)
 
@@ -73,7 +74,7 @@ def test_words_spell_the_text_again_and_strange_characters_are_unknown(tmp_path:
     (tmp_path / "a.txt").write_text(text, encoding="utf-8")
     data = corpus(path=str(tmp_path / "a.txt"), tokens="word", length=16, val_fraction=0)
     for name in data.splits:
-        assert set(asked(data, name).strip("\n").split("\n")) <= {"It is,  well...", "\tgood. 好的！"}
+        assert set(spelled(data, name).strip("\n").split("\n")) <= {"It is,  well...", "\tgood. 好的！"}
     (tmp_path / "b.txt").write_text("xyz ☃ " * 50, encoding="utf-8")
     odd = corpus(path=str(tmp_path / "a.txt"), test_path=str(tmp_path / "b.txt"), length=16)
     assert UNKNOWN in odd.splits["test"].target
@@ -95,11 +96,11 @@ def test_too_little_text_is_refused(tmp_path: Path) -> None:
 
 def test_verse_rhymes() -> None:
     data = verse(rows=60)
-    poems = asked(data, "train").strip().split("\n\n\n")
+    poems = spelled(data, "train").strip().split("\n\n\n")
     assert len(poems) == 48
     first, second = poems[0].split("\n")
     assert (len(first), len(second)) == (12, 12)
-    assert data.facts.preprocessing["tokens"] == "character"
+    assert Vocabulary.of(data.facts).tokens == "character"
 
 
 def test_a_corpus_with_a_zero_byte_names_its_line(tmp_path: Path) -> None:

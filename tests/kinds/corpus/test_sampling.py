@@ -1,4 +1,4 @@
-"""Samples along training: when they are written, and what a resumed run keeps of them."""
+"""Samples along training: when they are written, and what a resumed run keeps of them; text that is continued."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import torch
 
-from dltrain.kinds.corpus.sampling import Samples, continue_text, unknown_in
+from dltrain.experiment.build import build_task
+from dltrain.kinds.corpus.encoder import CorpusEncoder
+from dltrain.kinds.corpus.generate import TextGenerator
+from dltrain.kinds.corpus.sampling import Samples
 from dltrain.models.rnn import RNN
 from dltrain.runs.folder import RunDir
-from dltrain.tasks.choice import build_task
-from dltrain.tasks.losses import default_loss
+from dltrain.tasks.registry import task_class
 from dltrain.types import Facts, Spec
 
 FACTS = Facts(
@@ -21,12 +23,13 @@ FACTS = Facts(
     vocab_sizes=(7,),
     preprocessing={"tokens": "character", "vocabulary": list("abc "), "length": 8},
 )
+ENCODER = CorpusEncoder.of(FACTS)
 
 
 def model() -> RNN:
     torch.manual_seed(0)
-    width = build_task(FACTS, default_loss(FACTS)).loss.out_features
-    return RNN(Spec("corpus", (8,), width, vocab_sizes=(7,), each_position=True), hidden=4, embedding=4).eval()
+    width = build_task(FACTS, task_class(FACTS.task).default_loss(FACTS)).loss.out_features
+    return RNN(Spec("corpus", (8,), width, vocab_sizes=(7,), causal=True), hidden=4, embedding=4).eval()
 
 
 def read(folder: Path) -> list[list[str]]:
@@ -35,7 +38,7 @@ def read(folder: Path) -> list[list[str]]:
 
 
 def test_samples_are_few_and_a_resumed_run_writes_the_same(tmp_path: Path) -> None:
-    whole = Samples(RunDir(tmp_path), FACTS, 20)
+    whole = Samples(RunDir(tmp_path), ENCODER, 20)
     network = model()
     before = torch.get_rng_state()
     network.train()
@@ -47,16 +50,16 @@ def test_samples_are_few_and_a_resumed_run_writes_the_same(tmp_path: Path) -> No
     assert [row[0] for row in written] == ["epoch", "3", "6", "9", "12", "15", "18", "20"]
     assert 160 <= len(written[1][1]) <= 320  # an end of a document is two characters
 
-    resumed = Samples(RunDir(tmp_path), FACTS, 20, keep=10)
+    resumed = Samples(RunDir(tmp_path), ENCODER, 20, keep=10)
     for epoch in range(11, 21):
         resumed.after_epoch(epoch, network, last=epoch == 20)
     assert read(tmp_path) == written
 
 
 def test_a_prompt_may_be_empty_or_hold_what_the_model_does_not_know() -> None:
-    network = model()
-    assert unknown_in(FACTS, "abz!z") == ["z", "!"]
+    generator = TextGenerator(model(), ENCODER)
+    assert ENCODER.unknown_tokens("abz!z") == ["z", "!"]
     for prompt in ("", "ab", "zzz"):
-        written = continue_text(network, FACTS, prompt, 6, temperature=0)
+        written = generator.continue_text(prompt, 6, temperature=0)
         assert set(written) <= set("abc \n")
-        assert written == continue_text(network, FACTS, prompt, 6, top_k=1, seed=5)
+        assert written == generator.continue_text(prompt, 6, top_k=1, seed=5)

@@ -141,7 +141,7 @@ def test_a_decimal_comma_makes_a_number(tmp_path, cells, numbers):
     (tmp_path / "x.csv").write_text("n;m\n" + "".join(f"{cell};x\n" for cell in cells))
     read, notes = read_csv(str(tmp_path / "x.csv"))
     assert read["n"].tolist() == (numbers or cells)
-    assert ("a comma is the decimal point of n" in notes) == bool(numbers)
+    assert ("commas are decimal points in n" in notes) == bool(numbers)
 
 
 def test_a_comma_between_fields_is_no_decimal_point(tmp_path):

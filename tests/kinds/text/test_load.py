@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from dltrain.data.samples.texts import BAD, GOOD
+from dltrain.data.tokens import Vocabulary
 from dltrain.errors import DataError
-from dltrain.kinds.kind import encoder_of
-from dltrain.kinds.text.load import text, trim
-from dltrain.types import Data, Facts
+from dltrain.kinds.text.encoder import trim
+from dltrain.kinds.text.load import text
+from dltrain.types import Data
 
 WORDS = {"good": ["fine", "lovely", "great"], "bad": ["poor", "awful", "dull"]}
 
@@ -25,9 +26,9 @@ def write(path: Path, rows: int = 60, **columns: list[str]) -> Path:
 
 
 def spelled(data: Data, split: str, row: int) -> list[str]:
-    known = ["", "?", "", *data.facts.preprocessing["vocabulary"]]
+    entries = ["", "?", "", *Vocabulary.of(data.facts).words]
     tokens, lengths = data.splits[split].inputs
-    return [known[token] for token in tokens[row, : lengths[row]].tolist()]
+    return [entries[token] for token in tokens[row, : lengths[row]].tolist()]
 
 
 def test_the_longest_column_is_read_and_said(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_chinese_in_gbk_is_read_by_the_character(tmp_path: Path) -> None:
     rows = [("这部电影非常好看，演员很棒", "好评"), ("剧情无聊，浪费时间，不推荐", "差评")] * 30
     (tmp_path / "a.csv").write_bytes(pd.DataFrame(rows, columns=["评论", "类别"]).to_csv(index=False).encode("gbk"))
     data = text(path=str(tmp_path / "a.csv"))
-    assert data.facts.preprocessing["tokens"] == "character"
+    assert Vocabulary.of(data.facts).tokens == "character"
     assert set(data.facts.classes) == {"好评", "差评"}
     assert "".join(spelled(data, "train", 0)) in {line.replace("，", ",") for line, _ in rows}
 
@@ -111,28 +112,6 @@ def test_groups_stay_together_and_files_can_be_splits(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file") as refused:
         text(path=str(other), target="mark", val_path=str(tmp_path / "c.csv"))
     assert refused.value.where == "data.val_path"
-
-
-def test_new_texts_are_encoded_by_the_facts_alone(tmp_path: Path) -> None:
-    data = text(path=str(write(tmp_path / "a.csv")), target="mark")
-    facts = data.facts
-    encoder = encoder_of(Facts.from_json({name: getattr(facts, name) for name in Facts.__dataclass_fields__}))
-    train = data.splits["train"]
-    again = encoder.encode(list(train.texts))
-    assert all(torch.equal(one, other) for one, other in zip(again.inputs, train.inputs, strict=True))
-    odd = encoder.encode(["", "zzz qqq", "some words " * 40])
-    assert [list(map(str, remarks)) for remarks in odd.remarks] == [
-        ["empty text"],
-        ["most words unknown"],
-        [f"cut at {facts.input_shape[0]} words"],
-    ]
-    frame = pd.DataFrame({"mark": ["bad"], "comment": [train.texts[0]]})
-    assert torch.equal(encoder.encode(frame).inputs[0], train.inputs[0][:1])
-    assert encoder.target(frame).tolist() == [0]
-    (tmp_path / "one.txt").write_text(train.texts[0], encoding="utf-8")
-    assert torch.equal(encoder.encode([str(tmp_path / "one.txt")]).inputs[0], train.inputs[0][:1])
-    with pytest.raises(DataError, match="no column 'comment'"):
-        encoder.encode(pd.DataFrame({"a": ["x"], "b": ["y"]}))
 
 
 def test_a_batch_is_trimmed_to_its_longest_text() -> None:

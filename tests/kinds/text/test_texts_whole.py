@@ -82,8 +82,11 @@ def test_a_corpus_is_learned_and_continued(dltrain: Callable) -> None:
     (called.folder / "new.txt").write_text("明月照故乡，青山隔远江。\n" * 5, encoding="utf-8")
     said_of = package.load(called.run.path).predict(str(called.folder / "new.txt"))
     assert len(said_of["predicted"][0]) >= 64
+    texts = package.load(called.run.path).predict(["明月", "青山隔"])
+    assert texts["id"].tolist() == ["text 0:0", "text 1:0"]
+    assert [len(text) for text in package.load(called.run.path).predict(["青山隔"])["predicted"]] == [3]
     with pytest.raises(DataError, match="there is no file"):
-        package.load(called.run.path).predict(["明月"])
+        package.load(called.run.path).predict(["gone.txt"])
     own = dltrain("evaluate", str(called.run.path), "--json")
     assert own.code == 0, own.err
     evaluated = json.loads(own.out)

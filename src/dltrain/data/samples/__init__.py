@@ -1,1 +1,1 @@
-"""Made-up data: small samples that are written or drawn here, so that everything can be tried at once."""
+"""Generated data sets, so that every kind of data can be tried without a download."""

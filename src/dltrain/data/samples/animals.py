@@ -1,6 +1,6 @@
-"""Draws the sample pictures: eight animals in many poses, told apart by their shapes and by nothing else.
+"""Draws the sample images: eight animals in many poses, which differ in their shapes alone.
 
-Every class shares one palette, the same backgrounds and the same light, so neither colour nor place gives it away.
+All classes share one palette, the same backgrounds and the same light, so a model cannot go by colour or position.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from dltrain.data.samples.backgrounds import INK, WHITE, Colour, mix, paint_background, photograph, pick, plant_leaves
+from dltrain.data.samples.on_demand import writing
 
 SUPERSAMPLING = 4  # shapes are drawn this many times larger, because Pillow's own edges are jagged
 Points = Sequence[tuple[float, float]] | np.ndarray
@@ -25,7 +26,7 @@ CIRCLE = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # (24, 2)
 
 @dataclass(frozen=True)
 class Coat:
-    """The colours of one animal: its body, the parts in shadow, the pale parts, and a second colour for patterns."""
+    """The colours of an animal: its body, the parts in shadow, the pale parts, and a second colour for patterns."""
 
     body: Colour
     dark: Colour
@@ -34,15 +35,15 @@ class Coat:
 
 
 class Pen:
-    """Draws one animal in its own coordinates and lets every part vary.
+    """Draws an animal in coordinates of its own, with random variation.
 
-    An animal lives in the square from (-1, -1) to (1, 1), with y pointing down, and looks to the right.
+    An animal fills the square from (-1, -1) to (1, 1), with y pointing down, and looks to the right.
 
     Args:
         side: width and height of the sheet, in pixels.
-        frame: `(2, 3)`, takes the animal's coordinates to pixels: this is where it is turned, mirrored and placed.
+        frame: `(2, 3)` affine map from the animal's coordinates to pixels, which turns, mirrors and places it.
         coat: the colours to draw with.
-        rng: where the variation comes from.
+        rng: of the variation.
     """
 
     def __init__(self, side: int, frame: np.ndarray, coat: Coat, rng: np.random.Generator) -> None:
@@ -53,7 +54,7 @@ class Pen:
         self._rng = rng
 
     def vary(self, low: float, high: float) -> float:
-        """Any number from `low` to `high`."""
+        """Returns a random number from `low` to `high`."""
         return float(self._rng.uniform(low, high))
 
     def polygon(self, points: Points, colour: Colour) -> None:
@@ -71,30 +72,30 @@ class Pen:
             self.ellipse(x, y, radius, radius, colour)
 
     def eye(self, x: float, y: float, radius: float) -> None:
-        """A round eye with a glint."""
+        """Draws a round eye with a glint."""
         self.ellipse(x, y, radius * 1.35, radius * 1.35, WHITE)
         self.ellipse(x + 0.2 * radius, y, radius, radius, INK)
         self.ellipse(x + 0.45 * radius, y - 0.4 * radius, radius * 0.4, radius * 0.4, WHITE)
 
 
 def bend(*points: tuple[float, float], count: int = 56) -> np.ndarray:
-    """A Bezier curve from the first to the last point, pulled towards those between: `(count, 2)`."""
+    """Returns points `(count, 2)` of the Bezier curve with these control points, by De Casteljau's algorithm."""
     time = np.linspace(0, 1, count)[:, None]
     layer = [np.broadcast_to(np.asarray(point), (count, 2)) for point in points]
     while len(layer) > 1:
-        layer = [(1 - time) * one + time * other for one, other in pairwise(layer)]
+        layer = [(1 - time) * start + time * end for start, end in pairwise(layer)]
     return layer[0]
 
 
 def legs(pen: Pen, hips: Sequence[float], top: float, ground: float, thick: float, thin: float) -> None:
-    """Four legs in mid-stride, given where they start: the far hind and fore leg, then the near ones."""
+    """Draws four legs in mid-stride from their `hips`: the far hind and fore leg, then the near ones."""
     step, dark, body = pen.vary(-0.1, 0.1), pen.coat.dark, pen.coat.body
     for hip, stride, colour in zip(hips, (-step, step, step, -step), (dark, dark, body, body), strict=True):
         pen.limb(bend((hip, top), (hip + stride, ground)), thick, thin, colour)
 
 
 def cat(pen: Pen) -> None:
-    """Sits; pointed ears, whiskers and a tail that curls up."""
+    """Draws a sitting cat with pointed ears, whiskers and a tail that curls up."""
     coat, tail, ear = pen.coat, pen.vary(-0.25, 0.25), pen.vary(-0.06, 0.06)
     pen.limb(bend((-0.3, 0.8), (-1.0, 0.9), (-0.95 - tail, 0.1), (-0.55 + tail, -0.15)), 0.1, 0.08, coat.dark)
     pen.ellipse(-0.08, 0.45, 0.42, 0.5, coat.body)
@@ -118,7 +119,7 @@ def cat(pen: Pen) -> None:
 
 
 def elephant(pen: Pen) -> None:
-    """Stands; a wide ear, a tusk and a trunk that hangs or is raised."""
+    """Draws a standing elephant with a wide ear, a tusk and a trunk that hangs or is raised."""
     coat, lift = pen.coat, pen.vary(-0.5, 0.5)
     pen.limb(bend((-0.75, -0.1), (-0.98, 0.1), (-0.92, 0.4)), 0.04, 0.05, coat.dark)
     legs(pen, (-0.3, 0.3, -0.58, 0.06), top=0.2, ground=0.8, thick=0.17, thin=0.16)
@@ -133,7 +134,7 @@ def elephant(pen: Pen) -> None:
 
 
 def fish(pen: Pen) -> None:
-    """Swims; fins, a forked tail and bands."""
+    """Draws a swimming fish with fins, a forked tail and bands."""
     coat, flap = pen.coat, pen.vary(-0.18, 0.18)
     pen.polygon(bend((-0.4, 0.0), (-0.8, -0.75), (-1.1, -0.45 + flap), (-0.8, flap)), coat.accent)
     pen.polygon(bend((-0.4, 0.0), (-0.8, 0.75), (-1.1, 0.45 + flap), (-0.8, flap)), coat.accent)
@@ -149,7 +150,7 @@ def fish(pen: Pen) -> None:
 
 
 def giraffe(pen: Pen) -> None:
-    """Stands on long legs; a long neck, horns and patches."""
+    """Draws a giraffe on long legs, with a long neck, horns and patches."""
     coat, lean = pen.coat, pen.vary(-0.12, 0.22)
     head = (0.36 + lean, -0.74)
     pen.limb(bend((-0.6, 0.12), (-0.8, 0.25), (-0.72, 0.5)), 0.03, 0.05, coat.dark)
@@ -168,7 +169,7 @@ def giraffe(pen: Pen) -> None:
 
 
 def owl(pen: Pen) -> None:
-    """Perches on a branch and looks at you; two great eyes, tufts and folded wings."""
+    """Draws an owl on a branch, seen from the front, with large eyes, tufts and folded wings."""
     coat, spread, tilt = pen.coat, pen.vary(0.0, 0.3), pen.vary(-0.08, 0.08)
     pen.limb(bend((-0.9, 0.86), (0.0, 1.0), (0.9, 0.88)), 0.08, 0.05, coat.dark)
     for side in (-1, 1):
@@ -189,7 +190,7 @@ def owl(pen: Pen) -> None:
 
 
 def rabbit(pen: Pen) -> None:
-    """Crouches; two long ears and a white puff of a tail."""
+    """Draws a crouching rabbit with two long ears and a round white tail."""
     coat = pen.coat
     pen.ellipse(-0.68, 0.46, 0.17, 0.17, WHITE)
     pen.ellipse(-0.16, 0.42, 0.5, 0.42, coat.body, turn=-0.15)
@@ -208,7 +209,7 @@ def rabbit(pen: Pen) -> None:
 
 
 def snake(pen: Pen) -> None:
-    """Winds along; bands, a pointed tail and a forked tongue."""
+    """Draws a winding snake with bands, a pointed tail and a forked tongue."""
     coat, swing, phase = pen.coat, pen.vary(0.26, 0.46), pen.vary(0, 2 * np.pi)
     x = np.linspace(-0.95, 0.6, 90)
     y = swing * np.sin(5.6 * x + phase) * np.linspace(0.5, 1.0, len(x))
@@ -223,7 +224,7 @@ def snake(pen: Pen) -> None:
 
 
 def turtle(pen: Pen) -> None:
-    """Walks; a domed shell with plates, stout legs and a curious head."""
+    """Draws a walking turtle with a domed shell of plates, short legs and a raised head."""
     coat, reach = pen.coat, pen.vary(-0.25, 0.1)
     pen.polygon([(-0.6, 0.25), (-0.95, 0.42), (-0.6, 0.42)], coat.body)
     legs(pen, (-0.3, 0.2, -0.48, 0.36), top=0.35, ground=0.65, thick=0.13, thin=0.12)
@@ -243,39 +244,40 @@ ANIMALS: dict[str, Callable[[Pen], None]] = {
 
 
 def draw_animals(folder: Path, *, per_class: int = 60, size: int = 64, seed: int = 0) -> None:
-    """Draws pictures of every animal into a new folder, which appears when it is complete or not at all.
+    """Draws images of every animal into a new folder, which appears when it is complete or not at all.
 
-    The same arguments give the same pixels. A folder that holds something already stays as it is.
+    The same arguments give the same pixels. A folder that is not empty stays as it is.
 
     Args:
-        folder: receives `<animal>/<animal>_000.png` and so on.
-        per_class: pictures of each animal.
-        size: width and height of a picture, in pixels.
-        seed: changes all of them.
+        folder: of the files `<animal>/<animal>_000.png` and so on.
+        per_class: number of images of each animal.
+        size: width and height of an image, in pixels.
+        seed: of everything that varies.
 
     Raises:
-        OSError: the folder could not be written.
+        OSError: the folder cannot be written.
     """
     if _is_filled(folder):
         return
     draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    try:
-        for index, (name, animal) in enumerate(ANIMALS.items()):
-            (draft / name).mkdir(parents=True)
-            for number in range(per_class):
-                rng = np.random.default_rng((seed, index, number))
-                draw_picture(animal, size, rng).save(draft / name / f"{name}_{number:03d}.png")
+    with writing(folder):
         try:
-            draft.rename(folder)
-        except OSError:
-            if not _is_filled(folder):  # else another process was faster
-                raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+            for index, (name, animal) in enumerate(ANIMALS.items()):
+                (draft / name).mkdir(parents=True)
+                for number in range(per_class):
+                    rng = np.random.default_rng((seed, index, number))
+                    draw_picture(animal, size, rng).save(draft / name / f"{name}_{number:03d}.png")
+            try:
+                draft.rename(folder)
+            except OSError:
+                if not _is_filled(folder):  # else another process was faster
+                    raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def draw_picture(animal: Callable[[Pen], None], size: int, rng: np.random.Generator) -> Image.Image:
-    """Draws one animal somewhere, `size` pixels wide and high, RGB."""
+    """Returns an RGB image of an animal in a random pose and place, `size` pixels wide and high."""
     side = SUPERSAMPLING * size
     body = pick(rng)
     coat = Coat(body, mix(body, INK, 0.35), mix(body, WHITE, 0.6), pick(rng, body))
@@ -294,7 +296,7 @@ def _is_filled(folder: Path) -> bool:
 
 
 def _pose(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Mirrors, leans, turns, scales and places an animal: the frame of a pen, `(2, 3)`."""
+    """Returns a random frame for a `Pen`, `(2, 3)`, which mirrors, leans, turns, scales and places an animal."""
     mirror = np.diag([rng.choice([-1.0, 1.0]), 1.0])
     lean = np.array([[1.0, rng.uniform(-0.15, 0.15)], [0.0, 1.0]])
     scale = side / 2 * rng.uniform(0.66, 0.92)
@@ -303,7 +305,7 @@ def _pose(side: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _stick(sheet: Image.Image, picture: Image.Image, rim: Colour) -> None:
-    """Puts the animal onto the picture like a sticker: a soft shadow, a rim, then itself."""
+    """Pastes the animal onto the image like a sticker, with a soft shadow and a rim."""
     side, silhouette = picture.width, sheet.getchannel("A")
     blurred = silhouette.filter(ImageFilter.GaussianBlur(side / 64))
     picture.paste(INK, (0, side // 32), mask=blurred.point(lambda alpha: alpha // 3))
@@ -312,5 +314,5 @@ def _stick(sheet: Image.Image, picture: Image.Image, rim: Colour) -> None:
 
 
 def _rotation(angle: float) -> np.ndarray:
-    """Turns by an angle in radians, clockwise where y points down: `(2, 2)`."""
+    """Returns the matrix `(2, 2)` that turns by an angle in radians, clockwise where y points down."""
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

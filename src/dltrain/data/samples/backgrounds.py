@@ -1,4 +1,4 @@
-"""What all drawn animals share, whatever they are: colours, backgrounds, leaves in front, light and camera."""
+"""Draws what all sample images share: colours, backgrounds, leaves in front, light and the noise of a camera."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ PALETTE: tuple[Colour, ...] = (
 )
 INK: Colour = (36, 30, 44)
 WHITE: Colour = (255, 252, 246)
-CONTRAST = 90.0  # the distance in RGB from which on two flat colours stand out against each other
+CONTRAST = 90.0  # smallest distance in RGB at which two colours can be told apart
 
 
-def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """Blends `share` (0 to 1) of the other colour into the one."""
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+def mix(colour: Colour, other: Colour, share: float) -> Colour:
+    """Returns the colour with `share` (0 to 1) of the other one blended in."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
     return red, green, blue
 
 
 def pick(rng: np.random.Generator, *beside: Colour) -> Colour:
-    """Picks a colour of the palette that can be told from the ones it will stand beside."""
+    """Returns a random colour of the palette that can be told from the ones beside it."""
     distinct = [colour for colour in PALETTE if all(math.dist(colour, other) >= CONTRAST for other in beside)]
     return distinct[rng.integers(len(distinct))]
 
 
 def plain(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
-    """One even colour."""
+    """Paints one even colour."""
     return Image.new("RGB", (side, side), tones[0])
 
 
 def gradient(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
-    """One colour that turns into the other, in any direction."""
+    """Paints a gradient from one colour to the other, in a random direction."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[-1:1:32j, -1:1:32j]
     share = (np.cos(angle) * x + np.sin(angle) * y)[..., None] / 2.8 + 0.5  # (32, 32, 1)
@@ -59,7 +59,7 @@ def gradient(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
 
 
 def landscape(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
-    """Sky with a sun or a moon, and rolling ground."""
+    """Paints a sky with a sun or a moon, and hills."""
     picture = plain(side, tones, rng)
     draw = ImageDraw.Draw(picture)
     _disc(draw, side * rng.uniform(0.1, 0.9), side * rng.uniform(0.08, 0.3), side * 0.09, mix(tones[0], WHITE, 0.6))
@@ -73,7 +73,7 @@ def landscape(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
 
 
 def foliage(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
-    """Round bushes, one behind the other."""
+    """Paints round bushes, one behind the other."""
     picture = plain(side, tones, rng)
     draw = ImageDraw.Draw(picture)
     for x, y, radius, share in rng.uniform((0, 0, 0.06, 0), (1, 1, 0.2, 0.7), (24, 4)):
@@ -82,7 +82,7 @@ def foliage(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
 
 
 def stripes(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
-    """Wallpaper: soft bands of two colours, in any direction."""
+    """Paints soft stripes of two colours, in a random direction."""
     angle, phase, count = rng.uniform((0, 0, 3), (np.pi, 2 * np.pi, 6))
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     wave = np.sin((np.cos(angle) * x + np.sin(angle) * y) * count * np.pi + phase)
@@ -93,7 +93,7 @@ def stripes(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
 
 
 def clouds(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
-    """Smooth noise, as out of focus."""
+    """Paints smooth noise, like a background out of focus."""
     cells = int(rng.integers(4, 12))
     noise = Image.fromarray(rng.integers(0, 200, (cells, cells), dtype=np.uint8))
     blend = noise.resize((side, side), Image.Resampling.BICUBIC)
@@ -111,12 +111,12 @@ BACKGROUNDS: tuple[Callable[[int, Tones, np.random.Generator], Image.Image], ...
 
 
 def paint_background(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
-    """Paints one of the backgrounds, `side` pixels wide and high."""
+    """Paints a random background, `side` pixels wide and high."""
     return BACKGROUNDS[rng.integers(len(BACKGROUNDS))](side, tones, rng)
 
 
 def plant_leaves(picture: Image.Image, colour: Colour, rng: np.random.Generator) -> None:
-    """Lets a few blades grow from the lower edge, in front of whatever is there."""
+    """Draws a few leaves from the lower edge, in front of everything else."""
     draw, side = ImageDraw.Draw(picture), picture.width
     root = rng.uniform(0, 1)
     for shift, lean, height, shade in rng.uniform((-0.2, -0.1, 0.1, 0), (0.2, 0.1, 0.24, 0.4), (7, 4)):
@@ -127,7 +127,7 @@ def plant_leaves(picture: Image.Image, colour: Colour, rng: np.random.Generator)
 
 
 def photograph(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Adds what a camera adds: light from one side, contrast, a little blur, a little noise."""
+    """Returns the image as a camera might take it: light from one side, contrast, a little blur and noise."""
     if rng.random() < 0.25:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.7)))
     pixels = np.asarray(picture, dtype=np.float64)

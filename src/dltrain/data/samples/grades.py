@@ -1,14 +1,10 @@
-"""The sample table: invented students with their marks, and the grade that a noisy weighted total earned them."""
+"""Makes the sample table: generated students with their marks, and a grade by a noisy weighted total of these."""
 
 from __future__ import annotations
 
-import csv
-import io
-from pathlib import Path
-
 import numpy as np
 
-from dltrain.runs.folder import make_folder, write_text
+from dltrain.storage import csv_text
 
 SAMPLE = "data/grades.csv"
 DEFAULT_ROWS = 300
@@ -19,12 +15,8 @@ GIVEN_NAMES = "伟芳娜敏静丽强磊军洋勇艳杰涛明超霞平刚玲桂�
 GRADES = (("优", 87.0), ("良", 79.0), ("中", 71.0), ("及格", 62.0), ("不及格", -np.inf))
 
 
-def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> None:
-    """Writes the sample as UTF-8; the file is there whole or not at all.
-
-    Raises:
-        StorageError: the file cannot be written.
-    """
+def make_grades(rows: int = DEFAULT_ROWS, seed: int = 0) -> str:
+    """Returns the sample as the text of a CSV file."""
     random = np.random.default_rng(seed)
     ability = random.normal(76, 8, size=(rows, 1))
     marks = np.clip(ability + random.normal(0, 7, size=(rows, len(WEIGHTS))), 0, 100)
@@ -32,14 +24,10 @@ def write_grades(path: str | Path, rows: int = DEFAULT_ROWS, seed: int = 0) -> N
     total = marks @ np.array(list(WEIGHTS.values())) + random.normal(0, 1.5, size=rows)
     absent = (random.random(marks.shape) < 0.02) & np.isin(list(WEIGHTS), WITH_GAPS)
 
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["姓名", "学号", *WEIGHTS, "等级"])
+    lines = []
     for row in range(rows):
         name = random.choice(list(SURNAMES)) + "".join(random.choice(list(GIVEN_NAMES), size=random.integers(1, 3)))
         cells = ["" if gone else f"{mark:g}" for mark, gone in zip(marks[row], absent[row], strict=True)]
         grade = next(grade for grade, least in GRADES if total[row] >= least)
-        writer.writerow([name, 20230001 + row, *cells, grade])
-
-    make_folder(Path(path).parent, parents=True)
-    write_text(Path(path), text.getvalue())
+        lines.append([name, 20230001 + row, *cells, grade])
+    return csv_text(["姓名", "学号", *WEIGHTS, "等级"], lines)

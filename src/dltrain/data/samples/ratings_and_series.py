@@ -1,4 +1,4 @@
-"""Invented ratings and series, to try the program on; what they are made of is known."""
+"""Generates ratings and series with known structure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def generate_ratings(rows: int, seed: int, rank: int = 4) -> pd.DataFrame:
-    """Whole stars from 1 to 5: a mean, biases, a product of a few tastes, and noise; few items get most ratings."""
+    """Returns ratings of 1 to 5 stars: a mean, biases, a product of `rank` tastes, and noise; few items get most."""
     rng = np.random.default_rng(seed)
     users, items = round(3 * rows**0.5), round(4 * rows**0.5)
     activity, popularity = rng.lognormal(0, 0.8, users), 1 / np.arange(1, items + 1) ** 0.7
@@ -27,7 +27,7 @@ def generate_ratings(rows: int, seed: int, rank: int = 4) -> pd.DataFrame:
 
 
 def generate_series(rows: int, seed: int) -> pd.DataFrame:
-    """Hourly values with a trend, a daily and a weekly season, and noise that lasts for some hours."""
+    """Returns hourly values with a trend, a daily and a weekly season, and autocorrelated noise."""
     rng = np.random.default_rng(seed)
     hours = np.arange(rows)
     noise, shocks = np.zeros(rows), rng.normal(0, 1.0, rows)

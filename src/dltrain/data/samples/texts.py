@@ -1,4 +1,4 @@
-"""Texts that dltrain writes itself, to learn from where there are none: short reviews and rhymed Chinese verse."""
+"""Generates texts: short reviews with labels, and rhymed Chinese verse."""
 
 from __future__ import annotations
 
@@ -51,9 +51,10 @@ PLACES = ["小", "空", "旧", "高", "深", "南", "西", "故", "寒", "清"]
 
 
 def write_reviews(rows: int, seed: int) -> tuple[list[str], list[str]]:
-    """Short reviews and whether each praises or pans, in which "not good" and "good, but very dull" are as they sound.
+    """Returns short reviews and their labels, `positive` or `negative`.
 
-    Praise and blame use the same words: only with its negations, its degrees and its "but" is a review what it is.
+    Both labels use the same words: "not good" and "good , but very dull" are negative, so negations, degrees and the
+    word "but" decide.
     """
     rng = np.random.default_rng(seed)
     texts: list[str] = []
@@ -69,14 +70,14 @@ def write_reviews(rows: int, seed: int) -> tuple[list[str], list[str]]:
         text += " ."
         if rng.random() < 0.3:
             text = f"{rng.choice(NEUTRAL)} {text}"
-        if total:  # else it says nothing
+        if total:  # a review whose parts balance has no label
             texts.append(text)
             labels.append("positive" if total > 0 else "negative")
     return texts, labels
 
 
 def _claim(rng: np.random.Generator) -> tuple[str, int]:
-    """What one part says of one thing, and by how much it is for it."""
+    """Returns a statement about one thing, and its value: positive where it praises, larger with a degree."""
     praises = rng.random() < 0.5
     word = rng.choice(GOOD if praises else BAD)
     value = 1 if praises else -1
@@ -92,7 +93,7 @@ def _claim(rng: np.random.Generator) -> tuple[str, int]:
 
 
 def write_verse(poems: int, seed: int) -> list[str]:
-    """Poems of four lines of five characters; the second and the fourth line rhyme."""
+    """Returns poems of four lines of five characters; the first, second and fourth line rhyme."""
     rng = np.random.default_rng(seed)
     written = []
     for _ in range(poems):
@@ -104,4 +105,5 @@ def write_verse(poems: int, seed: int) -> list[str]:
 
 
 def _line(rng: np.random.Generator, ending: str) -> str:
+    """Returns a line of five characters with that ending."""
     return f"{rng.choice(SCENES)}{rng.choice(DEEDS)}{rng.choice(PLACES)}{ending}"

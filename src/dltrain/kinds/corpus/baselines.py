@@ -1,4 +1,4 @@
-"""The plain method for the next token: an interpolated Kneser-Ney model of up to five tokens."""
+"""Baselines for the next token: interpolated Kneser-Ney models of one, three and five tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ORDERS = (1, 3, 5)
 
 
 def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Names of methods, and what counts the training stream and judges the other split's."""
+    """Yields names of baselines, and what counts the n-grams of the training stream and judges the other split's."""
     train, held_out = _stream(data.splits["train"]), data.splits[split]
     (vocab_size,) = data.facts.vocab_sizes
     for order in ORDERS:
@@ -26,10 +26,10 @@ def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[],
 
 
 def _stream(split: Split) -> NDArray[np.int64]:
-    """The tokens of a split in their order: the first one, and then each that is asked for, which is once."""
+    """Returns the tokens of a split in their order: the first one, and then each that is predicted, which is once."""
     target = split.target.flatten()
-    asked = target[target != IGNORED]
-    return np.concatenate([split.inputs[0][:1, 0].numpy(), asked.numpy()])
+    following = target[target != IGNORED]
+    return np.concatenate([split.inputs[0][:1, 0].numpy(), following.numpy()])
 
 
 def _judge(train: NDArray[np.int64], held_out: Split, order: int, vocab_size: int) -> Predictions:
@@ -57,11 +57,11 @@ class Level:
 def kneser_ney(
     train: NDArray[np.int64], held_out: NDArray[np.int64], order: int, vocab_size: int
 ) -> NDArray[np.float64]:
-    """The probability of each token of a stream, by n-grams counted in another (Kneser and Ney, 1995; interpolated as
-    in Chen and Goodman, 1999, with one discount for each order).
+    """Returns the probability of each token of a stream, `(R,)`, by n-grams counted in another.
 
-    The lower orders count in how many contexts an n-gram stands, not how often; below the first one all tokens are
-    equal. The probabilities of all tokens after a context add up to 1.
+    Kneser and Ney (1995), interpolated as in Chen and Goodman (1999), with one discount for each order. The lower
+    orders count in how many contexts an n-gram stands, not how often; below the first one all tokens are equally
+    likely. The probabilities of all tokens after a context add up to 1.
 
     Args:
         train: `(S,)` tokens to count.
@@ -73,8 +73,8 @@ def kneser_ney(
     levels: list[Level] = []
     context = np.zeros(len(tokens), dtype=np.int64)
     for _ in range(order):
-        known, gram = np.unique(context * (vocab_size + 1) + tokens, return_inverse=True)
-        levels.append(Level(gram, context, len(known)))
+        distinct, gram = np.unique(context * (vocab_size + 1) + tokens, return_inverse=True)
+        levels.append(Level(gram, context, len(distinct)))
         # The number 0 is for what stands before a stream begins.
         context = np.concatenate([[0], gram[:-1] + 1])
         context[counted] = 0
@@ -87,16 +87,16 @@ def kneser_ney(
         of_gram[level.gram] = level.context
         size = int(level.context.max()) + 1
         total = np.bincount(of_gram, counts, minlength=size)[level.context[counted:]]
-        kinds = np.bincount(of_gram, counts > 0, minlength=size)[level.context[counted:]]
-        seen = np.maximum(counts[level.gram[counted:]] - discount, 0)
+        types = np.bincount(of_gram, counts > 0, minlength=size)[level.context[counted:]]
+        discounted = np.maximum(counts[level.gram[counted:]] - discount, 0)
         new = total == 0  # a context that was never counted says nothing
         total[new] = 1
-        probability = np.where(new, probability, (seen + discount * kinds * probability) / total)
+        probability = np.where(new, probability, (discounted + discount * types * probability) / total)
     return probability
 
 
 def _counts(level: Level, longer: Level | None, counted: int) -> NDArray[np.float64]:
-    """How often each n-gram occurs in the counted stream, or below the highest order, in how many contexts."""
+    """Returns how often each n-gram occurs in the counted stream, or below the highest order, in how many contexts."""
     if longer is None:
         return np.bincount(level.gram[:counted], minlength=level.count).astype(np.float64)
     _, first = np.unique(longer.gram[:counted], return_index=True)  # each (n+1)-gram once

@@ -1,4 +1,4 @@
-"""Documents of a corpus: read from files, cut where they are few, drawn where they are many, and divided for splits."""
+"""Documents of a corpus: read from files, cut where they are few, drawn where they are many, and split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dltrain.types import SPLITS, SplitName
 PIECES = 50  # that a corpus of few documents is cut into
 SHORTEST_PIECE = 200  # characters
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
-LARGEST_FILE = 1 << 24  # bytes; what is larger in a folder is hardly prose
+LARGEST_FILE = 1 << 24  # bytes; a larger file of a folder is hardly prose
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Document:
 
     Args:
         name: of its file.
-        text: what stands there.
+        text: what it says.
         start: where in the file it begins, in characters.
-        whole: whether a document ends with it.
+        whole: whether the document ends with it.
     """
 
     name: str
@@ -38,9 +38,9 @@ class Document:
 
 
 def cut_documents(documents: Sequence[Document], characters: int | None) -> list[Document]:
-    """The documents; where they are few, or one is most of what is to be taken, stretches of them.
+    """Returns the documents; where they are few or long beside `characters`, pieces of them.
 
-    A stretch ends at the end of a line where there is one.
+    A piece ends at the end of a line where there is one.
     """
     total = sum(len(document.text) for document in documents)
     size = total if len(documents) >= PIECES else max(min(SHORTEST_PIECE, total // 10), -(-total // PIECES))
@@ -59,7 +59,7 @@ def cut_documents(documents: Sequence[Document], characters: int | None) -> list
 
 
 def draw_documents(pieces: list[Document], characters: int | None, rng: np.random.Generator) -> list[Document]:
-    """About so many characters' worth of pieces, at random and in their order."""
+    """Returns pieces drawn at random, in their order, with about so many characters in all."""
     if characters is None or sum(len(piece.text) for piece in pieces) <= characters:
         return pieces
     chosen, taken = [], 0
@@ -73,7 +73,11 @@ def draw_documents(pieces: list[Document], characters: int | None, rng: np.rando
 def divide(
     pieces: list[Document], fractions: dict[str, float], rng: np.random.Generator
 ) -> dict[SplitName, list[Document]]:
-    """Whole pieces for each split, drawn at random, about as many characters as its fraction asks for."""
+    """Returns whole pieces for each split, drawn at random, with about as many characters as its fraction asks for.
+
+    Raises:
+        DataError: nothing is left to train on.
+    """
     check_fractions(fractions["val"], fractions["test"])
     total = sum(len(piece.text) for piece in pieces)
     order = rng.permutation(len(pieces)).tolist()
@@ -107,10 +111,14 @@ def divide(
 def read_documents(
     path: Path, encoding: str, skipped: frozenset[str] | set[str] = frozenset(), suffixes: tuple[str, ...] = ()
 ) -> tuple[list[Document], tuple[str, ...]]:
-    """The documents of a file or of all text files below a folder, in the order of their names."""
+    """Returns the documents of a file or of all text files below a folder in the order of their names, and notes.
+
+    Raises:
+        DataError: there is no such file or folder, or it holds no text.
+    """
     if path.is_file():
         texts, notes = read_texts([path], encoding)
-        return [Document(path.name, _plain(texts[0]))], notes
+        return [Document(path.name, plain_lines(texts[0]))], notes
     if not path.is_dir():
         raise DataError(f"there is no file or folder {path}", where="data.path", fix="name a text file or a folder")
     files, ignored = [], 0
@@ -127,12 +135,12 @@ def read_documents(
     texts, notes = read_texts(files, encoding)
     if ignored:
         notes += (f"ignored {ignored} files that are no texts",)
-    named = [(str(file.relative_to(path)), _plain(text)) for file, text in zip(files, texts, strict=True)]
+    named = [(str(file.relative_to(path)), plain_lines(text)) for file, text in zip(files, texts, strict=True)]
     return [Document(name, text) for name, text in named if text.strip()], notes
 
 
 def _is_text(file: Path) -> bool:
-    """Whether a file seems to hold text: not empty, not huge, and its beginning has no zero bytes."""
+    """Tells whether a file seems to hold text: not empty, not huge, and its beginning has no zero bytes."""
     try:
         with file.open("rb") as opened:
             head = opened.read(4096)
@@ -141,5 +149,6 @@ def _is_text(file: Path) -> bool:
         return False
 
 
-def _plain(text: str) -> str:
+def plain_lines(text: str) -> str:
+    """Returns a text whose lines all end in a line feed."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

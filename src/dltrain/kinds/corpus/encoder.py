@@ -1,30 +1,38 @@
-"""New documents, as a model of the next token takes them: as windows, whose tokens are known and asked for."""
+"""Text as a model of the next token takes it: windows of tokens, and the tokens that follow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from dltrain.data.text_files import SUFFIXES, read_texts
-from dltrain.data.tokens import UNKNOWN, Vocabulary
+from dltrain.data.text_files import SUFFIXES, TextSamples, read_samples
+from dltrain.data.tokens import END, SPECIAL, UNKNOWN, Tokens, Vocabulary, split_pieces
 from dltrain.errors import DataError
-from dltrain.kinds.corpus.documents import Document
-from dltrain.kinds.corpus.load import stream_of, windows
+from dltrain.kinds.corpus.documents import Document, plain_lines
+from dltrain.kinds.corpus.stream import Stream
 from dltrain.types import Encoded, Facts, Remark, Split
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
+TO_CONTINUE = "name text files, give texts, or let it write: dltrain predict RUN --prompt TEXT"
+
 
 @dataclass(frozen=True)
 class CorpusEncoder:
-    """Numbers the tokens of files by the vocabulary that the training documents taught."""
+    """Encodes text by the vocabulary of the training documents.
 
-    facts: Facts
+    Args:
+        vocabulary: of the training documents.
+        length: tokens a window.
+    """
+
     vocabulary: Vocabulary
     length: int
     suffixes: frozenset[str] = SUFFIXES | {".py"}
@@ -33,46 +41,121 @@ class CorpusEncoder:
     prepare: None = None
 
     @classmethod
-    def of(cls, facts: Facts) -> CorpusEncoder:
-        """The encoder that the facts describe.
+    def fit(cls, texts: Iterable[str], *, tokens: Tokens, length: int, size: int, least: int) -> CorpusEncoder:
+        """Returns the encoder that the training documents teach.
+
+        Args:
+            texts: of the training documents.
+            tokens: what a token is.
+            length: tokens a window.
+            size: of the vocabulary, at most.
+            least: how often a token must occur to be in the vocabulary.
 
         Raises:
-            DataError: they do not say how text became tokens.
+            DataError: no token occurs so often.
         """
-        try:
-            vocabulary = Vocabulary.from_json(facts.preprocessing)
-            if vocabulary.tokens not in ("word", "character") or len(vocabulary) != facts.vocab_sizes[0]:
-                raise ValueError
-            return cls(facts, vocabulary, int(facts.input_shape[0]))
-        except (KeyError, TypeError, ValueError, IndexError):
-            raise DataError("facts.json does not say how text becomes tokens", fix="train again") from None
+        vocabulary = Vocabulary.learn((split_pieces(text, tokens) for text in texts), tokens, size=size, least=least)
+        if len(vocabulary) == len(SPECIAL):
+            raise DataError(
+                f"no {tokens} occurs {least} times in the training texts",
+                where="data.least",
+                fix="give more text, or keep those that occur once",
+                override="data.least=1",
+            )
+        return cls(vocabulary, length)
+
+    @classmethod
+    def of(cls, facts: Facts) -> CorpusEncoder:
+        """Returns the encoder that a run's facts hold.
+
+        Raises:
+            DataError: they do not say how texts become tokens.
+        """
+        vocabulary = Vocabulary.of(facts)
+        if len(facts.input_shape) != 1:
+            raise DataError("facts.json does not say how long a window is", fix="train again")
+        return cls(vocabulary, facts.input_shape[0])
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `of` reads from the facts."""
+        return self.vocabulary.to_json() | {"length": self.length}
 
     def encode(self, raw: Raw, /) -> Encoded:
-        """Encodes files of text.
+        """Encodes text: files one behind the other, as in training, or texts each for itself.
+
+        Windows of texts are no longer than the longest text.
 
         Raises:
-            DataError: these are none, or they cannot be read.
+            DataError: this is no text, or a file cannot be read.
         """
         split = self._windows(raw)
         unknown = (split.inputs[0] == UNKNOWN).any(dim=1).tolist()
         return Encoded(split.inputs, split.ids, tuple((Remark("unknown tokens"),) if some else () for some in unknown))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """The tokens that follow, `(N, T)`."""
+        """Returns the tokens that follow, `(N, T)`; each is predicted in one window alone."""
         return self._windows(raw).target
 
+    def read(self, documents: Sequence[Document]) -> Stream:
+        """Returns documents as one stream of tokens.
+
+        Raises:
+            DataError: there is no text in them.
+        """
+        return Stream.of(documents, self.vocabulary)
+
+    def training_windows(self, stream: Stream) -> Split:
+        """Returns windows side by side."""
+        return stream.windows(self.length, self.length)
+
+    def held_out_windows(self, stream: Stream) -> Split:
+        """Returns windows that overlap by half, so that a token is predicted from half a window at least."""
+        return stream.windows(self.length, max(1, self.length // 2))
+
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """Returns the tokens to go on from; an empty prompt is the beginning of a document."""
+        return self.vocabulary.number(split_pieces(prompt, self.vocabulary.tokens)).tolist() or [END]
+
+    def unknown_tokens(self, prompt: str) -> list[str]:
+        """Returns the tokens of a prompt that the vocabulary lacks, each once."""
+        pieces = split_pieces(prompt, self.vocabulary.tokens)
+        numbers = self.vocabulary.number(pieces)
+        return list(dict.fromkeys(piece for piece, number in zip(pieces, numbers, strict=True) if number == UNKNOWN))
+
     def _windows(self, raw: Raw) -> Split:
-        if not isinstance(raw, Sequence) or isinstance(raw, str):
-            raise DataError(
-                f"{type(raw).__name__} where files of text are due: the model continues text",
-                fix="name text files, or let it write: dltrain predict RUN --prompt TEXT",
-            )
-        files = [Path(path) for path in raw]
-        for file in files:
-            if not file.is_file():
-                raise DataError(f"there is no file {file}", fix="or let it write: dltrain predict RUN --prompt TEXT")
-        documents = [
-            Document(str(file), text) for file, text in zip(files, read_texts(files, "auto")[0], strict=True) if text
-        ]
-        stream = stream_of(documents, self.vocabulary)
-        return windows(stream, self.length, max(1, self.length // 2))
+        samples = self._read(raw)
+        texts = map(plain_lines, samples.texts)
+        if samples.are_files:
+            named = zip(samples.names, texts, strict=True)
+            return self.held_out_windows(self.read([Document(name, text) for name, text in named if text]))
+        if "" in samples.texts:
+            raise DataError(f"text {samples.texts.index('')} is empty", fix=f"leave it out; or {TO_CONTINUE}")
+        streams = [self.read([Document(f"text {name}", text)]) for name, text in zip(samples.names, texts, strict=True)]
+        length = min(self.length, max(len(stream.tokens) for stream in streams) - 1)
+        parts = [stream.windows(length, max(1, self.length // 2)) for stream in streams]
+        return Split(
+            (torch.cat([part.inputs[0] for part in parts]),),
+            torch.cat([part.target for part in parts]),
+            tuple(name for part in parts for name in part.ids),
+        )
+
+    def _read(self, raw: Raw) -> TextSamples:
+        """Returns what stands in files of any name, or texts.
+
+        Raises:
+            DataError: these are neither, or one is called like a file that is not there.
+        """
+        samples: Sequence[object] = raw.tolist() if isinstance(raw, np.ndarray) else raw  # type: ignore[assignment]
+        if not isinstance(samples, Sequence) or isinstance(samples, str):
+            raise DataError(f"{type(raw).__name__} where text is due: the model continues text", fix=TO_CONTINUE)
+        for sample in samples:
+            if _looks_like_file(sample, self.suffixes) and not Path(str(sample)).is_file():
+                raise DataError(f"there is no file {sample}", fix=TO_CONTINUE)
+        return read_samples(samples, suffixes=None)
+
+
+def _looks_like_file(sample: object, suffixes: frozenset[str]) -> bool:
+    """Tells whether a sample is a path, or a single word that ends as the name of a file of text does."""
+    if not isinstance(sample, str):
+        return hasattr(sample, "__fspath__")
+    return len(sample.split()) == 1 and Path(sample).suffix.lower() in suffixes

@@ -1,13 +1,51 @@
-"""What a model of the next token writes: a token at a time, each drawn from what the model expects."""
+"""Text that a model of the next token writes: a token at a time, each drawn from what the model expects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from dltrain.data.tokens import PADDING, UNKNOWN
+from dltrain.kinds.corpus.encoder import CorpusEncoder
+
+
+@dataclass(frozen=True)
+class TextGenerator:
+    """Continues text by a trained model.
+
+    Args:
+        model: of the next token, in evaluation mode.
+        encoder: of the text that it was trained on.
+    """
+
+    model: nn.Module
+    encoder: CorpusEncoder
+
+    def continue_text(
+        self, prompt: str, steps: int, *, temperature: float = 1.0, top_k: int | None = None, seed: int = 0
+    ) -> str:
+        """Returns what the model writes behind a prompt; an empty one is the beginning of a document.
+
+        Args:
+            prompt: any text; what the vocabulary lacks is read as unknown.
+            steps: tokens to write.
+            temperature: as in `generate`.
+            top_k: likewise.
+            seed: likewise.
+        """
+        tokens = generate(
+            self.model,
+            self.encoder.encode_prompt(prompt),
+            steps,
+            window=self.encoder.length,
+            temperature=temperature,
+            top_k=top_k,
+            seed=seed,
+        )
+        return self.encoder.vocabulary.spell(tokens)
 
 
 @torch.inference_mode()
@@ -21,28 +59,28 @@ def generate(
     top_k: int | None = None,
     seed: int = 0,
 ) -> list[int]:
-    """The tokens that follow a prompt.
+    """Returns the tokens that follow a prompt.
 
     Args:
         model: of the next token, in evaluation mode.
         prompt: at least one token.
         steps: tokens to draw.
         window: most tokens that the model has learned to look back on.
-        temperature: below 1 favours what is likely; 0 always takes the likeliest token.
+        temperature: below 1 favours likely tokens; 0 always takes the likeliest one.
         top_k: draws among so many of the likeliest tokens alone; none for all of them.
         seed: of what is drawn.
     """
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
-    written = list(prompt)
+    tokens = list(prompt)
     for _ in range(steps):
-        seen = torch.tensor([written[-window:]], device=device)
-        written.append(draw(model(seen)[0, -1].float().cpu(), temperature, top_k, generator))
-    return written[len(prompt) :]
+        context = torch.tensor([tokens[-window:]], device=device)
+        tokens.append(draw(model(context)[0, -1].float().cpu(), temperature, top_k, generator))
+    return tokens[len(prompt) :]
 
 
 def draw(logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator) -> int:
-    """One token by its logits `(V,)`, never padding nor an unknown one."""
+    """Returns one token drawn by its logits `(V,)`, never padding nor the unknown one."""
     logits = logits.clone()
     logits[[PADDING, UNKNOWN]] = -torch.inf
     if temperature == 0:
@@ -50,5 +88,5 @@ def draw(logits: Tensor, temperature: float, top_k: int | None, generator: torch
     if top_k is not None and top_k < len(logits):
         logits[logits < logits.topk(top_k).values[-1]] = -torch.inf
     # Subtracted first, so that a temperature near 0 leaves the likeliest one and no NaN.
-    chances = ((logits - logits.max()) / temperature).softmax(dim=0)
-    return int(torch.multinomial(chances, 1, generator=generator))
+    probabilities = ((logits - logits.max()) / temperature).softmax(dim=0)
+    return int(torch.multinomial(probabilities, 1, generator=generator))

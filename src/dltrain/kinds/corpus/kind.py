@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 from dltrain.kinds.checks import Finding, check_balance
 from dltrain.kinds.corpus import baselines
 from dltrain.kinds.corpus.encoder import CorpusEncoder
-from dltrain.kinds.corpus.sampling import Samples, continue_text, unknown_in
+from dltrain.kinds.corpus.generate import TextGenerator
+from dltrain.kinds.corpus.sampling import Samples
 from dltrain.kinds.kind import Kind, Predictor, UsableModel, Watcher
 from dltrain.kinds.page import KindPage
 from dltrain.runs.folder import RunDir
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Encoder, Facts, SplitName
+from dltrain.types import Data, Facts, SplitName
 
 
 class Corpus(Kind):
@@ -23,7 +24,7 @@ class Corpus(Kind):
     default_model: ClassVar[str] = "transformer"
     budget: ClassVar[Budget] = Budget(samples=19_000, fewest=1)
 
-    def encoder(self, facts: Facts) -> Encoder:
+    def encoder(self, facts: Facts) -> CorpusEncoder:
         return CorpusEncoder.of(facts)
 
     def page(self, facts: Facts) -> KindPage:
@@ -43,8 +44,17 @@ class Corpus(Kind):
 
     def watch(self, run: RunDir, facts: Facts, epochs: int, keep: int) -> Watcher:
         """Returns what lets the model write along its training."""
-        return Samples(run, facts, epochs, keep=keep)
+        return Samples(run, self.encoder(facts), epochs, keep=keep)
 
     def continue_text(self, model: UsableModel, prompt: str, steps: int, **sampling: Any) -> tuple[str, list[str]]:
-        text = continue_text(model.module, model.facts, prompt, steps, **sampling)
-        return text, list(unknown_in(model.facts, prompt))
+        """Returns what the model writes behind a prompt, and the tokens of the prompt that it does not know.
+
+        Args:
+            model: in evaluation mode.
+            prompt: any text.
+            steps: tokens to write.
+            sampling: how they are drawn, as `TextGenerator.continue_text` takes it.
+        """
+        encoder = self.encoder(model.facts)
+        text = TextGenerator(model.module, encoder).continue_text(prompt, steps, **sampling)
+        return text, encoder.unknown_tokens(prompt)

@@ -1,4 +1,4 @@
-"""What the page of a run says of text that is continued."""
+"""What the page of a run says about text that is continued."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ class CorpusPage(TextPage):
     labelled: ClassVar[str] = "other.txt"
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
-        """Returns what the model writes by itself, behind the worst examples."""
+        """Returns what the model wrote by itself along its training, behind the worst examples."""
         rows = [[epoch, text.replace("\n", " ⏎ ")] for epoch, text in run.samples]
-        words = "Each begins where a document does, and is drawn at the same temperature, 0.7."
+        words = "Each text begins as a document does; all are drawn at the same temperature, 0.7."
         tables = [Table(["Epoch", "Text"], rows, words, numbers_from=2)] if rows else []
         title = "What it writes" if rows else "What it finds alike"
         return {"worst_examples": [Section(title, plots=plots["words"], tables=tables)]}
 
     def usage(self, run: Run) -> list[Code]:
+        """Returns the command that continues a text."""
         command = f"dltrain predict {shlex.quote(run.place)} --prompt '...' --temperature 0.7 --steps 200"
-        return [Code(command, words="Let it go on from a text:")]
+        return [Code(command, words="Continue a text:")]

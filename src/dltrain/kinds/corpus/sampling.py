@@ -1,18 +1,16 @@
-"""What a model of the next token says: of each held-out window, and what it writes when it goes on by itself."""
+"""samples.csv: what a model of the next token writes by itself, as its training goes on."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from io import StringIO
 from itertools import islice
 
 from torch import nn
 
-from dltrain.data.tokens import END, UNKNOWN, Vocabulary, split_pieces
-from dltrain.kinds.corpus.generate import generate
-from dltrain.runs.folder import RunDir, write_text
-from dltrain.types import Facts
+from dltrain.kinds.corpus.encoder import CorpusEncoder
+from dltrain.kinds.corpus.generate import TextGenerator
+from dltrain.runs.folder import RunDir
+from dltrain.storage import write_csv
 
 SAMPLES = 8  # at most, along a run
 SAMPLE_TOKENS = {"character": 160, "word": 40}
@@ -21,18 +19,18 @@ SAMPLE_TEMPERATURE = 0.7
 
 
 class Samples:
-    """Writes samples.csv: what the model writes by itself, after some of the epochs, always from the same beginning.
+    """Writes what the model writes by itself after some of the epochs, always from the beginning of a document.
 
     Args:
         run: its folder.
-        facts: of the corpus.
+        encoder: of the text that it is trained on.
         epochs: that the run is to have.
         keep: epochs that a resumed run goes on from; what was written after them is dropped.
     """
 
-    def __init__(self, run: RunDir, facts: Facts, epochs: int, keep: int = 0) -> None:
+    def __init__(self, run: RunDir, encoder: CorpusEncoder, epochs: int, keep: int = 0) -> None:
         self.path = run.samples
-        self.facts = facts
+        self.encoder = encoder
         self.every = max(1, -(-epochs // SAMPLES))
         self.rows: list[tuple[int, str]] = []
         if keep and self.path.exists():
@@ -41,7 +39,7 @@ class Samples:
             self.rows = [row for row in self.rows if row[0] <= keep]
 
     def after_epoch(self, epoch: int, model: nn.Module, last: bool) -> None:
-        """Writes one more, if it is time.
+        """Adds a sample to samples.csv, if it is time.
 
         Raises:
             StorageError: the disk is full.
@@ -49,49 +47,9 @@ class Samples:
         if epoch % self.every and not last:
             return
         training = model.training
-        model.eval()
-        steps = SAMPLE_TOKENS[self.facts.preprocessing["tokens"]]
-        text = continue_text(model, self.facts, "", steps, temperature=SAMPLE_TEMPERATURE, seed=SAMPLE_SEED)
+        generator = TextGenerator(model.eval(), self.encoder)
+        steps = SAMPLE_TOKENS[self.encoder.vocabulary.tokens]
+        text = generator.continue_text("", steps, temperature=SAMPLE_TEMPERATURE, seed=SAMPLE_SEED)
         model.train(training)
         self.rows.append((epoch, text))
-        content = StringIO()
-        writer = csv.writer(content, lineterminator="\n")
-        writer.writerow(["epoch", "text"])
-        writer.writerows(self.rows)
-        write_text(self.path, content.getvalue())
-
-
-def continue_text(
-    model: nn.Module,
-    facts: Facts,
-    prompt: str,
-    steps: int,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    seed: int = 0,
-) -> str:
-    """What the model writes behind a prompt; an empty one is the beginning of a document.
-
-    Args:
-        model: in evaluation mode.
-        facts: of the corpus that it was trained on.
-        prompt: any text; what the vocabulary lacks is read as unknown.
-        steps: tokens to write.
-        temperature: as for `generate`.
-        top_k: likewise.
-        seed: likewise.
-    """
-    known = Vocabulary.from_json(facts.preprocessing)
-    tokens = known.numbering()(split_pieces(prompt, known.tokens)).tolist() or [END]
-    (window,) = facts.input_shape
-    written = generate(model, tokens, steps, window=window, temperature=temperature, top_k=top_k, seed=seed)
-    return known.spell(written)
-
-
-def unknown_in(facts: Facts, prompt: str) -> Sequence[str]:
-    """The tokens of a prompt that the vocabulary lacks, each once."""
-    known = Vocabulary.from_json(facts.preprocessing)
-    pieces = split_pieces(prompt, known.tokens)
-    numbers = known.numbering()(pieces)
-    return list(dict.fromkeys(piece for piece, number in zip(pieces, numbers, strict=True) if number == UNKNOWN))
+        write_csv(self.path, ["epoch", "text"], self.rows)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dltrain.data.class_folders import Found, Sought, find_splits, refuse_bad, spell_path
+from dltrain.data.class_folders import ClassFiles, FileType, find_splits, refuse_bad, spell_path
 from dltrain.data.samples.animals import draw_animals
 from dltrain.data.splits import Fraction, Indices, split_indices
 from dltrain.errors import DataError, StorageError
@@ -22,7 +22,7 @@ from dltrain.kinds.image.pixels import SUFFIXES, Channels, Pixels, Resize, decod
 from dltrain.kinds.labels import TASKS, index_classes
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
-IMAGES = Sought("images", SUFFIXES, "class/*.jpg")
+IMAGES = FileType("images", SUFFIXES, "class/*.jpg")
 
 Side = Annotated[int, Range(8)]
 OnBad = Literal["error", "skip"]
@@ -207,7 +207,7 @@ def _load_folder(folder: Path, settings: FolderSettings, notes: Sequence[str] = 
     )
 
 
-def _decode(folder: Path, folders: Mapping[SplitName, Found], settings: FolderSettings) -> _Images:
+def _decode(folder: Path, folders: Mapping[SplitName, ClassFiles], settings: FolderSettings) -> _Images:
     """Reads every image, or all that can be read.
 
     Raises:

@@ -19,7 +19,7 @@ from dltrain.kinds.ratings.recommend import recommend, save_recommendations
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Encoder, Facts, SplitName
+from dltrain.types import Data, Facts, SplitName
 
 
 class Ratings(Kind):
@@ -30,7 +30,7 @@ class Ratings(Kind):
     budget: ClassVar[Budget] = Budget(large_batch=512)
     kept_words: ClassVar[str] = "it says what each user has rated"
 
-    def encoder(self, facts: Facts) -> Encoder:
+    def encoder(self, facts: Facts) -> PairEncoder:
         return PairEncoder.of(facts)
 
     def page(self, facts: Facts) -> KindPage:

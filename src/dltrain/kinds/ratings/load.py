@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -12,23 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.data.cells import LARGEST, Cells, name_list, read_cells, shorten
-from dltrain.data.column_names import pick_column, plain, required
+from dltrain.data.column_names import required
 from dltrain.data.csv_reader import Header
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_files import read_table
-from dltrain.errors import DataError, named_by
+from dltrain.errors import DataError
+from dltrain.kinds.ratings.columns import find_columns
+from dltrain.kinds.ratings.encoder import PairEncoder
+from dltrain.kinds.ratings.read import OnBad, read_pairs, read_titles
 from dltrain.kinds.ratings.splits import SplitBy, split_ratings
 from dltrain.types import Data, Facts, Range, Split, SplitName
-
-# What such columns are called, as `naming.plain` spells it.
-THINGS = "item|movie|film|book|product|anime|song|track|artist|business|game|joke|restaurant|recipe|course"
-USER = r"(user|customer|reviewer|member|account|person)(id|name|index)?|uid|(用户|会员)(id|编号|名)?"
-ITEM = rf"({THINGS})(id|index)?|iid|isbn|asin|(物品|电影|商品|图书|项目|课程)(id|编号)?"
-RATING = rf"(user|{THINGS})?(rating|score|star)s?|overall|grade|评分|打分|得分|分数"
-TIME = r"(unix)?(review|rating)?(timestamp|datetime|date|time)|(created|rated)(at|on)|时间|时间戳|日期"
-TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|图书|课程)(名|名称)"
 
 
 def ratings(
@@ -40,7 +33,7 @@ def ratings(
     time: str | None = None,
     titles: str | None = None,
     split: SplitBy = "random",
-    on_bad: Literal["error", "skip"] = "error",
+    on_bad: OnBad = "error",
     encoding: str = "auto",
     delimiter: str = "auto",
     header: Header = "auto",
@@ -51,7 +44,7 @@ def ratings(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads a table of user, item and rating, or invents one; ids are kept as they are spelled.
+    """Reads a table of user, item and rating, or generates one; ids are kept as they are spelled.
 
     Args:
         path: the file; none for generated ratings, of low rank with biases and a long tail.
@@ -83,216 +76,104 @@ def ratings(
         frame, notes = generate_ratings(rows, seed), (f"generated {rows} ratings: data.path names a file of real ones",)
     else:
         frame, notes = read_table(path, encoding, delimiter, header)
+    columns = find_columns(frame, {"user": user, "item": item, "target": target, "time": time}, header)
     ranking = split == "leave_last"
-    names = _columns(frame, target, user, item, time, header)
     if not ranking:
-        names["target"] = required(frame, "target", names.get("target"), list(names.values()))
-    elif names.pop("target", None) is not None:
-        notes = (*notes, "the ratings themselves are not looked at: who rated what is what counts with leave_last")
-    found, said = _read(frame, names, on_bad)
-    if not ranking and found["target"].nunique() == 1:
+        columns["target"] = required(frame, "target", columns.get("target"), list(columns.values()))
+    elif columns.pop("target", None) is not None:
+        notes += ("the ratings themselves are not looked at: who rated what is what counts with leave_last",)
+    pairs, left_out = read_pairs(frame, columns, on_bad)
+    if not ranking and pairs["target"].nunique() == 1:
         raise DataError(
-            f"every rating is {found['target'].iloc[0]:g}: there is nothing to predict",
+            f"every rating is {pairs['target'].iloc[0]:g}: there is nothing to predict",
             where="data.target",
             fix="learn which items users choose",
             override="data.split=leave_last",
         )
     parts, how = split_ratings(
-        found, split, names.get("time"), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
+        pairs, split, columns.get("time"), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
     )
-    shown = ", ".join(f"{key} {name}" for key, name in names.items())
-    asked = {"split": split} | ({"negatives": negatives} if ranking else {})
-    told = (*notes, f"columns: {shown}", *said, *how)
+    roles = ", ".join(f"{role} {name}" for role, name in columns.items())
+    notes += (f"columns: {roles}", *left_out, *how)
+    title_of: dict[str, str] = {}
     if titles is not None:
-        by_item, read = _read_titles(titles, names["item"], encoding, delimiter)
-        found["title"], told = found["item"].map(by_item).fillna(""), (*told, *read)
-    return _encode(found, parts, names, asked, scale_target and not ranking, told)
+        title_of, title_notes = read_titles(titles, columns["item"], encoding, delimiter)
+        notes += title_notes
 
-
-def _columns(
-    frame: pd.DataFrame, target: str | None, user: str | None, item: str | None, time: str | None, header: Header
-) -> dict[str, str]:
-    """The name of the column of each role; `time` and `target` are left out where there is none."""
-    if header == "none" and {target, user, item, time} == {None} and frame.shape[1] in (2, 3, 4):
-        return dict(zip(("user", "item", "target", "time"), map(str, frame.columns), strict=False))
-    given = {"user": (user, USER), "item": (item, ITEM), "target": (target, RATING), "time": (time, TIME)}
-    found: dict[str, str] = {key: name for key, (name, _) in given.items() if name is not None}
-    for key, (name, known) in given.items():
-        others = [column for role, column in found.items() if role != key]
-        column = pick_column(frame, key, name, known, others)
-        if key in ("user", "item") or column is not None:
-            found[key] = required(frame, key, column, others)
-    return {key: found[key] for key in given if key in found}
-
-
-def _read(frame: pd.DataFrame, names: Mapping[str, str], on_bad: str) -> tuple[pd.DataFrame, list[str]]:
-    """Columns user, item, target and perhaps time, one row a pair of user and item, the last of several; the target is
-    1 where there are no ratings.
-
-    Raises:
-        DataError: a cell is missing, or no number or time, or fewer than two rows are left.
-    """
-    cells = {key: read_cells(frame[name]) for key, name in names.items()}
-    table = pd.DataFrame({key: _texts(cells[key]) for key in ("user", "item")})
-    table["target"] = cells["target"].as_numbers() if "target" in cells else 1.0
-    if "time" in cells:
-        table["time"] = moments(cells["time"])
-    good = np.ones(len(frame), dtype=bool)
-    for key in cells:
-        bad = cells[key].codes < 0 if key in ("user", "item") else ~(np.abs(table[key].to_numpy()) <= LARGEST)
-        if bad.any() and on_bad == "error":
-            raise _bad_cell(cells[key], bad, names[key], "rating" if key == "target" else key)
-        good &= ~bad
-    needed = "user, item, numeric rating or time" if "time" in cells else "user, item or numeric rating"
-    said = [] if good.all() else [f"skipped {(~good).sum()} of {len(good)} rows without {needed}"]
-    table = table[good]
-    # Whoever rates anew has changed their mind.
-    order = table.sort_values("time", kind="stable") if "time" in table else table
-    kept = order.drop_duplicates(["user", "item"], keep="last").sort_index()
-    if len(kept) < len(table):
-        said.append(f"left out {len(table) - len(kept)} ratings that a later one of the same user and item replaces")
-    if len(kept) < 2:
-        raise DataError(f"{len(kept)} ratings are too few", where="data.path", fix="give more, to train and to test on")
-    users, items = kept["user"].nunique(), kept["item"].nunique()
-    said.append(f"{len(kept):,} ratings of {items:,} items by {users:,} users")
-    return kept.reset_index(names="row"), said
-
-
-def _texts(cells: Cells) -> NDArray[np.object_]:
-    return np.array([*cells.values, ""], dtype=object)[cells.codes]
-
-
-def _bad_cell(cells: Cells, bad: NDArray[np.bool_], name: str, role: str) -> DataError:
-    at = int(bad.argmax())
-    cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
-    others = f" (and {bad.sum() - 1} more such cells)" if bad.sum() > 1 else ""
-    return DataError(
-        f"{cell} is no {role}{others}",
-        where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
-        fix="correct it, or leave such rows out",
-        override="data.on_bad=skip",
-    )
-
-
-def moments(cells: Cells) -> NDArray[np.float64]:
-    """Times as numbers `(N,)`, of numbers or, where most are none, of dates; NaN where a cell is neither."""
-    times = cells.numbers
-    if np.isnan(times).mean() > 0.5:
-        read = pd.to_datetime(pd.Series(cells.values, dtype=object), errors="coerce", utc=True, format="mixed")
-        times = np.where(read.isna(), np.nan, read.astype("int64").to_numpy().astype(np.float64))
-    return np.append(times, np.nan)[cells.codes]
+    train = pairs.iloc[parts["train"]]
+    encoder = PairEncoder.fit(train, columns, split=split, negatives=negatives if ranking else 0, titles=title_of)
+    if encoder.titles:
+        notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
+    splits, rated = _encode(pairs, parts, encoder, title_of)
+    notes += _count_untrained(splits)
+    facts = _facts(encoder, train["target"].to_numpy(), scale_target and not ranking)
+    return Data(facts, splits, notes=notes, kept=rated)
 
 
 def _encode(
-    table: pd.DataFrame,
-    parts: Mapping[SplitName, Indices],
-    names: Mapping[str, str],
-    asked: Mapping[str, Any],
-    scale_target: bool,
-    notes: tuple[str, ...],
-) -> Data:
-    """Ids become numbers from 1, in the order of the training ratings; 0 is whoever else there is.
-
-    What was `asked` of the split belongs to the facts: with negatives, items are to be put in order. A column `title`
-    of the table belongs there too.
-    """
-    train = table.iloc[parts["train"]]
-    ids = {key: pd.Index(train[key].unique()) for key in ("user", "item")}
-    codes = {key: torch.from_numpy(index.get_indexer(table[key]).astype(np.int64) + 1) for key, index in ids.items()}
-    target = torch.tensor(table["target"].to_numpy(np.float64))[:, None]  # (N, 1)
-    seen = train["target"].to_numpy()
-    unseen = [
-        f"{count} of the {name} ratings are of {key}s without a training one"
-        for name, index in parts.items()
-        for key in codes
-        if (count := int((codes[key].numpy()[index] == 0).sum()))
-    ]
-    ranking = "negatives" in asked
-    titles: dict[str, list[str]] = {}
-    if "title" in table:
-        titles["titles"] = table.drop_duplicates("item").set_index("item")["title"][ids["item"]].tolist()
-        notes = (*notes, f"titles of {sum(map(bool, titles['titles'])):,} of {len(ids['item']):,} items")
-    facts = Facts(
-        kind="ratings",
-        task="ranking" if ranking else "rating",
-        input_shape=(2,),
-        target=names["item"] if ranking else names["target"],
-        features=(names["user"], names["item"]),
-        vocab_sizes=(len(ids["user"]) + 1, len(ids["item"]) + 1),
-        target_mean=float(seen.mean()) if scale_target else 0.0,
-        target_std=(float(seen.std()) or 1.0) if scale_target else 1.0,
-        target_range=() if ranking else (float(seen.min()), float(seen.max())),
-        preprocessing={
-            "user": names["user"],
-            "item": names["item"],
-            "users": ids["user"].tolist(),
-            "items": ids["item"].tolist(),
-            **asked,
-            **titles,
-        },
-    )
-    rows = table["row"].to_numpy()
+    pairs: pd.DataFrame, parts: Mapping[SplitName, Indices], encoder: PairEncoder, title_of: Mapping[str, str]
+) -> tuple[dict[SplitName, Split], dict[str, Tensor]]:
+    """Returns the splits, and which items each user has rated, whatever the split."""
+    users, items = encoder.encode_users(pairs["user"]), encoder.encode_items(pairs["item"])
+    target = encoder.encode_ratings(pairs["target"].to_numpy())
+    rows = pairs["row"].to_numpy()
     splits = {
         name: Split(
-            (codes["user"][index], codes["item"][index]),
-            target[index],
-            tuple(map(str, rows[index])),
-            () if name == "train" else _in_words(table.iloc[index], names),
+            (users[at], items[at]),
+            target[at],
+            tuple(map(str, rows[at])),
+            () if name == "train" else _in_words(pairs.iloc[at], encoder, title_of),
         )
-        for name, index in parts.items()
+        for name, at in parts.items()
     }
-    if unseen:
-        notes = (*notes, ", ".join(unseen) + ", and are met without it")
-    return Data(facts, splits, notes=notes, kept=rated_items(codes["user"], codes["item"], len(ids["user"])))
+    return splits, rated_items(users, items, len(encoder.users))
 
 
-def _in_words(table: pd.DataFrame, names: Mapping[str, str]) -> tuple[str, ...]:
-    """Whose rating of what each is: `userId 15, movieId 318, The Shawshank Redemption`."""
-    words = names["user"] + " " + table["user"] + ", " + names["item"] + " " + table["item"]
-    if "title" in table:
-        words += (", " + table["title"]).where(table["title"] != "", "")
-    return tuple(words)
+def _in_words(pairs: pd.DataFrame, encoder: PairEncoder, title_of: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns whose rating of what each is: `userId 15, movieId 318, The Shawshank Redemption`."""
+    return tuple(
+        f"{encoder.user} {user}, {encoder.item} {item}" + (f", {title}" if (title := title_of.get(item, "")) else "")
+        for user, item in zip(pairs["user"], pairs["item"], strict=True)
+    )
+
+
+def _count_untrained(splits: Mapping[SplitName, Split]) -> tuple[str, ...]:
+    """Says how many ratings of each split are of users or items without a training one."""
+    words = [
+        f"{count} of the {name} ratings are of {role}s without a training one"
+        for name, split in splits.items()
+        for role, indices in zip(("user", "item"), split.inputs, strict=True)
+        if (count := int((indices == 0).sum()))
+    ]
+    return (", ".join(words) + ", and are met without it",) if words else ()
+
+
+def _facts(encoder: PairEncoder, ratings: NDArray[np.float64], scale_target: bool) -> Facts:
+    """Returns the facts, with the scale and the range of the training ratings `(N,)`."""
+    return Facts(
+        kind="ratings",
+        task="ranking" if encoder.ranks_items else "rating",
+        input_shape=(2,),
+        target=encoder.rating or encoder.item,
+        features=(encoder.user, encoder.item),
+        vocab_sizes=encoder.sizes,
+        target_mean=float(ratings.mean()) if scale_target else 0.0,
+        target_std=(float(ratings.std()) or 1.0) if scale_target else 1.0,
+        target_range=() if encoder.ranks_items else (float(ratings.min()), float(ratings.max())),
+        preprocessing=encoder.to_json(),
+    )
 
 
 def rated_items(user: Tensor, item: Tensor, users: int) -> dict[str, Tensor]:
-    """Which items each user has rated, whatever the split: `rated`, int32, user by user, and `rated_until`.
+    """Returns which items each user has rated, whatever the split: `rated`, int32, user by user, and `rated_until`.
 
     Args:
         user: `(N,)` from 1; 0 is left out.
         item: `(N,)` likewise.
         users: how many there are; user n has `rated[rated_until[n - 1] : rated_until[n]]`.
     """
-    known = (user > 0) & (item > 0)
-    user, item = user[known], item[known]
+    trained = (user > 0) & (item > 0)
+    user, item = user[trained], item[trained]
     order = torch.argsort(user, stable=True)
     until = torch.bincount(user, minlength=users + 1).cumsum(0)
     return {"rated": item[order].to(torch.int32), "rated_until": until}
-
-
-def _read_titles(path: str, item: str, encoding: str, delimiter: str) -> tuple[dict[Any, Any], tuple[str, ...]]:
-    """The title of each item, and what there is to say of the file.
-
-    Args:
-        path: of a table.
-        item: what the column of items is called in the table of ratings.
-        encoding: as in `ratings`.
-        delimiter: likewise.
-
-    Raises:
-        DataError: it cannot be read, or has no such columns.
-    """
-    with named_by("data.titles"):
-        frame, notes = read_table(path, encoding, delimiter)
-    try:
-        known = rf"{re.escape(plain(item))}|{ITEM}|id"
-        id_column = required(frame, "titles", pick_column(frame, "titles", None, known))
-        title = required(frame, "titles", pick_column(frame, "titles", None, TITLE, [id_column]), [id_column])
-    except DataError as error:
-        raise DataError(
-            f"{path} has no columns of items and titles: {name_list(frame.columns)}",
-            where="data.titles",
-            fix="call them item and title",
-            override="data.titles=null",
-        ) from error
-    texts = (_texts(read_cells(frame[name])) for name in (id_column, title))
-    return dict(zip(*texts, strict=True)), notes

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dltrain.data.seeding import seeded
+from dltrain.kinds.ratings.encoder import PairEncoder
 from dltrain.types import Facts
 
 
@@ -28,8 +29,9 @@ class Negatives:
 
     @classmethod
     def of(cls, facts: Facts) -> Negatives | None:
-        """What the facts ask for; nothing where items are not put in order."""
-        return cls(facts.preprocessing["negatives"], facts.vocab_sizes[1]) if facts.task == "ranking" else None
+        """Returns what the facts ask for; nothing where items are not put in order."""
+        encoder = PairEncoder.of(facts)
+        return cls(encoder.negatives, encoder.sizes[1]) if encoder.ranks_items else None
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]:
         user, item = inputs

@@ -11,6 +11,7 @@ from dltrain.drawing.plot import Drawn, Plot
 from dltrain.drawing.section import Code, Section, Table, shown
 from dltrain.drawing.wording import spell
 from dltrain.kinds.page import KindPage
+from dltrain.kinds.ratings.encoder import PairEncoder
 from dltrain.kinds.word_map import WORDS, draw_word_map
 from dltrain.runs.reader import Run
 from dltrain.tasks.registry import page_of
@@ -30,15 +31,15 @@ class RatingsPage(KindPage):
 
     def shown_names(self) -> Sequence[str]:
         """Returns the titles of the items that were rated first, or their ids."""
-        items = self.facts.preprocessing.get("items", [])[:WORDS]
-        titles = self.facts.preprocessing.get("titles") or [""] * len(items)
-        return [str(title or item) for item, title in zip(items, titles, strict=False)]
+        encoder = PairEncoder.of(self.facts)
+        titles = encoder.titles or encoder.items
+        return [title or item for item, title in zip(encoder.items[:WORDS], titles[:WORDS], strict=True)]
 
     def describe_input(self) -> str:
         return "a user and an item"
 
     def usage(self, run: Run) -> list[Code]:
-        user = shlex.quote(next(iter(self.facts.preprocessing.get("users", ())), "42"))
+        user = shlex.quote(PairEncoder.of(self.facts).users[0])
         command = f"dltrain predict {shlex.quote(run.place)} --user {user} --top 10"
         return [Code(command, words="Recommend to a user:"), *super().usage(run)]
 

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from dltrain.kinds.kind import UsableModel
 from dltrain.kinds.ratings.encoder import PairEncoder
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.tables import CsvWriter
+from dltrain.storage import write_text
 from dltrain.tasks.order import Score, scored_by, top_items
 from dltrain.tasks.task import Task
-from dltrain.types import Data, Facts
+from dltrain.types import Data
 
 SHOWN_USERS, SHOWN_ITEMS = 5, 10  # on a run's page
 
@@ -30,32 +31,26 @@ def recommend(model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.Da
     """
     encoder = model.encoder
     assert isinstance(encoder, PairEncoder)
-    known = encoder.ids[0][1]
     score = scored_by(model.module, model.device)
-    indices = (known.get_indexer(pd.Index(list(users))) + 1).tolist()
-    frames = [
-        best_items(model.facts, model.task, model.kept, score, user, index, top)
-        for user, index in zip(users, indices, strict=True)
-    ]
-    new = [user for user, index in zip(users, indices, strict=True) if index == 0]
+    frames = [best_items(encoder, model.task, model.kept, score, user, top) for user in users]
+    new = [user for user, index in zip(users, encoder.encode_users(users).tolist(), strict=True) if index == 0]
     remarks = [f"user {user} is new: every item is new to them, and the items' own biases decide" for user in new]
     return pd.concat(frames), remarks
 
 
 def best_items(
-    facts: Facts, task: Task, kept: Mapping[str, Tensor], score: Score, user: str, index: int, top: int
+    encoder: PairEncoder, task: Task, kept: Mapping[str, Tensor], score: Score, user: str, top: int
 ) -> pd.DataFrame:
-    """Returns what `recommend` does, for the user of an index."""
-    said = facts.preprocessing
-    items, scores = top_items(index, kept, facts.vocab_sizes[1], score, top)
+    """Returns what `recommend` does, for one user."""
+    items, scores = top_items(int(encoder.encode_users([user]).item()), kept, encoder.sizes[1], score, top)
     chosen = (items - 1).tolist()
     columns: dict[str, object] = {
         "user": user,
         "place": np.arange(1, len(chosen) + 1),
-        "item": [said["items"][item] for item in chosen],
+        "item": [encoder.items[item] for item in chosen],
     }
-    if "titles" in said:
-        columns["title"] = [said["titles"][item] for item in chosen]
+    if encoder.titles:
+        columns["title"] = [encoder.titles[item] for item in chosen]
     columns["predicted"] = task.decode(scores[:, None]).flatten().tolist()
     return pd.DataFrame(columns)
 
@@ -66,8 +61,8 @@ def save_recommendations(run: RunDir, data: Data, task: Task, model: nn.Module, 
     order = torch.argsort(until.diff(), stable=True)
     shares = (np.arange(SHOWN_USERS) + 0.5) / SHOWN_USERS
     chosen = sorted({int(order[int(share * len(order))]) for share in shares})
-    score, users = scored_by(model, device), data.facts.preprocessing["users"]
-    frames = [best_items(data.facts, task, data.kept, score, users[user], user + 1, SHOWN_ITEMS) for user in chosen]
+    encoder, score = PairEncoder.of(data.facts), scored_by(model, device)
+    frames = [best_items(encoder, task, data.kept, score, encoder.users[user], SHOWN_ITEMS) for user in chosen]
     text = StringIO()
     CsvWriter(text).write(pd.concat(frames))
     write_text(run.recommendations, text.getvalue())

@@ -1,10 +1,10 @@
-"""New values of a series, as windows for a model that was trained on earlier or on similar ones."""
+"""Values of a series as windows for a model, in training and in use."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,104 +12,181 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dltrain.data.cells import name_list
 from dltrain.errors import DataError
-from dltrain.kinds.series.dates import join_dates
-from dltrain.kinds.series.read import Series, read_series
+from dltrain.kinds.series.date_columns import join_dates
+from dltrain.kinds.series.read import RegularSeries, read_series
 from dltrain.kinds.series.time_axis import TimeAxis
 from dltrain.types import Encoded, Facts
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
+Floats = NDArray[np.float64]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class WindowEncoder:
     """Cuts a series into every window that it holds; each is named by the time of its last step.
 
-    Gaps are interpolated, however long.
+    Args:
+        names: of the columns, C.
+        window: steps that a forecast is made from, T.
+        horizon: steps that are forecast, H.
+        axis: times of the training series.
+        mean: `(C,)` of the training part's values.
+        std: `(C,)` likewise; 1 for a column of one value.
+        period: steps of a season; none where nothing repeats.
+        last: `(T, C)` the end of the whole series, from where forecasts go on.
+        last_step: the step on the axis of its last value.
     """
 
-    facts: Facts
+    names: tuple[str, ...]
+    window: int
+    horizon: int
     axis: TimeAxis
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
-    suffixes: frozenset[str] = frozenset()
-    takes_rows: bool = True
-    apart: bool = False
-    prepare: None = None
+    mean: Floats
+    std: Floats
+    period: int | None
+    last: Floats
+    last_step: int
+
+    suffixes: ClassVar[frozenset[str]] = frozenset()
+    takes_rows: ClassVar[bool] = True
+    apart: ClassVar[bool] = False
+    prepare: ClassVar[None] = None
+
+    @classmethod
+    def fit(
+        cls, series: RegularSeries, training: int, *, window: int, horizon: int, period: int | None
+    ) -> WindowEncoder:
+        """Learns the scale of each column from the first `training` steps alone.
+
+        Raises:
+            DataError: every column has one value there.
+        """
+        mean, std = series.values[:training].mean(axis=0), series.values[:training].std(axis=0)
+        if not (std > 0).any():
+            raise DataError(
+                f"every training value of {name_list(series.names)} is the same: there is nothing to forecast",
+                where="data.target",
+                fix="choose another column",
+            )
+        return cls(
+            names=series.names,
+            window=window,
+            horizon=horizon,
+            axis=series.axis,
+            mean=mean,
+            std=np.where(std > 0, std, 1.0),
+            period=period,
+            last=series.values[-window:],
+            last_step=series.first + len(series) - 1,
+        )
 
     @classmethod
     def of(cls, facts: Facts) -> WindowEncoder:
-        """The encoder that the facts describe.
+        """Returns the encoder that the facts describe.
 
         Raises:
             DataError: they do not say how values became windows.
         """
-        said: Any = facts.preprocessing
+        stored = facts.preprocessing
         try:
-            axis = TimeAxis.from_json(said["axis"])
-            return cls(facts, axis, np.asarray(said["mean"], np.float64), np.asarray(said["std"], np.float64))
+            (window, columns) = facts.input_shape
+            encoder = cls(
+                names=tuple(facts.features),
+                window=window,
+                horizon=int(stored["horizon"]),
+                axis=TimeAxis.from_json(stored["axis"]),
+                mean=np.asarray(stored["mean"], np.float64),
+                std=np.asarray(stored["std"], np.float64),
+                period=None if stored["period"] is None else int(stored["period"]),
+                last=np.asarray(stored["last"], np.float64),
+                last_step=int(stored["last_step"]),
+            )
+            shapes = (encoder.mean.shape, encoder.std.shape, encoder.last.shape)
+            if shapes != ((columns,), (columns,), (window, columns)) or len(encoder.names) != columns:
+                raise ValueError(shapes)
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how values become windows", fix="train again") from None
+        return encoder
 
-    @property
-    def window(self) -> int:
-        return self.facts.input_shape[0]
-
-    @property
-    def horizon(self) -> int:
-        return int(self.facts.preprocessing["horizon"])
+    def to_json(self) -> dict[str, Any]:
+        """Returns what the facts of a run hold of it, beside the names and the shape of its windows."""
+        return {
+            "axis": self.axis.to_json(),
+            "mean": self.mean.tolist(),
+            "std": self.std.tolist(),
+            "horizon": self.horizon,
+            "period": self.period,
+            "last": self.last.tolist(),
+            "last_step": self.last_step,
+        }
 
     def encode(self, raw: Raw, /) -> Encoded:
-        """Encodes a frame with the columns of times and values, or an array `(n, C)` of values.
+        """Encodes a frame with the columns of times and values, or an array `(n, C)` of values; missing values are
+        interpolated, however many.
 
         Raises:
             DataError: it lacks a column, or is shorter than a window.
         """
-        found = self.read(raw)
-        windows = np.lib.stride_tricks.sliding_window_view(found.values, self.window, axis=0)  # (N, C, T)
-        ends = range(found.first + self.window - 1, found.first + len(found.values))
-        ids = tuple(map(found.axis.spell, ends))
-        return Encoded((self.scaled(windows.transpose(0, 2, 1)),), ids, ((),) * len(ids))
-
-    def scaled(self, windows: NDArray[np.float64]) -> Tensor:
-        """Windows `(N, T, C)` in the series' unit, as the model's inputs."""
-        return torch.from_numpy(((windows - self.mean) / self.std).astype(np.float32))
+        series = self.read(raw)
+        ids = tuple(map(series.spell, range(self.window - 1, len(series))))
+        return Encoded((self.encode_windows(series.values).contiguous(),), ids, ((),) * len(ids))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """What follows each window, `(N, H·C)`; NaN where the series ends before, or a value was missing."""
-        found = self.read(raw)
-        values = np.where(found.filled[:, None], np.nan, found.values)
-        after = np.full((self.horizon, values.shape[1]), np.nan)
-        steps = np.lib.stride_tricks.sliding_window_view(np.concatenate([values, after]), self.horizon, axis=0)
-        after_window = steps[self.window :].transpose(0, 2, 1)
-        # A filled value was drawn towards the one after it, so no forecast from there is judged.
-        after_window = np.where(found.filled[self.window - 1 :, None, None][: len(after_window)], np.nan, after_window)
-        return torch.tensor(after_window).flatten(1)
+        """Returns what follows each window, `(N, H·C)`; NaN where the series ends before, or a value was missing."""
+        return self.encode_targets(self.read(raw))
 
-    def read(self, raw: Raw) -> Series:
-        """The values as an evenly spaced series.
+    def read(self, raw: Raw) -> RegularSeries:
+        """Reads new samples as an evenly spaced series.
 
         Raises:
             DataError: it lacks a column, or is shorter than a window.
         """
-        names = self.facts.features
         if isinstance(raw, pd.DataFrame):
             frame = raw.set_axis([str(name).strip() for name in raw.columns], axis="columns")
             if self.axis.name not in frame.columns:
-                frame = join_dates(frame, names)
+                frame = join_dates(frame, self.names)
             time = self.axis.name if self.axis.name in frame.columns else None
-            found = read_series(frame, names, time, "interpolate" if time else "ignore", len(frame))
-        elif isinstance(raw, np.ndarray) and raw.reshape(len(raw), -1).shape[1] == len(names):
-            frame = pd.DataFrame(raw.reshape(len(raw), -1), columns=list(names))
-            found = read_series(frame, names, None, "ignore", len(frame))
+            series = read_series(frame, self.names, time, "interpolate" if time else "ignore", len(frame))
+        elif isinstance(raw, np.ndarray) and raw.reshape(len(raw), -1).shape[1] == len(self.names):
+            frame = pd.DataFrame(raw.reshape(len(raw), -1), columns=list(self.names))
+            series = read_series(frame, self.names, None, "ignore", len(frame))
         elif isinstance(raw, Sequence):
             raise DataError("files where a table is due: the model was trained on a series", fix="give a table")
         else:
-            raise DataError(f"an array of shape {raw.shape}, where the model takes (n, {len(names)})")
-        if len(found.values) < self.window:
+            raise DataError(f"an array of shape {raw.shape}, where the model takes (n, {len(self.names)})")
+        if len(series) < self.window:
             raise DataError(
-                f"{len(found.values)} steps are fewer than the window of {self.window} that a forecast is made from",
+                f"{len(series)} steps are fewer than the window of {self.window} that a forecast is made from",
                 fix="give more of what came before",
             )
-        return found
+        return series
+
+    def encode_windows(self, values: Floats) -> Tensor:
+        """Returns every window of values `(n, C)`, scaled, `(n - T + 1, T, C)` float32: views of one series."""
+        scaled = torch.from_numpy(self.scale(values).astype(np.float32))
+        return scaled.unfold(0, self.window, 1).transpose(1, 2)
+
+    def encode_targets(self, series: RegularSeries) -> Tensor:
+        """Returns what follows each window in the series' unit, `(n - T + 1, H·C)` float64: views of one series where
+        no value was missing, else NaN where one was.
+
+        A missing value was filled in on the way to the next one, so that no forecast from there is judged.
+        """
+        values = np.where(series.filled[:, None], np.nan, series.values)
+        beyond = np.full((self.horizon, values.shape[1]), np.nan)
+        steps = torch.from_numpy(np.concatenate([values[self.window :], beyond]))
+        targets = steps.unfold(0, self.horizon, 1).transpose(1, 2).flatten(1)
+        filled = torch.from_numpy(series.filled[self.window - 1 :])
+        return targets.masked_fill(filled[:, None], np.nan) if filled.any() else targets
+
+    def scale(self, values: Floats) -> Floats:
+        """Returns values `(..., C)` in the series' unit in the scale of the windows."""
+        return (values - self.mean) / self.std
+
+    def unscale(self, values: Floats) -> Floats:
+        """Returns values `(..., C)` in the scale of the windows in the series' unit."""
+        return values * self.std + self.mean

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def forecast(model: UsableModel, steps: int, history: Raw | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Returns the next `steps` steps: `time`, and `predicted`, or of several columns `predicted_NAME`, in the series'
-    unit; and what is to be said of them.
+    unit; and remarks on them.
 
     Beyond the horizon that it was trained for, a model goes on from its own forecast.
 
@@ -31,23 +31,18 @@ def forecast(model: UsableModel, steps: int, history: Raw | None = None) -> tupl
     """
     encoder = model.encoder
     assert isinstance(encoder, WindowEncoder)
-    said = model.facts.preprocessing
     if history is None:
-        known, axis, last = np.asarray(said["last"], np.float64), encoder.axis, int(said["last_step"])
+        values, axis, last_step = encoder.last, encoder.axis, encoder.last_step
     else:
-        found = encoder.read(history)
-        known, axis, last = found.values, found.axis, found.first + len(found.values) - 1
-    columns = known.shape[1]
-    begun = len(known)
-    while len(known) < begun + steps:
-        window = Encoded((encoder.scaled(known[None, -encoder.window :]),), ("",), ((),))
-        ahead = model.predict_encoded(window).values.double().numpy().reshape(-1, columns)
-        known = np.concatenate([known, ahead])
-    ahead = known[begun : begun + steps]
-    names = model.facts.features
-    frame = pd.DataFrame({"time": [axis.spell(last + step) for step in range(1, steps + 1)]})
-    for index, name in enumerate(names):
-        frame["predicted" if columns == 1 else f"predicted_{name}"] = ahead[:, index]
-    horizon = encoder.horizon
-    beyond = f"beyond the horizon of {horizon} that it was trained for, the model goes on from its own forecast"
-    return frame, [beyond] if steps > horizon else []
+        series = encoder.read(history)
+        values, axis, last_step = series.values, series.axis, series.first + len(series) - 1
+    begin = len(values)
+    while len(values) < begin + steps:
+        window = Encoded((encoder.encode_windows(values[-encoder.window :]),), ("",), ((),))
+        ahead = model.predict_encoded(window).values.double().numpy().reshape(-1, len(encoder.names))
+        values = np.concatenate([values, ahead])
+    frame = pd.DataFrame({"time": [axis.spell(last_step + step) for step in range(1, steps + 1)]})
+    for name, column in zip(encoder.names, values[begin : begin + steps].T, strict=True):
+        frame["predicted" if len(encoder.names) == 1 else f"predicted_{name}"] = column
+    beyond = f"beyond the horizon of {encoder.horizon} that it was trained for, the model goes on from its own forecast"
+    return frame, [beyond] if steps > encoder.horizon else []

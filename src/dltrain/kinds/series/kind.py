@@ -16,7 +16,7 @@ from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.kinds.series.forecast import forecast
 from dltrain.kinds.series.window_scale import WindowScaled
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Encoder, Facts, SplitName
+from dltrain.types import Data, Facts, SplitName
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -29,7 +29,7 @@ class Series(Kind):
     default_model: ClassVar[str] = "linear"
     budget: ClassVar[Budget] = Budget(batches=1000, fewest=8, most=200, large_batch=128)
 
-    def encoder(self, facts: Facts) -> Encoder:
+    def encoder(self, facts: Facts) -> WindowEncoder:
         return WindowEncoder.of(facts)
 
     def page(self, facts: Facts) -> KindPage:

@@ -11,6 +11,7 @@ from dltrain.drawing.section import Code
 from dltrain.drawing.style import Drawing, Lettering
 from dltrain.drawing.wording import count
 from dltrain.kinds.page import KindPage
+from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.kinds.series.plots import draw_forecasts, draw_worst_forecasts
 from dltrain.runs.reader import Run
 from dltrain.tasks.registry import page_of
@@ -36,7 +37,7 @@ class SeriesPage(KindPage):
         return f"windows of {count(steps, 'step')} of {count(columns, 'column')}"
 
     def usage(self, run: Run) -> list[Code]:
-        steps = self.facts.preprocessing.get("horizon", 1)
+        steps = WindowEncoder.of(self.facts).horizon
         command = f"dltrain predict {shlex.quote(run.place)} --steps {steps}"
         return [Code(command, words="Forecast what comes next:"), *super().usage(run)]
 

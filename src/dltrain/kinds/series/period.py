@@ -16,7 +16,8 @@ NEAR = 0.08  # a calendar period stands for the peaks that are no further from i
 def guess_period(
     values: NDArray[np.float64], usual: Sequence[int] = (), filled: NDArray[np.bool_] | None = None
 ) -> int | None:
-    """The period after which a series repeats itself best, among peaks of its autocorrelation and `usual` ones.
+    """Guesses the period after which a series repeats itself best, among the peaks of its autocorrelation and `usual`
+    ones.
 
     Args:
         values: `(n,)` or `(n, C)` in the order of time, of the training part alone.
@@ -31,9 +32,9 @@ def guess_period(
     longest = int(count / CYCLES)
     if longest < 2:
         return None
-    known = np.ones(count, dtype=bool) if filled is None else ~filled
-    flat = _without_trend(x, known)
-    pairs = np.maximum(_products(known[:, None].astype(np.float64)).round(), 1.0)  # of known values, so far apart
+    present = np.ones(count, dtype=bool) if filled is None else ~filled
+    flat = _without_trend(x, present)
+    pairs = np.maximum(_products(present[:, None].astype(np.float64)).round(), 1.0)  # of present values, so far apart
     likeness = _products(flat) / pairs
     likeness = likeness / (likeness[0] or 1.0)
     inner = likeness[1 : longest + 2]
@@ -44,34 +45,34 @@ def guess_period(
     best = peaks[np.argsort(-likeness[peaks], kind="stable")][:CANDIDATES].tolist()
     calendar = {period for period in usual if 2 <= period <= longest and _stands_out(likeness, period)}
     near = {period for period in best if any(0 < abs(period - one) <= NEAR * one for one in calendar)}
-    found = sorted({*best, *calendar} - near)
-    if not found:
+    periods = sorted({*best, *calendar} - near)
+    if not periods:
         return None
-    errors = [_error_of(flat, known, period) for period in found]
+    errors = [_error_of(flat, present, period) for period in periods]
     least = min(errors)
-    return int(next(period for period, error in zip(found, errors, strict=True) if error * WORTH <= least))
+    return int(next(period for period, error in zip(periods, errors, strict=True) if error * WORTH <= least))
 
 
-def _without_trend(x: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The values `(n, C)` less their straight line, standardised; 0 where they are not known."""
-    steps = np.arange(len(x))[known][:, None]
+def _without_trend(x: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Returns the values `(n, C)` less their straight line, standardised; 0 where they are missing."""
+    steps = np.arange(len(x))[present][:, None]
     steps = steps - steps.mean()
-    values = x[known] - x[known].mean(axis=0)
+    values = x[present] - x[present].mean(axis=0)
     values = values - steps * (steps * values).sum(axis=0) / (np.square(steps).sum() or 1.0)
     flat = np.zeros_like(x)
-    flat[known] = values / np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
+    flat[present] = values / np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
     return flat
 
 
 def _products(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums of the products of all values `(n, C)` that are 0, 1, 2 ... steps apart, `(n,)`."""
+    """Returns sums of the products of all values `(n, C)` that are 0, 1, 2 ... steps apart, `(n,)`."""
     spectrum = np.square(np.abs(np.fft.rfft(x, 2 * len(x), axis=0))).sum(axis=1)
     return np.fft.irfft(spectrum)[: len(x)]
 
 
-def _error_of(flat: NDArray[np.float64], known: NDArray[np.bool_], period: int) -> float:
-    """The mean squared error of saying what was there a period before."""
-    both = known[period:] & known[:-period]
+def _error_of(flat: NDArray[np.float64], present: NDArray[np.bool_], period: int) -> float:
+    """Returns the mean squared error of forecasting the value one period before."""
+    both = present[period:] & present[:-period]
     return float(np.square(flat[period:][both] - flat[:-period][both]).mean()) if both.any() else float("inf")
 
 

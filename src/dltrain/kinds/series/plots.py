@@ -1,4 +1,4 @@
-"""Plots of forecasts beside what came."""
+"""Plots of forecasts and the true values."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from dltrain.drawing.style import COLORS, INK, SOFT, Drawing, Lettering, add_legend, new_axes, new_figure
+from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.runs.reader import SPLIT_WORDS, Run
 from dltrain.tasks.predicted import Floats, Predicted
 
@@ -18,17 +19,17 @@ WORST = 6
 TICKS, TICKS_OF_LONG_TIMES = 5, 3
 
 
-def draw_forecasts(run: Run, said: Predicted | None, text: Lettering) -> Drawing | None:
+def draw_forecasts(run: Run, values: Predicted | None, text: Lettering) -> Drawing | None:
     """Draws the true line of the last held-out steps, and forecasts one after the other; a panel for each column."""
     facts = run.facts
-    if said is None:
+    if values is None:
         return None
     columns = max(1, len(facts.features))
-    shown = min(columns, MOST_COLUMNS)
+    drawn = min(columns, MOST_COLUMNS)
     ids = _read_ids(run)
-    figure = new_figure(height=3.6 if shown == 1 else 2.2 * shown + 0.6)
-    panels = new_axes(figure, rows=shown)
-    true, predicted = (both.reshape(len(both), -1, columns) for both in (said.true, said.predicted))  # (N, H, C)
+    figure = new_figure(height=3.6 if drawn == 1 else 2.2 * drawn + 0.6)
+    panels = new_axes(figure, rows=drawn)
+    true, predicted = (both.reshape(len(both), -1, columns) for both in (values.true, values.predicted))  # (N, H, C)
     for number, axes in enumerate(panels):
         _draw_column(axes, true[:, :, number], predicted[:, :, number])
         axes.set_ylabel(text(facts.features[number] if facts.features else facts.target))
@@ -36,23 +37,23 @@ def draw_forecasts(run: Run, said: Predicted | None, text: Lettering) -> Drawing
     ticks = TICKS if max(map(len, ids)) <= 10 else TICKS_OF_LONG_TIMES
     at = np.unique(np.linspace(max(0, count - MOST_STEPS), count - 1, ticks).astype(int))
     panels[-1].set_xticks(at, [text(ids[index], 20) for index in at])
-    panels[-1].set_xlabel(text((facts.preprocessing.get("axis") or {}).get("name") or "step"))
+    panels[-1].set_xlabel(text(WindowEncoder.of(facts).axis.name or "step"))
     add_legend(panels[0])
-    of = f"; the first {shown} of {columns} columns" if columns > shown else ""
+    of = f"; the first {drawn} of {columns} columns" if columns > drawn else ""
     each = f" of {horizon} steps each, a dot where one begins" if horizon > 1 else " one step ahead"
     split = SPLIT_WORDS[run.shown_split]
-    return Drawing(figure, f"Forecasts{each}, beside what came, at the end of the {split} split{of}.")
+    return Drawing(figure, f"Forecasts{each}, and the true values, at the end of the {split} split{of}.")
 
 
-def draw_worst_forecasts(run: Run, said: Predicted | None, text: Lettering) -> Drawing | None:
-    """Draws the forecasts of several steps that were farthest off, no two of the same steps, in the worst column."""
+def draw_worst_forecasts(run: Run, values: Predicted | None, text: Lettering) -> Drawing | None:
+    """Draws the forecasts of several steps with the largest errors, no two of the same steps, in the worst column."""
     from matplotlib.ticker import MaxNLocator
 
     facts = run.facts
     columns = max(1, len(facts.features))
-    if said is None or not facts.outputs or len(facts.outputs) == columns:
+    if values is None or not facts.outputs or len(facts.outputs) == columns:
         return None
-    true, predicted = (both.reshape(len(both), -1, columns) for both in (said.true, said.predicted))  # (N, H, C)
+    true, predicted = (both.reshape(len(both), -1, columns) for both in (values.true, values.predicted))  # (N, H, C)
     errors = np.abs(predicted - true).mean(axis=1) / np.asarray(facts.target_std)[:columns]  # (N, C)
     chosen: list[int] = []
     for index in np.argsort(-errors.max(axis=1), kind="stable").tolist():
@@ -74,7 +75,7 @@ def draw_worst_forecasts(run: Run, said: Predicted | None, text: Lettering) -> D
         axes.set_visible(False)
     add_legend(panels[0])
     return Drawing(
-        figure, f"The {len(chosen)} forecasts that were farthest off, step by step, of different steps each."
+        figure, f"The {len(chosen)} forecasts with the largest errors, step by step; no two are of the same steps."
     )
 
 
@@ -84,7 +85,7 @@ def _read_ids(run: Run) -> list[str]:
 
 
 def _draw_column(axes: Axes, true: Floats, predicted: Floats) -> None:
-    """One column's truth and forecasts, both `(N, H)`."""
+    """Draws one column's true values and forecasts, both `(N, H)`."""
     count, horizon = true.shape
     first = max(0, count - MOST_STEPS)
     line = np.concatenate([true[first:, 0], true[-1, 1:]])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells
 from dltrain.data.column_names import pick_column, plain
+from dltrain.data.dates import are_dates
 from dltrain.errors import DataError
 from dltrain.kinds.series.time_axis import TimeAxis, read_axis
 
 Gaps = Literal["interpolate", "refuse", "ignore"]
 TIME = r"(unix|utc)?(timestamp|datetime|date|time)(utc)?|t|ds|year|month|week|day|hour|period|quarter|index|"
 TIME += r"(时间|日期|月份|年份|年|月|日|时间戳|年月)"
-DIGITS = frozenset("0123456789")
 
 
 @dataclass(frozen=True)
-class Series:
+class RegularSeries:
     """Evenly spaced values.
 
     Args:
@@ -31,7 +31,7 @@ class Series:
         filled: `(n,)` whether any value of a step was missing.
         axis: the times.
         first: the step on the axis of the first value.
-        notes: what was inferred and mended.
+        notes: what was inferred and filled in.
     """
 
     names: tuple[str, ...]
@@ -39,11 +39,27 @@ class Series:
     filled: NDArray[np.bool_]
     axis: TimeAxis
     first: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def spell(self, position: int) -> str:
+        """Returns the time of the value at a position, as the source would write it."""
+        return self.axis.spell(self.first + position)
 
 
-def read_series(frame: pd.DataFrame, target: Sequence[str] | None, time: str | None, gaps: Gaps, most: int) -> Series:
-    """Reads times and values, puts them in order and fills gaps of at most `most` steps.
+def read_series(
+    frame: pd.DataFrame, target: Sequence[str] | None, time: str | None, gaps: Gaps, max_gap: int
+) -> RegularSeries:
+    """Reads times and values, puts them in order and fills gaps of at most `max_gap` steps.
+
+    Args:
+        frame: the table.
+        target: columns of values; none for all columns of numbers.
+        time: column of times; none to find it.
+        gaps: what becomes of missing steps, as in `data=series`.
+        max_gap: most steps in a row that are filled.
 
     Raises:
         DataError: there are no numbers, the times are not evenly spaced, two rows contradict each other, or a gap is
@@ -51,7 +67,7 @@ def read_series(frame: pd.DataFrame, target: Sequence[str] | None, time: str | N
     """
     cells = {str(name): read_cells(frame[name]) for name in frame.columns}
     time = find_time(frame, cells, time, target)
-    names = _values(frame, cells, time, target)
+    names = _value_columns(frame, cells, time, target)
     notes = [f"values {name_list(names)}" + (f", times {time}" if time else ", one row a step: no column of times")]
     values = np.stack([cells[name].as_numbers() for name in names], axis=1)
     if time is None or gaps == "ignore":
@@ -60,37 +76,39 @@ def read_series(frame: pd.DataFrame, target: Sequence[str] | None, time: str | N
             notes.append(f"{time} is ignored: the rows are taken as evenly spaced")
     else:
         axis, steps = read_axis(cells[time], time)
-        once = _once_each(cells, time, steps, values)
+        once = _first_of_each(cells, time, steps, values)
         if not once.all():
             notes.append(f"left out rows that repeat another, time and values: {(~once).sum():,}")
             steps, values = steps[once], values[once]
         if (np.diff(steps) < 0).any():
             notes.append(f"the rows were not in the order of {time}, and were sorted")
-    known = np.flatnonzero(~np.isnan(values).any(axis=1))
-    if len(known) < 2:
-        raise DataError(f"{len(known)} rows have values: too few", where="data.path", fix="give a longer series")
-    first, last = int(steps[known].min()), int(steps[known].max())
+    complete = np.flatnonzero(~np.isnan(values).any(axis=1))
+    if len(complete) < 2:
+        raise DataError(
+            f"{'only one row has' if len(complete) else 'no row has'} all values",
+            where="data.path",
+            fix="give a longer series",
+        )
+    first, last = int(steps[complete].min()), int(steps[complete].max())
     whole = np.full((last - first + 1, len(names)), np.nan)
     inside = (steps >= first) & (steps <= last)
     whole[steps[inside] - first] = values[inside]
-    missing = np.isnan(whole).any(axis=1)
-    if missing.any():
-        whole = _without_gaps(whole, missing, axis, first, gaps, most)
-        notes.append(f"interpolated {missing.sum()} of {len(whole)} steps, which were missing: data.gaps")
-    return Series(names, whole, missing, axis, first, tuple(notes))
+    series = RegularSeries(names, whole, np.isnan(whole).any(axis=1), axis, first)
+    if series.filled.any():
+        series = replace(series, values=_fill_gaps(series, gaps, max_gap))
+        notes.append(f"interpolated {series.filled.sum()} of {len(series)} steps, which were missing: data.gaps")
+    return replace(series, notes=tuple(notes))
 
 
 def find_time(
-    frame: pd.DataFrame, cells: dict[str, Cells], given: str | None, target: Sequence[str] | None
+    frame: pd.DataFrame, cells: Mapping[str, Cells], named: str | None, target: Sequence[str] | None
 ) -> str | None:
-    """The column of times: the one that is given, one that is called so, or the first that holds dates."""
-    found = pick_column(frame, "time", given, TIME, target or ())
-    if found is not None and (given is not None or len(cells) > 1):
-        return found
-    for name, column in cells.items():
-        if name in (target or ()) or column.all_numbers or not column.values or not DIGITS & set(column.values[0]):
-            continue
-        if not pd.to_datetime(pd.Series(column.values[:50]), errors="coerce", utc=True, format="mixed").isna().any():
+    """Returns the column of times: the one that is named, one that is called so, or the first that holds dates."""
+    column = pick_column(frame, "time", named, TIME, target or ())
+    if column is not None and (named is not None or len(cells) > 1):
+        return column
+    for name in cells:
+        if name not in (target or ()) and are_dates(cells[name]):
             return name
     counting = next(iter(cells))  # a column without a name, as spreadsheets and pandas write their row numbers
     numbers = cells[counting].as_numbers()
@@ -99,10 +117,10 @@ def find_time(
     return counting if nameless and even else None
 
 
-def _values(
-    frame: pd.DataFrame, cells: dict[str, Cells], time: str | None, target: Sequence[str] | None
+def _value_columns(
+    frame: pd.DataFrame, cells: Mapping[str, Cells], time: str | None, target: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """The columns of values.
+    """Returns the names of the columns of values.
 
     Raises:
         DataError: there is no such column, or a cell of it is no number.
@@ -115,7 +133,7 @@ def _values(
                 f"the table has no column {name!r}",
                 where="data.target",
                 fix=f"its columns are {name_list(frame.columns)}",
-                override=_override([best if one == name else one for one in target or ()]) if best else "",
+                override=_override([best if other == name else other for other in target or ()]) if best else "",
             )
     for name in cells if target is None else target:
         try:
@@ -125,7 +143,7 @@ def _values(
             others = [other for other in (target or numeric) if other in numeric and other != name]
             fix = "correct it, or leave the cell empty, to be interpolated"
             raise DataError(
-                error.what, error.where, fix + (", or the column" if others else ""), _override(others)
+                error.what, error.where, fix + (", or leave the column out" if others else ""), _override(others)
             ) from None
     if target is not None:
         return tuple(dict.fromkeys(target))
@@ -143,10 +161,10 @@ def _override(target: Sequence[str]) -> str:
     return f"data.target={names[0] if len(names) == 1 else '[' + ','.join(names) + ']'}" if names else ""
 
 
-def _once_each(
-    cells: dict[str, Cells], time: str, steps: NDArray[np.int64], values: NDArray[np.float64]
+def _first_of_each(
+    cells: Mapping[str, Cells], time: str, steps: NDArray[np.int64], values: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Which rows `(N,)` repeat none before them.
+    """Returns which rows `(N,)` repeat none before them.
 
     Raises:
         DataError: two rows have the same time and other values.
@@ -170,29 +188,28 @@ def _once_each(
     return once
 
 
-def _without_gaps(
-    values: NDArray[np.float64], missing: NDArray[np.bool_], axis: TimeAxis, first: int, gaps: Gaps, most: int
-) -> NDArray[np.float64]:
-    """The same values, with straight lines where they are missing.
+def _fill_gaps(series: RegularSeries, gaps: Gaps, max_gap: int) -> NDArray[np.float64]:
+    """Returns the values `(n, C)`, with straight lines where they are missing.
 
     Raises:
         DataError: a gap is too long, or none is allowed.
     """
+    missing = series.filled
     edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
-    lengths = edges[1::2] - edges[::2]
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
     longest = int(lengths.argmax())
-    if gaps == "refuse" or lengths[longest] > most:
-        start = int(edges[::2][longest])
-        span = f"{axis.spell(first + start)} to {axis.spell(first + start + int(lengths[longest]) - 1)}"
+    if gaps == "refuse" or lengths[longest] > max_gap:
+        start, length = int(starts[longest]), int(lengths[longest])
         raise DataError(
-            f"{missing.sum()} steps have no value, {lengths[longest]} of them in a row, from {span}",
+            f"{missing.sum()} steps have no value, {length} of them in a row, from {series.spell(start)} to "
+            f"{series.spell(start + length - 1)}",
             where="data.gaps" if gaps == "refuse" else "data.max_gap",
             fix="fill them in the file, or let them be interpolated",
-            override="data.gaps=interpolate" if gaps == "refuse" else f"data.max_gap={lengths[longest]}",
+            override="data.gaps=interpolate" if gaps == "refuse" else f"data.max_gap={length}",
         )
-    steps = np.arange(len(values))
-    filled = values.copy()
-    for column in range(values.shape[1]):
-        known = ~np.isnan(values[:, column])
-        filled[~known, column] = np.interp(steps[~known], steps[known], values[known, column])
+    steps = np.arange(len(series))
+    filled = series.values.copy()
+    for column in range(filled.shape[1]):
+        present = ~np.isnan(filled[:, column])
+        filled[~present, column] = np.interp(steps[~present], steps[present], series.values[present, column])
     return filled

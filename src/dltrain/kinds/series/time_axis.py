@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -12,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, shorten
+from dltrain.data.cells import Cells
+from dltrain.data.dates import no_time, read_dates
 from dltrain.errors import DataError
 
 Unit = Literal["rows", "numbers", "seconds", "weekdays", "months"]
@@ -50,13 +50,19 @@ class TimeAxis:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> TimeAxis:
+        """Returns the axis that `to_json` wrote.
+
+        Raises:
+            TypeError: it is none.
+        """
         return cls(**stored)
 
     def to_json(self) -> dict[str, Any]:
+        """Returns its fields."""
         return asdict(self)
 
     def spell(self, position: int) -> str:
-        """The time of a step, as the source would write it."""
+        """Returns the time of a step, as the source would write it."""
         if self.unit in ("rows", "numbers"):
             return f"{float(self.start) + position * self.step:.10g}"
         start = pd.Timestamp(self.start)
@@ -72,7 +78,7 @@ class TimeAxis:
 
 
 def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
-    """The axis that a column of times lies on, and the step of each row `(N,)`, the first in time at 0.
+    """Returns the axis that a column of times lies on, and the step of each row `(N,)`, the first in time at 0.
 
     Raises:
         DataError: a cell is no time, or the times are not evenly spaced.
@@ -80,23 +86,22 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
     if (cells.codes < 0).any():
         raise _no_time(cells, int((cells.codes < 0).argmax()), name)
     cells, offset = _without_offset(cells)
-    dates = _dates(cells)
-    if dates is None and not cells.all_numbers:
-        written = pd.to_datetime(pd.Series(cells.values, dtype=object), errors="coerce", utc=True, format="mixed")
-        raise _no_time(cells, int(written.isna().to_numpy()[cells.codes].argmax()), name)
-    if dates is None:
-        axis, exact = _of_numbers(cells.as_numbers(), name)
-        found = [(axis, exact)]
+    dates = read_dates(cells)
+    complete = [reading[cells.codes] for reading in dates if not reading.hasnans]
+    if complete:
+        readings = [_of_dates(moments, cells, name) for moments in complete]
+    elif cells.all_numbers:
+        readings = [_of_numbers(cells.as_numbers(), name)]
     else:
-        found = [_of_dates(moments, cells, name) for moments in dates]
+        raise _no_time(cells, int(dates[0].isna()[cells.codes].argmax()), name)
     # Of two readings of the dates the one that is even is meant, then the one that leaves fewer gaps.
-    axis, exact = min(found, key=lambda pair: (not _are_whole(pair[1]), float(pair[1].max())))
+    axis, exact = min(readings, key=lambda reading: (not _are_whole(reading[1]), float(reading[1].max())))
     steps = np.round(exact).astype(np.int64)
     off = np.abs(exact - steps)
     if off.max() > TOLERANCE:
         at = int(off.argmax())
         raise DataError(
-            f"{cells.values[cells.codes[at]]} is no whole step of {_step_words(axis)} after the first time",
+            f"{cells.values[cells.codes[at]]} is not a whole number of steps ({_step_words(axis)}) after the first",
             where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
             fix="give a regular series, or take the rows as evenly spaced",
             override="data.gaps=ignore",
@@ -105,44 +110,16 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
 
 
 def _without_offset(cells: Cells) -> tuple[Cells, str]:
-    """The times as the clock on the wall shows them, and their offset from UTC, where all have the same."""
-    found = [OFFSET.search(value) for value in cells.values]
-    offsets = {match[2] if match else "" for match in found}
+    """Returns the times as the clock on the wall shows them, and their offset from UTC, where all have the same."""
+    matches = [OFFSET.search(value) for value in cells.values]
+    offsets = {match[2] if match else "" for match in matches}
     if len(offsets) != 1 or offsets == {""}:
         return cells, ""
     return replace(cells, values=tuple(OFFSET.sub(r"\1", value) for value in cells.values)), offsets.pop()
 
 
 def _no_time(cells: Cells, at: int, name: str) -> DataError:
-    cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
-    return DataError(
-        f"{cell} is no time",
-        where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
-        fix="correct it and write dates as 2026-11-21, or take the rows as they follow each other",
-        override="data.gaps=ignore",
-    )
-
-
-def _dates(cells: Cells) -> list[pd.DatetimeIndex] | None:
-    """The dates of all rows, read with the month first and, where that differs, with the day first; else `None`."""
-    spelled = (re.sub(r"[年月日]$", "", re.sub(r"[年月](?=\d)", "-", value)) for value in cells.values)
-    texts = pd.Series(list(spelled), dtype=object)
-    year_first = all(re.match(r"\d{4}", value) for value in texts)
-    lengths = set(map(len, cells.values))
-    if cells.all_numbers:
-        compact = {6: "%Y%m", 8: "%Y%m%d"}.get(next(iter(lengths)), "") if len(lengths) == 1 else ""
-        if not compact:
-            return None
-        read = [pd.to_datetime(texts, errors="coerce", utc=True, format=compact)]
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            read = [
-                pd.to_datetime(texts, errors="coerce", utc=True, format="mixed", dayfirst=day_first)
-                for day_first in ((False,) if year_first else (False, True))
-            ]
-    whole = [dates for dates in read if not dates.isna().any() and dates.min().year > 1500]
-    return [pd.DatetimeIndex(dates)[cells.codes].tz_convert(None) for dates in whole] or None
+    return no_time(cells, at, name, fix="take the rows as evenly spaced", override="data.gaps=ignore")
 
 
 def _of_numbers(times: NDArray[np.float64], name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
@@ -171,7 +148,7 @@ def _of_dates(moments: pd.DatetimeIndex, cells: Cells, name: str) -> tuple[TimeA
 
 
 def _usual_step(times: NDArray[np.float64]) -> float:
-    """The median step; the smallest where most steps are missing, so that the median is no step but a gap."""
+    """Returns the median step; the smallest where most steps are missing, so that the median is no step but a gap."""
     steps = np.diff(np.unique(times))
     if not len(steps):
         return 1.0
@@ -185,16 +162,15 @@ def _are_whole(steps: NDArray[np.float64]) -> bool:
 
 
 def _step_words(axis: TimeAxis) -> str:
-    if axis.unit != "seconds":
-        return f"{axis.step:g} {axis.unit}"
-    for words, size in (("days", DAY), ("hours", 3600), ("minutes", 60)):
-        if axis.step % size == 0:
-            return f"{axis.step / size:g} {words}"
-    return f"{axis.step:g} seconds"
+    size, unit = axis.step, str(axis.unit)
+    if axis.unit == "seconds":
+        units = (("days", DAY), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+        size, unit = next(((axis.step / long, name) for name, long in units if axis.step % long == 0), (size, unit))
+    return f"{size:g} {unit.removesuffix('s') if size == 1 else unit}"
 
 
 def usual_periods(axis: TimeAxis) -> tuple[int, ...]:
-    """How many steps the calendar's cycles take: days and weeks of hours, years of months, weeks of days ..."""
+    """Returns how many steps the calendar's cycles take: days and weeks of hours, years of months, weeks of days ..."""
     if axis.unit == "months":
         return (round(12 / axis.step),) if 12 % axis.step == 0 else ()
     if axis.unit == "weekdays":

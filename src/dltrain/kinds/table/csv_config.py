@@ -11,7 +11,8 @@ import yaml
 
 from dltrain.data.cells import name_list
 from dltrain.data.csv_reader import Header
-from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, write_grades
+from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, make_grades
+from dltrain.data.samples.on_demand import writing
 from dltrain.data.splits import Fraction
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
@@ -19,6 +20,7 @@ from dltrain.kinds.table.columns import Role
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.numeric import Impute, Numeric
 from dltrain.kinds.table.rows import Duplicates, Outliers
+from dltrain.storage import make_folder, write_text
 from dltrain.types import Data, Range, SplitName
 
 
@@ -78,7 +80,9 @@ def csv(
     """
     generated: tuple[str, ...] = ()
     if path == SAMPLE and not Path(path).exists():
-        write_grades(path)
+        with writing(Path(path)):
+            make_folder(Path(path).parent, parents=True)
+            write_text(Path(path), make_grades())
         generated = (f"{path} was not there: generated {DEFAULT_ROWS} rows",)
     frame, notes = read_table(path, encoding, delimiter, header)
     if target is None or target == []:

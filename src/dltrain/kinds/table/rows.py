@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, nearest, shorten
+from dltrain.data.cells import Cells, nearest
+from dltrain.data.dates import no_time, read_moments
 from dltrain.data.splits import Indices, split_groups, split_indices
 from dltrain.errors import DataError
 from dltrain.kinds.table.columns import COUNTING, ID_REASON, Column
@@ -230,23 +229,10 @@ def _order_by_time(name: str, cells: Cells) -> Indices:
     Raises:
         DataError: a cell is missing or neither.
     """
-    times = cells.numbers
-    if not cells.all_numbers:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that pandas reads dates one by one where they are spelled differently
-            read = pd.to_datetime(pd.Series(cells.values), errors="coerce", utc=True)
-        times = np.where(read.isna(), np.nan, read.astype("int64").to_numpy().astype(np.float64))
-    moments = np.append(times, np.nan)[cells.codes]
+    moments = read_moments(cells)
     bad = np.isnan(moments)
     if bad.any():
-        first = int(bad.argmax())
-        cell = shorten(cells.values[cells.codes[first]]) if cells.codes[first] >= 0 else "an empty cell"
-        raise DataError(
-            f"{cell} is no time",
-            where=f"row {cells.rows[first] + 2}, column {name!r} (the header is row 1)",
-            fix="correct it, write dates as 2026-11-21, or split at random",
-            override="data.time=null",
-        )
+        raise no_time(cells, int(bad.argmax()), name, fix="split at random", override="data.time=null")
     return np.unique(moments, return_inverse=True)[1]
 
 

@@ -1,4 +1,4 @@
-"""Texts that change a little every time they are seen: words that go, change places or are not understood."""
+"""Training texts that change a little in each epoch: tokens are hidden, deleted or swapped."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ DRAWS = 3  # numbers a token; every change has its own
 
 @dataclass(frozen=True)
 class AugmentText(Augmentation):
-    """What may happen to a training text; its label stays.
+    """Changes the training texts at random; labels stay.
 
     What is drawn is a function of seed, epoch and batch alone, and drawn on the CPU.
 
     Args:
-        dropout: probability that a token becomes the unknown one.
-        deletion: probability that a token goes; one always stays.
+        dropout: probability that a token becomes the unknown token.
+        deletion: probability that a token is deleted; one always stays.
         swap: probability that a token changes places with its right neighbour.
     """
 
@@ -40,7 +40,7 @@ class AugmentText(Augmentation):
         return bool(self.dropout or self.deletion or self.swap)
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int) -> tuple[Tensor, ...]:
-        """Tokens `(B, T)` and lengths `(B,)` to others of the same shapes."""
+        """Returns changed tokens `(B, T)` and lengths `(B,)`."""
         tokens, lengths = inputs
         draws = torch.rand(*tokens.shape, DRAWS, generator=seeded(seed, epoch, batch)).to(tokens.device)
         steps = torch.arange(tokens.shape[1], device=tokens.device)
@@ -54,20 +54,24 @@ class AugmentText(Augmentation):
         return tokens, lengths
 
     def _swap(self, tokens: Tensor, lengths: Tensor, steps: Tensor, draws: Tensor) -> Tensor:
-        """Pairs begin at even or at odd places, by a draw of each text, so that no token is in two of them."""
+        """Swaps pairs of neighbours.
+
+        Pairs begin at even or at odd positions, drawn for each text, so that no token is in two of them.
+        """
         offset = (draws[:, :1] * 1e4).long() % 2
-        place = steps - offset  # (B, T)
-        first = place - place % 2 + offset  # where a token's pair begins
+        position = steps - offset  # (B, T)
+        first = position - position % 2 + offset  # where a token's pair begins
         chosen = draws.gather(1, first.clamp(min=0)) < self.swap
-        partner = torch.where(place % 2 == 0, steps + 1, steps - 1)
+        partner = torch.where(position % 2 == 0, steps + 1, steps - 1)
         inside = (first >= 0) & (first + 1 < lengths[:, None])
         return tokens.gather(1, torch.where(chosen & inside, partner, steps.expand_as(partner)))
 
     def _delete(self, tokens: Tensor, lengths: Tensor, steps: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Deletes tokens and closes the gaps; of a text that would be empty, the token with the largest draw stays."""
         real = steps < lengths[:, None]
         luckiest = draws.masked_fill(~real, -1.0).argmax(dim=1, keepdim=True)
         stays = (((draws >= self.deletion) & real) | (steps == luckiest)).to(torch.uint8)
         order = stays.argsort(dim=1, descending=True, stable=True)  # what stays, in its order, then the rest
-        left = stays.sum(dim=1)
-        moved = tokens.gather(1, order).masked_fill(steps >= left[:, None], PADDING)
-        return moved, left.to(lengths.dtype)
+        counts = stays.sum(dim=1)
+        remaining = tokens.gather(1, order).masked_fill(steps >= counts[:, None], PADDING)
+        return remaining, counts.to(lengths.dtype)

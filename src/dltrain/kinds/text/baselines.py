@@ -1,4 +1,4 @@
-"""Plain methods for texts: TF-IDF of words and pairs of words, or of runs of characters, and a linear model."""
+"""Baselines for texts: TF-IDF of words and pairs of words, or of runs of characters, and a linear model."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dltrain.data.tokens import Tokens, split_text
+from dltrain.data.tokens import Tokens, Vocabulary, split_text
+from dltrain.kinds.labels import form_of
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Facts, SplitName
 
-MAX_TEXTS = 50_000  # that a method is fitted to
+MAX_TEXTS = 50_000  # that a baseline is fitted to
 LONGEST_RUN: dict[Tokens, int] = {"word": 2, "character": 3}
 
 
 def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Names of methods, and what fits one to the training texts, whole and not cut, and predicts the other split's."""
+    """Yields names of baselines, and what fits one to the whole training texts and predicts the other split's."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
@@ -28,10 +29,10 @@ def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[],
     rows = np.arange(len(y))
     if len(y) > MAX_TEXTS:
         rows = np.sort(np.random.default_rng(0).choice(len(y), MAX_TEXTS, replace=False))
-    tokens: Tokens = facts.preprocessing["tokens"]
+    tokens = Vocabulary.of(facts).tokens
     texts = [train.texts[row] for row in rows]
     fit = partial(_fit_and_predict, facts, tokens, texts, y[rows], held_out.texts)
-    if facts.task == "regression":
+    if form_of(facts) == "number":
         yield "mean", partial(fit, DummyRegressor())
         yield "tfidf_ridge", partial(fit, RidgeCV(np.logspace(-2, 2, 9)))
     else:
@@ -53,19 +54,19 @@ def _fit_and_predict(
     vectorizer = TfidfVectorizer(
         analyzer=partial(_runs, tokens), min_df=2 if len(texts) > 100 else 1, sublinear_tf=True
     )
-    method = make_pipeline(vectorizer, estimator).fit(texts, y)
-    if facts.task == "regression":
-        return Predictions(torch.from_numpy(np.asarray(method.predict(held_out), dtype=np.float32).reshape(-1, 1)))
+    baseline = make_pipeline(vectorizer, estimator).fit(texts, y)
+    if form_of(facts) == "number":
+        return Predictions(torch.from_numpy(np.asarray(baseline.predict(held_out), dtype=np.float32).reshape(-1, 1)))
     probabilities = np.zeros((len(held_out), len(facts.classes)), dtype=np.float32)
-    probabilities[:, method.classes_] = method.predict_proba(held_out)
+    probabilities[:, baseline.classes_] = baseline.predict_proba(held_out)
     scores = torch.from_numpy(probabilities)
     return Predictions(scores.argmax(dim=1), scores)
 
 
 def _runs(tokens: Tokens, text: str) -> list[str]:
-    """All runs of up to so many tokens."""
-    found = split_text(text, tokens)
-    runs = list(found)
+    """Returns all runs of one token to `LONGEST_RUN`."""
+    single = split_text(text, tokens)
+    runs = list(single)
     for length in range(2, LONGEST_RUN[tokens] + 1):
-        runs += [" ".join(run) for run in zip(*(found[start:] for start in range(length)), strict=False)]
+        runs += [" ".join(run) for run in zip(*(single[start:] for start in range(length)), strict=False)]
     return runs

@@ -1,11 +1,10 @@
-"""New texts, as a model that was trained on others takes them."""
+"""Texts as a model takes them: the numbers of their tokens, and how many there are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,45 +12,107 @@ import torch
 from torch import Tensor
 
 from dltrain.data.cells import name_list, nearest
-from dltrain.data.text_files import SUFFIXES, read_texts
-from dltrain.data.tokens import Padded, Vocabulary, pad, split_text
+from dltrain.data.text_files import SUFFIXES, named_files, read_samples
+from dltrain.data.tokens import SPECIAL, Padded, Tokens, Vocabulary, pad, split_text
 from dltrain.errors import DataError
-from dltrain.kinds.labels import target_of_files, target_of_rows
-from dltrain.kinds.text.load import trim
+from dltrain.kinds.labels import TargetReader, target_of_files
 from dltrain.types import BatchTransform, Encoded, Facts, Remark
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
+MOST_TOKENS = 512  # of a text, where the length is not named
+SHARE_WHOLE = 95  # per cent of the training texts that are not cut then
+
+
+def trim(inputs: tuple[Tensor, ...], /) -> tuple[Tensor, ...]:
+    """Returns a batch without the padding that all its texts have; on a GPU as it is, where looking would cost time."""
+    tokens, lengths = inputs
+    if lengths.device.type != "cpu" or torch.compiler.is_compiling():  # an export is of one shape
+        return tokens, lengths
+    return tokens[:, : int(lengths.max())], lengths
+
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """Encodes texts by the vocabulary that the training texts taught, and says what is odd of them."""
+    """Encodes texts by the vocabulary of the training texts, and remarks what is odd about them.
 
-    facts: Facts
+    Args:
+        vocabulary: of the training texts.
+        length: the largest number of tokens of a text; the first ones stay.
+        column: that holds the texts of a table.
+        reader: of the target's column.
+    """
+
     vocabulary: Vocabulary
     length: int
     column: str
+    reader: TargetReader
     suffixes: frozenset[str] = SUFFIXES
     takes_rows: bool = True
     apart: bool = True
     prepare: BatchTransform = trim
 
     @classmethod
-    def of(cls, facts: Facts) -> TextEncoder:
-        """The encoder that the facts describe.
+    def fit(
+        cls,
+        texts: Sequence[Sequence[str]],
+        *,
+        column: str,
+        reader: TargetReader,
+        tokens: Tokens,
+        length: int | None = None,
+        size: int,
+        least: int,
+    ) -> TextEncoder:
+        """Returns the encoder that the training texts teach.
+
+        Args:
+            texts: the tokens of each training text, as `split_text` gives them.
+            column: that holds the texts of a table.
+            reader: of the target's column.
+            tokens: what a token is.
+            length: the largest number of tokens of a text; none for as many as 95 % of the texts have, at most 512.
+            size: of the vocabulary, at most.
+            least: how often a token must occur to be in the vocabulary.
 
         Raises:
-            DataError: they do not say how texts became tokens.
+            DataError: there are no tokens, or none occurs so often.
         """
-        said = facts.preprocessing
+        counts = [len(text) for text in texts]
+        if not any(counts):
+            raise DataError(
+                "the training texts are all empty", where="data.text", fix="name the column that holds texts"
+            )
+        if length is None:
+            length = min(MOST_TOKENS, max(1, int(np.percentile(counts, SHARE_WHOLE))))
+        vocabulary = Vocabulary.learn(texts, tokens, size=size, least=least)
+        if len(vocabulary) == len(SPECIAL):
+            raise DataError(
+                f"no {tokens} occurs {least} times in the training texts",
+                where="data.least",
+                fix="give more texts, or keep those that occur once",
+                override="data.least=1",
+            )
+        return cls(vocabulary, length, column, reader)
+
+    @classmethod
+    def of(cls, facts: Facts) -> TextEncoder:
+        """Returns the encoder that a run's facts hold.
+
+        Raises:
+            DataError: they do not say how texts become tokens.
+        """
+        vocabulary = Vocabulary.of(facts)
         try:
-            vocabulary = Vocabulary.from_json(said)
-            if vocabulary.tokens not in ("word", "character") or len(vocabulary) != facts.vocab_sizes[0]:
-                raise ValueError
-            return cls(facts, vocabulary, max(1, int(said["length"])), str(said["text"]))
-        except (KeyError, TypeError, ValueError, IndexError):
-            raise DataError("facts.json does not say how texts become tokens", fix="train again") from None
+            length, column = facts.preprocessing["length"], facts.preprocessing["text"]
+            return cls(vocabulary, max(1, int(length)), str(column), TargetReader.of(facts))
+        except (KeyError, TypeError, ValueError):
+            raise DataError("facts.json does not say how texts are encoded", fix="train again") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `of` reads from the facts."""
+        return self.vocabulary.to_json() | {"text": self.column, "length": self.length}
 
     def encode(self, raw: Raw, /) -> Encoded:
         """Encodes a frame with the column of texts, or texts, or files that hold one each.
@@ -59,74 +120,64 @@ class TextEncoder:
         Raises:
             DataError: it has no such column, or a file cannot be read.
         """
-        texts, ids = self._texts(raw)
-        padded = pad([split_text(text, self.vocabulary.tokens) for text in texts], self.vocabulary, self.length)
-        inputs = (torch.from_numpy(padded.tokens), torch.from_numpy(padded.lengths))
-        return Encoded(inputs, ids, tuple(self._remarks(padded, row) for row in range(len(texts))))
+        texts, ids = self._read(raw)
+        padded = self.encode_tokens([split_text(text, self.vocabulary.tokens) for text in texts])
+        return Encoded(inputs_of(padded), ids, tuple(self._remarks(padded, row) for row in range(len(texts))))
+
+    def encode_tokens(self, texts: Sequence[Sequence[str]]) -> Padded:
+        """Returns the numbers of tokens that `split_text` found, and how they had to be cut and filled up."""
+        return pad(texts, self.vocabulary, self.length)
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """The column of labels, or the class of each file by its folder.
+        """Returns the column of labels or numbers, or the class of each file by its folder.
 
         Raises:
             DataError: there is neither.
         """
         if isinstance(raw, pd.DataFrame):
-            return target_of_rows(self.facts, raw)
-        if isinstance(raw, np.ndarray) or not all(map(_is_file, raw)):
-            raise DataError(
-                "texts alone do not say what is true of them", fix="give a table, or files in class folders"
-            )
-        return target_of_files(self.facts, [Path(path) for path in raw])
+            return self.reader.targets(raw)
+        if isinstance(raw, Sequence) and named_files(raw):
+            return target_of_files(self.reader.classes, raw)
+        raise DataError("texts alone do not say what is true of them", fix="give a table, or files in class folders")
 
-    def _texts(self, raw: Raw) -> tuple[list[str], tuple[str, ...]]:
+    def _read(self, raw: Raw) -> tuple[Sequence[str], tuple[str, ...]]:
+        """Returns texts, and what names each."""
         if isinstance(raw, pd.DataFrame):
-            return self._column(raw), tuple(map(str, raw.index.tolist()))
-        samples: Sequence[object] = raw.tolist() if isinstance(raw, np.ndarray) else raw
-        if isinstance(samples, Sequence) and samples and all(map(_is_file, samples)):
-            return read_texts([Path(str(path)) for path in samples], "auto")[0], tuple(map(str, samples))
-        strange = [sample for sample in samples if not isinstance(sample, str)]
-        if strange:
-            raise DataError(
-                f"{type(strange[0]).__name__} where texts are due: the model was trained on texts",
-                fix="give a list of texts, a table, or files",
-            )
-        return list(map(str, samples)), tuple(map(str, range(len(samples))))
+            return texts_of(self._column(raw)), tuple(map(str, raw.index.tolist()))
+        samples = read_samples(raw.tolist() if isinstance(raw, np.ndarray) else raw)
+        return samples.texts, samples.names
 
-    def _column(self, frame: pd.DataFrame) -> list[str]:
+    def _column(self, frame: pd.DataFrame) -> pd.Series[Any]:
         frame = frame.set_axis([str(name).strip() for name in frame.columns], axis="columns")
-        others = [name for name in frame.columns if name != self.facts.target]
+        others = [name for name in frame.columns if name != self.reader.name]
         if self.column in frame.columns:
-            name = self.column
-        elif len(others) == 1:  # whatever it is called, it is what is to be read
-            name = others[0]
-        else:
-            close = nearest(self.column, frame.columns)
-            raise DataError(
-                f"the table has no column {self.column!r}, which holds the texts",
-                fix=f"is {close[0]!r} meant? rename it in the file"
-                if close
-                else f"its columns are {name_list(frame.columns, 8)}",
-            )
-        return frame[name].fillna("").astype(str).tolist()
+            return frame[self.column]
+        if len(others) == 1:  # whatever it is called, it is what is to be read
+            return frame[others[0]]
+        close = nearest(self.column, frame.columns)
+        raise DataError(
+            f"the table has no column {self.column!r}, which holds the texts",
+            fix=f"is {close[0]!r} meant? rename it in the file"
+            if close
+            else f"its columns are {name_list(frame.columns, 8)}",
+        )
 
     def _remarks(self, padded: Padded, row: int) -> tuple[Remark, ...]:
         if padded.empty[row]:
             return (Remark("empty text"),)
-        found = []
+        remarks = []
         if padded.cut[row]:
-            found.append(Remark(f"cut at {self.length} {self.vocabulary.tokens}s"))
+            remarks.append(Remark(f"cut at {self.length} {self.vocabulary.tokens}s"))
         if 2 * padded.unknown[row] > padded.lengths[row]:
-            found.append(Remark(f"most {self.vocabulary.tokens}s unknown"))
-        return tuple(found)
+            remarks.append(Remark(f"most {self.vocabulary.tokens}s unknown"))
+        return tuple(remarks)
 
 
-def _is_file(sample: object) -> bool:
-    """Whether a sample names a file of text, and is no text itself."""
-    if not isinstance(sample, str):
-        return hasattr(sample, "__fspath__")
-    if len(sample) > 1000 or Path(sample).suffix.lower() not in SUFFIXES:
-        return False
-    try:
-        return Path(sample).is_file()
-    except (OSError, ValueError):
-        return False
+def texts_of(column: pd.Series[Any]) -> list[str]:
+    """Returns the text of each cell; an empty one where there is none."""
+    return column.fillna("").astype(str).tolist()
+
+
+def inputs_of(padded: Padded) -> tuple[Tensor, Tensor]:
+    """Returns a model's stored inputs: tokens `(N, T)` and lengths `(N,)`."""
+    return torch.from_numpy(padded.tokens), torch.from_numpy(padded.lengths)

@@ -10,7 +10,7 @@ from dltrain.kinds.page import KindPage
 from dltrain.kinds.text import baselines
 from dltrain.kinds.text.encoder import TextEncoder
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Encoder, Facts, SplitName
+from dltrain.types import Data, Facts, SplitName
 
 
 class Text(Kind):
@@ -21,7 +21,7 @@ class Text(Kind):
     # A text holds many words, so that fewer samples teach as much.
     budget: ClassVar[Budget] = Budget(samples=60_000, fewest=4, batch_sizes=((2000, 32),), large_batch=64)
 
-    def encoder(self, facts: Facts) -> Encoder:
+    def encoder(self, facts: Facts) -> TextEncoder:
         return TextEncoder.of(facts)
 
     def page(self, facts: Facts) -> KindPage:

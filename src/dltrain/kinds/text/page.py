@@ -1,10 +1,11 @@
-"""What the page of a run says of texts."""
+"""What the page of a run says about texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from dltrain.data.tokens import Vocabulary
 from dltrain.drawing.plot import Drawn, Plot
 from dltrain.drawing.section import Section
 from dltrain.drawing.wording import count
@@ -19,6 +20,7 @@ class TextPage(KindPage):
     new: ClassVar[str] = "new.txt"
 
     def plots(self) -> Sequence[Plot]:
+        """Returns a map of the learned vectors."""
         title = "What lies close was learned to be alike"
         words = self.shown_names()
         return (
@@ -26,10 +28,13 @@ class TextPage(KindPage):
         )
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
+        """Returns that map, behind the worst examples."""
         return {"worst_examples": [Section("What it finds alike", plots=plots["words"])]}
 
     def shown_names(self) -> Sequence[str]:
-        return shown_tokens(self.facts.preprocessing.get("vocabulary", ()))
+        """Returns the most frequent tokens."""
+        return shown_tokens(Vocabulary.of(self.facts).words)
 
     def describe_input(self) -> str:
+        """Returns the length of a text."""
         return f"up to {count(self.facts.input_shape[0], 'token')}"

@@ -1,4 +1,4 @@
-"""Layers that several model families pick by name."""
+"""Activations, by the names that configs use."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 
 
 def activation_layer(name: Activation) -> nn.Module:
-    """The activation of that name, with torch's own defaults."""
+    """Returns the activation of that name, with torch's own defaults."""
     return _ACTIVATIONS[name]()

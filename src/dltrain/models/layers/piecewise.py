@@ -9,14 +9,15 @@ from torch import Tensor, nn
 
 
 class PiecewiseEmbedding(nn.Module):
-    """Each number by how far it reaches through its bins, mapped linearly to `width` inputs; what has no bins stays.
+    """Piecewise-linear encodings of numbers, each mapped linearly to `width` values; inputs without bins pass through.
 
-    A number is 1 in every bin below it, 0 in every bin above it and the share of the way through in its own; the
-    outermost bins go on beyond their outer edges. A linear map of that is a piecewise-linear function of the number.
+    The encoding of a number is 1 in every bin below it, 0 in every bin above it, and in its own bin the share of the
+    way through; the first and the last bin extend beyond their outer edges. A linear map of it is a piecewise-linear
+    function of the number.
 
     Args:
-        bins: ascending edges for each input, empty for one that passes through.
-        width: what each number becomes.
+        bins: ascending edges for each input; empty for one that passes through.
+        width: of each number's embedding.
     """
 
     numbers: Tensor
@@ -31,7 +32,7 @@ class PiecewiseEmbedding(nn.Module):
         numbers = [position for position, edges in enumerate(bins) if edges]
         others = [position for position, edges in enumerate(bins) if not edges]
         most = max(len(bins[position]) for position in numbers) - 1
-        slope, offset = torch.zeros(len(numbers), most), torch.zeros(len(numbers), most)  # a bin too many stays 0
+        slope, offset = torch.zeros(len(numbers), most), torch.zeros(len(numbers), most)  # 0 where there are fewer bins
         low, high = torch.zeros(len(numbers), most), torch.ones(len(numbers), most)
         for row, position in enumerate(numbers):
             edges = torch.tensor(bins[position], dtype=torch.float64)
@@ -39,7 +40,7 @@ class PiecewiseEmbedding(nn.Module):
             steepness = 1 / edges.diff()
             slope[row, :count], offset[row, :count] = steepness.float(), (-edges[:-1] * steepness).float()
             low[row, 0], high[row, count - 1] = -torch.inf, torch.inf
-        # What the data says, not what is learned: rebuilt from the spec, and so in no checkpoint.
+        # Not persistent: they are rebuilt from the spec, not learned.
         for name, tensor in (("slope", slope), ("offset", offset), ("low", low), ("high", high)):
             self.register_buffer(name, tensor, persistent=False)
         self.register_buffer("numbers", torch.tensor(numbers), persistent=False)

@@ -1,4 +1,4 @@
-"""How inputs of several kinds become a sequence of vectors, and how a sequence whose end is padding is read."""
+"""Embeds tokens, and reverses, masks and pools sequences that end in padding."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from torch.nn import functional
 
 from dltrain.types import Spec
 
-BUCKETS = 16_384  # for the n-grams of each length
+BUCKETS = 16_384  # vectors for the n-grams of each length
 PRIME = 2_147_483_647
-PADDING = 0  # the token that fills up a batch's shorter texts
+PADDING = 0  # the token that fills up the shorter texts of a batch
 
 Pool = Literal["last", "mean", "max"]
 
 
 class TokenEmbedding(nn.Module):
-    """Tokens `(B, T)` to vectors `(B, T, width)`; that of padding is zero.
+    """Embeddings of tokens `(B, T)`, `(B, T, width)`; padding is embedded as zeros.
 
-    To a token's vector can be added those of the pair, the triple ... of tokens that end with it, each looked up by a
-    number that few n-grams share. They cost next to no time, and a small model need not learn by attention what
-    its last few tokens are.
+    The vectors of the n-grams that end at a token can be added to its own, looked up by a hash of the n-gram. They take
+    hardly any time, and spare a small model from learning by attention what its last few tokens are.
 
     Args:
         vocab_size: number of distinct tokens.
         width: of the vectors; none for one-hot vectors, which are not learned.
         dropout: of the vectors' components.
-        ngrams: tokens of the longest n-gram that has a vector; 1 for the tokens alone.
-        std: of the vectors' components before training.
+        ngrams: number of tokens of the longest n-gram that has a vector; 1 for the tokens alone.
+        std: standard deviation of the vectors' components before training.
     """
 
     def __init__(
@@ -41,7 +40,8 @@ class TokenEmbedding(nn.Module):
         self.ngrams: nn.Embedding | None = None
         self.table = None if width is None else nn.Embedding(vocab_size, width, padding_idx=PADDING)
         if self.table is not None:
-            # Small where few texts teach each word: what is not learned of it is noise.
+            # Small for classified texts: few of them hold a given word, and what training leaves of a large random
+            # vector is noise.
             self.table.weight.data[1:].normal_(std=std)
         if ngrams > 1 and width is not None:
             self.ngrams = nn.Embedding(BUCKETS * (ngrams - 1), width)
@@ -61,23 +61,26 @@ class TokenEmbedding(nn.Module):
 
 
 def ngram_buckets(tokens: Tensor, longest: int) -> Tensor:
-    """The numbers `(longest - 1, B, T)` of the n-grams that end at each token, from pairs on; a range for each n."""
-    number, before, found = tokens, tokens, []
+    """Returns hashes `(longest - 1, B, T)` of the n-grams that end at each token, from pairs on.
+
+    Those of pairs lie in the first range of `BUCKETS` numbers, those of triples in the second, and so on.
+    """
+    number, before, buckets = tokens, tokens, []
     for n in range(longest - 1):
         before = functional.pad(before[:, :-1], (1, 0), value=PADDING)
         number = (number * 1_000_003 + before + 1) % PRIME
-        found.append(number % BUCKETS + n * BUCKETS)
-    return torch.stack(found)
+        buckets.append(number % BUCKETS + n * BUCKETS)
+    return torch.stack(buckets)
 
 
 def embedding_names(model: nn.Module) -> frozenset[str]:
-    """Names of the parameters that weight decay should leave alone: embeddings and all vectors."""
+    """Returns the names of the parameters that weight decay should leave alone: embeddings, biases and norms."""
     tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     return frozenset(name for name, value in model.named_parameters() if id(value) in tables or value.dim() < 2)
 
 
 def is_real(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Which steps of sequences `(B, T, ...)` are no padding, `(B, T)` bool."""
+    """Tells which steps of sequences `(B, T, ...)` are not padding, `(B, T)` bool."""
     steps = torch.arange(x.shape[1], device=x.device)
     if lengths is None:
         return torch.ones_like(x[:, :, 0] if x.dim() > 2 else x, dtype=torch.bool)
@@ -85,7 +88,7 @@ def is_real(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Sequences `(B, T, width)` read from their own ends; padding stays behind them."""
+    """Reverses sequences `(B, T, width)`, each from its own end; padding stays at the end."""
     if lengths is None:
         return x.flip(1)
     steps = torch.arange(x.shape[1], device=x.device)
@@ -95,21 +98,21 @@ def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def pool_last(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """The last real step of sequences `(B, T, width)`."""
+    """Returns the last step of sequences `(B, T, width)` that is not padding, `(B, width)`."""
     if lengths is None:
         return x[:, -1]
     return x.gather(1, (lengths - 1).view(-1, 1, 1).expand(-1, 1, x.shape[2])).squeeze(1)
 
 
 def pool_mean(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """The mean of the real steps."""
+    """Returns the mean over the steps that are not padding, `(B, width)`."""
     if lengths is None:
         return x.mean(dim=1)
     return (x * is_real(x, lengths).unsqueeze(2)).sum(dim=1) / lengths[:, None].to(x.dtype)
 
 
 def pool_max(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """The largest value of each component over the real steps."""
+    """Returns the maximum of each component over the steps that are not padding, `(B, width)`."""
     if lengths is None:
         return x.amax(dim=1)
     return x.masked_fill(~is_real(x, lengths).unsqueeze(2), torch.finfo(x.dtype).min).amax(dim=1)
@@ -123,5 +126,5 @@ POOLS: Mapping[Pool, Callable[[Tensor, Tensor | None], Tensor]] = {
 
 
 def default_ngrams(spec: Spec) -> int:
-    """The longest n-gram that has a vector of its own, where nothing else is said."""
+    """Returns how long the longest n-gram with a vector of its own is by default."""
     return 5 if spec.causal else 1

@@ -1,0 +1,122 @@
+"""What Tab completes: commands, their flags and keys, run folders and paths; groups and keys of a run through Hydra."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from dltrain.cli.arguments import EVERYWHERE, Command
+from dltrain.cli.commands import COMMANDS
+from dltrain.config.options import groups
+
+COMPOSING = ("train", "check", "find_lr")  # commands whose words Hydra completes
+DEEPEST = 6  # folders below outputs/ that may hold a run: multirun, date, time, job
+MOST = 400  # run folders that are offered
+
+
+def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Prints what a shell is to complete, or the script that makes it ask; trouble prints nothing.
+
+    Args:
+        words: `install=bash`, `uninstall=bash` or `query=bash`.
+        environment: with `COMP_LINE`, the line that is being typed, and `COMP_POINT`, where the cursor stands.
+
+    Raises:
+        ConfigError: no script is known for that shell.
+    """
+    shell = next((word.partition("=")[2] for word in words if word.startswith("query=")), "")
+    if not shell:
+        from dltrain.config.show import complete
+
+        return complete(words)
+    try:
+        line = environment.get("COMP_LINE", "")
+        line = line[: int(environment.get("COMP_POINT") or len(line))]
+        found = [text for text in suggestions(line) if not any(letter.isspace() for letter in text)]
+        sys.stdout.write(("\n" if shell == "fish" else " ").join(found) + "\n")
+    except Exception:  # whoever types is not to be interrupted by a message
+        return 0
+    return 0
+
+
+def suggestions(line: str) -> list[str]:
+    """Returns what may stand in place of the last word of a line that is being typed."""
+    words = _arguments(line)
+    *before, word = words
+    name = before[0] if before else ""
+    if not before and not word.startswith("-"):
+        return sorted([command for command in COMMANDS if command.startswith(word)] + _overrides(words))
+    command = COMMANDS.get(name, COMMANDS["train"])
+    if word.startswith("-"):
+        return sorted(flag for flag in _flags(command) if flag.startswith(word))
+    if command.name in COMPOSING:
+        return _overrides([*before[name in COMMANDS :], word])
+    if command.name == "help":
+        return sorted(other for other in COMMANDS if other.startswith(word))
+    if command.name == "list":
+        return sorted(group for group in groups() if group.startswith(word))
+    if "=" in word:
+        key, _, path = word.partition("=")
+        return [f"{key}={found}" for found in _paths(path)]
+    keys = [f"{key}=" for key in command.keys if len(before) > 1 and key.startswith(word)]
+    return [*_run_folders(word), *sorted(keys), *_paths(word)]
+
+
+def _arguments(line: str) -> list[str]:
+    """Returns the words after `dltrain`, the last one being what is typed, empty after a blank."""
+    words = line.split()
+    start = next((place for place, word in enumerate(words) if Path(word).name == "dltrain"), 0)
+    words = words[start + 1 :]
+    return [*words, ""] if not words or line[-1:].isspace() else words
+
+
+def _flags(command: Command) -> Iterator[str]:
+    for flag in (*command.flags, *EVERYWHERE):
+        if flag.line:
+            yield from (name for name in flag.names if name.startswith("--") or len(name) == 2)
+
+
+def _overrides(words: Sequence[str]) -> list[str]:
+    """Returns what the last of these words may become: a group or a section, or with Hydra's help an option or key."""
+    word = words[-1]
+    if "=" not in word and "." not in word:
+        return sorted(f"{group}{sign}" for group in groups() for sign in "=." if group.startswith(word))
+    from dltrain.config.show import suggest
+
+    return suggest(" ".join(words))
+
+
+def _run_folders(word: str) -> list[str]:
+    """Returns the folders of runs below outputs/ that begin so, the newest dates first."""
+    return [folder for folder in islice(_runs_below("outputs", 0, word), MOST) if folder.startswith(word)]
+
+
+def _runs_below(folder: str, depth: int, word: str) -> Iterator[str]:
+    try:
+        entries = sorted((entry for entry in os.scandir(folder)), key=lambda entry: entry.name, reverse=True)
+    except OSError:
+        return
+    if any(entry.name == "status.json" for entry in entries):
+        yield folder
+        return
+    for entry in entries:
+        path = f"{folder}/{entry.name}"
+        leads_there = path.startswith(word) or word.startswith(f"{path}/")
+        if depth < DEEPEST and leads_there and entry.is_dir(follow_symlinks=False):
+            yield from _runs_below(path, depth + 1, word)
+
+
+def _paths(word: str) -> list[str]:
+    """Returns the files and folders that begin so; a folder ends in a slash."""
+    parent, _, name = word.rpartition("/")
+    folder = Path(parent or ("/" if word.startswith("/") else ".")).expanduser()
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    lead = f"{parent}/" if "/" in word else ""
+    shown = [entry for entry in entries if entry.name.startswith(name) and (name or not entry.name.startswith("."))]
+    return [f"{lead}{entry.name}{'/' if entry.is_dir() else ''}" for entry in shown]

@@ -1,0 +1,293 @@
+"""Hydra's loader of configs, as dltrain uses it: which files there are, and whose values win.
+
+Hydra merges files in the order of the defaults list. A recipe, which the data picks, sets values of the trainer; an
+option that the user picks is merged after it, so that the user's word wins (`picked_last`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository, IConfigRepository
+from hydra._internal.defaults_list import create_defaults_list
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.default_element import GroupDefault, ResultDefault
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import setup_globals
+from hydra.plugins.config_source import ConfigSource
+from omegaconf import DictConfig, OmegaConf
+
+from dltrain.config.options import config_dir, local_config_dir
+
+CONFIG_NAME = "train"
+FOR_ALL = ("experiment", "debug", "recipe")  # groups whose files set keys of every section
+RECIPE = "recipe"  # the group whose values give way to every option that the user picks
+
+
+@contextmanager
+def own_hydra() -> Iterator[None]:
+    """Lets Hydra work as dltrain's configs expect meanwhile, and leaves it as a program around has set it."""
+    base = version.VersionBase.instance()
+    before = base.version_base
+    if not OmegaConf.has_resolver("hydra"):
+        setup_globals()
+    version.setbase("1.3")
+    try:
+        yield
+    finally:
+        base.version_base = before
+
+
+@contextmanager
+def hydra_config(composed: DictConfig) -> Iterator[None]:
+    """Lets `${hydra:...}` mean this config meanwhile."""
+    current = HydraConfig.instance()
+    before = current.cfg
+    current.set_config(composed)
+    OmegaConf.set_readonly(composed.hydra, None)
+    try:
+        yield
+    finally:
+        current.cfg = before
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """One of the files that a config is composed of.
+
+    Args:
+        name: its group and option, such as `trainer/long`.
+        package: the section that its keys belong to; empty for the whole config.
+        path: where it lies; none where a plugin of Hydra's brings it.
+        values: what it says, interpolations unresolved.
+        built_in: whether it is dltrain's own or Hydra's.
+    """
+
+    name: str
+    package: str
+    path: Path | None
+    values: Mapping[str, Any]
+    built_in: bool
+
+    @property
+    def group(self) -> str:
+        """The group that it is an option of."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def placed(self) -> Mapping[str, Any]:
+        """What it says, as part of the whole config."""
+        placed: Mapping[str, Any] = self.values
+        for section in reversed(self.package.split(".") if self.package else []):
+            placed = {section: placed}
+        return placed
+
+    @property
+    def shown(self) -> str:
+        """Its path as the user would name it."""
+        if self.path is None:
+            return self.name
+        here = Path.cwd()
+        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composition, before the values of the command line are put in.
+
+    Args:
+        config: all values, Hydra's own too.
+        files: what it was composed of but for Hydra's own files, later ones winning.
+        options: the option of each of dltrain's groups.
+        repository: where the files were found.
+    """
+
+    config: DictConfig
+    files: Sequence[ConfigFile]
+    options: Mapping[str, str]
+    repository: Files
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        """Every section and key that the picked options have, whatever an experiment sets."""
+        sections: dict[str, Any] = {}
+        for file in self.files:
+            if file.group not in FOR_ALL:
+                merge(sections, {name: said for name, said in file.placed.items() if name != "hydra"})
+        return sections
+
+    def usual_options(self, kept: Sequence[str]) -> dict[str, str | None]:
+        """Returns the option of every group where the options of the groups `kept` are all that is picked."""
+        picks = {group: self.options[group] for group in kept if group in self.options}
+        typed = [f"{group}={'null' if option is None else option}" for group, option in picks.items()]
+        found = create_defaults_list(
+            repo=self.repository,
+            config_name=CONFIG_NAME,
+            overrides_list=OverridesParser.create().parse_overrides(typed),
+            prepend_hydra=True,
+            skip_missing=False,
+        )
+        return own_options(found.overrides.known_choices)
+
+
+def own_options(choices: Mapping[Any, Any]) -> dict[str, str | None]:
+    """Returns Hydra's record of what was picked, without Hydra's own groups."""
+    return {str(group): option for group, option in choices.items() if not str(group).startswith("hydra/")}
+
+
+def merge(values: dict[str, Any], said: Mapping[str, Any]) -> None:
+    """Puts what a file says into nested values, as Hydra does: mappings are merged, all else is replaced."""
+    for name, value in said.items():
+        if isinstance(value, Mapping):
+            before = values.get(name)
+            values[name] = dict(before) if isinstance(before, Mapping) else {}
+            merge(values[name], value)
+        else:
+            values[name] = value
+
+
+class Repository(ConfigRepository):
+    """The config files of all folders; dltrain's own `train.yaml` is the only one of its name."""
+
+    def _find_object_source(self, config_path: str, object_type: ObjectType | None) -> ConfigSource | None:
+        if config_path == CONFIG_NAME:
+            return next(source for source in self.sources if source.provider == "main")
+        return super()._find_object_source(config_path, object_type)
+
+
+class Files(CachingConfigRepository):
+    """The config files of one composition, each read once, and what its overrides pick.
+
+    Args:
+        delegate: where the files are found.
+        overrides: of the composition.
+    """
+
+    def __init__(self, delegate: IConfigRepository, overrides: Sequence[Override]) -> None:
+        super().__init__(delegate)
+        self.overrides = overrides
+
+    @property
+    def picked(self) -> set[str]:
+        """The groups of which an override picks an option."""
+        return {item.key_or_group for item in self.overrides if self.group_exists(item.key_or_group)}
+
+    def file(self, default: ResultDefault) -> ConfigFile:
+        """What an entry of the defaults list brings."""
+        name = str(default.config_path)
+        sources = [source for source in self.get_sources() if source.is_config(name)]
+        source = next(one for one in sources if name != CONFIG_NAME or one.provider == "main")
+        path = Path(source.path) / f"{name}.yaml" if source.scheme() == "file" else None
+        loaded = self.load_config(name)
+        values = OmegaConf.to_container(loaded.config, resolve=False) if loaded is not None else {}
+        values = values if isinstance(values, dict) else {}
+        built_in = source.provider in ("main", "hydra") or path is None
+        return ConfigFile(name, default.package or "", path, cast(dict[str, Any], values), built_in)
+
+
+def search_path_of(folder: Path | None) -> ConfigSearchPath:
+    """Returns where configs are looked for, in this order: the folder of `--config-dir`, dltrain's, the user's own."""
+    search_path = create_config_search_path(str(config_dir()))
+    local = local_config_dir()
+    if local is not None:
+        search_path.append("dltrain-local", f"file://{local}", SearchPathQuery("main"))
+    if folder is not None:
+        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery("main"))
+    return search_path
+
+
+class Loader(ConfigLoaderImpl):
+    """Composes configs, with what the user picks above what a recipe sets; Hydra's launchers pickle it.
+
+    Args:
+        search_path: where configs are looked for.
+    """
+
+    def __init__(self, search_path: ConfigSearchPath) -> None:
+        super().__init__(search_path)
+        self.repository = Repository(search_path)
+
+    def look_also_in(self, folders: Sequence[str]) -> None:
+        """Adds the folders of `hydra.searchpath`, which Hydra itself adds to each composition."""
+        search_path = copy.deepcopy(self.config_search_path)
+        for folder in folders:
+            search_path.append("hydra.searchpath in command-line", folder, SearchPathQuery("main"))
+        self.repository = Repository(search_path)
+
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: str | None, overrides: list[str]
+    ) -> tuple[list[Override], Files]:
+        parsed = OverridesParser.create().parse_overrides(overrides=overrides)
+        files = Files(self.repository, parsed)
+        self._process_config_searchpath(config_name, parsed, files)
+        return parsed, files
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        return super()._compose_config_from_defaults_list(picked_last(defaults, cast(Files, repo)), repo)
+
+
+class WatchedLoader(Loader):
+    """Shows every composition before the values of the command line are put in.
+
+    Args:
+        search_path: where configs are looked for.
+        watch: called with each; what it raises ends the composition.
+    """
+
+    def __init__(self, search_path: ConfigSearchPath, watch: Callable[[Composed], None]) -> None:
+        super().__init__(search_path)
+        self.watch = watch
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        files = cast(Files, repo)
+        config = super()._compose_config_from_defaults_list(defaults, files)
+        own = [entry for entry in picked_last(defaults, files) if not _group(entry).startswith("hydra")]
+        options = {_group(one): str(one.config_path).rpartition("/")[2] for one in own if one.parent == CONFIG_NAME}
+        self.watch(Composed(config, [files.file(entry) for entry in own], options, files))
+        return config
+
+
+def picked_last(defaults: Sequence[ResultDefault], files: Files) -> list[ResultDefault]:
+    """Returns the defaults list with the options that the user picked after the recipe.
+
+    An option is the user's where an override names it or a file does that is no recipe, such as an experiment. What
+    such an option inherits from the group's usual one is not said by the user and stays before the recipe.
+    """
+    last = max((place for place, entry in enumerate(defaults) if _group(entry) == RECIPE), default=-1)
+    pickers: dict[str, str] = {}
+    for entry in defaults:
+        for default in _defaults_of(entry.config_path, files):
+            if default.override:
+                pickers[str(default.group).strip("/")] = _group(entry)
+    picked = files.picked | {group for group, picker in pickers.items() if picker != RECIPE}
+    usual = {f"{default.group}/{default.value}" for default in _defaults_of(CONFIG_NAME, files)}
+
+    def is_users(entry: ResultDefault) -> bool:
+        itself = entry.parent == CONFIG_NAME
+        own = _group(entry) in picked and not _group(entry).startswith("hydra")
+        return own and (itself or entry.config_path not in usual)
+
+    before, after = defaults[: last + 1], defaults[last + 1 :]
+    kept = [entry for entry in before if not is_users(entry)]
+    return [*kept, *(entry for entry in before if is_users(entry)), *after]
+
+
+def _defaults_of(name: str | None, files: Files) -> list[GroupDefault]:
+    loaded = files.load_config(str(name))
+    found = [] if loaded is None or loaded.defaults_list is None else loaded.defaults_list
+    return [default for default in found if isinstance(default, GroupDefault)]
+
+
+def _group(entry: ResultDefault) -> str:
+    return str(entry.config_path).rpartition("/")[0]

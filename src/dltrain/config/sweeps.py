@@ -1,0 +1,57 @@
+"""Which jobs a sweep will have, as far as that is decided before it begins."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
+from hydra.core.override_parser.types import IntervalSweep, Override
+from omegaconf import DictConfig, OmegaConf
+
+from dltrain.errors import ConfigError
+
+
+def params_of(master: DictConfig) -> Mapping[str, str]:
+    """Returns what a config itself says is to be swept, `hydra.sweeper.params`."""
+    params = OmegaConf.select(master, "hydra.sweeper.params")
+    found = OmegaConf.to_container(params, resolve=True) if params else {}
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def is_basic(master: DictConfig) -> bool:
+    """Tells whether Hydra's own sweeper is to run the jobs: every combination, in order."""
+    return bool(OmegaConf.select(master, "hydra.sweeper._target_") == BasicSweeperConf._target_)
+
+
+def combine(parsed: Sequence[Override], *, is_basic: bool) -> tuple[list[list[str]], int | None]:
+    """Returns the overrides of every job, and how many jobs there will be.
+
+    A sweeper that chooses as it goes, such as Optuna's, is checked at the ends of what it may choose: a job for each
+    value, and for either end of an interval, the other keys at their first.
+
+    Raises:
+        ConfigError: Hydra's own sweeper cannot choose from an interval.
+    """
+    if is_basic:
+        for item in parsed:
+            if item.is_sweep_override() and not item.is_discrete_sweep():
+                fix = "give values, a,b,c, or range(...)"
+                raise ConfigError("this sweeper takes no interval", where=item.key_or_group, fix=fix)
+        combinations = list(itertools.chain(*BasicSweeper.split_arguments(list(parsed), None)))
+        return combinations, len(combinations)
+    choices = {item.get_key_element(): _ends(item) for item in parsed}  # of a key that is given twice, the last counts
+    first = {key: values[0] for key, values in choices.items()}
+    jobs = [[f"{key}={value}" for key, value in first.items()]]
+    for key, values in choices.items():
+        jobs += [[f"{name}={value}" for name, value in (first | {key: other}).items()] for other in values[1:]]
+    return jobs, None
+
+
+def _ends(item: Override) -> list[str]:
+    if not item.is_sweep_override():
+        return [str(item.get_value_element_as_str())]
+    if isinstance(interval := item.value(), IntervalSweep):
+        return [str(interval.start), str(interval.end)]
+    values = list(item.sweep_string_iterator())
+    return [values[0], values[-1]] if item.is_range_sweep() else values

@@ -1,0 +1,77 @@
+"""Documents one behind the other as a stream of tokens, and the windows that a model reads it by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dltrain.data.tokens import END, IGNORED, PADDING, Vocabulary, split_pieces
+from dltrain.errors import DataError
+from dltrain.kinds.corpus.documents import Document
+from dltrain.types import Split
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Tokens of documents, an end behind each document.
+
+    Args:
+        tokens: `(S,)`.
+        documents: `(S,)` the number of the document that each is from.
+        places: `(S,)` where in its file each begins, in characters.
+        names: of the documents' files.
+    """
+
+    tokens: NDArray[np.int64]
+    documents: NDArray[np.int64]
+    places: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, documents: Sequence[Document], vocabulary: Vocabulary) -> Stream:
+        """Returns the documents one behind the other.
+
+        Raises:
+            DataError: there is no text in them.
+        """
+        tokens, places, sizes = [], [], []
+        for document in documents:
+            pieces = split_pieces(document.text, vocabulary.tokens)
+            ends = document.start + np.cumsum([0, *map(len, pieces)])
+            tokens += [vocabulary.number(pieces), np.full(int(document.whole), END)]
+            places.append(ends if document.whole else ends[:-1])
+            sizes.append(len(places[-1]))
+        if sum(sizes) < 2:
+            raise DataError("a split of the corpus holds no text", where="data.path", fix="give more text")
+        return cls(
+            np.concatenate(tokens),
+            np.repeat(np.arange(len(documents)), sizes),
+            np.concatenate(places),
+            tuple(document.name for document in documents),
+        )
+
+    def windows(self, length: int, stride: int) -> Split:
+        """Returns windows, each with the tokens that follow; every token but the first is predicted once.
+
+        Args:
+            length: tokens a window.
+            stride: tokens from the beginning of a window to that of the next one.
+        """
+        starts, tokens = [0], self.tokens
+        while starts[-1] + length < len(tokens) - 1:
+            starts.append(starts[-1] + stride)
+        inputs = np.full((len(starts), length), PADDING, dtype=np.int64)
+        target = np.full((len(starts), length), IGNORED, dtype=np.int64)
+        for row, start in enumerate(starts):
+            window = tokens[start : start + length + 1]
+            inputs[row, : len(window) - 1] = window[:-1]
+            first = 0 if row == 0 else length - stride  # the window before has those to the left
+            target[row, first : len(window) - 1] = window[first + 1 :]
+        return Split((torch.from_numpy(inputs),), torch.from_numpy(target), tuple(map(self._spell_place, starts)))
+
+    def _spell_place(self, at: int) -> str:
+        return f"{self.names[self.documents[at]]}:{self.places[at]}"

@@ -1,0 +1,68 @@
+"""A model against the best of the baselines: the difference, its interval, and the sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dltrain.tasks.classification import Classification
+from dltrain.tasks.comparison import Baseline
+from dltrain.tasks.losses import CrossEntropy, MeanSquaredError
+from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.regression import Regression
+from dltrain.types import Facts
+
+TWO = Facts("table", "classification", (2,), classes=("a", "b"))
+ONE = Facts("table", "regression", (2,))
+CLASSES = Classification(TWO, CrossEntropy(TWO))
+NUMBERS = Regression(ONE, MeanSquaredError(ONE))
+
+
+def guess(correct: int, of: int = 200) -> Predictions:
+    values = torch.zeros(of, dtype=torch.int64)
+    values[correct:] = 1
+    return Predictions(values, torch.nn.functional.one_hot(values, 2).float())
+
+
+def rival(name: str, measure: str, value: float, predictions: Predictions) -> Baseline:
+    return Baseline(name, {measure: value}, predictions, 0.0)
+
+
+def test_the_difference_in_accuracy_is_in_points_with_a_paired_interval() -> None:
+    target = torch.zeros(200, dtype=torch.int64)
+    others = [rival("majority", "accuracy", 0.5, guess(100)), rival("nearest_neighbours", "accuracy", 0.8, guess(160))]
+    found = CLASSES.compare("MLP", target, guess(180), others)
+    assert found is not None
+    assert found.baseline == "nearest_neighbours"
+    assert found.difference == pytest.approx(10)
+    gain = np.r_[np.ones(20), np.zeros(180)]
+    assert found.margin == pytest.approx(100 * 1.96 * gain.std(ddof=1) / 200**0.5)
+    assert found.words == f"MLP beats nearest neighbours by 10.0 ± {found.margin:.1f} points of accuracy"
+
+
+def test_a_better_method_is_named_first_and_a_tie_is_called_one() -> None:
+    target = torch.zeros(200, dtype=torch.int64)
+    worse = CLASSES.compare("MLP", target, guess(100), [rival("logistic_regression", "accuracy", 0.9, guess(180))])
+    assert worse is not None
+    assert worse.words.startswith("logistic regression beats MLP by 40.0")
+    same = CLASSES.compare("MLP", target, guess(180), [rival("logistic_regression", "accuracy", 0.9, guess(181))])
+    assert same is not None
+    assert "do not differ clearly" in same.words
+
+
+def test_regression_is_compared_by_the_share_of_rmse() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(500, 1, generator=generator)
+    noise = torch.randn(500, 1, generator=generator)
+    mine, theirs = Predictions(target + 0.5 * noise), Predictions(target + noise)
+    found = NUMBERS.compare("MLP", target, mine, [rival("mean", "rmse", 1.0, theirs)])
+    assert found is not None
+    assert found.difference == pytest.approx(50, abs=0.01)
+    swapped = NUMBERS.compare("MLP", target, theirs, [rival("mean", "rmse", 0.5, mine)])
+    assert swapped is not None
+    assert swapped.difference == pytest.approx(-50, abs=0.01)
+
+
+def test_nothing_to_compare_with_means_no_words() -> None:
+    assert CLASSES.compare("MLP", torch.zeros(200, dtype=torch.int64), guess(100), []) is None
