@@ -255,7 +255,9 @@ class Loader(Protocol):
 
     def __len__(self) -> int: ...
 
-    def set_epoch(self, epoch: int, start: int = 0) -> None: ...
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Chooses the epoch whose batches come next, from the batch `start` on."""
+        ...
 
 
 @dataclass(frozen=True)

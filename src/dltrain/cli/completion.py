@@ -37,7 +37,7 @@ def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
         line = line[: int(environment.get("COMP_POINT") or len(line))]
         completions = [text for text in suggestions(line) if not any(letter.isspace() for letter in text)]
         sys.stdout.write(("\n" if shell == "fish" else " ").join(completions) + "\n")
-    except Exception:  # a message would land in the line that the user is typing
+    except (Exception, SystemExit):  # a message would land in the line that the user is typing
         return 0
     return 0
 

@@ -104,7 +104,8 @@ def own_column(model: LoadedModel, ids: Sequence[str], split: str, name: str) ->
 
 def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> None:
     """Writes the evaluation as the folder of a run whose test split is the new data, so that reports can read it."""
-    from dltrain.runs.folder import make_folder, read_json, write_json
+    from dltrain.runs.folder import read_json
+    from dltrain.storage import make_folder, write_json
     from dltrain.tasks.rows import write_examples, write_predictions
 
     if folder.status.exists() and "evaluated" not in folder.read_status():

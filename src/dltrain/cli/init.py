@@ -38,7 +38,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
 
     from dltrain.data.table_files import read_table
     from dltrain.kinds.table.first_look import look_at
-    from dltrain.runs.folder import make_folder, write_text
+    from dltrain.storage import make_folder, write_text
 
     given = {key.removeprefix("data."): value for key, value in flags.overrides.items()}
     target = given.pop("target", None)

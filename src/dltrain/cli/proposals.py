@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from dltrain.config.foreign_keys import counterpart
 from dltrain.errors import ConfigError, DltrainError, explained
 
 ROUNDS = 3  # of corrections that need further corrections
+SWEEPS = re.compile(r"(choice|range|interval|glob)\(")  # Hydra's ways to give several values
 
 
 def propose(argv: Sequence[str], errors: Sequence[DltrainError]) -> tuple[str, list[DltrainError]]:
@@ -23,11 +25,12 @@ def propose(argv: Sequence[str], errors: Sequence[DltrainError]) -> tuple[str, l
         argv: as typed.
         errors: what is wrong with the command.
     """
-    tried = [error for error in errors if error.override and corrected(argv, [error]) != list(argv)]
+    changing = [error for error in errors if error.override and corrected(argv, [error]) != list(argv)]
+    tried = [error for error in changing if not _drops_values(argv, error)]
     while tried:
         words = corrected(argv, tried)
         remaining = list(_remaining(words, tried))
-        failing = {_place(error.where) for error in remaining}
+        failing = {place for error in remaining for place in (_place(error.where), error.replaces) if place}
         working = [error for error in tried if not failing & _places(error)]
         if len(working) == len(tried):
             return spell(_completed(words, remaining, tried)), tried
@@ -127,6 +130,16 @@ def _try_resume(arguments: Sequence[str]) -> None:
 
     flags, (folder,) = COMMANDS["resume"].read(arguments)
     apply([quote(f"{key}={value}") for key, value in flags.overrides.items()], read_config(RunDir(folder)).copy())
+
+
+def _drops_values(argv: Sequence[str], error: DltrainError) -> bool:
+    """Tells whether a correction would put one value in place of the several that a sweep was given."""
+    from dltrain.config.quoting import split_top_level
+
+    key, _, new = error.override.partition("=")
+    typed = [word.partition("=")[2] for word in argv if word.partition("=")[0].lstrip("+") == key]
+    several = bool(typed) and (len(split_top_level(typed[-1])) > 1 or bool(SWEEPS.match(typed[-1])))
+    return several and len(split_top_level(new)) < 2 and not new.startswith("[")
 
 
 def _places(error: DltrainError) -> set[str]:

@@ -34,9 +34,10 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.targets import SLOTS, resolve
     from dltrain.inference.load import finished
     from dltrain.runs.config import RunConfig
-    from dltrain.runs.folder import RunDir, utc_now, write_text
+    from dltrain.runs.folder import RunDir, utc_now
     from dltrain.runs.lock import claim, locked, reserve
     from dltrain.runs.result import Result
+    from dltrain.storage import write_text
 
     first = finished(RunDir(Path(name)), flags.trust)
     before = Result.read(first)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,15 +58,11 @@ def as_text(rows: Sequence[Sequence[str]]) -> str:
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Returns all columns of all rows as CSV."""
     from dltrain.runs.tables import safe_cell
+    from dltrain.storage import csv_text
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        cells = [row.get(name) for name in columns]
-        writer.writerow([safe_cell(cell) if isinstance(cell, str) else cell for cell in cells])
-    return text.getvalue()
+    cells = ([row.get(name) for name in columns] for row in rows)
+    return csv_text(columns, ([safe_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in cells))
 
 
 def spelled(value: Any) -> str:

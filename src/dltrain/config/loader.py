@@ -275,7 +275,7 @@ def picked_last(defaults: Sequence[ResultDefault], files: Files) -> list[ResultD
 
     def is_users(entry: ResultDefault) -> bool:
         itself = entry.parent == CONFIG_NAME
-        own = _group(entry) in picked and not _group(entry).startswith("hydra")
+        own = _group(entry) in picked - {RECIPE} and not _group(entry).startswith("hydra")
         return own and (itself or entry.config_path not in usual)
 
     before, after = defaults[: last + 1], defaults[last + 1 :]

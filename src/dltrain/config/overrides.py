@@ -124,6 +124,8 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
             fix = "a key that is not in the file of its group needs a +"
             return [ConfigError("no such key", where=key, fix=fix, override=f"+{key}", replaces=key)]
     if key not in known_keys(key, composed):
+        if override.is_hydra_override() and (override.is_add() or override.is_force_add()):
+            return []  # a plugin's own settings may be open; Hydra itself refuses what they do not take
         parent = value_at(key.rpartition(".")[0], composed.sections)
         if not _owners(key, override.value()) and parent == {} and not key.startswith("loss."):
             return []  # an open section takes any key

@@ -79,7 +79,8 @@ def unknown_key(key: str, keys: Sequence[str], value: Any = None) -> ConfigError
         meant, fix = foreign.key, f"dltrain calls it {foreign.key}"
     else:
         meant = near
-        fix = f"did you mean {near}?" if near else "leave it out; dltrain --cfg job prints every key"
+        part = "hydra" if key.startswith("hydra.") else "job"
+        fix = f"did you mean {near}?" if near else f"leave it out; dltrain --cfg {part} prints every key"
     new = translated(key, meant, value)
     override = meant if new is None else f"{meant}={new}"
     return ConfigError("no such key", where=key, fix=fix, override=override, replaces=key)

@@ -74,7 +74,7 @@ def _itself(estimator: Any) -> Any:
 
 
 def _nearest_neighbours(y: NDArray[Any], *, classification: bool) -> Any:
-    """Returns nearest neighbours, their number chosen by cross-validation if there are enough rows."""
+    """Returns an estimator whose number of neighbours is chosen by cross-validation, where there are rows enough."""
     from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
     from sklearn.pipeline import make_pipeline

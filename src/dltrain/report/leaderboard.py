@@ -162,6 +162,7 @@ def check_column(name: str, columns: set[str]) -> None:
 
 
 def _meets(value: Any, sign: str, wanted: str) -> bool:
+    """Tells whether a value meets a condition; numbers are compared as numbers, anything else as text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return COMPARISONS[sign](float(value), float(wanted))

@@ -166,6 +166,7 @@ def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
 
 
 def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:
+    """Returns the metrics of one output from its sums; `total` and `squares` are those of the centred targets."""
     spread = squares - total**2 / count
     mse = squared / count
     perfect = 1.0 if squared == 0 else 0.0

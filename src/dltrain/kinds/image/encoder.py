@@ -105,7 +105,7 @@ class ImageEncoder:
             return self._encode_array(raw)
         if not isinstance(raw, Sequence) or isinstance(raw, str):
             raise DataError(
-                f"{type(raw).__name__} instead of images: the model was trained on images",
+                f"the model was trained on images, and this is a {type(raw).__name__}",
                 fix="give paths of image files, or an array (N, H, W, C) of uint8",
             )
         files = [Path(path) for path in raw]
@@ -129,15 +129,13 @@ class ImageEncoder:
             DataError: the input is not files, or a folder does not have the name of a class.
         """
         if isinstance(raw, np.ndarray | pd.DataFrame):
-            raise DataError("an array has no labels", fix="give files, in one folder per class")
-        return torch.from_numpy(
-            index_classes(self.classes, labels_of_files(self.classes, [Path(path) for path in raw]))
-        )
+            raise DataError("an array does not say what its images show", fix="give files, in a folder for each class")
+        return torch.from_numpy(index_classes(self.classes, labels_of_files(self.classes, raw)))
 
     def _encode_array(self, arrays: NDArray[np.uint8]) -> Encoded:
         if arrays.dtype != np.uint8 or arrays.ndim not in (3, 4) or arrays.shape[3:] not in ((), (1,), (3,)):
             raise DataError(
-                f"an array of shape {arrays.shape} and type {arrays.dtype} is not images",
+                f"an array of shape {arrays.shape} and type {arrays.dtype} does not hold images",
                 fix="give (N, H, W) or (N, H, W, 3) of uint8, from 0 to 255",
             )
         grey = arrays.ndim == 3 or arrays.shape[3] == 1

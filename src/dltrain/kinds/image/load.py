@@ -217,7 +217,7 @@ def _decode(folder: Path, folders: Mapping[SplitName, ClassFiles], settings: Fol
     _refuse_too_many(len(files), settings.size)
     images, bad = decode_all(files, settings.size, settings.channels, settings.resize)
     if settings.on_bad == "error":
-        refuse_bad(bad, len(files), folder, "images")
+        refuse_bad(bad, len(files), folder, IMAGES.noun)
     ignored = sum(part.ignored for part in folders.values())
     notes = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
     notes += [f"ignored {ignored} files that are not images"] if ignored else []

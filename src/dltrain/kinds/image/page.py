@@ -27,9 +27,9 @@ class ImagePage(KindPage):
         return f"{width} × {height} pixels, {count(channels, 'channel')}"
 
     def describe_new(self) -> str:
-        return "Predict an image, or every image in a folder:"
+        return "Predict an image, or every image of a folder:"
 
     def limits(self, run: Run) -> Iterator[str]:
         if self.facts.classes:
             names = listed(list(map(shown, self.facts.classes)), 10, ", ")
-            yield f"Every image gets one of these {len(self.facts.classes)} classes, whatever it shows: {names}."
+            yield f"It calls any image one of these {len(self.facts.classes)} classes, whatever it shows: {names}."

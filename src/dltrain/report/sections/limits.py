@@ -32,6 +32,7 @@ def limits(run: Run, plots: Plots) -> Section:
 
 
 def _held_out(run: Run) -> Iterator[str]:
+    """Yields a sentence where the shown split is not a full test split."""
     split = run.shown_split
     for key, _, value in run.changes or ():
         if key == "trainer.limit_batches":
@@ -46,6 +47,7 @@ def _held_out(run: Run) -> Iterator[str]:
 
 
 def _best_baseline(run: Run) -> Iterator[str]:
+    """Yields a sentence where the model is not clearly better than the best baseline."""
     comparison = run.result.comparison
     if not comparison or comparison.get("difference") is None or comparison.get("margin") is None:
         return
@@ -58,6 +60,7 @@ def _best_baseline(run: Run) -> Iterator[str]:
 
 
 def _few_samples(run: Run) -> Iterator[str]:
+    """Yields a sentence where there are few training samples."""
     training = run.result.data.splits.get("train", 0)
     if training < FEW_TRAINING_SAMPLES:
         data = run.config.get("data") or {}

@@ -48,13 +48,13 @@ def importance(run: Run, plots: Plots) -> Section:
     unit, scale = page_of(run.facts).describe_importance()
     words = (
         f"By how much the result worsens when a column of the {SPLIT_WORDS[run.shown_split]} split is shuffled: mean "
-        "and standard deviation over a few shuffles. Columns that say the same replace each other, so each of them has "
-        "a low importance."
+        "and standard deviation over a few shuffles. Columns with the same information can replace each other, so each "
+        "of them has a low importance."
     )
     notes = []
     idle = [shown(str(column["name"])) for column in measured if column["drop"] <= 2 * (column["spread"] or 0)]
     if idle and len(idle) < len(measured):
-        notes.append(f"Shuffling these columns changes the result no more than chance does: {listed(idle, 8, ', ')}.")
+        notes.append(f"Shuffling these columns does not worsen the result beyond chance: {listed(idle, 8, ', ')}.")
     columns = page_of_kind(run.facts).column_count()
     if columns > len(measured):
         notes.append(

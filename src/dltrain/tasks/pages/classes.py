@@ -120,6 +120,7 @@ class ClassesPage(Page):
             yield from self._missed_classes(predicted)
 
     def _rare_classes(self, predicted: Predicted | None) -> Iterator[str]:
+        """Yields sentences about classes with few training samples, and about uneven classes."""
         names = [name_class(self.facts, index) for index in range(len(self.facts.classes))]
         counts = np.array(self.facts.class_counts)
         if not len(counts) == len(names) > 1:
@@ -139,6 +140,7 @@ class ClassesPage(Page):
             )
 
     def _missed_classes(self, predicted: Predicted) -> Iterator[str]:
+        """Yields sentences about up to three classes whose recall is far below the accuracy."""
         names = [name_class(self.facts, index) for index in range(len(self.facts.classes))]
         table = confusion_counts(predicted.true, predicted.predicted, len(names))
         total, accuracy = table.sum(axis=1), table.diagonal().sum() / table.sum()

@@ -83,6 +83,7 @@ def _thinning(count: int) -> str:
 
 
 def _padded(values: Floats) -> tuple[float, float]:
+    """Returns the range of the values with a margin, also where all are equal."""
     low, high = float(values.min()), float(values.max())
     margin = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin
