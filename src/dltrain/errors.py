@@ -1,21 +1,22 @@
-"""The ways in which dltrain refuses or fails, each with its exit code."""
+"""The errors of dltrain, each with its exit code."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class DltrainError(Exception):
-    """What went wrong, where, and what to do about it.
+    """The base class of all errors: what went wrong, where, and how to fix it.
 
     Args:
-        what: the fault in a few words, with the offending value.
-        where: the config key, file, row or picture it was found at.
+        what: the fault in a few words, with the faulty value.
+        where: the config key, file, row or image in which it was found.
         fix: what the user can do, in words.
-        override: the argument that mends it, `key=value`, or a key alone that is to take over the old value;
-            the command line shows the whole corrected command.
-        replaces: the arguments that it takes the place of; by default the one with the same key.
+        override: the argument that fixes it, `key=value`, or a key alone that takes over the old value; the command
+            line prints the whole corrected command.
+        replaces: the arguments that `override` replaces; by default the one with the same key.
     """
 
     exit_code = 2
@@ -26,20 +27,20 @@ class DltrainError(Exception):
         super().__init__(what)
         for note in (where and f"at {where}", fix and f"fix: {fix}", override and f"with {override}"):
             if note:
-                self.add_note(note)  # what Python's own traceback shows
+                self.add_note(note)  # for Python's own traceback
 
 
 class ConfigError(DltrainError):
-    """A config that cannot be run."""
+    """A config or a command line that cannot be run."""
 
 
 class DataError(DltrainError):
-    """Data that cannot be read, or that the chosen model cannot take."""
+    """Data that cannot be read, or that the chosen model cannot use."""
 
 
 @contextmanager
 def named_by(key: str) -> Iterator[None]:
-    """Lets an error of a reader, who takes every file for that of `data.path`, name the key that holds the file."""
+    """Replaces `data.path`, which readers of files name in their errors, by the key that holds the file."""
     try:
         yield
     except DataError as error:
@@ -48,37 +49,46 @@ def named_by(key: str) -> Iterator[None]:
 
 
 class CheckpointError(DltrainError):
-    """A checkpoint or run folder that is damaged, foreign or unfinished."""
+    """A checkpoint or run folder that is damaged, unfinished or not trusted."""
+
+    def __init__(
+        self,
+        what: str,
+        where: str = "",
+        fix: str = "restore the run's folder from a copy, or train again",
+        override: str = "",
+        replaces: str = "",
+    ) -> None:
+        super().__init__(what, where, fix, override, replaces)
 
 
 class Diverged(DltrainError):
-    """Training left the finite numbers."""
+    """A training whose loss or weights are no longer finite."""
 
     exit_code = 3
     state = "diverged"
 
 
 class StorageError(DltrainError):
-    """A file that could not be written."""
+    """A file that cannot be read or written."""
 
     exit_code = 4
 
 
 class OutOfMemory(DltrainError):
-    """The device's memory did not suffice."""
+    """A step or a data set that needs more memory than there is."""
 
     exit_code = 5
 
 
 def explained(error: Exception) -> DltrainError | None:
-    """What an error of Python's, torch's or the system's means here; `None` for one that only a fault in the program
-    explains."""
+    """Returns the error that stands for one of Python's, torch's or the system's; `None` if it is a bug."""
     if isinstance(error, DltrainError):
         return error
     text = str(error)
     lacks_memory = isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or lacks_memory:
-        return OutOfMemory("the memory did not suffice", where="trainer.batch_size", fix="give a smaller one")
+        return OutOfMemory("there is not enough memory", where="trainer.batch_size", fix="give a smaller batch size")
     if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
         where = f" {error.filename}" if error.filename else ""
         fix = "free some space, or run in a folder that you may write to"
@@ -87,3 +97,26 @@ def explained(error: Exception) -> DltrainError | None:
 
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def require(
+    package: str, extra: str, purpose: str, error: type[DltrainError], *, where: str = "", fix: str = ""
+) -> None:
+    """Imports a package that only some uses need.
+
+    Args:
+        package: by the name that it is imported by.
+        extra: of dltrain's own, which installs it.
+        purpose: what needs it, in words that follow the package's name.
+        error: the class of the error.
+        where: the key or flag that asks for it.
+        fix: what to do, where installing the extra is not all.
+
+    Raises:
+        DltrainError: it is not installed; of the class `error`.
+    """
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        fix = fix or f"pip install 'dltrain[{extra}]' (or pip install {package})"
+        raise error(f"{package}, which {purpose}, is not installed", where=where, fix=fix) from None

@@ -1,4 +1,4 @@
-"""The few types that every part of dltrain speaks: what data is, what a model must know of it, what a batch holds."""
+"""The types that all parts of dltrain share: data and its facts, splits, batches, encoders, specs of models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-if TYPE_CHECKING:  # help, lists and refusals answer without torch
+if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     from os import PathLike
 
     import pandas as pd
@@ -21,27 +21,27 @@ SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Facts:
-    """What was learned from the data, once: enough to build a model for it and, later, to predict without it.
+    """The facts of a data set: enough to build a model for it and, later, to predict without the data.
 
-    Everything here is JSON-serialisable and belongs to the training split where it was fitted.
+    All values can be written as JSON, and fitted ones come from the training split alone.
 
     Args:
-        kind: what an input is; a model says which kinds it takes.
-        task: what is to be predicted.
+        kind: of the data, such as `table`; a model says which kinds it takes.
+        task: such as `classification`.
         input_shape: shape of one input without the batch dimension: `(F,)`, `(C, H, W)`, `(T,)` tokens or `(T, C)`.
-        target: the target's name, as the source spells it; of several their names, joined by commas.
-        outputs: names of the numbers or labels that are predicted, where there are several.
-        classes: class names in the order of their indices; empty for regression.
+        target: the target's name in the source; of several their names, joined by commas.
+        outputs: names of the predicted numbers or labels, if there are several.
+        classes: class names in the order of their indices; empty for other tasks.
         class_counts: training samples of each class, in the same order.
-        features: names of the model's inputs, one each for tables.
+        features: names of the model's inputs.
         vocab_sizes: number of distinct values of each integer input.
-        bins: for each input of a table the edges of its bins in the training rows, ascending and in the input's own
-            scale; empty for an input that is no measured number, such as a one-hot one.
-        target_mean: subtracted from the target before the loss sees it; one for each of several outputs.
-        target_std: then divided by, likewise; predictions and metrics are in the target's own unit.
-        target_range: smallest and largest training target, where predictions are to stay between them; else empty.
-        preprocessing: what turns a raw input into a model's input; its form belongs to the kind of data.
-        truth: what a synthetic data set knows of itself, such as the true coefficients.
+        bins: for each input of a table the edges of its bins in the training rows, ascending and in the scale of the
+            input; empty for an input that is not a measured number, such as a one-hot one.
+        target_mean: subtracted from the target for the loss; one for each of several outputs.
+        target_std: divides the difference, likewise; predictions and metrics are in the target's own unit.
+        target_range: smallest and largest training target, if predictions are clamped to them; else empty.
+        preprocessing: what the encoder needs; its form belongs to the kind of data.
+        truth: what is known about generated data, such as the true coefficients.
     """
 
     kind: str
@@ -62,41 +62,41 @@ class Facts:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Facts:
-        """The facts that a JSON object holds; other keys of it are left alone.
+        """Returns the facts that a JSON object holds; unknown keys are ignored.
 
         Raises:
-            TypeError, ValueError: it holds no facts, or values of other types.
+            TypeError, ValueError: a fact is missing or of another type.
         """
-        known: dict[str, Any] = {name: stored[name] for name in cls.__dataclass_fields__ if name in stored}
-        facts = cls(**{name: _frozen(value) for name, value in known.items()})
+        values: dict[str, Any] = {name: stored[name] for name in cls.__dataclass_fields__ if name in stored}
+        facts = cls(**{name: _freeze(value) for name, value in values.items()})
         texts = (facts.classes, facts.features, facts.outputs)
         counts = (facts.input_shape, facts.vocab_sizes, facts.class_counts)
-        if not all(isinstance(many, tuple) and all(isinstance(one, str) for one in many) for many in texts):
-            raise ValueError("its names are no lists of texts")
-        if not all(isinstance(many, tuple) and all(type(one) is int for one in many) for many in counts):
-            raise ValueError("its sizes are no lists of whole numbers")
+        if not all(isinstance(names, tuple) and all(isinstance(name, str) for name in names) for names in texts):
+            raise ValueError("its names are not lists of texts")
+        if not all(isinstance(sizes, tuple) and all(type(size) is int for size in sizes) for sizes in counts):
+            raise ValueError("its sizes are not lists of whole numbers")
         if not isinstance(facts.preprocessing, Mapping) or not isinstance(facts.target, str):
-            raise ValueError("it does not say how inputs and target were prepared")
+            raise ValueError("it lacks the preprocessing or the target")
         return facts
 
 
-def _frozen(value: Any) -> Any:
-    """JSON's lists as tuples, lists of lists too; what stands in a mapping is left as it is."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+def _freeze(value: Any) -> Any:
+    """Returns JSON's lists as tuples, lists of lists too, but not those within mappings."""
+    return tuple(map(_freeze, value)) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a model must know of the data: `Model(spec, **config)`.
+    """What a model must know about the data and the task; models are called as `Model(spec, **config)`.
 
     Args:
-        kind: what an input is.
+        kind: of the data.
         input_shape: shape of one input without the batch dimension.
-        out_features: width of the output, as the task and the loss ask for it.
+        out_features: width of the output that the loss needs.
         vocab_sizes: number of distinct values of each integer input; empty where inputs are real numbers.
         bins: edges of the bins of each input, as in `Facts`; empty where no input has any.
-        causal: whether an output `(B, T, out_features)` is asked for, one for each position of a sequence, that knows
-            nothing of the positions after it.
+        causal: whether the model must give an output for each position of a sequence, `(B, T, out_features)`, that
+            depends on no later position.
     """
 
     kind: str
@@ -108,12 +108,12 @@ class Spec:
 
     @property
     def is_tokens(self) -> bool:
-        """Whether an input is a sequence of tokens."""
+        """Tells whether an input is a sequence of tokens."""
         return bool(self.vocab_sizes) and len(self.input_shape) == 1
 
 
 class Batch(NamedTuple):
-    """Inputs `(B, ...)` that a model takes in this order, and the target: `(B, K)` float or `(B,)` int64."""
+    """Inputs `(B, ...)` in the order in which a model takes them, and the target: `(B, K)` float or `(B,)` int64."""
 
     inputs: tuple[Tensor, ...]
     target: Tensor
@@ -121,15 +121,15 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """Samples in memory, on the CPU, in the order of the source.
+    """The samples of a split, in memory on the CPU and in the order of the source.
 
     Args:
-        inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for pictures, int64
+        inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for images, int64
             tokens `(N, T)` and lengths `(N,)` for texts, users `(N,)` and items `(N,)` for ratings.
-        target: `(N, K)` float32 or float64 in the targets' own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
+        target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
             where a sample has a label.
-        ids: what names each sample: a row number of the source (counted from 0) or a file's path.
-        texts: what each sample says, where it is a text, or is in words, such as whose rating of what; else empty.
+        ids: the name of each sample: a row number of the source (counted from 0) or a file's path.
+        texts: each sample in words for a reader, such as the text itself, or user and item of a rating; may be empty.
     """
 
     inputs: tuple[Tensor, ...]
@@ -148,17 +148,17 @@ class BatchTransform(Protocol):
 
 
 class RandomTransform(Protocol):
-    """Changes a batch of stored inputs at random, as a function of these numbers alone, on the inputs' device."""
+    """Changes a batch of stored inputs at random, on their device; seed, epoch and batch alone decide how."""
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]: ...
 
 
 class Remark(NamedTuple):
-    """What is odd of a new sample.
+    """Something unusual about a new sample.
 
     Args:
-        what: the oddity, by the column's name and the same for all samples that share it: `Age outside 0.4 to 80`.
-        cell: the value, such as `99`; empty where the oddity is that there is none.
+        what: the remark, with the column's name and equal for all samples that share it: `Age outside 0.4 to 80`.
+        cell: the value in question, such as `99`; empty where a value is missing.
     """
 
     what: str
@@ -174,8 +174,8 @@ class Encoded:
 
     Args:
         inputs: tensors `(N, ...)`, as in `Split`.
-        ids: what names each sample, as in `Split`.
-        remarks: what is odd of each sample.
+        ids: the name of each sample, as in `Split`.
+        remarks: on each sample.
     """
 
     inputs: tuple[Tensor, ...]
@@ -187,57 +187,57 @@ class Encoded:
 
 
 class Encoder(Protocol):
-    """Turns new samples into a model's stored inputs as training did, by the facts of a run alone."""
+    """Turns new samples into a model's stored inputs as in training, by the facts of a run alone."""
 
     @property
     def suffixes(self) -> frozenset[str]:
-        """How the names of files end that are a sample each, such as `.jpg`; none where only tables hold samples."""
+        """Returns the suffixes of files that hold one sample each, such as `.jpg`; empty if tables alone do."""
         ...
 
     @property
     def takes_rows(self) -> bool:
-        """Whether it takes a table; else a column of paths in it names the files."""
+        """Tells whether it takes the rows of a table; if not, a column of the table names the files."""
         ...
 
     @property
     def apart(self) -> bool:
-        """Whether samples may be encoded a few at a time, because none depends on its neighbours."""
+        """Tells whether samples may be encoded a few at a time, because none depends on its neighbours."""
         ...
 
     @property
     def prepare(self) -> BatchTransform | None:
-        """What turns stored inputs into the model's, as in `Data`."""
+        """Returns what turns stored inputs into the model's, as in `Data`."""
         ...
 
     def encode(self, raw: Raw, /) -> Encoded:
-        """Encodes rows of a table (whose index counts the rows of the source), an array, or files.
+        """Encodes the rows of a table (whose index counts the rows of the source), an array, or files.
 
         Raises:
-            DataError: they are not what the model was trained on.
+            DataError: the model was trained on something else.
         """
         ...
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """What is known to be true of the same samples, as in `Split`; -1 or NaN where it is missing.
+        """Returns the targets of the same samples, as in `Split`; -1 or NaN where one is missing.
 
         Raises:
-            DataError: the truth does not stand there, or holds a class that the model does not know.
+            DataError: there are none, or one is a class that the model does not know.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Data:
-    """A data set, split, encoded and explained.
+    """A data set, divided into splits and encoded.
 
     Args:
         facts: what a model and a later prediction must know.
-        splits: `train` always; `val` and `test` where their fraction is not 0.
-        prepare: what the loaders do to each batch; `None` where inputs are ready as they are stored.
-        mirror: whether a picture keeps its class when it is mirrored, left to right: a dog does, a letter does not.
-        notes: what was inferred, dropped or drawn, and why; a sentence each.
-        kept: what a later prediction needs beyond the facts and is too large for them, such as the items that each
-            user has rated; the run folder keeps it.
+        splits: always `train`; `val` and `test` where there are such splits.
+        prepare: what the loaders do to each batch; `None` if the model takes inputs as they are stored.
+        mirror: whether an image keeps its class when it is mirrored left to right: a dog does, a letter does not.
+        notes: what was inferred, dropped or generated, and why; a sentence each.
+        kept: tensors that a later prediction needs and that are too large for the facts, such as the items that each
+            user has rated; they are stored in the run folder.
     """
 
     facts: Facts
@@ -249,23 +249,25 @@ class Data:
 
 
 class Loader(Protocol):
-    """Batches of one split, the same in every epoch `n` that `set_epoch(n)` names, from the batch `start` on."""
+    """Yields the batches of a split; what `set_epoch` is told decides which they are, and with which one they begin."""
 
     def __iter__(self) -> Iterator[Batch]: ...
 
     def __len__(self) -> int: ...
 
-    def set_epoch(self, epoch: int, start: int = 0) -> None: ...
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Chooses the epoch whose batches come next, from the batch `start` on."""
+        ...
 
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that a config value may take, as in `Annotated[float, Range(0, 1)]`; the bounds belong to it.
+    """The range of a config value, bounds included, as in `Annotated[float, Range(0, 1)]`.
 
     Args:
         low: smallest value, or none.
         high: largest value, or none.
-        open_low: whether `low` itself is refused.
+        open_low: whether `low` itself is excluded.
     """
 
     low: float | None = None

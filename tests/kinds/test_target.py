@@ -7,9 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
-from dltrain.errors import DataError
+from dltrain.errors import ConfigError, DataError
+from dltrain.kinds import estimators
+from dltrain.kinds.kind import kind_of
 from dltrain.kinds.table.load import table
 from dltrain.kinds.target import infer_task
+from dltrain.tasks.classification import Classification
+from dltrain.tasks.multilabel import Multilabel
+from dltrain.tasks.registry import register
+from dltrain.tasks.regression import Regression
+from dltrain.tasks.task import Task
 
 NUMBERS = [str(number) for number in np.arange(40) * 1.5]
 SPARSE = [str(number) for number in np.arange(40) % 7 * 2.5]
@@ -97,3 +104,78 @@ def test_classes_that_look_like_lists_of_labels_are_told_of() -> None:
     assert goal.task == "classification"
     assert "if 'red|large' lists several labels, say task=multilabel" in goal.reason
     assert "multilabel" not in infer_task(pd.DataFrame({"grade": ["A", "B"] * 10}), "auto").reason
+
+
+class Counts(Regression):
+    """A task of one's own whose targets are numbers."""
+
+
+class Verdict(Classification):
+    """A task of one's own whose targets are classes."""
+
+
+class Tags(Multilabel):
+    """A task of one's own whose targets are labels."""
+
+
+class Shapeless(Task):
+    """A task of one's own that does not say what its targets are."""
+
+
+@pytest.mark.parametrize(
+    ("own", "built_in", "target"),
+    [
+        (Counts, "regression", "a"),
+        (Counts, "regression", ["a", "b"]),
+        (Verdict, "classification", "b"),
+        (Tags, "multilabel", "tags"),
+        (Tags, "multilabel", ["rain", "fog"]),
+    ],
+)
+def test_a_task_of_ones_own_reads_targets_as_the_built_in_task_of_its_form(
+    own: type[Task], built_in: str, target: str | list[str]
+) -> None:
+    frame = pd.DataFrame(
+        {"x": NUMBERS[::-1], "a": NUMBERS, "b": SPARSE, "rain": TWO, "fog": BITS, "tags": ["u|v", "v", "", "u"] * 10}
+    )
+    name = register(own)
+    assert name.endswith(f"test_target.{own.__name__}")
+    drop = sorted({"a", "b", "rain", "fog", "tags"} - ({target} if isinstance(target, str) else {*target}))
+    data, same = (table(frame, target=target, task=task, drop=drop) for task in (name, built_in))
+    assert data.facts.task == name
+    assert (data.facts.classes, data.facts.outputs) == (same.facts.classes, same.facts.outputs)
+    assert (data.facts.target_mean, data.facts.target_std) == (same.facts.target_mean, same.facts.target_std)
+    assert data.facts.class_counts == same.facts.class_counts
+    for split in data.splits:
+        assert torch.equal(data.splits[split].target, same.splits[split].target)
+    encoder = kind_of(data.facts).encoder(data.facts)
+    rows = [int(row) for row in data.splits["test"].ids]
+    assert torch.equal(encoder.targets(frame)[rows], data.splits["test"].target)
+    names, like = ([name for name, _ in estimators.methods(facts, boosting=True)] for facts in (data.facts, same.facts))
+    assert names == like
+
+
+def test_a_task_of_ones_own_is_refused_where_the_target_has_not_its_form() -> None:
+    texts = pd.DataFrame({"a": ["x", "y"] * 20})
+    with pytest.raises(DataError, match=r"task=.*Counts needs numbers, but 'a' holds text such as 'x'"):
+        infer_task(texts, register(Counts))
+    with pytest.raises(DataError, match="these are no classes"):
+        infer_task(pd.DataFrame({"a": NUMBERS}), register(Verdict))
+    with pytest.raises(DataError, match="one of several classes stands in one column"):
+        infer_task(pd.DataFrame({"a": TWO, "b": BITS}), register(Verdict))
+
+
+@pytest.mark.parametrize(
+    ("task", "what", "fix", "override"),
+    [
+        ("regresion", "no task 'regresion'", "did you mean regression?", "task=regression"),
+        ("my.Task", "no task 'my.Task'", "write your own as module.Name", "task=auto"),
+        ("ranking", "ranking is not for the target of a table", "choose regression, classification", "task=auto"),
+        (register(Shapeless), "Shapeless is not for the target of a table", "number, class, labels", "task=auto"),
+    ],
+)
+def test_what_is_no_task_of_a_table_is_refused(task: str, what: str, fix: str, override: str) -> None:
+    with pytest.raises(ConfigError, match=what) as refused:
+        table(pd.DataFrame({"x": NUMBERS, "a": TWO}), target="a", task=task)
+    assert fix in refused.value.fix
+    assert (refused.value.where, refused.value.override) == ("task", override)

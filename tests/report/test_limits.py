@@ -26,7 +26,7 @@ def said(run: RunDir) -> str:
 @pytest.mark.parametrize(
     ("splits", "keep", "monitor", "sentence"),
     [
-        (("train", "val"), "best", "val/loss", "also chose the epoch"),
+        (("train", "val"), "best", "val/loss", "also decided which epoch is best"),
         (("train", "val"), "last", "val/loss", ""),
         (("train", "val"), "best", "train/loss", ""),
         (("train", "val", "test"), "best", "val/loss", ""),
@@ -40,7 +40,7 @@ def test_what_the_shown_split_has_decided_is_said(
     change(run, keep=keep, monitor=monitor)
     text = said(run)
     assert sentence in text
-    assert ("chose the epoch" in text) == ("chose the epoch" in sentence)
+    assert ("decided which epoch is best" in text) == ("decided which epoch is best" in sentence)
     assert ("with 95 % confidence" in text) == (splits != ("train",))
 
 
@@ -63,7 +63,7 @@ def test_rare_and_missed_classes_are_named(make_run: MakeRun) -> None:
     text = said(run)
     assert "few training samples of owl (9)." in text
     assert "Always answering cat would have an accuracy of 0.357." in text
-    assert "Of 8 samples of owl it finds 2 (25%), and takes the others most often for dog." in text
+    assert "Of 8 samples of owl the model recognises 2 (25%) and most often takes the others for dog." in text
     assert "samples of cat it finds" not in text
 
 
@@ -105,4 +105,4 @@ def test_a_run_cut_short_says_so(make_run: MakeRun) -> None:
     run = make_run()
     change_of = {"key": "trainer.limit_batches", "default": "null", "value": "2"}
     run.changes.write_text(json.dumps({"changes": [change_of]}))
-    assert "It saw 2 batches of each split alone" in said(run)
+    assert "The run used only 2 batches of each split" in said(run)

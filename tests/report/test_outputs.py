@@ -62,7 +62,7 @@ def test_a_page_of_labels_is_whole(labelled: tuple[RunDir, Any, Any, Any], caplo
     assert not [record for record in caplog.records if "no font" not in record.message]
     assert {"roc.png", "precision_recall.png"} <= {path.name for path in run.plots.iterdir()}
     text = run.report.read_text(encoding="utf-8")
-    assert f"every label of a sample right, is {(true == predicted).all(axis=1).mean():.3f}" in text
+    assert f"The share of samples with all labels right is {(true == predicted).all(axis=1).mean():.3f}" in text
     assert "red, big" in text
 
 

@@ -78,8 +78,8 @@ def test_a_regression_is_answered_in_words(make_run: MakeRun) -> None:
 @pytest.mark.parametrize(
     ("splits", "said"),
     [
-        (("train", "val"), "validation samples that were not trained on, though the best epoch was chosen by them"),
-        (("train",), "training samples that it was trained on: how well it does on others is not known"),
+        (("train", "val"), "validation samples that were not trained on, but decided which epoch is best"),
+        (("train",), "training samples that the model was trained on; how well it does on others is not known"),
     ],
 )
 def test_the_answer_says_what_its_split_is_worth(make_run: MakeRun, splits: Sequence[str], said: str) -> None:
@@ -89,8 +89,8 @@ def test_the_answer_says_what_its_split_is_worth(make_run: MakeRun, splits: Sequ
 
 
 def test_a_best_epoch_at_the_end_asks_for_more(make_run: MakeRun) -> None:
-    assert "training longer may help" in read(make_run(epochs=3)).text
-    assert "training longer may help" not in read(make_run("one", epochs=1)).text
+    assert "more epochs may help" in read(make_run(epochs=3)).text
+    assert "more epochs may help" not in read(make_run("one", epochs=1)).text
 
 
 def test_everything_is_in_the_file(make_run: MakeRun) -> None:

@@ -144,7 +144,9 @@ def test_who_chose_what_suffices_and_what_trained_a_model_is_told_apart(tmp_path
     said = json.loads(dltrain("evaluate", "run", "data.path=new.csv", "--json").out)
     rated = {("u0", "i0"), ("u0", "i1"), ("u1", "i1")} & set(taste_of_two_kinds())
     assert said["samples"] == 4
-    assert said["notes"] == [f"{len(rated)} of 4 pairs stand in the run's own data, and most of these trained it"]
+    assert said["notes"] == [
+        f"{len(rated)} of 4 pairs are in the run's own data, and the model was trained on most of these"
+    ]
     refused = dltrain("data=ratings", "data.path=r.csv")
     assert refused.code == 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,18 @@ SPLIT_FOLDERS: dict[str, SplitName] = {
     "validation": "val",
     "test": "test",
 }
-NAMED_BAD = 10
+NAMED_BAD = 10  # files that a refusal names
 
 
 @dataclass(frozen=True)
-class Found:
-    """The files of one folder of classes."""
+class ClassFiles:
+    """The files of one folder of classes.
+
+    Args:
+        files: in the order of their paths, class by class.
+        labels: the class of each, as its folder is called.
+        ignored: how many other files there are.
+    """
 
     files: tuple[Path, ...]
     labels: tuple[str, ...]
@@ -30,8 +36,8 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Sought:
-    """What files are sought.
+class FileType:
+    """The files that hold a kind of sample.
 
     Args:
         noun: what they are, in the plural.
@@ -44,52 +50,68 @@ class Sought:
     where: str
 
 
-def find_splits(folder: Path, sought: Sought) -> dict[SplitName, Found]:
-    """The files of `class/*`, or of `train|val|test/class/*`, where all is train in the first case.
+class FolderFiles(list[str]):
+    """Paths of new files below one folder, whose class is to be read as that of training files: by the outermost one.
 
-    Without a test folder, val is the test split: it is what nobody may look at while training.
+    Args:
+        files: paths.
+        folder: that all of them lie in.
+    """
+
+    def __init__(self, files: Iterable[str], folder: Path) -> None:
+        super().__init__(files)
+        self.folder = folder
+
+
+def find_splits(folder: Path, wanted: FileType) -> dict[SplitName, ClassFiles]:
+    """Returns the files of `class/*`, all as train, or of `train|val|test/class/*`.
+
+    Where there is no test folder, val is the test split, which nobody may look at while training.
 
     Raises:
         DataError: the folder is not laid out so, or a class has no files in train.
     """
     if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "is not there"
-        raise DataError(f"{folder} {what}", where="data.path", fix="name a folder that holds a folder for each class")
+        problem = "is no folder" if folder.exists() else "is not there"
+        raise DataError(
+            f"{folder} {problem}", where="data.path", fix="name a folder that holds a folder for each class"
+        )
     below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    named: dict[SplitName, Path] = {}
+    folders: dict[SplitName, Path] = {}
     for name, path in below.items():
-        if name in SPLIT_FOLDERS and SPLIT_FOLDERS[name] in named:
-            other = named[SPLIT_FOLDERS[name]].name
+        if name in SPLIT_FOLDERS and SPLIT_FOLDERS[name] in folders:
+            other = folders[SPLIT_FOLDERS[name]].name
             raise DataError(f"{other} and {path.name} are the same split", where=str(folder), fix="keep one of them")
         if name in SPLIT_FOLDERS:
-            named[SPLIT_FOLDERS[name]] = path
+            folders[SPLIT_FOLDERS[name]] = path
     others = [name for name in below if name not in SPLIT_FOLDERS and not name.startswith(".")]
-    if named and "train" not in named and not others:
+    if folders and "train" not in folders and not others:
         raise DataError("there is no train folder", where=str(folder), fix=f"add train/ beside {', '.join(below)}")
-    if "train" not in named or not any(path.is_dir() for path in named["train"].iterdir()):  # trains can be a class
-        named = {"train": folder}
-    found = {name: _find_classes(path, sought) for name, path in named.items()}
-    classes = set(found["train"].labels)
+    # A class may be called train: there are no folders below it then.
+    if "train" not in folders or not any(path.is_dir() for path in folders["train"].iterdir()):
+        folders = {"train": folder}
+    splits = {name: _find_classes(path, wanted) for name, path in folders.items()}
+    classes = set(splits["train"].labels)
     if len(classes) < 2:
         raise DataError(
-            f"all {sought.noun} are of one class, {spell_path(*classes)}",
+            f"all {wanted.noun} are of one class, {spell_path(*classes)}",
             where=str(folder),
             fix="give a folder for each class",
         )
-    for name, part in found.items():
-        if strange := sorted(set(part.labels) - classes):
+    for name, split in splits.items():
+        if new := sorted(set(split.labels) - classes):
             raise DataError(
-                f"the class {spell_path(strange[0])} of the {name} split has no {sought.noun} in train",
+                f"the class {spell_path(new[0])} of the {name} split has no {wanted.noun} in train",
                 where=str(folder),
                 fix="add some",
             )
-    if "val" in found and "test" not in found:
-        found["test"] = found.pop("val")
-    return found
+    if "val" in splits and "test" not in splits:
+        splits["test"] = splits.pop("val")
+    return splits
 
 
-def _find_classes(folder: Path, sought: Sought) -> Found:
-    """The files below each class's folder, hidden ones left out.
+def _find_classes(folder: Path, wanted: FileType) -> ClassFiles:
+    """Returns the files below each class's folder, hidden ones left out.
 
     Raises:
         DataError: there are no class folders, or one is empty.
@@ -100,23 +122,23 @@ def _find_classes(folder: Path, sought: Sought) -> Found:
     class_folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     if not class_folders:
         raise DataError(
-            "there is no folder for each class", where=str(folder), fix=f"sort the {sought.noun} into {sought.where}"
+            "there is no folder for each class", where=str(folder), fix=f"sort the {wanted.noun} into {wanted.where}"
         )
     for class_folder in class_folders:
         inside = [path for path in sorted(class_folder.rglob("*")) if path.is_file()]
-        wanted = [
-            path for path in inside if path.suffix.lower() in sought.suffixes and not _is_hidden(path, class_folder)
+        samples = [
+            path for path in inside if path.suffix.lower() in wanted.suffixes and not _is_hidden(path, class_folder)
         ]
-        if not wanted:
+        if not samples:
             raise DataError(
-                f"the class folder {spell_path(class_folder.name)} holds no {sought.noun}",
+                f"the class folder {spell_path(class_folder.name)} holds no {wanted.noun}",
                 where=str(folder),
-                fix=f"add some, or remove it; {sought.noun} are {' '.join(sorted(sought.suffixes))}",
+                fix=f"add some, or remove it; {wanted.noun} are {' '.join(sorted(wanted.suffixes))}",
             )
-        files += wanted
-        labels += [class_folder.name] * len(wanted)
-        ignored += len(inside) - len(wanted)
-    return Found(tuple(files), tuple(labels), ignored)
+        files += samples
+        labels += [class_folder.name] * len(samples)
+        ignored += len(inside) - len(samples)
+    return ClassFiles(tuple(files), tuple(labels), ignored)
 
 
 def _is_hidden(path: Path, below: Path) -> bool:
@@ -124,7 +146,7 @@ def _is_hidden(path: Path, below: Path) -> bool:
 
 
 def refuse_bad(bad: Sequence[tuple[Path, str]], count: int, folder: Path, noun: str) -> None:
-    """Refuses files that cannot be read, and says why of the first ones.
+    """Refuses files that cannot be read, and gives the reasons for the first ones.
 
     Raises:
         DataError: there are any.
@@ -134,11 +156,11 @@ def refuse_bad(bad: Sequence[tuple[Path, str]], count: int, folder: Path, noun: 
         raise DataError(
             f"{len(bad)} of {count} {noun} cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
             where=str(folder),
-            fix="mend or remove them, or leave them out",
+            fix="correct or remove the files, or leave them out",
             override="data.on_bad=skip",
         )
 
 
 def spell_path(path: Path | str) -> str:
-    """A name that every file can hold; bytes that are no UTF-8 become �."""
+    """Returns a path as text that any file can hold; bytes that are no UTF-8 become �."""
     return os.fsencode(str(path)).decode("utf-8", "replace")

@@ -64,6 +64,6 @@ def required(frame: pd.DataFrame, key: str, column: str | None, taken: Collectio
     raise DataError(
         f"no column looks like the {key}",
         where=f"data.{key}",
-        fix="the file seems to lack a header line" if numbered else f"name one of {name_list(free)}",
+        fix="if the file has no header line, say so" if numbered else f"name one of {name_list(free)}",
         override="data.header=none" if numbered else f"data.{key}={free[0]}" if free else "",
     )

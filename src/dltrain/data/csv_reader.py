@@ -83,6 +83,7 @@ def check_file(file: Path) -> Path:
 
 
 def _read_bytes(file: Path) -> bytes:
+    """Returns a file's content, or raises an error that proposes another file."""
     if file.is_dir():
         tables = sorted(entry.name for entry in file.glob("*.csv"))
         raise DataError(
@@ -142,6 +143,7 @@ def find_delimiter(text: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _first_records(text: str, separator: str, count: int = 100, characters: int = 1_000_000) -> list[list[str]]:
+    """Returns the first whole records; fewer where a quote is faulty."""
     records: list[list[str]] = []
     try:
         for row in islice(csv_reader(io.StringIO(text[:characters], newline=""), delimiter=separator), count):

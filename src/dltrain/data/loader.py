@@ -149,7 +149,7 @@ def batch_sizes(count: int, batch_size: int, merge_single: bool = False) -> list
             raise DataError(
                 "a model with batch normalisation cannot learn from batches of one sample",
                 where="trainer.batch_size",
-                fix="give at least 2",
+                fix="choose a batch size of at least 2",
                 override="trainer.batch_size=2",
             )
         sizes[-2:] = [sizes[-2] + 1]

@@ -150,6 +150,7 @@ def stream_json_lines(source: Rejoined, name: str, rows: int) -> Iterator[pd.Dat
 
 
 def _object(line: bytes, number: int, name: str) -> dict[str, Any]:
+    """Returns the JSON object in a line, whose values must be plain."""
     where, fix = f"{name}, line {number}", 'write one object a line, such as {"age": 41, "city": "Ulm"}'
     try:
         record = json.loads(line)

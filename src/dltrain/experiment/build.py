@@ -7,17 +7,22 @@ import os
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dltrain.config.validation import nearest
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
+from dltrain.experiment.lazy_layers import materialise
+from dltrain.experiment.outputs import reason_of
+from dltrain.experiment.outside_models import construct
+from dltrain.experiment.source import origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
 from dltrain.experiment.trial import try_model
@@ -48,6 +53,7 @@ class Setup:
         evaluation: every split in its own order, the training split too.
         settings: of the trainer; they monitor `train/loss` where there is no validation split.
         baseline: how long baselines may take.
+        origin: the code from outside that model and loss are made of, as it was when they were built.
         device: that all of it lies on.
         threads: that the CPU is to use.
     """
@@ -62,6 +68,7 @@ class Setup:
     evaluation: Mapping[SplitName, TensorLoader]
     settings: TrainerSettings
     baseline: BaselineSettings
+    origin: Mapping[str, Mapping[str, str]]
     device: torch.device
     threads: int
 
@@ -90,8 +97,19 @@ def build(config: Mapping[str, Any]) -> Setup:
     spec = spec_of(facts, task)
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
-    model = build_model(config["model"], facts, spec)
-    multiplications = try_model(model, data, spec, config["model"]["_target_"])
+    model, name = build_model(config["model"], facts, spec), config["model"]["_target_"]
+    materialise(model, first_inputs(data), name)
+    multiplications = try_model(
+        model,
+        task,
+        data,
+        spec,
+        name=name,
+        rebuild=lambda: rebuild_model(config["model"], data, spec),
+        make_optimizer=partial(build_optimizer, config["optimizer"]),
+        precision=settings.precision,
+        device=device,
+    )
     model.to(device)
     if settings.batch_size == "auto":
         samples = data.splits["train"]
@@ -124,6 +142,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         evaluation=evaluation,
         settings=settings,
         baseline=BaselineSettings(**arguments(config["baseline"])),
+        origin=origin_of(model, loss),
         device=device,
         threads=settings.threads or choose_threads(multiplications * train.sizes[0]),
     )
@@ -257,8 +276,20 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
             fix=f"choose a model for {spec.kind} data",
             override=f"model={kind.default_model}",
         )
-    model: nn.Module = target(spec, **arguments(node))
-    return kind.wrap(model)
+    return kind.wrap(construct(target, node["_target_"], spec, arguments(node)))
+
+
+def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec) -> nn.Module:
+    """Returns another model like the one that a config node describes, with every lazy layer in its shape."""
+    model = build_model(node, data.facts, spec)
+    materialise(model, first_inputs(data), node["_target_"])
+    return model
+
+
+def first_inputs(data: Data) -> tuple[Tensor, ...]:
+    """Returns the first two samples of the training split, as a model takes them."""
+    inputs = tuple(tensor[:2].clone() for tensor in data.splits["train"].inputs)
+    return inputs if data.prepare is None else data.prepare(inputs)
 
 
 def build_augment(node: Mapping[str, Any], data: Data) -> RandomTransform | None:
@@ -286,7 +317,7 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
     parameter group of their own. Without it there is one group, as with `Optimizer(model.parameters())`.
 
     Raises:
-        ConfigError: torch refuses its arguments.
+        ConfigError: its class refuses its arguments, or groups of parameters.
     """
     named = dict(model.named_parameters())
     kept = [parameter for name, parameter in named.items() if name not in getattr(model, "no_decay", ())]
@@ -298,6 +329,15 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
         optimizer: Optimizer = resolve("optimizer", node)(groups, **arguments(node))
     except (ValueError, RuntimeError, TypeError) as error:
         raise ConfigError(str(error), where="optimizer", fix="see torch.optim for what it accepts") from error
+    except Exception as error:
+        raise ConfigError(
+            f"{node['_target_']} refuses the model's parameters, which come in groups as torch's optimizers take them: "
+            f"{reason_of(error)}",
+            where="optimizer",
+            fix="choose another optimizer",
+            override="optimizer=adamw",
+            replaces="optimizer._target_",
+        ) from error
     return optimizer
 
 

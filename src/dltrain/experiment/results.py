@@ -15,6 +15,7 @@ import torch
 
 import dltrain
 from dltrain.experiment.build import Setup
+from dltrain.experiment.examples import record_outputs
 from dltrain.experiment.verdict import diagnose
 from dltrain.explain.explanation import Explanation, write_projection
 from dltrain.models.names import name_of
@@ -65,6 +66,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     split = data.splits[shown]
     write_predictions(run, task, split, predictions[shown])
     write_examples(run, task, split, predictions[shown])
+    record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
     explaining = perf_counter()
     explained = explain_result(
         run, setup, shown, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
@@ -102,7 +104,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         device=str(setup.device),
         threads=torch.get_num_threads(),
         seed=seed,
-        basis=basis_of(run),
+        basis=basis_of(run, setup.origin),
         versions=versions(),
         git=git_commit(),
         data=DataRecord(

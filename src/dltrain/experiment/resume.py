@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,7 +24,6 @@ REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}")  # to another key of the same config
 # With other values of these the run would be another one. What is said of the data is held against the data itself.
 FIXED = ("model", "task", "loss", "augment", "seed", "optimizer._target_", "trainer.monitor", "trainer.ema")
 NODES = ("data", "model", "task", "loss", "augment", "optimizer", "scheduler", "trainer", "baseline")
-TRUSTED_PACKAGES = ("dltrain", "torch", "torchvision")
 
 
 def read_config(run: RunDir) -> DictConfig:
@@ -78,29 +76,6 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0], where="config.yaml", fix="check what stands in ${...}") from None
-
-
-def check_trust(config: Mapping[str, Any], trusted: Sequence[str]) -> None:
-    """Makes sure that a run folder calls no code but dltrain's, torch's, and that of modules which the user trusts.
-
-    Raises:
-        CheckpointError: it does.
-    """
-    for key, target in leaves(config):
-        if not key.endswith("_target_"):
-            continue
-        module = str(target).rpartition(".")[0]
-        if not module:
-            continue  # built in
-        package = module.split(".")[0]
-        local = bool(package) and (Path(package).is_dir() or Path(f"{package}.py").is_file())
-        if package not in TRUSTED_PACKAGES and not any(f"{module}.".startswith(f"{name}.") for name in trusted):
-            raise CheckpointError(
-                f"{target} is code that this run brings from elsewhere",
-                where=key,
-                fix="if you know that module and trust it, say so" if local else "train again with what dltrain knows",
-                override=f"--trust={package}" if local else "",
-            )
 
 
 def check_same_run(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:

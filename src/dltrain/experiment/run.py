@@ -40,11 +40,12 @@ from dltrain.experiment.results import described
 from dltrain.experiment.resume import read_config
 from dltrain.experiment.signals import Stopped
 from dltrain.experiment.sources import SOURCES
-from dltrain.experiment.targets import check
+from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.models.names import name_of
 from dltrain.report.page import write_report
-from dltrain.runs.folder import RunDir, make_folder, utc_now, write_bytes, write_json, write_text
+from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
+from dltrain.storage import make_folder, write_bytes, write_json, write_text
 from dltrain.tasks.registry import page_of
 
 log = logging.getLogger("dltrain")
@@ -69,9 +70,10 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
         Stopped: it was asked to end; the folder holds a checkpoint to go on from.
     """
     with _TURN, own_hydra(), env_override(job.composed.hydra.job.env_set):
+        drop_leftovers(job.composed, job.overrides)
         check_writable(job.run_dir)
         with on_approval() as samples:
-            setup = build_checked(job.config, job.places)
+            setup = build_checked(job.config, job.places, job.overrides)
             run = RunDir(claim(job.run_dir if named else reserve(job.run_dir)))  # from here on, it is this run's
             samples.accept()
         _name_folder(job.composed, run.path)
@@ -88,18 +90,22 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
         return run
 
 
-def build_checked(config: Mapping[str, Any], places: Mapping[str, str] | None = None) -> build.Setup:
+def build_checked(
+    config: Mapping[str, Any], places: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
+) -> build.Setup:
     """Returns what a config describes, built and tried.
 
     Args:
         config: composed and checked key by key.
         places: the user's file that each key stands in.
+        overrides: that it was composed from; what they leave over is taken out of the config.
 
     Raises:
         ExceptionGroup: of what is wrong with the config's values.
         DltrainError: it cannot be built.
     """
     SOURCES.forget()
+    drop_leftovers(config, overrides)
     try:
         if errors := check(config):
             raise ExceptionGroup("config", errors)

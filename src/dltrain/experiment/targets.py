@@ -3,20 +3,24 @@
 A short name is built in (`config/built_in.py`). A dotted path is trusted by what it turns out to be, never by how it
 is written: a class of the kind that its slot asks for, or a function that is defined where its path says and whose
 annotation promises what the slot asks for. The user's own configs may name anything installed; a run folder may name
-what dltrain, torch and torchvision define, and all else only when the user trusts it by name.
+what dltrain, torch.nn, torch.optim and torchvision define, and all else only when the user trusts it by name.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
+import re
 import sys
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, open_dict
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -25,6 +29,7 @@ from dltrain.config.built_in import BUILT_IN, current_target
 from dltrain.config.validation import check_call, nearest
 from dltrain.errors import ConfigError
 from dltrain.experiment.baselines import BaselineSettings
+from dltrain.experiment.outside_models import filled, takes_spec
 from dltrain.kinds import kind as kinds
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind
@@ -35,7 +40,8 @@ from dltrain.tasks.task import Task
 from dltrain.training.settings import TrainerSettings
 from dltrain.types import Data
 
-TRUSTED_PACKAGES = ("dltrain", "torch", "torchvision")
+TRUSTED_MODULES = ("dltrain", "torch.nn", "torch.optim", "torchvision")
+UNTRUSTED_PACKAGES = ("torch", "builtins")  # of which nothing else is a model, whatever anybody says
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def check(config: Mapping[str, Any]) -> list[ConfigError]:
         except ConfigError as error:
             errors.append(error)
             continue
-        errors += check_call(target, arguments(node), name, supplied(name, target))
+        errors += check_arguments(name, target, node)
     for name, node in (config.get("metric") or {}).items():
         try:
             errors += check_call(resolve_metric(name, node), arguments(node), f"metric.{name}", METRIC.supplied)
@@ -171,7 +177,7 @@ def find_object(
     """
     module_path, name = path.rsplit(".", 1)
     if trusted is not None and not _is_trusted(module_path, trusted):
-        raise _untrusted(path, where)
+        raise _refused(path, where)
     try:
         found = getattr(_imported(module_path), name)
     except (ImportError, AttributeError) as error:
@@ -181,7 +187,7 @@ def find_object(
     if not fits(found):
         raise ConfigError(f"{path} is not {wanted[0]}", where=where, fix=wanted[1])
     if trusted is not None and not _is_trusted(str(getattr(found, "__module__", "")), trusted):
-        raise _untrusted(path, where)
+        raise _refused(path, where)
     return found
 
 
@@ -195,9 +201,12 @@ def fits(slot: Slot, found: Any, path: str) -> bool:
     package = module_path.split(".")[0]
     if found.__qualname__ != name or found.__module__.split(".")[0] != package:
         return False  # merely imported there
+    if package == "torch":
+        return False  # none of its functions builds a model from plain values, and some run what they are given
     promised = returned_by(found)
     options = typing.get_args(promised) or (promised,)
-    return any(inspect.isclass(one) and issubclass(one, slot.kind) for one in options) or is_local(found)
+    promises = any(inspect.isclass(one) and issubclass(one, slot.kind) for one in options)
+    return promises or (package != "dltrain" and is_local(found))
 
 
 def returned_by(function: Callable[..., Any]) -> Any:
@@ -205,25 +214,98 @@ def returned_by(function: Callable[..., Any]) -> Any:
     try:
         return typing.get_type_hints(function).get("return")
     except Exception:  # the names of an annotation may be missing at run time
-        return None
+        text = str(inspect.get_annotations(function).get("return", ""))
+        found = [_named(name, function.__globals__) for name in re.findall(r"[\w.]+", text)]
+        return typing.Union[tuple(one for one in found if inspect.isclass(one)) or None]  # noqa: UP007
+
+
+def _named(name: str, names: Mapping[str, Any]) -> Any:
+    """What a dotted name of an annotation stands for; nothing where that is not known."""
+    first, *others = name.split(".")
+    return functools.reduce(lambda found, part: getattr(found, part, None), others, names.get(first))
+
+
+def check_arguments(slot_name: str, target: Callable[..., Any], node: Mapping[str, Any]) -> list[ConfigError]:
+    """Returns every reason why what a node names must not be called with the node's arguments."""
+    given = arguments(node)
+    if slot_name == "optimizer" and needs_closure(target):
+        return [
+            ConfigError(
+                f"{node['_target_']} computes the loss anew within a step, by a closure, and dltrain gives it none",
+                where="optimizer",
+                fix="choose another optimizer",
+                override="optimizer=adamw",
+                replaces="optimizer._target_",
+            )
+        ]
+    if slot_name != "model":
+        return check_call(target, given, slot_name, SLOTS[slot_name].supplied)
+    from_data = {f"model.{name}" for name in filled(target, given)}
+    errors = check_call(target, given, "model", int(takes_spec(target, given)))
+    return [error for error in errors if error.where not in from_data]
+
+
+def drop_leftovers(config: Any, overrides: Sequence[str]) -> None:
+    """Takes away, where overrides name another `_target_` than a file does, what the file says for its own.
+
+    What the other one takes by the same name, and what overrides give, stays.
+
+    Args:
+        config: composed, a dictionary or a `DictConfig`; it is changed.
+        overrides: that it was composed from.
+    """
+    typed = {override.partition("=")[0].lstrip("+") for override in overrides}
+    for slot in SLOTS:
+        node = config.get(slot)
+        if f"{slot}._target_" not in typed or not node:
+            continue
+        try:
+            takes = inspect.signature(resolve(slot, node)).parameters.values()
+        except (ConfigError, ValueError, TypeError):
+            continue  # it is refused later
+        kept = {parameter.name for parameter in takes} | {
+            key.split(".")[1] for key in typed if key.startswith(f"{slot}.")
+        }
+        with open_dict(node) if isinstance(node, DictConfig) else nullcontext():
+            for key in [key for key in node if key not in kept]:
+                del node[key]
+
+
+def needs_closure(optimizer: Callable[..., Any]) -> bool:
+    """Tells whether an optimizer's step cannot do without a function that computes the loss again."""
+    try:
+        closure = inspect.signature(optimizer.step).parameters.get("closure")  # type: ignore[attr-defined]
+    except (AttributeError, ValueError, TypeError):
+        return False
+    return closure is not None and closure.default is closure.empty
+
+
+def check_trust(config: Mapping[str, Any], trusted: Collection[str]) -> None:
+    """Makes sure that a run's config calls no code but what `resolve` trusts; nothing else is imported.
+
+    Raises:
+        ExceptionGroup: of every ConfigError in it.
+    """
+    errors: list[ConfigError] = []
+    task = str((config.get("task") or {}).get("name", ""))
+    if "." in task and not _is_trusted(task.rpartition(".")[0], trusted):
+        errors.append(_refused(task, "task"))
+    for name, node in config.items():
+        for place, path in _targets(node, name):
+            try:
+                if place in {f"{slot}._target_" for slot in SLOTS}:
+                    resolve(name, node, trusted)
+                elif "." in path and not _is_trusted(path.rpartition(".")[0], trusted):
+                    errors.append(_refused(path, place))  # an argument, which a model may call by itself
+            except ConfigError as error:
+                errors.append(error)
+    if errors:
+        raise ExceptionGroup("config", errors)
 
 
 def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a config node calls its target with."""
     return {key: value for key, value in node.items() if key != "_target_"}
-
-
-def supplied(slot_name: str, target: Callable[..., Any]) -> int:
-    """Returns how many leading arguments of a target do not come from the config."""
-    if slot_name == "model" and not takes_spec(target):
-        return 0
-    return SLOTS[slot_name].supplied
-
-
-def takes_spec(target: Callable[..., Any]) -> bool:
-    """Tells whether a model is called with a `Spec`, as dltrain's are; those of other packages are not."""
-    first = next(iter(inspect.signature(target).parameters.values()), None)
-    return first is not None and (first.name == "spec" or "Spec" in str(first.annotation))
 
 
 def is_local(found: Any) -> bool:
@@ -257,20 +339,30 @@ def _imported(module_path: str) -> Any:
 
 
 def _is_trusted(module_path: str, trusted: Collection[str]) -> bool:
-    if module_path.split(".")[0] in TRUSTED_PACKAGES:
-        return True
-    return any(module_path == name or module_path.startswith(f"{name}.") for name in trusted)
+    return any(f"{module_path}.".startswith(f"{name}.") for name in (*TRUSTED_MODULES, *trusted))
 
 
-def _untrusted(path: str, where: str) -> ConfigError:
+def _refused(path: str, where: str) -> ConfigError:
+    """The refusal of what a run folder names and nobody has said to trust."""
     package = path.split(".")[0]
-    return ConfigError(
-        f"the run's config names {path}, and code that a run folder names is not run without being asked for",
-        where=where,
-        fix="if you know that module and trust it, say so",
-        override=f"--trust={package}",
-        replaces="--trust",
-    )
+    what = f"the run's config names {path}, and code that a run folder names is not run without being asked for"
+    if package in UNTRUSTED_PACKAGES or package in sys.stdlib_module_names:
+        return ConfigError(what, where=where, fix="train again with what dltrain knows")
+    fix = "if you know that module and trust it, say so"
+    return ConfigError(what, where=where, fix=fix, override=f"--trust={package}", replaces="--trust")
+
+
+def _targets(node: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Every `_target_` below a node, with its dotted key."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "_target_":
+                yield f"{place}._target_", str(value)
+            else:
+                yield from _targets(value, f"{place}.{key}")
+    elif isinstance(node, list | tuple):
+        for number, value in enumerate(node):
+            yield from _targets(value, f"{place}[{number}]")
 
 
 def _wanted(slot: Slot, slot_name: str) -> tuple[str, str]:

@@ -1,54 +1,215 @@
-"""A first look at a model: does it take the data, and what does a sample cost?"""
+"""A model tried before anything is written: a step of training and an evaluation, on a copy, with a few samples."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from dltrain.errors import DataError
-from dltrain.types import Data, Spec
+from dltrain.data.loader import TensorLoader
+from dltrain.errors import ConfigError
+from dltrain.experiment.outputs import Watch, refusal_of
+from dltrain.experiment.unregistered import check_registered, find_unregistered, leaves_of
+from dltrain.kinds.kind import kind_of
+from dltrain.models.names import inner_model
+from dltrain.tasks.evaluation import evaluate
+from dltrain.tasks.precision import Precision, autocast
+from dltrain.tasks.task import Task
+from dltrain.training.random_state import undisturbed
+from dltrain.types import Batch, Data, Spec, Split
+
+SAMPLES = 3  # of the step; an evaluation sees two, so that a batch size that is written into a model shows
 
 
-def try_model(model: nn.Module, data: Data, spec: Spec, name: str) -> int:
-    """Runs two samples through the model, on the CPU, without a trace in its state.
+def try_model(
+    model: nn.Module,
+    task: Task,
+    data: Data,
+    spec: Spec,
+    *,
+    name: str,
+    rebuild: Callable[[], nn.Module],
+    make_optimizer: Callable[[nn.Module], Optimizer],
+    precision: Precision,
+    device: torch.device,
+) -> int:
+    """Takes a step of training and evaluates, on a copy of the model, and leaves no trace.
+
+    Args:
+        model: on the CPU, with nothing lazy left in it.
+        task: with its loss on the device.
+        data: whose first samples are shown.
+        spec: that the model was built for.
+        name: of the model, in the config's words.
+        rebuild: makes the model anew, where it cannot be copied.
+        make_optimizer: makes an optimizer of a model's parameters.
+        precision: of the forward pass.
+        device: that the model is to be trained on.
 
     Returns:
         The multiplications that one sample costs in linear and convolutional layers.
 
     Raises:
-        DataError: the model fails on them, or its output has another shape than the task asks for.
+        ConfigError: it cannot be trained, evaluated or saved; the sentence says why.
+        OutOfMemory: not even these few samples fit.
     """
+    check_registered(inner_model(model), name)
+    with undisturbed(device), warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
+        warnings.simplefilter("ignore")  # training says it again
+        try:
+            twin = _copy(model, rebuild).to(device)
+        except Exception as error:
+            raise refusal_of(error, f"{name} cannot be copied or moved to {device}") from error
+        samples, draw = data.splits["train"], kind_of(data.facts).loader_options(data.facts).draw
+        pair = tuple(tensor[:2].to(device, copy=True) for tensor in samples.inputs)
+        chosen = torch.arange(SAMPLES) % len(samples)
+        few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], ())
+        (batch,) = TensorLoader(few, SAMPLES, device, prepare=data.prepare, draw=draw)
+        with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:
+            multiplications = _evaluate_twice(twin, pair if data.prepare is None else data.prepare(pair), watch)
+            _learn(twin, task, batch, watch, precision)
+            _judge(twin, task, batch, watch, precision)
+        _step(make_optimizer(twin))
+    return multiplications
+
+
+def _copy(model: nn.Module, rebuild: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        return deepcopy(model)
+    except Exception:  # it holds what cannot be copied, such as a lock, or a weight that a hook computes
+        twin = rebuild()
+        twin.load_state_dict(model.state_dict())
+        return twin
+
+
+def _evaluate_twice(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) -> int:
+    """The multiplications of a sample; and makes sure that the model says the same of it when it is asked again."""
     counts: list[int] = []
 
-    def count(layer: nn.Module, inputs: Any, output: Any) -> None:
+    def count(layer: nn.Module, _: object, output: object) -> None:
         weight = getattr(layer, "weight", None)
         if isinstance(layer, nn.Embedding):  # looks up
             return
-        if isinstance(weight, torch.Tensor) and weight.dim() > 1 and isinstance(output, torch.Tensor):
+        if isinstance(weight, Tensor) and weight.dim() > 1 and isinstance(output, Tensor) and output.dim():
             counts.append(output[0].numel() // weight.shape[0] * weight.numel())
 
     hooks = [layer.register_forward_hook(count) for layer in model.modules()]
-    inputs = tuple(tensor[:2] for tensor in data.splits["train"].inputs)
-    samples = len(inputs[0])
     model.eval()
-    try:
-        with torch.no_grad():
-            output = model(*(inputs if data.prepare is None else data.prepare(inputs)))
-    except Exception as error:
-        shape = "×".join(map(str, spec.input_shape))
-        raise DataError(f"{name} fails on an input of shape {shape}: {error}", where="model") from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    length = inputs[0].shape[1:2] if spec.causal else ()
-    wanted = (samples, *length, spec.out_features)
-    members = () if spec.causal else output.shape[1:-1][:1]  # of a model that is several
-    if tuple(output.shape) not in (wanted, (samples, *members, spec.out_features)):
-        raise DataError(
-            f"{name} gives an output of shape {tuple(output.shape)}, where {wanted} is asked for",
+    before = [tensor.clone() for tensor in inputs]
+    with torch.no_grad():
+        try:
+            first = watch.call(model, inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if any(bool((old != new).logical_and(old == old).any()) for old, new in zip(before, inputs, strict=True)):
+            raise ConfigError(
+                f"{watch.name} changes its input in place, and with it the data",
+                where="model",
+                fix="compute something new: x = 2 * x in place of x *= 2",
+            )
+        second = watch.call(model, inputs)
+    if not torch.allclose(first, second, rtol=1e-3, atol=1e-3 * float(first.abs().max()), equal_nan=True):
+        raise ConfigError(
+            f"{watch.name} says something else of the same samples when it is evaluated again, so that no measurement "
+            "would hold",
             where="model",
-            fix="let its last layer have spec.out_features outputs",
+            fix="draw nothing in evaluation, F.dropout(x, p, self.training), and carry nothing from call to call",
         )
     return sum(counts)
+
+
+def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
+    """A forward and a backward pass in training mode, twice where the model keeps something of the first."""
+    buffers = {name: (tensor, tensor.data_ptr()) for name, tensor in model.named_buffers()}
+    _pass_back(model, task, batch, watch, precision)
+    saved, now = model.state_dict(), dict(model.named_buffers())
+    for name, (tensor, place) in buffers.items():
+        if name in saved and name in now and now[name] is not tensor and now[name].data_ptr() != place:
+            raise ConfigError(
+                f"{watch.name} puts a new tensor in the place of its buffer {name}, and the old one would be saved",
+                where="model",
+                fix=f"change it in place: self.{name}.copy_(...)",
+            )
+    for name, value in saved.items():
+        if not isinstance(value, Tensor):
+            raise ConfigError(
+                f"the state_dict() of {watch.name} holds a {type(value).__name__}, {name}, and only tensors are saved",
+                where="model",
+                fix="keep it in a buffer, or leave it out of the state_dict()",
+            )
+    if kept := _keeps_graph(model):
+        try:
+            _pass_back(model, task, batch, watch, precision)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{watch.name} keeps {kept} from one batch to the next with the graph that it was computed by, and "
+                "gradients of the second batch cannot be computed",
+                where="model",
+                fix=f"detach what it keeps: self.{kept} = self.{kept}.detach()",
+            ) from error
+
+
+def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
+    model.train()
+    with autocast(precision, batch.target.device):
+        output = watch.call(model, batch.inputs)
+        try:
+            loss = task.objective(output, batch.target)
+        except Exception as error:
+            raise refusal_of(error, f"the loss of {watch.name}'s output cannot be computed") from error
+    if not loss.requires_grad:
+        raise ConfigError(
+            f"the output of {watch.name} depends on no parameter in a way that gradients can follow",
+            where="model",
+            fix="leave out detach(), item(), numpy(), argmax, rounding and torch.no_grad() on the way to the output",
+        )
+    known = {id(parameter) for parameter in model.parameters()}
+    if strangers := [leaf for leaf in leaves_of(loss) if id(leaf) not in known]:
+        shapes = ", ".join("×".join(map(str, leaf.shape)) or "()" for leaf in strangers[:3])
+        raise ConfigError(
+            f"{watch.name} computes its output with {len(strangers)} tensors of shape {shapes} that ask for gradients "
+            "and are no parameters of it: they would be neither trained nor saved",
+            where="model",
+            fix="make the layers that they belong to attributes of the model",
+        )
+    try:
+        loss.backward()
+    except Exception as error:
+        raise refusal_of(error, f"the gradients of {watch.name} cannot be computed") from error
+
+
+def _judge(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
+    """An evaluation, and a training pass after it where the model keeps something of it."""
+    try:
+        evaluate(model, task, [batch], precision)
+    except Exception as error:
+        raise refusal_of(error, f"{watch.name} cannot be evaluated") from error
+    tensors = [*model.buffers(), *(found.value for found in find_unregistered(model))]
+    if any(isinstance(tensor, Tensor) and tensor.is_inference() for tensor in tensors):
+        _pass_back(model, task, batch, watch, precision)
+
+
+def _step(optimizer: Optimizer) -> None:
+    name = type(optimizer).__name__
+    cure = {"fix": "choose another optimizer", "override": "optimizer=adamw", "replaces": "optimizer._target_"}
+    if "lr" not in optimizer.param_groups[0]:
+        what = f"{name} has no lr in its groups of parameters, where schedules set it"
+        raise ConfigError(what, where="optimizer", **cure)
+    try:
+        optimizer.step()
+    except Exception as error:
+        what = f"{name} fails in its first step, which is called without a closure after one backward pass"
+        raise refusal_of(error, what, where="optimizer", **cure) from error
+
+
+def _keeps_graph(model: nn.Module) -> str:
+    """The attribute in which a model keeps a tensor with the way it was computed; nothing where it keeps none."""
+    for found in find_unregistered(model):
+        if isinstance(found.value, Tensor) and found.value.grad_fn is not None:
+            return found.attribute
+    return next((name for name, tensor in model.named_buffers() if tensor.grad_fn is not None), "")

@@ -17,10 +17,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dltrain.config.validation import check_call
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
 from dltrain.experiment.build import build_loss, build_metrics, build_model, build_task, spec_of
-from dltrain.experiment.targets import SLOTS, arguments, meet_kind, meet_task, resolve
+from dltrain.experiment.examples import read_inputs
+from dltrain.experiment.lazy_layers import lazy_parts, materialise
+from dltrain.experiment.outside_models import without_pretrained
+from dltrain.experiment.source import is_installed
+from dltrain.experiment.targets import arguments, check_arguments, meet_kind, meet_task, resolve
+from dltrain.inference.agreement import check_agreement
 from dltrain.inference.frames import prediction_frame
 from dltrain.inference.inputs import Input, open_input
 from dltrain.kinds.kind import Kind, kind_of
@@ -35,9 +39,10 @@ from dltrain.tasks.predictions import Predictions, join
 from dltrain.tasks.registry import is_known as is_known_task
 from dltrain.tasks.task import EVALUATION_BATCH, Task
 from dltrain.training.checkpoint import load_weights, pointed
+from dltrain.training.random_state import seed_in_use, undisturbed
 from dltrain.training.saving import load_into
 from dltrain.training.settings import choose_device
-from dltrain.types import Encoded, Encoder, Facts
+from dltrain.types import Encoded, Encoder, Facts, Spec
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -162,34 +167,74 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         device: `auto`, `cpu`, `cuda` ...
 
     Raises:
-        CheckpointError: the folder holds no finished run, or it is damaged or of a newer version.
+        CheckpointError: the folder holds no finished run, or it is damaged or of a newer version, or the model does not
+            predict for the recorded examples what was measured.
         ConfigError: its config names what is not trusted, or there is no such device.
     """
     run = finished(RunDir(Path(path)), trust)
     config = RunConfig(run)
-    facts = run.read_facts()
+    facts, result = run.read_facts(), Result.read(run)
     chosen = choose_device(device)
     loss_node, model_node = config.whole_node("loss"), config.whole_node("model")
-    if "weights" in model_node:
-        model_node["weights"] = None  # the checkpoint holds what became of them
-    with torch.random.fork_rng(devices=[]):  # whoever loads a model has seeds of their own
+    with undisturbed(chosen):  # whoever loads a model has seeds of their own
         if "_target_" in loss_node:
             _check_arguments("loss", loss_node, trust)
         loss = build_loss(loss_node, facts, trust)
         _check_arguments("model", model_node, trust)
         task = build_task(facts, loss.to(chosen), build_metrics(config.node("metric"), facts, trust))
-        try:
-            module = build_model(model_node, facts, spec_of(facts, task), trust)
-        except DltrainError:
-            raise
-        except Exception as error:  # a stranger's config may ask a class for anything
-            raise CheckpointError(f"{run.config}: the model cannot be built: {error}") from error
-    run.own(run.checkpoints / "best")
-    best = pointed(run.checkpoints, "best")
-    load_into(module.state_dict(), load_weights(best), best)
-    check_config(run, Result.read(run).basis)
-    precision: Precision = config.node("trainer").get("precision", "float32")
-    return LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
+        run.own(run.checkpoints / "best")
+        best = pointed(run.checkpoints, "best")
+        weights = load_weights(best)
+        precision: Precision = config.node("trainer").get("precision", "float32")
+        for node, last in _without_and_with_pretrained(model_node, trust):
+            try:
+                module = _build(run, node, facts, spec_of(facts, task), result.seed, trust)
+                load_into(module.state_dict(), weights, best)
+                check_config(run, result.basis)
+                loaded = LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
+                check_agreement(loaded)
+                break
+            except DltrainError:
+                if last:
+                    raise
+    return loaded
+
+
+def _build(
+    run: RunDir, node: Mapping[str, Any], facts: Facts, spec: Spec, seed: int, trust: Collection[str] | None
+) -> nn.Module:
+    """Returns the model as training built it: with its seed, and lazy layers in the shapes that samples give them."""
+    seed_in_use(seed)
+    try:
+        module = build_model(node, facts, spec, trust)
+    except ConfigError as error:
+        raise CheckpointError(f"{run.config}: {error.what}", where=error.where, fix=error.fix) from error
+    if lazy_parts(module):
+        inputs = read_inputs(run)
+        if inputs is None:
+            raise CheckpointError(
+                f"{run.examples} is gone, and its examples are what gives lazy layers their shapes",
+                fix="bring it back, or train again",
+            )
+        pair = tuple(tensor[:2] for tensor in inputs)
+        prepare = kind_of(facts).encoder(facts).prepare
+        materialise(module, pair if prepare is None else prepare(pair), node["_target_"])
+    return module
+
+
+def _without_and_with_pretrained(
+    node: Mapping[str, Any], trust: Collection[str] | None
+) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """Yields the model's node without what would fetch weights to begin with, and whether no other is to be tried.
+
+    A model of the user's own may be another one without them: where it is, it is built as it was.
+    """
+    target = resolve("model", node, trust)
+    without = {"_target_": node["_target_"], **without_pretrained(target, arguments(node))}
+    same = without == node or is_installed(target)
+    yield without, same
+    if not same:
+        yield node, True
 
 
 def finished(run: RunDir, trust: Collection[str] | None = ()) -> RunDir:
@@ -220,7 +265,7 @@ def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] 
     Raises:
         ConfigError: it names nothing, or nothing that takes these arguments.
     """
-    errors = check_call(resolve(slot, node, trust), arguments(node), slot, SLOTS[slot].supplied)
+    errors = check_arguments(slot, resolve(slot, node, trust), node)
     if errors:
         first = errors[0]
         raise ConfigError(f"{first.what} in the run's config", where=first.where, fix="was it changed by hand?")

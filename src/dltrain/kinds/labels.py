@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import MAX_BAD_SHARE, MISSING, Cells, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.class_folders import FolderFiles, spell_path
 from dltrain.errors import DataError
 from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Facts
@@ -149,23 +151,46 @@ def target_of_rows(facts: Facts, frame: pd.DataFrame) -> Tensor:
     return TargetReader.of(facts).targets(frame)
 
 
-def target_of_files(facts: Facts, files: Sequence[Path]) -> Tensor:
-    """Returns the class of each file by the folder below which it lies, the nearest first.
+def target_of_files(classes: Sequence[str], files: Sequence[str | PathLike[str]]) -> Tensor:
+    """Returns the class of each file `(N,)`, by `labels_of_files`.
 
     Raises:
         DataError: none of its folders is named as a class.
     """
     import torch
 
-    index = {name: position for position, name in enumerate(facts.classes)}
-    targets = [next((index[part] for part in reversed(path.parts[:-1]) if part in index), -1) for path in files]
-    if -1 in targets:
-        raise DataError(
-            f"no folder of {files[targets.index(-1)]} is named as a class",
-            where="data.path",
-            fix=f"sort the files into folders named {name_list(facts.classes, 10)}",
-        )
-    return torch.tensor(targets)
+    return torch.from_numpy(index_classes(classes, labels_of_files(classes, files)))
+
+
+def labels_of_files(classes: Collection[str], files: Sequence[str | PathLike[str]]) -> list[str]:
+    """Returns the name of each file's class, which a folder has that it lies in.
+
+    Of files that come as `FolderFiles` it is the outermost such folder below theirs, as in training, or else their own;
+    of other files, about which no such thing is known, the nearest.
+
+    Raises:
+        DataError: none of its folders is named as a class.
+    """
+    labels = []
+    for path in map(Path, files):
+        folders = path.parts[-2::-1]
+        if isinstance(files, FolderFiles):
+            folders = (*path.relative_to(files.folder).parts[:-1], files.folder.name)
+        label = next((name for name in map(spell_path, folders) if name in classes), None)
+        if label is None:
+            raise DataError(
+                f"no folder of {path} is named as a class",
+                where="data.path",
+                fix=f"sort the files into folders named {name_list(classes, 10)}",
+            )
+        labels.append(label)
+    return labels
+
+
+def index_classes(classes: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Returns the class indices `(N,)` of labels that are class names."""
+    index = {name: position for position, name in enumerate(classes)}
+    return np.array([index[label] for label in labels], dtype=np.int64)
 
 
 def _missing_words(classes: Sequence[str]) -> frozenset[str]:

@@ -1,1 +1,1 @@
-"""Plots and pages, drawn from run folders alone."""
+"""Plots, pages and tables of runs, made from their folders alone."""

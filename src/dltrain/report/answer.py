@@ -1,4 +1,4 @@
-"""What came out, in a sentence: the claim that a page begins with, and what it rests on."""
+"""The answer of a run in a sentence: the result with which a page begins, and the samples behind it."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from dltrain.tasks.registry import page_of
 UNTRAINED = {
     "test": "that were never trained on",
     "val": "that were not trained on",
-    "train": "that it was trained on: how well it does on others is not known",
+    "train": "that the model was trained on; how well it does on others is not known",
 }
 
 
 def label(run: Run, metric: str) -> str:
-    """Returns a metric's name as a reader knows it."""
+    """Returns a metric's name for readers."""
     return describe_metric(metric, read_declared(run.result.metrics)).label
 
 
 def chose_the_epoch(run: Run) -> bool:
-    """Tells whether the validation split decided whose weights are measured."""
+    """Tells whether the validation split decided which epoch's weights were stored."""
     return run.result.keep != "last" and run.result.monitor.startswith("val/")
 
 
 def answer(run: Run) -> tuple[str, str]:
-    """Returns what came out, as a short claim and what it rests on."""
+    """Returns the result as a short claim, and the samples behind it as the rest of the sentence."""
     split, page = run.shown_split, page_of(run.facts)
     metrics = run.result.of_split(split)
-    said = [
+    values = [
         f"{label(run, name)} {spell(metrics[name], 3)}"
         for name in page.answer(metrics)
         if metrics.get(name) is not None
     ]
     samples = count(run.result.data.splits[split], f"{SPLIT_WORDS[split]} sample")
-    if not said:
+    if not values:
         return "No finite result", f"on {samples}."
     basis = UNTRAINED[split]
     if chose_the_epoch(run) and split == "val":
-        basis += ", though the best epoch was chosen by them"
-    return ("Mean " if page.is_mean else "") + " and ".join(said), f"on {samples} {basis}."
+        basis += ", but decided which epoch is best"
+    return ("Mean " if page.is_mean else "") + " and ".join(values), f"on {samples} {basis}."
 
 
 def best_epoch(run: Run) -> str:
-    """Returns which epoch's weights are meant, and why these."""
+    """Returns a sentence about which epoch's weights were stored, and why."""
     best, epochs, monitor = run.result.best_epoch, run.result.epochs, run.result.monitor
     if not best or not epochs:
         return ""
     if run.result.keep == "last":
         return f"Weights of the last of {epochs} epochs."
-    hint = " It was the last one, so training longer may help." if best == epochs > 1 else ""
+    hint = " It was the last one, so more epochs may help." if best == epochs > 1 else ""
     return f"Best epoch {best} of {epochs} by {monitor}.{hint}"

@@ -1,4 +1,4 @@
-"""Two runs on one page: their curves in the same axes, and what differs."""
+"""Compares two runs on one page: their curves in the same axes, and the differences of their configs and results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 
 from dltrain.drawing.style import COLORS, Lettering, add_legend, name_axes, new_axes, new_figure, to_png
 from dltrain.errors import StorageError
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.result import Result
+from dltrain.storage import write_text
 from dltrain.tasks.metric_table import METRICS, Declared, MetricInfo, describe_metric, read_declared
 
 TEMPLATE = "comparison.html.jinja"
-DECADES = 30.0  # a ratio, above which an axis is logarithmic
+DECADES = 30.0  # ratio of the largest to the smallest value, above which an axis is logarithmic
 
 Differences = Mapping[str, tuple[Any, Any]]
 
@@ -27,8 +28,8 @@ def write_comparison(path: Path, runs: Sequence[RunDir], config: Differences, va
     Args:
         path: of the page.
         runs: to be compared.
-        config: what their configs hold differently, by key.
-        values: what their results hold differently.
+        config: pairs of values in which their configs differ, by key.
+        values: pairs of values in which their results differ, by key.
 
     Raises:
         StorageError: it cannot be written.
@@ -36,13 +37,13 @@ def write_comparison(path: Path, runs: Sequence[RunDir], config: Differences, va
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     if not path.parent.is_dir():
-        raise StorageError(f"there is no folder {path.parent}", fix=f"make it: mkdir -p {path.parent}")
+        raise StorageError(f"there is no folder {path.parent}", fix=f"create it: mkdir -p {path.parent}")
     names = distinct_names([run.path for run in runs])
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     tables = [
-        (title, [(key, *map(_spelled, pair)) for key, pair in pairs.items()])
+        (title, [(key, *map(_spell, pair)) for key, pair in pairs.items()])
         for title, pairs in (("Config", config), ("Result", values))
     ]
     page = environment.get_template(TEMPLATE).render(names=names, plots=draw_curves(runs, names), tables=tables)
@@ -50,7 +51,7 @@ def write_comparison(path: Path, runs: Sequence[RunDir], config: Differences, va
 
 
 def draw_curves(runs: Sequence[RunDir], names: Sequence[str]) -> list[tuple[str, str]]:
-    """A plot for each curve that some run has: its title, and the picture in base64."""
+    """Returns a title and a PNG in base64 for each curve that some run has."""
     text = Lettering(names)
     histories = [run.read_history() if run.history.exists() else [] for run in runs]
     plots = []
@@ -73,44 +74,44 @@ def draw_curves(runs: Sequence[RunDir], names: Sequence[str]) -> list[tuple[str,
 
 
 def _curves(histories: Sequence[Sequence[Mapping[str, float]]], declared: Declared) -> dict[str, str]:
-    """Returns every column that is worth drawing and its title: losses, all metrics, the learning rate."""
-    found = dict.fromkeys(name for rows in histories for row in rows for name in row)
-    known = [*METRICS, *declared]
-    names = [name for name in found if name.startswith(("train/", "val/"))]
-    names.sort(key=lambda name: (_place(name.split("/")[1], known), name.split("/")[0] != "train"))
+    """Returns the columns that are drawn and their titles: losses, all metrics, the learning rate."""
+    columns = dict.fromkeys(name for rows in histories for row in rows for name in row)
+    order = [*METRICS, *declared]
+    names = [name for name in columns if name.startswith(("train/", "val/"))]
+    names.sort(key=lambda name: (_place(name.split("/")[1], order), name.split("/")[0] != "train"))
     words = {"train": "training", "val": "validation"}
     titles = {
         name: f"{words[split]} {describe_metric(metric, declared).label}"
         for name in names
         for split, metric in [name.split("/")]
     }
-    return titles | ({"lr": "learning rate"} if "lr" in found else {})
+    return titles | ({"lr": "learning rate"} if "lr" in columns else {})
 
 
-def _place(metric: str, known: Sequence[str]) -> int:
-    return known.index(metric) if metric in known else len(known)
+def _place(metric: str, order: Sequence[str]) -> int:
+    return order.index(metric) if metric in order else len(order)
 
 
 def _declared(runs: Sequence[RunDir]) -> Declared:
-    """Returns what the runs record of metrics that are not built in."""
-    found: dict[str, MetricInfo] = {}
+    """Returns the descriptions of the user's own metrics that the runs record."""
+    declared: dict[str, MetricInfo] = {}
     for run in runs:
         if run.result.exists():
-            found |= read_declared(Result.read(run).metrics)
-    return found
+            declared |= read_declared(Result.read(run).metrics)
+    return declared
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """As many last parts of each path as tell them apart."""
-    parts = [path.resolve().parts for path in paths]
-    for count in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(each[-count:]) for each in parts]
+    """Returns the last parts of each path, as many as are needed to make the names different."""
+    paths_parts = [path.resolve().parts for path in paths]
+    for count in range(1, max(map(len, paths_parts)) + 1):
+        names = ["/".join(parts[-count:]) for parts in paths_parts]
         if len(set(names)) == len(names):
             return names
     return [str(path) for path in paths]
 
 
-def _spelled(value: Any) -> str:
+def _spell(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:.5g}" if isinstance(value, float) else str(value)

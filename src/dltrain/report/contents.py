@@ -1,4 +1,4 @@
-"""The sections of a run's page, in their order; one that has nothing to show is left out."""
+"""The sections of a run's page, in their order; empty ones are left out."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ SECTIONS: Sequence[SectionBuilder] = (
 
 
 def page_sections(run: Run, plots: Plots, build: Callable[[SectionBuilder], Section]) -> Iterator[Section]:
-    """Yields the sections that have something to show; those of the kind of data stand behind those it names.
+    """Yields the sections that have something to show; a kind of data says after which ones its own follow.
 
     Args:
         run: whose page it is.
-        plots: as they came out, by the section that they belong to.
-        build: calls the builder of a section, and answers for its failure.
+        plots: that were drawn, by section.
+        build: calls the builder of a section, and returns a section that says so if it fails.
     """
 
     def own_sections(run: Run, plots: Plots) -> Section:

@@ -1,4 +1,4 @@
-"""Many runs beside each other: a leaderboard over a folder, and what differs between two."""
+"""The leaderboard of all runs below a folder: their rows, filtered and sorted."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ CONDITION = re.compile(r"([\w./@ -]+?)\s*(>=|<=|!=|=|>|<)\s*(.*)")
 
 @dataclass(frozen=True)
 class Entry:
-    """A run as a row.
+    """A run as a row of the leaderboard.
 
     Args:
         run: its folder.
-        values: what is known of it, by column: its state, model and data, its cost, and the metrics as `test/accuracy`.
+        values: by column: its name, state, model and data, its cost, and its metrics as `test/accuracy`.
         config: every value of its config, by dotted key.
-        declared: what it records of metrics that are not built in.
-        primary: the column that it is compared by; empty where it has no result.
+        declared: the descriptions of the user's own metrics that it records.
+        primary: the column by which it is compared; empty where it has no result.
     """
 
     run: RunDir
@@ -53,18 +53,18 @@ class Entry:
     primary: str = ""
 
     def value(self, name: str) -> Any:
-        """A column, or a key of the config."""
+        """Returns the value of a column or of a key of the config; `None` if it has neither."""
         return self.values[name] if name in self.values else self.config.get(name)
 
 
 def find_runs(folder: Path) -> Iterator[Entry]:
-    """Every run below a folder, the newest last; those that cannot be read are told of and passed over.
+    """Yields every run below a folder in the order of their paths; warns of those that cannot be read, and skips them.
 
     Raises:
         CheckpointError: there is no such folder.
     """
     if not folder.is_dir():
-        raise CheckpointError(f"there is no folder {folder}", fix="name one that holds runs, such as outputs/")
+        raise CheckpointError(f"there is no folder {folder}", fix="name a folder that holds runs, such as outputs/")
     for path in sorted(folder.rglob("status.json")):
         if "evaluations" in path.relative_to(folder).parts:
             continue
@@ -75,7 +75,7 @@ def find_runs(folder: Path) -> Iterator[Entry]:
 
 
 def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
-    """A run as a row, by its path below a folder.
+    """Reads a run as a row; its name is its path below the folder, if that is given.
 
     Raises:
         CheckpointError: it cannot be read.
@@ -99,25 +99,25 @@ def read_entry(run: RunDir, folder: Path | None = None) -> Entry:
 
 
 def select(entries: Sequence[Entry], conditions: Sequence[str]) -> list[Entry]:
-    """The runs that meet every condition, such as `test/accuracy>0.9`, `model=mlp` or `data.seed=1`.
+    """Returns the runs that meet all conditions, such as `test/accuracy>0.9`, `model=mlp` or `data.seed=1`.
 
     Raises:
-        ConfigError: a condition cannot be read, or names what no run has.
+        ConfigError: a condition cannot be read, or names a column that no run has.
     """
-    kept = list(entries)
-    known = {name for entry in entries for name in (*entry.values, *entry.config)}
+    selected = list(entries)
+    columns = {name for entry in entries for name in (*entry.values, *entry.config)}
     for condition in conditions:
         match = CONDITION.fullmatch(condition)
         if match is None:
-            raise ConfigError(f"{condition} is no condition", fix="write one such as test/accuracy>0.9 or model=mlp")
+            raise ConfigError(f"{condition} is not a condition", fix="write it like test/accuracy>0.9 or model=mlp")
         name, sign, wanted = match.groups()
-        check_column(name, known)
-        kept = [entry for entry in kept if _meets(entry.value(name), sign, wanted)]
-    return kept
+        check_column(name, columns)
+        selected = [entry for entry in selected if _meets(entry.value(name), sign, wanted)]
+    return selected
 
 
 def sort(entries: Sequence[Entry], name: str) -> list[Entry]:
-    """The runs by a column, the best first; by a metric as it is good, by anything else in ascending order.
+    """Returns the runs sorted by a column: by a metric the best first, by anything else in ascending order.
 
     Raises:
         ConfigError: no run has that column.
@@ -138,30 +138,31 @@ def sort(entries: Sequence[Entry], name: str) -> list[Entry]:
 
 
 def main_metric(entries: Sequence[Entry]) -> str:
-    """Returns the column that most runs are compared by, each by the metric that says most of its task."""
+    """Returns the most common `primary` column of the runs; `run` if none has a result."""
     counts = Counter(
         entry.primary for entry in entries if entry.primary and entry.values.get(entry.primary) is not None
     )
     return counts.most_common(1)[0][0] if counts else "run"
 
 
-def check_column(name: str, known: set[str]) -> None:
-    """Refuses a column that no run has.
+def check_column(name: str, columns: set[str]) -> None:
+    """Checks that some run has a column or a config key of that name.
 
     Raises:
-        ConfigError: with the nearest that some have.
+        ConfigError: none has; the error proposes the nearest name.
     """
-    if name not in known:
-        near = nearest(name, sorted(known))
+    if name not in columns:
+        near = nearest(name, sorted(columns))
         raise ConfigError(
-            f"no run has {name}",
-            fix=f"did you mean {near}?" if near else "see the columns of dltrain runs --csv",
+            f"no run has a column {name}",
+            fix=f"did you mean {near}?" if near else "choose one of the columns that dltrain runs --csv prints",
             override=near,
             replaces=name,
         )
 
 
 def _meets(value: Any, sign: str, wanted: str) -> bool:
+    """Tells whether a value meets a condition; numbers are compared as numbers, anything else as text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return COMPARISONS[sign](float(value), float(wanted))
@@ -172,6 +173,6 @@ def _meets(value: Any, sign: str, wanted: str) -> bool:
 
 
 def _data_name(config: Mapping[str, Any]) -> str:
-    """What the run learned from: its file's or folder's name, else the data set's."""
+    """Returns the name of a run's data: that of its file or folder, else that of the data set."""
     target = str(config.get("data._target_", "")).rsplit(".", 1)[-1]
     return str(config.get("data.name") or Path(str(config.get("data.path") or target)).name)

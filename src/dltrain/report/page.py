@@ -1,4 +1,4 @@
-"""A run's page: one HTML file with everything in it, the answer first."""
+"""Writes a run's page, one HTML file that begins with the answer and needs no other file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from dltrain.drawing.section import Plots, Section
 from dltrain.report.answer import answer, best_epoch
 from dltrain.report.contents import SectionBuilder, page_sections
 from dltrain.report.plots import draw_plots
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
+from dltrain.storage import write_text
 
 log = logging.getLogger("dltrain")
 
@@ -32,12 +33,12 @@ def write_report(run: RunDir) -> None:
 
 
 def render(run: Run, drawn: list[Drawn]) -> str:
-    """The page as HTML."""
+    """Returns the page as HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     plots = defaultdict(list)
-    for one in drawn:
-        plots[one.plot.section].append(one)
+    for item in drawn:
+        plots[item.plot.section].append(item)
     sections = list(page_sections(run, plots, lambda build: _build(build, run, plots)))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -48,17 +49,17 @@ def render(run: Run, drawn: list[Drawn]) -> str:
     )
     environment.filters["base64"] = lambda content: b64encode(content).decode("ascii")
     claim, basis = answer(run)
-    unfinished = run.state if run.state not in ("running", "done") else ""  # it still runs while this is written
+    unfinished = run.state if run.state not in ("running", "done") else ""  # a run writes its page before it is done
     return environment.get_template(TEMPLATE).render(
         name=run.name, claim=claim, basis=basis, best_epoch=best_epoch(run), unfinished=unfinished, sections=sections
     )
 
 
 def _build(build: SectionBuilder, run: Run, plots: Plots) -> Section:
-    """Returns a section, or what is to be said in its place."""
+    """Returns a section; if it fails, one that says so in its place."""
     try:
         return build(run, plots)
-    except Exception as error:  # a damaged file takes its section, not the page
+    except Exception as error:  # a damaged file costs its section, not the page
         title = build.__name__.replace("_", " ").capitalize()
         log.warning("report  the section %r is left out: %s: %s", title, type(error).__name__, error)
-        return Section(title, notes=["This section could not be written: a file of the run is missing or damaged."])
+        return Section(title, notes=["This section could not be written. A file of the run may be missing or damaged."])

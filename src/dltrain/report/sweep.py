@@ -1,19 +1,18 @@
-"""A sweep's table: a row a job, from the jobs' folders alone."""
+"""The table of a sweep, with a row for each job, and its best job; read from the jobs' folders alone."""
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.result import Result
+from dltrain.storage import write_csv, write_text
 from dltrain.tasks.metric_table import (
     Declared,
     MetricInfo,
@@ -26,19 +25,19 @@ from dltrain.tasks.metric_table import (
 Row = dict[str, Any]
 
 SPLITS = ("train", "val", "test")
-SCALES = {"data.scale_target", "data.negatives", "task"}  # with another of these, losses do not compare
-TOKENS = {"data.tokens", "data.vocabulary", "data.least"}  # nor do those of a token that is to come
+SCALES = {"data.scale_target", "data.negatives", "task"}  # losses cannot be compared where one of these differs
+TOKENS = {"data.tokens", "data.vocabulary", "data.least"}  # nor those of the next token, where one of these differs
 DIFFERENT_DATA = {"data", "data.path", "data.target", "data.name", "data.rows", "experiment"}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a sweep's jobs add up to.
+    """The summary of a sweep.
 
     Args:
-        rows: a row a job, in the order of their numbers.
+        rows: one for each job, in the order of their numbers.
         measure: the column that decides which job is best; empty where the jobs cannot be compared.
-        best: the row of the best finished job.
+        best: the row of the best finished job, if there is one.
         reason: why there is no best job; empty where there is one.
     """
 
@@ -49,18 +48,18 @@ class Summary:
 
     @property
     def failed(self) -> list[Row]:
-        """The rows of jobs that did not finish."""
+        """Returns the rows of jobs that did not finish."""
         return [row for row in self.rows if row["state"] != "done"]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Returns the summary as a JSON object."""
         return {"jobs": self.rows, "measure": self.measure, "best": self.best}
 
 
 def summarize(folder: Path) -> Summary:
-    """Reads every job below a sweep's folder; writes sweep.csv there, and best.yaml, the best job's config."""
-    found = [path.parent for path in folder.rglob("status.json") if "evaluations" not in path.parts]
-    runs = sorted(map(RunDir, found), key=lambda run: _order(run, folder))
+    """Reads every job below a sweep's folder, and writes sweep.csv and the best job's config, best.yaml, there."""
+    folders = [path.parent for path in folder.rglob("status.json") if "evaluations" not in path.parts]
+    runs = sorted(map(RunDir, folders), key=lambda run: _order(run, folder))
     jobs = [read_job(run, folder) for run in runs]
     rows = [job.row for job in jobs]
     measure, reason = _measure(jobs)
@@ -71,37 +70,36 @@ def summarize(folder: Path) -> Summary:
     sign = -1 if is_larger_better(measure, declared) else 1
     best = min(done, key=lambda row: sign * row[measure], default=None)
     if best is None and not reason:
-        reason = "no job came to a result"
+        reason = "no job has a result"
 
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = StringIO()
-    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "sweep.csv", text.getvalue())
+    write_csv(folder / "sweep.csv", columns, ([row.get(name, "") for name in columns] for row in rows))
     if best is not None:
         write_text(folder / "best.yaml", RunDir(folder / best["job"]).config.read_text("utf-8"))
     return Summary(rows, measure, best, reason if best is None else "")
 
 
 def _measure(jobs: Sequence[Job]) -> tuple[str, str]:
-    """Returns the column that the jobs are compared by, or why there is none: what all of them monitor, or the metric
-    that says most of their task where their losses differ in kind; nothing where their data differ."""
+    """Returns the column by which the jobs are compared, or why there is none.
+
+    It is what all jobs monitor; the main metric of their task where their losses cannot be compared; and none where
+    their data differ.
+    """
     keys = {key for job in jobs for key in job.row}
     varied = {key for key in keys if len({job.row.get(key) for job in jobs}) > 1}
     if varied & DIFFERENT_DATA:
-        return "", "the jobs differ in their data, and so do their results"
+        return "", "the jobs use different data, so their results cannot be compared"
     monitors = {job.monitor for job in jobs if job.monitor}
-    found = Counter(job.primary for job in jobs if job.primary)
+    primary = Counter(job.primary for job in jobs if job.primary)
     losses_differ = varied & SCALES or any(key.split(".")[0] == "loss" for key in varied)
-    losses_differ = losses_differ or (varied & TOKENS and any(describe_metric(name).unit == "bits" for name in found))
+    losses_differ = losses_differ or (varied & TOKENS and any(describe_metric(name).unit == "bits" for name in primary))
     if len(monitors) == 1 and not losses_differ:
         return str(*monitors), ""
-    if not found:
-        return "", "no job came to a result"
-    if len(found) > 1:
-        return "", f"the jobs are measured differently: {', '.join(sorted(found))}"
-    return next(iter(found)), ""
+    if not primary:
+        return "", "no job has a result"
+    if len(primary) > 1:
+        return "", f"the jobs have different main metrics: {', '.join(sorted(primary))}"
+    return next(iter(primary)), ""
 
 
 @dataclass(frozen=True)
@@ -110,9 +108,9 @@ class Job:
 
     Args:
         row: of the table.
-        monitor: what decided which of its epochs is best; empty where it has no result.
-        primary: the metric that says most of its task, on the validation split where there is one.
-        declared: what it records of metrics that are not built in.
+        monitor: the metric that decided which of its epochs is best; empty where it has no result.
+        primary: the main metric of its task, on the validation split if there is one.
+        declared: the descriptions of the user's own metrics that it records.
     """
 
     row: Row
@@ -122,7 +120,7 @@ class Job:
 
 
 def read_job(run: RunDir, folder: Path) -> Job:
-    """Reads a job from its folder, below that of its sweep."""
+    """Reads a job from its run's folder, which lies below that of its sweep."""
     status = run.read_status()
     overrides: list[str] = []
     if (run.hydra / "overrides.yaml").exists():
@@ -143,5 +141,6 @@ def read_job(run: RunDir, folder: Path) -> Job:
 
 
 def _order(run: RunDir, folder: Path) -> tuple[int, str]:
+    """Returns a key that sorts jobs by their numbers, and other folders behind them by their names."""
     name = run.path.relative_to(folder).as_posix()
     return (int(name), "") if name.isdigit() else (1 << 60, name)

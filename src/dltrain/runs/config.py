@@ -108,6 +108,7 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[A
 
 
 def _flat(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yields every value of a nested mapping by its dotted key; an empty mapping counts as a value."""
     if isinstance(node, dict) and (node or not prefix):
         for key, value in node.items():
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))

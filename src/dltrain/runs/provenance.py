@@ -10,14 +10,20 @@ from dltrain.config.redaction import REDACTED
 from dltrain.config.validation import spelled
 from dltrain.errors import CheckpointError
 from dltrain.runs.config import differences, read_values
-from dltrain.runs.folder import RunDir, digest
+from dltrain.runs.folder import RunDir
+from dltrain.storage import digest
 
 KEYS = ("model.", "loss.", "trainer.precision")
 
 
-def basis_of(run: RunDir) -> dict[str, dict[str, str]]:
-    """The digests of its files by name, and the values of its config by dotted key, as they stand in the folder."""
-    return {"files": _files(run), "config": _config(run)}
+def basis_of(run: RunDir, origin: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """Returns what a run's predictions rest on.
+
+    Args:
+        run: its folder; the digests of its files and the values of its config are taken as they stand there.
+        origin: the digests of the `source` files from outside, and the versions of the `packages`.
+    """
+    return {"files": _files(run), "config": _config(run), **origin}
 
 
 def check_files(run: RunDir, basis: Mapping[str, Any]) -> None:

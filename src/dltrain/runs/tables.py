@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from dltrain.errors import ConfigError, StorageError
+from dltrain.errors import ConfigError, StorageError, require
+from dltrain.storage import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +40,7 @@ class CsvWriter:
         if not self.begun:
             self.writer.writerow([safe_cell(str(name)) for name in frame.columns])
             self.begun = True
-        columns = [[_spelled(value, str(name)) for value in frame[name].tolist()] for name in frame.columns]
+        columns = [[_spell(value, str(name)) for value in frame[name].tolist()] for name in frame.columns]
         self.writer.writerows(zip(*columns, strict=True))
 
     def close(self) -> None:
@@ -98,8 +97,7 @@ def open_rows(path: Path | None) -> Iterator[RowWriter]:
         writer.close()
         return
     kind = check_rows_path(path)
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as neighbour:
         if kind in (".parquet", ".pq"):
             rows: RowWriter = ParquetWriter(neighbour)
             yield rows
@@ -109,12 +107,6 @@ def open_rows(path: Path | None) -> Iterator[RowWriter]:
                 rows = CsvWriter(file) if kind == ".csv" else JsonLinesWriter(file)
                 yield rows
                 rows.close()
-        neighbour.replace(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}", fix="free some space") from error
-    finally:
-        with suppress(OSError):
-            neighbour.unlink(missing_ok=True)
 
 
 def check_rows_path(path: Path) -> str:
@@ -128,15 +120,10 @@ def check_rows_path(path: Path) -> str:
     if kind not in SUFFIXES:
         raise ConfigError(f"rows cannot be written to {path.name}", fix=f"end the name in {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():
-        raise StorageError(f"there is no folder {path.parent}", fix=f"make it: mkdir -p {path.parent}")
+        raise StorageError(f"there is no folder {path.parent}", fix=f"create it: mkdir -p {path.parent}")
     if kind in (".parquet", ".pq"):
-        try:
-            importlib.import_module("pyarrow")
-        except ImportError:
-            raise ConfigError(
-                "pyarrow, which writes Parquet, is not installed",
-                fix="pip install 'dltrain[parquet]' (or pip install pyarrow), or write .csv or .jsonl",
-            ) from None
+        fix = "pip install 'dltrain[parquet]' (or pip install pyarrow), or write .csv or .jsonl"
+        require("pyarrow", "parquet", "writes Parquet", ConfigError, fix=fix)
     return kind
 
 
@@ -147,7 +134,8 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _spelled(value: Any, name: str) -> str:
+def _spell(value: Any, name: str) -> str:
+    """Returns a cell of CSV: scores with 6 significant digits, other numbers with 9."""
     if isinstance(value, float):
         return f"{value:.6g}" if name.startswith("score") else f"{value:.9g}"
     return safe_cell(str(value))

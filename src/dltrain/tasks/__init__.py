@@ -1,1 +1,1 @@
-"""What is being learned: one file a task."""
+"""Tasks, one file each, with their losses and metrics, and what a page says of them."""

@@ -1,11 +1,12 @@
-"""One of K classes."""
+"""The task of predicting one of K classes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Classification(ScoredTask):
-    """One of K classes; the prediction is the most probable one."""
+    """Predicts one of K classes, the most probable one."""
 
     name: ClassVar[str] = "classification"
     target: ClassVar[str] = "class"
@@ -83,7 +84,14 @@ class Classification(ScoredTask):
         return [(names[int(split.target[index])], names[int(predictions.values[index])]) for index in chosen]
 
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
-        """Returns what probability the true class lacks."""
+        """Returns 1 minus the probability of the true class."""
         assert predictions.probabilities is not None
         target = split.target[: len(predictions.values)]
         return 1 - np.asarray(predictions.probabilities.gather(1, target[:, None]).flatten().double())
+
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        assert predictions.probabilities is not None
+        numbers = {safe_cell(name): number for number, name in enumerate(self.facts.classes)}
+        true = torch.tensor([[numbers[row["true"]]] for row in rows])
+        recorded = torch.tensor([[1 - float(row["error"])] for row in rows])
+        return float((predictions.probabilities.gather(1, true) - recorded).abs().max())

@@ -1,4 +1,4 @@
-"""A model against the best of the baselines on the same samples: by how much it is better, and how sure that is."""
+"""Compares a model with the best baseline on the same samples, with a confidence interval of the difference."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a baseline reaches on one split.
+    """The result of a baseline on a split.
 
     Args:
-        name: of the method.
-        metrics: those of the task, without a loss.
+        name: of the baseline.
+        metrics: of the task, without a loss.
         predictions: of the split's samples.
         seconds: that it took.
     """
@@ -33,7 +33,7 @@ class Baseline:
 
     @property
     def words(self) -> str:
-        """The name as a reader wants it."""
+        """Returns the name with spaces instead of underscores."""
         return self.name.replace("_", " ")
 
 
@@ -43,12 +43,12 @@ class Comparison:
 
     Args:
         baseline: its name.
-        measure: the metric that was compared.
-        difference: how much better the model is: points of accuracy, or by how many per cent the smaller RMSE (of
-            several outputs that of their standardised errors) is below the larger one, bits per character, or points of
-            NDCG; negative where the baseline is better.
-        margin: half of the difference's 95 % interval, over the samples.
-        words: the same as a sentence.
+        measure: the metric that is compared.
+        difference: by how much the model is better, negative where the baseline is: in points of accuracy, in points of
+            NDCG, in bits per character, or by how many per cent the smaller RMSE is below the larger one (of several
+            outputs the RMSE of standardised errors).
+        margin: half the width of the difference's 95 % confidence interval over the samples.
+        words: the comparison as a sentence, without a full stop.
     """
 
     baseline: str
@@ -67,57 +67,57 @@ def compare_errors(
     unit: str = "% of RMSE",
     together: int = 1,
 ) -> Comparison:
-    """Compares squared errors `(N,)` by the root of their means, with a paired bootstrap over the samples.
+    """Compares the model's RMSE with that of the best baseline, by a paired bootstrap over the samples.
 
     Args:
         model: its name.
-        mine: the model's squared errors.
-        theirs: those of each baseline.
+        mine: `(N,)` the model's squared errors.
+        theirs: `(N,)` those of each baseline.
         baselines: in the same order.
         unit: of the difference, in words.
-        together: how many neighbouring samples are drawn together, because their errors are alike.
+        together: number of neighbouring samples that are resampled together, because their errors are similar.
     """
-    nearest = min(range(len(theirs)), key=lambda index: float(theirs[index].mean()))
-    difference, margin = _less_rmse(mine, theirs[nearest], together)
-    best = baselines[nearest]
+    first = min(range(len(theirs)), key=lambda index: float(theirs[index].mean()))
+    difference, margin = _rmse_reduction(mine, theirs[first], together)
+    best = baselines[first]
     return Comparison(best.name, "rmse", difference, margin, words(model, best.words, difference, margin, 1, unit))
 
 
 def compare_mistakes(model: str, mine: Floats, theirs: Sequence[Floats], baselines: Sequence[Baseline]) -> Comparison:
-    """Compares mistakes `(N,)` of 0 and 1 in points of accuracy."""
-    nearest = min(range(len(theirs)), key=lambda index: float(theirs[index].mean()))
-    best = baselines[nearest]
-    difference, margin = mean_and_margin(100.0 * (theirs[nearest] - mine))
+    """Compares the model's accuracy with that of the best baseline, from mistakes `(N,)`, 1 where a sample is wrong."""
+    first = min(range(len(theirs)), key=lambda index: float(theirs[index].mean()))
+    best = baselines[first]
+    difference, margin = mean_and_margin(100.0 * (theirs[first] - mine))
     if difference == margin == 0:
-        said = f"{model} and {best.words} agree on what is right in all {len(mine):,} samples"
+        sentence = f"{model} and {best.words} are right on exactly the same of {len(mine):,} samples"
     else:
-        said = words(model, best.words, difference, margin, 1, "points of accuracy")
-    return Comparison(best.name, "accuracy", difference, margin, said)
+        sentence = words(model, best.words, difference, margin, 1, "points of accuracy")
+    return Comparison(best.name, "accuracy", difference, margin, sentence)
 
 
 def mean_and_margin(gain: Floats) -> tuple[float, float]:
-    """Returns the mean of `(N,)` and half of its 95 % interval."""
+    """Returns the mean of `(N,)` and half the width of its 95 % confidence interval."""
     return float(gain.mean()), 1.96 * float(gain.std(ddof=1)) / len(gain) ** 0.5
 
 
 def words(model: str, other: str, difference: float, margin: float, decimals: int, unit: str) -> str:
-    """Says who is better, and by how much, where the interval leaves no doubt."""
+    """Returns a sentence about which of two is better, and by how much; neither, if the interval contains 0."""
     size = f"{abs(difference):.{decimals}f} ± {margin:.{decimals}f} {unit}"
     if abs(difference) <= margin:
         return f"{model} and {other} do not differ clearly: {difference:+.{decimals}f} ± {margin:.{decimals}f} {unit}"
     return f"{model} beats {other} by {size}" if difference > 0 else f"{other} beats {model} by {size}"
 
 
-def _less_rmse(mine: Floats, theirs: Floats, together: int) -> tuple[float, float]:
-    """Returns by how many per cent the smaller root of a mean is below the larger, positive where that is `mine`, and
-    half of its 95 % interval."""
+def _rmse_reduction(mine: Floats, theirs: Floats, together: int) -> tuple[float, float]:
+    """Returns by how many per cent the smaller RMSE is below the larger one, positive where `mine` is smaller, and half
+    the width of its 95 % confidence interval."""
     count = len(mine)
     starts = np.random.default_rng(0).integers(0, count, (RESAMPLES, -(-count // together), 1))
     index = ((starts + np.arange(together)) % count).reshape(RESAMPLES, -1)[:, :count]
     floor = np.finfo(np.float64).tiny
 
-    def less(a: Floats, b: Floats) -> Floats:
+    def reduction(a: Floats, b: Floats) -> Floats:
         ours, other = np.sqrt(a.mean(axis=-1)), np.sqrt(b.mean(axis=-1))
         return 100 * (other - ours) / np.maximum(np.maximum(ours, other), floor)
 
-    return float(less(mine, theirs)), 1.96 * float(less(mine[index], theirs[index]).std(ddof=1))
+    return float(reduction(mine, theirs)), 1.96 * float(reduction(mine[index], theirs[index]).std(ddof=1))

@@ -1,4 +1,4 @@
-"""The evaluation loop: every model is measured by these functions, whatever its family, its data and its task."""
+"""The evaluation loop, which measures every model, whatever its family, data and task."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def evaluate(
     model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision = "float32"
 ) -> dict[str, float]:
-    """Returns the loss and the task's metrics over all batches, exact whatever their sizes."""
+    """Returns the loss and the task's metrics over all batches, exactly, also where batches differ in size."""
     return _evaluate(model, task, batches, precision, keep=False)[0]
 
 
 def evaluate_fully(
     model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision = "float32"
 ) -> tuple[dict[str, float], Predictions]:
-    """Returns what `evaluate` does, with the metrics that need all samples at once, and the predictions themselves."""
+    """Returns what `evaluate` does and the metrics that need all samples at once, and the predictions."""
     metrics, parts, targets = _evaluate(model, task, batches, precision, keep=True)
     predictions = join(parts)
     return metrics | task.epoch_metrics(predictions, torch.cat(targets)), predictions
@@ -59,5 +59,5 @@ def _evaluate(
 
 
 def zero(device: torch.device) -> Tensor:
-    """Returns a float64 sum to begin with; on the CPU where the device has no float64."""
+    """Returns a float64 zero on the device; on the CPU if the device has no float64."""
     return torch.zeros((), dtype=torch.float64, device="cpu" if device.type == "mps" else device)

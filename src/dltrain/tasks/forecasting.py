@@ -1,4 +1,4 @@
-"""The next steps of a series."""
+"""The task of forecasting the next steps of a series."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Forecasting(Regression):
-    """The next H steps of C columns, `(B, H·C)` step by step; metrics are over all steps alike, in the series' unit."""
+    """Predicts the next H steps of C columns, `(B, H·C)` step by step; metrics are means over all steps."""
 
     name: ClassVar[str] = "forecasting"
     target: ClassVar[str] = ""
@@ -21,7 +21,7 @@ class Forecasting(Regression):
 
     @property
     def together(self) -> int:  # type: ignore[override]
-        """How many forecasts err alike: those that begin within a horizon of each other."""
+        """Returns how many neighbouring forecasts have similar errors: those that overlap."""
         return max(1, len(self.facts.outputs) // len(self.facts.features))
 
     def own_metric(self) -> Metric:

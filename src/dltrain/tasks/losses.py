@@ -1,7 +1,7 @@
-"""Losses: each says which tasks it serves, how wide an output it asks for, and how outputs become probabilities.
+"""Losses: each names its tasks and the width of the output it needs, and turns outputs into probabilities.
 
-A loss is called as `Loss(facts, **config)`. `loss(output, target)` is the batch's mean, `weight(target)` what that mean
-was divided by, so that means over batches can be combined exactly.
+A loss is called as `Loss(facts, **config)`. `loss(output, target)` is the mean over a batch and `weight(target)` the
+divisor of that mean, so that means of several batches can be combined exactly.
 """
 
 from __future__ import annotations
@@ -22,26 +22,33 @@ ClassWeights = Literal["balanced"] | Sequence[Annotated[float, Range(0, open_low
 
 
 class Loss(nn.Module):
-    """What every loss answers."""
+    """The base class of all losses.
+
+    Attributes:
+        tasks: the names of the tasks that it serves.
+        out_features: the width of output that it needs.
+    """
 
     tasks: tuple[str, ...]
     out_features: int
 
     def weight(self, target: Tensor) -> Tensor | float:
-        """What the mean over this batch was divided by, up to a constant."""
+        """Returns the divisor of the mean over a batch with this target, up to a constant factor."""
         return float(len(target))
 
     def probabilities(self, output: Tensor) -> Tensor:
-        """Outputs `(..., out_features)` to probabilities `(..., K)` of each class or label; for these only."""
+        """Returns the probabilities `(..., K)` of classes or labels for outputs `(..., out_features)`; only for tasks
+        that have them."""
         return output.softmax(dim=-1)
 
     def combine_members(self, outputs: Tensor) -> Tensor:
-        """Members' outputs `(B, members, out_features)` to the `(B, out_features)` that mean their mean prediction."""
+        """Returns the output `(B, out_features)` that stands for the mean prediction of an ensemble's members, whose
+        outputs are `(B, members, out_features)`."""
         return outputs.log_softmax(dim=2).logsumexp(dim=1) - math.log(outputs.shape[1])
 
 
 class ClassificationLoss(Loss):
-    """One output a class; `class_weights` scale the loss of each class's samples."""
+    """The base class of losses with one output a class; `class_weights` scale the losses of each class's samples."""
 
     tasks: tuple[str, ...] = ("classification",)
     class_weights: Tensor | None
@@ -55,7 +62,7 @@ class ClassificationLoss(Loss):
         return float(len(target)) if self.class_weights is None else self.class_weights[target].sum()
 
     def weighted_mean(self, losses: Tensor, target: Tensor) -> Tensor:
-        """The mean of losses `(B,)`, weighted by the class of each sample."""
+        """Returns the mean of losses `(B,)`, weighted by the class of each sample."""
         if self.class_weights is None:
             return losses.mean()
         weights = self.class_weights[target]
@@ -63,15 +70,15 @@ class ClassificationLoss(Loss):
 
 
 class CrossEntropy(ClassificationLoss):
-    """`torch.nn.functional.cross_entropy`; of the next token the mean over all positions that are asked for.
+    """`torch.nn.functional.cross_entropy`; for the next token the mean over all positions that are not ignored.
 
     Args:
         facts: of the data.
-        class_weights: one weight a class, `balanced` for the inverse of its frequency, or none.
+        class_weights: one weight for each class, `balanced` for the inverse of its frequency, or none.
         label_smoothing: share of the target that is spread over all classes.
 
     Raises:
-        ConfigError: there are class weights for the next token.
+        ConfigError: there are class weights, and the task is the next token.
     """
 
     tasks: tuple[str, ...] = ("classification", "next_token")
@@ -84,7 +91,7 @@ class CrossEntropy(ClassificationLoss):
     ) -> None:
         if facts.task == "next_token" and class_weights is not None:
             raise ConfigError(
-                "class weights are for classes, and this predicts the next token",
+                "class weights do not work for the next token",
                 where="loss.class_weights",
                 fix="leave them out",
                 override="loss.class_weights=null",
@@ -102,11 +109,11 @@ class CrossEntropy(ClassificationLoss):
 
 
 class Focal(ClassificationLoss):
-    """Cross-entropy that fades for samples already classified well: -(1-p)^gamma log p (Lin et al., 2017).
+    """Cross-entropy with less weight on samples that are classified well: -(1-p)^gamma log p (Lin et al., 2017).
 
     Args:
         facts: of the data.
-        gamma: how fast it fades; 0 is cross-entropy.
+        gamma: how fast the weight falls; 0 is cross-entropy.
         class_weights: as for cross-entropy.
     """
 
@@ -118,7 +125,8 @@ class Focal(ClassificationLoss):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         log_p = output.log_softmax(dim=1).gather(1, target[:, None]).squeeze(1)
-        missed = (-log_p.expm1()).clamp(min=torch.finfo(log_p.dtype).eps)  # at 0 the slope of a root is infinite
+        # 1 - p, not below eps: for gamma < 1 the gradient at 0 would be infinite.
+        missed = (-log_p.expm1()).clamp(min=torch.finfo(log_p.dtype).eps)
         return self.weighted_mean(-(missed**self.gamma) * log_p, target)
 
 
@@ -127,7 +135,7 @@ class Hinge(ClassificationLoss):
 
     Args:
         facts: of the data.
-        margin: by how much the true class's output should exceed the others.
+        margin: by which the true class's output should exceed the others.
         power: 1 for the hinge, 2 for the squared hinge.
         class_weights: as for cross-entropy.
     """
@@ -152,10 +160,10 @@ class BinaryCrossEntropy(ClassificationLoss):
 
     Args:
         facts: of the data.
-        class_weights: as for cross-entropy; for classes alone, not for labels.
+        class_weights: as for cross-entropy; only for classes, not for labels.
 
     Raises:
-        ConfigError: there are class weights for labels.
+        ConfigError: there are class weights, and the task is multilabel.
     """
 
     tasks: tuple[str, ...] = ("classification", "multilabel")
@@ -164,7 +172,7 @@ class BinaryCrossEntropy(ClassificationLoss):
         self.labels = facts.task == "multilabel"
         if self.labels and class_weights is not None:
             raise ConfigError(
-                "class weights are for classes that exclude each other, and these are labels",
+                "class weights do not work for labels",
                 where="loss.class_weights",
                 fix="leave them out",
                 override="loss.class_weights=null",
@@ -193,15 +201,15 @@ class BinaryCrossEntropy(ClassificationLoss):
             return output.sigmoid()
         if self.binary:
             return torch.cat([-output, output], dim=1).sigmoid()
-        return functional.logsigmoid(output).softmax(dim=1)  # the sigmoids' shares, also where all of them vanish
+        return functional.logsigmoid(output).softmax(dim=1)  # sigmoids over their sum, also where all are nearly 0
 
     def combine_members(self, outputs: Tensor) -> Tensor:
-        # The logit of the mean of p, from the logarithms of p and 1 - p, which do not round to 0.
+        # The logit of the mean of p, computed from log p and log (1 - p) because p itself may round to 0 or 1.
         return functional.logsigmoid(outputs).logsumexp(dim=1) - functional.logsigmoid(-outputs).logsumexp(dim=1)
 
 
 class RegressionLoss(Loss):
-    """One output for each number of the target, both `(B, K)` and in the scaled unit."""
+    """The base class of losses of numbers; output and target are `(B, K)` and standardised."""
 
     tasks: tuple[str, ...] = ("regression", "rating", "forecasting")
 
@@ -238,7 +246,7 @@ class Huber(RegressionLoss):
 
     Args:
         facts: of the data.
-        delta: where it turns, in standard deviations of the target where that is scaled.
+        delta: the error at which it turns; in standard deviations if the target is standardised.
     """
 
     def __init__(self, facts: Facts, delta: Annotated[float, Range(0, open_low=True)] = 1.0) -> None:
@@ -250,7 +258,7 @@ class Huber(RegressionLoss):
 
 
 class RankingLoss(Loss):
-    """Scores `(B, 1 + N)` of the chosen item, which comes first, and of others; there is no further target."""
+    """The base class of losses of scores `(B, 1 + N)`, the chosen item's first and then others'; targets are unused."""
 
     tasks: tuple[str, ...] = ("ranking",)
     out_features = 1
@@ -260,22 +268,25 @@ class RankingLoss(Loss):
 
 
 class SampledSoftmax(RankingLoss):
-    """Cross-entropy of the chosen item among those that are drawn beside it."""
+    """Cross-entropy of the chosen item among itself and the items drawn at random."""
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return (output.logsumexp(dim=1) - output[:, 0]).mean()
 
 
 class PairwiseRanking(RankingLoss):
-    """-log σ of by how much the chosen item's score exceeds another's: Bayesian personalised ranking (Rendle et al.,
-    2009)."""
+    """Bayesian personalised ranking (Rendle et al., 2009): -log σ of the chosen item's score minus another's."""
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.softplus(output[:, 1:] - output[:, :1]).mean()
 
 
 def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | None:
-    """`(K,)` float32 weights; `balanced` is samples / (classes · samples of the class), as scikit-learn defines it."""
+    """Returns `(K,)` float32 weights; `balanced` means samples / (classes · samples of the class), as in scikit-learn.
+
+    Raises:
+        ConfigError: their number is not that of the classes.
+    """
     if class_weights is None:
         return None
     if class_weights == "balanced":
@@ -285,7 +296,7 @@ def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | N
         raise ConfigError(
             f"{len(class_weights)} class weights for {len(facts.classes)} classes",
             where="loss.class_weights",
-            fix=f"give one for each of {', '.join(facts.classes)}, or loss.class_weights=balanced",
+            fix=f"give one weight for each of {', '.join(facts.classes)}, or loss.class_weights=balanced",
             override="loss.class_weights=balanced",
         )
     return torch.tensor([float(weight) for weight in class_weights])

@@ -1,4 +1,4 @@
-"""What is known of each metric: its label, which way is better, its unit and range, and whether it is shown first."""
+"""The table of metrics: the label, direction, unit and range of each, and whether it is shown first."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Unit = Literal["", "share", "percent", "target", "squared target", "bits"]
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """What is known of a metric.
+    """The description of a metric.
 
     Args:
-        label: what a reader calls it.
-        better: whether smaller or larger values are better.
-        unit: `share` of a whole, `percent`, `target` for the target's own unit, or none.
+        label: its name for readers.
+        better: whether smaller (`min`) or larger (`max`) values are better.
+        unit: `share` of a whole, `percent`, `bits`, `target` for the target's own unit or its square, or empty.
         low: smallest possible value, if there is one.
         high: largest possible value, if there is one.
         headline: whether it is shown first: on the progress line, in a leaderboard, when runs are compared.
@@ -32,6 +32,7 @@ class MetricInfo:
 
 
 def _share(label: str, better: Better = "max", headline: bool = False) -> MetricInfo:
+    """Describes a metric between 0 and 1."""
     return MetricInfo(label, better, "share", 0.0, 1.0, headline)
 
 
@@ -60,26 +61,26 @@ Declared = Mapping[str, MetricInfo]  # metrics of the user's own, by name
 
 
 def describe_metric(name: str, declared: Declared | None = None) -> MetricInfo:
-    """Returns what is known of a metric; of one that nobody has declared, that smaller values are better.
+    """Returns the description of a metric; an undeclared one counts as better when smaller.
 
     Args:
         name: of the metric, with or without its split: `rmse` or `val/rmse`.
         declared: metrics of the user's own, as a run records them.
     """
     own = name.split("/")[-1]
-    found = (declared or {}).get(own) or METRICS.get(own)
-    return found or MetricInfo(own.replace("_", " ").capitalize(), "min")
+    info = (declared or {}).get(own) or METRICS.get(own)
+    return info or MetricInfo(own.replace("_", " ").capitalize(), "min")
 
 
 def read_declared(stored: Mapping[str, Any]) -> Declared:
-    """Returns what a run's result records of metrics of the user's own; what cannot be read is left out."""
-    found = {}
+    """Returns the descriptions of the user's own metrics that a result records; unreadable ones are left out."""
+    declared = {}
     for name, values in stored.items():
         try:
-            found[name] = MetricInfo(**values)
+            declared[name] = MetricInfo(**values)
         except TypeError:
             continue
-    return found
+    return declared
 
 
 def is_larger_better(name: str, declared: Declared | None = None) -> bool:
@@ -88,9 +89,8 @@ def is_larger_better(name: str, declared: Declared | None = None) -> bool:
 
 
 def headline_of(names: Iterable[str], declared: Declared | None = None) -> str | None:
-    """Returns the metric that is shown first among those that were measured; the loss where there is no other."""
+    """Returns which of the measured metrics is shown first; the loss if there is no other, `None` if there is none."""
     measured = list(names)
-    known = [*(declared or {}), *METRICS]
-    shown = [name for name in known if name in measured]
-    first = next((name for name in shown if describe_metric(name, declared).headline), None)
-    return first or next((name for name in shown if name != "loss"), "loss" if "loss" in measured else None)
+    ordered = [name for name in [*(declared or {}), *METRICS] if name in measured]
+    first = next((name for name in ordered if describe_metric(name, declared).headline), None)
+    return first or next((name for name in ordered if name != "loss"), "loss" if "loss" in measured else None)

@@ -1,4 +1,7 @@
-"""Metrics as additive sums with a finish: exact on ragged batches, without a synchronisation a batch."""
+"""Metrics as sums over samples and a function of these sums.
+
+They are exact also where batches differ in size, and need no synchronisation with the device in each batch.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from dltrain.tasks.metric_table import MetricInfo
 
 @dataclass(frozen=True)
 class Metric:
-    """A sum over samples, and what is read from it.
+    """A metric, or several that share their sums.
 
     Args:
-        update: `(prediction, target)` of a batch to float64 sums of a fixed shape, on the batch's device.
-        compute: the sums over all batches to named values.
+        update: returns the float64 sums over a batch, of a fixed shape and on its device, from `(prediction, target)`.
+        compute: returns named values from the sums over all batches.
         names: of these values.
-        info: what is known of those names that `METRICS` does not hold.
+        info: label, direction and unit of names that are not in `METRICS`.
     """
 
     update: Callable[[Tensor, Tensor], Tensor]
@@ -32,7 +35,7 @@ NOTHING = Metric(lambda predicted, target: torch.zeros(0, dtype=torch.float64, d
 
 
 def joined(metrics: Sequence[Metric]) -> Metric:
-    """Returns several metrics as one; their sums stand one behind the other."""
+    """Returns several metrics as one, whose sums are the concatenation of theirs."""
     if len(metrics) == 1:
         return metrics[0]
     shapes: list[torch.Size] = []
@@ -45,15 +48,18 @@ def joined(metrics: Sequence[Metric]) -> Metric:
     def compute(sums: Tensor) -> dict[str, float]:
         parts = sums.split([shape.numel() for shape in shapes])
         values = [metric.compute(part.view(shape)) for metric, part, shape in zip(metrics, parts, shapes, strict=True)]
-        return {name: float(value) for found in values for name, value in found.items()}
+        return {name: float(value) for part in values for name, value in part.items()}
 
     names = tuple(dict.fromkeys(name for metric in metrics for name in (*metric.names, *metric.info)))
-    return Metric(update, compute, names, {name: one for metric in metrics for name, one in metric.info.items()})
+    return Metric(update, compute, names, {name: info for metric in metrics for name, info in metric.info.items()})
 
 
 def confusion(class_count: int) -> Metric:
-    """Counts `(true, predicted)` pairs; precision, recall and F1 are the positive class's where there are two classes,
-    else their means over the classes that occur."""
+    """Returns the metric of accuracy, precision, recall and F1, from counts of true and predicted class.
+
+    Precision, recall and F1 are those of the positive class where there are two classes, else the means over all
+    classes that occur.
+    """
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
         cell = target * class_count + predicted
@@ -73,7 +79,7 @@ def confusion(class_count: int) -> Metric:
 
 
 def class_scores(counts: Tensor) -> dict[str, Tensor]:
-    """Precision, recall and F1 of every class, each `(K,)`, from counts `(true, predicted)`; 0 where undefined."""
+    """Returns precision, recall and F1 of every class, each `(K,)`, from counts `(true, predicted)`; 0 if undefined."""
     hits, predicted, true = counts.diagonal(), counts.sum(0), counts.sum(1)
     return {
         "precision": hits / predicted.clamp(min=1),
@@ -83,10 +89,10 @@ def class_scores(counts: Tensor) -> dict[str, Tensor]:
 
 
 def label_counts(label_count: int) -> Metric:
-    """Counts, for each label, hits, false alarms and misses; targets and predictions are `(B, L)` of 0 and 1.
+    """Returns the metric of labels, for targets and predictions `(B, L)` of 0 and 1.
 
-    Names mean what they do in scikit-learn: accuracy is the share of samples with all labels right, precision, recall
-    and F1 are means over the labels, the Hamming loss is the share of labels that are wrong.
+    As in scikit-learn, accuracy is the share of samples with all labels right, precision, recall and F1 are means over
+    the labels, and the Hamming loss is the share of wrong labels.
     """
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
@@ -112,12 +118,11 @@ def label_counts(label_count: int) -> Metric:
 
 
 def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
-    """Squared and absolute error and R², in the unit of what is given; of several outputs `(B, K)` their means, as in
+    """Returns the metric of MSE, RMSE, MAE and R², in the target's unit; of several outputs `(B, K)` their means, as in
     scikit-learn.
 
     Args:
-        reference: a number near the targets' mean, or one for each output; it leaves R² as it is and keeps its sums
-            accurate.
+        reference: a number near the targets' mean, or one for each output; it keeps the sums for R² accurate.
     """
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
@@ -129,18 +134,19 @@ def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
         return torch.stack(rows)  # (5, K)
 
     def compute(sums: Tensor) -> dict[str, float]:
-        each = [_errors(*column) for column in sums.reshape(5, -1).T.tolist()]
-        return {name: sum(errors[name] for errors in each) / len(each) for name in each[0]}
+        outputs = [_errors(*column) for column in sums.reshape(5, -1).T.tolist()]
+        return {name: sum(errors[name] for errors in outputs) / len(outputs) for name in outputs[0]}
 
     return Metric(update, compute, ("mse", "rmse", "mae", "r2"))
 
 
 def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
-    """Errors of forecasts `(B, H·columns)` over all steps and samples alike, the means of all columns' where there are
-    several; `smape` is the mean of 200 · |error| / (|true| + |predicted|), 0 where both are 0.
+    """Returns the metric of forecasts `(B, H·columns)`, over all steps and samples; of several columns their means.
+
+    `smape` is the mean of 200 · |error| / (|true| + |predicted|), 0 where both are 0.
 
     Args:
-        columns: how many values a step has.
+        columns: number of values a step.
         reference: a number near each column's mean, as in `regression_errors`.
     """
     errors = regression_errors(reference)
@@ -153,13 +159,14 @@ def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
 
     def compute(sums: Tensor) -> dict[str, float]:
         smape = float((sums[5] / sums[0]).mean())
-        found = errors.compute(sums[:5])
-        return {name: found[name] for name in ("mse", "rmse", "mae")} | {"smape": smape, "r2": found["r2"]}
+        values = errors.compute(sums[:5])
+        return {name: values[name] for name in ("mse", "rmse", "mae")} | {"smape": smape, "r2": values["r2"]}
 
     return Metric(update, compute, ("mse", "rmse", "mae", "smape", "r2"))
 
 
 def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:
+    """Returns the metrics of one output from its sums; `total` and `squares` are those of the centred targets."""
     spread = squares - total**2 / count
     mse = squared / count
     perfect = 1.0 if squared == 0 else 0.0
@@ -168,30 +175,29 @@ def _errors(count: float, total: float, squares: float, absolute: float, squared
 
 
 def hits(ranks: Tensor, count: int = 10) -> dict[str, float]:
-    """Measures how high the one true item of each user stands, among the first `count`.
+    """Returns hit rate, NDCG and recall of lists of `count` items, with one true item for each user.
 
     Args:
-        ranks: `(N,)`, the best at 1; a tie is the mean of its ranks.
-        count: how long the list is.
+        ranks: `(N,)` rank of each user's true item, the best is 1; ties have the mean of their ranks.
+        count: length of the list.
     """
     rate = float((ranks <= count).double().mean())
     return {f"hit_rate@{count}": rate, f"ndcg@{count}": float(gains(ranks, count).mean()), f"recall@{count}": rate}
 
 
 def gains(ranks: Tensor, count: int = 10) -> Tensor:
-    """Returns the discounted gain `(N,)` of each true item: 1 at the first rank, 0 after the first `count`."""
+    """Returns the discounted gain `(N,)` of each true item: 1 at rank 1, 0 after rank `count`."""
     return torch.where(ranks <= count, 1 / torch.log2(ranks.double() + 1), 0.0)
 
 
 def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
-    """Area under the ROC curve, the mean of one-against-rest areas for more than two classes.
+    """Returns the area under the ROC curve; for more than two classes the mean area of each class against the rest.
+
+    `None` where it is undefined: a class occurs in no sample, or a score is not finite.
 
     Args:
         probabilities: `(N, K)`.
         target: `(N,)` class indices.
-
-    Returns:
-        `None` where it is undefined: a class that no sample has, or scores that are not finite.
     """
     class_count = probabilities.shape[1]
     if len(target.unique()) < class_count or not probabilities.isfinite().all():
@@ -206,7 +212,7 @@ def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
 
 
 def label_roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
-    """Mean of the areas under the ROC curves of all labels; `None` where one is undefined.
+    """Returns the mean of the areas under the ROC curves of all labels; `None` where one is undefined.
 
     Args:
         probabilities: `(N, L)`.

@@ -1,8 +1,8 @@
-"""Any number of L labels, each of which a sample has or has not."""
+"""The task of predicting which of L labels a sample has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 
 class Multilabel(ScoredTask):
-    """Which of L labels a sample has: those whose probability is above a half; targets are `(B, L)` of 0 and 1."""
+    """Predicts which of L labels a sample has, those with a probability above one half; targets are `(B, L)` of 0
+    and 1."""
 
     name: ClassVar[str] = "multilabel"
     target: ClassVar[str] = "labels"
-    unbalanced: ClassVar[str] = "these are labels"
+    unbalanced: ClassVar[str] = "the target is several labels"
 
     def own_metric(self) -> Metric:
         return label_counts(len(self.facts.outputs))
@@ -60,14 +61,23 @@ class Multilabel(ScoredTask):
         return [(self._spell(split.target[index]), self._spell(predictions.values[index])) for index in chosen]
 
     def _spell(self, has: Tensor) -> str:
-        """Returns the labels that a sample has, with commas between."""
-        return safe_cell(", ".join(name for name, one in zip(self.facts.outputs, has.tolist(), strict=True) if one))
+        """Returns the names of the labels of a sample, given 0 or 1 for each label `(L,)`."""
+        return safe_cell(", ".join(name for name, value in zip(self.facts.outputs, has.tolist(), strict=True) if value))
 
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
-        """Returns the mean over the labels of the probability that the truth lacks."""
+        """Returns the mean over the labels of 1 minus the probability of the truth."""
         assert predictions.probabilities is not None
         target = split.target[: len(predictions.values)]
         return np.asarray((target - predictions.probabilities).abs().mean(dim=1).double())
+
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        """Returns how far the probabilities are from where the recorded labels would be the predicted ones."""
+        assert predictions.probabilities is not None
+        farthest = 0.0
+        for scores, row in zip(predictions.probabilities, rows, strict=True):
+            if row["predicted"] != self._spell(scores > 0.5):
+                farthest = max(farthest, float((scores - 0.5).abs().min()))
+        return farthest
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
         target, metric = split.target[: len(predictions.values)], confusion(2)

@@ -1,4 +1,4 @@
-"""The next token, at each position of a window."""
+"""The task of predicting the next token, at each position of a window."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
 
 class NextToken(Task):
-    """A distribution over the vocabulary at each position; targets are `(B, T)`, below 0 where nothing is asked.
+    """Predicts a distribution over the vocabulary at each position; targets are `(B, T)`, negative where ignored.
 
-    Predictions hold the likeliest token of each position, and where the targets were known the loss of each. A
-    baseline's hold its losses as values, too.
+    Predictions hold the likeliest token at each position and, where the targets are given, the loss of each target.
     """
 
     name: ClassVar[str] = "next_token"
@@ -62,7 +61,7 @@ class NextToken(Task):
         return output
 
     def decode(self, output: Tensor) -> Tensor:
-        """Returns the output itself: the metric is of all that was expected, not of the likeliest token."""
+        """Returns the output itself, since the metric needs the whole distribution, not only the likeliest token."""
         return output
 
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
@@ -74,17 +73,17 @@ class NextToken(Task):
         return self.metric.compute(self.metric.update(predictions.losses, target))
 
     def evaluation_batch(self, batch_size: int) -> int:
-        """Returns the size of a training batch: an output for each position and each token is large."""
+        """Returns the batch size of training, since outputs, a number for each position and token, are large."""
         return batch_size
 
     def is_known(self, target: Tensor) -> Tensor:
-        """Tells of which windows `(N,)` some token is asked."""
+        """Tells which windows `(N,)` have a token to predict."""
         return (target >= 0).any(dim=1)
 
     def compare(
         self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
     ) -> Comparison | None:
-        """Tells by how many bits per character the model is better than the best baseline."""
+        """Compares a model with the best baseline in bits per character."""
         if not baselines or len(target) < 3 or ours.losses is None:
             return None
         best = min(baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
@@ -95,33 +94,33 @@ class NextToken(Task):
         gain, total = (theirs - mine).numpy(), float(letters.sum())
         margin = 1.96 * float(gain.std(ddof=1)) * len(gain) ** 0.5 / total
         difference = float(gain.sum()) / total
-        said = words(model, best.name, difference, margin, 3, "bits per character")
-        return Comparison(best.name, self.primary_metric, difference, margin, said)
+        sentence = words(model, best.name, difference, margin, 3, "bits per character")
+        return Comparison(best.name, self.primary_metric, difference, margin, sentence)
 
     def table(self, split: Split, predictions: Predictions) -> Rows:
-        """Returns what stands in each window, the likeliest tokens, and the bits per character."""
-        pairs = zip(split.ids, self._spelled(split, predictions), self.errors(split, predictions), strict=False)
+        """Returns the text of each window, the likeliest tokens, and the bits per character."""
+        rows = zip(split.ids, self._spell_windows(split, predictions), self.errors(split, predictions), strict=False)
         return Rows(
             ["id", "true", "predicted", "bits_per_character"],
-            ([safe_cell(name), safe_cell(true), safe_cell(said), f"{bits:.6g}"] for name, (true, said), bits in pairs),
+            ([*map(safe_cell, (name, true, likeliest)), f"{bits:.6g}"] for name, (true, likeliest), bits in rows),
         )
 
     def columns(self, predictions: Predictions) -> dict[str, Any]:
-        """Returns the likeliest token behind each position of a window."""
+        """Returns the likeliest next token at each position of a window, as one text."""
         return {"predicted": [self.vocabulary.spell(window) for window in predictions.values.tolist()]}
 
     def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
-        spelled = self._spelled(split, predictions)
+        spelled = self._spell_windows(split, predictions)
         return [(safe_cell(spelled[index][0]), safe_cell(spelled[index][1])) for index in chosen]
 
-    def _spelled(self, split: Split, predictions: Predictions) -> list[tuple[str, str]]:
-        """Returns what stands in each window where a token was asked for, and the likeliest token at each place."""
-        found = []
+    def _spell_windows(self, split: Split, predictions: Predictions) -> list[tuple[str, str]]:
+        """Returns the target tokens and the likeliest tokens of each window as text, without ignored positions."""
+        windows = []
         for target, likeliest in zip(split.target, predictions.values, strict=False):
-            asked = target != IGNORED
+            counted = target != IGNORED
             spell = self.vocabulary.spell
-            found.append((spell(target[asked].tolist()), spell(likeliest[asked].tolist())))
-        return found
+            windows.append((spell(target[counted].tolist()), spell(likeliest[counted].tolist())))
+        return windows
 
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
         """Returns the bits per character of each window."""
@@ -138,38 +137,39 @@ class NextToken(Task):
 
 
 def losses_of(output: Tensor, target: Tensor) -> Tensor:
-    """Returns the negative log-probability `(B, T)`, in nats, of each token that was to come; 0 where none is asked."""
+    """Returns the negative log-probability `(B, T)` of each target token, in nats; 0 where the target is ignored."""
     losses = functional.cross_entropy(output.flatten(0, 1).float(), target.flatten(), reduction="none")
     return losses.view_as(target)
 
 
 def bits_of_each(target: Tensor, losses: Tensor, characters: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the bits that each window's tokens were worth, and for how many characters they stand, `(N,)` float64.
+    """Returns the sum of each window's losses in bits, and the number of its characters, each `(N,)` float64.
 
     Args:
         target: `(N, T)`.
         losses: `(N, T)` in nats.
-        characters: `(V,)` of each token.
+        characters: `(V,)` number of characters of each token.
     """
-    asked = target != IGNORED
-    lengths = (characters[target.clamp(min=0)] * asked).sum(dim=1)
-    return (losses.double() * asked).sum(dim=1) / math.log(2), lengths.double()
+    counted = target != IGNORED
+    lengths = (characters[target.clamp(min=0)] * counted).sum(dim=1)
+    return (losses.double() * counted).sum(dim=1) / math.log(2), lengths.double()
 
 
 def surprise(characters: Tensor) -> Metric:
-    """Measures perplexity for each token, and bits for each character.
+    """Returns the metric of perplexity per token and bits per character.
 
-    Predictions are logits `(B, T, V)`, or the losses `(B, T)` themselves.
+    Predictions are logits `(B, T, V)`, or losses `(B, T)` in nats.
 
     Args:
-        characters: `(V,)` how many characters each token stands for.
+        characters: `(V,)` number of characters of each token.
     """
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
         losses = losses_of(predicted, target) if predicted.dim() > target.dim() else predicted
-        asked = target != IGNORED
+        counted = target != IGNORED
         lengths = characters.to(target.device)[target.clamp(min=0)]
-        return torch.stack([(losses * asked).double().sum(), asked.double().sum(), (lengths * asked).double().sum()])
+        sums = ((losses * counted).double(), counted.double(), (lengths * counted).double())
+        return torch.stack([part.sum() for part in sums])
 
     def compute(sums: Tensor) -> dict[str, float]:
         nats, tokens, letters = sums.tolist()
@@ -183,6 +183,6 @@ def surprise(characters: Tensor) -> Metric:
 
 
 def characters_of(vocabulary: Vocabulary) -> Tensor:
-    """Returns how many characters each token stands for, `(V,)`; an unknown one and the end of a document count 1."""
+    """Returns the number of characters of each token, `(V,)`; an unknown one and the end of a document count as 1."""
     special: Mapping[int, int] = {PADDING: 0, UNKNOWN: 1, END: 1}
     return torch.tensor([*special.values(), *map(len, vocabulary.words)])

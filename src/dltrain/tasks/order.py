@@ -1,4 +1,4 @@
-"""Items in the order of what a user is expected to like: where the true one stands, and which come first."""
+"""Orders items by their scores for a user: the ranks of true items, and the items that come first."""
 
 from __future__ import annotations
 
@@ -11,84 +11,84 @@ from dltrain.tasks.predictions import Predictions
 from dltrain.types import Split
 
 Score = Callable[[Tensor, Tensor], Tensor]  # users (B,) and items (B,) to scores (B,), on the CPU
-PAIRS = 100_000  # scored at once
+PAIRS = 100_000  # number of pairs that are scored at once
 
 
-def rank_items(split: Split, kept: Mapping[str, Tensor], count: int, score: Score) -> Predictions:
-    """Finds where each sample's item stands among those that its user has not rated.
+def rank_items(split: Split, stored: Mapping[str, Tensor], count: int, score: Score) -> Predictions:
+    """Ranks each sample's item among all items that its user has not rated.
 
     Args:
-        split: whose samples are meant.
-        kept: the items that each user has rated, as the kind `ratings` keeps them.
-        count: of items, with item 0.
-        score: of pairs of users and items.
+        split: the samples.
+        stored: the items that each user has rated, as the kind `ratings` stores them.
+        count: number of items, with item 0.
+        score: scores pairs of users and items.
 
     Returns:
-        The item that comes first, `(N, 1)`, and the true one's rank, float64, the best at 1, a tie at the mean of its
-        ranks; an item without a training rating is last.
+        The first item of each order, `(N, 1)`, and the rank of the sample's item, float64: the best is 1, ties have the
+        mean of their ranks, and an item without a training rating is last.
     """
     firsts, ranks = [], []
     size = max(1, PAIRS // count)
     for user, true in zip(*(tensor.split(size) for tensor in split.inputs), strict=True):
         scores = score_all(user, count, score)  # (B, items)
         for row, rated in zip(scores, user.tolist(), strict=True):
-            row[rated_by(rated, kept)] = -torch.inf
+            row[rated_by(rated, stored)] = -torch.inf
         rows = torch.arange(len(true))
         own = score(user, true).double()
-        scores[rows, true] = -torch.inf  # it is not its own rival
+        scores[rows, true] = -torch.inf  # an item is not compared with itself
         best, first = scores.max(dim=1)
-        known = true > 0
-        above, level = ((compared(scores, own[:, None])).sum(dim=1) for compared in (torch.gt, torch.eq))
+        trained = true > 0
+        above, level = ((compare(scores, own[:, None])).sum(dim=1) for compare in (torch.gt, torch.eq))
         last = scores.isfinite().sum(dim=1) + 1
-        ranks.append(torch.where(known, 1 + above + 0.5 * level, last).double())
-        firsts.append(torch.where(known & (own >= best), true, first))
+        ranks.append(torch.where(trained, 1 + above + 0.5 * level, last).double())
+        firsts.append(torch.where(trained & (own >= best), true, first))
     return Predictions(torch.cat(firsts)[:, None], ranks=torch.cat(ranks))
 
 
-def count_rated(inputs: tuple[Tensor, ...], kept: Mapping[str, Tensor], count: int) -> int:
-    """Counts the pairs of users `(N,)` and items `(N,)`, of `count` items with item 0, that are among those kept."""
+def count_rated(inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor], count: int) -> int:
+    """Returns how many pairs of users `(N,)` and items `(N,)` are stored; `count` is that of items, with item 0."""
     user, item = inputs
-    rated, each = kept["rated"].long(), kept["rated_until"].diff()
-    owner = torch.arange(1, len(each) + 1).repeat_interleave(each)
+    rated, items_of_user = stored["rated"].long(), stored["rated_until"].diff()
+    owner = torch.arange(1, len(items_of_user) + 1).repeat_interleave(items_of_user)
     return int(torch.isin(user * count + item, owner * count + rated).sum())
 
 
-def rated_by(user: int, kept: Mapping[str, Tensor]) -> Tensor:
-    """Returns the indices of the items that a user has rated; of user 0, who is not known, none."""
-    until = kept["rated_until"]
-    return kept["rated"][int(until[user - 1]) : int(until[user])].long() if user else kept["rated"][:0].long()
+def rated_by(user: int, stored: Mapping[str, Tensor]) -> Tensor:
+    """Returns the indices of the items that a user has rated; none of user 0, who is unknown."""
+    until = stored["rated_until"]
+    return stored["rated"][int(until[user - 1]) : int(until[user])].long() if user else stored["rated"][:0].long()
 
 
 def score_all(users: Tensor, count: int, score: Score) -> Tensor:
-    """Returns scores `(B, count)` of every item for each user; item 0, which is none, has minus infinity."""
+    """Returns scores `(B, count)` of every item for each user; item 0, the unknown one, has minus infinity."""
     items = torch.arange(count)
     scores = score(users.repeat_interleave(count), items.repeat(len(users))).double().view(len(users), count)
     scores[:, 0] = -torch.inf
     return scores
 
 
-def top_items(user: int, kept: Mapping[str, Tensor], count: int, score: Score, top: int) -> tuple[Tensor, Tensor]:
-    """Returns the items that a user has not rated and is expected to like best.
+def top_items(user: int, stored: Mapping[str, Tensor], count: int, score: Score, top: int) -> tuple[Tensor, Tensor]:
+    """Returns the items with the highest scores that a user has not rated.
 
     Args:
-        user: index, 0 for one who is not known.
-        kept: the items that each user has rated, as the kind `ratings` keeps them.
-        count: of items, with item 0.
-        score: of pairs of users and items.
-        top: how many items at most.
+        user: index; 0 for an unknown user.
+        stored: the items that each user has rated, as the kind `ratings` stores them.
+        count: number of items, with item 0.
+        score: scores pairs of users and items.
+        top: largest number of items to return.
 
     Returns:
         Their indices and their scores, the best first.
     """
     (scores,) = score_all(torch.tensor([user]), count, score)
-    scores[rated_by(user, kept)] = -torch.inf
+    scores[rated_by(user, stored)] = -torch.inf
     values, items = scores.sort(descending=True, stable=True)
-    shown = values.isfinite()
-    return items[shown][:top], values[shown][:top]
+    finite = values.isfinite()
+    return items[finite][:top], values[finite][:top]
 
 
 def scored_by(model: nn.Module, device: torch.device) -> Score:
-    """Returns what scores pairs by a model, before it is held within any range, so that fewer items tie."""
+    """Returns a function that scores pairs by a model, without clamping them to a range, so that fewer items tie."""
 
     @torch.inference_mode()
     def score(users: Tensor, items: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How predictions of several numbers or labels are written: columns for each of them."""
+"""Writes predictions of several numbers or labels, with columns of their own for each output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dltrain.types import Split
 
 
 def output_table(outputs: Sequence[str], split: Split, predictions: Predictions) -> Rows:
-    """Returns the rows of predictions.csv: true_NAME, predicted_NAME, and for a label score_NAME."""
+    """Returns the rows of predictions.csv: true_NAME and predicted_NAME of each output, and score_NAME of a label."""
     scores = predictions.probabilities
     forms = ("true", "predicted") if scores is None else ("true", "predicted", "score")
     parts = [split.target[: len(predictions.values)], predictions.values, *([] if scores is None else [scores])]
@@ -27,7 +27,7 @@ def output_table(outputs: Sequence[str], split: Split, predictions: Predictions)
 
 
 def output_columns(outputs: Sequence[str], predictions: Predictions) -> dict[str, Any]:
-    """Returns predicted_NAME of each output, and for a label score_NAME."""
+    """Returns the columns of new predictions: predicted_NAME of each output, and score_NAME of a label."""
     columns: dict[str, Any] = {}
     for index, name in enumerate(outputs):
         columns[f"predicted_{name}"] = predictions.values[:, index].tolist()

@@ -1,4 +1,4 @@
-"""The precision of a forward pass."""
+"""The precision of a forward pass, as `trainer.precision` names it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Returns the context that a forward pass runs in."""
+    """Returns the context in which a forward pass runs with that precision."""
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=getattr(torch, precision))

@@ -1,4 +1,4 @@
-"""predictions.csv, read: classes as their indices, numbers as they are, of several outputs a column each."""
+"""Reads predictions.csv: classes as indices, numbers as they are, several outputs as columns."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Predicted:
-    """What was predicted of a split: class indices, numbers in the targets' own units, or 0 and 1 for each label.
+    """True and predicted values of a split: class indices, numbers in the target's own unit, or 0 and 1 a label.
 
     Args:
         true: `(N,)`, or `(N, K)` of several outputs.
-        predicted: likewise.
-        scores: `(N, K)` of the classes or labels, with no columns where numbers are predicted.
+        predicted: of the same shape.
+        scores: `(N, K)` of the classes or labels; `(N, 0)` where numbers are predicted.
     """
 
     true: NDArray[Any]
@@ -37,19 +37,19 @@ def read_predicted(
     *,
     scores: int = 0,
     read: Callable[[str], float] = float,
-    kept: type[np.generic] = np.float64,
+    dtype: type[np.generic] = np.float64,
 ) -> Predicted | None:
-    """Reads the file; returns `None` where it is missing, empty or of another form.
+    """Reads the file; returns `None` where it is missing or empty, or has other columns.
 
     Args:
         path: of the file.
         outputs: names of several outputs; without them there is one, in the columns `true` and `predicted`.
-        scores: how many columns of scores follow, where there is one output.
-        read: what a cell means.
-        kept: the type of true and predicted values.
+        scores: number of columns of scores that follow, where there is one output.
+        read: turns a cell into a number, such as the index of a class.
+        dtype: of true and predicted values.
 
     Raises:
-        KeyError, ValueError: a cell is no class or no number.
+        KeyError, ValueError: `read` cannot read a cell, or a score is not a number.
     """
     if not path.exists():
         return None
@@ -65,14 +65,18 @@ def read_predicted(
             if head[1:3] != ["true", "predicted"]:
                 return None
             true, predicted, scored = [1], [2], list(range(3, 3 + scores))
-        return _read(rows, true + predicted, scored, read, kept)
+        return _read(rows, true + predicted, scored, read, dtype)
 
 
 def _read(
-    rows: Iterable[list[str]], pairs: list[int], scores: list[int], read: Callable[[str], float], kept: type[np.generic]
+    rows: Iterable[list[str]],
+    pairs: list[int],
+    scores: list[int],
+    read: Callable[[str], float],
+    dtype: type[np.generic],
 ) -> Predicted | None:
-    """Returns true and predicted values from the columns `pairs`, half of them each."""
-    values, numbers = array("d"), array("d")  # a list of a hundred thousand rows of text would fill the memory
+    """Returns the values in the columns `pairs`, of which the first half is true and the second predicted."""
+    values, numbers = array("d"), array("d")  # lists of hundred thousands of rows would take much more memory
     count = 0
     for row in rows:
         values.extend([read(row[column]) for column in pairs])
@@ -80,7 +84,7 @@ def _read(
         count += 1
     if not count:
         return None
-    both = np.array(values).reshape(count, 2, -1).astype(kept)
+    both = np.array(values).reshape(count, 2, -1).astype(dtype)
     true, predicted = both[:, 0], both[:, 1]
     if len(pairs) == 2:
         true, predicted = true[:, 0], predicted[:, 0]

@@ -1,4 +1,4 @@
-"""What a model predicts of some samples."""
+"""Predictions of a model or a baseline, in memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model predicts of some samples, on the CPU.
+    """Predictions for some samples, on the CPU.
 
     Args:
-        values: `(N,)` int64 class indices, or `(N, K)` numbers in the targets' own unit, or `(N, K)` int64 0 and 1, or
+        values: `(N,)` int64 class indices, or `(N, K)` numbers in the target's own unit, or `(N, K)` int64 0 and 1, or
             `(N, T)` int64 tokens.
-        probabilities: `(N, K)` of each class or label, or `None` where there are none.
-        losses: `(N, T)` of each position that an output is for, in nats, where the targets were known.
-        ranks: `(N,)` where the true item stands among those that were put in order, the best at 1; else `None`.
+        probabilities: `(N, K)` of each class or label; `None` where there are none.
+        losses: `(N, T)` in nats, of each target token; `None` of other tasks, or where the targets are not given.
+        ranks: `(N,)` rank of the true item in the order for its user, the best is 1; `None` of other tasks.
     """
 
     values: Tensor
@@ -27,7 +27,7 @@ class Predictions:
     ranks: Tensor | None = None
 
     def of(self, chosen: Tensor) -> Predictions:
-        """Returns those of some of the samples, `(n,)` indices, without their probabilities."""
+        """Returns the predictions for some of the samples, given their indices `(n,)`, without probabilities."""
         losses, ranks = (None if part is None else part[chosen] for part in (self.losses, self.ranks))
         return Predictions(self.values[chosen], None, losses, ranks)
 
@@ -36,8 +36,8 @@ def join(parts: Sequence[Predictions]) -> Predictions:
     """Returns the predictions of several batches as one."""
 
     def joined(name: str) -> Tensor | None:
-        found = [tensor for part in parts if (tensor := getattr(part, name)) is not None]
-        return torch.cat(found) if found else None
+        tensors = [tensor for part in parts if (tensor := getattr(part, name)) is not None]
+        return torch.cat(tensors) if tensors else None
 
     return Predictions(
         torch.cat([part.values for part in parts]), joined("probabilities"), joined("losses"), joined("ranks")

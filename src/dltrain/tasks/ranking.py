@@ -1,4 +1,4 @@
-"""Which items a user chooses first."""
+"""The task of ranking items by what a user chooses next."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ if TYPE_CHECKING:
 
 
 class Ranking(Task):
-    """Which items a user chooses first: scores `(B, 1 + N)` of the chosen item and of others drawn beside it.
+    """Ranks items for a user, from scores `(B, 1 + N)` of the chosen item and of N items drawn at random.
 
-    In training an output may have columns after these, a penalty as in `Rating`. What is measured is where the chosen
-    item stands among all that the user has not rated, `Predictions.ranks`, which is too dear for every epoch. With one
-    chosen item a user, recall is the hit rate.
+    In training an output may have more columns, a penalty as in `Rating`. The metrics are of the chosen item's rank
+    among all items that the user has not rated, `Predictions.ranks`, which takes too long for every epoch. With one
+    chosen item a user, recall equals the hit rate.
     """
 
     name: ClassVar[str] = "ranking"
+    takes_penalty: ClassVar[bool] = True
     primary_metric: ClassVar[str] = "ndcg@10"
     export_words: ClassVar[str] = "scores, whose order alone has a meaning"
 
     def __init__(self, facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> None:
         super().__init__(facts, loss, metrics)
         self.candidates = 1 + int(facts.preprocessing["negatives"])
-        self.items = facts.vocab_sizes[1]  # with item 0, which is none
+        self.items = facts.vocab_sizes[1]  # with item 0, the unknown one
 
     def own_metric(self) -> Metric:
         return NOTHING
@@ -79,54 +80,55 @@ class Ranking(Task):
         model: nn.Module,
         loader: TensorLoader,
         split: Split,
-        kept: Mapping[str, Tensor],
+        stored: Mapping[str, Tensor],
         precision: Precision = "float32",
         *,
         thorough: bool = True,
     ) -> tuple[dict[str, float], Predictions]:
-        """Measures the loss where others are drawn, and with `thorough` where each chosen item stands among all."""
+        """Returns the loss, if the loader draws other items, and with `thorough` the metrics of the order."""
         metrics: dict[str, float] = {}
         if loader.draw is not None:
             metrics, predictions = evaluate_fully(model, self, loader, precision)
         if thorough or loader.draw is None:
             device = next(model.parameters()).device
-            predictions = rank_items(split, kept, self.items, scored_by(model, device))
+            predictions = rank_items(split, stored, self.items, scored_by(model, device))
             metrics |= self.epoch_metrics(predictions, split.target)
         return metrics, predictions
 
-    def notes_on_new_data(self, inputs: tuple[Tensor, ...], kept: Mapping[str, Tensor]) -> list[str]:
-        seen, total = count_rated(inputs, kept, self.items), len(inputs[0])
-        return (
-            [f"{seen:,} of {total:,} pairs stand in the run's own data, and most of these trained it"] if seen else []
-        )
+    def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
+        """Returns how many of the pairs are in the run's own data, if any are."""
+        seen, total = count_rated(inputs, stored, self.items), len(inputs[0])
+        if not seen:
+            return []
+        return [f"{seen:,} of {total:,} pairs are in the run's own data, and the model was trained on most of these"]
 
     def compare(
         self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
     ) -> Comparison | None:
-        """Tells by how many points of NDCG the model is better than the best baseline."""
+        """Compares a model with the best baseline in points of NDCG."""
         if not baselines or len(target) < 3 or ours.ranks is None:
             return None
         best = max(baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
         assert best.predictions.ranks is not None
         difference, margin = mean_and_margin(100 * (gains(ours.ranks) - gains(best.predictions.ranks)).numpy())
-        said = words(model, best.words, difference, margin, 1, "points of NDCG@10")
-        return Comparison(best.name, self.primary_metric, difference, margin, said)
+        sentence = words(model, best.words, difference, margin, 1, "points of NDCG@10")
+        return Comparison(best.name, self.primary_metric, difference, margin, sentence)
 
     def table(self, split: Split, predictions: Predictions) -> Rows:
-        """Returns the user, the chosen item, the one that comes first, and the chosen one's place."""
+        """Returns the user, the chosen item, the item that comes first, and the rank of the chosen one."""
         assert predictions.ranks is not None
-        cells = zip(split.ids, *self._named(split, predictions), predictions.ranks.tolist(), strict=True)
+        cells = zip(split.ids, *self._names(split, predictions), predictions.ranks.tolist(), strict=True)
         return Rows(
             ["id", self.facts.features[0], "true", "predicted", "place"],
             ([*map(safe_cell, (name, user, chosen, first)), f"{rank:g}"] for name, user, chosen, first, rank in cells),
         )
 
     def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
-        _, true, first = self._named(split, predictions)
+        _, true, first = self._names(split, predictions)
         return [(safe_cell(true[index]), safe_cell(first[index])) for index in chosen]
 
-    def _named(self, split: Split, predictions: Predictions) -> tuple[list[str], list[str], list[str]]:
-        """Returns the id of each sample's user, of its item, and of the item that comes first; empty where unknown."""
+    def _names(self, split: Split, predictions: Predictions) -> tuple[list[str], list[str], list[str]]:
+        """Returns the names of each sample's user, of its item, and of the item that comes first; empty if unknown."""
         users, items = (["", *self.facts.preprocessing[name]] for name in ("users", "items"))
         user, item = (tensor.tolist() for tensor in split.inputs)
         first = predictions.values.flatten().tolist()

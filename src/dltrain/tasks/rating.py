@@ -1,4 +1,4 @@
-"""What a user would give an item: a number on a bounded scale."""
+"""The task of predicting a user's rating of an item, a number within a range."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 class Rating(Regression):
-    """One number `(B, 1)`, held within the range of the training ratings.
+    """Predicts one number `(B, 1)`, clamped to the range of the training ratings.
 
-    In training an output may have columns after the first: the penalty on each sample's own rows of an embedding,
-    `(B, 1 + n)`, which is added to the loss as it is. A model leaves them out in evaluation.
+    In training an output may have more columns, `(B, 1 + n)`: penalties on each sample's embeddings, which are added to
+    the loss. In evaluation a model leaves them out.
     """
 
+    takes_penalty: ClassVar[bool] = True
     name: ClassVar[str] = "rating"
     target: ClassVar[str] = ""
 

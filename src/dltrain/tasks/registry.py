@@ -1,4 +1,4 @@
-"""The one list of tasks: the built-in ones, and those of one's own that this process has met."""
+"""The registry of tasks: the built-in ones, and the user's own that this process has imported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _own: dict[str, type[Task]] = {}
 
 
 def register(task: type[Task]) -> str:
-    """Makes a task of one's own known, and returns the name that facts record: its dotted path."""
+    """Registers a task of the user's own, and returns the name that facts record, its dotted path."""
     name = f"{task.__module__}.{task.__qualname__}"
     task.name = name
     _own[name] = task
@@ -35,15 +35,15 @@ def register(task: type[Task]) -> str:
 
 
 def is_known(name: str) -> bool:
-    """Tells whether a task is built in, or was met in this process."""
+    """Tells whether a task is built in or registered."""
     return name in BUILT_IN or name in _own
 
 
 def task_class(name: str) -> type[Task]:
-    """Returns the task of that name.
+    """Returns the class of the task of that name.
 
     Raises:
-        CheckpointError: it is of somebody's own, and has not been met.
+        CheckpointError: it is neither built in nor registered.
     """
     if name in _own:
         return _own[name]
@@ -51,17 +51,17 @@ def task_class(name: str) -> type[Task]:
         raise CheckpointError(
             f"the task {name} is not built in",
             where="task",
-            fix="if you know that module and trust it, say so",
+            fix="allow its module, if you trust it",
             override=f"--trust={name.split('.')[0]}",
             replaces="--trust",
         )
     module, attribute = BUILT_IN[name].rsplit(".", 1)
-    found: type[Task] = getattr(importlib.import_module(module), attribute)
-    return found
+    task: type[Task] = getattr(importlib.import_module(module), attribute)
+    return task
 
 
 def page_of(facts: Facts) -> Page:
-    """Returns what the page of a run says of its task; of a task that is not known here, what holds for any."""
+    """Returns the part of a run's page that concerns its task; a general one if the task is not registered."""
     from dltrain.tasks.pages.page import Page
 
     return task_class(facts.task).page(facts) if is_known(facts.task) else Page(facts)

@@ -1,8 +1,8 @@
-"""One real number, or several."""
+"""The task of predicting one real number, or several."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class Regression(Task):
-    """K real numbers `(B, K)`: scaled for the loss, and in their own unit for predictions and metrics."""
+    """Predicts K real numbers `(B, K)`, standardised for the loss and in their own unit for everything else."""
 
     name: ClassVar[str] = "regression"
     target: ClassVar[str] = "number"
     primary_metric: ClassVar[str] = "rmse"
-    together: int = 1  # neighbouring samples whose errors are alike
+    together: int = 1  # number of neighbouring samples whose errors are similar
 
     def __init__(self, facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> None:
         super().__init__(facts, loss, metrics)
@@ -51,7 +51,7 @@ class Regression(Task):
 
     @property
     def importance_metric(self) -> str:
-        """The metric whose loss says what a column is worth: of several outputs, whose units differ, R²."""
+        """Returns RMSE; of several outputs R², since their units differ."""
         return "r2" if len(self.facts.outputs) > 1 else self.primary_metric
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class Regression(Task):
 
     def decode(self, output: Tensor) -> Tensor:
         output = self.combine_members(output)
-        # In float64, because a target may be large beside its spread; mps has none.
+        # In float64, because a target may be large compared to its spread; mps has no float64.
         exact = output.float() if output.device.type == "mps" else output.double()
         return exact * like(self.std, exact) + like(self.mean, exact) if self.scaled else output
 
@@ -70,12 +70,13 @@ class Regression(Task):
     ) -> Comparison | None:
         if not baselines or len(target) < 3:
             return None
-        mine, *theirs = (self._squared(said, target) for said in (ours, *(one.predictions for one in baselines)))
+        candidates = [ours, *(baseline.predictions for baseline in baselines)]
+        mine, *theirs = (self._squared(predictions, target) for predictions in candidates)
         unit = "% of standardised RMSE" if self.facts.outputs else "% of RMSE"
         return compare_errors(model, mine, theirs, baselines, unit=unit, together=self.together)
 
     def _squared(self, predictions: Predictions, target: Tensor) -> NDArray[np.float64]:
-        """Returns the squared error of each sample `(N,)`, the mean of standardised ones where it is of several."""
+        """Returns the squared error of each sample `(N,)`; of several outputs the mean of their standardised ones."""
         errors = np.asarray((predictions.values - target).double())
         scale = np.asarray(self.facts.target_std) if self.facts.outputs else 1.0
         return np.asarray(np.square(errors / scale).reshape(len(errors), -1).mean(axis=1))
@@ -96,22 +97,27 @@ class Regression(Task):
         return [(_spell(split.target[index]), _spell(predictions.values[index])) for index in chosen]
 
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
-        """Returns the absolute error, or of several numbers the mean of these in standard deviations."""
+        """Returns the absolute error; of several outputs their mean, in standard deviations."""
         errors = (predictions.values - split.target[: len(predictions.values)]).abs().double()
         if not self.facts.outputs:
             return np.asarray(errors.flatten())
         return np.asarray((errors / torch.tensor(self.facts.target_std, dtype=torch.float64)).mean(dim=1))
 
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        recorded = torch.tensor([[float(part) for part in row["predicted"].split(", ")] for row in rows])
+        spread = float(recorded.max() - recorded.min()) or float(recorded.abs().max()) or 1.0
+        return float((predictions.values - recorded).abs().max()) / spread
+
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
-        target, found = split.target[: len(predictions.values)], {}
+        target, metrics = split.target[: len(predictions.values)], {}
         for index, name in enumerate(self.facts.outputs):
             metric = regression_errors(float(target[:, index].mean()))
-            found[name] = metric.compute(metric.update(predictions.values[:, index], target[:, index]))
-        return found
+            metrics[name] = metric.compute(metric.update(predictions.values[:, index], target[:, index]))
+        return metrics
 
 
 def like(numbers: float | tuple[float, ...], tensor: Tensor) -> Tensor | float:
-    """Returns one number as it is, several as `(K,)` beside a tensor `(B, K)`."""
+    """Returns one number as it is, several as a tensor `(K,)` of the given tensor's type and device."""
     return numbers if isinstance(numbers, float) else torch.tensor(numbers, dtype=tensor.dtype, device=tensor.device)
 
 

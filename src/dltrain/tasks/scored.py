@@ -1,4 +1,4 @@
-"""What tasks share whose predictions have probabilities: classes, and labels."""
+"""The common base of tasks whose predictions have probabilities, classes and labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dltrain.tasks.task import TOLERANCE, Task
 
 
 class ScoredTask(Task):
-    """Predicts classes or labels by their probabilities; a sample is right where all of its prediction is."""
+    """Predicts classes or labels by their probabilities; a sample counts as right if all of its labels are."""
 
     primary_metric: ClassVar[str] = "accuracy"
     export_words: ClassVar[str] = "probabilities"
@@ -42,5 +42,5 @@ class ScoredTask(Task):
 
 
 def _mistakes(predictions: Predictions, target: Tensor) -> NDArray[np.float64]:
-    """Returns 1 for each sample of which any part is wrong, else 0, `(N,)`."""
+    """Returns 1 for each sample whose class or any label is wrong, else 0, `(N,)`."""
     return np.asarray((predictions.values != target).reshape(len(target), -1).any(dim=1).double())

@@ -1,4 +1,4 @@
-"""Statistics of predictions: intervals, calibration, thresholds, and the scores and curves of classes."""
+"""Statistics of predictions: confidence intervals, calibration, thresholds, and scores and curves of classes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Indices = NDArray[np.int64]
 BINS = 10
 Z = 1.96
 RESAMPLES = 1000
-MOST_RESAMPLED = 2000  # samples; of more, the mean's own normal distribution is as good and a thousand times cheaper
+MOST_RESAMPLED = 2000  # samples; for more, the normal distribution of the mean is as good and much cheaper
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """What a probability of the positive class must exceed, and what that gives.
+    """A threshold on the probability of the positive class, chosen to maximise a metric.
 
     Args:
-        aim: what it makes largest.
+        aim: the metric.
         value: of the threshold.
-        reached: by it, on these samples; others will see a little less.
-        before: reached by a half.
+        reached: the metric at this threshold, on these samples; on others it will be slightly lower.
+        before: the metric at a threshold of one half.
     """
 
     aim: str
@@ -36,11 +36,11 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far probabilities mean what they say.
+    """How well probabilities match frequencies.
 
     Args:
         error: the expected calibration error; `None` where no classes are predicted.
-        thresholds: for two classes.
+        thresholds: the best ones, for two classes.
     """
 
     error: float | None = None
@@ -48,7 +48,7 @@ class Calibration:
 
 
 class Roc(NamedTuple):
-    """One class against the rest: the rates `(n,)` along the thresholds, and the area below."""
+    """The ROC curve of one class against the rest: its rates `(n,)`, and the area under it."""
 
     false_positive: Floats
     true_positive: Floats
@@ -56,7 +56,7 @@ class Roc(NamedTuple):
 
 
 class PrecisionRecall(NamedTuple):
-    """One class against the rest: precision by recall `(n,)`, the average precision, and the share of the class."""
+    """Precision by recall of one class against the rest, `(n,)`, the average precision, and the share of the class."""
 
     recall: Floats
     precision: Floats
@@ -65,16 +65,16 @@ class PrecisionRecall(NamedTuple):
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
-    """Returns the 95 % interval of a share of which `hits` of `count` samples were seen (Wilson, 1927)."""
+    """Returns the 95 % confidence interval of a share, of which `hits` of `count` samples were seen (Wilson, 1927)."""
     from scipy.stats import binomtest
 
-    found = binomtest(hits, count).proportion_ci(0.95, method="wilson")
-    # The ends are exact where all were hit or none was: what is rounded would be read as something less than that.
-    return 0.0 if hits == 0 else float(found.low), 1.0 if hits == count else float(found.high)
+    interval = binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    # With no or only hits the end is exactly 0 or 1, which rounding errors would hide.
+    return 0.0 if hits == 0 else float(interval.low), 1.0 if hits == count else float(interval.high)
 
 
 def rmse_interval(squared: Floats) -> tuple[float, float]:
-    """Returns the 95 % interval of the root of the mean of squared errors `(N,)`, by bootstrap where they are few."""
+    """Returns the 95 % confidence interval of the RMSE, from squared errors `(N,)`; by bootstrap for up to 2,000."""
     if len(squared) <= MOST_RESAMPLED:
         index = np.random.default_rng(0).integers(0, len(squared), (RESAMPLES, len(squared)))
         low, high = np.quantile(np.sqrt(squared[index].mean(axis=1)), (0.025, 0.975))
@@ -85,12 +85,12 @@ def rmse_interval(squared: Floats) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Samples by how sure the model is of what it predicts.
+    """Accuracy by confidence, the probability of the predicted class, in bins.
 
     Args:
         confidence: mean of each bin that has samples, `(n,)`.
-        accuracy: share of right predictions in it.
-        counts: samples in it.
+        accuracy: share of right predictions in each bin, `(n,)`.
+        counts: number of samples in each bin, `(n,)`.
     """
 
     confidence: Floats
@@ -99,12 +99,18 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """The expected calibration error (Naeini et al., 2015): the mean gap between the two, over the samples."""
+        """Returns the expected calibration error (Naeini et al., 2015), the mean gap of confidence and accuracy."""
         return float(np.abs(self.confidence - self.accuracy) @ self.counts / self.counts.sum())
 
 
 def reliability(confidence: Floats, right: NDArray[np.bool_], bins: int = BINS) -> Reliability:
-    """Divides samples into bins of equal width by their confidence `(N,)`, that of the predicted class."""
+    """Returns accuracy by confidence, in bins of equal width.
+
+    Args:
+        confidence: `(N,)` probability of each sample's predicted class.
+        right: `(N,)` whether each prediction is right.
+        bins: number of bins.
+    """
     at = np.clip((confidence * bins).astype(np.int64), 0, bins - 1)
     counts = np.bincount(at, minlength=bins)
     filled = counts > 0
@@ -113,7 +119,7 @@ def reliability(confidence: Floats, right: NDArray[np.bool_], bins: int = BINS) 
 
 
 def roc(positive: NDArray[np.bool_], scores: Floats) -> Roc | None:
-    """Returns the curve of one class against the rest; `None` where only one of the two occurs, or a score is not
+    """Returns the ROC curve of one class against the rest; `None` where only one of the two occurs, or a score is not
     finite."""
     from sklearn.metrics import auc, roc_curve
 
@@ -124,14 +130,15 @@ def roc(positive: NDArray[np.bool_], scores: Floats) -> Roc | None:
 
 
 def precision_recall(positive: NDArray[np.bool_], scores: Floats) -> PrecisionRecall | None:
-    """Returns the curve of one class against the rest; `None` where it does not occur, or a score is not finite."""
+    """Returns precision by recall of one class against the rest; `None` where it does not occur, or a score is not
+    finite."""
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     if not positive.any() or not np.isfinite(scores).all():
         return None
     precision, recall, _ = precision_recall_curve(positive, scores)
     precision, recall = precision[::-1].copy(), recall[::-1]
-    precision[0] = precision[1] if len(precision) > 1 else 1.0  # nothing is found at recall 0
+    precision[0] = precision[1] if len(precision) > 1 else 1.0  # undefined at recall 0
     average = float(average_precision_score(positive, scores))
     return PrecisionRecall(recall, precision, average, float(positive.mean()))
 
@@ -148,27 +155,27 @@ def scores_of_each(true: NDArray[Any], predicted: NDArray[Any], count: int) -> d
 
     Args:
         true: `(N,)` class indices, or `(N, L)` of 0 and 1.
-        predicted: likewise.
-        count: of classes or labels.
+        predicted: of the same shape.
+        count: number of classes or labels.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    found = precision_recall_fscore_support(true, predicted, labels=np.arange(count), average=None, zero_division=0)
-    return dict(zip(("precision", "recall", "f1"), found[:3], strict=True))
+    scores = precision_recall_fscore_support(true, predicted, labels=np.arange(count), average=None, zero_division=0)
+    return dict(zip(("precision", "recall", "f1"), scores[:3], strict=True))
 
 
 def best_thresholds(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[Threshold, ...]:
-    """The thresholds with the largest F1 and the largest balanced accuracy; none where a class is absent.
+    """Returns the thresholds with the largest F1 and the largest balanced accuracy; none where a class is absent.
 
     Args:
         scores: `(N,)` probabilities of the positive class.
-        positive: `(N,)` which samples are of it.
+        positive: `(N,)` whether each sample belongs to it.
     """
     total, count = int(positive.sum()), len(positive)
     if total in (0, count):
         return ()
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), count - 1)  # equal scores fall on the same side
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), count - 1)  # a threshold cannot divide equal scores
     hits = np.cumsum(positive[order])[ends]
     chosen = ends + 1
     below = np.append(scores[order][ends[:-1] + 1], 0.0)
@@ -185,6 +192,7 @@ def best_thresholds(scores: NDArray[np.float64], positive: NDArray[np.bool_]) ->
 
 
 def _at_half(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float]:
+    """Returns F1 and balanced accuracy at a threshold of one half."""
     chosen = scores > 0.5
     hits, total = int((chosen & positive).sum()), int(positive.sum())
     right = int((~chosen & ~positive).sum())

@@ -1,12 +1,12 @@
-"""What the loop, the baselines, the results and the pages ask of a task.
+"""The protocol of a task: what the loop, the baselines, the results and the pages ask of it.
 
-A task says how a model's output becomes a loss, a prediction and metrics, and how predictions are written, compared
-and explained. It is called as `Task(facts, loss, metrics)`; a task of one's own is a subclass of this one or of a
-built-in one (docs/extending.md).
+A task turns a model's output into a loss, a prediction and metrics, and says how predictions are written, compared and
+explained. It is called as `Task(facts, loss, metrics)`; a task of one's own is a subclass of `Task` or of a built-in
+one (docs/extending.md).
 
-An output is `(B, out_features)`, or `(B, members, out_features)` of a model that is several: in training each member
-has a loss of its own, whose mean is the objective; for evaluation and prediction `combine_members` makes one output of
-them, the one that means the members' mean prediction.
+An output is `(B, out_features)`, or `(B, members, out_features)` of an ensemble: in training each member has a loss of
+its own, and the objective is their mean; for evaluation and prediction `combine_members` makes one output of them, the
+one that stands for the mean of the members' predictions.
 """
 
 from __future__ import annotations
@@ -33,37 +33,44 @@ if TYPE_CHECKING:
     from dltrain.tasks.losses import Loss
     from dltrain.tasks.pages.page import Page
 
-EVALUATION_BATCH = 256  # samples at least, where no gradient is kept
+EVALUATION_BATCH = 256  # samples at least: evaluation stores no gradients
 TOLERANCE = 1e-4  # relative, of an exported model: other kernels sum in another order
 
 
 class Rows(NamedTuple):
-    """A table of text: its column names, and a list of cells for each row."""
+    """A table of text: its column names, and the cells of each row."""
 
     head: list[str]
     cells: Iterable[list[str]]
 
 
 class Task:
-    """What is learned: how outputs become a loss, predictions and metrics.
+    """A task: how outputs become a loss, predictions and metrics.
+
+    Args:
+        facts: of the data.
+        loss: of the model's output.
+        metrics: of the user's own, computed beside the task's own.
 
     Attributes:
-        name: that `Facts.task` records; of a task of one's own its dotted path.
+        name: recorded as `Facts.task`; of a task of one's own its dotted path.
         target: what the target of a table must be for this task: `number`, `class` or `labels`; empty where the kind
             of data decides.
-        primary_metric: the metric that results are compared by.
-        causal: whether the output is one for each position of a sequence, `(B, T, out_features)`, none of which may
-            know the positions after it.
+        primary_metric: the metric by which results are compared.
+        causal: whether a model must give an output for each position of a sequence, `(B, T, out_features)`, that
+            depends on no later position.
+        takes_penalty: whether an output may have one more column in training, a penalty for each sample.
         unbalanced: why classes cannot be shown equally often, in words; empty where they can.
-        export_words: what an exported model's output is.
-        loss: with the width of output that it asks for.
-        metric: of the predictions that `decode` makes; computed after every epoch.
+        export_words: what an exported model returns, in words.
+        loss: as given.
+        metric: the task's own metric joined with `metrics`; computed from the predictions of `decode`.
     """
 
     name: ClassVar[str]
     target: ClassVar[str] = ""
     primary_metric: ClassVar[str]
     causal: ClassVar[bool] = False
+    takes_penalty: ClassVar[bool] = False
     unbalanced: ClassVar[str] = "the target is a number"
     export_words: ClassVar[str] = "numbers in the target's own unit"
 
@@ -73,44 +80,44 @@ class Task:
         self.metric = joined([self.own_metric(), *metrics])
 
     def own_metric(self) -> Metric:
-        """Returns the metric that is computed after every epoch."""
+        """Returns the metric of this task that is computed after every epoch."""
         raise NotImplementedError
 
     @classmethod
     def default_loss(cls, facts: Facts) -> Loss:
-        """Returns the loss for such data, where the config names none."""
+        """Returns the loss for this data if the config names none."""
         raise NotImplementedError
 
     @classmethod
     def page(cls, facts: Facts) -> Page:
-        """Returns what the page of a run says of this task."""
+        """Returns the part of a run's page that concerns this task."""
         from dltrain.tasks.pages.page import Page
 
         return Page(facts)
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """The names of everything that is computed after every epoch."""
+        """Returns the names of all metrics that are computed after every epoch."""
         return self.metric.names
 
     def describe_metric(self, name: str) -> MetricInfo:
-        """Returns what is known of one of the metrics."""
+        """Returns label, direction and unit of one of the metrics."""
         return describe_metric(name, self.metric.info)
 
     def objective(self, output: Tensor, target: Tensor) -> Tensor:
-        """Returns the batch's mean loss, over the members too where there are several."""
+        """Returns the mean loss over a batch, and over the members of an ensemble."""
         return self.loss(*each_member(output, target))
 
     def combine_members(self, output: Tensor) -> Tensor:
-        """Returns one output of several members'; an output of one model as it is."""
+        """Returns one output for those of an ensemble's members; any other output as it is."""
         return output if output.dim() == 2 else self.loss.combine_members(output)
 
     def decode(self, output: Tensor) -> Tensor:
-        """Returns the prediction that the metric compares with the target."""
+        """Returns the predictions that the metric compares with the target."""
         raise NotImplementedError
 
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
-        """Returns predictions with their scores, on the CPU; where the target is known, with what it tells of them."""
+        """Returns predictions with their scores, on the CPU; with what also needs the target, if it is given."""
         return Predictions(self.decode(output.float()).cpu())
 
     def epoch_metrics(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
@@ -118,7 +125,7 @@ class Task:
         return {}
 
     def measure(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
-        """Returns the metrics of predictions that somebody has made, a baseline for instance."""
+        """Returns the metrics of predictions that are not a model's, such as a baseline's."""
         return self.metric.compute(self.metric.update(predictions.values, target))
 
     def evaluate(
@@ -126,49 +133,54 @@ class Task:
         model: nn.Module,
         loader: TensorLoader,
         split: Split,
-        kept: Mapping[str, Tensor],
+        stored: Mapping[str, Tensor],
         precision: Precision = "float32",
         *,
         thorough: bool = True,
     ) -> tuple[dict[str, float], Predictions]:
-        """Measures a model on a split.
+        """Returns the metrics and predictions of a model on a split.
 
         Args:
             model: trained.
             loader: of the split, in its order.
             split: its samples.
-            kept: what the run keeps beyond the facts, as in `Data`.
+            stored: tensors that the run stores beyond the facts, as in `Data.kept`.
             precision: of the forward pass.
-            thorough: whether to measure what takes long too, as on the splits that are shown.
+            thorough: whether to compute slow metrics too, as on the splits that are shown.
         """
         return evaluate_fully(model, self, loader, precision)
 
     def evaluation_batch(self, batch_size: int) -> int:
-        """Returns how many samples are evaluated at once."""
+        """Returns the number of samples in a batch of the evaluation, for that batch size in training."""
         return max(batch_size, EVALUATION_BATCH)
 
     def is_known(self, target: Tensor) -> Tensor:
         """Tells which samples `(N,)` have a target."""
-        known = ~target.isnan() if target.is_floating_point() else target >= 0
-        return known if known.dim() == 1 else known.all(dim=1)
+        present = ~target.isnan() if target.is_floating_point() else target >= 0
+        return present if present.dim() == 1 else present.all(dim=1)
 
-    def notes_on_new_data(self, inputs: tuple[Tensor, ...], kept: Mapping[str, Tensor]) -> list[str]:
-        """Returns what is to be said of labelled data that the model is evaluated on, by what the run has seen."""
+    def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
+        """Returns notes on new data that a model is evaluated on, for instance how much of it trained the model.
+
+        Args:
+            inputs: of the new data.
+            stored: tensors that the run stores beyond the facts, as in `Data.kept`.
+        """
         return []
 
     def calibrate(self, predictions: Predictions, target: Tensor) -> Calibration:
-        """Measures how far probabilities mean what they say."""
+        """Returns how well probabilities match frequencies; an empty `Calibration` where there are no probabilities."""
         return Calibration()
 
     def compare(
         self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
     ) -> Comparison | None:
-        """Compares predictions of a model with those of the best baseline; `None` where nothing can be told."""
+        """Compares a model's predictions with those of the best baseline; `None` where that is not possible."""
         return None
 
     @property
     def importance_metric(self) -> str:
-        """The metric whose loss says what a column is worth."""
+        """Returns the metric by which the importance of a column is measured."""
         return self.primary_metric
 
     def table(self, split: Split, predictions: Predictions) -> Rows:
@@ -176,32 +188,37 @@ class Task:
         raise NotImplementedError
 
     def columns(self, predictions: Predictions) -> dict[str, Any]:
-        """Returns the columns that predictions of new samples have, between `id` and `remarks`."""
+        """Returns the columns of predictions of new samples, between `id` and `remarks`."""
         return {"predicted": predictions.values.flatten().tolist()}
 
     def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
-        """Returns what is true and what is predicted of some samples, as text."""
+        """Returns the true and the predicted value of some samples, as text."""
         raise NotImplementedError
 
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
         """Returns how wrong each prediction is, `(N,)`."""
         raise NotImplementedError
 
+    def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
+        """Returns how far predictions are from the rows of examples.csv, relative to the largest number; 0 where the
+        two cannot be compared."""
+        return 0.0
+
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
-        """Returns the metrics of each of several numbers or labels; nothing where there is one output."""
+        """Returns the metrics of each output, where several numbers or labels are predicted; else nothing."""
         return {}
 
     def deploy(self, output: Tensor) -> Tensor:
-        """Returns what an exported model is to return for a model's output `(B, out_features)`."""
+        """Returns what an exported model returns for a model's output `(B, out_features)`."""
         return self.decode(output).float()
 
     def agrees(self, deployed: Tensor, predictions: Predictions) -> bool:
-        """Tells whether an exported model's output means these predictions."""
+        """Tells whether an exported model's output agrees with these predictions."""
         return torch.allclose(deployed, predictions.values.float(), rtol=TOLERANCE)
 
 
 def each_member(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns every member's output as a sample of its own, `(B·members, out_features)`, beside its target."""
+    """Returns each member's output as a sample of its own, `(B·members, out_features)`, and the repeated targets."""
     if output.dim() == 2:
         return output, target
     return output.flatten(0, 1), target.repeat_interleave(output.shape[1], dim=0)

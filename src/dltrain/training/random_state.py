@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -37,3 +38,35 @@ def restore_random_state(saved: Mapping[str, Any], device: torch.device) -> None
     torch.set_rng_state(saved["torch"])
     if device.type == "cuda" and saved["cuda"] is not None:
         torch.cuda.set_rng_state(saved["cuda"], device)
+
+
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """Leaves every generator, and what a model may set of torch's switches, as they were before.
+
+    Generators of a CUDA device that nobody has used yet are left alone, unless it is this one.
+    """
+    if device.type == "cuda":
+        torch.cuda.init()
+    saved = save_random_state(torch.device("cpu"))
+    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    switches = {name: getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
+    dtype = torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        restore_random_state(saved, torch.device("cpu"))
+        if on_devices:
+            torch.cuda.set_rng_state_all(on_devices)
+        for name, value in switches.items():
+            setattr(torch.backends.cudnn, name, value)
+        torch.set_default_dtype(dtype)
+
+
+def seed_in_use(seed: int) -> None:
+    """Seeds Python, NumPy and torch, on the devices that are in use; others keep the seed that somebody gave them."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dltrain.errors import DataError
 from dltrain.kinds.image.load import images
-from dltrain.kinds.image.pixels import read_picture
+from dltrain.kinds.image.pixels import read_image
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def read(image: Image.Image, path: Path, size: int = 8, **saving: object) -> np.ndarray:
     """What is read of a picture that is saved under that name, `(size, size, C)`."""
     image.save(path, **saving)
-    return read_picture(path, size, None)
+    return read_image(path, size, None)
 
 
 def stripes(width: int, height: int) -> Image.Image:
@@ -45,15 +45,15 @@ def stripes(width: int, height: int) -> Image.Image:
 
 def test_crop_keeps_the_middle_pad_keeps_all_and_stretch_distorts(tmp_path: Path) -> None:
     stripes(72, 24).save(tmp_path / "wide.png")
-    crop, pad, stretch = (read_picture(tmp_path / "wide.png", 24, None, how) for how in ("crop", "pad", "stretch"))
+    crop, pad, stretch = (read_image(tmp_path / "wide.png", 24, None, how) for how in ("crop", "pad", "stretch"))
     assert (crop == (0, 255, 0)).all()
     assert (pad[:8] == 0).all() and (pad[16:] == 0).all()
     assert tuple(pad[12, 2]) == RED and tuple(pad[12, 21]) == BLUE
     assert tuple(stretch[0, 2]) == RED and tuple(stretch[23, 21]) == BLUE
     assert not (stretch == 0).all(axis=2).any()
     stripes(24, 72).save(tmp_path / "high.png")
-    assert (read_picture(tmp_path / "high.png", 24, None, "crop") == (0, 255, 0)).all()
-    assert (read_picture(tmp_path / "high.png", 24, None, "pad")[:, :8] == 0).all()
+    assert (read_image(tmp_path / "high.png", 24, None, "crop") == (0, 255, 0)).all()
+    assert (read_image(tmp_path / "high.png", 24, None, "pad")[:, :8] == 0).all()
 
 
 @pytest.mark.parametrize("policy", ["crop", "pad", "stretch"])
@@ -83,7 +83,7 @@ def test_a_turned_photo_stands_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned by a quarter
     stripes(30, 10).save(tmp_path / "turned.png", exif=exif)
-    upright = read_picture(tmp_path / "turned.png", 9, None, "stretch")
+    upright = read_image(tmp_path / "turned.png", 9, None, "stretch")
     assert (upright[0] == upright[0, 0]).all()
     assert not (upright[:, 0] == upright[0, 0]).all()
 
@@ -97,7 +97,7 @@ def test_unreadable_pictures_are_named_or_left_out(dltrain: Callable, folder: Pa
     arguments = ("model=linear", "data=images", "data.path=pictures", "data.size=8", "debug=smoke")
     called = dltrain(*arguments)
     assert called.code == 2
-    assert "3 of 16 pictures cannot be read" in called.err
+    assert "3 of 16 images cannot be read" in called.err
     for name in ("red/truncated.jpg", "red/empty.jpg (it is empty)", "blue/text.jpg", "data.on_bad=skip"):
         assert name in called.err
     assert called.runs == []
@@ -127,7 +127,7 @@ def test_hidden_and_other_files_are_ignored_and_counted(folder: Path) -> None:
     (folder / "red" / "notes.txt").touch()
     (folder / "red" / ".hidden.png").touch()
     (folder / ".cache").mkdir()
-    assert "ignored 2 files that are no pictures" in images(path=str(folder)).notes
+    assert "ignored 2 files that are not images" in images(path=str(folder)).notes
 
 
 @pytest.mark.parametrize("name", ["猫 (1)", "é" * 120, b"\xff\xfe", "[a]=b,c"])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dltrain.kinds.image.pixels import Normalize, channel_statistics, decode_all, read_picture, stacked
+from dltrain.kinds.image.pixels import Normalize, channel_statistics, decode_all, read_image, stack
 
 RED, BLUE = (220, 30, 40), (20, 40, 210)
 
@@ -24,7 +24,7 @@ def halves(width: int = 40, height: int = 24) -> Image.Image:
 
 def read(image: Image.Image, path: Path, size: int = 8, channels: Any = None, **options: Any) -> np.ndarray:
     image.save(path, **options)
-    return read_picture(path, size, channels)
+    return read_image(path, size, channels)
 
 
 def assert_near(pixel: np.ndarray, colour: tuple[int, ...], tolerance: int = 12) -> None:
@@ -172,11 +172,11 @@ def test_decoding_keeps_the_order_and_says_what_it_could_not_read(tmp_path: Path
 
 def test_grey_pictures_among_colour_ones_get_three_channels() -> None:
     grey, colour = np.full((4, 5, 1), 9, np.uint8), np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
-    pixels = stacked([grey, colour])
+    pixels = stack([grey, colour])
     assert pixels.shape == (2, 3, 4, 5)
     assert (pixels[0] == 9).all()
     np.testing.assert_array_equal(pixels[1].transpose(1, 2, 0), colour)
-    assert stacked([grey, grey]).shape == (2, 1, 4, 5)
+    assert stack([grey, grey]).shape == (2, 1, 4, 5)
     assert pixels.flags.c_contiguous
 
 

@@ -54,7 +54,7 @@ def test_rows_takes_some_of_the_training_pictures_alike_of_every_class(known_set
     data = known_pictures(name="mnist", root=str(known_sets), rows=100)
     assert {split: len(part) for split, part in data.splits.items()} == {"train": 90, "val": 10, "test": 40}
     assert data.facts.class_counts == (9,) * 10
-    assert data.notes == ("took 100 of 200 training pictures: data.rows=100",)
+    assert data.notes == ("took 100 of 200 training images: data.rows=100",)
     other = known_pictures(name="mnist", root=str(known_sets), rows=100, seed=1)
     assert set(other.splits["train"].ids) != set(data.splits["train"].ids)
 
@@ -78,7 +78,7 @@ def test_without_network_one_line_says_what_to_put_where(dltrain: Callable, offl
 def test_what_was_there_before_a_failed_download_stays(known_sets: Path, offline: None) -> None:
     (known_sets / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
     before = sorted(known_sets.rglob("*"))
-    with pytest.raises(DataError, match="not whole"):
+    with pytest.raises(DataError, match="incomplete"):
         known_pictures(name="mnist", root=str(known_sets))
     assert sorted(known_sets.rglob("*")) == before
 
@@ -89,7 +89,7 @@ def test_a_damaged_file_is_no_traceback(known_sets: Path, offline: None) -> None
     with pytest.raises(DataError):
         known_pictures(name="fashion_mnist", root=str(known_sets))
     (known_sets / "cifar-10-batches-py/data_batch_3").write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")
-    with pytest.raises(DataError, match="not whole"):
+    with pytest.raises(DataError, match="incomplete"):
         known_pictures(name="cifar10", root=str(known_sets))
     assert not Path("hacked").exists()
 

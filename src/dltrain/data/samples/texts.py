@@ -105,4 +105,5 @@ def write_verse(poems: int, seed: int) -> list[str]:
 
 
 def _line(rng: np.random.Generator, ending: str) -> str:
+    """Returns a line of five characters with that ending."""
     return f"{rng.choice(SCENES)}{rng.choice(DEEDS)}{rng.choice(PLACES)}{ending}"

@@ -1,1 +1,1 @@
-"""Pictures."""
+"""Images."""

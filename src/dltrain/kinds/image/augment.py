@@ -1,4 +1,4 @@
-"""Pictures that change a little every time they are seen: drawn for each picture, applied to a batch, on its device."""
+"""Images that change a little every time they are seen: drawn for each image, applied to a batch, on its device."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from dltrain.types import Data, Range
 
 Share = Annotated[float, Range(0, 1)]
 
-DRAWS = 14  # numbers a picture; every change has its own, so that switching one on leaves the others as they were
+DRAWS = 14  # numbers an image; every change has its own, so that switching one on leaves the others as they were
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in what the eye takes for brightness (ITU-R BT.601)
-ERASED = (0.02, 0.2)  # share of the picture that a rectangle covers, as in random erasing (Zhong et al., 2017)
+ERASED = (0.02, 0.2)  # share of the image that a rectangle covers, as in random erasing (Zhong et al., 2017)
 
 
 @dataclass(frozen=True)
 class Augment(Augmentation):
-    """What may happen to a training picture; the labels stay.
+    """What may happen to a training image; the labels stay.
 
     What is drawn is a function of seed, epoch and batch alone, and drawn on the CPU, so it is the same on every device
     and for a run that is resumed in the middle of an epoch.
@@ -35,9 +35,9 @@ class Augment(Augmentation):
         rotation: largest angle, in degrees.
         scale: largest change of size; 0.2 makes things up to 20 % larger or smaller.
         brightness: largest change of all values, as a share.
-        contrast: largest change of the distance from the picture's mean, as a share.
-        saturation: largest change of the distance from grey, as a share; grey pictures stay.
-        erase: probability that a rectangle of 2 to 20 % of the picture is filled with the picture's mean.
+        contrast: largest change of the distance from the image's mean, as a share.
+        saturation: largest change of the distance from grey, as a share; grey images stay.
+        erase: probability that a rectangle of 2 to 20 % of the image is filled with the image's mean.
     """
 
     takes: ClassVar[tuple[str, ...]] = ("image",)
@@ -56,7 +56,7 @@ class Augment(Augmentation):
         return any(getattr(self, entry.name) for entry in fields(self))
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int) -> tuple[Tensor, ...]:
-        """`(B, C, H, W)` uint8 to pictures of the same scale: uint8 where pixels only moved, else float32."""
+        """Returns `(B, C, H, W)` of the same scale for as many uint8: uint8 where pixels only moved, else float32."""
         (pixels,) = inputs
         draws = draw(len(pixels), seed, epoch, batch).to(pixels.device)  # (B, DRAWS), one copy for all of them
         if self.hflip or self.vflip or self.crop:
@@ -117,22 +117,22 @@ class Augment(Augmentation):
 
 
 def draw(count: int, seed: int, epoch: int, batch: int) -> Tensor:
-    """The numbers from 0 to 1 that decide what happens to each picture of a batch, `(count, DRAWS)`, on the CPU."""
+    """Draws the numbers from 0 to 1 that decide what happens to each image of a batch, `(count, DRAWS)`, on the CPU."""
     return torch.rand(count, DRAWS, generator=seeded(seed, epoch, batch))
 
 
 def furthest_shift(size: int, crop: float) -> int:
-    """How many pixels a picture may be shifted: the nearest whole number, and less than its size."""
+    """Returns how many pixels an image may be shifted: the nearest whole number, and less than its size."""
     return min(round(crop * size), size - 1)
 
 
 def _around_zero(draws: Tensor) -> Tensor:
-    """From 0…1 to -1…1."""
+    """Returns numbers from -1 to 1 for such from 0 to 1."""
     return draws * 2 - 1
 
 
 def _moved(size: int, crop: float, draws: Tensor, mirrored: Tensor) -> Tensor:
-    """Where each picture's rows, or columns, come from, `(B, size)`."""
+    """Returns where each image's rows, or columns, come from, `(B, size)`."""
     furthest = furthest_shift(size, crop)
     shift = (draws * (2 * furthest + 1)).long().clamp(max=2 * furthest) - furthest
     position = torch.arange(size, device=draws.device) + shift[:, None]
@@ -142,7 +142,7 @@ def _moved(size: int, crop: float, draws: Tensor, mirrored: Tensor) -> Tensor:
 
 
 def _within(size: int, share: Tensor, place: Tensor) -> Tensor:
-    """Which rows, or columns, a stretch of that share covers, `(B, size)`."""
+    """Tells which rows, or columns, a stretch of that share covers, `(B, size)`."""
     length = (share * size).clamp(1, size)
     first = place * (size - length)
     position = torch.arange(size, device=share.device) + 0.5

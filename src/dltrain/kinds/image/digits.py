@@ -21,7 +21,7 @@ def digits(
     test_fraction: Fraction = 0.2,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """1,797 handwritten digits of 8×8 pixels, enlarged where `size` asks for it.
+    """Returns 1,797 handwritten digits of 8×8 pixels, enlarged where `size` asks for it.
 
     Args:
         size: width and height, in pixels.
@@ -36,8 +36,8 @@ def digits(
     bunch = load_digits()
     pixels = (bunch.images * (255 / 16)).round().astype(np.uint8)  # (N, 8, 8)
     if size != 8:
-        pictures = [Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC) for picture in pixels]
-        pixels = np.stack([np.asarray(picture) for picture in pictures])
+        images = [Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC) for image in pixels]
+        pixels = np.stack([np.asarray(image) for image in images])
     labels = bunch.target.astype(np.int64)
     parts = split_indices(len(labels), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed, strata=labels)
     return image_data(

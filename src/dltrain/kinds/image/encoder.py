@@ -1,11 +1,11 @@
-"""New pictures, as a model that was trained on others takes them."""
+"""Images as a model's inputs and targets, by what the training images taught: one encoder for all images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,18 @@ from PIL import Image
 from torch import Tensor
 
 from dltrain.errors import DataError
-from dltrain.kinds.image.load import SUFFIXES
-from dltrain.kinds.image.pixels import Channels, Normalize, Resize, as_pixels, decode_all, stacked
-from dltrain.kinds.labels import target_of_files
+from dltrain.kinds.image.pixels import (
+    SUFFIXES,
+    Channels,
+    Normalize,
+    Pixels,
+    Resize,
+    as_pixels,
+    channel_statistics,
+    decode_all,
+    stack,
+)
+from dltrain.kinds.labels import index_classes, labels_of_files
 from dltrain.types import Encoded, Facts
 
 if TYPE_CHECKING:
@@ -27,79 +36,110 @@ NAMED_BAD = 10
 
 
 @dataclass(frozen=True)
-class PictureEncoder:
-    """Brings picture files, or arrays of pixels, to the size and channels of the training pictures."""
+class ImageEncoder:
+    """Brings image files, or arrays of pixels, to the size and channels of the training images.
 
-    facts: Facts
-    size: int
-    channels: Channels
+    Args:
+        height: of an encoded image, in pixels.
+        width: of an encoded image, in pixels.
+        channels: 1 for grey, 3 for colour.
+        resize: how images are brought to that size.
+        prepare: standardises encoded images, by the training images.
+        classes: class names in the order of their indices.
+    """
+
+    height: int
+    width: int
+    channels: int
     resize: Resize
     prepare: Normalize
+    classes: tuple[str, ...]
     suffixes: frozenset[str] = SUFFIXES
     takes_rows: bool = False
     apart: bool = True
 
     @classmethod
-    def of(cls, facts: Facts) -> PictureEncoder:
-        """The encoder that the facts describe.
+    def fit(cls, pixels: Pixels, classes: Sequence[str], *, resize: Resize = "crop") -> ImageEncoder:
+        """Learns from the training images.
+
+        Args:
+            pixels: `(N, C, H, W)`, brought to their size and channels already.
+            classes: class names in the order of their indices.
+            resize: how they were brought to their size.
+        """
+        channels, height, width = pixels.shape[1:]
+        return cls(height, width, channels, resize, Normalize(*channel_statistics(pixels)), tuple(classes))
+
+    @classmethod
+    def of(cls, facts: Facts) -> ImageEncoder:
+        """Returns the encoder that the facts describe.
 
         Raises:
-            DataError: they do not say how pictures were prepared.
+            DataError: they do not say how images were prepared.
         """
-        said = facts.preprocessing
+        stored: Any = facts.preprocessing
         try:
-            size, channels = int(said["size"][0]), cast(Channels, int(said["channels"]))
-            normalize = Normalize(tuple(map(float, said["mean"])), tuple(map(float, said["std"])))
-        except (KeyError, TypeError, ValueError, IndexError):
-            raise DataError("facts.json does not say how pictures were prepared", fix="train again") from None
-        return cls(facts, size, channels, said.get("resize", "crop"), normalize)
+            height, width = map(int, stored["size"])
+            normalize = Normalize(tuple(map(float, stored["mean"])), tuple(map(float, stored["std"])))
+            return cls(height, width, int(stored["channels"]), stored.get("resize", "crop"), normalize, facts.classes)
+        except (KeyError, TypeError, ValueError):
+            raise DataError("facts.json does not say how images were prepared", fix="train again") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `of` reads: lists, strings and numbers only."""
+        return {
+            "mean": list(self.prepare.mean),
+            "std": list(self.prepare.std),
+            "size": [self.height, self.width],
+            "channels": self.channels,
+            "resize": self.resize,
+        }
 
     def encode(self, raw: Raw, /) -> Encoded:
         """Encodes files, or an array `(N, H, W)` or `(N, H, W, C)` of uint8.
 
         Raises:
-            DataError: they are no pictures, or some cannot be decoded.
+            DataError: they are no images, or some cannot be decoded.
         """
         if isinstance(raw, np.ndarray):
             return self._encode_array(raw)
         if not isinstance(raw, Sequence) or isinstance(raw, str):
             raise DataError(
-                f"{type(raw).__name__} where pictures are due: the model was trained on pictures",
-                fix="give paths of picture files, or an array (N, H, W, C) of uint8",
+                f"the model was trained on images, and this is a {type(raw).__name__}",
+                fix="give paths of image files, or an array (N, H, W, C) of uint8",
             )
         files = [Path(path) for path in raw]
         absent = next((path for path in files if not path.is_file()), None)
         if absent is not None:
-            raise DataError(f"there is no picture {absent}", fix="give the paths of picture files")
-        decoded, bad = decode_all(files, self.size, self.channels, self.resize)
+            raise DataError(f"there is no image {absent}", fix="give the paths of image files")
+        images, bad = decode_all(files, (self.height, self.width), cast(Channels, self.channels), self.resize)
         if bad:
             named = "; ".join(f"{path} ({reason})" for path, reason in bad[:NAMED_BAD])
             raise DataError(
-                f"{len(bad)} of {len(files)} pictures cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
-                fix="mend or remove them",
+                f"{len(bad)} of {len(files)} images cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
+                fix="replace or remove them",
             )
-        pixels = stacked([picture for picture in decoded if picture is not None])
+        pixels = stack([image for image in images if image is not None])
         return Encoded((torch.from_numpy(pixels),), tuple(map(str, raw)), ((),) * len(files))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """The class of each file by its folder.
+        """Returns the class of each file `(N,)` by its folder.
 
         Raises:
             DataError: these are no files, or a folder is not named as a class.
         """
         if isinstance(raw, np.ndarray | pd.DataFrame):
-            raise DataError(
-                "an array does not say what its pictures show", fix="give files, in a folder for each class"
-            )
-        return target_of_files(self.facts, [Path(path) for path in raw])
+            raise DataError("an array does not say what its images show", fix="give files, in a folder for each class")
+        return torch.from_numpy(index_classes(self.classes, labels_of_files(self.classes, raw)))
 
-    def _encode_array(self, pictures: NDArray[np.uint8]) -> Encoded:
-        if pictures.dtype != np.uint8 or pictures.ndim not in (3, 4) or pictures.shape[3:] not in ((), (1,), (3,)):
+    def _encode_array(self, arrays: NDArray[np.uint8]) -> Encoded:
+        if arrays.dtype != np.uint8 or arrays.ndim not in (3, 4) or arrays.shape[3:] not in ((), (1,), (3,)):
             raise DataError(
-                f"an array of shape {pictures.shape} and type {pictures.dtype} is no pictures",
+                f"an array of shape {arrays.shape} and type {arrays.dtype} does not hold images",
                 fix="give (N, H, W) or (N, H, W, 3) of uint8, from 0 to 255",
             )
-        grey = pictures.ndim == 3 or pictures.shape[3] == 1
-        images = [Image.fromarray(picture[..., 0] if picture.ndim == 3 and grey else picture) for picture in pictures]
-        pixels = stacked([as_pixels(image, self.size, self.channels, self.resize) for image in images])
+        grey = arrays.ndim == 3 or arrays.shape[3] == 1
+        images = [Image.fromarray(array[..., 0] if array.ndim == 3 and grey else array) for array in arrays]
+        size, channels = (self.height, self.width), cast(Channels, self.channels)
+        pixels = stack([as_pixels(image, size, channels, self.resize) for image in images])
         return Encoded((torch.from_numpy(pixels),), tuple(map(str, range(len(pixels)))), ((),) * len(pixels))

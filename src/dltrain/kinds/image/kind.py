@@ -1,4 +1,4 @@
-"""What is special about pictures."""
+"""What is special about images."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from dltrain.explain.explanation import Explanation
 from dltrain.explain.projection import project_features
 from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
-from dltrain.kinds.image.encoder import PictureEncoder
+from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.kind import Kind, Predictor
 from dltrain.kinds.page import KindPage
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Encoder, Facts, Split, SplitName
+from dltrain.types import Data, Facts, Split, SplitName
 
-THUMBNAIL = 16  # pixels; what baselines see of a picture
+THUMBNAIL = 16  # pixels; what baselines see of an image
 
 
 class Image(Kind):
-    """Pictures of one size."""
+    """Images of one size."""
 
     name: ClassVar[str] = "image"
     default_model: ClassVar[str] = "cnn"
     budget: ClassVar[Budget] = Budget(large_batch=128)
 
-    def encoder(self, facts: Facts) -> Encoder:
-        return PictureEncoder.of(facts)
+    def encoder(self, facts: Facts) -> ImageEncoder:
+        return ImageEncoder.of(facts)
 
     def page(self, facts: Facts) -> KindPage:
         from dltrain.kinds.image.page import ImagePage
@@ -43,7 +43,7 @@ class Image(Kind):
         return estimators.predictors(data, split, thumbnails, boosting=False)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        yield from check_repeats(data, severity="warning")  # rows are often equal by chance, pictures never are
+        yield from check_repeats(data, severity="warning")  # rows are often equal by chance, images never are
         yield from check_balance(data)
         yield from check_size(data)
 

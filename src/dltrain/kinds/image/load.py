@@ -1,10 +1,11 @@
-"""Folders of pictures, a folder a class: found, decoded to one size and split."""
+"""Folders of images, a folder a class: found, decoded to one size, split and encoded."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,46 +13,73 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dltrain.data.class_folders import Sought, find_splits, refuse_bad, spell_path
+from dltrain.data.class_folders import ClassFiles, FileType, find_splits, refuse_bad, spell_path
 from dltrain.data.samples.animals import draw_animals
-from dltrain.data.splits import Fraction, split_indices
+from dltrain.data.splits import Fraction, Indices, split_indices
 from dltrain.errors import DataError, StorageError
-from dltrain.kinds.image.pixels import Channels, Normalize, Pixels, Resize, channel_statistics, decode_all, stacked
+from dltrain.kinds.image.encoder import ImageEncoder
+from dltrain.kinds.image.pixels import SUFFIXES, Channels, Pixels, Resize, decode_all, stack
+from dltrain.kinds.labels import TASKS, index_classes
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
-SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"])
-PICTURES = Sought("pictures", SUFFIXES, "class/*.jpg")
+IMAGES = FileType("images", SUFFIXES, "class/*.jpg")
 
-Size = Annotated[int, Range(8)]
+Side = Annotated[int, Range(8)]
+OnBad = Literal["error", "skip"]
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """How a folder of images becomes data; see `images`.
+
+    Args:
+        size: width and height that images are brought to, in pixels.
+        resize: how they are.
+        channels: 1 for grey, 3 for colour, none to see by the images.
+        mirror: whether an image keeps its class when mirrored.
+        on_bad: what becomes of images that cannot be read.
+        val_fraction: share of the validation split, where no folder is one.
+        test_fraction: share of the test split, where no folder is one.
+        seed: of the split.
+    """
+
+    size: int
+    resize: Resize
+    channels: Channels
+    mirror: bool
+    on_bad: OnBad
+    val_fraction: float
+    test_fraction: float
+    seed: int
 
 
 def animals(
     *,
     path: str = "data/animals",
-    size: Size = 64,
+    size: Side = 64,
     resize: Resize = "crop",
     channels: Channels = None,
     mirror: bool = True,
-    on_bad: Literal["error", "skip"] = "error",
+    on_bad: OnBad = "error",
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Pictures of animals, a folder a class; where `data/animals` is missing, eight kinds of animals are drawn there.
+    """Reads images of animals, a folder a class; where `data/animals` is missing, eight kinds are drawn there.
 
     Args:
         path: the folder.
-        size: width and height that pictures are brought to, in pixels.
+        size: width and height that images are brought to, in pixels.
         resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts.
-        channels: 1 for grey, 3 for colour, none to see by the pictures.
-        mirror: whether a picture keeps its class when mirrored, left to right; then training may do so.
-        on_bad: whether a picture that cannot be read stops the run or is left out.
+        channels: 1 for grey, 3 for colour, none to see by the images.
+        mirror: whether an image keeps its class when mirrored, left to right; then training may do so.
+        on_bad: whether an image that cannot be read stops the run or is left out.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
         seed: of the split.
 
     Raises:
-        DataError: there are no pictures, or some cannot be read.
+        DataError: there are no images, or some cannot be read.
         StorageError: they cannot be drawn there.
     """
     folder = Path(path)
@@ -62,47 +90,49 @@ def animals(
         except OSError as error:
             raise StorageError(f"cannot draw pictures into {folder}: {error.strerror}", where="data.path") from error
         notes = (f"{path} was not there: drew 480 pictures of eight animals",)
-    return _load(folder, size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed, notes)
+    settings = FolderSettings(size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed)
+    return _load_folder(folder, settings, notes)
 
 
 def images(
     *,
     path: str,
-    size: Size = 64,
+    size: Side = 64,
     resize: Resize = "crop",
     channels: Channels = None,
     mirror: bool = True,
-    on_bad: Literal["error", "skip"] = "error",
+    on_bad: OnBad = "error",
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Any folder of pictures: `class/*.jpg`, or `train|val|valid|validation|test/class/*.jpg`.
+    """Reads any folder of images: `class/*.jpg`, or `train|val|valid|validation|test/class/*.jpg`.
 
     A folder with `train` and `val` alone is tested on `val`, and validated on a part of `train`.
 
     Args:
         path: the folder.
-        size: width and height that pictures are brought to, in pixels.
+        size: width and height that images are brought to, in pixels.
         resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts.
-        channels: 1 for grey, 3 for colour, none to see by the pictures.
-        mirror: whether a picture keeps its class when mirrored, left to right; then training may do so.
-        on_bad: whether a picture that cannot be read stops the run or is left out.
+        channels: 1 for grey, 3 for colour, none to see by the images.
+        mirror: whether an image keeps its class when mirrored, left to right; then training may do so.
+        on_bad: whether an image that cannot be read stops the run or is left out.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
         seed: of the split.
 
     Raises:
-        DataError: there are no pictures, or some cannot be read.
+        DataError: there are no images, or some cannot be read.
     """
-    return _load(Path(path), size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed, ())
+    settings = FolderSettings(size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed)
+    return _load_folder(Path(path), settings)
 
 
 def image_data(
     pixels: Pixels,
-    labels: NDArray[np.int64],
+    labels: Indices,
     classes: Sequence[str],
-    parts: dict[SplitName, NDArray[np.int64]],
+    parts: Mapping[SplitName, Indices],
     ids: Sequence[str],
     *,
     target: str = "class",
@@ -110,88 +140,125 @@ def image_data(
     resize: Resize = "crop",
     notes: Sequence[str] = (),
 ) -> Data:
-    """Data from pixels `(N, C, H, W)` and class indices `(N,)`, normalised by the training split."""
-    train = pixels[parts["train"]]
-    mean, std = channel_statistics(train)
+    """Returns data of images that are of one size already, standardised by the training split.
+
+    Args:
+        pixels: `(N, C, H, W)`.
+        labels: class indices `(N,)`.
+        classes: class names in the order of their indices.
+        parts: positions of the images of each split.
+        ids: what names each image.
+        target: what the classes are of.
+        mirror: whether an image keeps its class when mirrored, left to right.
+        resize: how new images are to be brought to that size.
+        notes: what was inferred or left out.
+    """
+    train = parts["train"]
+    encoder = ImageEncoder.fit(pixels[train], classes, resize=resize)
     facts = Facts(
         kind="image",
-        task="classification",
-        input_shape=pixels.shape[1:],
+        task=TASKS["class"],
+        input_shape=(encoder.channels, encoder.height, encoder.width),
         target=target,
-        classes=tuple(classes),
-        class_counts=tuple(np.bincount(labels[parts["train"]], minlength=len(classes)).tolist()),
-        preprocessing={
-            "mean": mean,
-            "std": std,
-            "size": list(pixels.shape[2:]),
-            "channels": pixels.shape[1],
-            "resize": resize,
-        },
+        classes=encoder.classes,
+        class_counts=tuple(np.bincount(labels[train], minlength=len(classes)).tolist()),
+        preprocessing=encoder.to_json(),
     )
     splits = {
-        name: Split(
-            (torch.from_numpy(pixels[index]),), torch.from_numpy(labels[index]), tuple(ids[row] for row in index)
-        )
-        for name, index in parts.items()
+        name: Split((torch.from_numpy(pixels[at]),), torch.from_numpy(labels[at]), tuple(ids[row] for row in at))
+        for name, at in parts.items()
     }
-    return Data(facts, splits, Normalize(mean, std), mirror, tuple(notes))
+    return Data(facts, splits, encoder.prepare, mirror, tuple(notes))
 
 
-def _load(
-    folder: Path,
-    size: int,
-    resize: Resize,
-    channels: Channels,
-    mirror: bool,
-    on_bad: str,
-    val_fraction: float,
-    test_fraction: float,
-    seed: int,
-    notes: Sequence[str],
-) -> Data:
-    found = find_splits(folder, PICTURES)
-    classes = tuple(sorted(set(found["train"].labels)))
-    files = [path for part in found.values() for path in part.files]
-    _refuse_too_many(len(files), size)
-    decoded, bad = decode_all(files, size, channels, resize)
-    if on_bad == "error":
-        refuse_bad(bad, len(files), folder, "pictures")
-    kept = [index for index, pixels in enumerate(decoded) if pixels is not None]
-    index_of = {label: index for index, label in enumerate(classes)}
-    all_labels = np.array([index_of[label] for part in found.values() for label in part.labels], dtype=np.int64)
-    owner = np.array([name for name, part in found.items() for _ in part.files])[kept]
-    labels = all_labels[kept]
-    parts = {name: np.flatnonzero(owner == name) for name in found}
-    empty = [
-        classes[index] for index in np.flatnonzero(np.bincount(labels[parts["train"]], minlength=len(classes)) == 0)
-    ]
-    if empty:
-        raise DataError(
-            f"no picture of the class {spell_path(empty[0])} can be read", where=str(folder), fix="mend some"
-        )
-    if gone := [name for name, part in parts.items() if len(part) == 0]:
-        raise DataError(f"no picture of the {gone[0]} split can be read", where=str(folder), fix="mend some")
-    pixels = stacked([picture for picture in decoded if picture is not None])
+@dataclass(frozen=True)
+class _Images:
+    """Images that could be read.
+
+    Args:
+        pixels: `(N, C, H, W)`.
+        labels: class indices `(N,)`.
+        classes: class names in the order of their indices.
+        splits: `(N,)` the split whose folder each is in.
+        files: paths.
+        notes: what was left out.
+    """
+
+    pixels: Pixels
+    labels: Indices
+    classes: tuple[str, ...]
+    splits: NDArray[np.str_]
+    files: list[Path]
+    notes: list[str]
+
+
+def _load_folder(folder: Path, settings: FolderSettings, notes: Sequence[str] = ()) -> Data:
+    folders = find_splits(folder, IMAGES)
+    images = _decode(folder, folders, settings)
+    return image_data(
+        images.pixels,
+        images.labels,
+        images.classes,
+        _split(folder, images, list(folders), settings),
+        [spell_path(path.relative_to(folder)) for path in images.files],
+        mirror=settings.mirror,
+        resize=settings.resize,
+        notes=[*notes, *images.notes],
+    )
+
+
+def _decode(folder: Path, folders: Mapping[SplitName, ClassFiles], settings: FolderSettings) -> _Images:
+    """Reads every image, or all that can be read.
+
+    Raises:
+        DataError: one cannot be read, and none is to be left out; or they do not fit into memory.
+    """
+    files = [path for part in folders.values() for path in part.files]
+    _refuse_too_many(len(files), settings.size)
+    images, bad = decode_all(files, settings.size, settings.channels, settings.resize)
+    if settings.on_bad == "error":
+        refuse_bad(bad, len(files), folder, IMAGES.noun)
+    ignored = sum(part.ignored for part in folders.values())
+    notes = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
+    notes += [f"ignored {ignored} files that are not images"] if ignored else []
+    readable = [index for index, image in enumerate(images) if image is not None]
+    if not readable:
+        raise DataError("no image can be read", where=str(folder), fix="replace them")
+    classes = sorted(set(folders["train"].labels))
+    return _Images(
+        stack([image for image in images if image is not None]),
+        index_classes(classes, [label for part in folders.values() for label in part.labels])[readable],
+        tuple(map(spell_path, classes)),
+        np.array([name for name, part in folders.items() for _ in part.files])[readable],
+        [files[index] for index in readable],
+        notes,
+    )
+
+
+def _split(
+    folder: Path, images: _Images, folders: Sequence[SplitName], settings: FolderSettings
+) -> dict[SplitName, Indices]:
+    """Returns the positions of the images of each split, which is a folder of its own or cut from train.
+
+    Raises:
+        DataError: no image of a class or of a split can be read.
+    """
+    parts = {name: np.flatnonzero(images.splits == name) for name in folders}
     train = parts["train"]
+    counts = np.bincount(images.labels[train], minlength=len(images.classes))
+    if not counts.all():
+        name = images.classes[int(counts.argmin())]
+        raise DataError(f"no image of the class {name} can be read", where=str(folder), fix="replace some")
+    if empty := [name for name, part in parts.items() if len(part) == 0]:
+        raise DataError(f"no image of the {empty[0]} split can be read", where=str(folder), fix="replace some")
     cut = split_indices(
         len(train),
-        val_fraction=0.0 if "val" in found else val_fraction,
-        test_fraction=0.0 if "test" in found else test_fraction,
-        seed=seed,
-        strata=labels[train],
+        val_fraction=0.0 if "val" in folders else settings.val_fraction,
+        test_fraction=0.0 if "test" in folders else settings.test_fraction,
+        seed=settings.seed,
+        strata=images.labels[train],
     )
-    parts |= {name: train[index] for name, index in cut.items()}
-
-    ignored = sum(part.ignored for part in found.values())
-    said = [
-        *notes,
-        *([f"left out {len(bad)} pictures that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []),
-        *([f"ignored {ignored} files that are no pictures"] if ignored else []),
-    ]
-    ids = [spell_path(files[index].relative_to(folder)) for index in kept]
-    return image_data(
-        pixels, labels, [spell_path(name) for name in classes], parts, ids, mirror=mirror, resize=resize, notes=said
-    )
+    return parts | {name: train[at] for name, at in cut.items()}
 
 
 def _refuse_too_many(count: int, size: int) -> None:
@@ -199,7 +266,7 @@ def _refuse_too_many(count: int, size: int) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
     if needed > memory // 3:
         raise DataError(
-            f"{count:,} pictures of {size}×{size} pixels need {needed >> 30} GiB, more than a third of the memory",
+            f"{count:,} images of {size}×{size} pixels need {needed >> 30} GiB, more than a third of the memory",
             where="data.size",
             fix="make them smaller",
             override=f"data.size={max(8, math.isqrt(memory // 3 // (count * 3)))}",

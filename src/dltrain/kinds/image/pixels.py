@@ -1,4 +1,4 @@
-"""Picture files to pixels: decoded, upright, of one size and eight bits, and then standardised."""
+"""Image files to pixels: decoded, upright, of one size and eight bits, and then standardised."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from torch import Tensor
 Pixels = NDArray[np.uint8]
 Channels = Literal[1, 3] | None
 Resize = Literal["crop", "pad", "stretch"]
+Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
+
+SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"])
 
 
 @dataclass(frozen=True)
 class Normalize:
-    """Pixels from 0 to 255 to standardised ones, channel by channel.
+    """Turns pixels from 0 to 255 into standardised ones, channel by channel.
 
     Args:
         mean: of each channel of the training split, on a scale from 0 to 1.
@@ -35,7 +38,7 @@ class Normalize:
     std: tuple[float, ...]
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """`(B, C, H, W)` uint8 to float32."""
+        """Returns `(B, C, H, W)` float32 of as many uint8."""
         (pixels,) = inputs
         scale, shift = _scale_and_shift(self.mean, self.std, pixels.device)
         return (pixels * scale - shift,)
@@ -43,7 +46,7 @@ class Normalize:
 
 @lru_cache
 def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """`(1, C, 1, 1)` each; kept on the device, so that a batch costs no copy."""
+    """Returns `(1, C, 1, 1)` each; kept on the device, so that a batch costs no copy."""
     shape = (1, -1, 1, 1)
     scale = torch.tensor([1 / (255 * s) for s in std], device=device).view(shape)
     shift = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=device).view(shape)
@@ -51,7 +54,10 @@ def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: to
 
 
 def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of `(N, C, H, W)`, on a scale from 0 to 1; a flat channel's is 1."""
+    """Returns mean and standard deviation of each channel of `(N, C, H, W)`, on a scale from 0 to 1.
+
+    The standard deviation of a channel that is of one value is 1.
+    """
     counts = np.stack([np.bincount(pixels[:, channel].ravel(), minlength=256) for channel in range(pixels.shape[1])])
     levels = np.arange(256) / 255
     shares = counts / counts.sum(axis=1, keepdims=True)
@@ -60,14 +66,14 @@ def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(mean.tolist()), tuple(np.where(std < 1e-6, 1, std).tolist())
 
 
-def read_picture(path: Path, size: int, channels: Channels, resize: Resize = "crop") -> Pixels:
-    """A picture as `(H, W, C)` uint8, upright, over white where it is transparent, its first frame where it moves.
+def read_image(path: Path, size: Size, channels: Channels, resize: Resize = "crop") -> Pixels:
+    """Returns an image as `(H, W, C)` uint8, upright, over white where it is transparent, its first frame of several.
 
     Args:
         path: its file.
-        size: the height and width to bring it to.
-        channels: 1 for grey, 3 for colour, none to see by the picture.
-        resize: how, as `fitted` says.
+        size: to bring it to.
+        channels: 1 for grey, 3 for colour, none to see by the image.
+        resize: how, as `resize_image` says.
 
     Raises:
         OSError, ValueError, SyntaxError: it cannot be decoded.
@@ -75,44 +81,49 @@ def read_picture(path: Path, size: int, channels: Channels, resize: Resize = "cr
     with Image.open(path) as image:
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{image.width}×{image.height} pixels are too many")
-        image.draft(None, (size * 2, size * 2))
+        height, width = _height_and_width(size)
+        image.draft(None, (2 * width, 2 * height))
         return as_pixels(ImageOps.exif_transpose(image), size, channels, resize)
 
 
-def as_pixels(image: Image.Image, size: int, channels: Channels, resize: Resize = "crop") -> Pixels:
-    """As `read_picture`, of a picture that is open and upright."""
-    picture = _eight_bits(image)
-    grey = channels == 1 or (channels is None and picture.mode in ("L", "LA", "1"))
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        over = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-    pixels = np.asarray(fitted(picture.convert("L" if grey else "RGB"), size, resize), dtype=np.uint8)
+def as_pixels(image: Image.Image, size: Size, channels: Channels, resize: Resize = "crop") -> Pixels:
+    """Returns an image that is open and upright as `read_image` does."""
+    image = _convert_to_eight_bits(image)
+    grey = channels == 1 or (channels is None and image.mode in ("L", "LA", "1"))
+    if "A" in image.getbands() or "transparency" in image.info:
+        over = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+    pixels = np.asarray(resize_image(image.convert("L" if grey else "RGB"), size, resize), dtype=np.uint8)
     return pixels[:, :, None] if grey else pixels
 
 
-def fitted(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
-    """The picture as a square of that size.
+def resize_image(image: Image.Image, size: Size, resize: Resize) -> Image.Image:
+    """Returns the image in that size.
 
-    `crop` scales the shorter side and cuts around the centre, `pad` scales the longer side and puts black beside it,
-    `stretch` scales both sides, whatever becomes of the proportions.
+    `crop` scales it until it covers the size and cuts around the centre, `pad` scales it until it fits and puts black
+    beside it, `stretch` scales both sides, whatever becomes of the proportions.
     """
-    square = (size, size)
+    height, width = _height_and_width(size)
     if resize == "crop":
-        return ImageOps.fit(picture, square, Image.Resampling.BILINEAR)
+        return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     if resize == "pad":
-        return ImageOps.pad(picture, square, Image.Resampling.BILINEAR)
-    return picture.resize(square, Image.Resampling.BILINEAR)
+        return ImageOps.pad(image, (width, height), Image.Resampling.BILINEAR)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _height_and_width(size: Size) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, size)
 
 
 def decode_all(
-    files: Iterable[Path], size: int, channels: Channels, resize: Resize = "crop"
+    files: Iterable[Path], size: Size, channels: Channels, resize: Resize = "crop"
 ) -> tuple[list[Pixels | None], list[tuple[Path, str]]]:
-    """Every picture or `None`, and why those could not be read."""
+    """Returns every image, as `read_image` does, or `None`, and why those could not be read."""
     bad: list[tuple[Path, str]] = []
 
     def decode(path: Path) -> Pixels | None:
         try:
-            return read_picture(path, size, channels, resize)
+            return read_image(path, size, channels, resize)
         except Exception as error:  # Pillow's decoders raise whatever a broken file makes them raise
             reason = "it is empty" if path.stat().st_size == 0 else str(error).replace(str(path), "").strip(" '\"")
             bad.append((path, reason.splitlines()[0] if reason else type(error).__name__))
@@ -124,8 +135,8 @@ def decode_all(
     return decoded, sorted(bad)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """The picture with 8 bits a channel; those of 16 and 32 bits are scaled, not clipped."""
+def _convert_to_eight_bits(image: Image.Image) -> Image.Image:
+    """Returns the image with 8 bits a channel; those of 16 and 32 bits are scaled, not clipped."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image, dtype=np.float64)
         top = max(float(values.max()), 1.0 if image.mode == "F" else 65535.0)
@@ -133,8 +144,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image
 
 
-def stacked(pictures: Sequence[Pixels]) -> Pixels:
-    """`(N, C, H, W)`; grey pictures among colour ones get three equal channels."""
-    channels = max(picture.shape[2] for picture in pictures)
-    alike = [picture if picture.shape[2] == channels else np.repeat(picture, channels, axis=2) for picture in pictures]
+def stack(images: Sequence[Pixels]) -> Pixels:
+    """Returns `(N, C, H, W)` of images `(H, W, C)`; grey ones among colour ones get three equal channels."""
+    channels = max(image.shape[2] for image in images)
+    alike = [image if image.shape[2] == channels else np.repeat(image, channels, axis=2) for image in images]
     return np.ascontiguousarray(np.stack(alike).transpose(0, 3, 1, 2))

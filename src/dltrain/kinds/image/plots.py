@@ -1,4 +1,4 @@
-"""Plots of the pictures themselves."""
+"""Plots of the images themselves."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ THUMBNAILS = 16
 
 
 def draw_samples(run: Run, text: Lettering) -> Drawing | None:
-    """Example pictures, the worst first, with their true and predicted class."""
+    """Draws example images, the worst first, with their true and predicted class."""
     pixels = run.example_inputs
     if pixels is None or not len(pixels):
         return None
-    shown = min(THUMBNAILS, len(pixels))
-    rows = -(-shown // 4)
+    count = min(THUMBNAILS, len(pixels))
+    rows = -(-count // 4)
     figure = new_figure(5.4, 1.62 * rows)
     axes = new_axes(figure, rows=rows, columns=4)
     for one in axes:
         one.set_axis_off()
-    for one, picture, row in zip(axes, pixels[:shown], run.examples, strict=False):
+    for one, image, row in zip(axes, pixels[:count], run.examples, strict=False):
         right = row.true == row.predicted
-        one.imshow(_as_picture(picture), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        one.imshow(_as_matplotlib(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         title = f"{text(row.true, 14)} ✓" if right else f"{text(row.true, 14)} →\n{text(row.predicted, 14)} ✗"
         one.set_title(title, fontsize=9, color=RIGHT if right else WRONG, pad=4, linespacing=1.15)
-    wrong = sum(row.true != row.predicted for row in run.examples[:shown])
-    return Drawing(figure, f"{shown} {SPLIT_WORDS[run.shown_split]} pictures, the worst first; {wrong} are wrong.")
+    wrong = sum(row.true != row.predicted for row in run.examples[:count])
+    return Drawing(figure, f"{count} {SPLIT_WORDS[run.shown_split]} images, the worst first; {wrong} are wrong.")
 
 
-def _as_picture(pixels: Indices) -> Indices:
-    """`(C, H, W)` to what imshow takes: `(H, W, 3)`, or `(H, W)` for any other number of channels."""
+def _as_matplotlib(pixels: Indices) -> Indices:
+    """Returns what imshow takes of `(C, H, W)`: `(H, W, 3)`, or `(H, W)` for any other number of channels."""
     return pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0]

@@ -1,4 +1,4 @@
-"""Well-known sets of pictures through torchvision: found below a folder, or downloaded there."""
+"""Well-known sets of images through torchvision: found below a folder, or downloaded there."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def known_pictures(
     val_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """One of torchvision's sets of small pictures, tested on the test split that it comes with.
+    """Returns one of torchvision's sets of small images, tested on the test split that it comes with.
 
     Args:
         name: which one.
         root: the folder that torchvision keeps it in; what is not there is downloaded.
-        rows: only so many pictures of its training split, for a quick try; none for all.
-        mirror: whether training may show pictures mirrored, left to right.
+        rows: only so many images of its training split, for a quick try; none for all.
+        mirror: whether training may show images mirrored, left to right.
         val_fraction: share of its training split that validates.
         seed: of the choice of rows and of the validation split.
 
@@ -65,8 +65,8 @@ def known_pictures(
     notes = []
     if rows is not None and rows < len(labels):
         share = 1 - rows / len(labels)
-        kept = split_indices(len(labels), val_fraction=0.0, test_fraction=share, seed=seed, strata=labels)["train"]
-        chosen, notes = kept, [f"took {len(kept):,} of {len(labels):,} training pictures: data.rows={rows}"]
+        chosen = split_indices(len(labels), val_fraction=0.0, test_fraction=share, seed=seed, strata=labels)["train"]
+        notes = [f"took {len(chosen):,} of {len(labels):,} training images: data.rows={rows}"]
     parts = split_indices(len(chosen), val_fraction=val_fraction, test_fraction=0.0, seed=seed, strata=labels[chosen])
     parts["test"] = np.arange(len(test_labels)) + len(chosen)
     ids = [*(f"train/{row}" for row in chosen), *(f"test/{row}" for row in range(len(test_labels)))]
@@ -85,10 +85,10 @@ Part = tuple[Pixels, NDArray[np.int64], tuple[str, ...]]
 
 
 def _fetch(name: str, root: Path) -> tuple[Part, Part]:
-    """Training and test split, downloaded where they are missing.
+    """Returns training and test split, downloaded where they are missing.
 
     Raises:
-        DataError: they are neither here nor to be had, or a file is damaged. What was half downloaded is gone.
+        DataError: they are not here and cannot be downloaded, or a file is damaged; what was half downloaded is gone.
     """
     with contextlib.suppress(Exception):  # not there, or not whole: torchvision has many ways to say so
         return _read(name, root, train=True), _read(name, root, train=False)
@@ -109,7 +109,7 @@ def _fetch(name: str, root: Path) -> tuple[Part, Part]:
             raise
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise DataError(
-            f"{name} is {'not whole' if damaged else 'not'} in {folder}, and cannot be downloaded ({reason[0]})",
+            f"{name} is {'incomplete' if damaged else 'not'} in {folder}, and cannot be downloaded ({reason[0]})",
             where="data.root",
             fix=f"put its files there ({FILES[name]}), or name another root",
         ) from error
@@ -118,7 +118,7 @@ def _fetch(name: str, root: Path) -> tuple[Part, Part]:
 
 
 def _read(name: str, root: Path, *, train: bool) -> Part:
-    """A split as `(N, C, H, W)`, `(N,)` and the names of the classes."""
+    """Returns a split as `(N, C, H, W)`, `(N,)` and the names of the classes."""
     source = SOURCES[name](str(root), train=train, download=False)
     pixels = np.asarray(source.data)
     pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)

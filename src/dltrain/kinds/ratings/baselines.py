@@ -1,4 +1,4 @@
-"""Plain methods: for ratings the mean, biases of users and items; for an order what is rated most, and neighbours."""
+"""Baselines: for ratings the mean, and biases of users and items; for an order what is rated most, and neighbours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Indices = NDArray[np.int64]
 
 
 def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Names of methods, and what fits one to the training split and predicts the other split."""
+    """Yields names of baselines, and what fits one to the training split and predicts the other split."""
     train = data.splits["train"]
     user, item = (tensor.numpy() for tensor in train.inputs)
     rating = train.target[:, 0].numpy()
@@ -57,7 +57,7 @@ def _by_item(values: NDArray[np.generic]) -> Score:
 
 
 def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...]) -> Score:
-    """How alike an item is to those that a user has rated: the sum of the cosines of who rated them, shrunk."""
+    """Returns how alike an item is to those that a user has rated: the sum of the cosines of who rated them, shrunk."""
     rated = csr_array((np.ones(len(user)), (user, item)), shape=sizes)
     length = np.sqrt(np.asarray(rated.sum(axis=0)) + SHRINKAGE)
     shares = rated / length
@@ -71,16 +71,16 @@ def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...]) -> Score:
 
 
 def _biases(user: Indices, item: Indices, rating: Floats, sizes: tuple[int, ...]) -> Score:
-    """The mean, what a user adds and what an item adds, damped as a tenth of the training ratings likes best."""
+    """Returns the mean plus what a user and what an item adds, damped as suits a tenth of the training ratings best."""
     held_out = np.random.default_rng(0).random(len(rating)) < 0.1
     damping = DAMPING[2]
     if 0 < held_out.sum() < len(rating):
-        known = ~held_out
+        rest = ~held_out
         errors = []
         for candidate in DAMPING:
-            mean, of_user, of_item = fit_biases(user[known], item[known], rating[known], sizes, candidate)
-            said = mean + of_user[user[held_out]] + of_item[item[held_out]]
-            errors.append(float(np.square(said - rating[held_out]).mean()))
+            mean, of_user, of_item = fit_biases(user[rest], item[rest], rating[rest], sizes, candidate)
+            predicted = mean + of_user[user[held_out]] + of_item[item[held_out]]
+            errors.append(float(np.square(predicted - rating[held_out]).mean()))
         damping = DAMPING[int(np.argmin(errors))]
     mean, of_user, of_item = fit_biases(user, item, rating, sizes, damping)
     users, items = torch.from_numpy(of_user), torch.from_numpy(of_item)
@@ -90,7 +90,7 @@ def _biases(user: Indices, item: Indices, rating: Floats, sizes: tuple[int, ...]
 def fit_biases(
     user: Indices, item: Indices, rating: Floats, sizes: tuple[int, ...], damping: float
 ) -> tuple[float, Floats, Floats]:
-    """The least squares of ratings against mean, user and item, with `damping` times the squares of both added.
+    """Fits ratings by mean, user and item, with least squares and `damping` times the squares of both added.
 
     Returns:
         The mean, `(users + 1,)` and `(items + 1,)`; whoever has no rating adds nothing.

@@ -125,12 +125,12 @@ class PairEncoder:
 
     @property
     def ranks_items(self) -> bool:
-        """Whether items are put in order, whatever rating they were given."""
+        """Returns whether items are put in order, whatever rating they were given."""
         return self.negatives > 0
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """How many indices users and items have, with 0, which is whoever else there is."""
+        """Returns how many indices users and items have, with 0, which is whoever else there is."""
         return len(self.users) + 1, len(self.items) + 1
 
     @cached_property

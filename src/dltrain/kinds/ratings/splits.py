@@ -28,7 +28,7 @@ def split_ratings(
         seed: fixes a random division.
 
     Returns:
-        Positions in ascending order for each split, and what there is to say of them.
+        Positions in ascending order for each split, and notes on how they were chosen.
 
     Raises:
         DataError: a split would be empty, or there is no time to split by.
@@ -49,14 +49,14 @@ def split_ratings(
     parts = leave_last(table, val=val_fraction > 0, test=test_fraction > 0)
     if len(parts) == 1:
         return parts, []
-    said = f"each user's last rating by {time}" if time else "each user's last rating in the order of the file"
-    one = "tests" if test_fraction else "validates"
+    last = f"each user's last rating by {time}" if time else "each user's last rating in the order of the file"
+    purpose = "tests" if test_fraction else "validates"
     before = ", the one before validates" if val_fraction and test_fraction else ""
-    return parts, [f"{said} {one}{before}; who has too few only trains"]
+    return parts, [f"{last} {purpose}{before}; who has too few only trains"]
 
 
 def leave_last(table: pd.DataFrame, *, val: bool, test: bool) -> dict[SplitName, Indices]:
-    """Each user's last rating for `test`, the one before for `val`; a user keeps at least one to train on.
+    """Returns each user's last rating for `test`, the one before for `val`; a user keeps at least one to train on.
 
     Raises:
         DataError: no user has ratings enough.

@@ -14,7 +14,8 @@ class WindowScaled(nn.Module):
     forecast leaves in the scale of the stored windows, so that losses and metrics need to know nothing of this.
 
     Args:
-        model: from windows `(B, T, C)` to the values of the next steps `(B, H·C)`, step by step.
+        model: from windows `(B, T, C)` to the values of the next steps `(B, H·C)`, step by step, or of several members
+            `(B, members, H·C)`.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -32,5 +33,7 @@ class WindowScaled(nn.Module):
         last = window[:, -1:]  # (B, 1, C)
         spread = window.std(dim=1, keepdim=True, correction=0) + LEAST_SPREAD
         output = self.model((window - last) / spread)
-        steps = output.unflatten(1, (-1, window.shape[2]))  # (B, H, C)
-        return (steps * spread + last).flatten(1)
+        if output.dim() == 3:
+            spread, last = spread[:, None], last[:, None]
+        steps = output.unflatten(-1, (-1, window.shape[2]))  # (B, H, C), or (B, members, H, C)
+        return (steps * spread + last).flatten(-2)

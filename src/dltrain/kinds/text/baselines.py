@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.tokens import Tokens, Vocabulary, split_text
+from dltrain.kinds.labels import form_of
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Facts, SplitName
 
@@ -31,7 +32,7 @@ def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[],
     tokens = Vocabulary.of(facts).tokens
     texts = [train.texts[row] for row in rows]
     fit = partial(_fit_and_predict, facts, tokens, texts, y[rows], held_out.texts)
-    if facts.task == "regression":
+    if form_of(facts) == "number":
         yield "mean", partial(fit, DummyRegressor())
         yield "tfidf_ridge", partial(fit, RidgeCV(np.logspace(-2, 2, 9)))
     else:
@@ -54,7 +55,7 @@ def _fit_and_predict(
         analyzer=partial(_runs, tokens), min_df=2 if len(texts) > 100 else 1, sublinear_tf=True
     )
     baseline = make_pipeline(vectorizer, estimator).fit(texts, y)
-    if facts.task == "regression":
+    if form_of(facts) == "number":
         return Predictions(torch.from_numpy(np.asarray(baseline.predict(held_out), dtype=np.float32).reshape(-1, 1)))
     probabilities = np.zeros((len(held_out), len(facts.classes)), dtype=np.float32)
     probabilities[:, baseline.classes_] = baseline.predict_proba(held_out)

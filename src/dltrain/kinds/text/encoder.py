@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from dltrain.data.cells import name_list, nearest
 from dltrain.data.text_files import SUFFIXES, named_files, read_samples
 from dltrain.data.tokens import SPECIAL, Padded, Tokens, Vocabulary, pad, split_text
 from dltrain.errors import DataError
-from dltrain.kinds.labels import target_of_files, target_of_rows
+from dltrain.kinds.labels import TargetReader, target_of_files
 from dltrain.types import BatchTransform, Encoded, Facts, Remark
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ class TextEncoder:
     """Encodes texts by the vocabulary of the training texts, and remarks what is odd about them.
 
     Args:
-        facts: of the data; they name the target and its classes.
         vocabulary: of the training texts.
         length: the largest number of tokens of a text; the first ones stay.
         column: that holds the texts of a table.
+        reader: of the target's column.
     """
 
-    facts: Facts
     vocabulary: Vocabulary
     length: int
     column: str
+    reader: TargetReader
     suffixes: frozenset[str] = SUFFIXES
     takes_rows: bool = True
     apart: bool = True
@@ -57,21 +57,21 @@ class TextEncoder:
     def fit(
         cls,
         texts: Sequence[Sequence[str]],
-        facts: Facts,
         *,
-        tokens: Tokens,
         column: str,
+        reader: TargetReader,
+        tokens: Tokens,
         length: int | None = None,
         size: int,
         least: int,
     ) -> TextEncoder:
-        """Returns the encoder that the training texts teach; its facts say how texts are encoded, too.
+        """Returns the encoder that the training texts teach.
 
         Args:
             texts: the tokens of each training text, as `split_text` gives them.
-            facts: of the target; what they say of inputs is replaced.
-            tokens: what a token is.
             column: that holds the texts of a table.
+            reader: of the target's column.
+            tokens: what a token is.
             length: the largest number of tokens of a text; none for as many as 95 % of the texts have, at most 512.
             size: of the vocabulary, at most.
             least: how often a token must occur to be in the vocabulary.
@@ -94,13 +94,7 @@ class TextEncoder:
                 fix="give more texts, or keep those that occur once",
                 override="data.least=1",
             )
-        encoder = cls(facts, vocabulary, length, column)
-        return replace(
-            encoder,
-            facts=replace(
-                facts, input_shape=(length,), vocab_sizes=(len(vocabulary),), preprocessing=encoder.to_json()
-            ),
-        )
+        return cls(vocabulary, length, column, reader)
 
     @classmethod
     def of(cls, facts: Facts) -> TextEncoder:
@@ -112,7 +106,7 @@ class TextEncoder:
         vocabulary = Vocabulary.of(facts)
         try:
             length, column = facts.preprocessing["length"], facts.preprocessing["text"]
-            return cls(facts, vocabulary, max(1, int(length)), str(column))
+            return cls(vocabulary, max(1, int(length)), str(column), TargetReader.of(facts))
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how texts are encoded", fix="train again") from None
 
@@ -141,9 +135,9 @@ class TextEncoder:
             DataError: there is neither.
         """
         if isinstance(raw, pd.DataFrame):
-            return target_of_rows(self.facts, raw)
-        if isinstance(raw, Sequence) and (files := named_files(raw)):
-            return target_of_files(self.facts, files)
+            return self.reader.targets(raw)
+        if isinstance(raw, Sequence) and named_files(raw):
+            return target_of_files(self.reader.classes, raw)
         raise DataError("texts alone do not say what is true of them", fix="give a table, or files in class folders")
 
     def _read(self, raw: Raw) -> tuple[Sequence[str], tuple[str, ...]]:
@@ -155,7 +149,7 @@ class TextEncoder:
 
     def _column(self, frame: pd.DataFrame) -> pd.Series[Any]:
         frame = frame.set_axis([str(name).strip() for name in frame.columns], axis="columns")
-        others = [name for name in frame.columns if name != self.facts.target]
+        others = [name for name in frame.columns if name != self.reader.name]
         if self.column in frame.columns:
             return frame[self.column]
         if len(others) == 1:  # whatever it is called, it is what is to be read

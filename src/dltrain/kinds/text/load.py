@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from dltrain.data.cells import read_cells
@@ -15,7 +16,7 @@ from dltrain.data.csv_reader import Header
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.streams import TableFormat
 from dltrain.data.tokens import Padded, TokensChoice, choose_tokens, split_text
-from dltrain.kinds.labels import class_names, read_target, target_of_rows
+from dltrain.kinds.labels import TargetReader, class_names, read_target
 from dltrain.kinds.table.numeric import standardisation
 from dltrain.kinds.table.rows import Rows, split_rows
 from dltrain.kinds.target import choose_task
@@ -125,42 +126,48 @@ def build_data(source: Source, task: TextTask, splitting: Splitting, tokenisatio
         DataError: nothing can be learned from the source, and why.
     """
     frame = pd.concat(source.frames.values())
-    facts, reason = infer_task(frame[source.target], source.target, task)
-    y = target_of_rows(facts, frame)
-    parts, split_notes = split_texts(source, frame, y.flatten().numpy(), splitting, stratify=bool(facts.classes))
-    facts = _with_training_targets(facts, y[parts["train"]].flatten().numpy())
+    reader, y, reason = infer_target(frame[source.target], source.target, task)
+    parts, split_notes = split_texts(source, frame, y.ravel(), splitting, stratify=reader.form == "class")
 
     texts = {name: texts_of(frame[source.text].iloc[rows]) for name, rows in parts.items()}
     tokens = choose_tokens(texts["train"]) if tokenisation.tokens == "auto" else tokenisation.tokens
     tokenised = {name: [split_text(text, tokens) for text in part] for name, part in texts.items()}
     encoder = TextEncoder.fit(
         tokenised["train"],
-        facts,
-        tokens=tokens,
         column=source.text,
+        reader=reader,
+        tokens=tokens,
         length=tokenisation.length,
         size=tokenisation.size,
         least=tokenisation.least,
     )
     padded = {name: encoder.encode_tokens(part) for name, part in tokenised.items()}
     splits = {
-        name: Split(inputs_of(padded[name]), y[rows], tuple(map(str, frame.index[rows])), tuple(texts[name]))
+        name: Split(
+            inputs=inputs_of(padded[name]),
+            target=torch.from_numpy(y[rows]),
+            ids=tuple(map(str, frame.index[rows])),
+            texts=tuple(texts[name]),
+        )
         for name, rows in parts.items()
     }
-    notes = (*source.notes, f"{facts.task}, because {reason}", *split_notes, *_notes_on_tokens(encoder, padded))
-    return Data(encoder.facts, splits, encoder.prepare, notes=notes)
+    facts = gather_facts(encoder, y[parts["train"]].ravel())
+    notes = (*source.notes, f"{reader.task}, because {reason}", *split_notes, *_notes_on_tokens(encoder, padded))
+    return Data(facts, splits, encoder.prepare, notes=notes)
 
 
-def infer_task(column: pd.Series[Any], target: str, task: TextTask) -> tuple[Facts, str]:
-    """Returns the facts of the target, and why that is its task.
+def infer_target(column: pd.Series[Any], name: str, task: TextTask) -> tuple[TargetReader, NDArray[Any], str]:
+    """Returns what reads the target, what it reads in the column, `(N,)` or `(N, 1)`, and why that is the task.
 
     Raises:
-        DataError: nothing can be learned from it.
+        DataError: nothing can be learned from the column.
     """
     cells = read_target(column)
-    chosen, reason = choose_task(target, cells, task)
-    classes = class_names(cells)[0] if chosen == "classification" else ()
-    return Facts("text", chosen, (), target, classes=classes), reason
+    chosen, reason = choose_task(name, cells, task)
+    reader = TargetReader(name, chosen)
+    if reader.form == "class":
+        reader = TargetReader(name, chosen, classes=class_names(cells)[0])
+    return reader, reader.encode({name: cells}), reason
 
 
 def split_texts(
@@ -194,12 +201,27 @@ def split_texts(
     return {name: labelled[rows] for name, rows in parts.items()}, notes
 
 
-def _with_training_targets(facts: Facts, y: NDArray[Any]) -> Facts:
-    """Returns the facts with what the training targets `(N,)` are like."""
-    if facts.classes:
-        return replace(facts, class_counts=tuple(np.bincount(y, minlength=len(facts.classes)).tolist()))
-    mean, std = standardisation(y)
-    return replace(facts, target_mean=mean, target_std=std)
+def gather_facts(encoder: TextEncoder, y: NDArray[Any]) -> Facts:
+    """Returns what a model and a later prediction must know.
+
+    Args:
+        encoder: that was fitted to the training texts.
+        y: `(N,)` training targets.
+    """
+    classes = encoder.reader.classes
+    mean, std = (0.0, 1.0) if classes else standardisation(y)
+    return Facts(
+        kind="text",
+        task=encoder.reader.task,
+        input_shape=(encoder.length,),
+        target=encoder.reader.name,
+        classes=classes,
+        class_counts=tuple(np.bincount(y, minlength=len(classes)).tolist()) if classes else (),
+        vocab_sizes=(len(encoder.vocabulary),),
+        target_mean=mean,
+        target_std=std,
+        preprocessing=encoder.to_json(),
+    )
 
 
 def _notes_on_tokens(encoder: TextEncoder, padded: dict[SplitName, Padded]) -> list[str]:

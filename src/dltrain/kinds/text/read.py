@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from dltrain.data.cells import name_list, nearest
-from dltrain.data.class_folders import Sought, find_splits, refuse_bad, spell_path
+from dltrain.data.class_folders import FileType, find_splits, refuse_bad, spell_path
 from dltrain.data.column_names import pick_column
 from dltrain.data.samples.texts import write_reviews
 from dltrain.data.streams import TableFormat
@@ -23,7 +23,7 @@ OnBad = Literal["error", "skip"]
 LABEL_NAMES = (
     "label|labels|class|category|sentiment|target|标签|类别|分类|情感|情感倾向"  # of columns, as `plain` spells
 )
-TEXTS = Sought("texts", SUFFIXES, "class/*.txt, or give a CSV file")
+TEXTS = FileType("texts", SUFFIXES, "class/*.txt, or give a CSV file")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,9 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
         notes += (f"left out {len(bad)} texts that cannot be read, such as {spell_path(bad[0][0].name)}",)
     few = [name for name, frame in frames.items() if frame["class"].nunique() < (2 if name == "train" else 1)]
     if few:
-        raise DataError(f"too few texts of the {few[0]} split can be read", where=str(folder), fix="fix some")
+        raise DataError(
+            f"too few texts of the {few[0]} split can be read", where=str(folder), fix="correct them, or add more"
+        )
     if ignored := sum(split.ignored for split in splits.values()):
         notes += (f"ignored {ignored} files that are no texts",)
     return Source(frames, "class", "text", tuple(dict.fromkeys(notes)), has_splits=True)

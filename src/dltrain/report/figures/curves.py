@@ -1,4 +1,4 @@
-"""Plots of the training itself: what changes from epoch to epoch."""
+"""Plots of training: losses, metrics and the learning rate by epoch."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from dltrain.tasks.metric_table import describe_metric, read_declared
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MAX_OTHERS = 2  # metrics that only some tasks have
+MAX_OTHERS = 2  # most metrics that have axes of their own because of their units
 RATES, R2 = "rate", "R²"
 
 
 def draw_loss(run: Run, text: Lettering) -> Drawing | None:
-    """Loss by epoch, of training and validation."""
+    """Draws the training and the validation loss by epoch."""
     names = {"train/loss": "training", "val/loss": "validation"}
-    shown = {name: label for name, label in names.items() if run.has_curve(name)}
-    if not shown:
+    curves = {name: label for name, label in names.items() if run.has_curve(name)}
+    if not curves:
         return None
     figure = new_figure()
     (axes,) = new_axes(figure)
-    _draw_curves(axes, run, shown)
-    _scale_to_decades(axes, [run.curve(name) for name in shown])
+    _draw_curves(axes, run, curves)
+    _scale_to_decades(axes, [run.curve(name) for name in curves])
     name_axes(axes, "epoch", "loss")
-    lowest = ", ".join(f"{label} {np.nanmin(run.curve(name)):.4g}" for name, label in shown.items())
+    lowest = ", ".join(f"{label} {np.nanmin(run.curve(name)):.4g}" for name, label in curves.items())
     return Drawing(figure, f"Loss by epoch; lowest: {lowest}.")
 
 
 def draw_metrics(run: Run, text: Lettering) -> Drawing | None:
-    """Validation metrics by epoch: rates together; errors and R² in axes of their own."""
+    """Draws the validation metrics by epoch: rates in one pair of axes, errors and R² in others."""
     measured = dict.fromkeys(name for row in run.history[:1] for name in row if name.startswith("val/"))
     groups: list[tuple[dict[str, str], str]] = []
     for title, chosen in _groups(run, [name for name in measured if run.has_curve(name)], text):
@@ -53,10 +53,10 @@ def draw_metrics(run: Run, text: Lettering) -> Drawing | None:
     if not groups:
         return None
     figure = new_figure(height=max(3.7, 1.7 * len(groups)))
-    every = new_axes(figure, rows=len(groups))
-    for axes, (shown, title) in zip(every, groups, strict=True):
-        _draw_curves(axes, run, shown, named=axes is every[0] or len(shown) > 1)
-        values = np.concatenate([run.curve(name) for name in shown])
+    panels = new_axes(figure, rows=len(groups))
+    for axes, (curves, title) in zip(panels, groups, strict=True):
+        _draw_curves(axes, run, curves, named=axes is panels[0] or len(curves) > 1)
+        values = np.concatenate([run.curve(name) for name in curves])
         if title == RATES:
             axes.set_ylim(max(0.0, float(np.nanmin(values)) - 0.05), 1.02)
         elif title == R2:
@@ -64,13 +64,13 @@ def draw_metrics(run: Run, text: Lettering) -> Drawing | None:
             axes.set_ylim(max(-0.5, float(np.nanmin(values)) - margin), 1 + margin)
         else:
             _scale_to_decades(axes, [values])
-        name_axes(axes, "epoch" if axes is every[-1] else "", title)
-    last = ", ".join(f"{label} {_last(run.curve(name)):.4g}" for shown, _ in groups for name, label in shown.items())
+        name_axes(axes, "epoch" if axes is panels[-1] else "", title)
+    last = ", ".join(f"{label} {_last(run.curve(name)):.4g}" for curves, _ in groups for name, label in curves.items())
     return Drawing(figure, f"Validation metrics by epoch; in the last epoch: {last}.")
 
 
 def _groups(run: Run, names: Sequence[str], text: Lettering) -> Iterator[tuple[str, list[str]]]:
-    """Yields which metrics share axes, and the title of these: shares, errors in the target's unit, R², others."""
+    """Yields a title and the metrics that share axes: shares, errors in the target's unit, R², and others."""
     declared = read_declared(run.result.metrics)
     units = {name: describe_metric(name, declared).unit for name in names}
     left = [name for name in names if name not in ("val/loss", "val/r2") and units[name] != "squared target"]
@@ -87,7 +87,7 @@ def _groups(run: Run, names: Sequence[str], text: Lettering) -> Iterator[tuple[s
 
 
 def draw_lr(run: Run, text: Lettering) -> Drawing | None:
-    """The learning rate by epoch, where it changes."""
+    """Draws the learning rate by epoch, if it changes."""
     if not run.has_curve("lr"):
         return None
     rates = run.curve("lr")
@@ -101,12 +101,12 @@ def draw_lr(run: Run, text: Lettering) -> Drawing | None:
     return Drawing(figure, f"Learning rate by epoch, between {low:.3g} and {high:.3g}.")
 
 
-def _draw_curves(axes: Axes, run: Run, shown: dict[str, str], named: bool = True) -> None:
-    """A line for each column of the history, and a mark at the best epoch; all of them named in a legend."""
+def _draw_curves(axes: Axes, run: Run, curves: dict[str, str], named: bool = True) -> None:
+    """Draws a line for each column of the history, given its title, and marks the best epoch; with `named` a legend."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = np.array([row["epoch"] for row in run.history])
-    for place, (name, title) in enumerate(shown.items()):
+    for place, (name, title) in enumerate(curves.items()):
         axes.plot(
             epochs,
             run.curve(name),
@@ -115,7 +115,7 @@ def _draw_curves(axes: Axes, run: Run, shown: dict[str, str], named: bool = True
             linewidth=1.7,
             marker="o" if len(epochs) <= 12 else "",
             markersize=4,
-            label=title if len(shown) > 1 else None,
+            label=title if len(curves) > 1 else None,
         )
     best = run.result.best_epoch
     if best and len(epochs) > 1 and run.result.keep != "last":
@@ -128,7 +128,7 @@ def _draw_curves(axes: Axes, run: Run, shown: dict[str, str], named: bool = True
 
 
 def _scale_to_decades(axes: Axes, curves: list[Floats]) -> None:
-    """A logarithmic y axis where the values span more than a decade and a half."""
+    """Makes the y axis logarithmic where the values span more than one and a half decades."""
     values = np.concatenate(curves)
     values = values[np.isfinite(values)]
     if values.min() > 0 and values.max() / values.min() > 30:

@@ -1,4 +1,4 @@
-"""A plot of where the samples lie."""
+"""The plot of samples in the plane of their first two principal components."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dltrain.tasks.registry import page_of
 
 
 def draw_projection(run: Run, text: Lettering) -> Drawing | None:
-    """Draws each sample at its first two principal components, by what is true of it, wrong ones marked."""
-    found, axes_said, page = run.projection, run.result.projection, page_of(run.facts)
-    if found is None or axes_said is None:
+    """Draws samples at their first two principal components, coloured by their true values; errors are marked."""
+    projection, record, page = run.projection, run.result.projection, page_of(run.facts)
+    if projection is None or record is None:
         return None
-    said = page.predicted(run)
-    if said is None or found[0].max() >= len(said.true):
+    predicted = page.predicted(run)
+    if predicted is None or projection[0].max() >= len(predicted.true):
         return None
-    rows, points = found
+    rows, points = projection
     figure = new_figure(height=4.4)
     (axes,) = new_axes(figure)
-    wrong, label = page.draw_samples(axes, points, said.true[rows], said.predicted[rows], text)
+    wrong, label = page.draw_samples(axes, points, predicted.true[rows], predicted.predicted[rows], text)
     if wrong.any():
         marked = points[wrong]
         axes.plot(*marked.T, "x", markersize=5, markeredgewidth=1, color=INK, label=label, alpha=0.85)
-    first, second = axes_said["explained"]
+    first, second = record["explained"]
     name_axes(axes, f"first component, {first:.0%} of the variance", f"second component, {second:.0%}")
     add_legend(axes)
     return Drawing(
         figure,
         f"{len(rows):,} {SPLIT_WORDS[run.shown_split]} samples by the first two principal components of the "
-        f"{axes_said['source']}, which hold {first + second:.0%} of the variance; crosses: {label}.",
+        f"{record['source']}, which hold {first + second:.0%} of the variance; crosses: {label}.",
     )

@@ -1,4 +1,4 @@
-"""A plot of what a model rests on: the columns that it cannot do without."""
+"""The plot of the importance of columns."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ MAX_SHUFFLED = 15
 
 
 def draw_importance(run: Run, text: Lettering) -> Drawing | None:
-    """Draws how much worse the result is where a column is shuffled, the columns that cost most on top."""
-    shown = [one for one in run.result.importance if one["drop"] is not None][:MAX_SHUFFLED]
-    if len(shown) < 2:  # the only column cannot be more important than another
+    """Draws by how much the result worsens when a column is shuffled, the most important columns on top."""
+    columns = [column for column in run.result.importance if column["drop"] is not None][:MAX_SHUFFLED]
+    if len(columns) < 2:  # a single column has nothing to be compared with
         return None
     unit, scale = page_of(run.facts).describe_importance()
-    drops = scale * np.array([one["drop"] for one in shown])
-    spreads = scale * np.array([one["spread"] or 0.0 for one in shown])
-    figure = new_figure(height=max(2.2, 0.9 + 0.27 * len(shown)))
+    drops = scale * np.array([column["drop"] for column in columns])
+    spreads = scale * np.array([column["spread"] or 0.0 for column in columns])
+    figure = new_figure(height=max(2.2, 0.9 + 0.27 * len(columns)))
     (axes,) = new_axes(figure)
-    place = np.arange(len(shown))[::-1]
+    place = np.arange(len(columns))[::-1]
     axes.barh(place, drops, 0.62, color=COLORS[0])
     axes.errorbar(drops, place, xerr=spreads, fmt="none", ecolor=SOFT, elinewidth=1, capsize=2)
     axes.axvline(0, color=SOFT, linewidth=0.8)
     axes.grid(False, axis="y")
-    axes.set_yticks(place, [text(str(one["name"]), 24) for one in shown], fontsize=9, color=INK)
-    axes.set_ylim(-0.6, len(shown) - 0.4)
+    axes.set_yticks(place, [text(str(column["name"]), 24) for column in columns], fontsize=9, color=INK)
+    axes.set_ylim(-0.6, len(columns) - 0.4)
     name_axes(axes, text(unit, 48), "")
-    most = text(str(shown[0]["name"]))
-    return Drawing(figure, f"What shuffling a column costs: most with {most}, {spell(drops[0], 3)} ({unit}).")
+    first = text(str(columns[0]["name"]))
+    return Drawing(figure, f"Permutation importance of columns: {first} is first with {spell(drops[0], 3)} ({unit}).")

@@ -1,4 +1,4 @@
-"""What was learned from, and how to get the run again."""
+"""The sections about the data, the changed settings, and how to reproduce the run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dltrain.tasks.registry import page_of
 
 
 def data(run: Run, plots: Plots) -> Section:
-    """What was learned from, and what was inferred about it."""
+    """Returns the section about the data, with what was inferred and noticed about it."""
     facts, record = run.facts, run.result.data
     splits = ", ".join(f"{split} {record.splits[split]:,}" for split in SPLIT_WORDS if split in record.splits)
     pairs = [
@@ -25,23 +25,23 @@ def data(run: Run, plots: Plots) -> Section:
     if "formula" in facts.truth:
         pairs.append(("Truth", f"{facts.target} = {facts.truth['formula']}"))
     pairs.append(("Fingerprint", record.fingerprint[:16]))
-    found = [f"{finding['what']}; {finding['fix']}" for finding in run.result.doctor]
-    return Section("Data", plots=plots["data"], pairs=pairs, notes=[*found, *run.notes])
+    findings = [f"{finding['what']}; {finding['fix']}" for finding in run.result.doctor]
+    return Section("Data", plots=plots["data"], pairs=pairs, notes=[*findings, *run.notes])
 
 
 def changed(run: Run, plots: Plots) -> Section:
-    """Which values of the config are not the defaults."""
-    title = "What was changed"
+    """Returns the section of config values that are not the defaults."""
+    title = "Changed settings"
     if run.changes is None:
         return Section(title)
     if not run.changes:
-        return Section(title, notes=["Nothing: every value is the default for this data and this model."])
+        return Section(title, notes=["None: every value is the default for this data and this model."])
     rows = [[key, shown(default) or "–", shown(value)] for key, default, value in run.changes]
     return Section(title, tables=[Table(["Key", "Default", "This run"], rows, numbers_from=len(rows[0]))])
 
 
 def reproduction(run: Run, plots: Plots) -> Section:
-    """How to get this run again."""
+    """Returns the section about how to reproduce this run."""
     result = run.result
     codes = [] if run.command is None else [Code(run.command)]
     if run.folder.config.exists():
@@ -57,5 +57,5 @@ def reproduction(run: Run, plots: Plots) -> Section:
     ]
     if result.git:
         commit = result.git
-        pairs.append(("Commit", commit[:12] + (" with changes on top" if commit.endswith("+") else "")))
+        pairs.append(("Commit", commit[:12] + (" with uncommitted changes" if commit.endswith("+") else "")))
     return Section("Reproduce", pairs=pairs, codes=codes)

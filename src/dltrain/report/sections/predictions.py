@@ -1,4 +1,4 @@
-"""What the model says of the shown split, where it errs most, and what it rests on."""
+"""The sections about predictions on the shown split, the largest errors, and the importance of columns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ MAX_EXAMPLES = 10
 
 
 def predictions(run: Run, plots: Plots) -> Section:
-    """Returns what the model says of the shown split, in plots and class by class, label by label or output by
-    output."""
+    """Returns the section of plots of predictions, and of scores by class, label or output."""
     table = page_of(run.facts).score_table(run)
     return Section(
         f"Predictions on the {SPLIT_WORDS[run.shown_split]} split",
@@ -25,47 +24,53 @@ def predictions(run: Run, plots: Plots) -> Section:
 
 
 def worst_examples(run: Run, plots: Plots) -> Section:
-    """Returns where the model errs most."""
+    """Returns the section of the samples with the largest errors."""
     page = page_of(run.facts)
     examples = [
         replace(
-            one,
-            true=page.read_cell(one.true),
-            predicted=page.read_cell(one.predicted),
-            error=_number(one.error, 3),
+            example,
+            true=page.read_cell(example.true),
+            predicted=page.read_cell(example.predicted),
+            error=_number(example.error, 3),
         )
-        for one in run.examples[:MAX_EXAMPLES]
+        for example in run.examples[:MAX_EXAMPLES]
     ]
     table = page.worst_table(examples)
     return Section("Worst examples", plots=plots["examples"], tables=[] if table is None else [table])
 
 
 def importance(run: Run, plots: Plots) -> Section:
-    """Returns which columns the model cannot do without."""
-    found = [one for one in run.result.importance if one["drop"] is not None]
-    if len(found) < 2:
-        return Section("What it rests on")
+    """Returns the section about the importance of columns."""
+    title = "Importance of columns"
+    measured = [column for column in run.result.importance if column["drop"] is not None]
+    if len(measured) < 2:
+        return Section(title)
     unit, scale = page_of(run.facts).describe_importance()
     words = (
-        f"How much worse the result is where one column of the {SPLIT_WORDS[run.shown_split]} split is shuffled: mean "
-        "and spread over a few shuffles. Columns that say the same stand in for each other, so each of them costs "
-        "little."
+        f"By how much the result worsens when a column of the {SPLIT_WORDS[run.shown_split]} split is shuffled: mean "
+        "and standard deviation over a few shuffles. Columns with the same information can replace each other, so each "
+        "of them has a low importance."
     )
     notes = []
-    idle = [shown(str(one["name"])) for one in found if one["drop"] <= 2 * (one["spread"] or 0)]
-    if idle and len(idle) < len(found):
-        notes.append(f"Without these it does not do worse beyond chance: {listed(idle, 8, ', ')}.")
+    idle = [shown(str(column["name"])) for column in measured if column["drop"] <= 2 * (column["spread"] or 0)]
+    if idle and len(idle) < len(measured):
+        notes.append(f"Shuffling these columns does not worsen the result beyond chance: {listed(idle, 8, ', ')}.")
     columns = page_of_kind(run.facts).column_count()
-    if columns > len(found):
-        notes.append(f"Of {columns:,} columns, the {len(found):,} along which the loss is steepest were tried.")
+    if columns > len(measured):
+        notes.append(
+            f"Of {columns:,} columns, the {len(measured):,} with the largest gradients of the loss were tried."
+        )
     rows = [
-        [shown(str(one["name"])), *(spell(scale * (one[key] or 0), 3) for key in ("drop", "spread"))] for one in found
+        [shown(str(column["name"])), *(spell(scale * (column[key] or 0), 3) for key in ("drop", "spread"))]
+        for column in measured
     ]
-    table = Table(["Column", "Costs", "Spread"], rows, f"{unit[0].upper()}{unit[1:]}.", folded="As numbers")
-    return Section("What it rests on", words, plots=plots["importance"], notes=notes, tables=[table])
+    head = ["Column", "Importance", "Standard deviation"]
+    table = Table(head, rows, f"{unit[0].upper()}{unit[1:]}.", folded="As numbers")
+    return Section(title, words, plots=plots["importance"], notes=notes, tables=[table])
 
 
 def _number(text: str, digits: int = 4) -> str:
+    """Returns a number in a cell for readers; any other cell as it is."""
     try:
         return spell(float(text), digits)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What came out: the numbers, those of baselines, and the curves of the training."""
+"""The sections about the results: the metrics, the baselines, and the training curves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dltrain.tasks.registry import page_of
 
 
 def key_numbers(run: Run, plots: Plots) -> Section:
-    """Returns every metric on every split."""
+    """Returns the section of every metric on every split."""
     result = run.result
     splits = [split for split in SPLIT_WORDS if result.of_split(split)]
     names = list(dict.fromkeys(name for split in splits for name in result.of_split(split)))
@@ -19,31 +19,31 @@ def key_numbers(run: Run, plots: Plots) -> Section:
     rows = [[label(run, name), *(spell(result.of_split(split).get(name)) for split in splits)] for name in names]
     strong = splits.index(run.shown_split) + 1 if run.shown_split in splits else None
     words = page_of(run.facts).explain_metrics()
-    caption = f"All with the weights of the {result.keep} epoch. {words}".strip()
+    caption = f"All metrics are those of the {result.keep} epoch's weights. {words}".strip()
     return Section("Key numbers", tables=[Table(head, rows, caption, strong=strong)] if rows else [])
 
 
 def baselines(run: Run, plots: Plots) -> Section:
-    """Returns the result beside those of baselines on the same split, the best first."""
+    """Returns the section that compares the model with baselines on the same split, the best first."""
     result, split = run.result, run.shown_split
     ours = result.of_split(split)
-    rivals = {name.replace("_", " "): metrics for name, metrics in result.baseline.items()}
-    shown = [name for name in page_of(run.facts).headline(ours) if name in ours or not ours]
+    others = {name.replace("_", " "): metrics for name, metrics in result.baseline.items()}
+    measures = [name for name in page_of(run.facts).headline(ours) if name in ours or not ours]
     tables = []
-    if rivals and shown:
+    if others and measures:
         ranked = sorted(
-            [("this model", ours), *rivals.items()],
-            key=lambda rival: rival[1].get(shown[0]) or 0.0,
-            reverse=is_larger_better(shown[0], read_declared(result.metrics)),
+            [("this model", ours), *others.items()],
+            key=lambda candidate: candidate[1].get(measures[0]) or 0.0,
+            reverse=is_larger_better(measures[0], read_declared(result.metrics)),
         )
-        rows = [[name, *(spell(metrics.get(measure)) for measure in shown)] for name, metrics in ranked]
-        caption = f"On the {SPLIT_WORDS[split]} split, fitted to the training split alone."
-        tables.append(Table(["", *(label(run, name) for name in shown)], rows, caption, strong=1))
-    found = [str((result.comparison or {}).get("words", "")), *result.diagnosis]
-    notes = [f"{words[0].upper()}{words[1:]}." for words in found if words]
-    return Section("Against baselines", notes=notes, tables=tables)
+        rows = [[name, *(spell(metrics.get(measure)) for measure in measures)] for name, metrics in ranked]
+        caption = f"On the {SPLIT_WORDS[split]} split; all were fitted to the training split alone."
+        tables.append(Table(["", *(label(run, name) for name in measures)], rows, caption, strong=1))
+    sentences = [str((result.comparison or {}).get("words", "")), *result.diagnosis]
+    notes = [f"{words[0].upper()}{words[1:]}." for words in sentences if words]
+    return Section("Comparison with baselines", notes=notes, tables=tables)
 
 
 def training_curves(run: Run, plots: Plots) -> Section:
-    """Returns what changed from epoch to epoch."""
+    """Returns the section of curves over the epochs."""
     return Section("Training curves", plots=plots["curves"])

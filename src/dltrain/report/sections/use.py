@@ -1,4 +1,4 @@
-"""How to use the model: commands to paste."""
+"""The section about how to use the model, with commands to copy."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dltrain.runs.reader import Run
 
 
 def use(run: Run, plots: Plots) -> Section:
-    """Returns what can be done with the run folder, from the folder in which it was trained."""
+    """Returns the section of commands that use the run's folder, from the folder in which it was trained."""
     page, place = page_of_kind(run.facts), shlex.quote(run.place)
     codes = page.usage(run)
     labelled = f" data.path={page.labelled}" if "path" in (run.config.get("data") or {}) else ""
-    words = "Measure it on other samples whose answers are known" if labelled else "Measure it again"
+    words = "Evaluate it on other labelled samples" if labelled else "Evaluate it again"
     codes.append(Code(f"dltrain evaluate {place}{labelled}", words=f"{words}:"))
-    codes.append(Code(f"dltrain export {place} --format onnx", words="Take it elsewhere:"))
+    codes.append(Code(f"dltrain export {place} --format onnx", words="Export it to use it without dltrain:"))
     if epochs := run.result.epochs:
-        words = "Train it further, from where it ended:"
+        words = "Train it for more epochs, from where it ended:"
         allowed = (run.config.get("trainer") or {}).get("epochs")
         more = 2 * max(epochs, allowed if isinstance(allowed, int) else 0)
         codes.append(Code(f"dltrain resume {place} trainer.epochs={more}", words=words))

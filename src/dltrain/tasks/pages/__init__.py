@@ -1,1 +1,1 @@
-"""What a run's page says of its task: plots, tables and sentences; one file a form of prediction."""
+"""The parts of a run's page that concern its task: plots, tables and sentences, one file a form of prediction."""

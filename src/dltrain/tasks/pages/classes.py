@@ -1,4 +1,4 @@
-"""What the page of a run says of predicted classes."""
+"""The part of a page about predicted classes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from dltrain.drawing.style import Lettering
 
-FEW_OF_A_CLASS = 20
-UNEVEN = 4  # times as many of the commonest class as of the rarest
-SURELY_WORSE = 0.1  # of recall, below the accuracy
-MAX_COLORS = 9  # classes that are told apart by them
+FEW_OF_A_CLASS = 20  # training samples, below which a class counts as rare
+UNEVEN = 4  # ratio of the largest class to the smallest, from which on classes count as uneven
+SURELY_WORSE = 0.1  # difference of a class's recall to the accuracy, from which on the class is named
+MAX_COLORS = 9  # classes with colours of their own
 
 
 class ClassesPage(Page):
-    """One of several classes."""
+    """The part of a page about one of several classes."""
 
     headlines: ClassVar[tuple[str, ...]] = ("accuracy", "f1", "roc_auc")
 
@@ -59,29 +59,30 @@ class ClassesPage(Page):
             *rate_plots(self.one_against_rest, self.legend_title()),
             Plot(
                 "calibration",
-                "Calibration: is it as often right as it is sure?",
+                "Calibration: share of right predictions by their probability",
                 "predictions",
                 lambda run, text: draw_calibration(self.predicted(run), len(self.facts.classes)),
             ),
         )
 
     def legend_title(self) -> str:
-        """Returns the target's name, where the names of the classes say nothing without it."""
+        """Returns the target's name if the names of the classes say nothing without it, else an empty text."""
         return self.facts.target if all(map(is_code, self.facts.classes)) else ""
 
     def one_against_rest(self, run: Run) -> list[OneClass]:
-        """Returns each class with who has it and its scores; of two classes the positive one alone."""
-        said, classes = self.predicted(run), self.facts.classes
-        if said is None or not said.scores.size:
+        """Returns the members and scores of each class; of two classes only those of the positive one."""
+        predicted, classes = self.predicted(run), self.facts.classes
+        if predicted is None or not predicted.scores.size:
             return []
         if len(classes) == 2:
-            return [OneClass(name_class(self.facts, 1), said.true == 1, said.scores[:, 1])]
-        return [OneClass(name, said.true == index, said.scores[:, index]) for index, name in enumerate(classes)]
+            return [OneClass(name_class(self.facts, 1), predicted.true == 1, predicted.scores[:, 1])]
+        scores = predicted.scores.T
+        return [OneClass(name, predicted.true == index, scores[index]) for index, name in enumerate(classes)]
 
     def read(self, run: Run) -> Predicted | None:
         names = self.facts.classes
         return read_predicted(
-            run.folder.predictions, scores=len(names), read=class_indices(names).__getitem__, kept=np.int64
+            run.folder.predictions, scores=len(names), read=class_indices(names).__getitem__, dtype=np.int64
         )
 
     def read_cell(self, cell: str) -> str:
@@ -89,36 +90,37 @@ class ClassesPage(Page):
         return cell if index is None else self.facts.classes[index]
 
     def score_table(self, run: Run) -> Table | None:
-        said, names = self.predicted(run), self.facts.classes
-        if said is None:
+        predicted, names = self.predicted(run), self.facts.classes
+        if predicted is None:
             return None
-        counts = np.bincount(said.true, minlength=len(names))
-        scores = scores_of_each(said.true, said.predicted, len(names))
+        counts = np.bincount(predicted.true, minlength=len(names))
+        scores = scores_of_each(predicted.true, predicted.predicted, len(names))
         rows = [
             [shown(name), *(f"{values[index]:.3f}" for values in scores.values()), f"{counts[index]:,}"]
             for index, name in enumerate(names)
         ]
         folded = f"Scores of all {len(names)} classes" if len(names) > MAX_ROWS else ""
-        of = shown(self.legend_title()) or "Class"
-        head = [of, *(describe_metric(name).label for name in scores), "Samples"]
+        title = shown(self.legend_title()) or "Class"
+        head = [title, *(describe_metric(name).label for name in scores), "Samples"]
         return Table(head, rows, "Each class against the rest.", folded=folded)
 
     def worst_table(self, examples: Sequence[Example]) -> Table | None:
         table = super().worst_table(examples)
-        return table and table.captioned("The error is the probability that the true class lacks.")
+        return table and table.captioned("The error is 1 minus the probability of the true class.")
 
     def confidence(self, run: Run) -> Iterator[str]:
-        if (said := self.predicted(run)) is not None:
-            yield accuracy_interval(said, SPLIT_WORDS[run.shown_split], "Accuracy")
+        if (predicted := self.predicted(run)) is not None:
+            yield accuracy_interval(predicted, SPLIT_WORDS[run.shown_split], "Accuracy")
 
     def limits(self, run: Run) -> Iterator[str]:
-        """Yields which classes are rare, and which it misses."""
-        said = self.predicted(run)
-        yield from self._rare(said)
-        if said is not None:
-            yield from self._missed(said)
+        """Yields sentences about rare classes, and about classes that are often missed."""
+        predicted = self.predicted(run)
+        yield from self._rare_classes(predicted)
+        if predicted is not None:
+            yield from self._missed_classes(predicted)
 
-    def _rare(self, said: Predicted | None) -> Iterator[str]:
+    def _rare_classes(self, predicted: Predicted | None) -> Iterator[str]:
+        """Yields sentences about classes with few training samples, and about uneven classes."""
         names = [name_class(self.facts, index) for index in range(len(self.facts.classes))]
         counts = np.array(self.facts.class_counts)
         if not len(counts) == len(names) > 1:
@@ -128,27 +130,28 @@ class ClassesPage(Page):
         if len(few):
             ordered = few[np.argsort(counts[few], kind="stable")]
             rare = [f"{shown(names[index])} ({counts[index]:,})" for index in ordered]
-            yield f"It learned from few training samples of {listed(rare, 5, ', ')}."
-        if counts[commonest] >= UNEVEN * counts[rarest] and said is not None:
-            always = float((said.true == commonest).mean())
+            yield f"There were few training samples of {listed(rare, 5, ', ')}."
+        if counts[commonest] >= UNEVEN * counts[rarest] and predicted is not None:
+            always = float((predicted.true == commonest).mean())
             yield (
                 f"The classes are uneven: {counts[commonest]:,} training samples of {shown(names[commonest])}, "
                 f"{counts[rarest]:,} of {shown(names[rarest])}. Always answering {shown(names[commonest])} would have "
                 f"an accuracy of {spell(always, 3)}."
             )
 
-    def _missed(self, said: Predicted) -> Iterator[str]:
+    def _missed_classes(self, predicted: Predicted) -> Iterator[str]:
+        """Yields sentences about up to three classes whose recall is far below the accuracy."""
         names = [name_class(self.facts, index) for index in range(len(self.facts.classes))]
-        table = confusion_counts(said.true, said.predicted, len(names))
+        table = confusion_counts(predicted.true, predicted.predicted, len(names))
         total, accuracy = table.sum(axis=1), table.diagonal().sum() / table.sum()
         recall = table.diagonal() / np.maximum(total, 1)
         missed = [index for index in np.argsort(recall, kind="stable") if total[index] >= 5 and recall[index] < 1]
         for index in [index for index in missed if recall[index] <= accuracy - SURELY_WORSE][:3]:
             others = table[index].copy()
             others[index] = 0
-            taken = f", and takes the others most often for {shown(names[others.argmax()])}" if len(names) > 2 else ""
+            taken = f" and most often takes the others for {shown(names[others.argmax()])}" if len(names) > 2 else ""
             yield (
-                f"Of {total[index]:,} samples of {shown(names[index])} it finds {table[index, index]:,} "
+                f"Of {total[index]:,} samples of {shown(names[index])} the model recognises {table[index, index]:,} "
                 f"({recall[index]:.0%}){taken}."
             )
 
@@ -166,14 +169,14 @@ class ClassesPage(Page):
     def draw_samples(
         self, axes: Axes, points: Floats, true: NDArray[Any], predicted: NDArray[Any], text: Lettering
     ) -> tuple[NDArray[np.bool_], str]:
-        """Draws a colour a class; of many classes the most frequent ones are told apart."""
+        """Draws samples in a colour for each class; of many classes only the most frequent ones have colours."""
         classes = self.facts.classes
         counts = np.bincount(true, minlength=len(classes))
-        told = np.sort(np.argsort(-counts, kind="stable")[: MAX_COLORS if len(classes) > MAX_COLORS else None])
-        rest = ~np.isin(true, told)
+        coloured = np.sort(np.argsort(-counts, kind="stable")[: MAX_COLORS if len(classes) > MAX_COLORS else None])
+        rest = ~np.isin(true, coloured)
         if rest.any():
             axes.plot(*points[rest].T, "o", markersize=3.5, markeredgewidth=0, color="#c3c9d0", label="other classes")
-        for place, index in enumerate(told.tolist()):
+        for place, index in enumerate(coloured.tolist()):
             name = name_class(self.facts, index) if len(classes) == 2 else classes[index]
             mine, label = points[true == index], text(name, 16)
             axes.plot(*mine.T, "o", markersize=4, markeredgewidth=0, alpha=0.65, color=COLORS[place], label=label)
@@ -181,17 +184,17 @@ class ClassesPage(Page):
 
 
 def class_indices(names: Sequence[str]) -> dict[str, int]:
-    """Returns the index of each class by the text that stands for it in a CSV file."""
+    """Returns the index of each class by its name in a CSV file, with and without an apostrophe against formulas."""
     return {"'" + name: index for index, name in enumerate(names)} | {name: index for index, name in enumerate(names)}
 
 
-def accuracy_interval(said: Predicted, split: str, what: str) -> str:
-    """Says between what the accuracy of all samples like these is."""
-    total = len(said.true)
-    right = int((said.true == said.predicted).reshape(total, -1).all(axis=1).sum())
+def accuracy_interval(predicted: Predicted, split: str, subject: str) -> str:
+    """Returns a sentence about the confidence interval of the accuracy, whose name is its `subject`."""
+    total = len(predicted.true)
+    right = int((predicted.true == predicted.predicted).reshape(total, -1).all(axis=1).sum())
     low, high = wilson(right, total)
-    wide = "; so few samples tell no more than that" if high - low > 0.1 else ""
+    wide = "; more samples would narrow this down" if high - low > 0.1 else ""
     return (
-        f"{what} is {spell(right / total, 3)} on these {total:,} {split} samples; of all samples like them it is "
+        f"{subject} is {spell(right / total, 3)} on these {total:,} {split} samples; on all samples like them it is "
         f"between {spell(low, 3)} and {spell(high, 3)} with 95 % confidence{wide}."
     )

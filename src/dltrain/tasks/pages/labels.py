@@ -1,4 +1,4 @@
-"""What the page of a run says of predicted labels."""
+"""The part of a page about predicted labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class LabelsPage(Page):
-    """Any number of labels."""
+    """The part of a page about any number of labels."""
 
     def headline(self, metrics: Mapping[str, Any]) -> Sequence[str]:
         return ("accuracy", "f1", "roc_auc")
@@ -38,47 +38,53 @@ class LabelsPage(Page):
         return rate_plots(self.each_label, "")
 
     def each_label(self, run: Run) -> list[OneClass]:
-        """Returns each label with who has it and its scores."""
-        said = self.predicted(run)
-        if said is None or not said.scores.size:
+        """Returns the samples and scores of each label."""
+        predicted = self.predicted(run)
+        if predicted is None or not predicted.scores.size:
             return []
-        columns = zip(self.facts.outputs, said.true.T == 1, said.scores.T, strict=True)
+        columns = zip(self.facts.outputs, predicted.true.T == 1, predicted.scores.T, strict=True)
         return [OneClass(name, positive, scores) for name, positive, scores in columns]
 
     def read(self, run: Run) -> Predicted | None:
-        return read_predicted(run.folder.predictions, self.facts.outputs, kept=np.int64)
+        return read_predicted(run.folder.predictions, self.facts.outputs, dtype=np.int64)
 
     def score_table(self, run: Run) -> Table | None:
-        names, said = self.facts.outputs, self.predicted(run)
-        if said is None:
+        names, predicted = self.facts.outputs, self.predicted(run)
+        if predicted is None:
             return None
-        scores = scores_of_each(said.true, said.predicted, len(names))
-        areas = {one.name: curve.area for one in self.each_label(run) if (curve := roc(one.positive, one.scores))}
+        scores = scores_of_each(predicted.true, predicted.predicted, len(names))
+        labels = self.each_label(run)
+        areas = {label.name: curve.area for label in labels if (curve := roc(label.positive, label.scores))}
         rows = [
             [
                 shown(name),
                 *(f"{values[place]:.3f}" for values in scores.values()),
                 f"{areas[name]:.3f}" if name in areas else "–",
-                f"{said.true[:, place].sum():,}",
+                f"{predicted.true[:, place].sum():,}",
             ]
             for place, name in enumerate(names)
         ]
-        caption = f"Each label on its own; the last column counts those of {len(said.true):,} samples that have it."
+        caption = f"Each label by itself; the last column counts its samples, out of {len(predicted.true):,}."
         head = ["Label", *(describe_metric(name).label for name in scores), "ROC AUC", "Samples"]
         return Table(head, rows, caption, folded=f"Scores of all {len(names)} outputs" if len(names) > MAX_ROWS else "")
 
     def worst_table(self, examples: Sequence[Example]) -> Table | None:
         rows = [
-            [shown(one.text or one.id), shown(one.true) or "none", shown(one.predicted) or "none", one.error]
-            for one in examples
+            [
+                shown(example.text or example.id),
+                shown(example.true) or "none",
+                shown(example.predicted) or "none",
+                example.error,
+            ]
+            for example in examples
         ]
-        caption = "The error is the mean over the labels of the probability that the truth lacks."
+        caption = "The error is 1 minus the probability of the truth, the mean over the labels."
         return Table(["Sample", "True", "Predicted", "Error"], rows, caption, 3) if rows else None
 
     def confidence(self, run: Run) -> Iterator[str]:
-        if (said := self.predicted(run)) is not None:
-            what = "Accuracy, every label of a sample right,"
-            yield accuracy_interval(said, SPLIT_WORDS[run.shown_split], what)
+        if (predicted := self.predicted(run)) is not None:
+            subject = "The share of samples with all labels right"
+            yield accuracy_interval(predicted, SPLIT_WORDS[run.shown_split], subject)
 
     def describe_importance(self) -> tuple[str, float]:
         return "points of accuracy lost", 100.0

@@ -1,4 +1,4 @@
-"""What the page of a run says of predicted numbers."""
+"""The part of a page about predicted numbers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 class NumbersPage(Page):
-    """One number, or several."""
+    """The part of a page about one predicted number, or several."""
 
     headlines: ClassVar[tuple[str, ...]] = ("rmse", "mae", "r2")
 
     def headline(self, metrics: Mapping[str, Any]) -> Sequence[str]:
-        """Returns RMSE, MAE and R²; of several numbers R² alone, which is free of their units."""
+        """Returns RMSE, MAE and R²; of several numbers only R², which has no unit."""
         return ("r2",) if self.facts.outputs else self.headlines
 
     def answer(self, metrics: Mapping[str, Any]) -> Sequence[str]:
@@ -44,7 +44,7 @@ class NumbersPage(Page):
         if self.facts.outputs:
             return f"All but the loss are means over {len(self.facts.outputs)} outputs, each in its own unit."
         if (self.facts.target_mean, self.facts.target_std) != (0.0, 1.0):
-            return f"The loss is of the standardised target; RMSE and MAE are in the unit of {self.facts.target}."
+            return f"The loss is that of the standardised target; RMSE and MAE are in the unit of {self.facts.target}."
         return ""
 
     def plots(self) -> Sequence[Plot]:
@@ -64,21 +64,21 @@ class NumbersPage(Page):
         )
 
     def pairs_of(self, run: Run) -> list[tuple[str, Floats]]:
-        """Returns of each predicted number its name, and true and predicted values `(2, N)` where both are finite."""
-        said = self.predicted(run)
-        if said is None:
+        """Returns the name of each predicted number, and its true and predicted values `(2, N)` if both are finite."""
+        predicted = self.predicted(run)
+        if predicted is None:
             return []
         names = self.facts.outputs or (self.facts.target,)
-        pairs = np.stack([said.true, said.predicted]).astype(np.float64).reshape(2, -1, len(names))
-        each = [(name, pairs[:, :, place]) for place, name in enumerate(names)]
-        finite = [(name, one[:, np.isfinite(one).all(axis=0)]) for name, one in each]
-        return [(name, one) for name, one in finite if one.shape[1]]
+        values = np.stack([predicted.true, predicted.predicted]).astype(np.float64).reshape(2, -1, len(names))
+        columns = [(name, values[:, :, place]) for place, name in enumerate(names)]
+        finite = [(name, pairs[:, np.isfinite(pairs).all(axis=0)]) for name, pairs in columns]
+        return [(name, pairs) for name, pairs in finite if pairs.shape[1]]
 
     def read(self, run: Run) -> Predicted | None:
         return read_predicted(run.folder.predictions, self.facts.outputs)
 
     def score_table(self, run: Run) -> Table | None:
-        """Returns a row for each of several numbers."""
+        """Returns a table with a row for each number, where there are several."""
         names = self.facts.outputs
         if not names or self.predicted(run) is None:
             return None
@@ -90,19 +90,25 @@ class NumbersPage(Page):
         if not examples:
             return None
         if self.facts.outputs:
-            head = ["Sample", "Farthest off", "True", "Predicted", "Error"]
-            rows = [[shown(one.text or one.id), *self._farthest(one), one.error] for one in examples]
+            head = ["Sample", "Largest error in", "True", "Predicted", "Error"]
+            rows = [
+                [shown(example.text or example.id), *self._largest_error(example), example.error]
+                for example in examples
+            ]
             caption = (
-                "The error is absolute, in standard deviations, the mean over the outputs; the one that is farthest "
-                "off is named, with what was true and what was predicted of it."
+                "The error is the mean absolute error over the outputs, in standard deviations. The output with the "
+                "largest error is named, with its true and predicted value."
             )
             return Table(head, rows, caption, 2)
-        rows = [[shown(one.text or one.id), _number(one.true), _number(one.predicted), one.error] for one in examples]
+        rows = [
+            [shown(example.text or example.id), _number(example.true), _number(example.predicted), example.error]
+            for example in examples
+        ]
         caption = f"The error is absolute, in the unit of {self.facts.target}."
         return Table(["Sample", "True", "Predicted", "Error"], rows, caption, 1)
 
-    def _farthest(self, example: Example) -> list[str]:
-        """Returns the number that is most standard deviations off: its name, the true and the predicted one."""
+    def _largest_error(self, example: Example) -> list[str]:
+        """Returns name, true and predicted value of the output with the largest error in standard deviations."""
         try:
             true, predicted = (np.array(cell.split(", "), np.float64) for cell in (example.true, example.predicted))
         except ValueError:
@@ -119,7 +125,7 @@ class NumbersPage(Page):
         low, high = rmse_interval(np.square(errors))
         rmse = float(np.square(errors).mean()) ** 0.5
         yield (
-            f"RMSE is {spell(rmse, 3)} on these {len(true):,} {SPLIT_WORDS[run.shown_split]} samples; of all "
+            f"RMSE is {spell(rmse, 3)} on these {len(true):,} {SPLIT_WORDS[run.shown_split]} samples; on all "
             f"samples like them it is between {spell(low, 3)} and {spell(high, 3)} with 95 % confidence."
         )
         half, tenth = np.quantile(errors, (0.5, 0.9)).tolist()
@@ -127,8 +133,8 @@ class NumbersPage(Page):
 
     def describe_importance(self) -> tuple[str, float]:
         if self.facts.outputs:
-            return "R² lost, the mean over the outputs", 1.0
-        return f"RMSE added, in the unit of {self.facts.target}", 1.0
+            return "loss of R², the mean over the outputs", 1.0
+        return f"increase of RMSE, in the unit of {self.facts.target}", 1.0
 
     def pairs(self) -> list[tuple[str, str]]:
         names = self.facts.outputs
@@ -137,7 +143,7 @@ class NumbersPage(Page):
     def draw_samples(
         self, axes: Axes, points: Floats, true: NDArray[Any], predicted: NDArray[Any], text: Lettering
     ) -> tuple[NDArray[np.bool_], str]:
-        """Draws a colour for the target's value, the first one's where there are several."""
+        """Draws samples coloured by the target's value, or that of the first of several outputs."""
         values = true.reshape(len(true), -1)[:, 0]
         marks = axes.scatter(points[:, 0], points[:, 1], c=values, s=16, linewidths=0, alpha=0.8, cmap="viridis")
         figure = axes.get_figure()
@@ -148,11 +154,11 @@ class NumbersPage(Page):
         bar.ax.tick_params(length=0, labelsize=9, labelcolor=SOFT)
         bar.outline.set_visible(False)
         errors = (np.abs(predicted - true) / np.asarray(self.facts.target_std)).reshape(len(true), -1).mean(axis=1)
-        return errors >= max(float(np.quantile(errors, 0.9)), np.finfo(float).tiny), "largest tenth of errors"
+        return errors >= max(float(np.quantile(errors, 0.9)), np.finfo(float).tiny), "largest 10 % of errors"
 
 
 class RatingsPage(NumbersPage):
-    """What users would give items."""
+    """The part of a page about predicted ratings."""
 
     def answer(self, metrics: Mapping[str, Any]) -> Sequence[str]:
         return ("rmse", "mae")
@@ -162,7 +168,7 @@ class RatingsPage(NumbersPage):
 
 
 class ForecastsPage(NumbersPage):
-    """The next steps of a series; metrics are over all steps alike."""
+    """The part of a page about forecasts, whose metrics are means over all steps."""
 
     headlines: ClassVar[tuple[str, ...]] = ("rmse", "mae", "smape", "r2")
 

@@ -1,4 +1,4 @@
-"""What a page asks of a task, and what holds for any task that has nothing to say."""
+"""The protocol of a task's part of a page, with defaults for a task that has nothing special to show."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_EXAMPLES = 10
 
 
 class Page:
-    """What the page of a run says of its task, from the run's folder alone.
+    """The part of a run's page that concerns its task, made from the run's folder alone.
 
     Args:
         facts: of the data.
@@ -33,20 +33,20 @@ class Page:
         self.facts = facts
 
     def headline(self, metrics: Mapping[str, Any]) -> Sequence[str]:
-        """Returns the metrics that say most, the one that decides first."""
+        """Returns the names of the most important metrics, the most important first."""
         return [name for name in metrics if name != "loss"][:3] or list(metrics)[:1]
 
     def answer(self, metrics: Mapping[str, Any]) -> Sequence[str]:
-        """Returns the metrics that a page begins with."""
+        """Returns the names of the metrics that a page begins with."""
         return list(self.headline(metrics))[:2]
 
     @property
     def is_mean(self) -> bool:
-        """Whether the metrics are means over several outputs."""
+        """Tells whether the metrics are means over several outputs."""
         return False
 
     def explain_metrics(self) -> str:
-        """Returns what the metrics mean, where that does not go without saying."""
+        """Returns sentences that explain the metrics, where they need an explanation."""
         return ""
 
     def plots(self) -> Sequence[Plot]:
@@ -54,56 +54,63 @@ class Page:
         return ()
 
     def read(self, run: Run) -> Predicted | None:
-        """Reads what was predicted of the shown split; returns `None` where nothing was, or it is of another form."""
+        """Reads the predictions on the shown split; returns `None` where there are none in the expected form."""
         return None
 
     def predicted(self, run: Run) -> Predicted | None:
-        """Returns what `read` does, once for each run."""
-        found: Predicted | None = run.remember("predicted", lambda: self.read(run))
-        return found
+        """Returns what `read` returns, which is called once for each run."""
+        predicted: Predicted | None = run.remember("predicted", lambda: self.read(run))
+        return predicted
 
     def score_table(self, run: Run) -> Table | None:
-        """Returns the scores of each class, label or output."""
+        """Returns a table of the scores of each class, label or output."""
         return None
 
     def worst_table(self, examples: Sequence[Example]) -> Table | None:
-        """Returns the examples where the model errs most, the worst first."""
-        rows = [[shown(one.text or one.id), shown(one.true), shown(one.predicted), one.error] for one in examples]
+        """Returns a table of the examples with the largest errors, the worst first."""
+        rows = [
+            [shown(example.text or example.id), shown(example.true), shown(example.predicted), example.error]
+            for example in examples
+        ]
         return Table(["Sample", "True", "Predicted", "Error"], rows, numbers_from=3) if rows else None
 
     def read_cell(self, cell: str) -> str:
-        """Returns what a cell of examples.csv stands for."""
+        """Returns the name that a cell of examples.csv stands for."""
         return cell
 
     def confidence(self, run: Run) -> Iterator[str]:
-        """Yields how far the result may be off by the chance of which samples were held out."""
+        """Yields sentences about the uncertainty of the result, which depends on the samples that were held out."""
         yield from ()
 
     def limits(self, run: Run) -> Iterator[str]:
-        """Yields what the model cannot do, as far as that follows from its predictions."""
+        """Yields sentences about what the model cannot do, as far as that follows from its predictions."""
         yield from ()
 
     def describe_importance(self) -> tuple[str, float]:
-        """Returns what the importance of a column is counted in, and by how much its number is to be multiplied."""
-        return "by how much the main metric worsens", 1.0
+        """Returns the unit of a column's importance in words, and the factor that turns its number into that unit."""
+        return "worsening of the main metric", 1.0
 
     def goal(self) -> str:
-        """Returns what is predicted, in a few words."""
+        """Returns in a few words what is predicted."""
         return self.facts.target
 
     def pairs(self) -> list[tuple[str, str]]:
-        """Returns what there is to say of the target, name by name."""
+        """Returns facts about the target, as pairs of a name and a text."""
         return []
 
     @property
     def score_word(self) -> str:
-        """What the number beside a recommended item is."""
+        """Returns the head of the column of numbers beside recommended items."""
         return "Expected"
 
     def draw_samples(
         self, axes: Axes, points: Floats, true: NDArray[Any], predicted: NDArray[Any], text: Lettering
     ) -> tuple[NDArray[np.bool_], str]:
-        """Draws samples at points `(n, 2)` by what is true of them; returns which are wrong, and in what words."""
+        """Draws samples at points `(n, 2)`, coloured by their true values.
+
+        Returns:
+            Which samples are to be marked as errors, `(n,)`, and the words for these in the legend.
+        """
         from dltrain.drawing.style import COLORS
 
         axes.plot(*points.T, "o", markersize=4, markeredgewidth=0, alpha=0.6, color=COLORS[0])

@@ -1,4 +1,4 @@
-"""What the page of a run says of items that were put in order."""
+"""The part of a page about ranked items."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dltrain.tasks.statistics import wilson
 
 
 class RanksPage(Page):
-    """Which items users choose first."""
+    """The part of a page about items that are ranked for users."""
 
     def headline(self, metrics: Mapping[str, Any]) -> Sequence[str]:
         return ("ndcg@10", "hit_rate@10")
@@ -29,9 +29,9 @@ class RanksPage(Page):
 
     def explain_metrics(self) -> str:
         return (
-            "Hit rate is the share of users whose held-out item is among the first ten of what they have not rated; "
-            "NDCG counts it for more the higher it stands. The loss is of telling it from "
-            f"{self.facts.preprocessing['negatives']} others, drawn at random."
+            "Hit rate is the share of users whose held-out item is among the first ten of all items that they have not "
+            "rated; NDCG weighs it more the higher it ranks. The loss compares it with "
+            f"{self.facts.preprocessing['negatives']} other items, drawn at random."
         )
 
     def plots(self) -> Sequence[Plot]:
@@ -39,7 +39,7 @@ class RanksPage(Page):
         return (Plot("hit_rates", title, "predictions", lambda run, text: draw_hit_rates(self.ranks(run))),)
 
     def ranks(self, run: Run) -> Floats | None:
-        """Returns where each chosen item of the shown split stands, `(N,)`, the best at 1."""
+        """Returns the rank of each chosen item of the shown split, `(N,)`; the best is 1."""
         if not run.folder.predictions.exists():
             return None
         with run.folder.predictions.open(newline="", encoding="utf-8") as file:
@@ -47,10 +47,16 @@ class RanksPage(Page):
 
     def worst_table(self, examples: Sequence[Example]) -> Table | None:
         rows = [
-            [shown(one.text or one.id), shown(one.true) or "new", shown(one.predicted), one.error] for one in examples
+            [
+                shown(example.text or example.id),
+                shown(example.true) or "new",
+                shown(example.predicted),
+                example.error,
+            ]
+            for example in examples
         ]
-        caption = "Predicted is what comes first for the user, the place that of the chosen item."
-        return Table(["Sample", "True", "Predicted", "Place"], rows, caption, 3) if rows else None
+        caption = "True is the chosen item, and the rank is its own; predicted is the item that ranks first."
+        return Table(["Sample", "True", "Predicted", "Rank"], rows, caption, 3) if rows else None
 
     def confidence(self, run: Run) -> Iterator[str]:
         ranks = self.ranks(run)
@@ -61,9 +67,9 @@ class RanksPage(Page):
         have = "has" if hits == 1 else "have"
         yield (
             f"Of {count(total, 'user')}, {hits:,} {have} the held-out item among the first ten; of all users like them "
-            f"it is a share between {spell(low, 3)} and {spell(high, 3)} with 95 % confidence."
+            f"the share is between {spell(low, 3)} and {spell(high, 3)} with 95 % confidence."
         )
-        yield "What else is among the ten may please as well: nobody has asked."
+        yield "Users may like the other items in these lists as well; the data does not say."
 
     @property
     def score_word(self) -> str:

@@ -1,1 +1,1 @@
-"""Plots of predictions, by what is predicted."""
+"""Plots of predictions: of classes, numbers and ranks."""

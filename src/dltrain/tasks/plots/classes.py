@@ -1,4 +1,4 @@
-"""A plot of predicted classes: which are taken for which."""
+"""The confusion matrix of predicted classes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from dltrain.tasks.statistics import confusion_counts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MAX_NUMBERED = 20  # classes whose confusions are written out
+MAX_NUMBERED = 20  # most classes for which counts are written into the cells
 
 
-def draw_confusion(run: Run, said: Predicted | None, text: Lettering) -> Drawing | None:
+def draw_confusion(run: Run, predicted: Predicted | None, text: Lettering) -> Drawing | None:
     """Draws counts of true by predicted class, coloured by the share of the true class."""
     names = run.facts.classes
-    if said is None:
+    if predicted is None:
         return None
     count = len(names)
-    counts = confusion_counts(said.true, said.predicted, count)
+    counts = confusion_counts(predicted.true, predicted.predicted, count)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     labels = [text(name, 16) for name in names]
     longest = max(map(text_width, labels))
@@ -35,9 +35,9 @@ def draw_confusion(run: Run, said: Predicted | None, text: Lettering) -> Drawing
     (axes,) = new_axes(figure)
     axes.grid(False)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
-    shown = range(0, count, -(-count // MAX_NUMBERED))
-    axes.set_xticks(shown, [labels[i] for i in shown], rotation=0 if upright else 90, fontsize=9, color=INK)
-    axes.set_yticks(shown, [labels[i] for i in shown], fontsize=9, color=INK)
+    ticks = range(0, count, -(-count // MAX_NUMBERED))
+    axes.set_xticks(ticks, [labels[i] for i in ticks], rotation=0 if upright else 90, fontsize=9, color=INK)
+    axes.set_yticks(ticks, [labels[i] for i in ticks], fontsize=9, color=INK)
     whose = f" {text(run.facts.target, 20)}" if all(map(is_code, names)) else ""
     name_axes(axes, f"predicted{whose}", f"true{whose}")
     if count <= MAX_NUMBERED:
@@ -52,7 +52,7 @@ def draw_confusion(run: Run, said: Predicted | None, text: Lettering) -> Drawing
 
 
 def _write_counts(axes: Axes, counts: Indices, shares: Floats) -> None:
-    """The count in every cell that has one, and where there is room the share of the true class below it."""
+    """Writes the count into every cell that is not 0, and below it the share of the true class if there is room."""
     roomy = len(counts) <= 10
     for (row, column), count in np.ndenumerate(counts):
         if not count:

@@ -1,4 +1,4 @@
-"""Plots of how well scores tell each class or label from the rest."""
+"""Curves of how well scores separate each class or label from the rest: ROC, and precision by recall."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_CURVES = 10
 
 
 class OneClass(NamedTuple):
-    """A class or a label: who has it `(N,)`, and how probable the model takes it to be `(N,)`."""
+    """A class or a label: which samples have it `(N,)`, and its predicted probabilities `(N,)`."""
 
     name: str
     positive: NDArray[np.bool_]
@@ -48,30 +48,30 @@ class Line(NamedTuple):
     score: float
 
 
-def rate_plots(each: Callable[[Run], Sequence[OneClass]], title: str) -> tuple[Plot, Plot]:
+def rate_plots(classes_of: Callable[[Run], Sequence[OneClass]], title: str) -> tuple[Plot, Plot]:
     """Returns the plots of ROC curves and of precision by recall.
 
     Args:
-        each: the classes or labels of a run.
+        classes_of: returns the classes or labels of a run.
         title: above the names of the classes in a legend; may be empty.
     """
     return (
-        Plot("roc", "ROC curves", "predictions", lambda run, text: draw_roc(run, each(run), title, text)),
+        Plot("roc", "ROC curves", "predictions", lambda run, text: draw_roc(run, classes_of(run), title, text)),
         Plot(
             "precision_recall",
             "Precision by recall",
             "predictions",
-            lambda run, text: draw_precision_recall(run, each(run), title, text),
+            lambda run, text: draw_precision_recall(run, classes_of(run), title, text),
         ),
     )
 
 
-def draw_roc(run: Run, each: Sequence[OneClass], title: str, text: Lettering) -> Drawing | None:
+def draw_roc(run: Run, classes: Sequence[OneClass], title: str, text: Lettering) -> Drawing | None:
     """Draws the true by the false positive rate of each class or label against the rest."""
-    found = {one.name: curve for one in each if (curve := roc(one.positive, one.scores)) is not None}
-    if not found:
+    curves = {item.name: curve for item in classes if (curve := roc(item.positive, item.scores)) is not None}
+    if not curves:
         return None
-    lines = [Line(name, one.false_positive, one.true_positive, one.area) for name, one in found.items()]
+    lines = [Line(name, curve.false_positive, curve.true_positive, curve.area) for name, curve in curves.items()]
     figure = new_figure(height=4.2)
     (axes,) = new_axes(figure)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, dashes=(2, 3))
@@ -80,27 +80,27 @@ def draw_roc(run: Run, each: Sequence[OneClass], title: str, text: Lettering) ->
     return Drawing(figure, f"ROC curves on the {SPLIT_WORDS[run.shown_split]} split; {_span(lines, 'area', 'areas')}.")
 
 
-def draw_precision_recall(run: Run, each: Sequence[OneClass], title: str, text: Lettering) -> Drawing | None:
-    """Draws precision by recall of each class or label against the rest; of a single one beside its base rate."""
-    found = {one.name: curve for one in each if (curve := precision_recall(one.positive, one.scores)) is not None}
-    if not found:
+def draw_precision_recall(run: Run, classes: Sequence[OneClass], title: str, text: Lettering) -> Drawing | None:
+    """Draws precision by recall of each class or label against the rest; of a single one also its base rate."""
+    curves = {item.name: curve for item in classes if (curve := precision_recall(item.positive, item.scores))}
+    if not curves:
         return None
-    lines = [Line(name, one.recall, one.precision, one.average) for name, one in found.items()]
+    lines = [Line(name, curve.recall, curve.precision, curve.average) for name, curve in curves.items()]
     figure = new_figure(height=4.2)
     (axes,) = new_axes(figure)
     base = ""
-    if len(found) == 1:
-        (one,) = found.values()
-        axes.axhline(one.base_rate, color=SOFT, linewidth=1, dashes=(2, 3), label=f"base rate  {one.base_rate:.3f}")
-        base = f"; base rate {one.base_rate:.3f}"
+    if len(curves) == 1:
+        base_rate = next(iter(curves.values())).base_rate
+        axes.axhline(base_rate, color=SOFT, linewidth=1, dashes=(2, 3), label=f"base rate  {base_rate:.3f}")
+        base = f"; base rate {base_rate:.3f}"
     _draw_lines(axes, lines, title, text, "average precision", "lower left", steps=True)
     name_axes(axes, "recall", "precision")
-    said = _span(lines, "average precision", "average precisions")
-    return Drawing(figure, f"Precision by recall on the {SPLIT_WORDS[run.shown_split]} split; {said}{base}.")
+    span = _span(lines, "average precision", "average precisions")
+    return Drawing(figure, f"Precision by recall on the {SPLIT_WORDS[run.shown_split]} split; {span}{base}.")
 
 
 def _draw_lines(
-    axes: Axes, lines: Sequence[Line], of: str, text: Lettering, measure: str, corner: Corner, *, steps: bool = False
+    axes: Axes, lines: Sequence[Line], name: str, text: Lettering, measure: str, corner: Corner, *, steps: bool = False
 ) -> None:
     """Draws the curves of all classes or labels; of many, only the worst are in colour and named."""
     worst = sorted(range(len(lines)), key=lambda place: lines[place].score)[: 3 if len(lines) > MAX_CURVES else None]
@@ -118,17 +118,20 @@ def _draw_lines(
         )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     title = measure if len(named) == len(lines) else f"{measure}, worst of {len(lines)}"
-    if len(lines) > 1 and of:
-        title = f"{text(of, 16)}: {title}"
+    if len(lines) > 1 and name:
+        title = f"{text(name, 16)}: {title}"
     add_legend(axes, corner, title)
 
 
-def _span(lines: Sequence[Line], one: str, several: str) -> str:
+def _span(lines: Sequence[Line], singular: str, plural: str) -> str:
+    """Returns the score of a single line, or the range of several, in words."""
     scores = [line.score for line in lines]
-    return f"{one} {scores[0]:.3f}" if len(scores) == 1 else f"{several} from {min(scores):.3f} to {max(scores):.3f}"
+    if len(scores) == 1:
+        return f"{singular} {scores[0]:.3f}"
+    return f"{plural} from {min(scores):.3f} to {max(scores):.3f}"
 
 
 def _thinned(x: Floats, y: Floats, most: int = 1000) -> tuple[Floats, Floats]:
-    """A curve of at most about `most` points, its ends kept."""
-    kept = np.unique(np.linspace(0, len(x) - 1, min(most, len(x))).astype(int))
-    return x[kept], y[kept]
+    """Returns at most `most` evenly spaced points of a curve, among them its ends."""
+    index = np.unique(np.linspace(0, len(x) - 1, min(most, len(x))).astype(int))
+    return x[index], y[index]

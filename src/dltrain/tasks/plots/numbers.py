@@ -1,4 +1,4 @@
-"""Plots of predicted numbers: against the true ones, and what is left over."""
+"""Plots of predicted numbers: predicted against true values, and residuals."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ MAX_OUTPUTS = 6
 Pairs = Sequence[tuple[str, Floats]]  # the name of each number, and its true and predicted values (2, N)
 
 
-def draw_predicted_against_true(every: Pairs, outputs: int, text: Lettering) -> Drawing | None:
-    """Draws a point a sample; a perfect prediction lies on the diagonal. Of several outputs, axes each."""
-    if not every:
+def draw_predicted_against_true(numbers: Pairs, outputs: int, text: Lettering) -> Drawing | None:
+    """Draws a point a sample; a perfect prediction lies on the diagonal. Each of several outputs has its own axes."""
+    if not numbers:
         return None
-    spread = np.linspace(0, len(every) - 1, min(len(every), MAX_OUTPUTS)).round().astype(int)
-    every = [every[index] for index in spread]
-    columns = min(3, len(every))
-    rows = -(-len(every) // 3)
-    figure = new_figure(height=4.2) if len(every) == 1 else new_figure(3.6 * columns, 3.4 * rows)
+    spaced = np.linspace(0, len(numbers) - 1, min(len(numbers), MAX_OUTPUTS)).round().astype(int)
+    numbers = [numbers[index] for index in spaced]
+    columns = min(3, len(numbers))
+    rows = -(-len(numbers) // 3)
+    figure = new_figure(height=4.2) if len(numbers) == 1 else new_figure(3.6 * columns, 3.4 * rows)
     panels = new_axes(figure, rows, columns, share=False)
-    for axes, (name, pairs) in zip(panels, every, strict=False):
+    for axes, (name, pairs) in zip(panels, numbers, strict=False):
         true, predicted = pairs
         limits = _padded(pairs)
         axes.plot(limits, limits, color=SOFT, linewidth=1, dashes=(2, 3), label="perfect")
         _scatter(axes, true, predicted)
         axes.set(xlim=limits, ylim=limits)
         name_axes(axes, f"true {text(name)}", f"predicted {text(name)}")
-        if len(every) == 1:
+        if len(numbers) == 1:
             add_legend(axes, "upper left")
-    for axes in panels[len(every) :]:
+    for axes in panels[len(numbers) :]:
         axes.set_visible(False)
-    samples = len(every[0][1][0])
-    more = f"; {len(every)} of {outputs} outputs" if outputs > len(every) else ""
+    samples = len(numbers[0][1][0])
+    more = f"; {len(numbers)} of {outputs} outputs" if outputs > len(numbers) else ""
     return Drawing(figure, f"Predicted against true values of {samples:,} samples{_thinning(samples)}{more}.")
 
 
-def draw_residuals(every: Pairs, text: Lettering) -> Drawing | None:
-    """Draws what is left to explain, by prediction and as a histogram, where one number is predicted."""
-    if len(every) != 1:
+def draw_residuals(numbers: Pairs, text: Lettering) -> Drawing | None:
+    """Draws the residuals by prediction and as a histogram, where one number is predicted."""
+    if len(numbers) != 1:
         return None
-    ((name, (true, predicted)),) = every
+    ((name, (true, predicted)),) = numbers
     residuals = true - predicted
     figure = new_figure(height=4.2)
     left, right = new_axes(figure, columns=2, ratios=(3, 1))
@@ -67,12 +67,12 @@ def draw_residuals(every: Pairs, text: Lettering) -> Drawing | None:
     name_axes(right, "samples", "")
     return Drawing(
         figure,
-        f"Residuals: mean {residuals.mean():.3g}, spread {residuals.std():.3g} (one std){_thinning(len(true))}.",
+        f"Residuals: mean {residuals.mean():.3g}, standard deviation {residuals.std():.3g}{_thinning(len(true))}.",
     )
 
 
 def _scatter(axes: Axes, x: Floats, y: Floats) -> None:
-    """Points, evenly thinned out where there are more than anybody could see."""
+    """Draws points; of more than 5,000 evenly spaced ones."""
     every = -(-len(x) // MAX_POINTS)
     alpha = 0.65 if len(x) <= 300 else 0.3 if len(x) <= 2000 else 0.15
     axes.plot(x[::every], y[::every], "o", markersize=4, markeredgewidth=0, alpha=alpha, color=COLORS[0])
@@ -83,6 +83,7 @@ def _thinning(count: int) -> str:
 
 
 def _padded(values: Floats) -> tuple[float, float]:
+    """Returns the range of the values with a margin, also where all are equal."""
     low, high = float(values.min()), float(values.max())
     margin = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin

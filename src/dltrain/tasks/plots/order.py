@@ -1,4 +1,4 @@
-"""Plots of how well items were put in order."""
+"""The plot of hit rates by the length of the list."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from dltrain.drawing.style import COLORS, SOFT, Drawing, name_axes, new_axes, new_figure
 from dltrain.tasks.predicted import Floats
 
-FIRST = 10  # the length of list that metrics are of
+FIRST = 10  # length of the list in the metrics
 
 
 def draw_hit_rates(ranks: Floats | None) -> Drawing | None:
@@ -16,12 +16,12 @@ def draw_hit_rates(ranks: Floats | None) -> Drawing | None:
         return None
     figure = new_figure()
     (axes,) = new_axes(figure)
-    # A tie stands between two ranks, and is among the first n where its mean place is.
+    # Ties have the mean of their ranks, which may lie between two whole numbers.
     length = np.unique(np.ceil(np.geomspace(1, max(ranks.max(), FIRST), 200)))
     share = (ranks[:, None] <= length).mean(axis=0)
     axes.plot(length, share, color=COLORS[0], drawstyle="steps-post")
     axes.axvline(FIRST, color=SOFT, linewidth=1, dashes=(2, 3))
     axes.set(xscale="log", ylim=(0, 1))
     name_axes(axes, "length of the list", "hit rate")
-    said = ", ".join(f"{(ranks <= count).mean():.3g} for {count:,}" for count in (1, FIRST, 100))
-    return Drawing(figure, f"Share of the {len(ranks):,} chosen items that a list of so many holds: {said}.")
+    rates = ", ".join(f"{(ranks <= count).mean():.3g} for {count:,}" for count in (1, FIRST, 100))
+    return Drawing(figure, f"Share of the {len(ranks):,} chosen items in a list, by its length: {rates}.")

@@ -1,0 +1,242 @@
+"""What a model's output must be, and what to say where it is something else."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Iterator, Mapping, Sized
+from pathlib import Path
+from textwrap import shorten
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import dltrain
+from dltrain.errors import ConfigError, DltrainError, OutOfMemory, explained
+from dltrain.experiment.source import is_installed
+from dltrain.experiment.unregistered import constants
+from dltrain.tasks.task import Task
+from dltrain.types import Spec
+
+LONGEST_REASON = 240  # characters
+LIBRARIES = tuple(Path(module.__file__ or "").parent for module in (torch, np, dltrain))
+
+
+class Watch:
+    """Holds every output of a model against what its task asks for, as long as it is entered.
+
+    Args:
+        name: of the model, in the config's words.
+        spec: that it was built for.
+        task: that it is to learn.
+        model: that is watched; it may be a part of what is called.
+        several: whether the last input may hold several items a sample, each of which has an output.
+    """
+
+    def __init__(self, name: str, spec: Spec, task: Task, model: nn.Module, *, several: bool = False) -> None:
+        self.name, self.spec, self.task, self.model, self.several = name, spec, task, model, several
+        self.around = "wrap it in a model of your own: " if is_installed(type(model)) else ""
+
+    def __enter__(self) -> Watch:
+        self.hook = self.model.register_forward_hook(self._look)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.hook.remove()
+
+    def call(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Returns the model's output.
+
+        Raises:
+            ConfigError: the model fails, or gives something else than is asked for.
+        """
+        when = "in training" if model.training else "in evaluation"
+        if refusal := signature_refusal(self.model, inputs, self.name):
+            raise refusal
+        try:
+            output: Tensor = model(*inputs)
+        except Exception as error:
+            shape = "×".join(map(str, self.spec.input_shape))
+            what = f"{self.name} fails {when} on an input of shape {shape}"
+            raise refusal_of(error, what, fix=self._advice(error, inputs)) from error
+        return output
+
+    def _look(self, model: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        length = tuple(inputs[0].shape[1:2]) if self.spec.causal else ()
+        items = tuple(inputs[-1].shape[1:2]) if self.several else ()
+        wanted = (len(inputs[0]), *length, *(items or (self.spec.out_features,)))
+        when = "in training" if model.training else "in evaluation"
+        if not isinstance(output, Tensor):
+            raise self._no_tensor(output, wanted, when)
+        if not output.dtype.is_floating_point:
+            raise ConfigError(
+                f"{self.name} returns {str(output.dtype).removeprefix('torch.')} {when}, where floats are asked for",
+                where="model",
+                fix="return the scores themselves: no argmax, rounding or comparison, and no complex numbers",
+            )
+        if not self._fits(tuple(output.shape), wanted, model.training):
+            raise ConfigError(
+                f"{self.name} gives an output of shape {tuple(output.shape)} {when}, where {wanted} is asked for",
+                where="model",
+                fix=self.around + self._shape_advice(tuple(output.shape), wanted),
+            )
+        if bool((output.isnan() | output.isposinf()).any()):
+            raise self._no_number()
+
+    def _fits(self, shape: tuple[int, ...], wanted: tuple[int, ...], training: bool) -> bool:
+        if shape == wanted:
+            return True
+        if training and self.task.takes_penalty:
+            return shape[:-1] == wanted[:-1] and shape[-1] > wanted[-1]
+        members = count_members(self.model)
+        return not self.spec.causal and members > 0 and shape == (wanted[0], members, *wanted[1:])
+
+    def _no_tensor(self, output: Any, wanted: tuple[int, ...], when: str) -> ConfigError:
+        found = next((path for path, part in _parts(output) if _shape(part) == wanted), "")
+        fix = "let it return that tensor alone"
+        if isinstance(output, np.ndarray):
+            fix = "compute it in torch: NumPy keeps no gradients"
+        elif output is None:
+            fix = "let forward end with return"
+        elif found:
+            fix = f"let it return the one at output{found} alone"
+        return ConfigError(
+            f"{self.name} returns {_described(output)} {when}, where one tensor of shape {wanted} is asked for",
+            where="model",
+            fix=self.around + fix,
+        )
+
+    def _no_number(self) -> ConfigError:
+        bad = [name for name, parameter in self.model.named_parameters() if not bool(parameter.isfinite().all())]
+        what = f"the parameter {bad[0]} of {self.name} is" if bad else f"outputs of {self.name} are"
+        return ConfigError(
+            f"{what} NaN or infinite before anything is learned",
+            where="model",
+            fix="initialise every parameter" if bad else "look at what it divides by and takes logarithms or roots of",
+        )
+
+    def _shape_advice(self, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+        if shape == wanted[:-1] and wanted[-1] == 1:
+            return "keep the last axis, of one output: output[:, None]"
+        if shape[:1] != wanted[:1]:
+            return "keep the first axis, of the samples: nothing may be summed or averaged over it"
+        if tuple(size for size in shape[1:] if size != 1) == tuple(size for size in wanted[1:] if size != 1):
+            return f"let it reshape its output to (-1, {', '.join(map(str, wanted[1:]))})"
+        if len(shape) == len(wanted) + 1 and shape[-1] == wanted[-1] and not self.spec.causal:
+            return f"if it is several models in one, let it say so: self.members = {shape[1]}; else take one of them"
+        if self.spec.causal:
+            return "give an output for each position, and let its last layer have spec.out_features outputs"
+        return "let its last layer have spec.out_features outputs"
+
+    def _advice(self, error: Exception, inputs: tuple[Tensor, ...]) -> str:
+        kept = constants(self.model)
+        if kept and "device" in str(error):
+            return f"keep {', '.join(kept[:3])} with register_buffer, so that it moves to the device with the model"
+        types = {parameter.dtype for parameter in self.model.parameters() if parameter.dtype.is_floating_point}
+        if "dtype" in str(error) and types - {torch.float32}:
+            return "leave its parameters float32, as the inputs are; trainer.precision chooses another precision"
+        shapes = " and ".join("×".join(map(str, tensor.shape)) for tensor in inputs)
+        outputs = self.spec.out_features
+        return f"let its forward take a batch of shape {shapes} and give {outputs} output{'s' * (outputs > 1)} a sample"
+
+
+def count_members(model: nn.Module) -> int:
+    """Returns how many models a model says that it is, in an attribute `members`: a number, or a list; 0 for one."""
+    members = getattr(model, "members", 0)
+    if isinstance(members, int) and not isinstance(members, bool):
+        return members
+    return len(members) if isinstance(members, Sized) and not isinstance(members, str | Tensor) else 0
+
+
+def signature_refusal(model: nn.Module, inputs: tuple[Tensor, ...], name: str) -> ConfigError | None:
+    """Returns why a model's forward cannot be called with these inputs alone, by its parameters."""
+    try:
+        signature = inspect.signature(model.forward)
+    except (ValueError, TypeError):
+        return None
+    try:
+        signature.bind(*inputs)
+    except TypeError:
+        pass
+    else:
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    named = list(signature.parameters.values())
+    takes = [parameter.name for parameter in named if parameter.kind in positional]
+    missing = [
+        parameter.name
+        for number, parameter in enumerate(named)
+        if parameter.default is parameter.empty
+        and (parameter.kind is parameter.KEYWORD_ONLY or (parameter.kind in positional and number >= len(inputs)))
+    ]
+    shapes = " and ".join("×".join(map(str, tensor.shape)) for tensor in inputs)
+    given = f"{len(inputs)} tensor{'s' * (len(inputs) > 1)} of shape {shapes}"
+    if missing:
+        what, fix = f"asks for {', '.join(missing)} too", f"give {', '.join(missing)} a default"
+    else:
+        what, fix = f"takes {len(takes)}: {', '.join(takes) or 'nothing'}", f"let it take {len(inputs)}"
+    return ConfigError(f"{name} is called with {given}, and its forward {what}", where="model", fix=fix)
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns what an error says, in one line, and where in somebody's own code it was raised."""
+    text = shorten(str(error), LONGEST_REASON, placeholder=" ...")
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(Path(frame.filename).is_relative_to(library) for library in LIBRARIES) and "<" not in frame.filename
+    ]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{': ' if text else ''}{text}{place}"
+
+
+def refusal_of(
+    error: Exception,
+    what: str,
+    where: str = "model",
+    fix: str = "see where with --debug",
+    override: str = "",
+    replaces: str = "",
+) -> DltrainError:
+    """Returns one sentence for what somebody's own code has raised; an error that says enough stays as it is."""
+    if isinstance(error, DltrainError):
+        return error
+    if isinstance(known := explained(error), OutOfMemory):
+        return known
+    return ConfigError(f"{what}: {reason_of(error)}", where, fix, override, replaces)
+
+
+def with_article(word: str) -> str:
+    """Returns `a list`, `an Out`."""
+    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
+
+
+def _parts(output: Any) -> Iterator[tuple[str, Any]]:
+    """What an output holds, with how it is reached."""
+    if isinstance(output, Mapping):
+        yield from ((f"[{key!r}]", part) for key, part in output.items())
+    elif isinstance(output, tuple) and hasattr(output, "_fields"):
+        yield from ((f".{name}", getattr(output, name)) for name in output._fields)
+    elif isinstance(output, tuple | list):
+        yield from ((f"[{number}]", part) for number, part in enumerate(output))
+    elif hasattr(output, "__dict__"):
+        yield from ((f".{name}", part) for name, part in vars(output).items())
+
+
+def _described(output: Any) -> str:
+    kind = type(output).__name__
+    if output is None:
+        return "nothing"
+    if isinstance(output, np.ndarray):
+        return "a NumPy array"
+    parts = [path.strip(".[]'") for path, _ in _parts(output)]
+    if isinstance(output, tuple | list):
+        return f"{with_article(kind)} of {len(parts)}"
+    return with_article(kind) + (f" with {', '.join(parts[:5])}" if parts else "")
+
+
+def _shape(part: Any) -> tuple[int, ...]:
+    return tuple(part.shape) if isinstance(part, Tensor) else ()

@@ -1,0 +1,178 @@
+"""What hangs on a model without being registered: torch neither trains it, nor saves it, nor moves it to a device."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from argparse import Namespace
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+
+from dltrain.errors import ConfigError
+
+# What takes the place of what holds them, so that torch finds them.
+LAYERS = dict.fromkeys(("list", "tuple", "deque", "set"), "an nn.ModuleList") | {"dict": "an nn.ModuleDict"}
+PARAMETERS = dict.fromkeys(("list", "tuple", "deque", "set"), "an nn.ParameterList") | {
+    "dict": "an nn.ParameterDict",
+    "": "an nn.Parameter",
+}
+TORCHS_OWN = frozenset(vars(nn.Module()))  # the attributes that torch keeps for itself
+DEEPEST, MOST = 6, 1000  # lists in lists, and items of one
+OTHERS = ("torch", "torchvision", "numpy", "pandas", "omegaconf", "hydra")  # whose objects hold no layers
+PLAIN = (str, bytes, int, float, bool, complex, type(None), type)
+
+
+@dataclass(frozen=True)
+class Unregistered:
+    """A tensor or a module that a model holds and torch does not know of.
+
+    Args:
+        place: where it hangs, such as `encoder.layers[0]`.
+        holder: what holds it: `list`, `tuple`, `dict`, the name of a class, or nothing for an attribute itself.
+        value: the tensor or module.
+    """
+
+    place: str
+    holder: str
+    value: Tensor | nn.Module
+
+    @property
+    def attribute(self) -> str:
+        """The attribute of the model that it hangs on."""
+        return self.place.partition("[")[0]
+
+    @property
+    def learns(self) -> bool:
+        """Whether it asks for gradients."""
+        if isinstance(self.value, nn.Module):
+            return any(parameter.requires_grad for parameter in self.value.parameters())
+        return self.value.is_leaf and self.value.requires_grad
+
+    @property
+    def depends_on_mode(self) -> bool:
+        """Whether it does something else in training, which `train()` and `eval()` would have to tell it."""
+        if not isinstance(self.value, nn.Module):
+            return False
+        kinds = (_DropoutNd, nn.RReLU, _NormBase)
+        return any(isinstance(layer, kinds) and layer.training for layer in self.value.modules())
+
+
+def find_unregistered(model: nn.Module) -> Iterator[Unregistered]:
+    """Yields every tensor and module that hangs on the modules of a model, each once, with the place where it hangs.
+
+    Lists, tuples, sets, dictionaries, partial and local functions, and plain objects are looked into.
+    """
+    seen = {id(one) for many in (model.modules(), model.parameters(), model.buffers()) for one in many}
+    for prefix, module in model.named_modules():
+        for name, value in list(vars(module).items()):
+            if name not in TORCHS_OWN:
+                yield from _inside(value, f"{prefix}.{name}".lstrip("."), "", seen, DEEPEST)
+
+
+def check_registered(model: nn.Module, name: str) -> None:
+    """Makes sure that torch knows of every layer and parameter of a model, and that there is one to learn.
+
+    Raises:
+        ConfigError: some hang in plain lists, dictionaries or attributes, or there are none, or all are frozen.
+    """
+    for found in find_unregistered(model):
+        if found.learns or found.depends_on_mode:
+            raise _refusal(found, name)
+    parameters = list(model.parameters())
+    if not parameters:
+        what = f"{name} has no parameters, so that there is nothing to learn"
+        raise ConfigError(what, where="model", fix="give it layers, or nn.Parameter, as attributes")
+    if not any(parameter.requires_grad for parameter in parameters):
+        what = f"all {len(parameters)} parameters of {name} are frozen, so that there is nothing to learn"
+        raise ConfigError(what, where="model", fix="let some of them learn: parameter.requires_grad_(True)")
+
+
+def _refusal(found: Unregistered, name: str) -> ConfigError:
+    what, cures = "layers", LAYERS
+    if isinstance(found.value, Tensor):
+        what, cures = ("parameters" if found.holder else "a tensor that is to learn"), PARAMETERS
+    if found.holder in cures:
+        holder = f"a plain {found.holder or 'attribute'}"
+        fix = f"let {found.attribute} be {cures[found.holder]}"
+    else:
+        holder = f"an object of class {found.holder}"
+        fix = f"make {found.attribute} an attribute of the model itself, or its holder an nn.Module"
+    return ConfigError(
+        f"{name} keeps {what} in {holder}, {found.attribute}, where torch does not find them to train, move and save",
+        where="model",
+        fix=fix,
+    )
+
+
+def constants(model: nn.Module) -> list[str]:
+    """Returns where tensors hang that predictions may depend on and that `state_dict()` lacks."""
+    saved = {
+        tensor.untyped_storage().data_ptr() for tensor in model.state_dict().values() if isinstance(tensor, Tensor)
+    }
+    buffers = [name for name, tensor in model.named_buffers() if tensor.untyped_storage().data_ptr() not in saved]
+    return buffers + list(dict.fromkeys(one.attribute for one in find_unregistered(model)))
+
+
+def _inside(value: Any, place: str, holder: str, seen: set[int], depth: int) -> Iterator[Unregistered]:
+    if isinstance(value, PLAIN) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Tensor | nn.Module):
+        yield Unregistered(place, holder, value)
+        return
+    if depth:
+        try:
+            items = list(_items(value))
+        except Exception:  # a container of somebody's own may refuse to be looked through
+            return
+        for name, inner in items:
+            yield from _inside(inner, f"{place}{name}", type(value).__name__, seen, depth - 1)
+
+
+def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a value holds, with how it is reached."""
+    if isinstance(value, Mapping):
+        yield from ((f"[{key!r}]", item) for key, item in islice(list(value.items()), MOST))
+    elif isinstance(value, list | tuple | set | frozenset | deque):
+        yield from ((f"[{number}]", item) for number, item in enumerate(islice(value, MOST)))
+    elif isinstance(value, functools.partial):
+        yield from (("", item) for item in (value.func, value.args, value.keywords))
+    elif isinstance(value, FunctionType):
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        yield from ((f".{name}", cell.cell_contents) for name, cell in cells)
+    elif hasattr(value, "__self__"):
+        yield "", value.__self__
+    elif _is_plain_object(value):
+        yield from ((f".{name}", item) for name, item in list(vars(value).items()))
+
+
+def _is_plain_object(value: Any) -> bool:
+    """Whether it is an object of a class that somebody wrote for a model, or of one that only holds values."""
+    package = type(value).__module__.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        return isinstance(value, SimpleNamespace | Namespace)
+    return hasattr(value, "__dict__") and package not in OTHERS
+
+
+def leaves_of(output: Tensor) -> list[Tensor]:
+    """Returns every tensor that asks for gradients and that an output was computed from."""
+    found: list[Tensor] = []
+    seen: set[Any] = set()
+    waiting = [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if type(node).__name__ == "AccumulateGrad":
+            found.append(node.variable)  # type: ignore[attr-defined]
+        waiting += [before for before, _ in node.next_functions]
+    return found
