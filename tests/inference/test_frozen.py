@@ -105,9 +105,8 @@ def test_a_frozen_run_is_still_evaluated_exported_and_listed(dltrain: Callable, 
     assert Path(run).name in dltrain("runs").out
 
 
-@pytest.mark.parametrize(
-    "run", PREDICTIONS, indirect=True
-)  # the first version could not be resumed by the last, either
+# The first version's runs have no plan to go on by, and no later version has resumed them.
+@pytest.mark.parametrize("run", PREDICTIONS, indirect=True)
 def test_a_frozen_run_is_still_resumed(dltrain: Callable, run: str, tmp_path: Path) -> None:
     folder = RunDir(tmp_path / run)
     before = folder.read_history()
