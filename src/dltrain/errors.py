@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -96,3 +97,26 @@ def explained(error: Exception) -> DltrainError | None:
 
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def require(
+    package: str, extra: str, purpose: str, error: type[DltrainError], *, where: str = "", fix: str = ""
+) -> None:
+    """Imports a package that only some uses need.
+
+    Args:
+        package: by the name that it is imported by.
+        extra: of dltrain's own, which installs it.
+        purpose: what needs it, in words that follow the package's name.
+        error: the class of the error.
+        where: the key or flag that asks for it.
+        fix: what to do, where installing the extra is not all.
+
+    Raises:
+        DltrainError: it is not installed; of the class `error`.
+    """
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        fix = fix or f"pip install 'dltrain[{extra}]' (or pip install {package})"
+        raise error(f"{package}, which {purpose}, is not installed", where=where, fix=fix) from None

@@ -102,7 +102,7 @@ def test_sections_that_do_not_exist_are_refused_with_the_file_and_the_nearest(wr
         ("trainer:\n  max_epochs: 3\n", "trainer.max_epochs", "dltrain calls it trainer.epochs"),
         ("model:\n  channels: [3]\n", "model.channels", "it belongs to model=cnn"),
         ("loss:\n  label_smoothing: 0.1\n", "loss.label_smoothing", "it belongs to loss=cross_entropy"),
-        ("trainer: 5\n", "", "write the keys below it"),
+        ("trainer: 5\n", "", "write its keys: trainer: {key: value}"),
     ],
 )
 def test_keys_that_do_not_exist_are_refused_with_the_file(said: str, where: str, fix: str, write: Callable) -> None:

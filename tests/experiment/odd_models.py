@@ -375,6 +375,17 @@ class Locked(Sound):
         self.lock = threading.Lock()
 
 
+class Wrapped(Sound):
+    """Calls a layer as wrappers call what they stand around."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.wrapped = nn.Linear(8, 8)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        return self.wrapped(super().hidden(x))
+
+
 class DoubleInside(Double):
     def forward(self, x: Tensor) -> Any:
         return super().forward(x.double())

@@ -103,7 +103,7 @@ def test_data_that_has_changed_since_is_refused_and_moved_data_is_not(dltrain: C
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "no RUN is named"),
+        ([], "RUN is missing"),
         (["nowhere"], "not a run folder"),
         (["run", "other"], "unexpected argument other"),
         (["run", "trainer.epoch=9"], "did you mean trainer.epochs?: dltrain resume run trainer.epochs=9"),

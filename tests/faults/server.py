@@ -8,6 +8,8 @@ import json
 import os
 import sys
 
+import kill_points
+
 import dltrain.cli.main
 import dltrain.cli.resume
 import dltrain.cli.train
@@ -26,6 +28,8 @@ def start(arguments: list[str], folder: str, log: str, environment: dict[str, st
     nothing = os.open(os.devnull, os.O_RDONLY)
     for old, new in ((nothing, 0), (said, 1), (said, 2)):
         os.dup2(old, new)
+    if environment.get("KILLED"):
+        kill_points.install(environment["KILLED"])
     code = dltrain.cli.main.main(arguments)
     sys.stdout.flush()
     os._exit(code)

@@ -75,7 +75,7 @@ def test_killed_around_any_step_of_saving_a_run_loses_nothing(
 ) -> None:
     run, fault = RunDir(tmp_path / "run"), f"{moment}-{operation}:{dice.randint(1, 15)}"
     print(fault)
-    child = start(*small_run, "hydra.run.dir=run", DLTRAIN_FAULT=fault)
+    child = start(*small_run, "hydra.run.dir=run", KILLED=fault)
     assert child.wait() == -signal.SIGKILL, child.said
     child = start("resume", "run")
     assert child.wait() == 0, child.said

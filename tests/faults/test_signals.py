@@ -89,7 +89,7 @@ def test_terminated_while_saving_it_saves_first(
     point: str, start: Callable, small_run: Any, expected: Any, fingerprint: Callable, tmp_path: Path
 ) -> None:
     run = RunDir(tmp_path / "run")
-    child = start(*small_run, "hydra.run.dir=run", DLTRAIN_FAULT=f"{point}:SIGTERM")
+    child = start(*small_run, "hydra.run.dir=run", KILLED=f"{point}:SIGTERM")
     assert child.wait() == 143, child.said
     assert run.read_status()["state"] == "interrupted"
     child = start("resume", "run")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,13 @@ import torch
 import yaml
 
 import dltrain as package
+from dltrain.config.compose import compose_jobs
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
+from dltrain.experiment.run import build_checked
+from dltrain.experiment.run import train as run_training
 from dltrain.inference.load import load
+from dltrain.runs.folder import RunDir
+from dltrain.training.random_state import restore_random_state, save_random_state
 
 
 @pytest.fixture
@@ -56,11 +63,14 @@ def test_training_from_python_returns_the_model_that_its_folder_holds(
 
 
 def test_loading_leaves_the_callers_random_numbers_alone(run: Path) -> None:
-    torch.manual_seed(3)
-    expected = torch.rand(2)
-    torch.manual_seed(3)
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.random()), float(torch.rand(1))
+
+    before = save_random_state(torch.device("cpu"))
+    expected = draw()
+    restore_random_state(before, torch.device("cpu"))
     load(run)
-    assert torch.equal(torch.rand(2), expected)
+    assert draw() == expected
 
 
 def test_a_run_that_never_finished_is_refused(run: Path) -> None:
@@ -186,8 +196,212 @@ def test_rows_come_as_dictionaries_lists_arrays_and_frames(pay_run: Path) -> Non
     row = {"number": 1007, "年龄": 30, "city": "Ulm", "stays": "yes"}
     frame = package.load(pay_run).predict(pd.DataFrame([row]))
     assert model.predict([row]).equals(frame)
-    ordered = [row[column.name] for column in model.encoder.table.columns]  # type: ignore[attr-defined]
+    ordered = [row[column.name] for column in model.encoder.columns]  # type: ignore[attr-defined]
     assert model.predict(np.array([ordered], dtype=object)).equals(frame)
     for empty in (pd.DataFrame(), []):
         with pytest.raises(DataError, match="no samples"):
             model.predict(empty)
+
+
+NET = """
+import random
+
+import numpy as np
+import torch
+from torch import nn
+
+{imports}
+
+class Net(nn.Module):
+    def __init__(self, spec{parameters}):
+        super().__init__()
+        self.layer = nn.Linear(spec.input_shape[0], 8)
+        self.head = nn.Linear(8, spec.out_features)
+        {init}
+
+    def forward(self, x):
+        return self.head({hidden})
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Writes a module into the working directory, and has it imported anew."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    written = set()
+
+    def write(name: str, text: str | None = None, **parts: str) -> None:
+        parts = {"imports": "", "parameters": "", "init": "", "hidden": "self.layer(x).tanh()"} | parts
+        (tmp_path / f"{name}.py").write_text(NET.format(**parts) if text is None else text)
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        for known in written | {name}:
+            sys.modules.pop(known, None)
+        written.add(name)
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
+
+
+def train_net(people_csv: Path, target: str, *overrides: str, model: str = "net_of_mine.Net") -> Path:
+    data = ("data=csv", f"data.path={people_csv}", f"data.target={target}", "baseline=none", "trainer.epochs=1")
+    (job,) = compose_jobs([f"model._target_={model}", *data, *overrides], sweep=False)
+    setup = build_checked(job.config, overrides=job.overrides)
+    run = RunDir("run")
+    run.path.mkdir()
+    run.write_status("running", exit_code=1)
+    run.config.write_text(yaml.safe_dump(dict(job.config)), "utf-8")
+    run_training(setup, job.config, run, perf_counter())
+    return run.path
+
+
+def test_edited_code_is_refused_by_its_name_and_a_comment_is_not(write: Callable, people_csv: Path) -> None:
+    write("net_of_mine")
+    run = train_net(people_csv, "stays")
+    write("net_of_mine", NET.format(imports="# Mine.", parameters="", init="", hidden="self.layer(x).tanh()"))
+    load(run, trust=("net_of_mine",))
+    write("net_of_mine", hidden="self.layer(x).relu()")
+    with pytest.raises(
+        CheckpointError, match=r"does not predict what was measured.*the code of net_of_mine has changed"
+    ):
+        load(run, trust=("net_of_mine",))
+
+
+def test_edited_code_that_a_model_imports_is_refused_by_its_name(write: Callable, people_csv: Path) -> None:
+    write("parts_of_mine", "def bend(x):\n    return x.tanh()\n")
+    write("net_of_mine", imports="from parts_of_mine import bend", hidden="bend(self.layer(x))")
+    run = train_net(people_csv, "stays")
+    write("parts_of_mine", "def bend(x):\n    return x.relu()\n")
+    with pytest.raises(CheckpointError, match="the code of parts_of_mine has changed"):
+        load(run, trust=("net_of_mine",))
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    ["torch.rand(8)", "torch.tensor(np.random.random(8)).float()", "torch.tensor([random.random() for _ in range(8)])"],
+)
+def test_constants_that_are_drawn_when_a_model_is_built_come_back(
+    drawn: str, write: Callable, people_csv: Path
+) -> None:
+    write("net_of_mine", init=f"self.scale = {drawn}", hidden="self.layer(x).tanh() * self.scale")
+    run = train_net(people_csv, "stays", "seed=5")
+    scale = load(run, trust=("net_of_mine",)).module.scale
+    assert torch.equal(load(run, trust=("net_of_mine",)).module.scale, scale)
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        (
+            {
+                "init": "self.scale = torch.tensor(np.random.default_rng().random(8)).float()",
+                "hidden": "self.layer(x) * self.scale",
+            },
+            r"Net keeps scale outside its state_dict\(\)",
+        ),
+        (
+            {
+                "imports": "SCALE = torch.tensor(np.random.default_rng().random(8)).float()",
+                "hidden": "self.layer(x) * SCALE",
+            },
+            "a constant of its own",
+        ),
+        (
+            {
+                "imports": "from pathlib import Path",
+                "init": "self.scale = float(Path('scale.txt').read_text())",
+                "hidden": "self.layer(x) * self.scale",
+            },
+            "such as a file",
+        ),
+    ],
+)
+def test_constants_that_are_others_are_refused_with_the_reason(
+    parts: dict[str, str], reason: str, write: Callable, people_csv: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "scale.txt").write_text("1")
+    write("net_of_mine", **parts)
+    run = train_net(people_csv, "stays")
+    (tmp_path / "scale.txt").write_text("2")
+    sys.modules.pop("net_of_mine")
+    with pytest.raises(CheckpointError, match=reason) as caught:
+        load(run, trust=("net_of_mine",))
+    assert "train again" in caught.value.fix
+
+
+@pytest.mark.parametrize("target", ["stays", "pay", "[pay,number]", "tags"])
+def test_folders_without_recorded_outputs_are_held_against_their_table(
+    target: str, write: Callable, people_csv: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(people_csv)
+    table["tags"] = [f"a|{'b|c' if age > 40 else 'b'}"[2 * (age < 30) :] for age in table["年龄"]]
+    table.to_csv(tmp_path / "people.csv", index=False)
+    write("net_of_mine")
+    task = ("task=multilabel",) if target == "tags" else ()
+    run = train_net(tmp_path / "people.csv", target, *task)
+    (run / "examples" / "outputs.safetensors").unlink()
+    load(run, trust=("net_of_mine",))
+    write("net_of_mine", hidden="9 * self.layer(x).relu() - 5")
+    with pytest.raises(CheckpointError, match="the code of net_of_mine has changed"):
+        load(run, trust=("net_of_mine",))
+    shutil.rmtree(run / "examples")
+    load(run, trust=("net_of_mine",))  # there is nothing to hold it against
+
+
+def test_a_model_that_fails_on_the_examples_is_refused_with_the_reason(write: Callable, people_csv: Path) -> None:
+    write("net_of_mine")
+    run = train_net(people_csv, "stays")
+    write("net_of_mine", hidden="self.layer(x).no_such_thing()")
+    with pytest.raises(CheckpointError, match=r"fails on the run's own examples: AttributeError.*code of net_of_mine"):
+        load(run, trust=("net_of_mine",))
+
+
+@pytest.mark.parametrize("name", ["inputs.safetensors", "outputs.safetensors"])
+def test_damaged_examples_are_refused(run: Path, name: str) -> None:
+    (run / "examples" / name).write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load(run)
+
+
+def test_lazy_layers_need_the_examples(write: Callable, people_csv: Path) -> None:
+    write("net_of_mine", init="self.layer = nn.LazyLinear(8)")
+    run = train_net(people_csv, "stays")
+    load(run, trust=("net_of_mine",))
+    shutil.rmtree(run / "examples")
+    with pytest.raises(CheckpointError, match="lazy layers"):
+        load(run, trust=("net_of_mine",))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "init", "override"),
+    [
+        (", weights: list[float] = (2.0, 3.0)", "self.scale = sum(weights)", "+model.weights=[4,5]"),
+        (", weights: str = 'even'", "self.scale = {'even': 1, 'odd': 2}[weights]", "+model.weights=odd"),
+        (", weights: str | None = None", "self.scale = 3 if weights == 'DEFAULT' else 1", "+model.weights=DEFAULT"),
+        (", pretrained: bool = False", "self.scale = 3 if pretrained else 1", "+model.pretrained=true"),
+    ],
+)
+def test_arguments_that_are_called_like_pretrained_weights_keep_their_meaning(
+    parameters: str, init: str, override: str, write: Callable, people_csv: Path
+) -> None:
+    write("net_of_mine", parameters=parameters, init=init, hidden="self.layer(x) * self.scale")
+    run = train_net(people_csv, "stays", override)
+    scale = load(run, trust=("net_of_mine",)).module.scale
+    assert scale == {"[4,5]": 9, "odd": 2, "DEFAULT": 3, "true": 3}[override.partition("=")[2]]
+
+
+def test_weights_to_begin_with_are_not_fetched_again(write: Callable, people_csv: Path, tmp_path: Path) -> None:
+    torch.save(torch.ones(8), tmp_path / "begin.pt")
+    init = "self.head.bias.data += torch.load(weights).sum() if weights else 0"
+    write("net_of_mine", parameters=", weights: str | None = None", init=init)
+    run = train_net(people_csv, "stays", "+model.weights=begin.pt")
+    (tmp_path / "begin.pt").unlink()
+    load(run, trust=("net_of_mine",))
+
+
+def test_arguments_called_like_dltrains_own_words_reach_the_model(write: Callable, people_csv: Path) -> None:
+    parameters = ", name: str = 'a', device: str = 'b', dtype: str = 'c', seed: int = 1, config: str = 'd'"
+    write("net_of_mine", parameters=parameters, init="self.given = (name, device, dtype, seed, config)")
+    run = train_net(people_csv, "stays", "+model.name=x", "+model.device=y", "+model.dtype=z", "+model.seed=7")
+    assert load(run, trust=("net_of_mine",)).module.given == ("x", "y", "z", 7, "d")

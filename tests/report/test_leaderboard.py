@@ -13,6 +13,8 @@ import yaml
 from dltrain.runs.config import differences
 from dltrain.runs.folder import RunDir
 from dltrain.runs.lock import locked
+from dltrain.runs.result import DataRecord, Result
+from dltrain.tasks.metric_table import METRICS
 
 
 @pytest.fixture
@@ -53,6 +55,49 @@ def test_the_leaderboard_is_filtered_and_sorted_the_best_first(dltrain: Callable
     called = dltrain("runs", "test/acuracy>0")
     assert called.code == 2 and "did you mean test/accuracy?" in called.err
     assert dltrain("runs", "nowhere").code == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "better", "worse"),
+    [
+        ("test/ndcg@10", {"hit_rate@10": 0.4, "ndcg@10": 0.3, "recall@10": 0.4}, {"hit_rate@10": 0.5, "ndcg@10": 0.2}),
+        (
+            "test/bits_per_character",
+            {"perplexity": 9.0, "bits_per_character": 1.5},
+            {"perplexity": 4.0, "bits_per_character": 2.0},
+        ),
+    ],
+)
+def test_recommenders_and_language_models_are_ranked_by_what_says_most_of_them(
+    dltrain: Callable, tmp_path: Path, metric: str, better: dict[str, float], worse: dict[str, float]
+) -> None:
+    for name, loss, metrics in (("a", 1.0, worse), ("b", 2.0, better)):  # the loss says the opposite
+        run = RunDir(tmp_path / "outputs" / name)
+        run.path.mkdir(parents=True)
+        run.write_status("done", exit_code=0)
+        Result({}, {}, {"loss": loss} | metrics, "test", DataRecord(9, {"test": 9}), seed=0).write(run)
+    answer = json.loads(dltrain("runs", "--json").out)
+    assert answer["sorted_by"] == metric
+    assert [row["run"] for row in answer["runs"]] == ["b", "a"]
+    assert metric in dltrain("runs").out.splitlines()[0]
+
+
+def test_a_comparison_draws_every_metric_under_its_name(dltrain: Callable, tmp_path: Path) -> None:
+    names = [name for name in METRICS if name != "loss"]
+    for run in (RunDir(tmp_path / "a"), RunDir(tmp_path / "b")):
+        run.path.mkdir(parents=True)
+        run.write_status("done", exit_code=0)
+        measured = dict.fromkeys(names, 0.5)
+        Result({}, measured, {}, "val", DataRecord(9, {"val": 9}), seed=0).write(run)
+        head = ["epoch", "lr", "train/loss", "val/loss", *(f"val/{name}" for name in names), "val/of_my_own"]
+        rows = [[str(epoch), "0.1", *["0.5"] * (len(head) - 2)] for epoch in (1, 2)]
+        run.history.write_text("\n".join(map(",".join, [head, *rows])) + "\n")
+    assert dltrain("compare", "a", "b").code == 0
+    page = (tmp_path / "compare.html").read_text("utf-8")
+    for name in names:
+        assert f"validation {METRICS[name].label}" in page
+    assert "training Loss" in page and "validation Loss" in page and "validation Of my own" in page
+    assert page.count("<img") == len(names) + 3  # the rate never changes
 
 
 def test_evaluations_are_no_runs(dltrain: Callable, outputs: Path, people_csv: Path) -> None:

@@ -266,7 +266,8 @@ def test_drawing_does_not_import_pyplot_whose_state_is_global(make_run: MakeRun)
 
 def test_blanks_and_line_ends_are_on_the_map_of_words(make_run: MakeRun, draw: Draw) -> None:
     vocabulary = [" ", "\n", "_", "a", "$"]
-    run = make_run(kind="corpus", facts={"task": "next_token", "preprocessing": {"vocabulary": vocabulary}})
+    facts = {"vocab_sizes": [8], "preprocessing": {"tokens": "character", "vocabulary": vocabulary}}
+    run = make_run(kind="corpus", facts={"task": "next_token", **facts})
     step = run.checkpoints / "step-00000001"
     step.mkdir(parents=True)
     (run.checkpoints / "best").write_text("step-00000001\n")

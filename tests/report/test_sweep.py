@@ -5,10 +5,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 
 from dltrain.report.sweep import summarize
-from dltrain.runs.folder import RunDir, write_json
+from dltrain.runs.folder import RunDir
+from dltrain.runs.result import DataRecord, Metrics, Result
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -58,6 +60,10 @@ def test_a_job_that_the_memory_does_not_hold_leaves_the_others_alone(dltrain: Ca
     assert "memory" in failed["error"]
 
 
+def finish(run: RunDir, val: Metrics, monitor: str = "val/loss") -> None:
+    Result({}, val, {}, "val", DataRecord(9, {"val": 9}), seed=0, monitor=monitor).write(run)
+
+
 def test_more_is_better_where_the_measure_says_so(tmp_path: Path) -> None:
     for job, accuracy in (("0", 0.5), ("1", 0.9), ("10", 0.7), ("2", None)):
         run = RunDir(tmp_path / job)
@@ -65,9 +71,7 @@ def test_more_is_better_where_the_measure_says_so(tmp_path: Path) -> None:
         run.write_status("done" if accuracy else "failed", exit_code=0)
         run.config.write_text(f"job: {job}\n")
         if accuracy:
-            result = {"train": {}, "val": {"accuracy": accuracy}, "test": {}, "monitor": "val/accuracy"}
-            timing = dict.fromkeys(["best_epoch", "epochs", "parameters", "seconds", "samples_per_second"], 1)
-            write_json(run.result, result | timing)
+            finish(run, {"accuracy": accuracy}, monitor="val/accuracy")
     summary = summarize(tmp_path)
     assert [row["job"] for row in summary.rows] == ["0", "1", "2", "10"]
     assert summary.best is not None
@@ -78,6 +82,50 @@ def test_more_is_better_where_the_measure_says_so(tmp_path: Path) -> None:
 def test_losses_of_different_kinds_are_compared_by_what_they_share(dltrain: Callable) -> None:
     called = dltrain("-m", "data=iris", "loss=cross_entropy,focal", "trainer.epochs=2")
     assert "val/accuracy" in next(line for line in called.out.splitlines() if line.startswith("best"))
+
+
+@pytest.mark.parametrize(
+    ("varied", "measure"),
+    [
+        (("optimizer.lr=0.0001,0.1",), "val/loss"),
+        (("loss=cross_entropy", "loss.label_smoothing=0.9,0"), "val/bits_per_character"),
+    ],
+)
+def test_a_sweep_of_language_models_names_the_best(dltrain: Callable, varied: tuple[str, ...], measure: str) -> None:
+    model = ("model=transformer", "model.width=8", "model.layers=1", "model.heads=1", "model.ngrams=1")
+    small = ("data=verse", "data.rows=40", "data.length=8", "trainer.batch_size=8", "debug=smoke", "baseline=none")
+    called = dltrain("-m", *model, *small, *varied)
+    assert called.code == 0, called.err
+    results = {run.path.name: json.loads(run.result.read_text("utf-8"))["val"] for run in called.runs}
+    best = min(results, key=lambda job: results[job]["bits_per_character"])
+    assert measure in next(line for line in called.out.splitlines() if line.startswith("best"))
+    assert [run.path.name for run in called.runs if run.report.exists()] == [best]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "measure"),
+    [
+        ({"model": "gru"}, {"model": "transformer"}, "val/loss"),
+        ({"loss.label_smoothing": 0.1}, {"loss.label_smoothing": 0}, "val/bits_per_character"),
+        ({"data.tokens": "character"}, {"data.tokens": "word"}, "val/bits_per_character"),  # the loss is of a token
+        ({"data.tokens": "word", "data.vocabulary": 9}, {"data.vocabulary": 99}, "val/bits_per_character"),
+        ({"data.path": "a.txt"}, {"data.path": "b.txt"}, ""),
+    ],
+)
+def test_language_models_are_compared_by_what_their_jobs_share(
+    tmp_path: Path, first: dict[str, object], second: dict[str, object], measure: str
+) -> None:
+    losses = (2.0, 1.0) if measure == "val/loss" else (1.0, 2.0)
+    for job, (varied, loss, bits) in enumerate(zip((first, second), losses, (3.0, 2.5), strict=True)):
+        run = RunDir(tmp_path / str(job))
+        run.hydra.mkdir(parents=True)
+        (run.hydra / "overrides.yaml").write_text(yaml.safe_dump([f"{key}={value}" for key, value in varied.items()]))
+        run.config.write_text(f"job: {job}\n")
+        run.write_status("done", exit_code=0)
+        finish(run, {"loss": loss, "perplexity": 2**bits, "bits_per_character": bits})
+    summary = summarize(tmp_path)
+    assert summary.measure == measure
+    assert (summary.best or {}).get("job") == ("1" if measure else None)
 
 
 def test_jobs_on_different_data_have_no_best(dltrain: Callable) -> None:

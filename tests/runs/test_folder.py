@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from dltrain.errors import CheckpointError, ConfigError, StorageError
-from dltrain.runs.folder import RunDir, read_json, refuse_links, write_json, write_text
+from dltrain.runs.folder import RunDir, read_json, refuse_links
 from dltrain.runs.lock import check_writable, claim, locked, reserve
+from dltrain.storage import write_json, write_text
 
 
 def refuse(*_: object, **__: object) -> None:

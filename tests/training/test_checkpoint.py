@@ -292,19 +292,19 @@ def test_a_save_that_fails_leaves_the_one_before_and_nothing_half_written(
     verify(save_checkpoint(tmp_path, 2, ALL_WEIGHTS, optimizer_state(), 1))
 
 
-@pytest.mark.parametrize("method", ["write_text", "rename"])
+@pytest.mark.parametrize("method", ["write_bytes", "replace"])
 def test_a_pointer_that_cannot_be_written_keeps_naming_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     before = saved(tmp_path, 1)
     after = save_checkpoint(tmp_path, 2, ALL_WEIGHTS, None, 1)
-    real = Path.write_text
+    real = Path.write_bytes
 
-    def half(path: Path, text: str, **options: Any) -> None:
-        real(path, text[:3], **options)
+    def half(path: Path, content: bytes) -> None:
+        real(path, content[:3])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, method, half if method == "write_text" else refuse(OSError(28, "No space left")))
+    monkeypatch.setattr(Path, method, half if method == "write_bytes" else refuse(OSError(28, "No space left")))
     with pytest.raises(StorageError, match="No space left"):
         point(tmp_path, "last", after)
     assert pointed(tmp_path, "last") == before
@@ -328,7 +328,7 @@ def test_a_file_that_grows_too_large_for_the_disk_is_a_storage_error(tmp_path: P
 
 def test_every_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync, rename, replace = os.fsync, Path.rename, Path.replace
 
     def flush(descriptor: int) -> None:
         done.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
@@ -336,10 +336,11 @@ def test_every_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monke
 
     def name(path: Path, target: Path) -> Path:
         done.append(f"> {target.name}")
-        return rename(path, target)
+        return (rename if path.is_dir() else replace)(path, target)
 
     monkeypatch.setattr(os, "fsync", flush)
     monkeypatch.setattr(Path, "rename", name)
+    monkeypatch.setattr(Path, "replace", name)
     saved(tmp_path)
     half = f".tmp-42-{os.getpid()}"
     assert done[:4] == ["model.safetensors", "state.pt", "manifest.json", half]

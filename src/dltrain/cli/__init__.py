@@ -1,1 +1,1 @@
-"""What is typed and what is printed: one module a command, `run(arguments, options)` returns the exit code."""
+"""The command line: one module per command, whose `run(arguments, options)` returns the exit code."""

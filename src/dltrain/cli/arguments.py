@@ -1,4 +1,4 @@
-"""What a command takes: declared once, parsed and explained from that declaration."""
+"""The arguments of a command: declared once; parsing and help both follow the declaration."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Flag:
     """A flag of a command.
 
     Args:
-        names: such as `-o` and `--output`; the last one names the value.
-        line: what it does; empty for one that help leaves out.
-        value: what it is given, such as `FILE`; empty for a switch.
-        kind: makes the value of its text.
-        default: the value where it is not given.
+        names: such as `-o` and `--output`; the parsed value is stored under the last one.
+        line: what it does; empty if help leaves the flag out.
+        value: the placeholder of its value in help, such as `FILE`; empty for a switch.
+        kind: converts the text to the value.
+        default: the value if the flag is not given.
         many: whether it may be given several times.
-        choices: the values that it takes.
-        optional: what it means without a value; none where it must have one.
+        choices: the allowed values.
+        optional: the value if the flag is given without one; None if it needs a value.
     """
 
     names: tuple[str, ...]
@@ -53,8 +53,8 @@ class Flag:
         parser.add_argument(*self.names, type=self.kind, **more)
 
     @property
-    def shown(self) -> str:
-        """The flag as help shows it."""
+    def signature(self) -> str:
+        """Returns the flag as help prints it, such as `-o, --output FILE`."""
         return ", ".join(self.names) + (f" {self.value}" if self.value else "")
 
 
@@ -73,14 +73,14 @@ class Command:
     Args:
         name: as it is typed.
         line: what it does, in a few words.
-        usages: what follows the name, one text for each form that it has.
-        names: what has to be named, such as `RUN`; what may be left out stands in brackets, at the end, and `...`
-            after the last lets it be several.
-        flags: its own flags, beside those that every command has.
-        keys: what may be set by `key=value`, with a line each.
-        any_key: whether every key of the config may be set; then `keys` are those that are needed most.
-        examples: two of them, each with what it does.
-        notes: what else there is to know, a line each.
+        usages: what follows the name, one text for each form of the command.
+        names: positional arguments, such as `RUN`; optional ones are in brackets, at the end, and `...` after the
+            last one allows several.
+        flags: its own flags, in addition to those of every command.
+        keys: the keys that `key=value` can set, each with a line of help.
+        any_key: whether every key of the config can be set; then `keys` lists the most common ones.
+        examples: two commands, each with what it does.
+        notes: further paragraphs of help.
     """
 
     name: str
@@ -95,14 +95,14 @@ class Command:
 
     @property
     def usage(self) -> str:
-        """How it is called, in one line."""
+        """Returns how the command is called, in one line."""
         return ", or ".join(f"dltrain {self.name} {usage}".rstrip() for usage in self.usages)
 
     def parse(self, arguments: Sequence[str]) -> Namespace:
-        """Returns the flags, and all other words as `words`, in any order.
+        """Returns the flags, and all other words as `words`; flags and words may be mixed.
 
         Raises:
-            ConfigError: there is no such flag, or its value is wrong.
+            ConfigError: a flag does not exist, or its value is wrong.
         """
         parser = _Parser(self, arguments)
         parser.add_argument("words", nargs="*")
@@ -111,10 +111,10 @@ class Command:
         return parser.parse_intermixed_args(list(arguments))
 
     def read(self, arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
-        """Returns the flags, with the values of keys as `overrides`, and what is named.
+        """Returns the flags, with the values of keys as `overrides`, and the positional arguments.
 
         Raises:
-            ConfigError: a name is missing or too many are given, or there is no such key or flag.
+            ConfigError: an argument is missing or unexpected, or a key or flag does not exist.
         """
         parsed = self.parse(arguments)
         overrides: dict[str, str] = {}
@@ -129,7 +129,7 @@ class Command:
                 named.append(word)
         least = sum(not name.startswith("[") for name in self.names)
         if len(named) < least:
-            raise ConfigError(f"no {self.names[len(named)].removesuffix(' ...')} is named", fix=self.usage)
+            raise ConfigError(f"{self.names[len(named)].removesuffix(' ...')} is missing", fix=self.usage)
         several = bool(self.names) and self.names[-1].rstrip("]").endswith("...")
         if len(named) > len(self.names) and not several:
             extra = named[len(self.names)]
@@ -141,16 +141,16 @@ class Command:
         return parsed, named
 
     def _takes(self, key: str) -> bool:
-        """Tells whether a word with this key is meant to set one, and not to name a file that has `=` in its name."""
-        return self.any_key or key.split(".")[0] in {known.split(".")[0] for known in self.keys}
+        """Tells whether a word with this key sets the key, and is not the name of a file that contains `=`."""
+        return self.any_key or key.split(".")[0] in {own_key.split(".")[0] for own_key in self.keys}
 
     def help_text(self) -> str:
-        """Returns the command's page: how it is called, what it takes, and two examples."""
+        """Returns the command's page: usage, flags, keys and two examples."""
         lines = [f"usage: dltrain {self.name} {usage}".rstrip() for usage in self.usages]
         parts = ["\n".join([lines[0], *(line.replace("usage:", "      ") for line in lines[1:])])]
         parts.append(_wrapped(self.line[0].upper() + self.line[1:] + "."))
         parts += [_wrapped(note) for note in self.notes]
-        flags = [(flag.shown, flag.line) for flag in (*self.flags, *EVERYWHERE) if flag.line]
+        flags = [(flag.signature, flag.line) for flag in (*self.flags, *EVERYWHERE) if flag.line]
         parts.append("flags\n" + table(flags))
         if self.keys:
             parts.append("keys\n" + table([(f"{key}=", line) for key, line in self.keys.items()]))
@@ -160,27 +160,27 @@ class Command:
 
 
 class _Parser(ArgumentParser):
-    """Parses a command's arguments, and refuses in dltrain's own words."""
+    """Parses a command's arguments, and raises dltrain's own errors."""
 
     def __init__(self, command: Command, arguments: Sequence[str]) -> None:
         super().__init__(prog="dltrain", usage=command.usage, add_help=False, allow_abbrev=False)
         self.command, self.arguments = command, arguments
 
     def error(self, message: str) -> NoReturn:
-        known = [name for flag in (*self.command.flags, *EVERYWHERE) for name in flag.names]
-        typed = [word for word in self.arguments if word.startswith("-") and word.partition("=")[0] not in known]
+        flag_names = [name for flag in (*self.command.flags, *EVERYWHERE) for name in flag.names]
+        typed = [word for word in self.arguments if word.startswith("-") and word.partition("=")[0] not in flag_names]
         if not typed:
             raise ConfigError(message, fix=self.command.usage)
         word = typed[0]
         if self.command.any_key and (error := _key_as_flag(word, self.arguments)):
             raise error
-        near = nearest(word.partition("=")[0], known)
+        near = nearest(word.partition("=")[0], flag_names)
         fix = f"did you mean {near}?" if near else f"see dltrain {self.command.name} --help"
         raise ConfigError(f"there is no flag {word}", fix=fix, override=near, replaces=word)
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:
-    """Returns rows of two columns, the second one wrapped to the width of the screen."""
+    """Returns rows of two columns as text, the second column wrapped to the width of the terminal."""
     width = max(len(first) for first, _ in rows)
     room = max(40, min(100, shutil.get_terminal_size((100, 40)).columns) - width - 4)
     lines = []
@@ -196,7 +196,7 @@ def _wrapped(text: str) -> str:
 
 
 def _key_as_flag(word: str, arguments: Sequence[str]) -> ConfigError | None:
-    """Returns the refusal of a key that was typed as a flag, as in `--epochs 10`."""
+    """Returns the error for a key that was typed as a flag, as in `--epochs 10`; None if it is no key."""
     name, separator, value = word.lstrip("-").partition("=")
     name = name.replace("-", "_")
     following = arguments[list(arguments).index(word) + 1 :][:1]
@@ -210,13 +210,13 @@ def _key_as_flag(word: str, arguments: Sequence[str]) -> ConfigError | None:
     if not meant:
         return None
     value = translated(name, meant, value or "true") or value
-    fix = f"it is the key {meant}"
+    fix = f"use the key {meant}"
     if not value:
         return ConfigError(f"there is no flag {word}", fix=f"{fix}: {meant}=...")
     return ConfigError(f"there is no flag {word}", fix=fix, override=f"{meant}={value}", replaces=replaced)
 
 
-# Keys that are typed as flags by their last part alone.
+# Keys that users type as flags, by the last part of the key.
 _PLAIN: Mapping[str, str] = {
     **{name: f"trainer.{name}" for name in ("epochs", "batch_size", "device", "patience", "precision", "accumulate")},
     **{name: f"optimizer.{name}" for name in ("lr", "weight_decay")},

@@ -1,4 +1,4 @@
-"""`dltrain check [overrides]`: everything but training, and nothing is written."""
+"""`dltrain check [overrides]`: builds everything and estimates the cost of training; writes nothing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dltrain.cli.commands import COMMANDS, Options
 if TYPE_CHECKING:
     from dltrain.experiment.build import Setup
 
-STEPS = 5  # that are timed, twice
+STEPS = 5  # timed in each of two short epochs
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Builds what the overrides describe, looks at the data, and takes one step to say what training would cost.
+    """Builds model and data, checks them, and times a few steps to estimate what training would cost.
 
     Raises:
-        DltrainError, ExceptionGroup: it could not be trained.
+        DltrainError, ExceptionGroup: the config cannot be trained.
     """
     flags = COMMANDS["check"].parse(arguments)
     from dltrain.config.compose import compose_job
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.log import configure_logging
     from dltrain.experiment.run import build_checked, introduce
 
-    with on_approval():  # nothing that was written for it stays
+    with on_approval():  # removes again the sample data that building writes
         setup = build_checked(job.config, job.places, job.overrides)
     configure_logging(console=not (options.quiet or options.json))
     introduce(setup)
@@ -48,13 +48,13 @@ def run(arguments: Sequence[str], options: Options) -> int:
             f"model and data take {cost['megabytes']:.1f} MB"
         )
         epochs = setup.settings.last_epoch
-        print(f"time    about {_spelled(cost['seconds'])} for {epochs} epochs, less if patience ends it")
+        print(f"time    about {_spelled(cost['seconds'])} for {epochs} epochs, less if it stops early")
         print("check   passed; nothing was written")
     return 0
 
 
 def measure_step(setup: Setup) -> dict[str, Any]:
-    """What a training step costs, from a few on a part of an epoch, and what the whole training would."""
+    """Returns what training would cost: parameters, batch size, seconds (per step, in all), megabytes."""
     import torch
 
     from dltrain.training.loop import epochs_of, fit

@@ -1,4 +1,4 @@
-"""The commands, and what each of them takes; each has a module of its name with `run(arguments, options)`."""
+"""The commands and their arguments; each has a module of its name with `run(arguments, options)`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ FLAGS = {"--quiet": "quiet", "--json": "json", "--debug": "debug"}
 
 @dataclass(frozen=True)
 class Options:
-    """What every command understands.
+    """The options of every command.
 
     Args:
-        quiet: say nothing but warnings and errors.
-        json: end with the result as one line of JSON, and say nothing else on standard output.
+        quiet: print only warnings and errors.
+        json: print the result as one line of JSON, and nothing else on standard output.
         debug: show tracebacks.
     """
 
@@ -29,29 +29,29 @@ KEYS = {
     "data.path": "the file or folder to learn from",
     "data.target": "the column to predict",
     "trainer.epochs": "passes over the training data",
-    "trainer.batch_size": "samples a step, or full",
+    "trainer.batch_size": "samples per step, or full",
     "trainer.device": "auto, cpu, cuda, cuda:1, mps",
-    "trainer.patience": "epochs without improvement before it stops",
-    "trainer.keep": "the weights of the best epoch or of the last",
-    "trainer.balance": "resample, to see rare classes as often as others",
-    "loss.class_weights": "balanced, to let rare classes weigh more (loss=cross_entropy)",
+    "trainer.patience": "epochs without improvement before training stops",
+    "trainer.keep": "whether to keep the weights of the best epoch or of the last",
+    "trainer.balance": "resample, so that rare classes are seen as often as others",
+    "loss.class_weights": "balanced gives rare classes more weight (loss=cross_entropy)",
     "optimizer.lr": "learning rate",
-    "optimizer.weight_decay": "pull of the weights towards zero",
-    "model.hidden": "widths of an mlp, such as [256,128]",
-    "seed": "another one, another run",
-    "hydra.run.dir": "where the run's folder is made",
+    "optimizer.weight_decay": "how strongly weights are pulled towards zero",
+    "model.hidden": "widths of the layers of an mlp, such as [256,128]",
+    "seed": "of all random numbers; another seed is another run",
+    "hydra.run.dir": "the folder of the run",
 }
 
 PARTS = ("job", "hydra", "all")
 KINDS_OF_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _FORMAT = {
-    "data.encoding": "of the file, such as gbk",
-    "data.delimiter": "between its cells: one character, or tab",
-    "data.header": "first where its first line names the columns, none where it is data",
+    "data.encoding": "encoding of the file, such as gbk",
+    "data.delimiter": "delimiter of the cells: one character, or tab",
+    "data.header": "first if the first line names the columns, none if it is data",
 }
 _DEVICE = {"trainer.device": "auto, cpu, cuda, cuda:1, mps"}
-_TRUST = Flag(("--trust",), "run code of this package or module, which the run's folder names", "MODULE", many=True)
-_CONFIG_DIR = Flag(("-cd", "--config-dir"), "a further folder of configs; its files win", "FOLDER")
+_TRUST = Flag(("--trust",), "run code of this package or module, which the run needs", "MODULE", many=True)
+_CONFIG_DIR = Flag(("-cd", "--config-dir"), "an additional folder of configs; its files override others", "FOLDER")
 _OVERRIDES = "[group=choice ...] [key=value ...]"
 
 
@@ -62,10 +62,10 @@ def _output(line: str, value: str = "FILE", default: str | None = None) -> Flag:
 _ALL = (
     Command(
         "train",
-        "train a model; -m trains every combination of several values",
+        "train a model; -m trains one for every combination of values",
         (_OVERRIDES, f"-m {_OVERRIDES.replace('value', 'a,b,c')}"),
         flags=(
-            Flag(("-m", "--multirun"), "train every combination of keys with several values, k=1,2,3"),
+            Flag(("-m", "--multirun"), "sweep: train one model for every combination of values, as in seed=1,2,3"),
             Flag(
                 ("-c", "--cfg"),
                 "print the composed config and stop: job, hydra or all",
@@ -73,7 +73,7 @@ _ALL = (
                 choices=("job", "hydra", "all"),
             ),
             Flag(("-p", "--package"), "with --cfg: only this section", "SECTION"),
-            Flag(("--resolve",), "with --cfg: with the values that ${...} stand for"),
+            Flag(("--resolve",), "with --cfg: replace ${...} by its value"),
             _CONFIG_DIR,
             Flag(
                 ("-i", "--info"),
@@ -87,67 +87,73 @@ _ALL = (
             Flag(("-r", "--run"), ""),
         ),
         notes=(
-            "The word train may be left out. dltrain list GROUP says what can be picked, and --cfg job prints every "
-            "key that there is; the keys below are those that are needed most.",
+            "The word train is optional. dltrain list GROUP lists the options of a group, and --cfg job prints every "
+            "key; the keys below are the most common ones.",
         ),
         keys=KEYS,
         any_key=True,
         examples=(
-            ("dltrain model=cnn data=animals", "classify pictures of animals"),
+            ("dltrain model=cnn data=animals", "classify images of animals"),
             ("dltrain -m model=mlp data=cubic optimizer.lr=0.1,0.01 seed=1,2,3", "train six models"),
         ),
     ),
     Command(
         "resume",
-        "go on with a run from its last checkpoint, in its own folder",
+        "continue a run from its last checkpoint, in its own folder",
         ("RUN [key=value ...]",),
         names=("RUN",),
-        flags=(Flag(("--force",), "go on although the data, the model or the seed is another"), _TRUST),
-        notes=("Any key of the run's config may be set, but for those that would make another run of it.",),
-        keys={"trainer.epochs": "how many epochs it is to have in the end", "trainer.device": KEYS["trainer.device"]},
+        flags=(Flag(("--force",), "continue although the data, the model or the seed has changed"), _TRUST),
+        notes=("Every key of the run's config can be set, except those that would make it another run.",),
+        keys={
+            "trainer.epochs": "epochs in all, with those already trained",
+            "trainer.device": KEYS["trainer.device"],
+        },
         any_key=True,
         examples=(
-            ("dltrain resume outputs/2026-01-31/10-15-30_mlp_iris", "go on after an interruption"),
+            ("dltrain resume outputs/2026-01-31/10-15-30_mlp_iris", "continue after an interruption"),
             ("dltrain resume RUN trainer.epochs=200", "train a finished run for longer"),
         ),
     ),
     Command(
         "check",
-        "everything but training: what it would train on and cost; nothing is written",
+        "check config, model and data, and estimate what training costs; writes nothing",
         (_OVERRIDES,),
         flags=(_CONFIG_DIR,),
         keys=KEYS,
         any_key=True,
         examples=(
-            ("dltrain check model=cnn data=animals", "the sizes, the memory and the time that training takes"),
-            ("dltrain check data=csv data.path=table.csv data.target=price", "what is made of a table's columns"),
+            ("dltrain check model=cnn data=animals", "print the sizes, the memory and the time of training"),
+            (
+                "dltrain check data=csv data.path=table.csv data.target=price",
+                "print how each column is used",
+            ),
         ),
     ),
     Command(
         "find_lr",
-        "a learning rate to begin with, from a short test; nothing is written",
+        "suggest a learning rate from a short test; writes nothing",
         (_OVERRIDES,),
         flags=(_CONFIG_DIR,),
         keys=KEYS,
         any_key=True,
         examples=(
-            ("dltrain find_lr model=cnn data=animals", "try rates from tiny to large"),
+            ("dltrain find_lr model=cnn data=animals", "try learning rates from tiny to large"),
             ("dltrain find_lr model=mlp data=iris optimizer=sgd", "with another optimizer"),
         ),
     ),
     Command(
         "list",
-        "what there is to pick, a line each",
+        "list models, data sets and other options",
         ("[GROUP ...]",),
         names=("[GROUP ...]",),
         examples=(("dltrain list", "everything"), ("dltrain list model optimizer", "models and optimizers")),
     ),
     Command(
         "init",
-        "write a commented data config from a look at a table",
+        "write a commented data config for a table",
         ("FILE [--name NAME] [key=value ...]",),
         names=("FILE",),
-        flags=(Flag(("--name",), "of the config; by default the file's", "NAME"),),
+        flags=(Flag(("--name",), "name of the config; by default the name of the file", "NAME"),),
         keys={"data.target": "the column to predict", **_FORMAT},
         examples=(
             ("dltrain init houses.csv", "writes configs/data/houses.yaml"),
@@ -156,7 +162,7 @@ _ALL = (
     ),
     Command(
         "predict",
-        "what a trained model says of new samples, from the run's folder alone",
+        "predict new samples with a trained model; needs only the run's folder",
         (
             "RUN INPUT [-o FILE]",
             "RUN --prompt TEXT [--steps 200]",
@@ -165,18 +171,23 @@ _ALL = (
         ),
         names=("RUN", "[INPUT]"),
         flags=(
-            _output("where the predictions go: .csv, .jsonl or .parquet; without it, to standard output"),
+            _output("the file for the predictions: .csv, .jsonl or .parquet; without it, standard output"),
             _TRUST,
             Flag(("--steps",), "how many steps to forecast, or tokens to write after a prompt (200)", "N", int),
             Flag(("--user",), "recommend items to this user", "USER", many=True),
             Flag(("--top",), "how many items to recommend (10)", "N", int),
-            Flag(("--prompt",), "let a model of texts go on from here", "TEXT"),
-            Flag(("--temperature",), "with --prompt: 0 for the likeliest token, more for surprises (0.8)", "T", float),
-            Flag(("--top-k",), "with --prompt: choose among so many tokens", "K", int),
-            Flag(("--seed",), "with --prompt: another one, another text (0)", "N", int),
+            Flag(("--prompt",), "let a language model continue this text", "TEXT"),
+            Flag(
+                ("--temperature",),
+                "with --prompt: 0 takes the likeliest token, more varies more (0.8)",
+                "T",
+                float,
+            ),
+            Flag(("--top-k",), "with --prompt: sample from the K likeliest tokens", "K", int),
+            Flag(("--seed",), "with --prompt: another seed gives another text (0)", "N", int),
         ),
         keys={**_FORMAT, **_DEVICE},
-        notes=("INPUT is a table, a picture, a folder, a text file, or - for standard input; it needs no target.",),
+        notes=("INPUT is a table, an image, a folder, a text file, or - for standard input; it needs no target.",),
         examples=(
             ("dltrain predict RUN new.csv -o predictions.csv", "a table"),
             ("dltrain predict RUN --steps 12", "the next twelve steps of the series that it was trained on"),
@@ -184,15 +195,15 @@ _ALL = (
     ),
     Command(
         "evaluate",
-        "how good a model is: on new labelled data, or on the test split of its own",
+        "measure a model on new labelled data, or on its own test split",
         ("RUN [data.path=NEW] [--slices COLUMN] [-o FOLDER]",),
         names=("RUN",),
         flags=(
-            _output("the folder for the predictions and the page; by default RUN/evaluations/NAME", "FOLDER"),
-            Flag(("--slices",), "measure each value of this column apart", "COLUMN"),
+            _output("the folder for predictions and page; by default RUN/evaluations/NAME", "FOLDER"),
+            Flag(("--slices",), "measure each value of this column separately", "COLUMN"),
             _TRUST,
         ),
-        keys={"data.path": "labelled data; without it, the test split of the run's own", **_FORMAT, **_DEVICE},
+        keys={"data.path": "labelled data; without it, the run's own test split", **_FORMAT, **_DEVICE},
         examples=(
             ("dltrain evaluate RUN data.path=labelled.csv", "on new data"),
             ("dltrain evaluate RUN data.path=labelled.csv --slices city", "and for each city"),
@@ -200,7 +211,7 @@ _ALL = (
     ),
     Command(
         "export",
-        "the model for other programs, compared with the run's before it is kept",
+        "write the model for other programs, and compare its outputs with the run's",
         ("RUN [--format onnx|torch-export|safetensors] [-o FILE]",),
         names=("RUN",),
         flags=(
@@ -215,39 +226,39 @@ _ALL = (
     ),
     Command(
         "runs",
-        "a leaderboard of the runs below a folder",
+        "print a leaderboard of the runs in a folder",
         ("[FOLDER] [CONDITION ...] [--sort COLUMN] [--csv]",),
         names=("[FOLDER]", "[CONDITION ...]"),
         flags=(
             Flag(("--sort",), "the column to sort by; by default the main metric", "COLUMN"),
             Flag(("--csv",), "all columns, as CSV"),
         ),
-        notes=("A condition is model=mlp, test/accuracy>0.9 and the like. FOLDER is outputs where none is named.",),
+        notes=("A condition is, for example, model=mlp or test/accuracy>0.9. FOLDER is outputs by default.",),
         examples=(
-            ("dltrain runs", "all runs below outputs"),
-            ("dltrain runs 'test/accuracy>0.9' --sort seconds", "the fastest of the good ones"),
+            ("dltrain runs", "all runs in outputs"),
+            ("dltrain runs 'test/accuracy>0.9' --sort seconds", "runs above 0.9, sorted by duration"),
         ),
     ),
     Command(
         "compare",
-        "what differs between two runs, and their curves on one page",
+        "print what differs between two runs, and draw their curves on one page",
         ("A B [-o PAGE.html]",),
         names=("A", "B"),
         flags=(_output("the page (compare.html)", "PAGE", "compare.html"),),
         examples=(
-            ("dltrain compare outputs/a outputs/b", "print the differences, write compare.html"),
+            ("dltrain compare outputs/a outputs/b", "print the differences and write compare.html"),
             ("dltrain compare outputs/a outputs/b -o ab.html", "write another page"),
         ),
     ),
     Command(
         "reproduce",
-        "train a run again from its own config, and compare every figure",
+        "train a run again from its own config, and compare every number",
         ("RUN [key=value ...] [-o FOLDER]",),
         names=("RUN",),
-        flags=(_output("the new run's folder; by default beside the run", "FOLDER"), _TRUST),
-        keys={"data.path": "where the data lies now", "data.root": "where known data sets lie now"},
+        flags=(_output("the new run's folder; by default next to the run", "FOLDER"), _TRUST),
+        keys={"data.path": "the path of the data now", "data.root": "the folder of downloaded data sets now"},
         examples=(
-            ("dltrain reproduce RUN", "exit code 0 where every figure agrees, else 1"),
+            ("dltrain reproduce RUN", "exit code 0 if every number agrees, else 1"),
             ("dltrain reproduce RUN data.path=/mnt/table.csv", "with the same data in another place"),
         ),
     ),
@@ -264,10 +275,10 @@ _ALL = (
     ),
     Command(
         "help",
-        "what there is to call, pick and change; with a command, what that takes",
+        "print the general help, or the help of a command",
         ("[COMMAND]",),
         names=("[COMMAND]",),
-        examples=(("dltrain help", "the general page"), ("dltrain help predict", "the page of a command")),
+        examples=(("dltrain help", "the general help"), ("dltrain help predict", "the help of a command")),
     ),
 )
 COMMANDS: Mapping[str, Command] = {command.name: command for command in _ALL}

@@ -1,4 +1,4 @@
-"""`dltrain compare A B`: what differs between runs in config and result, and their curves on one page."""
+"""`dltrain compare A B`: prints how two runs differ in config and result, and draws their curves."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dltrain.cli.runs import as_text, spelled
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Prints the differences and writes compare.html, or the page that is named.
+    """Prints the differences and writes the page, compare.html by default.
 
     Raises:
-        DltrainError: one of them is no run, or the page cannot be written.
+        DltrainError: one of the folders is not a run, or the page cannot be written.
     """
     flags, paths = COMMANDS["compare"].read(arguments)
 
@@ -38,5 +38,5 @@ def run(arguments: Sequence[str], options: Options) -> int:
 
 
 def rows_of(pairs: dict[str, tuple[Any, Any]]) -> list[list[str]]:
-    """A row a difference."""
+    """Returns one row for each difference: the name and both values as text."""
     return [[name, *map(spelled, pair)] for name, pair in pairs.items()]

@@ -1,4 +1,4 @@
-"""What Tab completes: commands, their flags and keys, run folders and paths; groups and keys of a run through Hydra."""
+"""Tab completion: commands, flags, keys, run folders and paths; Hydra completes groups and keys of a config."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dltrain.cli.arguments import EVERYWHERE, Command
 from dltrain.cli.commands import COMMANDS
 from dltrain.config.options import groups
 
-COMPOSING = ("train", "check", "find_lr")  # commands whose words Hydra completes
-DEEPEST = 6  # folders below outputs/ that may hold a run: multirun, date, time, job
-MOST = 400  # run folders that are offered
+COMPOSING = ("train", "check", "find_lr")  # commands whose arguments Hydra completes
+DEEPEST = 6  # levels below outputs/ that are searched for runs: multirun, date, time, job
+MOST = 400  # run folders in one list of suggestions
 
 
 def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Prints what a shell is to complete, or the script that makes it ask; trouble prints nothing.
+    """Prints the suggestions for a shell, or the script that installs completion; on any failure, prints nothing.
 
     Args:
         words: `install=bash`, `uninstall=bash` or `query=bash`.
-        environment: with `COMP_LINE`, the line that is being typed, and `COMP_POINT`, where the cursor stands.
+        environment: holds `COMP_LINE`, the line that is being typed, and `COMP_POINT`, the position of the cursor.
 
     Raises:
-        ConfigError: no script is known for that shell.
+        ConfigError: there is no script for that shell.
     """
     shell = next((word.partition("=")[2] for word in words if word.startswith("query=")), "")
     if not shell:
@@ -35,15 +35,15 @@ def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
         line = environment.get("COMP_LINE", "")
         line = line[: int(environment.get("COMP_POINT") or len(line))]
-        found = [text for text in suggestions(line) if not any(letter.isspace() for letter in text)]
-        sys.stdout.write(("\n" if shell == "fish" else " ").join(found) + "\n")
-    except Exception:  # whoever types is not to be interrupted by a message
+        completions = [text for text in suggestions(line) if not any(letter.isspace() for letter in text)]
+        sys.stdout.write(("\n" if shell == "fish" else " ").join(completions) + "\n")
+    except (Exception, SystemExit):  # a message would land in the line that the user is typing
         return 0
     return 0
 
 
 def suggestions(line: str) -> list[str]:
-    """Returns what may stand in place of the last word of a line that is being typed."""
+    """Returns the possible completions of the last word of a line."""
     words = _arguments(line)
     *before, word = words
     name = before[0] if before else ""
@@ -60,13 +60,13 @@ def suggestions(line: str) -> list[str]:
         return sorted(group for group in groups() if group.startswith(word))
     if "=" in word:
         key, _, path = word.partition("=")
-        return [f"{key}={found}" for found in _paths(path)]
+        return [f"{key}={candidate}" for candidate in _paths(path)]
     keys = [f"{key}=" for key in command.keys if len(before) > 1 and key.startswith(word)]
     return [*_run_folders(word), *sorted(keys), *_paths(word)]
 
 
 def _arguments(line: str) -> list[str]:
-    """Returns the words after `dltrain`, the last one being what is typed, empty after a blank."""
+    """Returns the words after `dltrain`; the last one is being typed, and is empty after a blank."""
     words = line.split()
     start = next((place for place, word in enumerate(words) if Path(word).name == "dltrain"), 0)
     words = words[start + 1 :]
@@ -80,7 +80,7 @@ def _flags(command: Command) -> Iterator[str]:
 
 
 def _overrides(words: Sequence[str]) -> list[str]:
-    """Returns what the last of these words may become: a group or a section, or with Hydra's help an option or key."""
+    """Returns the completions of the last word: a group or a section, or (from Hydra) an option or key."""
     word = words[-1]
     if "=" not in word and "." not in word:
         return sorted(f"{group}{sign}" for group in groups() for sign in "=." if group.startswith(word))
@@ -90,7 +90,7 @@ def _overrides(words: Sequence[str]) -> list[str]:
 
 
 def _run_folders(word: str) -> list[str]:
-    """Returns the folders of runs below outputs/ that begin so, the newest dates first."""
+    """Returns the run folders below outputs/ that begin with `word`, the newest dates first."""
     return [folder for folder in islice(_runs_below("outputs", 0, word), MOST) if folder.startswith(word)]
 
 
@@ -110,7 +110,7 @@ def _runs_below(folder: str, depth: int, word: str) -> Iterator[str]:
 
 
 def _paths(word: str) -> list[str]:
-    """Returns the files and folders that begin so; a folder ends in a slash."""
+    """Returns the files and folders that begin with `word`; a folder ends in a slash."""
     parent, _, name = word.rpartition("/")
     folder = Path(parent or ("/" if word.startswith("/") else ".")).expanduser()
     try:
@@ -118,5 +118,5 @@ def _paths(word: str) -> list[str]:
     except OSError:
         return []
     lead = f"{parent}/" if "/" in word else ""
-    shown = [entry for entry in entries if entry.name.startswith(name) and (name or not entry.name.startswith("."))]
-    return [f"{lead}{entry.name}{'/' if entry.is_dir() else ''}" for entry in shown]
+    matching = [entry for entry in entries if entry.name.startswith(name) and (name or not entry.name.startswith("."))]
+    return [f"{lead}{entry.name}{'/' if entry.is_dir() else ''}" for entry in matching]

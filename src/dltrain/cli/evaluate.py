@@ -1,4 +1,4 @@
-"""`dltrain evaluate RUN [data.path=...]`: how good a trained model is, on new labelled data or on its test split."""
+"""`dltrain evaluate RUN [data.path=...]`: measures a trained model on new labelled data, or on its test split."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Measures a model, and writes a folder with predictions and a page, RUN/evaluations/NAME where not named.
+    """Measures a model, and writes a folder with predictions and a page, by default RUN/evaluations/NAME.
 
     Raises:
         DltrainError: the run or the data cannot be used.
@@ -40,7 +40,9 @@ def run(arguments: Sequence[str], options: Options) -> int:
 
     configure_logging(console=False)
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
-    evaluation = measure(model, flags.overrides, flags.slices, flags.trust, shown=not (options.quiet or options.json))
+    evaluation = measure(
+        model, flags.overrides, flags.slices, flags.trust, progress=not (options.quiet or options.json)
+    )
     name = Path(flags.overrides.get("data.path", "test")).stem or "data"
     own = model.run.own(model.run.evaluations) / name
     folder = RunDir(Path(flags.output) if flags.output else reserve(own))
@@ -56,9 +58,9 @@ def run(arguments: Sequence[str], options: Options) -> int:
 
 
 def measure(
-    model: LoadedModel, overrides: dict[str, str], slices: str | None, trust: Sequence[str], *, shown: bool
+    model: LoadedModel, overrides: dict[str, str], slices: str | None, trust: Sequence[str], *, progress: bool
 ) -> Evaluation:
-    """The evaluation of what the overrides name, or of the run's own held-out split."""
+    """Returns the evaluation on the data that the overrides name, or on the run's own held-out split."""
     from tqdm import tqdm
 
     from dltrain.inference.evaluate import evaluate_input, evaluate_split, own_test_split
@@ -71,7 +73,7 @@ def measure(
         return evaluate_split(model, split, f"{name} split", column)
     path = overrides["data.path"]
     with closing(open_input(path, model.encoder, form)) as opened:
-        hidden = not (shown and sys.stderr.isatty())
+        hidden = not (progress and sys.stderr.isatty())
         with tqdm(total=opened.total, unit=opened.unit, unit_scale=opened.unit == "B", disable=hidden) as bar:
 
             def note(source: Input) -> None:
@@ -81,10 +83,10 @@ def measure(
 
 
 def own_column(model: LoadedModel, ids: Sequence[str], split: str, name: str) -> pd.Series[Any]:
-    """A column of the run's own table, for the rows of a split.
+    """Returns a column of the run's own table, for the rows of a split.
 
     Raises:
-        DataError: the run's data is no table in a file, or has no such column.
+        DataError: the run's data is not a table in a file, or has no such column.
     """
     import pandas as pd
 
@@ -94,19 +96,20 @@ def own_column(model: LoadedModel, ids: Sequence[str], split: str, name: str) ->
     node = model.config.node("data")
     path = node.get(f"{split}_path") or node.get("path")
     if not path or not model.encoder.takes_rows:
-        raise DataError("the run's data has no columns to group by", where="--slices", fix="give data.path=TABLE")
+        raise DataError("the run's data has no columns to slice by", where="--slices", fix="give data.path=TABLE")
     with closing(open_input(str(path), model.encoder, table_format(model, {}))) as opened:
         column = pd.concat([column_of(raw, name) for raw in opened.parts])
     return column.loc[[int(row) for row in ids]]
 
 
 def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> None:
-    """Writes the evaluation as the folder of a run whose test split is the new data, which reports can read."""
-    from dltrain.runs.folder import make_folder, read_json, write_json
+    """Writes the evaluation as the folder of a run whose test split is the new data, so that reports can read it."""
+    from dltrain.runs.folder import read_json
+    from dltrain.storage import make_folder, write_json
     from dltrain.tasks.rows import write_examples, write_predictions
 
     if folder.status.exists() and "evaluated" not in folder.read_status():
-        raise ConfigError(f"{folder.path} holds a run", where="-o", fix="name another folder")
+        raise ConfigError(f"{folder.path} contains a run", where="-o", fix="choose another folder")
     make_folder(folder.path, parents=True)
     count = len(evaluation.split)
     splits = {name: size for name, size in model.record.data.splits.items() if name != "test"} | {"test": count}
@@ -131,7 +134,7 @@ def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> 
 
 
 def sentences(evaluation: Evaluation) -> list[str]:
-    """What came out, a line each."""
+    """Returns the result as lines of text."""
     metrics, interval = evaluation.metrics, evaluation.interval
     lines = [f"evaluate  {len(evaluation.split):,} samples of {evaluation.source}"]
     lines.append("          " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
@@ -140,8 +143,8 @@ def sentences(evaluation: Evaluation) -> list[str]:
     if evaluation.calibration_error is not None:
         lines.append(f"calibrate expected calibration error {evaluation.calibration_error:.3g}")
     for threshold in evaluation.thresholds:
-        gain = f"{threshold.reached:.4g}, where 0.5 gives {threshold.before:.4g}"
-        lines.append(f"threshold {threshold.value:.3g} makes {threshold.aim.replace('_', ' ')} largest: {gain}")
+        gain = f"{threshold.reached:.4g}, against {threshold.before:.4g} with 0.5"
+        lines.append(f"threshold {threshold.value:.3g} maximizes {threshold.aim.replace('_', ' ')}: {gain}")
     for group in evaluation.groups:
         words = "  ".join(f"{name} {value:.4g}" for name, value in group.metrics.items())
         lines.append(f"slice     {group.name}: {group.samples:,} samples  {words}")

@@ -1,4 +1,4 @@
-"""`dltrain export RUN --format onnx|torch-export|safetensors`: a trained model for other programs."""
+"""`dltrain export RUN --format onnx|torch-export|safetensors`: writes a trained model for other programs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dltrain.errors import ConfigError
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Writes a file, RUN/exports/model.* where none is named, once it is known to say what the model says.
+    """Writes a file, by default RUN/exports/model.*, after comparing its outputs with the model's.
 
     Raises:
-        DltrainError: the run cannot be used, or the model cannot be exported so.
+        DltrainError: the run cannot be used, or the model cannot be exported in this format.
     """
     flags, (run_folder,) = COMMANDS["export"].read(arguments)
 
@@ -39,8 +39,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
         raise ConfigError(f"{path} is a folder", where="-o", fix="name a file in it")
     difference = export(model, flags.format, path)
     if options.json:
-        said = {"export": str(path), "format": flags.format, "difference": difference, "facts": facts_of(model)}
-        print(json.dumps(said, ensure_ascii=False))
+        answer = {"export": str(path), "format": flags.format, "difference": difference, "facts": facts_of(model)}
+        print(json.dumps(answer, ensure_ascii=False))
     elif not options.quiet:
         print(f"compare largest difference on the run's examples {difference:.1e}")
         print(f"export  {path}")

@@ -1,4 +1,4 @@
-"""`dltrain find_lr [overrides]`: which learning rate to begin with, from a short test; nothing is written."""
+"""`dltrain find_lr [overrides]`: suggests a learning rate from a short test; writes nothing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BAR = 40  # characters
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Builds what the overrides describe, and takes a step at each of many rates.
+    """Builds model and data, and takes a step at each of many learning rates.
 
     Raises:
-        DltrainError, ExceptionGroup: it could not be trained, or its loss falls at no rate.
+        DltrainError, ExceptionGroup: the config cannot be trained, or no learning rate lowers the loss.
     """
     flags = COMMANDS["find_lr"].parse(arguments)
     from dltrain.config.compose import compose_job
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.run import build_checked, introduce
     from dltrain.training.finder import suggest_rate, try_rates
 
-    with on_approval():  # nothing that was written for it stays
+    with on_approval():  # removes again the sample data that building writes
         setup = build_checked(job.config, job.places, job.overrides)
     configure_logging(console=not (options.quiet or options.json))
     introduce(setup)

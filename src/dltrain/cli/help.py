@@ -12,12 +12,15 @@ from dltrain.config.options import groups, options
 
 EXAMPLES = (
     ("dltrain model=mlp data=cubic", "fit y = x³"),
-    ("dltrain model=cnn data=animals", "classify pictures of animals"),
-    ("dltrain model=mlp data=csv data.path=table.csv data.target=price", "learn a column of a table"),
-    ("dltrain model=cnn data=images data.path=photos trainer.epochs=20", "a folder of pictures, a folder a class"),
-    ("dltrain -m model=mlp data=cubic optimizer.lr=0.1,0.01 seed=1,2,3", "train every combination"),
+    ("dltrain model=cnn data=animals", "classify images of animals"),
+    ("dltrain model=mlp data=csv data.path=table.csv data.target=price", "predict a column of a table"),
+    (
+        "dltrain model=cnn data=images data.path=photos trainer.epochs=20",
+        "classify images, one folder per class",
+    ),
+    ("dltrain -m model=mlp data=cubic optimizer.lr=0.1,0.01 seed=1,2,3", "train one model for every combination"),
 )
-SHOWN = ("model", "data")  # groups whose options stand on the general page
+FIRST_GROUPS = ("model", "data")  # groups whose options are listed on the general page
 MOST_NEEDED = (
     *("data.path", "data.target", "trainer.epochs", "trainer.batch_size", "trainer.device", "optimizer.lr"),
     *("seed", "hydra.run.dir"),
@@ -26,10 +29,10 @@ WIDTH = 100
 
 
 def run(arguments: Sequence[str], options_: Options) -> int:
-    """Prints the page of the command that is named, or the general one.
+    """Prints the page of a command, or the general page.
 
     Raises:
-        ConfigError: there is no such command.
+        ConfigError: the command does not exist.
     """
     _, named = COMMANDS["help"].read(arguments)
     print(help_of(named[0]) if named else help_text())
@@ -37,7 +40,7 @@ def run(arguments: Sequence[str], options_: Options) -> int:
 
 
 def write_help(arguments: Sequence[str]) -> int:
-    """Prints the version, the page of the command that is named, the general page, or without arguments examples."""
+    """Prints the version, the page of a command or the general page; without arguments, examples."""
     named = [argument for argument in arguments[:2] if argument in COMMANDS]
     if "--version" in arguments:
         print(f"dltrain {dltrain.__version__}")
@@ -56,7 +59,7 @@ def help_of(name: str) -> str:
     """Returns the page of a command.
 
     Raises:
-        ConfigError: there is no such command.
+        ConfigError: the command does not exist.
     """
     from dltrain.config.validation import nearest
     from dltrain.errors import ConfigError
@@ -73,21 +76,21 @@ def help_of(name: str) -> str:
 
 
 def help_text() -> str:
-    """Returns the general page: what can be called, picked and changed, on one screen."""
-    others = [group for group in groups() if group not in SHOWN]
-    picks = [(group, " ".join(options(group))) for group in SHOWN]
+    """Returns the general page: commands, options and keys, on one screen."""
+    others = [group for group in groups() if group not in FIRST_GROUPS]
+    picks = [(group, " ".join(options(group))) for group in FIRST_GROUPS]
     commands = [(name, command.line) for name, command in COMMANDS.items()]
     keys = [(key, KEYS[key]) for key in MOST_NEEDED]
     sections = (
-        ("commands (dltrain COMMAND --help says what each takes)", commands),
-        ("pick with group=choice (dltrain list GROUP says what each is)", [*picks, ("also", " ".join(others))]),
-        ("change with key=value (dltrain help train names more; --cfg job prints all)", keys),
+        ("commands (dltrain COMMAND --help explains each)", commands),
+        ("choose with group=choice (dltrain list GROUP explains each)", [*picks, ("also", " ".join(others))]),
+        ("change with key=value (dltrain help train lists more; --cfg job prints all)", keys),
     )
     parts = ["usage: dltrain [command] [group=choice ...] [key=value ...]"]
     parts += [f"{title}\n{table(rows)}" for title, rows in sections]
     parts.append(
         textwrap.fill(
-            "flags: -m trains every combination of keys with several values; --cfg job prints the config and stops; "
+            "flags: -m trains one model for every combination of values; --cfg job prints the config and stops; "
             "--quiet, --json, --debug; examples: dltrain",
             WIDTH,
             subsequent_indent="  ",

@@ -1,4 +1,4 @@
-"""`dltrain init data.csv`: a commented data config from a look at the file, and the command that trains with it."""
+"""`dltrain init data.csv`: writes a commented data config for a table, and prints the command that trains."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ def run(arguments: Sequence[str], options: Options) -> int:
     """Writes configs/data/NAME.yaml in the working directory.
 
     Raises:
-        DltrainError: the file is no table that can be learned from, or there is such a config already.
+        DltrainError: the file is not a table with a target, or the config exists already.
     """
     flags, (source,) = COMMANDS["init"].read(arguments)
     if Path(source).expanduser().is_dir():
         command = shlex.join(["dltrain", "model=cnn", "data=images", f"data.path={source}"])
-        raise ConfigError(f"{source} is a folder, which needs no config of its own", fix=f"train: {command}")
+        raise ConfigError(f"{source} is a folder, which needs no config", fix=f"train: {command}")
     name = flags.name or re.sub(r"\W+", "_", Path(source).stem, flags=re.ASCII).strip("_").lower() or "mine"
     if not re.fullmatch(r"\w[\w-]*", name):
-        raise ConfigError(f"{name} is no name of a config", where="--name", fix="use letters, digits, - and _ alone")
+        raise ConfigError(f"{name} is not a name for a config", where="--name", fix="use only letters, digits, - and _")
     if (config_dir() / "data" / f"{name}.yaml").exists():
         name = f"my_{name}"
     path = Path("configs", "data", f"{name}.yaml")
     if path.exists():
-        raise ConfigError(f"{path} is there already", where="--name", fix="name another, or delete it: --name OTHER")
+        raise ConfigError(f"{path} exists already", where="--name", fix="delete it, or choose another: --name OTHER")
 
     from dltrain.data.table_files import read_table
     from dltrain.kinds.table.first_look import look_at
-    from dltrain.runs.folder import make_folder, write_text
+    from dltrain.storage import make_folder, write_text
 
-    said = {key.removeprefix("data."): value for key, value in flags.overrides.items()}
-    target = said.pop("target", None)
-    frame, notes = read_table(source, **said)
+    given = {key.removeprefix("data."): value for key, value in flags.overrides.items()}
+    target = given.pop("target", None)
+    frame, notes = read_table(source, **given)
     look = look_at(frame, target)
     make_folder(path.parent, parents=True)
-    write_text(path, config_text(source, look, said, notes))
+    write_text(path, config_text(source, look, given, notes))
     command = f"dltrain model=mlp data={name}"
     if options.json:
         answer = {"config": str(path), "command": command, "target": look.target.name, "task": look.target.task}
@@ -58,12 +58,12 @@ def run(arguments: Sequence[str], options: Options) -> int:
     return 0
 
 
-def config_text(source: str, look: Look, said: dict[str, str], notes: Sequence[str]) -> str:
-    """The config: the comments say what was guessed and why, and every key of `data=csv` is there to be changed."""
-    given = {"path": source, "target": look.target.name, **said}
+def config_text(source: str, look: Look, table_format: dict[str, str], notes: Sequence[str]) -> str:
+    """Returns the config: comments say what was guessed and why, and every key of `data=csv` can be changed in it."""
+    given = {"path": source, "target": look.target.name, **table_format}
     lines = [f"# {Path(source).name}: {look.target.name} from {len(look.columns)} other columns of {look.rows:,} rows."]
     lines += [f"# {chr(32).join(line.splitlines())}" for line in (*notes, *descriptions(look))]
-    lines.append("# Overrule what is wrong: roles below, such as {Pclass: categorical}, or drop.")
+    lines.append("# Correct wrong guesses below, in roles, such as {Pclass: categorical}, or in drop.")
     for line in option_file("data", "csv").read_text("utf-8").splitlines():
         key = line.partition(":")[0]
         if line.startswith("#"):
@@ -76,9 +76,9 @@ def config_text(source: str, look: Look, said: dict[str, str], notes: Sequence[s
 
 
 def descriptions(look: Look) -> list[str]:
-    """What was found, a line each."""
+    """Returns target, task and columns, one line each, with the reason for each guess."""
     target = look.target
-    guess = f" (guessed: {look.why}; data.target=... names another)" if look.why else ""
+    guess = f" (guessed: {look.why}; choose another with data.target=...)" if look.why else ""
     width = max(len(column.name) for column in look.columns)
     return [
         f"target  {target.name}{guess}",
@@ -88,5 +88,5 @@ def descriptions(look: Look) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """The text as YAML, in which nothing is interpolated."""
+    """Returns the text quoted for YAML, with `${` escaped so that nothing is interpolated."""
     return json.dumps(text, ensure_ascii=False).replace("${", "\\\\${")

@@ -1,4 +1,4 @@
-"""`dltrain list [group]`: what there is to pick, a line each."""
+"""`dltrain list [group]`: prints the options of the groups, one line each."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from dltrain.errors import ConfigError
 
 
 def run(arguments: Sequence[str], options_: Options) -> int:
-    """Prints the options of the groups that are named, or of all.
+    """Prints the options of the given groups, or of all.
 
     Raises:
-        ConfigError: there is no such group.
+        ConfigError: a group does not exist.
     """
-    known = groups()
+    all_groups = groups()
     _, named = COMMANDS["list"].read(arguments)
     for name in named:
-        if name not in known:
-            near = nearest(name, known)
+        if name not in all_groups:
+            near = nearest(name, all_groups)
             raise ConfigError(
                 f"there is no group {name}",
-                fix=f"did you mean {near}?" if near else f"choose from {', '.join(known)}",
+                fix=f"did you mean {near}?" if near else f"choose from {', '.join(all_groups)}",
                 override=near,
                 replaces=name,
             )
-    found = {group: {name: describe(group, name) for name in options(group)} for group in named or known}
+    descriptions = {group: {name: describe(group, name) for name in options(group)} for group in named or all_groups}
     if options_.json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(descriptions, ensure_ascii=False))
         return 0
-    for group, described in found.items():
+    for group, described in descriptions.items():
         print(group)
         width = max(map(len, described), default=0)
         for name, words in described.items():
@@ -41,7 +41,7 @@ def run(arguments: Sequence[str], options_: Options) -> int:
 
 
 def describe(group: str, name: str) -> str:
-    """The first comment of an option's file that is no directive."""
+    """Returns the first comment of an option's file that is not a directive; empty if there is none."""
     for line in option_file(group, name).read_text("utf-8").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.removeprefix("#").strip()

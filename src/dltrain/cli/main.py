@@ -16,13 +16,13 @@ from dltrain.experiment.signals import heard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; every error ends here, as one line that says how to correct it."""
+    """Runs one command and returns its exit code; prints each error as one line that says how to fix it."""
     argv = list(sys.argv[1:] if argv is None else argv)
     options = Options(**{name: flag in argv for flag, name in FLAGS.items()})
     arguments = [argument for argument in argv if argument not in FLAGS]
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.append(here)  # for models and data of the user's own
+        sys.path.append(here)  # for the user's own models and data
     code = 0
     try:
         with heard():
@@ -43,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not errors:
             fault = raised[0]
             print(f"dltrain: error: {type(fault).__name__}: {fault}; fix: see where with --debug", file=sys.stderr)
-        code = code or (errors[0].exit_code if errors else 1)  # who was interrupted may fail on the way out
+        code = code or (errors[0].exit_code if errors else 1)  # an interrupted command may also fail while it ends
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the output has gone; there is nobody to tell.
+        # The reader of the output is gone; Python would fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
@@ -67,7 +67,7 @@ def _call(arguments: list[str], options: Options) -> int:
 
 
 def spelled(error: DltrainError, command_line: str = "") -> str:
-    """Returns WHAT at WHERE; fix: HINT, with the corrected command where there is one."""
+    """Returns `WHAT at WHERE; fix: HINT`, with the corrected command if there is one."""
     where = f" at {error.where}" if error.where else ""
     fix = ": ".join(part for part in (error.fix, command_line) if part)
     return f"{error.what}{where}" + (f"; fix: {fix}" if fix else "")

@@ -1,4 +1,4 @@
-"""`dltrain predict RUN INPUT [-o FILE]`: what a trained model says of new samples, from the run's folder alone."""
+"""`dltrain predict RUN INPUT [-o FILE]`: predicts new samples with a trained model, from the run's folder alone."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from dltrain.inference.inputs import Input
     from dltrain.inference.load import LoadedModel
 
-SHOWN = 20  # oddities
-OF_A_PROMPT = ("temperature", "top_k", "seed")  # flags
+MOST_REMARKS = 20  # that are printed
+PROMPT_FLAGS = ("temperature", "top_k", "seed")
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Predicts a table, pictures or standard input (`-`) part by part; what was odd is said on standard error.
+    """Predicts a table, images or standard input (`-`) part by part; prints remarks about odd input at the end.
 
     Raises:
         DltrainError: the run or the input cannot be used.
@@ -35,13 +35,13 @@ def run(arguments: Sequence[str], options: Options) -> int:
     flags, (run_folder, *sources) = COMMANDS["predict"].read(arguments)
     if flags.prompt is not None:
         return continue_prompt(flags, run_folder, sources, options)
-    if given := [name for name in OF_A_PROMPT if getattr(flags, name) is not None]:
+    if given := [name for name in PROMPT_FLAGS if getattr(flags, name) is not None]:
         name = f"--{given[0].replace('_', '-')}"
-        raise ConfigError(f"{name} is for a text that goes on", where=name, fix="give --prompt TEXT, or leave it out")
+        raise ConfigError(f"{name} needs --prompt", where=name, fix=f"give --prompt TEXT, or leave {name} out")
     if flags.steps is not None or flags.user or flags.top is not None:
         return predict_ahead.run(flags, run_folder, sources, options)
     if not sources:
-        raise ConfigError("no INPUT is named", fix=COMMANDS["predict"].usage)
+        raise ConfigError("INPUT is missing", fix=COMMANDS["predict"].usage)
     (source,) = sources
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
 
@@ -55,33 +55,33 @@ def run(arguments: Sequence[str], options: Options) -> int:
         check_rows_path(output)
         RunDir(Path(run_folder)).refuse_output(output)
         if Path(source).exists() and output.exists() and output.samefile(source):
-            raise ConfigError(f"{output} is what is to be read", where="-o", fix="name another file")
+            raise ConfigError(f"{output} is the input itself", where="-o", fix="choose another file")
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
     tally = Tally()
-    kept: list[dict[str, Any]] = []
+    rows_of_answer: list[dict[str, Any]] = []
     with closing(open_input(source, model.encoder, table_format(model, flags.overrides))) as opened:
-        frames = predicted(model, opened, tally, shown=not (options.quiet or options.json))
+        frames = predicted(model, opened, tally, progress=not (options.quiet or options.json))
         if options.json and output is None:
             for frame in frames:
-                kept += records(frame)
+                rows_of_answer += records(frame)
         else:
             with open_rows(output) as rows:
                 for frame in frames:
                     rows.write(frame)
     if options.json:
         answer = {"rows": tally.rows, "with_remarks": tally.odd, "remarks": tally.counts}
-        said = {"predictions": kept} if output is None else {"output": str(output)}
-        print(json.dumps(answer | said, ensure_ascii=False))
+        result = {"predictions": rows_of_answer} if output is None else {"output": str(output)}
+        print(json.dumps(answer | result, ensure_ascii=False))
     elif not options.quiet:
         report(tally, output, sys.stderr if output is None else sys.stdout)
     return 0
 
 
 def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], options: Options) -> int:
-    """Lets a model of the next token go on where a prompt ends.
+    """Prints a prompt and the text with which a language model continues it.
 
     Raises:
-        DltrainError: the run is of another kind, or a number is out of its range.
+        DltrainError: the run is of another kind, or a flag is out of range.
     """
     predict_ahead.refuse_others(flags, sources, "--prompt", {"user": "--user", "top": "--top", "output": "-o"})
     temperature = 0.8 if flags.temperature is None else flags.temperature
@@ -101,8 +101,8 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
     sampling = {"temperature": temperature, "top_k": flags.top_k, "seed": seed}
     text, unknown = model.kind.continue_text(model, flags.prompt, steps, **sampling)
     if unknown and not options.quiet:
-        named = ", ".join(map(repr, unknown[:SHOWN]))
-        print(f"remark  not in the model's vocabulary: {named}", file=sys.stderr)
+        tokens = ", ".join(map(repr, unknown[:MOST_REMARKS]))
+        print(f"remark  not in the model's vocabulary: {tokens}", file=sys.stderr)
     if options.json:
         print(json.dumps({"prompt": flags.prompt, "text": text, "unknown": unknown}, ensure_ascii=False))
     else:
@@ -111,23 +111,25 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
 
 
 def table_format(model: LoadedModel, overrides: dict[str, str]) -> TableFormat:
-    """How the text of a table is to be read: as the run's own was, where nothing else is said."""
+    """Returns how to read the text of a table: as the overrides say, otherwise like the run's own table."""
     from dltrain.data.streams import TableFormat
 
     stored = model.config.node("data")
-    said = {name: overrides.get(f"data.{name}", stored.get(name)) for name in ("encoding", "delimiter", "header")}
-    if said["header"] not in (None, "auto", "first", "none"):
-        raise ConfigError(f"{said['header']!r} is not auto, first or none", "data.header", override="data.header=none")
-    return TableFormat(**{name: value for name, value in said.items() if isinstance(value, str)})  # type: ignore[arg-type]
+    settings = {name: overrides.get(f"data.{name}", stored.get(name)) for name in ("encoding", "delimiter", "header")}
+    if settings["header"] not in (None, "auto", "first", "none"):
+        raise ConfigError(
+            f"{settings['header']!r} is not auto, first or none", "data.header", override="data.header=none"
+        )
+    return TableFormat(**{name: value for name, value in settings.items() if isinstance(value, str)})  # type: ignore[arg-type]
 
 
-def predicted(model: LoadedModel, opened: Input, tally: Tally, *, shown: bool) -> Iterator[pd.DataFrame]:
-    """The predictions part by part, with a bar on a terminal."""
+def predicted(model: LoadedModel, opened: Input, tally: Tally, *, progress: bool) -> Iterator[pd.DataFrame]:
+    """Yields the predictions part by part, with a progress bar on a terminal."""
     from tqdm import tqdm
 
     from dltrain.inference.frames import prediction_frame
 
-    hidden = not (shown and sys.stderr.isatty())
+    hidden = not (progress and sys.stderr.isatty())
     with tqdm(total=opened.total, unit=opened.unit, unit_scale=opened.unit == "B", disable=hidden) as bar:
         for encoded, predictions in model.predict_each(opened.parts):
             tally.add(encoded.remarks)
@@ -136,9 +138,9 @@ def predicted(model: LoadedModel, opened: Input, tally: Tally, *, shown: bool) -
 
 
 def report(tally: Tally, output: Path | None, stream: TextIO) -> None:
-    """Says how much was predicted, and what was odd."""
+    """Prints how many samples were predicted, and the remarks."""
     print(f"predict {tally.rows:,} samples" + (f", written to {output}" if output else ""), file=stream)
-    for sentence in tally.sentences[:SHOWN]:
+    for sentence in tally.sentences[:MOST_REMARKS]:
         print(f"remark  {sentence}", file=stream)
-    if len(tally.counts) > SHOWN:
-        print(f"remark  and {len(tally.counts) - SHOWN} more kinds, in the column remarks", file=stream)
+    if len(tally.counts) > MOST_REMARKS:
+        print(f"remark  and {len(tally.counts) - MOST_REMARKS} more kinds, in the column remarks", file=stream)

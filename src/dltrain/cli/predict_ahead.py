@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dltrain.inference.load import LoadedModel
 
-TOP = 10  # items that are recommended
+TOP = 10  # items to recommend by default
 
 
 def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Options) -> int:
@@ -30,7 +30,7 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
     refuse_others(flags, history[1:], "--steps" if flags.steps is not None else "--user", {})
     for name, value in (("--steps", flags.steps), ("--top", flags.top)):
         if value is not None and value < 1:
-            raise ConfigError(f"{name} must be at least 1, not {value}", where=name, fix="give another number")
+            raise ConfigError(f"{name} must be at least 1, not {value}", where=name, fix="give a larger number")
     if flags.user and flags.steps is not None:
         raise ConfigError("--steps forecasts a series and --user recommends items", fix="give one of them")
     if not flags.user and flags.steps is None:
@@ -43,7 +43,7 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
     if output is not None:
         check_rows_path(output)
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
-    frame, remarks = _asked(model, flags, history)
+    frame, remarks = _predict_ahead(model, flags, history)
     if options.json and output is None:
         print(json.dumps({"predictions": records(frame), "remarks": remarks}, ensure_ascii=False))
         return 0
@@ -61,25 +61,25 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
 
 
 def refuse_others(flags: Namespace, named: Sequence[str], form: str, others: Mapping[str, str]) -> None:
-    """Makes sure that nothing is given that another form of the command takes.
+    """Refuses arguments that belong to another form of the command.
 
     Args:
         flags: as parsed.
-        named: words beside the run that this form does not take.
-        form: the flag that chose it.
-        others: flags that it does not take.
+        named: positional arguments that this form does not take.
+        form: the flag that chose this form.
+        others: flags that this form does not take.
 
     Raises:
-        ConfigError: something is.
+        ConfigError: one of them is given.
     """
     given = [*named, *(flag for name, flag in others.items() if getattr(flags, name) not in (None, []))]
     given += [key for key in flags.overrides if key != "trainer.device"]
     if given:
-        raise ConfigError(f"{given[0]} does not go with {form}", where=given[0], fix=COMMANDS["predict"].usage)
+        raise ConfigError(f"{given[0]} cannot be used with {form}", where=given[0], fix=COMMANDS["predict"].usage)
 
 
-def _asked(model: LoadedModel, flags: Namespace, history: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """What was asked for, and what is to be said of it."""
+def _predict_ahead(model: LoadedModel, flags: Namespace, history: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Returns the forecast or the recommendations, and remarks about them."""
     import pandas as pd
 
     from dltrain.inference.inputs import open_input

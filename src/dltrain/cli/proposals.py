@@ -1,7 +1,8 @@
-"""The corrected command that an error is shown with: put together here, and tried before it is printed."""
+"""The corrected command that is printed with an error: built here, and tried before it is printed."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,33 +11,35 @@ from dltrain.cli.commands import COMMANDS, FLAGS
 from dltrain.config.foreign_keys import counterpart
 from dltrain.errors import ConfigError, DltrainError, explained
 
-ROUNDS = 3  # of corrections that ask for further ones
+ROUNDS = 3  # of corrections that need further corrections
+SWEEPS = re.compile(r"(choice|range|interval|glob)\(")  # Hydra's ways to give several values
 
 
 def propose(argv: Sequence[str], errors: Sequence[DltrainError]) -> tuple[str, list[DltrainError]]:
-    """Returns the command as it was typed with the errors' corrections in it, and which of the errors it corrects.
+    """Returns the command as typed with the errors' corrections in it, and which of the errors it corrects.
 
-    A correction that fails where it was made, or whose key is refused, is left out: then the words of its fix have to
-    do. What the corrected command lacks because of the correction, such as a path, is added if that is known.
+    A correction that fails itself, or whose key is refused, is left out; the user then has only the words of its
+    fix. If a correction makes another key necessary, such as a path, it is added where its value is certain.
 
     Args:
         argv: as typed.
-        errors: what is wrong with it.
+        errors: what is wrong with the command.
     """
-    tried = [error for error in errors if error.override and corrected(argv, [error]) != list(argv)]
+    changing = [error for error in errors if error.override and corrected(argv, [error]) != list(argv)]
+    tried = [error for error in changing if not _drops_values(argv, error)]
     while tried:
         words = corrected(argv, tried)
         remaining = list(_remaining(words, tried))
-        failing = {_place(error.where) for error in remaining}
-        kept = [error for error in tried if not failing & _places(error)]
-        if len(kept) == len(tried):
+        failing = {place for error in remaining for place in (_place(error.where), error.replaces) if place}
+        working = [error for error in tried if not failing & _places(error)]
+        if len(working) == len(tried):
             return spell(_completed(words, remaining, tried)), tried
-        tried = kept
+        tried = working
     return "", []
 
 
 def corrected(argv: Sequence[str], errors: Sequence[DltrainError]) -> list[str]:
-    """Returns the words of a command with every error's correction in them."""
+    """Returns the words of a command with every error's correction applied."""
     words = list(argv)
     for error in errors:
         if error.override:
@@ -50,7 +53,7 @@ def spell(words: Sequence[str]) -> str:
 
 
 def leaves(error: BaseException) -> Iterator[Exception]:
-    """Returns the errors of a group of groups of errors, one by one."""
+    """Yields the single errors of nested exception groups."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             yield from leaves(one)
@@ -59,7 +62,7 @@ def leaves(error: BaseException) -> Iterator[Exception]:
 
 
 def _completed(words: Sequence[str], remaining: Sequence[DltrainError], tried: Sequence[DltrainError]) -> list[str]:
-    """Returns a corrected command with what it lacks since it was corrected."""
+    """Returns a corrected command with the keys that its corrections made necessary."""
     completed = list(words)
     for _ in range(ROUNDS):
         further = [error for error in remaining if error.override]
@@ -73,9 +76,9 @@ def _completed(words: Sequence[str], remaining: Sequence[DltrainError], tried: S
 
 
 def _remaining(words: Sequence[str], tried: Sequence[DltrainError]) -> Iterator[DltrainError]:
-    """Returns what is still wrong with a corrected command, as far as that shows without loading data.
+    """Yields what is still wrong with a corrected command, as far as one can tell without loading data.
 
-    Values are checked where torch is there already, or where a key comes from another tool: its values may be of
+    Values are checked if torch is imported already, or if a key comes from another tool, whose values may have
     another form.
     """
     foreign = any(counterpart(_place(error.where)) is not None for error in tried)
@@ -83,15 +86,15 @@ def _remaining(words: Sequence[str], tried: Sequence[DltrainError]) -> Iterator[
         _try(list(words), values=foreign or "torch" in sys.modules)
     except Exception as group:
         for error in leaves(group):
-            known = explained(error)
-            yield known if known is not None else ConfigError(str(error), where=_place(tried[0].where))
+            explanation = explained(error)
+            yield explanation if explanation is not None else ConfigError(str(error), where=_place(tried[0].where))
 
 
 def _try(words: list[str], *, values: bool) -> None:
-    """Does what a command does before it reads any data.
+    """Does everything that a command does before it reads data.
 
     Raises:
-        DltrainError, ExceptionGroup: of what is wrong with the words.
+        DltrainError, ExceptionGroup: something is wrong with the words.
     """
     arguments = [word for word in words if word not in FLAGS]
     name = arguments.pop(0) if arguments and arguments[0] in COMMANDS else "train"
@@ -129,20 +132,30 @@ def _try_resume(arguments: Sequence[str]) -> None:
     apply([quote(f"{key}={value}") for key, value in flags.overrides.items()], read_config(RunDir(folder)).copy())
 
 
+def _drops_values(argv: Sequence[str], error: DltrainError) -> bool:
+    """Tells whether a correction would put one value in place of the several that a sweep was given."""
+    from dltrain.config.quoting import split_top_level
+
+    key, _, new = error.override.partition("=")
+    typed = [word.partition("=")[2] for word in argv if word.partition("=")[0].lstrip("+") == key]
+    several = bool(typed) and (len(split_top_level(typed[-1])) > 1 or bool(SWEEPS.match(typed[-1])))
+    return several and len(split_top_level(new)) < 2 and not new.startswith("[")
+
+
 def _places(error: DltrainError) -> set[str]:
-    """Returns the keys at which a correction has failed if they are refused: where it was made, and what it sets."""
+    """Returns the keys of a correction: where the error was, and what the correction sets."""
     return {_place(error.where), *(part.partition("=")[0] for part in error.override.split(" "))}
 
 
 def _place(where: str) -> str:
-    """Returns the key of a place, without the file that it may stand in."""
+    """Returns the key of a place, without the file that it may name."""
     return where.partition(" in ")[0]
 
 
 def _replace(words: list[str], old: str, new: str) -> list[str]:
-    """Puts `new` where `old` stands: a key, keeping its value if `new` is a key too, or whole words."""
+    """Replaces `old` by `new`: whole words, or a key, which keeps its value if `new` is a key too."""
     parts = old.split(" ")
-    for start in reversed(range(len(words))):  # of a key that is given twice, the last value counts
+    for start in reversed(range(len(words))):  # if a key is given twice, its last value counts
         if words[start : start + len(parts)] == parts:
             return [*words[:start], *new.split(" "), *words[start + len(parts) :]]
         key, separator, value = words[start].partition("=")
@@ -150,5 +163,5 @@ def _replace(words: list[str], old: str, new: str) -> list[str]:
             keeps_value = "=" not in new and not new.startswith("-")
             new_words = [f"{new}={value}"] if keeps_value else new.split(" ")
             return [*words[:start], *new_words, *words[start + 1 :]]
-    # What is to be replaced was not typed: it came from a config, and only a whole override can correct that.
+    # `old` was not typed: it comes from a config, and only a whole override can correct that.
     return [*words, *new.split(" ")] if "=" in new or new.startswith("-") else words

@@ -1,4 +1,4 @@
-"""`dltrain report RUN`: draw a finished run's plots and page again, from its folder alone."""
+"""`dltrain report RUN`: draws a finished run's plots and page again, from its folder alone."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dltrain.cli.commands import COMMANDS, Options
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Draws the page of each run that is named.
+    """Draws the page of each given run.
 
     Raises:
-        ConfigError: no run is named.
-        CheckpointError: what is named is no finished run.
+        ConfigError: no run is given.
+        CheckpointError: a folder is not a finished run.
     """
     flags, paths = COMMANDS["report"].read(arguments)
     from dltrain.report.page import write_report

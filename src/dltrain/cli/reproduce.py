@@ -1,4 +1,4 @@
-"""`dltrain reproduce RUN`: train again from a run's own config, and hold every figure against the first."""
+"""`dltrain reproduce RUN`: trains again from a run's own config, and compares every number."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dltrain.errors import DataError
 if TYPE_CHECKING:
     from dltrain.runs.result import Result
 
-ROUNDING = 1e-6  # relative; other machines and versions sum in another order
+ROUNDING = 1e-6  # relative: other machines and versions add in another order
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Trains in a new folder beside the run; exit code 0 where every figure agrees, else 1.
+    """Trains in a new folder next to the run; returns exit code 0 if every number agrees, else 1.
 
     Raises:
-        DltrainError: it cannot be trained, or its data is gone or has changed.
+        DltrainError: the run cannot be trained again, or its data is missing or has changed.
     """
     flags, (name,) = COMMANDS["reproduce"].read(arguments)
 
@@ -34,9 +34,10 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.targets import SLOTS, resolve
     from dltrain.inference.load import finished
     from dltrain.runs.config import RunConfig
-    from dltrain.runs.folder import RunDir, utc_now, write_text
+    from dltrain.runs.folder import RunDir, utc_now
     from dltrain.runs.lock import claim, locked, reserve
     from dltrain.runs.result import Result
+    from dltrain.storage import write_text
 
     first = finished(RunDir(Path(name)), flags.trust)
     before = Result.read(first)
@@ -51,12 +52,12 @@ def run(arguments: Sequence[str], options: Options) -> int:
         setup = job.build_checked(config)
         if fingerprint(setup.data) != before.data.fingerprint:
             raise DataError(
-                "the data is not what the run was trained on",
+                "the data has changed since the run was trained",
                 where="data.path",
                 fix="give the same file: data.path=...",
             )
-        beside = first.path.with_name(f"{first.path.name}_again")
-        again = RunDir(claim(Path(flags.output)) if flags.output else reserve(beside))
+        default = first.path.with_name(f"{first.path.name}_again")
+        again = RunDir(claim(Path(flags.output)) if flags.output else reserve(default))
         samples.accept()
     configure_logging(console=not (options.quiet or options.json))
     with locked(again.path), job.recorded(again, config):
@@ -83,7 +84,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
 
 
 def compare_figures(before: Result, after: Result) -> dict[str, tuple[Any, Any]]:
-    """Every figure of both results that training decides, by name."""
+    """Returns each number that training decides, by name, as a pair: before, after."""
     figures: dict[str, tuple[Any, Any]] = {}
     for split in ("train", "val", "test"):
         pairs = _pairs(before.of_split(split), after.of_split(split))

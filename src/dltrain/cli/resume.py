@@ -1,4 +1,4 @@
-"""`dltrain resume RUN [overrides]`: continue a run in its own folder, from its newest sound checkpoint."""
+"""`dltrain resume RUN [overrides]`: continues a run in its own folder, from its newest intact checkpoint."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dltrain.cli.commands import COMMANDS, Options
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Trains on, with other values where overrides give them.
+    """Continues training, with the values that the overrides change.
 
     Raises:
-        DltrainError, ExceptionGroup: the folder cannot be gone on with, and nothing in it was changed; or the run
-            ended, as its status says.
+        DltrainError, ExceptionGroup: the run cannot be continued, and nothing in its folder was changed; or training
+            failed, and status.json says why.
     """
     began = perf_counter()
     flags, (folder,) = COMMANDS["resume"].read(arguments)
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
         refuse_links(run_dir.path)
         before = read_config(run_dir)
         if run_dir.result.exists():
-            Result.read(run_dir)  # a folder of a newer version is left as it is
+            Result.read(run_dir)  # refuses a folder of a newer version
         if run_dir.facts.exists():
             run_dir.read_facts()
         if run_dir.history.exists():

@@ -1,9 +1,7 @@
-"""`dltrain runs [FOLDER]`: a leaderboard of all runs below a folder."""
+"""`dltrain runs [FOLDER]`: prints a leaderboard of all runs in a folder."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +12,10 @@ from dltrain.errors import ConfigError
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Prints a row a run, the best first, or writes all columns as CSV.
+    """Prints one row per run, the best first, or all columns as CSV.
 
     Raises:
-        DltrainError: there is no such folder or column.
+        DltrainError: the folder or a column does not exist.
     """
     flags = COMMANDS["runs"].parse(arguments)
 
@@ -38,18 +36,18 @@ def run(arguments: Sequence[str], options: Options) -> int:
     elif flags.csv:
         print(as_csv(rows), end="")
     elif not options.quiet:
-        shown = [name for name in (*KEPT_COLUMNS[:4], metric, flags.sort, *KEPT_COLUMNS[4:]) if name]
-        print(as_text(entries_shown(entries, list(dict.fromkeys(shown)))) if rows else f"no run below {folder}")
+        columns = [name for name in (*KEPT_COLUMNS[:4], metric, flags.sort, *KEPT_COLUMNS[4:]) if name]
+        print(as_text(entry_rows(entries, list(dict.fromkeys(columns)))) if rows else f"no run below {folder}")
     return 0
 
 
-def entries_shown(entries: Sequence[Any], columns: Sequence[str]) -> list[list[str]]:
-    """A head and a row a run, as text."""
+def entry_rows(entries: Sequence[Any], columns: Sequence[str]) -> list[list[str]]:
+    """Returns the column names and one row per run, as text."""
     return [list(columns), *([spelled(entry.value(name)) for name in columns] for entry in entries)]
 
 
 def as_text(rows: Sequence[Sequence[str]]) -> str:
-    """Rows in columns; Chinese letters are two wide."""
+    """Returns rows as aligned columns; Chinese characters are two cells wide."""
     from dltrain.drawing.style import text_width
 
     widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
@@ -58,21 +56,17 @@ def as_text(rows: Sequence[Sequence[str]]) -> str:
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """All columns of all rows."""
+    """Returns all columns of all rows as CSV."""
     from dltrain.runs.tables import safe_cell
+    from dltrain.storage import csv_text
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        cells = [row.get(name) for name in columns]
-        writer.writerow([safe_cell(cell) if isinstance(cell, str) else cell for cell in cells])
-    return text.getvalue()
+    cells = ([row.get(name) for name in columns] for row in rows)
+    return csv_text(columns, ([safe_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in cells))
 
 
 def spelled(value: Any) -> str:
-    """A cell as text."""
+    """Returns a cell as text, with `-` for None."""
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

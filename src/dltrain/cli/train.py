@@ -1,4 +1,4 @@
-"""`dltrain [train] [overrides]`: compose, check, build, then train; with `-m` every job of a sweep."""
+"""`dltrain [train] [overrides]`: composes, checks, builds and trains; with `-m`, every job of a sweep."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from dltrain.errors import ConfigError
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Trains what the overrides describe.
+    """Trains the run or the sweep that the overrides describe.
 
     Raises:
-        DltrainError, ExceptionGroup: nothing was started, and nothing written; or the run ended, as its status says.
+        DltrainError, ExceptionGroup: nothing was started and nothing written; or training failed, and status.json
+            says why.
     """
     began = perf_counter()
     flags = COMMANDS["train"].parse(arguments)
@@ -59,12 +60,12 @@ def run(arguments: Sequence[str], options: Options) -> int:
 
 
 def _is_named(key: str, overrides: Sequence[str]) -> bool:
-    """Tells whether the user set a folder.
+    """Tells whether the user chose a folder.
 
     Raises:
-        ConfigError: to nothing.
+        ConfigError: the folder is empty.
     """
     values = [override.partition("=")[2] for override in overrides if override.lstrip("+").startswith(f"{key}=")]
     if any(value.strip("'\" ") in ("", "null") for value in values):
-        raise ConfigError("no folder is named", where=key, fix="name one", override=f"{key}=outputs/mine")
+        raise ConfigError("the folder is empty", where=key, fix="give a folder", override=f"{key}=outputs/mine")
     return bool(values)

@@ -1,1 +1,1 @@
-"""From what is typed to checked values, without torch: options, quoting, composition, validation, redaction."""
+"""From the command line to checked values, without torch: options, quoting, composition, validation, redaction."""

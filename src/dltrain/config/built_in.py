@@ -1,14 +1,14 @@
-"""What is built in and what it is called: a short name for each target, and where older run folders found it.
+"""The short name of each built-in target, and the paths by which older run folders name them.
 
-A config's `_target_` is a short name for what dltrain brings and a dotted path for everything else, so that dltrain's
-own layout is no part of anybody's files.
+A config's `_target_` is a short name for built-in code and a dotted path for everything else, so that files do not
+depend on the layout of dltrain's modules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# By slot, the short name and where it is defined. A folder that names another path is read through MOVED.
+# By slot: the short name and where it is defined. Paths in older run folders are read through MOVED.
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "data": {
         "animals": "dltrain.kinds.image.load.animals",
@@ -59,7 +59,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-# The paths that run folders of schema 1 name, before there were short names.
+# The paths in run folders of schema 1, which had no short names.
 _SCHEMA_1: Mapping[str, Mapping[str, str]] = {
     "data": {
         "data.corpus.corpus": "corpus",
@@ -109,5 +109,5 @@ MOVED: Mapping[str, str] = {f"dltrain.{path}": name for moved in _SCHEMA_1.value
 
 
 def current_target(target: str) -> str:
-    """Returns the name that a target has today: older paths of what is built in become short names."""
+    """Returns the current name of a target: a short name for an older path of built-in code, else the target itself."""
     return MOVED.get(target, target)

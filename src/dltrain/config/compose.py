@@ -1,7 +1,7 @@
-"""From overrides to the config of every job, checked key by key; nothing here imports torch.
+"""Composes the config of every job from overrides, and checks it key by key; imports no torch.
 
-A single run is composed once. The command line's values are checked inside that composition, after the files are
-merged and before the values are put in, and the defaults that a run is compared with are the same files without them.
+A single run is composed once. The values of the command line are checked inside that composition, after the files
+are merged and before the values are set. The defaults that a run is compared with are the same files without them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from dltrain.config.defaults import KEPT, ON_TOP, Defaults, defaults_of
+from dltrain.config.defaults import FIXED, ON_TOP, Defaults, defaults_of
 from dltrain.config.files import check_files, locate, places_of
 from dltrain.config.loader import CONFIG_NAME, Composed, Loader, WatchedLoader, hydra_config, own_hydra, search_path_of
 from dltrain.config.options import check_local_configs, configs_named
@@ -35,13 +35,13 @@ class Job:
     """One composed configuration.
 
     Args:
-        overrides: what it was composed from.
-        composed: all values as they were written, Hydra's own too.
-        config: all of dltrain's values, resolved; what objects are built from.
-        defaults: what the config is where the user changes nothing.
-        places: the user's file that each key stands in, where one does.
-        run_dir: the folder that Hydra would make for a single run.
-        loader: that composed it.
+        overrides: the overrides that it was composed from.
+        composed: all values as written, Hydra's own included.
+        config: all of dltrain's values, resolved; objects are built from these.
+        defaults: the config without the user's changes.
+        places: the user's file that set each key, for keys that one did set.
+        run_dir: the folder that Hydra would create for a single run.
+        loader: the loader that composed it.
     """
 
     overrides: tuple[str, ...]
@@ -55,15 +55,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Jobs that Hydra's sweeper and launcher are to run.
+    """Jobs for Hydra's sweeper and launcher.
 
     Args:
-        master: the config of the sweep itself: which sweeper, which launcher, which folder.
-        loader: that composes each job.
-        overrides: what the sweeper makes the jobs from.
-        jobs: each of them; of a sweeper that decides on the way, one for each end of what it may choose.
-        count: how many there will be; none where the sweeper decides.
-        folder: that Hydra would make.
+        master: the config of the sweep itself: sweeper, launcher and folder.
+        loader: the loader that composes each job.
+        overrides: the overrides from which the sweeper makes the jobs.
+        jobs: all jobs; for a sweeper that decides as it goes, one for each end of its choices.
+        count: the number of jobs; None if the sweeper decides as it goes.
+        folder: the folder that Hydra would create.
     """
 
     master: DictConfig
@@ -75,7 +75,7 @@ class Sweep:
 
 
 class _IsSweep(Exception):
-    """A config asks for several jobs by itself, by `hydra.mode`."""
+    """Raised when a config itself asks for several jobs, by `hydra.mode`."""
 
 
 def compose_job(overrides: Sequence[str], folder: str | None = None) -> Job:
@@ -83,7 +83,7 @@ def compose_job(overrides: Sequence[str], folder: str | None = None) -> Job:
 
     Args:
         overrides: quoted for Hydra.
-        folder: another folder of configs, Hydra's `--config-dir`.
+        folder: an additional folder of configs, Hydra's `--config-dir`.
 
     Raises:
         ExceptionGroup: of every ConfigError found in the overrides and the user's files.
@@ -96,7 +96,7 @@ def compose_job(overrides: Sequence[str], folder: str | None = None) -> Job:
 
 
 def compose(overrides: Sequence[str], folder: str | None = None, *, multirun: bool = False) -> Job | Sweep:
-    """Returns what the overrides describe: one job, or where `multirun` or their config says so, a sweep.
+    """Returns what the overrides describe: one job, or a sweep if `multirun` or the config says so.
 
     Raises:
         ExceptionGroup, ConfigError: as `compose_job`; a sweep is checked job by job.
@@ -112,7 +112,7 @@ def compose(overrides: Sequence[str], folder: str | None = None, *, multirun: bo
 
 
 def compose_raw(overrides: Sequence[str], folder: str | None = None) -> DictConfig:
-    """Returns the whole config of one job as it was written: nothing resolved, values that are missing left open.
+    """Returns the whole config of one job as written: nothing resolved, missing values left open.
 
     Raises:
         ExceptionGroup, ConfigError: as `compose_job`.
@@ -124,7 +124,7 @@ def compose_raw(overrides: Sequence[str], folder: str | None = None) -> DictConf
 
 
 def compose_jobs(overrides: Sequence[str], *, sweep: bool = False) -> list[Job]:
-    """Returns the jobs that the overrides describe: one, or with `sweep` one for each combination of their values.
+    """Returns the jobs that the overrides describe: one, or with `sweep` one for each combination of values.
 
     Raises:
         ExceptionGroup, ConfigError: as `compose_job`.
@@ -134,40 +134,40 @@ def compose_jobs(overrides: Sequence[str], *, sweep: bool = False) -> list[Job]:
 
 
 def compose_defaults(options: Mapping[str, str | None], folder: Path | None) -> Defaults:
-    """Returns the defaults of a run that has picked these options.
+    """Returns the defaults of a run with these options.
 
     Raises:
-        ConfigError: they cannot be composed.
+        ConfigError: the options cannot be composed.
     """
     with _configs(None if folder is None else str(folder)) as search_path:
         seen: list[Composed] = []
-        kept = [_pick(group, options[group]) for group in KEPT if options.get(group)]
-        _compose(search_path, kept, seen.append)
+        fixed = [_pick(group, options[group]) for group in FIXED if options.get(group)]
+        _compose(search_path, fixed, seen.append)
         usual = defaults_of(seen[0])
-        others = {group: option for group, option in options.items() if group not in (*KEPT, *ON_TOP)}
+        others = {group: option for group, option in options.items() if group not in (*FIXED, *ON_TOP)}
         picked = [_pick(group, option) for group, option in others.items() if option != usual.options.get(group)]
         if not picked:
             return usual
-        _compose(search_path, [*kept, *picked], seen.append)
+        _compose(search_path, [*fixed, *picked], seen.append)
         return Defaults(defaults_of(seen[1]).values, usual.options)
 
 
 @contextmanager
 def _configs(folder: str | None) -> Iterator[ConfigSearchPath]:
-    """Looks for configs in all folders meanwhile, whatever program of Hydra's is around."""
+    """Makes Hydra search all folders of configs inside the block, also within another Hydra program."""
     named = Path(folder).absolute() if folder else None
     if named is not None and not named.is_dir():
-        raise ConfigError(f"there is no folder {folder}", where="--config-dir", fix="name a folder of configs")
+        raise ConfigError(f"there is no folder {folder}", where="--config-dir", fix="give a folder of configs")
     with own_hydra(), configs_named(named):
         check_local_configs()
         yield search_path_of(named)
 
 
 def _parse(overrides: Sequence[str], search_path: ConfigSearchPath) -> tuple[list[Override], Loader]:
-    """Reads the overrides and checks what they pick.
+    """Parses the overrides and checks the options that they pick.
 
     Raises:
-        ExceptionGroup: of everything that is wrong with them.
+        ExceptionGroup: one ConfigError for each thing that is wrong with them.
     """
     loader = Loader(search_path)
     parsed = parse(overrides, loader)
@@ -182,7 +182,7 @@ def _single(parsed: Sequence[Override], loader: Loader) -> Job:
     """Composes the one job of a run.
 
     Raises:
-        _IsSweep: its config asks for several jobs.
+        _IsSweep: the config asks for several jobs.
     """
     seen: list[Composed] = []
 
@@ -198,7 +198,7 @@ def _single(parsed: Sequence[Override], loader: Loader) -> Job:
     swept = params_of(composed)
     if left := [key for key in swept if key not in {item.key_or_group for item in parsed}]:
         what = f"the config describes a sweep over {' and '.join(left)}"
-        raise ConfigError(what, where="hydra.sweeper.params", fix="add -m to train with each", override="-m")
+        raise ConfigError(what, where="hydra.sweeper.params", fix="add -m to train with each value", override="-m")
     with open_dict(composed.hydra):
         composed.hydra.mode = RunMode.RUN
         composed.hydra.overrides.hydra.append("hydra.mode=RUN")
@@ -218,7 +218,7 @@ def _sweep(parsed: Sequence[Override], loader: Loader) -> Sweep:
     def watch(composed: Composed) -> None:
         _check(composed, own, sweep=True)
 
-    # Keys are left out: they may belong to an option that the sweep has yet to pick.
+    # Without the keys: they may belong to an option that only a job picks.
     master = _compose(search_path, [*own_lines, *(item.input_line or "" for item in picks)], watch, RunMode.MULTIRUN)
     lines = [item.input_line or "" for item in tasks]
     with open_dict(master.hydra):
@@ -248,10 +248,10 @@ def _sweep_job(number: int, words: Sequence[str], own_lines: Sequence[str], load
 
 
 def _check(composed: Composed, parsed: Sequence[Override], *, sweep: bool) -> None:
-    """Holds the files and the overrides of keys against the keys that there are.
+    """Checks that the keys in the user's files and in the overrides exist.
 
     Raises:
-        ExceptionGroup: of everything that is wrong with them.
+        ExceptionGroup: one ConfigError for each thing that is wrong with them.
     """
     keys = [item for item in parsed if not composed.repository.group_exists(item.key_or_group)]
     errors, outside = check_files(composed), outside_groups(parsed, composed)
@@ -264,17 +264,17 @@ def _compose(
     watch: Callable[[Composed], None],
     run_mode: RunMode = RunMode.RUN,
 ) -> DictConfig:
-    """Lets Hydra compose the config, and watches it before the values of overrides are put in.
+    """Lets Hydra compose the config, and calls `watch` before the values of overrides are set.
 
     Raises:
-        ConfigError: Hydra cannot.
+        ConfigError: Hydra cannot compose it.
     """
     try:
         return WatchedLoader(search_path, watch).load_configuration(
             CONFIG_NAME, list(overrides), run_mode, from_shell=False, validate_sweep_overrides=False
         )
     except yaml.YAMLError as error:
-        raise ConfigError(" ".join(str(error).split()), where="a config file", fix="correct its YAML") from error
+        raise ConfigError(" ".join(str(error).split()), where="a config file", fix="fix its YAML") from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(" ".join(str(error).split()), where="the overrides", fix="see dltrain --help") from error
 
@@ -289,7 +289,7 @@ def _job(composed: DictConfig, seen: Composed, parsed: Sequence[Override], loade
             run_dir = Path(str(composed.hydra.run.dir)).absolute()
     except OmegaConfBaseException as error:
         where = str(getattr(error, "full_key", "") or "the config")
-        raise ConfigError(str(error).splitlines()[0], where=where, fix="check what stands in ${...}") from error
+        raise ConfigError(str(error).splitlines()[0], where=where, fix="check the reference in ${...}") from error
     if missing:
         refusal = ExceptionGroup("config", [missing_value(key) for key in missing])
         locate(refusal, places)
@@ -303,6 +303,5 @@ def _pick(group: str, option: str | None) -> str:
 
 
 def _raise_all(errors: Iterable[ConfigError]) -> None:
-    found = list(errors)
-    if found:
-        raise ExceptionGroup("overrides", found)
+    if all_errors := list(errors):
+        raise ExceptionGroup("overrides", all_errors)

@@ -1,4 +1,4 @@
-"""What a config is where the user changes nothing: the defaults for its data and its model."""
+"""The defaults of a config: what it would be, for its data and its model, without other changes of the user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from dltrain.config.loader import Composed, merge
 
-KEPT = ("data", "model")  # groups whose defaults are those of what was picked, whatever was picked
+FIXED = ("data", "model")  # groups whose picked option also applies to the defaults
 ON_TOP = ("experiment", "debug")  # groups that change keys of the others
 
 
@@ -17,8 +17,8 @@ class Defaults:
     """The defaults that a config is compared with.
 
     Args:
-        values: of the options that were picked, interpolations unresolved.
-        options: of each group, where nothing but data and model is picked.
+        values: all values of the picked options, interpolations unresolved.
+        options: the option of each group if only data and model are picked.
     """
 
     values: Mapping[str, Any]
@@ -26,9 +26,9 @@ class Defaults:
 
 
 def defaults_of(composed: Composed) -> Defaults:
-    """Returns the defaults of what was composed, from the files that were read for it."""
+    """Returns the defaults of a composition, from the files that it read."""
     values: dict[str, Any] = {}
     for file in composed.files:
         if file.group not in ON_TOP:
-            merge(values, {name: said for name, said in file.placed.items() if name != "hydra"})
-    return Defaults(values, composed.usual_options(KEPT))
+            merge(values, {name: value for name, value in file.placed.items() if name != "hydra"})
+    return Defaults(values, composed.usual_options(FIXED))

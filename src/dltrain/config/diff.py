@@ -1,4 +1,4 @@
-"""What a run's config changes of the defaults for its data and its model."""
+"""The changes of a run's config to the defaults for its data and its model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dltrain.config.defaults import Defaults
 
 
 class Change(NamedTuple):
-    """A key whose value is not the default; values are YAML, and what has no default is empty."""
+    """A key whose value is not the default; values are YAML, and `default` is empty for a key without one."""
 
     key: str
     default: str
@@ -19,12 +19,12 @@ class Change(NamedTuple):
 
 
 def find_changes(config: Mapping[str, Any], choices: Mapping[str, str | None], defaults: Defaults) -> list[Change]:
-    """Returns groups of which another option was picked, then keys that differ from their option's own value.
+    """Returns groups with another option than the default, then keys with another value than their option's.
 
     Args:
-        config: as it was composed, interpolations unresolved.
+        config: the composed values, interpolations unresolved.
         choices: the option of each group.
-        defaults: that they are compared with.
+        defaults: the defaults that they are compared with.
     """
     usual = defaults.options
     changed = [

@@ -1,4 +1,4 @@
-"""The config files of a composition, held against the sections and keys that there are."""
+"""Checks the user's config files in a composition: do their sections and keys exist?"""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ FIRST_LINE = "# @package _global_"
 
 
 def check_files(composed: Composed) -> list[ConfigError]:
-    """Returns what the user's files set that does not exist, with the file's name.
+    """Returns an error, with the file's name, for each section and key in the user's files that does not exist.
 
-    A file of a section of its own, such as `trainer/long.yaml`, is checked with the values, by what it calls.
+    A file of one section, such as `trainer/long.yaml`, is checked with the values, against the code that it calls.
     """
     return [error for file in composed.files if not file.built_in for error in _check(file, composed)]
 
 
 def places_of(files: Sequence[ConfigFile], typed: Iterable[str]) -> dict[str, str]:
-    """Returns which of the user's files has set each key, where no built-in one and no override did so later."""
+    """Returns the user's file that set each key, except for keys that a built-in file or an override sets later."""
     places: dict[str, str] = {}
     for file in files:
         for key, value in keys_in(file.placed):
             places.pop(key, None)
             if not file.built_in and not isinstance(value, Mapping):
-                places[key] = file.shown
+                places[key] = file.display_path
     return {key: place for key, place in places.items() if key not in typed}
 
 
 def locate(error: BaseException, places: Mapping[str, str]) -> None:
-    """Lets an error of a value, or a group of them, name the file that the value stands in."""
+    """Adds to an error about a value, or to each of a group of errors, the file that sets the value."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             locate(one, places)
@@ -42,25 +42,25 @@ def locate(error: BaseException, places: Mapping[str, str]) -> None:
 
 
 def _check(file: ConfigFile, composed: Composed) -> Iterator[ConfigError]:
-    known = composed.sections
+    sections = composed.sections
     if file.group in FOR_ALL and file.package.split(".")[0] == file.group:
         if file.values:
-            what = f"its keys stand under {file.package}: and not where they belong"
-            yield ConfigError(what, where=file.shown, fix=f"let its first line be {FIRST_LINE}")
+            what = f"the keys are placed under {file.package}: and not in the sections that they belong to"
+            yield ConfigError(what, where=file.display_path, fix=f"begin the file with {FIRST_LINE}")
         return
-    for section, said in file.placed.items():
+    for section, content in file.placed.items():
         if section == "hydra":
             continue
-        if section not in known:
-            near = nearest(section, [*groups(), *known])
-            fix = f"did you mean {near}?" if near else f"choose from {', '.join(sorted(known))}"
-            yield ConfigError("no such section", where=f"{section} in {file.shown}", fix=fix)
-        elif isinstance(known[section], Mapping) and not isinstance(said, Mapping):
-            what = f"{section} is a section with keys of its own, not {said}"
-            yield ConfigError(what, where=file.shown, fix=f"write the keys below it, as {section}: {{key: value}}")
-        elif isinstance(said, Mapping) and file.group in FOR_ALL:
-            open_section = not known[section] and section != "loss"
-            for name in said if not open_section else ():
-                if name not in known[section]:
-                    error = unknown_in(f"{section}.{name}", said[name], composed)
-                    yield ConfigError(error.what, f"{section}.{name} in {file.shown}", error.fix)
+        if section not in sections:
+            near = nearest(section, [*groups(), *sections])
+            fix = f"did you mean {near}?" if near else f"choose from {', '.join(sorted(sections))}"
+            yield ConfigError("no such section", where=f"{section} in {file.display_path}", fix=fix)
+        elif isinstance(sections[section], Mapping) and not isinstance(content, Mapping):
+            what = f"{section} is a section with keys, not {content}"
+            yield ConfigError(what, where=file.display_path, fix=f"write its keys: {section}: {{key: value}}")
+        elif isinstance(content, Mapping) and file.group in FOR_ALL:
+            open_section = not sections[section] and section != "loss"
+            for name in content if not open_section else ():
+                if name not in sections[section]:
+                    error = unknown_in(f"{section}.{name}", content[name], composed)
+                    yield ConfigError(error.what, f"{section}.{name} in {file.display_path}", error.fix)

@@ -1,7 +1,7 @@
-"""What other tools call the keys and values that users type from memory, and what dltrain calls them.
+"""The names that other tools have for keys and values, which users type from memory, and dltrain's names for them.
 
-The names are those of Lightning, Keras, Hugging Face, ultralytics, scikit-learn and the usual scripts. A key is found
-by its last part alone, because its section is another one in every tool.
+The names come from Lightning, Keras, Hugging Face, ultralytics, scikit-learn and common scripts. A key is looked up by
+its last part alone, because every tool has other sections.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Counterpart:
-    """What another tool's key is here.
+    """dltrain's counterpart of another tool's key.
 
     Args:
-        key: dltrain's; empty where it has none.
-        words: what to do instead, where there is none or the value means something else.
+        key: dltrain's key; empty if there is none.
+        words: what to do instead, if there is no such key or its value means something else.
     """
 
     key: str = ""
     words: str = ""
 
 
-# dltrain's key, and what others call it.
+# dltrain's key, and the names that other tools have for it.
 _KEYS: Mapping[str, str] = {
     "trainer.epochs": "max_epochs max_epoch n_epochs num_epochs num_train_epochs total_epochs nb_epoch nb_epochs epoch",
     "trainer.batch_size": "batch bs batchsize train_batch_size per_device_train_batch_size mini_batch_size "
@@ -73,21 +73,21 @@ _KEYS: Mapping[str, str] = {
     "augment": "augmentation augmentations aug transform transforms data_augmentation",
 }
 
-# What others have and dltrain has not, or has otherwise.
+# Keys of other tools that dltrain does not have, or that work differently.
 _WORDS: Mapping[str, str] = {
     **dict.fromkeys(
         ("max_steps", "num_steps", "max_iter", "max_iters", "iterations", "total_steps", "train_steps"),
-        "training is counted in epochs: set trainer.epochs, or trainer.max_minutes to limit the time",
+        "training is measured in epochs: set trainer.epochs, or trainer.max_minutes to limit the time",
     ),
     **dict.fromkeys(("max_time", "time_limit"), "give trainer.max_minutes"),
     **dict.fromkeys(
         ("num_workers", "workers", "dataloader_num_workers", "pin_memory", "persistent_workers", "prefetch_factor"),
-        "leave it out: the data lies in memory, and no worker loads it",
+        "leave it out: the data is in memory, and no worker loads it",
     ),
-    "shuffle": "leave it out: training data is always shuffled, other splits never",
+    "shuffle": "leave it out: training data is always shuffled, other splits are not",
     **dict.fromkeys(
         ("devices", "gpus", "num_nodes", "world_size", "num_gpus", "n_gpu", "num_processes"),
-        "leave it out: a run uses one device; trainer.device=cuda:1 picks it",
+        "leave it out: a run uses one device; choose it with trainer.device=cuda:1",
     ),
     **dict.fromkeys(("amp", "use_amp"), "give trainer.precision=bfloat16 or float16"),
     "gradient_clip_algorithm": "leave it out: trainer.clip_norm clips by the norm of all gradients",
@@ -97,11 +97,11 @@ _WORDS: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         ("warmup_steps", "warmup_epochs", "warmup_ratio", "num_warmup_steps", "warmup"),
-        "give scheduler.warmup, a share of all steps, with scheduler=one_cycle or cosine",
+        "give scheduler.warmup, a fraction of all steps, with scheduler=one_cycle or cosine",
     ),
     **dict.fromkeys(
         ("resume", "resume_from_checkpoint", "ckpt_path", "checkpoint", "checkpoint_path"),
-        "go on with a run by its folder: dltrain resume RUN",
+        "continue a run from its folder: dltrain resume RUN",
     ),
     **dict.fromkeys(
         (
@@ -118,15 +118,15 @@ _WORDS: Mapping[str, str] = {
     ),
     **dict.fromkeys(("fast_dev_run", "dry_run", "smoke"), "give debug=smoke"),
     **dict.fromkeys(("enable_progress_bar", "progress_bar"), "give --quiet"),
-    "verbose": "give --quiet to hear less",
+    "verbose": "give --quiet for less output",
     **dict.fromkeys(
         ("num_classes", "n_classes", "in_features", "out_features", "input_dim", "output_dim", "vocab_size"),
-        "leave it out: the data says it",
+        "leave it out: it follows from the data",
     ),
     **dict.fromkeys(("betas1", "beta1", "beta2", "adam_beta1", "adam_beta2"), "give optimizer.betas=[0.9,0.999]"),
     **dict.fromkeys(
         ("eval_batch_size", "val_batch_size", "per_device_eval_batch_size", "test_batch_size"),
-        "leave it out: other splits are evaluated in batches of their own; trainer.batch_size is for training",
+        "leave it out: dltrain chooses the batch size of evaluation; trainer.batch_size is for training",
     ),
 }
 
@@ -166,7 +166,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "smooth_l1": "huber",
     },
 }
-# Switches of other tools: a key whose value `true` stands for a value of ours.
+# Switches of other tools: the value `true` of such a key stands for a value of dltrain's key.
 SWITCHES: Mapping[str, tuple[str, str]] = {
     "fp16": ("trainer.precision", "float16"),
     "bf16": ("trainer.precision", "bfloat16"),
@@ -177,7 +177,7 @@ SWITCHES: Mapping[str, tuple[str, str]] = {
 
 
 def counterpart(key: str) -> Counterpart | None:
-    """Returns what another tool's key is here, by its last part; none where no tool is known to have it."""
+    """Returns dltrain's counterpart of another tool's key, by its last part; None if no tool has such a key."""
     section, _, name = key.lower().replace("-", "_").rpartition(".")
     if name in ("name", "type", "class_path", "_name_") and section.rpartition(".")[2] in _GROUPS:
         return Counterpart(section.rpartition(".")[2])
@@ -189,15 +189,15 @@ def counterpart(key: str) -> Counterpart | None:
 
 
 def translated(foreign: str, key: str, value: Any) -> str | None:
-    """Returns dltrain's word for what another tool's key and value mean.
+    """Returns dltrain's value for another tool's key and value.
 
     Args:
-        foreign: the key as it was typed.
-        key: dltrain's own.
-        value: as it was typed or read.
+        foreign: the key as typed.
+        key: dltrain's key.
+        value: the value as typed or read.
 
     Returns:
-        The value for `key`; none where it is to stay as it is.
+        The value for `key`; None if it stays as it is.
     """
     text = str(value).lower()
     name = foreign.lower().replace("-", "_").rpartition(".")[2]

@@ -1,7 +1,7 @@
-"""Hydra's loader of configs, as dltrain uses it: which files there are, and whose values win.
+"""Hydra's loader of configs, as dltrain uses it: which files it reads, and in which order they override each other.
 
 Hydra merges files in the order of the defaults list. A recipe, which the data picks, sets values of the trainer; an
-option that the user picks is merged after it, so that the user's word wins (`picked_last`).
+option that the user picks is merged after it, so that the user's choice wins (`picked_last`).
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from dltrain.config.options import config_dir, local_config_dir
 
 CONFIG_NAME = "train"
 FOR_ALL = ("experiment", "debug", "recipe")  # groups whose files set keys of every section
-RECIPE = "recipe"  # the group whose values give way to every option that the user picks
+RECIPE = "recipe"  # the group whose values every option of the user overrides
 
 
 @contextmanager
 def own_hydra() -> Iterator[None]:
-    """Lets Hydra work as dltrain's configs expect meanwhile, and leaves it as a program around has set it."""
+    """Sets Hydra up for dltrain's configs inside the block, and restores the settings of a surrounding program."""
     base = version.VersionBase.instance()
     before = base.version_base
     if not OmegaConf.has_resolver("hydra"):
@@ -51,7 +51,7 @@ def own_hydra() -> Iterator[None]:
 
 @contextmanager
 def hydra_config(composed: DictConfig) -> Iterator[None]:
-    """Lets `${hydra:...}` mean this config meanwhile."""
+    """Makes `${hydra:...}` refer to this config inside the block."""
     current = HydraConfig.instance()
     before = current.cfg
     current.set_config(composed)
@@ -67,11 +67,11 @@ class ConfigFile:
     """One of the files that a config is composed of.
 
     Args:
-        name: its group and option, such as `trainer/long`.
+        name: group and option, such as `trainer/long`.
         package: the section that its keys belong to; empty for the whole config.
-        path: where it lies; none where a plugin of Hydra's brings it.
-        values: what it says, interpolations unresolved.
-        built_in: whether it is dltrain's own or Hydra's.
+        path: the path of the file; None for a config of a Hydra plugin.
+        values: its content, interpolations unresolved.
+        built_in: whether it belongs to dltrain or Hydra.
     """
 
     name: str
@@ -82,20 +82,20 @@ class ConfigFile:
 
     @property
     def group(self) -> str:
-        """The group that it is an option of."""
+        """Returns the group that it is an option of."""
         return self.name.rpartition("/")[0]
 
     @property
     def placed(self) -> Mapping[str, Any]:
-        """What it says, as part of the whole config."""
+        """Returns its values, nested as in the whole config."""
         placed: Mapping[str, Any] = self.values
         for section in reversed(self.package.split(".") if self.package else []):
             placed = {section: placed}
         return placed
 
     @property
-    def shown(self) -> str:
-        """Its path as the user would name it."""
+    def display_path(self) -> str:
+        """Returns its path as the user would write it, relative to the working directory if it is inside it."""
         if self.path is None:
             return self.name
         here = Path.cwd()
@@ -104,13 +104,13 @@ class ConfigFile:
 
 @dataclass(frozen=True)
 class Composed:
-    """A composition, before the values of the command line are put in.
+    """A composition, before the values of the command line are set.
 
     Args:
-        config: all values, Hydra's own too.
-        files: what it was composed of but for Hydra's own files, later ones winning.
+        config: all values, Hydra's own included.
+        files: the files that it was composed of, except Hydra's own; later ones win.
         options: the option of each of dltrain's groups.
-        repository: where the files were found.
+        repository: the source of the files.
     """
 
     config: DictConfig
@@ -120,35 +120,35 @@ class Composed:
 
     @property
     def sections(self) -> dict[str, Any]:
-        """Every section and key that the picked options have, whatever an experiment sets."""
+        """Returns every section and key of the picked options, without those that an experiment sets."""
         sections: dict[str, Any] = {}
         for file in self.files:
             if file.group not in FOR_ALL:
-                merge(sections, {name: said for name, said in file.placed.items() if name != "hydra"})
+                merge(sections, {name: value for name, value in file.placed.items() if name != "hydra"})
         return sections
 
-    def usual_options(self, kept: Sequence[str]) -> dict[str, str | None]:
-        """Returns the option of every group where the options of the groups `kept` are all that is picked."""
-        picks = {group: self.options[group] for group in kept if group in self.options}
+    def usual_options(self, fixed: Sequence[str]) -> dict[str, str | None]:
+        """Returns the option of every group if only the options of the groups `fixed` are picked."""
+        picks = {group: self.options[group] for group in fixed if group in self.options}
         typed = [f"{group}={'null' if option is None else option}" for group, option in picks.items()]
-        found = create_defaults_list(
+        defaults_list = create_defaults_list(
             repo=self.repository,
             config_name=CONFIG_NAME,
             overrides_list=OverridesParser.create().parse_overrides(typed),
             prepend_hydra=True,
             skip_missing=False,
         )
-        return own_options(found.overrides.known_choices)
+        return own_options(defaults_list.overrides.known_choices)
 
 
 def own_options(choices: Mapping[Any, Any]) -> dict[str, str | None]:
-    """Returns Hydra's record of what was picked, without Hydra's own groups."""
+    """Returns the picked option of each group, without Hydra's own groups."""
     return {str(group): option for group, option in choices.items() if not str(group).startswith("hydra/")}
 
 
-def merge(values: dict[str, Any], said: Mapping[str, Any]) -> None:
-    """Puts what a file says into nested values, as Hydra does: mappings are merged, all else is replaced."""
-    for name, value in said.items():
+def merge(values: dict[str, Any], content: Mapping[str, Any]) -> None:
+    """Merges a file's content into nested values, as Hydra does: mappings are merged, everything else is replaced."""
+    for name, value in content.items():
         if isinstance(value, Mapping):
             before = values.get(name)
             values[name] = dict(before) if isinstance(before, Mapping) else {}
@@ -167,11 +167,11 @@ class Repository(ConfigRepository):
 
 
 class Files(CachingConfigRepository):
-    """The config files of one composition, each read once, and what its overrides pick.
+    """The config files of one composition, each read once, and the options that its overrides pick.
 
     Args:
-        delegate: where the files are found.
-        overrides: of the composition.
+        delegate: the repository that reads the files.
+        overrides: the overrides of the composition.
     """
 
     def __init__(self, delegate: IConfigRepository, overrides: Sequence[Override]) -> None:
@@ -180,11 +180,11 @@ class Files(CachingConfigRepository):
 
     @property
     def picked(self) -> set[str]:
-        """The groups of which an override picks an option."""
+        """Returns the groups of which an override picks an option."""
         return {item.key_or_group for item in self.overrides if self.group_exists(item.key_or_group)}
 
     def file(self, default: ResultDefault) -> ConfigFile:
-        """What an entry of the defaults list brings."""
+        """Returns the file of an entry of the defaults list."""
         name = str(default.config_path)
         sources = [source for source in self.get_sources() if source.is_config(name)]
         source = next(one for one in sources if name != CONFIG_NAME or one.provider == "main")
@@ -197,7 +197,7 @@ class Files(CachingConfigRepository):
 
 
 def search_path_of(folder: Path | None) -> ConfigSearchPath:
-    """Returns where configs are looked for, in this order: the folder of `--config-dir`, dltrain's, the user's own."""
+    """Returns the folders of configs in order of precedence: `--config-dir`, dltrain's, the user's `configs/`."""
     search_path = create_config_search_path(str(config_dir()))
     local = local_config_dir()
     if local is not None:
@@ -208,10 +208,10 @@ def search_path_of(folder: Path | None) -> ConfigSearchPath:
 
 
 class Loader(ConfigLoaderImpl):
-    """Composes configs, with what the user picks above what a recipe sets; Hydra's launchers pickle it.
+    """Composes configs, in which the user's options override a recipe; can be pickled, for Hydra's launchers.
 
     Args:
-        search_path: where configs are looked for.
+        search_path: the folders of configs.
     """
 
     def __init__(self, search_path: ConfigSearchPath) -> None:
@@ -219,7 +219,7 @@ class Loader(ConfigLoaderImpl):
         self.repository = Repository(search_path)
 
     def look_also_in(self, folders: Sequence[str]) -> None:
-        """Adds the folders of `hydra.searchpath`, which Hydra itself adds to each composition."""
+        """Adds the folders of `hydra.searchpath`, as Hydra itself does in each composition."""
         search_path = copy.deepcopy(self.config_search_path)
         for folder in folders:
             search_path.append("hydra.searchpath in command-line", folder, SearchPathQuery("main"))
@@ -238,11 +238,11 @@ class Loader(ConfigLoaderImpl):
 
 
 class WatchedLoader(Loader):
-    """Shows every composition before the values of the command line are put in.
+    """Passes every composition to a function before the values of the command line are set.
 
     Args:
-        search_path: where configs are looked for.
-        watch: called with each; what it raises ends the composition.
+        search_path: the folders of configs.
+        watch: called with each composition; an exception ends the composition.
     """
 
     def __init__(self, search_path: ConfigSearchPath, watch: Callable[[Composed], None]) -> None:
@@ -261,8 +261,8 @@ class WatchedLoader(Loader):
 def picked_last(defaults: Sequence[ResultDefault], files: Files) -> list[ResultDefault]:
     """Returns the defaults list with the options that the user picked after the recipe.
 
-    An option is the user's where an override names it or a file does that is no recipe, such as an experiment. What
-    such an option inherits from the group's usual one is not said by the user and stays before the recipe.
+    An option is the user's if an override picks it, or a file that is not a recipe, such as an experiment. What such
+    an option inherits from the group's usual option is not the user's choice and stays before the recipe.
     """
     last = max((place for place, entry in enumerate(defaults) if _group(entry) == RECIPE), default=-1)
     pickers: dict[str, str] = {}
@@ -275,18 +275,18 @@ def picked_last(defaults: Sequence[ResultDefault], files: Files) -> list[ResultD
 
     def is_users(entry: ResultDefault) -> bool:
         itself = entry.parent == CONFIG_NAME
-        own = _group(entry) in picked and not _group(entry).startswith("hydra")
+        own = _group(entry) in picked - {RECIPE} and not _group(entry).startswith("hydra")
         return own and (itself or entry.config_path not in usual)
 
     before, after = defaults[: last + 1], defaults[last + 1 :]
-    kept = [entry for entry in before if not is_users(entry)]
-    return [*kept, *(entry for entry in before if is_users(entry)), *after]
+    others = [entry for entry in before if not is_users(entry)]
+    return [*others, *(entry for entry in before if is_users(entry)), *after]
 
 
 def _defaults_of(name: str | None, files: Files) -> list[GroupDefault]:
     loaded = files.load_config(str(name))
-    found = [] if loaded is None or loaded.defaults_list is None else loaded.defaults_list
-    return [default for default in found if isinstance(default, GroupDefault)]
+    defaults = [] if loaded is None or loaded.defaults_list is None else loaded.defaults_list
+    return [default for default in defaults if isinstance(default, GroupDefault)]
 
 
 def _group(entry: ResultDefault) -> str:

@@ -1,4 +1,4 @@
-"""Which configs there are: dltrain's own, the user's, and those of `--config-dir`."""
+"""The config files that can be picked: dltrain's own, the user's, and those of `--config-dir`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _named_folder: ContextVar[Path | None] = ContextVar("named_folder", default=None
 
 @contextmanager
 def configs_named(folder: Path | None) -> Iterator[None]:
-    """Adds the folder of `--config-dir` meanwhile; its files win over all others."""
+    """Adds the folder of `--config-dir` inside the block; its files win over all others."""
     before = _named_folder.set(folder)
     try:
         yield
@@ -23,25 +23,25 @@ def configs_named(folder: Path | None) -> Iterator[None]:
 
 
 def config_dir() -> Path:
-    """Returns the folder of dltrain's configs: the checkout's, else the one inside the installed package."""
+    """Returns the folder of dltrain's configs: in the checkout if there is one, else in the installed package."""
     package = Path(__file__).parents[1]
     checkout = package.parent.parent
     return checkout / "configs" if (checkout / "pyproject.toml").is_file() else package / "configs"
 
 
 def local_config_dir() -> Path | None:
-    """Returns the `configs/` in the working directory, where there is one; it may be another program's."""
+    """Returns `configs/` in the working directory, None if there is none; it may belong to another program."""
     folder = Path.cwd() / "configs"
     return folder if folder.is_dir() and not folder.samefile(config_dir()) else None
 
 
 def check_local_configs() -> None:
-    """Makes sure that no file of the user's own `configs/` has the name of one of dltrain's options.
+    """Checks that no file in the user's `configs/` has the name of one of dltrain's options.
 
-    Files beside the groups, such as another program's train.yaml, are never read.
+    Files outside the groups, such as another program's train.yaml, are never read.
 
     Raises:
-        ConfigError: one has.
+        ConfigError: a file has such a name.
     """
     folder, own = local_config_dir(), config_dir()
     if folder is None:
@@ -53,12 +53,12 @@ def check_local_configs() -> None:
 
 
 def config_dirs() -> list[Path]:
-    """Returns every folder of configs: the one of `--config-dir`, dltrain's and the user's; the first one wins."""
+    """Returns all folders of configs in order of precedence: `--config-dir`, dltrain's, the user's."""
     return [*filter(None, [_named_folder.get()]), config_dir(), *filter(None, [local_config_dir()])]
 
 
 def options(group: str) -> list[str]:
-    """Returns the names that can be picked in a config group, the user's own among them."""
+    """Returns the options of a config group, the user's own included."""
     return sorted({path.stem for folder in config_dirs() for path in (folder / group).glob("*.yaml")})
 
 
@@ -68,7 +68,7 @@ def option_file(group: str, name: str) -> Path:
 
 
 def groups() -> list[str]:
-    """Returns the config groups that dltrain has."""
+    """Returns dltrain's config groups."""
     names = {path.name for path in config_dir().iterdir() if path.is_dir()}
     first = ["model", "data", "experiment"]
     return [*first, *sorted(names - {"hydra", *first})]

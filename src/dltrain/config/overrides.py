@@ -1,4 +1,4 @@
-"""The overrides of a command line, held against the groups, options and keys that there are."""
+"""Checks the overrides of a command line: do their groups, options and keys exist?"""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 
 
 def parse(overrides: Sequence[str], loader: Loader) -> list[Override]:
-    """Returns the overrides as Hydra reads them.
+    """Returns the overrides as Hydra parses them.
 
     Raises:
-        ExceptionGroup: of every argument that is no `key=value`.
+        ExceptionGroup: one ConfigError for each argument that is not `key=value`.
     """
     parser = OverridesParser.create(config_loader=loader)
     parsed, errors = [], []
@@ -35,7 +35,7 @@ def parse(overrides: Sequence[str], loader: Loader) -> list[Override]:
             parsed += parser.parse_overrides([text])
         except HydraException:
             if position and "=" not in overrides[position - 1]:
-                continue  # the value of the argument before it, which is refused
+                continue  # the value of the previous argument, which is refused
             errors.append(_without_value(text, overrides[position + 1 : position + 2], loader))
     if errors:
         raise ExceptionGroup("overrides", errors)
@@ -43,26 +43,26 @@ def parse(overrides: Sequence[str], loader: Loader) -> list[Override]:
 
 
 def usual_keys() -> list[str]:
-    """Returns every key of the usual options of dltrain's groups, from their files."""
-    said = _content(config_dir() / f"{CONFIG_NAME}.yaml")
-    picks = {group: name for entry in said["defaults"] if isinstance(entry, dict) for group, name in entry.items()}
+    """Returns every key of the default options of dltrain's groups, from their files."""
+    content = _content(config_dir() / f"{CONFIG_NAME}.yaml")
+    picks = {group: name for entry in content["defaults"] if isinstance(entry, dict) for group, name in entry.items()}
     usual = {group: name for group, name in picks.items() if group in groups() and name}
     sections = [f"{group}.{key}" for group, name in usual.items() for key in _content(option_file(group, name))]
     return ["seed", *sections]
 
 
 def is_group(key: str, loader: Loader) -> bool:
-    """Tells whether there are options to pick for a key; Hydra's own groups count."""
+    """Tells whether a key is a group with options; Hydra's own groups count."""
     return bool(group_options(key, loader))
 
 
 def group_options(group: str, loader: Loader) -> list[str]:
-    """Returns the options of a group, of Hydra's own too."""
+    """Returns the options of a group, which may be one of Hydra's own."""
     return list(loader.repository.get_group_options(group, ObjectType.CONFIG))
 
 
 def values_of(override: Override, loader: Loader) -> list[str]:
-    """Returns the options that an override of a group names, one or several."""
+    """Returns the options that an override of a group picks, one or several."""
     value = override.value()
     if isinstance(value, Glob):
         return value.filter(group_options(override.key_or_group, loader)) or ["*"]
@@ -72,23 +72,23 @@ def values_of(override: Override, loader: Loader) -> list[str]:
 
 
 def check_group(override: Override, loader: Loader) -> list[ConfigError]:
-    """Returns why an override cannot pick what it names, if it is of a group; nothing can be taken away."""
+    """Returns the errors of an override that picks options of a group, or that deletes a key or a group."""
     group = override.key_or_group
     if override.is_delete():
-        fix = "leave this out: every group and key is needed; give another value instead"
-        return [ConfigError("nothing can be taken away", where=f"~{group}", fix=fix)]
-    found = group_options(group, loader)
-    if not found:
+        fix = "leave this out, or give another value instead"
+        return [ConfigError("groups and keys cannot be deleted", where=f"~{group}", fix=fix)]
+    choices = group_options(group, loader)
+    if not choices:
         return []
     values = values_of(override, loader)
-    unknown = [value for value in values if not _exists(group, value, found, loader)]
-    near = {value: translated("", group, value) or nearest(value, found) for value in unknown}
+    unknown = [value for value in values if not _exists(group, value, choices, loader)]
+    near = {value: translated("", group, value) or nearest(value, choices) for value in unknown}
     corrected = ",".join(near.get(value) or value for value in values) if all(near.values()) else ""
     return [
         ConfigError(
             f"there is no {group} named {value}",
             where=group,
-            fix=f"did you mean {meant}?" if meant else f"choose from {', '.join(found)}",
+            fix=f"did you mean {meant}?" if meant else f"choose from {', '.join(choices)}",
             override=f"{group}={corrected}" if corrected else "",
         )
         for value, meant in near.items()
@@ -96,7 +96,7 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
 
 
 def outside_groups(parsed: Sequence[Override], composed: Composed) -> set[str]:
-    """Returns the groups whose `_target_` is of other code: its signature, and no file of dltrain's, knows its keys."""
+    """Returns the groups whose `_target_` is other people's code: their keys are in its signature, not in a file."""
     ending = "._target_"
     typed = {item.key_or_group.removesuffix(ending) for item in parsed if item.key_or_group.endswith(ending)}
     targets = {
@@ -107,23 +107,25 @@ def outside_groups(parsed: Sequence[Override], composed: Composed) -> set[str]:
 
 
 def check_key(override: Override, composed: Composed, sweep: bool, outside: Collection[str] = ()) -> list[ConfigError]:
-    """Returns why an override cannot set its key.
+    """Returns the errors of an override that sets a key.
 
     Args:
-        override: of a key, not of a group.
-        composed: the config that it is to change.
+        override: sets a key, does not pick an option.
+        composed: the config that it changes.
         sweep: whether several values make several jobs.
-        outside: the groups whose keys a signature knows and no file.
+        outside: the groups whose keys are in a signature and in no file.
     """
     key = override.key_or_group
     group = key.split(".")[0]
     if "." in key and group in outside and key not in known_keys(key, composed):
         if override.is_add() or override.is_force_add():
-            return []  # held against the signature later
+            return []  # checked against the signature later
         if not nearest(key, [name for name in known_keys(key, composed) if name.startswith(f"{group}.")]):
-            fix = "a key that its file does not name takes a +"
+            fix = "a key that is not in the file of its group needs a +"
             return [ConfigError("no such key", where=key, fix=fix, override=f"+{key}", replaces=key)]
     if key not in known_keys(key, composed):
+        if override.is_hydra_override() and (override.is_add() or override.is_force_add()):
+            return []  # a plugin's own settings may be open; Hydra itself refuses what they do not take
         parent = value_at(key.rpartition(".")[0], composed.sections)
         if not _owners(key, override.value()) and parent == {} and not key.startswith("loss."):
             return []  # an open section takes any key
@@ -131,14 +133,14 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
     if override.is_sweep_override() and not sweep:
         values = override.input_line.partition("=")[2] if override.input_line else ""
         is_list = isinstance(value_at(key, composed.sections), list)
-        fix = "give a list in brackets" if is_list else "add -m to train with each"
+        fix = "give a list in brackets" if is_list else "add -m to train with each value"
         corrected = f"{key}=[{values}]" if is_list else "-m"
-        return [ConfigError(f"several values, {values}, and no sweep", where=key, fix=fix, override=corrected)]
+        return [ConfigError(f"several values, {values}, without a sweep", where=key, fix=fix, override=corrected)]
     return []
 
 
 def unknown_in(key: str, value: Any, composed: Composed) -> ConfigError:
-    """Returns the refusal of a key that the config lacks: another option may have it, or it is called otherwise."""
+    """Returns the error for a key that the config lacks: another option may have it, or it has another name."""
     group = key.split(".")[0]
     owners = _owners(key, value)
     if owners:
@@ -148,16 +150,16 @@ def unknown_in(key: str, value: Any, composed: Composed) -> ConfigError:
             fix=f"it belongs to {group}={' or '.join(owners)}",
             override=f"{group}={owners[0]}",
         )
-    known = [*groups(), "hydra.run.dir", *known_keys(key, composed)]
+    all_keys = [*groups(), "hydra.run.dir", *known_keys(key, composed)]
     foreign = counterpart(key)
     meant = foreign.key if foreign is not None else _with_section(key, value)
-    owners = _owners(meant, value) if meant not in known else []
+    owners = _owners(meant, value) if meant not in all_keys else []
     if owners:
         group = meant.split(".")[0]
         new = f"{group}={owners[0]} {meant}={'...' if value is None else value}"
-        fix = f"dltrain calls it {meant}, of {group}={' or '.join(owners)}"
+        fix = f"dltrain calls it {meant}, with {group}={' or '.join(owners)}"
         return ConfigError("no such key", where=key, fix=fix, override=new, replaces=key)
-    error = unknown_key(key, known, value)
+    error = unknown_key(key, all_keys, value)
     wants_list = isinstance(value_at(error.override, composed.sections), list)
     if wants_list and isinstance(value, str | int | float):
         error.override = f"{error.override}=[{value}]"
@@ -165,14 +167,14 @@ def unknown_in(key: str, value: Any, composed: Composed) -> ConfigError:
 
 
 def known_keys(key: str, composed: Composed) -> list[str]:
-    """Returns every key that there is; Hydra's own, where `key` is one of those."""
+    """Returns every key of the config, or every key of Hydra's if `key` is one of those."""
     if key.startswith("hydra."):
         return _hydra_keys(composed.config.hydra, "hydra.")
     return [path for path, _ in keys_in(composed.sections)]
 
 
 def keys_in(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Returns the dotted path and the value of every key and section."""
+    """Yields the dotted path and the value of every key and section."""
     for name, value in node.items():
         yield f"{prefix}{name}", value
         if isinstance(value, Mapping):
@@ -180,7 +182,7 @@ def keys_in(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def value_at(key: str, sections: Mapping[str, Any]) -> Any:
-    """Returns the value of a dotted key; none where there is none."""
+    """Returns the value of a dotted key; None if there is no such key."""
     value: Any = sections
     for name in key.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
@@ -197,19 +199,19 @@ def _hydra_keys(node: DictConfig, prefix: str) -> list[str]:
     return keys
 
 
-def _exists(group: str, value: str, found: Sequence[str], loader: Loader) -> bool:
-    return value in found or ("/" in value and loader.repository.config_exists(f"{group}/{value}"))
+def _exists(group: str, value: str, choices: Sequence[str], loader: Loader) -> bool:
+    return value in choices or ("/" in value and loader.repository.config_exists(f"{group}/{value}"))
 
 
 def _without_value(text: str, following: Sequence[str], loader: Loader) -> ConfigError:
-    """Returns the refusal of an argument that is no `key=value`, such as `epochs 100`, `cnn` or `table.csv`."""
+    """Returns the error for an argument that is not `key=value`, such as `epochs 100`, `cnn` or `table.csv`."""
     if "=" in text:
         return ConfigError("this cannot be read as key=value", where=text, fix="put the value in quotes")
     if Path(text).suffix.lower() in TABLE_ENDINGS or Path(text).is_file():
         return ConfigError(
             "an override is key=value",
             where=text,
-            fix="name the file's key",
+            fix="write the key of the file",
             override=f"data=csv data.path={text}",
             replaces=text,
         )
@@ -222,9 +224,9 @@ def _without_value(text: str, following: Sequence[str], loader: Loader) -> Confi
                 override=f"{group}={text}",
                 replaces=text,
             )
-    name, known = text.lstrip("+"), [*groups(), *usual_keys()]
+    name, keys = text.lstrip("+"), [*groups(), *usual_keys()]
     foreign = counterpart(name)
-    near = name if name in known else foreign.key if foreign and foreign.key in known else nearest(name, known) or name
+    near = name if name in keys else foreign.key if foreign and foreign.key in keys else nearest(name, keys) or name
     value = following[0] if following and "=" not in following[0] else "..."
     dropped = f"{text} {following[0]}" if value != "..." else text
     return ConfigError(
@@ -233,26 +235,26 @@ def _without_value(text: str, following: Sequence[str], loader: Loader) -> Confi
 
 
 def _with_section(key: str, value: Any) -> str:
-    """Returns a key that was typed without its section, where some option has it."""
-    found = [f"{group}.{key}" for group in groups() if "." not in key]
-    return next((path for path in found if _owners(path, value)), "")
+    """Returns a key that was typed without its section with the section, empty if no option has it."""
+    paths = [f"{group}.{key}" for group in groups() if "." not in key]
+    return next((path for path in paths if _owners(path, value)), "")
 
 
 def _owners(key: str, value: Any) -> list[str]:
-    """Returns the options of the key's group whose files have it, the likeliest first."""
+    """Returns the options of the key's group whose files have the key, the likeliest first."""
     group, _, name = key.partition(".")
     if not name or group not in groups():
         return []
     files = {option: option_file(group, option) for option in options(group)}
-    found = [option for option, path in files.items() if name in _content(path)]
+    owners = [option for option, path in files.items() if name in _content(path)]
     likeliest = ["images" if Path(str(value)).is_dir() else "csv", "cross_entropy"]
-    return sorted(found, key=lambda option: option not in likeliest)
+    return sorted(owners, key=lambda option: option not in likeliest)
 
 
 def _content(path: Path) -> Mapping[str, Any]:
-    """Returns what a file says; nothing where it is another program's and cannot be read."""
+    """Returns the content of a file; empty if it cannot be read, because it may belong to another program."""
     try:
-        said = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, OSError, UnicodeDecodeError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -1,7 +1,7 @@
-"""Overrides as a user types them, made readable to Hydra's grammar: other scripts, brackets, `=` and `~` in values.
+"""Quotes overrides as a user types them for Hydra's grammar: other scripts, brackets, `=` and `~` in values.
 
 Hydra cannot read `data.target=成绩`, `data.path=a(1).csv` or `data.target=Price ($)`. What it cannot read is quoted,
-item by item in lists and sweeps; what it can read is left as it stands.
+item by item in lists and sweeps; what it can read stays as it is.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 
 def quote(override: str) -> str:
-    """The override, with its value quoted where Hydra could not read it or would read something else.
+    """Returns the override, with its value quoted if Hydra could not read it or would read something else.
 
-    A value that begins with `~/` is expanded, and a path that exists is one value even if it holds a comma.
+    A value that begins with `~/` is expanded, and an existing path is one value even if it contains a comma.
     """
     key, separator, value = override.partition("=")
     if not separator or not re.fullmatch(r"(\+\+|\+|~)?[\w@./$:-]+", key) or value == "":
@@ -30,27 +30,27 @@ def quote(override: str) -> str:
     if is_path_key(key) and "," in value and Path(value).exists():
         return f"{key}={quoted(value)}"
     if _COLUMN_KEY.fullmatch(key.lstrip("+")) and re.search(r"(^|[\[,\s])[\d.]+($|[\],\s])", value):
-        return f"{key}={_quote_numbers(value)}"  # a year is a column's name here, and 007 keeps its zeros
+        return f"{key}={_quote_numbers(value)}"  # 2024 is the name of a column here, and 007 keeps its zeros
     if is_readable(f"{key}={value}"):
         return f"{key}={value}"
     return f"{key}={_quote_items(key, value)}"
 
 
 def quoted(value: str) -> str:
-    """The value as a quoted string of Hydra's grammar, in which nothing is interpolated."""
-    # A backslash is special only in front of a quote, and in front of an interpolation.
+    """Returns the value as a quoted string of Hydra's grammar, without interpolation."""
+    # A backslash is special only before a quote and before an interpolation.
     escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + r"\'", value)
     escaped = re.sub(r"(\\+)$", lambda match: match[1] * 2, escaped)
     return "'" + escaped + "'"
 
 
 def is_path_key(key: str) -> bool:
-    """Whether the value of this key names a file or a folder."""
+    """Tells whether the value of this key is the path of a file or a folder."""
     return bool(_PATH_KEY.search(key))
 
 
 def is_readable(override: str) -> bool:
-    """Whether Hydra's grammar takes the override as it stands."""
+    """Tells whether Hydra's grammar accepts the override as it is."""
     try:
         OverridesParser.create().parse_override(override)
     except HydraException:
@@ -59,7 +59,7 @@ def is_readable(override: str) -> bool:
 
 
 def split_top_level(text: str) -> list[str]:
-    """The parts between the commas that stand outside brackets and quotes."""
+    """Returns the parts of a text between the commas outside brackets and quotes."""
     parts, depth, start, quote_mark = [], 0, 0, ""
     for index, letter in enumerate(text):
         if quote_mark:
@@ -77,7 +77,7 @@ def split_top_level(text: str) -> list[str]:
 
 
 def _quote_numbers(value: str) -> str:
-    """The value, or each item of a list or a sweep, as text where it is a number."""
+    """Returns the value, or each item of a list or a sweep, quoted if it is a number."""
     if value.startswith("[") and value.endswith("]"):
         return "[" + ",".join(_quote_numbers(item.strip()) for item in split_top_level(value[1:-1])) + "]"
     items = split_top_level(value)

@@ -1,4 +1,4 @@
-"""What must stand in no file: the values of keys such as `api_token` and `password`, wherever they come up."""
+"""Removes secrets from everything that is written: the values of keys such as `api_token` and `password`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ SECRET = re.compile(
     re.IGNORECASE,
 )
 HARMLESS = re.compile(r"tokeni[sz]\w*|(?<![a-z0-9_])((max|min|num|n)_)?tokens\w*", re.IGNORECASE)
-ASSIGNED = re.compile(r"""([\w.@/-]+)["']?\s*[=:]\s*""")  # a key within an override, or within a mapping of one
-SHORTEST = 4  # letters of a secret that is looked for by its value
+ASSIGNED = re.compile(r"""([\w.@/-]+)["']?\s*[=:]\s*""")  # a key in an override, or in a mapping in an override
+SHORTEST = 4  # characters of a secret that is searched for by its value
 
 
 def is_secret(key: str) -> bool:
-    """Whether a config key names a secret: `api_token`, but neither `tokens` nor `tokenizer`."""
+    """Tells whether a config key names a secret: `api_token`, but neither `tokens` nor `tokenizer`."""
     return SECRET.search(HARMLESS.sub("", key)) is not None
 
 
 def redacted(value: Any, key: str = "") -> Any:
-    """The same nested value, with what stands under secret-like keys replaced; overrides in lists included."""
+    """Returns the same nested value with the values of secret keys replaced, also in lists of overrides."""
     if isinstance(value, Mapping):
         return {name: redacted(item, key if is_secret(key) else str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -33,7 +33,7 @@ def redacted(value: Any, key: str = "") -> Any:
 
 
 def secrets_of(value: Any, key: str = "") -> Iterator[str]:
-    """The texts under secret-like keys of a nested value, but those that are too short to be told from others."""
+    """Yields the values of secret keys in a nested value, except those too short to search for in other texts."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from secrets_of(item, key if is_secret(key) else str(name))
@@ -45,14 +45,14 @@ def secrets_of(value: Any, key: str = "") -> Iterator[str]:
 
 
 def without(secrets: Sequence[str], text: str) -> str:
-    """A text such as an error's, with secrets replaced by their value."""
+    """Returns a text, such as an error message, with the secrets replaced."""
     for secret in secrets:
         text = text.replace(secret, REDACTED)
     return text
 
 
 def _without_assigned(text: str) -> str:
-    """Overrides such as `+model.api_token=abc` or `+logger={api_key:abc}`, cut after the first secret key."""
+    """Returns overrides such as `+model.api_token=abc` or `+logger={api_key:abc}`, cut after the first secret key."""
     for assigned in ASSIGNED.finditer(text):
         if is_secret(assigned[1]):
             return text[: assigned.end()] + REDACTED

@@ -1,4 +1,4 @@
-"""What Hydra shows of a config in place of a run: `--cfg`, `--info`, `--hydra-help`, and what Tab completes."""
+"""Hydra's own output about a config, without a run: `--cfg`, `--info`, `--hydra-help` and Tab completion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show(flags: Namespace, overrides: Sequence[str]) -> int:
         ExceptionGroup, ConfigError: the config cannot be composed, or has no such section.
     """
     if flags.multirun:
-        raise ConfigError("a sweep has no config of its own to show", fix="leave -m out")
+        raise ConfigError("a sweep has no config of its own to print", fix="leave -m out")
     composed = compose_raw(overrides, flags.config_dir)
     if flags.cfg:
         _print(composed, flags)
@@ -42,13 +42,13 @@ def show(flags: Namespace, overrides: Sequence[str]) -> int:
 
 
 def complete(overrides: Sequence[str]) -> int:
-    """Prints the script that lets a shell ask what Tab completes, or the one that takes it back.
+    """Prints the script that installs Tab completion in a shell, or the script that uninstalls it.
 
     Args:
-        overrides: `install=bash`, `uninstall=bash`, or with another shell that Hydra knows.
+        overrides: `install=bash`, `uninstall=bash`, or the same with another shell that Hydra supports.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such script.
     """
     try:
         with own_hydra():
@@ -61,15 +61,15 @@ def complete(overrides: Sequence[str]) -> int:
 
 
 def suggest(line: str) -> list[str]:
-    """Returns what Hydra would complete the last word of a line to: groups, their options, keys and values."""
+    """Returns Hydra's completions of the last word of a line: groups, options, keys and values."""
     with own_hydra(), redirect_stderr(io.StringIO()):
         loader = Loader(search_path_of(None))
-        found = DefaultCompletionPlugin(loader)._query(CONFIG_NAME, line)
-    return [text for text in found if not text.startswith("hydra") or line.rpartition(" ")[2].startswith("h")]
+        completions = DefaultCompletionPlugin(loader)._query(CONFIG_NAME, line)
+    return [text for text in completions if not text.startswith("hydra") or line.rpartition(" ")[2].startswith("h")]
 
 
 def _hydra(folder: str | None) -> Hydra:
-    """Returns Hydra with dltrain's loader, known to no other part of the process."""
+    """Returns Hydra with dltrain's loader, without changing Hydra's global state."""
     named = Path(folder).absolute() if folder else None
     with own_hydra():
         return Hydra(task_name=CONFIG_NAME, config_loader=Loader(search_path_of(named)))
@@ -78,11 +78,11 @@ def _hydra(folder: str | None) -> Hydra:
 def _print(composed: DictConfig, flags: Namespace) -> None:
     hydra = _hydra(flags.config_dir)
     with own_hydra(), hydra_config(composed):
-        shown = hydra.get_sanitized_cfg(composed, flags.cfg)
+        config = hydra.get_sanitized_cfg(composed, flags.cfg)
         section = None if flags.package in (None, "_global_") else flags.package
-        node = shown if section is None else OmegaConf.select(shown, section)
+        node = config if section is None else OmegaConf.select(config, section)
         if node is None:
-            near = nearest(str(section), [str(name) for name in shown])
+            near = nearest(str(section), [str(name) for name in config])
             fix = f"did you mean {near}?" if near else "see dltrain --cfg job"
             raise ConfigError("there is no such section", where=str(section), fix=fix)
         if not isinstance(node, Container):
@@ -95,5 +95,5 @@ def _print(composed: DictConfig, flags: Namespace) -> None:
                 OmegaConf.resolve(node)
         except OmegaConfBaseException as error:
             where = str(getattr(error, "full_key", "") or "the config")
-            raise ConfigError(str(error).splitlines()[0], where=where, fix="check what stands in ${...}") from None
+            raise ConfigError(str(error).splitlines()[0], where=where, fix="check the reference in ${...}") from None
         print(OmegaConf.to_yaml(node), end="")

@@ -1,4 +1,4 @@
-"""Which jobs a sweep will have, as far as that is decided before it begins."""
+"""The jobs of a sweep, as far as they are known before it begins."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from dltrain.errors import ConfigError
 
 
 def params_of(master: DictConfig) -> Mapping[str, str]:
-    """Returns what a config itself says is to be swept, `hydra.sweeper.params`."""
+    """Returns the keys that a config itself sweeps, with their values: `hydra.sweeper.params`."""
     params = OmegaConf.select(master, "hydra.sweeper.params")
-    found = OmegaConf.to_container(params, resolve=True) if params else {}
-    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+    container = OmegaConf.to_container(params, resolve=True) if params else {}
+    return {str(key): str(value) for key, value in container.items()} if isinstance(container, dict) else {}
 
 
 def is_basic(master: DictConfig) -> bool:
-    """Tells whether Hydra's own sweeper is to run the jobs: every combination, in order."""
+    """Tells whether the sweep uses Hydra's own sweeper, which runs every combination in order."""
     return bool(OmegaConf.select(master, "hydra.sweeper._target_") == BasicSweeperConf._target_)
 
 
 def combine(parsed: Sequence[Override], *, is_basic: bool) -> tuple[list[list[str]], int | None]:
     """Returns the overrides of every job, and how many jobs there will be.
 
-    A sweeper that chooses as it goes, such as Optuna's, is checked at the ends of what it may choose: a job for each
-    value, and for either end of an interval, the other keys at their first.
+    A sweeper that chooses as it goes, such as Optuna's, is checked at the ends of its choices: one job for each value
+    and for both ends of an interval, with the other keys at their first value.
 
     Raises:
         ConfigError: Hydra's own sweeper cannot choose from an interval.
@@ -36,11 +36,11 @@ def combine(parsed: Sequence[Override], *, is_basic: bool) -> tuple[list[list[st
     if is_basic:
         for item in parsed:
             if item.is_sweep_override() and not item.is_discrete_sweep():
-                fix = "give values, a,b,c, or range(...)"
-                raise ConfigError("this sweeper takes no interval", where=item.key_or_group, fix=fix)
+                fix = "give values as a,b,c or as range(...)"
+                raise ConfigError("this sweeper does not support intervals", where=item.key_or_group, fix=fix)
         combinations = list(itertools.chain(*BasicSweeper.split_arguments(list(parsed), None)))
         return combinations, len(combinations)
-    choices = {item.get_key_element(): _ends(item) for item in parsed}  # of a key that is given twice, the last counts
+    choices = {item.get_key_element(): _ends(item) for item in parsed}  # if a key is given twice, the last counts
     first = {key: values[0] for key, values in choices.items()}
     jobs = [[f"{key}={value}" for key, value in first.items()]]
     for key, values in choices.items():

@@ -1,4 +1,4 @@
-"""Holds config values against the signature of what they are for: names, types and ranges."""
+"""Checks config values against the signature of the code that they are passed to: names, types and ranges."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from dltrain.config.foreign_keys import counterpart, translated
 from dltrain.errors import ConfigError
 from dltrain.types import Range
 
-# torch's optimizers accept what no training survives, such as an infinite learning rate; and what they multiply or
-# divide these numbers by must leave them within 32 bits.
+# torch's optimizers accept values that ruin every training, such as an infinite learning rate; and products with
+# these numbers must fit into 32 bits.
 _RANGES = {"lr": Range(0, 1e30), "weight_decay": Range(0, 1e30), "momentum": Range(0, 1), "eps": Range(0, 1e30)}
 
 
 def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str, supplied: int) -> list[ConfigError]:
-    """Every reason why `target(*supplied, **values)` must not be called.
+    """Returns an error for each reason not to call `target(*supplied, **values)`.
 
     Args:
         target: a class or function.
         values: its keyword arguments, from a config.
-        where: the config node they stand in.
-        supplied: how many leading positional arguments come from elsewhere.
+        where: the config node that contains them.
+        supplied: how many leading positional arguments do not come from the config.
     """
     parameters = list(inspect.signature(target).parameters.values())[supplied:]
     try:
         hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
-    except Exception:  # other packages annotate with names that are missing at run time
+    except Exception:  # other packages use annotations that do not exist at run time
         hints = {}
     names = {parameter.name for parameter in parameters if parameter.kind not in _VARIADIC}
     accepts_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     errors = []
     for name in values.keys() - names if not accepts_any else ():
-        errors.append(unknown_key(f"{where}.{name}", [f"{where}.{known}" for known in sorted(names)]))
+        errors.append(unknown_key(f"{where}.{name}", [f"{where}.{own_name}" for own_name in sorted(names)]))
     for parameter in parameters:
         key = f"{where}.{parameter.name}"
         if parameter.name not in values:
@@ -51,7 +51,7 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
             hint = Annotated[hint, _RANGES[parameter.name]]
         if not matches(value, hint):
             what = f"{spelled(value)} is not {described(hint)}"
-            errors.append(ConfigError(what, where=key, **_mend(key, hint, value, parameter.default)))
+            errors.append(ConfigError(what, where=key, **_correction(key, hint, value, parameter.default)))
     return errors
 
 
@@ -59,36 +59,37 @@ _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
 def missing_value(key: str, *, new: bool = False) -> ConfigError:
-    """The refusal of a config that leaves a value open, or, with `new`, that does not even name the key."""
-    return ConfigError("a value is missing", where=key, fix="give it", override=f"{'+' * new}{key}=...")
+    """Returns the error for a config that lacks a value, or, with `new`, the key itself."""
+    return ConfigError("the value is missing", where=key, fix="give it", override=f"{'+' * new}{key}=...")
 
 
-def unknown_key(key: str, known: Sequence[str], value: Any = None) -> ConfigError:
-    """Returns the refusal of a key that nothing reads, with what it is called here or the nearest that there is.
+def unknown_key(key: str, keys: Sequence[str], value: Any = None) -> ConfigError:
+    """Returns the error for a key that does not exist, with dltrain's name for it or the most similar key.
 
     Args:
-        key: as it was typed.
-        known: every key that there is.
-        value: that the key was given; a correction keeps it, in dltrain's own words.
+        key: the key as typed.
+        keys: every key that exists.
+        value: the value of the key; a correction keeps it, translated to dltrain's own.
     """
     foreign = counterpart(key)
     if foreign is not None and foreign.words:
         return ConfigError("no such key", where=key, fix=foreign.words)
-    near = nearest(key, known)
-    if foreign is not None and foreign.key in known and foreign.key != near:
+    near = nearest(key, keys)
+    if foreign is not None and foreign.key in keys and foreign.key != near:
         meant, fix = foreign.key, f"dltrain calls it {foreign.key}"
     else:
         meant = near
-        fix = f"did you mean {near}?" if near else "leave it out; dltrain --cfg job shows every key that there is"
+        part = "hydra" if key.startswith("hydra.") else "job"
+        fix = f"did you mean {near}?" if near else f"leave it out; dltrain --cfg {part} prints every key"
     new = translated(key, meant, value)
     override = meant if new is None else f"{meant}={new}"
     return ConfigError("no such key", where=key, fix=fix, override=override, replaces=key)
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Returns the word that was probably meant, or nothing; of a dotted key, the last part counts most.
+def nearest(word: str, candidates: Sequence[str]) -> str:
+    """Returns the candidate that was probably meant, empty if none is similar; in a dotted key the last part counts.
 
-    Only a slip counts: a few letters more, fewer, exchanged or swapped, or an abbreviation.
+    Similar means a typing error (letters added, left out, replaced or swapped) or an abbreviation.
     """
 
     def slips(name: str) -> tuple[int, float]:
@@ -96,13 +97,13 @@ def nearest(word: str, known: Sequence[str]) -> str:
         abbreviated = len(typed) >= 3 and last.startswith(typed)
         return (1 if abbreviated else _slips(typed, last), -difflib.SequenceMatcher(None, name, word).ratio())
 
-    best = min(known, key=slips, default="")
+    best = min(candidates, key=slips, default="")
     longest = max(len(word.rsplit(".", 1)[-1]), len(best.rsplit(".", 1)[-1]))
     return best if best and slips(best)[0] <= max(1, longest // 3) else ""
 
 
 def _slips(typed: str, meant: str) -> int:
-    """Returns how many letters must be added, left out, exchanged or swapped with their neighbour."""
+    """Returns how many letters must be added, left out, replaced or swapped with their neighbour."""
     above: list[int] = []
     row = list(range(len(meant) + 1))
     for i, letter in enumerate(typed, 1):
@@ -115,7 +116,7 @@ def _slips(typed: str, meant: str) -> int:
 
 
 def matches(value: Any, hint: Any) -> bool:
-    """Whether a value from YAML is of the annotated type and within its range; numbers must be finite."""
+    """Tells whether a value from YAML has the annotated type and is in its range; numbers must be finite."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or isinstance(hint, typing.TypeVar):
         return True
@@ -148,7 +149,7 @@ def matches(value: Any, hint: Any) -> bool:
 
 
 def described(hint: Any) -> str:
-    """What a user may write where the annotation stands, in words."""
+    """Returns in words which values an annotation allows."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         inner, *marks = arguments
@@ -176,14 +177,14 @@ def described(hint: Any) -> str:
 
 
 def spelled(value: Any) -> str:
-    """A config value as the user may have written it."""
+    """Returns a config value as the user may have written it."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     return repr(value)
 
 
-def _mend(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
-    """Returns how to correct a value: as it is called here, the nearest choice, or the default."""
+def _correction(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
+    """Returns `fix` and `override` for a wrong value: dltrain's name for it, the nearest choice, or the default."""
     meant = translated(key, key, value)
     if meant is not None:
         return {"fix": f"dltrain calls it {meant}", "override": f"{key}={meant}"}
@@ -196,13 +197,13 @@ def _mend(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
             return {"fix": f"did you mean {near[0]}?", "override": f"{key}={near[0]}"}
     if not _is_list(value) and matches([value], hint):
         return {"fix": "put it in brackets", "override": f"{key}=[{value}]"}
-    mended = {"fix": f"give {described(hint)}"}
+    fix = {"fix": f"give {described(hint)}"}
     if default is inspect.Parameter.empty or not matches(default, hint):
-        return mended
+        return fix
     text = spelled(default) if default is None or isinstance(default, bool) else str(default)
     if _is_list(default):
         text = "[" + ",".join(map(str, default)) + "]"
-    return {**mended, "override": f"{key}={text}"}
+    return {**fix, "override": f"{key}={text}"}
 
 
 _WORDS = {"loss.class_weights": ", in the order of the classes: [1,2]"}  # where a mapping was given

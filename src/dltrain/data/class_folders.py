@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,19 @@ class FileType:
     noun: str
     suffixes: Collection[str]
     where: str
+
+
+class FolderFiles(list[str]):
+    """Paths of new files below one folder, whose class is to be read as that of training files: by the outermost one.
+
+    Args:
+        files: paths.
+        folder: that all of them lie in.
+    """
+
+    def __init__(self, files: Iterable[str], folder: Path) -> None:
+        super().__init__(files)
+        self.folder = folder
 
 
 def find_splits(folder: Path, wanted: FileType) -> dict[SplitName, ClassFiles]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from pathlib import Path
 
 import pandas as pd
 
 from dltrain.data.csv_reader import Header, name_columns
-from dltrain.errors import DataError
+from dltrain.errors import DataError, require
 
 
 def read_excel(file: Path, header: Header = "auto") -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -73,11 +72,5 @@ def read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 
 def _require(package: str, extra: str, file: Path) -> None:
-    try:
-        importlib.import_module(package)
-    except ImportError:
-        raise DataError(
-            f"{package}, which reads {file.suffix} files, is not installed",
-            where="data.path",
-            fix=f"pip install 'dltrain[{extra}]' (or pip install {package}), or save the file as CSV",
-        ) from None
+    fix = f"pip install 'dltrain[{extra}]' (or pip install {package}), or save the file as CSV"
+    require(package, extra, f"reads {file.suffix} files", DataError, where="data.path", fix=fix)

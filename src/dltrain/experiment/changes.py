@@ -16,7 +16,8 @@ from dltrain.config.diff import find_changes
 from dltrain.config.loader import own_options
 from dltrain.config.redaction import redacted
 from dltrain.errors import DltrainError
-from dltrain.runs.folder import RunDir, write_json
+from dltrain.runs.folder import RunDir
+from dltrain.storage import write_json
 
 log = logging.getLogger("dltrain")
 

@@ -55,6 +55,8 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
                         raise
                     saver.roll_back()
                     log.warning("diverged %s; back to step %d, at half the rate", error.what, state.step)
+                    if request.number:
+                        raise Stopped(request.number) from None
         if not state.best_epoch:
             raise Diverged(f"{settings.monitor} was never a finite number", where="optimizer.lr", fix="lower it")
         saver.save()

@@ -20,7 +20,8 @@ from dltrain.experiment.results import described
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.run import build_checked, introduce, recorded
 from dltrain.report.page import write_report
-from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now, write_json, write_text
+from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now
+from dltrain.storage import write_json, write_text
 from dltrain.training.saving import Saver
 
 log = logging.getLogger("dltrain")

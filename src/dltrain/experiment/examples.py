@@ -11,7 +11,8 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
 from dltrain.errors import CheckpointError
-from dltrain.runs.folder import RunDir, write_bytes
+from dltrain.runs.folder import RunDir
+from dltrain.storage import write_bytes
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
 from dltrain.types import BatchTransform

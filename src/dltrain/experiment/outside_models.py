@@ -52,9 +52,13 @@ def takes_spec(target: Callable[..., Any], given: Collection[str] = ()) -> bool:
     annotation = first.annotation if isinstance(first.annotation, str) else getattr(first.annotation, "__name__", "")
     if first.name == "spec" or annotation.strip("'\"").rpartition(".")[2] == "Spec":
         return True
-    # Of a class of one's own it has always been the first parameter, of any name and of no type.
-    unnamed = first.annotation is first.empty and first.default is first.empty
-    return unnamed and first.name not in (*KNOWN, *given) and (hasattr(target, "takes") or not is_installed(target))
+    if first.name in (*KNOWN, *given) or first.default is not first.empty:
+        return False
+    # A class that says which kinds of data it takes knows dltrain; and of one's own classes the first parameter has
+    # always been the spec, whatever its name, as long as it has no type.
+    if hasattr(target, "takes"):
+        return annotation not in ("int", "float", "str", "bool")
+    return first.annotation is first.empty and not is_installed(target)
 
 
 def filled(target: Callable[..., Any], given: Collection[str] = ()) -> frozenset[str]:

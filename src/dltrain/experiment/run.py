@@ -43,8 +43,9 @@ from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.models.names import name_of
 from dltrain.report.page import write_report
-from dltrain.runs.folder import RunDir, make_folder, utc_now, write_bytes, write_json, write_text
+from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
+from dltrain.storage import make_folder, write_bytes, write_json, write_text
 from dltrain.tasks.registry import page_of
 
 log = logging.getLogger("dltrain")

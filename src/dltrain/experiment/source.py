@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from dltrain.runs.folder import digest
+from dltrain.storage import digest
 
 OWN = ("dltrain", "torch", "torchvision")  # whose versions stand in every result
 MOST_FILES = 200

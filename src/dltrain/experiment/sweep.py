@@ -17,7 +17,6 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.compose import Job, Sweep
 from dltrain.config.files import locate
@@ -34,14 +33,14 @@ from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.report.page import write_report
 from dltrain.report.sweep import summarize
-from dltrain.runs.folder import RunDir, make_folder, utc_now, write_text
+from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
 from dltrain.runs.result import Result
+from dltrain.storage import make_folder, write_text
 from dltrain.tasks.metric_table import METRICS
 
 log = logging.getLogger("dltrain")
 
-FAILED = math.nan  # the objective of a job that failed: no sweeper takes it for the best
 QUIET = "DLTRAIN_QUIET"  # tells the processes of a launcher that nothing but warnings is to be printed
 
 
@@ -123,7 +122,7 @@ def run_job(composed: DictConfig) -> float:
         composed: the job's config; the rest is in `HydraConfig`.
 
     Returns:
-        The monitored value of the kept epoch, what a sweeper optimizes; `FAILED` where the job failed.
+        The monitored value of the kept epoch, which a sweeper optimizes; where the job failed, the worst there is.
 
     Raises:
         Stopped: the process was asked to end.
@@ -138,7 +137,7 @@ def run_job(composed: DictConfig) -> float:
         claim(run.path)
     except DltrainError as error:
         log.error("failed  job %s: %s", hydra.job.num, error.what)
-        return FAILED
+        return worst(str(composed.trainer.monitor))
     if hydra.job.num == 0:
         _redact(Path(hydra.sweep.dir) / "multirun.yaml")  # the sweep may be killed before its end
     log.info("job     %s: %s", hydra.job.num, " ".join(redacted(hydra.overrides.task)))
@@ -151,16 +150,27 @@ def run_job(composed: DictConfig) -> float:
             train(build.build(config), config, run, began, verbosity=logging.DEBUG)
     except Exception as error:
         log.debug("failed  job %s: %s", hydra.job.num, error)
-        return FAILED
+        return worst(config["trainer"]["monitor"])
     return objective(run)
 
 
 def objective(run: RunDir) -> float:
-    """Returns the monitored value of the epoch whose weights a run kept; `FAILED` where it is no number."""
+    """Returns the monitored value of the epoch whose weights a run kept."""
     result = Result.read(run)
     split, _, metric = result.monitor.partition("/")
     value = result.of_split(split).get(metric)
-    return FAILED if value is None else float(value)
+    return worst(result.monitor) if value is None else float(value)
+
+
+def worst(monitor: str) -> float:
+    """Returns the worst value that the monitored metric can have; of a metric of the user's own, by the sweeper.
+
+    A sweeper takes it for a bad choice and goes on; NaN it would take for a fault, and Optuna's ends with it.
+    """
+    metric = METRICS.get(monitor.rpartition("/")[2])
+    if metric is not None:
+        return -math.inf if metric.better == "max" else math.inf
+    return -math.inf if _direction(HydraConfig.get()) == "maximize" else math.inf
 
 
 def finish_sweep(folder: Path, count: int | None) -> tuple[int, dict[str, Any]]:
@@ -219,10 +229,10 @@ def _check_sweeper(sweep: Sweep, monitor: str) -> None:
         Plugins.instance().instantiate_sweeper(
             config=copy.deepcopy(sweep.master), hydra_context=context, task_function=run_job
         )
-    except (HydraException, OmegaConfBaseException, ImportError) as error:
+    except Exception as error:  # whatever a plugin makes of settings that are not its own
         what = " ".join(str(error).split())
         raise ConfigError(what, where="hydra.sweeper", fix="check the settings of sweeper and launcher") from error
-    direction = str(getattr(wanted := OmegaConf.select(sweep.master, "hydra.sweeper.direction"), "name", wanted))
+    direction = _direction(sweep.master.hydra)
     metric = METRICS.get(monitor.rpartition("/")[2])
     right = direction if metric is None else {"min": "minimize", "max": "maximize"}[metric.better]
     if direction in ("minimize", "maximize") and direction != right:
@@ -232,6 +242,12 @@ def _check_sweeper(sweep: Sweep, monitor: str) -> None:
             fix=f"{right} it",
             override=f"hydra.sweeper.direction={right}",
         )
+
+
+def _direction(hydra: Any) -> str:
+    """Returns `minimize` or `maximize`, which a sweeper that optimizes is set to; of another one, `None` as text."""
+    direction = OmegaConf.select(hydra, "sweeper.direction")
+    return str(getattr(direction, "name", direction))
 
 
 def _folder(folder: Path) -> Path:

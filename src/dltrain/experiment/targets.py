@@ -8,8 +8,10 @@ what dltrain, torch.nn, torch.optim and torchvision define, and all else only wh
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
+import re
 import sys
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -203,7 +205,8 @@ def fits(slot: Slot, found: Any, path: str) -> bool:
         return False  # none of its functions builds a model from plain values, and some run what they are given
     promised = returned_by(found)
     options = typing.get_args(promised) or (promised,)
-    return any(inspect.isclass(one) and issubclass(one, slot.kind) for one in options) or is_local(found)
+    promises = any(inspect.isclass(one) and issubclass(one, slot.kind) for one in options)
+    return promises or (package != "dltrain" and is_local(found))
 
 
 def returned_by(function: Callable[..., Any]) -> Any:
@@ -211,7 +214,15 @@ def returned_by(function: Callable[..., Any]) -> Any:
     try:
         return typing.get_type_hints(function).get("return")
     except Exception:  # the names of an annotation may be missing at run time
-        return None
+        text = str(inspect.get_annotations(function).get("return", ""))
+        found = [_named(name, function.__globals__) for name in re.findall(r"[\w.]+", text)]
+        return typing.Union[tuple(one for one in found if inspect.isclass(one)) or None]  # noqa: UP007
+
+
+def _named(name: str, names: Mapping[str, Any]) -> Any:
+    """What a dotted name of an annotation stands for; nothing where that is not known."""
+    first, *others = name.split(".")
+    return functools.reduce(lambda found, part: getattr(found, part, None), others, names.get(first))
 
 
 def check_arguments(slot_name: str, target: Callable[..., Any], node: Mapping[str, Any]) -> list[ConfigError]:
@@ -276,7 +287,7 @@ def check_trust(config: Mapping[str, Any], trusted: Collection[str]) -> None:
         ExceptionGroup: of every ConfigError in it.
     """
     errors: list[ConfigError] = []
-    task = str(config["task"].get("name", ""))
+    task = str((config.get("task") or {}).get("name", ""))
     if "." in task and not _is_trusted(task.rpartition(".")[0], trusted):
         errors.append(_refused(task, "task"))
     for name, node in config.items():

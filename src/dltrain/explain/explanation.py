@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 from dltrain.explain.importance import Importance
 from dltrain.explain.projection import Projection
-from dltrain.runs.folder import write_text
+from dltrain.storage import write_csv
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,5 @@ class Explanation:
 
 def write_projection(path: Path, projection: Projection) -> None:
     """Writes the projected points: each sample's row among the predictions, and its two coordinates."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "x", "y"])
-    for row, (x, y) in zip(projection.rows.tolist(), projection.points.tolist(), strict=True):
-        writer.writerow([row, f"{x:.5g}", f"{y:.5g}"])
-    write_text(path, text.getvalue())
+    points = zip(projection.rows.tolist(), projection.points.tolist(), strict=True)
+    write_csv(path, ["row", "x", "y"], ([row, f"{x:.5g}", f"{y:.5g}"] for row, (x, y) in points))

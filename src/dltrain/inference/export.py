@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import os
@@ -20,9 +19,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from dltrain.errors import CheckpointError, ConfigError, DltrainError, StorageError
+from dltrain.errors import CheckpointError, ConfigError, DltrainError, StorageError, require
 from dltrain.inference.load import LoadedModel
-from dltrain.runs.folder import SCHEMA, make_folder
+from dltrain.runs.folder import SCHEMA
+from dltrain.storage import make_folder, write_bytes
 from dltrain.tasks.task import TOLERANCE
 from dltrain.types import Encoded
 
@@ -62,7 +62,8 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
         StorageError: it cannot be written.
     """
     for package in PACKAGES.get(kind, ()):
-        _require(package, kind)
+        fix = f"pip install 'dltrain[{kind}]' (or pip install {' '.join(PACKAGES[kind])})"
+        require(package, kind, f"an export as {kind} needs", ConfigError, where="--format", fix=fix)
     inputs = read_examples(model)
     deployed = Deployed(model).eval()
     with torch.inference_mode():
@@ -145,7 +146,7 @@ def _write_onnx(model: LoadedModel, deployed: Deployed, inputs: tuple[Tensor, ..
     proto = program.model_proto
     onnx.helper.set_model_props(proto, {"dltrain": facts})
     onnx.checker.check_model(proto, full_check=True)
-    path.write_bytes(proto.SerializeToString())
+    write_bytes(path, proto.SerializeToString())
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -168,7 +169,7 @@ def _write_safetensors(
 ) -> Tensor:
     weights = {name: tensor.contiguous().clone() for name, tensor in model.module.state_dict().items()}
     about = {"dltrain": facts, "model": json.dumps(model.config.node("model"), ensure_ascii=False)}
-    path.write_bytes(save(weights, metadata=about))
+    write_bytes(path, save(weights, metadata=about))
     before = model.module.state_dict()
     model.module.load_state_dict(load_file(path))
     with torch.inference_mode():
@@ -210,14 +211,3 @@ def _quiet() -> Iterator[None]:
         finally:
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
-
-
-def _require(package: str, extra: str) -> None:
-    try:
-        importlib.import_module(package)
-    except ImportError:
-        raise ConfigError(
-            f"{package}, which an export as {extra} needs, is not installed",
-            where="--format",
-            fix=f"pip install 'dltrain[{extra}]' (or pip install {' '.join(PACKAGES[extra])})",
-        ) from None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dltrain.data.cells import name_list, nearest
+from dltrain.data.class_folders import FolderFiles
 from dltrain.data.excel import read_excel, read_parquet
 from dltrain.data.streams import Rejoined, TableFormat, read_head, stream_csv, stream_json_lines, stream_parquet
 from dltrain.errors import DataError
@@ -138,16 +139,17 @@ def _open_folder(folder: Path, encoder: Encoder) -> Input:
         raise DataError(
             f"{folder} holds no file that ends in {name_list(sorted(encoder.suffixes))}", fix="name another folder"
         )
-    return _files(files)
+    return _files(files, folder)
 
 
-def _files(files: Sequence[Path]) -> Input:
+def _files(files: Sequence[Path], folder: Path | None = None) -> Input:
     passed = 0
 
     def parts() -> Iterator[Raw]:
         nonlocal passed
         for start in range(0, len(files), FILES):
-            yield [str(path) for path in files[start : start + FILES]]
+            part = [str(path) for path in files[start : start + FILES]]
+            yield part if folder is None else FolderFiles(part, folder)
             passed = min(start + FILES, len(files))
 
     return Input(parts(), len(files), " files", lambda: passed)

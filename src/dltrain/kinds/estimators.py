@@ -74,7 +74,7 @@ def _itself(estimator: Any) -> Any:
 
 
 def _nearest_neighbours(y: NDArray[Any], *, classification: bool) -> Any:
-    """The number of neighbours is chosen by cross-validation, where there are rows enough for it."""
+    """Returns an estimator whose number of neighbours is chosen by cross-validation, where there are rows enough."""
     from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
     from sklearn.pipeline import make_pipeline

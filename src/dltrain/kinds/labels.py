@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -13,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import MAX_BAD_SHARE, MISSING, Cells, check_numbers, name_list, nearest, read_cells, shorten
-from dltrain.data.class_folders import spell_path
+from dltrain.data.class_folders import FolderFiles, spell_path
 from dltrain.errors import DataError
 from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Facts
@@ -150,8 +151,8 @@ def target_of_rows(facts: Facts, frame: pd.DataFrame) -> Tensor:
     return TargetReader.of(facts).targets(frame)
 
 
-def target_of_files(classes: Sequence[str], files: Sequence[Path]) -> Tensor:
-    """Returns the class of each file `(N,)` by the folder below which it lies, the nearest first.
+def target_of_files(classes: Sequence[str], files: Sequence[str | PathLike[str]]) -> Tensor:
+    """Returns the class of each file `(N,)`, by `labels_of_files`.
 
     Raises:
         DataError: none of its folders is named as a class.
@@ -161,11 +162,21 @@ def target_of_files(classes: Sequence[str], files: Sequence[Path]) -> Tensor:
     return torch.from_numpy(index_classes(classes, labels_of_files(classes, files)))
 
 
-def labels_of_files(classes: Collection[str], files: Sequence[Path]) -> list[str]:
-    """Returns the name of each file's class, as `target_of_files` does its index."""
+def labels_of_files(classes: Collection[str], files: Sequence[str | PathLike[str]]) -> list[str]:
+    """Returns the name of each file's class, which a folder has that it lies in.
+
+    Of files that come as `FolderFiles` it is the outermost such folder below theirs, as in training, or else their own;
+    of other files, about which no such thing is known, the nearest.
+
+    Raises:
+        DataError: none of its folders is named as a class.
+    """
     labels = []
-    for path in files:
-        label = next((name for name in map(spell_path, reversed(path.parts[:-1])) if name in classes), None)
+    for path in map(Path, files):
+        folders = path.parts[-2::-1]
+        if isinstance(files, FolderFiles):
+            folders = (*path.relative_to(files.folder).parts[:-1], files.folder.name)
+        label = next((name for name in map(spell_path, folders) if name in classes), None)
         if label is None:
             raise DataError(
                 f"no folder of {path} is named as a class",

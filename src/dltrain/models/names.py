@@ -11,6 +11,9 @@ def name_of(model: nn.Module) -> str:
 
 
 def inner_model(model: nn.Module) -> nn.Module:
-    """Returns the model inside one that only wraps it, as the scaling of windows does; any other as it is."""
-    inner = getattr(model, "wrapped", None)
+    """Returns the model inside one that only wraps it, as the scaling of windows does; any other as it is.
+
+    A wrapper says so by a property `wrapped` of its class; a layer that somebody calls `wrapped` is no such thing.
+    """
+    inner = model.wrapped if isinstance(getattr(type(model), "wrapped", None), property) else None
     return inner if isinstance(inner, nn.Module) else model

@@ -11,8 +11,9 @@ import numpy as np
 
 from dltrain.drawing.style import COLORS, Lettering, add_legend, name_axes, new_axes, new_figure, to_png
 from dltrain.errors import StorageError
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.result import Result
+from dltrain.storage import write_text
 from dltrain.tasks.metric_table import METRICS, Declared, MetricInfo, describe_metric, read_declared
 
 TEMPLATE = "comparison.html.jinja"

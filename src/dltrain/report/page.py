@@ -12,8 +12,9 @@ from dltrain.drawing.section import Plots, Section
 from dltrain.report.answer import answer, best_epoch
 from dltrain.report.contents import SectionBuilder, page_sections
 from dltrain.report.plots import draw_plots
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
+from dltrain.storage import write_text
 
 log = logging.getLogger("dltrain")
 

@@ -8,8 +8,8 @@ from dltrain.drawing.plot import Drawn, Plot
 from dltrain.drawing.style import Lettering, to_png
 from dltrain.kinds.kind import page_of_kind
 from dltrain.report.figures import curves, inputs, weights
-from dltrain.runs.folder import make_folder, write_bytes
 from dltrain.runs.reader import Run
+from dltrain.storage import make_folder, write_bytes
 from dltrain.tasks.registry import page_of
 
 log = logging.getLogger("dltrain")

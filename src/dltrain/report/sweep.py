@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.result import Result
-from dltrain.tasks.metric_table import Declared, MetricInfo, headline_of, is_larger_better, read_declared
+from dltrain.storage import write_csv, write_text
+from dltrain.tasks.metric_table import (
+    Declared,
+    MetricInfo,
+    describe_metric,
+    headline_of,
+    is_larger_better,
+    read_declared,
+)
 
 Row = dict[str, Any]
 
 SPLITS = ("train", "val", "test")
 SCALES = {"data.scale_target", "data.negatives", "task"}  # losses cannot be compared where one of these differs
+TOKENS = {"data.tokens", "data.vocabulary", "data.least"}  # nor those of the next token, where one of these differs
 DIFFERENT_DATA = {"data", "data.path", "data.target", "data.name", "data.rows", "experiment"}
 
 
@@ -66,11 +73,7 @@ def summarize(folder: Path) -> Summary:
         reason = "no job has a result"
 
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = StringIO()
-    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "sweep.csv", text.getvalue())
+    write_csv(folder / "sweep.csv", columns, ([row.get(name, "") for name in columns] for row in rows))
     if best is not None:
         write_text(folder / "best.yaml", RunDir(folder / best["job"]).config.read_text("utf-8"))
     return Summary(rows, measure, best, reason if best is None else "")
@@ -87,15 +90,16 @@ def _measure(jobs: Sequence[Job]) -> tuple[str, str]:
     if varied & DIFFERENT_DATA:
         return "", "the jobs use different data, so their results cannot be compared"
     monitors = {job.monitor for job in jobs if job.monitor}
+    primary = Counter(job.primary for job in jobs if job.primary)
     losses_differ = varied & SCALES or any(key.split(".")[0] == "loss" for key in varied)
+    losses_differ = losses_differ or (varied & TOKENS and any(describe_metric(name).unit == "bits" for name in primary))
     if len(monitors) == 1 and not losses_differ:
         return str(*monitors), ""
-    measures = Counter(job.primary for job in jobs if job.primary)
-    if not measures:
+    if not primary:
         return "", "no job has a result"
-    if len(measures) > 1:
-        return "", f"the jobs have different main metrics: {', '.join(sorted(measures))}"
-    return next(iter(measures)), ""
+    if len(primary) > 1:
+        return "", f"the jobs have different main metrics: {', '.join(sorted(primary))}"
+    return next(iter(primary)), ""
 
 
 @dataclass(frozen=True)

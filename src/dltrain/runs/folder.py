@@ -1,19 +1,17 @@
-"""A run folder: the names of all its artifacts, and functions that write files whole or not at all."""
+"""A run folder: the names of all its artifacts, and what is read and written of them whatever they hold."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import shlex
-from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dltrain.errors import CheckpointError, ConfigError, StorageError
+from dltrain.errors import CheckpointError, ConfigError
+from dltrain.storage import write_json
 from dltrain.types import Facts
 
 SCHEMA = 1
@@ -192,48 +190,6 @@ def remove_half_written(path: Path) -> None:
         half.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a whole text file or none, as `write_bytes` does."""
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file or none: into a temporary file beside it first, which then takes its name.
-
-    Raises:
-        StorageError: the disk is full or not writable.
-    """
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with neighbour.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        neighbour.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            neighbour.unlink(missing_ok=True)
-        fix = "free some space, or run in a folder that you may write to"
-        raise StorageError(f"cannot write {path}: {error.strerror}", fix=fix) from error
-
-
-def make_folder(path: Path, *, parents: bool = False) -> None:
-    """Makes a folder if there is none.
-
-    Raises:
-        StorageError: it cannot be made, or a file has its name.
-    """
-    try:
-        path.mkdir(parents=parents, exist_ok=True)
-    except OSError as error:
-        raise unwritable(path, error) from error
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes a whole JSON file or none; NaN and infinities, which JSON lacks, become null."""
-    write_text(path, json.dumps(_finite(value), ensure_ascii=False, indent=2) + "\n")
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """Returns the object in a JSON file of a run folder.
 
@@ -256,28 +212,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def digest(path: Path) -> str:
-    """Returns the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def utc_now() -> str:
     """Returns the time as ISO 8601, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def unwritable(folder: Path, error: OSError) -> StorageError:
-    """Returns the error for a folder that cannot be made or written to."""
-    fix = "run in a folder that you may write to, or name one with hydra.run.dir"
-    return StorageError(f"cannot write to the folder {folder}: {error.strerror}", fix=fix)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if abs(value) < float("inf") else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

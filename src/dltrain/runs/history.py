@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dltrain.errors import CheckpointError, StorageError
-from dltrain.runs.folder import write_bytes
+from dltrain.storage import write_bytes
 
 
 class HistoryLog:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dltrain.errors import CheckpointError, ConfigError
-from dltrain.runs.folder import SCHEMA, RunDir, anew, make_folder, unwritable, utc_now
+from dltrain.runs.folder import SCHEMA, RunDir, anew, utc_now
+from dltrain.storage import make_folder, unwritable
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from dltrain.config.redaction import REDACTED
 from dltrain.config.validation import spelled
 from dltrain.errors import CheckpointError
 from dltrain.runs.config import differences, read_values
-from dltrain.runs.folder import RunDir, digest
+from dltrain.runs.folder import RunDir
+from dltrain.storage import digest
 
 KEYS = ("model.", "loss.", "trainer.precision")
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from dltrain.errors import CheckpointError
-from dltrain.runs.folder import SCHEMA, RunDir, read_json, write_json
+from dltrain.runs.folder import SCHEMA, RunDir, read_json
+from dltrain.storage import write_json
 
 Metrics = dict[str, float | None]  # None stands for a number that was not finite
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from dltrain.errors import ConfigError, StorageError
+from dltrain.errors import ConfigError, StorageError, require
+from dltrain.storage import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,8 +97,7 @@ def open_rows(path: Path | None) -> Iterator[RowWriter]:
         writer.close()
         return
     kind = check_rows_path(path)
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as neighbour:
         if kind in (".parquet", ".pq"):
             rows: RowWriter = ParquetWriter(neighbour)
             yield rows
@@ -109,12 +107,6 @@ def open_rows(path: Path | None) -> Iterator[RowWriter]:
                 rows = CsvWriter(file) if kind == ".csv" else JsonLinesWriter(file)
                 yield rows
                 rows.close()
-        neighbour.replace(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}", fix="free some space") from error
-    finally:
-        with suppress(OSError):
-            neighbour.unlink(missing_ok=True)
 
 
 def check_rows_path(path: Path) -> str:
@@ -130,13 +122,8 @@ def check_rows_path(path: Path) -> str:
     if not path.parent.is_dir():
         raise StorageError(f"there is no folder {path.parent}", fix=f"create it: mkdir -p {path.parent}")
     if kind in (".parquet", ".pq"):
-        try:
-            importlib.import_module("pyarrow")
-        except ImportError:
-            raise ConfigError(
-                "pyarrow, which writes Parquet, is not installed",
-                fix="pip install 'dltrain[parquet]' (or pip install pyarrow), or write .csv or .jsonl",
-            ) from None
+        fix = "pip install 'dltrain[parquet]' (or pip install pyarrow), or write .csv or .jsonl"
+        require("pyarrow", "parquet", "writes Parquet", ConfigError, fix=fix)
     return kind
 
 

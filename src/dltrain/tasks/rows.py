@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
-
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from dltrain.runs.folder import RunDir, make_folder, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.tables import safe_cell
+from dltrain.storage import make_folder, write_csv
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.task import Task
 from dltrain.types import Split
@@ -22,11 +20,7 @@ LONGEST_TEXT = 500  # characters of an example
 def write_predictions(run: RunDir, task: Task, split: Split, predictions: Predictions) -> None:
     """Writes predictions.csv, with the columns of the task."""
     head, cells = task.table(split, predictions)
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(cells)
-    write_text(run.predictions, text.getvalue())
+    write_csv(run.predictions, head, cells)
 
 
 def write_examples(run: RunDir, task: Task, split: Split, predictions: Predictions) -> None:
@@ -42,11 +36,9 @@ def write_examples(run: RunDir, task: Task, split: Split, predictions: Predictio
     index = torch.from_numpy(chosen)
     tensors = {f"input_{number}": tensor[index].contiguous() for number, tensor in enumerate(split.inputs)}
     save_file(tensors, run.examples / "inputs.safetensors")
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "true", "predicted", "error", *(["text"] if split.texts else [])])
-    pairs = task.spell_pairs(split, predictions, chosen.tolist())
-    for row, pair in zip(chosen.tolist(), pairs, strict=True):
+    lines = []
+    for row, pair in zip(chosen.tolist(), task.spell_pairs(split, predictions, chosen.tolist()), strict=True):
         text_cell = [safe_cell(split.texts[row][:LONGEST_TEXT])] if split.texts else []
-        writer.writerow([safe_cell(split.ids[row]), *pair, f"{errors[row]:.6g}", *text_cell])
-    write_text(run.examples / "examples.csv", text.getvalue())
+        lines.append([safe_cell(split.ids[row]), *pair, f"{errors[row]:.6g}", *text_cell])
+    head = ["id", "true", "predicted", "error", *(["text"] if split.texts else [])]
+    write_csv(run.examples / "examples.csv", head, lines)

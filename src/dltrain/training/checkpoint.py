@@ -22,8 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dltrain.errors import CheckpointError, StorageError
-from dltrain.runs.faults import around
-from dltrain.runs.folder import digest
+from dltrain.storage import digest, flush, write_text
 
 SCHEMA = 1
 RESUMABLE_KEPT = 2  # the newest, and the one before in case the newest is damaged
@@ -62,24 +61,21 @@ def save_checkpoint(
     try:
         root.mkdir(exist_ok=True)  # without its parents: a run folder that was deleted stays deleted
         temporary.mkdir()
-        with around("write"):
-            save_file(_apart(weights), temporary / WEIGHTS)
+        save_file(_apart(weights), temporary / WEIGHTS)
         if state is not None:
-            with around("write"):
-                torch.save(dict(state), temporary / STATE)
+            torch.save(dict(state), temporary / STATE)
         files = {}
         for path in sorted(temporary.iterdir()):
-            _flush(path)
+            flush(path)
             files[path.name] = _described(path)
         manifest = {"schema": SCHEMA, "step": step, "epoch": epoch, "best": best, "files": files}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        _flush(temporary / MANIFEST)
-        _flush(temporary)
-        with around("rename"):
-            if target.exists():
-                _hide(target)  # if killed here, training resumes from the checkpoint before
-            temporary.rename(target)
-        _flush(root)
+        flush(temporary / MANIFEST)
+        flush(temporary)
+        if target.exists():
+            _hide(target)  # if killed here, training resumes from the checkpoint before
+        temporary.rename(target)
+        flush(root)
     except (OSError, RuntimeError, SafetensorError) as error:
         # torch and safetensors report a full disk by errors of their own.
         shutil.rmtree(temporary, ignore_errors=True)
@@ -89,16 +85,8 @@ def save_checkpoint(
 
 def point(root: Path, name: str, checkpoint: Path) -> None:
     """Makes the pointer `root/name` name the checkpoint, atomically."""
-    temporary = root / f".{name}.{os.getpid()}.tmp"
-    try:
-        temporary.write_text(checkpoint.name + "\n", encoding="utf-8")
-        _flush(temporary)
-        with around("point"):
-            temporary.rename(root / name)
-        _flush(root)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {root / name}: {error.strerror}", fix="free some space") from error
+    write_text(root / name, f"{checkpoint.name}\n")
+    flush(root)
 
 
 def pointed(root: Path, name: str) -> Path:
@@ -212,8 +200,7 @@ def remove_others(root: Path) -> None:
 
 def _delete(checkpoint: Path) -> None:
     """Deletes a checkpoint, renamed first so that a half-deleted folder is not taken for one."""
-    with around("delete"):
-        shutil.rmtree(_hide(checkpoint), ignore_errors=True)
+    shutil.rmtree(_hide(checkpoint), ignore_errors=True)
 
 
 def _hide(checkpoint: Path) -> Path:
@@ -263,12 +250,3 @@ def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _described(path: Path) -> dict[str, Any]:
     """Returns the size and the digest of a file, as a manifest records them."""
     return {"bytes": path.stat().st_size, "sha256": digest(path)}
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with around("fsync"):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from dltrain.errors import DataError
+from dltrain.inference.inputs import open_input
 from dltrain.kinds.image.digits import digits
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.load import image_data, images
@@ -92,6 +93,29 @@ def test_folders_of_splits_are_encoded_as_in_training(tmp_path: Path, fitted: li
         assert_encoded_as_in_training(encoder, tmp_path, data)
 
 
+def test_a_class_folder_below_another_is_part_of_it_as_in_training(tmp_path: Path) -> None:
+    draw(tmp_path, ["RGB"])
+    (tmp_path / "dog" / "cat").mkdir()
+    for name in ("0.jpg", "2.jpg", "4.jpg"):
+        (tmp_path / "dog" / name).rename(tmp_path / "dog" / "cat" / name)
+    data = images(path=str(tmp_path), size=8, val_fraction=0.0, test_fraction=0.0)
+    (train,) = data.splits.values()
+    encoder = read_back(data)
+    (part,) = open_input(str(tmp_path), encoder).parts
+    assert list(part) == [str(tmp_path / name) for name in train.ids]
+    assert torch.equal(encoder.targets(part), train.target)
+    (dogs,) = open_input(str(tmp_path / "dog"), encoder).parts
+    assert sorted(encoder.targets(dogs).tolist()) == [0] * 3 + [1] * 9
+
+
+def test_a_folder_outside_the_one_that_is_given_is_no_class(data: Data, tmp_path: Path) -> None:
+    (tmp_path / "cat" / "holiday").mkdir()
+    (tmp_path / "cat" / "1.png").rename(tmp_path / "cat" / "holiday" / "1.png")
+    (unlabelled,) = open_input(str(tmp_path / "cat" / "holiday"), read_back(data)).parts
+    with pytest.raises(DataError, match="is named as a class"):
+        read_back(data).targets(unlabelled)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_pixels_of_digits_are_encoded_as_in_training(channels: Any) -> None:
     from sklearn.datasets import load_digits
@@ -124,7 +148,7 @@ def test_arrays_of_pixels_are_brought_to_size(data: Data) -> None:
 
 def test_what_is_no_image_is_named(data: Data, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("hello")
-    with pytest.raises(DataError, match=r"1 of 2 pictures cannot be read: .*bad\.jpg"):
+    with pytest.raises(DataError, match=r"1 of 2 images cannot be read: .*bad\.jpg"):
         read_back(data).encode([tmp_path / "bad.jpg", tmp_path / "cat" / "1.png"])
 
 
@@ -139,5 +163,5 @@ def test_facts_that_do_not_say_how_images_were_prepared_are_refused(data: Data) 
     whole = data.facts.preprocessing
     for key, value in (("size", [16]), ("mean", 3), ("std", ["x"]), ("channels", None)):
         facts = Facts("image", "classification", (3, 16, 16), preprocessing={**whole, key: value})
-        with pytest.raises(DataError, match="does not say how pictures were prepared"):
+        with pytest.raises(DataError, match="does not say how images were prepared"):
             ImageEncoder.of(facts)

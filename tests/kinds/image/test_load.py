@@ -111,20 +111,20 @@ def test_the_seed_decides_the_split(tmp_path: Path) -> None:
 def test_a_class_of_val_that_train_lacks_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "train")
     fill(tmp_path / "val", ("cat", "zebra"), 2)
-    with pytest.raises(DataError, match="the class zebra of the val split has no pictures in train"):
+    with pytest.raises(DataError, match="the class zebra of the val split has no images in train"):
         load(tmp_path)
 
 
 def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "zebra").mkdir()
-    with pytest.raises(DataError, match="class folder zebra holds no pictures") as refused:
+    with pytest.raises(DataError, match="class folder zebra holds no images") as refused:
         load(tmp_path)
     assert ".jpg" in refused.value.fix
 
 
 def test_a_single_class_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="all pictures are of one class, cat"):
+    with pytest.raises(DataError, match="all images are of one class, cat"):
         load(fill(tmp_path, ("cat",)))
 
 
@@ -151,7 +151,7 @@ def test_hidden_files_and_other_files_are_ignored_and_counted(tmp_path: Path) ->
     draw(tmp_path / ".cache" / "00.png")
     data = load(tmp_path)
     assert sum(sizes(data).values()) == 20
-    assert data.notes == ("ignored 3 files that are no pictures",)
+    assert data.notes == ("ignored 3 files that are not images",)
 
 
 def test_pictures_in_hidden_folders_are_ignored(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def break_some(folder: Path) -> Path:
 
 
 def test_pictures_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="3 of 23 pictures cannot be read") as refused:
+    with pytest.raises(DataError, match="3 of 23 images cannot be read") as refused:
         load(break_some(tmp_path))
     assert "cat/empty.png (it is empty)" in refused.value.what
     assert "cat/half.jpg (" in refused.value.what
@@ -191,7 +191,7 @@ def test_pictures_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) 
 def test_pictures_that_cannot_be_read_are_left_out_on_demand(tmp_path: Path) -> None:
     data = load(break_some(tmp_path), on_bad="skip")
     assert sum(sizes(data).values()) == 20
-    assert data.notes == ("left out 3 pictures that cannot be read, such as empty.png",)
+    assert data.notes == ("left out 3 images that cannot be read, such as empty.png",)
     for split in data.splits.values():
         for pixels, label, name in zip(split.inputs[0], split.target, split.ids, strict=True):
             assert data.facts.classes[label] == name.split("/")[0]
@@ -202,7 +202,7 @@ def test_at_most_ten_pictures_are_named(tmp_path: Path) -> None:
     fill(tmp_path)
     for number in range(13):
         (tmp_path / "cat" / f"bad{number:02d}.png").write_bytes(b"")
-    with pytest.raises(DataError, match="13 of 33 pictures cannot be read") as refused:
+    with pytest.raises(DataError, match="13 of 33 images cannot be read") as refused:
         load(tmp_path)
     assert refused.value.what.count("it is empty") == 10
     assert refused.value.what.endswith("; ...")
@@ -212,7 +212,7 @@ def test_a_class_of_which_no_picture_can_be_read_is_named(tmp_path: Path) -> Non
     fill(tmp_path)
     for path in (tmp_path / "dog").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(DataError, match="no picture of the class dog can be read"):
+    with pytest.raises(DataError, match="no image of the class dog can be read"):
         load(tmp_path, on_bad="skip")
 
 
@@ -238,7 +238,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 120)
     if limit == 70:
         Image.new("RGB", (50, 50)).save(tmp_path / "cat" / "bomb.png")
-    with pytest.raises(DataError, match="1 of 21 pictures cannot be read") as refused:
+    with pytest.raises(DataError, match="1 of 21 images cannot be read") as refused:
         load(tmp_path)
     assert "cat/bomb.png" in refused.value.what
 

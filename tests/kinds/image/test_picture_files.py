@@ -97,7 +97,7 @@ def test_unreadable_pictures_are_named_or_left_out(dltrain: Callable, folder: Pa
     arguments = ("model=linear", "data=images", "data.path=pictures", "data.size=8", "debug=smoke")
     called = dltrain(*arguments)
     assert called.code == 2
-    assert "3 of 16 pictures cannot be read" in called.err
+    assert "3 of 16 images cannot be read" in called.err
     for name in ("red/truncated.jpg", "red/empty.jpg (it is empty)", "blue/text.jpg", "data.on_bad=skip"):
         assert name in called.err
     assert called.runs == []
@@ -127,7 +127,7 @@ def test_hidden_and_other_files_are_ignored_and_counted(folder: Path) -> None:
     (folder / "red" / "notes.txt").touch()
     (folder / "red" / ".hidden.png").touch()
     (folder / ".cache").mkdir()
-    assert "ignored 2 files that are no pictures" in images(path=str(folder)).notes
+    assert "ignored 2 files that are not images" in images(path=str(folder)).notes
 
 
 @pytest.mark.parametrize("name", ["猫 (1)", "é" * 120, b"\xff\xfe", "[a]=b,c"])

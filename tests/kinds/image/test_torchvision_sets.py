@@ -54,7 +54,7 @@ def test_rows_takes_some_of_the_training_pictures_alike_of_every_class(known_set
     data = known_pictures(name="mnist", root=str(known_sets), rows=100)
     assert {split: len(part) for split, part in data.splits.items()} == {"train": 90, "val": 10, "test": 40}
     assert data.facts.class_counts == (9,) * 10
-    assert data.notes == ("took 100 of 200 training pictures: data.rows=100",)
+    assert data.notes == ("took 100 of 200 training images: data.rows=100",)
     other = known_pictures(name="mnist", root=str(known_sets), rows=100, seed=1)
     assert set(other.splits["train"].ids) != set(data.splits["train"].ids)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 import numpy as np
+
+from dltrain.storage import csv_text
 
 SAMPLE = "data/grades.csv"
 DEFAULT_ROWS = 300
@@ -25,12 +24,10 @@ def make_grades(rows: int = DEFAULT_ROWS, seed: int = 0) -> str:
     total = marks @ np.array(list(WEIGHTS.values())) + random.normal(0, 1.5, size=rows)
     absent = (random.random(marks.shape) < 0.02) & np.isin(list(WEIGHTS), WITH_GAPS)
 
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["姓名", "学号", *WEIGHTS, "等级"])
+    lines = []
     for row in range(rows):
         name = random.choice(list(SURNAMES)) + "".join(random.choice(list(GIVEN_NAMES), size=random.integers(1, 3)))
         cells = ["" if gone else f"{mark:g}" for mark, gone in zip(marks[row], absent[row], strict=True)]
         grade = next(grade for grade, least in GRADES if total[row] >= least)
-        writer.writerow([name, 20230001 + row, *cells, grade])
-    return text.getvalue()
+        lines.append([name, 20230001 + row, *cells, grade])
+    return csv_text(["姓名", "学号", *WEIGHTS, "等级"], lines)

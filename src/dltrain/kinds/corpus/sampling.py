@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from io import StringIO
 from itertools import islice
 
 from torch import nn
 
 from dltrain.kinds.corpus.encoder import CorpusEncoder
 from dltrain.kinds.corpus.generate import TextGenerator
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
+from dltrain.storage import write_csv
 
 SAMPLES = 8  # at most, along a run
 SAMPLE_TOKENS = {"character": 160, "word": 40}
@@ -52,8 +52,4 @@ class Samples:
         text = generator.continue_text("", steps, temperature=SAMPLE_TEMPERATURE, seed=SAMPLE_SEED)
         model.train(training)
         self.rows.append((epoch, text))
-        content = StringIO()
-        writer = csv.writer(content, lineterminator="\n")
-        writer.writerow(["epoch", "text"])
-        writer.writerows(self.rows)
-        write_text(self.path, content.getvalue())
+        write_csv(self.path, ["epoch", "text"], self.rows)

@@ -83,7 +83,7 @@ class ImageEncoder:
             normalize = Normalize(tuple(map(float, stored["mean"])), tuple(map(float, stored["std"])))
             return cls(height, width, int(stored["channels"]), stored.get("resize", "crop"), normalize, facts.classes)
         except (KeyError, TypeError, ValueError):
-            raise DataError("facts.json does not say how pictures were prepared", fix="train again") from None
+            raise DataError("facts.json does not say how images were prepared", fix="train again") from None
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `of` reads: lists, strings and numbers only."""
@@ -105,18 +105,18 @@ class ImageEncoder:
             return self._encode_array(raw)
         if not isinstance(raw, Sequence) or isinstance(raw, str):
             raise DataError(
-                f"{type(raw).__name__} where pictures are due: the model was trained on pictures",
-                fix="give paths of picture files, or an array (N, H, W, C) of uint8",
+                f"the model was trained on images, and this is a {type(raw).__name__}",
+                fix="give paths of image files, or an array (N, H, W, C) of uint8",
             )
         files = [Path(path) for path in raw]
         absent = next((path for path in files if not path.is_file()), None)
         if absent is not None:
-            raise DataError(f"there is no picture {absent}", fix="give the paths of picture files")
+            raise DataError(f"there is no image {absent}", fix="give the paths of image files")
         images, bad = decode_all(files, (self.height, self.width), cast(Channels, self.channels), self.resize)
         if bad:
             named = "; ".join(f"{path} ({reason})" for path, reason in bad[:NAMED_BAD])
             raise DataError(
-                f"{len(bad)} of {len(files)} pictures cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
+                f"{len(bad)} of {len(files)} images cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
                 fix="replace or remove them",
             )
         pixels = stack([image for image in images if image is not None])
@@ -129,17 +129,13 @@ class ImageEncoder:
             DataError: these are no files, or a folder is not named as a class.
         """
         if isinstance(raw, np.ndarray | pd.DataFrame):
-            raise DataError(
-                "an array does not say what its pictures show", fix="give files, in a folder for each class"
-            )
-        return torch.from_numpy(
-            index_classes(self.classes, labels_of_files(self.classes, [Path(path) for path in raw]))
-        )
+            raise DataError("an array does not say what its images show", fix="give files, in a folder for each class")
+        return torch.from_numpy(index_classes(self.classes, labels_of_files(self.classes, raw)))
 
     def _encode_array(self, arrays: NDArray[np.uint8]) -> Encoded:
         if arrays.dtype != np.uint8 or arrays.ndim not in (3, 4) or arrays.shape[3:] not in ((), (1,), (3,)):
             raise DataError(
-                f"an array of shape {arrays.shape} and type {arrays.dtype} is no pictures",
+                f"an array of shape {arrays.shape} and type {arrays.dtype} does not hold images",
                 fix="give (N, H, W) or (N, H, W, 3) of uint8, from 0 to 255",
             )
         grey = arrays.ndim == 3 or arrays.shape[3] == 1

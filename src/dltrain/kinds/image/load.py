@@ -22,7 +22,7 @@ from dltrain.kinds.image.pixels import SUFFIXES, Channels, Pixels, Resize, decod
 from dltrain.kinds.labels import TASKS, index_classes
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
-PICTURES = FileType("pictures", SUFFIXES, "class/*.jpg")
+IMAGES = FileType("images", SUFFIXES, "class/*.jpg")
 
 Side = Annotated[int, Range(8)]
 OnBad = Literal["error", "skip"]
@@ -193,7 +193,7 @@ class _Images:
 
 
 def _load_folder(folder: Path, settings: FolderSettings, notes: Sequence[str] = ()) -> Data:
-    folders = find_splits(folder, PICTURES)
+    folders = find_splits(folder, IMAGES)
     images = _decode(folder, folders, settings)
     return image_data(
         images.pixels,
@@ -217,13 +217,13 @@ def _decode(folder: Path, folders: Mapping[SplitName, ClassFiles], settings: Fol
     _refuse_too_many(len(files), settings.size)
     images, bad = decode_all(files, settings.size, settings.channels, settings.resize)
     if settings.on_bad == "error":
-        refuse_bad(bad, len(files), folder, "pictures")
+        refuse_bad(bad, len(files), folder, IMAGES.noun)
     ignored = sum(part.ignored for part in folders.values())
-    notes = [f"left out {len(bad)} pictures that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
-    notes += [f"ignored {ignored} files that are no pictures"] if ignored else []
+    notes = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
+    notes += [f"ignored {ignored} files that are not images"] if ignored else []
     readable = [index for index, image in enumerate(images) if image is not None]
     if not readable:
-        raise DataError("no picture can be read", where=str(folder), fix="replace them")
+        raise DataError("no image can be read", where=str(folder), fix="replace them")
     classes = sorted(set(folders["train"].labels))
     return _Images(
         stack([image for image in images if image is not None]),
@@ -248,9 +248,9 @@ def _split(
     counts = np.bincount(images.labels[train], minlength=len(images.classes))
     if not counts.all():
         name = images.classes[int(counts.argmin())]
-        raise DataError(f"no picture of the class {name} can be read", where=str(folder), fix="replace some")
+        raise DataError(f"no image of the class {name} can be read", where=str(folder), fix="replace some")
     if empty := [name for name, part in parts.items() if len(part) == 0]:
-        raise DataError(f"no picture of the {empty[0]} split can be read", where=str(folder), fix="replace some")
+        raise DataError(f"no image of the {empty[0]} split can be read", where=str(folder), fix="replace some")
     cut = split_indices(
         len(train),
         val_fraction=0.0 if "val" in folders else settings.val_fraction,
@@ -266,7 +266,7 @@ def _refuse_too_many(count: int, size: int) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
     if needed > memory // 3:
         raise DataError(
-            f"{count:,} pictures of {size}×{size} pixels need {needed >> 30} GiB, more than a third of the memory",
+            f"{count:,} images of {size}×{size} pixels need {needed >> 30} GiB, more than a third of the memory",
             where="data.size",
             fix="make them smaller",
             override=f"data.size={max(8, math.isqrt(memory // 3 // (count * 3)))}",

@@ -20,16 +20,16 @@ class ImagePage(KindPage):
     labelled: ClassVar[str] = "labelled/"
 
     def plots(self) -> Sequence[Plot]:
-        return (Plot("samples", "Pictures", "examples", draw_samples, pictures=True),)
+        return (Plot("samples", "Images", "examples", draw_samples, pictures=True),)
 
     def describe_input(self) -> str:
         channels, height, width = self.facts.input_shape
         return f"{width} × {height} pixels, {count(channels, 'channel')}"
 
     def describe_new(self) -> str:
-        return "Predict a picture, or every picture of a folder:"
+        return "Predict an image, or every image of a folder:"
 
     def limits(self, run: Run) -> Iterator[str]:
         if self.facts.classes:
             names = listed(list(map(shown, self.facts.classes)), 10, ", ")
-            yield f"It calls any picture one of these {len(self.facts.classes)} classes, whatever it shows: {names}."
+            yield f"It calls any image one of these {len(self.facts.classes)} classes, whatever it shows: {names}."

@@ -25,7 +25,7 @@ def draw_samples(run: Run, text: Lettering) -> Drawing | None:
         title = f"{text(row.true, 14)} ✓" if right else f"{text(row.true, 14)} →\n{text(row.predicted, 14)} ✗"
         one.set_title(title, fontsize=9, color=RIGHT if right else WRONG, pad=4, linespacing=1.15)
     wrong = sum(row.true != row.predicted for row in run.examples[:count])
-    return Drawing(figure, f"{count} {SPLIT_WORDS[run.shown_split]} pictures, the worst first; {wrong} are wrong.")
+    return Drawing(figure, f"{count} {SPLIT_WORDS[run.shown_split]} images, the worst first; {wrong} are wrong.")
 
 
 def _as_matplotlib(pixels: Indices) -> Indices:

@@ -66,7 +66,7 @@ def known_pictures(
     if rows is not None and rows < len(labels):
         share = 1 - rows / len(labels)
         chosen = split_indices(len(labels), val_fraction=0.0, test_fraction=share, seed=seed, strata=labels)["train"]
-        notes = [f"took {len(chosen):,} of {len(labels):,} training pictures: data.rows={rows}"]
+        notes = [f"took {len(chosen):,} of {len(labels):,} training images: data.rows={rows}"]
     parts = split_indices(len(chosen), val_fraction=val_fraction, test_fraction=0.0, seed=seed, strata=labels[chosen])
     parts["test"] = np.arange(len(test_labels)) + len(chosen)
     ids = [*(f"train/{row}" for row in chosen), *(f"test/{row}" for row in range(len(test_labels)))]

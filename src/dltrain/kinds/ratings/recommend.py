@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from dltrain.kinds.kind import UsableModel
 from dltrain.kinds.ratings.encoder import PairEncoder
-from dltrain.runs.folder import RunDir, write_text
+from dltrain.runs.folder import RunDir
 from dltrain.runs.tables import CsvWriter
+from dltrain.storage import write_text
 from dltrain.tasks.order import Score, scored_by, top_items
 from dltrain.tasks.task import Task
 from dltrain.types import Data

@@ -20,7 +20,7 @@ from dltrain.kinds.table.columns import Role
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.numeric import Impute, Numeric
 from dltrain.kinds.table.rows import Duplicates, Outliers
-from dltrain.runs.folder import make_folder, write_text
+from dltrain.storage import make_folder, write_text
 from dltrain.types import Data, Range, SplitName
 
 

@@ -136,8 +136,8 @@ class TextEncoder:
         """
         if isinstance(raw, pd.DataFrame):
             return self.reader.targets(raw)
-        if isinstance(raw, Sequence) and (files := named_files(raw)):
-            return target_of_files(self.reader.classes, files)
+        if isinstance(raw, Sequence) and named_files(raw):
+            return target_of_files(self.reader.classes, raw)
         raise DataError("texts alone do not say what is true of them", fix="give a table, or files in class folders")
 
     def _read(self, raw: Raw) -> tuple[Sequence[str], tuple[str, ...]]:
