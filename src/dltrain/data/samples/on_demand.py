@@ -1,4 +1,4 @@
-"""Samples that are written when a run first asks for them; where the run is refused, they go again."""
+"""Samples that are generated when a run first needs them, and removed again if the run is refused."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 @dataclass
 class Written:
-    """What was written meanwhile, and whether it may stay.
+    """The samples written within `on_approval`, and whether they stay.
 
     Args:
-        paths: files and folders, each with the topmost folder that had to be made for it.
+        paths: files and folders, each with the topmost folder that was created for it.
         accepted: whether they stay.
     """
 
@@ -22,7 +22,7 @@ class Written:
     accepted: bool = False
 
     def accept(self) -> None:
-        """Lets what was written stay."""
+        """Keeps the samples."""
         self.accepted = True
 
 
@@ -31,7 +31,7 @@ _watching: list[Written] = []
 
 @contextmanager
 def on_approval() -> Iterator[Written]:
-    """Removes the samples that are written meanwhile, unless they are accepted before it ends."""
+    """Removes the samples that are written within the context, unless they are accepted before it ends."""
     written = Written()
     _watching.append(written)
     try:
@@ -54,9 +54,10 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _remove(path: Path, topmost: Path) -> None:
+    """Removes a sample, and the folders that were created for it unless something else is in them."""
     with suppress(OSError):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         for folder in path.parents:
             if not folder.is_relative_to(topmost):
                 break
-            folder.rmdir()  # fails where something else lies in it
+            folder.rmdir()  # fails if it is not empty
