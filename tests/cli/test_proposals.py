@@ -171,3 +171,16 @@ def test_a_slip_is_found_and_another_word_is_not(key: str) -> None:
         assert nearest(f"{section}.{slip}", [*known, key]) == key, slip
     for other in ("rate", "iterations", "neurons", "verbosity", "momentum"):
         assert nearest(f"{section}.{other}", known) == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "corrected"),
+    [("+optimizer.lr=0.1", "optimizer.lr=0.1"), ("+trainer.precision=bf16-mixed", "trainer.precision=bfloat16")],
+)
+def test_a_plus_before_a_key_that_exists_is_left_out(typed: str, corrected: str, dltrain: Callable) -> None:
+    called = dltrain("data=iris", typed)
+    assert called.code == 2
+    assert called.err.endswith(
+        f"the key exists already at {corrected.partition('=')[0]}; fix: leave out the +: "
+        f"dltrain data=iris {corrected}\n"
+    ), called.err

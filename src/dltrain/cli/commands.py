@@ -116,7 +116,7 @@ _ALL = (
     ),
     Command(
         "check",
-        "check all of it and estimate what training costs; writes nothing",
+        "check what you typed, and estimate the cost of training; writes nothing",
         (_OVERRIDES,),
         flags=(_CONFIG_DIR,),
         keys=KEYS,

@@ -130,6 +130,11 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
         if not _owners(key, override.value()) and parent == {} and not key.startswith("loss."):
             return []  # an open section takes any key
         return [unknown_in(key, None if override.is_sweep_override() else override.value(), composed)]
+    if override.is_add() and not override.is_force_add() and not isinstance(value_at(key, composed.sections), Mapping):
+        typed = (override.input_line or "").partition("=")[2]
+        value = None if override.is_sweep_override() else translated(key, key, override.value())
+        new = f"{key}={typed if value is None else value}"
+        return [ConfigError("the key exists already", where=key, fix="leave out the +", override=new)]
     if override.is_sweep_override() and not sweep:
         values = override.input_line.partition("=")[2] if override.input_line else ""
         is_list = isinstance(value_at(key, composed.sections), list)
