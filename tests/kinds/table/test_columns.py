@@ -71,7 +71,7 @@ def test_a_count_is_kept_where_nothing_else_is_left():
 
 
 def test_a_dropped_column_is_not_looked_at():
-    assert role([*SPREAD, "inf"], drop=["x"]) == ("dropped", "asked by data.drop")
+    assert role([*SPREAD, "inf"], drop=["x"]) == ("dropped", "set by data.drop")
 
 
 def test_a_name_to_drop_that_does_not_exist_is_refused():

@@ -173,7 +173,7 @@ def test_the_command_line_takes_all_of_it(dltrain: Callable, tmp_path: Path) -> 
     called = dltrain(*options, "data.path=x.xlsx", "data.roles={k: categorical, 班级: dropped}")
     assert called.code == 0, called.err
     assert called.result["data"]["splits"]["test"] == 20
-    assert "asked by data.roles" in called.run.log.read_text("utf-8")
+    assert "set by data.roles" in called.run.log.read_text("utf-8")
     assert dltrain(*options, "data.path=x.xlsx", "data.roles={k: categorical}", "hydra.run.dir=b").code == 0
     refused = dltrain(*options, "data.path=x.xlsx", "data.roles={k: category}")
     assert refused.code == 2 and "data.roles" in refused.err

@@ -164,7 +164,7 @@ def test_what_is_done_with_columns_is_noted():
     )
     data = table(made, target="y", drop=["性别"], val_fraction=0, test_fraction=0)
     assert data.notes[1:] == (
-        "dropped 性别: asked by data.drop",
+        "dropped 性别: set by data.drop",
         "dropped name: text with 60 distinct values of 60",
         "dropped same: every cell is 'a'",
         "numbers: 年龄, age",

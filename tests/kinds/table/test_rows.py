@@ -186,7 +186,7 @@ def test_roles_can_be_said():
     made = frame(k=["1", "2", "3"] * 20)
     assert "k" in table(made, target="y").facts.features
     data = table(made, target="y", roles={"k": "categorical", "c": "dropped"})
-    assert data.facts.features == ("a", "k=1", "k=2", "k=3") and noted(data, "dropped c: asked by data.roles")
+    assert data.facts.features == ("a", "k=1", "k=2", "k=3") and noted(data, "dropped c: set by data.roles")
     assert table(made.assign(n=range(60)), target="y", roles={"n": "numeric"}).facts.features[-1] == "n"
     error = refusal(made, roles={"K": "categorical"})
     assert error.where == "data.roles" and error.override == "data.roles={k: categorical}"

@@ -74,11 +74,11 @@ def infer_columns(
     columns = []
     for name, cells in table.items():
         if name in drop:
-            columns.append(Column(name, "dropped", "asked by data.drop"))
+            columns.append(Column(name, "dropped", "set by data.drop"))
         elif name in roles:
             if roles[name] == "numeric":
                 check_numbers(name, cells, strict=True)
-            columns.append(Column(name, roles[name], "asked by data.roles", len(cells.values), cells.missing))
+            columns.append(Column(name, roles[name], "set by data.roles", len(cells.values), cells.missing))
         else:
             columns.append(_infer(name, cells, drop))
     if all(column.role == "dropped" for column in columns):
