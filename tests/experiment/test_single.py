@@ -176,7 +176,7 @@ def test_a_signal_that_comes_while_a_diverged_run_is_put_back_is_heeded(dltrain:
     called = dltrain("model=faulty", *QUICK[1:], "trainer.on_divergence=rollback", "trainer.epochs=9")
     assert called.code == 143, called.err
     assert called.run.read_status()["state"] == "interrupted"
-    assert "at half the rate" in called.err
+    assert "at half the learning rate" in called.err
     assert signal.getsignal(signal.SIGTERM) == before
 
 

@@ -121,4 +121,4 @@ def test_missing_examples_are_said(dltrain: Callable, people_run: Path, tmp_path
     run = shutil.copytree(people_run, tmp_path / "run")
     shutil.rmtree(run / "examples")
     called = dltrain("export", str(run), "--format", "safetensors")
-    assert called.code == 2 and "cannot be compared" in called.err
+    assert called.code == 2 and "an export is compared on the examples: restore the file" in called.err

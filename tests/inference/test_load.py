@@ -305,7 +305,7 @@ def test_constants_that_are_drawn_when_a_model_is_built_come_back(
                 "imports": "SCALE = torch.tensor(np.random.default_rng().random(8)).float()",
                 "hidden": "self.layer(x) * SCALE",
             },
-            "a constant of its own",
+            "such as a file or a constant, has changed",
         ),
         (
             {

@@ -70,7 +70,7 @@ def test_labels_listed_in_a_cell_are_separated_and_an_empty_cell_has_none(
         ({"a": NUMBERS, "b": ["x", "y", "z", "w"] * 10}, "auto", "'b' contains text such as 'x'", "data.target=[a]"),
         ({"a": TWO, "b": BITS}, "classification", "classes need a single column", "task=multilabel"),
         ({"a": TWO, "b": SPARSE}, "multilabel", "a label must have two values, and 'b' has 7", "data.target=[a]"),
-        ({"a": ["same"] * 40}, "multilabel", "hold 1 different labels", "task=classification"),
+        ({"a": ["same"] * 40}, "multilabel", "contain 1 different labels", "task=classification"),
         ({"a": [*BITS[:20], *[""] * 20], "b": [*[""] * 20, *BITS[20:]]}, "auto", "no row has a value of all", ""),
     ],
 )

@@ -73,7 +73,7 @@ def test_an_even_run_that_does_well_has_little_to_say(make_run: MakeRun) -> None
     rows = ["a,cat,cat,1,0"] * 500 + ["b,dog,dog,0,1"] * 500
     run.predictions.write_text("id,true,predicted,score_cat,score_dog\n" + "\n".join(rows) + "\n")
     notes = limits(Run(run), {}).notes
-    assert [note.split()[0] for note in notes] == ["Accuracy", "Whatever"]
+    assert [note.split()[0] for note in notes] == ["Accuracy", "For"]
 
 
 def test_errors_of_a_regression_are_told_by_their_size(make_run: MakeRun) -> None:
@@ -94,7 +94,7 @@ def test_what_was_seen_of_each_column_is_in_its_own_unit(make_run: MakeRun) -> N
     (table,) = limits(Run(run), {}).tables
     assert [list(row) for row in table.rows] == [
         ["Age", "0.5000 to 80.00, with gaps"],
-        ["Sex", "f · m, rare ones as one"],
+        ["Sex", "f · m, rare ones as one category"],
         ["Fare", "5.000 to 16.00"],
     ]
     assert "nearest end" in table.caption

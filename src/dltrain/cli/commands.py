@@ -116,7 +116,7 @@ _ALL = (
     ),
     Command(
         "check",
-        "check what you typed, and estimate the cost of training; writes nothing",
+        "check a command and estimate what it costs; writes nothing",
         (_OVERRIDES,),
         flags=(_CONFIG_DIR,),
         keys=KEYS,

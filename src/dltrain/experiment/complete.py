@@ -54,7 +54,7 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
                     if settings.on_divergence == "stop" or state.rollbacks == settings.max_rollbacks:
                         raise
                     saver.roll_back()
-                    log.warning("diverged %s; back to step %d, at half the rate", error.what, state.step)
+                    log.warning("diverged %s; back to step %d, at half the learning rate", error.what, state.step)
                     if request.number:
                         raise Stopped(request.number) from None
         if not state.best_epoch:

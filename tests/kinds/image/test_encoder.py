@@ -112,7 +112,7 @@ def test_a_folder_outside_the_one_that_is_given_is_no_class(data: Data, tmp_path
     (tmp_path / "cat" / "holiday").mkdir()
     (tmp_path / "cat" / "1.png").rename(tmp_path / "cat" / "holiday" / "1.png")
     (unlabelled,) = open_input(str(tmp_path / "cat" / "holiday"), read_back(data)).parts
-    with pytest.raises(DataError, match="is named as a class"):
+    with pytest.raises(DataError, match="has the name of a class"):
         read_back(data).targets(unlabelled)
 
 

@@ -120,7 +120,7 @@ def test_a_rating_that_is_no_number_is_refused_or_skipped(tmp_path: Path) -> Non
     assert refused.value.override == "data.on_bad=skip"
     frame.loc[8, "item"] = ""
     path = write(tmp_path, frame)
-    with pytest.raises(DataError, match="an empty cell is no item"):
+    with pytest.raises(DataError, match="an empty cell is not a valid item"):
         ratings(path=path)
     data = ratings(path=path, on_bad="skip")
     assert sum(map(len, data.splits.values())) == 98
@@ -131,7 +131,7 @@ def test_a_rating_that_is_no_number_is_refused_or_skipped(tmp_path: Path) -> Non
 def test_the_time_that_is_none_is_the_one_that_is_named_or_skipped(tmp_path: Path, first: str) -> None:
     lines = ["user,item,rating,time", f"a,x,5,{first}", f"a,y,4,{first}", f"b,x,3,{first}", "b,y,2,soon"]
     path = write(tmp_path, "\n".join(lines))
-    with pytest.raises(DataError, match="'soon' is no time") as refused:
+    with pytest.raises(DataError, match="'soon' is not a valid time") as refused:
         ratings(path=path, split="time")
     assert "row 5, column 'time'" in refused.value.where
     assert refused.value.override == "data.on_bad=skip"

@@ -121,7 +121,7 @@ def test_rows_of_one_time_that_contradict_each_other_are_refused(tmp_path: Path)
         "leave one of them out",
     )
     stores = pd.concat([frame.assign(store="north"), frame.assign(store="south", Sales=frame["Sales"] * 2 + 1)])
-    with pytest.raises(DataError, match="other values") as refused:
+    with pytest.raises(DataError, match="two rows have the time 2001-01-01 and different values") as refused:
         series(path=write(tmp_path, stores), window=12)
     assert refused.value.fix == "give one file for each store, if that distinguishes series"
 

@@ -46,7 +46,7 @@ def noted(data: Data, text: str) -> bool:
 def test_regression_keeps_the_targets_own_unit():
     made = frame()
     data = table(made, target="y", notes=["first"])
-    assert data.notes[:2] == ("first", "regression, because y holds 60 distinct numbers")
+    assert data.notes[:2] == ("first", "regression, because y has 60 distinct numbers")
     assert data.facts.task == "regression" and data.facts.classes == ()
     assert data.facts.features == ("年龄", "性别=女", "性别=男") and data.facts.input_shape == (3,)
     train = data.splits["train"]
@@ -82,7 +82,7 @@ def test_raw_numbers_and_raw_target():
 def test_classification_by_text():
     made = frame(y=["良", "优", "优"] * 20)
     data = table(made, target="y", val_fraction=0.2, test_fraction=0.2)
-    assert noted(data, "classification, because y holds 2 distinct labels: 优, 良")
+    assert noted(data, "classification, because y has 2 distinct labels: 优, 良")
     assert data.facts.classes == ("优", "良") and data.facts.class_counts == (24, 12)
     train = data.splits["train"]
     assert train.target.dtype == torch.int64 and train.target.shape == (36,)
@@ -183,7 +183,7 @@ def test_what_is_done_with_columns_is_noted():
 def test_a_toy_table_keeps_its_only_input():
     made = pd.DataFrame({"x": [str(i) for i in range(1, 21)], "y": [str(2.5 * i) for i in range(1, 21)]})
     data = table(made, target="y")
-    assert data.facts.features == ("x",) and noted(data, "kept x: consecutive whole numbers")
+    assert data.facts.features == ("x",) and noted(data, "uses x: consecutive whole numbers")
 
 
 def test_a_label_that_occurs_once_trains_and_is_noted():

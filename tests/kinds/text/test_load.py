@@ -36,7 +36,7 @@ def test_the_longest_column_is_read_and_said(tmp_path: Path) -> None:
     assert data.facts.kind == "text"
     assert data.facts.classes == ("bad", "good")
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 48, "val": 6, "test": 6}
-    assert any("read comment" in note for note in data.notes)
+    assert any("the texts are in comment" in note for note in data.notes)
     test = data.splits["test"]
     assert spelled(data, "test", 0) == test.texts[0].split()
     for label, line in zip(test.target.tolist(), test.texts, strict=True):

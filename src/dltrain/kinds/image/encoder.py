@@ -129,7 +129,7 @@ class ImageEncoder:
             DataError: the input is not files, or a folder does not have the name of a class.
         """
         if isinstance(raw, np.ndarray | pd.DataFrame):
-            raise DataError("an array does not say what its images show", fix="give files, in a folder for each class")
+            raise DataError("an array has no labels", fix="give files, in a folder for each class")
         return torch.from_numpy(index_classes(self.classes, labels_of_files(self.classes, raw)))
 
     def _encode_array(self, arrays: NDArray[np.uint8]) -> Encoded:

@@ -136,7 +136,7 @@ class TextEncoder:
             return self.reader.targets(raw)
         if isinstance(raw, Sequence) and named_files(raw):
             return target_of_files(self.reader.classes, raw)
-        raise DataError("texts alone do not say what is true of them", fix="give a table, or files in class folders")
+        raise DataError("texts alone have no targets", fix="give a table, or files in class folders")
 
     def _read(self, raw: Raw) -> tuple[Sequence[str], tuple[str, ...]]:
         """Returns the texts and their names."""
