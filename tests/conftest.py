@@ -8,6 +8,7 @@ import os
 import pickle
 import shutil
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ def dltrain(
 ) -> Callable[..., Called]:
     """Calls the command line as a user would, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # to which dltrain adds the folder, for modules of the user's own
 
     def call(*arguments: str) -> Called:
         code = main(arguments)

@@ -80,11 +80,11 @@ def test_keys_and_values_of_other_tools_get_their_counterpart(typed: str, propos
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("max_steps=100", "training is counted in epochs"),
+        ("max_steps=100", "training is measured in epochs"),
         ("num_workers=4", "leave it out"),
         ("gpus=1", "a run uses one device"),
         ("early_stopping=true", "give trainer.patience"),
-        ("model.num_classes=3", "the data says it"),
+        ("model.num_classes=3", "it follows from the data"),
         ("amp=true", "trainer.precision=bfloat16 or float16"),
         ("resume=outputs/a", "dltrain resume RUN"),
         ("--num-workers 4", "leave it out"),

@@ -79,7 +79,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "            assert 'xyzzy' not in path.read_text()\n"  # a sweep may be killed in its first job
         "        logging.getLogger('dltrain').warning('asked with %s', self.token)\n"
         "        self.calls += 1\n"
-        "        if self.fails and self.calls > 3:\n"
+        "        if self.fails and self.calls > 6:\n"
         "            raise OSError(5, f'{self.token} is refused')\n"
         "        return super().forward(x)\n"
     )

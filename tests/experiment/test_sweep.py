@@ -21,6 +21,7 @@ from dltrain.errors import ConfigError
 from dltrain.experiment import sources
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep import _hide_secrets, objective, run_job, worst
+from dltrain.kinds.table.kind import Table
 from dltrain.runs.folder import RunDir
 
 JOBS = ("model=linear", "data=iris", "baseline=none", "trainer.epochs=2", "trainer.threads=1")
@@ -128,8 +129,8 @@ def test_jobs_share_data_findings_and_baselines(dltrain: Callable, monkeypatch: 
 
     resolve = sources.resolve
     monkeypatch.setattr(sources, "resolve", lambda *given: counted("data", resolve(*given)))
-    monkeypatch.setattr(sources, "examine", counted("findings", sources.examine))
-    monkeypatch.setattr(sources, "baselines", counted("baselines", sources.baselines))
+    monkeypatch.setattr(Table, "check", counted("findings", Table.check))
+    monkeypatch.setattr(sources, "run_baselines", counted("baselines", sources.run_baselines))
     called = dltrain("-m", "model=linear", "data=iris", "trainer.epochs=1", "trainer.threads=1", "seed=1,2,3")
     assert called.code == 0, called.err
     assert seen == {"data": 1, "findings": 1, "baselines": 1}
@@ -248,5 +249,5 @@ def test_a_sweeper_that_decides_on_the_way_may_choose_from_an_interval() -> None
     assert ["a=0.0", "b=z", "c=1", "d=5"] in jobs
     assert ["a=0.0", "b=x", "c=8", "d=5"] in jobs
     assert len(jobs) == 5
-    with pytest.raises(ConfigError, match="takes no interval"):
+    with pytest.raises(ConfigError, match="does not support intervals"):
         combine(parsed, is_basic=True)

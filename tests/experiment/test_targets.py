@@ -169,7 +169,7 @@ def test_what_is_handed_on_is_told_what_it_knows_and_no_more() -> None:
 
 
 def test_what_nobody_knows_is_asked_for() -> None:
-    with pytest.raises(ConfigError, match="a value is missing") as caught:
+    with pytest.raises(ConfigError, match="the value is missing") as caught:
         construct(Outside, "m", TEXTS, {})
     assert (caught.value.where, caught.value.override) == ("model.in_features", "+model.in_features=...")
 

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dltrain.drawing.style import Lettering
 from dltrain.kinds.series.plots import draw_worst_forecasts
 from dltrain.runs.reader import Run
+from dltrain.tasks.registry import page_of
 
 
 def test_the_page_of_a_series_shows_forecasts_and_how_to_get_more(dltrain: Callable) -> None:
     called = dltrain("data=series", "data.rows=300", "data.window=24", "data.horizon=6", "trainer.epochs=3")
     assert called.code == 0
     assert (called.run.plots / "forecasts.png").exists()
-    drawing = draw_worst_forecasts(Run(called.run), Lettering([]))
+    run = Run(called.run)
+    drawing = draw_worst_forecasts(run, page_of(run.facts).predicted(run), Lettering([]))
     assert drawing is not None
     starts = sorted(int(axes.get_lines()[0].get_ydata()[0] * 1000) for axes in drawing.figure.axes if axes.lines)
     assert len(set(starts)) == len(starts) > 1

@@ -116,7 +116,7 @@ _ALL = (
     ),
     Command(
         "check",
-        "check config, model and data, and estimate what training costs; writes nothing",
+        "check all of it and estimate what training costs; writes nothing",
         (_OVERRIDES,),
         flags=(_CONFIG_DIR,),
         keys=KEYS,

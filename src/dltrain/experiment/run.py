@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -47,11 +46,9 @@ from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
 from dltrain.storage import make_folder, write_bytes, write_json, write_text
 from dltrain.tasks.registry import page_of
+from dltrain.training.random_state import TURN
 
 log = logging.getLogger("dltrain")
-
-# One run at a time: the random state, the number of threads and the log belong to the whole process.
-_TURN = threading.RLock()
 
 
 def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
@@ -70,7 +67,7 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
             says why.
         Stopped: a signal asked the process to end; the folder contains a checkpoint to continue from.
     """
-    with _TURN, own_hydra(), env_override(job.composed.hydra.job.env_set):
+    with TURN, own_hydra(), env_override(job.composed.hydra.job.env_set):
         drop_leftovers(job.composed, job.overrides)
         check_writable(job.run_dir)
         with on_approval() as samples:

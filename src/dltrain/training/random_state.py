@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -40,27 +41,33 @@ def restore_random_state(saved: Mapping[str, Any], device: torch.device) -> None
         torch.cuda.set_rng_state(saved["cuda"], device)
 
 
+# One at a time: the random state, the number of threads and the log belong to the whole process.
+TURN = threading.RLock()
+
+
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
-    """Leaves every generator, and what a model may set of torch's switches, as they were before.
+    """Leaves every generator, and what a model may set of torch's switches, as they were before; other threads that use
+    them wait meanwhile.
 
     Generators of a CUDA device that nobody has used yet are left alone, unless it is this one.
     """
-    if device.type == "cuda":
-        torch.cuda.init()
-    saved = save_random_state(torch.device("cpu"))
-    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    switches = {name: getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
-    dtype = torch.get_default_dtype()
-    try:
-        yield
-    finally:
-        restore_random_state(saved, torch.device("cpu"))
-        if on_devices:
-            torch.cuda.set_rng_state_all(on_devices)
-        for name, value in switches.items():
-            setattr(torch.backends.cudnn, name, value)
-        torch.set_default_dtype(dtype)
+    with TURN:
+        if device.type == "cuda":
+            torch.cuda.init()
+        saved = save_random_state(torch.device("cpu"))
+        on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        switches = {name: getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
+        dtype = torch.get_default_dtype()
+        try:
+            yield
+        finally:
+            restore_random_state(saved, torch.device("cpu"))
+            if on_devices:
+                torch.cuda.set_rng_state_all(on_devices)
+            for name, value in switches.items():
+                setattr(torch.backends.cudnn, name, value)
+            torch.set_default_dtype(dtype)
 
 
 def seed_in_use(seed: int) -> None:

@@ -103,7 +103,7 @@ def test_unreadable_pictures_are_named_or_left_out(dltrain: Callable, folder: Pa
     assert called.runs == []
     called = dltrain(*arguments, "data.on_bad=skip")
     assert called.code == 0, called.err
-    assert "left out 3 pictures" in called.out
+    assert "left out 3 images" in called.out
     assert called.result["data"]["rows"] == 13
 
 
