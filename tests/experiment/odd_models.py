@@ -296,6 +296,11 @@ class SavesMore(Sound):
     def set_extra_state(self, state: Any) -> None: ...
 
 
+class Hungry(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return torch.empty(2**45)
+
+
 class ForgetsSuper(nn.Module):
     def __init__(self, spec: Spec) -> None:
         self.layer = nn.Linear(4, 3)

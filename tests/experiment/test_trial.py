@@ -18,7 +18,7 @@ from torch.optim import SGD, Optimizer
 
 from dltrain.config.compose import compose_jobs
 from dltrain.data.loader import TensorLoader
-from dltrain.errors import ConfigError, DltrainError
+from dltrain.errors import ConfigError, DltrainError, OutOfMemory
 from dltrain.experiment import build
 from dltrain.experiment.run import train
 from dltrain.experiment.sources import SOURCES
@@ -114,6 +114,11 @@ def test_what_cannot_be_trained_is_one_sentence(iris: Mapping[str, Any], name: s
     error = refusal(iris, name)
     assert re.search(what, error.what), error.what
     assert fix in error.fix
+
+
+def test_memory_that_not_even_a_few_samples_fit_into_is_said_so(iris: Mapping[str, Any]) -> None:
+    with pytest.raises(OutOfMemory, match=r"not enough for odd_models\.Hungry with 3 samples"):
+        build.build({**iris, "model": {"_target_": "odd_models.Hungry"}})
 
 
 def test_a_refusal_leaves_no_file(dltrain: Callable, tmp_path: Path) -> None:

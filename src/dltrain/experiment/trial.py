@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dltrain.data.loader import TensorLoader
-from dltrain.errors import ConfigError
+from dltrain.errors import ConfigError, OutOfMemory
 from dltrain.experiment.outputs import Watch, refusal_of
 from dltrain.experiment.unregistered import check_registered, find_unregistered, leaves_of
 from dltrain.kinds.kind import kind_of
@@ -58,6 +58,24 @@ def try_model(
         OutOfMemory: not even these few samples fit into memory.
     """
     check_registered(inner_model(model), name)
+    try:
+        return _try(model, task, data, spec, name, rebuild, make_optimizer, precision, device)
+    except OutOfMemory as error:
+        what = f"the memory of {device} is not enough for {name} with {SAMPLES} samples"
+        raise OutOfMemory(what, where="model", fix="choose a smaller one, or smaller inputs") from error
+
+
+def _try(
+    model: nn.Module,
+    task: Task,
+    data: Data,
+    spec: Spec,
+    name: str,
+    rebuild: Callable[[], nn.Module],
+    make_optimizer: Callable[[nn.Module], Optimizer],
+    precision: Precision,
+    device: torch.device,
+) -> int:
     with undisturbed(device), warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
         warnings.simplefilter("ignore")  # training repeats them
         try:
