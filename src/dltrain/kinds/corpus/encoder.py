@@ -129,7 +129,7 @@ class CorpusEncoder:
             named = zip(samples.names, texts, strict=True)
             return self.held_out_windows(self.read([Document(name, text) for name, text in named if text]))
         if "" in samples.texts:
-            raise DataError(f"text {samples.texts.index('')} is empty", fix=f"leave it out; or {TO_CONTINUE}")
+            raise DataError(f"text {samples.texts.index('')} is empty", fix="leave it out")
         streams = [self.read([Document(f"text {name}", text)]) for name, text in zip(samples.names, texts, strict=True)]
         length = min(self.length, max(len(stream.tokens) for stream in streams) - 1)
         parts = [stream.windows(length, max(1, self.length // 2)) for stream in streams]
