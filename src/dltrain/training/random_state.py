@@ -42,9 +42,9 @@ def restore_random_state(saved: Mapping[str, Any], device: torch.device) -> None
 
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
-    """Leaves every generator, and what a model may set of torch's switches, as they were before.
+    """Restores all random number generators, and the switches of torch that a model may set, at the end of the context.
 
-    Generators of a CUDA device that nobody has used yet are left alone, unless it is this one.
+    Generators of other CUDA devices are only saved if CUDA is already in use.
     """
     if device.type == "cuda":
         torch.cuda.init()
