@@ -148,7 +148,7 @@ def test_pictures_come_one_by_one_in_folders_lists_and_pipes(
         ("people_run", b"", "empty.csv", "is empty"),
         ("people_run", b"pay\n", "header.csv", "no rows"),
         ("people_run", "年龄,city,pay\nold,Ulm,3\n".encode(), "text.csv", "'old' in a column of numbers at row 2"),
-        ("people_run", b"\x89PNG\r\n", "photo.png", "is a picture"),
+        ("people_run", b"\x89PNG\r\n", "photo.png", "is an image"),
         ("people_run", b"[1]\n", "list.jsonl", "not a JSON object"),
         ("picture_run", b"hello", "photo.png", "cannot be read"),
         ("picture_run", b"a,b\n1,2\n", "table.csv", "trained on files"),

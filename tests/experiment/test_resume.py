@@ -97,7 +97,7 @@ def test_data_that_has_changed_since_is_refused_and_moved_data_is_not(dltrain: C
     (tmp_path / "b.csv").write_text("a,b,y\n" + "".join(rows).replace("10,", "9,"))
     called = dltrain("resume", "run", "trainer.epochs=6")
     assert called.code == 2
-    assert "not what this run was trained on" in called.err
+    assert "the data has changed since this run was trained" in called.err
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_data_that_has_changed_since_is_refused_and_moved_data_is_not(dltrain: C
         (["run", "trainer.epoch=9"], "did you mean trainer.epochs?: dltrain resume run trainer.epochs=9"),
         (["run", "trainer.epochs=0"], "at least 1"),
         (["run", "optimizer.lr=nan"], "finite number"),
-        (["run", "optimizer=sgd"], "a run keeps its optimizer"),
-        (["run", "trainer.epochs=5,6"], "one value a key"),
+        (["run", "optimizer=sgd"], "a resumed run keeps its optimizer"),
+        (["run", "trainer.epochs=5,6"], "one value for each key"),
         (["run", "--forse"], "there is no flag --forse; fix: did you mean --force?: dltrain resume run --force"),
     ],
 )
@@ -219,7 +219,7 @@ def test_a_run_folder_cannot_ask_for_the_environment(
     rewrite(run, trainer__device=text)
     called = dltrain("resume", "run")
     assert called.code == 2
-    assert "not looked up" in called.err
+    assert "is not resolved in a run folder" in called.err
     assert "hunter2" not in called.err + called.out
     assert dltrain("resume", "run", "trainer.device=cpu").code == 0
 
@@ -228,7 +228,7 @@ def test_a_value_that_was_a_secret_is_asked_for_again(dltrain: Callable, run: Ru
     rewrite(run, trainer__device="<redacted>")
     called = dltrain("resume", "run")
     assert called.code == 2
-    assert "stands in no file" in called.err
+    assert "a secret, which is not stored" in called.err
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "train.log", "checkpoints/last", "plots/loss.png", "new.txt"])
@@ -265,7 +265,7 @@ def test_divergence_goes_back_with_half_the_rate(dltrain: Callable) -> None:
         *options, "trainer.epochs=200", "trainer.on_divergence=rollback", "hydra.run.dir=run", "trainer.save_epochs=5"
     )
     assert called.code == 0, called.err
-    assert "at half the rate" in called.err
+    assert "at half the learning rate" in called.err
     run = RunDir("run")
     assert [row["epoch"] for row in run.read_history()] == list(range(1, 201))
     assert run.read_history()[-1]["lr"] < 1.5
@@ -279,7 +279,7 @@ def test_divergence_ends_after_as_many_rollbacks_as_are_allowed(dltrain: Callabl
         *("trainer.on_divergence=rollback", "trainer.max_rollbacks=2", "hydra.run.dir=run"),
     )
     assert called.code == 3
-    assert called.err.count("at half the rate") == 2
+    assert called.err.count("at half the learning rate") == 2
     assert RunDir("run").read_status()["state"] == "diverged"
 
 
@@ -305,7 +305,7 @@ def test_memory_that_does_not_suffice_ends_with_5_and_a_smaller_batch(dltrain: C
 def test_the_batch_that_the_memory_holds_is_found_and_written_down(dltrain: Callable) -> None:
     called = dltrain("model=linear", "data=iris", "trainer.batch_size=auto", "trainer.epochs=1", "baseline=none")
     assert called.code == 0, called.err
-    assert "64 samples a step" in called.out  # the largest power of two among 120
+    assert "64 samples per step" in called.out  # the largest power of two among 120
     assert yaml.safe_load(called.run.config.read_text())["trainer"]["batch_size"] == 64
 
 

@@ -79,7 +79,7 @@ def test_the_runs_own_test_split_is_evaluated_where_its_data_is_there_and_unchan
     with (tmp_path / "mine.csv").open("a") as file:
         file.write("1,30,Ulm,1,yes\n")
     changed = dltrain("evaluate", "run")
-    assert changed.code == 2 and "not what the run was trained on any more" in changed.err
+    assert changed.code == 2 and "the data has changed since the run was trained" in changed.err
 
 
 def test_pictures_are_labelled_by_their_folders(dltrain: Callable, picture_run: Path, picture_folder: Path) -> None:

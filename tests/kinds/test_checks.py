@@ -32,16 +32,16 @@ def random_table(rows: int = 400, **columns: object) -> pd.DataFrame:
 def test_a_column_that_tells_the_label_is_named() -> None:
     frame = random_table()
     leaky = examine(table(frame.assign(answer=frame["y"] * 3 + 1.0), target="y"))
-    assert [finding.severity for finding in said(leaky, "answer alone tells 100.0 % of the labels")] == ["warning"]
+    assert [finding.severity for finding in said(leaky, "answer alone predicts 100.0 % of the labels")] == ["warning"]
     assert "data.drop=[answer]" in str(leaky[0])
-    assert not said(examine(table(frame, target="y")), "alone tells")
+    assert not said(examine(table(frame, target="y")), "alone predicts")
 
 
 def test_a_column_that_tells_a_number_is_named() -> None:
     frame = random_table()
     frame["y"] = np.random.default_rng(1).normal(size=400)
-    assert said(examine(table(frame.assign(copy=frame["y"] * 2 + 1), target="y")), "copy alone tells")
-    assert not said(examine(table(frame, target="y")), "alone tells")
+    assert said(examine(table(frame.assign(copy=frame["y"] * 2 + 1), target="y")), "copy alone predicts")
+    assert not said(examine(table(frame, target="y")), "alone predicts")
 
 
 def test_equal_pictures_in_two_splits_are_a_warning() -> None:
@@ -69,7 +69,7 @@ def test_imbalance_and_lonely_labels_are_told() -> None:
 
 
 def test_small_splits_say_how_coarse_they_are() -> None:
-    assert said(examine(toy_table(name="iris")), "only 15 samples: one more right or wrong is 6.7 points")
+    assert said(examine(toy_table(name="iris")), "only 15 samples: one more error changes accuracy by 6.7 points")
 
 
 @pytest.mark.parametrize("data", [digits(), toy_table(name="breast_cancer"), toy_table(name="diabetes")])

@@ -49,7 +49,7 @@ def test_a_missing_class_is_what_it_was_in_training(trained: list[str], new: lis
 
 
 def test_a_word_that_is_missing_among_numbers_alone_is_no_class() -> None:
-    with pytest.raises(DataError, match="'NA' is no class that the model knows") as refused:
+    with pytest.raises(DataError, match="'NA' is not a class of the model") as refused:
         reader(["good", "poor"] * 9, "classification").targets(pd.DataFrame({"y": ["NA"]}))
     assert "its classes are good, poor" in refused.value.fix
 
@@ -77,7 +77,7 @@ def test_labels_are_separated_as_in_training(trained: list[str], new: list[str],
         assert labels.targets(pd.DataFrame({"y": new[2:]})).tolist() == [[1, 1]]
     else:
         assert labels.targets(pd.DataFrame({"y": new})).tolist() == has
-    with pytest.raises(DataError, match="'owl' is no label that the model knows"):
+    with pytest.raises(DataError, match="'owl' is not a label of the model"):
         labels.targets(pd.DataFrame({"y": ["owl"]}))
 
 
@@ -94,7 +94,7 @@ def test_a_label_with_two_values_is_the_later_one() -> None:
     facts = Facts("table", "multilabel", (1,), target="wet, cold", outputs=("wet", "cold"))
     frame = pd.DataFrame({"wet": ["yes", "no", ""], "cold": ["1", "1", "1"]})
     assert target_of_rows(facts, frame).tolist() == [[1, 1], [0, 1], [-1, 1]]
-    with pytest.raises(DataError, match="a label has two values, and 'wet' has 1"):
+    with pytest.raises(DataError, match="a label must have two values, and 'wet' has 1"):
         target_of_rows(facts, frame[:1])
 
 
@@ -102,5 +102,5 @@ def test_files_are_of_the_class_of_their_folder() -> None:
     facts = Facts("image", "classification", (1, 8, 8), classes=("cat", "dog"))
     files = [Path("data/dog/1.png"), Path("data/cat/old/2.png"), Path("cat/dog/3.png")]
     assert torch.equal(target_of_files(facts.classes, files), torch.tensor([1, 0, 1]))
-    with pytest.raises(DataError, match=r"no folder of owl/1\.png is named as a class"):
+    with pytest.raises(DataError, match=r"no folder of owl/1\.png has the name of a class"):
         target_of_files(facts.classes, [Path("owl/1.png")])

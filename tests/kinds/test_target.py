@@ -67,9 +67,9 @@ def test_labels_listed_in_a_cell_are_separated_and_an_empty_cell_has_none(
 @pytest.mark.parametrize(
     ("columns", "task", "what", "override"),
     [
-        ({"a": NUMBERS, "b": ["x", "y", "z", "w"] * 10}, "auto", "'b' holds text such as 'x'", "data.target=[a]"),
-        ({"a": TWO, "b": BITS}, "classification", "one of several classes stands in one column", "task=multilabel"),
-        ({"a": TWO, "b": SPARSE}, "multilabel", "a label has two values, and 'b' has 7", "data.target=[a]"),
+        ({"a": NUMBERS, "b": ["x", "y", "z", "w"] * 10}, "auto", "'b' contains text such as 'x'", "data.target=[a]"),
+        ({"a": TWO, "b": BITS}, "classification", "classes need a single column", "task=multilabel"),
+        ({"a": TWO, "b": SPARSE}, "multilabel", "a label must have two values, and 'b' has 7", "data.target=[a]"),
         ({"a": ["same"] * 40}, "multilabel", "hold 1 different labels", "task=classification"),
         ({"a": [*BITS[:20], *[""] * 20], "b": [*[""] * 20, *BITS[20:]]}, "auto", "no row has a value of all", ""),
     ],
@@ -96,13 +96,13 @@ def test_a_label_that_no_training_row_has_is_named() -> None:
     held_out = pd.DataFrame({"x": NUMBERS[:3], "tags": ["a|c", "b", "c"]})
     data = table(rows, target="tags", task="multilabel", held_out={"test": held_out})
     assert data.facts.outputs == ("a", "b", "c")
-    assert "in no training row, so it cannot be learned: tags c" in data.notes
+    assert "in no training row, so that it cannot be learned: tags c" in data.notes
 
 
 def test_classes_that_look_like_lists_of_labels_are_told_of() -> None:
     goal = infer_task(pd.DataFrame({"tags": ["red|large", "large", "red", "red|large"] * 5}), "auto")
     assert goal.task == "classification"
-    assert "if 'red|large' lists several labels, say task=multilabel" in goal.reason
+    assert "if 'red|large' lists several labels, give task=multilabel" in goal.reason
     assert "multilabel" not in infer_task(pd.DataFrame({"grade": ["A", "B"] * 10}), "auto").reason
 
 
@@ -157,11 +157,11 @@ def test_a_task_of_ones_own_reads_targets_as_the_built_in_task_of_its_form(
 
 def test_a_task_of_ones_own_is_refused_where_the_target_has_not_its_form() -> None:
     texts = pd.DataFrame({"a": ["x", "y"] * 20})
-    with pytest.raises(DataError, match=r"task=.*Counts needs numbers, but 'a' holds text such as 'x'"):
+    with pytest.raises(DataError, match=r"task=.*Counts needs numbers, but 'a' contains text such as 'x'"):
         infer_task(texts, register(Counts))
-    with pytest.raises(DataError, match="these are no classes"):
+    with pytest.raises(DataError, match="these are not classes"):
         infer_task(pd.DataFrame({"a": NUMBERS}), register(Verdict))
-    with pytest.raises(DataError, match="one of several classes stands in one column"):
+    with pytest.raises(DataError, match="classes need a single column"):
         infer_task(pd.DataFrame({"a": TWO, "b": BITS}), register(Verdict))
 
 

@@ -93,7 +93,7 @@ def test_what_was_seen_of_each_column_is_in_its_own_unit(make_run: MakeRun) -> N
     run = make_run(features=["x"] * 6, facts={"preprocessing": {"columns": columns}, "bins": bins})
     (table,) = limits(Run(run), {}).tables
     assert [list(row) for row in table.rows] == [
-        ["Age", "0.5000 to 80.00, gaps too"],
+        ["Age", "0.5000 to 80.00, with gaps"],
         ["Sex", "f · m, rare ones as one"],
         ["Fare", "5.000 to 16.00"],
     ]

@@ -38,7 +38,7 @@ def test_the_task_follows_the_facts() -> None:
 )
 def test_a_loss_of_another_task_is_refused(facts: Facts, loss: CrossEntropy | MeanSquaredError) -> None:
     with pytest.raises(
-        ConfigError, match=f"this loss is for {' or '.join(loss.tasks)}, and the data asks for {facts.task}"
+        ConfigError, match=f"this loss is for {' or '.join(loss.tasks)}, and the data is for {facts.task}"
     ) as refused:
         build_task(facts, loss)
     assert refused.value.override == "loss=auto"

@@ -1,1 +1,1 @@
-"""One run, from a checked config to a finished run folder."""
+"""One training run, from a checked config to a finished run folder."""

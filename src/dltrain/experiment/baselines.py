@@ -1,4 +1,4 @@
-"""Runs the baselines for a data set, the cheapest first, and measures them as the model is measured."""
+"""Runs the baselines for a data set, the cheapest first, and measures them with the model's metrics."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from dltrain.types import Data, Range, SplitName
 
 @dataclass(frozen=True)
 class BaselineSettings:
-    """How long baselines may take.
+    """The time limit for baselines.
 
     Args:
-        seconds: after so many no further method is begun; 0 for none at all.
+        seconds: no further baseline begins after this time; 0 for no baselines.
     """
 
     seconds: Annotated[float, Range(0)] = 20.0
 
 
 def run_baselines(data: Data, task: Task, split: SplitName, settings: BaselineSettings) -> list[Baseline]:
-    """Fits baselines to the training split, the cheapest first, and measures them on `split`."""
+    """Fits baselines to the training split, the cheapest first, and returns them measured on `split`."""
     began = perf_counter()
     target = data.splits[split].target
-    found = []
+    measured = []
     for name, predict in kind_of(data.facts).baselines(data, split):
         if perf_counter() - began >= settings.seconds:
             break
@@ -39,5 +39,5 @@ def run_baselines(data: Data, task: Task, split: SplitName, settings: BaselineSe
         metrics = task.measure(predictions, target)
         if predictions.probabilities is not None:
             metrics |= task.epoch_metrics(predictions, target)
-        found.append(Baseline(name, metrics, predictions, perf_counter() - started))
-    return found
+        measured.append(Baseline(name, metrics, predictions, perf_counter() - started))
+    return measured

@@ -1,4 +1,4 @@
-"""From a checked config to objects that fit each other."""
+"""Builds the objects of a run from a checked config, and checks that they fit each other."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class Setup:
     """Everything that training needs, built and checked against each other.
 
     Args:
-        source: the data set, with what is found in it; the jobs of a sweep share it.
-        data: split and encoded.
-        kind: of the data.
-        spec: what the model was built for.
-        task: with its loss on the device.
+        source: the data set, with its findings and baselines; the jobs of a sweep share it.
+        data: the data, split and encoded.
+        kind: the kind of the data.
+        spec: the spec that the model was built for.
+        task: the task, with its loss on the device.
         state: the model on the device, with its optimizer and schedule.
         train: the training split, shuffled.
-        evaluation: every split in its own order, the training split too.
-        settings: of the trainer; they monitor `train/loss` where there is no validation split.
-        baseline: how long baselines may take.
-        origin: the code from outside that model and loss are made of, as it was when they were built.
-        device: that all of it lies on.
-        threads: that the CPU is to use.
+        evaluation: every split in its own order, the training split included.
+        settings: the trainer's settings; they monitor `train/loss` if there is no validation split.
+        baseline: the time limit for baselines.
+        origin: the user's and other packages' code that model and loss consist of, when they were built.
+        device: the device of model, loss and batches.
+        threads: the number of CPU threads.
     """
 
     source: Source
@@ -74,10 +74,10 @@ class Setup:
 
 
 def build(config: Mapping[str, Any]) -> Setup:
-    """Builds what a checked config describes: data, task, model and optimizer, in this order.
+    """Builds data, task, model and optimizer from a checked config, in this order.
 
     Raises:
-        DltrainError: they do not fit each other, or the data cannot be read.
+        DltrainError: the objects do not fit each other, or the data cannot be read.
     """
     settings = TrainerSettings(**arguments(config["trainer"]))
     device = choose_device(settings.device)
@@ -149,7 +149,7 @@ def build(config: Mapping[str, Any]) -> Setup:
 
 
 def spec_of(facts: Facts, task: Task) -> Spec:
-    """What a model must know of data with these facts, to learn this task."""
+    """Returns what a model must know about data with these facts to learn this task."""
     return Spec(
         facts.kind,
         facts.input_shape,
@@ -160,28 +160,31 @@ def spec_of(facts: Facts, task: Task) -> Spec:
     )
 
 
-def check_settings(settings: TrainerSettings, asked: str, task: Task) -> None:
-    """Holds the trainer's settings, and the task that was asked for, against the data's.
+def check_settings(settings: TrainerSettings, requested: str, task: Task) -> None:
+    """Checks the trainer's settings and the requested task against the task of the data.
 
     Raises:
-        ConfigError: they ask for what this machine or this task does not have.
+        ConfigError: this machine or this task does not support them.
     """
-    if asked not in ("auto", task.name):
+    if requested not in ("auto", task.name):
         raise ConfigError(
-            f"the data is for {task.name}, not for {asked}", where="task", fix="let the data say", override="task=auto"
+            f"the data is for {task.name}, not for {requested}",
+            where="task",
+            fix="let dltrain choose",
+            override="task=auto",
         )
     if settings.threads is not None and settings.threads > (cores := os.cpu_count() or 1):
         raise ConfigError(
             f"{settings.threads} threads are more than this machine's {cores} cores",
             where="trainer.threads",
-            fix="give fewer",
+            fix="give fewer threads",
             override=f"trainer.threads={cores}",
         )
     if settings.balance == "resample" and task.unbalanced:
         raise ConfigError(
             f"only classes can be balanced, and {task.unbalanced}",
             where="trainer.balance",
-            fix="take the samples as they are",
+            fix="do not balance",
             override="trainer.balance=none",
         )
     monitors = ["train/loss", *(f"val/{name}" for name in ("loss", *task.metric_names))]
@@ -189,13 +192,13 @@ def check_settings(settings: TrainerSettings, asked: str, task: Task) -> None:
         raise ConfigError(
             f"{settings.monitor!r} is not measured after every epoch",
             where="trainer.monitor",
-            fix=f"one of {', '.join(monitors)}",
+            fix=f"give one of {', '.join(monitors)}",
             override=f"trainer.monitor={nearest(settings.monitor, monitors) or 'val/loss'}",
         )
 
 
 def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] | None = None) -> Loss:
-    """The loss that a config node describes, or the task's own where it names none; `trusted` as in `resolve`."""
+    """Returns the loss that a config node describes, by default the task's own; `trusted` as in `resolve`."""
     if "_target_" not in node:
         return task_class(facts.task).default_loss(facts)
     loss: Loss = resolve("loss", node, trusted)(facts, **arguments(node))
@@ -205,12 +208,12 @@ def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] |
 def build_metrics(
     nodes: Mapping[str, Any] | None, facts: Facts, trusted: Collection[str] | None = None
 ) -> list[Metric]:
-    """Returns the metrics of the user's own that a config names; `trusted` as in `resolve`."""
+    """Returns the user's own metrics in a config; `trusted` as in `resolve`."""
     return [resolve_metric(name, node, trusted)(facts, **arguments(node)) for name, node in (nodes or {}).items()]
 
 
 def build_task(facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> Task:
-    """Returns the task of the data, with a loss that serves it.
+    """Returns the task of the data with its loss and metrics.
 
     Raises:
         ConfigError: the loss is for another task.
@@ -218,9 +221,9 @@ def build_task(facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> Task
     task = task_class(facts.task)
     if not any(parent.__dict__.get("name") in loss.tasks for parent in task.__mro__):
         raise ConfigError(
-            f"this loss is for {' or '.join(loss.tasks)}, and the data asks for {facts.task}",
+            f"this loss is for {' or '.join(loss.tasks)}, and the data is for {facts.task}",
             where="loss",
-            fix="leave the loss to the task",
+            fix="use the task's own loss",
             override="loss=auto",
         )
     return task(facts, loss, metrics)
@@ -235,7 +238,7 @@ def build_loaders(
     change: RandomTransform | None,
     seed: int,
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
-    """Returns the training split's loader, shuffled and changed, and one for each split in its own order."""
+    """Returns the training split's loader, shuffled and augmented, and one for each split in its own order."""
     kind, count = kind_of(data.facts), len(data.splits["train"])
     batch_size = min(settings.batch_size_for(count, kind.budget), count)
     options = kind.loader_options(data.facts)
@@ -262,10 +265,10 @@ def build_loaders(
 
 
 def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Collection[str] | None = None) -> nn.Module:
-    """Returns the model that a config node describes, for that data; `trusted` as in `resolve`.
+    """Returns the model that a config node describes, for data with these facts; `trusted` as in `resolve`.
 
     Raises:
-        DataError: this family cannot take such inputs.
+        DataError: the model does not support this kind of data.
     """
     kind, target = kind_of(facts), resolve("model", node, trusted)
     takes = getattr(target, "takes", (spec.kind,))
@@ -280,7 +283,7 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec) -> nn.Module:
-    """Returns another model like the one that a config node describes, with every lazy layer in its shape."""
+    """Returns a new model from a config node, with the shapes of lazy layers set."""
     model = build_model(node, data.facts, spec)
     materialise(model, first_inputs(data), node["_target_"])
     return model
@@ -293,10 +296,10 @@ def first_inputs(data: Data) -> tuple[Tensor, ...]:
 
 
 def build_augment(node: Mapping[str, Any], data: Data) -> RandomTransform | None:
-    """What happens to training samples, or nothing; where a mirror image is of another class, none is made.
+    """Returns the augmentation of training samples, None for none; it mirrors no images if the class would change.
 
     Raises:
-        ConfigError: it is for another kind of data.
+        ConfigError: the augmentation is for another kind of data.
     """
     augment: Augmentation = resolve("augment", node)(**arguments(node))
     kind = kind_of(data.facts)
@@ -304,25 +307,25 @@ def build_augment(node: Mapping[str, Any], data: Data) -> RandomTransform | None
         raise ConfigError(
             f"this augmentation is for {' or '.join(augment.takes)} data, and this is {data.facts.kind} data",
             where="augment",
-            fix="leave the data as it is",
+            fix="use no augmentation",
             override="augment=none",
         )
     return augment.suited_to(data) or None
 
 
 def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
-    """The optimizer that a config node describes, of all parameters of the model.
+    """Returns the optimizer that a config node describes, for all parameters of the model.
 
-    A model may have an attribute `no_decay`, the names of parameters that `weight_decay` is not for; they become a
-    parameter group of their own. Without it there is one group, as with `Optimizer(model.parameters())`.
+    A model may have an attribute `no_decay`: the names of parameters without `weight_decay`, which become a group of
+    their own. Otherwise there is one group, as with `Optimizer(model.parameters())`.
 
     Raises:
-        ConfigError: its class refuses its arguments, or groups of parameters.
+        ConfigError: the optimizer refuses its arguments or the groups of parameters.
     """
     named = dict(model.named_parameters())
-    kept = [parameter for name, parameter in named.items() if name not in getattr(model, "no_decay", ())]
-    groups: list[dict[str, Any]] = [{"params": kept}]
-    if len(kept) < len(named):
+    decayed = [parameter for name, parameter in named.items() if name not in getattr(model, "no_decay", ())]
+    groups: list[dict[str, Any]] = [{"params": decayed}]
+    if len(decayed) < len(named):
         others = [parameter for name, parameter in named.items() if name in model.no_decay]  # type: ignore[operator]
         groups.append({"params": others, "weight_decay": 0.0})
     try:
@@ -331,7 +334,7 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
         raise ConfigError(str(error), where="optimizer", fix="see torch.optim for what it accepts") from error
     except Exception as error:
         raise ConfigError(
-            f"{node['_target_']} refuses the model's parameters, which come in groups as torch's optimizers take them: "
+            f"{node['_target_']} refuses the model's parameters, which are given in groups as to torch's optimizers: "
             f"{reason_of(error)}",
             where="optimizer",
             fix="choose another optimizer",

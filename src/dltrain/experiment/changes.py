@@ -1,4 +1,4 @@
-"""Writes beside a run's config what it changes of the defaults."""
+"""Writes a run's changes to the defaults next to its config."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ log = logging.getLogger("dltrain")
 
 
 def save_changes(run: RunDir, defaults: Defaults | None = None) -> None:
-    """Writes what the run's config, as it stands in its folder, changes of the defaults.
+    """Writes the changes to the defaults in the config of a run's folder.
 
     Args:
-        run: whose config is written.
-        defaults: that it is compared with; none to compose them from the options that the run's folder names.
+        run: the run, whose config is written already.
+        defaults: the defaults to compare with; None to compose them from the options in the run's folder.
     """
     if not (run.hydra / "hydra.yaml").exists():
         return
@@ -37,17 +37,17 @@ def save_changes(run: RunDir, defaults: Defaults | None = None) -> None:
     try:
         defaults = defaults or _composed(tuple(choices.items()), more[0] if more else None)
     except (DltrainError, ExceptionGroup, OmegaConfBaseException) as error:
-        log.warning("what differs from the defaults cannot be told: %s", " ".join(str(error).split()))
+        log.warning("the config cannot be compared with the defaults: %s", " ".join(str(error).split()))
         return
     changes = find_changes(_read(run.config), choices, defaults)
-    # The folder's files hold no secrets; a default that is one is taken out here.
-    said = [change._asdict() | {"default": redacted(change.default, change.key)} for change in changes]
-    write_json(run.changes, {"changes": said})
+    # The config in the folder has no secrets; a secret in the defaults is removed here.
+    entries = [change._asdict() | {"default": redacted(change.default, change.key)} for change in changes]
+    write_json(run.changes, {"changes": entries})
 
 
 @lru_cache(maxsize=16)
 def _composed(picks: tuple[tuple[str, str | None], ...], more: Path | None) -> Defaults:
-    """Composes the defaults once for all jobs of a sweep that pick the same."""
+    """Returns the defaults, composed once for all jobs of a sweep that pick the same options."""
     return compose_defaults(dict(picks), more)
 
 

@@ -1,4 +1,4 @@
-"""Training from where a state stands until its end: what is logged, kept, saved and given up on the way."""
+"""Trains from any state to the end: logs, saves, goes back after divergence, and writes the results."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ log = logging.getLogger("dltrain")
 
 
 def is_spent(state: TrainState, settings: TrainerSettings) -> bool:
-    """Whether patience has come to its end."""
+    """Tells whether patience is used up."""
     return settings.patience is not None and state.stale >= settings.patience
 
 
 def new_saver(run: RunDir, setup: Setup) -> Saver:
-    """Saves the state of a run as its settings say."""
+    """Returns the saver of a run's state, as its settings say."""
     settings = setup.settings
     return Saver(run.checkpoints, setup.state, settings.save_epochs, settings.save_minutes)
 
 
 def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, verbosity: int = logging.INFO) -> None:
-    """Trains from where the state stands until the end, and writes everything but plots and page.
+    """Trains from the current state to the end, and writes everything but plots and page.
 
     Raises:
         DltrainError, Stopped: as `train` does.
@@ -43,7 +43,7 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
     settings, state = setup.settings, setup.state
     torch.use_deterministic_algorithms(settings.deterministic)
     if settings.on_divergence == "rollback" and not state.step:
-        saver.save()  # to have something to go back to
+        saver.save()  # a checkpoint to go back to
     try:
         with finishing(state) as request:
             while True:
@@ -62,39 +62,39 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
         saver.save()
         saver.load_best()
         train_seconds = sum(row["train_seconds"] for row in run.read_history())
-        # Only the jobs of a sweep keep what they do to themselves.
+        # Only the jobs of a sweep log below INFO.
         timing = Timing(began, train_seconds, saver.seconds, in_sweep=verbosity < logging.INFO)
         save_results(run, setup, seed, timing)
         setup.kind.save_extras(run, setup.data, setup.task, state.judged, setup.device)
     except Exception as error:
-        if isinstance(known := explained(error), OutOfMemory) and (size := setup.train.sizes[0]) > 1:
-            known.override = f"trainer.batch_size={size // 2}"
-            raise known from error
+        if isinstance(explanation := explained(error), OutOfMemory) and (size := setup.train.sizes[0]) > 1:
+            explanation.override = f"trainer.batch_size={size // 2}"
+            raise explanation from error
         raise
 
 
 def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, verbosity: int = logging.INFO) -> None:
-    """Trains until the last epoch, or until patience or time are spent; logs and saves on the way.
+    """Trains until the last epoch, or until patience or time is used up; logs and saves on the way.
 
     Args:
-        setup: what is trained.
-        saver: of its state.
-        run: its folder.
+        setup: the objects to train.
+        saver: saves the state.
+        run: the run's folder.
         request: set by the first signal that asks the process to end.
         verbosity: the level at which progress is logged.
 
     Raises:
         Diverged: the numbers are no longer finite.
-        StorageError: what is to be kept cannot be written.
-        Stopped: it was asked to end, and has saved.
+        StorageError: a checkpoint or the history cannot be written.
+        Stopped: a signal asked the process to end; the state is saved.
     """
     settings, state = setup.settings, setup.state
     moments: Iterator[Row | Pause] = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
     if is_spent(state, settings):
-        moments = iter(())  # it had stopped, and was killed before it could say so
+        moments = iter(())  # training was over, and the process was killed before it recorded that
     history = HistoryLog(run.history, keep=state.epoch)
     if state.epoch and len(run.read_history()) < state.epoch:
-        log.warning("warning %s lacks rows of epochs that were trained", run.history)
+        log.warning("warning %s lacks rows of trained epochs", run.history)
     watcher = setup.kind.watch(run, setup.data.facts, settings.last_epoch, keep=state.epoch)
     with closing(history):
         for moment in progress(moments, settings.last_epoch, verbosity):
@@ -114,4 +114,4 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
                 log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)
                 return
     if state.epoch < settings.last_epoch and settings.max_minutes is not None:
-        log.log(verbosity, "stop    %g minutes are over", settings.max_minutes)
+        log.log(verbosity, "stop    after %g minutes", settings.max_minutes)

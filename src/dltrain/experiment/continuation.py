@@ -1,4 +1,4 @@
-"""A run that goes on in its own folder, from its newest sound checkpoint."""
+"""Continues a run in its own folder, from its newest intact checkpoint."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ log = logging.getLogger("dltrain")
 
 
 def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began: float, *, force: bool) -> None:
-    """Goes on with a run from its newest sound checkpoint, or from the beginning where there is none.
+    """Continues a run from its newest intact checkpoint, or from the beginning if there is none.
 
     Args:
-        run: its folder, locked.
-        stored: its config with the new values, nothing resolved; it replaces the one in the folder.
+        run: the run's folder, locked.
+        stored: the run's config with the new values, nothing resolved; it replaces the config in the folder.
         config: the same, resolved.
         began: `perf_counter` when the command began.
-        force: whether other data will do.
+        force: whether to continue with changed data.
 
     Raises:
-        DltrainError, ExceptionGroup: it cannot go on, and nothing was changed; or it ended, as its status says.
-        Stopped: it was asked to end; the folder holds a checkpoint to go on from.
+        DltrainError, ExceptionGroup: the run cannot be continued, and nothing was changed; or training failed, and
+            status.json says why.
+        Stopped: a signal asked the process to end; the folder contains a checkpoint to continue from.
     """
     with on_approval() as samples:
-        setup, saver, found = _restored(run, config, force=force)
+        setup, saver, has_checkpoint = _restored(run, config, force=force)
         samples.accept()
     state = setup.state
     with recorded(run, config):
@@ -54,40 +55,45 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         save_changes(run)
         write_json(run.facts, described(setup.data))
         introduce(setup)
-        if found and state.epoch == setup.settings.last_epoch:
-            log.info("resume  at the end, after %d epochs: trainer.epochs=%d goes on", state.epoch, 2 * state.epoch)
-        elif found:
+        if has_checkpoint and state.epoch == setup.settings.last_epoch:
+            log.info(
+                "resume  at the end, after %d epochs: trainer.epochs=%d trains longer", state.epoch, 2 * state.epoch
+            )
+        elif has_checkpoint:
             log.info("resume  from step %d, in epoch %d of %d", state.step, state.epoch + 1, setup.settings.last_epoch)
         else:
-            log.info("resume  from the beginning: nothing was saved before it ended")
+            log.info("resume  from the beginning: the run ended before its first checkpoint")
         complete(setup, saver, run, config["seed"], began - state.seconds)
         write_report(run)
         log.info("report  %s", run.report)
 
 
 def _restored(run: RunDir, config: Mapping[str, Any], *, force: bool) -> tuple[Setup, Saver, bool]:
-    """Returns what the config describes, put to where the run stood, and whether there was a checkpoint.
+    """Returns the setup in the state of the newest checkpoint, its saver, and whether there was a checkpoint.
 
     Raises:
-        DltrainError, ExceptionGroup: it cannot go on.
+        DltrainError, ExceptionGroup: the run cannot be continued.
     """
     setup, status = build_checked(config), run.read_status()
     state, fingerprint = setup.state, described(setup.data)["fingerprint"]
     if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != fingerprint:
         raise DataError(
-            "the data is not what this run was trained on", where="data", fix="train anew, or", override="--force"
+            "the data has changed since this run was trained",
+            where="data",
+            fix="train again, or continue all the same",
+            override="--force",
         )
     saver = new_saver(run, setup)
-    found = saver.restore()
-    if found and state.epoch > setup.settings.last_epoch:
+    has_checkpoint = saver.restore()
+    if has_checkpoint and state.epoch > setup.settings.last_epoch:
         raise ConfigError(
             f"{state.epoch} epochs are trained already",
             where="trainer.epochs",
-            fix="give more",
+            fix="give more epochs",
             override=f"trainer.epochs={2 * state.epoch}",
         )
-    if setup.settings.threads is not None or not found:
+    if setup.settings.threads is not None or not has_checkpoint:
         torch.set_num_threads(setup.threads)
     if status["state"] == "done":
         state.stale = 0 if is_spent(state, setup.settings) else state.stale
-    return setup, saver, found
+    return setup, saver, has_checkpoint

@@ -1,4 +1,4 @@
-"""The recorded examples of a run, and what its model said of them, so that a loaded model can be held against it."""
+"""The recorded examples of a run and its model's outputs on them, with which a loaded model is compared."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dltrain.tasks.task import Task
 from dltrain.types import BatchTransform
 
 INPUTS, OUTPUTS = "inputs.safetensors", "outputs.safetensors"
-LARGEST, FEWEST = 2**16, 8  # numbers that are predicted again whenever a model is loaded, and samples in any case
-AT_ONCE = 16  # samples, where an output for each position and each token is large
-MOST_NUMBERS = 64  # of each sample, evenly spread over its output
+LARGEST, FEWEST = 2**16, 8  # input numbers that loading a model predicts again, and the least number of samples
+AT_ONCE = 16  # samples per batch of a language model, whose outputs are large
+MOST_NUMBERS = 64  # per sample, evenly spread over its output
 
 
 def record_outputs(
@@ -31,15 +31,15 @@ def record_outputs(
     precision: Precision,
     device: torch.device,
 ) -> None:
-    """Writes what the model says of the run's examples beside them, before it becomes predictions."""
+    """Writes the model's raw outputs on the run's examples next to them."""
     inputs = read_inputs(run)
     if inputs is not None:
-        said = outputs_of(model, task, inputs, prepare, precision, device)
-        write_bytes(run.examples / OUTPUTS, safetensors_bytes({"output": said}))
+        outputs = outputs_of(model, task, inputs, prepare, precision, device)
+        write_bytes(run.examples / OUTPUTS, safetensors_bytes({"output": outputs}))
 
 
 def read_inputs(run: RunDir) -> tuple[Tensor, ...] | None:
-    """Returns the stored inputs of the examples, `(N, ...)` each, of large ones fewer; nothing where the run has none.
+    """Returns the stored inputs of the examples, `(N, ...)` each, fewer of large ones; None if the run has none.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -47,7 +47,9 @@ def read_inputs(run: RunDir) -> tuple[Tensor, ...] | None:
     tensors = _read(run, INPUTS)
     names = [f"input_{number}" for number in range(len(tensors))]
     if any(name not in tensors for name in names):
-        raise CheckpointError(f"{run.examples / INPUTS} is damaged: it holds {', '.join(tensors)}", fix="train again")
+        raise CheckpointError(
+            f"{run.examples / INPUTS} is damaged: it contains {', '.join(tensors)}", fix="train again"
+        )
     if not names:
         return None
     size = sum(tensor[0].numel() for tensor in tensors.values() if len(tensor))
@@ -56,7 +58,7 @@ def read_inputs(run: RunDir) -> tuple[Tensor, ...] | None:
 
 
 def read_outputs(run: RunDir) -> Tensor | None:
-    """Returns what was recorded of the examples, `(N, numbers)`; nothing in folders of older versions.
+    """Returns the recorded outputs on the examples, `(N, numbers)`; None in folders of older versions.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -73,9 +75,9 @@ def outputs_of(
     precision: Precision,
     device: torch.device,
 ) -> Tensor:
-    """Returns what a model says of stored inputs, members merged, `(N, numbers)` float32 on the CPU.
+    """Returns a model's outputs on stored inputs, members combined, `(N, numbers)` float32 on the CPU.
 
-    Of long outputs, such as those of a language model, some numbers stand for all.
+    Of long outputs, such as those of a language model, only some numbers are returned.
     """
     model.eval()
     parts = []
@@ -91,7 +93,7 @@ def outputs_of(
 
 
 def _read(run: RunDir, name: str) -> Mapping[str, Tensor]:
-    """The tensors of a file of examples; none where there is no such file."""
+    """Returns the tensors of a file of examples; empty if there is no such file."""
     path = run.own(run.examples / name)
     if not path.exists():
         return {}
@@ -99,5 +101,5 @@ def _read(run: RunDir, name: str) -> Mapping[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"{path} is damaged: {error}", fix="delete it: then nothing is compared with it, or train again"
+            f"{path} is damaged: {error}", fix="delete it, to load the model without a comparison, or train again"
         ) from None

@@ -1,4 +1,4 @@
-"""Layers that learn their shapes from the first samples they see, `nn.LazyLinear` and its like."""
+"""Lazy layers, such as `nn.LazyLinear`, which take their shapes from the first samples."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from dltrain.experiment.outputs import refusal_of
 
 
 def materialise(model: nn.Module, inputs: tuple[Tensor, ...], name: str) -> None:
-    """Gives lazy layers their shapes, by a look at samples as the model takes them; other models are left alone.
+    """Sets the shapes of lazy layers by passing samples through the model; leaves other models unchanged.
 
     Args:
-        model: on the CPU; it is in training mode afterwards.
-        inputs: two samples at least.
-        name: of the model, in the config's words.
+        model: the model, on the CPU; it is in training mode afterwards.
+        inputs: at least two samples.
+        name: the name of the model in the config.
 
     Raises:
-        ConfigError: the model fails on the samples, or never uses some lazy layer.
+        ConfigError: the model fails on the samples, or does not use one of its lazy layers.
     """
-    for training in (False, True):  # some layers are used in training alone
+    for training in (False, True):  # some layers are used only in training
         if not lazy_parts(model):
             return
         model.train(training)
         for layer in model.modules():
             if isinstance(layer, nn.modules.batchnorm._NormBase):
-                layer.eval()  # these samples are no part of its statistics
+                layer.eval()  # keeps these samples out of its statistics
         try:
             with torch.no_grad():
                 model(*inputs)
@@ -37,9 +37,9 @@ def materialise(model: nn.Module, inputs: tuple[Tensor, ...], name: str) -> None
             model.train()
     if unused := lazy_parts(model):
         raise ConfigError(
-            f"{name} never uses {', '.join(unused[:3])}, so that nothing tells the shape of these lazy layers",
+            f"{name} never uses {', '.join(unused[:3])}, so that the shapes of these lazy layers are unknown",
             where="model",
-            fix="leave them out, or give them their sizes, as nn.Linear in place of nn.LazyLinear",
+            fix="leave them out, or give their sizes, with nn.Linear instead of nn.LazyLinear",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a run says while it trains: on the console, on its progress bar and in its log."""
+"""The messages of a run while it trains: on the console, on the progress bar and in its log file."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dltrain.training.loop import Pause, Row
 
 log = logging.getLogger("dltrain")
 
-PROGRESS_LINES = 20  # of a run whose output is no terminal
+PROGRESS_LINES = 20  # of a run whose output is not a terminal
 
 
 def configure_logging(console: bool = True) -> None:
-    """Sends what dltrain says to standard output, warnings to standard error; without `console`, only warnings."""
+    """Sends messages to standard output and warnings to standard error; without `console`, only warnings."""
     log.handlers.clear()
     log.setLevel(logging.DEBUG)
     log.propagate = False
@@ -36,7 +36,7 @@ def configure_logging(console: bool = True) -> None:
 
 
 class _Console(logging.StreamHandler[TextIO]):
-    """Standard output, until whoever reads it has gone: a run goes on when `| head` has seen enough."""
+    """Standard output until its reader closes it: a run continues when `| head` has read enough."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         if isinstance(sys.exc_info()[1], BrokenPipeError):
@@ -46,7 +46,7 @@ class _Console(logging.StreamHandler[TextIO]):
 
 
 def progress(moments: Iterator[Row | Pause], epochs: int, verbosity: int) -> Iterator[Row | Pause]:
-    """Passes rows and pauses on, with a bar on a terminal and a few plain lines elsewhere."""
+    """Yields the rows and pauses, and reports progress: a bar on a terminal, a few lines elsewhere."""
     if sys.stdout.isatty() and verbosity >= logging.INFO and _console_is_on():
         with tqdm(total=epochs, unit="epoch", dynamic_ncols=True, file=sys.stdout) as bar:
             for moment in moments:
@@ -64,10 +64,10 @@ def progress(moments: Iterator[Row | Pause], epochs: int, verbosity: int) -> Ite
 
 @contextmanager
 def logged_to(run: RunDir, secrets: Sequence[str] = ()) -> Iterator[None]:
-    """Keeps what is said meanwhile in the run's log, without the secrets.
+    """Writes the messages inside the block to the run's log, without the secrets.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the log cannot be written.
     """
     try:
         handler = _RunLog(run.log, secrets)
@@ -79,12 +79,12 @@ def logged_to(run: RunDir, secrets: Sequence[str] = ()) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
-        with suppress(OSError):  # what could not be written has been told of
+        with suppress(OSError):  # the failure to write is reported already
             handler.close()
 
 
 class _RunLog(logging.FileHandler):
-    """A run's log, without secrets; what cannot be written into it ends the run."""
+    """A run's log, without secrets; a failure to write ends the run."""
 
     def __init__(self, path: Path, secrets: Sequence[str]) -> None:
         super().__init__(path, encoding="utf-8")
@@ -104,5 +104,5 @@ def _console_is_on() -> bool:
 
 
 def _spelled(row: Row) -> str:
-    shown = ["train/loss", "val/loss", *(f"val/{name}" for name, info in METRICS.items() if info.headline)]
-    return "  ".join(f"{key} {row[key]:.4g}" for key in shown if key in row)
+    keys = ["train/loss", "val/loss", *(f"val/{name}" for name, info in METRICS.items() if info.headline)]
+    return "  ".join(f"{key} {row[key]:.4g}" for key in keys if key in row)

@@ -1,4 +1,4 @@
-"""What a model's output must be, and what to say where it is something else."""
+"""Checks a model's output, and explains what is wrong with it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LIBRARIES = tuple(Path(module.__file__ or "").parent for module in (torch, np, d
 
 
 class Watch:
-    """Holds every output of a model against what its task asks for, as long as it is entered.
+    """Checks every output of a model inside a `with` block against what its task needs.
 
     Args:
-        name: of the model, in the config's words.
-        spec: that it was built for.
-        task: that it is to learn.
-        model: that is watched; it may be a part of what is called.
-        several: whether the last input may hold several items a sample, each of which has an output.
+        name: the name of the model in the config.
+        spec: the spec that it was built for.
+        task: the task that it learns.
+        model: the model to watch; it may be a part of the module that is called.
+        several: whether the last input may hold several items per sample, each with an output.
     """
 
     def __init__(self, name: str, spec: Spec, task: Task, model: nn.Module, *, several: bool = False) -> None:
@@ -51,7 +51,7 @@ class Watch:
         """Returns the model's output.
 
         Raises:
-            ConfigError: the model fails, or gives something else than is asked for.
+            ConfigError: the model fails, or returns something else than the task needs.
         """
         when = "in training" if model.training else "in evaluation"
         if refusal := signature_refusal(self.model, inputs, self.name):
@@ -73,13 +73,13 @@ class Watch:
             raise self._no_tensor(output, wanted, when)
         if not output.dtype.is_floating_point:
             raise ConfigError(
-                f"{self.name} returns {str(output.dtype).removeprefix('torch.')} {when}, where floats are asked for",
+                f"{self.name} returns {str(output.dtype).removeprefix('torch.')} {when} instead of floats",
                 where="model",
-                fix="return the scores themselves: no argmax, rounding or comparison, and no complex numbers",
+                fix="return the scores themselves, without argmax, rounding or comparisons, and not as complex numbers",
             )
         if not self._fits(tuple(output.shape), wanted, model.training):
             raise ConfigError(
-                f"{self.name} gives an output of shape {tuple(output.shape)} {when}, where {wanted} is asked for",
+                f"{self.name} returns an output of shape {tuple(output.shape)} {when} instead of {wanted}",
                 where="model",
                 fix=self.around + self._shape_advice(tuple(output.shape), wanted),
             )
@@ -95,16 +95,16 @@ class Watch:
         return not self.spec.causal and members > 0 and shape == (wanted[0], members, *wanted[1:])
 
     def _no_tensor(self, output: Any, wanted: tuple[int, ...], when: str) -> ConfigError:
-        found = next((path for path, part in _parts(output) if _shape(part) == wanted), "")
+        place = next((path for path, part in _parts(output) if _shape(part) == wanted), "")
         fix = "let it return that tensor alone"
         if isinstance(output, np.ndarray):
-            fix = "compute it in torch: NumPy keeps no gradients"
+            fix = "compute it in torch: NumPy has no gradients"
         elif output is None:
-            fix = "let forward end with return"
-        elif found:
-            fix = f"let it return the one at output{found} alone"
+            fix = "let forward return its output"
+        elif place:
+            fix = f"let it return output{place} alone"
         return ConfigError(
-            f"{self.name} returns {_described(output)} {when}, where one tensor of shape {wanted} is asked for",
+            f"{self.name} returns {_described(output)} {when} instead of one tensor of shape {wanted}",
             where="model",
             fix=self.around + fix,
         )
@@ -113,38 +113,40 @@ class Watch:
         bad = [name for name, parameter in self.model.named_parameters() if not bool(parameter.isfinite().all())]
         what = f"the parameter {bad[0]} of {self.name} is" if bad else f"outputs of {self.name} are"
         return ConfigError(
-            f"{what} NaN or infinite before anything is learned",
+            f"{what} NaN or infinite before training",
             where="model",
-            fix="initialise every parameter" if bad else "look at what it divides by and takes logarithms or roots of",
+            fix="initialise every parameter" if bad else "look for divisions, logarithms and roots in it",
         )
 
     def _shape_advice(self, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
         if shape == wanted[:-1] and wanted[-1] == 1:
-            return "keep the last axis, of one output: output[:, None]"
+            return "keep the last axis, for the one output: output[:, None]"
         if shape[:1] != wanted[:1]:
-            return "keep the first axis, of the samples: nothing may be summed or averaged over it"
+            return "keep the first axis, for the samples: do not sum or average over it"
         if tuple(size for size in shape[1:] if size != 1) == tuple(size for size in wanted[1:] if size != 1):
             return f"let it reshape its output to (-1, {', '.join(map(str, wanted[1:]))})"
         if len(shape) == len(wanted) + 1 and shape[-1] == wanted[-1] and not self.spec.causal:
-            return f"if it is several models in one, let it say so: self.members = {shape[1]}; else take one of them"
+            return f"if it consists of several models, set self.members = {shape[1]}; otherwise return one of them"
         if self.spec.causal:
-            return "give an output for each position, and let its last layer have spec.out_features outputs"
-        return "let its last layer have spec.out_features outputs"
+            return "return an output for each position, and give the last layer spec.out_features outputs"
+        return "give the last layer spec.out_features outputs"
 
     def _advice(self, error: Exception, inputs: tuple[Tensor, ...]) -> str:
-        kept = constants(self.model)
-        if kept and "device" in str(error):
-            return f"keep {', '.join(kept[:3])} with register_buffer, so that it moves to the device with the model"
+        tensors = constants(self.model)
+        if tensors and "device" in str(error):
+            return (
+                f"register {', '.join(tensors[:3])} with register_buffer, so that it moves to the device with the model"
+            )
         types = {parameter.dtype for parameter in self.model.parameters() if parameter.dtype.is_floating_point}
         if "dtype" in str(error) and types - {torch.float32}:
-            return "leave its parameters float32, as the inputs are; trainer.precision chooses another precision"
+            return "keep its parameters float32, like the inputs; trainer.precision chooses another precision"
         shapes = " and ".join("×".join(map(str, tensor.shape)) for tensor in inputs)
         outputs = self.spec.out_features
-        return f"let its forward take a batch of shape {shapes} and give {outputs} output{'s' * (outputs > 1)} a sample"
+        return f"let forward take a batch of shape {shapes} and return {outputs} output{'s' * (outputs > 1)} per sample"
 
 
 def count_members(model: nn.Module) -> int:
-    """Returns how many models a model says that it is, in an attribute `members`: a number, or a list; 0 for one."""
+    """Returns how many models a model consists of, from its attribute `members`, a number or a list; 0 without it."""
     members = getattr(model, "members", 0)
     if isinstance(members, int) and not isinstance(members, bool):
         return members
@@ -152,7 +154,7 @@ def count_members(model: nn.Module) -> int:
 
 
 def signature_refusal(model: nn.Module, inputs: tuple[Tensor, ...], name: str) -> ConfigError | None:
-    """Returns why a model's forward cannot be called with these inputs alone, by its parameters."""
+    """Returns an error if a model's forward, by its parameters, cannot be called with just these inputs, else None."""
     try:
         signature = inspect.signature(model.forward)
     except (ValueError, TypeError):
@@ -175,14 +177,14 @@ def signature_refusal(model: nn.Module, inputs: tuple[Tensor, ...], name: str) -
     shapes = " and ".join("×".join(map(str, tensor.shape)) for tensor in inputs)
     given = f"{len(inputs)} tensor{'s' * (len(inputs) > 1)} of shape {shapes}"
     if missing:
-        what, fix = f"asks for {', '.join(missing)} too", f"give {', '.join(missing)} a default"
+        what, fix = f"also needs {', '.join(missing)}", f"give {', '.join(missing)} a default"
     else:
         what, fix = f"takes {len(takes)}: {', '.join(takes) or 'nothing'}", f"let it take {len(inputs)}"
     return ConfigError(f"{name} is called with {given}, and its forward {what}", where="model", fix=fix)
 
 
 def reason_of(error: BaseException) -> str:
-    """Returns what an error says, in one line, and where in somebody's own code it was raised."""
+    """Returns an error's message in one line, with the place in the user's code that raised it."""
     text = shorten(str(error), LONGEST_REASON, placeholder=" ...")
     frames = [
         frame
@@ -201,21 +203,21 @@ def refusal_of(
     override: str = "",
     replaces: str = "",
 ) -> DltrainError:
-    """Returns one sentence for what somebody's own code has raised; an error that says enough stays as it is."""
+    """Returns the error to print for an exception in the user's code; a DltrainError stays as it is."""
     if isinstance(error, DltrainError):
         return error
-    if isinstance(known := explained(error), OutOfMemory):
-        return known
+    if isinstance(explanation := explained(error), OutOfMemory):
+        return explanation
     return ConfigError(f"{what}: {reason_of(error)}", where, fix, override, replaces)
 
 
 def with_article(word: str) -> str:
-    """Returns `a list`, `an Out`."""
+    """Returns a word with its article: `a list`, `an Out`."""
     return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
 
 
 def _parts(output: Any) -> Iterator[tuple[str, Any]]:
-    """What an output holds, with how it is reached."""
+    """Yields the parts of an output, each with the expression that reaches it."""
     if isinstance(output, Mapping):
         yield from ((f"[{key!r}]", part) for key, part in output.items())
     elif isinstance(output, tuple) and hasattr(output, "_fields"):

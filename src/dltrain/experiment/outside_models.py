@@ -1,4 +1,4 @@
-"""How a model is called that knows nothing of dltrain: by parameters whose names are known, in place of a `Spec`."""
+"""Builds models of other packages, which take no `Spec`: fills in parameters with well-known names."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ FEATURES = ("in_features", "n_features", "num_features", "input_dim", "in_dim", 
 SIDES = ("img_size", "image_size")
 TOKENS = ("vocab_size", "num_tokens", "num_embeddings")
 STEPS = ("seq_len", "sequence_length", "context_length")
-KNOWN = frozenset((*OUTPUTS, *CHANNELS, *FEATURES, *SIDES, *TOKENS, *STEPS))
-# What a function takes that hands on everything it does not know: torchvision's and timm's both know the first.
-HANDED_ON = ("num_classes", "in_chans")
+WELL_KNOWN = frozenset((*OUTPUTS, *CHANNELS, *FEATURES, *SIDES, *TOKENS, *STEPS))
+# Tried with functions that pass on **kwargs; torchvision's and timm's both take the first.
+PASSED_ON = ("num_classes", "in_chans")
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
-# A name of torchvision's, an address or a file: what begins a training, and what a finished one needs no more.
+# A name of torchvision's, a URL or a file of pretrained weights; a finished run no longer needs them.
 PRETRAINED = re.compile(
     r"(\w+_Weights\.)?(DEFAULT|[A-Z0-9]+(_[A-Z0-9]+)*_V\d+)|https?://.*|.*\.(pth?|safetensors|ckpt|bin|npz)"
 )
 
 
 def takes_spec(target: Callable[..., Any], given: Collection[str] = ()) -> bool:
-    """Tells whether a model is called with a `Spec` first, as dltrain's are; those of other packages are not.
+    """Tells whether a model takes a `Spec` as its first argument, as dltrain's models do.
 
     Args:
-        target: a class or function.
-        given: the parameters that a config names.
+        target: a class or a function.
+        given: the parameters in the config.
     """
     first = next(iter(_parameters(target).values()), None)
     if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
         return False
-    if first.kind is first.VAR_POSITIONAL:  # whatever comes is handed on to the class above
+    if first.kind is first.VAR_POSITIONAL:  # all arguments are passed on to the base class
         above = (
             [base for base in inspect.getmro(target)[1:] if "__init__" in vars(base)] if inspect.isclass(target) else []
         )
@@ -52,7 +52,7 @@ def takes_spec(target: Callable[..., Any], given: Collection[str] = ()) -> bool:
     annotation = first.annotation if isinstance(first.annotation, str) else getattr(first.annotation, "__name__", "")
     if first.name == "spec" or annotation.strip("'\"").rpartition(".")[2] == "Spec":
         return True
-    if first.name in (*KNOWN, *given) or first.default is not first.empty:
+    if first.name in (*WELL_KNOWN, *given) or first.default is not first.empty:
         return False
     # A class that says which kinds of data it takes knows dltrain; and of one's own classes the first parameter has
     # always been the spec, whatever its name, as long as it has no type.
@@ -62,23 +62,25 @@ def takes_spec(target: Callable[..., Any], given: Collection[str] = ()) -> bool:
 
 
 def filled(target: Callable[..., Any], given: Collection[str] = ()) -> frozenset[str]:
-    """Returns the parameters of a model that the data fills in, but for those that the config gives itself."""
+    """Returns the parameters of a model that are filled in from the data, without those in the config."""
     return (
-        frozenset() if takes_spec(target, given) else (KNOWN | {"spec"}).intersection(_parameters(target)) - set(given)
+        frozenset()
+        if takes_spec(target, given)
+        else (WELL_KNOWN | {"spec"}).intersection(_parameters(target)) - set(given)
     )
 
 
 def construct(target: Callable[..., Any], name: str, spec: Spec, given: Mapping[str, Any]) -> nn.Module:
-    """Calls what a config names, with what the data knows and the config says.
+    """Returns the model of a target, built with values from the data and from the config.
 
     Args:
         target: a class, or a function that returns a model.
-        name: of the target, in the config's words.
-        spec: of the data.
-        given: the keyword arguments of the config.
+        name: the name of the target in the config.
+        spec: the spec of the data.
+        given: the keyword arguments in the config.
 
     Raises:
-        ConfigError: it fails, or returns no model.
+        ConfigError: the target fails, or does not return a model.
     """
     try:
         with warnings.catch_warnings():
@@ -87,8 +89,8 @@ def construct(target: Callable[..., Any], name: str, spec: Spec, given: Mapping[
     except DltrainError:
         raise
     except (Exception, SystemExit) as error:
-        if isinstance(error, Exception) and isinstance(known := explained(error), OutOfMemory):
-            raise known from error
+        if isinstance(error, Exception) and isinstance(explanation := explained(error), OutOfMemory):
+            raise explanation from error
         where, fix = "model", "see where with --debug"
         if "before Module.__init__() call" in str(error):
             fix = "let its __init__ begin with super().__init__()"
@@ -96,20 +98,20 @@ def construct(target: Callable[..., Any], name: str, spec: Spec, given: Mapping[
             where, fix = f"model.{unexpected[1]}", "leave it out"
         raise ConfigError(f"{name} cannot be built: {reason_of(error)}", where=where, fix=fix) from error
     if not isinstance(model, nn.Module):
-        what = f"{name} returns {with_article(type(model).__name__)} in place of a model"
+        what = f"{name} returns {with_article(type(model).__name__)} instead of a model"
         raise ConfigError(what, where="model", fix="let it return an nn.Module")
     if "_parameters" not in vars(model):
-        what = f"{name} does not call super().__init__(), so it can hold no layers"
+        what = f"{name} does not call super().__init__(), so that it cannot contain layers"
         raise ConfigError(what, where="model", fix="let its __init__ begin with super().__init__()")
     return model
 
 
 def without_pretrained(target: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the arguments without what only fetches weights to begin with: a checkpoint holds what became of them.
+    """Returns the arguments without those that load pretrained weights, which a checkpoint replaces.
 
-    By what a parameter is, not by its name alone: torchvision's `weights` are an enumeration; `pretrained` is a switch;
-    and a text names weights where it is a name of torchvision's, an address or a file of weights. A model of somebody's
-    own whose `weights` are numbers, or a word of its own, keeps them.
+    A parameter is recognized by what it is, not by its name alone: torchvision's `weights` are an enumeration,
+    `pretrained` is a switch, and a text means weights if it is a name of torchvision's, a URL or a file of weights. A
+    user's own model whose `weights` are numbers, or another word, keeps them.
     """
     arguments = dict(given)
     hints = _hints(target)
@@ -128,24 +130,24 @@ def without_pretrained(target: Callable[..., Any], given: Mapping[str, Any]) -> 
 def _call(target: Callable[..., Any], spec: Spec, given: Mapping[str, Any]) -> Any:
     if takes_spec(target, given):
         return target(spec, **given)
-    known = {name: value for name, value in _known(target, spec).items() if name not in given}
+    values = {name: value for name, value in _values_for(target, spec).items() if name not in given}
     for name, parameter in _parameters(target).items():
         variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        if parameter.default is parameter.empty and not variadic and name not in (*known, *given):
+        if parameter.default is parameter.empty and not variadic and name not in (*values, *given):
             raise missing_value(f"model.{name}", new=True)
-    optional = {name: known.pop(name) for name in HANDED_ON if name in known and name not in _parameters(target)}
+    optional = {name: values.pop(name) for name in PASSED_ON if name in values and name not in _parameters(target)}
     while True:
         try:
-            return target(**known, **optional, **given)
+            return target(**values, **optional, **given)
         except TypeError as error:
             unexpected = UNEXPECTED.search(str(error))
             if unexpected is None or unexpected[1] not in optional:
                 raise
-            del optional[unexpected[1]]  # what it hands on to does not know it
+            del optional[unexpected[1]]  # the inner function does not take it
 
 
-def _known(target: Callable[..., Any], spec: Spec) -> dict[str, Any]:
-    """What the data knows of parameters with these names."""
+def _values_for(target: Callable[..., Any], spec: Spec) -> dict[str, Any]:
+    """Returns the values of well-known parameters of a target, from the spec of the data."""
     parameters, shape = _parameters(target), spec.input_shape
     values: dict[str, Any] = dict.fromkeys(OUTPUTS, spec.out_features)
     if spec.vocab_sizes:
@@ -157,13 +159,13 @@ def _known(target: Callable[..., Any], spec: Spec) -> dict[str, Any]:
         values |= dict.fromkeys((*CHANNELS, *FEATURES), shape[-1])
         if len(shape) == 2:
             values |= dict.fromkeys(STEPS, shape[0])
-    found = {name: values[name] for name in values if name in parameters}
-    hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    if hands_on and not any(name in found for name in OUTPUTS):
-        found |= {name: values[name] for name in HANDED_ON if name in values}
+    filled_in = {name: values[name] for name in values if name in parameters}
+    passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    if passes_on and not any(name in filled_in for name in OUTPUTS):
+        filled_in |= {name: values[name] for name in PASSED_ON if name in values}
     if "spec" in parameters:
-        found["spec"] = spec
-    return found
+        filled_in["spec"] = spec
+    return filled_in
 
 
 def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -176,7 +178,7 @@ def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    except Exception:  # the names of an annotation may be missing at run time
+    except Exception:  # an annotation may use names that do not exist at run time
         return {}
 
 

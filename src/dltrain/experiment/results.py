@@ -1,4 +1,4 @@
-"""What a finished run says of itself: result.json, predictions.csv and examples/, all from the best weights."""
+"""Writes the results of a finished run: result.json, predictions.csv and examples/, all from the best weights."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from dltrain.types import Data, SplitName
 
 log = logging.getLogger("dltrain")
 
-EXPLAIN_SECONDS = 3.0  # that importance and projection may take
-EXPLAIN_SHARE = 0.05  # in a sweep, of the training's time: only the best job's page is read
+EXPLAIN_SECONDS = 3.0  # limit for importance and projection
+EXPLAIN_SHARE = 0.05  # in a sweep, as a fraction of the training time: only the best job's page is read
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the time went.
+    """The times of a run, in seconds.
 
     Args:
         began: `perf_counter` when the run began.
-        train_seconds: spent in training steps.
-        save_seconds: spent on checkpoints.
+        train_seconds: time in training steps.
+        save_seconds: time for checkpoints.
         in_sweep: whether other jobs are waiting.
     """
 
@@ -51,36 +51,36 @@ class Timing:
 
 
 def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
-    """Evaluates every split with the weights that the model holds, and writes what there is to say."""
-    data, task, state, shown = setup.data, setup.task, setup.state, held_out(setup.data)
+    """Evaluates every split with the model's current weights, and writes result, predictions and examples."""
+    data, task, state, split_name = setup.data, setup.task, setup.state, held_out(setup.data)
     evaluating = perf_counter()
     metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
     predictions: dict[SplitName, Predictions] = {}
     for name, loader in setup.evaluation.items():
-        thorough = name in ("val", shown)  # of all training samples some metrics would take too long
+        thorough = name in ("val", split_name)  # on all training samples some metrics would take too long
         metrics[name], predictions[name] = task.evaluate(
             state.judged, loader, data.splits[name], data.kept, setup.settings.precision, thorough=thorough
         )
     evaluation_seconds = perf_counter() - evaluating
 
-    split = data.splits[shown]
-    write_predictions(run, task, split, predictions[shown])
-    write_examples(run, task, split, predictions[shown])
+    split = data.splits[split_name]
+    write_predictions(run, task, split, predictions[split_name])
+    write_examples(run, task, split, predictions[split_name])
     record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
     explaining = perf_counter()
     explained = explain_result(
-        run, setup, shown, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
+        run, setup, split_name, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
     )
     explain_seconds = perf_counter() - explaining
-    baselines, comparison = compare_with_baselines(setup, shown, predictions[shown])
-    # Where the last weights are kept, the rate falls to nothing: that the end is the best says nothing then.
+    baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name])
+    # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
     diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch)
     Result(
         train=dict(metrics["train"]),
         val=dict(metrics["val"]),
         test=dict(metrics["test"]),
-        outputs={name: dict(found) for name, found in task.metrics_by_output(split, predictions[shown]).items()},
+        outputs={name: dict(values) for name, values in task.metrics_by_output(split, predictions[split_name]).items()},
         baseline={baseline.name: dict(baseline.metrics) for baseline in baselines},
         comparison=None if comparison is None else asdict(comparison),
         diagnosis=tuple(diagnosis),
@@ -88,7 +88,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         importance=tuple(asdict(one) for one in explained.importance),
         projection=_axes(explained),
         metrics={name: asdict(info) for name, info in task.metric.info.items()},
-        shown_split=shown,
+        shown_split=split_name,
         monitor=setup.settings.monitor,
         best_epoch=state.best_epoch,
         keep=setup.settings.keep,
@@ -113,9 +113,9 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
             read_json(run.facts)["fingerprint"],
         ),
     ).write(run)
-    words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[shown].items())
+    words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[split_name].items())
     chosen = "the last" if setup.settings.keep == "last" else f"the best by {setup.settings.monitor}"
-    log.info("%-7s %s  (epoch %d, %s)", shown, words, state.best_epoch, chosen)
+    log.info("%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
     for sentence in ([comparison.words] if comparison else []) + diagnosis:
         log.info("        %s", sentence)
 
@@ -123,46 +123,50 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
 def compare_with_baselines(
     setup: Setup, split: SplitName, predictions: Predictions
 ) -> tuple[tuple[Baseline, ...], Comparison | None]:
-    """Returns what baselines reach on a held-out split, and the model against the best of them."""
+    """Returns the baselines' metrics on a held-out split, and the comparison of the model with the best of them."""
     if split == "train" or setup.settings.limit_batches is not None:
         return (), None
-    found = setup.source.baselines(split, setup.baseline)
-    return found, setup.task.compare(name_of(setup.state.model), setup.data.splits[split].target, predictions, found)
+    baselines = setup.source.baselines(split, setup.baseline)
+    return baselines, setup.task.compare(
+        name_of(setup.state.model), setup.data.splits[split].target, predictions, baselines
+    )
 
 
 def explain_result(run: RunDir, setup: Setup, split: SplitName, seconds: float) -> Explanation:
-    """What the model rests on and how the split's samples lie, the latter written to projection.csv."""
+    """Returns the importance of inputs and the projection of the split's samples; writes projection.csv."""
     if setup.settings.limit_batches is not None:
         return Explanation()
     try:
-        found = setup.kind.explain(setup.state.judged, setup.task, setup.data.facts, setup.evaluation[split], seconds)
-    except Exception as error:  # whatever a user's model does here, it is trained and its result is wanted
+        explanation = setup.kind.explain(
+            setup.state.judged, setup.task, setup.data.facts, setup.evaluation[split], seconds
+        )
+    except Exception as error:  # the user's code may fail here; the model is trained, and its result is needed
         log.warning("the model cannot be explained: %s: %s", type(error).__name__, error)
         return Explanation()
-    if found.projection is not None:
-        write_projection(run.projection, found.projection)
-    return found
+    if explanation.projection is not None:
+        write_projection(run.projection, explanation.projection)
+    return explanation
 
 
 def _axes(explained: Explanation) -> dict[str, Any] | None:
-    """What the two coordinates of projection.csv are."""
-    found = explained.projection
-    return None if found is None else {"explained": list(found.explained), "source": found.source}
+    """Returns what the two coordinates of projection.csv are; None without a projection."""
+    projection = explained.projection
+    return None if projection is None else {"explained": list(projection.explained), "source": projection.source}
 
 
 def held_out(data: Data) -> SplitName:
-    """The split that predictions are shown of: test, else val, else train."""
+    """Returns the split whose predictions are reported: test, else val, else train."""
     names: tuple[SplitName, ...] = ("test", "val", "train")
     return next(name for name in names if name in data.splits)
 
 
 def described(data: Data) -> dict[str, Any]:
-    """What facts.json holds: the facts, what was inferred, and the data's fingerprint."""
+    """Returns the content of facts.json: the facts, the notes, and the data's fingerprint."""
     return {"schema": SCHEMA} | asdict(data.facts) | {"notes": list(data.notes), "fingerprint": fingerprint(data)}
 
 
 def fingerprint(data: Data) -> str:
-    """SHA-256 of all samples and their targets, split by split."""
+    """Returns the SHA-256 of all samples and their targets, split by split."""
     digest = hashlib.sha256()
     for name, split in sorted(data.splits.items()):
         digest.update(name.encode())
@@ -172,7 +176,7 @@ def fingerprint(data: Data) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
+    """Returns the versions of the packages that decide the results."""
     return {
         "dltrain": dltrain.__version__,
         "python": platform.python_version(),
@@ -182,9 +186,9 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit that the working directory stands at, with `+` where files differ from it."""
+    """Returns the git commit of the working directory, with `+` if files differ from it; None without git."""
     try:
-        said = subprocess.run(
+        completed = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
             capture_output=True,
             text=True,
@@ -192,4 +196,4 @@ def git_commit() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return said.stdout.strip() or None
+    return completed.stdout.strip() or None

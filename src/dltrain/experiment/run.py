@@ -1,6 +1,6 @@
-"""One run, from a checked config to a finished run folder.
+"""Trains one run, from a checked config to a finished run folder.
 
-A single run is built once: what was built to check it is what trains, and what goes wrong is raised.
+A single run is built once: the objects that were built to check the config are trained, and errors are raised.
 """
 
 from __future__ import annotations
@@ -55,19 +55,20 @@ _TURN = threading.RLock()
 
 
 def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
-    """Trains what a job describes, in a folder of its own; a second call from another thread waits for its turn.
+    """Trains the run that a job describes, in a folder of its own; a call from another thread waits.
 
     Args:
-        job: composed and checked key by key.
+        job: the job, composed and checked key by key.
         began: `perf_counter` when the command began.
-        named: whether the user named the folder.
+        named: whether the user chose the folder.
 
     Returns:
         The finished run.
 
     Raises:
-        ExceptionGroup, DltrainError: the run was refused, and nothing was written; or it ended, and its status says so.
-        Stopped: it was asked to end; the folder holds a checkpoint to go on from.
+        ExceptionGroup, DltrainError: the run was refused, and nothing was written; or training failed, and status.json
+            says why.
+        Stopped: a signal asked the process to end; the folder contains a checkpoint to continue from.
     """
     with _TURN, own_hydra(), env_override(job.composed.hydra.job.env_set):
         drop_leftovers(job.composed, job.overrides)
@@ -93,16 +94,16 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
 def build_checked(
     config: Mapping[str, Any], places: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
 ) -> build.Setup:
-    """Returns what a config describes, built and tried.
+    """Returns the objects that a config describes, built and tried.
 
     Args:
-        config: composed and checked key by key.
-        places: the user's file that each key stands in.
-        overrides: that it was composed from; what they leave over is taken out of the config.
+        config: the config, composed and checked key by key.
+        places: the user's file that sets each key.
+        overrides: the overrides that it was composed from; keys that they make obsolete are removed from the config.
 
     Raises:
-        ExceptionGroup: of what is wrong with the config's values.
-        DltrainError: it cannot be built.
+        ExceptionGroup: one ConfigError for each wrong value.
+        DltrainError: the objects cannot be built.
     """
     SOURCES.forget()
     drop_leftovers(config, overrides)
@@ -116,14 +117,14 @@ def build_checked(
 
 
 def _name_folder(composed: DictConfig, path: Path) -> None:
-    """Lets Hydra know the folder that was reserved, as if the user had named it."""
+    """Sets the reserved folder in Hydra's config, as if the user had chosen it."""
     with open_dict(composed.hydra):
         composed.hydra.run.dir = str(path)
         composed.hydra.overrides.hydra.append(f"hydra.run.dir={quoted(str(path))}")
 
 
 def _call(work: Callable[[DictConfig], None], job: Job) -> None:
-    """Calls `work` with a job's config as Hydra does: with its callbacks, environment and `HydraConfig`."""
+    """Calls `work` with a job's config as Hydra does, with its callbacks, environment and `HydraConfig`."""
     composed, callbacks = job.composed, Callbacks(job.composed)
     callbacks.on_run_start(config=composed, config_name=CONFIG_NAME)
     done = run_in_hydra(
@@ -140,10 +141,10 @@ def _call(work: Callable[[DictConfig], None], job: Job) -> None:
 
 @contextmanager
 def recorded(run: RunDir, config: Mapping[str, Any]) -> Iterator[None]:
-    """Keeps what is logged meanwhile in the run's log, and how it ends in its status, both without secrets.
+    """Writes the messages inside the block to the run's log and its outcome to status.json, both without secrets.
 
     Raises:
-        DltrainError: what ended it, in dltrain's own words where it has any.
+        DltrainError: the explanation of the exception that ended the run, if there is one; else the exception itself.
     """
     secrets = tuple(secrets_of(config))
     try:
@@ -154,35 +155,35 @@ def recorded(run: RunDir, config: Mapping[str, Any]) -> Iterator[None]:
         with suppress(StorageError):
             run.write_status("interrupted", exit_code=stopped.exit_code)
             stopped.status = run.read_status()
-        log.warning("interrupted; go on with: dltrain resume %s", shlex.quote(os.path.relpath(run.path)))
+        log.warning("interrupted; continue with: dltrain resume %s", shlex.quote(os.path.relpath(run.path)))
         raise
     except Exception as error:
-        known = explained(error)
-        if known is not None:
+        explanation = explained(error)
+        if explanation is not None:
             for name in ("what", "where", "fix", "override"):
-                setattr(known, name, without(secrets, getattr(known, name)))
-        with suppress(StorageError, OSError):  # then the folder cannot be written, and only the caller is told
-            _record(run, error, known, secrets)
-        if known is None or known is error:
+                setattr(explanation, name, without(secrets, getattr(explanation, name)))
+        with suppress(StorageError, OSError):  # the folder cannot be written; the caller still gets the error
+            _record(run, error, explanation, secrets)
+        if explanation is None or explanation is error:
             raise
-        raise known from error
+        raise explanation from error
 
 
 def train(
     setup: build.Setup, config: Mapping[str, Any], run: RunDir, began: float, verbosity: int = logging.INFO
 ) -> None:
-    """Trains until the end or until patience is spent, and writes everything but plots and page.
+    """Trains until the end or until patience is used up, and writes everything but plots and page.
 
     Args:
-        setup: freshly built.
-        config: that it was built from.
-        run: its folder.
+        setup: the objects, freshly built.
+        config: the config that they were built from.
+        run: the run's folder.
         began: `perf_counter` when the run began.
-        verbosity: the level at which it says what it does; the result is always said.
+        verbosity: the log level of progress; the result is always logged at INFO.
 
     Raises:
-        DltrainError: what stopped it; the folder holds what had been reached.
-        Stopped: it was asked to end; the folder holds a checkpoint to go on from.
+        DltrainError: training failed; the folder contains what was written before.
+        Stopped: a signal asked the process to end; the folder contains a checkpoint to continue from.
     """
     torch.set_num_threads(setup.threads)
     introduce(setup, verbosity)
@@ -195,16 +196,16 @@ def train(
 
 
 def keep_batch_size(run: RunDir, setup: build.Setup) -> None:
-    """Says which batch size was found, and writes it into the run's config: on another machine it may be another."""
+    """Logs the batch size that was found, and writes it into the run's config, since other machines may differ."""
     size = setup.settings.batch_size
-    log.info("batch   %s samples a step are what the memory of %s holds", size, setup.device)
+    log.info("batch   %s samples per step, which fit into the memory of %s", size, setup.device)
     config = read_config(run)
     config.trainer.batch_size = size
     write_text(run.config, OmegaConf.to_yaml(config))
 
 
 def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
-    """Says what is about to be trained on what."""
+    """Logs the data, its notes and findings, and the model."""
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     log.log(verbosity, "data    %s to %s: %s", setup.kind.describe(facts), page_of(facts).goal(), sizes)
@@ -221,7 +222,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
 
 
 def save_config(run: RunDir, composed: DictConfig, hydra: Any, defaults: Defaults | None = None) -> None:
-    """Writes the composed config and Hydra's own, without secrets and with interpolations as they were written."""
+    """Writes the composed config and Hydra's own, without secrets and with interpolations unresolved."""
     config = redacted(OmegaConf.to_container(composed, resolve=False))
     tasks = redacted(OmegaConf.to_container(hydra.overrides.task))
     own = redacted(OmegaConf.to_container(OmegaConf.create({"hydra": hydra}), resolve=False))
@@ -230,19 +231,19 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any, defaults: Default
         (run.hydra / "config.yaml", config),
         (run.hydra / "hydra.yaml", own),
         (run.hydra / "overrides.yaml", tasks),
-        (run.config, config),  # last, because a run that has it can be gone on with
+        (run.config, config),  # last, because a run with this file can be resumed
     ):
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
     save_changes(run, defaults)
 
 
-def _record(run: RunDir, error: Exception, known: DltrainError | None, secrets: Sequence[str]) -> None:
-    """Writes down why the run ended; of a fault in the program, where."""
-    told = known or DltrainError(f"{type(error).__name__}: {error}")
-    words = {"error": told.what, "where": told.where, "fix": told.fix, "override": told.override}
+def _record(run: RunDir, error: Exception, explanation: DltrainError | None, secrets: Sequence[str]) -> None:
+    """Writes why the run failed, with a traceback if there is no explanation."""
+    reported = explanation or DltrainError(f"{type(error).__name__}: {error}")
+    words = {"error": reported.what, "where": reported.where, "fix": reported.fix, "override": reported.override}
     words = {name: without(secrets, text) for name, text in words.items()}
-    run.write_status(told.state, exit_code=told.exit_code if known else 1, **words)
+    run.write_status(reported.state, exit_code=reported.exit_code if explanation else 1, **words)
     with run.log.open("a", encoding="utf-8") as file:
-        file.write(f"{told.state}: {words['error']}\n")
-        if known is None:
+        file.write(f"{reported.state}: {words['error']}\n")
+        if explanation is None:
             file.write(without(secrets, "".join(traceback.format_exception(error))))

@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do: they end what is under way, but in training the first one lets the step finish."""
+"""Handles SIGINT and SIGTERM: they end the process, but in training the first one lets the step finish."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was asked to end.
+    """Raised when a signal asks the process to end.
 
     Args:
-        number: of the signal.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(number)
         self.exit_code = 128 + number
-        self.status: Mapping[str, Any] = {}  # what a run that was ended says of itself
+        self.status: Mapping[str, Any] = {}  # the content of status.json, if a run was ended
 
 
 class Stoppable(Protocol):
-    """What works in steps, and looks after each of them whether it is asked to stop."""
+    """Work in steps that checks after each step whether to stop."""
 
     stop_requested: bool
 
 
 @dataclass
 class StopRequest:
-    """Whether the process was asked to end: the number of the signal, or 0."""
+    """A request to end the process: the number of the signal, 0 for none."""
 
     number: int = 0
 
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """Meanwhile both signals raise `Stopped`, wherever the program is."""
+    """Makes both signals raise `Stopped` inside the block, wherever the program is."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped(number)
@@ -52,10 +52,10 @@ def heard() -> Iterator[None]:
 
 @contextmanager
 def finishing(work: Stoppable) -> Iterator[StopRequest]:
-    """Meanwhile the first signal only asks `work` to stop after its step; the second raises `Stopped`.
+    """Makes the first signal inside the block only request that `work` stop after its step; the second one raises.
 
     Raises:
-        Stopped: the work came to its end without having heeded the signal.
+        Stopped: a second signal came, or the work ended in spite of the first.
     """
     request = StopRequest()
 
@@ -73,7 +73,7 @@ def finishing(work: Stoppable) -> Iterator[StopRequest]:
 @contextmanager
 def _handled_by(handler: signal._HANDLER) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python lets nothing else handle signals
+        yield  # only the main thread can handle signals
         return
     before = [signal.signal(number, handler) for number in SIGNALS]
     try:

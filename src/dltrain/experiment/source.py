@@ -1,4 +1,4 @@
-"""Which code from outside a model is made of: a digest of each file, and the versions of installed packages."""
+"""The origin of a model's code outside dltrain: a digest of each file, and the versions of installed packages."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from torch import nn
 
 from dltrain.storage import digest
 
-OWN = ("dltrain", "torch", "torchvision")  # whose versions stand in every result
+OWN = ("dltrain", "torch", "torchvision")  # their versions are in every result
 MOST_FILES = 200
 
 
 def origin_of(*parts: nn.Module) -> dict[str, dict[str, str]]:
-    """Returns the `source` and the `packages` that a model and a loss are made of, as a run's result keeps them."""
+    """Returns the `source` and the `packages` of a model and a loss, as result.json stores them."""
     return {"source": source_of(*parts), "packages": packages_of(*parts)}
 
 
 def source_of(*parts: nn.Module) -> dict[str, str]:
-    """Returns the SHA-256 of every source file from outside that a model and a loss are made of, by module.
+    """Returns the SHA-256 of every source file of a model and a loss outside dltrain, by module.
 
-    Of code of the user's own that includes what its modules import of each other; of installed packages the files of
-    the classes alone, beside whose version they hardly change.
+    For the user's own code that includes the modules that it imports; for installed packages only the files of the
+    classes, because their version covers the rest.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = list(_modules(parts))
-    while waiting and len(found) < MOST_FILES:
+    while waiting and len(files) < MOST_FILES:
         module = waiting.pop()
         path = _file(module)
-        if path is None or module.__name__ in found:
+        if path is None or module.__name__ in files:
             continue
-        found[module.__name__] = path
+        files[module.__name__] = path
         if not _is_installed(path):
             waiting += [other for other in _imported(module) if (file := _file(other)) and not _is_installed(file)]
-    return {name: digest(path) for name, path in sorted(found.items())}
+    return {name: digest(path) for name, path in sorted(files.items())}
 
 
 def packages_of(*parts: nn.Module) -> dict[str, str]:
-    """Returns the versions of the installed packages that a model and a loss come from, beside torch's."""
+    """Returns the versions of the installed packages that a model and a loss come from, except torch's."""
     packages = {
         module.__name__.partition(".")[0]
         for module in _modules(parts)
@@ -59,7 +59,7 @@ def packages_of(*parts: nn.Module) -> dict[str, str]:
 
 
 def _modules(parts: Iterable[nn.Module]) -> Iterator[ModuleType]:
-    """The Python modules that define the classes of all layers, and those above them, from outside."""
+    """Yields the Python modules outside dltrain that define the classes of all layers and their base classes."""
     classes = {base for part in parts for layer in part.modules() for base in type(layer).__mro__}
     for name in {cls.__module__ for cls in classes}:
         package = name.partition(".")[0]
@@ -68,7 +68,7 @@ def _modules(parts: Iterable[nn.Module]) -> Iterator[ModuleType]:
 
 
 def _imported(module: ModuleType) -> Iterator[ModuleType]:
-    """The modules that a module's names come from."""
+    """Yields the modules that a module's names come from."""
     for value in list(vars(module).values()):
         name: Any = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         if isinstance(name, str) and name in sys.modules and name != module.__name__:
@@ -80,7 +80,7 @@ def _file(module: ModuleType) -> Path | None:
         return None
     try:
         path = Path(inspect.getsourcefile(module) or "")
-    except TypeError:  # it is built in
+    except TypeError:  # a built-in module
         return None
     return path if path.is_file() else None
 

@@ -1,4 +1,4 @@
-"""Data that the jobs of one process share: loaded, examined and measured by baselines once."""
+"""Data that the jobs of one process share, with its findings and baselines, each computed once."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dltrain.tasks.comparison import Baseline
 from dltrain.tasks.registry import task_class
 from dltrain.types import Data, SplitName
 
-MOST = 2  # data sets that are kept
+MOST = 2  # data sets in memory
 
 
 class Source:
-    """One data set, with what is found in it and what baselines reach on it, each computed when first asked for.
+    """One data set with its findings and baselines, each computed when it is first needed.
 
     Args:
-        data: split and encoded.
+        data: the data, split and encoded.
     """
 
     def __init__(self, data: Data) -> None:
@@ -31,50 +31,50 @@ class Source:
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """What is odd about the data, warnings first."""
+        """Returns the findings about the data, warnings first."""
         findings = kind_of(self.data.facts).check(self.data)
         return tuple(sorted(findings, key=lambda finding: finding.severity != "warning"))
 
     def baselines(self, split: SplitName, settings: BaselineSettings) -> tuple[Baseline, ...]:
-        """Returns what baselines reach on a split."""
+        """Returns the baselines, measured on a split."""
         if (split, settings) not in self._baselines:
             facts, task = self.data.facts, task_class(self.data.facts.task)
-            found = run_baselines(self.data, task(facts, task.default_loss(facts)), split, settings)
-            self._baselines[split, settings] = tuple(found)
+            measured = run_baselines(self.data, task(facts, task.default_loss(facts)), split, settings)
+            self._baselines[split, settings] = tuple(measured)
         return self._baselines[split, settings]
 
 
 class Sources:
-    """The data sets that were used last, by what their config says."""
+    """The data sets that were used last, by their config."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Source] = {}
+        self._loaded: dict[str, Source] = {}
         self._sweep = ""
 
     def load(self, node: Mapping[str, Any]) -> Source:
         """Returns the data set that a config node describes.
 
         Raises:
-            DltrainError: it cannot be read.
+            DltrainError: the data cannot be read.
         """
         key = json.dumps(node, sort_keys=True)
-        source = self._kept.pop(key, None) or Source(resolve("data", node)(**arguments(node)))
-        self._kept[key] = source
-        while len(self._kept) > MOST:
-            del self._kept[next(iter(self._kept))]
+        source = self._loaded.pop(key, None) or Source(resolve("data", node)(**arguments(node)))
+        self._loaded[key] = source
+        while len(self._loaded) > MOST:
+            del self._loaded[next(iter(self._loaded))]
         return source
 
     def forget(self, sweep: str = "") -> None:
-        """Lets go of all data, whose files may have changed since; a `sweep` that is still the same keeps it."""
+        """Forgets all data, whose files may have changed since, except within the same `sweep`."""
         if not sweep or sweep != self._sweep:
-            self._kept.clear()
+            self._loaded.clear()
         self._sweep = sweep
 
     def keep_for(self, sweep: str) -> None:
-        """Keeps the data that was loaded to check a sweep's jobs for these jobs."""
+        """Keeps the data that was loaded to check a sweep's jobs until these jobs run."""
         self._sweep = sweep
 
 
-# Hydra's launchers call a job with nothing but its config, in this process or in another: what the jobs of a process
-# share has to be found from there.
+# Hydra's launchers call a job with its config alone, in this process or in another, so that the data that the jobs of a
+# process share must be global.
 SOURCES = Sources()

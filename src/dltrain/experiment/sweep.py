@@ -1,4 +1,4 @@
-"""The jobs of a sweep: checked before the first begins, called by Hydra's launchers, summed up at the end."""
+"""Runs a sweep: checks all jobs before the first begins, lets Hydra's launchers run them, and sums them up."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ QUIET = "DLTRAIN_QUIET"  # tells the processes of a launcher that nothing but wa
 
 
 def run_sweep(sweep: Sweep, *, named: bool = False, quiet: bool = False) -> tuple[int, dict[str, Any]]:
-    """Checks every job, lets Hydra's sweeper and launcher run them, and sums them up however that ends.
+    """Checks every job, lets Hydra's sweeper and launcher run them, and sums them up even after a failure.
 
     Args:
-        sweep: composed and checked key by key.
-        named: whether the user named the folder.
-        quiet: whether jobs in other processes say nothing but warnings.
+        sweep: the sweep, composed and checked key by key.
+        named: whether the user chose the folder.
+        quiet: whether jobs in other processes print only warnings.
 
     Returns:
         The exit code, and the summary.
@@ -84,13 +84,13 @@ def run_sweep(sweep: Sweep, *, named: bool = False, quiet: bool = False) -> tupl
 
 
 def check_jobs(jobs: Sequence[Job]) -> str:
-    """Builds every job and lets go of it again, so that what cannot run is refused before anything is written.
+    """Builds every job once, so that a job that cannot run is refused before anything is written.
 
     Returns:
-        What the first job monitors.
+        The metric that the first job monitors.
 
     Raises:
-        ExceptionGroup: of what is wrong with a config's values.
+        ExceptionGroup: one ConfigError for each wrong value of a config.
         DltrainError: a job cannot be built.
     """
     SOURCES.forget()
@@ -105,7 +105,7 @@ def check_jobs(jobs: Sequence[Job]) -> str:
         try:
             monitors.append(build.build(job.config).settings.monitor)
         except Exception as error:
-            # The jobs of a sweep run out of memory each by itself: its turn tells it, and the others finish.
+            # If one job of several runs out of memory, it fails when it runs, and the others finish.
             if len(jobs) == 1 or not isinstance(explained(error), OutOfMemory):
                 locate(error, job.places)
                 raise
@@ -115,8 +115,8 @@ def check_jobs(jobs: Sequence[Job]) -> str:
 def run_job(composed: DictConfig) -> float:
     """Trains one job of a sweep, in the process and the folder that Hydra's launcher chose.
 
-    How it ended stands in the folder's status. A job that fails returns and does not raise, so that the others run
-    and the sweep is summed up.
+    The outcome is in the folder's status.json. A job that fails returns instead of raising, so that the others run and
+    the sweep is summed up.
 
     Args:
         composed: the job's config; the rest is in `HydraConfig`.
@@ -125,12 +125,12 @@ def run_job(composed: DictConfig) -> float:
         The monitored value of the kept epoch, which a sweeper optimizes; where the job failed, the worst there is.
 
     Raises:
-        Stopped: the process was asked to end.
+        Stopped: a signal asked the process to end.
     """
     began, hydra = perf_counter(), HydraConfig.get()
     if not log.handlers:  # a process of the launcher's own
         configure_logging(console=QUIET not in os.environ)
-        os.chdir(hydra.runtime.cwd)  # paths in the config are meant from where the command was typed
+        os.chdir(hydra.runtime.cwd)  # paths in the config are relative to the folder of the command
     SOURCES.forget(str(hydra.sweep.dir))
     run = RunDir(hydra.runtime.output_dir)
     try:
@@ -174,11 +174,11 @@ def worst(monitor: str) -> float:
 
 
 def finish_sweep(folder: Path, count: int | None) -> tuple[int, dict[str, Any]]:
-    """Sums up the jobs below a sweep's folder and draws the best one's plots and page.
+    """Sums up the jobs in a sweep's folder, and draws plots and page of the best one.
 
     Args:
-        folder: of the sweep.
-        count: how many jobs there should be; none where the sweeper decided.
+        folder: the sweep's folder.
+        count: the expected number of jobs; None if the sweeper decides.
 
     Returns:
         The exit code, and the summary.
@@ -200,7 +200,7 @@ def finish_sweep(folder: Path, count: int | None) -> tuple[int, dict[str, Any]]:
 
 
 def _launch(sweep: Sweep, folder: Path, quiet: bool) -> None:
-    """Hands the jobs to Hydra's sweeper, as `hydra.main` does."""
+    """Passes the jobs to Hydra's sweeper, as `hydra.main` does."""
     master = sweep.master
     with open_dict(master.hydra):
         master.hydra.sweep.dir = str(folder)
@@ -219,10 +219,10 @@ def _launch(sweep: Sweep, folder: Path, quiet: bool) -> None:
 
 
 def _check_sweeper(sweep: Sweep, monitor: str) -> None:
-    """Makes sure that the sweeper can be made, and optimizes in the direction of what the jobs monitor.
+    """Checks that the sweeper can be created and that it optimizes in the direction of the monitored metric.
 
     Raises:
-        ConfigError: it cannot, or does not.
+        ConfigError: the sweeper cannot be created, or optimizes in the wrong direction.
     """
     context = HydraContext(config_loader=sweep.loader, callbacks=Callbacks())
     try:
@@ -251,23 +251,23 @@ def _direction(hydra: Any) -> str:
 
 
 def _folder(folder: Path) -> Path:
-    """Returns the folder that the user named, which must hold no jobs yet."""
+    """Creates and returns the folder that the user chose, which must not contain jobs yet."""
     if folder.is_file() or any(folder.rglob("status.json")):
-        what = "is a file" if folder.is_file() else "holds a sweep already"
+        what = "is a file" if folder.is_file() else "already contains a sweep"
         raise ConfigError(f"{folder} {what}", where="hydra.sweep.dir", fix=f"choose another folder, such as {folder}-2")
     make_folder(folder, parents=True)
     return folder
 
 
 def _redact(path: Path) -> None:
-    """Takes the secrets out of a file that Hydra itself has written."""
+    """Removes the secrets from a file that Hydra itself wrote."""
     if path.exists():
         written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(redacted(written))))
 
 
 def _hide_secrets(folder: Path, secrets: Sequence[str]) -> None:
-    """Takes secrets out of what a launcher has left beside the jobs; files that are no text are deleted."""
+    """Removes secrets from the launcher's own files next to the jobs; deletes files with secrets that are not text."""
     jobs = {path.parent for path in folder.rglob("status.json")}
     for path in [path for path in folder.rglob("*") if path.is_file() and not jobs & {*path.parents}]:
         content = path.read_bytes()

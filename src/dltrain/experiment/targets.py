@@ -1,9 +1,9 @@
-"""What a `_target_` names, and whether it may be called: the one place that decides.
+"""Finds the class or function that a `_target_` names, and decides whether it may be called.
 
-A short name is built in (`config/built_in.py`). A dotted path is trusted by what it turns out to be, never by how it
-is written: a class of the kind that its slot asks for, or a function that is defined where its path says and whose
-annotation promises what the slot asks for. The user's own configs may name anything installed; a run folder may name
-what dltrain, torch.nn, torch.optim and torchvision define, and all else only when the user trusts it by name.
+A short name is built in (`config/built_in.py`). A dotted path is trusted by the object that it leads to, never by its
+spelling: a class of the type that its slot needs, or a function that is defined at that path and whose annotation
+promises that type. The user's own configs may name anything that is installed; a run folder may name what dltrain,
+torch.nn, torch.optim and torchvision define, and everything else only if the user trusts it by name.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from dltrain.training.settings import TrainerSettings
 from dltrain.types import Data
 
 TRUSTED_MODULES = ("dltrain", "torch.nn", "torch.optim", "torchvision")
-UNTRUSTED_PACKAGES = ("torch", "builtins")  # of which nothing else is a model, whatever anybody says
+UNTRUSTED_PACKAGES = ("torch", "builtins")  # nothing else in them is a model, and --trust does not help
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Slot:
     """A node of the config whose `_target_` is called.
 
     Args:
-        kind: what the target must be a subclass of, or, where it is a function, promise to return.
-        classes: whether classes of that kind will do.
-        functions: whether functions that return such an object will do.
+        kind: the type that the target must be a subclass of, or, if it is a function, promise to return.
+        classes: whether classes of that type are allowed.
+        functions: whether functions that return such an object are allowed.
         supplied: how many leading arguments do not come from the config.
     """
 
@@ -71,12 +71,12 @@ SLOTS: Mapping[str, Slot] = {
     "baseline": Slot(BaselineSettings, supplied=0),
     "augment": Slot(Augmentation, supplied=0),
 }
-METRIC = Slot(Metric, classes=False, functions=True)  # of each entry of the node `metric`
-OWN = {"task": Slot(Task), "kind": Slot(Kind)}  # named by facts, where they are not built in
+METRIC = Slot(Metric, classes=False, functions=True)  # each entry of the node `metric`
+OWN = {"task": Slot(Task), "kind": Slot(Kind)}  # the user's own, which facts name by a dotted path
 
 
 def check(config: Mapping[str, Any]) -> list[ConfigError]:
-    """Returns every reason why a config cannot be built, as far as that shows without loading data."""
+    """Returns every error in a config that shows without loading data."""
     errors: list[ConfigError] = []
     for name in SLOTS:
         node = config[name]
@@ -96,68 +96,67 @@ def check(config: Mapping[str, Any]) -> list[ConfigError]:
     seed = config["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         what = f"{seed!r} is not a whole number, at least 0 and below 2^63"
-        errors.append(ConfigError(what, where="seed", fix="give one", override="seed=0"))
+        errors.append(ConfigError(what, where="seed", fix="give such a number", override="seed=0"))
     return errors
 
 
 def resolve(slot_name: str, node: Mapping[str, Any], trusted: Collection[str] | None = None) -> Callable[..., Any]:
-    """Returns the class or function that `_target_` names, if its slot may hold it.
+    """Returns the class or function that `_target_` names, if its slot allows it.
 
     Args:
-        slot_name: of the config.
-        node: of the config.
-        trusted: where a run folder names the target, the further packages and modules that the user trusts; `None`
-            where the user wrote the config: then anything that is installed will do.
+        slot_name: the name of the slot, a section of the config.
+        node: the content of that section.
+        trusted: for the config of a run folder, the packages and modules that the user trusts in addition; `None` for
+            the user's own config, which may name anything that is installed.
 
     Raises:
-        ConfigError: it does not exist, or is not of the slot's kind, or is not trusted.
+        ConfigError: the target does not exist, or does not fit the slot, or is not trusted.
     """
     slot, path = SLOTS[slot_name], node.get("_target_")
     where = f"{slot_name}._target_"
     if not isinstance(path, str) or not path:
-        raise ConfigError(f"{path!r} is no class or function", where=where, fix="write it as package.module.Name")
+        raise ConfigError(f"{path!r} is not a class or function", where=where, fix="write it as package.module.Name")
     path = current_target(path)
     if "." not in path:
         path = _built_in(slot_name, path)
-    return find_object(path, where, trusted, lambda found: fits(slot, found, path), _wanted(slot, slot_name))
+    return find_object(path, where, trusted, lambda candidate: fits(slot, candidate, path), _wanted(slot, slot_name))
 
 
 def resolve_metric(name: str, node: Any, trusted: Collection[str] | None = None) -> Callable[..., Metric]:
-    """Returns the function that makes a metric of the user's own, `(facts, **config) -> Metric`; `trusted` as in
-    `resolve`.
+    """Returns the user's own function `(facts, **config) -> Metric`; `trusted` as in `resolve`.
 
     Raises:
-        ConfigError: there is none, or it may not be called.
+        ConfigError: the function does not exist, or may not be called.
     """
     where, path = f"metric.{name}._target_", node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(path, str) or "." not in path:
-        raise ConfigError(f"{path!r} is no function", where=where, fix="write it as module.function")
-    found: Callable[..., Metric] = find_object(
+        raise ConfigError(f"{path!r} is not a function", where=where, fix="write it as module.function")
+    make_metric: Callable[..., Metric] = find_object(
         path, where, trusted, lambda one: fits(METRIC, one, path), _wanted(METRIC, "metric")
     )
-    return found
+    return make_metric
 
 
 def meet_task(name: str, trusted: Collection[str] | None = None) -> None:
-    """Imports a task of one's own by its dotted path, so that facts may name it; a built-in one is known already.
+    """Imports and registers the user's own task by its dotted path; does nothing for a registered one.
 
     Raises:
-        ConfigError: there is none of that name, or it is not trusted.
+        ConfigError: the task does not exist, or is not trusted.
     """
     if "." in name and not tasks.is_known(name):
         wanted = _wanted(OWN["task"], "task")
-        tasks.register(find_object(name, "task", trusted, lambda found: fits(OWN["task"], found, name), wanted))
+        tasks.register(find_object(name, "task", trusted, lambda one: fits(OWN["task"], one, name), wanted))
 
 
 def meet_kind(name: str, trusted: Collection[str] | None = None) -> None:
-    """Imports a kind of data of one's own by its dotted path, as `meet_task` does a task.
+    """Imports and registers the user's own kind of data by its dotted path; does nothing for a registered one.
 
     Raises:
-        ConfigError: there is none of that name, or it is not trusted.
+        ConfigError: the kind does not exist, or is not trusted.
     """
     if "." in name and not kinds.is_known(name):
         wanted = _wanted(OWN["kind"], "data")
-        kinds.register(find_object(name, "data", trusted, lambda found: fits(OWN["kind"], found, name), wanted))
+        kinds.register(find_object(name, "data", trusted, lambda one: fits(OWN["kind"], one, name), wanted))
 
 
 def find_object(
@@ -166,57 +165,57 @@ def find_object(
     """Returns the object at a dotted path, if it is trusted and fits.
 
     Args:
-        path: of the object.
+        path: the dotted path of the object.
         where: the config key that names it.
-        trusted: as for `resolve`.
-        fits: whether the object is of the kind that is asked for.
-        wanted: that kind in words, and what to do where another is named.
+        trusted: as in `resolve`.
+        fits: tells whether the object is of the type that is needed.
+        wanted: that type in words, and the fix for an object of another type.
 
     Raises:
-        ConfigError: it cannot be found, or does not fit, or is not trusted.
+        ConfigError: the object cannot be found, or does not fit, or is not trusted.
     """
     module_path, name = path.rsplit(".", 1)
     if trusted is not None and not _is_trusted(module_path, trusted):
         raise _refused(path, where)
     try:
-        found = getattr(_imported(module_path), name)
+        target = getattr(_imported(module_path), name)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{path} cannot be found: {error}", where=where, fix="check its spelling") from None
-    except Exception as error:  # a module of the user's own may raise anything
+        raise ConfigError(f"{path} cannot be found: {error}", where=where, fix="check the spelling") from None
+    except Exception as error:  # the user's own module may raise anything
         raise ConfigError(f"{module_path} cannot be imported: {error}", where=where, fix="fix the module") from error
-    if not fits(found):
+    if not fits(target):
         raise ConfigError(f"{path} is not {wanted[0]}", where=where, fix=wanted[1])
-    if trusted is not None and not _is_trusted(str(getattr(found, "__module__", "")), trusted):
+    if trusted is not None and not _is_trusted(str(getattr(target, "__module__", "")), trusted):
         raise _refused(path, where)
-    return found
+    return target
 
 
-def fits(slot: Slot, found: Any, path: str) -> bool:
-    """Tells whether a slot may hold an object that was found at a path."""
-    if inspect.isclass(found):
-        return slot.classes and issubclass(found, slot.kind)
-    if not slot.functions or not inspect.isfunction(found):
+def fits(slot: Slot, candidate: Any, path: str) -> bool:
+    """Tells whether a slot allows the object at a path."""
+    if inspect.isclass(candidate):
+        return slot.classes and issubclass(candidate, slot.kind)
+    if not slot.functions or not inspect.isfunction(candidate):
         return False
     module_path, name = path.rsplit(".", 1)
     package = module_path.split(".")[0]
-    if found.__qualname__ != name or found.__module__.split(".")[0] != package:
-        return False  # merely imported there
+    if candidate.__qualname__ != name or candidate.__module__.split(".")[0] != package:
+        return False  # only imported there, not defined
     if package == "torch":
-        return False  # none of its functions builds a model from plain values, and some run what they are given
-    promised = returned_by(found)
+        return False  # none of its functions builds a model from plain values, and some execute their arguments
+    promised = returned_by(candidate)
     options = typing.get_args(promised) or (promised,)
     promises = any(inspect.isclass(one) and issubclass(one, slot.kind) for one in options)
-    return promises or (package != "dltrain" and is_local(found))
+    return promises or (package != "dltrain" and is_local(candidate))
 
 
 def returned_by(function: Callable[..., Any]) -> Any:
-    """Returns what a function's annotation promises; `None` where it has none, or one that cannot be read."""
+    """Returns the type that a function's annotation promises; `None` if it has none, or it cannot be read."""
     try:
         return typing.get_type_hints(function).get("return")
     except Exception:  # the names of an annotation may be missing at run time
         text = str(inspect.get_annotations(function).get("return", ""))
-        found = [_named(name, function.__globals__) for name in re.findall(r"[\w.]+", text)]
-        return typing.Union[tuple(one for one in found if inspect.isclass(one)) or None]  # noqa: UP007
+        named = [_named(name, function.__globals__) for name in re.findall(r"[\w.]+", text)]
+        return typing.Union[tuple(one for one in named if inspect.isclass(one)) or None]  # noqa: UP007
 
 
 def _named(name: str, names: Mapping[str, Any]) -> Any:
@@ -226,12 +225,12 @@ def _named(name: str, names: Mapping[str, Any]) -> Any:
 
 
 def check_arguments(slot_name: str, target: Callable[..., Any], node: Mapping[str, Any]) -> list[ConfigError]:
-    """Returns every reason why what a node names must not be called with the node's arguments."""
+    """Returns an error for each reason not to call a node's target with the node's arguments."""
     given = arguments(node)
     if slot_name == "optimizer" and needs_closure(target):
         return [
             ConfigError(
-                f"{node['_target_']} computes the loss anew within a step, by a closure, and dltrain gives it none",
+                f"{node['_target_']} needs a closure that computes the loss again, which dltrain does not support",
                 where="optimizer",
                 fix="choose another optimizer",
                 override="optimizer=adamw",
@@ -246,13 +245,13 @@ def check_arguments(slot_name: str, target: Callable[..., Any], node: Mapping[st
 
 
 def drop_leftovers(config: Any, overrides: Sequence[str]) -> None:
-    """Takes away, where overrides name another `_target_` than a file does, what the file says for its own.
+    """Removes the arguments of a file's `_target_` from the config if overrides choose another `_target_`.
 
-    What the other one takes by the same name, and what overrides give, stays.
+    Arguments that the new target also takes, and those in overrides, stay.
 
     Args:
-        config: composed, a dictionary or a `DictConfig`; it is changed.
-        overrides: that it was composed from.
+        config: the composed config, a dictionary or a `DictConfig`; it is changed.
+        overrides: the overrides that it was composed from.
     """
     typed = {override.partition("=")[0].lstrip("+") for override in overrides}
     for slot in SLOTS:
@@ -263,16 +262,16 @@ def drop_leftovers(config: Any, overrides: Sequence[str]) -> None:
             takes = inspect.signature(resolve(slot, node)).parameters.values()
         except (ConfigError, ValueError, TypeError):
             continue  # it is refused later
-        kept = {parameter.name for parameter in takes} | {
+        remaining = {parameter.name for parameter in takes} | {
             key.split(".")[1] for key in typed if key.startswith(f"{slot}.")
         }
         with open_dict(node) if isinstance(node, DictConfig) else nullcontext():
-            for key in [key for key in node if key not in kept]:
+            for key in [key for key in node if key not in remaining]:
                 del node[key]
 
 
 def needs_closure(optimizer: Callable[..., Any]) -> bool:
-    """Tells whether an optimizer's step cannot do without a function that computes the loss again."""
+    """Tells whether an optimizer's step needs a closure, a function that computes the loss again."""
     try:
         closure = inspect.signature(optimizer.step).parameters.get("closure")  # type: ignore[attr-defined]
     except (AttributeError, ValueError, TypeError):
@@ -281,10 +280,10 @@ def needs_closure(optimizer: Callable[..., Any]) -> bool:
 
 
 def check_trust(config: Mapping[str, Any], trusted: Collection[str]) -> None:
-    """Makes sure that a run's config calls no code but what `resolve` trusts; nothing else is imported.
+    """Checks that a run's config only calls code that `resolve` trusts; imports nothing else.
 
     Raises:
-        ExceptionGroup: of every ConfigError in it.
+        ExceptionGroup: one ConfigError for each target that is not trusted.
     """
     errors: list[ConfigError] = []
     task = str((config.get("task") or {}).get("name", ""))
@@ -296,7 +295,7 @@ def check_trust(config: Mapping[str, Any], trusted: Collection[str]) -> None:
                 if place in {f"{slot}._target_" for slot in SLOTS}:
                     resolve(name, node, trusted)
                 elif "." in path and not _is_trusted(path.rpartition(".")[0], trusted):
-                    errors.append(_refused(path, place))  # an argument, which a model may call by itself
+                    errors.append(_refused(path, place))  # an argument, which a model may call itself
             except ConfigError as error:
                 errors.append(error)
     if errors:
@@ -304,34 +303,34 @@ def check_trust(config: Mapping[str, Any], trusted: Collection[str]) -> None:
 
 
 def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a config node calls its target with."""
+    """Returns the arguments that a config node gives its target."""
     return {key: value for key, value in node.items() if key != "_target_"}
 
 
-def is_local(found: Any) -> bool:
-    """Tells whether a class or function was written below the working directory, and not installed there."""
+def is_local(target: Any) -> bool:
+    """Tells whether a class or function is defined below the working directory, and not installed there."""
     try:
-        source = Path(inspect.getfile(found)).resolve()
+        source = Path(inspect.getfile(target)).resolve()
     except (TypeError, OSError):
         return False
     return source.is_relative_to(Path.cwd().resolve()) and "site-packages" not in source.parts
 
 
 def _built_in(slot_name: str, name: str) -> str:
-    known = BUILT_IN.get(slot_name, {})
-    if name not in known:
-        near = nearest(name, list(known))
+    built_in = BUILT_IN.get(slot_name, {})
+    if name not in built_in:
+        near = nearest(name, list(built_in))
         raise ConfigError(
             f"there is no built-in {slot_name} {name!r}",
             where=f"{slot_name}._target_",
             fix=f"did you mean {near}?" if near else "write your own as package.module.Name",
             override=f"{slot_name}._target_={near}" if near else "",
         )
-    return known[name]
+    return built_in[name]
 
 
 def _imported(module_path: str) -> Any:
-    """Imports a module; what stands in the working directory is found there."""
+    """Imports and returns a module, also from the working directory."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
@@ -343,17 +342,17 @@ def _is_trusted(module_path: str, trusted: Collection[str]) -> bool:
 
 
 def _refused(path: str, where: str) -> ConfigError:
-    """The refusal of what a run folder names and nobody has said to trust."""
+    """Returns the error for a target in a run folder that the user has not trusted."""
     package = path.split(".")[0]
-    what = f"the run's config names {path}, and code that a run folder names is not run without being asked for"
+    what = f"the run's config names {path}, and code from a run folder is run only if you trust it"
     if package in UNTRUSTED_PACKAGES or package in sys.stdlib_module_names:
-        return ConfigError(what, where=where, fix="train again with what dltrain knows")
-    fix = "if you know that module and trust it, say so"
+        return ConfigError(what, where=where, fix="train again with code that dltrain supports")
+    fix = "if you know and trust this module, say so"
     return ConfigError(what, where=where, fix=fix, override=f"--trust={package}", replaces="--trust")
 
 
 def _targets(node: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Every `_target_` below a node, with its dotted key."""
+    """Yields the dotted key and the value of every `_target_` in a node."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             if key == "_target_":

@@ -1,4 +1,4 @@
-"""What hangs on a model without being registered: torch neither trains it, nor saves it, nor moves it to a device."""
+"""Finds unregistered layers and tensors of a model, which torch neither trains nor saves nor moves to a device."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from dltrain.errors import ConfigError
 
-# What takes the place of what holds them, so that torch finds them.
+# The container that torch finds layers or parameters in, for each plain container.
 LAYERS = dict.fromkeys(("list", "tuple", "deque", "set"), "an nn.ModuleList") | {"dict": "an nn.ModuleDict"}
 PARAMETERS = dict.fromkeys(("list", "tuple", "deque", "set"), "an nn.ParameterList") | {
     "dict": "an nn.ParameterDict",
     "": "an nn.Parameter",
 }
-TORCHS_OWN = frozenset(vars(nn.Module()))  # the attributes that torch keeps for itself
-DEEPEST, MOST = 6, 1000  # lists in lists, and items of one
-OTHERS = ("torch", "torchvision", "numpy", "pandas", "omegaconf", "hydra")  # whose objects hold no layers
+TORCHS_OWN = frozenset(vars(nn.Module()))  # torch's own attributes
+DEEPEST, MOST = 6, 1000  # levels of nesting, and items of a container
+OTHERS = ("torch", "torchvision", "numpy", "pandas", "omegaconf", "hydra")  # packages whose objects contain no layers
 PLAIN = (str, bytes, int, float, bool, complex, type(None), type)
 
 
 @dataclass(frozen=True)
 class Unregistered:
-    """A tensor or a module that a model holds and torch does not know of.
+    """A tensor or a module of a model that is not registered with torch.
 
     Args:
-        place: where it hangs, such as `encoder.layers[0]`.
-        holder: what holds it: `list`, `tuple`, `dict`, the name of a class, or nothing for an attribute itself.
+        place: where it is, such as `encoder.layers[0]`.
+        holder: its container: `list`, `tuple`, `dict`, the name of a class, or empty for an attribute itself.
         value: the tensor or module.
     """
 
@@ -46,19 +46,19 @@ class Unregistered:
 
     @property
     def attribute(self) -> str:
-        """The attribute of the model that it hangs on."""
+        """Returns the attribute of the model that contains it."""
         return self.place.partition("[")[0]
 
     @property
     def learns(self) -> bool:
-        """Whether it asks for gradients."""
+        """Tells whether it requires gradients."""
         if isinstance(self.value, nn.Module):
             return any(parameter.requires_grad for parameter in self.value.parameters())
         return self.value.is_leaf and self.value.requires_grad
 
     @property
     def depends_on_mode(self) -> bool:
-        """Whether it does something else in training, which `train()` and `eval()` would have to tell it."""
+        """Tells whether it behaves differently in training, so that `train()` and `eval()` must reach it."""
         if not isinstance(self.value, nn.Module):
             return False
         kinds = (_DropoutNd, nn.RReLU, _NormBase)
@@ -66,9 +66,9 @@ class Unregistered:
 
 
 def find_unregistered(model: nn.Module) -> Iterator[Unregistered]:
-    """Yields every tensor and module that hangs on the modules of a model, each once, with the place where it hangs.
+    """Yields every unregistered tensor and module of a model, each once, with its place.
 
-    Lists, tuples, sets, dictionaries, partial and local functions, and plain objects are looked into.
+    Searches lists, tuples, sets, dictionaries, partial and local functions, and plain objects.
     """
     seen = {id(one) for many in (model.modules(), model.parameters(), model.buffers()) for one in many}
     for prefix, module in model.named_modules():
@@ -78,42 +78,42 @@ def find_unregistered(model: nn.Module) -> Iterator[Unregistered]:
 
 
 def check_registered(model: nn.Module, name: str) -> None:
-    """Makes sure that torch knows of every layer and parameter of a model, and that there is one to learn.
+    """Checks that every layer and parameter of a model is registered, and that there is one to train.
 
     Raises:
-        ConfigError: some hang in plain lists, dictionaries or attributes, or there are none, or all are frozen.
+        ConfigError: some are in plain lists, dictionaries or attributes, or there are none, or all are frozen.
     """
-    for found in find_unregistered(model):
-        if found.learns or found.depends_on_mode:
-            raise _refusal(found, name)
+    for one in find_unregistered(model):
+        if one.learns or one.depends_on_mode:
+            raise _refusal(one, name)
     parameters = list(model.parameters())
     if not parameters:
-        what = f"{name} has no parameters, so that there is nothing to learn"
-        raise ConfigError(what, where="model", fix="give it layers, or nn.Parameter, as attributes")
+        what = f"{name} has no parameters, so that there is nothing to train"
+        raise ConfigError(what, where="model", fix="give it layers or nn.Parameter as attributes")
     if not any(parameter.requires_grad for parameter in parameters):
-        what = f"all {len(parameters)} parameters of {name} are frozen, so that there is nothing to learn"
-        raise ConfigError(what, where="model", fix="let some of them learn: parameter.requires_grad_(True)")
+        what = f"all {len(parameters)} parameters of {name} are frozen, so that there is nothing to train"
+        raise ConfigError(what, where="model", fix="unfreeze some of them: parameter.requires_grad_(True)")
 
 
-def _refusal(found: Unregistered, name: str) -> ConfigError:
-    what, cures = "layers", LAYERS
-    if isinstance(found.value, Tensor):
-        what, cures = ("parameters" if found.holder else "a tensor that is to learn"), PARAMETERS
-    if found.holder in cures:
-        holder = f"a plain {found.holder or 'attribute'}"
-        fix = f"let {found.attribute} be {cures[found.holder]}"
+def _refusal(unregistered: Unregistered, name: str) -> ConfigError:
+    what, containers = "layers", LAYERS
+    if isinstance(unregistered.value, Tensor):
+        what, containers = ("parameters" if unregistered.holder else "a trainable tensor"), PARAMETERS
+    if unregistered.holder in containers:
+        holder = f"a plain {unregistered.holder or 'attribute'}"
+        fix = f"make {unregistered.attribute} {containers[unregistered.holder]}"
     else:
-        holder = f"an object of class {found.holder}"
-        fix = f"make {found.attribute} an attribute of the model itself, or its holder an nn.Module"
+        holder = f"an object of class {unregistered.holder}"
+        fix = f"make {unregistered.attribute} an attribute of the model, or its class an nn.Module"
     return ConfigError(
-        f"{name} keeps {what} in {holder}, {found.attribute}, where torch does not find them to train, move and save",
+        f"{name} keeps {what} in {holder}, {unregistered.attribute}, where torch cannot train, move or save them",
         where="model",
         fix=fix,
     )
 
 
 def constants(model: nn.Module) -> list[str]:
-    """Returns where tensors hang that predictions may depend on and that `state_dict()` lacks."""
+    """Returns the names of tensors that predictions may depend on and that `state_dict()` lacks."""
     saved = {
         tensor.untyped_storage().data_ptr() for tensor in model.state_dict().values() if isinstance(tensor, Tensor)
     }
@@ -131,14 +131,14 @@ def _inside(value: Any, place: str, holder: str, seen: set[int], depth: int) -> 
     if depth:
         try:
             items = list(_items(value))
-        except Exception:  # a container of somebody's own may refuse to be looked through
+        except Exception:  # the user's own container may not be iterable
             return
         for name, inner in items:
             yield from _inside(inner, f"{place}{name}", type(value).__name__, seen, depth - 1)
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a value holds, with how it is reached."""
+    """Yields the items of a value, each with the expression that reaches it."""
     if isinstance(value, Mapping):
         yield from ((f"[{key!r}]", item) for key, item in islice(list(value.items()), MOST))
     elif isinstance(value, list | tuple | set | frozenset | deque):
@@ -155,7 +155,7 @@ def _items(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_plain_object(value: Any) -> bool:
-    """Whether it is an object of a class that somebody wrote for a model, or of one that only holds values."""
+    """Tells whether a value is an object of a class that a user wrote, or of one that only holds values."""
     package = type(value).__module__.partition(".")[0]
     if package in sys.stdlib_module_names:
         return isinstance(value, SimpleNamespace | Namespace)
@@ -163,8 +163,8 @@ def _is_plain_object(value: Any) -> bool:
 
 
 def leaves_of(output: Tensor) -> list[Tensor]:
-    """Returns every tensor that asks for gradients and that an output was computed from."""
-    found: list[Tensor] = []
+    """Returns every leaf tensor with gradients that an output was computed from."""
+    leaves: list[Tensor] = []
     seen: set[Any] = set()
     waiting = [output.grad_fn]
     while waiting:
@@ -173,6 +173,6 @@ def leaves_of(output: Tensor) -> list[Tensor]:
             continue
         seen.add(node)
         if type(node).__name__ == "AccumulateGrad":
-            found.append(node.variable)  # type: ignore[attr-defined]
+            leaves.append(node.variable)  # type: ignore[attr-defined]
         waiting += [before for before, _ in node.next_functions]
-    return found
+    return leaves

@@ -1,4 +1,4 @@
-"""What the curves of a training mean, in words."""
+"""Explains the curves of a training in words."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 
 def diagnose(history: Sequence[Mapping[str, float]], best_epoch: int, epochs: int) -> list[str]:
-    """Says what the curves tell of over-fitting and of stopping too early, and what to try.
+    """Returns sentences about over-fitting, under-fitting and stopping too early, with what to try.
 
     Args:
-        history: a row an epoch, with `train/loss` and perhaps `val/loss`.
+        history: one row per epoch, with `train/loss` and perhaps `val/loss`.
         best_epoch: the epoch whose weights were kept, counted from 1.
-        epochs: how many were allowed.
+        epochs: the maximum number of epochs.
     """
     if len(history) < 5:
         return []
@@ -22,20 +22,20 @@ def diagnose(history: Sequence[Mapping[str, float]], best_epoch: int, epochs: in
     curve = "val/loss" if "val/loss" in history[-1] else "train/loss"
     values = np.array([row[curve] for row in history])
     lowest, end = float(values.min()), float(np.mean([row[curve] for row in tail]))
-    found = []
+    sentences = []
     at_lowest = history[int(values.argmin())]["train/loss"]
     if curve == "val/loss" and end > lowest + 0.25 * abs(lowest) and train_end < at_lowest:
-        found.append(
+        sentences.append(
             f"over-fitting: after epoch {int(values.argmin()) + 1} the training loss still fell from {at_lowest:.3g} "
             f"to {train_end:.3g}, while the validation loss rose from {lowest:.3g} to {end:.3g}; try more data, "
             "model.dropout, a larger optimizer.weight_decay or a smaller model"
         )
     recent = float(np.mean(values[-max(2, len(values) // 5) : -len(tail)])) if len(values) > 2 * len(tail) else end
     if len(history) == epochs and best_epoch > 0.9 * epochs and end < recent - 0.02 * abs(recent):
-        found.append(f"it was still getting better when it ended: try trainer.epochs={2 * epochs}")
+        sentences.append(f"the model was still improving when training ended: try trainer.epochs={2 * epochs}")
     if train_end > 0.95 * train_start:
-        found.append(
+        sentences.append(
             f"under-fitting: the training loss hardly fell, from {train_start:.3g} to {train_end:.3g}; try another "
             "optimizer.lr, a larger model or more epochs"
         )
-    return found
+    return sentences

@@ -1,4 +1,4 @@
-"""Whether a loaded model says of a run's recorded examples what was measured, and why it may not."""
+"""Checks that a loaded model still gives the recorded outputs on a run's examples, and finds out why it does not."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from dltrain.types import Encoded
 if TYPE_CHECKING:
     from dltrain.inference.load import LoadedModel
 
-# Of the largest output. Kernels of other devices and machines sum in another order, and some round more.
+# Relative to the largest output. Kernels of other devices and machines add in another order, and some round more.
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.05, "float16": 0.02}
-ELSEWHERE = 0.02  # on another device than it was measured on, where products of float32 may be rounded to fewer digits
+ELSEWHERE = 0.02  # on another device than the model was measured on, which may round float32 products more
 
 
 def check_agreement(model: LoadedModel) -> None:
-    """Makes sure that a loaded model says what was measured, by the examples of its run, where it has some.
+    """Checks that a loaded model gives the recorded outputs on its run's examples, if the run has some.
 
     Raises:
-        CheckpointError: it says something else; the error names the reason, where one can be found.
+        CheckpointError: the outputs differ; the error names the reason if one can be found.
     """
     inputs = read_inputs(model.run)
     if inputs is None:
@@ -50,24 +50,24 @@ def check_agreement(model: LoadedModel) -> None:
         why, fix = _reason(model, inputs)
         raise CheckpointError(
             f"{model.run.path} does not predict what was measured: on its recorded examples it differs by "
-            f"{difference:.2g} of the largest output; {why}",
+            f"{difference:.2g}, relative to the largest output; {why}",
             fix=fix,
         )
 
 
 def _difference(model: LoadedModel, inputs: tuple[Tensor, ...], recorded: Tensor) -> float:
-    """The largest difference from the recorded outputs, in units of the largest of them."""
-    said = _outputs(model, inputs)
-    if said.shape != recorded.shape:
+    """Returns the largest difference from the recorded outputs, relative to the largest of them."""
+    outputs = _outputs(model, inputs)
+    if outputs.shape != recorded.shape:
         return float("inf")
-    same = (said == recorded) | (said.isnan() & recorded.isnan())
+    same = (outputs == recorded) | (outputs.isnan() & recorded.isnan())
     scale = float(recorded[recorded.isfinite()].abs().max()) if bool(recorded.isfinite().any()) else 1.0
-    difference = torch.where(same, 0.0, (said - recorded).abs())
+    difference = torch.where(same, 0.0, (outputs - recorded).abs())
     return float(difference.max()) / (scale or 1.0) if difference.numel() else 0.0
 
 
 def _from_table(model: LoadedModel, inputs: tuple[Tensor, ...]) -> float:
-    """As `_difference`, from examples.csv, for folders of versions that recorded no outputs."""
+    """Returns the same as `_difference` from examples.csv, for folders of older versions that recorded no outputs."""
     path = model.run.own(model.run.examples / "examples.csv")
     if not path.exists():
         return 0.0
@@ -78,37 +78,37 @@ def _from_table(model: LoadedModel, inputs: tuple[Tensor, ...]) -> float:
         count = len(predictions.values)
         return float("inf") if len(rows) < count else model.task.difference(predictions, rows[:count])
     except (KeyError, ValueError, TypeError, OSError, csv.Error) as error:
-        raise CheckpointError(f"{path} is damaged: {error}", fix="bring the old file back, or train again") from None
+        raise CheckpointError(f"{path} is damaged: {error}", fix="restore the old file, or train again") from None
 
 
 def _reason(model: LoadedModel, inputs: tuple[Tensor, ...]) -> tuple[str, str]:
-    """Why a model may say something else than it did, and what to do."""
+    """Returns why a model may give other outputs than when it was measured, and what to do about it."""
     basis = model.record.basis
     again = "or train again"
     parts = (model.module, model.task.loss)
     changed = _changed(basis.get("source"), source_of(*parts))
     if changed:
         files = ", ".join(changed)
-        return f"the code of {files} has changed since", f"bring it back as it was when the model was trained, {again}"
+        return f"the code of {files} has changed since", f"restore it as it was when the model was trained, {again}"
     name = name_of(model.module)
     try:
         first, second = _outputs(model, inputs), _outputs(model, inputs)
         if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
-            why = f"{name} says something else each time that it is asked"
-            return why, "let it draw nothing in evaluation, F.dropout(x, p, self.training), and train again"
-    except Exception:  # it has been told already
+            why = f"{name} gives another output on each call"
+            return why, "make it deterministic in evaluation, such as F.dropout(x, p, self.training), and train again"
+    except Exception:  # the caller reports it already
         pass
     moved = _changed(basis.get("packages"), packages_of(*parts)) + _changed(model.record.versions, versions())
-    if kept := constants(inner_model(model.module)):
-        why = f"{name} keeps {', '.join(kept[:3])} outside its state_dict(), where nothing saves it"
-        return why, f"keep it with self.register_buffer({kept[0]!r}, ...), and train again"
+    if tensors := constants(inner_model(model.module)):
+        why = f"{name} keeps {', '.join(tensors[:3])} outside its state_dict(), so that it is not saved"
+        return why, f"register it with self.register_buffer({tensors[0]!r}, ...), and train again"
     if moved:
-        return f"{', '.join(moved)} changed since", f"go back to that version, {again}"
-    return "what it rests on beside its weights, such as a file or a constant of its own, has changed", "train again"
+        return f"{', '.join(moved)} changed since", f"install the earlier version, {again}"
+    return "something that it needs besides its weights, such as a file or a constant, has changed", "train again"
 
 
 def _changed(before: Any, now: dict[str, str]) -> list[str]:
-    """The names whose value is not what was recorded; a result that says nothing tells nothing."""
+    """Returns the names whose value differs from the recorded one; none if nothing was recorded."""
     if not isinstance(before, dict):
         return []
     return [f"{name}" for name in before if name in now and before[name] != now[name]]

@@ -1,4 +1,4 @@
-"""How good a trained model is on labelled data: metrics with intervals, by group, calibration, and a threshold."""
+"""Evaluates a trained model on labelled data: metrics with intervals, by group, calibration, and a threshold."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from dltrain.tasks.statistics import Threshold
 from dltrain.tasks.task import Task
 from dltrain.types import Split
 
-BATCH = 32  # samples of a task whose outputs are large
-RESAMPLES, MANY = 1000, 50_000  # rows, above which fewer resamples say as much
+BATCH = 32  # samples, for a task whose outputs are large
+RESAMPLES, MANY = 1000, 50_000  # above so many rows, fewer resamples are as precise
 MOST_GROUPS, FEW_NUMBERS = 20, 10
 
 
@@ -51,18 +51,18 @@ class Group:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What labelled data says of a model.
+    """The evaluation of a model on labelled data.
 
     Args:
-        source: of the data, in words.
+        source: the data, in words.
         split: its samples, encoded.
-        predictions: of them.
-        metrics: all that training measures.
-        interval: of the main one; `None` for too few samples.
+        predictions: the model's predictions of them.
+        metrics: all metrics that training measures.
+        interval: the interval of the main metric; `None` for too few samples.
         calibration_error: `None` where numbers or labels are predicted.
-        thresholds: for two classes.
-        groups: where a column was named.
-        notes: what was left out, or odd.
+        thresholds: the best thresholds for two classes.
+        groups: the metrics by group, if there is a column to group by.
+        notes: what was left out or is unusual.
     """
 
     source: str
@@ -76,7 +76,7 @@ class Evaluation:
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, without samples."""
+        """Returns the evaluation for JSON, without samples."""
         return {
             "source": self.source,
             "samples": len(self.split),
@@ -95,24 +95,24 @@ def evaluate_input(
     """Evaluates new labelled data, part by part; samples without a label are left out.
 
     Args:
-        model: to be evaluated.
+        model: the model to evaluate.
         opened: the data.
         source: its name.
         slices: a column to group by.
-        note: told after each part.
+        note: called after each part.
 
     Raises:
-        DataError: it is not labelled, or no such data as the model was trained on.
+        DataError: the data has no labels, or is not of the kind that the model was trained on.
     """
     parts: list[tuple[Split, pd.Series[Any] | None]] = []
     unlabelled = 0
     for raw in opened.parts:
         encoded, target = model.encoder.encode(raw), model.encoder.targets(raw)
-        known = model.task.is_known(target)
-        unlabelled += int((~known).sum())
-        ids = tuple(name for name, keep in zip(encoded.ids, known.tolist(), strict=True) if keep)
-        split = Split(tuple(tensor[known] for tensor in encoded.inputs), target[known], ids)
-        column = None if slices is None else column_of(raw, slices)[known.numpy()]
+        labelled = model.task.is_known(target)
+        unlabelled += int((~labelled).sum())
+        ids = tuple(name for name, keep in zip(encoded.ids, labelled.tolist(), strict=True) if keep)
+        split = Split(tuple(tensor[labelled] for tensor in encoded.inputs), target[labelled], ids)
+        column = None if slices is None else column_of(raw, slices)[labelled.numpy()]
         parts.append((split, column))
         note(opened)
     splits = [split for split, _ in parts if len(split)]
@@ -144,21 +144,21 @@ def evaluate_split(
 
 
 def kept_of(model: LoadedModel) -> Mapping[str, Tensor]:
-    """Returns what the run keeps beyond its facts; nothing where it keeps nothing."""
+    """Returns the tensors that the run keeps beyond its facts; empty if it keeps none."""
     return model.kept if model.run.kept.exists() else {}
 
 
 def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, str]:
-    """The held-out split of the run's own data, where it is still there, and which one it is.
+    """Returns the held-out split of the run's own data, and which split it is.
 
     Raises:
-        DataError: it is gone, or has changed; the error tells what was measured when it was there.
+        DataError: the data is missing or has changed; the error names the metrics that training measured.
     """
     node = model.config.node("data")
     name = model.record.shown_split
     measured = model.record.of_split(name)
-    said = "  ".join(f"{key} {value:.4g}" for key, value in measured.items() if value is not None)
-    advice = f"give labelled data, data.path=...; after training the {name} split had {said}"
+    figures = "  ".join(f"{key} {value:.4g}" for key, value in measured.items() if value is not None)
+    advice = f"give labelled data, data.path=...; after training the {name} split had {figures}"
     try:
         resolve("data", node, trust)
         SOURCES.forget()
@@ -166,26 +166,26 @@ def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, s
     except DltrainError as error:
         raise DataError(f"the run's own data cannot be read: {error.what}", error.where, advice) from None
     if name not in data.splits or fingerprint(data) != model.record.data.fingerprint:
-        raise DataError("the data is not what the run was trained on any more", where="data.path", fix=advice)
+        raise DataError("the data has changed since the run was trained", where="data.path", fix=advice)
     return data.splits[name], name  # type: ignore[index]
 
 
 def bootstrap(task: Task, predictions: Predictions, target: Tensor) -> Interval | None:
-    """The interval of the task's main metric, from resampled samples; `None` for fewer than three."""
+    """Returns the interval of the task's main metric by bootstrap; `None` for fewer than three samples."""
     count = len(target)
     if count < 3:
         return None
     random = np.random.default_rng(0)
-    found = []
+    values = []
     for _ in range(RESAMPLES if count <= MANY else RESAMPLES // 5):
         chosen = torch.from_numpy(random.integers(0, count, count))
-        found.append(task.measure(predictions.of(chosen), target[chosen])[task.primary_metric])
-    low, high = np.quantile(found, [0.025, 0.975]).tolist()
+        values.append(task.measure(predictions.of(chosen), target[chosen])[task.primary_metric])
+    low, high = np.quantile(values, [0.025, 0.975]).tolist()
     return Interval(task.primary_metric, low, high)
 
 
 def _groups(task: Task, predictions: Predictions, target: Tensor, column: pd.Series[Any]) -> Iterator[Group]:
-    """The metrics of each value, the most frequent first; of a column of many numbers, of each quarter."""
+    """Yields the metrics of each value, the most frequent first; for many different numbers, of each quartile."""
     for name, at in _members(column).items():
         chosen = torch.from_numpy(at)
         yield Group(name, len(at), task.measure(predictions.of(chosen), target[chosen]))
@@ -207,13 +207,13 @@ def _members(column: pd.Series[Any]) -> Mapping[str, NDArray[np.int64]]:
 
 
 def column_of(raw: object, name: str) -> pd.Series[Any]:
-    """A column of a table.
+    """Returns a column of a table.
 
     Raises:
-        DataError: there is none of that name.
+        DataError: the table has no such column.
     """
     if not isinstance(raw, pd.DataFrame):
-        raise DataError("files have no columns to group by", where="--slices", fix="leave it out")
+        raise DataError("files have no columns to slice by", where="--slices", fix="leave it out")
     if name not in raw.columns:
         close = nearest(name, map(str, raw.columns))
         raise DataError(

@@ -1,4 +1,4 @@
-"""A trained model for other programs: ONNX, torch.export or safetensors, compared with the model before it is kept."""
+"""Exports a trained model for other programs as ONNX, torch.export or safetensors, and compares it with the model."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from dltrain.types import Encoded
 Format = Literal["onnx", "torch-export", "safetensors"]
 SUFFIXES: Mapping[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
 PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
-FEW = 2  # samples that it is traced with
+FEW = 2  # samples for tracing
 
 
 class Deployed(nn.Module):
-    """A model with what stands around it: stored inputs in, what it predicts out.
+    """A model with its preparation of inputs and its predictions: stored inputs in, predictions out.
 
-    The inputs are what `Encoder.encode` makes of raw samples: scaled columns of a table, or pixels from 0 to 255.
+    The inputs are those that `Encoder.encode` returns: scaled columns of a table, or pixels from 0 to 255.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -45,21 +45,21 @@ class Deployed(nn.Module):
         self.task = model.task
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Stored inputs `(B, ...)` to `(B, K)`."""
+        """Returns the predictions `(B, K)` of stored inputs `(B, ...)`."""
         output = self.module(*(inputs if self.prepare is None else self.prepare(inputs)))
         return self.task.deploy(self.task.combine_members(output))
 
 
 def export(model: LoadedModel, kind: Format, path: Path) -> float:
-    """Writes the model, reads it again, and keeps the file only if it says what the model says of the run's examples.
+    """Writes the model, reads it again, and keeps the file only if it agrees with the model on the run's examples.
 
     Returns:
-        The largest difference, in units of the largest output.
+        The largest difference, relative to the largest output.
 
     Raises:
-        ConfigError: a package is not installed, or the model cannot be exported so.
-        CheckpointError: the run's examples are missing, or the file says something else.
-        StorageError: it cannot be written.
+        ConfigError: a package is not installed, or the model cannot be exported in this format.
+        CheckpointError: the run's examples are missing, or the file does not agree with the model.
+        StorageError: the file cannot be written.
     """
     for package in PACKAGES.get(kind, ()):
         fix = f"pip install 'dltrain[{kind}]' (or pip install {' '.join(PACKAGES[kind])})"
@@ -70,18 +70,18 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
         expected = deployed(*inputs)
     if not model.task.agrees(expected, model.predict_encoded(Encoded(inputs, (), ()))):
         raise CheckpointError(
-            "what would be exported is not what the model predicts", fix="nothing was written; use dltrain predict"
+            "the exported model would not predict the same as the model", fix="nothing was written; use dltrain predict"
         )
     make_folder(path.parent, parents=True)
     neighbour = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     facts = json.dumps(facts_of(model), ensure_ascii=False)
     try:
         with _quiet():
-            said = _WRITERS[kind](model, deployed, inputs, neighbour, facts)
-        difference = float((said - expected).abs().max() / (expected.abs().max() or 1.0))
+            exported = _WRITERS[kind](model, deployed, inputs, neighbour, facts)
+        difference = float((exported - expected).abs().max() / (expected.abs().max() or 1.0))
         if not difference <= TOLERANCE:
             raise CheckpointError(
-                f"the exported model differs from the model by {difference:.2g} of its largest output",
+                f"the exported model differs from the model by {difference:.2g}, relative to the largest output",
                 fix="nothing was kept; try another format: --format torch-export",
             )
         neighbour.replace(path)
@@ -89,12 +89,12 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
         raise StorageError(f"cannot write {path}: {error.strerror or error}", fix="free some space") from error
     except DltrainError:
         raise
-    except Exception as error:  # tracing fails in as many ways as there are models
+    except Exception as error:  # tracing can fail in any way
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(
             f"the model cannot be exported as {kind}: {reason}",
             where="--format",
-            fix="try another: --format torch-export, or --format safetensors for the weights alone",
+            fix="try another format: --format torch-export, or --format safetensors for the weights alone",
         ) from error
     finally:
         for left in (neighbour, neighbour.with_name(neighbour.name + ".data")):
@@ -104,7 +104,7 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
 
 
 def facts_of(model: LoadedModel) -> dict[str, Any]:
-    """What whoever calls the exported model must know: classes, columns and their scaling, the size of pictures."""
+    """Returns what a caller of the exported model must know: classes, columns and their scaling, the size of images."""
     facts = asdict(model.facts)
     about = {"schema": SCHEMA, "run": model.run.path.resolve().name, "inputs": _describe_inputs(model)}
     about["outputs"] = model.task.export_words
@@ -112,17 +112,18 @@ def facts_of(model: LoadedModel) -> dict[str, Any]:
 
 
 def read_examples(model: LoadedModel) -> tuple[Tensor, ...]:
-    """The stored inputs of the run's examples, on the CPU.
+    """Returns the stored inputs of the run's examples, on the CPU.
 
     Raises:
-        CheckpointError: they are not there.
+        CheckpointError: they are missing or damaged.
     """
     path = model.run.own(model.run.examples / "inputs.safetensors")
     try:
         stored = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"{path} cannot be read: {error}", fix="without examples an export cannot be compared: train again"
+            f"{path} cannot be read: {error}",
+            fix="an export is compared on the examples: restore the file, or train again",
         ) from None
     return tuple(stored[f"input_{number}"] for number in range(len(stored)))
 
@@ -173,9 +174,9 @@ def _write_safetensors(
     before = model.module.state_dict()
     model.module.load_state_dict(load_file(path))
     with torch.inference_mode():
-        said: Tensor = deployed(*inputs)
+        outputs: Tensor = deployed(*inputs)
     model.module.load_state_dict(before)
-    return said
+    return outputs
 
 
 Writer = Callable[[LoadedModel, Deployed, tuple[Tensor, ...], Path, str], Tensor]
@@ -187,7 +188,7 @@ _WRITERS: Mapping[Format, Writer] = {
 
 
 def _few(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """A batch of two, which tracing does not take for a constant as it does a batch of one."""
+    """Returns a batch of two samples; tracing would treat the size of a batch of one as a constant."""
     return tuple(tensor.expand(FEW, *tensor.shape[1:]) if len(tensor) < FEW else tensor[:FEW] for tensor in inputs)
 
 
@@ -200,7 +201,7 @@ def _describe_inputs(model: LoadedModel) -> list[dict[str, Any]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what exporters tell of themselves."""
+    """Silences the messages of the exporters."""
     levels = {name: logging.getLogger(name).level for name in ("onnxscript", "onnx_ir", "torch.onnx", "torch.export")}
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")

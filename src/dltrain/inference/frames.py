@@ -1,4 +1,4 @@
-"""What a model says of new samples, as a table, and what was odd of them, as a summary."""
+"""The predictions of new samples as a table, and a summary of the remarks about them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ NAMED_CELLS = 3
 
 
 def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
-    """Returns a row a sample: `id`, the columns that the task gives its predictions, and `remarks`."""
-    remarks = ["; ".join(map(str, found)) for found in encoded.remarks]
+    """Returns one row per sample: `id`, the task's columns of predictions, and `remarks`."""
+    remarks = ["; ".join(map(str, of_sample)) for of_sample in encoded.remarks]
     return pd.DataFrame({"id": list(encoded.ids)} | task.columns(predictions) | {"remarks": remarks})
 
 
 @dataclass
 class Tally:
-    """Counts oddities over all samples.
+    """Counts remarks over all samples.
 
     Args:
-        rows: samples seen.
-        odd: samples with a remark.
-        counts: samples that share each oddity.
-        cells: a few values of each.
+        rows: number of samples.
+        odd: number of samples with a remark.
+        counts: number of samples with each remark.
+        cells: a few examples of each remark.
     """
 
     rows: int = 0
@@ -37,19 +37,19 @@ class Tally:
     cells: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, remarks: Iterable[tuple[Remark, ...]]) -> None:
-        """Counts the remarks of some more samples."""
-        for found in remarks:
+        """Adds the remarks of more samples."""
+        for of_sample in remarks:
             self.rows += 1
-            self.odd += bool(found)
-            for what, cell in found:
+            self.odd += bool(of_sample)
+            for what, cell in of_sample:
                 self.counts[what] = self.counts.get(what, 0) + 1
-                shown = self.cells.setdefault(what, [])
-                if cell and cell not in shown and len(shown) < NAMED_CELLS:
-                    shown.append(cell)
+                examples = self.cells.setdefault(what, [])
+                if cell and cell not in examples and len(examples) < NAMED_CELLS:
+                    examples.append(cell)
 
     @property
     def sentences(self) -> list[str]:
-        """Each oddity and how many samples have it, the most frequent first."""
+        """Returns a sentence for each remark with the number of its samples, the most frequent first."""
         return [
             f"{what}: {'every sample' if count == self.rows else f'{count:,} of {self.rows:,} samples'}"
             + (f", such as {', '.join(self.cells[what])}" if self.cells[what] else "")

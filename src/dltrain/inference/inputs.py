@@ -1,4 +1,4 @@
-"""What a user gives a trained model: a table, a picture, a folder, a list of paths or standard input, part by part."""
+"""Reads new samples for a trained model part by part: a table, an image, a folder, a list of paths, standard input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dltrain.types import Encoder
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
-ROWS, FILES = 4096, 256  # of a part
+ROWS, FILES = 4096, 256  # per part
 STANDARD_INPUT = "-"
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 PATH_NAMES = ("path", "file", "filename", "image", "picture", "photo", "img", "document", "文件", "路径", "图片")
@@ -34,11 +34,11 @@ class Input:
     """New samples, part by part.
 
     Args:
-        parts: of up to a few thousand rows or a few hundred files.
-        total: how much there is, in `unit`s; `None` where that is not known before the end.
+        parts: up to a few thousand rows or a few hundred files each.
+        total: the size of the input, in `unit`s; `None` if it is not known before the end.
         unit: bytes or files.
-        passed: how much of it has been read.
-        close: lets go of the file.
+        passed: returns how much has been read, in `unit`s.
+        close: closes the file.
     """
 
     parts: Iterator[Raw]
@@ -52,7 +52,7 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
     """Opens a file, a folder or standard input (`-`) for a model's encoder.
 
     Raises:
-        DataError: there is no such thing, or the model takes no such samples; while reading: it is damaged or empty.
+        DataError: the file does not exist, or the model takes other samples; while reading: it is damaged or empty.
     """
     form = form or TableFormat()
     if source == STANDARD_INPUT:
@@ -67,8 +67,8 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
         return _files([path])
     if kind in SUFFIXES:
         raise DataError(
-            f"{path} is a picture, and the model was trained on other data",
-            fix="give a table" if encoder.takes_rows else f"it takes files that end in {name_list(encoder.suffixes)}",
+            f"{path} is an image, and the model was trained on other data",
+            fix="give a table" if encoder.takes_rows else f"give files that end in {name_list(encoder.suffixes)}",
         )
     if kind == ".xlsx":
         return Input(_for(encoder, _in_parts(read_excel(path, form.header)[0], ROWS), path.parent))
@@ -82,16 +82,16 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
 def _open_standard_input(encoder: Encoder, form: TableFormat) -> Input:
     head = read_head(sys.stdin.buffer)
     if not head:
-        raise DataError("standard input is empty", fix="pipe a table into it, or name a file")
+        raise DataError("standard input is empty", fix="pipe a table into it, or give a file")
     if b"\0" in head[:1024] and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         if not encoder.suffixes:
-            raise DataError("standard input is no text, and the model takes a table", fix="pipe CSV or JSON lines")
-        return Input(_kept(head))
+            raise DataError("standard input is not a text, and the model takes a table", fix="pipe CSV or JSON lines")
+        return Input(_as_file(head))
     return _open_text(Rejoined(head, sys.stdin.buffer), "standard input", encoder, form, Path())
 
 
 class _StandardInput(PathLike[str]):
-    """A file that holds what standard input held, by that name."""
+    """The path of a file with the content of standard input, which is printed as `standard input`."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -103,8 +103,8 @@ class _StandardInput(PathLike[str]):
         return "standard input"
 
 
-def _kept(head: bytes) -> Iterator[Raw]:
-    """Standard input as a file, which decoders want; it is gone when the next part is asked for."""
+def _as_file(head: bytes) -> Iterator[Raw]:
+    """Yields standard input as a temporary file, because decoders need a file; deletes it afterwards."""
     with tempfile.NamedTemporaryFile(prefix="dltrain-") as file:
         file.write(head + sys.stdin.buffer.read())
         file.flush()
@@ -126,8 +126,8 @@ def _open_folder(folder: Path, encoder: Encoder) -> Input:
     if not encoder.suffixes:
         tables = [path.name for path in inside if path.suffix.lower() in (".csv", ".parquet", ".xlsx", ".jsonl")]
         raise DataError(
-            f"{folder} is a folder where a table is due",
-            fix=f"name one of its files: {name_list(tables, 8)}" if tables else "name a file",
+            f"{folder} is a folder, and the model takes a table",
+            fix=f"give one of its files: {name_list(tables, 8)}" if tables else "give a file",
         )
     files = [
         path
@@ -137,7 +137,7 @@ def _open_folder(folder: Path, encoder: Encoder) -> Input:
     ]
     if not files:
         raise DataError(
-            f"{folder} holds no file that ends in {name_list(sorted(encoder.suffixes))}", fix="name another folder"
+            f"{folder} contains no file that ends in {name_list(sorted(encoder.suffixes))}", fix="give another folder"
         )
     return _files(files, folder)
 
@@ -156,7 +156,7 @@ def _files(files: Sequence[Path], folder: Path | None = None) -> Input:
 
 
 def _for(encoder: Encoder, frames: Iterator[pd.DataFrame], folder: Path) -> Iterator[Raw]:
-    """The frames as the encoder takes them: a few rows at a time, all at once, or as the files that they name."""
+    """Yields the frames as the encoder takes them: a few rows at a time, all at once, or the files that they name."""
     if encoder.takes_rows and encoder.apart:
         yield from frames
     elif encoder.takes_rows:
@@ -168,25 +168,25 @@ def _for(encoder: Encoder, frames: Iterator[pd.DataFrame], folder: Path) -> Iter
 
 
 def _named_files(frame: pd.DataFrame, folder: Path) -> list[str]:
-    """The files that a table names, relative to its own folder or to the working directory."""
+    """Returns the files that a table lists, relative to its own folder or to the working directory."""
     names = [str(name) for name in frame.columns]
     lowered = [name.casefold() for name in names]
-    column = next((names[lowered.index(known)] for known in PATH_NAMES if known in lowered), names[0])
+    column = next((names[lowered.index(usual)] for usual in PATH_NAMES if usual in lowered), names[0])
     cells = frame.set_axis(names, axis="columns")[column]
     if cells.isna().any():
         row = int(cells.isna().argmax())
-        raise DataError("an empty cell where a path is due", where=f"row {cells.index[row] + 2}, column {column!r}")
+        raise DataError("an empty cell instead of a path", where=f"row {cells.index[row] + 2}, column {column!r}")
     written = [str(cell) for cell in cells]
     if not (folder / written[0]).exists() and not Path(written[0]).exists():
         raise DataError(
-            f"there is no file {written[0]}, which column {column!r} names: the model was trained on files",
+            f"column {column!r} contains {written[0]}, which is not a file: the model was trained on files",
             fix=f"give a folder, a file, or a table with a column of paths, called one of {name_list(PATH_NAMES[:5])}",
         )
     return [str(folder / name) if (folder / name).exists() else name for name in written]
 
 
 def _begins_with_a_path(head: bytes, folder: Path) -> bool:
-    """Whether the first line names a file, so that there is no header."""
+    """Tells whether the first line is the path of a file, so that there is no header."""
     first = head.split(b"\n", 1)[0].decode("utf-8", "ignore").strip()
     try:
         return bool(first) and ((folder / first).is_file() or Path(first).is_file())
@@ -204,7 +204,7 @@ def _absent(path: Path) -> DataError:
     close = nearest(path.name, beside)
     return DataError(
         f"there is no file {path}",
-        fix=f"did you mean {path.parent / close[0]}?" if close else "name a file, a folder, or - for standard input",
+        fix=f"did you mean {path.parent / close[0]}?" if close else "give a file, a folder, or - for standard input",
         override=str(path.parent / close[0]) if close else "",
         replaces=str(path),
     )

@@ -1,4 +1,4 @@
-"""A trained model, rebuilt from its run folder alone."""
+"""Loads a trained model from its run folder alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dltrain.inference.inputs import Input, open_input
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.kinds.kind import is_known as is_known_kind
 from dltrain.runs.config import RunConfig
-from dltrain.runs.folder import RunDir, anew, refuse_links
+from dltrain.runs.folder import RunDir, advise_restart, refuse_links
 from dltrain.runs.lock import state_of
 from dltrain.runs.provenance import check_config, check_files
 from dltrain.runs.result import Result
@@ -53,13 +53,13 @@ class LoadedModel:
     """A trained model, ready to predict.
 
     Args:
-        run: its folder.
-        config: of the run.
-        facts: what was learned of the data.
-        task: how outputs become predictions.
-        module: in evaluation mode, on the device.
-        device: that it lies on.
-        precision: that it was trained and measured with.
+        run: the run's folder.
+        config: the run's config.
+        facts: the run's facts about the data.
+        task: the run's task, which turns outputs into predictions.
+        module: the model, in evaluation mode, on the device.
+        device: the device of the model.
+        precision: the precision of training and evaluation.
     """
 
     run: RunDir
@@ -72,30 +72,30 @@ class LoadedModel:
 
     @cached_property
     def record(self) -> Result:
-        """The run's result, typed."""
+        """Returns the run's result."""
         return Result.read(self.run)
 
     @cached_property
     def result(self) -> dict[str, Any]:
-        """What result.json says."""
+        """Returns the content of result.json."""
         return self.record.as_dict()
 
     @cached_property
     def kind(self) -> Kind:
-        """The kind of data that it was trained on."""
+        """Returns the kind of data that the model was trained on."""
         return kind_of(self.facts)
 
     @cached_property
     def encoder(self) -> Encoder:
-        """What turns new samples into the model's stored inputs."""
+        """Returns the encoder, which turns new samples into the model's stored inputs."""
         return self.kind.encoder(self.facts)
 
     @cached_property
     def kept(self) -> Mapping[str, Tensor]:
-        """What the run keeps beyond its facts, such as the items that each user has rated.
+        """Returns the tensors that the run keeps beyond its facts, such as the items that each user has rated.
 
         Raises:
-            CheckpointError: the file is gone.
+            CheckpointError: the file is missing.
         """
         path = self.run.own(self.run.kept)
         if not path.exists():
@@ -103,11 +103,11 @@ class LoadedModel:
         return load_file(path)
 
     def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:
-        """What the model says of new samples: `id`, `predicted`, a `score_` of each class, and `remarks`.
+        """Returns the predictions of new samples: `id`, `predicted`, a `score_` for each class, and `remarks`.
 
         Args:
-            samples: a frame without the target's column, a dictionary a row, an array in the order of the training
-                columns or of pictures `(N, H, W, C)`, paths of pictures, or the path of a table, a picture or a folder.
+            samples: a frame without the target's column, one dictionary per row, an array in the order of the training
+                columns or of images `(N, H, W, C)`, paths of images, or the path of a table, an image or a folder.
 
         Raises:
             DataError: they are not what the model was trained on.
@@ -117,28 +117,28 @@ class LoadedModel:
         else:
             opened = Input(iter([_as_raw(samples)]))
         with closing(opened):
-            frames = [prediction_frame(self.task, *said) for said in self.predict_each(opened.parts)]
+            frames = [prediction_frame(self.task, *part) for part in self.predict_each(opened.parts)]
         return pd.concat(frames, ignore_index=True)
 
     def predict_each(self, parts: Iterable[Raw]) -> Iterator[tuple[Encoded, Predictions]]:
-        """New samples part by part, encoded, and what the model says of them.
+        """Yields new samples part by part, encoded, and their predictions.
 
         Raises:
             DataError: they are not what the model was trained on.
         """
         for raw in parts:
             if not len(raw):
-                raise DataError("there are no samples", fix="give one at least")
+                raise DataError("there are no samples", fix="give at least one")
             encoded = self.encoder.encode(raw)
             yield encoded, self.predict_encoded(encoded)
 
     def predict_encoded(self, encoded: Encoded) -> Predictions:
-        """What the model says of encoded samples, in batches."""
+        """Returns the predictions of encoded samples, computed in batches."""
         return join([self.task.predict(output) for _, output in self.outputs(encoded.inputs)])
 
     @torch.inference_mode()
     def outputs(self, inputs: tuple[Tensor, ...]) -> Iterator[tuple[slice, Tensor]]:
-        """The output of each batch of stored inputs `(N, ...)`, members merged, and which samples it holds."""
+        """Yields for each batch of stored inputs `(N, ...)` its samples as a slice, and the combined output."""
         prepare = self.encoder.prepare
         for start in range(0, len(inputs[0]), EVALUATION_BATCH):
             batch = slice(start, start + EVALUATION_BATCH)
@@ -148,7 +148,7 @@ class LoadedModel:
 
 
 def _as_raw(samples: Any) -> Raw:
-    """Samples as encoders take them: tensors and lists of numbers as arrays, dictionaries as a frame."""
+    """Returns samples as encoders take them: tensors and lists of numbers as arrays, dictionaries as a frame."""
     if isinstance(samples, Tensor):
         return samples.numpy(force=True)
     if isinstance(samples, list) and samples and isinstance(samples[0], Mapping):
@@ -159,24 +159,24 @@ def _as_raw(samples: Any) -> Raw:
 
 
 def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), device: str = "auto") -> LoadedModel:
-    """Rebuilds a run's best model from its folder alone, running no code that the folder holds or names.
+    """Loads a run's best model from its folder alone, without running code from the folder or code that is not trusted.
 
     Args:
         path: the run folder.
-        trust: modules below the working directory that the run's config may name; `None` for all of them.
+        trust: packages and modules of the user that the run's config may use; `None` for all of them.
         device: `auto`, `cpu`, `cuda` ...
 
     Raises:
-        CheckpointError: the folder holds no finished run, or it is damaged or of a newer version, or the model does not
-            predict for the recorded examples what was measured.
-        ConfigError: its config names what is not trusted, or there is no such device.
+        CheckpointError: the folder is not a finished run, or is damaged or of a newer version, or the model does not
+            give the recorded outputs on its examples.
+        ConfigError: the config needs code that is not trusted, or the device does not exist.
     """
     run = finished(RunDir(Path(path)), trust)
     config = RunConfig(run)
     facts, result = run.read_facts(), Result.read(run)
     chosen = choose_device(device)
     loss_node, model_node = config.whole_node("loss"), config.whole_node("model")
-    with undisturbed(chosen):  # whoever loads a model has seeds of their own
+    with undisturbed(chosen):  # the caller's random numbers stay as they are
         if "_target_" in loss_node:
             _check_arguments("loss", loss_node, trust)
         loss = build_loss(loss_node, facts, trust)
@@ -213,8 +213,8 @@ def _build(
         inputs = read_inputs(run)
         if inputs is None:
             raise CheckpointError(
-                f"{run.examples} is gone, and its examples are what gives lazy layers their shapes",
-                fix="bring it back, or train again",
+                f"{run.examples} is missing, and lazy layers take their shapes from its examples",
+                fix="restore it, or train again",
             )
         pair = tuple(tensor[:2] for tensor in inputs)
         prepare = kind_of(facts).encoder(facts).prepare
@@ -225,9 +225,9 @@ def _build(
 def _without_and_with_pretrained(
     node: Mapping[str, Any], trust: Collection[str] | None
 ) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """Yields the model's node without what would fetch weights to begin with, and whether no other is to be tried.
+    """Yields the model's node without arguments that load pretrained weights, and whether it is the last to be tried.
 
-    A model of the user's own may be another one without them: where it is, it is built as it was.
+    A model of the user's own may differ without these arguments; then it is built with them.
     """
     target = resolve("model", node, trust)
     without = {"_target_": node["_target_"], **without_pretrained(target, arguments(node))}
@@ -238,32 +238,33 @@ def _without_and_with_pretrained(
 
 
 def finished(run: RunDir, trust: Collection[str] | None = ()) -> RunDir:
-    """Returns the run, if it has come to a result; `trust` as in `load`, for a task or kind of data that it names.
+    """Returns the run if it has a result; `trust` as in `load`, for a task or a kind of data of the user's own.
 
     Raises:
-        CheckpointError: this is no run folder, or training did not finish.
+        CheckpointError: the folder is not a run, or training did not finish.
     """
     refuse_links(run.path)
     state = state_of(run)
     if not run.result.exists():
-        advice = "wait until it is done, or end and continue it" if state == "running" else "continue it"
-        fix = f"{advice}: dltrain resume {shlex.quote(str(run.path))}" if run.config.exists() else anew(run.path)
+        advice = "wait until it is done, or stop and continue it" if state == "running" else "continue it"
+        resume = f"{advice}: dltrain resume {shlex.quote(str(run.path))}"
+        fix = resume if run.config.exists() else advise_restart(run.path)
         raise CheckpointError(f"{run.path} never finished: its state is {state}", fix=fix)
     result = Result.read(run)
     facts = run.read_facts()
     meet_kind(facts.kind, trust)
     meet_task(facts.task, trust)
     if not is_known_kind(facts.kind) or not is_known_task(facts.task):
-        raise CheckpointError(f"{run.facts} is damaged: no such data or task is known: {facts.kind}, {facts.task}")
+        raise CheckpointError(f"{run.facts} is damaged: there is no kind of data {facts.kind} or no task {facts.task}")
     check_files(run, result.basis)
     return run
 
 
 def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] | None) -> None:
-    """Holds a node of the run's config against the signature of what it names.
+    """Checks a node of the run's config against the signature of its target.
 
     Raises:
-        ConfigError: it names nothing, or nothing that takes these arguments.
+        ConfigError: the target does not exist, or does not take these arguments.
     """
     errors = check_arguments(slot, resolve(slot, node, trust), node)
     if errors:

@@ -1,1 +1,1 @@
-"""The kinds of data: the only place that knows what a table or a picture is."""
+"""The kinds of data: the only package that knows what a table or an image is."""

@@ -1,4 +1,4 @@
-"""What every augmentation offers: a random change of training batches, and the kinds of data that it is for."""
+"""The base class of augmentations: random changes of training batches."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dltrain.types import Data
 
 
 class Augmentation(ABC):
-    """Changes a batch of stored training inputs at random; it is false where it changes nothing.
+    """Changes a batch of stored training inputs at random; false if it changes nothing.
 
-    What is drawn is a function of seed, epoch and batch alone, and drawn on the CPU, so that it is the same on every
-    device and for a run that is resumed in the middle of an epoch.
+    The random numbers depend on seed, epoch and batch alone and are drawn on the CPU, so that they are the same on
+    every device and in a run that is resumed in the middle of an epoch.
     """
 
-    takes: ClassVar[tuple[str, ...]]  # kinds of data
+    takes: ClassVar[tuple[str, ...]]  # the kinds of data that it is for
 
     @abstractmethod
     def __bool__(self) -> bool: ...

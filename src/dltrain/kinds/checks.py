@@ -1,6 +1,6 @@
-"""What is odd about a data set, before anything is learned from it: said only where it changes what to do.
+"""Checks a data set before training, and reports findings that call for action.
 
-Each kind of data picks the checks that mean something for it.
+Each kind of data chooses the checks that apply to it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Severity = Literal["warning", "note"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something odd.
+    """A finding about the data.
 
     Args:
-        severity: `warning` where results may mislead, `note` where something could be done better.
+        severity: `warning` if results may be misleading, `note` if something could be improved.
         what: the finding, with its numbers.
         fix: what to do about it.
     """
@@ -44,7 +44,7 @@ class Finding:
 
 
 def check_leaks(data: Data) -> Iterator[Finding]:
-    """Yields columns that alone tell the target almost perfectly."""
+    """Yields columns that alone predict the target almost perfectly."""
     if data.facts.input_shape[0] < 2 or data.facts.outputs:
         return
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -55,8 +55,8 @@ def check_leaks(data: Data) -> Iterator[Finding]:
         return
     half = np.arange(len(y)) % 2 == 0
     classification = bool(data.facts.classes)
-    plain = np.bincount(y).max() / len(y) if classification else 0.0
-    if plain > 0.95:  # a majority that large hides what a column tells
+    majority = np.bincount(y).max() / len(y) if classification else 0.0
+    if majority > 0.95:  # with so large a majority the score of a column means nothing
         return
     for name, column in zip(data.facts.features[:LEAK_FEATURES], x.T, strict=False):
         tree = (
@@ -69,17 +69,17 @@ def check_leaks(data: Data) -> Iterator[Finding]:
             measure = "of the labels" if classification else "of the target's variance"
             yield Finding(
                 "warning",
-                f"{name} alone tells {100 * score:.1f} % {measure}: it may be known only after {data.facts.target} is",
+                f"{name} alone predicts {100 * score:.1f} % {measure}: it may be known only after {data.facts.target}",
                 f"if so, leave it out: data.drop=[{name.split('=')[0]}]",
             )
 
 
 def check_repeats(data: Data, severity: Severity = "note") -> Iterator[Finding]:
-    """Yields samples that stand in two splits, and equal samples with different targets.
+    """Yields samples that are in two splits, and equal samples with different targets.
 
     Args:
         data: the data.
-        severity: of a sample in two splits: rows of a short table are often equal by chance.
+        severity: of samples in two splits, because rows of a short table are often equal by chance.
     """
     keys = {name: _keys(split) for name, split in data.splits.items()}
     held_out = [name for name in data.splits if name != "train"]
@@ -89,21 +89,21 @@ def check_repeats(data: Data, severity: Severity = "note") -> Iterator[Finding]:
         yield Finding(
             severity,
             f"samples with the same inputs as one in train: {counts}",
-            "their metrics may flatter the model; remove copies if that is what they are",
+            "metrics may be too good; remove them if they are copies",
         )
     if not data.facts.classes:
         return
-    torn = sum(len(targets) > 1 for targets in keys["train"].values())
-    if torn > 0.01 * len(data.splits["train"]):
+    conflicting = sum(len(targets) > 1 for targets in keys["train"].values())
+    if conflicting > 0.01 * len(data.splits["train"]):
         yield Finding(
             "note",
-            f"{torn} groups of equal samples in train have different {data.facts.target}",
-            "no model can tell these apart; another column may",
+            f"{conflicting} groups of equal samples in train have different {data.facts.target}",
+            "no model can distinguish them; another column might",
         )
 
 
 def check_balance(data: Data) -> Iterator[Finding]:
-    """Yields classes that are rare, or absent from a split."""
+    """Yields classes that are rare or missing in a split."""
     counts = dict(zip(data.facts.classes, data.facts.class_counts, strict=False))
     if not counts:
         return
@@ -119,36 +119,38 @@ def check_balance(data: Data) -> Iterator[Finding]:
         absent = [label for index, label in enumerate(counts) if index not in present]
         if absent and name != "train":
             named = ", ".join(absent[:5]) + (" ..." if absent[5:] else "")
-            yield Finding("note", f"classes without a sample in the {name} split: {named}", "give more of them")
+            yield Finding("note", f"classes without a sample in the {name} split: {named}", "give more samples of them")
     once = [name for name, count in counts.items() if count <= 1]
     if once:
         named = ", ".join(once[:5]) + (" ..." if once[5:] else "")
-        yield Finding("warning", f"classes with a single training sample: {named}", "give more, or merge classes")
+        yield Finding(
+            "warning", f"classes with a single training sample: {named}", "give more samples, or merge classes"
+        )
 
 
 def check_size(data: Data) -> Iterator[Finding]:
-    """Yields splits of few samples."""
+    """Yields splits with few samples."""
     for name, split in data.splits.items():
         if len(split) < FEW_SAMPLES and name != "val":
-            effect = "its metrics may be far off"
+            effect = "its metrics are uncertain"
             if name == "train":
-                effect = "hardly enough to learn from"
+                effect = "hardly enough for training"
             elif data.facts.classes:
-                effect = f"one more right or wrong is {100 / len(split):.1f} points"
+                effect = f"one more error changes accuracy by {100 / len(split):.1f} points"
             yield Finding("note", f"the {name} split has only {len(split)} samples: {effect}", "give more data")
 
 
 def _keys(split: Split) -> Mapping[bytes, set[float]]:
-    """The targets of every distinct sample."""
-    found: dict[bytes, set[float]] = {}
+    """Returns the targets of every distinct sample."""
+    targets_of: dict[bytes, set[float]] = {}
     targets = split.target.flatten().tolist() if split.target.shape[1:] in ((), (1,)) else [0.0] * len(split)
     for key, target in zip(_each(split), targets, strict=True):
-        found.setdefault(key, set()).add(target)
-    return found
+        targets_of.setdefault(key, set()).add(target)
+    return targets_of
 
 
 def _each(split: Split) -> Iterator[bytes]:
-    """A digest of each sample's inputs."""
+    """Yields a digest of each sample's inputs."""
     rows: list[NDArray[np.generic]] = [
         np.ascontiguousarray(tensor.reshape(len(split), -1).numpy()) for tensor in split.inputs
     ]

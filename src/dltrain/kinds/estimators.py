@@ -23,13 +23,13 @@ Maker = Callable[[NDArray[Any]], Any]
 def predictors(
     data: Data, split: SplitName, features: Callable[[Split], NDArray[np.float32]], *, boosting: bool
 ) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of methods, and what fits one to the training split and predicts the other split.
+    """Yields names of baselines, each with a function that fits it to the training split and predicts another split.
 
     Args:
         data: the data.
-        split: to predict.
-        features: what the methods see of a split, `(N, F)`.
-        boosting: whether gradient boosting is among them.
+        split: the split to predict.
+        features: returns the inputs of the baselines for a split, `(N, F)`.
+        boosting: whether to include gradient boosting.
     """
     train = data.splits["train"]
     x, x_held_out = features(train), features(data.splits[split])
@@ -43,7 +43,7 @@ def predictors(
 
 
 def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:
-    """Yields names, and what makes a scikit-learn estimator for the targets of training rows, `(N,)` or `(N, K)`."""
+    """Yields names, each with a function from training targets, `(N,)` or `(N, K)`, to a scikit-learn estimator."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV

@@ -1,9 +1,8 @@
-"""What a kind of data offers, and the one list of kinds.
+"""The interface of a kind of data, and the registry of kinds.
 
-A kind is what an input is: a row of a table, a picture, a text. Everything that depends on it stands in its package:
-how data is loaded and encoded, how long it trains, which baselines stand beside it, what may be odd about it, and what
-its page says. Nothing outside `kinds/` asks which kind it is. A kind of one's own is a subclass of `Kind`
-(docs/extending.md).
+A kind is what an input is: a row of a table, an image, a text. Everything that depends on it is in its package: how
+data is loaded and encoded, how long it trains, its baselines, its checks, and the parts of its page. Nothing outside
+`kinds/` asks which kind it is. A kind of the user's own is a subclass of `Kind` (docs/extending.md).
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ Predictor = Callable[[], Predictions]
 
 @dataclass(frozen=True)
 class LoaderOptions:
-    """What the loaders of a kind do beyond what all loaders do.
+    """The options of a kind's loaders.
 
     Args:
-        draw: what is drawn to go with a batch's stored inputs.
-        bucket_by_length: whether a training batch is of samples of about the same length, their second input.
+        draw: draws random inputs for a batch, such as negatives.
+        bucket_by_length: whether a training batch has samples of about the same length, their second input.
     """
 
     draw: RandomTransform | None = None
@@ -49,7 +48,7 @@ class LoaderOptions:
 
 
 class UsableModel(Protocol):
-    """What a kind needs of a trained model to forecast, to recommend or to write."""
+    """A trained model that can forecast, recommend or write."""
 
     @property
     def facts(self) -> Facts: ...
@@ -73,10 +72,10 @@ class UsableModel(Protocol):
 
 
 class Watcher(Protocol):
-    """Looks at a model along its training."""
+    """Observes a model during its training."""
 
     def after_epoch(self, epoch: int, model: nn.Module, last: bool) -> None:
-        """Looks, if it is time."""
+        """Observes the model after an epoch."""
         ...
 
 
@@ -84,10 +83,10 @@ class Kind:
     """A kind of data.
 
     Attributes:
-        name: that `Facts.kind` records; of a kind of one's own its dotted path.
-        default_model: what is proposed where a model cannot take such data.
-        models_of: a built-in kind whose model families take these inputs too; may be empty.
-        budget: how long and in what batches it trains, where nothing is said.
+        name: the name in `Facts.kind`; for a user's own kind its dotted path.
+        default_model: the model that is proposed if a model does not support such data.
+        models_of: a built-in kind whose models also take these inputs; may be empty.
+        budget: the default number of epochs and batch size.
         kept_words: what the run keeps beyond its facts, in words.
     """
 
@@ -95,10 +94,10 @@ class Kind:
     default_model: ClassVar[str] = "mlp"
     models_of: ClassVar[str] = ""
     budget: ClassVar[Budget] = Budget()
-    kept_words: ClassVar[str] = "it says what predictions need beyond the facts"
+    kept_words: ClassVar[str] = "predictions need it"
 
     def encoder(self, facts: Facts) -> Encoder:
-        """Returns what encodes new samples for a model that was trained on such data.
+        """Returns the encoder of new samples for a model that was trained on data with these facts.
 
         Raises:
             DataError: the facts do not say how training samples were encoded.
@@ -106,79 +105,79 @@ class Kind:
         raise NotImplementedError
 
     def page(self, facts: Facts) -> KindPage:
-        """Returns what the page of a run says of this kind of data."""
+        """Returns the parts of a run's page for this kind of data."""
         from dltrain.kinds.page import KindPage
 
         return KindPage(facts)
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """Returns the model with what stands around every model of this kind."""
+        """Returns the model inside the module that this kind wraps around every model."""
         return model
 
     def loader_options(self, facts: Facts) -> LoaderOptions:
-        """Returns what the loaders do beyond what all loaders do."""
+        """Returns the options of the loaders."""
         return LoaderOptions()
 
     def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
-        """Yields names of baselines, the cheapest first, and what fits one to the training split and predicts
-        another."""
+        """Yields names of baselines, the cheapest first, each with a function that fits it to the training split and
+        predicts another split."""
         yield from ()
 
     def check(self, data: Data) -> Iterator[Finding]:
-        """Yields what is odd about the data."""
+        """Yields findings about the data."""
         yield from check_repeats(data)
         yield from check_balance(data)
         yield from check_size(data)
 
     def describe(self, facts: Facts) -> str:
-        """Returns what one input is, in a few words."""
+        """Describes one input in a few words."""
         shape = "×".join(map(str, facts.input_shape))
         return f"{shape} {'feature' if shape == '1' else 'features'}"
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
-        """Explains a trained model by a split's samples, in about so many seconds."""
+        """Returns an explanation of a trained model on a split's samples, in about `seconds`."""
         return Explanation()
 
     def watch(self, run: RunDir, facts: Facts, epochs: int, keep: int) -> Watcher | None:
-        """Returns what looks at the model along its training, where anything does.
+        """Returns a watcher of the model during its training, None for none.
 
         Args:
-            run: its folder.
-            facts: of the data.
-            epochs: that the run is to have.
-            keep: epochs that a resumed run goes on from; what was written after them is dropped.
+            run: the run's folder.
+            facts: the facts of the data.
+            epochs: the number of epochs of the run.
+            keep: the epoch that a resumed run continues from; later output is dropped.
         """
         return None
 
     def save_extras(self, run: RunDir, data: Data, task: Task, model: nn.Module, device: torch.device) -> None:
-        """Writes what a run of this kind keeps beside its result."""
+        """Writes additional files of this kind next to the result."""
 
     def forecast(self, model: UsableModel, steps: int, history: Raw | None = None) -> tuple[pd.DataFrame, list[str]]:
-        """Returns the next steps of a series, and what is to be said of them.
+        """Returns the next steps of a series, and remarks about them.
 
         Raises:
-            ConfigError: this kind of data has no next steps.
+            ConfigError: this kind of data is not a series.
         """
-        raise ConfigError("the run's model does not forecast: its data is no series", where="--steps")
+        raise ConfigError("the run's model does not forecast: its data is not a series", where="--steps")
 
     def recommend(self, model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
-        """Returns items for users, and what is to be said of them.
+        """Returns items for users, and remarks about them.
 
         Raises:
             ConfigError: this kind of data has no users.
         """
-        raise ConfigError("the run's model does not recommend: its data is no ratings", where="--user")
+        raise ConfigError("the run's model does not recommend: its data is not ratings", where="--user")
 
     def continue_text(self, model: UsableModel, prompt: str, steps: int, **sampling: Any) -> tuple[str, list[str]]:
-        """Returns what follows a prompt, and the tokens of the prompt that are not known.
+        """Returns the text that continues a prompt, and the prompt's unknown tokens.
 
         Raises:
-            ConfigError: this kind of data is no text to be continued.
+            ConfigError: this kind of data is not for language models.
         """
         raise ConfigError(
-            f"this model predicts {model.facts.target}, and continues no text",
+            f"this model predicts {model.facts.target}; it does not continue text",
             where="--prompt",
-            fix="give it a file to predict, or train one that does: dltrain model=transformer data=corpus",
+            fix="give it a file to predict, or train a language model: dltrain model=transformer data=corpus",
         )
 
 
@@ -195,7 +194,7 @@ _own: dict[str, type[Kind]] = {}
 
 
 def register(kind: type[Kind]) -> str:
-    """Makes a kind of one's own known, and returns the name that facts record: its dotted path."""
+    """Registers a user's own kind, and returns the name that facts record: its dotted path."""
     name = f"{kind.__module__}.{kind.__qualname__}"
     kind.name = name
     _own[name] = kind
@@ -203,15 +202,15 @@ def register(kind: type[Kind]) -> str:
 
 
 def is_known(name: str) -> bool:
-    """Tells whether a kind is built in, or was met in this process."""
+    """Tells whether a kind is built in or registered in this process."""
     return name in BUILT_IN or name in _own
 
 
 def kind_of(facts: Facts) -> Kind:
-    """Returns the kind of data that the facts are of.
+    """Returns the kind of data of these facts.
 
     Raises:
-        CheckpointError: it is of somebody's own, and has not been met.
+        CheckpointError: the kind is a user's own and not registered.
     """
     if facts.kind in _own:
         return _own[facts.kind]()
@@ -219,17 +218,17 @@ def kind_of(facts: Facts) -> Kind:
         raise CheckpointError(
             f"the kind of data {facts.kind} is not built in",
             where="data",
-            fix="if you know that module and trust it, say so",
+            fix="if you know and trust this module, say so",
             override=f"--trust={facts.kind.split('.')[0]}",
             replaces="--trust",
         )
     module, attribute = BUILT_IN[facts.kind].rsplit(".", 1)
-    found: Kind = getattr(importlib.import_module(module), attribute)()
-    return found
+    kind: Kind = getattr(importlib.import_module(module), attribute)()
+    return kind
 
 
 def page_of_kind(facts: Facts) -> KindPage:
-    """Returns what the page of a run says of its kind of data; of one that is not known here, what holds for any."""
+    """Returns the parts of a run's page for its kind of data; for an unknown kind, the parts that hold for any."""
     from dltrain.kinds.page import UnknownPage
 
     return kind_of(facts).page(facts) if is_known(facts.kind) else UnknownPage(facts)

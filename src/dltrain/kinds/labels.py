@@ -1,4 +1,4 @@
-"""The truth of samples, read from target columns or from the names of folders: for training and for new samples."""
+"""Reads the targets of samples from target columns or names of folders, in training and for new samples."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ EMPTY = frozenset({""})
 
 @dataclass(frozen=True)
 class TargetReader:
-    """Reads targets from the cells of target columns, those of training and those of new rows alike.
+    """Reads targets from the cells of target columns, of training rows and of new rows.
 
     Args:
-        name: of the target, as the source spells it; of several columns their names, joined by commas.
-        task: that it poses, by the name that facts record.
+        name: the target as the source spells it; the names of several columns, joined by commas.
+        task: the task's name in the facts.
         classes: class names in the order of their indices.
-        outputs: names of several numbers or labels.
+        outputs: the names of several numbers or labels.
     """
 
     name: str
@@ -52,14 +52,14 @@ class TargetReader:
 
     @property
     def form(self) -> Form:
-        """What a target is; a task that leaves it to the kind of data has classes, or else numbers."""
+        """Returns the form of a target; if the task leaves it open, a class if there are classes, else a number."""
         return cast(Form, wanted_form(self.task) or ("class" if self.classes else "number"))
 
     def targets(self, frame: pd.DataFrame) -> Tensor:
         """Returns the targets of rows, as in `Split`; -1 or NaN where a cell is missing.
 
         Raises:
-            DataError: there is no such column, or it holds what was no class in training, or no number.
+            DataError: a column is missing, or contains a class that training did not have, or not a number.
         """
         import torch
 
@@ -67,13 +67,13 @@ class TargetReader:
         return torch.from_numpy(self.encode({name: self._read(frame[name]) for name in columns}))
 
     def encode(self, cells: Mapping[str, Cells]) -> NDArray[Any]:
-        """Returns the targets `(N,)`, `(N, K)` or `(N, L)` of columns that are read already.
+        """Returns the targets `(N,)`, `(N, K)` or `(N, L)` of columns that have been read.
 
         Args:
             cells: by the names of the columns: the target itself, or each of the outputs.
 
         Raises:
-            DataError: they hold what was no class in training, or no number.
+            DataError: a column contains a class that training did not have, or not a number.
         """
         if self.form == "class":
             return _class_indices(self.name, self.classes, cells[self.name])
@@ -96,7 +96,7 @@ class TargetReader:
         )
 
     def _read(self, column: pd.Series[Any]) -> Cells:
-        """Reads a column as `read_target` read it in training, though a part of it may look different."""
+        """Returns a column read as `read_target` did in training, even if a part of it looks different."""
         if self.form == "number":
             return read_cells(column)
         if self.form == "class":
@@ -105,18 +105,18 @@ class TargetReader:
 
 
 def wanted_form(task: str) -> str:
-    """Returns what form a task wants targets to have; empty where it leaves that to the kind of data, or is unknown."""
+    """Returns the form of targets that a task needs; empty if the task is unknown or leaves it to the kind of data."""
     built_in = next((form for form, name in TASKS.items() if name == task), "")
     return built_in or (task_class(task).target if is_known(task) else "")
 
 
 def form_of(facts: Facts) -> Form:
-    """Returns what a target is, by the facts of the data: a number, a class or labels."""
+    """Returns the form of the target, by the facts of the data: a number, a class or labels."""
     return TargetReader.of(facts).form
 
 
 def read_target(column: pd.Series[Any]) -> Cells:
-    """Reads labels, of which only an empty cell is missing ("NA" can be one), or numbers, among which "NA" is none."""
+    """Returns a target column's cells: labels, where only an empty cell is missing, or numbers, where "NA" is too."""
     cells = read_cells(column)
     few_others = np.isnan(cells.as_numbers()).sum() - cells.missing <= MAX_BAD_SHARE * cells.present
     return cells if cells.present and few_others else read_cells(column, missing=EMPTY)
@@ -124,7 +124,7 @@ def read_target(column: pd.Series[Any]) -> Cells:
 
 def class_names(cells: Cells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Returns the class names, numbers by size and text by code point, and `(N,)` class indices, -1 where missing."""
-    # Decimal, unlike float, keeps 1 and 1.0 one class and whole numbers above 2**53 apart.
+    # As Decimals, 1 and 1.0 are one class, and whole numbers above 2**53 stay distinct, unlike floats.
     keys = [Decimal(value) if cells.all_numbers else value for value in cells.values]
     names = dict(zip(reversed(keys), reversed(cells.values), strict=True))
     ordered: list[Any] = sorted(names)
@@ -133,12 +133,12 @@ def class_names(cells: Cells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
 
 
 def find_separator(values: Sequence[str], separators: Sequence[str] = SEPARATORS) -> str:
-    """Returns what stands between the labels of a cell: the first of the separators that any cell has."""
+    """Returns the separator of the labels in a cell: the first one that occurs in any cell."""
     return next((mark for mark in separators if any(mark in value for value in values)), SEPARATORS[0])
 
 
 def split_labels(value: str, separator: str) -> list[str]:
-    """Returns the labels that stand in a cell."""
+    """Returns the labels in a cell."""
     return [label for part in value.split(separator) if (label := part.strip())]
 
 
@@ -146,7 +146,7 @@ def target_of_rows(facts: Facts, frame: pd.DataFrame) -> Tensor:
     """Returns the target of rows, as in `Split`; -1 or NaN where a cell is missing.
 
     Raises:
-        DataError: there is no such column, or it holds what was no class in training, or no number.
+        DataError: a column is missing, or contains a class that training did not have, or not a number.
     """
     return TargetReader.of(facts).targets(frame)
 
@@ -155,7 +155,7 @@ def target_of_files(classes: Sequence[str], files: Sequence[str | PathLike[str]]
     """Returns the class of each file `(N,)`, by `labels_of_files`.
 
     Raises:
-        DataError: none of its folders is named as a class.
+        DataError: none of a file's folders has the name of a class.
     """
     import torch
 
@@ -179,7 +179,7 @@ def labels_of_files(classes: Collection[str], files: Sequence[str | PathLike[str
         label = next((name for name in map(spell_path, folders) if name in classes), None)
         if label is None:
             raise DataError(
-                f"no folder of {path} is named as a class",
+                f"no folder of {path} has the name of a class",
                 where="data.path",
                 fix=f"sort the files into folders named {name_list(classes, 10)}",
             )
@@ -194,26 +194,26 @@ def index_classes(classes: Sequence[str], labels: Sequence[str]) -> NDArray[np.i
 
 
 def _missing_words(classes: Sequence[str]) -> frozenset[str]:
-    """Returns what stands for a missing class: among numbers what is missing there, unless it is a class itself."""
+    """Returns the words for a missing class: if classes are numbers, those for missing numbers that are not classes."""
     if np.isnan(read_cells(pd.Series(classes, dtype=object), missing=frozenset()).numbers).all():
         return EMPTY
     return MISSING - {name.casefold() for name in classes}
 
 
 def _numbers(name: str, cells: Cells) -> NDArray[np.float64]:
-    """Returns `(N, 1)`."""
+    """Returns numbers `(N, 1)`."""
     check_numbers(name, cells, strict=True)
     return cells.as_numbers()[:, None]
 
 
 def _label(name: str, cells: Cells) -> NDArray[np.int64]:
-    """Returns `(N, 1)`, 1 for the second of two values, by size or by code point."""
+    """Returns labels `(N, 1)`, 1 for the second of two values, by size or by code point."""
     classes, index = class_names(cells)
     if len(classes) != 2 and not set(classes) <= {"0", "1"}:
         raise DataError(
-            f"a label has two values, and {name!r} has {len(classes)}",
+            f"a label must have two values, and {name!r} has {len(classes)}",
             where=f"column {name!r}",
-            fix="write 0 and 1, where not both values occur",
+            fix="write 0 and 1 if only one value occurs",
         )
     if len(classes) == 1:
         index = np.where(index < 0, -1, int(classes[0]))
@@ -221,18 +221,18 @@ def _label(name: str, cells: Cells) -> NDArray[np.int64]:
 
 
 def _listed_labels(name: str, labels: Sequence[str], cells: Cells) -> NDArray[np.int64]:
-    """Returns `(N, L)` from labels that stand in one cell, as in "red|large"; an empty cell has none of them."""
+    """Returns labels `(N, L)` from lists in one cell, as in "red|large"; an empty cell has no labels."""
     index = {label: position for position, label in enumerate(labels)}
-    # A separator never stands in a label, and neither does one that comes before it in the order of preference.
+    # A label contains neither the separator nor one that comes before it in the order of preference.
     first_inside = next((mark for mark in SEPARATORS if any(mark in label for label in labels)), None)
     separators = SEPARATORS if first_inside is None else SEPARATORS[: SEPARATORS.index(first_inside)]
     separator = find_separator(cells.values, separators)
-    has = np.zeros((len(cells.values) + 1, len(labels)), dtype=np.int64)  # the last row is that of an empty cell
+    has = np.zeros((len(cells.values) + 1, len(labels)), dtype=np.int64)  # the last row is for an empty cell
     for row, value in enumerate(cells.values):
         for label in split_labels(value, separator):
             if label not in index:
                 raise DataError(
-                    f"{shorten(label)} is no label that the model knows",
+                    f"{shorten(label)} is not a label of the model",
                     where=f"column {name!r}",
                     fix=f"its labels are {name_list(labels, 10)}",
                 )
@@ -241,16 +241,16 @@ def _listed_labels(name: str, labels: Sequence[str], cells: Cells) -> NDArray[np
 
 
 def _class_indices(name: str, classes: Sequence[str], cells: Cells) -> NDArray[np.int64]:
-    """Returns `(N,)`, -1 where a cell is missing; 1.0 in one file and 1 in another are one class, as within a file."""
+    """Returns class indices `(N,)`, -1 if a cell is missing; 1.0 in one file and 1 in another are the same class."""
     index = {label: position for position, label in enumerate(classes)}
     by_number = {_as_number(label): position for label, position in index.items()}
     by_number.pop(None, None)
     indices = [index.get(value, by_number.get(_as_number(value), -2)) for value in cells.values]
     if -2 in indices:
         raise DataError(
-            f"{shorten(cells.values[indices.index(-2)])} is no class that the model knows",
+            f"{shorten(cells.values[indices.index(-2)])} is not a class of the model",
             where=f"column {name!r}",
-            fix=f"its classes are {name_list(classes, 10)}: correct such rows or leave them out",
+            fix=f"its classes are {name_list(classes, 10)}: correct these rows or leave them out",
         )
     return np.array([*indices, -1], dtype=np.int64)[cells.codes]
 

@@ -1,4 +1,4 @@
-"""What a run's page asks of a kind of data, and what holds for any kind that has nothing to say."""
+"""The parts of a run's page that depend on the kind of data, with defaults for any kind."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dltrain.types import Facts
 
 
 class KindPage:
-    """What the page of a run says of its kind of data, from the run's folder alone.
+    """The parts of a run's page about its kind of data, from the run's folder alone.
 
     Args:
-        facts: of the data.
+        facts: the facts of the data.
 
     Attributes:
-        new: a name for a file of new samples, in commands to paste; empty where none is predicted.
+        new: a name for a file of new samples, in commands to paste; empty if no files are predicted.
         labelled: a name for labelled data.
     """
 
@@ -36,37 +36,37 @@ class KindPage:
         return ()
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
-        """Returns sections of its own, by the section of every page behind which they stand.
+        """Returns additional sections, by the section of every page that they follow.
 
         Args:
-            run: whose page it is.
-            plots: as they came out, by the section that they belong to.
+            run: the run of the page.
+            plots: the drawn plots, by the section that they belong to.
         """
         return {}
 
     def shown_names(self) -> Sequence[str]:
-        """Returns names beyond those in the facts that plots may show, so that a font can be found for them."""
+        """Returns names beyond those in the facts that plots may contain, so that a font can be found for them."""
         return ()
 
     def describe_input(self) -> str:
-        """Returns what one input is."""
+        """Describes one input."""
         return " × ".join(map(str, self.facts.input_shape))
 
     def usage(self, run: Run) -> list[Code]:
-        """Returns commands that use the model, to paste."""
+        """Returns commands to paste that use the model."""
         if not self.new:
             return []
         return [Code(f"dltrain predict {shlex.quote(run.place)} {self.new}", words=self.describe_new())]
 
     def python_usage(self, run: Run) -> list[Code]:
-        """Returns how to use the model from Python."""
+        """Returns Python code that uses the model."""
         if not self.new:
             return []
         name = json.dumps(run.place, ensure_ascii=False)
         return [Code(f'import dltrain\n\nprint(dltrain.load({name}).predict("{self.new}"))', words="From Python:")]
 
     def describe_new(self) -> str:
-        """Returns what the command that predicts new samples is for."""
+        """Describes the command that predicts new samples."""
         return "Predict new samples:"
 
     def limits(self, run: Run) -> Iterator[str]:
@@ -74,14 +74,14 @@ class KindPage:
         classes = self.facts.classes
         if classes and not all(map(is_code, classes)):
             names = listed(list(map(shown, classes)), 10, ", ")
-            yield f"Whatever it is given, it answers with one of these {len(classes)} classes: {names}."
+            yield f"For any input it answers with one of these {len(classes)} classes: {names}."
 
     def ranges(self) -> Table | None:
-        """Returns what the training split held of each column."""
+        """Returns the range of each column in the training split, None for none."""
         return None
 
     def is_split_at_random(self, data: Mapping[str, Any]) -> bool:
-        """Tells by the config of the data whether another seed gives another split."""
+        """Tells, by the config of the data, whether another seed gives another split."""
         return not data.get("time") and data.get("split", "random") == "random"
 
     def column_count(self) -> int:
@@ -90,6 +90,6 @@ class KindPage:
 
 
 class UnknownPage(KindPage):
-    """A kind of data that is not known here: what its samples look like cannot be told."""
+    """The page of a kind of data that is not registered, whose samples cannot be described."""
 
     new: ClassVar[str] = ""

@@ -1,4 +1,4 @@
-"""The target of a table: which task its columns pose, and what a model is to predict of each row."""
+"""The target of a table: infers its task, and reads the targets of the rows."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ MAX_LABELS = 1000
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be predicted of each row.
+    """The target of each row.
 
     Args:
-        reader: what read it, and reads it of new rows.
-        reason: why it poses this task.
-        y: targets as in `Split`, as an array; meaningless where not `present`.
+        reader: reads the targets of these rows and of new ones.
+        reason: the reason for the task.
+        y: the targets as in `Split`, as an array; meaningless if not `present`.
         present: `(N,)` whether the row has a target.
     """
 
@@ -49,44 +49,44 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The target's name, as the source spells it; of several columns their names, joined by commas."""
+        """Returns the target as the source spells it; the names of several columns, joined by commas."""
         return self.reader.name
 
     @property
     def task(self) -> str:
-        """The task that it poses."""
+        """Returns the name of the task."""
         return self.reader.task
 
     @property
     def form(self) -> Form:
-        """Whether a target is a number, a class or labels."""
+        """Returns the form of the target: a number, a class or labels."""
         return self.reader.form
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names in the order of their indices."""
+        """Returns the class names in the order of their indices."""
         return self.reader.classes
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of several numbers or labels."""
+        """Returns the names of several numbers or labels."""
         return self.reader.outputs
 
 
 def infer_task(columns: pd.DataFrame, task: str = "auto") -> Target:
-    """Decides what the target columns of a table ask for.
+    """Returns the target of a table's target columns, with its task.
 
-    One column is a number, a class, or where the task asks for labels a list of them, separated by | ; , or spaces.
-    Several are as many numbers, or, where each has two values, as many labels.
+    One column is a number, a class, or, if the task needs labels, a list of them, separated by | ; , or spaces. Several
+    columns are several numbers, or, if each has two values, several labels.
 
     Args:
         columns: the target columns alone.
-        task: that is posed; `auto` decides by the values. A task of one's own says by its attribute `target` what form
-            its targets have.
+        task: the task; `auto` decides by the values. A user's own task has an attribute `target`, the form of its
+            targets.
 
     Raises:
-        DataError: nothing can be learned from them.
-        ConfigError: there is no such task, or it is not for tables.
+        DataError: the columns cannot be predicted.
+        ConfigError: the task does not exist, or is not for tables.
     """
     names = [str(name) for name in columns.columns]
     form = _form_of_task(task)
@@ -102,15 +102,15 @@ def infer_task(columns: pd.DataFrame, task: str = "auto") -> Target:
         reader = TargetReader(name, chosen, classes=class_names(cells)[0])
         several = next((value for value in cells.values if "|" in value or ";" in value), None)
         if several is not None:
-            reason += f"; if {shorten(several)} lists several labels, say task=multilabel"
+            reason += f"; if {shorten(several)} lists several labels, give task=multilabel"
     return Target(reader, reason, reader.encode({name: cells}), cells.codes >= 0)
 
 
 def _form_of_task(task: str) -> Form | None:
-    """Returns what form a task wants its targets to have; `None` where the task is to be decided.
+    """Returns the form of targets that a task needs; `None` for `auto`.
 
     Raises:
-        ConfigError: there is no such task, or it is not for tables.
+        ConfigError: the task does not exist, or is not for tables.
     """
     if task == "auto":
         return None
@@ -119,7 +119,7 @@ def _form_of_task(task: str) -> Form | None:
         raise ConfigError(
             f"there is no task {task!r}",
             where="task",
-            fix=f"did you mean {near[0]}?" if near else "let the data say, or write your own as module.Name",
+            fix=f"did you mean {near[0]}?" if near else "let dltrain choose, or write your own as module.Name",
             override=f"task={near[0] if near else 'auto'}",
         )
     form = wanted_form(task)
@@ -127,7 +127,7 @@ def _form_of_task(task: str) -> Form | None:
         raise ConfigError(
             f"the task {task} is not for the target of a table",
             where="task",
-            fix=f"choose {', '.join(TASKS.values())}, or give a task of your own the attribute target: "
+            fix=f"choose {', '.join(TASKS.values())}, or give your own task the attribute target: "
             + ", ".join(get_args(Form)),
             override="task=auto",
         )
@@ -138,7 +138,7 @@ def _infer_several(columns: pd.DataFrame, names: Sequence[str], task: str, form:
     title = ", ".join(names)
     if form == "class":
         raise DataError(
-            f"{title} are several columns, and one of several classes stands in one column",
+            f"{title} are several columns, and classes need a single column",
             where="data.target",
             fix="predict them as labels, each with two values",
             override="task=multilabel",
@@ -166,12 +166,12 @@ def _infer_several(columns: pd.DataFrame, names: Sequence[str], task: str, form:
 
 
 def _check_labels(cells: Mapping[str, Cells]) -> None:
-    """Refuses several targets, one of which has not two values."""
+    """Refuses several targets if one of them does not have two values."""
     for name, column in cells.items():
         if len(column.values) != 2:
             numbers = all(other.all_numbers for other in cells.values())
             raise DataError(
-                f"a label has two values, and {name!r} has {len(column.values)}",
+                f"a label must have two values, and {name!r} has {len(column.values)}",
                 where="data.target",
                 fix="predict numbers" if numbers else "leave it out of the targets",
                 override="task=regression" if numbers else _without(name, cells),
@@ -179,12 +179,12 @@ def _check_labels(cells: Mapping[str, Cells]) -> None:
 
 
 def _check_all_numbers(cells: Mapping[str, Cells]) -> None:
-    """Refuses several targets, one of which is not a column of numbers."""
+    """Refuses several targets if one of them is not a column of numbers."""
     texts = [name for name, column in cells.items() if not column.all_numbers]
     if texts:
         name = next((name for name in texts if len(cells[name].values) != 2), texts[0])
         raise DataError(
-            f"several targets are all numbers, or all have two values, and {name!r} holds text such as "
+            f"several targets must all be numbers, or all have two values, and {name!r} contains text such as "
             f"{shorten(_first_text(cells[name]))}",
             where="data.target",
             fix="predict that column alone, or leave it out",
@@ -200,45 +200,45 @@ def _without(name: str, names: Mapping[str, Cells]) -> str:
 
 
 def _infer_listed_labels(column: pd.Series[Any], name: str, task: str) -> Target:
-    """Reads labels that stand in one cell, as in "red|large"; an empty cell has none of them."""
+    """Returns the target of labels listed in one cell, as in "red|large"; an empty cell has no labels."""
     cells = read_cells(column, missing=EMPTY)
     separator = find_separator(cells.values)
     labels = sorted({label for value in cells.values for label in split_labels(value, separator)})
     if not 2 <= len(labels) <= MAX_LABELS:
         raise DataError(
-            f"the cells of {name!r} hold {len(labels):,} different labels, where 2 to {MAX_LABELS:,} can be learned",
+            f"the cells of {name!r} contain {len(labels):,} different labels; 2 to {MAX_LABELS:,} are supported",
             where="data.target",
             fix=f"separate labels by one of {' '.join(SEPARATORS)} or a space, or predict one of several classes",
             override="task=classification",
         )
     if cells.all_numbers and not any(separator in value for value in cells.values):
         raise DataError(
-            f"{name!r} holds numbers, not lists of labels",
+            f"{name!r} contains numbers, not lists of labels",
             where="task",
             fix="predict the number",
             override="task=regression",
         )
     mark = "spaces" if separator == " " else separator
     empty = f"; {cells.missing} rows have none" if cells.missing else ""
-    reason = f"the task was named; {name} holds {len(labels)} labels, separated by {mark}{empty}"
+    reason = f"the task was named; {name} has {len(labels)} labels, separated by {mark}{empty}"
     reader = TargetReader(name, task, outputs=tuple(labels))
     return Target(reader, reason, reader.encode({name: cells}), np.ones(len(cells.codes), dtype=bool))
 
 
 def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
-    """Chooses the task that a column of numbers or of classes poses.
+    """Returns the task of a column of numbers or of classes.
 
     Args:
-        target: name of the column.
-        cells: of the column.
-        task: that was named; `auto` decides by the values.
+        target: the name of the column.
+        cells: the cells of the column.
+        task: the requested task; `auto` decides by the values.
 
     Returns:
-        The task and why.
+        The task and the reason for it.
 
     Raises:
-        DataError: no task can be learned from these values.
-        ConfigError: there is no such task, or it is not for tables.
+        DataError: the column cannot be predicted.
+        ConfigError: the task does not exist, or is not for tables.
     """
     form = _form_of_task(task)
     rows, numbers = cells.present, np.unique(cells.numbers[~np.isnan(cells.numbers)])
@@ -247,18 +247,18 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
         raise DataError(
             f"{'only one row has' if rows else 'no row has'} a value of {target!r}",
             where="data.target",
-            fix="give more rows: a few dozen at least, to train and to test on",
+            fix="give more rows: at least a few dozen, for training and testing",
         )
     if distinct == 1:
         raise DataError(
             f"every value of {target!r} is {shorten(cells.values[0])}: there is nothing to predict",
             where="data.target",
-            fix="choose another column, or give rows of other values",
+            fix="choose another column, or give rows with other values",
         )
     if form == "number":
         if np.isnan(cells.as_numbers()).sum() - cells.missing > MAX_BAD_SHARE * rows:
             raise DataError(
-                f"task={task} needs numbers, but {target!r} holds text such as {shorten(_first_text(cells))}",
+                f"task={task} needs numbers, but {target!r} contains text such as {shorten(_first_text(cells))}",
                 where="task",
                 fix="predict classes, or choose a column of numbers",
                 override="task=classification",
@@ -273,10 +273,10 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
     if form is None and not few:
         check_numbers(target, cells)
         if cells.all_numbers:
-            return TASKS["number"], f"{target} holds {distinct} distinct numbers"
+            return TASKS["number"], f"{target} has {distinct} distinct numbers"
     if distinct == rows:
         raise DataError(
-            f"each of the {rows} rows has another value of {target!r}: these are no classes",
+            f"each of the {rows} rows has a different value of {target!r}: these are not classes",
             where="data.target",
             fix="predict numbers" if cells.all_numbers else "choose a column whose values repeat",
             override="task=regression" if cells.all_numbers else "",
@@ -286,9 +286,9 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
     values = name_list(class_names(cells)[0], 10)
     if cells.all_numbers:
         kind = "whole numbers" if whole else "numbers"
-        hint = "task=regression takes them as amounts"
-        return TASKS["class"], f"{target} holds only {distinct} distinct {kind}: {values} ({hint})"
-    return TASKS["class"], f"{target} holds {distinct} distinct labels: {values}"
+        hint = "task=regression treats them as amounts"
+        return TASKS["class"], f"{target} has only {distinct} distinct {kind}: {values} ({hint})"
+    return TASKS["class"], f"{target} has {distinct} distinct labels: {values}"
 
 
 def _first_text(cells: Cells) -> str:

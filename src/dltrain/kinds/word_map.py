@@ -1,4 +1,4 @@
-"""A map of tokens, or of items: their learned vectors, in the two directions in which they differ most."""
+"""A map of tokens or items: their learned vectors, projected to the two directions of largest variance."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from dltrain.drawing.style import COLORS, Drawing, Lettering, name_axes, new_axe
 from dltrain.runs.reader import Floats, Run
 
 WORDS = 80  # on the map
-COMMON = 400  # whose vectors decide the directions
-# The weights that hold the vectors, and how many of their first rows have no name, such as that of padding.
+COMMON = 400  # vectors that decide the directions
+# The names of the weights, and how many of their first rows have no name, such as padding.
 EMBEDDINGS = {"embed.table.weight": 3, "tokens.table.weight": 3, "item.weight": 1}
 
 
 def draw_word_map(run: Run, words: Sequence[str], what: str, text: Lettering) -> Drawing | None:
-    """Draws tokens or items, each where its vector lies.
+    """Draws tokens or items at the positions of their vectors.
 
     Args:
-        run: its folder holds the vectors.
+        run: the run with the vectors.
         words: the names of the first vectors.
-        what: they are, in words.
-        text: for labels.
+        what: what the vectors are of, in words.
+        text: the lettering of labels.
 
     Returns:
-        The drawing; `None` where the run has no such vectors, or fewer than three have names.
+        The drawing; `None` if the run has no such vectors, or fewer than three have names.
     """
     vectors = _vectors(run) if words else None
     if vectors is None or len(words) < 3:
@@ -42,12 +42,12 @@ def draw_word_map(run: Run, words: Sequence[str], what: str, text: Lettering) ->
 
 
 def shown_tokens(vocabulary: Sequence[str]) -> list[str]:
-    """Returns the most frequent tokens of a vocabulary, blanks and line ends as signs that can be seen."""
+    """Returns the most frequent tokens of a vocabulary, with visible signs for blanks and line ends."""
     return [_visible(str(word)) for word in vocabulary[:WORDS]]
 
 
 def two_directions(vectors: Floats) -> Floats:
-    """Projects `(N, width)` on the two directions of largest variance, `(N, 2)`."""
+    """Returns the projection of `(N, width)` to the two directions of largest variance, `(N, 2)`."""
     centred = vectors - vectors.mean(axis=0)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
     return np.asarray(centred @ directions[:2].T)

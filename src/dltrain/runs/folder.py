@@ -166,7 +166,7 @@ class RunDir:
         return status
 
 
-def anew(path: Path) -> str:
+def advise_restart(path: Path) -> str:
     """Returns the advice for a run that was killed before its config was written."""
     place = shlex.quote(str(path))
     return f"delete it and train again: rm -r {place} && dltrain ... hydra.run.dir={place}"

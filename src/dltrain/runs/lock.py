@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dltrain.errors import CheckpointError, ConfigError
-from dltrain.runs.folder import SCHEMA, RunDir, anew, utc_now
+from dltrain.runs.folder import SCHEMA, RunDir, advise_restart, utc_now
 from dltrain.storage import make_folder, unwritable
 
 
@@ -105,7 +105,7 @@ def claim(path: Path) -> Path:
     if (path / "status.json").exists():
         if not (path / "config.yaml").exists():  # a live run may be about to write it, so the folder stays taken
             taken.what = f"{path} holds a run without a config: it is only starting, or was killed before it began"
-            taken.fix = anew(path)
+            taken.fix = advise_restart(path)
         raise taken
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ RATES = ("lr", "initial_lr", "max_lr", "min_lr")  # what torch's schedules keep 
 
 @dataclass(frozen=True)
 class Plan:
-    """What optimizer and schedule were made from; where a resumed run has another one, they are made anew from it.
+    """The settings of optimizer and schedule; if a resumed run has others, both are built again from them.
 
     Args:
         optimizer: its config, as JSON.

@@ -42,7 +42,7 @@ def test_the_seed_fixes_the_sample():
 def test_the_default_file_is_generated_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = read(path=SAMPLE, target="等级", drop=("姓名", "学号"), seed=3)
-    assert data.notes[0] == "data/grades.csv was not there: generated 300 rows"
+    assert data.notes[0] == "data/grades.csv did not exist: generated 300 rows"
     assert "dropped 姓名: asked by data.drop" in data.notes
     assert data.facts.task == "classification" and len(data.facts.classes) == 5
     assert set(WEIGHTS) <= set(data.facts.features)

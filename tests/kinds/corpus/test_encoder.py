@@ -118,7 +118,7 @@ def test_what_is_no_text_is_refused(lines: Path, data: Data) -> None:
         encoder.encode([str(lines / "a.txt"), "It is"])
     with pytest.raises(DataError, match="float where texts are due"):
         encoder.encode(np.array([0.5]))
-    with pytest.raises(DataError, match="DataFrame where text is due"):
+    with pytest.raises(DataError, match="DataFrame instead of text"):
         encoder.encode(pd.DataFrame({"text": ["It is"]}))
     assert len(encoder.encode(["see gone.txt"])) == 1
 

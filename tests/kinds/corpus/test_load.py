@@ -88,7 +88,7 @@ def test_too_little_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file or folder"):
         corpus(path=str(tmp_path / "b.txt"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no text files"):
+    with pytest.raises(DataError, match="contains no text files"):
         corpus(path=str(tmp_path / "empty"))
     (tmp_path / "a.txt").write_text("ab cd\n" * 30, encoding="utf-8")
     assert set(corpus(path=str(tmp_path / "a.txt"), length=8).splits) == {"train", "val", "test"}

@@ -153,9 +153,9 @@ def test_what_is_no_image_is_named(data: Data, tmp_path: Path) -> None:
 
 
 def test_a_file_below_no_class_folder_has_no_target(data: Data, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no folder of .* is named as a class"):
+    with pytest.raises(DataError, match=r"no folder of .* has the name of a class"):
         read_back(data).targets([tmp_path / "owl" / "1.png"])
-    with pytest.raises(DataError, match="an array does not say"):
+    with pytest.raises(DataError, match="an array has no labels"):
         read_back(data).targets(np.zeros((1, 8, 8), dtype=np.uint8))
 
 

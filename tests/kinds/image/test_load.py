@@ -323,7 +323,7 @@ def test_animals_are_drawn_where_they_are_missing(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("dltrain.kinds.image.load.draw_animals", draw_few)
     data = animals(size=8)
-    assert data.notes == ("data/animals was not there: drew 480 pictures of eight animals",)
+    assert data.notes == ("data/animals did not exist: drew 480 images of eight animals",)
     assert animals(size=8).notes == ()
     with pytest.raises(DataError, match="is not there"):
         animals(path="elsewhere")

@@ -114,7 +114,7 @@ def test_a_rating_that_is_no_number_is_refused_or_skipped(tmp_path: Path) -> Non
     for cell in ("1e39", "inf", "good"):
         frame.loc[7, "rating"] = cell
         path = write(tmp_path, frame)
-        with pytest.raises(DataError, match=f"{cell}'? is no rating") as refused:
+        with pytest.raises(DataError, match=f"{cell}'? is not a valid rating") as refused:
             ratings(path=path)
         assert "row 9, column 'rating'" in refused.value.where
     assert refused.value.override == "data.on_bad=skip"

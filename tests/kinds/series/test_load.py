@@ -77,7 +77,7 @@ def test_rows_in_disorder_are_sorted_and_it_is_said(tmp_path: Path) -> None:
     tidy = series(path=write(tmp_path, frame), window=12)
     shuffled = series(path=write(tmp_path, frame.sample(frac=1, random_state=0)), window=12)
     assert torch.equal(tidy.splits["test"].target, shuffled.splits["test"].target)
-    assert any("were sorted" in note for note in shuffled.notes)
+    assert any("sorted the rows by" in note for note in shuffled.notes)
     assert tidy.splits["test"].ids[0] == "2008-12-01"  # the step before the first that tests
 
 
@@ -94,7 +94,7 @@ def test_a_gap_is_interpolated_and_neither_forecast_nor_forecast_from(tmp_path: 
         assert step not in inputs[:, -1]
         assert step in inputs
     with pytest.raises(
-        DataError, match="3 steps have no value, 2 of them in a row, from 2005-03-01 to 2005-04-01"
+        DataError, match="3 steps have no value, 2 of them consecutive, from 2005-03-01 to 2005-04-01"
     ) as no:
         series(path=write(tmp_path, gone), window=12, gaps="refuse")
     assert no.value.override == "data.gaps=interpolate"
@@ -108,13 +108,13 @@ def test_a_row_that_repeats_another_is_left_out_and_it_is_said(tmp_path: Path) -
     tidy = series(path=write(tmp_path, frame), window=12)
     twice = series(path=write(tmp_path, pd.concat([frame[:7], frame[3:]])), window=12)
     assert torch.equal(tidy.splits["test"].target, twice.splits["test"].target)
-    assert any("repeat another, time and values: 4" in note for note in twice.notes)
+    assert any("with the same time and values as another: 4" in note for note in twice.notes)
 
 
 def test_rows_of_one_time_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
     frame = counting()
     path = write(tmp_path, pd.concat([frame, frame.tail(1).assign(Sales=7)]))
-    with pytest.raises(DataError, match="two rows have the time 2010-12-01 and other values") as refused:
+    with pytest.raises(DataError, match="two rows have the time 2010-12-01 and different values") as refused:
         series(path=path, window=12)
     assert (refused.value.where, refused.value.fix) == (
         "rows 121 and 122, column 'Month' of the file",
@@ -123,7 +123,7 @@ def test_rows_of_one_time_that_contradict_each_other_are_refused(tmp_path: Path)
     stores = pd.concat([frame.assign(store="north"), frame.assign(store="south", Sales=frame["Sales"] * 2 + 1)])
     with pytest.raises(DataError, match="other values") as refused:
         series(path=write(tmp_path, stores), window=12)
-    assert refused.value.fix == "give a file for each store, if that tells series apart"
+    assert refused.value.fix == "give one file for each store, if that distinguishes series"
 
 
 def test_a_target_that_is_not_there_or_not_numbers_is_answered_with_one_that_is(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_several_columns_are_forecast_together(tmp_path: Path) -> None:
 
 
 def test_a_column_without_numbers_or_of_one_value_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no column holds numbers"):
+    with pytest.raises(DataError, match="no column contains numbers"):
         series(path=write(tmp_path, counting().assign(Sales="x")))
     with pytest.raises(DataError, match="every training value of Sales is the same"):
         series(path=write(tmp_path, counting().assign(Sales=3.0)))

@@ -65,7 +65,7 @@ def test_ids_are_seen_though_rows_are_left_out():
 def test_a_count_is_kept_where_nothing_else_is_left():
     assert role(["1", "2", "3", "4"]) == (
         "numeric",
-        "consecutive whole numbers, but nothing else is left to learn from",
+        "consecutive whole numbers, but no other column is left",
     )
     assert role(["1", "2", "3", "4"], drop=["x"])[0] == "dropped"
 

@@ -208,7 +208,7 @@ def test_a_missing_column_is_remarked_with_the_one_that_may_be_meant() -> None:
         (pd.DataFrame({"a": [1]}), "none of the columns"),
         (pd.DataFrame({"年龄": ["x"], "city": ["Ulm"]}), "column of numbers"),
         (np.zeros((3, 5)), "(N, 2)"),
-        (["a.jpg"], "where a table is due"),
+        (["a.jpg"], "files instead of a table"),
     ],
 )
 def test_what_is_no_such_table_is_refused(raw: object, said: str) -> None:
@@ -278,7 +278,7 @@ def test_the_truth_of_new_rows_is_read_by_the_names_of_training() -> None:
     frame = people().assign(grade=lambda frame: np.where(frame["年龄"].astype(int) > 40, "1", "0"))
     encoder = read_back(table(frame, target="grade"))
     assert encoder.targets(pd.DataFrame({"grade": ["1", "0.0", None]})).tolist() == [1, 0, -1]
-    with pytest.raises(DataError, match="no class that the model knows"):
+    with pytest.raises(DataError, match="is not a class of the model"):
         encoder.targets(pd.DataFrame({"grade": ["7"]}))
     with pytest.raises(DataError, match="no column 'grade'"):
         encoder.targets(pd.DataFrame({"Grade": ["1"]}))

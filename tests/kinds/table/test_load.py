@@ -188,8 +188,8 @@ def test_a_toy_table_keeps_its_only_input():
 
 def test_a_label_that_occurs_once_trains_and_is_noted():
     data = table(frame(y=["a"] * 30 + ["b"] * 29 + ["c"]), target="y")
-    assert data.facts.class_counts[2] == 1 and noted(data, "in one row only, and so in no split but train: y c")
-    assert not noted(table(frame(), target="y"), "in one row only")
+    assert data.facts.class_counts[2] == 1 and noted(data, "in only one row, and so only in train: y c")
+    assert not noted(table(frame(), target="y"), "in only one row")
 
 
 def test_the_seed_fixes_the_split():
@@ -211,12 +211,12 @@ def test_an_unknown_target_is_answered_with_the_nearest(asked, override):
     [
         (frame(y=["a"] * ROWS), {}, "every value of 'y' is 'a'", ""),
         (frame(y=["1", "1.0"] * 30), {}, "every value of 'y' is '1'", ""),
-        (frame(y=[f"n{i}" for i in range(ROWS)]), {}, "each of the 60 rows has another value", ""),
+        (frame(y=[f"n{i}" for i in range(ROWS)]), {}, "each of the 60 rows has a different value", ""),
         (frame(), {"task": "classification"}, "each of the 60 rows", "task=regression"),
-        (frame(y=["优", "良"] * 30), {"task": "regression"}, "holds text such as '优'", "task=classification"),
+        (frame(y=["优", "良"] * 30), {"task": "regression"}, "contains text such as '优'", "task=classification"),
         (frame(y=[""] * ROWS), {}, "no row has a value of 'y'", ""),
         (frame(y=["", *["NA"] * 58, "3"]), {}, "only one row has a value", ""),
-        (frame(), {"drop": ["年龄", "y"]}, "'y' is to be predicted and to be dropped", "data.drop=[年龄]"),
+        (frame(), {"drop": ["年龄", "y"]}, "'y' is both the target and in data.drop", "data.drop=[年龄]"),
         (frame(), {"drop": ["年龄", "性别"]}, "no column is left", ""),
         (frame()[["y"]], {}, "no column is left", ""),
         (frame().head(3), {}, "leaves the test split empty", "data.test_fraction=0"),
@@ -277,9 +277,9 @@ def test_a_group_of_a_test_file_that_is_trained_on_is_named() -> None:
     )
     known = rows.iloc[:10].assign(who=["p1"] * 5 + ["new"] * 5)
     notes = table(rows, target="y", group="who", held_out={"test": known}).notes
-    shared = [note for note in notes if "in train too" in note]
-    assert shared in ([], ["1 values of who in the test file are in train too: its metrics may flatter the model"])
+    shared = [note for note in notes if "also in train" in note]
+    assert shared in ([], ["1 values of who in the test file are also in train: its metrics may be too good"])
     trained = table(rows, target="y", group="who", val_fraction=0, held_out={"test": known}).notes
-    assert "1 values of who in the test file are in train too: its metrics may flatter the model" in trained
+    assert "1 values of who in the test file are also in train: its metrics may be too good" in trained
     strangers = table(rows, target="y", group="who", val_fraction=0, held_out={"test": known.iloc[5:]}).notes
-    assert not any("in train too" in note for note in strangers)
+    assert not any("also in train" in note for note in strangers)

@@ -49,12 +49,14 @@ def test_rows_of_a_group_stay_together(seed):
     assert all(groups) and not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
     assert everything(data) == list(range(200))
     assert 20 <= len(data.splits["test"]) <= 40
-    assert "g" not in "".join(data.facts.features) and noted(data, "dropped g: asked by data.group")
+    assert "g" not in "".join(data.facts.features) and noted(
+        data, "dropped g: data.group, which says which rows belong together"
+    )
 
 
 def test_a_row_without_a_group_is_one_of_its_own():
     data = table(frame(g=["x", ""] * 30), target="y", group="g", val_fraction=0)
-    assert noted(data, "split by g: rows of one of its 31 values stay together")
+    assert noted(data, "split by g: rows with the same of its 31 values stay together")
     assert len(data.splits["test"]) == 6
 
 
@@ -64,7 +66,7 @@ def test_the_last_in_time_test_and_the_first_train():
         data = table(frame(when=[str(value) for value in when]), target="y", time="when")
         for name, places in (("train", range(48)), ("val", range(48, 54)), ("test", range(54, 60))):
             assert sorted(order[rows_of(data, name)]) == list(places)
-        assert noted(data, "split by the order of when: train")
+        assert noted(data, "split in the order of when: train")
 
 
 def test_rows_of_one_moment_stay_together():
@@ -140,7 +142,7 @@ def test_a_file_without_a_labelled_row_is_refused():
 def test_a_class_that_never_trains_is_noted():
     made = frame(y=["p", "q"] * 30)
     data = table(made, target="y", held_out={"test": frame(4, y=["p", "q", "r", "r"])})
-    assert noted(data, "in no training row, so it cannot be learned: y r")
+    assert noted(data, "in no training row, so that it cannot be learned: y r")
     assert data.facts.classes == ("p", "q", "r") and data.facts.class_counts[2] == 0
 
 

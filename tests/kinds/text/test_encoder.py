@@ -114,7 +114,7 @@ def test_new_texts_are_encoded_and_odd_ones_are_remarked(tmp_path: Path) -> None
     assert torch.equal(encoder.encode([tmp_path / "one.txt"]).inputs[0], train.inputs[0][:1])
     with pytest.raises(DataError, match="no column 'comment'"):
         encoder.encode(pd.DataFrame({"a": ["x"], "b": ["y"]}))
-    with pytest.raises(DataError, match="texts alone do not say"):
+    with pytest.raises(DataError, match="texts alone have no targets"):
         encoder.targets(["a fine film"])
 
 

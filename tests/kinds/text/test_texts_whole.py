@@ -34,7 +34,7 @@ def test_a_text_classifier_learns_order_and_predicts_new_texts(dltrain: Callable
         assert next(csv.DictReader(file))["predicted"] == "negative"
     refused = dltrain("predict", str(called.run.path), "--prompt", "the")
     assert refused.code == 2
-    assert "continues no text" in refused.err
+    assert "does not continue text" in refused.err
 
 
 def test_data_text_alone_picks_a_model_for_texts(dltrain: Callable) -> None:

@@ -45,7 +45,7 @@ def on_approval() -> Iterator[Written]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Records that a sample is written to `path`, for contexts of `on_approval`."""
+    """Records that a sample is being written to `path`, so that it can be removed again."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     if missing:
         for watcher in _watching:

@@ -1,1 +1,1 @@
-"""Text that is continued, token by token."""
+"""Text for language models, which predict the next token."""

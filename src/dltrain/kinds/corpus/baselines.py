@@ -18,7 +18,7 @@ ORDERS = (1, 3, 5)
 
 
 def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of baselines, and what counts the n-grams of the training stream and judges the other split's."""
+    """Yields names of baselines, each with a function that counts the training n-grams and predicts the other split."""
     train, held_out = _stream(data.splits["train"]), data.splits[split]
     (vocab_size,) = data.facts.vocab_sizes
     for order in ORDERS:
@@ -26,7 +26,7 @@ def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[],
 
 
 def _stream(split: Split) -> NDArray[np.int64]:
-    """Returns the tokens of a split in their order: the first one, and then each that is predicted, which is once."""
+    """Returns the tokens of a split in their order: the first one, then each target, which occurs once."""
     target = split.target.flatten()
     following = target[target != IGNORED]
     return np.concatenate([split.inputs[0][:1, 0].numpy(), following.numpy()])
@@ -41,7 +41,7 @@ def _judge(train: NDArray[np.int64], held_out: Split, order: int, vocab_size: in
 
 @dataclass(frozen=True)
 class Level:
-    """The n-grams of one order in two streams, one behind the other.
+    """The n-grams of one order in two concatenated streams.
 
     Args:
         gram: `(S,)` the number of the n-gram that ends at each position.
@@ -57,16 +57,16 @@ class Level:
 def kneser_ney(
     train: NDArray[np.int64], held_out: NDArray[np.int64], order: int, vocab_size: int
 ) -> NDArray[np.float64]:
-    """Returns the probability of each token of a stream, `(R,)`, by n-grams counted in another.
+    """Returns the probability of each token of a stream, `(R,)`, from n-grams counted in another stream.
 
-    Kneser and Ney (1995), interpolated as in Chen and Goodman (1999), with one discount for each order. The lower
-    orders count in how many contexts an n-gram stands, not how often; below the first one all tokens are equally
-    likely. The probabilities of all tokens after a context add up to 1.
+    Kneser and Ney (1995), interpolated as in Chen and Goodman (1999), with one discount per order. The lower orders
+    count the contexts of an n-gram, not its occurrences; below the first order all tokens are equally likely. The
+    probabilities of all tokens after a context add up to 1.
 
     Args:
         train: `(S,)` tokens to count.
-        held_out: `(R,)` tokens to judge, each with those before it.
-        order: most tokens of an n-gram.
+        held_out: `(R,)` tokens to predict, each from those before it.
+        order: the maximum length of an n-gram, in tokens.
         vocab_size: number of distinct tokens.
     """
     tokens, counted = np.concatenate([train, held_out]), len(train)
@@ -75,7 +75,7 @@ def kneser_ney(
     for _ in range(order):
         distinct, gram = np.unique(context * (vocab_size + 1) + tokens, return_inverse=True)
         levels.append(Level(gram, context, len(distinct)))
-        # The number 0 is for what stands before a stream begins.
+        # The number 0 is the context at the beginning of a stream.
         context = np.concatenate([[0], gram[:-1] + 1])
         context[counted] = 0
     probability = np.full(len(held_out), 1 / vocab_size)
@@ -89,7 +89,7 @@ def kneser_ney(
         total = np.bincount(of_gram, counts, minlength=size)[level.context[counted:]]
         types = np.bincount(of_gram, counts > 0, minlength=size)[level.context[counted:]]
         discounted = np.maximum(counts[level.gram[counted:]] - discount, 0)
-        new = total == 0  # a context that was never counted says nothing
+        new = total == 0  # an unseen context has no information
         total[new] = 1
         probability = np.where(new, probability, (discounted + discount * types * probability) / total)
     return probability

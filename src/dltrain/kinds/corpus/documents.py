@@ -1,4 +1,4 @@
-"""Documents of a corpus: read from files, cut where they are few, drawn where they are many, and split."""
+"""Documents of a corpus: reads them from files, cuts them into pieces, samples them, and splits them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dltrain.data.text_files import read_texts
 from dltrain.errors import DataError
 from dltrain.types import SPLITS, SplitName
 
-PIECES = 50  # that a corpus of few documents is cut into
+PIECES = 50  # a corpus of fewer documents is cut into so many
 SHORTEST_PIECE = 200  # characters
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
-LARGEST_FILE = 1 << 24  # bytes; a larger file of a folder is hardly prose
+LARGEST_FILE = 1 << 24  # bytes; a larger file in a folder is probably not prose
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Document:
     """A text, or a piece of one.
 
     Args:
-        name: of its file.
-        text: what it says.
-        start: where in the file it begins, in characters.
+        name: the name of its file.
+        text: the text itself.
+        start: where it begins in the file, in characters.
         whole: whether the document ends with it.
     """
 
@@ -38,9 +38,9 @@ class Document:
 
 
 def cut_documents(documents: Sequence[Document], characters: int | None) -> list[Document]:
-    """Returns the documents; where they are few or long beside `characters`, pieces of them.
+    """Returns the documents, or pieces of them if they are few or long compared with `characters`.
 
-    A piece ends at the end of a line where there is one.
+    A piece ends at the end of a line if possible.
     """
     total = sum(len(document.text) for document in documents)
     size = total if len(documents) >= PIECES else max(min(SHORTEST_PIECE, total // 10), -(-total // PIECES))
@@ -59,7 +59,7 @@ def cut_documents(documents: Sequence[Document], characters: int | None) -> list
 
 
 def draw_documents(pieces: list[Document], characters: int | None, rng: np.random.Generator) -> list[Document]:
-    """Returns pieces drawn at random, in their order, with about so many characters in all."""
+    """Returns pieces drawn at random, in their order, with at most `characters` in all."""
     if characters is None or sum(len(piece.text) for piece in pieces) <= characters:
         return pieces
     chosen, taken = [], 0
@@ -73,10 +73,10 @@ def draw_documents(pieces: list[Document], characters: int | None, rng: np.rando
 def divide(
     pieces: list[Document], fractions: dict[str, float], rng: np.random.Generator
 ) -> dict[SplitName, list[Document]]:
-    """Returns whole pieces for each split, drawn at random, with about as many characters as its fraction asks for.
+    """Returns whole pieces for each split, drawn at random, with about its fraction of the characters.
 
     Raises:
-        DataError: nothing is left to train on.
+        DataError: no piece is left to train on.
     """
     check_fractions(fractions["val"], fractions["test"])
     total = sum(len(piece.text) for piece in pieces)
@@ -100,7 +100,7 @@ def divide(
         chosen[name] = part
     if not order:
         raise DataError(
-            f"{len(pieces)} pieces of text leave nothing to train on",
+            f"with {len(pieces)} pieces of text nothing is left to train on",
             where="data.path",
             fix="give more text, or smaller fractions",
         )
@@ -111,16 +111,16 @@ def divide(
 def read_documents(
     path: Path, encoding: str, skipped: frozenset[str] | set[str] = frozenset(), suffixes: tuple[str, ...] = ()
 ) -> tuple[list[Document], tuple[str, ...]]:
-    """Returns the documents of a file or of all text files below a folder in the order of their names, and notes.
+    """Returns the documents of a file or of all text files below a folder, in the order of their names, and notes.
 
     Raises:
-        DataError: there is no such file or folder, or it holds no text.
+        DataError: the file or folder does not exist or contains no text.
     """
     if path.is_file():
         texts, notes = read_texts([path], encoding)
         return [Document(path.name, plain_lines(texts[0]))], notes
     if not path.is_dir():
-        raise DataError(f"there is no file or folder {path}", where="data.path", fix="name a text file or a folder")
+        raise DataError(f"there is no file or folder {path}", where="data.path", fix="give a text file or a folder")
     files, ignored = [], 0
     for root, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in skipped)
@@ -131,16 +131,16 @@ def read_documents(
             else:
                 files.append(file)
     if not files:
-        raise DataError(f"{path} holds no text files", where="data.path", fix="name another folder, or a file")
+        raise DataError(f"{path} contains no text files", where="data.path", fix="give another folder, or a file")
     texts, notes = read_texts(files, encoding)
     if ignored:
-        notes += (f"ignored {ignored} files that are no texts",)
+        notes += (f"ignored {ignored} files that are not texts",)
     named = [(str(file.relative_to(path)), plain_lines(text)) for file, text in zip(files, texts, strict=True)]
     return [Document(name, text) for name, text in named if text.strip()], notes
 
 
 def _is_text(file: Path) -> bool:
-    """Tells whether a file seems to hold text: not empty, not huge, and its beginning has no zero bytes."""
+    """Tells whether a file looks like text: not empty, not huge, and without zero bytes at its beginning."""
     try:
         with file.open("rb") as opened:
             head = opened.read(4096)
@@ -150,5 +150,5 @@ def _is_text(file: Path) -> bool:
 
 
 def plain_lines(text: str) -> str:
-    """Returns a text whose lines all end in a line feed."""
+    """Returns a text with all line ends as line feeds."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,4 +1,4 @@
-"""Text as a model of the next token takes it: windows of tokens, and the tokens that follow."""
+"""The encoder of language models: windows of tokens as inputs, the next tokens as targets."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from dltrain.types import Encoded, Facts, Remark, Split
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
-TO_CONTINUE = "name text files, give texts, or let it write: dltrain predict RUN --prompt TEXT"
+TO_CONTINUE = "give text files or texts, or continue one: dltrain predict RUN --prompt TEXT"
 
 
 @dataclass(frozen=True)
 class CorpusEncoder:
-    """Encodes text by the vocabulary of the training documents.
+    """Encodes text with the vocabulary of the training documents.
 
     Args:
-        vocabulary: of the training documents.
-        length: tokens a window.
+        vocabulary: the vocabulary of the training documents.
+        length: tokens per window.
     """
 
     vocabulary: Vocabulary
@@ -42,13 +42,13 @@ class CorpusEncoder:
 
     @classmethod
     def fit(cls, texts: Iterable[str], *, tokens: Tokens, length: int, size: int, least: int) -> CorpusEncoder:
-        """Returns the encoder that the training documents teach.
+        """Returns an encoder with the vocabulary of the training documents.
 
         Args:
-            texts: of the training documents.
-            tokens: what a token is.
-            length: tokens a window.
-            size: of the vocabulary, at most.
+            texts: the training documents.
+            tokens: the unit of a token.
+            length: tokens per window.
+            size: the maximum size of the vocabulary.
             least: how often a token must occur to be in the vocabulary.
 
         Raises:
@@ -59,17 +59,17 @@ class CorpusEncoder:
             raise DataError(
                 f"no {tokens} occurs {least} times in the training texts",
                 where="data.least",
-                fix="give more text, or keep those that occur once",
+                fix="give more text, or keep tokens that occur once",
                 override="data.least=1",
             )
         return cls(vocabulary, length)
 
     @classmethod
     def of(cls, facts: Facts) -> CorpusEncoder:
-        """Returns the encoder that a run's facts hold.
+        """Returns the encoder that a run's facts describe.
 
         Raises:
-            DataError: they do not say how texts become tokens.
+            DataError: the facts do not say how texts become tokens.
         """
         vocabulary = Vocabulary.of(facts)
         if len(facts.input_shape) != 1:
@@ -77,47 +77,47 @@ class CorpusEncoder:
         return cls(vocabulary, facts.input_shape[0])
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `of` reads from the facts."""
+        """Returns the values that `of` reads from the facts."""
         return self.vocabulary.to_json() | {"length": self.length}
 
     def encode(self, raw: Raw, /) -> Encoded:
-        """Encodes text: files one behind the other, as in training, or texts each for itself.
+        """Encodes text: files as one stream, as in training, or each text separately.
 
         Windows of texts are no longer than the longest text.
 
         Raises:
-            DataError: this is no text, or a file cannot be read.
+            DataError: the input is not text, or a file cannot be read.
         """
         split = self._windows(raw)
         unknown = (split.inputs[0] == UNKNOWN).any(dim=1).tolist()
         return Encoded(split.inputs, split.ids, tuple((Remark("unknown tokens"),) if some else () for some in unknown))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the tokens that follow, `(N, T)`; each is predicted in one window alone."""
+        """Returns the next tokens, `(N, T)`; each is predicted in only one window."""
         return self._windows(raw).target
 
     def read(self, documents: Sequence[Document]) -> Stream:
         """Returns documents as one stream of tokens.
 
         Raises:
-            DataError: there is no text in them.
+            DataError: the documents contain no text.
         """
         return Stream.of(documents, self.vocabulary)
 
     def training_windows(self, stream: Stream) -> Split:
-        """Returns windows side by side."""
+        """Returns windows that do not overlap."""
         return stream.windows(self.length, self.length)
 
     def held_out_windows(self, stream: Stream) -> Split:
-        """Returns windows that overlap by half, so that a token is predicted from half a window at least."""
+        """Returns windows that overlap by half, so that each token is predicted from at least half a window."""
         return stream.windows(self.length, max(1, self.length // 2))
 
     def encode_prompt(self, prompt: str) -> list[int]:
-        """Returns the tokens to go on from; an empty prompt is the beginning of a document."""
+        """Returns the tokens of a prompt; an empty prompt is the beginning of a document."""
         return self.vocabulary.number(split_pieces(prompt, self.vocabulary.tokens)).tolist() or [END]
 
     def unknown_tokens(self, prompt: str) -> list[str]:
-        """Returns the tokens of a prompt that the vocabulary lacks, each once."""
+        """Returns the tokens of a prompt that are not in the vocabulary, each once."""
         pieces = split_pieces(prompt, self.vocabulary.tokens)
         numbers = self.vocabulary.number(pieces)
         return list(dict.fromkeys(piece for piece, number in zip(pieces, numbers, strict=True) if number == UNKNOWN))
@@ -140,14 +140,14 @@ class CorpusEncoder:
         )
 
     def _read(self, raw: Raw) -> TextSamples:
-        """Returns what stands in files of any name, or texts.
+        """Returns the contents of files of any name, or texts.
 
         Raises:
-            DataError: these are neither, or one is called like a file that is not there.
+            DataError: the input is neither, or a text looks like the name of a file that does not exist.
         """
         samples: Sequence[object] = raw.tolist() if isinstance(raw, np.ndarray) else raw  # type: ignore[assignment]
         if not isinstance(samples, Sequence) or isinstance(samples, str):
-            raise DataError(f"{type(raw).__name__} where text is due: the model continues text", fix=TO_CONTINUE)
+            raise DataError(f"{type(raw).__name__} instead of text: the model continues text", fix=TO_CONTINUE)
         for sample in samples:
             if _looks_like_file(sample, self.suffixes) and not Path(str(sample)).is_file():
                 raise DataError(f"there is no file {sample}", fix=TO_CONTINUE)
@@ -155,7 +155,7 @@ class CorpusEncoder:
 
 
 def _looks_like_file(sample: object, suffixes: frozenset[str]) -> bool:
-    """Tells whether a sample is a path, or a single word that ends as the name of a file of text does."""
+    """Tells whether a sample is a path, or a single word that ends like the name of a text file."""
     if not isinstance(sample, str):
         return hasattr(sample, "__fspath__")
     return len(sample.split()) == 1 and Path(sample).suffix.lower() in suffixes

@@ -1,4 +1,4 @@
-"""Text that a model of the next token writes: a token at a time, each drawn from what the model expects."""
+"""Generates text with a language model, token by token, each drawn from the model's probabilities."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dltrain.kinds.corpus.encoder import CorpusEncoder
 
 @dataclass(frozen=True)
 class TextGenerator:
-    """Continues text by a trained model.
+    """Continues text with a trained model.
 
     Args:
-        model: of the next token, in evaluation mode.
-        encoder: of the text that it was trained on.
+        model: a language model, in evaluation mode.
+        encoder: the encoder of its training text.
     """
 
     model: nn.Module
@@ -27,14 +27,14 @@ class TextGenerator:
     def continue_text(
         self, prompt: str, steps: int, *, temperature: float = 1.0, top_k: int | None = None, seed: int = 0
     ) -> str:
-        """Returns what the model writes behind a prompt; an empty one is the beginning of a document.
+        """Returns the text with which the model continues a prompt; an empty one is the beginning of a document.
 
         Args:
-            prompt: any text; what the vocabulary lacks is read as unknown.
-            steps: tokens to write.
+            prompt: any text; tokens that are not in the vocabulary are read as unknown.
+            steps: tokens to generate.
             temperature: as in `generate`.
-            top_k: likewise.
-            seed: likewise.
+            top_k: as in `generate`.
+            seed: as in `generate`.
         """
         tokens = generate(
             self.model,
@@ -62,13 +62,13 @@ def generate(
     """Returns the tokens that follow a prompt.
 
     Args:
-        model: of the next token, in evaluation mode.
+        model: a language model, in evaluation mode.
         prompt: at least one token.
         steps: tokens to draw.
-        window: most tokens that the model has learned to look back on.
-        temperature: below 1 favours likely tokens; 0 always takes the likeliest one.
-        top_k: draws among so many of the likeliest tokens alone; none for all of them.
-        seed: of what is drawn.
+        window: the maximum number of tokens that the model looks back on.
+        temperature: below 1 favours likely tokens; 0 always takes the likeliest token.
+        top_k: draws only among so many of the likeliest tokens; None for all tokens.
+        seed: of the random numbers.
     """
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
@@ -80,13 +80,13 @@ def generate(
 
 
 def draw(logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator) -> int:
-    """Returns one token drawn by its logits `(V,)`, never padding nor the unknown one."""
+    """Returns one token drawn by its logits `(V,)`, never padding or the unknown token."""
     logits = logits.clone()
     logits[[PADDING, UNKNOWN]] = -torch.inf
     if temperature == 0:
         return int(logits.argmax())
     if top_k is not None and top_k < len(logits):
         logits[logits < logits.topk(top_k).values[-1]] = -torch.inf
-    # Subtracted first, so that a temperature near 0 leaves the likeliest one and no NaN.
+    # Subtracts the maximum first, so that a temperature near 0 gives the likeliest token and not NaN.
     probabilities = ((logits - logits.max()) / temperature).softmax(dim=0)
     return int(torch.multinomial(probabilities, 1, generator=generator))

@@ -1,4 +1,4 @@
-"""What is special about text that is continued."""
+"""The kind of data of language models."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ class Corpus(Kind):
         return baselines.predictors(data, split)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        """Yields what is odd; texts repeat themselves, and a sample is a window of many tokens."""
+        """Yields findings; repeated and few samples are normal here, since a sample is a window of many tokens."""
         return check_balance(data)
 
     def describe(self, facts: Facts) -> str:
         return f"{facts.input_shape[0]} tokens"
 
     def watch(self, run: RunDir, facts: Facts, epochs: int, keep: int) -> Watcher:
-        """Returns what lets the model write along its training."""
+        """Returns a watcher that lets the model write text during its training."""
         return Samples(run, self.encoder(facts), epochs, keep=keep)
 
     def continue_text(self, model: UsableModel, prompt: str, steps: int, **sampling: Any) -> tuple[str, list[str]]:
-        """Returns what the model writes behind a prompt, and the tokens of the prompt that it does not know.
+        """Returns the text with which a model continues a prompt, and the prompt's unknown tokens.
 
         Args:
-            model: in evaluation mode.
+            model: the model, in evaluation mode.
             prompt: any text.
-            steps: tokens to write.
-            sampling: how they are drawn, as `TextGenerator.continue_text` takes it.
+            steps: tokens to generate.
+            sampling: the arguments of `TextGenerator.continue_text` that decide how tokens are drawn.
         """
         encoder = self.encoder(model.facts)
         text = TextGenerator(model.module, encoder).continue_text(prompt, steps, **sampling)

@@ -1,4 +1,4 @@
-"""Text to be continued, token by token: a file, a folder, Python's own sources, or verse that is written here."""
+"""Loads text for language models: a file, a folder, the sources of Python's library, or generated verse."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from dltrain.kinds.corpus.encoder import CorpusEncoder
 from dltrain.types import SPLITS, Data, Facts, Range, SplitName
 
 FEWEST_CHARACTERS = 100
-MANY_UNKNOWN = 0.01  # share of a split's tokens, above which a note says so
-# Folders of Python's own library that are left out.
+MANY_UNKNOWN = 0.01  # fraction of a split's tokens, above which there is a note
+# Folders of Python's library that are left out.
 SKIPPED = frozenset(["test", "tests", "idlelib", "idle_test", "lib2to3", "encodings", "site-packages", "__pycache__"])
 
 Count = Annotated[int, Range(1)]
@@ -41,19 +41,20 @@ def corpus(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads a text file, or all text files below a folder; without a path, sources of Python's own library.
+    """Reads a text file, or all text files below a folder; without a path, the sources of Python's library.
 
-    Documents stay whole in one split; where they are fewer than 50, or long beside `characters`, pieces of them do.
+    Each document belongs to one split; if there are fewer than 50, or they are long compared with `characters`, each
+    piece of one does.
 
     Args:
         path: the file or folder.
         tokens: `word` or `character`; `auto` is `character`.
         length: tokens that a model looks back on.
-        characters: most characters to take, documents drawn at random; none for all.
-        vocabulary: most tokens that are told apart.
+        characters: the maximum number of characters, documents drawn at random; None for all.
+        vocabulary: the maximum size of the vocabulary.
         least: how often a token must occur in the training texts.
-        val_path: a file or folder that is the validation split; none to cut it from `path`.
-        test_path: likewise for the test split.
+        val_path: a file or folder for the validation split; None to cut it from `path`.
+        test_path: the same for the test split.
         encoding: a Python encoding name, or `auto`.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
@@ -64,7 +65,7 @@ def corpus(
     """
     if path is None:
         documents, _ = read_documents(Path(sysconfig.get_paths()["stdlib"]), "utf-8", SKIPPED, (".py",))
-        notes: tuple[str, ...] = ("reads the sources of Python's standard library; your own: data.path",)
+        notes: tuple[str, ...] = ("reads the sources of Python's standard library; give your own text with data.path",)
     else:
         documents, notes = read_documents(Path(path).expanduser(), encoding)
     held_out: dict[SplitName, list[Document]] = {}
@@ -87,10 +88,10 @@ def verse(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Writes rhymed Chinese verse, to be learned by the character: four lines of five characters a poem.
+    """Generates rhymed Chinese verse, with characters as tokens: poems of four lines of five characters.
 
     Args:
-        rows: poems to write.
+        rows: the number of poems.
         length: tokens that a model looks back on.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
@@ -107,7 +108,7 @@ class Source:
     """Documents before they are split.
 
     Args:
-        documents: to train on; other splits are cut from these, where they are not given.
+        documents: the documents to train on; other splits are cut from these if they are not given.
         held_out: the documents of the splits that are given.
         notes: what was inferred.
     """
@@ -119,7 +120,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Settings:
-    """How documents are chosen, divided and encoded, as in `corpus`; `size` is the largest of the vocabulary."""
+    """How documents are chosen, split and encoded, as in `corpus`; `size` is the maximum size of the vocabulary."""
 
     tokens: Tokens
     length: int
@@ -132,14 +133,14 @@ class Settings:
 
 
 def build_data(source: Source, settings: Settings) -> Data:
-    """Chooses and splits the documents, fits the encoder to the training documents, and encodes all.
+    """Chooses and splits the documents, fits the encoder to the training documents, and returns all of them encoded.
 
     Raises:
         DataError: there is too little text.
     """
     total = sum(len(document.text) for document in source.documents)
     if total < FEWEST_CHARACTERS:
-        raise DataError(f"{total} characters are too few to learn from", where="data.path", fix="give more text")
+        raise DataError(f"{total} characters are too few for training", where="data.path", fix="give more text")
     notes = list(source.notes)
     rng = np.random.default_rng(settings.seed)
     characters = settings.characters

@@ -1,4 +1,4 @@
-"""What the page of a run says about text that is continued."""
+"""The parts of a language model's page."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dltrain.runs.reader import Run
 
 
 class CorpusPage(TextPage):
-    """Text that is continued."""
+    """The page of a language model."""
 
     new: ClassVar[str] = ""
     labelled: ClassVar[str] = "other.txt"
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
-        """Returns what the model wrote by itself along its training, behind the worst examples."""
+        """Returns the texts that the model wrote during its training, after the worst examples."""
         rows = [[epoch, text.replace("\n", " ⏎ ")] for epoch, text in run.samples]
-        words = "Each text begins as a document does; all are drawn at the same temperature, 0.7."
+        words = "Each text starts at the beginning of a document; all are drawn at the same temperature, 0.7."
         tables = [Table(["Epoch", "Text"], rows, words, numbers_from=2)] if rows else []
         title = "What it writes" if rows else "What it finds alike"
         return {"worst_examples": [Section(title, plots=plots["words"], tables=tables)]}

@@ -1,4 +1,4 @@
-"""samples.csv: what a model of the next token writes by itself, as its training goes on."""
+"""samples.csv: texts that a language model writes during its training."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dltrain.kinds.corpus.generate import TextGenerator
 from dltrain.runs.folder import RunDir
 from dltrain.storage import write_csv
 
-SAMPLES = 8  # at most, along a run
+SAMPLES = 8  # at most, in one run
 SAMPLE_TOKENS = {"character": 160, "word": 40}
 SAMPLE_SEED = 0
 SAMPLE_TEMPERATURE = 0.7
 
 
 class Samples:
-    """Writes what the model writes by itself after some of the epochs, always from the beginning of a document.
+    """Lets the model write a text after some of the epochs, always from the beginning of a document.
 
     Args:
-        run: its folder.
-        encoder: of the text that it is trained on.
-        epochs: that the run is to have.
-        keep: epochs that a resumed run goes on from; what was written after them is dropped.
+        run: the run's folder.
+        encoder: the encoder of the training text.
+        epochs: the number of epochs of the run.
+        keep: the epoch that a resumed run continues from; later texts are dropped.
     """
 
     def __init__(self, run: RunDir, encoder: CorpusEncoder, epochs: int, keep: int = 0) -> None:
@@ -39,7 +39,7 @@ class Samples:
             self.rows = [row for row in self.rows if row[0] <= keep]
 
     def after_epoch(self, epoch: int, model: nn.Module, last: bool) -> None:
-        """Adds a sample to samples.csv, if it is time.
+        """Adds a text to samples.csv after every few epochs, and after the last.
 
         Raises:
             StorageError: the disk is full.

@@ -1,4 +1,4 @@
-"""Documents one behind the other as a stream of tokens, and the windows that a model reads it by."""
+"""A stream of tokens from several documents, and its windows, the inputs of a model."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dltrain.types import Split
 
 @dataclass(frozen=True)
 class Stream:
-    """Tokens of documents, an end behind each document.
+    """The tokens of documents, with an end token after each document.
 
     Args:
         tokens: `(S,)`.
-        documents: `(S,)` the number of the document that each is from.
-        places: `(S,)` where in its file each begins, in characters.
-        names: of the documents' files.
+        documents: `(S,)` the number of each token's document.
+        places: `(S,)` where each token begins in its file, in characters.
+        names: the names of the documents' files.
     """
 
     tokens: NDArray[np.int64]
@@ -33,10 +33,10 @@ class Stream:
 
     @classmethod
     def of(cls, documents: Sequence[Document], vocabulary: Vocabulary) -> Stream:
-        """Returns the documents one behind the other.
+        """Returns documents as one stream.
 
         Raises:
-            DataError: there is no text in them.
+            DataError: the documents contain no text.
         """
         tokens, places, sizes = [], [], []
         for document in documents:
@@ -46,7 +46,7 @@ class Stream:
             places.append(ends if document.whole else ends[:-1])
             sizes.append(len(places[-1]))
         if sum(sizes) < 2:
-            raise DataError("a split of the corpus holds no text", where="data.path", fix="give more text")
+            raise DataError("a split of the corpus contains no text", where="data.path", fix="give more text")
         return cls(
             np.concatenate(tokens),
             np.repeat(np.arange(len(documents)), sizes),
@@ -55,10 +55,10 @@ class Stream:
         )
 
     def windows(self, length: int, stride: int) -> Split:
-        """Returns windows, each with the tokens that follow; every token but the first is predicted once.
+        """Returns windows, each with its next tokens; every token but the first is predicted once.
 
         Args:
-            length: tokens a window.
+            length: tokens per window.
             stride: tokens from the beginning of a window to that of the next one.
         """
         starts, tokens = [0], self.tokens
@@ -69,7 +69,7 @@ class Stream:
         for row, start in enumerate(starts):
             window = tokens[start : start + length + 1]
             inputs[row, : len(window) - 1] = window[:-1]
-            first = 0 if row == 0 else length - stride  # the window before has those to the left
+            first = 0 if row == 0 else length - stride  # the previous window predicts those to the left
             target[row, first : len(window) - 1] = window[first + 1 :]
         return Split((torch.from_numpy(inputs),), torch.from_numpy(target), tuple(map(self._spell_place, starts)))
 

@@ -1,4 +1,4 @@
-"""Images that change a little every time they are seen: drawn for each image, applied to a batch, on its device."""
+"""Random changes of training images: drawn for each image, applied to a batch on its device."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from dltrain.types import Data, Range
 
 Share = Annotated[float, Range(0, 1)]
 
-DRAWS = 14  # numbers an image; every change has its own, so that switching one on leaves the others as they were
-LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in what the eye takes for brightness (ITU-R BT.601)
-ERASED = (0.02, 0.2)  # share of the image that a rectangle covers, as in random erasing (Zhong et al., 2017)
+DRAWS = 14  # random numbers per image; each change has its own, so that one change does not affect the others
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in perceived brightness (ITU-R BT.601)
+ERASED = (0.02, 0.2)  # fraction of the image that a rectangle covers, as in random erasing (Zhong et al., 2017)
 
 
 @dataclass(frozen=True)
 class Augment(Augmentation):
-    """What may happen to a training image; the labels stay.
+    """Random changes of training images that keep their labels.
 
-    What is drawn is a function of seed, epoch and batch alone, and drawn on the CPU, so it is the same on every device
-    and for a run that is resumed in the middle of an epoch.
+    The random numbers depend on seed, epoch and batch alone and are drawn on the CPU, so that they are the same on
+    every device and in a run that is resumed in the middle of an epoch.
 
     Args:
-        hflip: probability of a mirror image, left to right; only where the data says that this keeps the class.
-        vflip: probability of an image upside down.
-        crop: furthest shift in both directions as a share of the size; what comes in at the edge is reflected.
+        hflip: probability of mirroring left to right; only if the data says that this keeps the class.
+        vflip: probability of turning the image upside down.
+        crop: largest shift in both directions, as a fraction of the size; the image is reflected at its edges.
         rotation: largest angle, in degrees.
         scale: largest change of size; 0.2 makes things up to 20 % larger or smaller.
-        brightness: largest change of all values, as a share.
-        contrast: largest change of the distance from the image's mean, as a share.
-        saturation: largest change of the distance from grey, as a share; grey images stay.
+        brightness: largest relative change of all values.
+        contrast: largest relative change of the distance from the image's mean.
+        saturation: largest relative change of the distance from grey; grey images stay the same.
         erase: probability that a rectangle of 2 to 20 % of the image is filled with the image's mean.
     """
 
@@ -56,9 +56,9 @@ class Augment(Augmentation):
         return any(getattr(self, entry.name) for entry in fields(self))
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int) -> tuple[Tensor, ...]:
-        """Returns `(B, C, H, W)` of the same scale for as many uint8: uint8 where pixels only moved, else float32."""
+        """Returns changed images `(B, C, H, W)` from 0 to 255: uint8 if pixels were only moved, else float32."""
         (pixels,) = inputs
-        draws = draw(len(pixels), seed, epoch, batch).to(pixels.device)  # (B, DRAWS), one copy for all of them
+        draws = draw(len(pixels), seed, epoch, batch).to(pixels.device)  # (B, DRAWS), copied to the device once
         if self.hflip or self.vflip or self.crop:
             pixels = self._move(pixels, draws)
         if self.rotation or self.scale:
@@ -70,7 +70,7 @@ class Augment(Augmentation):
         return (pixels,)
 
     def suited_to(self, data: Data) -> Augment:
-        """Returns it without mirroring, where a mirror image may be of another class."""
+        """Returns the augmentation, without mirroring if a mirrored image may be of another class."""
         return self if data.mirror else replace(self, hflip=0.0)
 
     def _move(self, pixels: Tensor, draws: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Augment(Augmentation):
         return flat.gather(2, index[:, None].expand(flat.shape)).view_as(pixels)
 
     def _warp(self, pixels: Tensor, draws: Tensor) -> Tensor:
-        """Turns and resizes around the centre, between pixels linearly, and reflected beyond the edge."""
+        """Rotates and resizes around the centre, with linear interpolation and reflection at the edges."""
         angle = _around_zero(draws[:, 4]) * math.radians(self.rotation)
         zoom = 1 / (1 + _around_zero(draws[:, 5]) * self.scale)
         cos, sin, zero = angle.cos() * zoom, angle.sin() * zoom, torch.zeros_like(angle)
@@ -117,22 +117,22 @@ class Augment(Augmentation):
 
 
 def draw(count: int, seed: int, epoch: int, batch: int) -> Tensor:
-    """Draws the numbers from 0 to 1 that decide what happens to each image of a batch, `(count, DRAWS)`, on the CPU."""
+    """Returns random numbers from 0 to 1 for the changes of each image of a batch, `(count, DRAWS)`, on the CPU."""
     return torch.rand(count, DRAWS, generator=seeded(seed, epoch, batch))
 
 
 def furthest_shift(size: int, crop: float) -> int:
-    """Returns how many pixels an image may be shifted: the nearest whole number, and less than its size."""
+    """Returns the largest shift of an image in whole pixels, less than its size."""
     return min(round(crop * size), size - 1)
 
 
 def _around_zero(draws: Tensor) -> Tensor:
-    """Returns numbers from -1 to 1 for such from 0 to 1."""
+    """Returns numbers from -1 to 1 for numbers from 0 to 1."""
     return draws * 2 - 1
 
 
 def _moved(size: int, crop: float, draws: Tensor, mirrored: Tensor) -> Tensor:
-    """Returns where each image's rows, or columns, come from, `(B, size)`."""
+    """Returns the source row, or column, of each row of an image, `(B, size)`."""
     furthest = furthest_shift(size, crop)
     shift = (draws * (2 * furthest + 1)).long().clamp(max=2 * furthest) - furthest
     position = torch.arange(size, device=draws.device) + shift[:, None]
@@ -142,7 +142,7 @@ def _moved(size: int, crop: float, draws: Tensor, mirrored: Tensor) -> Tensor:
 
 
 def _within(size: int, share: Tensor, place: Tensor) -> Tensor:
-    """Tells which rows, or columns, a stretch of that share covers, `(B, size)`."""
+    """Tells which rows, or columns, an interval with this fraction of the size covers, `(B, size)`."""
     length = (share * size).clamp(1, size)
     first = place * (size - length)
     position = torch.arange(size, device=share.device) + 0.5

@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn carries."""
+"""The handwritten digits of scikit-learn."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def digits(
     test_fraction: Fraction = 0.2,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Returns 1,797 handwritten digits of 8×8 pixels, enlarged where `size` asks for it.
+    """Returns 1,797 handwritten digits of 8×8 pixels, enlarged to `size`.
 
     Args:
         size: width and height, in pixels.
-        channels: 1 for grey, 3 for the same in colour.
+        channels: 1 for grey, 3 for three equal channels.
         mirror: whether training may show digits mirrored, left to right.
         val_fraction: share of the validation split.
         test_fraction: share of the test split.

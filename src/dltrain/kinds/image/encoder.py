@@ -1,4 +1,4 @@
-"""Images as a model's inputs and targets, by what the training images taught: one encoder for all images."""
+"""The encoder of images: brings files and arrays to the size, channels and scale of the training images."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ NAMED_BAD = 10
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """Brings image files, or arrays of pixels, to the size and channels of the training images.
+    """Brings image files or arrays of pixels to the size and channels of the training images.
 
     Args:
-        height: of an encoded image, in pixels.
-        width: of an encoded image, in pixels.
+        height: the height of an encoded image, in pixels.
+        width: the width of an encoded image, in pixels.
         channels: 1 for grey, 3 for colour.
-        resize: how images are brought to that size.
-        prepare: standardises encoded images, by the training images.
+        resize: how images are resized.
+        prepare: standardises encoded images with the training images' statistics.
         classes: class names in the order of their indices.
     """
 
@@ -60,12 +60,12 @@ class ImageEncoder:
 
     @classmethod
     def fit(cls, pixels: Pixels, classes: Sequence[str], *, resize: Resize = "crop") -> ImageEncoder:
-        """Learns from the training images.
+        """Returns an encoder fitted to the training images.
 
         Args:
-            pixels: `(N, C, H, W)`, brought to their size and channels already.
+            pixels: `(N, C, H, W)`, resized already.
             classes: class names in the order of their indices.
-            resize: how they were brought to their size.
+            resize: how they were resized.
         """
         channels, height, width = pixels.shape[1:]
         return cls(height, width, channels, resize, Normalize(*channel_statistics(pixels)), tuple(classes))
@@ -75,7 +75,7 @@ class ImageEncoder:
         """Returns the encoder that the facts describe.
 
         Raises:
-            DataError: they do not say how images were prepared.
+            DataError: the facts do not say how images were prepared.
         """
         stored: Any = facts.preprocessing
         try:
@@ -86,7 +86,7 @@ class ImageEncoder:
             raise DataError("facts.json does not say how images were prepared", fix="train again") from None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `of` reads: lists, strings and numbers only."""
+        """Returns the values that `of` reads: lists, strings and numbers only."""
         return {
             "mean": list(self.prepare.mean),
             "std": list(self.prepare.std),
@@ -99,7 +99,7 @@ class ImageEncoder:
         """Encodes files, or an array `(N, H, W)` or `(N, H, W, C)` of uint8.
 
         Raises:
-            DataError: they are no images, or some cannot be decoded.
+            DataError: the input is not images, or some cannot be decoded.
         """
         if isinstance(raw, np.ndarray):
             return self._encode_array(raw)
@@ -123,10 +123,10 @@ class ImageEncoder:
         return Encoded((torch.from_numpy(pixels),), tuple(map(str, raw)), ((),) * len(files))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the class of each file `(N,)` by its folder.
+        """Returns the class of each file `(N,)`, from the name of its folder.
 
         Raises:
-            DataError: these are no files, or a folder is not named as a class.
+            DataError: the input is not files, or a folder does not have the name of a class.
         """
         if isinstance(raw, np.ndarray | pd.DataFrame):
             raise DataError("an array does not say what its images show", fix="give files, in a folder for each class")

@@ -1,4 +1,4 @@
-"""What is special about images."""
+"""The kind of data of images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
 from dltrain.types import Data, Facts, Split, SplitName
 
-THUMBNAIL = 16  # pixels; what baselines see of an image
+THUMBNAIL = 16  # pixels per side of the images for baselines
 
 
 class Image(Kind):
@@ -43,7 +43,7 @@ class Image(Kind):
         return estimators.predictors(data, split, thumbnails, boosting=False)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        yield from check_repeats(data, severity="warning")  # rows are often equal by chance, images never are
+        yield from check_repeats(data, severity="warning")  # unlike rows, images are never equal by chance
         yield from check_balance(data)
         yield from check_size(data)
 
@@ -51,12 +51,12 @@ class Image(Kind):
         return f"{'×'.join(map(str, facts.input_shape))} pixels"
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
-        """Projects what the last layer is given to a plane."""
+        """Returns a projection of the last layer's inputs to a plane."""
         return Explanation(projection=project_features(model, loader.inputs, loader.prepare, seconds))
 
 
 def thumbnails(split: Split) -> NDArray[np.float32]:
-    """Returns what baselines see of a split: 16×16 grey pixels, `(N, 256)`."""
+    """Returns the inputs of baselines for a split: 16×16 grey pixels, `(N, 256)`."""
     (inputs,) = split.inputs
     grey = inputs.float().mean(dim=1, keepdim=True) / 255
     size = (min(THUMBNAIL, inputs.shape[2]), min(THUMBNAIL, inputs.shape[3]))

@@ -1,4 +1,4 @@
-"""Folders of images, a folder a class: found, decoded to one size, split and encoded."""
+"""Loads folders of images, one folder per class: decodes, resizes, splits and encodes them."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ OnBad = Literal["error", "skip"]
 
 @dataclass(frozen=True)
 class FolderSettings:
-    """How a folder of images becomes data; see `images`.
+    """The settings for a folder of images; see `images`.
 
     Args:
-        size: width and height that images are brought to, in pixels.
-        resize: how they are.
-        channels: 1 for grey, 3 for colour, none to see by the images.
+        size: width and height after resizing, in pixels.
+        resize: how images are resized.
+        channels: 1 for grey, 3 for colour, None to decide by the images.
         mirror: whether an image keeps its class when mirrored.
-        on_bad: what becomes of images that cannot be read.
-        val_fraction: share of the validation split, where no folder is one.
-        test_fraction: share of the test split, where no folder is one.
+        on_bad: what happens to images that cannot be read.
+        val_fraction: fraction of the validation split, if it has no folder.
+        test_fraction: fraction of the test split, if it has no folder.
         seed: of the split.
     """
 
@@ -65,7 +65,7 @@ def animals(
     test_fraction: Fraction = 0.15,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads images of animals, a folder a class; where `data/animals` is missing, eight kinds are drawn there.
+    """Reads images of animals, one folder per class; draws eight kinds of animals if `data/animals` is missing.
 
     Args:
         path: the folder.
@@ -80,7 +80,7 @@ def animals(
 
     Raises:
         DataError: there are no images, or some cannot be read.
-        StorageError: they cannot be drawn there.
+        StorageError: the drawn images cannot be written.
     """
     folder = Path(path)
     notes: tuple[str, ...] = ()
@@ -88,8 +88,8 @@ def animals(
         try:
             draw_animals(folder)
         except OSError as error:
-            raise StorageError(f"cannot draw pictures into {folder}: {error.strerror}", where="data.path") from error
-        notes = (f"{path} was not there: drew 480 pictures of eight animals",)
+            raise StorageError(f"cannot write images into {folder}: {error.strerror}", where="data.path") from error
+        notes = (f"{path} did not exist: drew 480 images of eight animals",)
     settings = FolderSettings(size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed)
     return _load_folder(folder, settings, notes)
 
@@ -108,7 +108,7 @@ def images(
 ) -> Data:
     """Reads any folder of images: `class/*.jpg`, or `train|val|valid|validation|test/class/*.jpg`.
 
-    A folder with `train` and `val` alone is tested on `val`, and validated on a part of `train`.
+    With only `train` and `val`, `val` is the test split, and a part of `train` the validation split.
 
     Args:
         path: the folder.
@@ -140,17 +140,17 @@ def image_data(
     resize: Resize = "crop",
     notes: Sequence[str] = (),
 ) -> Data:
-    """Returns data of images that are of one size already, standardised by the training split.
+    """Returns data of images of one size, with the statistics of the training split.
 
     Args:
         pixels: `(N, C, H, W)`.
         labels: class indices `(N,)`.
         classes: class names in the order of their indices.
         parts: positions of the images of each split.
-        ids: what names each image.
-        target: what the classes are of.
+        ids: the name of each image.
+        target: the name of the target.
         mirror: whether an image keeps its class when mirrored, left to right.
-        resize: how new images are to be brought to that size.
+        resize: how new images are resized.
         notes: what was inferred or left out.
     """
     train = parts["train"]
@@ -173,14 +173,14 @@ def image_data(
 
 @dataclass(frozen=True)
 class _Images:
-    """Images that could be read.
+    """The images that could be read.
 
     Args:
         pixels: `(N, C, H, W)`.
         labels: class indices `(N,)`.
         classes: class names in the order of their indices.
-        splits: `(N,)` the split whose folder each is in.
-        files: paths.
+        splits: `(N,)` the split of each image's folder.
+        files: the paths.
         notes: what was left out.
     """
 
@@ -208,10 +208,10 @@ def _load_folder(folder: Path, settings: FolderSettings, notes: Sequence[str] = 
 
 
 def _decode(folder: Path, folders: Mapping[SplitName, ClassFiles], settings: FolderSettings) -> _Images:
-    """Reads every image, or all that can be read.
+    """Returns every image, or with `on_bad=skip` all that can be read.
 
     Raises:
-        DataError: one cannot be read, and none is to be left out; or they do not fit into memory.
+        DataError: an image cannot be read and must not be skipped, or the images do not fit into memory.
     """
     files = [path for part in folders.values() for path in part.files]
     _refuse_too_many(len(files), settings.size)
@@ -238,7 +238,7 @@ def _decode(folder: Path, folders: Mapping[SplitName, ClassFiles], settings: Fol
 def _split(
     folder: Path, images: _Images, folders: Sequence[SplitName], settings: FolderSettings
 ) -> dict[SplitName, Indices]:
-    """Returns the positions of the images of each split, which is a folder of its own or cut from train.
+    """Returns the positions of the images of each split, which has a folder of its own or is cut from train.
 
     Raises:
         DataError: no image of a class or of a split can be read.
@@ -268,6 +268,6 @@ def _refuse_too_many(count: int, size: int) -> None:
         raise DataError(
             f"{count:,} images of {size}×{size} pixels need {needed >> 30} GiB, more than a third of the memory",
             where="data.size",
-            fix="make them smaller",
+            fix="choose a smaller size",
             override=f"data.size={max(8, math.isqrt(memory // 3 // (count * 3)))}",
         )

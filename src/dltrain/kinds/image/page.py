@@ -1,4 +1,4 @@
-"""What the page of a run says of images."""
+"""The parts of a run's page about images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dltrain.runs.reader import Run
 
 
 class ImagePage(KindPage):
-    """Images."""
+    """The page of images."""
 
     new: ClassVar[str] = "picture.jpg"
     labelled: ClassVar[str] = "labelled/"

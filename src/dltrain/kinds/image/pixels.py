@@ -1,4 +1,4 @@
-"""Image files to pixels: decoded, upright, of one size and eight bits, and then standardised."""
+"""Reads image files as pixels: decoded, upright, of one size and eight bits; and standardises them."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", 
 
 @dataclass(frozen=True)
 class Normalize:
-    """Turns pixels from 0 to 255 into standardised ones, channel by channel.
+    """Standardises pixels from 0 to 255, channel by channel.
 
     Args:
-        mean: of each channel of the training split, on a scale from 0 to 1.
-        std: likewise.
+        mean: the mean of each channel of the training split, on a scale from 0 to 1.
+        std: the standard deviation, likewise.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Returns `(B, C, H, W)` float32 of as many uint8."""
+        """Returns standardised float32 `(B, C, H, W)` for uint8 pixels."""
         (pixels,) = inputs
         scale, shift = _scale_and_shift(self.mean, self.std, pixels.device)
         return (pixels * scale - shift,)
@@ -46,7 +46,7 @@ class Normalize:
 
 @lru_cache
 def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns `(1, C, 1, 1)` each; kept on the device, so that a batch costs no copy."""
+    """Returns scale and shift, `(1, C, 1, 1)` each, cached on the device so that a batch needs no copy."""
     shape = (1, -1, 1, 1)
     scale = torch.tensor([1 / (255 * s) for s in std], device=device).view(shape)
     shift = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=device).view(shape)
@@ -56,7 +56,7 @@ def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: to
 def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Returns mean and standard deviation of each channel of `(N, C, H, W)`, on a scale from 0 to 1.
 
-    The standard deviation of a channel that is of one value is 1.
+    The standard deviation of a constant channel is 1.
     """
     counts = np.stack([np.bincount(pixels[:, channel].ravel(), minlength=256) for channel in range(pixels.shape[1])])
     levels = np.arange(256) / 255
@@ -67,16 +67,16 @@ def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def read_image(path: Path, size: Size, channels: Channels, resize: Resize = "crop") -> Pixels:
-    """Returns an image as `(H, W, C)` uint8, upright, over white where it is transparent, its first frame of several.
+    """Returns an image as `(H, W, C)` uint8, upright, on white if it is transparent, the first of several frames.
 
     Args:
-        path: its file.
-        size: to bring it to.
-        channels: 1 for grey, 3 for colour, none to see by the image.
-        resize: how, as `resize_image` says.
+        path: the image's file.
+        size: the size after resizing.
+        channels: 1 for grey, 3 for colour, None to decide by the image.
+        resize: how it is resized, as in `resize_image`.
 
     Raises:
-        OSError, ValueError, SyntaxError: it cannot be decoded.
+        OSError, ValueError, SyntaxError: the image cannot be decoded.
     """
     with Image.open(path) as image:
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
@@ -87,7 +87,7 @@ def read_image(path: Path, size: Size, channels: Channels, resize: Resize = "cro
 
 
 def as_pixels(image: Image.Image, size: Size, channels: Channels, resize: Resize = "crop") -> Pixels:
-    """Returns an image that is open and upright as `read_image` does."""
+    """Returns the pixels of an opened, upright image, as `read_image` does."""
     image = _convert_to_eight_bits(image)
     grey = channels == 1 or (channels is None and image.mode in ("L", "LA", "1"))
     if "A" in image.getbands() or "transparency" in image.info:
@@ -100,8 +100,8 @@ def as_pixels(image: Image.Image, size: Size, channels: Channels, resize: Resize
 def resize_image(image: Image.Image, size: Size, resize: Resize) -> Image.Image:
     """Returns the image in that size.
 
-    `crop` scales it until it covers the size and cuts around the centre, `pad` scales it until it fits and puts black
-    beside it, `stretch` scales both sides, whatever becomes of the proportions.
+    `crop` scales it until it covers the size and cuts out the centre, `pad` scales it until it fits and fills up with
+    black, `stretch` scales both sides without keeping the proportions.
     """
     height, width = _height_and_width(size)
     if resize == "crop":
@@ -118,25 +118,25 @@ def _height_and_width(size: Size) -> tuple[int, int]:
 def decode_all(
     files: Iterable[Path], size: Size, channels: Channels, resize: Resize = "crop"
 ) -> tuple[list[Pixels | None], list[tuple[Path, str]]]:
-    """Returns every image, as `read_image` does, or `None`, and why those could not be read."""
+    """Returns every image as `read_image` does, `None` if it cannot be read, and the reasons of those."""
     bad: list[tuple[Path, str]] = []
 
     def decode(path: Path) -> Pixels | None:
         try:
             return read_image(path, size, channels, resize)
-        except Exception as error:  # Pillow's decoders raise whatever a broken file makes them raise
+        except Exception as error:  # Pillow's decoders may raise anything for a broken file
             reason = "it is empty" if path.stat().st_size == 0 else str(error).replace(str(path), "").strip(" '\"")
             bad.append((path, reason.splitlines()[0] if reason else type(error).__name__))
             return None
 
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are checked above
+        warnings.simplefilter("ignore")  # about odd metadata, and about sizes, which are checked above
         decoded = list(pool.map(decode, files))
     return decoded, sorted(bad)
 
 
 def _convert_to_eight_bits(image: Image.Image) -> Image.Image:
-    """Returns the image with 8 bits a channel; those of 16 and 32 bits are scaled, not clipped."""
+    """Returns the image with 8 bits per channel; images of 16 and 32 bits are scaled, not clipped."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image, dtype=np.float64)
         top = max(float(values.max()), 1.0 if image.mode == "F" else 65535.0)

@@ -29,5 +29,5 @@ def draw_samples(run: Run, text: Lettering) -> Drawing | None:
 
 
 def _as_matplotlib(pixels: Indices) -> Indices:
-    """Returns what imshow takes of `(C, H, W)`: `(H, W, 3)`, or `(H, W)` for any other number of channels."""
+    """Returns pixels `(C, H, W)` in the shape for imshow: `(H, W, 3)`, or `(H, W)` unless there are three channels."""
     return pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0]

@@ -1,4 +1,4 @@
-"""Well-known sets of images through torchvision: found below a folder, or downloaded there."""
+"""Well-known image data sets of torchvision, read from a folder or downloaded there."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def known_pictures(
     val_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Returns one of torchvision's sets of small images, tested on the test split that it comes with.
+    """Returns one of torchvision's sets of small images, with its own test split.
 
     Args:
-        name: which one.
-        root: the folder that torchvision keeps it in; what is not there is downloaded.
-        rows: only so many images of its training split, for a quick try; none for all.
+        name: the name of the set.
+        root: torchvision's folder; missing files are downloaded.
+        rows: the number of images of its training split, for a quick try; None for all.
         mirror: whether training may show images mirrored, left to right.
-        val_fraction: share of its training split that validates.
+        val_fraction: fraction of its training split that is the validation split.
         seed: of the choice of rows and of the validation split.
 
     Raises:
-        DataError: it is not there, and cannot be downloaded.
+        DataError: the set is not in the folder and cannot be downloaded.
     """
     (pixels, labels, classes), (test_pixels, test_labels, _) = _fetch(name, Path(root))
     chosen = np.arange(len(labels))
@@ -85,17 +85,17 @@ Part = tuple[Pixels, NDArray[np.int64], tuple[str, ...]]
 
 
 def _fetch(name: str, root: Path) -> tuple[Part, Part]:
-    """Returns training and test split, downloaded where they are missing.
+    """Returns training and test split, downloaded if they are missing.
 
     Raises:
-        DataError: they are not here and cannot be downloaded, or a file is damaged; what was half downloaded is gone.
+        DataError: they cannot be downloaded, or a file is damaged; incomplete downloads are removed.
     """
-    with contextlib.suppress(Exception):  # not there, or not whole: torchvision has many ways to say so
+    with contextlib.suppress(Exception):  # missing or incomplete, which torchvision reports in many ways
         return _read(name, root, train=True), _read(name, root, train=False)
     folder = root / FOLDERS[name]
     damaged = folder.exists() and any(folder.iterdir())
     before = {root, *root.rglob("*")} if root.exists() else set()
-    # torchvision prints progress, has no timeout, and leaves half a file behind where the network goes away.
+    # torchvision prints progress, has no timeout, and leaves half a file if the network fails.
     log.info("load    %s into %s", name, root)
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SECONDS_WITHOUT_AN_ANSWER)
@@ -111,7 +111,7 @@ def _fetch(name: str, root: Path) -> tuple[Part, Part]:
         raise DataError(
             f"{name} is {'incomplete' if damaged else 'not'} in {folder}, and cannot be downloaded ({reason[0]})",
             where="data.root",
-            fix=f"put its files there ({FILES[name]}), or name another root",
+            fix=f"put its files there ({FILES[name]}), or give another root",
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)
@@ -127,7 +127,7 @@ def _read(name: str, root: Path, *, train: bool) -> Part:
 
 
 def _remove_new(root: Path, before: set[Path]) -> None:
-    """Deletes what lies in the folder since then."""
+    """Deletes everything in the folder that is not in `before`."""
     if root not in before:
         shutil.rmtree(root, ignore_errors=True)
         return

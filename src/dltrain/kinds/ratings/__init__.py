@@ -1,1 +1,1 @@
-"""Ratings: users, items, and who chose what."""
+"""Ratings of items by users."""

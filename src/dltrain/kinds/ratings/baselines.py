@@ -1,4 +1,4 @@
-"""Baselines: for ratings the mean, and biases of users and items; for an order what is rated most, and neighbours."""
+"""Baselines: mean and biases for ratings, most rated items and neighbours for rankings."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from dltrain.tasks.order import Score, rank_items
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, SplitName
 
-DAMPING = (1.0, 2.0, 4.0, 8.0, 16.0)  # as if so many average ratings stood beside the real ones
+DAMPING = (1.0, 2.0, 4.0, 8.0, 16.0)  # as if there were so many additional average ratings
 ROUNDS = 20
-SHRINKAGE = 10.0  # ratings that stand beside an item's own when it is compared with others
+SHRINKAGE = 10.0  # added to the number of an item's ratings when it is compared with others
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
 def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of baselines, and what fits one to the training split and predicts the other split."""
+    """Yields names of baselines, each with a function that fits it to the training split and predicts another split."""
     train = data.splits["train"]
     user, item = (tensor.numpy() for tensor in train.inputs)
     rating = train.target[:, 0].numpy()
@@ -57,7 +57,7 @@ def _by_item(values: NDArray[np.generic]) -> Score:
 
 
 def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...]) -> Score:
-    """Returns how alike an item is to those that a user has rated: the sum of the cosines of who rated them, shrunk."""
+    """Returns the similarity of an item to those that a user has rated: the sum of shrunk cosines of their raters."""
     rated = csr_array((np.ones(len(user)), (user, item)), shape=sizes)
     length = np.sqrt(np.asarray(rated.sum(axis=0)) + SHRINKAGE)
     shares = rated / length
@@ -71,7 +71,7 @@ def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...]) -> Score:
 
 
 def _biases(user: Indices, item: Indices, rating: Floats, sizes: tuple[int, ...]) -> Score:
-    """Returns the mean plus what a user and what an item adds, damped as suits a tenth of the training ratings best."""
+    """Returns mean plus user and item bias, with the damping that predicts a tenth of the training ratings best."""
     held_out = np.random.default_rng(0).random(len(rating)) < 0.1
     damping = DAMPING[2]
     if 0 < held_out.sum() < len(rating):
@@ -90,10 +90,10 @@ def _biases(user: Indices, item: Indices, rating: Floats, sizes: tuple[int, ...]
 def fit_biases(
     user: Indices, item: Indices, rating: Floats, sizes: tuple[int, ...], damping: float
 ) -> tuple[float, Floats, Floats]:
-    """Fits ratings by mean, user and item, with least squares and `damping` times the squares of both added.
+    """Fits mean, user and item biases to ratings by least squares, with `damping` times the squared biases added.
 
     Returns:
-        The mean, `(users + 1,)` and `(items + 1,)`; whoever has no rating adds nothing.
+        The mean, and the biases `(users + 1,)` and `(items + 1,)`, which are 0 without a rating.
     """
     mean = float(rating.mean())
     of_user, of_item = np.zeros(sizes[0]), np.zeros(sizes[1])

@@ -1,4 +1,4 @@
-"""Which columns of a table hold users, items, ratings, times and titles, by what files call them."""
+"""Finds the columns of users, items, ratings, times and titles in a table, by their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dltrain.errors import DataError
 
 Role = Literal["user", "item", "target", "time"]
 
-# What such columns are called, as `column_names.plain` spells it.
+# The usual names of these columns, as `column_names.plain` spells them.
 THINGS = "item|movie|film|book|product|anime|song|track|artist|business|game|joke|restaurant|recipe|course"
 ITEM = rf"({THINGS})(id|index)?|iid|isbn|asin|(物品|电影|商品|图书|项目|课程)(id|编号)?"
 NAMES: Mapping[Role, str] = {
@@ -28,15 +28,15 @@ TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|�
 
 
 def find_columns(frame: pd.DataFrame, named: Mapping[Role, str | None], header: Header) -> dict[Role, str]:
-    """Returns the name of the column of each role; `time` and `target` are left out where there is none.
+    """Returns the name of the column of each role; leaves out `time` and `target` if there is none.
 
     Args:
         frame: the table.
-        named: the column of each role in the order of NAMES, where the user has named it.
-        header: `none` where columns are known by their order: user, item, rating and perhaps time.
+        named: the column of each role that the user has given, in the order of NAMES.
+        header: `none` if the columns follow an order: user, item, rating and perhaps time.
 
     Raises:
-        DataError: a named column is not there, or none looks like users or items.
+        DataError: a given column does not exist, or no column looks like users or items.
     """
     if header == "none" and not any(named.values()) and frame.shape[1] in (2, 3, 4):
         return dict(zip(NAMES, map(str, frame.columns), strict=False))
@@ -54,11 +54,11 @@ def find_titles(frame: pd.DataFrame, path: str, item: str) -> tuple[str, str]:
 
     Args:
         frame: a table of items.
-        path: of its file.
-        item: what the column of items is called in the table of ratings.
+        path: the path of its file.
+        item: the name of the column of items in the table of ratings.
 
     Raises:
-        DataError: there are no such columns.
+        DataError: the table has no such columns.
     """
     try:
         items = pick_column(frame, "titles", None, rf"{re.escape(plain(item))}|{ITEM}|id")
@@ -68,6 +68,6 @@ def find_titles(frame: pd.DataFrame, path: str, item: str) -> tuple[str, str]:
         raise DataError(
             f"{path} has no columns of items and titles: {name_list(frame.columns)}",
             where="data.titles",
-            fix="call them item and title",
+            fix="name them item and title",
             override="data.titles=null",
         ) from error

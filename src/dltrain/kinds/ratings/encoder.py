@@ -1,4 +1,4 @@
-"""Pairs of a user and an item as a recommender takes them, in training and in use."""
+"""The encoder of pairs of a user and an item for recommenders, in training and in use."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ Ids = NDArray[np.object_]
 
 @dataclass(frozen=True)
 class PairEncoder:
-    """Encodes users and items by their ids, counted from 1; an id that was not trained on becomes 0, and is remarked.
+    """Encodes users and items as numbers from 1; an id that training did not have becomes 0 and gets a remark.
 
     Args:
-        user: name of the column of users.
-        item: name of the column of items.
-        users: ids in the order of their indices.
-        items: likewise.
-        split: how ratings were divided.
-        rating: name of the column of ratings; empty where items are put in order, whatever rating they were given.
-        negatives: where items are put in order, how many others each chosen one is held against; else 0.
-        titles: of the items, an empty text where there is none; empty without a file of titles.
+        user: the name of the column of users.
+        item: the name of the column of items.
+        users: the users' ids in the order of their indices.
+        items: the items' ids in the order of their indices.
+        split: how ratings were split.
+        rating: the name of the column of ratings; empty if items are ranked, whatever their ratings.
+        negatives: the number of negatives for each chosen item if items are ranked; else 0.
+        titles: the items' titles, an empty text for an item without one; empty without a file of titles.
     """
 
     user: str
@@ -62,14 +62,14 @@ class PairEncoder:
         negatives: int = 0,
         titles: Mapping[str, str] | None = None,
     ) -> PairEncoder:
-        """Learns which users and items there are.
+        """Returns an encoder with the users and items of the training pairs.
 
         Args:
             pairs: the training pairs, with columns `user` and `item`.
-            columns: what the file calls the columns `user`, `item` and, where ratings are predicted, `target`.
-            split: how ratings were divided.
+            columns: the file's names of the columns `user`, `item` and, if ratings are predicted, `target`.
+            split: how ratings were split.
             negatives: as in the class.
-            titles: of items, by their ids.
+            titles: the titles of items, by their ids.
         """
         items = tuple(pairs["item"].unique().tolist())
         return cls(
@@ -88,7 +88,7 @@ class PairEncoder:
         """Returns the encoder that the facts describe.
 
         Raises:
-            DataError: they do not say which users and items there were.
+            DataError: the facts do not name the users and items.
         """
         stored, ranking = facts.preprocessing, facts.task == "ranking"
         try:
@@ -105,11 +105,11 @@ class PairEncoder:
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
         except (KeyError, TypeError, ValueError):
-            raise DataError("facts.json does not say which users and items there were", fix="train again") from None
+            raise DataError("facts.json does not name the users and items of training", fix="train again") from None
         return encoder
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what the facts of a run hold of it, beside the name of the target."""
+        """Returns the values that `of` reads from the facts, except the name of the target."""
         stored = {
             "user": self.user,
             "item": self.item,
@@ -125,12 +125,12 @@ class PairEncoder:
 
     @property
     def ranks_items(self) -> bool:
-        """Returns whether items are put in order, whatever rating they were given."""
+        """Tells whether items are ranked, whatever their ratings."""
         return self.negatives > 0
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Returns how many indices users and items have, with 0, which is whoever else there is."""
+        """Returns the number of indices of users and of items, with 0 for all that training did not have."""
         return len(self.users) + 1, len(self.items) + 1
 
     @cached_property
@@ -145,7 +145,7 @@ class PairEncoder:
         """Encodes a frame with both columns, or an array `(N, 2)` of ids.
 
         Raises:
-            DataError: it lacks a column.
+            DataError: a column is missing.
         """
         frame = self._frame(raw)
         ids = {name: read_ids(self._cells(frame, name)) for name in (self.user, self.item)}
@@ -158,10 +158,10 @@ class PairEncoder:
         return Encoded(inputs, tuple(map(str, frame.index.tolist())), tuple(remarks))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the column of ratings `(N, 1)`, NaN where one is missing; 1 where items are put in order.
+        """Returns the ratings `(N, 1)`, NaN for a missing one; 1 if items are ranked.
 
         Raises:
-            DataError: there is no such column, or it holds no number.
+            DataError: the column is missing, or contains something other than numbers.
         """
         frame = self._frame(raw)
         if self.ranks_items:
@@ -171,11 +171,11 @@ class PairEncoder:
         return self.encode_ratings(cells.as_numbers())
 
     def encode_users(self, ids: Iterable[str]) -> Tensor:
-        """Returns the index of each user, `(N,)` int64; 0 for one that was not trained on."""
+        """Returns the index of each user, `(N,)` int64; 0 for a user that training did not have."""
         return torch.from_numpy(self._user_index.get_indexer(_as_index(ids)).astype(np.int64) + 1)
 
     def encode_items(self, ids: Iterable[str]) -> Tensor:
-        """Returns the index of each item, `(N,)` int64; 0 for one that was not trained on."""
+        """Returns the index of each item, `(N,)` int64; 0 for an item that training did not have."""
         return torch.from_numpy(self._item_index.get_indexer(_as_index(ids)).astype(np.int64) + 1)
 
     def encode_ratings(self, ratings: NDArray[np.float64]) -> Tensor:
@@ -188,8 +188,8 @@ class PairEncoder:
         if isinstance(raw, np.ndarray) and raw.ndim == 2 and raw.shape[1] == 2:
             return pd.DataFrame(raw, columns=[self.user, self.item])
         if isinstance(raw, Sequence):
-            raise DataError("files where a table is due: the model was trained on ratings", fix="give a table")
-        raise DataError(f"an array of shape {raw.shape}, where the model takes (N, 2): users and items")
+            raise DataError("files instead of a table: the model was trained on ratings", fix="give a table")
+        raise DataError(f"an array of shape {raw.shape} instead of (N, 2): users and items")
 
     def _cells(self, frame: pd.DataFrame, name: str) -> Cells:
         if name in frame.columns:
@@ -209,7 +209,7 @@ class PairEncoder:
 
 
 def read_ids(cells: Cells) -> Ids:
-    """Returns the text of each cell, `(N,)`; an empty one where a cell is missing."""
+    """Returns the text of each cell, `(N,)`; an empty text for a missing cell."""
     return np.array([*cells.values, ""], dtype=object)[cells.codes]
 
 

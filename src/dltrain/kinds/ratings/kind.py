@@ -1,4 +1,4 @@
-"""What is special about ratings."""
+"""The kind of data of ratings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Ratings(Kind):
     name: ClassVar[str] = "ratings"
     default_model: ClassVar[str] = "recommender"
     budget: ClassVar[Budget] = Budget(large_batch=512)
-    kept_words: ClassVar[str] = "it says what each user has rated"
+    kept_words: ClassVar[str] = "it contains what each user has rated"
 
     def encoder(self, facts: Facts) -> PairEncoder:
         return PairEncoder.of(facts)
@@ -45,7 +45,7 @@ class Ratings(Kind):
         return baselines.predictors(data, split)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        """Yields what is odd; ratings are made unique as they are read."""
+        """Yields findings; reading has removed repeated ratings already."""
         yield from check_balance(data)
         yield from check_size(data)
 
@@ -53,7 +53,7 @@ class Ratings(Kind):
         return facts.features[0] if facts.task == "ranking" else " and ".join(facts.features)
 
     def save_extras(self, run: RunDir, data: Data, task: Task, model: nn.Module, device: torch.device) -> None:
-        """Writes what a few users would be recommended."""
+        """Writes the recommendations for a few users."""
         save_recommendations(run, data, task, model, device)
 
     def recommend(self, model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:

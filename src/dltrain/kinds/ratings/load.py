@@ -1,4 +1,4 @@
-"""Ratings that users gave items, as data: `data=ratings`."""
+"""Loads ratings of items by users: `data=ratings`."""
 
 from __future__ import annotations
 
@@ -44,36 +44,36 @@ def ratings(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads a table of user, item and rating, or generates one; ids are kept as they are spelled.
+    """Reads a table of user, item and rating, or generates one; ids keep their spelling.
 
     Args:
-        path: the file; none for generated ratings, of low rank with biases and a long tail.
-        target: the column of ratings; none to find it by its name, as for the other columns. With `leave_last` none is
-            needed or looked at.
+        path: the file; None for generated ratings, of low rank with biases and a long tail.
+        target: the column of ratings; None to find it by its name, as for the other columns. `leave_last` does not need
+            it.
         user: the column of users.
         item: the column of items.
-        time: the column of times, where there is one.
+        time: the column of times, if there is one.
         titles: a file of items and their titles.
-        split: `random`; by `time`, the latest ratings test; or `leave_last`, each user's last rating tests and the one
-            before validates. Then it is learned which items a user chooses, whatever rating follows, and the order
-            that items are put in is measured. Fractions of 0 leave a split out.
-        on_bad: whether a row without user, item, numeric rating or, where there are times, time is refused or skipped.
+        split: `random`; `time`, with the latest ratings for testing; or `leave_last`, with each user's last rating for
+            testing and the one before for validation. With `leave_last` the model learns which items a user chooses,
+            whatever the ratings, and ranks items. A fraction of 0 leaves a split out.
+        on_bad: whether a row without user, item, numeric rating or, if there are times, time is refused or skipped.
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`.
-        header: `none` where the first line is data: user, item, rating and perhaps time, in this order.
-        rows: how many ratings are generated.
-        negatives: with `leave_last`, other items that each chosen one is held against, drawn anew in every epoch.
+        header: `none` if the first line is data: user, item, rating and perhaps time, in this order.
+        rows: the number of generated ratings.
+        negatives: with `leave_last`, the number of other items for each chosen one, drawn again in every epoch.
         scale_target: standardise the ratings inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
         seed: of generated ratings and of a random split.
 
     Raises:
-        DataError: the file cannot be read as ratings, or they cannot be learned from.
+        DataError: the file cannot be read as ratings, or there is nothing to learn from them.
     """
     notes: tuple[str, ...]
     if path is None:
-        frame, notes = generate_ratings(rows, seed), (f"generated {rows} ratings: data.path names a file of real ones",)
+        frame, notes = generate_ratings(rows, seed), (f"generated {rows} ratings: give your own with data.path",)
     else:
         frame, notes = read_table(path, encoding, delimiter, header)
     columns = find_columns(frame, {"user": user, "item": item, "target": target, "time": time}, header)
@@ -81,13 +81,13 @@ def ratings(
     if not ranking:
         columns["target"] = required(frame, "target", columns.get("target"), list(columns.values()))
     elif columns.pop("target", None) is not None:
-        notes += ("the ratings themselves are not looked at: who rated what is what counts with leave_last",)
+        notes += ("leave_last ignores the ratings themselves, and learns who rated what",)
     pairs, left_out = read_pairs(frame, columns, on_bad)
     if not ranking and pairs["target"].nunique() == 1:
         raise DataError(
             f"every rating is {pairs['target'].iloc[0]:g}: there is nothing to predict",
             where="data.target",
-            fix="learn which items users choose",
+            fix="learn which items users choose instead",
             override="data.split=leave_last",
         )
     parts, how = split_ratings(
@@ -113,7 +113,7 @@ def ratings(
 def _encode(
     pairs: pd.DataFrame, parts: Mapping[SplitName, Indices], encoder: PairEncoder, title_of: Mapping[str, str]
 ) -> tuple[dict[SplitName, Split], dict[str, Tensor]]:
-    """Returns the splits, and which items each user has rated, whatever the split."""
+    """Returns the splits, and the items that each user has rated in any of them."""
     users, items = encoder.encode_users(pairs["user"]), encoder.encode_items(pairs["item"])
     target = encoder.encode_ratings(pairs["target"].to_numpy())
     rows = pairs["row"].to_numpy()
@@ -130,7 +130,7 @@ def _encode(
 
 
 def _in_words(pairs: pd.DataFrame, encoder: PairEncoder, title_of: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns whose rating of what each is: `userId 15, movieId 318, The Shawshank Redemption`."""
+    """Returns user and item of each rating in words: `userId 15, movieId 318, The Shawshank Redemption`."""
     return tuple(
         f"{encoder.user} {user}, {encoder.item} {item}" + (f", {title}" if (title := title_of.get(item, "")) else "")
         for user, item in zip(pairs["user"], pairs["item"], strict=True)
@@ -138,9 +138,9 @@ def _in_words(pairs: pd.DataFrame, encoder: PairEncoder, title_of: Mapping[str, 
 
 
 def _count_untrained(splits: Mapping[SplitName, Split]) -> tuple[str, ...]:
-    """Says how many ratings of each split are of users or items without a training one."""
+    """Returns a note about the ratings in each split whose user or item has no training rating, if there are any."""
     words = [
-        f"{count} of the {name} ratings are of {role}s without a training one"
+        f"{count} of the {name} ratings are of {role}s without training ratings"
         for name, split in splits.items()
         for role, indices in zip(("user", "item"), split.inputs, strict=True)
         if (count := int((indices == 0).sum()))
@@ -165,12 +165,12 @@ def _facts(encoder: PairEncoder, ratings: NDArray[np.float64], scale_target: boo
 
 
 def rated_items(user: Tensor, item: Tensor, users: int) -> dict[str, Tensor]:
-    """Returns which items each user has rated, whatever the split: `rated`, int32, user by user, and `rated_until`.
+    """Returns the items that each user has rated in any split: `rated`, int32, user by user, and `rated_until`.
 
     Args:
         user: `(N,)` from 1; 0 is left out.
         item: `(N,)` likewise.
-        users: how many there are; user n has `rated[rated_until[n - 1] : rated_until[n]]`.
+        users: the number of users; user n has `rated[rated_until[n - 1] : rated_until[n]]`.
     """
     trained = (user > 0) & (item > 0)
     user, item = user[trained], item[trained]

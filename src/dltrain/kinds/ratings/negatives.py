@@ -1,4 +1,4 @@
-"""Items that nobody chose, to hold the chosen ones against."""
+"""Negatives: random items that are compared with the chosen ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dltrain.types import Facts
 
 @dataclass(frozen=True)
 class Negatives:
-    """Draws other items beside each chosen one, all alike likely: users `(B,)` and items `(B,)` become users `(B,)` and
-    items `(B, 1 + count)`, the chosen one first and not again.
+    """Draws other items for each chosen one, all equally likely: users `(B,)` and items `(B,)` become users `(B,)` and
+    items `(B, 1 + count)`, the chosen one first and only once.
 
-    One that the user has chosen elsewhere may be among them; where there are many items that is rare.
+    Items that the user has chosen elsewhere may be among them, which is rare if there are many items.
 
     Args:
-        count: drawn beside each.
-        items: how many there are, with item 0, which is none and is never drawn.
+        count: the number of negatives for each chosen item.
+        items: the number of items, with item 0, which stands for unknown items and is never drawn.
     """
 
     count: int
@@ -29,7 +29,7 @@ class Negatives:
 
     @classmethod
     def of(cls, facts: Facts) -> Negatives | None:
-        """Returns what the facts ask for; nothing where items are not put in order."""
+        """Returns the negatives for data with these facts; None if items are not ranked."""
         encoder = PairEncoder.of(facts)
         return cls(encoder.negatives, encoder.sizes[1]) if encoder.ranks_items else None
 

@@ -1,4 +1,4 @@
-"""What the page of a run says of ratings."""
+"""The parts of a run's page about ratings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dltrain.tasks.registry import page_of
 
 
 class RatingsPage(KindPage):
-    """Ratings."""
+    """The page of ratings."""
 
     def plots(self) -> Sequence[Plot]:
         title, names = "What lies close was learned to be alike", self.shown_names()
@@ -45,7 +45,7 @@ class RatingsPage(KindPage):
 
 
 def recommendations(run: Run) -> Section:
-    """Returns the first items of a few users, from those who rated little to those who rated much."""
+    """Returns the section of recommendations for a few users, from those with few ratings to those with many."""
     title, path = "Recommendations", run.folder.recommendations
     if not path.exists():
         return Section(title)

@@ -1,4 +1,4 @@
-"""A table of users, items and ratings as one row a pair of user and item, and a table of titles."""
+"""Reads a table of ratings, with one row per pair of user and item, and a table of titles."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ OnBad = Literal["error", "skip"]
 
 
 def read_pairs(frame: pd.DataFrame, columns: Mapping[Role, str], on_bad: OnBad) -> tuple[pd.DataFrame, list[str]]:
-    """Reads one row a pair of user and item, the last of several, and says what was left out.
+    """Returns one row per pair of user and item, the last of several, and notes about what was left out.
 
     Args:
         frame: the table.
         columns: the name of the column of each role.
-        on_bad: whether a row with a cell that cannot be used is refused or skipped.
+        on_bad: whether a row with an unusable cell is refused or skipped.
 
     Returns:
         Columns `row` of the source, `user` and `item` as text, `target` and perhaps `time` as numbers; the target is 1
-        where there are no ratings.
+        without a column of ratings.
 
     Raises:
-        DataError: a cell is missing, or no number or time, or fewer than two rows are left.
+        DataError: a cell is missing or not a number or time, or fewer than two rows are left.
     """
     cells = {role: read_cells(frame[name]) for role, name in columns.items()}
     pairs = pd.DataFrame({"user": read_ids(cells["user"]), "item": read_ids(cells["item"])})
@@ -55,7 +55,7 @@ def read_pairs(frame: pd.DataFrame, columns: Mapping[Role, str], on_bad: OnBad) 
         notes.append(f"left out {len(pairs) - len(latest)} ratings that a later one of the same user and item replaces")
     if len(latest) < 2:
         count = "1 rating is" if len(latest) else "0 ratings are"
-        raise DataError(f"{count} too few", where="data.path", fix="give more, to train and to test on")
+        raise DataError(f"{count} too few", where="data.path", fix="give more ratings, for training and testing")
     users, items = latest["user"].nunique(), latest["item"].nunique()
     notes.append(f"{len(latest):,} ratings of {items:,} items by {users:,} users")
     return latest.reset_index(names="row"), notes
@@ -66,9 +66,9 @@ def _bad_cell(cells: Cells, bad: NDArray[np.bool_], name: str, role: str) -> Dat
     cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
     others = f" (and {bad.sum() - 1} more such cells)" if bad.sum() > 1 else ""
     return DataError(
-        f"{cell} is no {role}{others}",
+        f"{cell} is not a valid {role}{others}",
         where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
-        fix="correct it, or leave such rows out",
+        fix="correct it, or leave these rows out",
         override="data.on_bad=skip",
     )
 
@@ -77,13 +77,13 @@ def read_titles(path: str, item: str, encoding: str, delimiter: str) -> tuple[di
     """Returns the title of each item, and notes on how the file was read.
 
     Args:
-        path: of a table.
-        item: what the column of items is called in the table of ratings.
+        path: the path of a table.
+        item: the name of the column of items in the table of ratings.
         encoding: as in `data=ratings`.
         delimiter: likewise.
 
     Raises:
-        DataError: it cannot be read, or has no such columns.
+        DataError: the file cannot be read, or has no such columns.
     """
     with named_by("data.titles"):
         frame, notes = read_table(path, encoding, delimiter)

@@ -1,4 +1,4 @@
-"""What to recommend: the items that a user has not rated, in the order of what they are expected to be given."""
+"""Recommends items that a user has not rated, ordered by their predicted ratings or scores."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from dltrain.tasks.order import Score, scored_by, top_items
 from dltrain.tasks.task import Task
 from dltrain.types import Data
 
-SHOWN_USERS, SHOWN_ITEMS = 5, 10  # on a run's page
+PAGE_USERS, PAGE_ITEMS = 5, 10  # on a run's page
 
 
 def recommend(model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
-    """Returns the best `top` items for each user: `user`, `place`, `item`, `title` where there are titles, `predicted`;
-    and which users are new: to them all items are new, and the items' own biases count.
+    """Returns the best `top` items for each user: `user`, `place`, `item`, `title` if there are titles, `predicted`;
+    and remarks about new users, for whom all items are new and the items' biases decide.
 
     Raises:
-        CheckpointError: the run lacks the record of what has been rated.
+        CheckpointError: the run's record of rated items is missing.
     """
     encoder = model.encoder
     assert isinstance(encoder, PairEncoder)
     score = scored_by(model.module, model.device)
     frames = [best_items(encoder, model.task, model.kept, score, user, top) for user in users]
     new = [user for user, index in zip(users, encoder.encode_users(users).tolist(), strict=True) if index == 0]
-    remarks = [f"user {user} is new: every item is new to them, and the items' own biases decide" for user in new]
+    remarks = [f"user {user} is new: all items are considered, and the items' biases decide" for user in new]
     return pd.concat(frames), remarks
 
 
 def best_items(
     encoder: PairEncoder, task: Task, kept: Mapping[str, Tensor], score: Score, user: str, top: int
 ) -> pd.DataFrame:
-    """Returns what `recommend` does, for one user."""
+    """Returns the best items for one user, as `recommend` does for several."""
     items, scores = top_items(int(encoder.encode_users([user]).item()), kept, encoder.sizes[1], score, top)
     chosen = (items - 1).tolist()
     columns: dict[str, object] = {
@@ -56,13 +56,13 @@ def best_items(
 
 
 def save_recommendations(run: RunDir, data: Data, task: Task, model: nn.Module, device: torch.device) -> None:
-    """Writes recommendations.csv for a few users, from those who rated little to those who rated much."""
+    """Writes recommendations.csv for a few users, from those with few ratings to those with many."""
     until = data.kept["rated_until"]
     order = torch.argsort(until.diff(), stable=True)
-    shares = (np.arange(SHOWN_USERS) + 0.5) / SHOWN_USERS
+    shares = (np.arange(PAGE_USERS) + 0.5) / PAGE_USERS
     chosen = sorted({int(order[int(share * len(order))]) for share in shares})
     encoder, score = PairEncoder.of(data.facts), scored_by(model, device)
-    frames = [best_items(encoder, task, data.kept, score, encoder.users[user], SHOWN_ITEMS) for user in chosen]
+    frames = [best_items(encoder, task, data.kept, score, encoder.users[user], PAGE_ITEMS) for user in chosen]
     text = StringIO()
     CsvWriter(text).write(pd.concat(frames))
     write_text(run.recommendations, text.getvalue())

@@ -1,4 +1,4 @@
-"""Which ratings train, which validate and which test."""
+"""Splits ratings into training, validation and test."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ SplitBy = Literal["random", "time", "leave_last"]
 def split_ratings(
     table: pd.DataFrame, split: SplitBy, time: str | None, *, val_fraction: float, test_fraction: float, seed: int
 ) -> tuple[dict[SplitName, Indices], list[str]]:
-    """Divides ratings.
+    """Splits ratings.
 
     Args:
-        table: columns user and item, and time where there is one.
+        table: columns user and item, and time if there is one.
         split: `random`, `time` or `leave_last`.
-        time: what the file calls its times, if it has any.
+        time: the file's name of the column of times, if it has one.
         val_fraction: share of the validation split; 0 for none.
-        test_fraction: share of the test split; 0 for none. With `leave_last` no other value matters.
-        seed: fixes a random division.
+        test_fraction: share of the test split; 0 for none. With `leave_last` other values make no difference.
+        seed: of a random split.
 
     Returns:
         Positions in ascending order for each split, and notes on how they were chosen.
 
     Raises:
-        DataError: a split would be empty, or there is no time to split by.
+        DataError: a split would be empty, or there is no column of times to split by.
     """
     if split == "random":
         return split_indices(len(table), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed), []
@@ -40,26 +40,26 @@ def split_ratings(
             raise DataError(
                 "there is no column of times to split by",
                 where="data.time",
-                fix="name one, or split at random",
+                fix="choose one, or split at random",
                 override="data.split=random",
             )
         codes = np.unique(table["time"].to_numpy(), return_inverse=True)[1]
         parts = split_groups(codes, "time", val_fraction=val_fraction, test_fraction=test_fraction, seed=None)
-        return parts, [f"split by the order of {time}: the latest ratings test"]
+        return parts, [f"split in the order of {time}: the latest ratings are the test split"]
     parts = leave_last(table, val=val_fraction > 0, test=test_fraction > 0)
     if len(parts) == 1:
         return parts, []
     last = f"each user's last rating by {time}" if time else "each user's last rating in the order of the file"
-    purpose = "tests" if test_fraction else "validates"
-    before = ", the one before validates" if val_fraction and test_fraction else ""
-    return parts, [f"{last} {purpose}{before}; who has too few only trains"]
+    purpose = "is for testing" if test_fraction else "is for validation"
+    before = ", the one before for validation" if val_fraction and test_fraction else ""
+    return parts, [f"{last} {purpose}{before}; users with too few ratings are only for training"]
 
 
 def leave_last(table: pd.DataFrame, *, val: bool, test: bool) -> dict[SplitName, Indices]:
     """Returns each user's last rating for `test`, the one before for `val`; a user keeps at least one to train on.
 
     Raises:
-        DataError: no user has ratings enough.
+        DataError: no user has enough ratings.
     """
     ordered = table.sort_values("time", kind="stable") if "time" in table else table
     groups = ordered.groupby("user", sort=False)
@@ -72,7 +72,7 @@ def leave_last(table: pd.DataFrame, *, val: bool, test: bool) -> dict[SplitName,
     parts = {name: np.flatnonzero(place == SPLITS.index(name)) for name in SPLITS if name in ("train", *held_out)}
     if not all(map(len, parts.values())):
         raise DataError(
-            f"no user has more than {len(held_out)} ratings, so none can be left out",
+            f"no user has more than {len(held_out)} ratings, so that none can be held out",
             where="data.split",
             fix="split at random",
             override="data.split=random",

@@ -1,1 +1,1 @@
-"""Series of values in time."""
+"""Series in time."""

@@ -18,7 +18,7 @@ MAX_ROWS = 20_000
 
 
 def predictors(data: Data, name: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of baselines, and what predicts a split, in the series' unit."""
+    """Yields names of baselines, each with a function that predicts a split, in the series' unit."""
     encoder, split = WindowEncoder.of(data.facts), data.splits[name]
     yield "last_value", partial(_repeat_last_value, encoder, split)
     if isinstance(split, WindowSplit) and split.season is not None:
@@ -32,13 +32,13 @@ def _repeat_last_value(encoder: WindowEncoder, split: Split) -> Predictions:
 
 
 def _in_unit(encoder: WindowEncoder, steps: Floats) -> Predictions:
-    """Returns forecasts `(N, H, C)` in the scale of the stored windows as predictions."""
+    """Returns predictions from forecasts `(N, H, C)` in the scale of the stored windows."""
     values = encoder.unscale(steps)
     return Predictions(torch.from_numpy(np.ascontiguousarray(values.reshape(len(values), -1))))
 
 
 def _ridge(encoder: WindowEncoder, train: Split, split: Split) -> Predictions:
-    """Fits windows and targets less the window's last value, divided by its spread, as the models see them."""
+    """Returns the forecasts of a ridge regression on windows and targets relative to the last value and spread."""
     from sklearn.linear_model import RidgeCV
 
     chosen = np.sort(np.random.default_rng(0).permutation(len(train))[:MAX_ROWS])

@@ -1,4 +1,4 @@
-"""Dates whose years and months stand in columns of their own."""
+"""Joins dates whose years and months are in separate columns."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 
 
 def join_dates(frame: pd.DataFrame, taken: Collection[str]) -> pd.DataFrame:
-    """Returns the frame with one column `year-month`, `year-month-day` or `year-quarter` of dates in place of these
-    columns; the frame itself where it has no such columns, or they do not make dates.
+    """Returns the frame with one column `year-month`, `year-month-day` or `year-quarter` of dates instead of these
+    columns; the frame itself if it has no such columns, or they are not dates.
 
     Args:
         frame: a table.
-        taken: columns that are values.
+        taken: the columns of values.
     """
     named: dict[str, str] = {}
     for part, pattern in PARTS.items():
@@ -58,7 +58,7 @@ def join_dates(frame: pd.DataFrame, taken: Collection[str]) -> pd.DataFrame:
 
 
 def _numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
-    """Returns the cells as numbers `(N,)`, English names of months as theirs; NaN where they are neither."""
+    """Returns the cells as numbers `(N,)`, English names of months as 1 to 12, and NaN for anything else."""
     cells = read_cells(column)
     if cells.all_numbers:
         return cells.as_numbers()

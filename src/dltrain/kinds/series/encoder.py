@@ -1,4 +1,4 @@
-"""Values of a series as windows for a model, in training and in use."""
+"""The encoder of series: windows of values as inputs, in training and in use."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class WindowEncoder:
-    """Cuts a series into every window that it holds; each is named by the time of its last step.
+    """Cuts a series into all its windows; the id of a window is the time of its last step.
 
     Args:
-        names: of the columns, C.
-        window: steps that a forecast is made from, T.
-        horizon: steps that are forecast, H.
-        axis: times of the training series.
-        mean: `(C,)` of the training part's values.
-        std: `(C,)` likewise; 1 for a column of one value.
-        period: steps of a season; none where nothing repeats.
-        last: `(T, C)` the end of the whole series, from where forecasts go on.
+        names: the names of the columns, C.
+        window: the number of steps that a forecast is based on, T.
+        horizon: the number of steps that are forecast, H.
+        axis: the times of the training series.
+        mean: `(C,)` the mean of the training values.
+        std: `(C,)` their standard deviation; 1 for a constant column.
+        period: the steps of a season; None if nothing repeats.
+        last: `(T, C)` the end of the whole series, from which forecasts continue.
         last_step: the step on the axis of its last value.
     """
 
@@ -60,10 +60,10 @@ class WindowEncoder:
     def fit(
         cls, series: RegularSeries, training: int, *, window: int, horizon: int, period: int | None
     ) -> WindowEncoder:
-        """Learns the scale of each column from the first `training` steps alone.
+        """Returns an encoder with the scale of each column in the first `training` steps alone.
 
         Raises:
-            DataError: every column has one value there.
+            DataError: every column is constant there.
         """
         mean, std = series.values[:training].mean(axis=0), series.values[:training].std(axis=0)
         if not (std > 0).any():
@@ -89,7 +89,7 @@ class WindowEncoder:
         """Returns the encoder that the facts describe.
 
         Raises:
-            DataError: they do not say how values became windows.
+            DataError: the facts do not say how values become windows.
         """
         stored = facts.preprocessing
         try:
@@ -113,7 +113,7 @@ class WindowEncoder:
         return encoder
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what the facts of a run hold of it, beside the names and the shape of its windows."""
+        """Returns the values that `of` reads from the facts, except the names and the shape of windows."""
         return {
             "axis": self.axis.to_json(),
             "mean": self.mean.tolist(),
@@ -125,25 +125,25 @@ class WindowEncoder:
         }
 
     def encode(self, raw: Raw, /) -> Encoded:
-        """Encodes a frame with the columns of times and values, or an array `(n, C)` of values; missing values are
-        interpolated, however many.
+        """Encodes a frame with the columns of times and values, or an array `(n, C)` of values; interpolates all
+        missing values.
 
         Raises:
-            DataError: it lacks a column, or is shorter than a window.
+            DataError: a column is missing, or the series is shorter than a window.
         """
         series = self.read(raw)
         ids = tuple(map(series.spell, range(self.window - 1, len(series))))
         return Encoded((self.encode_windows(series.values).contiguous(),), ids, ((),) * len(ids))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns what follows each window, `(N, H·C)`; NaN where the series ends before, or a value was missing."""
+        """Returns the steps after each window, `(N, H·C)`; NaN after the end of the series and for missing values."""
         return self.encode_targets(self.read(raw))
 
     def read(self, raw: Raw) -> RegularSeries:
-        """Reads new samples as an evenly spaced series.
+        """Returns new samples as an evenly spaced series.
 
         Raises:
-            DataError: it lacks a column, or is shorter than a window.
+            DataError: a column is missing, or the series is shorter than a window.
         """
         if isinstance(raw, pd.DataFrame):
             frame = raw.set_axis([str(name).strip() for name in raw.columns], axis="columns")
@@ -155,13 +155,13 @@ class WindowEncoder:
             frame = pd.DataFrame(raw.reshape(len(raw), -1), columns=list(self.names))
             series = read_series(frame, self.names, None, "ignore", len(frame))
         elif isinstance(raw, Sequence):
-            raise DataError("files where a table is due: the model was trained on a series", fix="give a table")
+            raise DataError("files instead of a table: the model was trained on a series", fix="give a table")
         else:
-            raise DataError(f"an array of shape {raw.shape}, where the model takes (n, {len(self.names)})")
+            raise DataError(f"an array of shape {raw.shape} instead of (n, {len(self.names)})")
         if len(series) < self.window:
             raise DataError(
-                f"{len(series)} steps are fewer than the window of {self.window} that a forecast is made from",
-                fix="give more of what came before",
+                f"{len(series)} steps are fewer than the window of {self.window} that a forecast needs",
+                fix="give more of the preceding steps",
             )
         return series
 
@@ -171,10 +171,10 @@ class WindowEncoder:
         return scaled.unfold(0, self.window, 1).transpose(1, 2)
 
     def encode_targets(self, series: RegularSeries) -> Tensor:
-        """Returns what follows each window in the series' unit, `(n - T + 1, H·C)` float64: views of one series where
-        no value was missing, else NaN where one was.
+        """Returns the steps after each window in the series' unit, `(n - T + 1, H·C)` float64: views of one series if
+        no value was missing, else with NaN for missing values.
 
-        A missing value was filled in on the way to the next one, so that no forecast from there is judged.
+        A window that ends in an interpolated value has no targets, since that value depends on the next one.
         """
         values = np.where(series.filled[:, None], np.nan, series.values)
         beyond = np.full((self.horizon, values.shape[1]), np.nan)

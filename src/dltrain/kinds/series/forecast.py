@@ -1,4 +1,4 @@
-"""What comes next: a forecast of any number of steps, from the end of a series."""
+"""Forecasts any number of steps from the end of a series."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def forecast(model: UsableModel, steps: int, history: Raw | None = None) -> tuple[pd.DataFrame, list[str]]:
-    """Returns the next `steps` steps: `time`, and `predicted`, or of several columns `predicted_NAME`, in the series'
-    unit; and remarks on them.
+    """Returns the next `steps` steps: `time`, and `predicted`, or for several columns `predicted_NAME`, in the series'
+    unit; and remarks about them.
 
-    Beyond the horizon that it was trained for, a model goes on from its own forecast.
+    Beyond the horizon that it was trained for, a model continues from its own forecast.
 
     Args:
-        model: of a series.
-        steps: how many, at least 1.
-        history: what came before, as the kind's encoder reads it; none to go on from the end of the run's own data.
+        model: a model of a series.
+        steps: the number of steps, at least 1.
+        history: the preceding steps, as the kind's encoder reads them; None for the end of the run's own data.
 
     Raises:
-        DataError: the history is too short or no such series.
+        DataError: the history is too short or another kind of series.
     """
     encoder = model.encoder
     assert isinstance(encoder, WindowEncoder)
@@ -44,5 +44,5 @@ def forecast(model: UsableModel, steps: int, history: Raw | None = None) -> tupl
     frame = pd.DataFrame({"time": [axis.spell(last_step + step) for step in range(1, steps + 1)]})
     for name, column in zip(encoder.names, values[begin : begin + steps].T, strict=True):
         frame["predicted" if len(encoder.names) == 1 else f"predicted_{name}"] = column
-    beyond = f"beyond the horizon of {encoder.horizon} that it was trained for, the model goes on from its own forecast"
+    beyond = f"beyond the horizon of {encoder.horizon} of its training, the model continues from its own forecast"
     return frame, [beyond] if steps > encoder.horizon else []

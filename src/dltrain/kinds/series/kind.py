@@ -1,4 +1,4 @@
-"""What is special about series in time."""
+"""The kind of data of series in time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Series(Kind):
         return baselines.predictors(data, split)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        """Yields what is odd; windows of a series overlap."""
+        """Yields findings; repeated samples are normal, since windows overlap."""
         yield from check_balance(data)
         yield from check_size(data)
 

@@ -1,4 +1,4 @@
-"""A series of values in time, as windows and what follows them: `data=series`."""
+"""Loads a series of values in time as windows and the steps after them: `data=series`."""
 
 from __future__ import annotations
 
@@ -39,29 +39,29 @@ def series(
     test_steps: Annotated[int, Range(1)] | None = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads a series, or generates one; the last steps test, those before validate, the first ones train.
+    """Reads a series, or generates one; the first steps are for training, then come validation and test.
 
-    A sample is a window of known steps and the `horizon` steps that follow it, one for every step that a window can end
-    at. It belongs to the split that holds all the steps that it forecasts: none of them is seen in training, though the
-    windows of held-out samples may reach back into the steps before.
+    A sample is a window of steps and the `horizon` steps that follow it; there is one for every step at which a window
+    can end. It belongs to the split that contains all the steps that it forecasts: training sees none of the held-out
+    targets, though the windows of held-out samples may reach back into training steps.
 
     Args:
-        path: the file; none for a generated series.
-        target: the column of values, or several; none for all columns of numbers.
-        time: the column of times; none to find it by its name or its dates.
-        window: steps that a forecast is made from; none to choose by the horizon and the season.
+        path: the file; None for a generated series.
+        target: the column of values, or several; None for all columns of numbers.
+        time: the column of times; None to find it by its name or its dates.
+        window: the number of steps that a forecast is based on; None to choose by the horizon and the season.
         horizon: steps that are forecast.
         gaps: missing steps and values are interpolated (`interpolate`) or refused (`refuse`); `ignore` takes the rows
             as evenly spaced in their order, whatever their times.
-        max_gap: most steps in a row that are interpolated.
+        max_gap: the largest number of consecutive steps that are interpolated.
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`.
-        header: `none` where the first line is data.
-        rows: how many steps are generated.
+        header: `none` if the first line is data.
+        rows: the number of generated steps.
         scale_target: standardise the values inside the loss.
-        val_fraction: share of the steps that validate; 0 for none.
-        test_fraction: share of the steps that test; 0 for none.
-        test_steps: how many steps test, in place of a share.
+        val_fraction: share of the validation split; 0 for none.
+        test_fraction: share of the test split; 0 for none.
+        test_steps: the number of test steps, instead of a share.
         seed: of a generated series.
 
     Raises:
@@ -69,7 +69,7 @@ def series(
     """
     notes: tuple[str, ...]
     if path is None:
-        frame, notes = generate_series(rows, seed), (f"generated {rows} hours: data.path names a file of real values",)
+        frame, notes = generate_series(rows, seed), (f"generated {rows} hours: give your own series with data.path",)
     else:
         frame, notes = read_table(path, encoding, delimiter, header)
     names = [target] if isinstance(target, str) else None if target is None else list(target)
@@ -110,7 +110,7 @@ def _facts(encoder: WindowEncoder, scale_target: bool) -> Facts:
 
 
 def step_names(columns: Sequence[str], horizon: int) -> tuple[str, ...]:
-    """Returns what each number of a forecast is called, step by step."""
+    """Returns the name of each number of a forecast, step by step."""
     if horizon == 1:
         return tuple(columns)
     if len(columns) == 1:

@@ -1,4 +1,4 @@
-"""What the page of a run says of a series."""
+"""The parts of a run's page about series."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dltrain.tasks.registry import page_of
 
 
 class SeriesPage(KindPage):
-    """A series in time."""
+    """The page of a series."""
 
     def plots(self) -> Sequence[Plot]:
         def forecasts(run: Run, text: Lettering) -> Drawing | None:
@@ -39,7 +39,7 @@ class SeriesPage(KindPage):
     def usage(self, run: Run) -> list[Code]:
         steps = WindowEncoder.of(self.facts).horizon
         command = f"dltrain predict {shlex.quote(run.place)} --steps {steps}"
-        return [Code(command, words="Forecast what comes next:"), *super().usage(run)]
+        return [Code(command, words="Forecast the next steps:"), *super().usage(run)]
 
     def is_split_at_random(self, data: Mapping[str, Any]) -> bool:
         return False

@@ -8,24 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 CANDIDATES = 12
-CYCLES = 2.5  # that must have been seen
+CYCLES = 2.5  # that the training part must contain
 WORTH = 0.7  # a shorter period is preferred unless a longer one's squared error is below this share of its own
-NEAR = 0.08  # a calendar period stands for the peaks that are no further from it
+NEAR = 0.08  # a calendar period replaces peaks within this relative distance
 
 
 def guess_period(
     values: NDArray[np.float64], usual: Sequence[int] = (), filled: NDArray[np.bool_] | None = None
 ) -> int | None:
-    """Guesses the period after which a series repeats itself best, among the peaks of its autocorrelation and `usual`
-    ones.
+    """Returns the period after which a series repeats itself best, among the peaks of its autocorrelation and `usual`
+    periods.
 
     Args:
-        values: `(n,)` or `(n, C)` in the order of time, of the training part alone.
-        usual: periods that the calendar suggests; such a one needs only be more alike than what lies around it.
-        filled: `(n,)` which values were missing and made from their neighbours: they say nothing of a season.
+        values: `(n,)` or `(n, C)` in the order of time, from the training part alone.
+        usual: the periods of the calendar, which only need a larger autocorrelation than the lags around them.
+        filled: `(n,)` which values are interpolated, and therefore ignored.
 
     Returns:
-        Steps, at least 2; `None` where nothing repeats.
+        The period in steps, at least 2; `None` if nothing repeats.
     """
     x = values.reshape(len(values), -1)
     count = len(x)
@@ -54,7 +54,7 @@ def guess_period(
 
 
 def _without_trend(x: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Returns the values `(n, C)` less their straight line, standardised; 0 where they are missing."""
+    """Returns the values `(n, C)` without their linear trend, standardised; 0 for missing values."""
     steps = np.arange(len(x))[present][:, None]
     steps = steps - steps.mean()
     values = x[present] - x[present].mean(axis=0)

@@ -20,7 +20,7 @@ TICKS, TICKS_OF_LONG_TIMES = 5, 3
 
 
 def draw_forecasts(run: Run, values: Predicted | None, text: Lettering) -> Drawing | None:
-    """Draws the true line of the last held-out steps, and forecasts one after the other; a panel for each column."""
+    """Draws the true values of the last held-out steps and consecutive forecasts, one panel for each column."""
     facts = run.facts
     if values is None:
         return None
@@ -46,7 +46,7 @@ def draw_forecasts(run: Run, values: Predicted | None, text: Lettering) -> Drawi
 
 
 def draw_worst_forecasts(run: Run, values: Predicted | None, text: Lettering) -> Drawing | None:
-    """Draws the forecasts of several steps with the largest errors, no two of the same steps, in the worst column."""
+    """Draws the multi-step forecasts with the largest errors, no two of the same steps, each in its worst column."""
     from matplotlib.ticker import MaxNLocator
 
     facts = run.facts

@@ -1,4 +1,4 @@
-"""A table of times and values as an evenly spaced series: sorted, its gaps found and filled."""
+"""Reads a table of times and values as an evenly spaced series: sorts it, and fills its gaps."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class RegularSeries:
     """Evenly spaced values.
 
     Args:
-        names: of the columns.
+        names: the names of the columns.
         values: `(n, C)` float64.
         filled: `(n,)` whether any value of a step was missing.
         axis: the times.
         first: the step on the axis of the first value.
-        notes: what was inferred and filled in.
+        notes: what was inferred and interpolated.
     """
 
     names: tuple[str, ...]
@@ -52,14 +52,14 @@ class RegularSeries:
 def read_series(
     frame: pd.DataFrame, target: Sequence[str] | None, time: str | None, gaps: Gaps, max_gap: int
 ) -> RegularSeries:
-    """Reads times and values, puts them in order and fills gaps of at most `max_gap` steps.
+    """Returns times and values in order, with gaps of at most `max_gap` steps filled.
 
     Args:
         frame: the table.
-        target: columns of values; none for all columns of numbers.
-        time: column of times; none to find it.
-        gaps: what becomes of missing steps, as in `data=series`.
-        max_gap: most steps in a row that are filled.
+        target: the columns of values; None for all columns of numbers.
+        time: the column of times; None to find it.
+        gaps: what happens to missing steps, as in `data=series`.
+        max_gap: the largest number of consecutive steps that are filled.
 
     Raises:
         DataError: there are no numbers, the times are not evenly spaced, two rows contradict each other, or a gap is
@@ -68,20 +68,20 @@ def read_series(
     cells = {str(name): read_cells(frame[name]) for name in frame.columns}
     time = find_time(frame, cells, time, target)
     names = _value_columns(frame, cells, time, target)
-    notes = [f"values {name_list(names)}" + (f", times {time}" if time else ", one row a step: no column of times")]
+    notes = [f"values {name_list(names)}" + (f", times {time}" if time else ", one row per step: no column of times")]
     values = np.stack([cells[name].as_numbers() for name in names], axis=1)
     if time is None or gaps == "ignore":
         axis, steps = TimeAxis(), np.arange(len(frame))
         if time is not None:
-            notes.append(f"{time} is ignored: the rows are taken as evenly spaced")
+            notes.append(f"{time} is ignored: the rows are treated as evenly spaced")
     else:
         axis, steps = read_axis(cells[time], time)
         once = _first_of_each(cells, time, steps, values)
         if not once.all():
-            notes.append(f"left out rows that repeat another, time and values: {(~once).sum():,}")
+            notes.append(f"left out rows with the same time and values as another: {(~once).sum():,}")
             steps, values = steps[once], values[once]
         if (np.diff(steps) < 0).any():
-            notes.append(f"the rows were not in the order of {time}, and were sorted")
+            notes.append(f"sorted the rows by {time}")
     complete = np.flatnonzero(~np.isnan(values).any(axis=1))
     if len(complete) < 2:
         raise DataError(
@@ -103,7 +103,7 @@ def read_series(
 def find_time(
     frame: pd.DataFrame, cells: Mapping[str, Cells], named: str | None, target: Sequence[str] | None
 ) -> str | None:
-    """Returns the column of times: the one that is named, one that is called so, or the first that holds dates."""
+    """Returns the column of times: the given one, one with a usual name, or the first with dates; None without one."""
     column = pick_column(frame, "time", named, TIME, target or ())
     if column is not None and (named is not None or len(cells) > 1):
         return column
@@ -123,7 +123,7 @@ def _value_columns(
     """Returns the names of the columns of values.
 
     Raises:
-        DataError: there is no such column, or a cell of it is no number.
+        DataError: a column does not exist, or one of its cells is not a number.
     """
     numeric = [name for name, column in cells.items() if name != time and column.values and column.all_numbers]
     for name in target or ():
@@ -141,7 +141,7 @@ def _value_columns(
                 check_numbers(name, cells[name], strict=target is not None)
         except DataError as error:
             others = [other for other in (target or numeric) if other in numeric and other != name]
-            fix = "correct it, or leave the cell empty, to be interpolated"
+            fix = "correct it, or leave the cell empty to have it interpolated"
             raise DataError(
                 error.what, error.where, fix + (", or leave the column out" if others else ""), _override(others)
             ) from None
@@ -149,7 +149,7 @@ def _value_columns(
         return tuple(dict.fromkeys(target))
     if not numeric:
         raise DataError(
-            f"no column holds numbers: {name_list(cells)}",
+            f"no column contains numbers: {name_list(cells)}",
             where="data.target",
             fix="give a file with a column of values",
         )
@@ -164,10 +164,10 @@ def _override(target: Sequence[str]) -> str:
 def _first_of_each(
     cells: Mapping[str, Cells], time: str, steps: NDArray[np.int64], values: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Returns which rows `(N,)` repeat none before them.
+    """Returns which rows `(N,)` do not repeat an earlier one.
 
     Raises:
-        DataError: two rows have the same time and other values.
+        DataError: two rows have the same time and different values.
     """
     order = np.argsort(steps, kind="stable")
     same = np.diff(steps[order]) == 0
@@ -179,9 +179,11 @@ def _first_of_each(
         apart = [name for name, column in cells.items() if name != time and column.codes[one] != column.codes[other]]
         words = [name for name in apart if not cells[name].all_numbers]
         raise DataError(
-            f"two rows have the time {times.values[times.codes[one]]} and other values",
+            f"two rows have the time {times.values[times.codes[one]]} and different values",
             where=f"rows {rows[one] + 2} and {rows[other] + 2}, column {time!r} of the file",
-            fix=f"give a file for each {words[0]}, if that tells series apart" if words else "leave one of them out",
+            fix=f"give one file for each {words[0]}, if that distinguishes series"
+            if words
+            else "leave one of them out",
         )
     once = np.ones(len(steps), dtype=bool)
     once[again] = False
@@ -189,10 +191,10 @@ def _first_of_each(
 
 
 def _fill_gaps(series: RegularSeries, gaps: Gaps, max_gap: int) -> NDArray[np.float64]:
-    """Returns the values `(n, C)`, with straight lines where they are missing.
+    """Returns the values `(n, C)`, with missing ones interpolated linearly.
 
     Raises:
-        DataError: a gap is too long, or none is allowed.
+        DataError: a gap is too long, or gaps are refused.
     """
     missing = series.filled
     edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
@@ -201,10 +203,10 @@ def _fill_gaps(series: RegularSeries, gaps: Gaps, max_gap: int) -> NDArray[np.fl
     if gaps == "refuse" or lengths[longest] > max_gap:
         start, length = int(starts[longest]), int(lengths[longest])
         raise DataError(
-            f"{missing.sum()} steps have no value, {length} of them in a row, from {series.spell(start)} to "
+            f"{missing.sum()} steps have no value, {length} of them consecutive, from {series.spell(start)} to "
             f"{series.spell(start + length - 1)}",
             where="data.gaps" if gaps == "refuse" else "data.max_gap",
-            fix="fill them in the file, or let them be interpolated",
+            fix="fill them in the file, or have them interpolated",
             override="data.gaps=interpolate" if gaps == "refuse" else f"data.max_gap={length}",
         )
     steps = np.arange(len(series))

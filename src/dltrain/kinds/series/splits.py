@@ -1,4 +1,4 @@
-"""Which steps of a series train, validate and test, and the windows of each part."""
+"""Splits the steps of a series into training, validation and test, and cuts the windows of each split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dltrain.kinds.series.encoder import Floats, WindowEncoder
 from dltrain.kinds.series.read import RegularSeries
 from dltrain.types import Split, SplitName
 
-MOST_STEPS = 192  # of a window that is chosen here
+MOST_STEPS = 192  # of a window that is chosen automatically
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class WindowSplit(Split):
     """Windows of a series and the steps after them.
 
     Args:
-        season: of a held-out split whose series has a season, the values one season before the target, `(N, H·C)`.
+        season: the values one season before the target, `(N, H·C)`; None in training and without a season.
     """
 
     season: Tensor | None = None
@@ -33,18 +33,18 @@ class WindowSplit(Split):
 def split_steps(
     count: int, horizon: int, val_fraction: float, test_fraction: float, test_steps: int | None
 ) -> dict[SplitName, range]:
-    """Returns the steps of each split that is not left out: the last ones test, those before validate.
+    """Returns the steps of each split that is not left out: the last ones for testing, those before for validation.
 
-    A share that is shorter than the horizon is made as long as it.
+    A held-out split has at least as many steps as the horizon.
 
     Raises:
-        DataError: nothing would be left to train on, or the test split would be shorter than the horizon.
+        DataError: no step would be left to train on, or the test split would be shorter than the horizon.
     """
     if test_steps is not None and test_steps < horizon:
         raise DataError(
             f"data.test_steps={test_steps} are fewer than the horizon of {horizon}",
             where="data.test_steps",
-            fix="test at least as many steps as are forecast",
+            fix="test at least as many steps as the horizon",
             override=f"data.test_steps={horizon}",
         )
     test = max(round(count * test_fraction), horizon) if test_fraction else 0
@@ -54,7 +54,7 @@ def split_steps(
         check_fractions(val_fraction, test_fraction)
     if count - test - val < horizon + 2:
         raise DataError(
-            f"{count} steps are too few: {test} would test, {val} validate, and {max(0, count - test - val)} train",
+            f"{count} steps are too few: {max(0, count - test - val)} for training, {val} validation, {test} test",
             where="data.test_steps" if test_steps is not None else "data.horizon",
             fix="give a longer series or hold out fewer steps"
             if horizon == 1 or test_steps is not None
@@ -70,8 +70,8 @@ def split_steps(
 
 
 def choose_window(training: int, horizon: int, period: int | None) -> int:
-    """Returns how many steps a forecast is made from: two seasons, or twice the horizon, and enough of them to learn
-    from."""
+    """Returns the number of steps that a forecast is based on: two seasons or twice the horizon, if training is long
+    enough for it."""
     wanted = max(24, 2 * horizon)
     if period is not None and period + horizon <= MOST_STEPS:
         wanted = max(wanted, 2 * period if 2 * period <= MOST_STEPS else period + horizon)
@@ -82,7 +82,7 @@ def check_window(training: int, window: int, horizon: int) -> None:
     """Refuses a window that does not fit into the training part.
 
     Raises:
-        DataError: the window and the horizon together have more steps.
+        DataError: the window and the horizon together are longer.
     """
     if training < window + horizon:
         shorter = max(2, training // 2 - horizon)
@@ -95,13 +95,13 @@ def check_window(training: int, window: int, horizon: int) -> None:
 
 
 def usable_windows(filled: NDArray[np.bool_], window: int, horizon: int) -> NDArray[np.int64]:
-    """Returns which windows, counted from the first, have all targets, and no missing value among these or at their
-    own end: a value that was interpolated at a window's end would tell what follows it.
+    """Returns the numbers of the windows with all targets, and with no missing value among these or at their own end:
+    an interpolated value at a window's end would reveal the next value.
 
     Args:
         filled: `(n,)` whether a step's value was missing.
-        window: steps of a window.
-        horizon: steps of a target.
+        window: the steps of a window.
+        horizon: the steps of a target.
     """
     ends = np.arange(window - 1, len(filled) - horizon)
     before = np.concatenate([[0], np.cumsum(filled)])
@@ -111,10 +111,10 @@ def usable_windows(filled: NDArray[np.bool_], window: int, horizon: int) -> NDAr
 def split_windows(
     series: RegularSeries, encoder: WindowEncoder, steps: Mapping[SplitName, range]
 ) -> tuple[dict[SplitName, WindowSplit], list[str]]:
-    """Encodes the windows of each split, those whose targets are all among its steps, and says what is left out.
+    """Returns the encoded windows of each split, those whose targets are all among its steps, and notes.
 
     Raises:
-        DataError: a split has none.
+        DataError: a split has no window.
     """
     inputs, targets = encoder.encode_windows(series.values), encoder.encode_targets(series)
     usable = usable_windows(series.filled, encoder.window, encoder.horizon)
@@ -124,7 +124,7 @@ def split_windows(
         windows = usable[(first >= part.start) & (first + encoder.horizon <= part.stop)]
         if not len(windows):
             raise DataError(
-                f"no window can be made for the {name} split: too many of its steps are missing or reach into it",
+                f"the {name} split has no complete window: it is too short, or too many of its steps are missing",
                 where="data.gaps",
                 fix="give a longer series, or a shorter window or horizon",
                 override=f"data.window={max(2, encoder.window // 2)}",
@@ -138,8 +138,8 @@ def split_windows(
 
 
 def _season_before(values: Floats, first: NDArray[np.int64], encoder: WindowEncoder) -> Tensor | None:
-    """Returns the values whole seasons before the steps from `first` `(N,)` on, as few as lead to known ones,
-    `(N, H·C)`; nothing where the series has no season."""
+    """Returns the values as few whole seasons as possible before the steps from `first` `(N,)` on, `(N, H·C)`; None if
+    the series has no season."""
     if encoder.period is None:
         return None
     steps = np.arange(encoder.horizon)
@@ -148,6 +148,6 @@ def _season_before(values: Floats, first: NDArray[np.int64], encoder: WindowEnco
 
 
 def _take(rows: Tensor, index: NDArray[np.int64]) -> Tensor:
-    """Returns these rows: as a view where they follow each other, which takes no memory."""
+    """Returns the rows at an index, as a view without a copy if they are consecutive."""
     first, last = int(index[0]), int(index[-1])
     return rows[first : last + 1] if last - first + 1 == len(index) else rows[torch.from_numpy(index)]

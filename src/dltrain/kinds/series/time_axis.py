@@ -1,4 +1,4 @@
-"""Times of a series as whole steps, and steps as times again."""
+"""Converts times of a series to whole steps, and steps back to times."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dltrain.data.dates import no_time, read_dates
 from dltrain.errors import DataError
 
 Unit = Literal["rows", "numbers", "seconds", "weekdays", "months"]
-TOLERANCE = 0.05  # by how much of a step a time may be off
-COMMON = 0.1  # share of all steps, from which the smallest is no slip
+TOLERANCE = 0.05  # largest deviation of a time, as a fraction of a step
+COMMON = 0.1  # fraction of all steps, above which the smallest step is not an accident
 DAY = 86_400
-OFFSET = re.compile(r"(?<=\d:\d\d)(.*?)(Z|[+-]\d\d:?\d\d)$")  # from UTC, behind a time of day
+OFFSET = re.compile(r"(?<=\d:\d\d)(.*?)(Z|[+-]\d\d:?\d\d)$")  # from UTC, after a time of day
 SPELLINGS = (
     *("%Y-%m", "%Y/%m", "%Y.%m", "%Y%m", "%Y年%m月"),
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y年%m月%d日", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"),
@@ -33,12 +33,12 @@ class TimeAxis:
     """Evenly spaced times.
 
     Args:
-        unit: what a step is counted in; `rows` where there are no times.
+        unit: the unit of a step; `rows` without times.
         start: the time of step 0: a number, or an ISO date.
-        step: how many units a step is long.
-        spelling: how a date is written, for `strftime`; empty for ISO with its time of day.
-        name: of the column; empty where there is none.
-        offset: from UTC, as all times end with it.
+        step: the length of a step in units.
+        spelling: the format of a date for `strftime`; empty for ISO with the time of day.
+        name: the name of the column; empty if there is none.
+        offset: the offset from UTC, with which all times end.
     """
 
     unit: Unit = "rows"
@@ -53,7 +53,7 @@ class TimeAxis:
         """Returns the axis that `to_json` wrote.
 
         Raises:
-            TypeError: it is none.
+            TypeError: the stored values are not an axis.
         """
         return cls(**stored)
 
@@ -78,10 +78,10 @@ class TimeAxis:
 
 
 def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
-    """Returns the axis that a column of times lies on, and the step of each row `(N,)`, the first in time at 0.
+    """Returns the axis of a column of times, and the step of each row `(N,)`, 0 for the earliest.
 
     Raises:
-        DataError: a cell is no time, or the times are not evenly spaced.
+        DataError: a cell is not a time, or the times are not evenly spaced.
     """
     if (cells.codes < 0).any():
         raise _no_time(cells, int((cells.codes < 0).argmax()), name)
@@ -94,7 +94,7 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
         readings = [_of_numbers(cells.as_numbers(), name)]
     else:
         raise _no_time(cells, int(dates[0].isna()[cells.codes].argmax()), name)
-    # Of two readings of the dates the one that is even is meant, then the one that leaves fewer gaps.
+    # Of two readings of the dates, the evenly spaced one is right, then the one with fewer gaps.
     axis, exact = min(readings, key=lambda reading: (not _are_whole(reading[1]), float(reading[1].max())))
     steps = np.round(exact).astype(np.int64)
     off = np.abs(exact - steps)
@@ -103,14 +103,14 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
         raise DataError(
             f"{cells.values[cells.codes[at]]} is not a whole number of steps ({_step_words(axis)}) after the first",
             where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
-            fix="give a regular series, or take the rows as evenly spaced",
+            fix="give a regular series, or treat the rows as evenly spaced",
             override="data.gaps=ignore",
         )
     return replace(axis, offset=offset), steps
 
 
 def _without_offset(cells: Cells) -> tuple[Cells, str]:
-    """Returns the times as the clock on the wall shows them, and their offset from UTC, where all have the same."""
+    """Returns the local times, and their offset from UTC if all have the same."""
     matches = [OFFSET.search(value) for value in cells.values]
     offsets = {match[2] if match else "" for match in matches}
     if len(offsets) != 1 or offsets == {""}:
@@ -119,7 +119,7 @@ def _without_offset(cells: Cells) -> tuple[Cells, str]:
 
 
 def _no_time(cells: Cells, at: int, name: str) -> DataError:
-    return no_time(cells, at, name, fix="take the rows as evenly spaced", override="data.gaps=ignore")
+    return no_time(cells, at, name, fix="treat the rows as evenly spaced", override="data.gaps=ignore")
 
 
 def _of_numbers(times: NDArray[np.float64], name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
@@ -148,7 +148,7 @@ def _of_dates(moments: pd.DatetimeIndex, cells: Cells, name: str) -> tuple[TimeA
 
 
 def _usual_step(times: NDArray[np.float64]) -> float:
-    """Returns the median step; the smallest where most steps are missing, so that the median is no step but a gap."""
+    """Returns the median step; the smallest if so many steps are missing that the median is a gap."""
     steps = np.diff(np.unique(times))
     if not len(steps):
         return 1.0
@@ -170,7 +170,7 @@ def _step_words(axis: TimeAxis) -> str:
 
 
 def usual_periods(axis: TimeAxis) -> tuple[int, ...]:
-    """Returns how many steps the calendar's cycles take: days and weeks of hours, years of months, weeks of days ..."""
+    """Returns the lengths of the calendar's cycles in steps: days and weeks of hours, years of months ..."""
     if axis.unit == "months":
         return (round(12 / axis.step),) if 12 % axis.step == 0 else ()
     if axis.unit == "weekdays":

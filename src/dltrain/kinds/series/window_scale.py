@@ -1,17 +1,17 @@
-"""Forecasts relative to each window's own last value and spread, for any model of windows."""
+"""Makes any model forecast relative to each window's own last value and spread."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-LEAST_SPREAD = 0.01  # of the training part's, so that a still window divides by no zero
+LEAST_SPREAD = 0.01  # relative to the training part's, against division by zero in a constant window
 
 
 class WindowScaled(nn.Module):
-    """Shows a model each window less its last value, divided by its spread, and undoes that on the forecast.
+    """Gives a model each window minus its last value, divided by its spread, and reverts that on the forecast.
 
-    So a series may grow or wander beyond what was trained on (reversible instance normalisation, Kim et al., 2022). The
-    forecast leaves in the scale of the stored windows, so that losses and metrics need to know nothing of this.
+    So a series may leave the range of training (reversible instance normalisation, Kim et al., 2022). The forecast is
+    in the scale of the stored windows, so that losses and metrics do not depend on this.
 
     Args:
         model: from windows `(B, T, C)` to the values of the next steps `(B, H·C)`, step by step, or of several members
@@ -26,7 +26,7 @@ class WindowScaled(nn.Module):
 
     @property
     def wrapped(self) -> nn.Module:
-        """Returns the model that this one stands around."""
+        """Returns the wrapped model."""
         return self.model
 
     def forward(self, window: Tensor) -> Tensor:

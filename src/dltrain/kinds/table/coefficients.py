@@ -1,4 +1,4 @@
-"""The weights of a linear model beside the true coefficients, where the data knows them."""
+"""Compares the weights of a linear model with the true coefficients, if the data has them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Coefficients(NamedTuple):
 
 
 def coefficients(run: Run) -> Coefficients | None:
-    """Returns a linear regression's weights beside the true ones; `None` where the truth or the weights are not known.
+    """Returns a linear regression's weights with the true ones; `None` if either is unknown.
 
     The model computes `w · (x - mean) / std + b`, and the prediction is that times `target_std` plus `target_mean`. So
-    a feature's raw weight is `target_std · w / std`, and the intercept is what all of it leaves at `x = 0`.
+    a feature's raw weight is `target_std · w / std`, and the intercept is the prediction at `x = 0`.
     """
     facts, scale = run.facts, feature_scale(run.facts)
     true = facts.truth.get("coefficients")
@@ -48,7 +48,7 @@ def coefficients(run: Run) -> Coefficients | None:
 
 
 def feature_scale(facts: Facts) -> tuple[Floats, Floats] | None:
-    """Returns mean and standard deviation of each feature, `(F,)`; `None` where one is no scaled number."""
+    """Returns mean and standard deviation of each feature, `(F,)`; `None` if one is not a linearly scaled number."""
     scales = [column.linear_scale for column in columns_of(facts)]
     linear = [scale for scale in scales if scale is not None]
     if not scales or len(linear) < len(scales):

@@ -1,4 +1,4 @@
-"""Columns of a table: what each is good for and why, and how categories become a model's inputs."""
+"""Columns of a table: infers their roles, and encodes categories."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dltrain.errors import DataError
 MAX_DISTINCT_SHARE = 0.5
 MAX_LEVELS = 64
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
-COUNTING = "consecutive whole numbers, which only name the rows"
-COUNTING_KEPT = "consecutive whole numbers, but nothing else is left to learn from"
+COUNTING = "consecutive whole numbers, which only number the rows"
+COUNTING_KEPT = "consecutive whole numbers, but no other column is left"
 ID_REASON = "an id with"
 
 Role = Literal["numeric", "categorical", "dropped"]
@@ -26,7 +26,7 @@ Role = Literal["numeric", "categorical", "dropped"]
 
 @dataclass(frozen=True)
 class Column:
-    """What is done with a column, and why; `distinct` counts its values and `missing` its empty cells."""
+    """The role of a column and the reason for it; `distinct` counts its values and `missing` its empty cells."""
 
     name: str
     role: Role
@@ -36,12 +36,12 @@ class Column:
 
 
 class Oddity(NamedTuple):
-    """Something that the training rows did not have.
+    """A remark about cells of a column that differ from the training rows.
 
     Args:
-        what: in words, by the column's name.
-        rows: `(N,)` which of the cells have it.
-        with_cell: whether the cell's text belongs to it; it does not where the oddity is that there is none.
+        what: the remark, with the column's name.
+        rows: `(N,)` which of the cells it is about.
+        with_cell: whether the cell's text is part of it; not if the cell is missing.
     """
 
     what: str
@@ -56,11 +56,11 @@ def infer_columns(
 
     Args:
         table: the feature columns by name.
-        drop: names the user does not want.
-        roles: roles the user has decided.
+        drop: columns that the user drops.
+        roles: roles that the user gives.
 
     Raises:
-        DataError: `drop` or `roles` names no column, or a column of numbers holds a few cells that are none.
+        DataError: a column in `drop` or `roles` does not exist, or a column of numbers has a few other cells.
     """
     roles = roles or {}
     for position, name in enumerate(drop):
@@ -82,7 +82,7 @@ def infer_columns(
         else:
             columns.append(_infer(name, cells, drop))
     if all(column.role == "dropped" for column in columns):
-        # In a first toy table the only input often counts 1, 2, 3: better an odd feature than none.
+        # In a toy table the only input is often 1, 2, 3: better this feature than none.
         columns = [
             replace(column, role="numeric", reason=COUNTING_KEPT) if column.reason == COUNTING else column
             for column in columns
@@ -130,8 +130,8 @@ class CategoricalEncoder:
     """A column of categories: one-hot over the levels, then over `other` (pooled or unseen) and `missing`.
 
     Args:
-        name: of the column.
-        levels: the texts that have an input of their own.
+        name: the name of the column.
+        levels: the texts with an input of their own.
         other: whether all other texts share one more input.
         missing: whether a missing cell has the last input.
         fill: the level that a missing cell counts as; `None` for none.
@@ -145,7 +145,7 @@ class CategoricalEncoder:
 
     @classmethod
     def fit(cls, name: str, cells: Cells, *, fill: bool = False) -> CategoricalEncoder:
-        """Learns the levels; with `fill`, a missing cell is taken for the most frequent one."""
+        """Returns an encoder with the levels of training cells; `fill` fills gaps with the most frequent one."""
         counts = np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.values))
         # A level needs a few rows to be learned from: two in a small table, ten from 2,000 rows on.
         enough = min(max(2, 0.005 * len(cells.codes)), 10)
@@ -157,22 +157,22 @@ class CategoricalEncoder:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the inputs, in their order."""
+        """Returns the names of the inputs, in their order."""
         named = [f"{self.name}={level}" for level in self.levels]
         return (*named, *[f"{self.name} other"] * self.other, *[f"{self.name} missing"] * self.missing)
 
     @property
     def linear_scale(self) -> None:
-        """`None`, because no input is a linear function of a category."""
+        """Returns `None`, because no input is a linear function of a category."""
         return None
 
     def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
-        """Returns `(N, levels + other + missing)`; nothing lies between categories, so no gap is interpolated.
+        """Returns `(N, levels + other + missing)`; categories are not interpolated.
 
-        An unseen level counts as other, or is zeros where nothing was pooled; likewise a gap where training had none.
+        A new level counts as other, or is all zeros without `other`; a missing cell is all zeros without `missing`.
         """
         width = len(self.features)
-        nowhere = width  # one column more than is kept
+        nowhere = width  # an additional column, which is dropped at the end
         other = len(self.levels) if self.other else nowhere
         position = {level: index for index, level in enumerate(self.levels)}
         of_value = [position.get(value, other) for value in cells.values]
@@ -183,7 +183,7 @@ class CategoricalEncoder:
         return one_hot[:, :width]
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
-        """Yields which cells hold no learned level, and which are missing though none was in training."""
+        """Yields which cells have a new level, and which are missing if none was in training."""
         learned = np.array([value in self.levels for value in cells.values] + [True], dtype=bool)
         yield Oddity(f"{self.name} {'rare or new' if self.other else 'new'}", ~learned[cells.codes])
         if not self.missing and self.fill is None:

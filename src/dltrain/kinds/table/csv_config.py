@@ -1,4 +1,4 @@
-"""A table in a file, as data: `data=csv`."""
+"""Loads a table from a file: `data=csv`."""
 
 from __future__ import annotations
 
@@ -47,35 +47,35 @@ def csv(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads a table whose column `target` is to be predicted: CSV, or by its name's end Excel or Parquet.
+    """Reads a table with a column `target` to predict: CSV, or Excel or Parquet by its suffix.
 
     Args:
-        path: the file; the sample of grades, `data/grades.csv`, is written first where it is missing.
-        target: name of the column to predict, or names of several: numbers, or labels with two values each.
-        drop: names of columns that must not be used.
+        path: the file; the sample of grades, `data/grades.csv`, is written first if it is missing.
+        target: the column to predict, or several: numbers, or labels with two values each.
+        drop: columns that are not used.
         task: `auto` decides by the target's values; `multilabel` reads labels listed in one cell, as in a|b; a task of
-            your own, by its dotted path, says what it wants.
-        val_path: a file of the same columns that is the validation split; none to cut it from `path`.
-        test_path: likewise for the test split.
-        group: name of a column whose equal values must not be divided between splits.
-        time: name of a column of times or numbers: the first rows in its order train, the last ones test.
+            your own, by its dotted path, decides itself.
+        val_path: a file of the same columns for the validation split; None to cut it from `path`.
+        test_path: the same for the test split.
+        group: a column whose equal values stay in one split.
+        time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
         encoding: a Python encoding name, or `auto`; for CSV.
         delimiter: one character, `tab`, or `auto`; for CSV.
-        header: `first` where the first line names the columns, `none` where it is data, and columns are called
-            column_1, column_2, ...; `auto` takes a line of measured numbers for data.
-        roles: what columns are to be taken for: a mapping of names to `numeric`, `categorical` or `dropped`, or the
-            YAML of one, as Hydra's command line knows no mapping with keys in other scripts.
+        header: `first` if the first line names the columns, `none` if it is data, and columns get the names column_1,
+            column_2, ...; `auto` treats a line of measured numbers as data.
+        roles: the roles of columns: a mapping of names to `numeric`, `categorical` or `dropped`, or the YAML of one,
+            since Hydra's command line does not support mappings with keys in other scripts.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
-        impute: what a missing number becomes, `drop` to leave its row out.
-        outliers: whether numbers far from the others stay, are clipped, or leave training with their rows.
-        duplicates: whether rows that repeat another stay.
+        impute: how missing numbers are filled, `drop` to leave their rows out.
+        outliers: whether outliers stay, are clipped, or their rows are left out of training.
+        duplicates: whether repeated rows stay.
         scale_target: standardise a numeric target inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
-        seed: fixes the split.
+        seed: of the split.
 
     Raises:
-        DataError: a file cannot be read as a table, or the table cannot be learned from.
+        DataError: a file cannot be read as a table, or the table has nothing to learn.
         StorageError: the sample cannot be written.
     """
     generated: tuple[str, ...] = ()
@@ -83,11 +83,11 @@ def csv(
         with writing(Path(path)):
             make_folder(Path(path).parent, parents=True)
             write_text(Path(path), make_grades())
-        generated = (f"{path} was not there: generated {DEFAULT_ROWS} rows",)
+        generated = (f"{path} did not exist: generated {DEFAULT_ROWS} rows",)
     frame, notes = read_table(path, encoding, delimiter, header)
     if target is None or target == []:
         raise DataError(
-            "no target: which column is to be predicted?",
+            "there is no target: which column should be predicted?",
             where="data.target",
             fix=f"choose one of {name_list(frame.columns)}",
             override=f"data.target={frame.columns[-1]}",
@@ -130,7 +130,7 @@ def _read_roles(roles: Mapping[str, Role] | str | None) -> Mapping[str, Role]:
         return {}
     if not isinstance(read, Mapping) or not set(read.values()) <= set(choices):
         raise DataError(
-            f"{roles!r} does not give columns their roles",
+            f"{roles!r} is not a mapping of columns to roles",
             where="data.roles",
             fix=f"write it as {{Pclass: categorical}}; roles are {', '.join(choices)}",
             override="data.roles=null",

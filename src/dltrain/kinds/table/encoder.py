@@ -1,4 +1,4 @@
-"""Rows of a table as a model's inputs and targets, by what the training rows taught: one encoder for all rows."""
+"""The encoder of tables: rows as inputs and targets, fitted to the training rows."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ ColumnEncoder = NumericEncoder | CategoricalEncoder | StandardEncoder
 
 @dataclass(frozen=True)
 class TableEncoder:
-    """Encodes rows, whatever the order of their columns, and says what is odd of new ones.
+    """Encodes rows with columns in any order, with remarks about new ones.
 
     Args:
-        columns: what the training rows taught of each column, in the order of the inputs.
+        columns: the encoders of the columns, in the order of the inputs.
         target: reads the target columns.
     """
 
@@ -52,15 +52,15 @@ class TableEncoder:
         impute: Impute = "median",
         limits: Mapping[str, tuple[float, float]] | None = None,
     ) -> TableEncoder:
-        """Learns from the training rows.
+        """Returns an encoder fitted to the training rows.
 
         Args:
-            table: their cells, by column.
-            columns: what each is taken for; dropped ones stay out.
+            table: the cells of the training rows, by column.
+            columns: the columns with their roles; dropped ones are left out.
             target: reads the target columns.
             numeric: how numbers are scaled.
-            impute: what a missing number becomes.
-            limits: by column, the lowest and highest number; numbers beyond count as these.
+            impute: how missing numbers are filled.
+            limits: by column, the lowest and highest number; numbers beyond are clipped.
         """
         limits = limits or {}
         return cls(
@@ -78,11 +78,11 @@ class TableEncoder:
 
     @classmethod
     def fit_numbers(cls, x: Tensor, names: Sequence[str], target: TargetReader, *, scale: bool) -> TableEncoder:
-        """Learns from training rows that come as numbers of 32 bits.
+        """Returns an encoder fitted to training rows of 32-bit numbers.
 
         Args:
             x: `(N, F)` float32.
-            names: of the F columns.
+            names: the names of the F columns.
             target: reads the target columns.
             scale: whether the columns are standardised.
         """
@@ -96,10 +96,10 @@ class TableEncoder:
 
     @classmethod
     def of(cls, facts: Facts) -> TableEncoder:
-        """Returns the encoder that the facts describe; where they say nothing, inputs are numbers as they are.
+        """Returns the encoder that the facts describe; without a description, inputs are numbers as they are.
 
         Raises:
-            DataError: they do not say how columns become inputs.
+            DataError: the facts do not say how columns become inputs.
         """
         try:
             return cls(_read_columns(facts), TargetReader.of(facts))
@@ -107,7 +107,7 @@ class TableEncoder:
             raise DataError("facts.json does not say how columns become inputs", fix="train again") from None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `of` reads: lists, dictionaries, strings and numbers only."""
+        """Returns the values that `of` reads: lists, dictionaries, strings and numbers only."""
         standard = [column for column in self.columns if isinstance(column, StandardEncoder)]
         if standard:
             ends = [column.seen for column in standard if column.seen is not None]
@@ -126,24 +126,24 @@ class TableEncoder:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the inputs, in their order."""
+        """Returns the names of the inputs, in their order."""
         return tuple(feature for column in self.columns for feature in column.features)
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns."""
+        """Returns the names of the columns."""
         return [column.name for column in self.columns]
 
     @property
     def apart(self) -> bool:
-        """Whether rows may be encoded a few at a time, because no gap is filled by their neighbours."""
+        """Tells whether rows can be encoded a few at a time, because no gap is interpolated."""
         return not any(isinstance(column, NumericEncoder) and column.interpolate for column in self.columns)
 
     def encode(self, raw: Raw, /) -> Encoded:
         """Encodes a frame, or an array `(N, columns)` in the order of training.
 
         Raises:
-            DataError: it has none of the columns, or text where numbers are due.
+            DataError: none of the columns exists, or a cell is text instead of a number.
         """
         frame = self._frame(raw)
         cells = {name: read_cells(frame[name]) for name in self.names if name in frame.columns}
@@ -151,7 +151,7 @@ class TableEncoder:
             close = nearest(self.names[0], frame.columns)
             raise DataError(
                 f"the table has none of the columns that the model was trained on: {name_list(self.names, 8)}",
-                fix=f"is {close[0]!r} meant by {self.names[0]!r}? rename it in the file"
+                fix=f"is {close[0]!r} the column {self.names[0]!r}? rename it in the file"
                 if close
                 else f"its columns are {name_list(frame.columns, 8)}: is this the right file, with a header line?",
             )
@@ -161,30 +161,30 @@ class TableEncoder:
         return Encoded((torch.from_numpy(x),), ids, self._remarks(cells, frame))
 
     def encode_cells(self, table: Mapping[str, Cells], interpolate_from: Indices | None = None) -> NDArray[np.float32]:
-        """Encodes columns that are read already, `(N, F)`.
+        """Returns encoded columns that have been read, `(N, F)`.
 
         Args:
-            table: cells by column.
-            interpolate_from: positions of the rows that gaps may be interpolated from; `None` for all of them.
+            table: the cells by column.
+            interpolate_from: positions of the rows from which gaps may be interpolated; `None` for all rows.
         """
         return np.concatenate([column.encode(table[column.name], interpolate_from) for column in self.columns], axis=1)
 
     def encode_numbers(self, x: Tensor) -> Tensor:
-        """Encodes rows `(N, F)` that come as numbers of 32 bits, for an encoder that was fitted to such rows."""
+        """Returns encoded rows `(N, F)` of 32-bit numbers, for an encoder that was fitted to such rows."""
         columns = [column for column in self.columns if isinstance(column, StandardEncoder)]
         pairs = zip(columns, x.numpy().T, strict=True)
         return torch.from_numpy(np.stack([column.scale(values) for column, values in pairs], axis=1))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the targets of rows, as in `Split`; -1 or NaN where a cell is missing.
+        """Returns the targets of rows, as in `Split`; -1 or NaN if a cell is missing.
 
         Raises:
-            DataError: there is no such column, or it holds what was no class in training, or no number.
+            DataError: the column is missing, or contains a class that training did not have, or not a number.
         """
         return self.target.targets(self._frame(raw))
 
     def bins(self, x: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
-        """Returns edges of the bins of each input by the encoded training rows `(N, F)`; none for what is no number."""
+        """Returns the edges of the bins of each input in the encoded training rows `(N, F)`; empty for non-numbers."""
         edges: list[tuple[float, ...]] = []
         for column in self.columns:
             others = len(column.features)
@@ -200,14 +200,14 @@ class TableEncoder:
         if isinstance(raw, np.ndarray):
             if raw.ndim != 2 or raw.shape[1] != len(self.names):
                 raise DataError(
-                    f"an array of shape {raw.shape}, where the model takes (N, {len(self.names)})",
-                    fix=f"give a column each for {name_list(self.names, 8)}",
+                    f"an array of shape {raw.shape} instead of (N, {len(self.names)})",
+                    fix=f"give one column for each of {name_list(self.names, 8)}",
                 )
             return pd.DataFrame(raw, columns=self.names)
-        raise DataError("files where a table is due: the model was trained on rows of a table", fix="give a table")
+        raise DataError("files instead of a table: the model was trained on rows of a table", fix="give a table")
 
     def _spell_as_in_training(self, names: Sequence[str]) -> list[str]:
-        """Returns the names of columns without blanks around them, where training knew them so."""
+        """Returns the names of columns, stripped of blanks if they match a training column only then."""
         missing = {*self.names, self.target.name, *self.target.outputs}.difference(names)
         return [name.strip() if name.strip() in missing else name for name in names]
 
@@ -225,7 +225,7 @@ class TableEncoder:
 
 
 def columns_of(facts: Facts) -> tuple[ColumnEncoder, ...]:
-    """Returns the encoders of a table's columns; none where a data function of the user's own encodes otherwise."""
+    """Returns the encoders of a table's columns; empty if the user's own data function encodes differently."""
     try:
         return TableEncoder.of(facts).columns
     except DataError:
@@ -233,7 +233,7 @@ def columns_of(facts: Facts) -> tuple[ColumnEncoder, ...]:
 
 
 def inputs_by_column(facts: Facts) -> dict[str, list[int]]:
-    """Returns the positions of the inputs that are made of each column; without an encoder each input is its own."""
+    """Returns the positions of the inputs of each column; without an encoder, each input is a column."""
     positions: dict[str, list[int]] = {}
     start = 0
     for column in columns_of(facts) or map(StandardEncoder, facts.features):
@@ -244,7 +244,7 @@ def inputs_by_column(facts: Facts) -> dict[str, list[int]]:
 
 
 def _odd_cells(column: ColumnEncoder, cells: Cells) -> Iterator[tuple[int, Remark]]:
-    """Yields rows and what is odd of their cell."""
+    """Yields rows with remarks about their cells."""
     for oddity in column.find_oddities(cells):
         for row in np.flatnonzero(oddity.rows).tolist():
             text = shorten(cells.values[cells.codes[row]], 40)[1:-1] if oddity.with_cell else ""

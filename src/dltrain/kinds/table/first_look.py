@@ -1,4 +1,4 @@
-"""A first look at a table: which column is likely to be predicted, and what the others are good for."""
+"""A first look at a table: guesses the target, and the roles of the other columns."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LIKELY = re.compile(
 
 @dataclass(frozen=True)
 class Look:
-    """What a table seems to be.
+    """The first look at a table.
 
     Args:
-        rows: of the table.
-        target: what is to be predicted, and the task it poses.
-        why: that column was guessed; empty where it was named.
-        columns: the others, with their roles and reasons.
+        rows: the number of rows.
+        target: the target and its task.
+        why: why this target was guessed; empty if it was given.
+        columns: the other columns, with their roles and reasons.
     """
 
     rows: int
@@ -37,14 +37,14 @@ class Look:
 
 
 def look_at(frame: pd.DataFrame, target: str | None = None) -> Look:
-    """Guesses what a table is for.
+    """Returns target and roles of a table's columns.
 
     Args:
         frame: cells as text or as real dtypes.
-        target: the column to predict, where it is known.
+        target: the column to predict; None to guess it.
 
     Raises:
-        DataError: there is no such column, or nothing that can be predicted.
+        DataError: the column does not exist, or no column can be predicted.
     """
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
     if target is not None and target not in frame.columns:
@@ -59,12 +59,12 @@ def look_at(frame: pd.DataFrame, target: str | None = None) -> Look:
     goal, why = (infer_task(frame[[target]]), "") if target is not None else _guess_target(frame)
     others = {name: column for name, column in cells.items() if name != goal.name}
     if not others:
-        raise DataError("the table has one column only", fix="give one with columns to predict from")
+        raise DataError("the table has only one column", fix="give a table with more columns, to predict from")
     return Look(len(frame), goal, why, tuple(infer_columns(others)))
 
 
 def _guess_target(frame: pd.DataFrame) -> tuple[Target, str]:
-    """Returns the column that is called as targets are, else the last one that can be predicted, and why."""
+    """Returns a column with the usual name of a target, else the last one that can be predicted, and the reason."""
     names = list(frame.columns)
     likely = [name for name in names if LIKELY.fullmatch(name.strip())]
     dropped = _dropped(frame)
@@ -77,13 +77,13 @@ def _guess_target(frame: pd.DataFrame) -> tuple[Target, str]:
         return goal, "by its name" if name in likely else "the last column that can be predicted"
     raise DataError(
         "no column can be predicted",
-        fix=f"name one of {name_list(names)}, and the error says why",
+        fix=f"choose one of {name_list(names)}, and the error says why it cannot be predicted",
         override=f"data.target={names[-1]}",
     )
 
 
 def _dropped(frame: pd.DataFrame) -> set[str]:
-    """Returns the columns that only name or count rows, or hold free text."""
+    """Returns the columns that only name or number rows, or contain free text."""
     dropped = set()
     for name in frame.columns:
         try:

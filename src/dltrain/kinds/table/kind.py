@@ -1,4 +1,4 @@
-"""What is special about tables."""
+"""The kind of data of tables."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Table(Kind):
         yield from super().check(data)
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
-        """Measures what shuffling each column costs, and projects the rows to a plane."""
+        """Returns the permutation importance of each column, and a projection of the rows to a plane."""
         if len(facts.input_shape) != 1 or loader.prepare is not None:
             return Explanation()
         (x,) = loader.inputs
@@ -53,6 +53,6 @@ class Table(Kind):
 
 
 def encoded_rows(split: Split) -> NDArray[np.float32]:
-    """Returns what baselines see of a split: the rows as the model sees them, `(N, F)`."""
+    """Returns the inputs of baselines for a split: the model's inputs, `(N, F)`."""
     (inputs,) = split.inputs
     return np.asarray(inputs.flatten(1).float())

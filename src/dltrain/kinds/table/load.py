@@ -1,4 +1,4 @@
-"""Turns a table into `Data`: which task its target poses, how it is split, and how its columns become numbers."""
+"""Turns a table into `Data`: infers the task, splits the rows and encodes the columns."""
 
 from __future__ import annotations
 
@@ -53,34 +53,34 @@ def table(
     seed: int = 0,
     notes: Sequence[str] = (),
 ) -> Data:
-    """Splits a table, learns the encoding of its columns from the training rows, and encodes every row.
+    """Splits a table, fits the encoder to the training rows, and returns every row encoded.
 
     Args:
-        frame: cells as text or as real dtypes, the target among them.
-        target: name of the column to predict, or names of several.
-        drop: names of columns that must not be used.
-        task: `auto` decides by the target's values; `multilabel` reads the labels that one cell lists; a task of your
-            own, by its dotted path, says what it wants.
+        frame: cells as text or as real dtypes, the target included.
+        target: the column to predict, or several.
+        drop: columns that are not used.
+        task: `auto` decides by the target's values; `multilabel` reads labels listed in one cell; a task of your own,
+            by its dotted path, decides itself.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
-        impute: what a missing number becomes: the training rows' `median`, `mean` or `most_frequent` value, what lies
-            between the rows around it (`interpolate`), or a `category` of its own; `drop` leaves such rows out.
-        outliers: what is done with numbers far outside the training rows' middle half: `keep`, `clip` them to where
-            outliers begin, or `drop` such rows from training.
-        duplicates: whether rows that repeat another are left out.
-        roles: what columns are to be taken for, by name, where it is not to be inferred.
-        group: name of a column whose equal values must not be divided between splits.
-        time: name of a column of times or numbers: the first rows in its order train, the last ones test.
-        held_out: rows of the same columns that are the validation or test split, in place of a fraction.
+        impute: how missing numbers are filled: with the training rows' `median`, `mean` or `most_frequent` value,
+            between the rows around them (`interpolate`), or as a `category` of their own; `drop` leaves such rows out.
+        outliers: how outliers in the training rows are treated: `keep` them, `clip` them to their limits, or `drop`
+            such rows from training.
+        duplicates: whether repeated rows are left out.
+        roles: the roles of columns, by name, that are not inferred.
+        group: a column whose equal values stay in one split.
+        time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
+        held_out: the rows of the validation or test split, with the same columns, instead of a fraction.
         scale_target: standardise a numeric target inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
-        seed: fixes the split.
-        notes: what is known already, put first.
+        seed: of the split.
+        notes: earlier notes, which come first.
 
     Raises:
-        DataError: the table cannot be learned from, and why.
+        DataError: the table has nothing to learn; the message says why.
     """
-    several = isinstance(target, Sequence) and not isinstance(target, str)  # a name may be a number, as YAML reads it
+    several = isinstance(target, Sequence) and not isinstance(target, str)  # YAML may read a name as a number
     targets = list(dict.fromkeys(map(str, target if several else [target])))
     drop = [drop] if isinstance(drop, str) else list(map(str, drop))
     frame, files = _join(frame, held_out or {}, targets, drop)
@@ -130,7 +130,7 @@ def table(
 def _join(
     frame: pd.DataFrame, held_out: Mapping[SplitName, pd.DataFrame], targets: Sequence[str], drop: Sequence[str]
 ) -> tuple[pd.DataFrame, Indices]:
-    """Returns all rows, numbered as in their own file, and the file of each: 0, or its split's place in `SPLITS`."""
+    """Returns all rows, numbered as in their own file, and the file of each: 0, or its split's index in `SPLITS`."""
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
     for target in targets:
         _check_target_name(target, drop, list(frame.columns))
@@ -159,17 +159,17 @@ def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -
         )
     if target in drop:
         raise DataError(
-            f"{target!r} is to be predicted and to be dropped",
+            f"{target!r} is both the target and in data.drop",
             where="data.drop",
-            fix="take it out of data.drop, or predict another column",
+            fix="remove it from data.drop, or predict another column",
             override=f"data.drop=[{','.join(name for name in drop if name != target)}]",
         )
 
 
 def _read_rows(frame: pd.DataFrame, files: Indices, goal: Target) -> tuple[Rows, Mapping[str, Cells]]:
-    """Returns the rows that have a target, and the cells that say what a column is.
+    """Returns the rows that have a target, and the cells from which the columns' roles are inferred.
 
-    These are the ones of the file that is trained on, as a prediction later knows no other.
+    These are the cells of the training file alone, since the roles must not depend on held-out files.
     """
     labelled = np.flatnonzero(goal.present)
     frame, files = frame.iloc[labelled], files[labelled]
@@ -188,12 +188,12 @@ def _choose_columns(
     group: str | None,
     time: str | None,
 ) -> list[Column]:
-    """Gives every column a role; those that decide the split are dropped, unless a role is asked for.
+    """Gives every column a role; those that decide the split are dropped, unless the user gives them a role.
 
     Raises:
-        DataError: all are dropped.
+        DataError: all columns are dropped.
     """
-    reasons = {group: "asked by data.group, it says which rows belong together", time: "asked by data.time"}
+    reasons = {group: "data.group, which says which rows belong together", time: "data.time"}
     columns = [
         Column(column.name, "dropped", reasons[column.name])
         if column.name in reasons and column.name not in roles
@@ -210,7 +210,7 @@ def _choose_columns(
 
 
 def _leave_out(rows: Rows, columns: Sequence[Column], *, gaps: bool, repeats: bool) -> tuple[Rows, list[str]]:
-    """Leaves out rows with gaps, and rows that repeat another, as far as that is asked for, and says how many."""
+    """Returns the rows without those with gaps and repeated ones, as far as requested, and notes about them."""
     notes: list[str] = []
     if gaps:
         rows, notes = drop_incomplete(rows, columns)
@@ -223,7 +223,7 @@ def _leave_out(rows: Rows, columns: Sequence[Column], *, gaps: bool, repeats: bo
 def _treat_outliers(
     rows: Rows, train: Indices, limits: Mapping[str, tuple[float, float]], outliers: Outliers
 ) -> tuple[Indices, list[str]]:
-    """Returns the training rows without those that are left out as outliers, and says how many outliers there are."""
+    """Returns the training rows without dropped outliers, and notes about the outliers."""
     rows_of = find_outliers(rows.take(train).inputs, limits)
     if not rows_of:
         return train, []
@@ -233,7 +233,7 @@ def _treat_outliers(
 
 
 def _encode_files(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[np.float32]:
-    """Encodes file by file `(N, F)`, so that a bad cell is told with its file; gaps lie between training rows."""
+    """Returns the encoded rows `(N, F)`; encodes file by file, so that an error names the file."""
     x = np.empty((len(rows.y), len(encoder.features)), dtype=np.float32)
     for number, name in enumerate(SPLITS):
         at = np.flatnonzero(rows.files == number)
@@ -252,7 +252,7 @@ def _encode_files(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[
 def _gather_facts(
     goal: Target, encoder: TableEncoder, x: NDArray[np.float32], y: NDArray[Any], scale_target: bool
 ) -> Facts:
-    """Returns the facts, by the encoded training rows `(N, F)` and their targets."""
+    """Returns the facts of the encoded training rows `(N, F)` and their targets."""
     mean, std = _scale_of(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
     return Facts(
         kind="table",

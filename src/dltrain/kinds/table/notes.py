@@ -1,4 +1,4 @@
-"""What there is to say of a table that was loaded: a sentence for each thing that was inferred or left out."""
+"""The notes about a loaded table: one sentence for each thing that was inferred or left out."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ OUTLIERS: Mapping[Outliers, str] = {
 
 
 def note_task(goal: Target) -> Iterator[str]:
-    """Yields which task is posed and why, and how many rows do not say what is to be predicted."""
+    """Yields the task and the reason for it, and the number of rows without a target."""
     yield f"{goal.task}, because {goal.reason}"
     if unlabelled := int((~goal.present).sum()):
         yield f"left out {unlabelled} of {len(goal.present)} rows, which have no value of {goal.name}"
 
 
 def note_classes(goal: Target, y: NDArray[Any], parts: Mapping[SplitName, Indices]) -> Iterator[str]:
-    """Yields the classes or labels that cannot be learned or measured, by the targets and the rows of each split."""
+    """Yields classes or labels that cannot be learned or measured, by the targets and the rows of each split."""
     target, classes = goal.name, goal.classes or goal.outputs
     if goal.form == "number":
         return
@@ -51,23 +51,23 @@ def note_classes(goal: Target, y: NDArray[Any], parts: Mapping[SplitName, Indice
     total = np.sum(list(counts.values()), axis=0)
     trained = counts["train"] > 0
     if single := [name for name, count, has in zip(classes, total, trained, strict=True) if count == 1 and has]:
-        yield f"in one row only, and so in no split but train: {target} {name_list(single, 10)}"
+        yield f"in only one row, and so only in train: {target} {name_list(single, 10)}"
     if never := [name for name, count, has in zip(classes, total, trained, strict=True) if count and not has]:
-        yield f"in no training row, so it cannot be learned: {target} {name_list(never, 10)}"
+        yield f"in no training row, so that it cannot be learned: {target} {name_list(never, 10)}"
 
 
 def note_outliers(rows_of: Mapping[str, NDArray[np.bool_]], outliers: Outliers) -> str:
-    """Returns how many outliers each column has, and what is done with them."""
+    """Returns a note about the number of outliers in each column, and how they are treated."""
     return f"{OUTLIERS[outliers]}: {name_list(f'{name} ({beyond.sum()})' for name, beyond in rows_of.items())}"
 
 
 def note_columns(columns: Sequence[Column], encoder: TableEncoder, impute: Impute) -> Iterator[str]:
-    """Yields what each column was taken for, and what became of its gaps and rare values."""
+    """Yields the role of each column, and the treatment of gaps and rare values."""
     by_name = {column.name: column for column in columns}
     numeric = [by_name[fitted.name] for fitted in encoder.columns if isinstance(fitted, NumericEncoder)]
     one_hot = [(by_name[fitted.name], fitted) for fitted in encoder.columns if isinstance(fitted, CategoricalEncoder)]
     yield from (f"dropped {column.name}: {column.reason}" for column in columns if column.role == "dropped")
-    yield from (f"kept {column.name}: {column.reason}" for column in numeric if column.reason == COUNTING_KEPT)
+    yield from (f"uses {column.name}: {column.reason}" for column in numeric if column.reason == COUNTING_KEPT)
     listed = {
         "numbers": [column.name for column in numeric],
         "categories": [f"{column.name} ({column.distinct} values)" for column, _ in one_hot],

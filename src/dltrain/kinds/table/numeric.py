@@ -1,4 +1,4 @@
-"""Columns of numbers as a model's inputs: how gaps are filled, how values are scaled, and where their bins lie."""
+"""The encoders of columns of numbers: fill gaps, scale values, and choose bins."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ Floats = NDArray[np.float64]
 
 ROWS_PER_QUANTILE, FEWEST_QUANTILES, MOST_QUANTILES = 30, 10, 1000
 ROWS_PER_BIN, MOST_BINS, MOST_BINS_OF_FEW_ROWS, FEW_ROWS = 20, 48, 16, 2000
-ROUNDING = 1e-6  # by how much, relatively, a number of 32 bits may lie outside a range it belongs to
+ROUNDING = 1e-6  # relative rounding error of 32-bit numbers, in comparisons with a range
 
 
 @dataclass(frozen=True)
 class NumericEncoder:
-    """A column of numbers by what the training rows taught: gaps filled, then scaled, then whether it was a gap.
+    """The encoder of a column of numbers: fills gaps, scales, and adds an indicator of gaps.
 
     Args:
-        name: of the column.
-        fill: what a missing cell becomes, in the column's own unit; `None` for 0 after scaling.
-        indicator: whether a second input says that the cell was missing.
-        mean: subtracted where there are no edges.
-        std: then divided by.
-        edges: values in ascending order that `scores` belong to; empty for a linear scale.
-        scores: of the edges, ascending; between edges they are interpolated, beyond the outer ones they stay.
-        interpolate: whether a gap lies on the line between the rows before and after it, rather than at `fill`.
-        limits: lowest and highest value, which values beyond them are taken for; `None` for none.
-        seen: smallest and largest value of the training rows; `None` where they had none.
+        name: the name of the column.
+        fill: the value of a missing cell, in the column's own unit; `None` for 0 after scaling.
+        indicator: whether a second input tells that the cell was missing.
+        mean: subtracted if there are no edges.
+        std: the divisor after that.
+        edges: the values of `scores`, in ascending order; empty for a linear scale.
+        scores: the scores of the edges, ascending; interpolated between edges, constant beyond them.
+        interpolate: whether gaps are interpolated between the rows around them, instead of `fill`.
+        limits: lowest and highest value, to which values are clipped; `None` for none.
+        seen: smallest and largest value of the training rows; `None` if they had none.
     """
 
     name: str
@@ -61,7 +61,7 @@ class NumericEncoder:
         impute: Impute = "median",
         limits: tuple[float, float] | None = None,
     ) -> NumericEncoder:
-        """Learns from the cells of the training rows; numbers beyond `limits` count as these."""
+        """Returns an encoder fitted to the cells of the training rows, clipped to `limits`."""
         x = cells.as_numbers()
         present = x[~np.isnan(x)]
         seen = (float(present.min()), float(present.max())) if len(present) else None
@@ -81,20 +81,20 @@ class NumericEncoder:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the inputs, in their order."""
+        """Returns the names of the inputs, in their order."""
         return (self.name, f"{self.name} missing") if self.indicator else (self.name,)
 
     @property
     def linear_scale(self) -> tuple[float, float] | None:
-        """Mean and standard deviation, where the only input is a linear function of the number; else `None`."""
+        """Returns mean and standard deviation if the only input is a linear function of the number; else `None`."""
         return None if self.indicator or self.edges else (self.mean, self.std)
 
     def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns `(N, 1)`, or `(N, 2)` with the indicator.
 
         Args:
-            cells: of any rows.
-            interpolate_from: positions of the rows that gaps may be interpolated from; `None` for all of them.
+            cells: the cells of any rows.
+            interpolate_from: positions of the rows from which gaps may be interpolated; `None` for all rows.
 
         Raises:
             DataError: a cell is no number.
@@ -119,7 +119,7 @@ class NumericEncoder:
         return np.interp(x, self.scores, self.edges) if self.edges else x * self.std + self.mean
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
-        """Yields which cells lie outside the training range, and which are missing though none was in training."""
+        """Yields which cells are outside the training range, and which are missing if none was in training."""
         if self.seen is not None:
             yield _beyond(self.name, cells, *self.seen)
         if not self.indicator and not self.interpolate:
@@ -128,13 +128,13 @@ class NumericEncoder:
 
 @dataclass(frozen=True)
 class StandardEncoder:
-    """A column of numbers of 32 bits, standardised in 32 bits, as data is that comes as tensors and not as cells.
+    """The encoder of a column of 32-bit numbers, for data that consists of tensors and not of cells.
 
     Args:
-        name: of the column.
+        name: the name of the column.
         mean: subtracted.
-        std: then divided by.
-        seen: smallest and largest value of the training rows; `None` where that is not known.
+        std: the divisor after that.
+        seen: smallest and largest value of the training rows; `None` if unknown.
     """
 
     name: str
@@ -144,16 +144,16 @@ class StandardEncoder:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The name of the only input."""
+        """Returns the name of the only input."""
         return (self.name,)
 
     @property
     def linear_scale(self) -> tuple[float, float]:
-        """Mean and standard deviation."""
+        """Returns mean and standard deviation."""
         return self.mean, self.std
 
     def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
-        """Returns `(N, 1)`; a missing cell, of which training had none, becomes 0.
+        """Returns `(N, 1)`; a missing cell becomes 0, since training had none.
 
         Raises:
             DataError: a cell is no number.
@@ -163,7 +163,7 @@ class StandardEncoder:
         return np.where(np.isnan(x), np.float32(0), x)[:, None]
 
     def scale(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns numbers `(N,)` as the model sees them."""
+        """Returns scaled numbers `(N,)`."""
         return (x - np.float32(self.mean)) / np.float32(self.std)
 
     def decode(self, x: Floats) -> Floats:
@@ -171,7 +171,7 @@ class StandardEncoder:
         return x * self.std + self.mean
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
-        """Yields which cells lie outside the training range, and which are missing."""
+        """Yields which cells are outside the training range, and which are missing."""
         if self.seen is not None:
             yield _beyond(self.name, cells, *self.seen)
         yield Oddity(f"{self.name} missing", cells.codes < 0, with_cell=False)
@@ -196,7 +196,7 @@ def _fill_value(present: Floats, impute: Impute) -> float | None:
 
 
 def _interpolate(x: Floats, rows: Indices, interpolate_from: Indices | None) -> Floats:
-    """Fills gaps by the line between the rows around them; before the first and after the last, by the nearest."""
+    """Returns values with gaps interpolated linearly; before the first and after the last value, by the nearest."""
     usable = ~np.isnan(x)
     if interpolate_from is not None:
         usable &= np.isin(np.arange(len(x)), interpolate_from)
@@ -207,10 +207,10 @@ def _interpolate(x: Floats, rows: Indices, interpolate_from: Indices | None) -> 
 
 
 def normal_scores(present: Floats) -> tuple[Floats, Floats]:
-    """Returns edges at evenly spaced quantiles of the values, and where a normal distribution has the same share below.
+    """Returns edges at evenly spaced quantiles of the values, and the normal scores of these quantiles.
 
-    A value's share is what lies below it and half of its ties, so repeated values are one edge, and no score is
-    further out than the number of values warrants.
+    The quantile of a value counts the values below it and half of its ties, so that repeated values are one edge and
+    scores stay as small as the number of values justifies.
     """
     x = np.sort(present)
     values, first, counts = np.unique(x, return_index=True, return_counts=True)
@@ -223,16 +223,16 @@ def normal_scores(present: Floats) -> tuple[Floats, Floats]:
 
 
 def standardisation(x: Floats) -> tuple[float, float]:
-    """Returns mean and standard deviation, 1 where the values do not differ beyond rounding."""
+    """Returns mean and standard deviation, 1 if the values differ only by rounding."""
     mean, std = float(x.mean()), float(x.std())
     return mean, std if std > 1e-15 * abs(mean) else 1.0
 
 
 def bin_edges(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns edges of bins that hold about as many values each, fewer for few values; empty where there is no bin.
+    """Returns the edges of bins with about equal numbers of values, fewer for few values; empty without a bin.
 
-    Where values repeat so often that edges coincide, as in a column that is mostly 0, the bins are spaced by the
-    distinct values instead, so that the rare ones are told apart too.
+    If values repeat so often that edges coincide, as in a column that is mostly 0, the bins follow the distinct values
+    instead, so that the rare ones are distinguished too.
     """
     most = MOST_BINS_OF_FEW_ROWS if len(x) < FEW_ROWS else MOST_BINS
     count = max(1, min(most, len(x) // ROWS_PER_BIN))

@@ -1,4 +1,4 @@
-"""What the page of a run says of a table."""
+"""The parts of a run's page about tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dltrain.runs.reader import Run
 
 
 class TablePage(KindPage):
-    """Rows of a table."""
+    """The page of a table."""
 
     def plots(self) -> Sequence[Plot]:
         return (
@@ -28,7 +28,7 @@ class TablePage(KindPage):
         )
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
-        """Returns what the weights say, where the truth is known, behind what the model rests on."""
+        """Returns the section of learned coefficients, after the section of importance."""
         return {"importance": [learned_weights(run, plots)]}
 
     def describe_input(self) -> str:
@@ -46,7 +46,7 @@ class TablePage(KindPage):
 
     @cached_property
     def columns(self) -> tuple[ColumnEncoder, ...]:
-        """What the training rows taught of each column."""
+        """Returns the encoders of the columns."""
         return columns_of(self.facts)
 
     def column_count(self) -> int:
@@ -56,23 +56,23 @@ class TablePage(KindPage):
         rows = list(_ranges(self.columns, self.facts.bins))
         if not rows:
             return None
-        return Table(["Column", "In training"], rows, self._beyond(), 2, folded="What it has seen of each column")
+        return Table(["Column", "In training"], rows, self._beyond(), 2, folded="The range of each column")
 
     def _beyond(self) -> str:
-        """Says what becomes of values that training did not hold."""
+        """Explains what happens to values that training did not have."""
         numbers = [column for column in self.columns if isinstance(column, NumericEncoder)]
         sentences = []
         if any(column.edges for column in numbers):
-            sentences.append("Numbers beyond are taken for the nearest end.")
+            sentences.append("Numbers outside these ranges count as the nearest end.")
         if not all(column.edges for column in numbers):
-            sentences.append("Beyond these ends of a number it extrapolates, and nothing here tells how well.")
+            sentences.append("Outside these ranges the model extrapolates, with unknown accuracy.")
         if any(isinstance(column, CategoricalEncoder) for column in self.columns):
-            sentences.append("Other values of a category count as rare ones, or as none at all.")
+            sentences.append("Other categories count as rare ones, or are ignored.")
         return " ".join(sentences)
 
 
 def learned_weights(run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Section:
-    """Returns the section of the learned coefficients; an empty one where the truth is not known."""
+    """Returns the section of learned coefficients; empty if the true ones are unknown."""
     weights = coefficients(run)
     tables = []
     if weights is not None:
@@ -80,14 +80,14 @@ def learned_weights(run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Section:
             [shown(name), spell(true), spell(learned), spell(learned - true)]
             for name, true, learned in zip(weights.names, weights.true.tolist(), weights.learned.tolist(), strict=True)
         ]
-        caption = "In raw units: what the prediction gains where the feature gains 1."
+        caption = "In raw units: the change of the prediction when the feature increases by 1."
         folded = f"All {len(rows)} coefficients" if len(rows) > MAX_ROWS else ""
         tables.append(Table(["Feature", "True", "Learned", "Difference"], rows, caption, folded=folded))
     return Section("Learned coefficients", plots=plots["weights"], tables=tables)
 
 
 def _ranges(columns: Sequence[ColumnEncoder], bins: Sequence[Sequence[float]]) -> Iterator[list[str]]:
-    """Yields the name of each column, and what the training split held of it."""
+    """Yields the name of each column, and its range in the training split."""
     place = 0
     for column in columns:
         edges = bins[place] if place < len(bins) else ()
@@ -99,15 +99,15 @@ def _ranges(columns: Sequence[ColumnEncoder], bins: Sequence[Sequence[float]]) -
 
 
 def _spell_ends(column: NumericEncoder | StandardEncoder, bins: Sequence[float]) -> str:
-    """Returns the smallest and the largest number, and whether there were gaps; empty where that is not known."""
+    """Returns the smallest and the largest number, and whether there were gaps; empty if unknown."""
     quantiles = column.edges if isinstance(column, NumericEncoder) else ()
     ends = quantiles or [column.mean + column.std * edge for edge in bins]
-    gaps = ", gaps too" if isinstance(column, NumericEncoder) and column.indicator else ""
+    gaps = ", with gaps" if isinstance(column, NumericEncoder) and column.indicator else ""
     return f"{spell(ends[0])} to {spell(ends[-1])}{gaps}" if ends else ""
 
 
 def _spell_levels(column: CategoricalEncoder) -> str:
     """Returns the categories, and whether there were rare ones and gaps."""
-    rare = ", rare ones as one" if column.other else ""
-    gaps = ", gaps too" if column.missing else ""
+    rare = ", rare ones as one category" if column.other else ""
+    gaps = ", with gaps" if column.missing else ""
     return listed([shown(level) for level in column.levels], 12) + rare + gaps

@@ -25,7 +25,7 @@ MAX_BARS = 25
 
 
 def draw_fit(run: Run, text: Lettering) -> Drawing | None:
-    """Draws the true and the predicted target by the only feature, of the example rows."""
+    """Draws the true and the predicted target against the only feature, for the example rows."""
     facts = run.facts
     if form_of(facts) != "number" or facts.outputs or tuple(facts.input_shape) != (1,):
         return None
@@ -44,11 +44,13 @@ def draw_fit(run: Run, text: Lettering) -> Drawing | None:
     axes.plot(x[order], predicted[order], ".-", markersize=4, linewidth=1.2, color=COLORS[0], label="predicted")
     name_axes(axes, text(facts.features[0] if facts.features else "x"), text(facts.target))
     add_legend(axes)
-    return Drawing(figure, f"True and predicted values by the only feature, of {len(x)} rows, the worst included.")
+    return Drawing(
+        figure, f"True and predicted values against the only feature, for {len(x)} rows, the worst included."
+    )
 
 
 def draw_coefficients(run: Run, text: Lettering) -> Drawing | None:
-    """Draws the true coefficients beside the learned ones, in raw units."""
+    """Draws the true and the learned coefficients, in raw units."""
     weights = coefficients(run)
     if weights is None:
         return None
@@ -68,4 +70,4 @@ def draw_coefficients(run: Run, text: Lettering) -> Drawing | None:
     name_axes(axes, "", "coefficient")
     add_legend(axes)
     gap = float(np.abs(weights.true - weights.learned).max())
-    return Drawing(figure, f"True and learned coefficients; they differ by {gap:.3g} at most.")
+    return Drawing(figure, f"True and learned coefficients; they differ by at most {gap:.3g}.")

@@ -1,4 +1,4 @@
-"""Rows of a table: which are left out, which repeat, and which train, validate and test."""
+"""Rows of a table: leaves out incomplete and repeated ones, finds outliers, and splits them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Rows:
     """Rows that have a target, of one file or several.
 
     Args:
-        inputs: columns by name.
-        y: targets as in `Split`, or `(N,)` numbers.
+        inputs: the columns by name.
+        y: the targets as in `Split`, or `(N,)` numbers.
         numbers: `(N,)` row number in its own file, counted from 0.
-        files: `(N,)` which file it is from: 0 the one that is to be split, 1 that of val, 2 that of test.
+        files: `(N,)` the file of each row: 0 for the one that is split, 1 for that of val, 2 for that of test.
     """
 
     inputs: Mapping[str, Cells]
@@ -44,7 +44,7 @@ class Rows:
 
 
 def drop_incomplete(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]]:
-    """Leaves out the rows with a gap in any column that is used, and says how many.
+    """Returns the rows without a gap in any column that is used, and a note about the others.
 
     Raises:
         DataError: no row is left.
@@ -65,7 +65,7 @@ def drop_incomplete(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[s
 
 
 def number_rows(rows: Rows, columns: Sequence[Column]) -> Indices:
-    """Numbers the rows `(N,)`, alike where they agree in all columns but those that only count or name rows."""
+    """Returns a number for each row `(N,)`, equal if rows agree in all columns except those that only number rows."""
     names = [column.name for column in columns if column.reason != COUNTING and not column.reason.startswith(ID_REASON)]
     target = np.unique(rows.y, axis=0, return_inverse=True)[1].reshape(-1)
     codes = np.stack([target, *(rows.inputs[name].codes for name in names)], axis=1)
@@ -73,7 +73,7 @@ def number_rows(rows: Rows, columns: Sequence[Column]) -> Indices:
 
 
 def drop_repeats(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]]:
-    """Leaves out rows that repeat another, that of a test or validation file last, and says how many."""
+    """Returns the rows without repeated ones, keeping those of test and validation files, and a note about them."""
     numbers = number_rows(rows, columns)
     order = np.argsort(-rows.files, kind="stable")
     first = np.sort(order[np.unique(numbers[order], return_index=True)[1]])
@@ -83,11 +83,11 @@ def drop_repeats(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]
 
 
 def note_repeats(numbers: Indices, splits: Mapping[SplitName, Indices]) -> list[str]:
-    """Says how many rows repeat another, and how many of them one that is trained on.
+    """Returns a note about repeated rows, and about held-out rows that repeat a training row.
 
     Args:
-        numbers: of the rows, as `number_rows` gives them.
-        splits: positions of the rows of each split.
+        numbers: the numbers of the rows, from `number_rows`.
+        splits: the positions of the rows of each split.
     """
     repeated = len(numbers) - len(np.unique(numbers))
     if not repeated:
@@ -99,9 +99,9 @@ def note_repeats(numbers: Indices, splits: Mapping[SplitName, Indices]) -> list[
 
 
 def find_limits(inputs: Mapping[str, Cells], columns: Sequence[Column]) -> dict[str, tuple[float, float]]:
-    """Returns where the outliers of each column of numbers begin, below and above.
+    """Returns the limits of each column of numbers, beyond which values are outliers.
 
-    A column whose middle half is one value has none.
+    A column whose middle half is one value has no limits.
     """
     limits = {}
     for column in columns:
@@ -140,13 +140,13 @@ def split_rows(
     time: str | None,
     given: Collection[SplitName] = (),
 ) -> tuple[dict[SplitName, Indices], list[str]]:
-    """Divides the rows: those of `given` files go there, the others at random, by group or by time.
+    """Splits the rows: those of `given` files by their file, the others at random, by group or by time.
 
     Returns:
-        Positions in ascending order for each split, and what there is to say of them.
+        Positions in ascending order for each split, and notes.
 
     Raises:
-        DataError: a split would be empty, or the column that decides cannot.
+        DataError: a split would be empty, or the rows cannot be split by the given column.
     """
     _check_split(rows, group, time, given)
     main = np.flatnonzero(rows.files == 0)
@@ -160,11 +160,11 @@ def split_rows(
         codes = _order_by_time(time, cells)
         parts = split_groups(codes, "time", seed=None, **fractions)
         spans = ", ".join(f"{name} {_spell_span(cells, codes, at)}" for name, at in parts.items())
-        notes.append(f"split by the order of {time}: {spans}")
+        notes.append(f"split in the order of {time}: {spans}")
     elif group is not None:
         codes = _number_groups(rows.inputs[group].take(main))
         parts = split_groups(codes, "group", seed=seed, **fractions)
-        notes.append(f"split by {group}: rows of one of its {codes.max() + 1} values stay together")
+        notes.append(f"split by {group}: rows with the same of its {codes.max() + 1} values stay together")
     else:
         parts = split_indices(len(main), seed=seed, strata=rows.y[main] if stratify else None, **fractions)
     splits = {name: main[at] for name, at in parts.items()}
@@ -175,10 +175,10 @@ def split_rows(
 
 
 def _check_split(rows: Rows, group: str | None, time: str | None, given: Collection[SplitName]) -> None:
-    """Refuses what rows cannot be split by.
+    """Checks that the rows can be split by group, time or files.
 
     Raises:
-        DataError: two columns are to decide, or one that is not there, or a file has no rows.
+        DataError: both columns are given, or one does not exist, or a file has no rows.
     """
     if group is not None and time is not None:
         raise DataError(
@@ -192,7 +192,7 @@ def _check_split(rows: Rows, group: str | None, time: str | None, given: Collect
             raise DataError(
                 f"no row of the {split} file can be used",
                 where=f"data.{split}_path",
-                fix="give one whose rows have a target and the inputs",
+                fix="give a file whose rows have the target and the inputs",
                 override=f"data.{split}_path=null",
             )
     for key, name in (("group", group), ("time", time)):
@@ -208,16 +208,16 @@ def _check_split(rows: Rows, group: str | None, time: str | None, given: Collect
 def _note_shared_groups(
     group: str, codes: Indices, splits: Mapping[SplitName, Indices], given: Collection[SplitName]
 ) -> Iterator[str]:
-    """Yields how many values of the column are in train and in another file too."""
+    """Yields how many values of the column are both in train and in another file."""
     trained = np.unique(codes[splits["train"]])
     for name in given:
         count = int(np.isin(np.unique(codes[splits[name]]), trained).sum())
         if count:
-            yield f"{count} values of {group} in the {name} file are in train too: its metrics may flatter the model"
+            yield f"{count} values of {group} in the {name} file are also in train: its metrics may be too good"
 
 
 def _number_groups(cells: Cells) -> Indices:
-    """Returns codes from 0; a row whose cell is missing is a group of its own."""
+    """Returns codes of groups from 0; a row with a missing cell is a group of its own."""
     missing = cells.codes < 0
     codes = np.where(missing, len(cells.values) + np.cumsum(missing), cells.codes)
     return np.unique(codes, return_inverse=True)[1]
@@ -227,7 +227,7 @@ def _order_by_time(name: str, cells: Cells) -> Indices:
     """Returns codes from 0 in the order of time, by numbers or by dates.
 
     Raises:
-        DataError: a cell is missing or neither.
+        DataError: a cell is missing, or neither a number nor a date.
     """
     moments = read_moments(cells)
     bad = np.isnan(moments)

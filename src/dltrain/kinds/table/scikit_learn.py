@@ -1,4 +1,4 @@
-"""The small tables that scikit-learn carries."""
+"""The small tables of scikit-learn."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def toy_table(
     test_fraction: Fraction = 0.1,
     seed: Seed = 0,
 ) -> Data:
-    """One of scikit-learn's tables, as any other table is treated.
+    """Returns one of scikit-learn's tables, loaded like any other table.
 
     Args:
-        name: which one.
+        name: the name of the table.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         scale_target: whether the loss sees a regression's target standardised.
         val_fraction: share of the validation split.

@@ -1,1 +1,1 @@
-"""Texts that are classified or scored."""
+"""Texts for classification or regression."""

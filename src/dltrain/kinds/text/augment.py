@@ -1,4 +1,4 @@
-"""Training texts that change a little in each epoch: tokens are hidden, deleted or swapped."""
+"""Random changes of training texts: tokens are hidden, deleted or swapped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dltrain.types import Range
 
 Share = Annotated[float, Range(0, 0.9)]
 
-DRAWS = 3  # numbers a token; every change has its own
+DRAWS = 3  # random numbers per token; each change has its own
 
 
 @dataclass(frozen=True)
 class AugmentText(Augmentation):
     """Changes the training texts at random; labels stay.
 
-    What is drawn is a function of seed, epoch and batch alone, and drawn on the CPU.
+    The random numbers depend on seed, epoch and batch alone and are drawn on the CPU.
 
     Args:
         dropout: probability that a token becomes the unknown token.
@@ -54,7 +54,7 @@ class AugmentText(Augmentation):
         return tokens, lengths
 
     def _swap(self, tokens: Tensor, lengths: Tensor, steps: Tensor, draws: Tensor) -> Tensor:
-        """Swaps pairs of neighbours.
+        """Returns tokens with pairs of neighbours swapped.
 
         Pairs begin at even or at odd positions, drawn for each text, so that no token is in two of them.
         """
@@ -67,7 +67,7 @@ class AugmentText(Augmentation):
         return tokens.gather(1, torch.where(chosen & inside, partner, steps.expand_as(partner)))
 
     def _delete(self, tokens: Tensor, lengths: Tensor, steps: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        """Deletes tokens and closes the gaps; of a text that would be empty, the token with the largest draw stays."""
+        """Returns tokens and lengths after deletions; in every text at least the token with the largest draw stays."""
         real = steps < lengths[:, None]
         luckiest = draws.masked_fill(~real, -1.0).argmax(dim=1, keepdim=True)
         stays = (((draws >= self.deletion) & real) | (steps == luckiest)).to(torch.uint8)

@@ -1,4 +1,4 @@
-"""Baselines for texts: TF-IDF of words and pairs of words, or of runs of characters, and a linear model."""
+"""Baselines for texts: TF-IDF of words and pairs of words, or of character n-grams, and a linear model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dltrain.kinds.labels import form_of
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Facts, SplitName
 
-MAX_TEXTS = 50_000  # that a baseline is fitted to
+MAX_TEXTS = 50_000  # to which a baseline is fitted
 LONGEST_RUN: dict[Tokens, int] = {"word": 2, "character": 3}
 
 
 def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of baselines, and what fits one to the whole training texts and predicts the other split's."""
+    """Yields names of baselines, each with a function that fits it to the training texts and predicts another split."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
@@ -64,7 +64,7 @@ def _fit_and_predict(
 
 
 def _runs(tokens: Tokens, text: str) -> list[str]:
-    """Returns all runs of one token to `LONGEST_RUN`."""
+    """Returns all n-grams of up to `LONGEST_RUN` tokens."""
     single = split_text(text, tokens)
     runs = list(single)
     for length in range(2, LONGEST_RUN[tokens] + 1):

@@ -1,4 +1,4 @@
-"""Texts as a model takes them: the numbers of their tokens, and how many there are."""
+"""The encoder of texts: the numbers of their tokens, and their lengths."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from dltrain.types import BatchTransform, Encoded, Facts, Remark
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
-MOST_TOKENS = 512  # of a text, where the length is not named
-SHARE_WHOLE = 95  # per cent of the training texts that are not cut then
+MOST_TOKENS = 512  # per text, if the length is not given
+SHARE_WHOLE = 95  # per cent of the training texts that are then not cut
 
 
 def trim(inputs: tuple[Tensor, ...], /) -> tuple[Tensor, ...]:
-    """Returns a batch without the padding that all its texts have; on a GPU as it is, where looking would cost time."""
+    """Returns a batch without common padding; on a GPU unchanged, since reading the lengths would cost time."""
     tokens, lengths = inputs
-    if lengths.device.type != "cpu" or torch.compiler.is_compiling():  # an export is of one shape
+    if lengths.device.type != "cpu" or torch.compiler.is_compiling():  # an export has one shape
         return tokens, lengths
     return tokens[:, : int(lengths.max())], lengths
 
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """Encodes texts by the vocabulary of the training texts, and remarks what is odd about them.
+    """Encodes texts with the vocabulary of the training texts, with remarks about unusual ones.
 
     Args:
-        vocabulary: of the training texts.
-        length: the largest number of tokens of a text; the first ones stay.
-        column: that holds the texts of a table.
-        reader: of the target's column.
+        vocabulary: the vocabulary of the training texts.
+        length: the largest number of tokens of a text; later ones are cut.
+        column: the column of texts in a table.
+        reader: reads the target's column.
     """
 
     vocabulary: Vocabulary
@@ -65,25 +65,23 @@ class TextEncoder:
         size: int,
         least: int,
     ) -> TextEncoder:
-        """Returns the encoder that the training texts teach.
+        """Returns an encoder with the vocabulary of the training texts.
 
         Args:
-            texts: the tokens of each training text, as `split_text` gives them.
-            column: that holds the texts of a table.
-            reader: of the target's column.
-            tokens: what a token is.
-            length: the largest number of tokens of a text; none for as many as 95 % of the texts have, at most 512.
-            size: of the vocabulary, at most.
+            texts: the tokens of each training text, from `split_text`.
+            column: the column of texts in a table.
+            reader: reads the target's column.
+            tokens: the unit of a token.
+            length: the largest number of tokens of a text; None for as many as 95 % of the texts have, at most 512.
+            size: the maximum size of the vocabulary.
             least: how often a token must occur to be in the vocabulary.
 
         Raises:
-            DataError: there are no tokens, or none occurs so often.
+            DataError: there are no tokens, or no token occurs so often.
         """
         counts = [len(text) for text in texts]
         if not any(counts):
-            raise DataError(
-                "the training texts are all empty", where="data.text", fix="name the column that holds texts"
-            )
+            raise DataError("the training texts are all empty", where="data.text", fix="choose the column of texts")
         if length is None:
             length = min(MOST_TOKENS, max(1, int(np.percentile(counts, SHARE_WHOLE))))
         vocabulary = Vocabulary.learn(texts, tokens, size=size, least=least)
@@ -91,17 +89,17 @@ class TextEncoder:
             raise DataError(
                 f"no {tokens} occurs {least} times in the training texts",
                 where="data.least",
-                fix="give more texts, or keep those that occur once",
+                fix="give more texts, or keep tokens that occur once",
                 override="data.least=1",
             )
         return cls(vocabulary, length, column, reader)
 
     @classmethod
     def of(cls, facts: Facts) -> TextEncoder:
-        """Returns the encoder that a run's facts hold.
+        """Returns the encoder that a run's facts describe.
 
         Raises:
-            DataError: they do not say how texts become tokens.
+            DataError: the facts do not say how texts become tokens.
         """
         vocabulary = Vocabulary.of(facts)
         try:
@@ -111,28 +109,28 @@ class TextEncoder:
             raise DataError("facts.json does not say how texts are encoded", fix="train again") from None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `of` reads from the facts."""
+        """Returns the values that `of` reads from the facts."""
         return self.vocabulary.to_json() | {"text": self.column, "length": self.length}
 
     def encode(self, raw: Raw, /) -> Encoded:
-        """Encodes a frame with the column of texts, or texts, or files that hold one each.
+        """Encodes a frame with the column of texts, or texts, or files with one text each.
 
         Raises:
-            DataError: it has no such column, or a file cannot be read.
+            DataError: the column is missing, or a file cannot be read.
         """
         texts, ids = self._read(raw)
         padded = self.encode_tokens([split_text(text, self.vocabulary.tokens) for text in texts])
         return Encoded(inputs_of(padded), ids, tuple(self._remarks(padded, row) for row in range(len(texts))))
 
     def encode_tokens(self, texts: Sequence[Sequence[str]]) -> Padded:
-        """Returns the numbers of tokens that `split_text` found, and how they had to be cut and filled up."""
+        """Returns the numbers of tokens from `split_text`, cut and padded."""
         return pad(texts, self.vocabulary, self.length)
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the column of labels or numbers, or the class of each file by its folder.
+        """Returns the column of labels or numbers, or the class of each file from its folder.
 
         Raises:
-            DataError: there is neither.
+            DataError: the samples have no targets.
         """
         if isinstance(raw, pd.DataFrame):
             return self.reader.targets(raw)
@@ -141,7 +139,7 @@ class TextEncoder:
         raise DataError("texts alone do not say what is true of them", fix="give a table, or files in class folders")
 
     def _read(self, raw: Raw) -> tuple[Sequence[str], tuple[str, ...]]:
-        """Returns texts, and what names each."""
+        """Returns the texts and their names."""
         if isinstance(raw, pd.DataFrame):
             return texts_of(self._column(raw)), tuple(map(str, raw.index.tolist()))
         samples = read_samples(raw.tolist() if isinstance(raw, np.ndarray) else raw)
@@ -152,12 +150,12 @@ class TextEncoder:
         others = [name for name in frame.columns if name != self.reader.name]
         if self.column in frame.columns:
             return frame[self.column]
-        if len(others) == 1:  # whatever it is called, it is what is to be read
+        if len(others) == 1:  # the only column must be the texts, whatever its name
             return frame[others[0]]
         close = nearest(self.column, frame.columns)
         raise DataError(
-            f"the table has no column {self.column!r}, which holds the texts",
-            fix=f"is {close[0]!r} meant? rename it in the file"
+            f"the table has no column {self.column!r}, which contains the texts",
+            fix=f"is it {close[0]!r}? rename it in the file"
             if close
             else f"its columns are {name_list(frame.columns, 8)}",
         )
@@ -174,7 +172,7 @@ class TextEncoder:
 
 
 def texts_of(column: pd.Series[Any]) -> list[str]:
-    """Returns the text of each cell; an empty one where there is none."""
+    """Returns the text of each cell; empty for a missing cell."""
     return column.fillna("").astype(str).tolist()
 
 

@@ -1,4 +1,4 @@
-"""What is special about texts that are classified or scored."""
+"""The kind of data of texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Text(Kind):
 
     name: ClassVar[str] = "text"
     default_model: ClassVar[str] = "textcnn"
-    # A text holds many words, so that fewer samples teach as much.
+    # A text has many words, so that fewer samples are enough.
     budget: ClassVar[Budget] = Budget(samples=60_000, fewest=4, batch_sizes=((2000, 32),), large_batch=64)
 
     def encoder(self, facts: Facts) -> TextEncoder:

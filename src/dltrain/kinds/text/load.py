@@ -1,4 +1,4 @@
-"""Texts and what they are labelled with: a CSV file, folders of text files, or reviews that are written here."""
+"""Loads labelled texts: a CSV file, folders of text files, or generated reviews."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dltrain.kinds.text.encoder import TextEncoder, inputs_of, texts_of
 from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
-MANY_UNKNOWN = 0.1  # share of a split's tokens, above which a note says so
+MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
 
 Count = Annotated[int, Range(1)]
 TextTask = Literal["auto", "regression", "classification"]
@@ -52,31 +52,31 @@ def text(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads texts of a CSV file, `class/*.txt` or `train|val|test/class/*.txt`; without a path, generates reviews.
+    """Reads texts from a CSV file, `class/*.txt` or `train|val|test/class/*.txt`; without a path, generates reviews.
 
     Args:
         path: the file or folder.
-        target: the column to predict; none where only one is left beside the text.
-        text: the column to read; none for the one with the longest cells.
+        target: the column to predict; None if only one is left besides the text.
+        text: the column of texts; None for the one with the longest cells.
         task: `auto` decides by the target's values.
-        tokens: `word` or `character`; `auto` takes characters where the script has no spaces between words.
-        length: most tokens of a text, the first ones; none for as many as 95 % of the training texts have, at most 512.
-        vocabulary: most tokens that are told apart.
+        tokens: `word` or `character`; `auto` uses characters if the script has no spaces between words.
+        length: the largest number of tokens of a text; None for what 95 % of the training texts have, at most 512.
+        vocabulary: the maximum size of the vocabulary.
         least: how often a token must occur in the training texts.
-        val_path: a file of the same columns that is the validation split; none to cut it from `path`.
-        test_path: likewise for the test split.
-        group: name of a column whose equal values must not be divided between splits.
+        val_path: a file of the same columns for the validation split; None to cut it from `path`.
+        test_path: the same for the test split.
+        group: a column whose equal values stay in one split.
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`; for CSV.
-        header: `none` where the first line is data; columns are called column_1, column_2, ... then.
-        on_bad: whether a file of a folder that is empty or cannot be read stops the run or is left out.
-        rows: how many reviews to generate.
+        header: `none` if the first line is data; columns then get the names column_1, column_2, ...
+        on_bad: whether a file that is empty or cannot be read stops the run or is left out.
+        rows: the number of generated reviews.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
         seed: of the split, and of the generated reviews.
 
     Raises:
-        DataError: nothing can be learned from it, and why.
+        DataError: the data has nothing to learn; the message says why.
     """
     columns = Columns(target, text, group)
     split_files: dict[SplitName, str] = {}
@@ -101,7 +101,7 @@ def text(
 
 @dataclass(frozen=True)
 class Splitting:
-    """How texts are divided, as in `text`."""
+    """How texts are split, as in `text`."""
 
     val_fraction: float
     test_fraction: float
@@ -111,7 +111,7 @@ class Splitting:
 
 @dataclass(frozen=True)
 class Tokenisation:
-    """How texts become tokens, as in `text`; `size` is the largest of the vocabulary."""
+    """How texts become tokens, as in `text`; `size` is the maximum size of the vocabulary."""
 
     tokens: TokensChoice
     length: int | None
@@ -120,10 +120,10 @@ class Tokenisation:
 
 
 def build_data(source: Source, task: TextTask, splitting: Splitting, tokenisation: Tokenisation) -> Data:
-    """Decides what is predicted, splits the texts, fits the encoder to the training texts, and encodes all.
+    """Infers the target, splits the texts, fits the encoder to the training texts, and returns all of them encoded.
 
     Raises:
-        DataError: nothing can be learned from the source, and why.
+        DataError: the source has nothing to learn; the message says why.
     """
     frame = pd.concat(source.frames.values())
     reader, y, reason = infer_target(frame[source.target], source.target, task)
@@ -157,10 +157,10 @@ def build_data(source: Source, task: TextTask, splitting: Splitting, tokenisatio
 
 
 def infer_target(column: pd.Series[Any], name: str, task: TextTask) -> tuple[TargetReader, NDArray[Any], str]:
-    """Returns what reads the target, what it reads in the column, `(N,)` or `(N, 1)`, and why that is the task.
+    """Returns the reader of the target, the targets in the column, `(N,)` or `(N, 1)`, and the reason for the task.
 
     Raises:
-        DataError: nothing can be learned from the column.
+        DataError: the column cannot be predicted.
     """
     cells = read_target(column)
     chosen, reason = choose_task(name, cells, task)
@@ -173,14 +173,14 @@ def infer_target(column: pd.Series[Any], name: str, task: TextTask) -> tuple[Tar
 def split_texts(
     source: Source, frame: pd.DataFrame, y: NDArray[Any], splitting: Splitting, *, stratify: bool
 ) -> tuple[dict[SplitName, Indices], list[str]]:
-    """Returns the rows of each split, without those that have no label, and what there is to say about it.
+    """Returns the rows of each split, without those that have no label, and notes.
 
     Args:
-        source: of the frame.
+        source: the source of the frame.
         frame: all rows, file by file.
-        y: `(N,)` class indices or numbers; -1 or NaN where there is none.
-        splitting: how to divide the rows of the first file.
-        stratify: whether classes are to have the same shares in each split.
+        y: `(N,)` class indices or numbers; -1 or NaN if there is none.
+        splitting: how to split the rows of the first file.
+        stratify: whether classes have the same shares in each split.
     """
     labelled = np.flatnonzero(y >= 0 if stratify else ~np.isnan(y))
     files = np.concatenate([np.full(len(part), SPLITS.index(name)) for name, part in source.frames.items()])
@@ -202,11 +202,11 @@ def split_texts(
 
 
 def gather_facts(encoder: TextEncoder, y: NDArray[Any]) -> Facts:
-    """Returns what a model and a later prediction must know.
+    """Returns the facts that a model and later predictions need.
 
     Args:
-        encoder: that was fitted to the training texts.
-        y: `(N,)` training targets.
+        encoder: the encoder, fitted to the training texts.
+        y: `(N,)` the training targets.
     """
     classes = encoder.reader.classes
     mean, std = (0.0, 1.0) if classes else standardisation(y)
@@ -225,9 +225,9 @@ def gather_facts(encoder: TextEncoder, y: NDArray[Any]) -> Facts:
 
 
 def _notes_on_tokens(encoder: TextEncoder, padded: dict[SplitName, Padded]) -> list[str]:
-    """Returns what became of the texts: how they were read, which were cut, and what training has not seen."""
+    """Returns notes about the tokens, about cut and empty texts, and about unknown tokens."""
     unit, length = encoder.vocabulary.tokens, encoder.length
-    notes = [f"texts are read by the {unit}: {len(encoder.vocabulary.words):,} distinct ones, {length} at most a text"]
+    notes = [f"tokens are {unit}s: {len(encoder.vocabulary.words):,} distinct ones, at most {length} per text"]
     if cut := sum(int((part.cut > 0).sum()) for part in padded.values()):
         count = sum(len(part.lengths) for part in padded.values())
         notes.append(f"cut {cut:,} of {count:,} texts at {length} {unit}s (data.length)")

@@ -1,4 +1,4 @@
-"""What the page of a run says about texts."""
+"""The parts of a run's page about texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dltrain.runs.reader import Run
 
 
 class TextPage(KindPage):
-    """Texts."""
+    """The page of texts."""
 
     new: ClassVar[str] = "new.txt"
 
@@ -28,7 +28,7 @@ class TextPage(KindPage):
         )
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
-        """Returns that map, behind the worst examples."""
+        """Returns that map, after the worst examples."""
         return {"worst_examples": [Section("What it finds alike", plots=plots["words"])]}
 
     def shown_names(self) -> Sequence[str]:

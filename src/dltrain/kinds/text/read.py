@@ -1,4 +1,4 @@
-"""Labelled texts as they are found: in tables, in class folders, or written by dltrain; not split yet."""
+"""Reads labelled texts from tables or class folders, or generates them; does not split them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ TEXTS = FileType("texts", SUFFIXES, "class/*.txt, or give a CSV file")
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table that the user names.
+    """The columns of a table that the user gives.
 
     Args:
-        target: to predict; none to infer it.
-        text: to read; none to infer it.
-        group: whose equal values stay in one split; none for no such column.
+        target: the column to predict; None to infer it.
+        text: the column of texts; None to infer it.
+        group: the column whose equal values stay in one split; None for no such column.
     """
 
     target: str | None = None
@@ -46,11 +46,11 @@ class Source:
     """Texts before they are split.
 
     Args:
-        frames: of the files or folders that the user gives, by split; others are cut from `train`.
+        frames: the texts of the files or folders that the user gives, by split; other splits are cut from `train`.
         target: the column to predict.
         text: the column to read.
         notes: what was inferred.
-        has_splits: whether the source decides about its splits, so that no other file may belong to it.
+        has_splits: whether the source has its own splits, so that the user cannot give files for them.
     """
 
     frames: Mapping[SplitName, pd.DataFrame]
@@ -60,10 +60,10 @@ class Source:
     has_splits: bool = False
 
     def check(self, columns: Columns, split_files: Mapping[SplitName, str]) -> None:
-        """Refuses columns and files that this source does not have.
+        """Refuses columns and files that this source does not support.
 
         Raises:
-            DataError: the user names one.
+            DataError: the user gives one.
         """
         for key, named, own in (("target", columns.target, self.target), ("text", columns.text, self.text)):
             if named not in (None, own):
@@ -72,27 +72,27 @@ class Source:
             raise DataError(f"there is no column {columns.group!r}", where="data.group", override="data.group=null")
         if self.has_splits and split_files:
             key = f"data.{next(iter(split_files))}_path"
-            raise DataError("a folder holds its own splits", where=key, fix="leave it out", override=f"{key}=null")
+            raise DataError("a folder has its own splits", where=key, fix="leave it out", override=f"{key}=null")
 
 
 def generate_reviews(rows: int, seed: int) -> Source:
-    """Returns reviews that dltrain writes."""
+    """Returns generated reviews."""
     texts, labels = write_reviews(rows, seed)
     frame = pd.DataFrame({"text": texts, "sentiment": labels}, dtype=object)
-    notes = (f"wrote {rows:,} short reviews; your own: data.path",)
+    notes = (f"generated {rows:,} short reviews; give your own with data.path",)
     return Source({"train": frame}, "sentiment", "text", notes, has_splits=True)
 
 
 def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
-    """Reads text files, each labelled by its folder.
+    """Returns text files, each labelled by its folder.
 
     Args:
-        folder: that holds `class/*.txt`, or `train|val|test/class/*.txt`.
+        folder: a folder of `class/*.txt` or `train|val|test/class/*.txt`.
         encoding: a Python encoding name, or `auto`.
         on_bad: whether a file that is empty or cannot be read is refused or left out.
 
     Raises:
-        DataError: it has no such folders, files are refused, or too few are left.
+        DataError: there are no such folders, files are refused, or too few are left.
     """
     splits = find_splits(folder, TEXTS)
     frames: dict[SplitName, pd.DataFrame] = {}
@@ -116,24 +116,24 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
             f"too few texts of the {few[0]} split can be read", where=str(folder), fix="correct them, or add more"
         )
     if ignored := sum(split.ignored for split in splits.values()):
-        notes += (f"ignored {ignored} files that are no texts",)
+        notes += (f"ignored {ignored} files that are not texts",)
     return Source(frames, "class", "text", tuple(dict.fromkeys(notes)), has_splits=True)
 
 
 def _why_bad(text: str | DataError) -> str:
-    """Returns why nothing can be learned from a file; nothing where it can."""
+    """Returns why a file cannot be used; empty if it can."""
     if isinstance(text, DataError):
         return text.what
     return "" if text.strip() else "it is empty"
 
 
 def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFormat) -> Source:
-    """Reads a table of texts and labels, and tables of the same columns that are other splits.
+    """Returns a table of texts and labels, and tables of the same columns for other splits.
 
     Args:
-        files: by split, `train` always.
-        columns: that the user names.
-        form: how CSV is to be read.
+        files: the files by split, always with `train`.
+        columns: the columns that the user gives.
+        form: the format of CSV files.
 
     Raises:
         DataError: a file cannot be read, or a column is missing or cannot be inferred.
@@ -171,39 +171,41 @@ def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
             )
     if columns.text is not None and columns.text == columns.target:
         raise DataError(
-            f"the column {columns.target!r} cannot be both read and predicted",
+            f"the column {columns.target!r} cannot be both the text and the target",
             where="data.text",
-            fix="leave data.text out, so that the longest other column is read",
+            fix="leave data.text out, to use the column with the longest cells",
             override="data.text=null",
         )
 
 
 def _choose_text(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> str:
-    """Returns the column whose cells are the longest, and notes it."""
+    """Returns the column with the longest cells, and adds a note about it."""
     candidates = _others(frame, (columns.target, columns.group))
     if not candidates:
-        raise DataError("the table has no column of texts", where="data.path", fix="give one beside the target")
+        raise DataError("the table has no column of texts", where="data.path", fix="give one in addition to the target")
     text = max(candidates, key=lambda name: float(frame[name].fillna("").astype(str).str.len().mean()))
     if len(candidates) > 1:
-        notes.append(f"read {text}: its cells are the longest (data.text names another column)")
+        notes.append(f"the texts are in {text}, which has the longest cells (choose another with data.text)")
     return text
 
 
 def _choose_target(frame: pd.DataFrame, text: str, columns: Columns, notes: list[str]) -> str:
-    """Returns the column that is called as labels are, or the only other one, and notes it."""
+    """Returns the column with a usual name of labels, or the only other one, and adds a note about it."""
     candidates = _others(frame, (text, columns.group))
     target = pick_column(frame, "target", None, LABEL_NAMES, (text, columns.group or ""))
     if target is None and len(candidates) == 1:
         (target,) = candidates
     if target is None:
         raise DataError(
-            "no target: which column is to be predicted?",
+            "there is no target: which column should be predicted?",
             where="data.target",
-            fix=f"choose one of {name_list(candidates)}" if candidates else "give a column of labels beside the texts",
+            fix=f"choose one of {name_list(candidates)}"
+            if candidates
+            else "give a column of labels in addition to the texts",
             override=f"data.target={candidates[-1]}" if candidates else "",
         )
     reason = "the only other column" if len(candidates) == 1 else "by its name"
-    notes.append(f"predicts {target}, {reason} (data.target names another)")
+    notes.append(f"predicts {target}, {reason} (choose another with data.target)")
     return target
 
 
