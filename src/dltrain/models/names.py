@@ -1,4 +1,4 @@
-"""The model that somebody wrote, and the name by which users know it."""
+"""The model inside a wrapper, and the name by which users know it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ def name_of(model: nn.Module) -> str:
 
 
 def inner_model(model: nn.Module) -> nn.Module:
-    """Returns the model inside one that only wraps it, as the scaling of windows does; any other as it is.
+    """Returns the model inside a wrapper, such as the scaling of windows; any other model as it is.
 
-    A wrapper says so by a property `wrapped` of its class; a layer that somebody calls `wrapped` is no such thing.
+    The class of a wrapper has a property `wrapped`; a layer with that name does not make a wrapper.
     """
     inner = model.wrapped if isinstance(getattr(type(model), "wrapped", None), property) else None
     return inner if isinstance(inner, nn.Module) else model

@@ -50,7 +50,7 @@ def undisturbed(device: torch.device) -> Iterator[None]:
     """Leaves every generator, and what a model may set of torch's switches, as they were before; other threads that use
     them wait meanwhile.
 
-    Generators of a CUDA device that nobody has used yet are left alone, unless it is this one.
+    Generators of other CUDA devices are only saved if CUDA is already in use.
     """
     with TURN:
         if device.type == "cuda":
