@@ -130,7 +130,8 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
         if not _owners(key, override.value()) and parent == {} and not key.startswith("loss."):
             return []  # an open section takes any key
         return [unknown_in(key, None if override.is_sweep_override() else override.value(), composed)]
-    if override.is_add() and not override.is_force_add() and not isinstance(value_at(key, composed.sections), Mapping):
+    added = override.is_add() and not override.is_force_add() and not override.is_hydra_override()
+    if added and not isinstance(value_at(key, composed.sections), Mapping):
         typed = (override.input_line or "").partition("=")[2]
         value = None if override.is_sweep_override() else translated(key, key, override.value())
         new = f"{key}={typed if value is None else value}"
