@@ -31,6 +31,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment import run as job
     from dltrain.experiment.log import configure_logging
     from dltrain.experiment.results import fingerprint
+    from dltrain.experiment.signals import deferred
     from dltrain.experiment.targets import SLOTS, resolve
     from dltrain.inference.load import finished
     from dltrain.runs.config import RunConfig
@@ -61,11 +62,12 @@ def run(arguments: Sequence[str], options: Options) -> int:
         samples.accept()
     configure_logging(console=not (options.quiet or options.json))
     with locked(again.path), job.recorded(again, config):
-        again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
         written = stored.values.copy()
         for key, value in flags.overrides.items():
             OmegaConf.update(written, key, value)
-        write_text(again.config, OmegaConf.to_yaml(written))
+        with deferred():  # a run with a config can be resumed
+            again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
+            write_text(again.config, OmegaConf.to_yaml(written))
         job.train(setup, config, again, perf_counter())
     after = Result.read(again)
     figures = compare_figures(before, after)

@@ -18,10 +18,10 @@ from dltrain.experiment.changes import save_changes
 from dltrain.experiment.complete import complete, is_spent, new_saver
 from dltrain.experiment.results import described
 from dltrain.experiment.resume import differences, read_config
-from dltrain.experiment.run import build_checked, introduce, recorded
+from dltrain.experiment.run import build_checked, introduce, recorded, save_facts
 from dltrain.report.page import write_report
 from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now
-from dltrain.storage import write_json, write_text
+from dltrain.storage import write_text
 from dltrain.training.saving import Saver
 
 log = logging.getLogger("dltrain")
@@ -53,7 +53,7 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
             log.info("change  %s: %s, was %s", key, spelled(redacted(new, key)), spelled(old))
         write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
         save_changes(run)
-        write_json(run.facts, described(setup.data))
+        save_facts(run, setup)
         introduce(setup)
         if has_checkpoint and state.epoch == setup.settings.last_epoch:
             log.info(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
@@ -15,6 +13,7 @@ from dltrain.runs.folder import RunDir
 from dltrain.storage import write_bytes
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
+from dltrain.training.checkpoint import read_tensors
 from dltrain.types import BatchTransform
 
 INPUTS, OUTPUTS = "inputs.safetensors", "outputs.safetensors"
@@ -97,9 +96,4 @@ def _read(run: RunDir, name: str) -> Mapping[str, Tensor]:
     path = run.own(run.examples / name)
     if not path.exists():
         return {}
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path} is damaged: {error}", fix="delete it, to load the model without a comparison, or train again"
-        ) from None
+    return read_tensors(path, fix="delete it, to load the model without a comparison, or train again")

@@ -37,7 +37,7 @@ from dltrain.experiment.complete import complete, new_saver
 from dltrain.experiment.log import logged_to
 from dltrain.experiment.results import described
 from dltrain.experiment.resume import read_config
-from dltrain.experiment.signals import Stopped
+from dltrain.experiment.signals import Stopped, deferred
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.models.names import name_of
@@ -78,8 +78,7 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
 
         def train_and_report(composed: DictConfig) -> None:
             with locked(run.path), recorded(run, job.config):
-                run.write_status("running", exit_code=1, started=utc_now())
-                save_config(run, composed, HydraConfig.get(), job.defaults)
+                begin(run, composed, job.defaults)
                 train(setup, job.config, run, began)
                 write_report(run)
                 log.info("report  %s", run.report)
@@ -186,10 +185,15 @@ def train(
     introduce(setup, verbosity)
     if config["trainer"]["batch_size"] == "auto":
         keep_batch_size(run, setup)
+    save_facts(run, setup)
+    complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity)
+
+
+def save_facts(run: RunDir, setup: build.Setup) -> None:
+    """Writes what predictions need of the training data: its facts, and the tensors that its kind keeps."""
     write_json(run.facts, described(setup.data))
     if setup.data.kept:
         write_bytes(run.kept, safetensors_bytes(dict(setup.data.kept)))
-    complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity)
 
 
 def keep_batch_size(run: RunDir, setup: build.Setup) -> None:
@@ -218,7 +222,20 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
 
 
-def save_config(run: RunDir, composed: DictConfig, hydra: Any, defaults: Defaults | None = None) -> None:
+def begin(run: RunDir, composed: DictConfig, defaults: Defaults | None = None) -> None:
+    """Writes that the run is running, and its config; a signal waits, so that what it interrupts can be resumed.
+
+    Raises:
+        StorageError: the folder cannot be written.
+        Stopped: a signal came meanwhile.
+    """
+    with deferred():
+        run.write_status("running", exit_code=1, started=utc_now())
+        save_config(run, composed, HydraConfig.get())
+        save_changes(run, defaults)
+
+
+def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
     """Writes the composed config and Hydra's own, without secrets and with interpolations unresolved."""
     config = redacted(OmegaConf.to_container(composed, resolve=False))
     tasks = redacted(OmegaConf.to_container(hydra.overrides.task))
@@ -231,7 +248,6 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any, defaults: Default
         (run.config, config),  # last, because a run with this file can be resumed
     ):
         write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
-    save_changes(run, defaults)
 
 
 def _record(run: RunDir, error: Exception, explanation: DltrainError | None, secrets: Sequence[str]) -> None:

@@ -51,6 +51,24 @@ def heard() -> Iterator[None]:
 
 
 @contextmanager
+def deferred() -> Iterator[None]:
+    """Makes a signal wait until the block has ended, then raises `Stopped`.
+
+    Raises:
+        Stopped: a signal came.
+    """
+    request = StopRequest()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        request.number = number
+
+    with _handled_by(note):
+        yield
+    if request.number:
+        raise Stopped(request.number)
+
+
+@contextmanager
 def finishing(work: Stoppable) -> Iterator[StopRequest]:
     """Makes the first signal inside the block only request that `work` stop after its step; the second one raises.
 

@@ -27,13 +27,13 @@ from dltrain.data.samples.on_demand import on_approval
 from dltrain.errors import ConfigError, DltrainError, OutOfMemory, explained
 from dltrain.experiment import build
 from dltrain.experiment.log import configure_logging
-from dltrain.experiment.run import recorded, save_config, train
+from dltrain.experiment.run import begin, recorded, train
 from dltrain.experiment.signals import Stopped
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.report.page import write_report
 from dltrain.report.sweep import summarize
-from dltrain.runs.folder import RunDir, utc_now
+from dltrain.runs.folder import RunDir
 from dltrain.runs.lock import check_writable, claim, locked, reserve
 from dltrain.runs.result import Result
 from dltrain.storage import make_folder, write_text
@@ -145,8 +145,7 @@ def run_job(composed: DictConfig) -> float:
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
     try:
         with locked(run.path), recorded(run, config):
-            run.write_status("running", exit_code=1, started=utc_now())
-            save_config(run, composed, hydra)
+            begin(run, composed)
             train(build.build(config), config, run, began, verbosity=logging.DEBUG)
     except Exception as error:
         log.debug("failed  job %s: %s", hydra.job.num, error)

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from dltrain.inference.load import LoadedModel
 from dltrain.runs.folder import SCHEMA
 from dltrain.storage import make_folder, write_bytes
 from dltrain.tasks.task import TOLERANCE
+from dltrain.training.checkpoint import read_tensors
 from dltrain.types import Encoded
 
 Format = Literal["onnx", "torch-export", "safetensors"]
@@ -118,13 +118,7 @@ def read_examples(model: LoadedModel) -> tuple[Tensor, ...]:
         CheckpointError: they are missing or damaged.
     """
     path = model.run.own(model.run.examples / "inputs.safetensors")
-    try:
-        stored = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read: {error}",
-            fix="an export is compared on the examples: restore the file, or train again",
-        ) from None
+    stored = read_tensors(path, fix="an export is compared on the examples: restore the file, or train again")
     return tuple(stored[f"input_{number}"] for number in range(len(stored)))
 
 

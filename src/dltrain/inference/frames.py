@@ -17,7 +17,7 @@ NAMED_CELLS = 3
 def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
     """Returns one row per sample: `id`, the task's columns of predictions, and `remarks`."""
     remarks = ["; ".join(map(str, of_sample)) for of_sample in encoded.remarks]
-    return pd.DataFrame({"id": list(encoded.ids)} | task.columns(predictions) | {"remarks": remarks})
+    return pd.DataFrame({"id": list(encoded.ids)} | task.columns(predictions, encoded.inputs) | {"remarks": remarks})
 
 
 @dataclass

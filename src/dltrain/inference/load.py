@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
@@ -38,7 +37,7 @@ from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.predictions import Predictions, join
 from dltrain.tasks.registry import is_known as is_known_task
 from dltrain.tasks.task import EVALUATION_BATCH, Task
-from dltrain.training.checkpoint import load_weights, pointed
+from dltrain.training.checkpoint import load_weights, pointed, read_tensors
 from dltrain.training.random_state import seed_in_use, undisturbed
 from dltrain.training.saving import load_into
 from dltrain.training.settings import choose_device
@@ -95,12 +94,12 @@ class LoadedModel:
         """Returns the tensors that the run keeps beyond its facts, such as the items that each user has rated.
 
         Raises:
-            CheckpointError: the file is missing.
+            CheckpointError: the file is missing or damaged.
         """
         path = self.run.own(self.run.kept)
         if not path.exists():
             raise CheckpointError(f"{path} is missing: {self.kind.kept_words}", fix="train again")
-        return load_file(path)
+        return read_tensors(path, fix="train again")
 
     def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:
         """Returns the predictions of new samples: `id`, `predicted`, a `score_` for each class, and `remarks`.

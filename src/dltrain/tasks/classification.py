@@ -73,7 +73,7 @@ class Classification(ScoredTask):
             ),
         )
 
-    def columns(self, predictions: Predictions) -> dict[str, Any]:
+    def columns(self, predictions: Predictions, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
         assert predictions.probabilities is not None
         classes, scores = self.facts.classes, predictions.probabilities.double().numpy()
         predicted = [classes[index] for index in predictions.values.tolist()]

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from dltrain.data.tokens import IGNORED
 from dltrain.errors import ConfigError
+from dltrain.tasks.registry import task_class
 from dltrain.types import Facts, Range
 
 ClassWeights = Literal["balanced"] | Sequence[Annotated[float, Range(0, open_low=True)]] | None
@@ -55,7 +56,7 @@ class ClassificationLoss(Loss):
 
     def __init__(self, facts: Facts, class_weights: ClassWeights) -> None:
         super().__init__()
-        self.out_features = facts.vocab_sizes[0] if facts.task == "next_token" else len(facts.classes)
+        self.out_features = facts.vocab_sizes[0] if task_class(facts.task).causal else len(facts.classes)
         self.register_buffer("class_weights", class_weight_tensor(facts, class_weights), persistent=False)
 
     def weight(self, target: Tensor) -> Tensor | float:
@@ -89,7 +90,7 @@ class CrossEntropy(ClassificationLoss):
         class_weights: ClassWeights = None,
         label_smoothing: Annotated[float, Range(0, 1)] = 0.0,
     ) -> None:
-        if facts.task == "next_token" and class_weights is not None:
+        if task_class(facts.task).causal and class_weights is not None:
             raise ConfigError(
                 "class weights do not work for the next token",
                 where="loss.class_weights",
@@ -169,7 +170,7 @@ class BinaryCrossEntropy(ClassificationLoss):
     tasks: tuple[str, ...] = ("classification", "multilabel")
 
     def __init__(self, facts: Facts, class_weights: ClassWeights = None) -> None:
-        self.labels = facts.task == "multilabel"
+        self.labels = task_class(facts.task).target == "labels"
         if self.labels and class_weights is not None:
             raise ConfigError(
                 "class weights do not work for labels",

@@ -54,7 +54,7 @@ class Multilabel(ScoredTask):
     def table(self, split: Split, predictions: Predictions) -> Rows:
         return output_table(self.facts.outputs, split, predictions)
 
-    def columns(self, predictions: Predictions) -> dict[str, Any]:
+    def columns(self, predictions: Predictions, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
         return output_columns(self.facts.outputs, predictions)
 
     def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:

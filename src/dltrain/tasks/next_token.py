@@ -105,9 +105,10 @@ class NextToken(Task):
             ([*map(safe_cell, (name, true, likeliest)), f"{bits:.6g}"] for name, (true, likeliest), bits in rows),
         )
 
-    def columns(self, predictions: Predictions) -> dict[str, Any]:
-        """Returns the likeliest next token at each position of a window, as one text."""
-        return {"predicted": [self.vocabulary.spell(window) for window in predictions.values.tolist()]}
+    def columns(self, predictions: Predictions, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
+        """Returns the likeliest next token at each position of a window, as one text; padding is followed by none."""
+        values = predictions.values.masked_fill(inputs[0] == PADDING, PADDING)
+        return {"predicted": [self.vocabulary.spell(window) for window in values.tolist()]}
 
     def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
         spelled = self._spell_windows(split, predictions)

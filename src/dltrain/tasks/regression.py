@@ -88,10 +88,10 @@ class Regression(Task):
         pairs = zip(split.ids, split.target.flatten().tolist()[: len(values)], values, strict=False)
         return Rows(["id", "true", "predicted"], ([safe_cell(name), f"{t:.9g}", f"{p:.9g}"] for name, t, p in pairs))
 
-    def columns(self, predictions: Predictions) -> dict[str, Any]:
+    def columns(self, predictions: Predictions, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
         if self.facts.outputs:
             return output_columns(self.facts.outputs, predictions)
-        return super().columns(predictions)
+        return super().columns(predictions, inputs)
 
     def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
         return [(_spell(split.target[index]), _spell(predictions.values[index])) for index in chosen]

@@ -187,8 +187,9 @@ class Task:
         """Returns the rows of predictions.csv."""
         raise NotImplementedError
 
-    def columns(self, predictions: Predictions) -> dict[str, Any]:
-        """Returns the columns of predictions of new samples, between `id` and `remarks`."""
+    def columns(self, predictions: Predictions, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
+        """Returns the columns of predictions of new samples, whose stored inputs are given, between `id` and
+        `remarks`."""
         return {"predicted": predictions.values.flatten().tolist()}
 
     def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:

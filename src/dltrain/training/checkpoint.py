@@ -137,12 +137,21 @@ def load_weights(checkpoint: Path) -> dict[str, Tensor]:
     """Returns the weights of a verified checkpoint, on the CPU.
 
     Raises:
-        CheckpointError: the file holds no weights.
+        CheckpointError: the file cannot be read.
+    """
+    return read_tensors(checkpoint / WEIGHTS)
+
+
+def read_tensors(path: Path, fix: str = "") -> dict[str, Tensor]:
+    """Returns the tensors of a safetensors file by their names, on the CPU.
+
+    Raises:
+        CheckpointError: the file cannot be read; `fix` says what to do about it.
     """
     try:
-        return dict(load_file(checkpoint / WEIGHTS))
+        return dict(load_file(path))
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{checkpoint / WEIGHTS} holds no weights: {error}") from None
+        raise CheckpointError(f"{path} cannot be read: {error}", fix=fix) from None
 
 
 def load_state(checkpoint: Path) -> dict[str, Any]:

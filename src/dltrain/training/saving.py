@@ -178,6 +178,11 @@ def load_training(state: TrainState, saved: Mapping[str, Any], checkpoint: Path)
     """
     try:
         state.load_state_dict(saved)
+    except KeyError as error:
+        raise CheckpointError(
+            f"the state in {checkpoint} has no {error}: an older version of dltrain wrote it",
+            fix="the run still predicts; to train it longer, train again",
+        ) from None
     except Exception as error:  # a stranger's file may hold anything
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"the state in {checkpoint} does not fit: {type(error).__name__}: {reason}") from None

@@ -9,6 +9,7 @@ from PIL import Image
 
 from dltrain.data.splits import Fraction, split_indices
 from dltrain.kinds.image.load import image_data
+from dltrain.kinds.image.pixels import resize_image
 from dltrain.types import Data, Range
 
 
@@ -36,8 +37,8 @@ def digits(
     bunch = load_digits()
     pixels = (bunch.images * (255 / 16)).round().astype(np.uint8)  # (N, 8, 8)
     if size != 8:
-        images = [Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC) for image in pixels]
-        pixels = np.stack([np.asarray(image) for image in images])
+        # As the encoder does with new digits.
+        pixels = np.stack([np.asarray(resize_image(Image.fromarray(image), size, "stretch")) for image in pixels])
     labels = bunch.target.astype(np.int64)
     parts = split_indices(len(labels), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed, strata=labels)
     return image_data(
