@@ -141,6 +141,11 @@ def test_of_two_corrections_the_one_that_fails_is_left_out() -> None:
     assert (command, corrects) == ("dltrain seed=1", [good])
 
 
+def test_a_short_flag_is_taken_for_no_other_short_flag(dltrain: Callable) -> None:
+    assert "did you mean --quiet?: dltrain data=iris --quiet" in dltrain("data=iris", "-q").err
+    assert "there is no flag -x; fix: see dltrain" in dltrain("data=iris", "-x").err
+
+
 def test_a_misspelt_format_or_name_is_corrected_without_composing(dltrain: Callable, people_run: Path) -> None:
     err = dltrain("export", str(people_run), "--format", "onx").err
     assert f"dltrain export {people_run} --format=onnx" in err

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from dltrain.experiment.signals import SIGNALS, Stopped, finishing, heard
+from dltrain.experiment.signals import SIGNALS, Stopped, deferred, finishing, heard
 
 
 @dataclass
@@ -36,6 +36,17 @@ def test_the_first_signal_asks_work_to_stop_and_the_second_ends_it(number: int) 
         with pytest.raises(Stopped):
             os.kill(os.getpid(), signal.SIGTERM)
     assert stopped.value.exit_code == 128 + number  # nobody heeded it
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_deferred_signal_ends_what_follows_the_block(number: int) -> None:
+    done = []
+    with pytest.raises(Stopped) as stopped:  # noqa: PT012
+        with deferred():
+            os.kill(os.getpid(), number)
+            done.append("written")
+        done.append("trained")
+    assert (stopped.value.exit_code, done) == (128 + number, ["written"])
 
 
 def test_another_thread_hears_nothing_and_breaks_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -77,7 +78,13 @@ def test_killed_around_any_step_of_saving_a_run_loses_nothing(
     print(fault)
     child = start(*small_run, "hydra.run.dir=run", KILLED=fault)
     assert child.wait() == -signal.SIGKILL, child.said
+    began = run.config.exists()
     child = start("resume", "run")
+    if not began:
+        assert child.wait() == 2, child.said
+        assert "the run was killed before it began" in child.said
+        shutil.rmtree(run.path)
+        child = start(*small_run, "hydra.run.dir=run")
     assert child.wait() == 0, child.said
     assert fingerprint(run) == expected
     assert not [path for path in run.path.rglob("*") if ".tmp" in path.name]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import dltrain as package
+from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.errors import DataError, Diverged
 
 COMMANDS = {
@@ -175,3 +176,19 @@ def test_a_run_that_was_killed_before_it_began_is_told_how_to_begin_anew(dltrain
     assert "killed" in dltrain("runs", ".").out
     shutil.rmtree("run")
     assert dltrain(*train).code == 0
+
+
+def test_what_users_rated_is_written_again_and_refused_where_it_is_damaged(dltrain: Callable, tmp_path: Path) -> None:
+    generate_ratings(300, 0).to_csv("new.csv", index=False)
+    sizes = ("model.width=8", "trainer.epochs=1", "baseline=none", "data.split=leave_last", "hydra.run.dir=run")
+    assert dltrain("data=ratings", "data.path=new.csv", *sizes).code == 0
+    kept = Path("run/kept.safetensors")
+    before = kept.read_bytes()
+    kept.unlink()
+    shutil.rmtree("run/checkpoints")  # as if it had been killed right after its config was written
+    assert dltrain("resume", "run").code == 0
+    assert kept.read_bytes() == before
+    kept.write_bytes(before.replace(b'"rated"', b"{}     "))
+    change(Path("run/result.json"), basis={})  # as older versions wrote it, without digests of files
+    called = dltrain("evaluate", "run", "data.path=new.csv")
+    assert (called.code, "kept.safetensors cannot be read" in called.err) == (2, True)

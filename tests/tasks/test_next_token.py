@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from dltrain.data.tokens import PADDING
 from dltrain.errors import ConfigError
 from dltrain.experiment.build import build_loss, build_task
 from dltrain.kinds.corpus.generate import draw, generate
@@ -53,6 +54,14 @@ def test_the_default_loss_is_cross_entropy_as_wide_as_the_vocabulary() -> None:
     assert float(build_task(FACTS, smooth).objective(OUTPUT[:1], TARGET[:1])) == pytest.approx(float(expected))
     with pytest.raises(ConfigError, match="class weights do not work"):
         CrossEntropy(FACTS, class_weights="balanced")
+
+
+def test_padding_is_followed_by_nothing() -> None:
+    task = NextToken(FACTS, build_loss({}, FACTS))
+    output = functional.one_hot(torch.tensor([[3, 4, 5, 4], [5, 5, 5, 5]]), 6).float()
+    inputs = torch.tensor([[3, 3, PADDING, PADDING], [3, 4, 5, 3]])
+    assert task.columns(task.predict(output), (inputs,)) == {"predicted": ["a bc", "defdefdefdef"]}
+    assert task.agrees(task.deploy(output), task.predict(output))
 
 
 class Counting(nn.Module):

@@ -174,9 +174,17 @@ class _Parser(ArgumentParser):
         word = typed[0]
         if self.command.any_key and (error := _key_as_flag(word, self.arguments)):
             raise error
-        near = nearest(word.partition("=")[0], flag_names)
+        near = _nearest_flag(word.partition("=")[0], flag_names)
         fix = f"did you mean {near}?" if near else f"see dltrain {self.command.name} --help"
         raise ConfigError(f"there is no flag {word}", fix=fix, override=near, replaces=word)
+
+
+def _nearest_flag(word: str, names: Sequence[str]) -> str | None:
+    """Returns the flag most like a misspelt one; for one letter, the only long flag that begins with it."""
+    if word.startswith("--"):
+        return nearest(word, names)
+    starting = [name for name in names if name.startswith(f"-{word}")]
+    return starting[0] if len(starting) == 1 else None
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:

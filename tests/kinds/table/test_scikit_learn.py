@@ -10,6 +10,7 @@ import torch
 from sklearn import datasets
 
 from dltrain.kinds.image.digits import digits
+from dltrain.kinds.kind import kind_of
 from dltrain.kinds.table.scikit_learn import toy_table
 from dltrain.types import Data
 
@@ -87,3 +88,13 @@ def test_digits_grow_and_take_on_colours() -> None:
         assert split.ids == small.splits[name].ids
         mean = small.splits[name].inputs[0].float().mean(dim=(1, 2, 3))
         torch.testing.assert_close(pixels.float().mean(dim=(1, 2, 3)), mean, atol=6.0, rtol=0)
+
+
+def test_new_digits_are_enlarged_as_those_of_the_training() -> None:
+    from sklearn.datasets import load_digits
+
+    data = digits(size=20)
+    images = (load_digits().images * 255 / 16).round().astype(np.uint8)
+    test = data.splits["test"]
+    encoded = kind_of(data.facts).encoder(data.facts).encode(images[np.array(test.ids, dtype=int)][..., None])
+    assert torch.equal(encoded.inputs[0], test.inputs[0])
