@@ -179,12 +179,13 @@ class _Parser(ArgumentParser):
         raise ConfigError(f"there is no flag {word}", fix=fix, override=near, replaces=word)
 
 
-def _nearest_flag(word: str, names: Sequence[str]) -> str | None:
-    """Returns the flag most like a misspelt one; for one letter, the only long flag that begins with it."""
+def _nearest_flag(word: str, names: Sequence[str]) -> str:
+    """Returns the flag most like a misspelt one; for one letter, the only long flag that begins with it; empty
+    where there is none."""
     if word.startswith("--"):
         return nearest(word, names)
     starting = [name for name in names if name.startswith(f"-{word}")]
-    return starting[0] if len(starting) == 1 else None
+    return starting[0] if len(starting) == 1 else ""
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:

@@ -82,6 +82,18 @@ class TargetReader:
         encode = _label if self.form == "labels" else _numbers
         return np.concatenate([encode(name, cells[name]) for name in self.outputs or (self.name,)], axis=1)
 
+    def as_numbers(self, y: NDArray[Any]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+        """Returns encoded targets as numbers to average, `(N, K)`, and their names: of two classes only the second.
+
+        Args:
+            y: the targets, as `encode` returned them.
+        """
+        if self.form != "class":
+            return y.reshape(len(y), -1).astype(np.float64), self.outputs or (self.name,)
+        shares = np.eye(len(self.classes))[y]
+        names = tuple(f"{self.name}={name}" for name in self.classes)
+        return (shares[:, 1:], names[1:]) if len(names) == 2 else (shares, names)
+
     def _columns(self, frame: pd.DataFrame) -> tuple[str, ...]:
         listed = self.form == "labels" and self.name in frame.columns
         columns = self.outputs if self.outputs and not listed else (self.name,)

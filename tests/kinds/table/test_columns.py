@@ -6,7 +6,8 @@ import pytest
 
 from dltrain.data.cells import Cells, read_cells
 from dltrain.errors import DataError
-from dltrain.kinds.table.columns import CategoricalEncoder, infer_columns
+from dltrain.kinds.table.categorical import CategoricalEncoder
+from dltrain.kinds.table.columns import infer_columns
 
 
 def read(values, **options) -> Cells:

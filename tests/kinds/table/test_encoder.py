@@ -102,7 +102,9 @@ def assert_encoded_as_in_training(encoder: Encoder, frame: pd.DataFrame, data: D
     for name in names:
         split = data.splits[name]
         rows = [int(row) for row in split.ids]
-        assert torch.equal(inputs[rows], split.inputs[0])
+        # The numbers of a level are another row's in training, see test_level_numbers.py.
+        same = [name != "train" or ": " not in feature for feature in data.facts.features or [""]]
+        assert torch.equal(inputs[rows][:, same], split.inputs[0][:, same])
         assert torch.equal(targets[rows], split.target)
 
 

@@ -9,7 +9,8 @@ from scipy.stats import norm
 from dltrain.data.cells import Cells, read_cells
 from dltrain.errors import DataError
 from dltrain.kinds.table.load import table
-from dltrain.kinds.table.numeric import NumericEncoder, bin_edges
+from dltrain.kinds.table.numeric import NumericEncoder
+from dltrain.kinds.table.scale import bin_edges
 from dltrain.types import Facts
 
 
@@ -42,7 +43,7 @@ def test_a_numeric_column_can_stay_raw():
 @pytest.mark.parametrize("value", ["0.1", "1e30", "0"])
 def test_a_column_constant_in_training_divides_by_one(value):
     encoder = NumericEncoder.fit("x", read([value] * 7), numeric="standard")
-    assert encoder.std == 1 and abs(encoder.encode(read([value]))[0, 0]) < 1e-6 * max(1, float(value))
+    assert encoder.scale.std == 1 and abs(encoder.encode(read([value]))[0, 0]) < 1e-6 * max(1, float(value))
 
 
 def test_new_text_in_a_numeric_column_is_refused_with_the_row():
@@ -64,7 +65,7 @@ def test_quantiles_turn_any_distribution_into_a_normal_one():
 
 @pytest.mark.parametrize(("rows", "edges"), [(5, 5), (40, 10), (3000, 100), (40_000, 1000)])
 def test_a_quantile_for_thirty_rows_between_ten_and_a_thousand(rows, edges):
-    assert len(NumericEncoder.fit("x", read(skewed(rows))).edges) == edges
+    assert len(NumericEncoder.fit("x", read(skewed(rows))).scale.edges) == edges
 
 
 def test_repeated_values_share_the_score_of_their_middle():
@@ -87,8 +88,7 @@ def test_values_outside_the_training_range_stay_at_its_ends():
 @pytest.mark.parametrize("impute", ["median", "mean", "most_frequent", "interpolate", "category", "drop"])
 def test_every_encoder_is_finite_and_survives_json(numeric, impute):
     encoder = NumericEncoder.fit("x", read(["1", "", "1", "9", "4"]), numeric=numeric, impute=impute)
-    stored = json.loads(json.dumps(asdict(encoder), allow_nan=False))
-    again = NumericEncoder(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+    again = NumericEncoder.from_json(json.loads(json.dumps(encoder.to_json(), allow_nan=False)))
     assert again == encoder
     assert np.isfinite(again.encode(read(["", "7", ""]))).all()
     assert len(encoder.features) == (1 if impute in ("interpolate", "drop") else 2)

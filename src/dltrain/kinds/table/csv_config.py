@@ -18,8 +18,9 @@ from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.table.columns import Role
 from dltrain.kinds.table.load import table
-from dltrain.kinds.table.numeric import Impute, Numeric
+from dltrain.kinds.table.numeric import Impute
 from dltrain.kinds.table.rows import Duplicates, Outliers
+from dltrain.kinds.table.scale import Numeric
 from dltrain.storage import make_folder, write_text
 from dltrain.types import Data, Range, SplitName
 

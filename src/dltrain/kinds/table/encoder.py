@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +16,20 @@ from dltrain.data.cells import Cells, name_list, nearest, read_cells, shorten
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
 from dltrain.kinds.labels import TargetReader
-from dltrain.kinds.table.columns import CategoricalEncoder, Column
-from dltrain.kinds.table.numeric import Impute, Numeric, NumericEncoder, StandardEncoder, bin_edges
+from dltrain.kinds.table.categorical import CategoricalEncoder
+from dltrain.kinds.table.column_encoder import ColumnEncoder
+from dltrain.kinds.table.columns import Column
+from dltrain.kinds.table.level_numbers import LevelNumbers
+from dltrain.kinds.table.numeric import Impute, NumericEncoder, StandardEncoder
+from dltrain.kinds.table.scale import Numeric, bin_edges
 from dltrain.types import Encoded, Facts, Remark
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
-ColumnEncoder = NumericEncoder | CategoricalEncoder | StandardEncoder
+ENCODERS: Mapping[str, type[ColumnEncoder]] = {
+    encoder.role: encoder for encoder in (NumericEncoder, CategoricalEncoder, StandardEncoder)
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class TableEncoder:
         numeric: Numeric = "quantile",
         impute: Impute = "median",
         limits: Mapping[str, tuple[float, float]] | None = None,
+        y: NDArray[Any] | None = None,
+        seed: int = 0,
     ) -> TableEncoder:
         """Returns an encoder fitted to the training rows.
 
@@ -61,20 +69,20 @@ class TableEncoder:
             numeric: how numbers are scaled.
             impute: how missing numbers are filled.
             limits: by column, the lowest and highest number; numbers beyond are clipped.
+            y: the targets of the training rows, as in `Split`, for means of many levels; `None` for no means.
+            seed: of the folds for these means.
         """
         limits = limits or {}
-        return cls(
-            tuple(
-                NumericEncoder.fit(
-                    column.name, table[column.name], numeric=numeric, impute=impute, limits=limits.get(column.name)
-                )
-                if column.role == "numeric"
-                else CategoricalEncoder.fit(column.name, table[column.name], fill=impute == "most_frequent")
-                for column in columns
-                if column.role != "dropped"
-            ),
-            target,
-        )
+        targets, names = target.as_numbers(y) if y is not None else (np.empty((0, 0)), ())
+
+        def fit(column: Column) -> ColumnEncoder:
+            name, cells = column.name, table[column.name]
+            if column.role == "numeric":
+                return NumericEncoder.fit(name, cells, numeric=numeric, impute=impute, limits=limits.get(name))
+            numbers = LevelNumbers.fit(cells, targets, names, numeric=numeric, seed=seed)
+            return CategoricalEncoder.fit(name, cells, fill=impute == "most_frequent", numbers=numbers)
+
+        return cls(tuple(fit(column) for column in columns if column.role != "dropped"), target)
 
     @classmethod
     def fit_numbers(cls, x: Tensor, names: Sequence[str], target: TargetReader, *, scale: bool) -> TableEncoder:
@@ -115,14 +123,7 @@ class TableEncoder:
             if any(column.linear_scale != (0.0, 1.0) for column in standard):
                 stored |= {"mean": [column.mean for column in standard], "std": [column.std for column in standard]}
             return stored
-        kinds = {NumericEncoder: "numeric", CategoricalEncoder: "categorical"}
-        entries = [{"kind": kinds[type(column)], **asdict(column)} for column in self.columns]
-        return {
-            "columns": [
-                {key: list(value) if isinstance(value, tuple) else value for key, value in entry.items()}
-                for entry in entries
-            ]
-        }
+        return {"columns": [{"kind": column.role, **column.to_json()} for column in self.columns]}
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -169,6 +170,25 @@ class TableEncoder:
         """
         return np.concatenate([column.encode(table[column.name], interpolate_from) for column in self.columns], axis=1)
 
+    def encode_training(
+        self, table: Mapping[str, Cells], y: NDArray[Any], seed: int
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yields the inputs that were fitted to the target: a slice of the inputs, and their values `(N, inputs)` in
+        the training rows, which come from other rows than their own.
+
+        Args:
+            table: the cells of the training rows, by column, as `fit` had them.
+            y: their targets, the same.
+            seed: the same.
+        """
+        targets, _ = self.target.as_numbers(y)
+        start = 0
+        for column in self.columns:
+            stop = start + len(column.features)
+            if isinstance(column, CategoricalEncoder) and column.numbers is not None:
+                yield slice(start, stop), column.encode_training(table[column.name], targets, seed)
+            start = stop
+
     def encode_numbers(self, x: Tensor) -> Tensor:
         """Returns encoded rows `(N, F)` of 32-bit numbers, for an encoder that was fitted to such rows."""
         columns = [column for column in self.columns if isinstance(column, StandardEncoder)]
@@ -185,14 +205,10 @@ class TableEncoder:
 
     def bins(self, x: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
         """Returns the edges of the bins of each input in the encoded training rows `(N, F)`; empty for non-numbers."""
-        edges: list[tuple[float, ...]] = []
-        for column in self.columns:
-            others = len(column.features)
-            if isinstance(column, NumericEncoder):
-                edges.append(tuple(bin_edges(x[:, len(edges)]).tolist()))
-                others -= 1
-            edges += [()] * others
-        return tuple(edges)
+        measured = [measured for column in self.columns for measured in column.measured]
+        return tuple(
+            tuple(bin_edges(x[:, place]).tolist()) if is_measured else () for place, is_measured in enumerate(measured)
+        )
 
     def _frame(self, raw: Raw) -> pd.DataFrame:
         if isinstance(raw, pd.DataFrame):
@@ -264,6 +280,4 @@ def _read_columns(facts: Facts) -> tuple[ColumnEncoder, ...]:
 
 
 def _read_column(entry: Mapping[str, Any]) -> ColumnEncoder:
-    kinds: Mapping[str, Callable[..., ColumnEncoder]] = {"numeric": NumericEncoder, "categorical": CategoricalEncoder}
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items() if key != "kind"}
-    return kinds[entry["kind"]](**fields)
+    return ENCODERS[entry["kind"]].from_json({key: value for key, value in entry.items() if key != "kind"})

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from dltrain.data.cells import Cells, name_list, nearest, read_cells
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
+from dltrain.kinds.table.column_encoder import Floats
 from dltrain.kinds.table.columns import Column, Role, infer_columns
 from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.notes import note_classes, note_columns, note_outliers, note_task
-from dltrain.kinds.table.numeric import Floats, Impute, Numeric, standardisation
+from dltrain.kinds.table.numeric import Impute
 from dltrain.kinds.table.rows import (
     Duplicates,
     Outliers,
@@ -29,6 +30,7 @@ from dltrain.kinds.table.rows import (
     number_rows,
     split_rows,
 )
+from dltrain.kinds.table.scale import Numeric, standardisation
 from dltrain.kinds.target import Target, infer_task
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
@@ -113,8 +115,12 @@ def table(
         numeric=numeric,
         impute=impute,
         limits=limits if outliers == "clip" else None,
+        y=train.y,
+        seed=seed,
     )
     x = _encode_files(encoder, rows, parts["train"])
+    for at, values in encoder.encode_training(train.inputs, train.y, seed):
+        x[parts["train"], at] = values
     facts = _gather_facts(goal, encoder, x[parts["train"]], train.y, scale_target)
     splits = {
         name: Split(

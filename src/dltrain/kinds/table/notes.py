@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import name_list
 from dltrain.data.splits import Indices
-from dltrain.kinds.table.columns import COUNTING_KEPT, CategoricalEncoder, Column
+from dltrain.kinds.table.categorical import MAX_LEVELS, CategoricalEncoder
+from dltrain.kinds.table.columns import COUNTING_KEPT, Column
 from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.numeric import Impute, NumericEncoder
 from dltrain.kinds.table.rows import REACH, Outliers
@@ -83,7 +84,15 @@ def note_columns(columns: Sequence[Column], encoder: TableEncoder, impute: Imput
         "categories with too few training rows, pooled as one": [
             f"{column.name} ({column.distinct - len(fitted.levels)} of {column.distinct})"
             for column, fitted in one_hot
-            if fitted.other
+            if fitted.other and len(fitted.levels) < MAX_LEVELS
+        ],
+        f"categories beyond the {MAX_LEVELS} most frequent, pooled as one": [
+            f"{column.name} ({column.distinct - len(fitted.levels)} of {column.distinct})"
+            for column, fitted in one_hot
+            if fitted.other and len(fitted.levels) == MAX_LEVELS
+        ],
+        "categories by their mean target too, each training row by the other folds of the training rows": [
+            f"{column.name} ({len(fitted.numbers.levels)} values)" for column, fitted in one_hot if fitted.numbers
         ],
     }
     yield from (f"{what}: {name_list(names)}" for what, names in listed.items() if names)

@@ -1,52 +1,46 @@
-"""The encoders of columns of numbers: fill gaps, scale values, and choose bins."""
+"""The encoders of columns of numbers: fill gaps and scale values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from statistics import NormalDist
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, check_numbers
 from dltrain.data.splits import Indices
-from dltrain.kinds.table.columns import Oddity
+from dltrain.drawing.wording import spell
+from dltrain.kinds.table.column_encoder import ColumnEncoder, Floats, Oddity, as_tuples
+from dltrain.kinds.table.scale import Numeric, Scale
 
-Numeric = Literal["quantile", "standard", "none"]
 Impute = Literal["median", "mean", "most_frequent", "interpolate", "drop", "category"]
-Floats = NDArray[np.float64]
 
-ROWS_PER_QUANTILE, FEWEST_QUANTILES, MOST_QUANTILES = 30, 10, 1000
-ROWS_PER_BIN, MOST_BINS, MOST_BINS_OF_FEW_ROWS, FEW_ROWS = 20, 48, 16, 2000
+EXTRAPOLATED = "Outside these ranges the model extrapolates, with unknown accuracy."
 ROUNDING = 1e-6  # relative rounding error of 32-bit numbers, in comparisons with a range
 
 
 @dataclass(frozen=True)
-class NumericEncoder:
+class NumericEncoder(ColumnEncoder):
     """The encoder of a column of numbers: fills gaps, scales, and adds an indicator of gaps.
 
     Args:
         name: the name of the column.
         fill: the value of a missing cell, in the column's own unit; `None` for 0 after scaling.
         indicator: whether a second input tells that the cell was missing.
-        mean: subtracted if there are no edges.
-        std: the divisor after that.
-        edges: the values of `scores`, in ascending order; empty for a linear scale.
-        scores: the scores of the edges, ascending; interpolated between edges, constant beyond them.
+        scale: how numbers are scaled.
         interpolate: whether gaps are interpolated between the rows around them, instead of `fill`.
         limits: lowest and highest value, to which values are clipped; `None` for none.
         seen: smallest and largest value of the training rows; `None` if they had none.
     """
 
+    role: ClassVar[str] = "numeric"
+
     name: str
     fill: float | None
     indicator: bool
-    mean: float = 0.0
-    std: float = 1.0
-    edges: tuple[float, ...] = ()
-    scores: tuple[float, ...] = ()
+    scale: Scale = Scale()  # noqa: RUF009
     interpolate: bool = False
     limits: tuple[float, float] | None = None
     seen: tuple[float, float] | None = None
@@ -69,15 +63,8 @@ class NumericEncoder:
             x, present = np.clip(x, *limits), np.clip(present, *limits)
         fill = _fill_value(present, impute)
         indicator = len(present) < len(x) and impute not in ("interpolate", "drop")
-        plain = cls(name, fill, indicator, interpolate=impute == "interpolate", limits=limits, seen=seen)
-        if numeric == "none":
-            return plain
-        if numeric == "quantile" and len(np.unique(present)) > 1:
-            edges, scores = normal_scores(present)
-            return replace(plain, edges=tuple(edges.tolist()), scores=tuple(scores.tolist()))
-        filled = present if fill is None and len(present) else np.where(np.isnan(x), fill or 0.0, x)
-        mean, std = standardisation(filled)
-        return replace(plain, mean=mean, std=std)
+        scale = Scale.fit(x, numeric, fill)
+        return cls(name, fill, indicator, scale, interpolate=impute == "interpolate", limits=limits, seen=seen)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -85,16 +72,19 @@ class NumericEncoder:
         return (self.name, f"{self.name} missing") if self.indicator else (self.name,)
 
     @property
+    def measured(self) -> tuple[bool, ...]:
+        return (True, False) if self.indicator else (True,)
+
+    @property
     def linear_scale(self) -> tuple[float, float] | None:
-        """Returns mean and standard deviation if the only input is a linear function of the number; else `None`."""
-        return None if self.indicator or self.edges else (self.mean, self.std)
+        return None if self.indicator or self.scale.edges else (self.scale.mean, self.scale.std)
+
+    @property
+    def beyond(self) -> str:
+        return "Numbers outside these ranges count as the nearest end." if self.scale.edges else EXTRAPOLATED
 
     def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns `(N, 1)`, or `(N, 2)` with the indicator.
-
-        Args:
-            cells: the cells of any rows.
-            interpolate_from: positions of the rows from which gaps may be interpolated; `None` for all rows.
 
         Raises:
             DataError: a cell is no number.
@@ -108,15 +98,14 @@ class NumericEncoder:
             x = np.clip(x, self.limits[0], self.limits[1])
         if self.fill is not None:
             x = np.where(np.isnan(x), self.fill, x)
-        x = np.interp(x, self.edges, self.scores) if self.edges else (x - self.mean) / self.std
+        x = self.scale.apply(x)
         columns = [np.where(np.isnan(x), 0.0, x)]
         if self.indicator:
             columns.append(missing)
         return np.stack(columns, axis=1).astype(np.float32)
 
     def decode(self, x: Floats) -> Floats:
-        """Returns encoded numbers `(N,)` in the column's own unit again."""
-        return np.interp(x, self.scores, self.edges) if self.edges else x * self.std + self.mean
+        return self.scale.invert(x)
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
         """Yields which cells are outside the training range, and which are missing if none was in training."""
@@ -125,9 +114,23 @@ class NumericEncoder:
         if not self.indicator and not self.interpolate:
             yield Oddity(f"{self.name} missing", cells.codes < 0, with_cell=False)
 
+    def describe(self, bins: Sequence[Sequence[float]]) -> str:
+        ends = self.scale.edges or [self.scale.mean + self.scale.std * edge for edge in bins[0]]
+        return _spell_range(ends, self.indicator)
+
+    def to_json(self) -> dict[str, Any]:
+        stored = super().to_json()
+        return stored | stored.pop("scale")
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        values = {key: as_tuples(value) for key, value in stored.items()}
+        scale = {key: values.pop(key) for key in asdict(Scale()) if key in values}
+        return cls(**values, scale=Scale(**scale))
+
 
 @dataclass(frozen=True)
-class StandardEncoder:
+class StandardEncoder(ColumnEncoder):
     """The encoder of a column of 32-bit numbers, for data that consists of tensors and not of cells.
 
     Args:
@@ -136,6 +139,8 @@ class StandardEncoder:
         std: the divisor after that.
         seen: smallest and largest value of the training rows; `None` if unknown.
     """
+
+    role: ClassVar[str] = "standard"
 
     name: str
     mean: float = 0.0
@@ -149,8 +154,11 @@ class StandardEncoder:
 
     @property
     def linear_scale(self) -> tuple[float, float]:
-        """Returns mean and standard deviation."""
         return self.mean, self.std
+
+    @property
+    def beyond(self) -> str:
+        return EXTRAPOLATED
 
     def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns `(N, 1)`; a missing cell becomes 0, since training had none.
@@ -167,7 +175,6 @@ class StandardEncoder:
         return (x - np.float32(self.mean)) / np.float32(self.std)
 
     def decode(self, x: Floats) -> Floats:
-        """Returns encoded numbers `(N,)` in the column's own unit again."""
         return x * self.std + self.mean
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
@@ -175,6 +182,14 @@ class StandardEncoder:
         if self.seen is not None:
             yield _beyond(self.name, cells, *self.seen)
         yield Oddity(f"{self.name} missing", cells.codes < 0, with_cell=False)
+
+    def describe(self, bins: Sequence[Sequence[float]]) -> str:
+        return _spell_range([self.mean + self.std * edge for edge in bins[0]], gaps=False)
+
+
+def _spell_range(ends: Sequence[float], gaps: bool) -> str:
+    """Returns the smallest and the largest number, and whether there were gaps; empty if unknown."""
+    return f"{spell(ends[0])} to {spell(ends[-1])}" + ", with gaps" * gaps if ends else ""
 
 
 def _beyond(name: str, cells: Cells, low: float, high: float) -> Oddity:
@@ -204,43 +219,3 @@ def _interpolate(x: Floats, rows: Indices, interpolate_from: Indices | None) -> 
         return x
     order = np.argsort(rows[usable], kind="stable")
     return np.where(np.isnan(x), np.interp(rows, rows[usable][order], x[usable][order]), x)
-
-
-def normal_scores(present: Floats) -> tuple[Floats, Floats]:
-    """Returns edges at evenly spaced quantiles of the values, and the normal scores of these quantiles.
-
-    The quantile of a value counts the values below it and half of its ties, so that repeated values are one edge and
-    scores stay as small as the number of values justifies.
-    """
-    x = np.sort(present)
-    values, first, counts = np.unique(x, return_index=True, return_counts=True)
-    quantiles = min(max(len(x) // ROWS_PER_QUANTILE, FEWEST_QUANTILES), MOST_QUANTILES)
-    if len(values) > quantiles:
-        at = np.unique(np.searchsorted(values, x[np.linspace(0, len(x) - 1, quantiles).round().astype(int)]))
-        values, first, counts = values[at], first[at], counts[at]
-    shares = (first + counts / 2) / len(x)
-    return values, np.array([NormalDist().inv_cdf(share) for share in shares.tolist()])
-
-
-def standardisation(x: Floats) -> tuple[float, float]:
-    """Returns mean and standard deviation, 1 if the values differ only by rounding."""
-    mean, std = float(x.mean()), float(x.std())
-    return mean, std if std > 1e-15 * abs(mean) else 1.0
-
-
-def bin_edges(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns the edges of bins with about equal numbers of values, fewer for few values; empty without a bin.
-
-    If values repeat so often that edges coincide, as in a column that is mostly 0, the bins follow the distinct values
-    instead, so that the rare ones are distinguished too.
-    """
-    most = MOST_BINS_OF_FEW_ROWS if len(x) < FEW_ROWS else MOST_BINS
-    count = max(1, min(most, len(x) // ROWS_PER_BIN))
-    edges, distinct = np.unique(_spread(np.sort(x), count)), np.unique(x)
-    if len(edges) <= count:
-        edges = np.unique(_spread(distinct, count))
-    return edges if len(edges) > 1 else edges[:0]
-
-
-def _spread(ordered: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
-    return ordered[np.linspace(0, len(ordered) - 1, bins + 1).round().astype(int)]

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from dltrain.drawing.plot import Drawn, Plot
-from dltrain.drawing.section import MAX_ROWS, Section, Table, listed, shown
+from dltrain.drawing.section import MAX_ROWS, Section, Table, shown
 from dltrain.drawing.wording import count, spell
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.table.coefficients import coefficients
-from dltrain.kinds.table.columns import CategoricalEncoder
-from dltrain.kinds.table.encoder import ColumnEncoder, columns_of
-from dltrain.kinds.table.numeric import NumericEncoder, StandardEncoder
+from dltrain.kinds.table.column_encoder import ColumnEncoder
+from dltrain.kinds.table.encoder import columns_of
 from dltrain.kinds.table.plots import draw_coefficients, draw_fit
 from dltrain.runs.reader import Run
 
@@ -60,15 +59,7 @@ class TablePage(KindPage):
 
     def _beyond(self) -> str:
         """Explains what happens to values that training did not have."""
-        numbers = [column for column in self.columns if isinstance(column, NumericEncoder)]
-        sentences = []
-        if any(column.edges for column in numbers):
-            sentences.append("Numbers outside these ranges count as the nearest end.")
-        if not all(column.edges for column in numbers):
-            sentences.append("Outside these ranges the model extrapolates, with unknown accuracy.")
-        if any(isinstance(column, CategoricalEncoder) for column in self.columns):
-            sentences.append("Other categories count as rare ones, or are ignored.")
-        return " ".join(sentences)
+        return " ".join(dict.fromkeys(column.beyond for column in self.columns if column.beyond))
 
 
 def learned_weights(run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Section:
@@ -87,27 +78,11 @@ def learned_weights(run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Section:
 
 
 def _ranges(columns: Sequence[ColumnEncoder], bins: Sequence[Sequence[float]]) -> Iterator[list[str]]:
-    """Yields the name of each column, and its range in the training split."""
+    """Yields the name of each column, and its values in the training split."""
     place = 0
     for column in columns:
-        edges = bins[place] if place < len(bins) else ()
-        place += len(column.features)
-        if isinstance(column, CategoricalEncoder):
-            yield [shown(column.name), _spell_levels(column)]
-        elif text := _spell_ends(column, edges):
+        width = len(column.features)
+        of_column = [*bins[place : place + width], *[()] * width][:width]
+        place += width
+        if text := column.describe(of_column):
             yield [shown(column.name), text]
-
-
-def _spell_ends(column: NumericEncoder | StandardEncoder, bins: Sequence[float]) -> str:
-    """Returns the smallest and the largest number, and whether there were gaps; empty if unknown."""
-    quantiles = column.edges if isinstance(column, NumericEncoder) else ()
-    ends = quantiles or [column.mean + column.std * edge for edge in bins]
-    gaps = ", with gaps" if isinstance(column, NumericEncoder) and column.indicator else ""
-    return f"{spell(ends[0])} to {spell(ends[-1])}{gaps}" if ends else ""
-
-
-def _spell_levels(column: CategoricalEncoder) -> str:
-    """Returns the categories, and whether there were rare ones and gaps."""
-    rare = ", rare ones as one category" if column.other else ""
-    gaps = ", with gaps" if column.missing else ""
-    return listed([shown(level) for level in column.levels], 12) + rare + gaps

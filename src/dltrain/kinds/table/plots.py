@@ -17,7 +17,6 @@ from dltrain.drawing.style import (
 )
 from dltrain.kinds.labels import form_of
 from dltrain.kinds.table.coefficients import coefficients
-from dltrain.kinds.table.columns import CategoricalEncoder
 from dltrain.kinds.table.encoder import columns_of
 from dltrain.runs.reader import Run
 
@@ -34,7 +33,7 @@ def draw_fit(run: Run, text: Lettering) -> Drawing | None:
         return None
     x = inputs[:, 0].astype(np.float64)
     for column in columns_of(facts):
-        x = x if isinstance(column, CategoricalEncoder) else column.decode(x)
+        x = column.decode(x)
     true = np.array([float(row.true) for row in run.examples])
     predicted = np.array([float(row.predicted) for row in run.examples])
     order = np.argsort(x, kind="stable")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from dltrain.data.splits import Fraction
 from dltrain.kinds.table.load import table
-from dltrain.kinds.table.numeric import Numeric
+from dltrain.kinds.table.scale import Numeric
 from dltrain.types import Data, Range
 
 Seed = Annotated[int, Range(0)]

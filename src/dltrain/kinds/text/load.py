@@ -17,8 +17,8 @@ from dltrain.data.splits import Fraction, Indices
 from dltrain.data.streams import TableFormat
 from dltrain.data.tokens import Padded, TokensChoice, choose_tokens, split_text
 from dltrain.kinds.labels import TargetReader, class_names, read_target
-from dltrain.kinds.table.numeric import standardisation
 from dltrain.kinds.table.rows import Rows, split_rows
+from dltrain.kinds.table.scale import standardisation
 from dltrain.kinds.target import choose_task
 from dltrain.kinds.text.encoder import TextEncoder, inputs_of, texts_of
 from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
