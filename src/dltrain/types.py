@@ -238,6 +238,7 @@ class Data:
         notes: what was inferred, dropped or generated, and why; a sentence each.
         kept: tensors that a later prediction needs and that are too large for the facts, such as the items that each
             user has rated; they are stored in the run folder.
+        raw: the samples before they are encoded, for checks and baselines of the kind; `None` if it keeps none.
     """
 
     facts: Facts
@@ -246,6 +247,7 @@ class Data:
     mirror: bool = False
     notes: tuple[str, ...] = ()
     kept: Mapping[str, Tensor] = field(default_factory=dict)
+    raw: Any = None
 
 
 class Loader(Protocol):

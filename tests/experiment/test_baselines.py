@@ -3,8 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -15,15 +17,18 @@ from dltrain.experiment.build import build_loss, build_task
 from dltrain.kinds.image.digits import digits
 from dltrain.kinds.image.kind import thumbnails
 from dltrain.kinds.table.formulas import regression
+from dltrain.kinds.table.load import table
 from dltrain.kinds.table.scikit_learn import toy_table
+from dltrain.tasks.comparison import Baseline
 from dltrain.types import Data
 
-SETTINGS = BaselineSettings(seconds=60)
+
+def measured(data: Data, seconds: float = 60) -> list[Baseline]:
+    return run_baselines(data, build_task(data.facts, build_loss({}, data.facts)), "test", seconds)
 
 
-def found(data: Data, settings: BaselineSettings = SETTINGS) -> dict[str, dict[str, float]]:
-    task = build_task(data.facts, build_loss({}, data.facts))
-    return {one.name: one.metrics for one in run_baselines(data, task, "test", settings)}
+def found(data: Data, seconds: float = 60) -> dict[str, dict[str, float]]:
+    return {one.name: one.metrics for one in measured(data, seconds)}
 
 
 def test_a_table_is_held_against_four_methods_with_scikit_learns_own_numbers() -> None:
@@ -31,12 +36,13 @@ def test_a_table_is_held_against_four_methods_with_scikit_learns_own_numbers() -
     metrics = found(data)
     assert list(metrics) == ["majority", "logistic_regression", "nearest_neighbours", "gradient_boosting"]
     train, test = data.splits["train"], data.splits["test"]
-    x, y = train.inputs[0].numpy(), train.target.numpy()
+    frame = load_breast_cancer(as_frame=True).data
+    x, new = (frame.iloc[[int(row) for row in split.ids]] for split in (train, test))
     for name, method in (
         ("logistic_regression", make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))),
         ("gradient_boosting", HistGradientBoostingClassifier(random_state=0)),
     ):
-        said = method.fit(x, y).predict(test.inputs[0].numpy())
+        said = method.fit(x, train.target.numpy()).predict(new)
         assert metrics[name]["accuracy"] == pytest.approx(np.mean(said == test.target.numpy()))
     majority = torch.mode(train.target).values
     assert metrics["majority"]["accuracy"] == pytest.approx((test.target == majority).double().mean().item())
@@ -68,7 +74,34 @@ def test_a_class_of_one_sample_does_not_stop_the_neighbours() -> None:
 
 
 def test_no_time_means_no_baseline() -> None:
-    assert found(toy_table(name="iris"), BaselineSettings(seconds=0)) == {}
+    assert found(toy_table(name="iris"), seconds=0) == {}
+
+
+def test_the_time_limit_follows_the_training() -> None:
+    assert BaselineSettings().limit(4.0) == 3.0
+    assert BaselineSettings().limit(100.0) == 25.0
+    assert BaselineSettings(7.0).limit(100.0) == 7.0
+
+
+def towns(rows: int) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    worth, town = random.normal(size=300), random.integers(300, size=rows)
+    frame = pd.DataFrame({"town": [f"T{code}" for code in town], "size": random.normal(size=rows)})
+    frame["price"] = worth[town] + frame["size"] + 0.1 * random.normal(size=rows)
+    frame.loc[::9, "size"] = np.nan
+    return frame
+
+
+def test_baselines_see_the_raw_columns_with_all_levels() -> None:
+    metrics = found(table(towns(3000), target="price"))
+    assert metrics["linear_regression"]["r2"] > 0.8
+    assert metrics["gradient_boosting"]["r2"] > 0.8
+
+
+def test_what_takes_too_long_is_fitted_to_a_sample_and_says_so() -> None:
+    slow = {one.name: one.note for one in measured(table(towns(6000), target="price"), seconds=0.5)}
+    assert slow["mean"] == ""
+    assert any("of the 4,800 rows" in note for note in slow.values())
 
 
 def test_a_run_says_how_it_stands_against_the_best_of_them(dltrain: Callable) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dltrain.kinds.kind import kind_of
 from dltrain.tasks.comparison import Baseline
 from dltrain.tasks.task import Task
 from dltrain.types import Data, Range, SplitName
+
+LEAST_SECONDS, SHARE = 3.0, 0.25
 
 
 @dataclass(frozen=True)
@@ -18,19 +20,33 @@ class BaselineSettings:
     """The time limit for baselines.
 
     Args:
-        seconds: no further baseline begins after this time; 0 for no baselines.
+        seconds: no further baseline begins after this time; 0 for no baselines. `auto` is a quarter of the training's
+            time, but at least 3 seconds.
     """
 
-    seconds: Annotated[float, Range(0)] = 20.0
+    seconds: Literal["auto"] | Annotated[float, Range(0)] = "auto"
+
+    def limit(self, train_seconds: float) -> float:
+        """Returns the time limit beside a training of so many seconds."""
+        return max(LEAST_SECONDS, train_seconds * SHARE) if self.seconds == "auto" else self.seconds
 
 
-def run_baselines(data: Data, task: Task, split: SplitName, settings: BaselineSettings) -> list[Baseline]:
-    """Fits baselines to the training split, the cheapest first, and returns them measured on `split`."""
+def run_baselines(data: Data, task: Task, split: SplitName, seconds: float) -> list[Baseline]:
+    """Fits baselines to the training split, the cheapest first, and returns them measured on `split`.
+
+    Args:
+        data: the data.
+        task: what is predicted.
+        split: the split to predict.
+        seconds: no further baseline begins after this time.
+    """
     began = perf_counter()
     target = data.splits[split].target
     measured = []
-    for name, predict in kind_of(data.facts).baselines(data, split):
-        if perf_counter() - began >= settings.seconds:
+    if not seconds:
+        return []
+    for name, predict, note in kind_of(data.facts).baselines(data, split, seconds):
+        if perf_counter() - began >= seconds:
             break
         started = perf_counter()
         with warnings.catch_warnings():
@@ -39,5 +55,5 @@ def run_baselines(data: Data, task: Task, split: SplitName, settings: BaselineSe
         metrics = task.measure(predictions, target)
         if predictions.probabilities is not None:
             metrics |= task.epoch_metrics(predictions, target)
-        measured.append(Baseline(name, metrics, predictions, perf_counter() - started))
+        measured.append(Baseline(name, metrics, predictions, perf_counter() - started, note))
     return measured

@@ -72,7 +72,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         run, setup, split_name, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
     )
     explain_seconds = perf_counter() - explaining
-    baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name])
+    baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name], timing.train_seconds)
     # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
     diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch)
@@ -82,6 +82,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         test=dict(metrics["test"]),
         outputs={name: dict(values) for name, values in task.metrics_by_output(split, predictions[split_name]).items()},
         baseline={baseline.name: dict(baseline.metrics) for baseline in baselines},
+        baseline_notes={baseline.name: baseline.note for baseline in baselines if baseline.note},
         comparison=None if comparison is None else asdict(comparison),
         diagnosis=tuple(diagnosis),
         doctor=tuple(asdict(finding) for finding in setup.source.findings),
@@ -116,17 +117,18 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[split_name].items())
     chosen = "the last" if setup.settings.keep == "last" else f"the best by {setup.settings.monitor}"
     log.info("%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
-    for sentence in ([comparison.words] if comparison else []) + diagnosis:
+    notes = [f"{baseline.words}: {baseline.note}" for baseline in baselines if baseline.note]
+    for sentence in ([comparison.words] if comparison else []) + notes + diagnosis:
         log.info("        %s", sentence)
 
 
 def compare_with_baselines(
-    setup: Setup, split: SplitName, predictions: Predictions
+    setup: Setup, split: SplitName, predictions: Predictions, train_seconds: float
 ) -> tuple[tuple[Baseline, ...], Comparison | None]:
     """Returns the baselines' metrics on a held-out split, and the comparison of the model with the best of them."""
     if split == "train" or setup.settings.limit_batches is not None:
         return (), None
-    baselines = setup.source.baselines(split, setup.baseline)
+    baselines = setup.source.baselines(split, setup.baseline, train_seconds)
     return baselines, setup.task.compare(
         name_of(setup.state.model), setup.data.splits[split].target, predictions, baselines
     )

@@ -35,11 +35,12 @@ class Source:
         findings = kind_of(self.data.facts).check(self.data)
         return tuple(sorted(findings, key=lambda finding: finding.severity != "warning"))
 
-    def baselines(self, split: SplitName, settings: BaselineSettings) -> tuple[Baseline, ...]:
-        """Returns the baselines, measured on a split."""
+    def baselines(self, split: SplitName, settings: BaselineSettings, train_seconds: float) -> tuple[Baseline, ...]:
+        """Returns the baselines, measured on a split, in the time that a training of so many seconds leaves them."""
         if (split, settings) not in self._baselines:
             facts, task = self.data.facts, task_class(self.data.facts.task)
-            measured = run_baselines(self.data, task(facts, task.default_loss(facts)), split, settings)
+            limit = settings.limit(train_seconds)
+            measured = run_baselines(self.data, task(facts, task.default_loss(facts)), split, limit)
             self._baselines[split, settings] = tuple(measured)
         return self._baselines[split, settings]
 

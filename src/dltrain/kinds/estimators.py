@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.kinds.labels import form_of
+from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Facts, Split, SplitName
 
@@ -22,8 +23,8 @@ Maker = Callable[[NDArray[Any]], Any]
 
 def predictors(
     data: Data, split: SplitName, features: Callable[[Split], NDArray[np.float32]], *, boosting: bool
-) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of baselines, each with a function that fits it to the training split and predicts another split.
+) -> Iterator[Method]:
+    """Yields baselines, which are fitted to the training split and predict another split.
 
     Args:
         data: the data.
@@ -39,7 +40,7 @@ def predictors(
         rows = np.arange(len(y))
         if len(y) > MAX_ROWS.get(name, len(y)):
             rows = np.sort(rng.choice(len(y), MAX_ROWS[name], replace=False))
-        yield name, partial(_fit_and_predict, make, x[rows], y[rows], x_held_out, data.facts)
+        yield Method(name, partial(_fit_and_predict, make, x[rows], y[rows], x_held_out, data.facts))
 
 
 def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:
@@ -95,15 +96,19 @@ def _nearest_neighbours(y: NDArray[Any], *, classification: bool) -> Any:
 def _fit_and_predict(
     make: Maker, x: NDArray[np.float32], y: NDArray[Any], x_held_out: NDArray[np.float32], facts: Facts
 ) -> Predictions:
-    method = make(y).fit(x, y)
+    return predicted(make(y).fit(x, y), x_held_out, facts)
+
+
+def predicted(method: Any, x: Any, facts: Facts) -> Predictions:
+    """Returns what a fitted scikit-learn estimator predicts for samples `x`, in the form that the task needs."""
     if form_of(facts) == "number":
-        values = np.asarray(method.predict(x_held_out), dtype=np.float32)
-        return Predictions(torch.from_numpy(values.reshape(len(x_held_out), -1)))
-    by_class = np.asarray(method.predict_proba(x_held_out), dtype=np.float32)
+        values = np.asarray(method.predict(x), dtype=np.float32)
+        return Predictions(torch.from_numpy(values.reshape(len(x), -1)))
+    by_class = np.asarray(method.predict_proba(x), dtype=np.float32)
     if facts.outputs:
         scores = torch.from_numpy(by_class)
         return Predictions((scores > 0.5).long(), scores)
-    probabilities = np.zeros((len(x_held_out), len(facts.classes)), dtype=np.float32)
+    probabilities = np.zeros((len(x), len(facts.classes)), dtype=np.float32)
     probabilities[:, method.classes_] = by_class
     scores = torch.from_numpy(probabilities)
     return Predictions(scores.argmax(dim=1), scores)

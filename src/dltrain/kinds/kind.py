@@ -8,7 +8,7 @@ data is loaded and encoded, how long it trains, its baselines, its checks, and t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dltrain.errors import CheckpointError, ConfigError
 from dltrain.explain.explanation import Explanation
 from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
+from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.training.budget import Budget
 from dltrain.types import Data, Encoded, Encoder, Facts, RandomTransform, SplitName
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from dltrain.runs.folder import RunDir
     from dltrain.tasks.task import Task
     from dltrain.types import Raw
-
-Predictor = Callable[[], Predictions]
 
 
 @dataclass(frozen=True)
@@ -118,9 +117,14 @@ class Kind:
         """Returns the options of the loaders."""
         return LoaderOptions()
 
-    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
-        """Yields names of baselines, the cheapest first, each with a function that fits it to the training split and
-        predicts another split."""
+    def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
+        """Yields baselines, the cheapest first, that are fitted to the training split and predict another split.
+
+        Args:
+            data: the data.
+            split: the split to predict.
+            seconds: about how long they may take in all; the caller stops after that.
+        """
         yield from ()
 
     def check(self, data: Data) -> Iterator[Finding]:

@@ -36,6 +36,7 @@ class Result:
         monitor: the metric that decided which epoch is best, `split/metric`.
         outputs: metrics of each output, where several numbers or labels are predicted.
         baseline: metrics of each baseline on the shown split.
+        baseline_notes: what a reader must know about a baseline, such as that it was fitted to a sample.
         comparison: the model against the best baseline; `None` where they cannot be compared.
         diagnosis: findings from the training curves, in sentences.
         doctor: findings about the data.
@@ -70,6 +71,7 @@ class Result:
     monitor: str = ""
     outputs: Mapping[str, Metrics] = field(default_factory=dict)
     baseline: Mapping[str, Metrics] = field(default_factory=dict)
+    baseline_notes: Mapping[str, str] = field(default_factory=dict)
     comparison: Mapping[str, Any] | None = None
     diagnosis: tuple[str, ...] = ()
     doctor: tuple[Mapping[str, str], ...] = ()
@@ -155,6 +157,7 @@ class Result:
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "outputs": Mapping,
     "baseline": Mapping,
+    "baseline_notes": Mapping,
     "comparison": Mapping,
     "diagnosis": list,
     "doctor": list,

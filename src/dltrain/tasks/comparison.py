@@ -24,12 +24,14 @@ class Baseline:
         metrics: of the task, without a loss.
         predictions: of the split's samples.
         seconds: that it took.
+        note: what a reader must know about it; mostly empty.
     """
 
     name: str
     metrics: dict[str, float]
     predictions: Predictions
     seconds: float
+    note: str = ""
 
     @property
     def words(self) -> str:

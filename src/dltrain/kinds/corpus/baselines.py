@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,18 +11,19 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.tokens import IGNORED
+from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Split, SplitName
 
 ORDERS = (1, 3, 5)
 
 
-def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of baselines, each with a function that counts the training n-grams and predicts the other split."""
+def predictors(data: Data, split: SplitName) -> Iterator[Method]:
+    """Yields baselines; each counts the training n-grams and predicts the other split."""
     train, held_out = _stream(data.splits["train"]), data.splits[split]
     (vocab_size,) = data.facts.vocab_sizes
     for order in ORDERS:
-        yield f"{order}-gram", partial(_judge, train, held_out, order, vocab_size)
+        yield Method(f"{order}-gram", partial(_judge, train, held_out, order, vocab_size))
 
 
 def _stream(split: Split) -> NDArray[np.int64]:

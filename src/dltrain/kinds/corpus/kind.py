@@ -10,7 +10,8 @@ from dltrain.kinds.corpus import baselines
 from dltrain.kinds.corpus.encoder import CorpusEncoder
 from dltrain.kinds.corpus.generate import TextGenerator
 from dltrain.kinds.corpus.sampling import Samples
-from dltrain.kinds.kind import Kind, Predictor, UsableModel, Watcher
+from dltrain.kinds.kind import Kind, UsableModel, Watcher
+from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.runs.folder import RunDir
 from dltrain.training.budget import Budget
@@ -32,7 +33,7 @@ class Corpus(Kind):
 
         return CorpusPage(facts)
 
-    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
+    def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         return baselines.predictors(data, split)
 
     def check(self, data: Data) -> Iterator[Finding]:

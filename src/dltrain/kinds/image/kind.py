@@ -15,7 +15,8 @@ from dltrain.explain.projection import project_features
 from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
 from dltrain.kinds.image.encoder import ImageEncoder
-from dltrain.kinds.kind import Kind, Predictor
+from dltrain.kinds.kind import Kind
+from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
@@ -39,7 +40,7 @@ class Image(Kind):
 
         return ImagePage(facts)
 
-    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
+    def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         return estimators.predictors(data, split, thumbnails, boosting=False)
 
     def check(self, data: Data) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from dltrain.kinds.method import Method
 from dltrain.tasks.order import Score, rank_items
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, SplitName
@@ -23,19 +24,19 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
-def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of baselines, each with a function that fits it to the training split and predicts another split."""
+def predictors(data: Data, split: SplitName) -> Iterator[Method]:
+    """Yields baselines; each fits it to the training split and predicts another split."""
     train = data.splits["train"]
     user, item = (tensor.numpy() for tensor in train.inputs)
     rating = train.target[:, 0].numpy()
     sizes = data.facts.vocab_sizes
     if data.facts.task == "ranking":
         counts = np.bincount(item, minlength=sizes[1])
-        yield "most_rated", partial(_order, data, split, lambda: _by_item(counts))
-        yield "neighbours", partial(_order, data, split, lambda: neighbours(user, item, sizes))
+        yield Method("most_rated", partial(_order, data, split, lambda: _by_item(counts)))
+        yield Method("neighbours", partial(_order, data, split, lambda: neighbours(user, item, sizes)))
         return
-    yield "mean", partial(_predict, data, split, lambda: _constant(float(rating.mean())))
-    yield "biases", partial(_predict, data, split, lambda: _biases(user, item, rating, sizes))
+    yield Method("mean", partial(_predict, data, split, lambda: _constant(float(rating.mean()))))
+    yield Method("biases", partial(_predict, data, split, lambda: _biases(user, item, rating, sizes)))
 
 
 def _predict(data: Data, split: SplitName, fit: Callable[[], Score]) -> Predictions:

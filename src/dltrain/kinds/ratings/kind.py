@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from dltrain.kinds.checks import Finding, check_balance, check_size
-from dltrain.kinds.kind import Kind, LoaderOptions, Predictor, UsableModel
+from dltrain.kinds.kind import Kind, LoaderOptions, UsableModel
+from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.ratings import baselines
 from dltrain.kinds.ratings.encoder import PairEncoder
@@ -41,7 +42,7 @@ class Ratings(Kind):
     def loader_options(self, facts: Facts) -> LoaderOptions:
         return LoaderOptions(draw=Negatives.of(facts))
 
-    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
+    def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         return baselines.predictors(data, split)
 
     def check(self, data: Data) -> Iterator[Finding]:

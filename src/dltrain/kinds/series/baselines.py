@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 import torch
 
+from dltrain.kinds.method import Method
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
 from dltrain.kinds.series.splits import WindowSplit
 from dltrain.kinds.series.window_scale import LEAST_SPREAD
@@ -17,13 +18,13 @@ from dltrain.types import Data, Split, SplitName
 MAX_ROWS = 20_000
 
 
-def predictors(data: Data, name: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of baselines, each with a function that predicts a split, in the series' unit."""
+def predictors(data: Data, name: SplitName) -> Iterator[Method]:
+    """Yields baselines; each predicts a split, in the series' unit."""
     encoder, split = WindowEncoder.of(data.facts), data.splits[name]
-    yield "last_value", partial(_repeat_last_value, encoder, split)
+    yield Method("last_value", partial(_repeat_last_value, encoder, split))
     if isinstance(split, WindowSplit) and split.season is not None:
-        yield "seasonal", partial(Predictions, split.season)
-    yield "ridge", partial(_ridge, encoder, data.splits["train"], split)
+        yield Method("seasonal", partial(Predictions, split.season))
+    yield Method("ridge", partial(_ridge, encoder, data.splits["train"], split))
 
 
 def _repeat_last_value(encoder: WindowEncoder, split: Split) -> Predictions:

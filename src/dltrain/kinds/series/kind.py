@@ -9,7 +9,8 @@ import pandas as pd
 from torch import nn
 
 from dltrain.kinds.checks import Finding, check_balance, check_size
-from dltrain.kinds.kind import Kind, Predictor, UsableModel
+from dltrain.kinds.kind import Kind, UsableModel
+from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.series import baselines
 from dltrain.kinds.series.encoder import WindowEncoder
@@ -40,7 +41,7 @@ class Series(Kind):
     def wrap(self, model: nn.Module) -> nn.Module:
         return WindowScaled(model)
 
-    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
+    def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         return baselines.predictors(data, split)
 
     def check(self, data: Data) -> Iterator[Finding]:

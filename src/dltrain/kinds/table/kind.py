@@ -15,9 +15,12 @@ from dltrain.explain.importance import permutation_importance
 from dltrain.explain.projection import project_inputs
 from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_leaks
-from dltrain.kinds.kind import Kind, Predictor
+from dltrain.kinds.kind import Kind
+from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
+from dltrain.kinds.table import baselines
 from dltrain.kinds.table.encoder import TableEncoder, inputs_by_column
+from dltrain.kinds.table.raw import RawTable
 from dltrain.tasks.task import Task
 from dltrain.types import Data, Facts, Split, SplitName
 
@@ -36,7 +39,9 @@ class Table(Kind):
 
         return TablePage(facts)
 
-    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
+    def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
+        if isinstance(data.raw, RawTable):
+            return baselines.predictors(data, data.raw, split, seconds)
         return estimators.predictors(data, split, encoded_rows, boosting=True)
 
     def check(self, data: Data) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from dltrain.kinds.table.columns import Column, Role, infer_columns
 from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.notes import note_classes, note_columns, note_outliers, note_task
 from dltrain.kinds.table.numeric import Impute
+from dltrain.kinds.table.raw import RawTable
 from dltrain.kinds.table.rows import (
     Duplicates,
     Outliers,
@@ -130,7 +131,8 @@ def table(
         )
         for name, at in parts.items()
     }
-    return Data(facts, splits, notes=(*notes, *note_columns(columns, encoder, impute)))
+    raw = RawTable(columns, rows, parts, at_random=group is None and time is None)
+    return Data(facts, splits, notes=(*notes, *note_columns(columns, encoder, impute)), raw=raw)
 
 
 def _join(

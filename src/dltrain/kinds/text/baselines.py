@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dltrain.data.tokens import Tokens, Vocabulary, split_text
 from dltrain.kinds.labels import form_of
+from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Facts, SplitName
 
@@ -19,8 +20,8 @@ MAX_TEXTS = 50_000  # to which a baseline is fitted
 LONGEST_RUN: dict[Tokens, int] = {"word": 2, "character": 3}
 
 
-def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[], Predictions]]]:
-    """Yields names of baselines, each with a function that fits it to the training texts and predicts another split."""
+def predictors(data: Data, split: SplitName) -> Iterator[Method]:
+    """Yields baselines; each fits it to the training texts and predicts another split."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
@@ -33,11 +34,11 @@ def predictors(data: Data, split: SplitName) -> Iterator[tuple[str, Callable[[],
     texts = [train.texts[row] for row in rows]
     fit = partial(_fit_and_predict, facts, tokens, texts, y[rows], held_out.texts)
     if form_of(facts) == "number":
-        yield "mean", partial(fit, DummyRegressor())
-        yield "tfidf_ridge", partial(fit, RidgeCV(np.logspace(-2, 2, 9)))
+        yield Method("mean", partial(fit, DummyRegressor()))
+        yield Method("tfidf_ridge", partial(fit, RidgeCV(np.logspace(-2, 2, 9))))
     else:
-        yield "majority", partial(fit, DummyClassifier(strategy="prior"))
-        yield "tfidf_logistic_regression", partial(fit, LogisticRegression(max_iter=500))
+        yield Method("majority", partial(fit, DummyClassifier(strategy="prior")))
+        yield Method("tfidf_logistic_regression", partial(fit, LogisticRegression(max_iter=500)))
 
 
 def _fit_and_predict(

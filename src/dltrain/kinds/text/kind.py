@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from dltrain.kinds.kind import Kind, LoaderOptions, Predictor
+from dltrain.kinds.kind import Kind, LoaderOptions
+from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.text import baselines
 from dltrain.kinds.text.encoder import TextEncoder
@@ -32,7 +33,7 @@ class Text(Kind):
     def loader_options(self, facts: Facts) -> LoaderOptions:
         return LoaderOptions(bucket_by_length=True)
 
-    def baselines(self, data: Data, split: SplitName) -> Iterator[tuple[str, Predictor]]:
+    def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         return baselines.predictors(data, split)
 
     def describe(self, facts: Facts) -> str:

@@ -39,7 +39,8 @@ def baselines(run: Run, plots: Plots) -> Section:
         rows = [[name, *(spell(metrics.get(measure)) for measure in measures)] for name, metrics in ranked]
         caption = f"On the {SPLIT_WORDS[split]} split; all were fitted to the training split alone."
         tables.append(Table(["", *(label(run, name) for name in measures)], rows, caption, strong=1))
-    sentences = [str((result.comparison or {}).get("words", "")), *result.diagnosis]
+    about = [f"{name.replace('_', ' ')}: {note}" for name, note in result.baseline_notes.items()]
+    sentences = [str((result.comparison or {}).get("words", "")), *about, *result.diagnosis]
     notes = [f"{words[0].upper()}{words[1:]}." for words in sentences if words]
     return Section("Comparison with baselines", notes=notes, tables=tables)
 

@@ -1,0 +1,113 @@
+"""Baselines for tables: what scikit-learn makes of the raw columns, prepared as its own guide advises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dltrain.kinds.estimators import Maker, methods, predicted
+from dltrain.kinds.method import Method
+from dltrain.kinds.table.raw import RawTable
+from dltrain.tasks.predictions import Predictions
+from dltrain.types import Data, Facts, SplitName
+
+FEW, SOME = 300, 1_200  # rows of two fits that tell how long a longer one takes
+SHARES = {"linear_regression": 0.3, "logistic_regression": 0.3, "nearest_neighbours": 0.3}  # of the time that is left
+MOST_LEVELS = 255  # that gradient boosting takes as categories
+MOST_ONE_HOT = 500  # levels of a column that have an input each for a linear model
+
+
+def predictors(data: Data, raw: RawTable, split: SplitName, seconds: float) -> Iterator[Method]:
+    """Yields baselines that are fitted to the training rows and predict another split.
+
+    A method that would take longer than its share of the time is fitted to a sample of the rows.
+
+    Args:
+        data: the encoded data, for its targets.
+        raw: the rows.
+        split: the split to predict.
+        seconds: that all methods may take.
+    """
+    named = list(methods(data.facts, boosting=True))
+    began = perf_counter()  # importing scikit-learn is not counted
+    train, held_out = raw.frame("train"), raw.frame(split)
+    y = data.splits["train"].target
+    targets = y.numpy() if data.facts.outputs else y.flatten().numpy()
+    order = np.random.default_rng(0).permutation(len(targets))
+    for name, make in named:
+        fit = partial(_fit, _prepared(name, make, train), train, targets, held_out, data.facts)
+        left = seconds - (perf_counter() - began)
+        rows = len(order) if name == named[0][0] else _affordable(fit, order, left * SHARES.get(name, 1.0))
+        note = f"fitted to {rows:,} of the {len(order):,} rows, to save time" if rows < len(order) else ""
+        yield Method(name, partial(fit, np.sort(order[:rows])), note)
+
+
+def _affordable(fit: Callable[[NDArray[np.int64]], Predictions], order: NDArray[np.int64], seconds: float) -> int:
+    """Returns to how many rows a method can be fitted in this time, by fits to a few of them."""
+    if len(order) <= 2 * SOME:
+        return len(order)
+    taken = []
+    for rows in (FEW, SOME):
+        started = perf_counter()
+        fit(np.sort(order[:rows]))
+        taken.append(perf_counter() - started)
+    each = max((taken[1] - taken[0]) / (SOME - FEW), 1e-9)
+    always = max(taken[0] - FEW * each, 0.0)
+    return int(np.clip((seconds - sum(taken) - always) / each, SOME, len(order)))
+
+
+def _fit(
+    make: Maker,
+    train: pd.DataFrame,
+    targets: NDArray[Any],
+    held_out: pd.DataFrame,
+    facts: Facts,
+    rows: NDArray[np.int64],
+) -> Predictions:
+    method = make(targets[rows]).fit(train.iloc[rows], targets[rows])
+    return predicted(method, held_out, facts)
+
+
+def _prepared(name: str, make: Maker, train: pd.DataFrame) -> Maker:
+    """Returns a maker of the method behind the preparation of columns that it needs."""
+    from sklearn.pipeline import make_pipeline
+
+    prepare = _as_categories(train) if name == "gradient_boosting" else _as_numbers(train)
+    return lambda y: make_pipeline(prepare, make(y))
+
+
+def _as_numbers(train: pd.DataFrame) -> Any:
+    """Returns a transformer to numbers without gaps: standardised numbers, and one-hot categories."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers, categories = _names(train)
+    scaled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MOST_ONE_HOT, sparse_output=False)
+    return make_column_transformer((scaled, numbers), (one_hot, categories))
+
+
+def _as_categories(train: pd.DataFrame) -> Any:
+    """Returns a transformer for trees: numbers as they are, and categories, those of many levels by target means."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.preprocessing import TargetEncoder
+
+    _, categories = _names(train)
+    many = [name for name in categories if train[name].nunique() > MOST_LEVELS]
+    encoder = TargetEncoder(random_state=0)
+    return make_column_transformer(
+        (encoder, many), remainder="passthrough", verbose_feature_names_out=False
+    ).set_output(transform="pandas")
+
+
+def _names(train: pd.DataFrame) -> tuple[list[str], list[str]]:
+    categories = [name for name in train.columns if isinstance(train[name].dtype, pd.CategoricalDtype)]
+    return [name for name in train.columns if name not in categories], categories
