@@ -17,10 +17,6 @@ from dltrain.types import Data, Split
 
 FEW_SAMPLES = 50
 IMBALANCE = 3.0
-LEAK_SCORE = 0.995
-LEAK_ROWS = 5_000
-LEAK_FEATURES = 200
-
 
 Severity = Literal["warning", "note"]
 
@@ -41,37 +37,6 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.what}; {self.fix}"
-
-
-def check_leaks(data: Data) -> Iterator[Finding]:
-    """Yields columns that alone predict the target almost perfectly."""
-    if data.facts.input_shape[0] < 2 or data.facts.outputs:
-        return
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
-    train = data.splits["train"]
-    x, y = train.inputs[0].numpy()[:LEAK_ROWS], train.target.flatten().numpy()[:LEAK_ROWS]
-    if len(y) < FEW_SAMPLES:
-        return
-    half = np.arange(len(y)) % 2 == 0
-    classification = bool(data.facts.classes)
-    majority = np.bincount(y).max() / len(y) if classification else 0.0
-    if majority > 0.95:  # with so large a majority the score of a column means nothing
-        return
-    for name, column in zip(data.facts.features[:LEAK_FEATURES], x.T, strict=False):
-        tree = (
-            DecisionTreeClassifier(max_depth=4, random_state=0)
-            if classification
-            else DecisionTreeRegressor(max_depth=8, random_state=0)
-        )
-        score = tree.fit(column[half, None], y[half]).score(column[~half, None], y[~half])
-        if score >= LEAK_SCORE:
-            measure = "of the labels" if classification else "of the target's variance"
-            yield Finding(
-                "warning",
-                f"{name} alone predicts {100 * score:.1f} % {measure}: it may be known only after {data.facts.target}",
-                f"if so, leave it out: data.drop=[{name.split('=')[0]}]",
-            )
 
 
 def check_repeats(data: Data, severity: Severity = "note") -> Iterator[Finding]:

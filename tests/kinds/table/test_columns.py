@@ -47,7 +47,7 @@ SPREAD = [str(i * i % 97 + 0.5) for i in range(40)]
         (["17", "4", "90", "31"], "学号", "dropped", "an id with 4 distinct values of 4"),
         (["17", "4", "90", "31"], "userId", "dropped", "an id with 4 distinct values of 4"),
         (["17", "4", "90", "31"], "user_ID", "dropped", "an id with 4 distinct values of 4"),
-        (["17", "4", "90", "4"], "userId", "numeric", "numbers"),
+        (["17", "4", "90", "4"], "userId", "categorical", "an id that rows share"),
         (["17", "4", "90", "31"], "paid", "numeric", "numbers"),
         (["1.7", "0.4", "9", "3.1"], "acid", "numeric", "numbers"),
         (["1.7", "0.4", "9", "3.1"], "id", "numeric", "numbers"),

@@ -14,6 +14,11 @@ from dltrain.errors import DataError
 
 MAX_DISTINCT_SHARE = 0.5
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
+ENTITY = re.compile(
+    r"(patient|subject|user|customer|client|student|pupil|participant|person|household|player|driver|account|member|"
+    r"employee)s?([ _-]?(id|no|nr|num|number|code))?|(用户|患者|病人|客户|学生|会员|员工)(id|编号|号)?",
+    re.IGNORECASE,
+)
 COUNTING = "consecutive whole numbers, which only number the rows"
 COUNTING_KEPT = "consecutive whole numbers, but no other column is left"
 ID_REASON = "an id with"
@@ -73,6 +78,13 @@ def infer_columns(
     return columns
 
 
+def is_entity(name: str, cells: Cells) -> bool:
+    """Tells whether a column names who or what a row is about, as an id does that several rows share."""
+    named = ID_NAME.search(name) or ENTITY.fullmatch(name.strip())
+    repeated = 1 < len(cells.values) < cells.present
+    return bool(named) and repeated and not np.any(cells.numbers % 1 > 0)
+
+
 def _no_column(name: str, table: Iterable[str], where: str, override: str) -> DataError:
     return DataError(
         f"the table has no column {name!r}" + (" to drop" if where == "data.drop" else ""),
@@ -101,6 +113,8 @@ def _judge(name: str, cells: Cells) -> tuple[Role, str]:
     names_rows = distinct == cells.present and ID_NAME.search(name)
     if names_rows and not (cells.all_numbers and np.any(cells.numbers % 1)):
         return "dropped", f"{ID_REASON} {distinct} distinct values of {cells.present}"
+    if is_entity(name, cells):
+        return "categorical", f"an id that rows share, with {distinct} distinct values"
     if cells.all_numbers:
         return "numeric", "numbers"
     if distinct > MAX_DISTINCT_SHARE * cells.present:

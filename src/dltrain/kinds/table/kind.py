@@ -14,11 +14,12 @@ from dltrain.explain.explanation import Explanation
 from dltrain.explain.importance import permutation_importance
 from dltrain.explain.projection import project_inputs
 from dltrain.kinds import estimators
-from dltrain.kinds.checks import Finding, check_leaks
+from dltrain.kinds.checks import Finding, check_balance, check_size
 from dltrain.kinds.kind import Kind
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.table import baselines
+from dltrain.kinds.table.checks import check_rows
 from dltrain.kinds.table.encoder import TableEncoder, inputs_by_column
 from dltrain.kinds.table.raw import RawTable
 from dltrain.tasks.task import Task
@@ -45,8 +46,13 @@ class Table(Kind):
         return estimators.predictors(data, split, encoded_rows, boosting=True)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        yield from check_leaks(data)
-        yield from super().check(data)
+        """Yields findings about the raw rows; tables that keep none are checked as any samples are."""
+        if not isinstance(data.raw, RawTable):
+            yield from super().check(data)
+            return
+        yield from check_rows(data, data.raw)
+        yield from check_balance(data)
+        yield from check_size(data)
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
         """Returns the permutation importance of each column, and a projection of the rows to a plane."""

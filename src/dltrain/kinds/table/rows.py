@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, nearest
@@ -68,8 +69,17 @@ def number_rows(rows: Rows, columns: Sequence[Column]) -> Indices:
     """Returns a number for each row `(N,)`, equal if rows agree in all columns except those that only number rows."""
     names = [column.name for column in columns if column.reason != COUNTING and not column.reason.startswith(ID_REASON)]
     target = np.unique(rows.y, axis=0, return_inverse=True)[1].reshape(-1)
-    codes = np.stack([target, *(rows.inputs[name].codes for name in names)], axis=1)
-    return np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
+    return number_codes([target, *(rows.inputs[name].codes for name in names)])
+
+
+def number_codes(columns: Iterable[Indices]) -> Indices:
+    """Returns a number for each row `(N,)`, equal if rows agree in all columns of codes `(N,)`, each at least -1."""
+    numbers: Indices | None = None
+    for codes in columns:
+        pairs = codes + 1 if numbers is None else numbers * (int(codes.max(initial=0)) + 2) + codes + 1
+        numbers = pd.factorize(pairs.astype(np.int64))[0]
+    assert numbers is not None
+    return numbers
 
 
 def drop_repeats(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]]:

@@ -1,0 +1,171 @@
+"""Checks a table's raw rows: columns and rows that make a result look better than it is, and damaged targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.data.cells import Cells, name_list
+from dltrain.kinds.checks import FEW_SAMPLES, Finding
+from dltrain.kinds.table.columns import Column, is_entity
+from dltrain.kinds.table.raw import RawTable
+from dltrain.kinds.table.rows import number_codes
+from dltrain.types import Data, Facts, SplitName
+
+LEAK_SCORE = 0.99  # of the labels or of the target's variance
+LEAK_ROWS, LEAK_COLUMNS = 5_000, 200
+MOST_OF_ONE_CLASS = 0.95  # beyond which the score of a column means nothing
+FAR = 100.0  # times the usual distance from the median
+HELD_OUT: tuple[SplitName, ...] = ("test", "val")
+FEWEST_IDS = 20
+MOST_SHARED_IDS = 0.5
+MOST_CONFLICTS = 0.01  # groups of equal rows with different classes, as a share of the rows
+
+
+def check_rows(data: Data, raw: RawTable) -> Iterator[Finding]:
+    """Yields findings about a table's rows and columns."""
+    yield from check_leaks(data, raw)
+    yield from check_ids(raw)
+    yield from check_copies(data, raw)
+    yield from check_target(data)
+    yield from check_spelling(raw.used, raw.rows.inputs)
+
+
+def check_leaks(data: Data, raw: RawTable) -> Iterator[Finding]:
+    """Yields columns that alone predict the target almost perfectly."""
+    facts, at = data.facts, raw.parts["train"][:LEAK_ROWS]
+    if len(raw.used) < 2 or facts.outputs or len(at) < FEW_SAMPLES:
+        return
+    y = data.splits["train"].target.flatten().numpy()[:LEAK_ROWS]
+    if facts.classes and np.bincount(y).max() > MOST_OF_ONE_CLASS * len(y):
+        return
+    for column in raw.used[:LEAK_COLUMNS]:
+        cells = raw.rows.inputs[column.name].take(at)
+        score = _score_of_column(cells, y, facts, as_number=column.role == "numeric")
+        if score >= LEAK_SCORE:
+            measure = "of the labels" if facts.classes else "of the target's variance"
+            yield Finding(
+                "warning",
+                f"{column.name} alone predicts {100 * score:.1f} % {measure}: it may be known only after "
+                f"{facts.target}",
+                f"if so, leave it out: data.drop=[{column.name}]",
+            )
+
+
+def _score_of_column(cells: Cells, y: NDArray[Any], facts: Facts, *, as_number: bool) -> float:
+    """Returns how well a column of one half of the rows predicts the targets of the other half: accuracy or R²."""
+    half = np.arange(len(y)) % 2 == 0
+    if as_number:
+        return _score_of_tree(cells.as_numbers(), y, half, classification=bool(facts.classes))
+    codes = cells.codes - cells.codes.min()
+    if facts.classes:
+        counts = np.zeros((codes.max() + 1, len(facts.classes)))
+        np.add.at(counts, (codes[half], y[half]), 1)
+        return float((counts.argmax(axis=1)[codes[~half]] == y[~half]).mean())
+    n = np.bincount(codes[half], minlength=codes.max() + 1)
+    total = np.bincount(codes[half], y[half], minlength=codes.max() + 1)
+    mean = np.where(n > 0, total / np.maximum(n, 1), y[half].mean())
+    spread = ((y[~half] - y[~half].mean()) ** 2).sum()
+    return float(1 - ((y[~half] - mean[codes[~half]]) ** 2).sum() / spread) if spread else 0.0
+
+
+def _score_of_tree(x: NDArray[np.float64], y: NDArray[Any], half: NDArray[np.bool_], *, classification: bool) -> float:
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    tree = (
+        DecisionTreeClassifier(max_depth=4, random_state=0)
+        if classification
+        else DecisionTreeRegressor(max_depth=8, random_state=0)
+    )
+    x = np.nan_to_num(x, nan=float(np.nanmin(x)) - 1 if not np.isnan(x).all() else 0.0)[:, None]
+    return float(tree.fit(x[half], y[half]).score(x[~half], y[~half]))
+
+
+def check_ids(raw: RawTable) -> Iterator[Finding]:
+    """Yields ids whose rows a random split has put into train and into a held-out split."""
+    if not raw.at_random:
+        return
+    held_out = next((name for name in HELD_OUT if name in raw.parts), None)
+    if held_out is None:
+        return
+    for column in raw.columns:
+        cells = raw.rows.inputs[column.name]
+        if not is_entity(column.name, cells) or len(cells.values) < FEWEST_IDS:
+            continue
+        there = cells.codes[raw.parts[held_out]]
+        shared = float(np.isin(there[there >= 0], cells.codes[raw.parts["train"]]).mean()) if len(there) else 0.0
+        if shared >= MOST_SHARED_IDS:
+            yield Finding(
+                "warning",
+                f"{100 * shared:.0f} % of the {held_out} rows have a {column.name} that is also in train, so the "
+                f"result holds for a known {column.name} only",
+                f"to measure new ones, keep the rows of each together: data.group={column.name}",
+            )
+
+
+def check_target(data: Data) -> Iterator[Finding]:
+    """Yields numbers of the target that are far from all others."""
+    if data.facts.classes or data.facts.outputs or not data.splits["train"].target.is_floating_point():
+        return
+    y = np.concatenate([split.target.flatten().numpy() for split in data.splits.values()])
+    distance = np.abs(y - np.median(y))
+    usual = float(np.quantile(distance, 0.99))
+    rows = [row for split in data.splits.values() for row in split.ids]
+    if usual and distance.max() > FAR * usual:
+        worst = int(distance.argmax())
+        yield Finding(
+            "warning",
+            f"row {int(rows[worst]) + 2}: {data.facts.target} is {y[worst]:g}, {distance[worst] / usual:,.0f} times as "
+            "far from the median as 99 % of the rows (the header is row 1)",
+            "if it is no real value, delete the row; else learn with less weight on it: loss=mae",
+        )
+
+
+def check_spelling(columns: Sequence[Column], inputs: Mapping[str, Cells]) -> Iterator[Finding]:
+    """Yields categories that differ only in case or blanks."""
+    for column in columns:
+        if column.role == "categorical":
+            yield from differing_in_case(column.name, inputs[column.name].values)
+
+
+def differing_in_case(name: str, values: Sequence[str]) -> Iterator[Finding]:
+    """Yields a finding where texts of a column differ only in case or blanks."""
+    alike: dict[str, list[str]] = {}
+    for value in values:
+        alike.setdefault(" ".join(value.casefold().split()), []).append(value)
+    several = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
+    if several:
+        yield Finding(
+            "warning",
+            f"values of {name} differ only in case or blanks: {name_list(several, 3)}",
+            "if they are the same, write them alike in the file",
+        )
+
+
+def check_copies(data: Data, raw: RawTable) -> Iterator[Finding]:
+    """Yields how many held-out rows have the same inputs as a training row, and equal training rows whose targets
+    differ."""
+    numbers = number_codes([raw.rows.inputs[column.name].codes for column in raw.used])
+    train = numbers[raw.parts["train"]]
+    held_out = [name for name in raw.parts if name != "train"]
+    shared = {name: int(np.isin(numbers[raw.parts[name]], train).sum()) for name in held_out}
+    if any(shared.values()):
+        counts = " and ".join(f"{shared[name]} of {len(raw.parts[name])} in {name}" for name in held_out)
+        yield Finding(
+            "note",
+            f"samples with the same inputs as one in train: {counts}",
+            "metrics may be too good; if they are copies, leave them out: data.duplicates=drop",
+        )
+    if not data.facts.classes:
+        return
+    different = np.unique(np.stack([train, data.splits["train"].target.numpy()], axis=1), axis=0)[:, 0]
+    conflicting = int((np.unique(different, return_counts=True)[1] > 1).sum())
+    if conflicting > MOST_CONFLICTS * len(train):
+        yield Finding(
+            "note",
+            f"{conflicting} groups of equal samples in train have different {data.facts.target}",
+            "no model can distinguish them; another column might",
+        )
