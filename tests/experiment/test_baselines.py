@@ -50,7 +50,7 @@ def test_a_regression_is_held_against_the_mean_and_lines() -> None:
     assert metrics["linear_regression"]["rmse"] == pytest.approx(1, abs=0.3)
 
 
-def test_pictures_are_seen_as_small_grey_ones_and_not_by_trees() -> None:
+def test_images_are_seen_as_small_grey_ones_and_not_by_trees() -> None:
     data = digits(size=32, channels=3)
     assert thumbnails(data.splits["test"]).shape == (len(data.splits["test"]), 256)
     metrics = found(data)

@@ -266,7 +266,7 @@ def draw_animals(folder: Path, *, per_class: int = 60, size: int = 64, seed: int
                 (draft / name).mkdir(parents=True)
                 for number in range(per_class):
                     rng = np.random.default_rng((seed, index, number))
-                    draw_picture(animal, size, rng).save(draft / name / f"{name}_{number:03d}.png")
+                    draw_image(animal, size, rng).save(draft / name / f"{name}_{number:03d}.png")
             try:
                 draft.rename(folder)
             except OSError:
@@ -276,7 +276,7 @@ def draw_animals(folder: Path, *, per_class: int = 60, size: int = 64, seed: int
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def draw_picture(animal: Callable[[Pen], None], size: int, rng: np.random.Generator) -> Image.Image:
+def draw_image(animal: Callable[[Pen], None], size: int, rng: np.random.Generator) -> Image.Image:
     """Returns an RGB image of an animal in a random pose and place, `size` pixels wide and high."""
     side = SUPERSAMPLING * size
     body = pick(rng)
@@ -284,11 +284,11 @@ def draw_picture(animal: Callable[[Pen], None], size: int, rng: np.random.Genera
     pen = Pen(side, _pose(side, rng), coat, rng)
     animal(pen)
     ground = pick(rng, body, coat.accent)
-    picture = paint_background(side, (ground, pick(rng, body, ground)), rng)
-    _stick(pen.sheet, picture, INK if rng.random() < 0.5 else WHITE)
+    image = paint_background(side, (ground, pick(rng, body, ground)), rng)
+    _stick(pen.sheet, image, INK if rng.random() < 0.5 else WHITE)
     if rng.random() < 0.4:
-        plant_leaves(picture, pick(rng), rng)
-    return photograph(picture.resize((size, size), Image.Resampling.LANCZOS), rng)
+        plant_leaves(image, pick(rng), rng)
+    return photograph(image.resize((size, size), Image.Resampling.LANCZOS), rng)
 
 
 def _is_filled(folder: Path) -> bool:
@@ -304,13 +304,13 @@ def _pose(side: int, rng: np.random.Generator) -> np.ndarray:
     return np.column_stack([scale * _rotation(rng.uniform(-0.25, 0.25)) @ lean @ mirror, place])
 
 
-def _stick(sheet: Image.Image, picture: Image.Image, rim: Colour) -> None:
+def _stick(sheet: Image.Image, image: Image.Image, rim: Colour) -> None:
     """Pastes the animal onto the image like a sticker, with a soft shadow and a rim."""
-    side, silhouette = picture.width, sheet.getchannel("A")
+    side, silhouette = image.width, sheet.getchannel("A")
     blurred = silhouette.filter(ImageFilter.GaussianBlur(side / 64))
-    picture.paste(INK, (0, side // 32), mask=blurred.point(lambda alpha: alpha // 3))
-    picture.paste(rim, mask=blurred.point(lambda alpha: 16 * (alpha - 24)))
-    picture.paste(sheet, mask=silhouette)
+    image.paste(INK, (0, side // 32), mask=blurred.point(lambda alpha: alpha // 3))
+    image.paste(rim, mask=blurred.point(lambda alpha: 16 * (alpha - 24)))
+    image.paste(sheet, mask=silhouette)
 
 
 def _rotation(angle: float) -> np.ndarray:

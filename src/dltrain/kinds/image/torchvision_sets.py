@@ -38,7 +38,7 @@ FILES = {
 }
 
 
-def known_pictures(
+def torchvision_images(
     *,
     name: Literal["mnist", "fashion_mnist", "cifar10"],
     root: str = "data",
