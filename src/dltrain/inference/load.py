@@ -98,7 +98,7 @@ class LoadedModel:
         """
         path = self.run.own(self.run.kept)
         if not path.exists():
-            raise CheckpointError(f"{path} is missing: {self.kind.kept_words}", fix="train again")
+            raise CheckpointError(f"{path} is missing: {self.kind.stored_words}", fix="train again")
         return read_tensors(path, fix="train again")
 
     def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from dltrain.tasks.metric_table import Declared, MetricInfo, headline_of, is_lar
 log = logging.getLogger("dltrain")
 
 Value = str | float | int | None
-KEPT_COLUMNS = ("run", "state", "model", "data", "parameters", "epochs", "seconds")
+FIXED_COLUMNS = ("run", "state", "model", "data", "parameters", "epochs", "seconds")
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,

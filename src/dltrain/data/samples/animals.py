@@ -81,7 +81,7 @@ class Pen:
 def bend(*points: tuple[float, float], count: int = 56) -> np.ndarray:
     """Returns points `(count, 2)` of the Bezier curve with these control points, by De Casteljau's algorithm."""
     time = np.linspace(0, 1, count)[:, None]
-    layer = [np.broadcast_to(np.asarray(point), (count, 2)) for point in points]
+    layer = [np.broadcast_to(np.asarray(control), (count, 2)) for control in points]
     while len(layer) > 1:
         layer = [(1 - time) * start + time * end for start, end in pairwise(layer)]
     return layer[0]
@@ -281,7 +281,7 @@ def draw_image(animal: Callable[[Pen], None], size: int, rng: np.random.Generato
     side = SUPERSAMPLING * size
     body = pick(rng)
     coat = Coat(body, mix(body, INK, 0.35), mix(body, WHITE, 0.6), pick(rng, body))
-    pen = Pen(side, _pose(side, rng), coat, rng)
+    pen = Pen(side, _random_frame(side, rng), coat, rng)
     animal(pen)
     ground = pick(rng, body, coat.accent)
     image = paint_background(side, (ground, pick(rng, body, ground)), rng)
@@ -295,7 +295,7 @@ def _is_filled(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def _pose(side: int, rng: np.random.Generator) -> np.ndarray:
+def _random_frame(side: int, rng: np.random.Generator) -> np.ndarray:
     """Returns a random frame for a `Pen`, `(2, 3)`, which mirrors, leans, turns, scales and places an animal."""
     mirror = np.diag([rng.choice([-1.0, 1.0]), 1.0])
     lean = np.array([[1.0, rng.uniform(-0.15, 0.15)], [0.0, 1.0]])

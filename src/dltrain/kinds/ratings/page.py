@@ -26,8 +26,8 @@ class RatingsPage(KindPage):
         return (Plot("words", title, "words", lambda run, text: draw_word_map(run, names, what, text)),)
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
-        alike = Section("What it finds alike", plots=plots["words"])
-        return {"predictions": [recommendations(run)], "worst_examples": [alike]}
+        words = Section("What it finds alike", plots=plots["words"])
+        return {"predictions": [recommendations(run)], "worst_examples": [words]}
 
     def shown_names(self) -> Sequence[str]:
         """Returns the titles of the items that were rated first, or their ids."""

@@ -18,7 +18,7 @@ MAX_DISTINCT_SHARE = 0.5
 MAX_LEVELS = 64
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
 COUNTING = "consecutive whole numbers, which only number the rows"
-COUNTING_KEPT = "consecutive whole numbers, but no other column is left"
+ONLY_COUNTING = "consecutive whole numbers, but no other column is left"
 ID_REASON = "an id with"
 
 Role = Literal["numeric", "categorical", "dropped"]
@@ -84,7 +84,7 @@ def infer_columns(
     if all(column.role == "dropped" for column in columns):
         # In a toy table the only input is often 1, 2, 3: better this feature than none.
         columns = [
-            replace(column, role="numeric", reason=COUNTING_KEPT) if column.reason == COUNTING else column
+            replace(column, role="numeric", reason=ONLY_COUNTING) if column.reason == COUNTING else column
             for column in columns
         ]
     return columns

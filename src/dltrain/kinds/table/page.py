@@ -88,10 +88,10 @@ def learned_weights(run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Section:
 
 def _ranges(columns: Sequence[ColumnEncoder], bins: Sequence[Sequence[float]]) -> Iterator[list[str]]:
     """Yields the name of each column, and its range in the training split."""
-    place = 0
+    first = 0
     for column in columns:
-        edges = bins[place] if place < len(bins) else ()
-        place += len(column.features)
+        edges = bins[first] if first < len(bins) else ()
+        first += len(column.features)
         if isinstance(column, CategoricalEncoder):
             yield [shown(column.name), _spell_levels(column)]
         elif text := _spell_ends(column, edges):
