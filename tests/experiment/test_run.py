@@ -204,7 +204,7 @@ def test_a_folder_that_holds_a_run_is_not_written_into(dltrain: Callable) -> Non
     before = (Path("same") / "result.json").read_bytes()
     called = dltrain("data=iris", "debug=smoke", "hydra.run.dir=same", "seed=9")
     assert called.code == 2
-    assert "already holds a run" in called.err
+    assert "already contains a run" in called.err
     assert (Path("same") / "result.json").read_bytes() == before
 
 

@@ -91,7 +91,7 @@ def compose_job(overrides: Sequence[str], folder: str | None = None) -> Job:
     """
     composed = compose(overrides, folder)
     if isinstance(composed, Sweep):
-        raise ConfigError("the config describes a sweep, by hydra.mode", where="hydra.mode", fix="describe one job")
+        raise ConfigError("hydra.mode makes this config a sweep", where="hydra.mode", fix="remove hydra.mode")
     return composed
 
 

@@ -45,7 +45,7 @@ def _check(file: ConfigFile, composed: Composed) -> Iterator[ConfigError]:
     sections = composed.sections
     if file.group in FOR_ALL and file.package.split(".")[0] == file.group:
         if file.values:
-            what = f"the keys are placed under {file.package}: and not in the sections that they belong to"
+            what = f"the file puts its keys under {file.package} instead of in the sections that they belong to"
             yield ConfigError(what, where=file.display_path, fix=f"begin the file with {FIRST_LINE}")
         return
     for section, content in file.placed.items():

@@ -141,7 +141,7 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
         is_list = isinstance(value_at(key, composed.sections), list)
         fix = "give a list in brackets" if is_list else "add -m to train with each value"
         corrected = f"{key}=[{values}]" if is_list else "-m"
-        return [ConfigError(f"several values, {values}, without a sweep", where=key, fix=fix, override=corrected)]
+        return [ConfigError(f"several values ({values}) need a sweep", where=key, fix=fix, override=corrected)]
     return []
 
 

@@ -219,7 +219,7 @@ def column_of(raw: object, name: str) -> pd.Series[Any]:
         raise DataError(
             f"the table has no column {name!r}",
             where="--slices",
-            fix=f"did you mean {close[0]}?" if close else f"its columns are {name_list(raw.columns)}",
+            fix=f"did you mean {close[0]}?" if close else f"name one of its columns: {name_list(raw.columns)}",
             override=close[0] if close else "",
             replaces=name,
         )

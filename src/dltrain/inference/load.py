@@ -268,4 +268,6 @@ def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] 
     errors = check_arguments(slot, resolve(slot, node, trust), node)
     if errors:
         first = errors[0]
-        raise ConfigError(f"{first.what} in the run's config", where=first.where, fix="was it changed by hand?")
+        raise ConfigError(
+            f"{first.what} in the run's config", where=first.where, fix="undo any change made by hand, or train again"
+        )

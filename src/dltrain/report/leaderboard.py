@@ -64,7 +64,7 @@ def find_runs(folder: Path) -> Iterator[Entry]:
         CheckpointError: there is no such folder.
     """
     if not folder.is_dir():
-        raise CheckpointError(f"there is no folder {folder}", fix="name a folder that holds runs, such as outputs/")
+        raise CheckpointError(f"there is no folder {folder}", fix="name a folder that contains runs, such as outputs/")
     for path in sorted(folder.rglob("status.json")):
         if "evaluations" in path.relative_to(folder).parts:
             continue

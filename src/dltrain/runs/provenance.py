@@ -34,8 +34,8 @@ def check_files(run: RunDir, basis: Mapping[str, Any]) -> None:
     """
     for name in _changed(basis, "files", _files(run)):
         raise CheckpointError(
-            f"{run.path / name} is not what the model was trained with: it was changed afterwards, or is another run's",
-            fix="bring the old file back, or train again",
+            f"{run.path / name} is not the one that the model was trained with: it was changed or is from another run",
+            fix="restore the old file, or train again",
         )
 
 

@@ -127,7 +127,7 @@ def verify(checkpoint: Path) -> dict[str, Any]:
     for name, expected in files.items():
         path = checkpoint / name
         if name not in (WEIGHTS, STATE) or not path.is_file() or path.is_symlink() or _described(path) != expected:
-            raise CheckpointError(f"{path} differs from its manifest: it is damaged, or of another checkpoint")
+            raise CheckpointError(f"{path} differs from its manifest: it is damaged, or belongs to another checkpoint")
     if WEIGHTS not in files:
         raise CheckpointError(f"{checkpoint} is not a dltrain checkpoint: its manifest names no {WEIGHTS}")
     return dict(manifest)
@@ -164,9 +164,9 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
         state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, UnpicklingError) as error:
         first = str(error).partition("\n")[0][:200]
-        raise CheckpointError(f"{checkpoint / STATE} holds no training state: {first}") from None
+        raise CheckpointError(f"{checkpoint / STATE} contains no training state: {first}") from None
     if not isinstance(state, dict):
-        raise CheckpointError(f"{checkpoint / STATE} holds no training state")
+        raise CheckpointError(f"{checkpoint / STATE} contains no training state")
     return state
 
 

@@ -118,7 +118,7 @@ def test_a_class_of_val_that_train_lacks_is_refused(tmp_path: Path) -> None:
 def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "zebra").mkdir()
-    with pytest.raises(DataError, match="class folder zebra holds no images") as refused:
+    with pytest.raises(DataError, match="class folder zebra contains no images") as refused:
         load(tmp_path)
     assert ".jpg" in refused.value.fix
 
@@ -135,10 +135,10 @@ def test_images_without_class_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is not there") as refused:
+    with pytest.raises(DataError, match="does not exist") as refused:
         load(tmp_path / "gone")
     assert refused.value.where == "data.path"
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         load(draw(tmp_path / "a.png"))
 
 
@@ -325,7 +325,7 @@ def test_animals_are_drawn_where_they_are_missing(tmp_path: Path, monkeypatch: p
     data = animals(size=8)
     assert data.notes == ("data/animals did not exist: drew 480 images of eight animals",)
     assert animals(size=8).notes == ()
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         animals(path="elsewhere")
 
 

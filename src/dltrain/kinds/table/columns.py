@@ -94,7 +94,7 @@ def _no_column(name: str, table: Iterable[str], where: str, override: str) -> Da
     return DataError(
         f"the table has no column {name!r}" + (" to drop" if where == "data.drop" else ""),
         where=where,
-        fix=f"its columns are {name_list(table)}",
+        fix=f"name one of its columns: {name_list(table)}",
         override=override,
     )
 
