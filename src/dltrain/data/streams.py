@@ -93,8 +93,9 @@ def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Ite
             waiting = []
             faulty = next((row for row, cells in enumerate(chunk) if len(cells) != len(names)), None)
             if faulty is not None:
+                width = len(chunk[faulty])
                 raise DataError(
-                    f"the row has {len(chunk[faulty])} field{'s' * (len(chunk[faulty]) != 1)} and the header {len(names)}",
+                    f"the row has {width} field{'s' * (width != 1)} and the header {len(names)}",
                     where=f"{name}, row {start + faulty + 2} (the header is row 1)",
                     fix=f'correct that line; a cell that contains {separator!r} needs quotes: "a{separator}b"',
                 )
