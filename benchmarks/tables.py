@@ -29,8 +29,8 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dltrain.experiment import build
 from dltrain.config.compose import compose_jobs
+from dltrain.experiment import build
 from dltrain.training.loop import evaluate_fully, fit
 
 

@@ -100,9 +100,9 @@ def pay_run(people_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty pictures in two folders, dark ones and light ones."""
-    folder = tmp_path_factory.mktemp("pictures")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty images in two folders, dark ones and light ones."""
+    folder = tmp_path_factory.mktemp("images")
     random = np.random.default_rng(0)
     for label, low in (("dark", 0), ("light", 120)):
         (folder / label).mkdir()
@@ -113,10 +113,10 @@ def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def picture_run(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run that tells dark pictures from light ones."""
+def image_run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that tells dark images from light ones."""
     overrides = ("model=cnn", "data=images", "data.size=8", "trainer.epochs=2")
-    return trained(picture_folder, tmp_path_factory, *overrides, "data.val_fraction=0.2", "data.test_fraction=0.2")
+    return trained(image_folder, tmp_path_factory, *overrides, "data.val_fraction=0.2", "data.test_fraction=0.2")
 
 
 def trained(source: Path, folders: pytest.TempPathFactory, *overrides: str) -> Path:
@@ -136,7 +136,7 @@ def trained(source: Path, folders: pytest.TempPathFactory, *overrides: str) -> P
 
 @pytest.fixture
 def known_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """`data/` with tiny files in the formats of mnist, fashion_mnist and cifar10: 200 training and 40 test pictures,
+    """`data/` with tiny files in the formats of mnist, fashion_mnist and cifar10: 200 training and 40 test images,
     whose brightness is their class's."""
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import calculate_md5

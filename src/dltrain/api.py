@@ -32,7 +32,9 @@ def train(*overrides: str, quiet: bool = False, device: str = "auto") -> LoadedM
     """
     began = perf_counter()
     if any(override.startswith("-") for override in overrides):
-        raise ConfigError("flags are for the command line", fix="train in a loop in place of -m")
+        raise ConfigError(
+            "train() takes overrides and no flags", fix="leave the flags out; to train several models, use a loop"
+        )
     job = compose_job([quote(override) for override in overrides])
     configure_logging(console=not quiet)
     named = any(override.startswith("hydra.run.dir=") for override in job.overrides)

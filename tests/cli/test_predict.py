@@ -118,27 +118,27 @@ def test_json_is_one_line_and_quiet_says_nothing(
     assert (tmp_path / "out.csv").exists()
 
 
-def test_pictures_come_one_by_one_in_folders_lists_and_pipes(
-    dltrain: Callable, picture_run: Path, picture_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_images_come_one_by_one_in_folders_lists_and_pipes(
+    dltrain: Callable, image_run: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = stored(picture_run)
-    folder = rows_of(dltrain("predict", str(picture_run), str(picture_folder)).out)
+    expected = stored(image_run)
+    folder = rows_of(dltrain("predict", str(image_run), str(image_folder)).out)
     assert len(folder) == 20
-    by_name = {str(Path(row["id"]).relative_to(picture_folder)): row for row in folder}
+    by_name = {str(Path(row["id"]).relative_to(image_folder)): row for row in folder}
     for name, row in expected.items():
         assert by_name[name]["predicted"] == row["predicted"]
         assert float(by_name[name]["score_dark"]) == pytest.approx(float(row["score_dark"]), abs=1e-6)
 
-    picture = picture_folder / "light" / "3.png"
-    (alone,) = rows_of(dltrain("predict", str(picture_run), str(picture)).out)
-    assert alone["id"] == str(picture)
-    (tmp_path / "list.csv").write_text(f"weight,path\n1,{picture}\n")
-    (listed,) = rows_of(dltrain("predict", str(picture_run), "list.csv").out)
-    pipe(monkeypatch, f"{picture}\n".encode())
-    (named,) = rows_of(dltrain("predict", str(picture_run), "-").out)
+    image = image_folder / "light" / "3.png"
+    (alone,) = rows_of(dltrain("predict", str(image_run), str(image)).out)
+    assert alone["id"] == str(image)
+    (tmp_path / "list.csv").write_text(f"weight,path\n1,{image}\n")
+    (listed,) = rows_of(dltrain("predict", str(image_run), "list.csv").out)
+    pipe(monkeypatch, f"{image}\n".encode())
+    (named,) = rows_of(dltrain("predict", str(image_run), "-").out)
     assert alone == listed == named
-    pipe(monkeypatch, picture.read_bytes())
-    (piped,) = rows_of(dltrain("predict", str(picture_run), "-").out)
+    pipe(monkeypatch, image.read_bytes())
+    (piped,) = rows_of(dltrain("predict", str(image_run), "-").out)
     assert piped | {"id": ""} == alone | {"id": ""}
 
 
@@ -150,8 +150,8 @@ def test_pictures_come_one_by_one_in_folders_lists_and_pipes(
         ("people_run", "年龄,city,pay\nold,Ulm,3\n".encode(), "text.csv", "'old' in a column of numbers at row 2"),
         ("people_run", b"\x89PNG\r\n", "photo.png", "is an image"),
         ("people_run", b"[1]\n", "list.jsonl", "not a JSON object"),
-        ("picture_run", b"hello", "photo.png", "cannot be read"),
-        ("picture_run", b"a,b\n1,2\n", "table.csv", "trained on files"),
+        ("image_run", b"hello", "photo.png", "cannot be read"),
+        ("image_run", b"a,b\n1,2\n", "table.csv", "trained on files"),
     ],
 )
 def test_bad_input_is_refused_with_a_fix(

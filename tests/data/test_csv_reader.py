@@ -88,7 +88,7 @@ def test_any_row_of_another_width_is_refused(tmp_path_factory, rows, at):
     stdlib_csv.writer(before).writerows([["a", "b", "c"], *rows[:place]])
     line = len(list(io.StringIO(before.getvalue(), newline=""))) + 1
     error = refusal(write(tmp_path_factory.mktemp("any"), buffer.getvalue()), delimiter=",")
-    assert error.where.endswith(f"line {line}") and "where the header has 3" in error.what
+    assert error.where.endswith(f"line {line}") and "and the header 3" in error.what
 
 
 def test_many_rows_keep_their_order(tmp_path):
@@ -186,7 +186,7 @@ def test_delimiter_option(tmp_path):
 def test_header_names_are_cleaned(tmp_path):
     frame, notes = read_csv(write(tmp_path, "\ufeff a , b,,\n1,2,3,4\n"))
     assert list(frame.columns) == ["a", "b", "column_3", "column_4"]
-    assert notes == ("column 3 has no name: called column_3", "column 4 has no name: called column_4")
+    assert notes == ("column 3 has no name; it is called column_3", "column 4 has no name; it is called column_4")
 
 
 def test_a_name_that_is_given_is_new(tmp_path):
@@ -223,9 +223,9 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "what", "line"),
     [
-        ("a,b\n1,2\n3,4,5\n", "3 fields where the header has 2", 3),
-        ("a,b\n1,2\n3\n", "1 fields where the header has 2", 3),
-        ('a,b\n"1\n1",2\n\n3,4,5\n', "3 fields where the header has 2", 5),
+        ("a,b\n1,2\n3,4,5\n", "the row has 3 fields and the header 2", 3),
+        ("a,b\n1,2\n3\n", "the row has 1 field and the header 2", 3),
+        ('a,b\n"1\n1",2\n\n3,4,5\n', "the row has 3 fields and the header 2", 5),
         ('a,b\n1,2\n3,"4\n5,6\n', "never closed", 3),
         ('a,b\n1,2\n3,"4"x\n', "followed by text", 3),
     ],

@@ -113,8 +113,8 @@ def test_fractions_that_leave_nothing_are_refused_with_ones_that_do(val: float, 
     assert refused.value.override == override
     with pytest.raises(DataError, match="leave nothing to train on"):
         split_groups(np.arange(100), "group", val_fraction=val, test_fraction=test, seed=0)
-    mended = {"val_fraction": val, "test_fraction": test} | {override[5:].split("=")[0]: 0.1}
-    assert len(split_indices(100, **mended, seed=0)["train"]) > 0
+    corrected = {"val_fraction": val, "test_fraction": test} | {override[5:].split("=")[0]: 0.1}
+    assert len(split_indices(100, **corrected, seed=0)["train"]) > 0
 
 
 @pytest.mark.parametrize(("val", "test", "name"), [(0.1, 0.3, "val"), (0.3, 0.1, "test")])

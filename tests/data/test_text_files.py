@@ -28,7 +28,7 @@ def test_files_and_texts_together_are_refused(tmp_path: Path, monkeypatch: pytes
     Path("a.txt").write_text("one", encoding="utf-8")
     with pytest.raises(DataError, match=r"a\.txt is a file, and 'a text' is a text"):
         read_samples(["a text", "a.txt"])
-    with pytest.raises(DataError, match="int where texts are due"):
+    with pytest.raises(DataError, match="of type int"):
         read_samples(["a text", 5])
     with pytest.raises(DataError, match="cannot be read"):
         read_samples([Path("gone.txt")])

@@ -16,6 +16,7 @@ from dltrain.experiment.baselines import BaselineSettings, run_baselines
 from dltrain.experiment.build import build_loss, build_task
 from dltrain.kinds.image.digits import digits
 from dltrain.kinds.image.kind import thumbnails
+from dltrain.kinds.kind import kind_of
 from dltrain.kinds.table.formulas import regression
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.scikit_learn import toy_table
@@ -56,7 +57,7 @@ def test_a_regression_is_held_against_the_mean_and_lines() -> None:
     assert metrics["linear_regression"]["rmse"] == pytest.approx(1, abs=0.3)
 
 
-def test_pictures_are_seen_as_small_grey_ones_and_not_by_trees() -> None:
+def test_images_are_seen_as_small_grey_ones_and_not_by_trees() -> None:
     data = digits(size=32, channels=3)
     assert thumbnails(data.splits["test"]).shape == (len(data.splits["test"]), 256)
     metrics = found(data)
@@ -99,9 +100,10 @@ def test_baselines_see_the_raw_columns_with_all_levels() -> None:
 
 
 def test_what_takes_too_long_is_fitted_to_a_sample_and_says_so() -> None:
-    slow = {one.name: one.note for one in measured(table(towns(6000), target="price"), seconds=0.5)}
-    assert slow["mean"] == ""
-    assert any("of the 4,800 rows" in note for note in slow.values())
+    data = table(towns(6000), target="price")
+    notes = {method.name: method.note for method in kind_of(data.facts).baselines(data, "test", 1e-3)}
+    assert notes["mean"] == ""
+    assert notes["gradient_boosting"] == "fitted to 1,200 of the 4,800 rows, to save time"
 
 
 def test_a_run_says_how_it_stands_against_the_best_of_them(dltrain: Callable) -> None:

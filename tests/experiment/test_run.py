@@ -17,7 +17,7 @@ from dltrain.runs.folder import RunDir
 from dltrain.training.checkpoint import pointed
 from dltrain.types import Facts
 
-SMALL = {"csv": ["data.path=table.csv", "data.target=y"], "images": ["data.path=pictures", "data.size=16"]}
+SMALL = {"csv": ["data.path=table.csv", "data.target=y"], "images": ["data.path=images", "data.size=16"]}
 KINDS = {
     **dict.fromkeys(("cubic", "regression", "grades", "csv", "iris", "wine", "breast_cancer", "diabetes"), "table"),
     **dict.fromkeys(("animals", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
@@ -46,14 +46,14 @@ PAIRS = sorted(
 
 @pytest.fixture
 def sources(tmp_path: Path, known_sets: Path) -> None:
-    """A small table, a small folder of pictures and small known sets, where the command line is called."""
+    """A small table, a small folder of images and small known sets, where the command line is called."""
     from PIL import Image
 
     (tmp_path / "table.csv").write_text("a,b,y\n" + "".join(f"{i * 7 % 11},{i * 3 % 5},{i % 2}\n" for i in range(60)))
     for name, colour in (("红", "red"), ("blue", "blue")):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "images" / name).mkdir(parents=True)
         for number in range(12):
-            Image.new("RGB", (20, 18), colour).save(tmp_path / "pictures" / name / f"{number}.png")
+            Image.new("RGB", (20, 18), colour).save(tmp_path / "images" / name / f"{number}.png")
 
 
 @pytest.mark.parametrize(("data", "model"), PAIRS)
@@ -204,7 +204,7 @@ def test_a_folder_that_holds_a_run_is_not_written_into(dltrain: Callable) -> Non
     before = (Path("same") / "result.json").read_bytes()
     called = dltrain("data=iris", "debug=smoke", "hydra.run.dir=same", "seed=9")
     assert called.code == 2
-    assert "already holds a run" in called.err
+    assert "already contains a run" in called.err
     assert (Path("same") / "result.json").read_bytes() == before
 
 

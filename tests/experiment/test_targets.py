@@ -19,7 +19,7 @@ from dltrain.experiment.targets import check_arguments, check_trust, drop_leftov
 from dltrain.runs.folder import RunDir
 from dltrain.types import Spec
 
-PICTURES = Spec("image", (3, 8, 8), 5)
+IMAGES = Spec("image", (3, 8, 8), 5)
 GREY = Spec("image", (1, 8, 8), 5)
 TABLE = Spec("table", (4,), 3)
 STEPS = Spec("series", (24, 2), 6)

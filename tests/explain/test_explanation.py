@@ -27,7 +27,7 @@ def test_a_run_keeps_what_it_rests_on_and_where_its_samples_lie(dltrain: Callabl
     assert 0.5 < sum(result["projection"]["explained"]) <= 1
 
 
-def test_pictures_lie_where_the_last_layer_puts_them(dltrain: Callable[..., Any]) -> None:
+def test_images_lie_where_the_last_layer_puts_them(dltrain: Callable[..., Any]) -> None:
     called = dltrain("data=digits", "model=cnn", "trainer.epochs=1", "baseline=none", "--quiet")
     assert called.code == 0, called.err
     assert called.result["projection"]["source"] == "last layer's inputs"

@@ -1,4 +1,4 @@
-"""The projection: scikit-learn's principal components, of inputs and of a picture model's last layer."""
+"""The projection: scikit-learn's principal components, of inputs and of an image model's last layer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_what_has_no_plane_has_no_projection(x: Tensor) -> None:
     assert project_inputs(x) is None
 
 
-def test_pictures_are_projected_by_what_the_last_layer_is_given() -> None:
+def test_images_are_projected_by_what_the_last_layer_is_given() -> None:
     torch.manual_seed(0)
     body = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3))
     x = torch.randn(300, 3, 2, 2)

@@ -34,11 +34,11 @@ def test_damaged_files_of_a_table_s_run(
     try_damages(people_run, dltrain, dice, DAMAGES)
 
 
-def test_damaged_files_of_a_run_of_pictures(
-    picture_run: Path, picture_folder: Path, dltrain: Callable, dice: random.Random
+def test_damaged_files_of_a_run_of_images(
+    image_run: Path, image_folder: Path, dltrain: Callable, dice: random.Random
 ) -> None:
-    shutil.copytree(picture_folder, "new")
-    try_damages(picture_run, dltrain, dice, DAMAGES // 4)
+    shutil.copytree(image_folder, "new")
+    try_damages(image_run, dltrain, dice, DAMAGES // 4)
 
 
 def test_damaged_files_of_a_run_of_ratings(

@@ -38,7 +38,7 @@ def test_a_forecast_goes_on_from_the_end_of_the_series(dltrain: Callable, tmp_pa
     found = rows_of(called.out)
     assert [row["time"] for row in found] == [f"2008-{month:02}" for month in range(7, 13)] + ["2009-01", "2009-02"]
     np.testing.assert_allclose([float(row["predicted"]) for row in found], 100 + 5 * np.arange(90, 98), rtol=0.02)
-    assert "beyond the horizon of 3" in called.err
+    assert "beyond its training horizon of 3" in called.err
 
     line(40).to_csv(tmp_path / "other.csv", index=False)
     found = rows_of(dltrain("predict", "run", "other.csv", "--steps=2").out)
@@ -54,7 +54,7 @@ def test_a_forecast_goes_on_from_the_end_of_the_series(dltrain: Callable, tmp_pa
     model = load(tmp_path / "run")
     frame, remarks = forecast(model, 5, line(40)["Sales"].to_numpy())
     assert len(frame) == 5
-    assert "beyond the horizon of 3" in remarks[0]
+    assert "beyond its training horizon of 3" in remarks[0]
     with pytest.raises(DataError, match="5 steps are fewer than the window of 6"):
         forecast(model, 5, line(5))
     for wrong in (("--steps", "0"), ("--user", "1"), ("--top", "3")):

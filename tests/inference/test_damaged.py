@@ -73,7 +73,7 @@ def test_facts_that_are_not_those_of_the_training_are_refused(command: str, dltr
     change(run / "facts.json", **facts)
     called = dltrain(command, "run", *COMMANDS[command])
     assert called.code == 2
-    assert "facts.json is not what the model was trained with" in called.err
+    assert "facts.json is not the one that the model was trained with" in called.err
 
 
 def test_another_loss_or_activation_than_that_of_the_training_is_refused(dltrain: Callable, run: Path) -> None:

@@ -82,10 +82,10 @@ def test_the_runs_own_test_split_is_evaluated_where_its_data_is_there_and_unchan
     assert changed.code == 2 and "the data has changed since the run was trained" in changed.err
 
 
-def test_pictures_are_labelled_by_their_folders(dltrain: Callable, picture_run: Path, picture_folder: Path) -> None:
-    called = dltrain("evaluate", str(picture_run), f"data.path={picture_folder}", "-o", "page", "--json")
+def test_images_are_labelled_by_their_folders(dltrain: Callable, image_run: Path, image_folder: Path) -> None:
+    called = dltrain("evaluate", str(image_run), f"data.path={image_folder}", "-o", "page", "--json")
     assert json.loads(called.out)["samples"] == 20
-    assert dltrain("evaluate", str(picture_run), f"data.path={picture_folder}", "-o", str(picture_run)).code == 2
+    assert dltrain("evaluate", str(image_run), f"data.path={image_folder}", "-o", str(image_run)).code == 2
 
 
 @pytest.mark.parametrize(

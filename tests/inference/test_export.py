@@ -17,7 +17,7 @@ from dltrain.experiment.targets import resolve
 from dltrain.inference import export as exporting
 
 
-@pytest.fixture(params=["people_run", "pay_run", "picture_run"])
+@pytest.fixture(params=["people_run", "pay_run", "image_run"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(shutil.copytree(request.getfixturevalue(request.param), tmp_path / "run"))
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dltrain.config.built_in import BUILT_IN, MOVED
+from dltrain.config.built_in import BUILT_IN, MOVED, current_target
 from dltrain.experiment.targets import SLOTS, resolve
 from dltrain.inference.load import load
 from dltrain.kinds.kind import BUILT_IN as KINDS
@@ -122,6 +122,11 @@ def test_every_target_of_the_version_before_is_built_in_under_a_short_name() -> 
     names = {short for slot in BUILT_IN.values() for short in slot}
     for target in (FROZEN / "targets.txt").read_text("utf-8").split():
         assert MOVED[target] in names
+
+
+def test_a_replaced_short_name_still_leads_to_its_target() -> None:
+    assert current_target("known_pictures") in BUILT_IN["data"]
+    assert current_target("pictures") in BUILT_IN["augment"]
 
 
 def test_the_targets_of_frozen_runs_are_found() -> None:

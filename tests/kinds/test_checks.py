@@ -44,7 +44,7 @@ def test_a_column_that_tells_a_number_is_named() -> None:
     assert not said(examine(table(frame, target="y")), "alone predicts")
 
 
-def test_equal_pictures_in_two_splits_are_a_warning() -> None:
+def test_equal_images_in_two_splits_are_a_warning() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (120, 1, 8, 8), dtype=np.uint8)
     pixels[100] = pixels[3]
     labels = np.arange(120) % 2

@@ -51,7 +51,7 @@ def test_a_missing_class_is_what_it_was_in_training(trained: list[str], new: lis
 def test_a_word_that_is_missing_among_numbers_alone_is_no_class() -> None:
     with pytest.raises(DataError, match="'NA' is not a class of the model") as refused:
         reader(["good", "poor"] * 9, "classification").targets(pd.DataFrame({"y": ["NA"]}))
-    assert "its classes are good, poor" in refused.value.fix
+    assert "the classes are good, poor" in refused.value.fix
 
 
 def test_a_part_without_any_number_is_missing_and_no_text() -> None:

@@ -59,7 +59,7 @@ def test_parameters_are_counted_by_hand() -> None:
     assert parameters(CNN(spec, (8,), convolutions=2, kernel_size=5, norm="none")) == twice + 16 + (8 * 10 + 10)
 
 
-def test_the_sources_head_for_32_by_32_pictures() -> None:
+def test_the_sources_head_for_32_by_32_images() -> None:
     model = CNN(Spec("image", (3, 32, 32), 10), (32, 64), head="flatten", hidden=(128,), norm="none", dropout=0)
     linears = [layer for layer in model.head if isinstance(layer, nn.Linear)]
     assert [(layer.in_features, layer.out_features) for layer in linears] == [(64 * 8 * 8, 128), (128, 10)]

@@ -18,7 +18,7 @@ def test_it_is_a_matrix_product(bias: bool) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) == 6 * 4 + 4 * bias
 
 
-def test_pictures_are_flattened() -> None:
+def test_images_are_flattened() -> None:
     model = Linear(Spec("image", (3, 8, 9), 2))
     x = torch.randn(5, 3, 8, 9)
     torch.testing.assert_close(model(x), x.reshape(5, -1) @ model.linear.weight.T + model.linear.bias)

@@ -24,8 +24,8 @@ def parameters(model: nn.Module) -> int:
 @pytest.mark.parametrize("options", [{}, {"batch_norm": True}, {"dropout": 0.0}, {"hidden": ()}, {"hidden": (5,)}])
 def test_every_option_gives_an_output_a_class(activation: Activation, options: dict[str, Any]) -> None:
     assert MLP(TABLE, activation=activation, **options)(torch.randn(4, 7)).shape == (4, 3)
-    picture = Spec("image", (3, 8, 9), 2)
-    assert MLP(picture, activation=activation, **options)(torch.randn(4, 3, 8, 9)).shape == (4, 2)
+    image = Spec("image", (3, 8, 9), 2)
+    assert MLP(image, activation=activation, **options)(torch.randn(4, 3, 8, 9)).shape == (4, 2)
 
 
 def test_parameters_are_counted_by_hand() -> None:
@@ -34,7 +34,7 @@ def test_parameters_are_counted_by_hand() -> None:
     assert parameters(MLP(TABLE, hidden=())) == 7 * 3 + 3
 
 
-def test_the_sources_network_for_32_by_32_pictures() -> None:
+def test_the_sources_network_for_32_by_32_images() -> None:
     model = MLP(Spec("image", (3, 32, 32), 10), hidden=(128,), dropout=0)
     assert [tuple(parameter.shape) for parameter in model.parameters()] == [(128, 3072), (128,), (10, 128), (10,)]
 

@@ -11,12 +11,12 @@ from dltrain.types import Spec
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 64, 64), (3, 5, 9), (1, 1, 1)])
-def test_it_takes_pictures_of_any_size(shape: tuple[int, int, int]) -> None:
+def test_it_takes_images_of_any_size(shape: tuple[int, int, int]) -> None:
     model = ResNet(Spec("image", shape, 7), channels=(4, 8, 8, 16), blocks=2).eval()
     assert model(torch.rand(2, *shape)).shape == (2, 7)
 
 
-def test_every_stage_but_the_first_halves_the_picture() -> None:
+def test_every_stage_but_the_first_halves_the_image() -> None:
     model = ResNet(Spec("image", (3, 32, 32), 10)).eval()
     features = model.stages(model.stem(torch.rand(1, 3, 32, 32)))
     assert features.shape == (1, 128, 8, 8)

@@ -100,14 +100,14 @@ def test_reading_from_both_ends_is_refused_where_the_next_token_is_asked_for() -
 
 
 @pytest.mark.parametrize("cell", ["lstm", "source"])
-def test_series_are_read_by_steps_and_pictures_by_rows(cell: Any) -> None:
+def test_series_are_read_by_steps_and_images_by_rows(cell: Any) -> None:
     series = RNN(Spec("series", (12, 2), 4), cell, hidden=6)
     assert series(torch.randn(3, 12, 2)).shape == (3, 4)
-    picture = RNN(Spec("image", (3, 8, 5), 4), cell, hidden=6).eval()
+    image = RNN(Spec("image", (3, 8, 5), 4), cell, hidden=6).eval()
     x = torch.randn(2, 3, 8, 5)
-    assert picture(x).shape == (2, 4)
-    read = picture.forwards[0](torch.stack([x[:, :, row].flatten(1) for row in range(8)], dim=1))[0]
-    torch.testing.assert_close(picture(x), picture.head(read[:, -1]))
+    assert image(x).shape == (2, 4)
+    read = image.forwards[0](torch.stack([x[:, :, row].flatten(1) for row in range(8)], dim=1))[0]
+    torch.testing.assert_close(image(x), image.head(read[:, -1]))
 
 
 def test_embeddings_and_biases_do_not_decay() -> None:

@@ -109,7 +109,7 @@ def test_sinusoids_begin_as_in_the_paper() -> None:
     torch.testing.assert_close(vectors[1:, 2:], expected.cos())
 
 
-def test_a_patch_of_a_picture_and_a_step_of_a_series_are_a_token() -> None:
+def test_a_patch_of_an_image_and_a_step_of_a_series_are_a_token() -> None:
     model = Transformer(Spec("image", (3, 20, 26), 4), width=8, heads=2, positions="learned")
     assert model.tokens.side == 2
     assert model.tokens(torch.randn(2, 3, 20, 26)).shape == (2, 10 * 13, 8)

@@ -30,7 +30,7 @@ def test_the_page_of_ratings_recommends(dltrain: Callable) -> None:
     called = dltrain("data=ratings", "data.rows=600", "data.split=leave_last", "trainer.epochs=2")
     assert called.code == 0
     page = called.run.report.read_text("utf-8")
-    assert "What a few users would be recommended of what they have not rated" in page
+    assert "Recommendations for a few users, among items that they have not rated" in page
     assert "--user" in page
     assert "Hit rate@10" in page
     assert "Hit rate by the length of the list" in page

@@ -31,7 +31,7 @@ page.onload = () => {{
 
 @dataclass(frozen=True)
 class Seen:
-    """What a browser makes of a page on a phone: its width, what it asks for, broken pictures, complaints."""
+    """What a browser makes of a page on a phone: its width, what it asks for, broken images, complaints."""
 
     width: int
     asked: str
@@ -60,14 +60,14 @@ def look(folder: Path, page: str) -> Seen:
 
 
 def photograph(folder: Path, page: Path, scheme: int) -> Image.Image:
-    picture = folder / f"{scheme}.png"
+    screenshot = folder / f"{scheme}.png"
     size = ("--window-size=900,1600", f"--blink-settings=preferredColorScheme={scheme}")
-    browse(folder, *size, f"--screenshot={picture}", page.as_uri())
-    return Image.open(picture).convert("L")
+    browse(folder, *size, f"--screenshot={screenshot}", page.as_uri())
+    return Image.open(screenshot).convert("L")
 
 
-def share_of_light(picture: Image.Image) -> float:
-    counts = picture.histogram()
+def share_of_light(image: Image.Image) -> float:
+    counts = image.histogram()
     return sum(counts[128:]) / sum(counts)
 
 
@@ -78,7 +78,7 @@ def share_of_light(picture: Image.Image) -> float:
         ("data=cubic", "data.rows=80", "trainer.epochs=3"),
         ("data=digits", "model=cnn", "trainer.epochs=1", "trainer.limit_batches=3"),
     ],
-    ids=["classes", "numbers", "pictures"],
+    ids=["classes", "numbers", "images"],
 )
 def test_a_page_is_whole_narrow_and_readable(
     dltrain: Callable[..., Any], tmp_path: Path, overrides: tuple[str, ...]

@@ -95,9 +95,9 @@ def test_a_best_epoch_at_the_end_asks_for_more(make_run: MakeRun) -> None:
 
 def test_everything_is_in_the_file(make_run: MakeRun) -> None:
     outline = written(make_run(classes=["a", "b"], kind="image"))
-    pictures = [attrs for tag, attrs in outline.tags if tag == "img"]
-    assert len(pictures) == 7
-    assert all((attrs["src"] or "").startswith("data:image/png;base64,") and attrs["alt"] for attrs in pictures)
+    images = [attrs for tag, attrs in outline.tags if tag == "img"]
+    assert len(images) == 7
+    assert all((attrs["src"] or "").startswith("data:image/png;base64,") and attrs["alt"] for attrs in images)
     assert not {"script", "link", "iframe"} & {tag for tag, _ in outline.tags}
     assert not [attrs for _, attrs in outline.tags if "href" in attrs or (attrs.get("src") or "data:")[:5] != "data:"]
     assert ("html", {"lang": "en"}) in outline.tags

@@ -67,7 +67,7 @@ def test_a_regression_draws_its_plots(make_run: MakeRun) -> None:
     assert "fit" not in drawn(make_run("two", features=("x", "z")))
 
 
-def test_pictures_are_shown(make_run: MakeRun) -> None:
+def test_images_are_shown(make_run: MakeRun) -> None:
     assert "samples" in drawn(make_run(classes=["a", "b"], kind="image"))
 
 

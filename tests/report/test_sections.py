@@ -106,14 +106,14 @@ def test_what_was_changed_is_a_table(make_run: MakeRun) -> None:
 
 def test_commands_name_the_run_from_where_it_was_started(make_run: MakeRun) -> None:
     run = make_run("a run", kind="image", classes=["cat", "dog"])
-    assert f"dltrain predict '{run.path.resolve()}' picture.jpg" in [code.text for code in use(Run(run), {}).codes]
+    assert f"dltrain predict '{run.path.resolve()}' image.jpg" in [code.text for code in use(Run(run), {}).codes]
     started = {"hydra": {"runtime": {"cwd": str(run.path.resolve().parent)}}}
     (run.hydra / "hydra.yaml").write_text(yaml.safe_dump(started))
-    run.config.write_text("data: {path: pictures}\ntrainer: {epochs: 20}\n")
+    run.config.write_text("data: {path: images}\ntrainer: {epochs: 20}\n")
     assert [code.text for code in use(Run(run), {}).codes] == [
-        "dltrain predict 'a run' picture.jpg",
+        "dltrain predict 'a run' image.jpg",
         "dltrain evaluate 'a run' data.path=labelled/",
         "dltrain export 'a run' --format onnx",
         "dltrain resume 'a run' trainer.epochs=40",  # 5 epochs sufficed, of the 20 that were allowed
-        'import dltrain\n\nprint(dltrain.load("a run").predict("picture.jpg"))',
+        'import dltrain\n\nprint(dltrain.load("a run").predict("image.jpg"))',
     ]

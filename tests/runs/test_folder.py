@@ -75,7 +75,7 @@ def test_claim_takes_an_empty_folder_and_one_with_other_files(tmp_path: Path) ->
 def test_claim_refuses_a_folder_that_holds_a_run(tmp_path: Path) -> None:
     claim(tmp_path / "run")
     before = (tmp_path / "run" / "status.json").read_bytes()
-    with pytest.raises(ConfigError, match="already holds a run") as refused:
+    with pytest.raises(ConfigError, match="already contains a run") as refused:
         claim(tmp_path / "run")
     assert refused.value.where == "hydra.run.dir"
     assert (tmp_path / "run" / "status.json").read_bytes() == before
@@ -84,7 +84,7 @@ def test_claim_refuses_a_folder_that_holds_a_run(tmp_path: Path) -> None:
 def test_of_two_that_claim_at_once_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claim(tmp_path / "run")
     monkeypatch.setattr(Path, "exists", lambda path: False)  # as the second saw it, a moment ago
-    with pytest.raises(ConfigError, match="already holds a run"):
+    with pytest.raises(ConfigError, match="already contains a run"):
         claim(tmp_path / "run")
 
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from dltrain.errors import CheckpointError, StorageError
 from dltrain.training import checkpoint
-from dltrain.training.checkpoint import load_weights, point, pointed, remove_others, save_checkpoint, verify
+from dltrain.training.checkpoint import load_weights, pointed, remove_others, save_checkpoint, set_pointer, verify
 
 ALL_WEIGHTS = {
     "weight": torch.randn(3, 4, generator=torch.Generator().manual_seed(0)),
@@ -42,7 +42,7 @@ def optimizer_state() -> dict[str, Any]:
 def saved(root: Path, step: int = 42) -> Path:
     """A checkpoint that `last` names."""
     path = save_checkpoint(root, step, ALL_WEIGHTS, optimizer_state(), 3)
-    point(root, "last", path)
+    set_pointer(root, "last", path)
     return path
 
 
@@ -306,7 +306,7 @@ def test_a_pointer_that_cannot_be_written_keeps_naming_the_one_before(
 
     monkeypatch.setattr(Path, method, half if method == "write_bytes" else refuse(OSError(28, "No space left")))
     with pytest.raises(StorageError, match="No space left"):
-        point(tmp_path, "last", after)
+        set_pointer(tmp_path, "last", after)
     assert pointed(tmp_path, "last") == before
     assert names(tmp_path) == {"step-00000001", "step-00000002", "last"}
 
@@ -352,11 +352,11 @@ def test_every_checkpoint_but_the_named_ones_is_removed(tmp_path: Path) -> None:
     paths = [save_checkpoint(tmp_path, step, ALL_WEIGHTS, None, step) for step in (1, 2, 3, 4)]
     (tmp_path / ".tmp-9-123").mkdir()
     (tmp_path / "notes").mkdir()
-    point(tmp_path, "best", paths[1])
-    point(tmp_path, "last", paths[3])
+    set_pointer(tmp_path, "best", paths[1])
+    set_pointer(tmp_path, "last", paths[3])
     remove_others(tmp_path)
     assert names(tmp_path) == {"step-00000002", "step-00000004", "best", "last", "notes"}
-    point(tmp_path, "best", paths[3])
+    set_pointer(tmp_path, "best", paths[3])
     remove_others(tmp_path)
     assert names(tmp_path) == {"step-00000004", "best", "last", "notes"}
 

@@ -45,7 +45,7 @@ def test_a_rate_is_a_tenth_of_the_best_one() -> None:
 
 @pytest.mark.parametrize("never", [[], [Trial(1e-6, 1.0, 1.0), Trial(1e-5, 1.5, 1.2)]])
 def test_a_loss_that_never_falls_is_said(never: list[Trial]) -> None:
-    with pytest.raises(ConfigError, match="fell at no learning rate"):
+    with pytest.raises(ConfigError, match="did not fall at any learning rate"):
         suggest_rate(never)
 
 

@@ -38,7 +38,7 @@ KEYS = {
     "optimizer.lr": "learning rate",
     "optimizer.weight_decay": "how strongly weights are pulled towards zero",
     "model.hidden": "widths of the layers of an mlp, such as [256,128]",
-    "seed": "of all random numbers; another seed is another run",
+    "seed": "the seed of all random numbers; another seed gives another run",
     "hydra.run.dir": "the folder of the run",
 }
 
@@ -105,7 +105,7 @@ _ALL = (
         flags=(Flag(("--force",), "continue although the data, the model or the seed has changed"), _TRUST),
         notes=("Every key of the run's config can be set, except those that would make it another run.",),
         keys={
-            "trainer.epochs": "epochs in all, with those already trained",
+            "trainer.epochs": "epochs in total, including those already trained",
             "trainer.device": KEYS["trainer.device"],
         },
         any_key=True,
@@ -259,7 +259,7 @@ _ALL = (
         keys={"data.path": "the path of the data now", "data.root": "the folder of downloaded data sets now"},
         examples=(
             ("dltrain reproduce RUN", "exit code 0 if every number agrees, else 1"),
-            ("dltrain reproduce RUN data.path=/mnt/table.csv", "with the same data in another place"),
+            ("dltrain reproduce RUN data.path=/mnt/table.csv", "with the same data in another folder"),
         ),
     ),
     Command(

@@ -68,7 +68,7 @@ def suggestions(line: str) -> list[str]:
 def _arguments(line: str) -> list[str]:
     """Returns the words after `dltrain`; the last one is being typed, and is empty after a blank."""
     words = line.split()
-    start = next((place for place, word in enumerate(words) if Path(word).name == "dltrain"), 0)
+    start = next((position for position, word in enumerate(words) if Path(word).name == "dltrain"), 0)
     words = words[start + 1 :]
     return [*words, ""] if not words or line[-1:].isspace() else words
 

@@ -34,7 +34,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.training.finder import suggest_rate, try_rates
 
     with on_approval():  # removes again the sample data that building writes
-        setup = build_checked(job.config, job.places, job.overrides)
+        setup = build_checked(job.config, job.key_files, job.overrides)
     configure_logging(console=not (options.quiet or options.json))
     introduce(setup)
     torch.set_num_threads(setup.threads)

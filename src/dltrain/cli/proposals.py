@@ -30,8 +30,8 @@ def propose(argv: Sequence[str], errors: Sequence[DltrainError]) -> tuple[str, l
     while tried:
         words = corrected(argv, tried)
         remaining = list(_remaining(words, tried))
-        failing = {place for error in remaining for place in (_place(error.where), error.replaces) if place}
-        working = [error for error in tried if not failing & _places(error)]
+        failing = {key for error in remaining for key in (_key_of(error.where), error.replaces) if key}
+        working = [error for error in tried if not failing & _keys_of(error)]
         if len(working) == len(tried):
             return spell(_completed(words, remaining, tried)), tried
         tried = working
@@ -70,7 +70,7 @@ def _completed(words: Sequence[str], remaining: Sequence[DltrainError], tried: S
             return completed
         previous, completed = completed, corrected(completed, further)
         remaining = list(_remaining(completed, tried))
-        if {_place(error.where) for error in remaining} & {place for error in further for place in _places(error)}:
+        if {_key_of(error.where) for error in remaining} & {key for error in further for key in _keys_of(error)}:
             return previous
     return completed
 
@@ -81,13 +81,13 @@ def _remaining(words: Sequence[str], tried: Sequence[DltrainError]) -> Iterator[
     Values are checked if torch is imported already, or if a key comes from another tool, whose values may have
     another form.
     """
-    foreign = any(counterpart(_place(error.where)) is not None for error in tried)
+    foreign = any(counterpart(_key_of(error.where)) is not None for error in tried)
     try:
         _try(list(words), values=foreign or "torch" in sys.modules)
     except Exception as group:
         for error in leaves(group):
             explanation = explained(error)
-            yield explanation if explanation is not None else ConfigError(str(error), where=_place(tried[0].where))
+            yield explanation if explanation is not None else ConfigError(str(error), where=_key_of(tried[0].where))
 
 
 def _try(words: list[str], *, values: bool) -> None:
@@ -142,12 +142,12 @@ def _drops_values(argv: Sequence[str], error: DltrainError) -> bool:
     return several and len(split_top_level(new)) < 2 and not new.startswith("[")
 
 
-def _places(error: DltrainError) -> set[str]:
+def _keys_of(error: DltrainError) -> set[str]:
     """Returns the keys of a correction: where the error was, and what the correction sets."""
-    return {_place(error.where), *(part.partition("=")[0] for part in error.override.split(" "))}
+    return {_key_of(error.where), *(part.partition("=")[0] for part in error.override.split(" "))}
 
 
-def _place(where: str) -> str:
+def _key_of(where: str) -> str:
     """Returns the key of a place, without the file that it may name."""
     return where.partition(" in ")[0]
 

@@ -19,7 +19,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     """
     flags = COMMANDS["runs"].parse(arguments)
 
-    from dltrain.report.leaderboard import KEPT_COLUMNS, find_runs, main_metric, select, sort
+    from dltrain.report.leaderboard import FIXED_COLUMNS, find_runs, main_metric, select, sort
 
     folders = [word for word in flags.words if not any(sign in word for sign in "<>=")]
     conditions = [word for word in flags.words if word not in folders]
@@ -36,7 +36,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     elif flags.csv:
         print(as_csv(rows), end="")
     elif not options.quiet:
-        columns = [name for name in (*KEPT_COLUMNS[:4], metric, flags.sort, *KEPT_COLUMNS[4:]) if name]
+        columns = [name for name in (*FIXED_COLUMNS[:4], metric, flags.sort, *FIXED_COLUMNS[4:]) if name]
         print(as_text(entry_rows(entries, list(dict.fromkeys(columns)))) if rows else f"no run below {folder}")
     return 0
 

@@ -1,4 +1,4 @@
-"""The short name of each built-in target, and the paths by which older run folders name them.
+"""The short name of each built-in target, and the names that older run folders give it.
 
 A config's `_target_` is a short name for built-in code and a dotted path for everything else, so that files do not
 depend on the layout of dltrain's modules.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# By slot: the short name and where it is defined. Paths in older run folders are read through MOVED.
+# By slot: the short name and where it is defined. Names in older run folders are read through MOVED.
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "data": {
         "animals": "dltrain.kinds.image.load.animals",
@@ -17,11 +17,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "cubic": "dltrain.kinds.table.formulas.cubic",
         "digits": "dltrain.kinds.image.digits.digits",
         "images": "dltrain.kinds.image.load.images",
-        "known_pictures": "dltrain.kinds.image.torchvision_sets.known_pictures",
         "ratings": "dltrain.kinds.ratings.load.ratings",
         "regression": "dltrain.kinds.table.formulas.regression",
         "series": "dltrain.kinds.series.load.series",
         "text": "dltrain.kinds.text.load.text",
+        "torchvision_images": "dltrain.kinds.image.torchvision_sets.torchvision_images",
         "toy_table": "dltrain.kinds.table.scikit_learn.toy_table",
         "verse": "dltrain.kinds.corpus.load.verse",
     },
@@ -54,7 +54,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "trainer": {"trainer": "dltrain.training.settings.TrainerSettings"},
     "baseline": {"baselines": "dltrain.experiment.baselines.BaselineSettings"},
     "augment": {
-        "pictures": "dltrain.kinds.image.augment.Augment",
+        "images": "dltrain.kinds.image.augment.Augment",
         "texts": "dltrain.kinds.text.augment.AugmentText",
     },
 }
@@ -74,7 +74,7 @@ _SCHEMA_1: Mapping[str, Mapping[str, str]] = {
         "data.synthetic.regression": "regression",
         "data.table_file.csv": "csv",
         "data.text.text": "text",
-        "data.torchvision_sets.known_pictures": "known_pictures",
+        "data.torchvision_sets.known_pictures": "torchvision_images",
     },
     "model": {
         "models.bag.Bag": "bag",
@@ -102,12 +102,18 @@ _SCHEMA_1: Mapping[str, Mapping[str, str]] = {
     "scheduler": {f"training.schedules.{name}": name for name in BUILT_IN["scheduler"]},
     "trainer": {"training.settings.TrainerSettings": "trainer"},
     "baseline": {"baselines.plain.BaselineSettings": "baselines"},
-    "augment": {"data.augment.Augment": "pictures", "data.augment_text.AugmentText": "texts"},
+    "augment": {"data.augment.Augment": "images", "data.augment_text.AugmentText": "texts"},
 }
 
-MOVED: Mapping[str, str] = {f"dltrain.{path}": name for moved in _SCHEMA_1.values() for path, name in moved.items()}
+# Short names that were replaced.
+_RENAMED: Mapping[str, str] = {"known_pictures": "torchvision_images", "pictures": "images"}
+
+MOVED: Mapping[str, str] = {
+    **{f"dltrain.{path}": name for moved in _SCHEMA_1.values() for path, name in moved.items()},
+    **_RENAMED,
+}
 
 
 def current_target(target: str) -> str:
-    """Returns the current name of a target: a short name for an older path of built-in code, else the target itself."""
+    """Returns the current name of a target: a short name for an older name of built-in code, else the target itself."""
     return MOVED.get(target, target)

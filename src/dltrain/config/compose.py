@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.defaults import FIXED, ON_TOP, Defaults, defaults_of
-from dltrain.config.files import check_files, locate, places_of
+from dltrain.config.files import check_files, key_files_of, locate
 from dltrain.config.loader import CONFIG_NAME, Composed, Loader, WatchedLoader, hydra_config, own_hydra, search_path_of
 from dltrain.config.options import check_local_configs, configs_named
 from dltrain.config.overrides import check_group, check_key, group_options, outside_groups, parse
@@ -39,7 +39,7 @@ class Job:
         composed: all values as written, Hydra's own included.
         config: all of dltrain's values, resolved; objects are built from these.
         defaults: the config without the user's changes.
-        places: the user's file that set each key, for keys that one did set.
+        key_files: the user's file that set each key, for keys that one did set.
         run_dir: the folder that Hydra would create for a single run.
         loader: the loader that composed it.
     """
@@ -48,7 +48,7 @@ class Job:
     composed: DictConfig
     config: Mapping[str, Any]
     defaults: Defaults
-    places: Mapping[str, str]
+    key_files: Mapping[str, str]
     run_dir: Path
     loader: Loader
 
@@ -91,7 +91,7 @@ def compose_job(overrides: Sequence[str], folder: str | None = None) -> Job:
     """
     composed = compose(overrides, folder)
     if isinstance(composed, Sweep):
-        raise ConfigError("the config describes a sweep, by hydra.mode", where="hydra.mode", fix="describe one job")
+        raise ConfigError("hydra.mode makes this config a sweep", where="hydra.mode", fix="remove hydra.mode")
     return composed
 
 
@@ -281,7 +281,7 @@ def _compose(
 
 def _job(composed: DictConfig, seen: Composed, parsed: Sequence[Override], loader: Loader) -> Job:
     values = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
-    places = places_of(seen.files, {item.key_or_group for item in parsed})
+    key_files = key_files_of(seen.files, {item.key_or_group for item in parsed})
     try:
         with hydra_config(composed):
             missing = sorted(OmegaConf.missing_keys(values))
@@ -292,10 +292,10 @@ def _job(composed: DictConfig, seen: Composed, parsed: Sequence[Override], loade
         raise ConfigError(str(error).splitlines()[0], where=where, fix="check the reference in ${...}") from error
     if missing:
         refusal = ExceptionGroup("config", [missing_value(key) for key in missing])
-        locate(refusal, places)
+        locate(refusal, key_files)
         raise refusal
     words = tuple(item.input_line or "" for item in parsed)
-    return Job(words, composed, cast(dict[str, Any], config), defaults_of(seen), places, run_dir, loader)
+    return Job(words, composed, cast(dict[str, Any], config), defaults_of(seen), key_files, run_dir, loader)
 
 
 def _pick(group: str, option: str | None) -> str:

@@ -21,31 +21,31 @@ def check_files(composed: Composed) -> list[ConfigError]:
     return [error for file in composed.files if not file.built_in for error in _check(file, composed)]
 
 
-def places_of(files: Sequence[ConfigFile], typed: Iterable[str]) -> dict[str, str]:
+def key_files_of(files: Sequence[ConfigFile], typed: Iterable[str]) -> dict[str, str]:
     """Returns the user's file that set each key, except for keys that a built-in file or an override sets later."""
-    places: dict[str, str] = {}
+    key_files: dict[str, str] = {}
     for file in files:
         for key, value in keys_in(file.placed):
-            places.pop(key, None)
+            key_files.pop(key, None)
             if not file.built_in and not isinstance(value, Mapping):
-                places[key] = file.display_path
-    return {key: place for key, place in places.items() if key not in typed}
+                key_files[key] = file.display_path
+    return {key: path for key, path in key_files.items() if key not in typed}
 
 
-def locate(error: BaseException, places: Mapping[str, str]) -> None:
+def locate(error: BaseException, key_files: Mapping[str, str]) -> None:
     """Adds to an error about a value, or to each of a group of errors, the file that sets the value."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
-            locate(one, places)
-    elif isinstance(error, DltrainError) and error.where in places:
-        error.where = f"{error.where} in {places[error.where]}"
+            locate(one, key_files)
+    elif isinstance(error, DltrainError) and error.where in key_files:
+        error.where = f"{error.where} in {key_files[error.where]}"
 
 
 def _check(file: ConfigFile, composed: Composed) -> Iterator[ConfigError]:
     sections = composed.sections
     if file.group in FOR_ALL and file.package.split(".")[0] == file.group:
         if file.values:
-            what = f"the keys are placed under {file.package}: and not in the sections that they belong to"
+            what = f"the file puts its keys under {file.package} instead of in the sections that they belong to"
             yield ConfigError(what, where=file.display_path, fix=f"begin the file with {FIRST_LINE}")
         return
     for section, content in file.placed.items():

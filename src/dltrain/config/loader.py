@@ -264,7 +264,7 @@ def picked_last(defaults: Sequence[ResultDefault], files: Files) -> list[ResultD
     An option is the user's if an override picks it, or a file that is not a recipe, such as an experiment. What such
     an option inherits from the group's usual option is not the user's choice and stays before the recipe.
     """
-    last = max((place for place, entry in enumerate(defaults) if _group(entry) == RECIPE), default=-1)
+    last = max((position for position, entry in enumerate(defaults) if _group(entry) == RECIPE), default=-1)
     pickers: dict[str, str] = {}
     for entry in defaults:
         for default in _defaults_of(entry.config_path, files):

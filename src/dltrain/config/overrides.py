@@ -117,13 +117,13 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
     """
     key = override.key_or_group
     group = key.split(".")[0]
-    if "." in key and group in outside and key not in known_keys(key, composed):
+    if "." in key and group in outside and key not in valid_keys(key, composed):
         if override.is_add() or override.is_force_add():
             return []  # checked against the signature later
-        if not nearest(key, [name for name in known_keys(key, composed) if name.startswith(f"{group}.")]):
+        if not nearest(key, [name for name in valid_keys(key, composed) if name.startswith(f"{group}.")]):
             fix = "a key that is not in the file of its group needs a +"
             return [ConfigError("no such key", where=key, fix=fix, override=f"+{key}", replaces=key)]
-    if key not in known_keys(key, composed):
+    if key not in valid_keys(key, composed):
         if override.is_hydra_override() and (override.is_add() or override.is_force_add()):
             return []  # a plugin's own settings may be open; Hydra itself refuses what they do not take
         parent = value_at(key.rpartition(".")[0], composed.sections)
@@ -141,7 +141,7 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
         is_list = isinstance(value_at(key, composed.sections), list)
         fix = "give a list in brackets" if is_list else "add -m to train with each value"
         corrected = f"{key}=[{values}]" if is_list else "-m"
-        return [ConfigError(f"several values, {values}, without a sweep", where=key, fix=fix, override=corrected)]
+        return [ConfigError(f"several values ({values}) need a sweep", where=key, fix=fix, override=corrected)]
     return []
 
 
@@ -156,7 +156,7 @@ def unknown_in(key: str, value: Any, composed: Composed) -> ConfigError:
             fix=f"it belongs to {group}={' or '.join(owners)}",
             override=f"{group}={owners[0]}",
         )
-    all_keys = [*groups(), "hydra.run.dir", *known_keys(key, composed)]
+    all_keys = [*groups(), "hydra.run.dir", *valid_keys(key, composed)]
     foreign = counterpart(key)
     meant = foreign.key if foreign is not None else _with_section(key, value)
     owners = _owners(meant, value) if meant not in all_keys else []
@@ -172,7 +172,7 @@ def unknown_in(key: str, value: Any, composed: Composed) -> ConfigError:
     return error
 
 
-def known_keys(key: str, composed: Composed) -> list[str]:
+def valid_keys(key: str, composed: Composed) -> list[str]:
     """Returns every key of the config, or every key of Hydra's if `key` is one of those."""
     if key.startswith("hydra."):
         return _hydra_keys(composed.config.hydra, "hydra.")

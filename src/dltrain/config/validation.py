@@ -60,7 +60,7 @@ _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 def missing_value(key: str, *, new: bool = False) -> ConfigError:
     """Returns the error for a config that lacks a value, or, with `new`, the key itself."""
-    return ConfigError("the value is missing", where=key, fix="give it", override=f"{'+' * new}{key}=...")
+    return ConfigError("the value is missing", where=key, fix="give a value", override=f"{'+' * new}{key}=...")
 
 
 def unknown_key(key: str, keys: Sequence[str], value: Any = None) -> ConfigError:

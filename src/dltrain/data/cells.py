@@ -39,17 +39,17 @@ class Cells:
 
     @property
     def missing(self) -> int:
-        """How many cells are missing."""
+        """Returns how many cells are missing."""
         return int((self.codes < 0).sum())
 
     @property
     def present(self) -> int:
-        """How many cells are not missing."""
+        """Returns how many cells are not missing."""
         return len(self.codes) - self.missing
 
     @property
     def all_numbers(self) -> bool:
-        """Whether every text is a number."""
+        """Tells whether every text is a number."""
         return not np.isnan(self.numbers).any()
 
     def take(self, indices: NDArray[np.int64]) -> Cells:

@@ -72,9 +72,9 @@ def find_splits(folder: Path, wanted: FileType) -> dict[SplitName, ClassFiles]:
         DataError: the folder is not laid out so, or a class has no files in train.
     """
     if not folder.is_dir():
-        problem = "is no folder" if folder.exists() else "is not there"
+        problem = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(
-            f"{folder} {problem}", where="data.path", fix="name a folder that holds a folder for each class"
+            f"{folder} {problem}", where="data.path", fix="name a folder that contains a folder for each class"
         )
     below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
     folders: dict[SplitName, Path] = {}
@@ -131,7 +131,7 @@ def _find_classes(folder: Path, wanted: FileType) -> ClassFiles:
         ]
         if not samples:
             raise DataError(
-                f"the class folder {spell_path(class_folder.name)} holds no {wanted.noun}",
+                f"the class folder {spell_path(class_folder.name)} contains no {wanted.noun}",
                 where=str(folder),
                 fix=f"add some, or remove it; {wanted.noun} are {' '.join(sorted(wanted.suffixes))}",
             )

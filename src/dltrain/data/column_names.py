@@ -38,7 +38,7 @@ def pick_column(
         raise DataError(
             f"the table has no column {given!r}",
             where=f"data.{key}",
-            fix=f"its columns are {name_list(frame.columns)}",
+            fix=f"name one of its columns: {name_list(frame.columns)}",
             override=f"data.{key}={near[0]}" if near else "",
         )
     free = (str(column) for column in frame.columns if column not in taken)

@@ -52,7 +52,7 @@ def read_csv(
         for name, top, column in zip(names, first, columns, strict=True)
     }
     if not cells[names[0]]:
-        raise DataError(f"{path} holds a header line and no rows", where="data.path", fix="give a file with rows")
+        raise DataError(f"{path} contains a header line but no rows", where="data.path", fix="give a file with rows")
     commas = [name for name, column in cells.items() if separator != "," and with_decimal_points(column)]
     decimal = (f"commas are decimal points in {name_list(commas)}",) if commas else ()
     return pd.DataFrame(cells, dtype=object), (*notes, *guess, *header_notes, *decimal)
@@ -103,7 +103,7 @@ def _read_bytes(file: Path) -> bytes:
         elif tables:
             fix = f"choose a file of that folder: {name_list(tables)}"
         elif file.parent.is_dir():
-            fix = f"give the path of a CSV file; {file.parent.resolve()} holds none"
+            fix = f"give the path of a CSV file; {file.parent.resolve()} contains none"
         else:
             fix = f"give the path of a CSV file; there is no folder {file.parent.absolute()}"
         override = f"data.path={file.parent / nearest[0]}" if nearest else ""
@@ -182,9 +182,9 @@ def _fault(text: str, separator: str, path: str) -> DataError:
             width = width or len(row)
             if row and len(row) != width:
                 return DataError(
-                    f"{len(row)} fields where the header has {width}",
+                    f"the row has {len(row)} field{'s' * (len(row) != 1)} and the header {width}",
                     where=f"{path}, line {line}",
-                    fix=f'correct that line; a cell that holds {separator!r} needs quotes: "a{separator}b"',
+                    fix=f'correct that line; a cell that contains {separator!r} needs quotes: "a{separator}b"',
                 )
             line = records.line_num + 1
     except CsvError as error:
@@ -250,5 +250,5 @@ def header_names(cells: list[str], path: str) -> tuple[list[str], tuple[str, ...
             while given in names:
                 given += "_"
             names[position] = given
-            notes.append(f"column {position + 1} has no name: called {given}")
+            notes.append(f"column {position + 1} has no name; it is called {given}")
     return names, tuple(notes)

@@ -54,7 +54,7 @@ def are_dates(cells: Cells) -> bool:
 
 
 def no_time(cells: Cells, at: int, name: str, *, fix: str, override: str) -> DataError:
-    """Returns the error of a cell that is no time.
+    """Returns the error of a cell that is not a date or time.
 
     Args:
         cells: of the column.
@@ -65,7 +65,7 @@ def no_time(cells: Cells, at: int, name: str, *, fix: str, override: str) -> Dat
     """
     cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
     return DataError(
-        f"{cell} is no time",
+        f"{cell} is not a date or time",
         where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
         fix=f"correct it, write dates as 2026-11-21, or {fix}",
         override=override,

@@ -39,7 +39,7 @@ def read_excel(file: Path, header: Header = "auto") -> tuple[pd.DataFrame, tuple
         notes += header_notes
         cells = cells if is_data else cells.iloc[1:].reset_index(drop=True)
     if cells.empty:
-        raise DataError(f"{file} holds no rows", where="data.path", fix="give a file with a header line and rows")
+        raise DataError(f"{file} contains no rows", where="data.path", fix="give a file with a header line and rows")
     return cells.set_axis(names, axis="columns").infer_objects(), tuple(notes)
 
 
@@ -60,7 +60,7 @@ def read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
             f"{file} cannot be read as Parquet: {error}", where="data.path", fix="write it again, or save it as CSV"
         ) from None
     if frame.empty:
-        raise DataError(f"{file} holds no rows", where="data.path", fix="give a file with rows")
+        raise DataError(f"{file} contains no rows", where="data.path", fix="give a file with rows")
     for name in frame.columns:
         if frame[name].dtype == object and not frame[name].map(pd.api.types.is_hashable).all():
             raise DataError(

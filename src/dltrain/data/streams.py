@@ -93,10 +93,11 @@ def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Ite
             waiting = []
             faulty = next((row for row, cells in enumerate(chunk) if len(cells) != len(names)), None)
             if faulty is not None:
+                width = len(chunk[faulty])
                 raise DataError(
-                    f"{len(chunk[faulty])} fields where the header has {len(names)}",
+                    f"the row has {width} field{'s' * (width != 1)} and the header {len(names)}",
                     where=f"{name}, row {start + faulty + 2} (the header is row 1)",
-                    fix=f'correct that line; a cell that holds {separator!r} needs quotes: "a{separator}b"',
+                    fix=f'correct that line; a cell that contains {separator!r} needs quotes: "a{separator}b"',
                 )
             columns = [[cell or None for cell in column] for column in zip(*chunk, strict=True)]
             for title, column in zip(names, columns, strict=True):
@@ -119,7 +120,7 @@ def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Ite
             override="data.encoding=gbk",
         ) from None
     if start == 0:
-        raise DataError(f"{name} holds a header line and no rows", fix="give a table with rows")
+        raise DataError(f"{name} contains a header line but no rows", fix="give a table with rows")
 
 
 def _read_commas(title: str, column: list[str | None], commas: set[str]) -> None:
@@ -146,12 +147,12 @@ def stream_json_lines(source: Rejoined, name: str, rows: int) -> Iterator[pd.Dat
         yield pd.DataFrame(cells, index=pd.RangeIndex(start, start + len(chunk)))
         start += len(chunk)
     if start == 0:
-        raise DataError(f"{name} is empty", fix="give one JSON object a line")
+        raise DataError(f"{name} is empty", fix="give one JSON object per line")
 
 
 def _object(line: bytes, number: int, name: str) -> dict[str, Any]:
     """Returns the JSON object in a line, whose values must be plain."""
-    where, fix = f"{name}, line {number}", 'write one object a line, such as {"age": 41, "city": "Ulm"}'
+    where, fix = f"{name}, line {number}", 'write one object per line, such as {"age": 41, "city": "Ulm"}'
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -160,7 +161,7 @@ def _object(line: bytes, number: int, name: str) -> dict[str, Any]:
         raise DataError("the line is not a JSON object", where=where, fix=fix)
     nested = [key for key, value in record.items() if isinstance(value, dict | list)]
     if nested:
-        raise DataError(f"{nested[0]!r} holds a list or an object, not a plain value", where=where, fix=fix)
+        raise DataError(f"{nested[0]!r} contains a list or an object, not a plain value", where=where, fix=fix)
     return record
 
 

@@ -56,7 +56,7 @@ def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]
         at = f"{path}, line {line}"
         if marked:
             raise DataError(
-                f"the file's byte order mark says {marked}, but it holds the byte 0x{data[error.start]:02x}",
+                f"the file's byte order mark says {marked}, but it contains the byte 0x{data[error.start]:02x}",
                 where=at,
                 fix="save it again as UTF-8, or name its encoding in data.encoding",
             ) from None
@@ -119,7 +119,7 @@ def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
         return text, ("read as GB18030 (GBK): the text is not UTF-8, and in this encoding it is everyday Chinese",)
     if b"\0" in data:
         raise DataError(
-            "the file is not UTF-8 and holds zero bytes, so it is probably not text",
+            "the file is not UTF-8 and contains zero bytes, so it is probably not text",
             where=at,
             fix="give a text file, or name its encoding, such as data.encoding=utf-16-le",
         )

@@ -53,7 +53,7 @@ def named_files(samples: Sequence[object], suffixes: frozenset[str] | None = SUF
     for sample in samples:
         if not isinstance(sample, str) and not hasattr(sample, "__fspath__"):
             raise DataError(
-                f"{type(sample).__name__} where texts are due: the model was trained on texts",
+                f"a sample is of type {type(sample).__name__}, and the model was trained on texts",
                 fix="give a list of texts, a table, or files",
             )
     are_files = [_names_file(sample, suffixes) for sample in samples]
@@ -112,7 +112,7 @@ def read_each(files: Sequence[Path], encoding: str) -> tuple[list[str | DataErro
             text, guesses = decode(content, str(file), "gb18030" if chinese and at in odd else encoding)
             if "\0" in text:
                 raise DataError(
-                    "the file holds a zero byte, which no text has",
+                    "the file contains a zero byte, so it is not a text",
                     where=f"{file}, line {text[: text.index(chr(0))].count(chr(10)) + 1}",
                     fix="remove it, or leave the file out",
                 )

@@ -121,7 +121,7 @@ class Vocabulary:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The tokens that stand in texts, the most frequent first; without the special ones."""
+        """Returns the tokens that stand in texts, the most frequent first, without the special ones."""
         return self.entries[len(SPECIAL) :]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A plot that a page may show, and the picture that came of it."""
+"""A plot that a page may show, and the file drawn from it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Plot:
         title: above it on the page.
         section: of the page that shows it: curves, predictions, examples, words, importance, weights or data.
         draw: makes the drawing; returns `None` where the run has nothing to show.
-        pictures: whether it shows images, whose colours the page must not invert in dark mode.
+        shows_images: whether it shows images, whose colours the page must not invert in dark mode.
     """
 
     name: str
     title: str
     section: str
     draw: Draw
-    pictures: bool = False
+    shows_images: bool = False
 
 
 class Drawn(NamedTuple):
@@ -37,7 +37,7 @@ class Drawn(NamedTuple):
     Args:
         plot: which one.
         words: what it shows, in a sentence.
-        png: the picture; `None` where it could not be drawn.
+        png: the contents of the file; `None` where it could not be drawn.
         width: in CSS pixels.
         height: in CSS pixels.
     """

@@ -111,7 +111,7 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
             if request.number:
                 raise Stopped(request.number)
             if spent:
-                log.log(verbosity, "stop    no better %s for %d epochs", settings.monitor, state.stale)
+                log.log(verbosity, "stop    %s did not improve for %d epochs", settings.monitor, state.stale)
                 return
     if state.epoch < settings.last_epoch and settings.max_minutes is not None:
         log.log(verbosity, "stop    after %g minutes", settings.max_minutes)

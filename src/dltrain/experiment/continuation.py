@@ -80,7 +80,7 @@ def _restored(run: RunDir, config: Mapping[str, Any], *, force: bool) -> tuple[S
         raise DataError(
             "the data has changed since this run was trained",
             where="data",
-            fix="train again, or continue all the same",
+            fix="train again, or continue anyway",
             override="--force",
         )
     saver = new_saver(run, setup)

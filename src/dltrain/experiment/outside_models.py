@@ -24,7 +24,7 @@ FEATURES = ("in_features", "n_features", "num_features", "input_dim", "in_dim", 
 SIDES = ("img_size", "image_size")
 TOKENS = ("vocab_size", "num_tokens", "num_embeddings")
 STEPS = ("seq_len", "sequence_length", "context_length")
-WELL_KNOWN = frozenset((*OUTPUTS, *CHANNELS, *FEATURES, *SIDES, *TOKENS, *STEPS))
+PARAMETER_NAMES = frozenset((*OUTPUTS, *CHANNELS, *FEATURES, *SIDES, *TOKENS, *STEPS))
 # Tried with functions that pass on **kwargs; torchvision's and timm's both take the first.
 PASSED_ON = ("num_classes", "in_chans")
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
@@ -52,7 +52,7 @@ def takes_spec(target: Callable[..., Any], given: Collection[str] = ()) -> bool:
     annotation = first.annotation if isinstance(first.annotation, str) else getattr(first.annotation, "__name__", "")
     if first.name == "spec" or annotation.strip("'\"").rpartition(".")[2] == "Spec":
         return True
-    if first.name in (*WELL_KNOWN, *given) or first.default is not first.empty:
+    if first.name in (*PARAMETER_NAMES, *given) or first.default is not first.empty:
         return False
     # A class that says which kinds of data it takes knows dltrain; and of one's own classes the first parameter has
     # always been the spec, whatever its name, as long as it has no type.
@@ -66,7 +66,7 @@ def filled(target: Callable[..., Any], given: Collection[str] = ()) -> frozenset
     return (
         frozenset()
         if takes_spec(target, given)
-        else (WELL_KNOWN | {"spec"}).intersection(_parameters(target)) - set(given)
+        else (PARAMETER_NAMES | {"spec"}).intersection(_parameters(target)) - set(given)
     )
 
 

@@ -92,7 +92,7 @@ def check_same_run(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         ConfigError(
             f"this run has {spelled(old)}, and {spelled(new)} would make it another run",
             where=key,
-            fix="train again, or continue all the same",
+            fix="train again, or continue anyway",
             override="--force",
         )
         for key, old, new in differences(before, after)

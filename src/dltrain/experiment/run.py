@@ -71,7 +71,7 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
         drop_leftovers(job.composed, job.overrides)
         check_writable(job.run_dir)
         with on_approval() as samples:
-            setup = build_checked(job.config, job.places, job.overrides)
+            setup = build_checked(job.config, job.key_files, job.overrides)
             run = RunDir(claim(job.run_dir if named else reserve(job.run_dir)))  # from here on, it is this run's
             samples.accept()
         _name_folder(job.composed, run.path)
@@ -88,13 +88,13 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
 
 
 def build_checked(
-    config: Mapping[str, Any], places: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
+    config: Mapping[str, Any], key_files: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
 ) -> build.Setup:
     """Returns the objects that a config describes, built and tried.
 
     Args:
         config: the config, composed and checked key by key.
-        places: the user's file that sets each key.
+        key_files: the user's file that sets each key.
         overrides: the overrides that it was composed from; keys that they make obsolete are removed from the config.
 
     Raises:
@@ -108,7 +108,7 @@ def build_checked(
             raise ExceptionGroup("config", errors)
         return build.build(config)
     except Exception as error:
-        locate(error, places or {})
+        locate(error, key_files or {})
         raise
 
 

@@ -99,7 +99,7 @@ def check_jobs(jobs: Sequence[Job]) -> str:
         drop_leftovers(job.config, job.overrides)
         if errors := check(job.config):
             group = ExceptionGroup("config", errors)
-            locate(group, job.places)
+            locate(group, job.key_files)
             raise group
     for job in jobs:
         try:
@@ -107,7 +107,7 @@ def check_jobs(jobs: Sequence[Job]) -> str:
         except Exception as error:
             # If one job of several runs out of memory, it fails when it runs, and the others finish.
             if len(jobs) == 1 or not isinstance(explained(error), OutOfMemory):
-                locate(error, job.places)
+                locate(error, job.key_files)
                 raise
     return monitors[0] if monitors else ""
 

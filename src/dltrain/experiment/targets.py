@@ -219,9 +219,9 @@ def returned_by(function: Callable[..., Any]) -> Any:
 
 
 def _named(name: str, names: Mapping[str, Any]) -> Any:
-    """What a dotted name of an annotation stands for; nothing where that is not known."""
+    """Returns what a dotted name of an annotation stands for, or `None` if it stands for nothing."""
     first, *others = name.split(".")
-    return functools.reduce(lambda found, part: getattr(found, part, None), others, names.get(first))
+    return functools.reduce(lambda value, part: getattr(value, part, None), others, names.get(first))
 
 
 def check_arguments(slot_name: str, target: Callable[..., Any], node: Mapping[str, Any]) -> list[ConfigError]:

@@ -125,7 +125,7 @@ def evaluate_input(
     )
     columns = [column for _, column in parts if column is not None]
     notes = [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
-    notes += model.task.notes_on_new_data(whole.inputs, kept_of(model))
+    notes += model.task.notes_on_new_data(whole.inputs, stored_tensors_of(model))
     return evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
 
 
@@ -134,7 +134,7 @@ def evaluate_split(
 ) -> Evaluation:
     """Evaluates encoded samples, and groups of them by the values of a column `(N,)`."""
     loader = TensorLoader(split, model.task.evaluation_batch(BATCH), model.device, prepare=model.encoder.prepare)
-    metrics, predictions = model.task.evaluate(model.module, loader, split, kept_of(model), model.precision)
+    metrics, predictions = model.task.evaluate(model.module, loader, split, stored_tensors_of(model), model.precision)
     calibration = model.task.calibrate(predictions, split.target)
     groups = () if column is None else tuple(_groups(model.task, predictions, split.target, column))
     interval = bootstrap(model.task, predictions, split.target)
@@ -143,7 +143,7 @@ def evaluate_split(
     )
 
 
-def kept_of(model: LoadedModel) -> Mapping[str, Tensor]:
+def stored_tensors_of(model: LoadedModel) -> Mapping[str, Tensor]:
     """Returns the tensors that the run keeps beyond its facts; empty if it keeps none."""
     return model.kept if model.run.kept.exists() else {}
 
@@ -219,7 +219,7 @@ def column_of(raw: object, name: str) -> pd.Series[Any]:
         raise DataError(
             f"the table has no column {name!r}",
             where="--slices",
-            fix=f"did you mean {close[0]}?" if close else f"its columns are {name_list(raw.columns)}",
+            fix=f"did you mean {close[0]}?" if close else f"name one of its columns: {name_list(raw.columns)}",
             override=close[0] if close else "",
             replaces=name,
         )

@@ -82,7 +82,7 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
         if not difference <= TOLERANCE:
             raise CheckpointError(
                 f"the exported model differs from the model by {difference:.2g}, relative to the largest output",
-                fix="nothing was kept; try another format: --format torch-export",
+                fix="nothing was written; try another format: --format torch-export",
             )
         neighbour.replace(path)
     except OSError as error:

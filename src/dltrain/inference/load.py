@@ -98,7 +98,7 @@ class LoadedModel:
         """
         path = self.run.own(self.run.kept)
         if not path.exists():
-            raise CheckpointError(f"{path} is missing: {self.kind.kept_words}", fix="train again")
+            raise CheckpointError(f"{path} is missing: {self.kind.stored_words}", fix="train again")
         return read_tensors(path, fix="train again")
 
     def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:
@@ -268,4 +268,6 @@ def _check_arguments(slot: str, node: Mapping[str, Any], trust: Collection[str] 
     errors = check_arguments(slot, resolve(slot, node, trust), node)
     if errors:
         first = errors[0]
-        raise ConfigError(f"{first.what} in the run's config", where=first.where, fix="was it changed by hand?")
+        raise ConfigError(
+            f"{first.what} in the run's config", where=first.where, fix="undo any change made by hand, or train again"
+        )

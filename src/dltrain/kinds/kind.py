@@ -86,14 +86,14 @@ class Kind:
         default_model: the model that is proposed if a model does not support such data.
         models_of: a built-in kind whose models also take these inputs; may be empty.
         budget: the default number of epochs and batch size.
-        kept_words: what the run keeps beyond its facts, in words.
+        stored_words: what the run keeps beyond its facts, in words.
     """
 
     name: ClassVar[str]
     default_model: ClassVar[str] = "mlp"
     models_of: ClassVar[str] = ""
     budget: ClassVar[Budget] = Budget()
-    kept_words: ClassVar[str] = "predictions need it"
+    stored_words: ClassVar[str] = "predictions need it"
 
     def encoder(self, facts: Facts) -> Encoder:
         """Returns the encoder of new samples for a model that was trained on data with these facts.

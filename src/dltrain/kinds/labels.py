@@ -104,7 +104,9 @@ class TargetReader:
         raise DataError(
             f"the table has no column {absent!r}, which the model predicts",
             where="data.path",
-            fix=f"rename {close[0]!r}" if close else "give labelled data; without labels, dltrain predict is enough",
+            fix=f"rename {close[0]!r}"
+            if close
+            else "give labelled data, or use dltrain predict, which needs no labels",
         )
 
     def _read(self, column: pd.Series[Any]) -> Cells:
@@ -246,7 +248,7 @@ def _listed_labels(name: str, labels: Sequence[str], cells: Cells) -> NDArray[np
                 raise DataError(
                     f"{shorten(label)} is not a label of the model",
                     where=f"column {name!r}",
-                    fix=f"its labels are {name_list(labels, 10)}",
+                    fix=f"use one of its labels: {name_list(labels, 10)}",
                 )
             has[row, index[label]] = 1
     return has[cells.codes]
@@ -262,7 +264,7 @@ def _class_indices(name: str, classes: Sequence[str], cells: Cells) -> NDArray[n
         raise DataError(
             f"{shorten(cells.values[indices.index(-2)])} is not a class of the model",
             where=f"column {name!r}",
-            fix=f"its classes are {name_list(classes, 10)}: correct these rows or leave them out",
+            fix=f"correct these rows or leave them out; the classes are {name_list(classes, 10)}",
         )
     return np.array([*indices, -1], dtype=np.int64)[cells.codes]
 

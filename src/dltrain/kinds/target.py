@@ -162,7 +162,7 @@ def _infer_several(columns: pd.DataFrame, names: Sequence[str], task: str, form:
             fix="leave out the target that is mostly empty, or give more rows",
         )
     reader = TargetReader(title, chosen, outputs=tuple(names))
-    return Target(reader, reason if form is None else "the task was named", reader.encode(cells), present)
+    return Target(reader, reason if form is None else "the task was given", reader.encode(cells), present)
 
 
 def _check_labels(cells: Mapping[str, Cells]) -> None:
@@ -220,7 +220,7 @@ def _infer_listed_labels(column: pd.Series[Any], name: str, task: str) -> Target
         )
     mark = "spaces" if separator == " " else separator
     empty = f"; {cells.missing} rows have none" if cells.missing else ""
-    reason = f"the task was named; {name} has {len(labels)} labels, separated by {mark}{empty}"
+    reason = f"the task was given; {name} has {len(labels)} labels, separated by {mark}{empty}"
     reader = TargetReader(name, task, outputs=tuple(labels))
     return Target(reader, reason, reader.encode({name: cells}), np.ones(len(cells.codes), dtype=bool))
 
@@ -264,7 +264,7 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
                 override="task=classification",
             )
         check_numbers(target, cells, strict=True)
-        return task, "the task was named"
+        return task, "the task was given"
 
     whole = bool(np.all(numbers == np.floor(numbers)))
     few = len(numbers) == 2 < rows or (
@@ -282,7 +282,7 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
             override="task=regression" if cells.all_numbers else "",
         )
     if form is not None:
-        return task, "the task was named"
+        return task, "the task was given"
     values = name_list(class_names(cells)[0], 10)
     if cells.all_numbers:
         kind = "whole numbers" if whole else "numbers"

@@ -67,8 +67,8 @@ class ResNet(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(depth, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         stages: list[nn.Module] = []
         for number, next_width in enumerate(channels):
-            for place in range(blocks):
-                stride = 2 if number and place == 0 and min(height, breadth) > 1 else 1
+            for block in range(blocks):
+                stride = 2 if number and block == 0 and min(height, breadth) > 1 else 1
                 height, breadth = -(-height // stride), -(-breadth // stride)
                 stages.append(Block(width, next_width, stride))
                 width = next_width

@@ -22,7 +22,7 @@ from dltrain.tasks.metric_table import Declared, MetricInfo, headline_of, is_lar
 log = logging.getLogger("dltrain")
 
 Value = str | float | int | None
-KEPT_COLUMNS = ("run", "state", "model", "data", "parameters", "epochs", "seconds")
+FIXED_COLUMNS = ("run", "state", "model", "data", "parameters", "epochs", "seconds")
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -64,7 +64,7 @@ def find_runs(folder: Path) -> Iterator[Entry]:
         CheckpointError: there is no such folder.
     """
     if not folder.is_dir():
-        raise CheckpointError(f"there is no folder {folder}", fix="name a folder that holds runs, such as outputs/")
+        raise CheckpointError(f"there is no folder {folder}", fix="name a folder that contains runs, such as outputs/")
     for path in sorted(folder.rglob("status.json")):
         if "evaluations" in path.relative_to(folder).parts:
             continue

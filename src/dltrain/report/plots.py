@@ -54,12 +54,12 @@ def draw_plots(run: Run) -> list[Drawn]:
 
 
 def _draw(plot: Plot, run: Run, text: Lettering) -> Drawn | None:
-    """Draws a plot; returns `None` where there is nothing to show, and a plot without a picture where it fails."""
+    """Draws a plot; returns `None` where there is nothing to show, and a plot without a file where it fails."""
     try:
         drawing = plot.draw(run, text)
         if drawing is None:
             return None
-        png = to_png(drawing.figure, text.families, transparent=plot.pictures)
+        png = to_png(drawing.figure, text.families, transparent=plot.shows_images)
     except Exception as error:  # whatever fails, the page of a trained run is worth having
         log.warning("plots   %s.png cannot be drawn: %s: %s", plot.name, type(error).__name__, error)
         return Drawn(plot)

@@ -30,7 +30,7 @@ class RunConfig:
             text = self.path.read_text("utf-8")
             # A small file of aliases of aliases can fill the memory, and dltrain writes no aliases.
             if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-                raise ValueError("it holds aliases")
+                raise ValueError("it contains aliases")
             read = yaml.safe_load(text)
             if not isinstance(read, dict):
                 raise ValueError("it is not a mapping")

@@ -181,7 +181,7 @@ def refuse_links(path: Path) -> None:
     for folder, folders, files in os.walk(path):
         for name in folders + files:
             if (child := Path(folder) / name).is_symlink():
-                raise CheckpointError(f"{child} is a link", fix="delete it: a run's folder must hold no links")
+                raise CheckpointError(f"{child} is a link", fix="delete it: a run's folder must not contain links")
 
 
 def remove_half_written(path: Path) -> None:
@@ -205,7 +205,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds no JSON object")
+        raise CheckpointError(f"{path} does not contain a JSON object")
     schema = value.get("schema", SCHEMA)
     if not isinstance(schema, int) or schema > SCHEMA:
         raise CheckpointError(f"{path} was written by a newer dltrain (schema {schema})", fix="upgrade dltrain")

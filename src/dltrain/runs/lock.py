@@ -100,11 +100,11 @@ def claim(path: Path) -> Path:
         ConfigError: it holds a run already, or it is a file.
         StorageError: it cannot be made or written to.
     """
-    what = "is a file" if path.is_file() else "already holds a run"
+    what = "is a file" if path.is_file() else "already contains a run"
     taken = ConfigError(f"{path} {what}", where="hydra.run.dir", fix=f"choose another folder, such as {path}-2")
     if (path / "status.json").exists():
         if not (path / "config.yaml").exists():  # a live run may be about to write it, so the folder stays taken
-            taken.what = f"{path} holds a run without a config: it is only starting, or was killed before it began"
+            taken.what = f"{path} contains a run without a config: it is only starting, or was killed before it began"
             taken.fix = advise_restart(path)
         raise taken
     try:

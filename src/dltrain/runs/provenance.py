@@ -34,8 +34,8 @@ def check_files(run: RunDir, basis: Mapping[str, Any]) -> None:
     """
     for name in _changed(basis, "files", _files(run)):
         raise CheckpointError(
-            f"{run.path / name} is not what the model was trained with: it was changed afterwards, or is another run's",
-            fix="bring the old file back, or train again",
+            f"{run.path / name} is not the one that the model was trained with: it was changed or is from another run",
+            fix="restore the old file, or train again",
         )
 
 
@@ -61,12 +61,12 @@ def _config(run: RunDir) -> dict[str, str]:
 
 
 def _changed(basis: Mapping[str, Any], part: str, now: Mapping[str, str]) -> dict[str, tuple[Any, Any]]:
-    said = basis.get(part)
-    if not isinstance(said, dict):
+    recorded = basis.get(part)
+    if not isinstance(recorded, dict):
         return {}
     # What an older version recorded under an older name is the same.
     before = {
         key: spelled(current_target(str(value).strip("'"))) if key.endswith("_target_") else value
-        for key, value in said.items()
+        for key, value in recorded.items()
     }
     return differences(before, now)

@@ -55,7 +55,7 @@ class Run:
                 f"the run in {folder.path} did not finish: its state is {self.state}",
                 fix="wait until it is done"
                 if self.state == "running"
-                else f"go on with dltrain resume {shlex.quote(str(folder.path))}",
+                else f"continue it: dltrain resume {shlex.quote(str(folder.path))}",
             )
         self.result = Result.read(folder)
         facts = read_json(folder.facts)

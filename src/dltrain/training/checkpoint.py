@@ -25,7 +25,7 @@ from dltrain.errors import CheckpointError, StorageError
 from dltrain.storage import digest, flush, write_text
 
 SCHEMA = 1
-RESUMABLE_KEPT = 2  # the newest, and the one before in case the newest is damaged
+MAX_RESUMABLE = 2  # the newest, and the one before in case the newest is damaged
 NAME = re.compile(r"step-[0-9]{8,}")
 WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
 
@@ -83,7 +83,7 @@ def save_checkpoint(
     return target
 
 
-def point(root: Path, name: str, checkpoint: Path) -> None:
+def set_pointer(root: Path, name: str, checkpoint: Path) -> None:
     """Makes the pointer `root/name` name the checkpoint, atomically."""
     write_text(root / name, f"{checkpoint.name}\n")
     flush(root)
@@ -127,7 +127,7 @@ def verify(checkpoint: Path) -> dict[str, Any]:
     for name, expected in files.items():
         path = checkpoint / name
         if name not in (WEIGHTS, STATE) or not path.is_file() or path.is_symlink() or _described(path) != expected:
-            raise CheckpointError(f"{path} differs from its manifest: it is damaged, or of another checkpoint")
+            raise CheckpointError(f"{path} differs from its manifest: it is damaged, or belongs to another checkpoint")
     if WEIGHTS not in files:
         raise CheckpointError(f"{checkpoint} is not a dltrain checkpoint: its manifest names no {WEIGHTS}")
     return dict(manifest)
@@ -164,9 +164,9 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
         state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, UnpicklingError) as error:
         first = str(error).partition("\n")[0][:200]
-        raise CheckpointError(f"{checkpoint / STATE} holds no training state: {first}") from None
+        raise CheckpointError(f"{checkpoint / STATE} contains no training state: {first}") from None
     if not isinstance(state, dict):
-        raise CheckpointError(f"{checkpoint / STATE} holds no training state")
+        raise CheckpointError(f"{checkpoint / STATE} contains no training state")
     return state
 
 
@@ -196,7 +196,7 @@ def remove_others(root: Path) -> None:
     name; also deletes whatever an interrupted write left."""
     pointers = [path for name in ("last", "best") if (path := root / name).is_file()]
     needed = {path.read_text(encoding="utf-8", errors="replace").strip() for path in pointers}
-    for folder in resumable(root)[:RESUMABLE_KEPT]:
+    for folder in resumable(root)[:MAX_RESUMABLE]:
         needed |= {folder.name, best_beside(folder).name}
     for half in root.glob(".tmp-*"):
         shutil.rmtree(half, ignore_errors=True)

@@ -70,6 +70,6 @@ def suggest_rate(trials: Sequence[Trial]) -> float:
     lowest = min(trials, key=lambda trial: trial.smooth, default=None)
     if lowest is None or lowest is trials[0]:
         raise ConfigError(
-            "the loss fell at no learning rate", where="optimizer", fix="try another model, loss or optimizer"
+            "the loss did not fall at any learning rate", where="optimizer", fix="try another model, loss or optimizer"
         )
     return float(f"{lowest.lr / 10:.1g}")

@@ -142,14 +142,14 @@ def until_stopped(loader: Loader, state: TrainState) -> Iterator[Batch]:
 
 
 def penalty(parameters: Iterable[Tensor], l1: float, l2: float) -> Tensor:
-    """`l1` · Σ|w| + `l2` · Σw² over the weights; biases and normalisation parameters, being vectors, are left out."""
+    """Returns `l1` · Σ|w| + `l2` · Σw² over the weights, without biases and normalisation parameters (all vectors)."""
     nothing = torch.zeros((), requires_grad=True)  # a model of vectors alone has nothing to pull at
     weights = [parameter for parameter in parameters if parameter.dim() > 1]
     return sum((l1 * weight.abs().sum() + l2 * weight.square().sum() for weight in weights), nothing)
 
 
 def grouped(loader: Loader, size: int) -> Iterator[tuple[Batch, ...]]:
-    """Batches in groups of `size`; the last group holds what remains."""
+    """Yields batches in groups of `size`; the last group holds the remaining ones."""
     batches = iter(loader)
     while group := tuple(islice(batches, size)):
         yield group

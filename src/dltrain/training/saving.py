@@ -16,11 +16,11 @@ from dltrain.training.checkpoint import (
     best_beside,
     load_state,
     load_weights,
-    point,
     remove_others,
     resumable,
     save_checkpoint,
     set_aside,
+    set_pointer,
     verify,
 )
 from dltrain.training.state import TrainState
@@ -87,8 +87,8 @@ class Saver:
                 best = save_checkpoint(self.root, other, self.best, None, state.best_epoch)
             last = save_checkpoint(self.root, state.step, self.live, state.state_dict(), state.epoch, other or None)
             if state.best_step:
-                point(self.root, "best", best if other else last)
-            point(self.root, "last", last)
+                set_pointer(self.root, "best", best if other else last)
+            set_pointer(self.root, "last", last)
             remove_others(self.root)
             self.saved = (state.step, state.epoch)
         self.saved_at = perf_counter()
@@ -123,8 +123,8 @@ class Saver:
         load_training(self.state, saved, folder)
         if self.state.best_step:
             load_into(self.best, best_weights, best)
-            point(self.root, "best", best)
-        point(self.root, "last", folder)
+            set_pointer(self.root, "best", best)
+        set_pointer(self.root, "last", folder)
         set_aside(self.root, self.state.step)
         remove_others(self.root)
         self.saved, self.saved_at = (self.state.step, self.state.epoch), perf_counter()

@@ -67,11 +67,11 @@ class Running:
 
     @classmethod
     def zero(cls, device: torch.device) -> Running:
-        """Sums to begin with."""
+        """Returns the sums at the beginning of an epoch."""
         return cls(zero(device), zero(device))
 
     def count(self, lr: float, batches: int) -> None:
-        """A step was taken, with that rate, on so many batches."""
+        """Counts a step with that learning rate, on so many batches."""
         self.lr = lr
         self.rates.append(lr)
         # Copied, not compared: that is the cheaper of the two, and nobody waits for the device.
@@ -81,14 +81,14 @@ class Running:
         self.batches += batches
 
     def filled(self, loss: float, weight: float, batches: int, lr: float, seconds: float) -> Running:
-        """The same sums with what `saved` returned."""
+        """Sets the sums to what `saved` returned, and returns them."""
         self.loss.fill_(loss)
         self.weight.fill_(weight)
         self.batches, self.lr, self.seconds = batches, lr, seconds
         return self
 
     def saved(self) -> dict[str, float]:
-        """The sums as primitives; what is finite has been looked at by then."""
+        """Returns the sums as primitives, without `sums`, which are looked at before a save."""
         sums = {"loss": float(self.loss), "weight": float(self.weight)}
         return sums | {"batches": self.batches, "lr": self.lr, "seconds": self.seconds}
 
@@ -141,7 +141,7 @@ class TrainState:
 
     @property
     def judged(self) -> nn.Module:
-        """The model that is evaluated and kept: the average where there is one."""
+        """Returns the model that is evaluated and stored: the average where there is one."""
         return self.model if self.average is None else self.average.module
 
     def judge(self, value: float, better: Better, min_delta: float, keep_last: bool = False) -> None:
@@ -160,11 +160,11 @@ class TrainState:
 
     @property
     def improved(self) -> bool:
-        """Whether the weights of the epoch just finished are to be kept."""
+        """Tells whether the weights of the epoch just finished are to be stored."""
         return self.best_epoch == self.epoch > 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the weights of the judged model, as tensors and primitives."""
+        """Returns everything but the weights of the judged model, as tensors and primitives."""
         return {
             "model": None if self.average is None else self.model.state_dict(),
             "averaged": None if self.average is None else int(self.average.n_averaged),
@@ -234,7 +234,7 @@ _COUNTS = ("epoch", "step", "samples", "seconds", "best", "best_epoch", "best_st
 
 
 def average_of(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of a model's weights and buffers, which follows faster in its first steps."""
+    """Returns an exponential moving average of a model's weights and buffers, faster in its first steps."""
 
     def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         share = 1 - torch.as_tensor((1 + count) / (10 + count)).clamp(max=decay)

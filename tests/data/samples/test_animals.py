@@ -14,18 +14,18 @@ import pytest
 from PIL import Image
 
 from dltrain.data.samples import animals
-from dltrain.data.samples.animals import ANIMALS, draw_animals, draw_picture
+from dltrain.data.samples.animals import ANIMALS, draw_animals, draw_image
 from dltrain.data.samples.backgrounds import BACKGROUNDS, CONTRAST, PALETTE, WHITE, pick, plant_leaves
 
 
 def pixels(folder: Path) -> dict[str, np.ndarray]:
-    """Every picture below a folder, `(H, W, 3)`, by its path."""
+    """Every image below a folder, `(H, W, 3)`, by its path."""
     return {str(path.relative_to(folder)): np.asarray(Image.open(path)) for path in sorted(folder.rglob("*.png"))}
 
 
 def drawn(name: str, number: int, size: int = 32) -> np.ndarray:
-    """One picture of an animal, `(size, size, 3)`."""
-    return np.asarray(draw_picture(ANIMALS[name], size, np.random.default_rng(number)))
+    """One image of an animal, `(size, size, 3)`."""
+    return np.asarray(draw_image(ANIMALS[name], size, np.random.default_rng(number)))
 
 
 def sheet(name: str, seed: int) -> Image.Image:
@@ -42,23 +42,23 @@ def test_the_same_arguments_give_the_same_pixels(tmp_path: Path) -> None:
     one, again, other = (pixels(tmp_path / folder) for folder in ("one", "again", "other"))
     assert all(np.array_equal(one[path], again[path]) for path in one)
     assert not any(np.array_equal(one[path], other[path]) for path in one)
-    assert len({picture.tobytes() for picture in one.values()}) == len(one)
+    assert len({image.tobytes() for image in one.values()}) == len(one)
 
 
 def test_a_larger_set_begins_with_the_smaller_one(tmp_path: Path) -> None:
     draw_animals(tmp_path / "small", per_class=1, size=32)
     draw_animals(tmp_path / "large", per_class=2, size=32)
     large = pixels(tmp_path / "large")
-    assert all(np.array_equal(picture, large[path]) for path, picture in pixels(tmp_path / "small").items())
+    assert all(np.array_equal(image, large[path]) for path, image in pixels(tmp_path / "small").items())
 
 
-def test_every_animal_has_a_folder_of_numbered_pictures(tmp_path: Path) -> None:
+def test_every_animal_has_a_folder_of_numbered_images(tmp_path: Path) -> None:
     draw_animals(tmp_path / "deep" / "animals", per_class=3, size=24)
-    pictures = pixels(tmp_path / "deep" / "animals")
+    images = pixels(tmp_path / "deep" / "animals")
     assert len(ANIMALS) >= 6
-    assert list(pictures) == [f"{name}/{name}_{number:03d}.png" for name in sorted(ANIMALS) for number in range(3)]
-    assert {picture.shape for picture in pictures.values()} == {(24, 24, 3)}
-    assert {picture.dtype for picture in pictures.values()} == {np.dtype(np.uint8)}
+    assert list(images) == [f"{name}/{name}_{number:03d}.png" for name in sorted(ANIMALS) for number in range(3)]
+    assert {image.shape for image in images.values()} == {(24, 24, 3)}
+    assert {image.dtype for image in images.values()} == {np.dtype(np.uint8)}
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError])
@@ -120,7 +120,7 @@ def test_an_animal_moves_even_where_its_place_and_colours_are_fixed(name: str) -
 
 
 @pytest.mark.parametrize("name", ANIMALS)
-def test_pictures_of_one_animal_differ(name: str) -> None:
+def test_images_of_one_animal_differ(name: str) -> None:
     assert np.abs(drawn(name, 0).astype(int) - drawn(name, 1)).mean() > 8
 
 
@@ -144,17 +144,17 @@ def test_every_pair_of_colours_leaves_a_third_to_pick() -> None:
 def test_a_background_has_its_size_and_lies_between_its_tones(paint: Callable[..., Image.Image]) -> None:
     tones = (PALETTE[0], PALETTE[4])
     for seed in range(5):
-        picture = np.asarray(paint(48, tones, np.random.default_rng(seed))).astype(int)
-        assert picture.shape == (48, 48, 3)
-        assert (picture >= np.min(tones, axis=0) - 2).all()
-        assert (picture <= np.max((*tones, WHITE), axis=0)).all()
+        image = np.asarray(paint(48, tones, np.random.default_rng(seed))).astype(int)
+        assert image.shape == (48, 48, 3)
+        assert (image >= np.min(tones, axis=0) - 2).all()
+        assert (image <= np.max((*tones, WHITE), axis=0)).all()
 
 
 def test_leaves_hide_little_and_only_below() -> None:
     for seed in range(20):
-        picture = Image.new("RGB", (64, 64), PALETTE[0])
-        plant_leaves(picture, PALETTE[4], np.random.default_rng(seed))
-        hidden = (np.asarray(picture) != PALETTE[0]).any(-1)
+        image = Image.new("RGB", (64, 64), PALETTE[0])
+        plant_leaves(image, PALETTE[4], np.random.default_rng(seed))
+        hidden = (np.asarray(image) != PALETTE[0]).any(-1)
         assert 0 < hidden.mean() < 0.15
         assert not hidden[:40].any()
 

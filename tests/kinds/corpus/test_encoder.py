@@ -116,7 +116,7 @@ def test_what_is_no_text_is_refused(lines: Path, data: Data) -> None:
             encoder.encode([name])
     with pytest.raises(DataError, match="'It is' is a text"):
         encoder.encode([str(lines / "a.txt"), "It is"])
-    with pytest.raises(DataError, match="float where texts are due"):
+    with pytest.raises(DataError, match="of type float"):
         encoder.encode(np.array([0.5]))
     with pytest.raises(DataError, match="DataFrame instead of text"):
         encoder.encode(pd.DataFrame({"text": ["It is"]}))

@@ -41,7 +41,7 @@ def test_every_token_but_the_first_is_predicted_once_from_those_before_it(count:
 def test_documents_stay_whole_and_nothing_is_lost(tmp_path: Path) -> None:
     for number in range(60):
         (tmp_path / f"{number:02}.txt").write_text(f"[{number}] " + f"line {number % 7}\r\n" * 9, encoding="utf-8")
-    (tmp_path / "picture.png").write_bytes(b"\x89PNG\0\0")
+    (tmp_path / "image.png").write_bytes(b"\x89PNG\0\0")
     (tmp_path / ".hidden").write_text("x" * 500)
     data = corpus(path=str(tmp_path), length=16)
     texts = {name: spelled(data, name) for name in data.splits}

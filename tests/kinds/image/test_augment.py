@@ -1,4 +1,4 @@
-"""Changed pictures: a function of seed, epoch and batch, each picture its own, and each change what it says."""
+"""Changed images: a function of seed, epoch and batch, each image its own, and each change what it says."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ STRONG = Augment(0.5, 0.5, 0.125, 30.0, 0.3, 0.3, 0.3, 0.3, 0.5)
 
 @pytest.fixture
 def pixels() -> Tensor:
-    """Noise, `(64, 3, 12, 16)`, so that no change of a picture leaves it as it was."""
+    """Noise, `(64, 3, 12, 16)`, so that no change of an image leaves it as it was."""
     return torch.randint(0, 256, (64, 3, 12, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture
 def gradients() -> Tensor:
-    """The same smooth picture 16 times, `(16, 1, 9, 9)`, brighter to the right."""
+    """The same smooth image 16 times, `(16, 1, 9, 9)`, brighter to the right."""
     return torch.arange(9).mul(20).to(torch.uint8).expand(16, 1, 9, 9).contiguous()
 
 
@@ -40,7 +40,7 @@ def epoch_of(loader: TensorLoader, epoch: int) -> Iterator[tuple[Tensor, Tensor]
     return ((batch.inputs[0], batch.target) for batch in loader)
 
 
-def test_the_same_seed_epoch_and_batch_give_the_same_pictures(pixels: Tensor) -> None:
+def test_the_same_seed_epoch_and_batch_give_the_same_images(pixels: Tensor) -> None:
     once = STRONG((pixels,), 3, 5, 7)[0]
     torch.rand(5)  # the global generator has no say
     assert torch.equal(once, STRONG((pixels,), 3, 5, 7)[0])
@@ -64,7 +64,7 @@ def test_the_order_of_the_samples_does_not_depend_on_the_augmentation(pixels: Te
         assert not torch.equal(plain.float(), changed.float())
 
 
-def test_epochs_differ_and_evaluation_sees_the_pictures_as_they_are(pixels: Tensor) -> None:
+def test_epochs_differ_and_evaluation_sees_the_images_as_they_are(pixels: Tensor) -> None:
     full = loader(pixels, STRONG, batch_size=64)
     (first, _), (second, _) = next(epoch_of(full, 0)), next(epoch_of(full, 1))
     assert not torch.equal(first, second)
@@ -74,13 +74,13 @@ def test_epochs_differ_and_evaluation_sees_the_pictures_as_they_are(pixels: Tens
     assert torch.equal(next(epoch_of(loader(pixels, STRONG, seed=None), 0))[0], pixels[:24])
 
 
-def test_pictures_of_a_batch_are_changed_apart(gradients: Tensor) -> None:
+def test_images_of_a_batch_are_changed_apart(gradients: Tensor) -> None:
     for entry in fields(Augment):
         if entry.name in ("vflip", "saturation"):
-            continue  # they do nothing to this picture
+            continue  # they do nothing to this image
         change = Augment(**{entry.name: 20.0 if entry.name == "rotation" else 0.5})
         (changed,) = change((gradients,), 0, 0, 0)
-        kinds = {tuple(picture.flatten().tolist()) for picture in changed}
+        kinds = {tuple(image.flatten().tolist()) for image in changed}
         assert len(kinds) == 2 if entry.name == "hflip" else len(kinds) > 3, entry.name
 
 
@@ -93,21 +93,21 @@ def test_a_mirror_image_is_one(pixels: Tensor) -> None:
     assert torch.equal(half[~mirrored], pixels[~mirrored])
 
 
-def test_a_shifted_picture_is_a_window_of_the_reflected_one(pixels: Tensor) -> None:
+def test_a_shifted_image_is_a_window_of_the_reflected_one(pixels: Tensor) -> None:
     (shifted,) = Augment(crop=0.25)((pixels,), 0, 0, 0)  # 3 of 12 rows, 4 of 16 columns
     padded = torch.nn.functional.pad(pixels.float(), (4, 4, 3, 3), mode="reflect").to(torch.uint8)
     places = set()
-    for picture, wide in zip(shifted, padded, strict=True):
+    for image, wide in zip(shifted, padded, strict=True):
         windows = {
             (row, column): wide[:, row : row + 12, column : column + 16] for row in range(7) for column in range(9)
         }
-        (place,) = [at for at, window in windows.items() if torch.equal(window, picture)]
+        (place,) = [at for at, window in windows.items() if torch.equal(window, image)]
         places.add(place)
     assert {row for row, _ in places} == set(range(7))
     assert {column for _, column in places} == set(range(9))
 
 
-def test_small_pictures_may_be_shifted_by_all_but_everything() -> None:
+def test_small_images_may_be_shifted_by_all_but_everything() -> None:
     tiny = torch.arange(2, dtype=torch.uint8).expand(50, 1, 1, 2).contiguous()
     (shifted,) = Augment(crop=0.5)((tiny,), 0, 0, 0)
     assert shifted.shape == tiny.shape
@@ -115,9 +115,9 @@ def test_small_pictures_may_be_shifted_by_all_but_everything() -> None:
 
 
 def test_turning_keeps_the_centre_and_moves_the_edge() -> None:
-    picture = torch.zeros(200, 1, 15, 15, dtype=torch.uint8)
-    picture[:, :, 7, :] = 255  # a horizontal bar
-    (turned,) = Augment(rotation=90.0)((picture,), 0, 0, 0)
+    image = torch.zeros(200, 1, 15, 15, dtype=torch.uint8)
+    image[:, :, 7, :] = 255  # a horizontal bar
+    (turned,) = Augment(rotation=90.0)((image,), 0, 0, 0)
     assert (turned[:, 0, 7, 7] > 200).all()
     ends = turned[:, 0, 7, 0]
     assert (ends < 50).any() and (ends > 200).any()
@@ -125,11 +125,11 @@ def test_turning_keeps_the_centre_and_moves_the_edge() -> None:
     assert (upright > 100).any()
 
 
-def test_the_angle_of_a_wide_picture_is_an_angle() -> None:
-    """A square stays as wide as high however wide its picture is."""
-    picture = torch.zeros(100, 1, 20, 24, dtype=torch.uint8)
-    picture[:, :, 6:14, 8:16] = 255
-    (turned,) = Augment(rotation=180.0)((picture,), 1, 0, 0)
+def test_the_angle_of_a_wide_image_is_an_angle() -> None:
+    """A square stays as wide as high however wide its image is."""
+    image = torch.zeros(100, 1, 20, 24, dtype=torch.uint8)
+    image[:, :, 6:14, 8:16] = 255
+    (turned,) = Augment(rotation=180.0)((image,), 1, 0, 0)
     mass = turned.sum(dim=(1, 2, 3)) / 255
     assert mass.min() > 58 and mass.max() < 70
     rows, columns = turned.amax(dim=3)[:, 0] > 60, turned.amax(dim=2)[:, 0] > 60
@@ -137,9 +137,9 @@ def test_the_angle_of_a_wide_picture_is_an_angle() -> None:
 
 
 def test_resizing_makes_things_larger_and_smaller() -> None:
-    picture = torch.zeros(100, 1, 32, 32, dtype=torch.uint8)
-    picture[:, :, 12:20, 12:20] = 255
-    areas = Augment(scale=0.5)((picture,), 0, 0, 0)[0].sum(dim=(1, 2, 3)) / 255
+    image = torch.zeros(100, 1, 32, 32, dtype=torch.uint8)
+    image[:, :, 12:20, 12:20] = 255
+    areas = Augment(scale=0.5)((image,), 0, 0, 0)[0].sum(dim=(1, 2, 3)) / 255
     assert areas.min() < 64 * 0.4
     assert areas.max() > 64 * 1.7
 
@@ -191,7 +191,7 @@ def test_draws_are_from_0_to_1_and_of_their_own_stream() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_pictures_are_the_same_on_a_gpu(pixels: Tensor) -> None:
+def test_images_are_the_same_on_a_gpu(pixels: Tensor) -> None:
     (on_cpu,), (on_gpu,) = (STRONG((pixels.to(device),), 0, 0, 0) for device in ("cpu", "cuda"))
     assert torch.allclose(on_cpu, on_gpu.cpu(), atol=1e-2)
 
@@ -209,7 +209,7 @@ def test_pictures_are_the_same_on_a_gpu(pixels: Tensor) -> None:
         (["data=animals", "augment.hflip=0.1"], 0.1),
     ],
 )
-def test_the_recipe_of_pictures_augments_and_the_plain_one_does_not(arguments: list[str], expected: float) -> None:
+def test_the_recipe_of_images_augments_and_the_plain_one_does_not(arguments: list[str], expected: float) -> None:
     (job,) = compose_jobs(arguments, sweep=False)
     assert job.config["augment"]["hflip"] == expected
 

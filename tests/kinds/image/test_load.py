@@ -1,4 +1,4 @@
-"""Folders of pictures: which split and which class, and what to say of what cannot be read."""
+"""Folders of images: which split and which class, and what to say of what cannot be read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def draw(path: Path, colour: Any = (200, 40, 40), mode: str = "RGB", **options: 
 
 
 def fill(folder: Path, classes: Iterable[str] = ("cat", "dog"), count: int = 10) -> Path:
-    """`count` pictures of each class, each of another shade."""
+    """`count` images of each class, each of another shade."""
     for index, name in enumerate(classes):
         for number in range(count):
             draw(folder / name / f"{number:02d}.png", (index * 80, number * 20, 100))
@@ -50,7 +50,7 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
     assert sorted(ids) == sorted(f"{name}/{number:02d}.png" for name in ("bee", "cat", "dog") for number in range(10))
 
 
-def test_every_picture_has_its_own_pixels_and_its_folders_label(tmp_path: Path) -> None:
+def test_every_image_has_its_own_pixels_and_its_folders_label(tmp_path: Path) -> None:
     data = load(fill(tmp_path))
     for split in data.splits.values():
         for pixels, label, name in zip(split.inputs[0], split.target, split.ids, strict=True):
@@ -58,7 +58,7 @@ def test_every_picture_has_its_own_pixels_and_its_folders_label(tmp_path: Path) 
             assert pixels[:, 4, 4].tolist() == [int(label) * 80, int(name[4:6]) * 20, 100]
 
 
-def test_pictures_may_lie_deeper(tmp_path: Path) -> None:
+def test_images_may_lie_deeper(tmp_path: Path) -> None:
     fill(tmp_path)
     draw(tmp_path / "cat" / "kittens" / "small.png")
     ids = [name for split in load(tmp_path).splits.values() for name in split.ids]
@@ -118,7 +118,7 @@ def test_a_class_of_val_that_train_lacks_is_refused(tmp_path: Path) -> None:
 def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "zebra").mkdir()
-    with pytest.raises(DataError, match="class folder zebra holds no images") as refused:
+    with pytest.raises(DataError, match="class folder zebra contains no images") as refused:
         load(tmp_path)
     assert ".jpg" in refused.value.fix
 
@@ -128,17 +128,17 @@ def test_a_single_class_is_named(tmp_path: Path) -> None:
         load(fill(tmp_path, ("cat",)))
 
 
-def test_pictures_without_class_folders_are_refused(tmp_path: Path) -> None:
+def test_images_without_class_folders_are_refused(tmp_path: Path) -> None:
     draw(tmp_path / "a.png")
     with pytest.raises(DataError, match="no folder for each class"):
         load(tmp_path)
 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is not there") as refused:
+    with pytest.raises(DataError, match="does not exist") as refused:
         load(tmp_path / "gone")
     assert refused.value.where == "data.path"
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         load(draw(tmp_path / "a.png"))
 
 
@@ -154,20 +154,20 @@ def test_hidden_files_and_other_files_are_ignored_and_counted(tmp_path: Path) ->
     assert data.notes == ("ignored 3 files that are not images",)
 
 
-def test_pictures_in_hidden_folders_are_ignored(tmp_path: Path) -> None:
+def test_images_in_hidden_folders_are_ignored(tmp_path: Path) -> None:
     fill(tmp_path)
     draw(tmp_path / "cat" / ".ipynb_checkpoints" / "00-checkpoint.png")
     assert sum(sizes(load(tmp_path)).values()) == 20
 
 
-def test_suffixes_in_capitals_are_pictures_too(tmp_path: Path) -> None:
+def test_suffixes_in_capitals_are_images_too(tmp_path: Path) -> None:
     fill(tmp_path)
     draw(tmp_path / "cat" / "IMG.JPG")
     assert sum(sizes(load(tmp_path)).values()) == 21
 
 
 def break_some(folder: Path) -> Path:
-    """An empty file, half a JPEG, and a text under a picture's name."""
+    """An empty file, half a JPEG, and a text under an image's name."""
     fill(folder)
     (folder / "cat" / "empty.png").write_bytes(b"")
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -177,7 +177,7 @@ def break_some(folder: Path) -> Path:
     return folder
 
 
-def test_pictures_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="3 of 23 images cannot be read") as refused:
         load(break_some(tmp_path))
     assert "cat/empty.png (it is empty)" in refused.value.what
@@ -188,7 +188,7 @@ def test_pictures_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) 
     assert str(tmp_path) not in refused.value.what
 
 
-def test_pictures_that_cannot_be_read_are_left_out_on_demand(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_left_out_on_demand(tmp_path: Path) -> None:
     data = load(break_some(tmp_path), on_bad="skip")
     assert sum(sizes(data).values()) == 20
     assert data.notes == ("left out 3 images that cannot be read, such as empty.png",)
@@ -198,7 +198,7 @@ def test_pictures_that_cannot_be_read_are_left_out_on_demand(tmp_path: Path) -> 
             assert pixels[:, 4, 4].tolist() == [int(label) * 80, int(name[4:6]) * 20, 100]
 
 
-def test_at_most_ten_pictures_are_named(tmp_path: Path) -> None:
+def test_at_most_ten_images_are_named(tmp_path: Path) -> None:
     fill(tmp_path)
     for number in range(13):
         (tmp_path / "cat" / f"bad{number:02d}.png").write_bytes(b"")
@@ -208,7 +208,7 @@ def test_at_most_ten_pictures_are_named(tmp_path: Path) -> None:
     assert refused.value.what.endswith("; ...")
 
 
-def test_a_class_of_which_no_picture_can_be_read_is_named(tmp_path: Path) -> None:
+def test_a_class_of_which_no_image_can_be_read_is_named(tmp_path: Path) -> None:
     fill(tmp_path)
     for path in (tmp_path / "dog").iterdir():
         path.write_bytes(b"")
@@ -216,14 +216,14 @@ def test_a_class_of_which_no_picture_can_be_read_is_named(tmp_path: Path) -> Non
         load(tmp_path, on_bad="skip")
 
 
-def test_a_folder_of_which_no_picture_can_be_read_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_which_no_image_can_be_read_is_refused(tmp_path: Path) -> None:
     for path in fill(tmp_path).rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(DataError, match="can be read"):
         load(tmp_path, on_bad="skip")
 
 
-def test_a_test_folder_of_which_no_picture_can_be_read_is_refused(tmp_path: Path) -> None:
+def test_a_test_folder_of_which_no_image_can_be_read_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "train")
     for path in fill(tmp_path / "test", count=2).rglob("*.png"):
         path.write_bytes(b"")
@@ -253,7 +253,7 @@ def test_a_grey_folder_has_one_channel(tmp_path: Path, mode: str) -> None:
     assert load(tmp_path, channels=3).facts.input_shape == (3, 8, 8)
 
 
-def test_grey_pictures_among_colour_ones_get_three_channels(tmp_path: Path) -> None:
+def test_grey_images_among_colour_ones_get_three_channels(tmp_path: Path) -> None:
     fill(tmp_path)
     draw(tmp_path / "cat" / "grey.png", 77, "L")
     data = load(tmp_path)
@@ -292,7 +292,7 @@ def test_a_name_that_is_no_unicode_can_be_said_in_a_refusal(tmp_path: Path, faul
     assert "caf\ufffd" in refused.value.what
 
 
-def test_pictures_are_normalised_by_the_training_split_alone(tmp_path: Path) -> None:
+def test_images_are_normalised_by_the_training_split_alone(tmp_path: Path) -> None:
     data = load(fill(tmp_path))
     train = data.splits["train"].inputs[0].numpy() / 255
     np.testing.assert_allclose(data.facts.preprocessing["mean"], train.mean(axis=(0, 2, 3)))
@@ -305,7 +305,7 @@ def test_pictures_are_normalised_by_the_training_split_alone(tmp_path: Path) -> 
     assert data.facts.preprocessing["channels"] == 3
 
 
-def test_more_pictures_than_the_memory_holds_are_refused_with_a_size_that_fits(
+def test_more_images_than_the_memory_holds_are_refused_with_a_size_that_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = fill(tmp_path)
@@ -325,7 +325,7 @@ def test_animals_are_drawn_where_they_are_missing(tmp_path: Path, monkeypatch: p
     data = animals(size=8)
     assert data.notes == ("data/animals did not exist: drew 480 images of eight animals",)
     assert animals(size=8).notes == ()
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         animals(path="elsewhere")
 
 

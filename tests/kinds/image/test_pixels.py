@@ -1,4 +1,4 @@
-"""Pictures to pixels: whatever is in the file, upright and eight bits deep."""
+"""Images to pixels: whatever is in the file, upright and eight bits deep."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def assert_near(pixel: np.ndarray, colour: tuple[int, ...], tolerance: int = 12)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.webp", "a.tif", "a.ppm"])
-def test_every_format_gives_the_same_picture(tmp_path: Path, name: str) -> None:
+def test_every_format_gives_the_same_image(tmp_path: Path, name: str) -> None:
     pixels = read(halves(), tmp_path / name)
     assert (pixels.shape, pixels.dtype) == ((8, 8, 3), np.uint8)
     assert_near(pixels[4, 1], RED)
     assert_near(pixels[4, 6], BLUE)
 
 
-def test_pictures_are_scaled_and_cropped_around_the_centre(tmp_path: Path) -> None:
+def test_images_are_scaled_and_cropped_around_the_centre(tmp_path: Path) -> None:
     image = Image.new("RGB", (90, 30), RED)
     image.paste(BLUE, (30, 0, 60, 30))
     high = image.transpose(Image.Transpose.ROTATE_90)
@@ -47,7 +47,7 @@ def test_pictures_are_scaled_and_cropped_around_the_centre(tmp_path: Path) -> No
     assert_near(read(high, tmp_path / "high.png", 10)[1:-1].reshape(-1, 3), BLUE)
 
 
-def test_a_small_picture_is_enlarged(tmp_path: Path) -> None:
+def test_a_small_image_is_enlarged(tmp_path: Path) -> None:
     assert read(Image.new("RGB", (1, 1), RED), tmp_path / "a.png", 16).shape == (16, 16, 3)
 
 
@@ -103,7 +103,7 @@ def test_one_bit(tmp_path: Path) -> None:
     assert_near(pixels[4, 6], (255,), 1)
 
 
-def test_the_first_frame_of_a_moving_picture(tmp_path: Path) -> None:
+def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (20, 20), colour) for colour in (RED, BLUE, BLUE)]
     pixels = read(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert_near(pixels.reshape(-1, 3), RED, 2)
@@ -114,7 +114,7 @@ def test_the_first_frame_of_a_moving_picture(tmp_path: Path) -> None:
     ("orientation", "corners"),  # which stored corner, clockwise from the upper left, is to be the upper left one
     [(1, "0123"), (2, "1032"), (3, "2301"), (4, "3210"), (5, "0321"), (6, "3012"), (7, "2103"), (8, "1230")],
 )
-def test_pictures_are_turned_upright(tmp_path: Path, name: str, orientation: int, corners: str) -> None:
+def test_images_are_turned_upright(tmp_path: Path, name: str, orientation: int, corners: str) -> None:
     colours = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (255, 255, 255)]
     image = Image.new("RGB", (40, 40))
     for colour, place in zip(colours, ((0, 0), (20, 0), (20, 20), (0, 20)), strict=True):
@@ -145,12 +145,12 @@ def test_thirty_two_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("channels", "expected"), [(1, 1), (3, 3), (None, 3)])
-def test_colour_pictures_as_asked(tmp_path: Path, channels: Any, expected: int) -> None:
+def test_colour_images_as_asked(tmp_path: Path, channels: Any, expected: int) -> None:
     assert read(halves(), tmp_path / "a.png", channels=channels).shape == (8, 8, expected)
 
 
 @pytest.mark.parametrize(("channels", "expected"), [(1, 1), (3, 3), (None, 1)])
-def test_grey_pictures_as_asked(tmp_path: Path, channels: Any, expected: int) -> None:
+def test_grey_images_as_asked(tmp_path: Path, channels: Any, expected: int) -> None:
     pixels = read(halves().convert("L"), tmp_path / "a.png", channels=channels)
     assert pixels.shape == (8, 8, expected)
     assert (pixels == pixels[:, :, :1]).all()
@@ -170,7 +170,7 @@ def test_decoding_keeps_the_order_and_says_what_it_could_not_read(tmp_path: Path
     assert bad[1][1]
 
 
-def test_grey_pictures_among_colour_ones_get_three_channels() -> None:
+def test_grey_images_among_colour_ones_get_three_channels() -> None:
     grey, colour = np.full((4, 5, 1), 9, np.uint8), np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
     pixels = stack([grey, colour])
     assert pixels.shape == (2, 3, 4, 5)

@@ -1,4 +1,4 @@
-"""The known sets of pictures: read in their own formats, and where they cannot be had, one line says what to do."""
+"""The known sets of images: read in their own formats, and where they cannot be had, one line says what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torchvision.datasets import cifar, mnist
 
 from dltrain.errors import DataError
-from dltrain.kinds.image.torchvision_sets import known_pictures
+from dltrain.kinds.image.torchvision_sets import torchvision_images
 
 NAMES = ("mnist", "fashion_mnist", "cifar10")
 
@@ -33,7 +33,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_their_own_test_split_is_the_test_split(name: str, known_sets: Path) -> None:
-    data = known_pictures(name=name, root=str(known_sets))  # type: ignore[arg-type]
+    data = torchvision_images(name=name, root=str(known_sets))  # type: ignore[arg-type]
     shape = (3, 32, 32) if name == "cifar10" else (1, 28, 28)
     assert data.facts.input_shape == shape
     assert {split: len(part) for split, part in data.splits.items()} == {"train": 180, "val": 20, "test": 40}
@@ -46,16 +46,16 @@ def test_their_own_test_split_is_the_test_split(name: str, known_sets: Path) -> 
 
 
 def test_classes_are_named(known_sets: Path) -> None:
-    names = [known_pictures(name=name, root=str(known_sets)).facts.classes[1] for name in NAMES]  # type: ignore[arg-type]
+    names = [torchvision_images(name=name, root=str(known_sets)).facts.classes[1] for name in NAMES]  # type: ignore[arg-type]
     assert names == ["1", "Trouser", "thing 1"]
 
 
-def test_rows_takes_some_of_the_training_pictures_alike_of_every_class(known_sets: Path) -> None:
-    data = known_pictures(name="mnist", root=str(known_sets), rows=100)
+def test_rows_takes_some_of_the_training_images_alike_of_every_class(known_sets: Path) -> None:
+    data = torchvision_images(name="mnist", root=str(known_sets), rows=100)
     assert {split: len(part) for split, part in data.splits.items()} == {"train": 90, "val": 10, "test": 40}
     assert data.facts.class_counts == (9,) * 10
     assert data.notes == ("took 100 of 200 training images: data.rows=100",)
-    other = known_pictures(name="mnist", root=str(known_sets), rows=100, seed=1)
+    other = torchvision_images(name="mnist", root=str(known_sets), rows=100, seed=1)
     assert set(other.splits["train"].ids) != set(data.splits["train"].ids)
 
 
@@ -79,7 +79,7 @@ def test_what_was_there_before_a_failed_download_stays(known_sets: Path, offline
     (known_sets / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
     before = sorted(known_sets.rglob("*"))
     with pytest.raises(DataError, match="incomplete"):
-        known_pictures(name="mnist", root=str(known_sets))
+        torchvision_images(name="mnist", root=str(known_sets))
     assert sorted(known_sets.rglob("*")) == before
 
 
@@ -87,10 +87,10 @@ def test_a_damaged_file_is_no_traceback(known_sets: Path, offline: None) -> None
     path = known_sets / "FashionMNIST/raw/train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError):
-        known_pictures(name="fashion_mnist", root=str(known_sets))
+        torchvision_images(name="fashion_mnist", root=str(known_sets))
     (known_sets / "cifar-10-batches-py/data_batch_3").write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")
     with pytest.raises(DataError, match="incomplete"):
-        known_pictures(name="cifar10", root=str(known_sets))
+        torchvision_images(name="cifar10", root=str(known_sets))
     assert not Path("hacked").exists()
 
 
@@ -105,7 +105,7 @@ def test_packed_files_are_unpacked(
         path.unlink()
         digests.append((f"{path.name}.gz", mnist.check_integrity.__globals__["calculate_md5"](f"{path}.gz")))
     monkeypatch.setattr(mnist.MNIST, "resources", digests)
-    assert len(known_pictures(name="mnist", root=str(known_sets)).splits["test"]) == 40
+    assert len(torchvision_images(name="mnist", root=str(known_sets)).splits["test"]) == 40
     assert capsys.readouterr().out == ""
 
 

@@ -76,7 +76,7 @@ def test_values_alone_are_encoded_as_a_table_of_them(tmp_path: Path) -> None:
     values = encoder.encode(rows[list(NAMES)].to_numpy())
     assert torch.equal(values.inputs[0], encoder.encode(rows[["b", "a"]]).inputs[0])
     assert values.ids[0] == "6"
-    with pytest.raises(DataError, match=r"an array of shape \(97, 3\)"):
+    with pytest.raises(DataError, match=r"this one has \(97, 3\)"):
         encoder.encode(np.zeros((97, 3)))
     with pytest.raises(DataError, match="6 steps are fewer than the window of 7"):
         encoder.encode(np.zeros((6, 2)))

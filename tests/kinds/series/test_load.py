@@ -147,7 +147,7 @@ def test_a_time_off_the_beat_is_refused(tmp_path: Path) -> None:
         series(path=write(tmp_path, frame))
     assert "row 42" in refused.value.where
     frame.loc[40, "Month"] = "soon"
-    with pytest.raises(DataError, match="'soon' is no time"):
+    with pytest.raises(DataError, match="'soon' is not a date or time"):
         series(path=write(tmp_path, frame), time="Month")
 
 

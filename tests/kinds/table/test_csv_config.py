@@ -102,7 +102,7 @@ def test_what_is_no_such_file_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["x.xlsx", "x.parquet"])
 def test_a_file_of_a_header_alone_is_refused(tmp_path, name):
-    assert "holds no rows" in refusal(path=written(tmp_path, name, frame().head(0))).what
+    assert "contains no rows" in refusal(path=written(tmp_path, name, frame().head(0))).what
 
 
 def test_cells_of_lists_are_refused(tmp_path):

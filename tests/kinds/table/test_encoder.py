@@ -210,7 +210,7 @@ def test_a_missing_column_is_remarked_with_the_one_that_may_be_meant() -> None:
         (pd.DataFrame({"a": [1]}), "none of the columns"),
         (pd.DataFrame({"年龄": ["x"], "city": ["Ulm"]}), "column of numbers"),
         (np.zeros((3, 5)), "(N, 2)"),
-        (["a.jpg"], "files instead of a table"),
+        (["a.jpg"], "a table instead of files"),
     ],
 )
 def test_what_is_no_such_table_is_refused(raw: object, said: str) -> None:

@@ -120,7 +120,7 @@ def test_the_task_can_be_said():
     made = frame(y=["0", "1", "3"] * 20)
     assert table(made, target="y").facts.task == "classification"
     data = table(made, target="y", task="regression")
-    assert data.facts.task == "regression" and noted(data, "the task was named")
+    assert data.facts.task == "regression" and noted(data, "the task was given")
 
 
 def test_real_dtypes():

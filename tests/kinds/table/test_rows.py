@@ -87,7 +87,7 @@ def test_the_column_of_time_can_be_an_input_too():
         ({"group": "C"}, "no column 'C' to split by", "data.group=c"),
         ({"group": "c"}, "data.group has 2 values, too few for 3 splits", "data.group=null"),
         ({"group": "c", "time": "a"}, "not by both", "data.time=null"),
-        ({"time": "c"}, "'u' is no time", "data.time=null"),
+        ({"time": "c"}, "'u' is not a date or time", "data.time=null"),
     ],
 )
 def test_what_cannot_divide_is_refused(options, what, override):

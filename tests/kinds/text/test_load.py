@@ -144,7 +144,7 @@ def test_files_that_are_no_text_are_named_together_or_left_out(tmp_path: Path) -
     with pytest.raises(DataError, match="3 of 43 texts cannot be read") as refused:
         text(path=str(tmp_path))
     assert refused.value.override == "data.on_bad=skip"
-    for words in ("good/blank.txt (it is empty)", "holds a zero byte", "bad/odd.txt (the file is not UTF-8"):
+    for words in ("good/blank.txt (it is empty)", "contains a zero byte", "bad/odd.txt (the file is not UTF-8"):
         assert words in refused.value.what
     left = text(path=str(tmp_path), on_bad="skip")
     assert [split.ids for split in left.splits.values()] == [split.ids for split in whole.splits.values()]

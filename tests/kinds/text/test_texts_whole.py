@@ -19,7 +19,7 @@ def test_a_text_classifier_learns_order_and_predicts_new_texts(dltrain: Callable
     assert result["test"]["accuracy"] > result["baseline"]["tfidf_logistic_regression"]["accuracy"] - 0.02
     assert result["test"]["accuracy"] > 0.8
     page = called.run.report.read_text("utf-8")
-    assert "What lies close was learned to be alike" in page
+    assert "Learned vectors: similar tokens lie close together" in page
     assert (called.run.plots / "words.png").exists()
     with (called.run.examples / "examples.csv").open(encoding="utf-8") as file:
         assert "the " in next(csv.DictReader(file))["text"]
@@ -62,7 +62,7 @@ def test_a_corpus_is_learned_and_continued(dltrain: Callable) -> None:
         samples = list(csv.DictReader(file))
     assert [row["epoch"] for row in samples] == ["1", "2", "3", "4", "5", "6"]
     page = called.run.report.read_text("utf-8")
-    assert "What it writes" in page
+    assert "Generated text" in page
     assert "could not be written" not in page
     with called.run.predictions.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

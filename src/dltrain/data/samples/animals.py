@@ -81,7 +81,7 @@ class Pen:
 def bend(*points: tuple[float, float], count: int = 56) -> np.ndarray:
     """Returns points `(count, 2)` of the Bezier curve with these control points, by De Casteljau's algorithm."""
     time = np.linspace(0, 1, count)[:, None]
-    layer = [np.broadcast_to(np.asarray(point), (count, 2)) for point in points]
+    layer = [np.broadcast_to(np.asarray(control), (count, 2)) for control in points]
     while len(layer) > 1:
         layer = [(1 - time) * start + time * end for start, end in pairwise(layer)]
     return layer[0]
@@ -266,7 +266,7 @@ def draw_animals(folder: Path, *, per_class: int = 60, size: int = 64, seed: int
                 (draft / name).mkdir(parents=True)
                 for number in range(per_class):
                     rng = np.random.default_rng((seed, index, number))
-                    draw_picture(animal, size, rng).save(draft / name / f"{name}_{number:03d}.png")
+                    draw_image(animal, size, rng).save(draft / name / f"{name}_{number:03d}.png")
             try:
                 draft.rename(folder)
             except OSError:
@@ -276,26 +276,26 @@ def draw_animals(folder: Path, *, per_class: int = 60, size: int = 64, seed: int
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def draw_picture(animal: Callable[[Pen], None], size: int, rng: np.random.Generator) -> Image.Image:
+def draw_image(animal: Callable[[Pen], None], size: int, rng: np.random.Generator) -> Image.Image:
     """Returns an RGB image of an animal in a random pose and place, `size` pixels wide and high."""
     side = SUPERSAMPLING * size
     body = pick(rng)
     coat = Coat(body, mix(body, INK, 0.35), mix(body, WHITE, 0.6), pick(rng, body))
-    pen = Pen(side, _pose(side, rng), coat, rng)
+    pen = Pen(side, _random_frame(side, rng), coat, rng)
     animal(pen)
     ground = pick(rng, body, coat.accent)
-    picture = paint_background(side, (ground, pick(rng, body, ground)), rng)
-    _stick(pen.sheet, picture, INK if rng.random() < 0.5 else WHITE)
+    image = paint_background(side, (ground, pick(rng, body, ground)), rng)
+    _stick(pen.sheet, image, INK if rng.random() < 0.5 else WHITE)
     if rng.random() < 0.4:
-        plant_leaves(picture, pick(rng), rng)
-    return photograph(picture.resize((size, size), Image.Resampling.LANCZOS), rng)
+        plant_leaves(image, pick(rng), rng)
+    return photograph(image.resize((size, size), Image.Resampling.LANCZOS), rng)
 
 
 def _is_filled(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def _pose(side: int, rng: np.random.Generator) -> np.ndarray:
+def _random_frame(side: int, rng: np.random.Generator) -> np.ndarray:
     """Returns a random frame for a `Pen`, `(2, 3)`, which mirrors, leans, turns, scales and places an animal."""
     mirror = np.diag([rng.choice([-1.0, 1.0]), 1.0])
     lean = np.array([[1.0, rng.uniform(-0.15, 0.15)], [0.0, 1.0]])
@@ -304,13 +304,13 @@ def _pose(side: int, rng: np.random.Generator) -> np.ndarray:
     return np.column_stack([scale * _rotation(rng.uniform(-0.25, 0.25)) @ lean @ mirror, place])
 
 
-def _stick(sheet: Image.Image, picture: Image.Image, rim: Colour) -> None:
+def _stick(sheet: Image.Image, image: Image.Image, rim: Colour) -> None:
     """Pastes the animal onto the image like a sticker, with a soft shadow and a rim."""
-    side, silhouette = picture.width, sheet.getchannel("A")
+    side, silhouette = image.width, sheet.getchannel("A")
     blurred = silhouette.filter(ImageFilter.GaussianBlur(side / 64))
-    picture.paste(INK, (0, side // 32), mask=blurred.point(lambda alpha: alpha // 3))
-    picture.paste(rim, mask=blurred.point(lambda alpha: 16 * (alpha - 24)))
-    picture.paste(sheet, mask=silhouette)
+    image.paste(INK, (0, side // 32), mask=blurred.point(lambda alpha: alpha // 3))
+    image.paste(rim, mask=blurred.point(lambda alpha: 16 * (alpha - 24)))
+    image.paste(sheet, mask=silhouette)
 
 
 def _rotation(angle: float) -> np.ndarray:

@@ -60,8 +60,8 @@ def gradient(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
 
 def landscape(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
     """Paints a sky with a sun or a moon, and hills."""
-    picture = plain(side, tones, rng)
-    draw = ImageDraw.Draw(picture)
+    image = plain(side, tones, rng)
+    draw = ImageDraw.Draw(image)
     _disc(draw, side * rng.uniform(0.1, 0.9), side * rng.uniform(0.08, 0.3), side * 0.09, mix(tones[0], WHITE, 0.6))
     horizon = side * rng.uniform(0.55, 0.8)
     for depth in (0.35, 0.0):
@@ -69,16 +69,16 @@ def landscape(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
         top = horizon - side * depth * 0.25
         draw.ellipse((middle - width, top, middle + width, top + 1.6 * side), fill=mix(tones[1], tones[0], depth))
         draw.rectangle((0, top + 0.2 * side, side, side), fill=mix(tones[1], tones[0], depth))
-    return picture
+    return image
 
 
 def foliage(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
     """Paints round bushes, one behind the other."""
-    picture = plain(side, tones, rng)
-    draw = ImageDraw.Draw(picture)
+    image = plain(side, tones, rng)
+    draw = ImageDraw.Draw(image)
     for x, y, radius, share in rng.uniform((0, 0, 0.06, 0), (1, 1, 0.2, 0.7), (24, 4)):
         _disc(draw, side * x, side * y, side * radius, mix(tones[0], tones[1], share))
-    return picture
+    return image
 
 
 def stripes(side: int, tones: Tones, rng: np.random.Generator) -> Image.Image:
@@ -115,9 +115,9 @@ def paint_background(side: int, tones: Tones, rng: np.random.Generator) -> Image
     return BACKGROUNDS[rng.integers(len(BACKGROUNDS))](side, tones, rng)
 
 
-def plant_leaves(picture: Image.Image, colour: Colour, rng: np.random.Generator) -> None:
+def plant_leaves(image: Image.Image, colour: Colour, rng: np.random.Generator) -> None:
     """Draws a few leaves from the lower edge, in front of everything else."""
-    draw, side = ImageDraw.Draw(picture), picture.width
+    draw, side = ImageDraw.Draw(image), image.width
     root = rng.uniform(0, 1)
     for shift, lean, height, shade in rng.uniform((-0.2, -0.1, 0.1, 0), (0.2, 0.1, 0.24, 0.4), (7, 4)):
         foot, waist, y = root + shift, root + shift + lean / 3, 1 - height / 2
@@ -126,12 +126,12 @@ def plant_leaves(picture: Image.Image, colour: Colour, rng: np.random.Generator)
         draw.polygon([(side * x, side * y) for x, y in blade], fill=mix(colour, INK, shade))
 
 
-def photograph(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+def photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Returns the image as a camera might take it: light from one side, contrast, a little blur and noise."""
     if rng.random() < 0.25:
-        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.7)))
-    pixels = np.asarray(picture, dtype=np.float64)
-    y, x = np.mgrid[-1 : 1 : picture.height * 1j, -1 : 1 : picture.width * 1j]
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.7)))
+    pixels = np.asarray(image, dtype=np.float64)
+    y, x = np.mgrid[-1 : 1 : image.height * 1j, -1 : 1 : image.width * 1j]
     angle, slope, contrast, light, noise = rng.uniform((0, 0, 0.75, -16, 0), (2 * np.pi, 0.15, 1.1, 16, 7))
     pixels *= (1 + slope * (np.cos(angle) * x + np.sin(angle) * y))[..., None]
     pixels = (pixels - 128) * contrast + 128 + light + rng.normal(0, noise, pixels.shape)

@@ -100,7 +100,7 @@ def divide(
         chosen[name] = part
     if not order:
         raise DataError(
-            f"with {len(pieces)} pieces of text nothing is left to train on",
+            f"{len(pieces)} pieces of text leave nothing to train on",
             where="data.path",
             fix="give more text, or smaller fractions",
         )

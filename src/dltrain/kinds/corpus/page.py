@@ -23,7 +23,7 @@ class CorpusPage(TextPage):
         rows = [[epoch, text.replace("\n", " ⏎ ")] for epoch, text in run.samples]
         words = "Each text starts at the beginning of a document; all are drawn at the same temperature, 0.7."
         tables = [Table(["Epoch", "Text"], rows, words, numbers_from=2)] if rows else []
-        title = "What it writes" if rows else "What it finds alike"
+        title = "Generated text" if rows else "Similar tokens"
         return {"worst_examples": [Section(title, plots=plots["words"], tables=tables)]}
 
     def usage(self, run: Run) -> list[Code]:

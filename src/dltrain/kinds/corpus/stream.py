@@ -22,13 +22,13 @@ class Stream:
     Args:
         tokens: `(S,)`.
         documents: `(S,)` the number of each token's document.
-        places: `(S,)` where each token begins in its file, in characters.
+        offsets: `(S,)` where each token begins in its file, in characters.
         names: the names of the documents' files.
     """
 
     tokens: NDArray[np.int64]
     documents: NDArray[np.int64]
-    places: NDArray[np.int64]
+    offsets: NDArray[np.int64]
     names: tuple[str, ...]
 
     @classmethod
@@ -38,19 +38,19 @@ class Stream:
         Raises:
             DataError: the documents contain no text.
         """
-        tokens, places, sizes = [], [], []
+        tokens, offsets, sizes = [], [], []
         for document in documents:
             pieces = split_pieces(document.text, vocabulary.tokens)
             ends = document.start + np.cumsum([0, *map(len, pieces)])
             tokens += [vocabulary.number(pieces), np.full(int(document.whole), END)]
-            places.append(ends if document.whole else ends[:-1])
-            sizes.append(len(places[-1]))
+            offsets.append(ends if document.whole else ends[:-1])
+            sizes.append(len(offsets[-1]))
         if sum(sizes) < 2:
             raise DataError("a split of the corpus contains no text", where="data.path", fix="give more text")
         return cls(
             np.concatenate(tokens),
             np.repeat(np.arange(len(documents)), sizes),
-            np.concatenate(places),
+            np.concatenate(offsets),
             tuple(document.name for document in documents),
         )
 
@@ -74,4 +74,4 @@ class Stream:
         return Split((torch.from_numpy(inputs),), torch.from_numpy(target), tuple(map(self._spell_place, starts)))
 
     def _spell_place(self, at: int) -> str:
-        return f"{self.names[self.documents[at]]}:{self.places[at]}"
+        return f"{self.names[self.documents[at]]}:{self.offsets[at]}"

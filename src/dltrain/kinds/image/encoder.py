@@ -135,7 +135,7 @@ class ImageEncoder:
     def _encode_array(self, arrays: NDArray[np.uint8]) -> Encoded:
         if arrays.dtype != np.uint8 or arrays.ndim not in (3, 4) or arrays.shape[3:] not in ((), (1,), (3,)):
             raise DataError(
-                f"an array of shape {arrays.shape} and type {arrays.dtype} does not hold images",
+                f"an array of shape {arrays.shape} and type {arrays.dtype} does not contain images",
                 fix="give (N, H, W) or (N, H, W, 3) of uint8, from 0 to 255",
             )
         grey = arrays.ndim == 3 or arrays.shape[3] == 1

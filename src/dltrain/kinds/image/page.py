@@ -16,11 +16,11 @@ from dltrain.runs.reader import Run
 class ImagePage(KindPage):
     """The page of images."""
 
-    new: ClassVar[str] = "picture.jpg"
+    new: ClassVar[str] = "image.jpg"
     labelled: ClassVar[str] = "labelled/"
 
     def plots(self) -> Sequence[Plot]:
-        return (Plot("samples", "Images", "examples", draw_samples, pictures=True),)
+        return (Plot("samples", "Images", "examples", draw_samples, shows_images=True),)
 
     def describe_input(self) -> str:
         channels, height, width = self.facts.input_shape

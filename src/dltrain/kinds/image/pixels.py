@@ -147,5 +147,5 @@ def _convert_to_eight_bits(image: Image.Image) -> Image.Image:
 def stack(images: Sequence[Pixels]) -> Pixels:
     """Returns `(N, C, H, W)` of images `(H, W, C)`; grey ones among colour ones get three equal channels."""
     channels = max(image.shape[2] for image in images)
-    alike = [image if image.shape[2] == channels else np.repeat(image, channels, axis=2) for image in images]
-    return np.ascontiguousarray(np.stack(alike).transpose(0, 3, 1, 2))
+    expanded = [image if image.shape[2] == channels else np.repeat(image, channels, axis=2) for image in images]
+    return np.ascontiguousarray(np.stack(expanded).transpose(0, 3, 1, 2))

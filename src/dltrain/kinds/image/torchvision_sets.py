@@ -34,11 +34,11 @@ FOLDERS = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw", "cifar10":
 FILES = {
     "mnist": "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, unpacked or as .gz",
     "fashion_mnist": "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, unpacked or as .gz",
-    "cifar10": "data_batch_1 to 5, test_batch and batches.meta, as cifar-10-python.tar.gz holds them",
+    "cifar10": "data_batch_1 to 5, test_batch and batches.meta, as cifar-10-python.tar.gz contains them",
 }
 
 
-def known_pictures(
+def torchvision_images(
     *,
     name: Literal["mnist", "fashion_mnist", "cifar10"],
     root: str = "data",

@@ -65,8 +65,8 @@ def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...]) -> Score:
 
     def score(users: Tensor, items: Tensor) -> Tensor:
         rows, row_of = np.unique(users.numpy(), return_inverse=True)
-        alike = (shares[rows] @ rated.T @ rated).toarray() / length
-        return torch.from_numpy(alike[row_of, items.numpy()])
+        similarity = (shares[rows] @ rated.T @ rated).toarray() / length
+        return torch.from_numpy(similarity[row_of, items.numpy()])
 
     return score
 

@@ -188,8 +188,8 @@ class PairEncoder:
         if isinstance(raw, np.ndarray) and raw.ndim == 2 and raw.shape[1] == 2:
             return pd.DataFrame(raw, columns=[self.user, self.item])
         if isinstance(raw, Sequence):
-            raise DataError("files instead of a table: the model was trained on ratings", fix="give a table")
-        raise DataError(f"an array of shape {raw.shape} instead of (N, 2): users and items")
+            raise DataError("the model takes a table instead of files: it was trained on ratings", fix="give a table")
+        raise DataError(f"an array of users and items must have the shape (N, 2), and this one has {raw.shape}")
 
     def _cells(self, frame: pd.DataFrame, name: str) -> Cells:
         if name in frame.columns:
@@ -200,11 +200,11 @@ class PairEncoder:
             raise DataError(
                 f"the table has no column {name!r}, which the model predicts",
                 where="data.path",
-                fix=rename or "give labelled data; without labels, dltrain predict is enough",
+                fix=rename or "give labelled data, or use dltrain predict, which needs no labels",
             )
         raise DataError(
             f"the table has no column {name!r}, which the model was trained on",
-            fix=rename or f"its columns are {name_list(frame.columns, 8)}",
+            fix=rename or f"rename one of its columns in the file: {name_list(frame.columns, 8)}",
         )
 
 

@@ -29,7 +29,7 @@ class Ratings(Kind):
     name: ClassVar[str] = "ratings"
     default_model: ClassVar[str] = "recommender"
     budget: ClassVar[Budget] = Budget(large_batch=512)
-    kept_words: ClassVar[str] = "it contains what each user has rated"
+    stored_words: ClassVar[str] = "it contains what each user has rated"
 
     def encoder(self, facts: Facts) -> PairEncoder:
         return PairEncoder.of(facts)

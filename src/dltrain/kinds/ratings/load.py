@@ -81,7 +81,7 @@ def ratings(
     if not ranking:
         columns["target"] = required(frame, "target", columns.get("target"), list(columns.values()))
     elif columns.pop("target", None) is not None:
-        notes += ("leave_last ignores the ratings themselves, and learns who rated what",)
+        notes += ("leave_last ignores the values of ratings, and learns which user rated which item",)
     pairs, left_out = read_pairs(frame, columns, on_bad)
     if not ranking and pairs["target"].nunique() == 1:
         raise DataError(
@@ -145,7 +145,7 @@ def _count_untrained(splits: Mapping[SplitName, Split]) -> tuple[str, ...]:
         for role, indices in zip(("user", "item"), split.inputs, strict=True)
         if (count := int((indices == 0).sum()))
     ]
-    return (", ".join(words) + ", and are met without it",) if words else ()
+    return (", ".join(words) + "; the model treats them as unknown",) if words else ()
 
 
 def _facts(encoder: PairEncoder, ratings: NDArray[np.float64], scale_target: bool) -> Facts:

@@ -21,13 +21,13 @@ class RatingsPage(KindPage):
     """The page of ratings."""
 
     def plots(self) -> Sequence[Plot]:
-        title, names = "What lies close was learned to be alike", self.shown_names()
+        title, names = "Learned vectors: similar items lie close together", self.shown_names()
         what = "items that were rated first"
         return (Plot("words", title, "words", lambda run, text: draw_word_map(run, names, what, text)),)
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
-        alike = Section("What it finds alike", plots=plots["words"])
-        return {"predictions": [recommendations(run)], "worst_examples": [alike]}
+        words = Section("Similar items", plots=plots["words"])
+        return {"predictions": [recommendations(run)], "worst_examples": [words]}
 
     def shown_names(self) -> Sequence[str]:
         """Returns the titles of the items that were rated first, or their ids."""
@@ -61,5 +61,5 @@ def recommendations(run: Run) -> Section:
         who = f"{run.facts.features[0]} {shown(user)}"
         caption, folded = (f"For {who}; the others are below.", "") if not tables else ("", who)
         tables.append(Table(head, cells, caption, numbers_from=len(head) - 1, folded=folded))
-    words = "What a few users would be recommended of what they have not rated, those first who rated little."
+    words = "Recommendations for a few users, among items that they have not rated. Users with few ratings come first."
     return Section(title, words, tables=tables)

@@ -39,10 +39,10 @@ def recommend(model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.Da
 
 
 def best_items(
-    encoder: PairEncoder, task: Task, kept: Mapping[str, Tensor], score: Score, user: str, top: int
+    encoder: PairEncoder, task: Task, stored: Mapping[str, Tensor], score: Score, user: str, top: int
 ) -> pd.DataFrame:
     """Returns the best items for one user, as `recommend` does for several."""
-    items, scores = top_items(int(encoder.encode_users([user]).item()), kept, encoder.sizes[1], score, top)
+    items, scores = top_items(int(encoder.encode_users([user]).item()), stored, encoder.sizes[1], score, top)
     chosen = (items - 1).tolist()
     columns: dict[str, object] = {
         "user": user,

@@ -66,10 +66,10 @@ def leave_last(table: pd.DataFrame, *, val: bool, test: bool) -> dict[SplitName,
     from_the_end = groups.cumcount(ascending=False).reindex(table.index).to_numpy()
     count = groups["item"].transform("size").reindex(table.index).to_numpy()
     held_out: list[SplitName] = [name for name, wanted in (("test", test), ("val", val)) if wanted]  # type: ignore[misc]
-    place = np.full(len(table), SPLITS.index("train"))
+    split_of = np.full(len(table), SPLITS.index("train"))
     for number, name in enumerate(held_out):
-        place[(from_the_end == number) & (count > len(held_out))] = SPLITS.index(name)
-    parts = {name: np.flatnonzero(place == SPLITS.index(name)) for name in SPLITS if name in ("train", *held_out)}
+        split_of[(from_the_end == number) & (count > len(held_out))] = SPLITS.index(name)
+    parts = {name: np.flatnonzero(split_of == SPLITS.index(name)) for name in SPLITS if name in ("train", *held_out)}
     if not all(map(len, parts.values())):
         raise DataError(
             f"no user has more than {len(held_out)} ratings, so that none can be held out",

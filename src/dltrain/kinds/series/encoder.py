@@ -155,9 +155,9 @@ class WindowEncoder:
             frame = pd.DataFrame(raw.reshape(len(raw), -1), columns=list(self.names))
             series = read_series(frame, self.names, None, "ignore", len(frame))
         elif isinstance(raw, Sequence):
-            raise DataError("files instead of a table: the model was trained on a series", fix="give a table")
+            raise DataError("the model takes a table instead of files: it was trained on a series", fix="give a table")
         else:
-            raise DataError(f"an array of shape {raw.shape} instead of (n, {len(self.names)})")
+            raise DataError(f"an array must have the shape (n, {len(self.names)}), and this one has {raw.shape}")
         if len(series) < self.window:
             raise DataError(
                 f"{len(series)} steps are fewer than the window of {self.window} that a forecast needs",

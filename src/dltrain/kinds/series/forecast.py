@@ -44,5 +44,5 @@ def forecast(model: UsableModel, steps: int, history: Raw | None = None) -> tupl
     frame = pd.DataFrame({"time": [axis.spell(last_step + step) for step in range(1, steps + 1)]})
     for name, column in zip(encoder.names, values[begin : begin + steps].T, strict=True):
         frame["predicted" if len(encoder.names) == 1 else f"predicted_{name}"] = column
-    beyond = f"beyond the horizon of {encoder.horizon} of its training, the model continues from its own forecast"
+    beyond = f"beyond its training horizon of {encoder.horizon}, the model continues from its own forecast"
     return frame, [beyond] if steps > encoder.horizon else []

@@ -132,7 +132,7 @@ def _value_columns(
             raise DataError(
                 f"the table has no column {name!r}",
                 where="data.target",
-                fix=f"its columns are {name_list(frame.columns)}",
+                fix=f"name one of its columns: {name_list(frame.columns)}",
                 override=_override([best if other == name else other for other in target or ()]) if best else "",
             )
     for name in cells if target is None else target:

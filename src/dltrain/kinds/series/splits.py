@@ -42,7 +42,7 @@ def split_steps(
     """
     if test_steps is not None and test_steps < horizon:
         raise DataError(
-            f"data.test_steps={test_steps} are fewer than the horizon of {horizon}",
+            f"data.test_steps={test_steps} is less than the horizon of {horizon}",
             where="data.test_steps",
             fix="test at least as many steps as the horizon",
             override=f"data.test_steps={horizon}",

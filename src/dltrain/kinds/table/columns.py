@@ -20,7 +20,7 @@ ENTITY = re.compile(
     re.IGNORECASE,
 )
 COUNTING = "consecutive whole numbers, which only number the rows"
-COUNTING_KEPT = "consecutive whole numbers, but no other column is left"
+ONLY_COUNTING = "consecutive whole numbers, but no other column is left"
 ID_REASON = "an id with"
 
 Role = Literal["numeric", "categorical", "dropped"]
@@ -72,7 +72,7 @@ def infer_columns(
     if all(column.role == "dropped" for column in columns):
         # In a toy table the only input is often 1, 2, 3: better this feature than none.
         columns = [
-            replace(column, role="numeric", reason=COUNTING_KEPT) if column.reason == COUNTING else column
+            replace(column, role="numeric", reason=ONLY_COUNTING) if column.reason == COUNTING else column
             for column in columns
         ]
     return columns
@@ -89,7 +89,7 @@ def _no_column(name: str, table: Iterable[str], where: str, override: str) -> Da
     return DataError(
         f"the table has no column {name!r}" + (" to drop" if where == "data.drop" else ""),
         where=where,
-        fix=f"its columns are {name_list(table)}",
+        fix=f"name one of its columns: {name_list(table)}",
         override=override,
     )
 

@@ -154,7 +154,7 @@ class TableEncoder:
                 f"the table has none of the columns that the model was trained on: {name_list(self.names, 8)}",
                 fix=f"is {close[0]!r} the column {self.names[0]!r}? rename it in the file"
                 if close
-                else f"its columns are {name_list(frame.columns, 8)}: is this the right file, with a header line?",
+                else f"give a file with these columns and a header line; this one has {name_list(frame.columns, 8)}",
             )
         empty = Cells(np.full(len(frame), -1), (), np.empty(0), np.arange(len(frame)))
         x = self.encode_cells({name: cells.get(name, empty) for name in self.names})
@@ -216,11 +216,13 @@ class TableEncoder:
         if isinstance(raw, np.ndarray):
             if raw.ndim != 2 or raw.shape[1] != len(self.names):
                 raise DataError(
-                    f"an array of shape {raw.shape} instead of (N, {len(self.names)})",
+                    f"an array must have the shape (N, {len(self.names)}), and this one has {raw.shape}",
                     fix=f"give one column for each of {name_list(self.names, 8)}",
                 )
             return pd.DataFrame(raw, columns=self.names)
-        raise DataError("files instead of a table: the model was trained on rows of a table", fix="give a table")
+        raise DataError(
+            "the model takes a table instead of files: it was trained on rows of a table", fix="give a table"
+        )
 
     def _spell_as_in_training(self, names: Sequence[str]) -> list[str]:
         """Returns the names of columns, stripped of blanks if they match a training column only then."""

@@ -52,7 +52,7 @@ def look_at(frame: pd.DataFrame, target: str | None = None) -> Look:
         raise DataError(
             f"the table has no column {target!r}",
             where="data.target",
-            fix=f"its columns are {name_list(frame.columns)}",
+            fix=f"name one of its columns: {name_list(frame.columns)}",
             override=f"data.target={close[0]}" if close else "",
         )
     cells = {name: read_cells(frame[name]) for name in frame.columns}
@@ -77,7 +77,7 @@ def _guess_target(frame: pd.DataFrame) -> tuple[Target, str]:
         return goal, "by its name" if name in likely else "the last column that can be predicted"
     raise DataError(
         "no column can be predicted",
-        fix=f"choose one of {name_list(names)}, and the error says why it cannot be predicted",
+        fix=f"choose one of {name_list(names)}; the error then says why it cannot be predicted",
         override=f"data.target={names[-1]}",
     )
 

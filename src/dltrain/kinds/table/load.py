@@ -150,7 +150,7 @@ def _join(
             raise DataError(
                 f"the {name} file has no column {absent[0]!r}, which the training file has",
                 where=f"data.{name}_path",
-                fix=f"its columns are {name_list(other.columns)}",
+                fix=f"add it or rename one of its columns: {name_list(other.columns)}",
             )
         frames.append(other.reindex(columns=frame.columns))
         files.append(np.full(len(other), SPLITS.index(name)))
@@ -162,7 +162,7 @@ def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -
         raise DataError(
             f"the table has no column {target!r}",
             where="data.target",
-            fix=f"its columns are {name_list(names)}",
+            fix=f"name one of its columns: {name_list(names)}",
             override=f"data.target={(nearest(target, names) or names[-1:])[0]}",
         )
     if target in drop:

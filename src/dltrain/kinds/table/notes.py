@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dltrain.data.cells import name_list
 from dltrain.data.splits import Indices
 from dltrain.kinds.table.categorical import MAX_LEVELS, CategoricalEncoder
-from dltrain.kinds.table.columns import COUNTING_KEPT, Column
+from dltrain.kinds.table.columns import ONLY_COUNTING, Column
 from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.numeric import Impute, NumericEncoder
 from dltrain.kinds.table.rows import REACH, Outliers
@@ -68,7 +68,7 @@ def note_columns(columns: Sequence[Column], encoder: TableEncoder, impute: Imput
     numeric = [by_name[fitted.name] for fitted in encoder.columns if isinstance(fitted, NumericEncoder)]
     one_hot = [(by_name[fitted.name], fitted) for fitted in encoder.columns if isinstance(fitted, CategoricalEncoder)]
     yield from (f"dropped {column.name}: {column.reason}" for column in columns if column.role == "dropped")
-    yield from (f"uses {column.name}: {column.reason}" for column in numeric if column.reason == COUNTING_KEPT)
+    yield from (f"uses {column.name}: {column.reason}" for column in numeric if column.reason == ONLY_COUNTING)
     listed = {
         "numbers": [column.name for column in numeric],
         "categories": [f"{column.name} ({column.distinct} values)" for column, _ in one_hot],

@@ -79,10 +79,10 @@ def learned_weights(run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Section:
 
 def _ranges(columns: Sequence[ColumnEncoder], bins: Sequence[Sequence[float]]) -> Iterator[list[str]]:
     """Yields the name of each column, and its values in the training split."""
-    place = 0
+    first = 0
     for column in columns:
         width = len(column.features)
-        of_column = [*bins[place : place + width], *[()] * width][:width]
-        place += width
+        of_column = [*bins[first : first + width], *[()] * width][:width]
+        first += width
         if text := column.describe(of_column):
             yield [shown(column.name), text]

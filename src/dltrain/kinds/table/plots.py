@@ -58,14 +58,14 @@ def draw_coefficients(run: Run, text: Lettering) -> Drawing | None:
         order = np.sort(np.argsort(-np.abs(weights.true), kind="stable")[:MAX_BARS])
     figure = new_figure(max(7.2, 0.36 * len(order) + 1.2), 3.4)
     (axes,) = new_axes(figure)
-    place = np.arange(len(order))
-    axes.bar(place - 0.2, weights.true[order], 0.38, color="#aab2bc", label="true")
-    axes.bar(place + 0.2, weights.learned[order], 0.38, color=COLORS[0], label="learned")
+    position = np.arange(len(order))
+    axes.bar(position - 0.2, weights.true[order], 0.38, color="#aab2bc", label="true")
+    axes.bar(position + 0.2, weights.learned[order], 0.38, color=COLORS[0], label="learned")
     axes.axhline(0, color=SOFT, linewidth=0.8)
     axes.grid(False, axis="x")
     labels = [text(weights.names[index], 16) for index in order]
     steep = sum(map(text_width, labels)) + len(labels) > 85
-    axes.set_xticks(place, labels, rotation=90 if steep else 0, fontsize=9)
+    axes.set_xticks(position, labels, rotation=90 if steep else 0, fontsize=9)
     name_axes(axes, "", "coefficient")
     add_legend(axes)
     gap = float(np.abs(weights.true - weights.learned).max())

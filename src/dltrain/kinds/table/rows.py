@@ -210,7 +210,7 @@ def _check_split(rows: Rows, group: str | None, time: str | None, given: Collect
             raise DataError(
                 f"the table has no column {name!r} to split by",
                 where=f"data.{key}",
-                fix=f"its columns are {', '.join(rows.inputs)}",
+                fix=f"name one of its columns: {', '.join(rows.inputs)}",
                 override=f"data.{key}={(nearest(name, rows.inputs) or list(rows.inputs))[0]}",
             )
 

@@ -157,7 +157,7 @@ class TextEncoder:
             f"the table has no column {self.column!r}, which contains the texts",
             fix=f"is it {close[0]!r}? rename it in the file"
             if close
-            else f"its columns are {name_list(frame.columns, 8)}",
+            else f"rename one of its columns in the file: {name_list(frame.columns, 8)}",
         )
 
     def _remarks(self, padded: Padded, row: int) -> tuple[Remark, ...]:

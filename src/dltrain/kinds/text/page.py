@@ -21,7 +21,7 @@ class TextPage(KindPage):
 
     def plots(self) -> Sequence[Plot]:
         """Returns a map of the learned vectors."""
-        title = "What lies close was learned to be alike"
+        title = "Learned vectors: similar tokens lie close together"
         words = self.shown_names()
         return (
             Plot("words", title, "words", lambda run, text: draw_word_map(run, words, "most frequent tokens", text)),
@@ -29,7 +29,7 @@ class TextPage(KindPage):
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
         """Returns that map, after the worst examples."""
-        return {"worst_examples": [Section("What it finds alike", plots=plots["words"])]}
+        return {"worst_examples": [Section("Similar tokens", plots=plots["words"])]}
 
     def shown_names(self) -> Sequence[str]:
         """Returns the most frequent tokens."""

@@ -155,7 +155,7 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
                 raise DataError(
                     f"the {name} file has no column {column!r}",
                     where=f"data.{name}_path",
-                    fix=f"its columns are {name_list(frame.columns)}",
+                    fix=f"add it or rename one of its columns: {name_list(frame.columns)}",
                 )
     return Source(frames, target, text, tuple(notes))
 
@@ -166,7 +166,7 @@ def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
             raise DataError(
                 f"the table has no column {name!r}",
                 where=f"data.{key}",
-                fix=f"its columns are {name_list(frame.columns)}",
+                fix=f"name one of its columns: {name_list(frame.columns)}",
                 override=f"data.{key}={(nearest(name, frame.columns) or list(frame.columns))[0]}",
             )
     if columns.text is not None and columns.text == columns.target:

@@ -106,12 +106,12 @@ def _draw_curves(axes: Axes, run: Run, curves: dict[str, str], named: bool = Tru
     from matplotlib.ticker import MaxNLocator
 
     epochs = np.array([row["epoch"] for row in run.history])
-    for place, (name, title) in enumerate(curves.items()):
+    for position, (name, title) in enumerate(curves.items()):
         axes.plot(
             epochs,
             run.curve(name),
-            color=COLORS[place % len(COLORS)],
-            dashes=DASHES[place % len(DASHES)],
+            color=COLORS[position % len(COLORS)],
+            dashes=DASHES[position % len(DASHES)],
             linewidth=1.7,
             marker="o" if len(epochs) <= 12 else "",
             markersize=4,

@@ -28,5 +28,5 @@ def draw_projection(run: Run, text: Lettering) -> Drawing | None:
     return Drawing(
         figure,
         f"{len(rows):,} {SPLIT_WORDS[run.shown_split]} samples by the first two principal components of the "
-        f"{record['source']}, which hold {first + second:.0%} of the variance; crosses: {label}.",
+        f"{record['source']}, which explain {first + second:.0%} of the variance; crosses: {label}.",
     )

@@ -31,12 +31,12 @@ def draw_importance(run: Run, text: Lettering) -> Drawing | None:
     spreads = scale * np.array([column["spread"] or 0.0 for column in columns])
     figure = new_figure(height=max(2.2, 0.9 + 0.27 * len(columns)))
     (axes,) = new_axes(figure)
-    place = np.arange(len(columns))[::-1]
-    axes.barh(place, drops, 0.62, color=COLORS[0])
-    axes.errorbar(drops, place, xerr=spreads, fmt="none", ecolor=SOFT, elinewidth=1, capsize=2)
+    position = np.arange(len(columns))[::-1]
+    axes.barh(position, drops, 0.62, color=COLORS[0])
+    axes.errorbar(drops, position, xerr=spreads, fmt="none", ecolor=SOFT, elinewidth=1, capsize=2)
     axes.axvline(0, color=SOFT, linewidth=0.8)
     axes.grid(False, axis="y")
-    axes.set_yticks(place, [text(str(column["name"]), 24) for column in columns], fontsize=9, color=INK)
+    axes.set_yticks(position, [text(str(column["name"]), 24) for column in columns], fontsize=9, color=INK)
     axes.set_ylim(-0.6, len(columns) - 0.4)
     name_axes(axes, text(unit, 48), "")
     first = text(str(columns[0]["name"]))

@@ -176,10 +176,10 @@ class ClassesPage(Page):
         rest = ~np.isin(true, coloured)
         if rest.any():
             axes.plot(*points[rest].T, "o", markersize=3.5, markeredgewidth=0, color="#c3c9d0", label="other classes")
-        for place, index in enumerate(coloured.tolist()):
+        for position, index in enumerate(coloured.tolist()):
             name = name_class(self.facts, index) if len(classes) == 2 else classes[index]
             mine, label = points[true == index], text(name, 16)
-            axes.plot(*mine.T, "o", markersize=4, markeredgewidth=0, alpha=0.65, color=COLORS[place], label=label)
+            axes.plot(*mine.T, "o", markersize=4, markeredgewidth=0, alpha=0.65, color=COLORS[position], label=label)
         return true != predicted, "wrong"
 
 

@@ -58,11 +58,11 @@ class LabelsPage(Page):
         rows = [
             [
                 shown(name),
-                *(f"{values[place]:.3f}" for values in scores.values()),
+                *(f"{values[position]:.3f}" for values in scores.values()),
                 f"{areas[name]:.3f}" if name in areas else "–",
-                f"{predicted.true[:, place].sum():,}",
+                f"{predicted.true[:, position].sum():,}",
             ]
-            for place, name in enumerate(names)
+            for position, name in enumerate(names)
         ]
         caption = f"Each label by itself; the last column counts its samples, out of {len(predicted.true):,}."
         head = ["Label", *(describe_metric(name).label for name in scores), "ROC AUC", "Samples"]

@@ -70,7 +70,7 @@ class NumbersPage(Page):
             return []
         names = self.facts.outputs or (self.facts.target,)
         values = np.stack([predicted.true, predicted.predicted]).astype(np.float64).reshape(2, -1, len(names))
-        columns = [(name, values[:, :, place]) for place, name in enumerate(names)]
+        columns = [(name, values[:, :, position]) for position, name in enumerate(names)]
         finite = [(name, pairs[:, np.isfinite(pairs).all(axis=0)]) for name, pairs in columns]
         return [(name, pairs) for name, pairs in finite if pairs.shape[1]]
 

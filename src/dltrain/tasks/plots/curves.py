@@ -103,15 +103,17 @@ def _draw_lines(
     axes: Axes, lines: Sequence[Line], name: str, text: Lettering, measure: str, corner: Corner, *, steps: bool = False
 ) -> None:
     """Draws the curves of all classes or labels; of many, only the worst are in colour and named."""
-    worst = sorted(range(len(lines)), key=lambda place: lines[place].score)[: 3 if len(lines) > MAX_CURVES else None]
-    named = [line for place, line in enumerate(lines) if place in worst]
-    for place in set(range(len(lines))) - set(worst):
-        axes.plot(*_thinned(lines[place].x, lines[place].y), color="#c3c9d0", linewidth=0.7)
-    for place, line in enumerate(named):
+    worst = sorted(range(len(lines)), key=lambda position: lines[position].score)[
+        : 3 if len(lines) > MAX_CURVES else None
+    ]
+    named = [line for position, line in enumerate(lines) if position in worst]
+    for position in set(range(len(lines))) - set(worst):
+        axes.plot(*_thinned(lines[position].x, lines[position].y), color="#c3c9d0", linewidth=0.7)
+    for position, line in enumerate(named):
         axes.plot(
             *_thinned(line.x, line.y),
-            color=COLORS[place % len(COLORS)],
-            dashes=DASHES[place // 5 % len(DASHES)],
+            color=COLORS[position % len(COLORS)],
+            dashes=DASHES[position // 5 % len(DASHES)],
             linewidth=1.6,
             drawstyle="steps-pre" if steps else "default",
             label=f"{text(line.name, 24)}  {line.score:.3f}",

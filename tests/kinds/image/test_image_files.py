@@ -1,4 +1,4 @@
-"""Picture files as they come: every odd kind has a defined result, and what cannot be read is named."""
+"""Image files as they come: every odd kind has a defined result, and what cannot be read is named."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Six red and six blue pictures, a folder each."""
+    """Six red and six blue images, a folder each."""
     for name, colour in (("red", RED), ("blue", BLUE)):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "images" / name).mkdir(parents=True)
         for number in range(6):
-            Image.new("RGB", (20, 20), colour).save(tmp_path / "pictures" / name / f"{number}.png")
-    return tmp_path / "pictures"
+            Image.new("RGB", (20, 20), colour).save(tmp_path / "images" / name / f"{number}.png")
+    return tmp_path / "images"
 
 
 def read(image: Image.Image, path: Path, size: int = 8, **saving: object) -> np.ndarray:
-    """What is read of a picture that is saved under that name, `(size, size, C)`."""
+    """What is read of an image that is saved under that name, `(size, size, C)`."""
     image.save(path, **saving)
     return read_image(path, size, None)
 
@@ -61,12 +61,12 @@ def test_the_policy_reaches_the_pixels_and_the_facts(folder: Path, policy: str) 
     stripes(60, 20).save(folder / "red" / "0.png")
     data = images(path=str(folder), size=12, resize=policy, val_fraction=0, test_fraction=0)  # type: ignore[arg-type]
     assert data.facts.preprocessing["resize"] == policy
-    picture = data.splits["train"].inputs[0][data.splits["train"].ids.index("red/0.png")]
-    assert tuple(picture[:, 6, 1].tolist()) == ((0, 255, 0) if policy == "crop" else RED)
-    assert (picture[:, 0, 6].sum() == 0) == (policy == "pad")
+    image = data.splits["train"].inputs[0][data.splits["train"].ids.index("red/0.png")]
+    assert tuple(image[:, 6, 1].tolist()) == ((0, 255, 0) if policy == "crop" else RED)
+    assert (image[:, 0, 6].sum() == 0) == (policy == "pad")
 
 
-def test_odd_kinds_of_pictures_have_a_defined_colour(tmp_path: Path) -> None:
+def test_odd_kinds_of_images_have_a_defined_colour(tmp_path: Path) -> None:
     assert read(Image.new("CMYK", (9, 9), (0, 255, 255, 0)), tmp_path / "a.jpg").mean((0, 1))[0] > 200
     transparent = Image.new("RGBA", (9, 9), (255, 0, 0, 0))
     assert (read(transparent, tmp_path / "b.png") == 255).all()
@@ -88,13 +88,13 @@ def test_a_turned_photo_stands_upright(tmp_path: Path) -> None:
     assert not (upright[:, 0] == upright[0, 0]).all()
 
 
-def test_unreadable_pictures_are_named_or_left_out(dltrain: Callable, folder: Path) -> None:
+def test_unreadable_images_are_named_or_left_out(dltrain: Callable, folder: Path) -> None:
     Image.effect_noise((64, 64), 50).save(folder / "red" / "whole.jpg")
     whole = (folder / "red" / "whole.jpg").read_bytes()
     (folder / "red" / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "red" / "empty.jpg").touch()
-    (folder / "blue" / "text.jpg").write_text("a picture of the sea")
-    arguments = ("model=linear", "data=images", "data.path=pictures", "data.size=8", "debug=smoke")
+    (folder / "blue" / "text.jpg").write_text("an image of the sea")
+    arguments = ("model=linear", "data=images", "data.path=images", "data.size=8", "debug=smoke")
     called = dltrain(*arguments)
     assert called.code == 2
     assert "3 of 16 images cannot be read" in called.err
@@ -107,7 +107,7 @@ def test_unreadable_pictures_are_named_or_left_out(dltrain: Callable, folder: Pa
     assert called.result["data"]["rows"] == 13
 
 
-def test_more_than_ten_bad_pictures_are_counted(folder: Path) -> None:
+def test_more_than_ten_bad_images_are_counted(folder: Path) -> None:
     for number in range(12):
         (folder / "red" / f"bad{number:02d}.jpg").touch()
     with pytest.raises(DataError) as raised:
@@ -137,7 +137,7 @@ def test_any_name_will_do(dltrain: Callable, folder: Path, name: str | bytes) ->
         os.rename(folder / "red" / "0.png", target)  # noqa: PTH104
     except OSError:
         pytest.skip("this file system has no such names")
-    called = dltrain("model=linear", "data=images", "data.path=pictures", "data.size=8", "debug=smoke")
+    called = dltrain("model=linear", "data=images", "data.path=images", "data.size=8", "debug=smoke")
     assert called.code == 0, called.err
     assert called.result["data"]["rows"] == 12
 

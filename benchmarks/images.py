@@ -1,4 +1,4 @@
-"""How good the picture recipe is at its defaults, as a table: `python benchmarks/pictures.py [--seeds N] [NAME ...]`.
+"""How good the image recipe is at its defaults, as a table: `python benchmarks/images.py [--seeds N] [NAME ...]`.
 
 Names are those of SETS; without any, all whose data is here. `animals` are real photos, `train/` and `val/` below
 `$DLTRAIN_REALDATA/animals`; `mnist`, `fashion_mnist` and `cifar10` are read from `$DLTRAIN_REALDATA` and not
