@@ -57,7 +57,7 @@ def _affordable(fit: Callable[[NDArray[np.int64]], Predictions], order: NDArray[
         started = perf_counter()
         fit(np.sort(order[:rows]))
         taken.append(perf_counter() - started)
-    each = max((taken[1] - taken[0]) / (SOME - FEW), 1e-9)
+    each = max((taken[1] - taken[0]) / (SOME - FEW), 0.1 * taken[1] / SOME)
     always = max(taken[0] - FEW * each, 0.0)
     return int(np.clip((seconds - sum(taken) - always) / each, SOME, len(order)))
 
@@ -97,12 +97,15 @@ def _as_numbers(train: pd.DataFrame) -> Any:
 
 def _as_categories(train: pd.DataFrame) -> Any:
     """Returns a transformer for trees: numbers as they are, and categories, those of many levels by target means."""
+    import sklearn
     from sklearn.compose import make_column_transformer
+    from sklearn.model_selection import KFold
     from sklearn.preprocessing import TargetEncoder
 
     _, categories = _names(train)
     many = [name for name in categories if train[name].nunique() > MOST_LEVELS]
-    encoder = TargetEncoder(random_state=0)
+    takes_folds = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
+    encoder = TargetEncoder(cv=KFold(5, shuffle=True, random_state=0)) if takes_folds else TargetEncoder(random_state=0)
     return make_column_transformer(
         (encoder, many), remainder="passthrough", verbose_feature_names_out=False
     ).set_output(transform="pandas")
