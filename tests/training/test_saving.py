@@ -151,12 +151,12 @@ def test_the_seconds_of_saving_are_counted(tmp_path: Path, monkeypatch: pytest.M
     assert saver.seconds == 3
 
 
-@pytest.mark.parametrize("failing", ["save_file", "point"])
+@pytest.mark.parametrize("failing", ["save_file", "set_pointer"])
 def test_a_save_that_fails_leaves_what_was_saved_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     def refuse(*_: object) -> None:
-        raise StorageError("full") if failing == "point" else OSError(28, "No space left on device")
+        raise StorageError("full") if failing == "set_pointer" else OSError(28, "No space left on device")
 
     state = new_state()
     saver = Saver(tmp_path, state)
