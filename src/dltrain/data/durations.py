@@ -1,0 +1,46 @@
+"""Reads durations such as 1:02:03, 60:15, "2h 50m" and "0 days 00:12:00" as seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dltrain.data.number_texts import to_ascii
+
+CLOCK = (
+    r"^(?P<sign>-)?(?:(?P<days>[0-9]+) days?,? )?(?:(?P<hours>[0-9]+):)?"
+    r"(?P<minutes>[0-9]+):(?P<seconds>[0-5][0-9](?:\.[0-9]+)?)$"
+)
+WORDS = (
+    r"^(?P<sign>-)?(?:(?P<days>[0-9]+) ?(?:d|days?)\.?,?(?: |$))?(?:(?P<hours>[0-9]+) ?(?:h|hrs?|hours?)\.?,?(?: |$)?)?"
+    r"(?:(?P<minutes>[0-9]+) ?(?:m|mins?|minutes?)\.?,?(?: |$)?)?"
+    r"(?:(?P<seconds>[0-9]+(?:\.[0-9]+)?) ?(?:s|secs?|seconds?)\.?)?$"
+)
+SECONDS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
+
+
+def parse_durations(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Returns the seconds of each text, `(N,)`; NaN where it is no duration.
+
+    Of two numbers, as in 60:15, the first is minutes. 15:15 may as well be a time of day: only a column in which some
+    first number is beyond 23 is certainly one of durations.
+    """
+    column = to_ascii(pa.array(texts, pa.string()))
+    seconds = np.full(len(column), np.nan)
+    for pattern in (CLOCK, WORDS):
+        parts = pc.extract_regex(column, pattern)
+        read = np.zeros(len(column))
+        given = np.zeros(len(column), dtype=bool)
+        for name, unit in SECONDS.items():
+            text = parts.field(name)
+            number = pc.if_else(pc.equal(text, ""), None, text).cast(pa.float64())
+            given |= number.is_valid().to_numpy(zero_copy_only=False)
+            read += unit * number.fill_null(0).to_numpy(zero_copy_only=False)
+        negative = pc.equal(parts.field("sign"), "-").fill_null(False).to_numpy(zero_copy_only=False)
+        matches = parts.is_valid().to_numpy(zero_copy_only=False) & given
+        seconds[matches] = np.where(negative, -read, read)[matches]
+    return seconds
