@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,14 @@ MAX_BAD_SHARE = 0.05
 CODE = re.compile(r"0\d+")  # as in 007: a name and no number
 
 
+class Form(Protocol):
+    """How the numbers of a column are written."""
+
+    def parse(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Returns the numbers of texts, `(N,)`; NaN where a text is none."""
+        ...
+
+
 @dataclass(frozen=True)
 class Cells:
     """A column's cells as stripped text, each distinct text once.
@@ -30,12 +38,14 @@ class Cells:
         values: the distinct texts.
         numbers: the values as numbers, NaN where a text is none.
         rows: `(N,)` row numbers in the source, counted from 0.
+        form: how the numbers are written; `None` for plain numbers.
     """
 
     codes: NDArray[np.int64]
     values: tuple[str, ...]
     numbers: NDArray[np.float64]
     rows: NDArray[np.int64]
+    form: Form | None = None
 
     @property
     def missing(self) -> int:
@@ -54,7 +64,21 @@ class Cells:
 
     def take(self, indices: NDArray[np.int64]) -> Cells:
         """Returns some of the cells; `values` still holds all texts."""
-        return Cells(self.codes[indices], self.values, self.numbers, self.rows[indices])
+        return replace(self, codes=self.codes[indices], rows=self.rows[indices])
+
+    def read_as(self, form: Form | None) -> Cells:
+        """Returns the same cells with the numbers that a form reads in them; `None` for plain numbers."""
+        if form is None or form == self.form:
+            return self
+        return replace(self, numbers=form.parse(self.values), form=form)
+
+    def only_numbers(self) -> Cells:
+        """Returns the same cells; one that is no number is missing."""
+        is_number = ~np.isnan(self.numbers)
+        codes = np.append(np.where(is_number, np.cumsum(is_number) - 1, -1), -1)[self.codes]
+        return replace(
+            self, codes=codes, values=tuple(compress(self.values, is_number)), numbers=self.numbers[is_number]
+        )
 
     def as_numbers(self) -> NDArray[np.float64]:
         """Returns `(N,)`, NaN where a cell is missing or no number."""
@@ -119,8 +143,19 @@ def check_numbers(name: str, cells: Cells, *, strict: bool = False, drop: Sequen
             fix="correct it or leave the cell empty" + (", or drop the column" if drop else ""),
             override=override,
         )
-    if bad.any():
-        return
+    if not bad.any():
+        check_range(name, cells, drop=drop)
+
+
+def check_range(name: str, cells: Cells, *, drop: Sequence[str] = ()) -> None:
+    """Refuses a column with numbers beyond float32; other cells than numbers do not count.
+
+    Args:
+        drop: `data.drop` with this column, for the correction.
+
+    Raises:
+        DataError: naming the first such row, counted as in a spreadsheet (the header is row 1).
+    """
     beyond = np.append(np.abs(cells.numbers) > LARGEST, False)[cells.codes]
     if beyond.any():
         first = int(beyond.argmax())
@@ -128,7 +163,7 @@ def check_numbers(name: str, cells: Cells, *, strict: bool = False, drop: Sequen
             f"{cells.values[cells.codes[first]]} is not a finite number of 32 bits",
             where=f"row {cells.rows[first] + 2}, column {name!r} (the header is row 1)",
             fix="correct it or leave the cell empty" + (", or drop the column" if drop else ""),
-            override=override,
+            override=f"data.drop=[{','.join(drop)}]" if drop else "",
         )
 
 

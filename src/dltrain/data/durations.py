@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,15 @@ WORDS = (
     r"(?:(?P<seconds>[0-9]+(?:\.[0-9]+)?) ?(?:s|secs?|seconds?)\.?)?$"
 )
 SECONDS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
+
+
+@dataclass(frozen=True)
+class Durations:
+    """The form of a column of durations, or of times of day, whose numbers are seconds."""
+
+    def parse(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Returns the seconds of texts, `(N,)`; NaN where a text is no duration."""
+        return parse_durations(texts)
 
 
 def parse_durations(texts: Sequence[str]) -> NDArray[np.float64]:

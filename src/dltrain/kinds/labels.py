@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from os import PathLike
 from pathlib import Path
@@ -13,18 +13,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import MAX_BAD_SHARE, MISSING, Cells, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.cells import (
+    MAX_BAD_SHARE,
+    MISSING,
+    Cells,
+    Form,
+    check_numbers,
+    name_list,
+    nearest,
+    read_cells,
+    shorten,
+)
 from dltrain.data.class_folders import FolderFiles, spell_path
 from dltrain.errors import DataError
+from dltrain.kinds.forms import form_from_json, form_to_json
 from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Facts
 
 if TYPE_CHECKING:  # a first look at a table needs no torch
     from torch import Tensor
 
-Form = Literal["number", "class", "labels"]
+TargetForm = Literal["number", "class", "labels"]
 
-TASKS: Mapping[Form, str] = {"number": "regression", "class": "classification", "labels": "multilabel"}
+TASKS: Mapping[TargetForm, str] = {"number": "regression", "class": "classification", "labels": "multilabel"}
 SEPARATORS = ("|", ";", ",", " ")
 EMPTY = frozenset({""})
 
@@ -38,22 +49,31 @@ class TargetReader:
         task: the task's name in the facts.
         classes: class names in the order of their indices.
         outputs: the names of several numbers or labels.
+        forms: how the numbers of a target column are written, where they are not plain.
     """
 
     name: str
     task: str
     classes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    forms: Mapping[str, Form | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, facts: Facts) -> TargetReader:
         """Returns the reader that the facts describe."""
-        return cls(facts.target, facts.task, facts.classes, facts.outputs)
+        stored = facts.preprocessing.get("target_forms", {})
+        forms = {name: form_from_json(form) for name, form in stored.items()}
+        return cls(facts.target, facts.task, facts.classes, facts.outputs, forms)
+
+    def forms_to_json(self) -> dict[str, Any]:
+        """Returns what the facts store of the forms, for their `preprocessing`."""
+        forms = {name: form_to_json(form) for name, form in self.forms.items() if form is not None}
+        return {"target_forms": forms} if forms else {}
 
     @property
-    def form(self) -> Form:
+    def form(self) -> TargetForm:
         """Returns the form of a target; if the task leaves it open, a class if there are classes, else a number."""
-        return cast(Form, wanted_form(self.task) or ("class" if self.classes else "number"))
+        return cast(TargetForm, wanted_form(self.task) or ("class" if self.classes else "number"))
 
     def targets(self, frame: pd.DataFrame) -> Tensor:
         """Returns the targets of rows, as in `Split`; -1 or NaN where a cell is missing.
@@ -112,7 +132,7 @@ class TargetReader:
     def _read(self, column: pd.Series[Any]) -> Cells:
         """Returns a column read as `read_target` did in training, even if a part of it looks different."""
         if self.form == "number":
-            return read_cells(column)
+            return read_cells(column).read_as(self.forms.get(str(column.name)))
         if self.form == "class":
             return read_cells(column, missing=_missing_words(self.classes))
         return read_cells(column, missing=EMPTY) if column.name == self.name else read_target(column)
@@ -124,7 +144,7 @@ def wanted_form(task: str) -> str:
     return built_in or (task_class(task).target if is_known(task) else "")
 
 
-def form_of(facts: Facts) -> Form:
+def form_of(facts: Facts) -> TargetForm:
     """Returns the form of the target, by the facts of the data: a number, a class or labels."""
     return TargetReader.of(facts).form
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast, get_args
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import MAX_BAD_SHARE, Cells, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.cells import MAX_BAD_SHARE, Cells, Form, check_numbers, name_list, nearest, read_cells, shorten
 from dltrain.errors import ConfigError, DataError
+from dltrain.kinds.forms import Reading, form_of_numbers
 from dltrain.kinds.labels import (
     EMPTY,
     SEPARATORS,
     TASKS,
-    Form,
+    TargetForm,
     TargetReader,
     class_names,
     find_separator,
@@ -58,7 +59,7 @@ class Target:
         return self.reader.task
 
     @property
-    def form(self) -> Form:
+    def form(self) -> TargetForm:
         """Returns the form of the target: a number, a class or labels."""
         return self.reader.form
 
@@ -73,7 +74,7 @@ class Target:
         return self.reader.outputs
 
 
-def infer_task(columns: pd.DataFrame, task: str = "auto") -> Target:
+def infer_task(columns: pd.DataFrame, task: str = "auto", reading: Reading | None = None) -> Target:
     """Returns the target of a table's target columns, with its task.
 
     One column is a number, a class, or, if the task needs labels, a list of them, separated by | ; , or spaces. Several
@@ -83,6 +84,7 @@ def infer_task(columns: pd.DataFrame, task: str = "auto") -> Target:
         columns: the target columns alone.
         task: the task; `auto` decides by the values. A user's own task has an attribute `target`, the form of its
             targets.
+        reading: how cells are read; `None` to judge by these columns alone.
 
     Raises:
         DataError: the columns cannot be predicted.
@@ -91,13 +93,16 @@ def infer_task(columns: pd.DataFrame, task: str = "auto") -> Target:
     names = [str(name) for name in columns.columns]
     form = _form_of_task(task)
     if len(names) > 1:
-        return _infer_several(columns, names, task, form)
+        return _infer_several(columns, names, task, form, reading)
     (name,) = names
     if form == "labels":
         return _infer_listed_labels(columns.iloc[:, 0], name, task)
-    cells = read_target(columns.iloc[:, 0])
-    chosen, reason = choose_task(name, cells, task)
+    cells, numbers = read_target(columns.iloc[:, 0]), _as_numbers(columns.iloc[:, 0], form, reading)
+    chosen, reason = choose_task(name, cells if numbers is None else numbers.cells, task)
     reader = TargetReader(name, chosen)
+    if reader.form == "number" and numbers is not None:
+        reader = replace(reader, forms={name: numbers.form})
+        cells, reason = numbers.cells, "; ".join([reason, *numbers.remarks])
     if reader.form == "class":
         reader = TargetReader(name, chosen, classes=class_names(cells)[0])
         several = next((value for value in cells.values if "|" in value or ";" in value), None)
@@ -106,7 +111,30 @@ def infer_task(columns: pd.DataFrame, task: str = "auto") -> Target:
     return Target(reader, reason, reader.encode({name: cells}), cells.codes >= 0)
 
 
-def _form_of_task(task: str) -> Form | None:
+class _Numbers(NamedTuple):
+    """A target column of numbers that are not plain: its cells, how they are written, and what is worth a note."""
+
+    cells: Cells
+    form: Form
+    remarks: tuple[str, ...]
+
+
+def _as_numbers(column: pd.Series[Any], form: TargetForm | None, reading: Reading | None) -> _Numbers | None:
+    """Returns a target column's numbers, its words as gaps; `None` if they are plain or no numbers.
+
+    Raises:
+        DataError: they have two readings.
+    """
+    cells = read_cells(column)
+    if form not in (None, "number") or not cells.values or cells.all_numbers:
+        return None
+    found = form_of_numbers(str(column.name), cells, reading or Reading.of([cells]))
+    if found is None or found.form is None:
+        return None
+    return _Numbers(cells.read_as(found.form).only_numbers(), found.form, found.remarks)
+
+
+def _form_of_task(task: str) -> TargetForm | None:
     """Returns the form of targets that a task needs; `None` for `auto`.
 
     Raises:
@@ -123,18 +151,20 @@ def _form_of_task(task: str) -> Form | None:
             override=f"task={near[0] if near else 'auto'}",
         )
     form = wanted_form(task)
-    if form not in get_args(Form):
+    if form not in get_args(TargetForm):
         raise ConfigError(
             f"the task {task} is not for the target of a table",
             where="task",
             fix=f"choose {', '.join(TASKS.values())}, or give your own task the attribute target: "
-            + ", ".join(get_args(Form)),
+            + ", ".join(get_args(TargetForm)),
             override="task=auto",
         )
-    return cast(Form, form)
+    return cast(TargetForm, form)
 
 
-def _infer_several(columns: pd.DataFrame, names: Sequence[str], task: str, form: Form | None) -> Target:
+def _infer_several(
+    columns: pd.DataFrame, names: Sequence[str], task: str, form: TargetForm | None, reading: Reading | None
+) -> Target:
     title = ", ".join(names)
     if form == "class":
         raise DataError(
@@ -143,7 +173,8 @@ def _infer_several(columns: pd.DataFrame, names: Sequence[str], task: str, form:
             fix="predict them as labels, each with two values",
             override="task=multilabel",
         )
-    cells = {name: read_target(columns[name]) for name in names}
+    numbers = {name: _as_numbers(columns[name], form, reading) for name in names}
+    cells = {name: read_target(columns[name]) if found is None else found.cells for name, found in numbers.items()}
     present = np.asarray(np.all([column.codes >= 0 for column in cells.values()], axis=0))
     two_valued = all(len(column.values) == 2 for column in cells.values())
     if form == "labels" or (form is None and two_valued):
@@ -161,7 +192,8 @@ def _infer_several(columns: pd.DataFrame, names: Sequence[str], task: str, form:
             where="data.target",
             fix="leave out the target that is mostly empty, or give more rows",
         )
-    reader = TargetReader(title, chosen, outputs=tuple(names))
+    forms = {name: found.form for name, found in numbers.items() if found is not None}
+    reader = TargetReader(title, chosen, outputs=tuple(names), forms=forms)
     return Target(reader, reason if form is None else "the task was given", reader.encode(cells), present)
 
 

@@ -9,8 +9,14 @@ from typing import Literal
 
 import numpy as np
 
-from dltrain.data.cells import Cells, check_numbers, name_list, nearest, shorten
+from dltrain.data.cell_parts import Parts, find_parts
+from dltrain.data.cells import Cells, Form, check_numbers, check_range, name_list, nearest, shorten
+from dltrain.data.date_format import AmbiguousDates, DateFormat
+from dltrain.data.dates import infer_cells
 from dltrain.errors import DataError
+from dltrain.kinds.forms import Reading, count_cells, form_of_numbers
+from dltrain.kinds.table.boolean import are_truth_values
+from dltrain.kinds.table.words import has_words
 
 MAX_DISTINCT_SHARE = 0.5
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
@@ -19,26 +25,50 @@ ENTITY = re.compile(
     r"employee)s?([ _-]?(id|no|nr|num|number|code))?|(用户|患者|病人|客户|学生|会员|员工)(id|编号|号)?",
     re.IGNORECASE,
 )
+NAMELESS = re.compile(r"column_1|Unnamed(: ?\d+)?|")
 COUNTING = "consecutive whole numbers, which only number the rows"
+PERMUTED = "consecutive whole numbers in another order, which only number the rows"
+UNNAMED = "a column without a name, whose whole numbers only number the rows"
+NUMBERING = (COUNTING, PERMUTED, UNNAMED)
+FEWEST_ROWS = 20  # of a table whose row numbers are noticed in another order
 ONLY_COUNTING = "consecutive whole numbers, but no other column is left"
 ID_REASON = "an id with"
 
-Role = Literal["numeric", "categorical", "dropped"]
+Role = Literal["numeric", "categorical", "boolean", "date", "text", "parts", "dropped"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """The role of a column and the reason for it; `distinct` counts its values and `missing` its empty cells."""
+    """The role of a column and the reason for it.
+
+    Args:
+        name: of the column.
+        role: which encoder it has, if it is not dropped.
+        reason: for the role, in words.
+        distinct: the number of its distinct values.
+        missing: the number of its empty cells.
+        form: how its numbers are written; `None` for plain numbers, and where they are none.
+        dates: how its dates are written, if they are dates.
+        parts: how its cells are composed, if they are of several numbers.
+        remarks: what is not obvious about its cells, each in words.
+    """
 
     name: str
     role: Role
     reason: str
     distinct: int = 0
     missing: int = 0
+    form: Form | None = None
+    dates: DateFormat | None = None
+    parts: Parts | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def infer_columns(
-    table: Mapping[str, Cells], drop: Sequence[str] = (), roles: Mapping[str, Role] | None = None
+    table: Mapping[str, Cells],
+    drop: Sequence[str] = (),
+    roles: Mapping[str, Role] | None = None,
+    reading: Reading | None = None,
 ) -> list[Column]:
     """Gives every feature column a role.
 
@@ -46,11 +76,13 @@ def infer_columns(
         table: the feature columns by name.
         drop: columns that the user drops.
         roles: roles that the user gives.
+        reading: how cells are read; `None` to judge by these columns alone.
 
     Raises:
-        DataError: a column in `drop` or `roles` does not exist, or a column of numbers has a few other cells.
+        DataError: a column in `drop` or `roles` does not exist, or its cells have two readings, between which nothing
+            decides, or numbers are beyond float32.
     """
-    roles = roles or {}
+    roles, reading = roles or {}, reading or Reading.of(table.values())
     for position, name in enumerate(drop):
         if name not in table:
             corrected = [*drop[:position], *nearest(name, table), *drop[position + 1 :]]
@@ -64,15 +96,13 @@ def infer_columns(
         if name in drop:
             columns.append(Column(name, "dropped", "set by data.drop"))
         elif name in roles:
-            if roles[name] == "numeric":
-                check_numbers(name, cells, strict=True)
-            columns.append(Column(name, roles[name], "set by data.roles", len(cells.values), cells.missing))
+            columns.append(_given(name, cells, roles[name], reading))
         else:
-            columns.append(_infer(name, cells, drop))
+            columns.append(_infer(name, cells, drop, reading))
     if all(column.role == "dropped" for column in columns):
         # In a toy table the only input is often 1, 2, 3: better this feature than none.
         columns = [
-            replace(column, role="numeric", reason=ONLY_COUNTING) if column.reason == COUNTING else column
+            replace(column, role="numeric", reason=ONLY_COUNTING) if column.reason in NUMBERING else column
             for column in columns
         ]
     return columns
@@ -94,29 +124,95 @@ def _no_column(name: str, table: Iterable[str], where: str, override: str) -> Da
     )
 
 
-def _infer(name: str, cells: Cells, drop: Sequence[str]) -> Column:
+def _given(name: str, cells: Cells, role: Role, reading: Reading) -> Column:
+    """Returns a column with the role that the user gives it.
+
+    Raises:
+        DataError: no cell can be read so.
+    """
+    plain = Column(name, role, "set by data.roles", len(cells.values), cells.missing)
+    if role == "numeric":
+        numbers = form_of_numbers(name, cells, reading)
+        if numbers is None:
+            check_numbers(name, cells, strict=True)
+            return plain
+        return replace(plain, form=numbers.form, remarks=numbers.remarks)
+    if role == "date":
+        return replace(plain, dates=_form_of_dates(name, cells, reading) or DateFormat())
+    if role == "parts":
+        parts = find_parts(cells.values, count_cells(cells))
+        if parts is None:
+            raise DataError(
+                f"the cells of {name!r} are not composed of several numbers in one way",
+                where="data.roles",
+                fix="let dltrain choose",
+                override="data.roles=null",
+            )
+        return replace(plain, parts=parts)
+    return plain
+
+
+def _infer(name: str, cells: Cells, drop: Sequence[str], reading: Reading) -> Column:
     distinct = len(cells.values)
     if distinct == 0:
         return Column(name, "dropped", "every cell is missing", 0, cells.missing)
     if distinct == 1 and cells.missing == 0:
         return Column(name, "dropped", f"every cell is {shorten(cells.values[0])}", 1)
-    check_numbers(name, cells, drop=[*drop, name])
-    role, reason = _judge(name, cells)
-    return Column(name, role, reason, distinct, cells.missing)
+    if ID_NAME.search(name) and not cells.all_numbers and distinct == cells.present:
+        return Column(name, "dropped", f"{ID_REASON} {distinct} distinct values of {cells.present}", distinct)
+    numbers = form_of_numbers(name, cells, reading)
+    if numbers is None:
+        return replace(_judge_texts(name, cells, reading), distinct=distinct, missing=cells.missing)
+    cells = cells.read_as(numbers.form)
+    check_range(name, cells, drop=[*drop, name])
+    role, reason = _judge_numbers(name, cells)
+    gaps = int(np.isnan(cells.as_numbers()).sum())
+    return Column(name, role, reason, distinct, gaps, form=numbers.form, remarks=numbers.remarks)
 
 
-def _judge(name: str, cells: Cells) -> tuple[Role, str]:
-    distinct = len(cells.values)
-    x = cells.as_numbers()
-    if cells.all_numbers and (np.ptp(x - cells.rows) == 0 or np.ptp(x + cells.rows) == 0):
+def _judge_numbers(name: str, cells: Cells) -> tuple[Role, str]:
+    """Returns the role of a column of numbers, and the reason."""
+    x, distinct = cells.as_numbers(), len(cells.values)
+    if np.ptp(x - cells.rows) == 0 or np.ptp(x + cells.rows) == 0:
         return "dropped", COUNTING
-    names_rows = distinct == cells.present and ID_NAME.search(name)
-    if names_rows and not (cells.all_numbers and np.any(cells.numbers % 1)):
+    whole = not np.any(cells.numbers % 1 > 0)
+    each_once = whole and distinct == len(x)
+    if each_once and distinct >= FEWEST_ROWS and np.ptp(x) == distinct - 1:
+        return "dropped", PERMUTED
+    if each_once and distinct >= FEWEST_ROWS and NAMELESS.fullmatch(name):
+        return "dropped", UNNAMED
+    if whole and distinct == cells.present and ID_NAME.search(name):
         return "dropped", f"{ID_REASON} {distinct} distinct values of {cells.present}"
     if is_entity(name, cells):
         return "categorical", f"an id that rows share, with {distinct} distinct values"
-    if cells.all_numbers:
-        return "numeric", "numbers"
-    if distinct > MAX_DISTINCT_SHARE * cells.present:
-        return "dropped", f"text with {distinct} distinct values of {cells.present}"
-    return "categorical", f"text with {distinct} distinct values"
+    return "numeric", "numbers"
+
+
+def _judge_texts(name: str, cells: Cells, reading: Reading) -> Column:
+    """Returns the role of a column that is not one of numbers, and the reason."""
+    distinct = len(cells.values)
+    if are_truth_values(cells.values):
+        return Column(name, "boolean", "true and false")
+    if dates := _form_of_dates(name, cells, reading):
+        return Column(name, "date", "dates", dates=dates)
+    if parts := find_parts(cells.values, count_cells(cells)):
+        return Column(name, "parts", "cells of several numbers", parts=parts)
+    if is_entity(name, cells):
+        return Column(name, "categorical", f"an id that rows share, with {distinct} distinct values")
+    if distinct <= MAX_DISTINCT_SHARE * cells.present:
+        return Column(name, "categorical", f"text with {distinct} distinct values")
+    if has_words(cells.values):
+        return Column(name, "text", "text")
+    return Column(name, "dropped", f"text with {distinct} distinct values of {cells.present}, which share no words")
+
+
+def _form_of_dates(name: str, cells: Cells, reading: Reading) -> DateFormat | None:
+    """Returns how the dates of a column are written; `None` if they are none.
+
+    Raises:
+        DataError: they have two readings.
+    """
+    form = infer_cells(cells, dates=reading.dates)
+    if isinstance(form, AmbiguousDates):
+        raise form.refuse(f"column {name!r}")
+    return form

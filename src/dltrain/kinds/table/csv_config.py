@@ -16,6 +16,7 @@ from dltrain.data.samples.on_demand import writing
 from dltrain.data.splits import Fraction
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
+from dltrain.kinds.forms import DecimalChoice, ThousandsChoice
 from dltrain.kinds.table.columns import Role
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.numeric import Impute
@@ -35,6 +36,8 @@ def csv(
     test_path: str | None = None,
     group: str | None = None,
     time: str | None = None,
+    decimal: DecimalChoice = "auto",
+    thousands: ThousandsChoice = "auto",
     encoding: str = "auto",
     delimiter: str = "auto",
     header: Header = "auto",
@@ -60,11 +63,14 @@ def csv(
         test_path: the same for the test split.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
+        decimal: the decimal mark of numbers; `auto` decides by the column and the file.
+        thousands: the mark between groups of three digits, `none`, or `auto`.
         encoding: a Python encoding name, or `auto`; for CSV.
         delimiter: one character, `tab`, or `auto`; for CSV.
         header: `first` if the first line names the columns, `none` if it is data, and columns get the names column_1,
             column_2, ...; `auto` treats a line of measured numbers as data.
-        roles: the roles of columns: a mapping of names to `numeric`, `categorical` or `dropped`, or the YAML of one,
+        roles: the roles of columns: a mapping of names to `numeric`, `categorical`, `boolean`, `date`, `text`, `parts`
+            or `dropped`, or the YAML of one,
             since Hydra's command line does not support mappings with keys in other scripts.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         impute: how missing numbers are filled, `drop` to leave their rows out.
@@ -112,6 +118,8 @@ def csv(
         roles=_read_roles(roles),
         group=group,
         time=time,
+        decimal=decimal,
+        thousands=thousands,
         held_out=held_out,
         scale_target=scale_target,
         val_fraction=val_fraction,

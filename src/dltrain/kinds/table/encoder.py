@@ -12,23 +12,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.data.cells import Cells, name_list, nearest, read_cells, shorten
+from dltrain.data.cells import Cells, Form, name_list, nearest, read_cells, shorten
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
 from dltrain.kinds.labels import TargetReader
+from dltrain.kinds.table.boolean import BooleanEncoder
+from dltrain.kinds.table.calendar import CalendarEncoder
 from dltrain.kinds.table.categorical import CategoricalEncoder
 from dltrain.kinds.table.column_encoder import ColumnEncoder
 from dltrain.kinds.table.columns import Column
+from dltrain.kinds.table.composed import ComposedEncoder
 from dltrain.kinds.table.level_numbers import LevelNumbers
 from dltrain.kinds.table.numeric import Impute, NumericEncoder, StandardEncoder
 from dltrain.kinds.table.scale import Numeric, bin_edges
+from dltrain.kinds.table.words import WordsEncoder
 from dltrain.types import Encoded, Facts, Remark
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
 ENCODERS: Mapping[str, type[ColumnEncoder]] = {
-    encoder.role: encoder for encoder in (NumericEncoder, CategoricalEncoder, StandardEncoder)
+    encoder.role: encoder
+    for encoder in (
+        NumericEncoder,
+        CategoricalEncoder,
+        BooleanEncoder,
+        CalendarEncoder,
+        ComposedEncoder,
+        WordsEncoder,
+        StandardEncoder,
+    )
 }
 
 
@@ -75,10 +88,22 @@ class TableEncoder:
         limits = limits or {}
         targets, names = target.as_numbers(y) if y is not None else (np.empty((0, 0)), ())
 
+        def fit_numbers(name: str, cells: Cells, form: Form | None = None) -> NumericEncoder:
+            limit = limits.get(name)
+            return NumericEncoder.fit(name, cells, numeric=numeric, impute=impute, limits=limit, form=form)
+
         def fit(column: Column) -> ColumnEncoder:
             name, cells = column.name, table[column.name]
             if column.role == "numeric":
-                return NumericEncoder.fit(name, cells, numeric=numeric, impute=impute, limits=limits.get(name))
+                return fit_numbers(name, cells, column.form)
+            if column.role == "boolean":
+                return BooleanEncoder.fit(name, cells)
+            if column.dates is not None:
+                return CalendarEncoder.fit(name, cells, column.dates)
+            if column.parts is not None:
+                return ComposedEncoder.fit(name, cells, column.parts, fit_numbers)
+            if column.role == "text":
+                return WordsEncoder.fit(name, cells, targets)
             numbers = LevelNumbers.fit(cells, targets, names, numeric=numeric, seed=seed)
             return CategoricalEncoder.fit(name, cells, fill=impute == "most_frequent", numbers=numbers)
 

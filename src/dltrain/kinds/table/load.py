@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from dltrain.data.cells import Cells, name_list, nearest, read_cells
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
+from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
 from dltrain.kinds.table.column_encoder import Floats
 from dltrain.kinds.table.columns import Column, Role, infer_columns
 from dltrain.kinds.table.encoder import TableEncoder
@@ -49,6 +51,9 @@ def table(
     roles: Mapping[str, Role] | None = None,
     group: str | None = None,
     time: str | None = None,
+    dates: str = "auto",
+    decimal: DecimalChoice = "auto",
+    thousands: ThousandsChoice = "auto",
     held_out: Mapping[SplitName, pd.DataFrame] | None = None,
     scale_target: bool = True,
     val_fraction: float = 0.1,
@@ -73,6 +78,9 @@ def table(
         roles: the roles of columns, by name, that are not inferred.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
+        dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
+        decimal: the decimal mark of numbers; `auto` decides by the column and the file.
+        thousands: the mark between groups of three digits, `none`, or `auto`.
         held_out: the rows of the validation or test split, with the same columns, instead of a fraction.
         scale_target: standardise a numeric target inside the loss.
         val_fraction: share of the validation split; 0 for none.
@@ -87,9 +95,12 @@ def table(
     targets = list(dict.fromkeys(map(str, target if several else [target])))
     drop = [drop] if isinstance(drop, str) else list(map(str, drop))
     frame, files = _join(frame, held_out or {}, targets, drop)
-    goal = infer_task(frame[targets], task)
+    cells = {name: read_cells(frame[name]) for name in frame.columns if name not in drop}
+    reading = Reading.of(cells.values(), decimal, thousands, dates)
+    goal = infer_task(frame[targets], task, reading)
     rows, judged = _read_rows(frame.drop(columns=targets), files, goal)
-    columns = _choose_columns(judged, goal.name, drop, roles or {}, group, time)
+    columns = _choose_columns(judged, goal.name, drop, roles or {}, group, time, reading)
+    rows = rows.read_as({column.name: column.form for column in columns})
     notes = [*notes, *note_task(goal)]
 
     rows, left_out = _leave_out(rows, columns, gaps=impute == "drop", repeats=duplicates == "drop")
@@ -195,6 +206,7 @@ def _choose_columns(
     roles: Mapping[str, Role],
     group: str | None,
     time: str | None,
+    reading: Reading,
 ) -> list[Column]:
     """Gives every column a role; those that decide the split are dropped, unless the user gives them a role.
 
@@ -202,11 +214,10 @@ def _choose_columns(
         DataError: all columns are dropped.
     """
     reasons = {group: "data.group, which says which rows belong together", time: "data.time"}
+    deciding = {name: reason for name, reason in reasons.items() if name in table and name not in roles}
     columns = [
-        Column(column.name, "dropped", reasons[column.name])
-        if column.name in reasons and column.name not in roles
-        else column
-        for column in infer_columns(table, drop, roles)
+        replace(column, reason=deciding[column.name]) if column.name in deciding else column
+        for column in infer_columns(table, [*drop, *map(str, deciding)], roles, reading)
     ]
     if all(column.role == "dropped" for column in columns):
         raise DataError(
@@ -274,7 +285,7 @@ def _gather_facts(
         target_mean=mean,
         target_std=std,
         bins=encoder.bins(x),
-        preprocessing=encoder.to_json(),
+        preprocessing=encoder.to_json() | goal.reader.forms_to_json(),
     )
 
 

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, check_numbers
+from dltrain.data.cells import LARGEST, Cells, Form, check_numbers
 from dltrain.data.splits import Indices
 from dltrain.drawing.wording import spell
+from dltrain.kinds.forms import form_from_json, form_to_json
 from dltrain.kinds.table.column_encoder import ColumnEncoder, Floats, Oddity, as_tuples
 from dltrain.kinds.table.scale import Numeric, Scale
 
@@ -33,6 +34,7 @@ class NumericEncoder(ColumnEncoder):
         interpolate: whether gaps are interpolated between the rows around them, instead of `fill`.
         limits: lowest and highest value, to which values are clipped; `None` for none.
         seen: smallest and largest value of the training rows; `None` if they had none.
+        form: how the numbers are written; `None` for plain numbers.
     """
 
     role: ClassVar[str] = "numeric"
@@ -44,6 +46,7 @@ class NumericEncoder(ColumnEncoder):
     interpolate: bool = False
     limits: tuple[float, float] | None = None
     seen: tuple[float, float] | None = None
+    form: Form | None = None
 
     @classmethod
     def fit(
@@ -54,9 +57,10 @@ class NumericEncoder(ColumnEncoder):
         numeric: Numeric = "quantile",
         impute: Impute = "median",
         limits: tuple[float, float] | None = None,
+        form: Form | None = None,
     ) -> NumericEncoder:
-        """Returns an encoder fitted to the cells of the training rows, clipped to `limits`."""
-        x = cells.as_numbers()
+        """Returns an encoder fitted to the cells of the training rows, written in a form, clipped to `limits`."""
+        x = cells.read_as(form).as_numbers()
         present = x[~np.isnan(x)]
         seen = (float(present.min()), float(present.max())) if len(present) else None
         if limits is not None:
@@ -64,7 +68,8 @@ class NumericEncoder(ColumnEncoder):
         fill = _fill_value(present, impute)
         indicator = len(present) < len(x) and impute not in ("interpolate", "drop")
         scale = Scale.fit(x, numeric, fill)
-        return cls(name, fill, indicator, scale, interpolate=impute == "interpolate", limits=limits, seen=seen)
+        interpolate = impute == "interpolate"
+        return cls(name, fill, indicator, scale, interpolate=interpolate, limits=limits, seen=seen, form=form)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -84,13 +89,15 @@ class NumericEncoder(ColumnEncoder):
         return "Numbers outside these ranges count as the nearest end." if self.scale.edges else EXTRAPOLATED
 
     def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
-        """Returns `(N, 1)`, or `(N, 2)` with the indicator.
+        """Returns `(N, 1)`, or `(N, 2)` with the indicator; a cell that is no number counts as missing.
 
         Raises:
-            DataError: a cell is no number.
+            DataError: none of the cells is a number.
         """
-        check_numbers(self.name, cells, strict=True)
-        x = cells.as_numbers()
+        cells = cells.read_as(self.form)
+        x = _finite(cells)
+        if cells.present and np.isnan(x).all():
+            check_numbers(self.name, cells, strict=True)
         missing = np.isnan(x)
         if self.interpolate and missing.any():
             x = _interpolate(x, cells.rows, interpolate_from)
@@ -108,7 +115,10 @@ class NumericEncoder(ColumnEncoder):
         return self.scale.invert(x)
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
-        """Yields which cells are outside the training range, and which are missing if none was in training."""
+        """Yields which cells are no numbers, which are outside the training range, and which are missing if none was
+        in training."""
+        cells = cells.read_as(self.form)
+        yield Oddity(f"{self.name} is no number", np.isnan(_finite(cells)) & (cells.codes >= 0))
         if self.seen is not None:
             yield _beyond(self.name, cells, *self.seen)
         if not self.indicator and not self.interpolate:
@@ -120,13 +130,15 @@ class NumericEncoder(ColumnEncoder):
 
     def to_json(self) -> dict[str, Any]:
         stored = super().to_json()
-        return stored | stored.pop("scale")
+        form = {} if self.form is None else {"form": form_to_json(self.form)}
+        del stored["form"]
+        return stored | stored.pop("scale") | form
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        values = {key: as_tuples(value) for key, value in stored.items()}
+        values = {key: as_tuples(value) for key, value in stored.items() if key != "form"}
         scale = {key: values.pop(key) for key in asdict(Scale()) if key in values}
-        return cls(**values, scale=Scale(**scale))
+        return cls(**values, scale=Scale(**scale), form=form_from_json(stored.get("form")))
 
 
 @dataclass(frozen=True)
@@ -190,6 +202,12 @@ class StandardEncoder(ColumnEncoder):
 def _spell_range(ends: Sequence[float], gaps: bool) -> str:
     """Returns the smallest and the largest number, and whether there were gaps; empty if unknown."""
     return f"{spell(ends[0])} to {spell(ends[-1])}" + ", with gaps" * gaps if ends else ""
+
+
+def _finite(cells: Cells) -> Floats:
+    """Returns the numbers of cells `(N,)`; NaN where one is missing, no number, or beyond 32 bits."""
+    x = cells.as_numbers()
+    return np.where(np.abs(x) <= LARGEST, x, np.nan)
 
 
 def _beyond(name: str, cells: Cells, low: float, high: float) -> Oddity:

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import Cells
+from dltrain.data.date_layouts import Moments
 from dltrain.data.splits import Indices
 from dltrain.kinds.table.columns import Column
+from dltrain.kinds.table.composed import split_cells
 from dltrain.kinds.table.rows import Rows
 from dltrain.types import SplitName
 
@@ -38,18 +40,32 @@ class RawTable:
         return [column for column in self.columns if column.role != "dropped"]
 
     def frame(self, split: SplitName) -> pd.DataFrame:
-        """Returns the inputs of a split as scikit-learn takes them: numbers as float64 with NaN, texts as categories
-        of the training rows, of which new ones are missing."""
+        """Returns the inputs of a split as scikit-learn takes them: numbers as float64 with NaN, dates as several
+        numbers, and categories of the training rows, of which new ones are missing; prose is left out."""
         train, at = self.parts["train"], self.parts[split]
-        inputs = {column.name: self.rows.inputs[column.name] for column in self.used}
-        return pd.DataFrame(
-            {
-                column.name: inputs[column.name].take(at).as_numbers()
-                if column.role == "numeric"
-                else _categories(inputs[column.name], train, at)
-                for column in self.used
-            }
-        )
+        frame: dict[str, Any] = {}
+        for column in self.used:
+            cells = self.rows.inputs[column.name]
+            if column.dates is not None:
+                frame |= _calendar(column.name, column.dates.read(cells.values, local=True), cells.take(at))
+            elif column.parts is not None:
+                for part, of_part in zip(column.parts.parts, split_cells(cells, column.parts), strict=True):
+                    is_number = part.kind == "number"
+                    name = f"{column.name} {part.suffix}"
+                    frame[name] = of_part.take(at).as_numbers() if is_number else _categories(of_part, train, at)
+            elif column.role == "numeric":
+                frame[column.name] = cells.take(at).as_numbers()
+            elif column.role != "text":
+                frame[column.name] = _categories(cells, train, at)
+        return pd.DataFrame(frame)
+
+
+def _calendar(name: str, moments: Moments, cells: Cells) -> dict[str, Any]:
+    """Returns a date as numbers, as is usual for trees and lines."""
+    of_row = pd.DatetimeIndex(np.append(moments, np.datetime64("NaT", "us"))[cells.codes])
+    days = (of_row - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
+    parts = {"month": of_row.month, "day": of_row.day, "weekday": of_row.day_of_week, "hour": of_row.hour, "days": days}
+    return {f"{name} {part}": np.asarray(values, np.float64) for part, values in parts.items()}
 
 
 def _categories(cells: Cells, train: Indices, at: Indices) -> pd.Categorical[Any]:

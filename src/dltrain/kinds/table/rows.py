@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, nearest
+from dltrain.data.cells import Cells, Form, nearest
 from dltrain.data.dates import no_time, read_moments
 from dltrain.data.splits import Indices, split_groups, split_indices
 from dltrain.errors import DataError
@@ -37,6 +37,11 @@ class Rows:
     y: NDArray[Any]
     numbers: Indices
     files: Indices
+
+    def read_as(self, forms: Mapping[str, Form | None]) -> Rows:
+        """Returns the rows with the numbers that are written in the forms of some columns."""
+        inputs = {name: cells.read_as(forms.get(name)) for name, cells in self.inputs.items()}
+        return replace(self, inputs=inputs)
 
     def take(self, at: Indices) -> Rows:
         """Returns the rows at these positions."""

@@ -1,0 +1,122 @@
+"""How the cells of a column are written: judged by the whole column and the whole file, and stored with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.data.cells import Cells, Form, name_list, shorten
+from dltrain.data.durations import Durations
+from dltrain.data.number_format import Ambiguous, NumberFormat
+from dltrain.data.number_marks import Decimal, Marks, Thousands
+from dltrain.data.numbers import infer_format, judge_marks
+from dltrain.errors import DataError
+
+MOST = 0.95  # the share of cells that have to be durations
+WORDS_NAMED = 3
+
+DecimalChoice = Literal["auto", ".", ","]
+ThousandsChoice = Literal["auto", "none", ",", ".", " ", "'"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How cells are to be read, as far as the user or the whole file says.
+
+    Args:
+        given: the marks of numbers that the user gives.
+        file: the marks that the columns of the file show together.
+        dates: how dates are read, as in `infer_dates`.
+    """
+
+    given: Marks = Marks()  # noqa: RUF009 - it is frozen
+    file: Marks = Marks()  # noqa: RUF009
+    dates: str = "auto"
+
+    @classmethod
+    def of(
+        cls,
+        columns: Iterable[Cells],
+        decimal: DecimalChoice = "auto",
+        thousands: ThousandsChoice = "auto",
+        dates: str = "auto",
+    ) -> Reading:
+        """Returns the reading of a file with these columns, the target among them."""
+        mark: Decimal | None = None if decimal == "auto" else decimal
+        grouping: Thousands | None = None if thousands == "auto" else "" if thousands == "none" else thousands
+        texts = (cells.values for cells in columns if not cells.all_numbers)
+        return cls(Marks(mark, grouping), judge_marks(texts), dates)
+
+
+@dataclass(frozen=True)
+class FormOfNumbers:
+    """How the numbers of a column are written, and what about it is worth a note.
+
+    Args:
+        form: how they are written; `None` for plain numbers.
+        remarks: what is not obvious, such as "the unit is kg" and which words are gaps.
+    """
+
+    form: Form | None
+    remarks: tuple[str, ...]
+
+
+def form_of_numbers(name: str, cells: Cells, reading: Reading) -> FormOfNumbers | None:
+    """Returns how the numbers of a column are written; `None` if it is not one of numbers.
+
+    Raises:
+        DataError: the numbers have two readings, and nothing in the file decides.
+    """
+    if cells.all_numbers:
+        return FormOfNumbers(None, ())
+    counts = count_cells(cells)
+    found = infer_format(cells.values, counts, reading.file, reading.given)
+    if isinstance(found, Ambiguous):
+        raise _ambiguous(name, found)
+    if found is not None:
+        words = [f"words are gaps: {name_list(map(shorten, found.gaps), WORDS_NAMED)}"] if found.gaps else []
+        return FormOfNumbers(found.format, (*found.remarks, *words))
+    seconds = Durations().parse(cells.values)
+    if counts[~np.isnan(seconds)].sum() > MOST * counts.sum():
+        return FormOfNumbers(Durations(), ("durations, in seconds",))
+    return None
+
+
+def count_cells(cells: Cells) -> NDArray[np.int64]:
+    """Returns how many cells hold each text."""
+    return np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.values))
+
+
+def form_to_json(form: Form | None) -> Any:
+    """Returns the value that `form_from_json` reads."""
+    if isinstance(form, NumberFormat):
+        return form.to_json()
+    return None if form is None else "durations"
+
+
+def form_from_json(stored: Any) -> Form | None:
+    """Returns the form that `form_to_json` stored."""
+    if isinstance(stored, Mapping):
+        return NumberFormat.from_json(stored)
+    return None if stored is None else Durations()
+
+
+def _ambiguous(name: str, found: Ambiguous) -> DataError:
+    readings = " or ".join(found.readings)
+    if found.about == "marks":
+        return DataError(
+            f"the numbers of column {name!r} can be read in two ways: {readings}",
+            where=f"column {name!r}",
+            fix="say which mark is the decimal one: data.decimal=. or data.decimal=','",
+            override="data.decimal=.",
+        )
+    return DataError(
+        f"the numbers of column {name!r} can be read in two ways: {readings}",
+        where=f"column {name!r}",
+        fix="write them alike in the file, or take the column as names of categories",
+        override=f"data.roles={{{name}: categorical}}",
+    )
