@@ -34,6 +34,7 @@ def csv(
     test_path: str | None = None,
     group: str | None = None,
     time: str | None = None,
+    dates: str | int = "auto",
     encoding: str = "auto",
     delimiter: str = "auto",
     header: Header = "auto",
@@ -59,6 +60,7 @@ def csv(
         test_path: the same for the test split.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
+        dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         encoding: a Python encoding name, or `auto`; for CSV.
         delimiter: one character, `tab`, or `auto`; for CSV.
         header: `first` if the first line names the columns, `none` if it is data, and columns get the names column_1,
@@ -111,6 +113,7 @@ def csv(
         roles=_read_roles(roles),
         group=group,
         time=time,
+        dates=str(dates),
         held_out=held_out,
         scale_target=scale_target,
         val_fraction=val_fraction,

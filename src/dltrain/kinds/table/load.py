@@ -46,6 +46,7 @@ def table(
     roles: Mapping[str, Role] | None = None,
     group: str | None = None,
     time: str | None = None,
+    dates: str = "auto",
     held_out: Mapping[SplitName, pd.DataFrame] | None = None,
     scale_target: bool = True,
     val_fraction: float = 0.1,
@@ -70,6 +71,7 @@ def table(
         roles: the roles of columns, by name, that are not inferred.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
+        dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         held_out: the rows of the validation or test split, with the same columns, instead of a fraction.
         scale_target: standardise a numeric target inside the loss.
         val_fraction: share of the validation split; 0 for none.
@@ -99,6 +101,7 @@ def table(
         group=group,
         time=time,
         given=tuple(held_out or ()),
+        dates=dates,
     )
     repeats = note_repeats(number_rows(rows, columns), parts) if duplicates == "keep" else []
     limits = find_limits(rows.take(parts["train"]).inputs, columns)
