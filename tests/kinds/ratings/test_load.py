@@ -127,6 +127,16 @@ def test_a_rating_that_is_no_number_is_refused_or_skipped(tmp_path: Path) -> Non
     assert any("skipped 2 of 100" in note for note in data.notes)
 
 
+def test_times_that_may_be_read_in_several_ways_are_refused_with_the_key(tmp_path: Path) -> None:
+    lines = ["user,item,rating,time", "a,x,5,01/02/2026", "a,y,4,02/01/2026", "b,x,3,03/04/2026", "b,y,2,04/03/2026"]
+    path = write(tmp_path, "\n".join(lines))
+    with pytest.raises(DataError, match=r"'01/02/2026' may be 2026-02-01 \(data.dates=dmy\)") as refused:
+        ratings(path=path, split="time")
+    assert refused.value.override == "data.dates=dmy"
+    data = ratings(path=path, split="time", dates="dmy", val_fraction=0, test_fraction=0.25)
+    assert data.splits["test"].ids == ("2",)
+
+
 @pytest.mark.parametrize("first", ["1", "2026-11-21"])
 def test_the_time_that_is_none_is_the_one_that_is_named_or_skipped(tmp_path: Path, first: str) -> None:
     lines = ["user,item,rating,time", f"a,x,5,{first}", f"a,y,4,{first}", f"b,x,3,{first}", "b,y,2,soon"]

@@ -32,6 +32,14 @@ def dates(start: str, count: int, freq: str, spelling: str) -> list[str]:
         (dates("2026-01-01", 30, "B", "%Y-%m-%d"), "weekdays", "2026-02-12", (5,)),
         (dates("2026-01-01", 30, "D", "%d/%m/%Y"), "seconds", "31/01/2026", (7, 364)),
         ([str(year) for year in range(1950, 1980)], "numbers", "1980", ()),
+        (dates("1949-01-01", 30, "MS", "%b-%y"), "months", "Jul-51", (12,)),
+        (
+            [f"{quarter}-{year}" for year in (2015, 2016) for quarter in (1, 2, 3, 4)],
+            "months",
+            "2017-01-01 00:00:00",
+            (4,),
+        ),
+        (dates("2026-01-01", 30, "MS", "05/%m/%Y"), "months", "05/07/2028", (12,)),
         (dates("2001-01-01", 30, "MS", "%Y%m"), "months", "200307", (12,)),
     ],
 )
@@ -59,6 +67,22 @@ def test_where_most_weeks_are_missing_a_step_is_still_a_week() -> None:
     weeks = dates("2015-01-05", 200, "W-MON", "%d/%m/%Y")
     axis, steps = axis_of([weeks[week] for week in kept])
     assert (axis.step, steps) == (7 * 86_400, (kept - kept[0]).tolist())
+
+
+def test_dates_that_may_be_read_in_several_ways_are_refused_until_the_user_chooses() -> None:
+    cells = read_cells(pd.Series(dates("2026-01-01", 9, "D", "%d/%m/%Y")))
+    with pytest.raises(DataError, match=r"'02/01/2026' may be 2026-01-02 .*=dmy\) or 2026-02-01 .*=mdy\)") as refused:
+        read_axis(cells, "time")
+    assert refused.value.override == "data.dates=dmy"
+    assert (read_axis(cells, "time", "dmy")[0].unit, read_axis(cells, "time", "mdy")[0].unit) == ("seconds", "months")
+
+
+def test_a_later_file_is_read_as_the_first_one_was() -> None:
+    axis, _ = axis_of(dates("2026-01-01", 30, "D", "%d/%m/%Y"))
+    axis = TimeAxis.from_json(axis.to_json())
+    assert axis.dates is not None
+    later, steps = read_axis(read_cells(pd.Series(["03/02/2026", "04/02/2026"])), "time", axis.dates)
+    assert (later.start, steps.tolist()) == ("2026-02-03T00:00:00", [0, 1])
 
 
 def test_one_time_that_slipped_does_not_make_a_step_shorter() -> None:

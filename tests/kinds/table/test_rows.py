@@ -69,6 +69,18 @@ def test_the_last_in_time_test_and_the_first_train():
         assert noted(data, "split in the order of when: train")
 
 
+def test_days_and_months_are_in_the_order_of_time_or_refused_with_the_key():
+    texts = [f"{day:02}/{month:02}/{2018 + year}" for year in range(3) for month in range(1, 11) for day in (3, 9)]
+    data = table(frame(when=texts), target="y", time="when")
+    assert sorted(rows_of(data, "test")) == list(range(54, 60))
+    order = np.random.default_rng(1).permutation(ROWS)
+    shuffled = frame(when=[texts[at] for at in order])
+    error = refusal(shuffled, time="when")
+    assert "data.dates=dmy) or" in error.what and error.override == "data.dates=dmy"
+    data = table(shuffled, target="y", time="when", dates="dmy")
+    assert sorted(order[rows_of(data, "test")]) == list(range(54, 60))
+
+
 def test_rows_of_one_moment_stay_together():
     data = table(frame(year=[str(2000 + i // 20) for i in range(ROWS)]), target="y", time="year")
     assert [rows_of(data, name) for name in ("train", "val", "test")] == [

@@ -31,6 +31,7 @@ def ratings(
     user: str | None = None,
     item: str | None = None,
     time: str | None = None,
+    dates: str | int = "auto",
     titles: str | None = None,
     split: SplitBy = "random",
     on_bad: OnBad = "error",
@@ -53,6 +54,7 @@ def ratings(
         user: the column of users.
         item: the column of items.
         time: the column of times, if there is one.
+        dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         titles: a file of items and their titles.
         split: `random`; `time`, with the latest ratings for testing; or `leave_last`, with each user's last rating for
             testing and the one before for validation. With `leave_last` the model learns which items a user chooses,
@@ -82,7 +84,7 @@ def ratings(
         columns["target"] = required(frame, "target", columns.get("target"), list(columns.values()))
     elif columns.pop("target", None) is not None:
         notes += ("leave_last ignores the values of ratings, and learns which user rated which item",)
-    pairs, left_out = read_pairs(frame, columns, on_bad)
+    pairs, left_out = read_pairs(frame, columns, on_bad, str(dates))
     if not ranking and pairs["target"].nunique() == 1:
         raise DataError(
             f"every rating is {pairs['target'].iloc[0]:g}: there is nothing to predict",

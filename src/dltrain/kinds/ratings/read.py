@@ -19,26 +19,30 @@ from dltrain.kinds.ratings.encoder import read_ids
 OnBad = Literal["error", "skip"]
 
 
-def read_pairs(frame: pd.DataFrame, columns: Mapping[Role, str], on_bad: OnBad) -> tuple[pd.DataFrame, list[str]]:
+def read_pairs(
+    frame: pd.DataFrame, columns: Mapping[Role, str], on_bad: OnBad, dates: str = "auto"
+) -> tuple[pd.DataFrame, list[str]]:
     """Returns one row per pair of user and item, the last of several, and notes about what was left out.
 
     Args:
         frame: the table.
         columns: the name of the column of each role.
         on_bad: whether a row with an unusable cell is refused or skipped.
+        dates: how dates are read.
 
     Returns:
         Columns `row` of the source, `user` and `item` as text, `target` and perhaps `time` as numbers; the target is 1
         without a column of ratings.
 
     Raises:
-        DataError: a cell is missing or not a number or time, or fewer than two rows are left.
+        DataError: a cell is missing or not a number or time, dates may be read in several ways, or fewer
+            than two rows are left.
     """
     cells = {role: read_cells(frame[name]) for role, name in columns.items()}
     pairs = pd.DataFrame({"user": read_ids(cells["user"]), "item": read_ids(cells["item"])})
     pairs["target"] = cells["target"].as_numbers() if "target" in cells else 1.0
     if "time" in cells:
-        pairs["time"] = read_moments(cells["time"])
+        pairs["time"] = read_moments(cells["time"], columns["time"], dates=dates)
     good = np.ones(len(frame), dtype=bool)
     for role in cells:
         bad = cells[role].codes < 0 if role in ("user", "item") else ~(np.abs(pairs[role].to_numpy()) <= LARGEST)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import read_cells
 from dltrain.data.column_names import plain
-from dltrain.data.dates import read_dates
+from dltrain.data.date_format import DateFormat
 
 PARTS = {
     "year": r"years?|yr|年|年份|年度",
@@ -48,12 +48,11 @@ def join_dates(frame: pd.DataFrame, taken: Collection[str]) -> pd.DataFrame:
     if "quarter" in parts:
         numbers[:, 1] = 3 * numbers[:, 1] - 2  # its first month
     texts = ["-".join([f"{row[0]:04}", *(f"{part:02}" for part in row[1:])]) for row in numbers.astype(int).tolist()]
-    dates = pd.Series(texts, dtype=object)
-    if any(reading.hasnans for reading in read_dates(read_cells(dates))):
+    if np.isnat(DateFormat().read(texts)).any():
         return frame
     name = next(name for number in count() if (name := "-".join(columns) + "'" * number) not in frame.columns)
     rest = frame.drop(columns=columns)
-    rest.insert(0, name, dates.to_numpy())
+    rest.insert(0, name, np.array(texts, dtype=object))
     return rest
 
 

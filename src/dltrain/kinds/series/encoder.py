@@ -150,7 +150,9 @@ class WindowEncoder:
             if self.axis.name not in frame.columns:
                 frame = join_dates(frame, self.names)
             time = self.axis.name if self.axis.name in frame.columns else None
-            series = read_series(frame, self.names, time, "interpolate" if time else "ignore", len(frame))
+            series = read_series(
+                frame, self.names, time, "interpolate" if time else "ignore", len(frame), self.axis.dates or "auto"
+            )
         elif isinstance(raw, np.ndarray) and raw.reshape(len(raw), -1).shape[1] == len(self.names):
             frame = pd.DataFrame(raw.reshape(len(raw), -1), columns=list(self.names))
             series = read_series(frame, self.names, None, "ignore", len(frame))

@@ -25,6 +25,7 @@ def series(
     path: str | None = None,
     target: str | Sequence[str] | None = None,
     time: str | None = None,
+    dates: str | int = "auto",
     window: Annotated[int, Range(2)] | None = None,
     horizon: Annotated[int, Range(1)] = 1,
     gaps: Gaps = "interpolate",
@@ -49,6 +50,7 @@ def series(
         path: the file; None for a generated series.
         target: the column of values, or several; None for all columns of numbers.
         time: the column of times; None to find it by its name or its dates.
+        dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         window: the number of steps that a forecast is based on; None to choose by the horizon and the season.
         horizon: steps that are forecast.
         gaps: missing steps and values are interpolated (`interpolate`) or refused (`refuse`); `ignore` takes the rows
@@ -75,7 +77,7 @@ def series(
     names = [target] if isinstance(target, str) else None if target is None else list(target)
     if time is None:
         frame = join_dates(frame, names or ())
-    regular = read_series(frame, names, time, gaps, max_gap)
+    regular = read_series(frame, names, time, gaps, max_gap, str(dates))
     notes += regular.notes
 
     steps = split_steps(len(regular), horizon, val_fraction, test_fraction, test_steps)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells
 from dltrain.data.column_names import pick_column, plain
+from dltrain.data.date_format import DateFormat
 from dltrain.data.dates import are_dates
 from dltrain.errors import DataError
 from dltrain.kinds.series.time_axis import TimeAxis, read_axis
@@ -50,7 +51,12 @@ class RegularSeries:
 
 
 def read_series(
-    frame: pd.DataFrame, target: Sequence[str] | None, time: str | None, gaps: Gaps, max_gap: int
+    frame: pd.DataFrame,
+    target: Sequence[str] | None,
+    time: str | None,
+    gaps: Gaps,
+    max_gap: int,
+    dates: str | DateFormat = "auto",
 ) -> RegularSeries:
     """Returns times and values in order, with gaps of at most `max_gap` steps filled.
 
@@ -60,6 +66,7 @@ def read_series(
         time: the column of times; None to find it.
         gaps: what happens to missing steps, as in `data=series`.
         max_gap: the largest number of consecutive steps that are filled.
+        dates: how dates are read, as in `data=series`, or the format of an earlier series.
 
     Raises:
         DataError: there are no numbers, the times are not evenly spaced, two rows contradict each other, or a gap is
@@ -75,7 +82,7 @@ def read_series(
         if time is not None:
             notes.append(f"{time} is ignored: the rows are treated as evenly spaced")
     else:
-        axis, steps = read_axis(cells[time], time)
+        axis, steps = read_axis(cells[time], time, dates)
         once = _first_of_each(cells, time, steps, values)
         if not once.all():
             notes.append(f"left out rows with the same time and values as another: {(~once).sum():,}")

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells
-from dltrain.data.dates import no_time, read_dates
+from dltrain.data.date_format import AmbiguousDates, DateFormat
+from dltrain.data.dates import HALF, infer_cells, no_time
 from dltrain.errors import DataError
 
 Unit = Literal["rows", "numbers", "seconds", "weekdays", "months"]
@@ -25,6 +26,8 @@ SPELLINGS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y年%m月%d日", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"),
     *(f"{date}{time}" for date in ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y") for time in (" %H:%M:%S", " %H:%M")),
     *("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"),
+    *("%b-%y", "%b-%Y", "%b %Y", "%B %Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%m/%Y", "%m-%Y", "%m.%Y"),
+    *("%d-%m-%Y", "%m-%d-%Y", "%d-%m-%y", "%m-%d-%y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y"),
 )
 
 
@@ -39,6 +42,7 @@ class TimeAxis:
         spelling: the format of a date for `strftime`; empty for ISO with the time of day.
         name: the name of the column; empty if there is none.
         offset: the offset from UTC, with which all times end.
+        dates: how the source writes dates; None for numbers.
     """
 
     unit: Unit = "rows"
@@ -47,6 +51,7 @@ class TimeAxis:
     spelling: str = ""
     name: str = ""
     offset: str = ""
+    dates: DateFormat | None = None
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> TimeAxis:
@@ -55,7 +60,8 @@ class TimeAxis:
         Raises:
             TypeError: the stored values are not an axis.
         """
-        return cls(**stored)
+        fields = {"dates": None, **stored}
+        return cls(**fields | {"dates": fields["dates"] and DateFormat.from_json(fields["dates"])})
 
     def to_json(self) -> dict[str, Any]:
         """Returns its fields."""
@@ -77,25 +83,30 @@ class TimeAxis:
         return (moment.strftime(self.spelling) if self.spelling else moment.isoformat(sep=" ")) + self.offset
 
 
-def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
+def read_axis(cells: Cells, name: str, dates: str | DateFormat = "auto") -> tuple[TimeAxis, NDArray[np.int64]]:
     """Returns the axis of a column of times, and the step of each row `(N,)`, 0 for the earliest.
 
+    Args:
+        cells: of the column.
+        name: of the column.
+        dates: how dates are read, as in `infer_dates`, or the format of an earlier series, which is tried first.
+
     Raises:
-        DataError: a cell is not a time, or the times are not evenly spaced.
+        DataError: a cell is not a time, its dates may be read in several ways, or the times are not evenly spaced.
     """
     if (cells.codes < 0).any():
         raise _no_time(cells, int((cells.codes < 0).argmax()), name)
     cells, offset = _without_offset(cells)
-    dates = read_dates(cells)
-    complete = [reading[cells.codes] for reading in dates if not reading.hasnans]
-    if complete:
-        readings = [_of_dates(moments, cells, name) for moments in complete]
+    form = _date_format(cells, name, dates)
+    moments = None if form is None else form.read(cells.values)
+    if moments is not None and not np.isnat(moments).any():
+        axis, exact = _of_dates(pd.DatetimeIndex(moments)[cells.codes], cells, name)
+        axis = replace(axis, dates=form)
     elif cells.all_numbers:
-        readings = [_of_numbers(cells.as_numbers(), name)]
+        axis, exact = _of_numbers(cells.as_numbers(), name)
     else:
-        raise _no_time(cells, int(dates[0].isna()[cells.codes].argmax()), name)
-    # Of two readings of the dates, the evenly spaced one is right, then the one with fewer gaps.
-    axis, exact = min(readings, key=lambda reading: (not _are_whole(reading[1]), float(reading[1].max())))
+        bad = np.isnat(DateFormat().read(cells.values) if moments is None else moments)
+        raise _no_time(cells, int(bad[cells.codes].argmax()), name)
     steps = np.round(exact).astype(np.int64)
     off = np.abs(exact - steps)
     if off.max() > TOLERANCE:
@@ -107,6 +118,22 @@ def read_axis(cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.int64]]:
             override="data.gaps=ignore",
         )
     return replace(axis, offset=offset), steps
+
+
+def _date_format(cells: Cells, name: str, dates: str | DateFormat) -> DateFormat | None:
+    """Returns how dates are written: as in an earlier series, if that reads all of them; None if there are none.
+
+    Raises:
+        DataError: they may be read in several ways.
+    """
+    if isinstance(dates, DateFormat):
+        if not np.isnat(dates.read(cells.values)).any():
+            return dates
+        dates = "auto"
+    form = infer_cells(cells, dates=dates, enough=HALF)
+    if isinstance(form, AmbiguousDates):
+        raise form.refuse(f"column {name!r}")
+    return form
 
 
 def _without_offset(cells: Cells) -> tuple[Cells, str]:

@@ -36,6 +36,7 @@ def csv(
     test_path: str | None = None,
     group: str | None = None,
     time: str | None = None,
+    dates: str | int = "auto",
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
     encoding: str = "auto",
@@ -63,6 +64,7 @@ def csv(
         test_path: the same for the test split.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
+        dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         decimal: the decimal mark of numbers; `auto` decides by the column and the file.
         thousands: the mark between groups of three digits, `none`, or `auto`.
         encoding: a Python encoding name, or `auto`; for CSV.
@@ -118,6 +120,7 @@ def csv(
         roles=_read_roles(roles),
         group=group,
         time=time,
+        dates=str(dates),
         decimal=decimal,
         thousands=thousands,
         held_out=held_out,

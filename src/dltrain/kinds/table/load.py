@@ -113,6 +113,7 @@ def table(
         group=group,
         time=time,
         given=tuple(held_out or ()),
+        dates=dates,
     )
     repeats = note_repeats(number_rows(rows, columns), parts) if duplicates == "keep" else []
     limits = find_limits(rows.take(parts["train"]).inputs, columns)

@@ -154,6 +154,7 @@ def split_rows(
     group: str | None,
     time: str | None,
     given: Collection[SplitName] = (),
+    dates: str = "auto",
 ) -> tuple[dict[SplitName, Indices], list[str]]:
     """Splits the rows: those of `given` files by their file, the others at random, by group or by time.
 
@@ -172,7 +173,7 @@ def split_rows(
     notes: list[str] = []
     if time is not None:
         cells = rows.inputs[time].take(main)
-        codes = _order_by_time(time, cells)
+        codes = _order_by_time(time, cells, dates)
         parts = split_groups(codes, "time", seed=None, **fractions)
         spans = ", ".join(f"{name} {_spell_span(cells, codes, at)}" for name, at in parts.items())
         notes.append(f"split in the order of {time}: {spans}")
@@ -238,13 +239,13 @@ def _number_groups(cells: Cells) -> Indices:
     return np.unique(codes, return_inverse=True)[1]
 
 
-def _order_by_time(name: str, cells: Cells) -> Indices:
+def _order_by_time(name: str, cells: Cells, dates: str) -> Indices:
     """Returns codes from 0 in the order of time, by numbers or by dates.
 
     Raises:
-        DataError: a cell is missing, or neither a number nor a date.
+        DataError: a cell is missing, or neither a number nor a date, or dates may be read in several ways.
     """
-    moments = read_moments(cells)
+    moments = read_moments(cells, name, dates=dates)
     bad = np.isnan(moments)
     if bad.any():
         raise no_time(cells, int(bad.argmax()), name, fix="split at random", override="data.time=null")
