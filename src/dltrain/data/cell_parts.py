@@ -15,7 +15,7 @@ SHARED = 0.95  # the share of cells that have to have the same texts between num
 MAX_WORDS = 20  # so many different texts in one place
 MIN_CELLS_PER_WORD = 5
 MAX_NUMBERS = 6
-SAMPLE = 2_000
+SAMPLE = 20_000  # texts that decide
 # A minus sign stands at the beginning or after a blank, a bracket or a comma; in 10-20 it is none.
 NUMBER = re.compile(r"((?:(?<![^\s(,])-)?\d+(?:\.\d+)?)")
 OF_DATES = re.compile(r"\s*[-/.年月:T]\s*|\s+")  # between the numbers of dates, times, versions and addresses
@@ -104,21 +104,16 @@ def find_parts(texts: Sequence[str], counts: Sequence[int] | NDArray[np.integer[
         counts: how many cells hold each.
     """
     step = max(1, len(texts) // SAMPLE)
-    if step > 1 and _find(texts[::step], [1] * len(texts[::step])) is None:
-        return None
-    return _find(texts, [int(count) for count in counts])
-
-
-def _find(texts: Sequence[str], counts: Sequence[int]) -> Parts | None:
-    pieces = [NUMBER.split(str(text).strip()) for text in texts]
+    pieces = [NUMBER.split(str(text).strip()) for text in texts[::step]]
+    cells = [int(count) for count in counts[::step]]
     cells_of_length: Counter[int] = Counter()
-    for row, count in zip(pieces, counts, strict=True):
+    for row, count in zip(pieces, cells, strict=True):
         cells_of_length[len(row)] += count
     total = cells_of_length.total()
     length, most = max(cells_of_length.items(), key=lambda item: item[1], default=(0, 0))
     if not 3 <= length <= 2 * MAX_NUMBERS + 1 or most < SHARED * total:
         return None
-    rows = [(row, count) for row, count in zip(pieces, counts, strict=True) if len(row) == length]
+    rows = [(row, count) for row, count in zip(pieces, cells, strict=True) if len(row) == length]
     places: list[str | None] = []
     for position in range(0, length, 2):
         words: Counter[str] = Counter()
@@ -137,8 +132,8 @@ def _find(texts: Sequence[str], counts: Sequence[int]) -> Parts | None:
         for row, count in rows
         if all(place in (None, text) for place, text in zip(places, row[::2], strict=True))
     ]
-    cells = sum(count for _, count in fitting)
-    if len(parts.parts) < 2 or cells < SHARED * total or _may_be_names(places, [row for row, _ in fitting]):
+    few = sum(count for _, count in fitting) < SHARED * total
+    if few or len(parts.parts) < 2 or _may_be_names(places, [row for row, _ in fitting]):
         return None
     return parts
 
@@ -172,7 +167,7 @@ def _may_be_names(places: Sequence[str | None], rows: Sequence[Sequence[str]]) -
     ):
         return True
     bare = [place is not None and OF_DATES.fullmatch(place) is not None for place in between]
-    if places[0] and re.search("[A-Za-z]", places[0]) and any(bare):  # A12-34
+    if places[0] and re.search("[A-Za-z]", places[0]):  # A12-34, Customer 12 Order 345
         return True
     if any(place is not None and place in MARKS for place in between) and places[-1] != '"':  # 1,234; but 5'11"
         return True

@@ -53,4 +53,6 @@ def parse_durations(texts: Sequence[str]) -> NDArray[np.float64]:
         negative = pc.equal(parts.field("sign"), "-").fill_null(False).to_numpy(zero_copy_only=False)
         matches = parts.is_valid().to_numpy(zero_copy_only=False) & given
         seconds[matches] = np.where(negative, -read, read)[matches]
+    no_minutes = pc.match_substring_regex(column, ":(?:[6-9][0-9]|[0-9]{3,}):").to_numpy(zero_copy_only=False)
+    seconds[no_minutes.astype(bool)] = np.nan
     return seconds

@@ -25,7 +25,7 @@ class NumberFormat:
         decimal: the decimal mark.
         thousands: the mark between groups of three digits, which numbers may have or not; empty for none.
         unit: the text before or after the numbers, such as `$`, `kg` or `%`; empty for none.
-        multipliers: whether texts such as k, M and 万 multiply a number.
+        multipliers: whether k, M, 万 and the like occur, so that letters such as m and B, else units, multiply too.
         brackets: whether brackets stand for a minus sign, as in (3,615).
     """
 
@@ -134,7 +134,7 @@ def parse_bodies(
         exponents: `(N,)` what follows each, such as "e3" for thousands, because 4.35 * 100 is not 435 in floats.
         with_points: the numbers, if all texts can be read with decimal points.
     """
-    if with_points is not None and decimal == "." and np.all(np.abs(with_points) <= 2**53):
+    if with_points is not None and decimal == "." and np.all(np.abs(with_points) < 2**53):
         return with_points.copy()
     numbers = np.full(len(bodies), np.nan)
     pattern = number_pattern(decimal, thousands)
@@ -149,9 +149,9 @@ def parse_bodies(
     if decimal != ".":
         chosen = pc.replace_substring(chosen, decimal, ".")
     read = np.array(pc.cast(chosen, pa.float64()))
-    large = np.flatnonzero(~(np.abs(read) <= 2**53))
+    large = np.flatnonzero(~(np.abs(read) < 2**53))
     for i, text in zip(large, chosen.take(pa.array(large)).to_pylist(), strict=True):
-        if np.isinf(read[i]) or text.lstrip("+-").isdigit():
+        if np.isinf(read[i]) or (text.lstrip("+-").isdigit() and abs(int(text)) > 2**53):
             read[i] = np.nan
     numbers[valid.to_numpy(zero_copy_only=False)] = read
     return numbers

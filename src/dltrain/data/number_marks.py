@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 Decimal = Literal[".", ","]
 Thousands = Literal["", ",", ".", " ", "'"]
-Sign = Literal[".", ","]
 
 EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 FEW_GROUPED = 5  # so many texts like 1.234 beside 464 leave open whether the point is a decimal one
@@ -56,9 +55,9 @@ class MarkEvidence:
         long: how many numbers are written with four and more digits and no thousands mark; counted as well then only.
     """
 
-    decimal: dict[Sign, Texts]
+    decimal: dict[Decimal, Texts]
     thousands: dict[str, Texts]
-    open: dict[Sign, Texts]
+    open: dict[Decimal, Texts]
     short: int
     long: int
 
@@ -116,10 +115,10 @@ def find_evidence(bodies: pa.Array, cells: NDArray[np.int64]) -> MarkEvidence:
 
     nothing = Texts(0, 0, "")
     present = {mark for mark in THOUSANDS if pc.any(pc.match_substring(bodies, mark)).as_py()}
-    decimal: dict[Sign, Texts] = {}
-    opened: dict[Sign, Texts] = {}
+    decimal: dict[Decimal, Texts] = {}
+    opened: dict[Decimal, Texts] = {}
     thousands: dict[str, Texts] = {}
-    signs: tuple[tuple[Sign, Sign], ...] = ((",", "."), (".", ","))
+    signs: tuple[tuple[Decimal, Decimal], ...] = ((",", "."), (".", ","))
     for mark, other in signs:
         m, o = re.escape(mark), re.escape(other)
         decimal[mark] = opened[mark] = thousands[mark] = nothing
@@ -170,7 +169,7 @@ def choose_marks(evidence: MarkEvidence, file: Marks, given: Marks) -> tuple[Dec
         return decimal
     if given.thousands is not None:
         return decimal, given.thousands
-    other: Sign = "," if decimal == "." else "."
+    other: Decimal = "," if decimal == "." else "."
     cells: dict[Thousands, int] = {
         other: evidence.thousands[other].cells + evidence.open[other].cells,
         " ": evidence.thousands[" "].cells,

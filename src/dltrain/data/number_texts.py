@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+FEW = 100
 PLAIN = r"^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"  # what needs no splitting
 SPLIT = (
     r"^(?P<head>[^0-9]*)(?P<body>[0-9](?:[0-9.,' ]*[0-9])?(?:[eE][+-]?[0-9]+)?)"
-    r"(?P<tail>[^0-9]*(?:(?:m|ft|in|yd|mi)[23])?)$"  # the digit of m2 belongs to the unit
+    r"(?P<tail>[^0-9]*(?:(?:m|ft|in|yd|mi)[23][^0-9]*)?)$"  # the digit of m2 belongs to the unit
 )
 ABOUT = r"~|≈|∼|≃|(?:ca|circa|approx|about|around)\b\.?|约|約|大约"
 HEAD = re.compile(
@@ -99,6 +100,7 @@ def split_texts(texts: Sequence[str]) -> SplitTexts:
     column = to_ascii(pa.array(texts, pa.string()))
     codes = np.zeros(len(column), dtype=np.int64)
     try:
+        pc.cast(column[:FEW], pa.float64())  # to fail early
         numbers = pc.cast(column, pa.float64()).to_numpy()
     except pa.ArrowInvalid:
         pass
@@ -199,7 +201,7 @@ def _multiplier(text: str, uncertain: bool) -> tuple[int, str]:
 
 def unit_key(unit: str) -> str:
     """Returns the same text for spellings of one unit, such as month and Months; the case of short ones matters."""
-    key = unit.rstrip(".").replace(" ", "")
+    key = unit.rstrip(".").replace(" ", "").replace("²", "2").replace("³", "3")
     if len(key) > 3:
         key = key.casefold()
     return key.removesuffix("s") if len(key) > 2 else key

@@ -177,17 +177,18 @@ class _Column:
             if (s := self.surroundings[code]) is not None and self.weights[code]:
                 by_key[unit_key(s.unit)] += int(self.weights[code])
                 names.setdefault(unit_key(s.unit), s.unit)
-        if not set(by_key) - {""}:
+        units = [key for key in by_key if key]
+        if not units:
             return ""
         if by_key[""]:
             by_key[""] -= self._bare_zeros()
         total = by_key.total()
-        key = max(set(by_key) - {""}, key=lambda key: by_key[key])
+        key = max(units, key=lambda unit: by_key[unit])
         if by_key[key] >= SHARED * total:
             return names[key]
         if by_key[""] >= SHARED * total:
             return ""
-        second = max(set(by_key) - {key}, key=lambda other: by_key[other])
+        second = max((other for other in by_key if other != key), key=lambda other: by_key[other])
         if by_key[key] + by_key[second] < SHARED * total:
             return None
         if {key, second} & PERCENT and "" in (key, second):
@@ -196,8 +197,8 @@ class _Column:
         if len(self.texts) < ENOUGH_DISTINCT:
             return None
         texts = [self._example(other) for other in (key, second)]
-        units = [names[other] or "no unit" for other in (key, second)]
-        return Ambiguous("unit", (f"{texts[0]!r} is in {units[0]}", f"{texts[1]!r} is in {units[1]}"))
+        readings = [f"in {names[other]}" if other else "without a unit" for other in (key, second)]
+        return Ambiguous("unit", (f"{texts[0]!r} is {readings[0]}", f"{texts[1]!r} is {readings[1]}"))
 
     def _bare_zeros(self) -> int:
         """Returns how many cells are zeros without a unit."""

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from dltrain.data.durations import parse_durations
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("60:15", 3615),
+        ("4:16", 256),
+        ("1:02:03", 3723),
+        ("-1:30", -90),
+        ("−1:30.5", -90.5),
+        ("0 days 00:12:00", 720),
+        ("1 day, 2:03:04", 93784),
+        ("2h 50m", 10200),
+        ("2h50m", 10200),
+        ("2 hours 50 minutes", 10200),
+        ("45 min", 2700),
+        ("90 s", 90),
+        ("5 d 3 h", 442800),
+        ("25h", 90000),
+    ],
+)
+def test_durations_are_seconds(text, seconds):
+    assert parse_durations([text]).tolist() == [seconds]
+
+
+def test_other_texts_are_no_durations():
+    texts = ["3:75", "x", "", "-", "12", "1h 30", "1:2:3:4", "12:5", "2024-01-05", "1 d 2:03", "1:70:00"]
+    assert np.isnan(parse_durations([*texts, "1:00"])).tolist() == [True] * len(texts) + [False]
