@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,9 @@ from dltrain.data.cells import Cells
 from dltrain.data.date_format import DateFormat, spell_moment
 from dltrain.data.date_layouts import Moments
 from dltrain.data.splits import Indices
-from dltrain.kinds.table.columns import Oddity
-from dltrain.kinds.table.numeric import standardisation
+from dltrain.drawing.section import shown
+from dltrain.kinds.table.column_encoder import ColumnEncoder, Oddity, as_tuples
+from dltrain.kinds.table.scale import standardisation
 
 # The number of harmonics: three can tell seven weekdays apart in any way, two of a year make its seasons unequal.
 CYCLES = {"day of year": 2, "day of month": 1, "weekday": 3, "hour": 2}
@@ -61,7 +62,7 @@ def calendar_features(
 
 
 @dataclass(frozen=True)
-class CalendarEncoder:
+class CalendarEncoder(ColumnEncoder):
     """The encoder of a column of dates: features of the calendar that vary in training, and an indicator of gaps.
 
     Cycles stay as they are; the year and the days since the first date are standardised.
@@ -76,6 +77,8 @@ class CalendarEncoder:
         stds: of each, the divisor after that.
         indicator: whether a last input tells that the cell was missing or no date.
     """
+
+    role: ClassVar[str] = "date"
 
     name: str
     dates: DateFormat
@@ -116,35 +119,21 @@ class CalendarEncoder:
         )
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> CalendarEncoder:
-        """Returns the encoder of values that `to_json` returned.
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        values = {key: as_tuples(value) for key, value in stored.items() if key != "dates"}
+        return cls(**values, dates=DateFormat.from_json(stored["dates"]))
 
-        Raises:
-            TypeError: a value is missing or unknown.
-        """
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
-        }
-        return cls(**fields | {"dates": DateFormat.from_json(stored.get("dates", {}))})
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the values that `from_json` reads."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+    def describe(self, bins: Sequence[Sequence[float]]) -> str:
+        first, last = (spell_moment(np.datetime64(moment, "us")) for moment in (self.first, self.last))
+        return f"{shown(first)} to {shown(last)}" + ", with gaps" * self.indicator
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Returns the names of the inputs, in their order."""
         return (*(f"{self.name} {part}" for part in self.parts), *[f"{self.name} missing"] * self.indicator)
 
     @property
     def measured(self) -> tuple[bool, ...]:
-        """Tells for each input whether it is a measured number, which models may cut into bins."""
         return (*(part in (YEAR, DAYS_SINCE) for part in self.parts), *[False] * self.indicator)
-
-    @property
-    def linear_scale(self) -> None:
-        """Returns `None`, because a date has several inputs."""
-        return None
 
     def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns the inputs `(N, inputs)`, 0 where a cell is missing or no date; dates are not interpolated."""

@@ -69,8 +69,14 @@ def note_columns(columns: Sequence[Column], encoder: TableEncoder, impute: Imput
     one_hot = [(by_name[fitted.name], fitted) for fitted in encoder.columns if isinstance(fitted, CategoricalEncoder)]
     yield from (f"dropped {column.name}: {column.reason}" for column in columns if column.role == "dropped")
     yield from (f"uses {column.name}: {column.reason}" for column in numeric if column.reason == ONLY_COUNTING)
+    used = [column for column in columns if column.role != "dropped"]
+    yield from (f"{column.name}: {'; '.join(column.remarks)}" for column in used if column.remarks)
     listed = {
         "numbers": [column.name for column in numeric],
+        "dates, as numbers of the calendar": [column.name for column in used if column.role == "date"],
+        "true or false": [column.name for column in used if column.role == "boolean"],
+        "texts, by the words that they contain": [column.name for column in used if column.role == "text"],
+        "cells of several numbers, each an input": [column.name for column in used if column.role == "parts"],
         "categories": [f"{column.name} ({column.distinct} values)" for column, _ in one_hot],
         f"missing cells, {FILLED[impute]}": [
             f"{column.name} ({column.missing})" for column in numeric if column.missing and impute != "drop"
