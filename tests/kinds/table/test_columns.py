@@ -81,13 +81,16 @@ def test_a_name_to_drop_that_does_not_exist_is_refused():
     assert caught.value.override == "data.drop=[姓名,Name]" and "'name '" in caught.value.what
 
 
-def test_a_few_bad_cells_are_refused_with_the_row():
-    error = refusal([*SPREAD[:30], "缺考", *SPREAD[31:]], drop=["y"])
-    assert "缺考" in error.what and "row 32, column 'x'" in error.where and error.override == "data.drop=[y,x]"
+@pytest.mark.parametrize("words", [["缺考"], ["a", "b", "c"]])
+def test_the_words_of_a_column_of_numbers_are_gaps_and_are_named(words):
+    cells = read([*SPREAD[: 40 - len(words)], *words])
+    (column,) = infer_columns({"x": cells})
+    assert (column.role, column.missing) == ("numeric", len(words))
+    assert all(repr(word) in column.remarks[0] for word in words)
 
 
-def test_many_bad_cells_are_text():
-    assert role([*SPREAD[:37], "a", "b", "c"])[0] == "dropped"
+def test_words_beside_few_numbers_are_categories():
+    assert role(["1", "2", "3", "none of these"] * 10)[0] == "categorical"
 
 
 @pytest.mark.parametrize("value", ["inf", "-Infinity", "1e39"])

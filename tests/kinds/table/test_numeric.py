@@ -46,11 +46,18 @@ def test_a_column_constant_in_training_divides_by_one(value):
     assert encoder.scale.std == 1 and abs(encoder.encode(read([value]))[0, 0]) < 1e-6 * max(1, float(value))
 
 
-def test_new_text_in_a_numeric_column_is_refused_with_the_row():
+def test_new_text_in_a_column_of_numbers_counts_as_missing_with_a_remark():
+    encoder = NumericEncoder.fit("x", read(["1", "5"]), numeric="standard")
+    new = read(["2", "a", "b"])
+    assert encoder.encode(new)[:, 0].tolist() == pytest.approx([-0.5, 0, 0])
+    assert next(encoder.find_oddities(new)).rows.tolist() == [False, True, True]
+
+
+def test_a_column_in_which_no_cell_is_a_number_is_refused():
     encoder = NumericEncoder.fit("x", read(["1", "5"]), numeric="standard")
     with pytest.raises(DataError) as caught:
-        encoder.encode(read(["2", "a", "b"]))
-    assert "row 3" in caught.value.where and "1 more" in caught.value.what and not caught.value.override
+        encoder.encode(read(["a", "", "b"]))
+    assert "row 2" in caught.value.where and "1 more" in caught.value.what
 
 
 def test_quantiles_turn_any_distribution_into_a_normal_one():

@@ -141,9 +141,9 @@ def test_an_id_is_seen_in_the_training_file_alone():
 def test_a_file_that_does_not_fit_is_refused():
     error = refusal(frame(), held_out={"test": frame().drop(columns="a")})
     assert error.where == "data.test_path" and "'a'" in error.what
-    bad = frame(30, a=["1.5"] * 29 + ["x"])
+    bad = frame(30, a=["x"] * 30)
     error = refusal(frame(), held_out={"val": bad})
-    assert error.where == "data.val_path, row 31, column 'a' (the header is row 1)"
+    assert error.where == "data.val_path, row 2, column 'a' (the header is row 1)"
 
 
 def test_a_file_without_a_labelled_row_is_refused():
