@@ -184,3 +184,51 @@ def test_an_input_is_never_overwritten(dltrain: Callable, people_run: Path, peop
     before = (tmp_path / "people.csv").read_bytes()
     assert dltrain("predict", str(people_run), "people.csv", "-o", "people.csv").code == 2
     assert (tmp_path / "people.csv").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def passengers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.csv, test.csv without answers, and a run trained on the first."""
+    folder = tmp_path_factory.mktemp("passengers")
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"PersonNo": range(1, 121), "Class": random.integers(1, 4, 120), "Fare": random.random(120)})
+    frame["Saved"] = (frame["Fare"] + random.normal(0, 0.2, 120) > 0.5).astype(int)
+    frame.to_csv(folder / "train.csv", index=False)
+    new = frame.drop(columns="Saved").assign(PersonNo=range(501, 621))
+    new.to_csv(folder / "test.csv", index=False)
+    new.assign(PersonNo=range(119, -1, -1)).rename(columns={"PersonNo": "id"}).to_csv(folder / "other.csv", index=False)
+    package.train(
+        f"data.path={folder / 'train.csv'}", "data=csv", "data.target=Saved", "model=linear", "trainer.epochs=1",
+        "baseline=none", f"hydra.run.dir={folder / 'run'}", quiet=True,
+    )  # fmt: skip
+    return folder
+
+
+def test_ids_of_the_file_name_the_rows_of_predictions(dltrain: Callable, passengers: Path) -> None:
+    trained = list(rows_of((passengers / "run" / "predictions.csv").read_text("utf-8")))
+    table = pd.read_csv(passengers / "train.csv").set_index("PersonNo")
+    assert all(int(row["true"]) == table.loc[int(row["id"]), "Saved"] for row in trained)
+    run = str(passengers / "run")
+    for name, first in (("test.csv", ["501", "502"]), ("other.csv", ["119", "118"])):
+        rows = rows_of(dltrain("predict", run, str(passengers / name)).out)
+        assert [row["id"] for row in rows][:2] == first
+
+
+def test_columns_of_the_input_are_kept_as_they_are(dltrain: Callable, passengers: Path) -> None:
+    run, new = str(passengers / "run"), str(passengers / "test.csv")
+    (first, *_) = rows_of(dltrain("predict", run, new, "--keep", "Class,Fare").out)
+    line = (passengers / "test.csv").read_text().splitlines()[1].split(",")
+    assert list(first)[:3] == ["id", "Class", "Fare"] and [first["Class"], first["Fare"]] == line[1:]
+    refused = dltrain("predict", run, new, "--keep", "Clas")
+    assert (refused.code, "name one of its columns" in refused.err) == (2, True)
+
+
+def test_a_file_without_answers_leads_to_predict(dltrain: Callable, passengers: Path) -> None:
+    refused = dltrain("evaluate", str(passengers / "run"), f"data.path={passengers / 'test.csv'}")
+    assert (refused.code, "dltrain predict RUN FILE" in refused.err) == (2, True)
+
+
+def test_a_bad_cell_costs_its_row_a_remark(dltrain: Callable, passengers: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("PersonNo,Class,Fare\n1,2,0.3\n2,2,not paid\n3,1,0.9\n")
+    rows = list(rows_of(dltrain("predict", str(passengers / "run"), "bad.csv").out))
+    assert [row["remarks"] for row in rows] == ["", "Fare is no number: not paid", ""]

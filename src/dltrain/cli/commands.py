@@ -173,6 +173,7 @@ _ALL = (
         flags=(
             _output("the file for the predictions: .csv, .jsonl or .parquet; without it, standard output"),
             _TRUST,
+            Flag(("--keep",), "keep these columns of the table, behind the id", "COLUMNS", many=True),
             Flag(("--steps",), "how many steps to forecast, or tokens to write after a prompt (200)", "N", int),
             Flag(("--user",), "recommend items to this user", "USER", many=True),
             Flag(("--top",), "how many items to recommend (10)", "N", int),

@@ -98,8 +98,8 @@ def own_column(model: LoadedModel, ids: Sequence[str], split: str, name: str) ->
     if not path or not model.encoder.takes_rows:
         raise DataError("the run's data has no columns to slice by", where="--slices", fix="give data.path=TABLE")
     with closing(open_input(str(path), model.encoder, table_format(model, {}))) as opened:
-        column = pd.concat([column_of(raw, name) for raw in opened.parts])
-    return column.loc[[int(row) for row in ids]]
+        columns = [column_of(raw, name).set_axis(list(model.encoder.encode(raw).ids)) for raw in opened.parts]
+    return pd.concat(columns).loc[list(ids)]
 
 
 def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> None:

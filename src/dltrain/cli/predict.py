@@ -60,7 +60,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     tally = Tally()
     rows_of_answer: list[dict[str, Any]] = []
     with closing(open_input(source, model.encoder, table_format(model, flags.overrides))) as opened:
-        frames = predicted(model, opened, tally, progress=not (options.quiet or options.json))
+        kept = [name for names in flags.keep for name in names.split(",")]
+        frames = predicted(model, opened, tally, kept, progress=not (options.quiet or options.json))
         if options.json and output is None:
             for frame in frames:
                 rows_of_answer += records(frame)
@@ -123,18 +124,25 @@ def table_format(model: LoadedModel, overrides: dict[str, str]) -> TableFormat:
     return TableFormat(**{name: value for name, value in settings.items() if isinstance(value, str)})  # type: ignore[arg-type]
 
 
-def predicted(model: LoadedModel, opened: Input, tally: Tally, *, progress: bool) -> Iterator[pd.DataFrame]:
-    """Yields the predictions part by part, with a progress bar on a terminal."""
+def predicted(
+    model: LoadedModel, opened: Input, tally: Tally, keep: Sequence[str] = (), *, progress: bool
+) -> Iterator[pd.DataFrame]:
+    """Yields the predictions part by part, behind the columns of the input to keep, with a progress bar on a terminal.
+
+    Raises:
+        DataError: the input has no such column.
+    """
     from tqdm import tqdm
 
-    from dltrain.inference.frames import prediction_frame
+    from dltrain.inference.frames import prediction_frame, with_columns
 
     hidden = not (progress and sys.stderr.isatty())
     with tqdm(total=opened.total, unit=opened.unit, unit_scale=opened.unit == "B", disable=hidden) as bar:
-        for encoded, predictions in model.predict_each(opened.parts):
+        for raw in opened.parts:
+            encoded, predictions = model.predict_part(raw)
             tally.add(encoded.remarks)
             bar.update(opened.passed() - bar.n)
-            yield prediction_frame(model.task, encoded, predictions)
+            yield with_columns(prediction_frame(model.task, encoded, predictions), raw, keep)
 
 
 def report(tally: Tally, output: Path | None, stream: TextIO) -> None:

@@ -72,6 +72,11 @@ class Cells:
             return self
         return replace(self, numbers=form.parse(self.values), form=form)
 
+    def or_else(self, others: Iterable[str]) -> tuple[str, ...]:
+        """Returns the cells' texts, and where a cell is missing, another text."""
+        pairs = zip(self.codes.tolist(), others, strict=True)
+        return tuple(self.values[code] if code >= 0 else other for code, other in pairs)
+
     def only_numbers(self) -> Cells:
         """Returns the same cells; one that is no number is missing."""
         is_number = ~np.isnan(self.numbers)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dltrain.data.cells import name_list
+from dltrain.errors import DataError
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.task import Task
 from dltrain.types import Encoded, Remark
+
+if TYPE_CHECKING:
+    from dltrain.types import Raw
 
 NAMED_CELLS = 3
 
@@ -18,6 +24,28 @@ def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions) -> 
     """Returns one row per sample: `id`, the task's columns of predictions, and `remarks`."""
     remarks = ["; ".join(map(str, of_sample)) for of_sample in encoded.remarks]
     return pd.DataFrame({"id": list(encoded.ids)} | task.columns(predictions, encoded.inputs) | {"remarks": remarks})
+
+
+def with_columns(predictions: pd.DataFrame, raw: Raw, names: Sequence[str]) -> pd.DataFrame:
+    """Returns predictions with columns of the input behind `id`, as they are written there.
+
+    Raises:
+        DataError: the input is no table, or has no such column.
+    """
+    if not names:
+        return predictions
+    columns = list(map(str, raw.columns)) if isinstance(raw, pd.DataFrame) else []
+    for name in names:
+        if name not in columns:
+            raise DataError(
+                f"the input has no column {name!r} to keep",
+                where="--keep",
+                fix=f"name one of its columns: {name_list(columns)}" if columns else "give a table",
+            )
+    assert isinstance(raw, pd.DataFrame)
+    kept = raw.set_axis(columns, axis="columns")[list(names)].reset_index(drop=True)
+    taken = {name: f"{name}_given" for name in names if name in predictions.columns}
+    return pd.concat([predictions[["id"]], kept.rename(columns=taken), predictions.drop(columns="id")], axis="columns")
 
 
 @dataclass

@@ -125,11 +125,18 @@ class LoadedModel:
         Raises:
             DataError: they are not what the model was trained on.
         """
-        for raw in parts:
-            if not len(raw):
-                raise DataError("there are no samples", fix="give at least one")
-            encoded = self.encoder.encode(raw)
-            yield encoded, self.predict_encoded(encoded)
+        yield from map(self.predict_part, parts)
+
+    def predict_part(self, raw: Raw) -> tuple[Encoded, Predictions]:
+        """Returns new samples, encoded, and their predictions.
+
+        Raises:
+            DataError: there are none, or they are not what the model was trained on.
+        """
+        if not len(raw):
+            raise DataError("there are no samples", fix="give at least one")
+        encoded = self.encoder.encode(raw)
+        return encoded, self.predict_encoded(encoded)
 
     def predict_encoded(self, encoded: Encoded) -> Predictions:
         """Returns the predictions of encoded samples, computed in batches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -38,6 +39,7 @@ TargetForm = Literal["number", "class", "labels"]
 TASKS: Mapping[TargetForm, str] = {"number": "regression", "class": "classification", "labels": "multilabel"}
 SEPARATORS = ("|", ";", ",", " ")
 EMPTY = frozenset({""})
+ALIKE = 0.8  # of two names of columns, from which on one may be a misspelling of the other
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,13 @@ class TargetReader:
         absent = next((name for name in columns if name not in frame.columns), None)
         if absent is None:
             return columns
-        close = nearest(absent, frame.columns)
+        close = [name for name in nearest(absent, frame.columns) if _is_misspelt(absent, name)]
         raise DataError(
             f"the table has no column {absent!r}, which the model predicts",
             where="data.path",
             fix=f"rename {close[0]!r}"
             if close
-            else "give labelled data, or use dltrain predict, which needs no labels",
+            else "give labelled data; for new rows without labels: dltrain predict RUN FILE",
         )
 
     def _read(self, column: pd.Series[Any]) -> Cells:
@@ -136,6 +138,11 @@ class TargetReader:
         if self.form == "class":
             return read_cells(column, missing=_missing_words(self.classes))
         return read_cells(column, missing=EMPTY) if column.name == self.name else read_target(column)
+
+
+def _is_misspelt(name: str, other: str) -> bool:
+    """Tells whether two names are so alike that one is probably meant by the other."""
+    return difflib.SequenceMatcher(None, name.casefold(), other.casefold()).ratio() >= ALIKE
 
 
 def wanted_form(task: str) -> str:

@@ -30,7 +30,7 @@ def check_rows(data: Data, raw: RawTable) -> Iterator[Finding]:
     yield from check_leaks(data, raw)
     yield from check_ids(raw)
     yield from check_copies(data, raw)
-    yield from check_target(data)
+    yield from check_target(data, raw)
     yield from check_spelling(raw.used, raw.rows.inputs)
 
 
@@ -106,14 +106,14 @@ def check_ids(raw: RawTable) -> Iterator[Finding]:
             )
 
 
-def check_target(data: Data) -> Iterator[Finding]:
+def check_target(data: Data, raw: RawTable) -> Iterator[Finding]:
     """Yields numbers of the target that are far from all others."""
     if data.facts.classes or data.facts.outputs or not data.splits["train"].target.is_floating_point():
         return
-    y = np.concatenate([split.target.flatten().numpy() for split in data.splits.values()])
+    y = np.concatenate([raw.rows.y[at, 0] for at in raw.parts.values()])
     distance = np.abs(y - np.median(y))
     usual = float(np.quantile(distance, 0.99))
-    rows = [row for split in data.splits.values() for row in split.ids]
+    rows = np.concatenate([raw.rows.numbers[at] for at in raw.parts.values()])
     if usual and distance.max() > FAR * usual:
         worst = int(distance.argmax())
         yield Finding(

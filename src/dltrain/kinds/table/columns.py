@@ -86,11 +86,11 @@ def infer_columns(
     for position, name in enumerate(drop):
         if name not in table:
             corrected = [*drop[:position], *nearest(name, table), *drop[position + 1 :]]
-            raise _no_column(name, table, "data.drop", f"data.drop=[{','.join(corrected)}]")
+            raise no_column(name, table, "data.drop", f"data.drop=[{','.join(corrected)}]")
     for name in roles:
         if name not in table:
             near = nearest(name, table)
-            raise _no_column(name, table, "data.roles", f"data.roles={{{near[0]}: {roles[name]}}}" if near else "")
+            raise no_column(name, table, "data.roles", f"data.roles={{{near[0]}: {roles[name]}}}" if near else "")
     columns = []
     for name, cells in table.items():
         if name in drop:
@@ -110,12 +110,32 @@ def infer_columns(
 
 def is_entity(name: str, cells: Cells) -> bool:
     """Tells whether a column names who or what a row is about, as an id does that several rows share."""
-    named = ID_NAME.search(name) or ENTITY.fullmatch(name.strip())
     repeated = 1 < len(cells.values) < cells.present
-    return bool(named) and repeated and not np.any(cells.numbers % 1 > 0)
+    return looks_like_id(name) and repeated and not np.any(cells.numbers % 1 > 0)
 
 
-def _no_column(name: str, table: Iterable[str], where: str, override: str) -> DataError:
+def find_id(columns: Sequence[Column], table: Mapping[str, Cells]) -> str | None:
+    """Returns the first dropped column that is called an id and names each row; `None` if there is none."""
+    for column in columns:
+        cells = table[column.name]
+        numbers_rows = column.reason in NUMBERING or column.reason.startswith(ID_REASON)
+        if numbers_rows and names_rows(column.name, cells):
+            return column.name
+    return None
+
+
+def names_rows(name: str, cells: Cells) -> bool:
+    """Tells whether a column is called an id and has another value in each row."""
+    return looks_like_id(name) and len(cells.values) == len(cells.codes)
+
+
+def looks_like_id(name: str) -> bool:
+    """Tells whether a column is called an id, or after somebody or something that has one."""
+    return bool(ID_NAME.search(name) or ENTITY.fullmatch(name.strip()))
+
+
+def no_column(name: str, table: Iterable[str], where: str, override: str) -> DataError:
+    """Returns the error of a name that no column of the table has."""
     return DataError(
         f"the table has no column {name!r}" + (" to drop" if where == "data.drop" else ""),
         where=where,

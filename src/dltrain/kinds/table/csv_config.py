@@ -34,6 +34,7 @@ def csv(
     task: str = "auto",
     val_path: str | None = None,
     test_path: str | None = None,
+    id: str | None = None,
     group: str | None = None,
     time: str | None = None,
     dates: str | int = "auto",
@@ -62,6 +63,7 @@ def csv(
             your own, by its dotted path, decides itself.
         val_path: a file of the same columns for the validation split; None to cut it from `path`.
         test_path: the same for the test split.
+        id: the column that names each row in predictions; None to find it. It is no input.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
@@ -118,6 +120,7 @@ def csv(
         outliers=outliers,
         duplicates=duplicates,
         roles=_read_roles(roles),
+        id=id,
         group=group,
         time=time,
         dates=str(dates),

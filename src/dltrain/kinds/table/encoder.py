@@ -20,7 +20,7 @@ from dltrain.kinds.table.boolean import BooleanEncoder
 from dltrain.kinds.table.calendar import CalendarEncoder
 from dltrain.kinds.table.categorical import CategoricalEncoder
 from dltrain.kinds.table.column_encoder import ColumnEncoder
-from dltrain.kinds.table.columns import Column
+from dltrain.kinds.table.columns import Column, looks_like_id, names_rows
 from dltrain.kinds.table.composed import ComposedEncoder
 from dltrain.kinds.table.level_numbers import LevelNumbers
 from dltrain.kinds.table.numeric import Impute, NumericEncoder, StandardEncoder
@@ -52,10 +52,12 @@ class TableEncoder:
     Args:
         columns: the encoders of the columns, in the order of the inputs.
         target: reads the target columns.
+        id: the column whose cells name the rows; `None` to number them.
     """
 
     columns: tuple[ColumnEncoder, ...]
     target: TargetReader
+    id: str | None = None
     suffixes: frozenset[str] = frozenset()
     takes_rows: bool = True
     prepare: None = None
@@ -72,6 +74,7 @@ class TableEncoder:
         limits: Mapping[str, tuple[float, float]] | None = None,
         y: NDArray[Any] | None = None,
         seed: int = 0,
+        id: str | None = None,
     ) -> TableEncoder:
         """Returns an encoder fitted to the training rows.
 
@@ -84,6 +87,7 @@ class TableEncoder:
             limits: by column, the lowest and highest number; numbers beyond are clipped.
             y: the targets of the training rows, as in `Split`, for means of many levels; `None` for no means.
             seed: of the folds for these means.
+            id: the column whose cells name the rows.
         """
         limits = limits or {}
         targets, names = target.as_numbers(y) if y is not None else (np.empty((0, 0)), ())
@@ -107,7 +111,7 @@ class TableEncoder:
             numbers = LevelNumbers.fit(cells, targets, names, numeric=numeric, seed=seed)
             return CategoricalEncoder.fit(name, cells, fill=impute == "most_frequent", numbers=numbers)
 
-        return cls(tuple(fit(column) for column in columns if column.role != "dropped"), target)
+        return cls(tuple(fit(column) for column in columns if column.role != "dropped"), target, id)
 
     @classmethod
     def fit_numbers(cls, x: Tensor, names: Sequence[str], target: TargetReader, *, scale: bool) -> TableEncoder:
@@ -135,7 +139,7 @@ class TableEncoder:
             DataError: the facts do not say how columns become inputs.
         """
         try:
-            return cls(_read_columns(facts), TargetReader.of(facts))
+            return cls(_read_columns(facts), TargetReader.of(facts), facts.preprocessing.get("id"))
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how columns become inputs", fix="train again") from None
 
@@ -148,7 +152,8 @@ class TableEncoder:
             if any(column.linear_scale != (0.0, 1.0) for column in standard):
                 stored |= {"mean": [column.mean for column in standard], "std": [column.std for column in standard]}
             return stored
-        return {"columns": [{"kind": column.role, **column.to_json()} for column in self.columns]}
+        columns = [{"kind": column.role, **column.to_json()} for column in self.columns]
+        return {"columns": columns} | ({"id": self.id} if self.id else {})
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -183,8 +188,18 @@ class TableEncoder:
             )
         empty = Cells(np.full(len(frame), -1), (), np.empty(0), np.arange(len(frame)))
         x = self.encode_cells({name: cells.get(name, empty) for name in self.names})
-        ids = tuple(map(str, frame.index.tolist()))
-        return Encoded((torch.from_numpy(x),), ids, self._remarks(cells, frame))
+        return Encoded((torch.from_numpy(x),), self.names_of(frame), self._remarks(cells, frame))
+
+    def names_of(self, frame: pd.DataFrame) -> tuple[str, ...]:
+        """Returns the names of rows: the cells of the column of ids, where there is one, else the rows' numbers."""
+        numbers = tuple(map(str, frame.index.tolist()))
+        if self.id in frame.columns:
+            return read_cells(frame[self.id]).or_else(numbers)
+        others = (name for name in frame.columns if name not in {*self.names, self.target.name, *self.target.outputs})
+        for name in others:
+            if looks_like_id(name) and names_rows(name, cells := read_cells(frame[name])):
+                return cells.or_else(numbers)
+        return numbers
 
     def encode_cells(self, table: Mapping[str, Cells], interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns encoded columns that have been read, `(N, F)`.
@@ -251,7 +266,7 @@ class TableEncoder:
 
     def _spell_as_in_training(self, names: Sequence[str]) -> list[str]:
         """Returns the names of columns, stripped of blanks if they match a training column only then."""
-        missing = {*self.names, self.target.name, *self.target.outputs}.difference(names)
+        missing = {*self.names, self.target.name, *self.target.outputs, self.id}.difference(names)
         return [name.strip() if name.strip() in missing else name for name in names]
 
     def _remarks(self, cells: Mapping[str, Cells], frame: pd.DataFrame) -> tuple[tuple[Remark, ...], ...]:

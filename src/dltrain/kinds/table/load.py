@@ -16,7 +16,7 @@ from dltrain.data.splits import Indices
 from dltrain.errors import DataError
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
 from dltrain.kinds.table.column_encoder import Floats
-from dltrain.kinds.table.columns import Column, Role, infer_columns
+from dltrain.kinds.table.columns import Column, Role, find_id, infer_columns, no_column
 from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.notes import note_classes, note_columns, note_outliers, note_task
 from dltrain.kinds.table.numeric import Impute
@@ -37,6 +37,9 @@ from dltrain.kinds.table.scale import Numeric, standardisation
 from dltrain.kinds.target import Target, infer_task
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
+GROUPS_ROWS = "data.group, which says which rows belong together"
+NAMES_ROWS = "data.id, which names the rows of predictions"
+
 
 def table(
     frame: pd.DataFrame,
@@ -49,6 +52,7 @@ def table(
     outliers: Outliers = "keep",
     duplicates: Duplicates = "keep",
     roles: Mapping[str, Role] | None = None,
+    id: str | None = None,
     group: str | None = None,
     time: str | None = None,
     dates: str = "auto",
@@ -76,6 +80,7 @@ def table(
             such rows from training.
         duplicates: whether repeated rows are left out.
         roles: the roles of columns, by name, that are not inferred.
+        id: the column that names each row in predictions; `None` to find it.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
@@ -99,7 +104,11 @@ def table(
     reading = Reading.of(cells.values(), decimal, thousands, dates)
     goal = infer_task(frame[targets], task, reading)
     rows, judged = _read_rows(frame.drop(columns=targets), files, goal)
-    columns = _choose_columns(judged, goal.name, drop, roles or {}, group, time, reading)
+    if id is not None and id not in rows.inputs:
+        raise no_column(id, rows.inputs, "data.id", f"data.id={(nearest(id, rows.inputs) or ['null'])[0]}")
+    reasons = {id: NAMES_ROWS, group: GROUPS_ROWS, time: "data.time"}
+    columns = _choose_columns(judged, goal.name, drop, roles or {}, reasons, reading)
+    id = id or find_id(columns, judged)
     rows = rows.read_as({column.name: column.form for column in columns})
     notes = [*notes, *note_task(goal)]
 
@@ -130,6 +139,7 @@ def table(
         limits=limits if outliers == "clip" else None,
         y=train.y,
         seed=seed,
+        id=id,
     )
     x = _encode_files(encoder, rows, parts["train"])
     for at, values in encoder.encode_training(train.inputs, train.y, seed):
@@ -139,7 +149,7 @@ def table(
         name: Split(
             inputs=(torch.from_numpy(x[at]),),
             target=torch.from_numpy(rows.y[at]),
-            ids=tuple(map(str, rows.numbers[at].tolist())),
+            ids=rows.names(at, id),
         )
         for name, at in parts.items()
     }
@@ -205,16 +215,15 @@ def _choose_columns(
     target: str,
     drop: Sequence[str],
     roles: Mapping[str, Role],
-    group: str | None,
-    time: str | None,
+    reasons: Mapping[str | None, str],
     reading: Reading,
 ) -> list[Column]:
-    """Gives every column a role; those that decide the split are dropped, unless the user gives them a role.
+    """Gives every column a role; those that have another use are dropped for a reason, unless the user gives them a
+    role.
 
     Raises:
         DataError: all columns are dropped.
     """
-    reasons = {group: "data.group, which says which rows belong together", time: "data.time"}
     deciding = {name: reason for name, reason in reasons.items() if name in table and name not in roles}
     columns = [
         replace(column, reason=deciding[column.name]) if column.name in deciding else column

@@ -68,6 +68,8 @@ def note_columns(columns: Sequence[Column], encoder: TableEncoder, impute: Imput
     numeric = [by_name[fitted.name] for fitted in encoder.columns if isinstance(fitted, NumericEncoder)]
     one_hot = [(by_name[fitted.name], fitted) for fitted in encoder.columns if isinstance(fitted, CategoricalEncoder)]
     yield from (f"dropped {column.name}: {column.reason}" for column in columns if column.role == "dropped")
+    if encoder.id is not None:
+        yield f"{encoder.id} names the rows of predictions (data.id)"
     yield from (f"uses {column.name}: {column.reason}" for column in numeric if column.reason == ONLY_COUNTING)
     used = [column for column in columns if column.role != "dropped"]
     yield from (f"{column.name}: {'; '.join(column.remarks)}" for column in used if column.remarks)

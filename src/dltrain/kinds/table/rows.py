@@ -43,6 +43,11 @@ class Rows:
         inputs = {name: cells.read_as(forms.get(name)) for name, cells in self.inputs.items()}
         return replace(self, inputs=inputs)
 
+    def names(self, at: Indices, id: str | None) -> tuple[str, ...]:
+        """Returns the names of the rows at these positions: cells of the column `id`, else the rows' numbers."""
+        numbers = tuple(map(str, self.numbers[at].tolist()))
+        return numbers if id is None else self.inputs[id].take(at).or_else(numbers)
+
     def take(self, at: Indices) -> Rows:
         """Returns the rows at these positions."""
         inputs = {name: cells.take(at) for name, cells in self.inputs.items()}
