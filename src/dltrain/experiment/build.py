@@ -33,6 +33,7 @@ from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
+from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
 from dltrain.types import SPLITS, Data, Facts, RandomTransform, Spec, SplitName
@@ -105,7 +106,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         data,
         spec,
         name=name,
-        rebuild=lambda: rebuild_model(config["model"], data, spec),
+        rebuild=partial(rebuild_model, config["model"], data, spec, config["seed"]),
         make_optimizer=partial(build_optimizer, config["optimizer"]),
         precision=settings.precision,
         device=device,
@@ -282,8 +283,9 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
     return kind.wrap(construct(target, node["_target_"], spec, arguments(node)))
 
 
-def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec) -> nn.Module:
-    """Returns a new model from a config node, with the shapes of lazy layers set."""
+def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:
+    """Returns the model of a config node as training builds it: with its seed, and the shapes of lazy layers set."""
+    seed_in_use(seed)
     model = build_model(node, data.facts, spec)
     materialise(model, first_inputs(data), node["_target_"])
     return model

@@ -51,17 +51,24 @@ class Watch:
         """Returns the model's output.
 
         Raises:
-            ConfigError: the model fails, or returns something else than the task needs.
+            ConfigError: the model fails, or changes its input, or returns something else than the task needs.
         """
         when = "in training" if model.training else "in evaluation"
         if refusal := signature_refusal(self.model, inputs, self.name):
             raise refusal
+        before = [tensor.clone() for tensor in inputs]
         try:
             output: Tensor = model(*inputs)
         except Exception as error:
             shape = "×".join(map(str, self.spec.input_shape))
             what = f"{self.name} fails {when} on an input of shape {shape}"
             raise refusal_of(error, what, fix=self._advice(error, inputs)) from error
+        if not all(map(_is_same, before, inputs)):
+            raise ConfigError(
+                f"{self.name} changes its input in place {when}, and so changes the data",
+                where="model",
+                fix="compute a new tensor: x = 2 * x instead of x *= 2",
+            )
         return output
 
     def _look(self, model: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
@@ -238,6 +245,10 @@ def _described(output: Any) -> str:
     if isinstance(output, tuple | list):
         return f"{with_article(kind)} of {len(parts)}"
     return with_article(kind) + (f" with {', '.join(parts[:5])}" if parts else "")
+
+
+def _is_same(before: Tensor, now: Tensor) -> bool:
+    return bool(((before == now) | (before != before) & (now != now)).all())  # where both are NaN, too
 
 
 def _shape(part: Any) -> tuple[int, ...]:

@@ -13,7 +13,15 @@ from torch.optim import Optimizer
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, OutOfMemory
 from dltrain.experiment.outputs import Watch, refusal_of
-from dltrain.experiment.unregistered import check_registered, find_unregistered, leaves_of
+from dltrain.experiment.reload import check_reload
+from dltrain.experiment.repeatable import TOLERANCE, check_alone, check_repeatable
+from dltrain.experiment.unregistered import (
+    check_registered,
+    check_same_tensors,
+    find_unregistered,
+    leaves_of,
+    tensor_names,
+)
 from dltrain.kinds.kind import kind_of
 from dltrain.models.names import inner_model
 from dltrain.tasks.evaluation import evaluate
@@ -45,7 +53,7 @@ def try_model(
         data: the data, whose first samples are used.
         spec: the spec that the model was built for.
         name: the name of the model in the config.
-        rebuild: builds the model again, if it cannot be copied.
+        rebuild: builds the model again, as it was built.
         make_optimizer: returns an optimizer of a model's parameters.
         precision: the precision of the forward pass.
         device: the device of training.
@@ -83,15 +91,24 @@ def _try(
         except Exception as error:
             raise refusal_of(error, f"{name} cannot be copied or moved to {device}") from error
         samples, draw = data.splits["train"], kind_of(data.facts).loader_options(data.facts).draw
-        pair = tuple(tensor[:2].to(device, copy=True) for tensor in samples.inputs)
+        stored = tuple(tensor[:2].to(device, copy=True) for tensor in samples.inputs)
+        pair = stored if data.prepare is None else data.prepare(stored)
         chosen = torch.arange(SAMPLES) % len(samples)
         few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], ())
         (batch,) = TensorLoader(few, SAMPLES, device, prepare=data.prepare, draw=draw)
+        names = tensor_names(twin)
         with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:
-            multiplications = _evaluate_twice(twin, pair if data.prepare is None else data.prepare(pair), watch)
+            multiplications = _evaluate(twin, pair, watch)
             _learn(twin, task, batch, watch, precision)
             _judge(twin, task, batch, watch, precision)
+        check_same_tensors(twin, names, name)
         _step(make_optimizer(twin))
+        twin.zero_grad(set_to_none=True)
+        weights = twin.state_dict()
+        expected = _outputs(twin, pair)
+        check_reload(
+            twin, lambda: rebuild().to(device), weights, lambda fresh: _outputs(fresh, pair), expected, TOLERANCE, name
+        )
     return multiplications
 
 
@@ -104,8 +121,8 @@ def _copy(model: nn.Module, rebuild: Callable[[], nn.Module]) -> nn.Module:
         return twin
 
 
-def _evaluate_twice(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) -> int:
-    """Returns the multiplications for one sample; checks that the model returns the same output again."""
+def _evaluate(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) -> int:
+    """Returns the multiplications for one sample; checks that its output depends on that sample alone."""
     counts: list[int] = []
 
     def count(layer: nn.Module, _: object, output: object) -> None:
@@ -117,28 +134,21 @@ def _evaluate_twice(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) 
 
     hooks = [layer.register_forward_hook(count) for layer in model.modules()]
     model.eval()
-    before = [tensor.clone() for tensor in inputs]
     with torch.no_grad():
         try:
-            first = watch.call(model, inputs)
+            watch.call(model, inputs)
         finally:
             for hook in hooks:
                 hook.remove()
-        if any(bool((old != new).logical_and(old == old).any()) for old, new in zip(before, inputs, strict=True)):
-            raise ConfigError(
-                f"{watch.name} changes its input in place, and so changes the data",
-                where="model",
-                fix="compute a new tensor: x = 2 * x instead of x *= 2",
-            )
-        second = watch.call(model, inputs)
-    if not torch.allclose(first, second, rtol=1e-3, atol=1e-3 * float(first.abs().max()), equal_nan=True):
-        raise ConfigError(
-            f"{watch.name} returns another output for the same samples when it is evaluated again, so that no metric "
-            "would be valid",
-            where="model",
-            fix="use no randomness in evaluation, as in F.dropout(x, p, self.training), and no state from call to call",
-        )
+        check_repeatable(model, inputs, watch)
+        check_alone(model, inputs, watch)
     return sum(counts)
+
+
+@torch.no_grad()
+def _outputs(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    output: Tensor = model.eval()(*inputs)
+    return output
 
 
 def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -12,12 +12,23 @@ from dltrain.tasks.task import Task
 from dltrain.types import Encoded, Remark
 
 NAMED_CELLS = 3
+NO_NUMBER = Remark("the model's output is NaN or infinite")
 
 
 def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
     """Returns one row per sample: `id`, the task's columns of predictions, and `remarks`."""
     remarks = ["; ".join(map(str, of_sample)) for of_sample in encoded.remarks]
     return pd.DataFrame({"id": list(encoded.ids)} | task.columns(predictions, encoded.inputs) | {"remarks": remarks})
+
+
+def with_remarks(encoded: Encoded, predictions: Predictions) -> Encoded:
+    """Returns samples with a remark more on each whose prediction is not a finite number."""
+    finite = predictions.is_finite().tolist()
+    remarks = [
+        of_sample if sound else (*of_sample, NO_NUMBER)
+        for of_sample, sound in zip(encoded.remarks, finite, strict=True)
+    ]
+    return replace(encoded, remarks=tuple(remarks))
 
 
 @dataclass

@@ -24,7 +24,7 @@ from dltrain.experiment.outside_models import without_pretrained
 from dltrain.experiment.source import is_installed
 from dltrain.experiment.targets import arguments, check_arguments, meet_kind, meet_task, resolve
 from dltrain.inference.agreement import check_agreement
-from dltrain.inference.frames import prediction_frame
+from dltrain.inference.frames import prediction_frame, with_remarks
 from dltrain.inference.inputs import Input, open_input
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.kinds.kind import is_known as is_known_kind
@@ -129,7 +129,8 @@ class LoadedModel:
             if not len(raw):
                 raise DataError("there are no samples", fix="give at least one")
             encoded = self.encoder.encode(raw)
-            yield encoded, self.predict_encoded(encoded)
+            predictions = self.predict_encoded(encoded)
+            yield with_remarks(encoded, predictions), predictions
 
     def predict_encoded(self, encoded: Encoded) -> Predictions:
         """Returns the predictions of encoded samples, computed in batches."""
