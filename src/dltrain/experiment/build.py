@@ -22,7 +22,7 @@ from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.lazy_layers import materialise
 from dltrain.experiment.outputs import reason_of
 from dltrain.experiment.outside_models import construct
-from dltrain.experiment.source import origin_of
+from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
 from dltrain.experiment.trial import try_model
@@ -54,7 +54,7 @@ class Setup:
         evaluation: every split in its own order, the training split included.
         settings: the trainer's settings; they monitor `train/loss` if there is no validation split.
         baseline: the time limit for baselines.
-        origin: the user's and other packages' code that model and loss consist of, when they were built.
+        origin: the user's and other packages' code that the run consists of, when it was built.
         device: the device of model, loss and batches.
         threads: the number of CPU threads.
     """
@@ -143,7 +143,8 @@ def build(config: Mapping[str, Any]) -> Setup:
         evaluation=evaluation,
         settings=settings,
         baseline=BaselineSettings(**arguments(config["baseline"])),
-        origin=origin_of(model, loss),
+        origin=origin_of(model, loss)
+        | {"code": code_behind(task, config.get("metric")) | code_of(resolve("data", config["data"]))},
         device=device,
         threads=settings.threads or choose_threads(multiplications * train.sizes[0]),
     )
@@ -228,6 +229,21 @@ def build_task(facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> Task
             override="loss=auto",
         )
     return task(facts, loss, metrics)
+
+
+def code_behind(
+    task: Task, metrics: Mapping[str, Any] | None, trusted: Collection[str] | None = None
+) -> dict[str, str]:
+    """Returns the digests of the user's own code behind all that turns samples into predictions, except the model.
+
+    Args:
+        task: the task, with its loss and facts.
+        metrics: the config nodes of the user's own metrics.
+        trusted: as in `resolve`.
+    """
+    kind = kind_of(task.facts)
+    makers = [resolve_metric(name, node, trusted) for name, node in (metrics or {}).items()]
+    return code_of(task, task.loss, kind, kind.encoder(task.facts), *makers)
 
 
 def build_loaders(

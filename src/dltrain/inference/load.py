@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
-from dltrain.experiment.build import build_loss, build_metrics, build_model, build_task, spec_of
+from dltrain.experiment.build import build_loss, build_metrics, build_model, build_task, code_behind, spec_of
 from dltrain.experiment.examples import read_inputs
 from dltrain.experiment.lazy_layers import lazy_parts, materialise
 from dltrain.experiment.outside_models import without_pretrained
@@ -31,7 +31,7 @@ from dltrain.kinds.kind import is_known as is_known_kind
 from dltrain.runs.config import RunConfig
 from dltrain.runs.folder import RunDir, advise_restart, refuse_links
 from dltrain.runs.lock import state_of
-from dltrain.runs.provenance import check_config, check_files
+from dltrain.runs.provenance import check_code, check_config, check_files
 from dltrain.runs.result import Result
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.predictions import Predictions, join
@@ -167,8 +167,8 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         device: `auto`, `cpu`, `cuda` ...
 
     Raises:
-        CheckpointError: the folder is not a finished run, or is damaged or of a newer version, or the model does not
-            give the recorded outputs on its examples.
+        CheckpointError: the folder is not a finished run, or is damaged or of a newer version, or the user's own code
+            has changed, or the model does not give the recorded outputs on its examples.
         ConfigError: the config needs code that is not trusted, or the device does not exist.
     """
     run = finished(RunDir(Path(path)), trust)
@@ -181,7 +181,9 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
             _check_arguments("loss", loss_node, trust)
         loss = build_loss(loss_node, facts, trust)
         _check_arguments("model", model_node, trust)
-        task = build_task(facts, loss.to(chosen), build_metrics(config.node("metric"), facts, trust))
+        metrics = config.node("metric")
+        task = build_task(facts, loss.to(chosen), build_metrics(metrics, facts, trust))
+        check_code(run, result.basis, code_behind(task, metrics, trust))
         run.own(run.checkpoints / "best")
         best = pointed(run.checkpoints, "best")
         weights = load_weights(best)
