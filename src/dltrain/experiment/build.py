@@ -20,7 +20,7 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.lazy_layers import materialise
-from dltrain.experiment.outputs import reason_of
+from dltrain.experiment.outputs import reason_of, refusal_of, with_article
 from dltrain.experiment.outside_models import construct
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
@@ -37,6 +37,8 @@ from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
 from dltrain.types import SPLITS, Data, Facts, RandomTransform, Spec, SplitName
+
+LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,11 @@ def build(config: Mapping[str, Any]) -> Setup:
     data = source.data
     facts, kind = data.facts, kind_of(data.facts)
     loss = build_loss(config["loss"], facts).to(device)
-    task = build_task(facts, loss, build_metrics(config.get("metric"), facts))
+    metrics = build_metrics(config.get("metric"), facts)
+    task = build_task(facts, loss, list(metrics.values()))
     settings = settings.settled(len(data.splits["train"]), kind.budget)
     check_settings(settings, config["task"]["name"], task)
+    check_monitor(settings.monitor, metrics, task)
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
 
@@ -105,6 +109,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         task,
         data,
         spec,
+        metrics=metrics,
         name=name,
         rebuild=partial(rebuild_model, config["model"], data, spec, config["seed"]),
         make_optimizer=partial(build_optimizer, config["optimizer"]),
@@ -189,29 +194,80 @@ def check_settings(settings: TrainerSettings, requested: str, task: Task) -> Non
             fix="do not balance",
             override="trainer.balance=none",
         )
+
+
+def check_monitor(monitor: str, metrics: Mapping[str, Metric], task: Task) -> None:
+    """Checks that the monitored metric is measured after every epoch, and that it is known which values are better.
+
+    Args:
+        monitor: the monitored metric, `split/metric`.
+        metrics: the user's own metrics, by their names in the config.
+        task: the task, with these metrics.
+
+    Raises:
+        ConfigError: it is not.
+    """
     monitors = ["train/loss", *(f"val/{name}" for name in ("loss", *task.metric_names))]
-    if settings.monitor not in monitors:
+    name = monitor.partition("/")[2]
+    undescribed = [own for own, metric in metrics.items() if not metric.info and name in (own, *metric.names)]
+    if undescribed:
         raise ConfigError(
-            f"{settings.monitor!r} is not measured after every epoch",
+            f"{name} cannot be monitored, because it has no info that says whether larger values are better",
+            where=f"metric.{undescribed[0]}",
+            fix=f'let it return Metric(..., info={{"{name}": MetricInfo(label, "max")}}), or "min"',
+            override="trainer.monitor=val/loss",
+        )
+    if monitor not in monitors:
+        raise ConfigError(
+            f"{monitor!r} is not measured after every epoch",
             where="trainer.monitor",
             fix=f"give one of {', '.join(monitors)}",
-            override=f"trainer.monitor={nearest(settings.monitor, monitors) or 'val/loss'}",
+            override=f"trainer.monitor={nearest(monitor, monitors) or 'val/loss'}",
         )
 
 
 def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] | None = None) -> Loss:
-    """Returns the loss that a config node describes, by default the task's own; `trusted` as in `resolve`."""
+    """Returns the loss that a config node describes, by default the task's own; `trusted` as in `resolve`.
+
+    Raises:
+        ConfigError: it cannot be built, or does not say which tasks it is for and how many outputs it needs.
+    """
     if "_target_" not in node:
         return task_class(facts.task).default_loss(facts)
-    loss: Loss = resolve("loss", node, trusted)(facts, **arguments(node))
+    name = node["_target_"]
+    try:
+        loss: Loss = resolve("loss", node, trusted)(facts, **arguments(node))
+    except Exception as error:
+        raise refusal_of(error, f"{name} cannot be built", where="loss") from error
+    for attribute, example in (("tasks", f'("{facts.task}",)'), ("out_features", "1")):
+        if not hasattr(loss, attribute):
+            raise ConfigError(
+                f"{name} has no attribute {attribute}, which says {LOSS_SAYS[attribute]}",
+                where="loss",
+                fix=f"give it one, such as {attribute} = {example}",
+            )
     return loss
 
 
 def build_metrics(
     nodes: Mapping[str, Any] | None, facts: Facts, trusted: Collection[str] | None = None
-) -> list[Metric]:
-    """Returns the user's own metrics in a config; `trusted` as in `resolve`."""
-    return [resolve_metric(name, node, trusted)(facts, **arguments(node)) for name, node in (nodes or {}).items()]
+) -> dict[str, Metric]:
+    """Returns the user's own metrics in a config, by their names there; `trusted` as in `resolve`.
+
+    Raises:
+        ConfigError: one cannot be built.
+    """
+    metrics = {}
+    for name, node in (nodes or {}).items():
+        make_metric = resolve_metric(name, node, trusted)
+        try:
+            metrics[name] = make_metric(facts, **arguments(node))
+        except Exception as error:
+            raise refusal_of(error, f"{node['_target_']} fails", where=f"metric.{name}") from error
+        if not isinstance(metrics[name], Metric):
+            what = f"{node['_target_']} returns {with_article(type(metrics[name]).__name__)} instead of a Metric"
+            raise ConfigError(what, where=f"metric.{name}", fix="let it return Metric(update, compute, info=...)")
+    return metrics
 
 
 def build_task(facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> Task:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 
 import torch
@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, OutOfMemory
+from dltrain.experiment.losses_and_metrics import check_metrics, loss_of
 from dltrain.experiment.outputs import Watch, refusal_of
 from dltrain.experiment.reload import check_reload
 from dltrain.experiment.repeatable import TOLERANCE, check_alone, check_repeatable
@@ -25,6 +26,7 @@ from dltrain.experiment.unregistered import (
 from dltrain.kinds.kind import kind_of
 from dltrain.models.names import inner_model
 from dltrain.tasks.evaluation import evaluate
+from dltrain.tasks.metrics import Metric
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
 from dltrain.training.random_state import undisturbed
@@ -39,6 +41,7 @@ def try_model(
     data: Data,
     spec: Spec,
     *,
+    metrics: Mapping[str, Metric],
     name: str,
     rebuild: Callable[[], nn.Module],
     make_optimizer: Callable[[nn.Module], Optimizer],
@@ -52,6 +55,7 @@ def try_model(
         task: the task, with its loss on the device.
         data: the data, whose first samples are used.
         spec: the spec that the model was built for.
+        metrics: the user's own metrics, by their names in the config.
         name: the name of the model in the config.
         rebuild: builds the model again, as it was built.
         make_optimizer: returns an optimizer of a model's parameters.
@@ -67,7 +71,7 @@ def try_model(
     """
     check_registered(inner_model(model), name)
     try:
-        return _try(model, task, data, spec, name, rebuild, make_optimizer, precision, device)
+        return _try(model, task, data, spec, metrics, name, rebuild, make_optimizer, precision, device)
     except OutOfMemory as error:
         what = f"the memory of {device} is not enough for {name} with {SAMPLES} samples"
         raise OutOfMemory(what, where="model", fix="choose a smaller one, or smaller inputs") from error
@@ -78,6 +82,7 @@ def _try(
     task: Task,
     data: Data,
     spec: Spec,
+    metrics: Mapping[str, Metric],
     name: str,
     rebuild: Callable[[], nn.Module],
     make_optimizer: Callable[[nn.Module], Optimizer],
@@ -100,6 +105,7 @@ def _try(
         with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:
             multiplications = _evaluate(twin, pair, watch)
             _learn(twin, task, batch, watch, precision)
+            check_metrics(metrics, twin, task, batch, precision)
             _judge(twin, task, batch, watch, precision)
         check_same_tensors(twin, names, name)
         _step(make_optimizer(twin))
@@ -186,11 +192,7 @@ def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: 
 def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
     model.train()
     with autocast(precision, batch.target.device):
-        output = watch.call(model, batch.inputs)
-        try:
-            loss = task.objective(output, batch.target)
-        except Exception as error:
-            raise refusal_of(error, f"the loss of {watch.name}'s output cannot be computed") from error
+        loss = loss_of(watch.call(model, batch.inputs), task, batch.target, watch.name)
     if not loss.requires_grad:
         raise ConfigError(
             f"the output of {watch.name} has no gradients with respect to its parameters",

@@ -182,7 +182,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         loss = build_loss(loss_node, facts, trust)
         _check_arguments("model", model_node, trust)
         metrics = config.node("metric")
-        task = build_task(facts, loss.to(chosen), build_metrics(metrics, facts, trust))
+        task = build_task(facts, loss.to(chosen), list(build_metrics(metrics, facts, trust).values()))
         check_code(run, result.basis, code_behind(task, metrics, trust))
         run.own(run.checkpoints / "best")
         best = pointed(run.checkpoints, "best")
