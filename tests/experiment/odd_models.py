@@ -423,6 +423,16 @@ class RunningTensor(RunningNumber):
         self.mean = torch.zeros(8)
 
 
+class LaterNumber(Sound):
+    """Keeps a number that matters after the first steps alone."""
+
+    calls = 0
+
+    def hidden(self, x: Tensor) -> Tensor:
+        self.calls += self.training
+        return super().hidden(x) * (1 if self.calls < 3 else self.calls)
+
+
 class BornElsewhere(Sound):
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
@@ -447,6 +457,25 @@ class DrawsALittle(Sound):
 
 
 # What is sound, whatever it looks like.
+
+
+class Slopes(Sound):
+    """Differentiates with respect to its input, as physics-informed models do."""
+
+    def hidden(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(super().hidden(x).sum(), x, create_graph=True)
+        return super().hidden(x) + slope.sum(dim=1, keepdim=True)
+
+
+def scripted(spec: Spec) -> nn.Module:
+    return torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)))
+
+
+def traced(spec: Spec) -> nn.Module:
+    layers = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+    return torch.jit.trace(layers, torch.zeros(2, 4))
 
 
 class CachesBuffer(Sound):

@@ -18,7 +18,7 @@ from torch.optim import SGD, Optimizer
 
 from dltrain.config.compose import compose_jobs
 from dltrain.data.loader import TensorLoader
-from dltrain.errors import ConfigError, DltrainError, OutOfMemory
+from dltrain.errors import CheckpointError, ConfigError, DltrainError, OutOfMemory
 from dltrain.experiment import build
 from dltrain.experiment.run import train
 from dltrain.experiment.sources import SOURCES
@@ -102,7 +102,7 @@ def refusal(config: Mapping[str, Any], name: str, **arguments: Any) -> ConfigErr
         ("Enclosed", "keeps layers in an object of class function, change.layer,", "attribute of the model"),
         ("Partly", "keeps parameters in a plain dict, change,", "nn.ParameterDict"),
         ("ListedDropout", "keeps layers in a plain tuple, drops,", "nn.ModuleList"),
-        ("Elsewhere", "with 2 tensors of shape 8×8, 8 that require gradients and are not its parameters", "attributes"),
+        ("Elsewhere", "with tensors of shape 8×8, 8 that require gradients and are not its parameters", "attributes"),
         ("CreatesLayer", "creates parameters or buffers in forward, late.bias, late.weight", "use lazy layers"),
         ("CreatesInTraining", "creates parameters or buffers in forward, gain,", "create them in __init__"),
         ("CreatesBuffer", "creates parameters or buffers in forward, mean,", "create them in __init__"),
@@ -162,6 +162,7 @@ def test_a_refusal_leaves_no_file(dltrain: Callable, tmp_path: Path) -> None:
             "Buffered",
             "Lazy",
             "CachesBuffer",
+            "Slopes",
             "NormalisedDropped",
             "small",
         ),
@@ -175,6 +176,22 @@ def test_what_is_sound_is_trained_and_loaded_as_it_was_measured(
     data = SOURCES.load(iris["data"]).data
     loss = evaluate(model.module, model.task, TensorLoader(data.splits["test"], 256, model.device))["loss"]
     assert loss == pytest.approx(Result.read(run).test["loss"], rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("name", ["scripted", "traced"])
+def test_models_in_torchscript_are_tried_and_loaded(iris: Mapping[str, Any], tmp_path: Path, name: str) -> None:
+    run = trained({**iris, "model": {"_target_": f"odd_models.{name}"}}, tmp_path)
+    load(run.path, trust=("odd_models",))
+
+
+def test_state_that_appears_after_the_trial_is_said_on_the_run(iris: Mapping[str, Any], tmp_path: Path) -> None:
+    run = trained({**iris, "model": {"_target_": "odd_models.LaterNumber"}}, tmp_path)
+    reason = "the model of this run will not load: LaterNumber keeps calls, an int, outside its state_dict()"
+    assert reason in Result.read(run).diagnosis[0]
+    assert reason in run.read_status()["warning"]
+    with pytest.raises(CheckpointError, match="does not predict what was measured"):
+        load(run.path, trust=("odd_models",))
 
 
 def trained(config: Mapping[str, Any], folder: Path) -> RunDir:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -51,6 +51,7 @@ class Setup:
         kind: the kind of the data.
         spec: the spec that the model was built for.
         task: the task, with its loss on the device.
+        rebuild: builds the model again, as it was before training; changes the state of random number generators.
         state: the model on the device, with its optimizer and schedule.
         train: the training split, shuffled.
         evaluation: every split in its own order, the training split included.
@@ -66,6 +67,7 @@ class Setup:
     kind: Kind
     spec: Spec
     task: Task
+    rebuild: Callable[[], nn.Module]
     state: TrainState
     train: TensorLoader
     evaluation: Mapping[SplitName, TensorLoader]
@@ -103,6 +105,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
     model, name = build_model(config["model"], facts, spec), config["model"]["_target_"]
+    rebuild = partial(rebuild_model, config["model"], data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
     multiplications = try_model(
         model,
@@ -111,7 +114,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         spec,
         metrics=metrics,
         name=name,
-        rebuild=partial(rebuild_model, config["model"], data, spec, config["seed"]),
+        rebuild=rebuild,
         make_optimizer=partial(build_optimizer, config["optimizer"]),
         precision=settings.precision,
         device=device,
@@ -143,6 +146,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         kind=kind,
         spec=spec,
         task=task,
+        rebuild=rebuild,
         state=TrainState(model, optimizer, scheduler, scaler, average, plan),
         train=train,
         evaluation=evaluation,

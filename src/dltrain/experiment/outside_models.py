@@ -100,7 +100,7 @@ def construct(target: Callable[..., Any], name: str, spec: Spec, given: Mapping[
     if not isinstance(model, nn.Module):
         what = f"{name} returns {with_article(type(model).__name__)} instead of a model"
         raise ConfigError(what, where="model", fix="let it return an nn.Module")
-    if "_parameters" not in vars(model):
+    if not hasattr(model, "_parameters"):
         what = f"{name} does not call super().__init__(), so that it cannot contain layers"
         raise ConfigError(what, where="model", fix="let its __init__ begin with super().__init__()")
     return model

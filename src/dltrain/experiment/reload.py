@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dltrain.errors import ConfigError, DltrainError
 from dltrain.experiment.outputs import refusal_of, with_article
-from dltrain.experiment.repeatable import is_close
+from dltrain.experiment.repeatable import is_close, is_repeatable
 from dltrain.experiment.unregistered import TORCHS_OWN, constants
 from dltrain.models.names import inner_model
 from dltrain.training.saving import load_into
@@ -48,6 +48,10 @@ def check_reload(
         raise refusal_of(error, f"{name} fails when it is built again and loaded") from error
     if same:
         return
+    if not is_repeatable(lambda: outputs(fresh)):
+        what = f"{name} returns another output for the same samples on each call"
+        fix = "use no randomness in evaluation, as in F.dropout(x, p, self.training), and no state from call to call"
+        raise ConfigError(what, where="model", fix=fix)
     attribute, value = next(_changed(inner_model(trained), inner_model(fresh)), ("", None))
     if attribute:
         what = f"{name} keeps {attribute}, {with_article(type(value).__name__)}, outside its state_dict(), so that its "

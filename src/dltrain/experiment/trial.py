@@ -106,7 +106,10 @@ def _try(
             multiplications = _evaluate(twin, pair, watch)
             _learn(twin, task, batch, watch, precision)
             check_metrics(metrics, twin, task, batch, precision)
-            _judge(twin, task, batch, watch, precision)
+            try:
+                evaluate(twin, task, [batch], precision)
+            except Exception as error:
+                raise refusal_of(error, f"{name} cannot be evaluated") from error
         check_same_tensors(twin, names, name)
         _step(make_optimizer(twin))
         twin.zero_grad(set_to_none=True)
@@ -119,12 +122,15 @@ def _try(
 
 
 def _copy(model: nn.Module, rebuild: Callable[[], nn.Module]) -> nn.Module:
-    try:
-        return deepcopy(model)
-    except Exception:  # it contains what cannot be copied, such as a lock, or a weight that a hook computes
-        twin = rebuild()
-        twin.load_state_dict(model.state_dict())
-        return twin
+    # A copy of a model in TorchScript computes with other tensors than its parameters.
+    if not any(isinstance(layer, torch.jit.ScriptModule) for layer in model.modules()):
+        try:
+            return deepcopy(model)
+        except Exception:  # it contains what cannot be copied, such as a lock, or a weight that a hook computes
+            pass
+    twin = rebuild()
+    twin.load_state_dict(model.state_dict())
+    return twin
 
 
 def _evaluate(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) -> int:
@@ -138,7 +144,8 @@ def _evaluate(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) -> int
         if isinstance(weight, Tensor) and weight.dim() > 1 and isinstance(output, Tensor) and output.dim():
             counts.append(output[0].numel() // weight.shape[0] * weight.numel())
 
-    hooks = [layer.register_forward_hook(count) for layer in model.modules()]
+    layers = [layer for layer in model.modules() if not isinstance(layer, torch.jit.ScriptModule)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
     model.eval()
     with torch.no_grad():
         try:
@@ -199,11 +206,10 @@ def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precisi
             where="model",
             fix="leave out detach(), item(), numpy(), argmax, rounding and torch.no_grad() before the output",
         )
-    own = {id(parameter) for parameter in model.parameters()}
-    if strangers := [leaf for leaf in leaves_of(loss) if id(leaf) not in own]:
+    if strangers := _strangers(model, task, batch, loss, precision):
         shapes = ", ".join("×".join(map(str, leaf.shape)) or "()" for leaf in strangers[:3])
         raise ConfigError(
-            f"{watch.name} computes its output with {len(strangers)} tensors of shape {shapes} that require gradients "
+            f"{watch.name} computes its output with tensors of shape {shapes} that require gradients "
             "and are not its parameters: they would be neither trained nor saved",
             where="model",
             fix="make the layers of these tensors attributes of the model",
@@ -214,15 +220,19 @@ def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precisi
         raise refusal_of(error, f"the gradients of {watch.name} cannot be computed") from error
 
 
-def _judge(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
-    """Runs an evaluation, and a training pass after it if the model keeps tensors from it."""
-    try:
-        evaluate(model, task, [batch], precision)
-    except Exception as error:
-        raise refusal_of(error, f"{watch.name} cannot be evaluated") from error
-    tensors = [*model.buffers(), *(one.value for one in find_unregistered(model))]
-    if any(isinstance(tensor, Tensor) and tensor.is_inference() for tensor in tensors):
-        _pass_back(model, task, batch, watch, precision)
+def _strangers(model: nn.Module, task: Task, batch: Batch, loss: Tensor, precision: Precision) -> list[Tensor]:
+    """Returns the tensors, no parameters of the model, that a loss has gradients for and that last from call to call.
+
+    Those that forward makes anew of its inputs, to differentiate with respect to them, are none.
+    """
+    places = {parameter.data_ptr() for parameter in model.parameters()}
+    strangers = [leaf for leaf in leaves_of(loss) if leaf.data_ptr() not in places]
+    if not strangers:
+        return []
+    with autocast(precision, batch.target.device):
+        again = task.objective(model(*batch.inputs), batch.target)
+    lasting = {id(leaf) for leaf in leaves_of(again)}
+    return [leaf for leaf in strangers if id(leaf) in lasting or isinstance(leaf, nn.Parameter)]
 
 
 def _step(optimizer: Optimizer) -> None:

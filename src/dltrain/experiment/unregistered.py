@@ -12,6 +12,7 @@ from itertools import islice
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
@@ -72,6 +73,8 @@ def find_unregistered(model: nn.Module) -> Iterator[Unregistered]:
     """
     seen = {id(one) for many in (model.modules(), model.parameters(), model.buffers()) for one in many}
     for prefix, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):  # TorchScript takes no unregistered ones
+            continue
         for name, value in list(vars(module).items()):
             if name not in TORCHS_OWN:
                 yield from _inside(value, f"{prefix}.{name}".lstrip("."), "", seen, DEEPEST)

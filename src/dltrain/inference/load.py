@@ -136,7 +136,7 @@ class LoadedModel:
         """Returns the predictions of encoded samples, computed in batches."""
         return join([self.task.predict(output) for _, output in self.outputs(encoded.inputs)])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def outputs(self, inputs: tuple[Tensor, ...]) -> Iterator[tuple[slice, Tensor]]:
         """Yields for each batch of stored inputs `(N, ...)` its samples as a slice, and the combined output."""
         prepare = self.encoder.prepare
