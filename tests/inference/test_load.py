@@ -63,6 +63,32 @@ def test_training_from_python_returns_the_model_that_its_folder_holds(
         package.train("model=cnn", "data=cubic", quiet=True)
 
 
+def test_one_fault_is_raised_alone_and_several_together() -> None:
+    with pytest.raises(ConfigError, match="no such key"):
+        package.train("model=linear", "data=cubic", "trainer.max_epochs=1", quiet=True)
+    with pytest.raises(ExceptionGroup) as caught:
+        package.train("model=linear", "data=cubic", "trainer.max_epochs=1", "optimizer.rate=2", quiet=True)
+    assert [type(error) for error in caught.value.exceptions] == [ConfigError, ConfigError]
+
+
+def test_training_leaves_the_callers_random_numbers_and_threads_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(2)
+    before = save_random_state(torch.device("cpu"))
+    options = ("data.rows=50", "trainer.epochs=1", "trainer.threads=1", "trainer.deterministic=true")
+    first, again = (package.train("model=linear", "data=cubic", *options, quiet=True) for _ in range(2))
+    after = save_random_state(torch.device("cpu"))
+    assert torch.equal(after["torch"], before["torch"])
+    assert after["python"] == before["python"]
+    assert all(map(np.array_equal, after["numpy"], before["numpy"]))
+    assert torch.get_num_threads() == 2
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert first.result["threads"] == 1
+    assert first.result["test"] == again.result["test"]
+
+
 def test_loading_leaves_the_callers_random_numbers_alone(run: Path) -> None:
     def draw() -> tuple[float, float, float]:
         return random.random(), float(np.random.random()), float(torch.rand(1))

@@ -89,14 +89,14 @@ def build(config: Mapping[str, Any]) -> Setup:
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
     meet_task(config["task"]["name"])
-    source = SOURCES.load(config["data"])
+    source = SOURCES.load(config["data"], config["task"]["name"])
     data = source.data
     facts, kind = data.facts, kind_of(data.facts)
     loss = build_loss(config["loss"], facts).to(device)
     metrics = build_metrics(config.get("metric"), facts)
     task = build_task(facts, loss, list(metrics.values()))
     settings = settings.settled(len(data.splits["train"]), kind.budget)
-    check_settings(settings, config["task"]["name"], task)
+    check_settings(settings, task)
     check_monitor(settings.monitor, metrics, task)
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
@@ -171,19 +171,12 @@ def spec_of(facts: Facts, task: Task) -> Spec:
     )
 
 
-def check_settings(settings: TrainerSettings, requested: str, task: Task) -> None:
-    """Checks the trainer's settings and the requested task against the task of the data.
+def check_settings(settings: TrainerSettings, task: Task) -> None:
+    """Checks the trainer's settings against this machine and the task.
 
     Raises:
         ConfigError: this machine or this task does not support them.
     """
-    if requested not in ("auto", task.name):
-        raise ConfigError(
-            f"the data is for {task.name}, not for {requested}",
-            where="task",
-            fix="let dltrain choose",
-            override="task=auto",
-        )
     if settings.threads is not None and settings.threads > (cores := os.cpu_count() or 1):
         raise ConfigError(
             f"{settings.threads} threads are more than this machine's {cores} cores",

@@ -55,10 +55,11 @@ TURN = threading.RLock()
 
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
-    """Leaves every generator, and what a model may set of torch's switches, as they were before; other threads that use
-    them wait meanwhile.
+    """Leaves every generator, torch's number of threads and what a model may set of torch's switches as they were.
 
-    Generators of other CUDA devices are only saved if CUDA is already in use.
+    Other threads that use them wait meanwhile.
+
+    Generators of CUDA devices that come into use inside the block get the CPU generator's seed, as they would have.
     """
     with TURN:
         if device.type == "cuda":
@@ -66,16 +67,23 @@ def undisturbed(device: torch.device) -> Iterator[None]:
         saved = save_random_state(torch.device("cpu"))
         on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
         switches = {name: getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
-        dtype = torch.get_default_dtype()
+        dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
         try:
             yield
         finally:
             restore_random_state(saved, torch.device("cpu"))
             if on_devices:
                 torch.cuda.set_rng_state_all(on_devices)
+            elif torch.cuda.is_initialized():
+                torch.cuda.manual_seed_all(torch.initial_seed())
             for name, value in switches.items():
                 setattr(torch.backends.cudnn, name, value)
             torch.set_default_dtype(dtype)
+            torch.use_deterministic_algorithms(deterministic, warn_only=only_warns)
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
 
 
 def seed_in_use(seed: int) -> None:
