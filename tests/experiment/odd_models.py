@@ -478,6 +478,27 @@ def traced(spec: Spec) -> nn.Module:
     return torch.jit.trace(layers, torch.zeros(2, 4))
 
 
+class PartlyDetached(Sound):
+    def hidden(self, x: Tensor) -> Tensor:
+        return super().hidden(x).detach()
+
+
+class EndsWithSoftmax(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x).softmax(dim=1)
+
+
+class EndsWithOwnSoftmax(Sound):
+    def forward(self, x: Tensor) -> Any:
+        powers = super().forward(x).exp()
+        return powers / powers.sum(dim=1, keepdim=True)
+
+
+class EndsWithSigmoid(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x).sigmoid()[:, None].squeeze(1)
+
+
 class CachesBuffer(Sound):
     """Computes a constant when it is first needed, as rotary positions are."""
 

@@ -178,6 +178,26 @@ def test_what_is_sound_is_trained_and_loaded_as_it_was_measured(
     assert loss == pytest.approx(Result.read(run).test["loss"], rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "loss", "note"),
+    [
+        ("Unused", "auto", "extra of odd_models.Unused is not trained, because no gradient reaches the parameters"),
+        ("PartlyDetached", "auto", "first of odd_models.PartlyDetached is not trained"),
+        ("EndsWithSoftmax", "auto", "EndsWithSoftmax ends with a softmax, and CrossEntropy applies one itself"),
+        ("EndsWithOwnSoftmax", "focal", "EndsWithOwnSoftmax ends with a softmax, and Focal applies one itself"),
+        ("EndsWithSigmoid", "bce", "EndsWithSigmoid ends with a sigmoid, and BinaryCrossEntropy applies one itself"),
+        ("EndsWithSoftmax", "hinge", ""),
+        ("PartlyFrozen", "auto", ""),
+        ("Sound", "auto", ""),
+    ],
+)
+def test_what_is_probably_not_meant_is_noted(iris: Mapping[str, Any], name: str, loss: str, note: str) -> None:
+    node = iris["loss"] if loss == "auto" else {"_target_": loss}
+    notes = build.build({**iris, "loss": node, "model": {"_target_": f"odd_models.{name}"}}).notes
+    assert len(notes) == bool(note)
+    assert note in " ".join(notes)
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.parametrize("name", ["scripted", "traced"])
 def test_models_in_torchscript_are_tried_and_loaded(iris: Mapping[str, Any], tmp_path: Path, name: str) -> None:
@@ -345,3 +365,4 @@ def test_built_in_models_pass_with_the_multiplications_that_they_had(
     (job,) = compose_jobs(overrides, sweep=False)
     setup = build.build(job.config)
     assert counts == [multiplications * setup.train.sizes[0]]
+    assert setup.notes == ()

@@ -52,6 +52,7 @@ class Setup:
         spec: the spec that the model was built for.
         task: the task, with its loss on the device.
         rebuild: builds the model again, as it was before training; changes the state of random number generators.
+        notes: warnings about the model, from its trial.
         state: the model on the device, with its optimizer and schedule.
         train: the training split, shuffled.
         evaluation: every split in its own order, the training split included.
@@ -68,6 +69,7 @@ class Setup:
     spec: Spec
     task: Task
     rebuild: Callable[[], nn.Module]
+    notes: tuple[str, ...]
     state: TrainState
     train: TensorLoader
     evaluation: Mapping[SplitName, TensorLoader]
@@ -107,7 +109,7 @@ def build(config: Mapping[str, Any]) -> Setup:
     model, name = build_model(config["model"], facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, config["model"], data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
-    multiplications = try_model(
+    trial = try_model(
         model,
         task,
         data,
@@ -147,6 +149,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         spec=spec,
         task=task,
         rebuild=rebuild,
+        notes=trial.notes,
         state=TrainState(model, optimizer, scheduler, scaler, average, plan),
         train=train,
         evaluation=evaluation,
@@ -155,7 +158,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         origin=origin_of(model, loss)
         | {"code": code_behind(task, config.get("metric")) | code_of(resolve("data", config["data"]))},
         device=device,
-        threads=settings.threads or choose_threads(multiplications * train.sizes[0]),
+        threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0]),
     )
 
 

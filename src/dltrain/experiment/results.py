@@ -92,7 +92,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         baseline={baseline.name: dict(baseline.metrics) for baseline in baselines},
         baseline_notes={baseline.name: baseline.note for baseline in baselines if baseline.note},
         comparison=None if comparison is None else asdict(comparison),
-        diagnosis=tuple([unlike] * bool(unlike) + diagnosis),
+        diagnosis=(*[unlike] * bool(unlike), *setup.notes, *diagnosis),
         doctor=tuple(asdict(finding) for finding in setup.source.findings),
         importance=tuple(asdict(one) for one in explained.importance),
         projection=_axes(explained),

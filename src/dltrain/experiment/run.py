@@ -221,7 +221,7 @@ def keep_batch_size(run: RunDir, setup: build.Setup) -> None:
 
 
 def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
-    """Logs the data, its notes and findings, and the model."""
+    """Logs the data, its notes and findings, and the model with warnings about it."""
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     log.log(verbosity, "data    %s to %s: %s", setup.kind.describe(facts), page_of(facts).goal(), sizes)
@@ -234,6 +234,8 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     if setup.device.type == "cuda":
         where = torch.cuda.get_device_name(setup.device)
     name = name_of(setup.state.model)
+    for note in setup.notes:
+        log.log(verbosity if verbosity < logging.INFO else logging.WARNING, "warning %s", note)
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from dltrain.experiment.losses_and_metrics import check_metrics, loss_of
 from dltrain.experiment.outputs import Watch, refusal_of
 from dltrain.experiment.reload import check_reload
 from dltrain.experiment.repeatable import TOLERANCE, check_alone, check_repeatable
+from dltrain.experiment.trial_notes import squashed_output, untrained_layers
 from dltrain.experiment.unregistered import (
     check_registered,
     check_same_tensors,
@@ -35,6 +37,19 @@ from dltrain.types import Batch, Data, Spec, Split
 SAMPLES = 3  # in the step; the evaluation uses two, so that a hard-coded batch size fails
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What a trial shows of a sound model.
+
+    Args:
+        multiplications: their number for one sample in linear and convolutional layers.
+        notes: warnings, each a sentence.
+    """
+
+    multiplications: int
+    notes: tuple[str, ...]
+
+
 def try_model(
     model: nn.Module,
     task: Task,
@@ -47,7 +62,7 @@ def try_model(
     make_optimizer: Callable[[nn.Module], Optimizer],
     precision: Precision,
     device: torch.device,
-) -> int:
+) -> Trial:
     """Trains a copy of the model for one step and evaluates it; changes nothing else.
 
     Args:
@@ -63,7 +78,7 @@ def try_model(
         device: the device of training.
 
     Returns:
-        The number of multiplications for one sample in linear and convolutional layers.
+        What it shows of the model.
 
     Raises:
         ConfigError: the model cannot be trained, evaluated or saved; the message says why.
@@ -88,7 +103,7 @@ def _try(
     make_optimizer: Callable[[nn.Module], Optimizer],
     precision: Precision,
     device: torch.device,
-) -> int:
+) -> Trial:
     with undisturbed(device), warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
         warnings.simplefilter("ignore")  # training repeats them
         try:
@@ -104,7 +119,11 @@ def _try(
         names = tensor_names(twin)
         with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:
             multiplications = _evaluate(twin, pair, watch)
-            _learn(twin, task, batch, watch, precision)
+            output = _learn(twin, task, batch, watch, precision)
+            notes = [
+                *untrained_layers(inner_model(twin), name),
+                *squashed_output(output, task.loss, name),
+            ]
             check_metrics(metrics, twin, task, batch, precision)
             try:
                 evaluate(twin, task, [batch], precision)
@@ -118,7 +137,7 @@ def _try(
         check_reload(
             twin, lambda: rebuild().to(device), weights, lambda fresh: _outputs(fresh, pair), expected, TOLERANCE, name
         )
-    return multiplications
+    return Trial(multiplications, tuple(notes))
 
 
 def _copy(model: nn.Module, rebuild: Callable[[], nn.Module]) -> nn.Module:
@@ -164,10 +183,10 @@ def _outputs(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     return output
 
 
-def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
-    """Runs a forward and a backward pass in training mode, twice if the model keeps a graph from the first."""
+def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> Tensor:
+    """Returns the output of a forward and a backward pass in training mode; runs two if the model keeps a graph."""
     buffers = {name: (tensor, tensor.data_ptr()) for name, tensor in model.named_buffers()}
-    _pass_back(model, task, batch, watch, precision)
+    output = _pass_back(model, task, batch, watch, precision)
     saved, now = model.state_dict(), dict(model.named_buffers())
     for name, (tensor, place) in buffers.items():
         if name in saved and name in now and now[name] is not tensor and now[name].data_ptr() != place:
@@ -194,12 +213,14 @@ def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: 
                 where="model",
                 fix=f"detach it: self.{attribute} = self.{attribute}.detach()",
             ) from error
+    return output
 
 
-def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
+def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> Tensor:
     model.train()
     with autocast(precision, batch.target.device):
-        loss = loss_of(watch.call(model, batch.inputs), task, batch.target, watch.name)
+        output = watch.call(model, batch.inputs)
+        loss = loss_of(output, task, batch.target, watch.name)
     if not loss.requires_grad:
         raise ConfigError(
             f"the output of {watch.name} has no gradients with respect to its parameters",
@@ -218,6 +239,7 @@ def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precisi
         loss.backward()
     except Exception as error:
         raise refusal_of(error, f"the gradients of {watch.name} cannot be computed") from error
+    return output
 
 
 def _strangers(model: nn.Module, task: Task, batch: Batch, loss: Tensor, precision: Precision) -> list[Tensor]:
