@@ -353,7 +353,159 @@ def number(spec: Spec) -> int:
     return 3
 
 
+class NormalisedByBatch(Sound):
+    def hidden(self, x: Tensor) -> Tensor:
+        h = super().hidden(x)
+        return (h - h.mean(dim=0)) / h.std(dim=0)
+
+
+class Squeezed(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x).squeeze()
+
+
+class ScaledByBatch(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x) * len(x)
+
+
+class Numbered(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x) + 0.1 * torch.arange(len(x))[:, None]
+
+
+class Remembers(Sound):
+    before: Tensor | None = None
+
+    def hidden(self, x: Tensor) -> Tensor:
+        mean = super().hidden(x).detach().mean(dim=0)
+        self.before = mean if self.before is None else 0.9 * self.before + 0.1 * mean
+        return super().hidden(x) + self.before
+
+
+class CreatesLayer(Sound):
+    def hidden(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "late"):
+            self.late = nn.Linear(8, 8)
+        return self.late(super().hidden(x))
+
+
+class CreatesInTraining(Sound):
+    def hidden(self, x: Tensor) -> Tensor:
+        if self.training and not hasattr(self, "gain"):
+            self.gain = nn.Parameter(torch.ones(8))
+        return super().hidden(x) * getattr(self, "gain", 1)
+
+
+class CreatesBuffer(Sound):
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.register_buffer("mean", None)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.mean = super().hidden(x).detach().mean(dim=0)
+        return super().hidden(x) - (0 if self.mean is None else self.mean)
+
+
+class RunningNumber(Sound):
+    mean: Any = 0.0
+
+    def hidden(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1
+        return super().hidden(x) - self.mean
+
+
+class RunningTensor(RunningNumber):
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.mean = torch.zeros(8)
+
+
+class LaterNumber(Sound):
+    """Keeps a number that matters after the first steps alone."""
+
+    calls = 0
+
+    def hidden(self, x: Tensor) -> Tensor:
+        self.calls += self.training
+        return super().hidden(x) * (1 if self.calls < 3 else self.calls)
+
+
+class BornElsewhere(Sound):
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        BIRTHS.append(len(BIRTHS))
+        self.change = functools.partial(torch.add, len(BIRTHS))
+
+    def hidden(self, x: Tensor) -> Tensor:
+        return self.change(super().hidden(x))
+
+
+BIRTHS: list[int] = []
+
+
+class ChangesInputInTraining(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x.mul_(0.5) if self.training else x)
+
+
+class DrawsALittle(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x) * (1 + 3e-4 * torch.randn(1))
+
+
 # What is sound, whatever it looks like.
+
+
+class Slopes(Sound):
+    """Differentiates with respect to its input, as physics-informed models do."""
+
+    def hidden(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(super().hidden(x).sum(), x, create_graph=True)
+        return super().hidden(x) + slope.sum(dim=1, keepdim=True)
+
+
+def scripted(spec: Spec) -> nn.Module:
+    return torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)))
+
+
+def traced(spec: Spec) -> nn.Module:
+    layers = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+    return torch.jit.trace(layers, torch.zeros(2, 4))
+
+
+class PartlyDetached(Sound):
+    def hidden(self, x: Tensor) -> Tensor:
+        return super().hidden(x).detach()
+
+
+class EndsWithSoftmax(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x).softmax(dim=1)
+
+
+class EndsWithOwnSoftmax(Sound):
+    def forward(self, x: Tensor) -> Any:
+        powers = super().forward(x).exp()
+        return powers / powers.sum(dim=1, keepdim=True)
+
+
+class EndsWithSigmoid(Sound):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x).sigmoid()[:, None].squeeze(1)
+
+
+class CachesBuffer(Sound):
+    """Computes a constant when it is first needed, as rotary positions are."""
+
+    def hidden(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "turns"):
+            self.register_buffer("turns", torch.arange(8.0).sin(), persistent=False)
+        return super().hidden(x) + self.turns
 
 
 class Unused(Sound):

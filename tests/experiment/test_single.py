@@ -263,6 +263,17 @@ def test_calls_from_several_threads_take_turns_and_have_the_numbers_of_one(
     assert RunDir("a").log.read_text().count("epoch   ") == 3
 
 
+@pytest.mark.parametrize("many", [(), ("-m", "seed=1,2")])
+def test_a_callback_that_cannot_be_built_is_refused_before_a_folder_exists(
+    dltrain: Callable, tmp_path: Path, many: tuple[str, ...]
+) -> None:
+    choices = ("model=linear", "data=cubic", "baseline=none", "+hydra.callbacks.mine._target_=no_such_module.Log")
+    called = dltrain(*many, *choices)
+    assert called.code == 2
+    assert "at hydra.callbacks" in called.err and "no_such_module" in called.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_works_inside_another_program_of_hydras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import hydra
     from hydra import version

@@ -224,6 +224,18 @@ def test_another_target_drops_what_the_file_says_for_its_own() -> None:
     assert list(config["model"]) == ["_target_", "hidden"]
 
 
+def test_a_builder_fetches_no_weights_of_its_backbone_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("fetches weights")
+
+    monkeypatch.setattr("torchvision.models._api.WeightsEnum.get_state_dict", fetch)
+    target = "torchvision.models.segmentation.lraspp_mobilenet_v3_large"
+    builder = resolve("model", {"_target_": target})
+    assert isinstance(construct(builder, target, IMAGES, {}), nn.Module)
+    with pytest.raises(ConfigError, match="fetches weights"):
+        construct(builder, target, IMAGES, {"weights_backbone": "IMAGENET1K_V1"})
+
+
 def test_a_builder_of_torchvision_is_trained_loaded_and_gone_on_with(dltrain: Callable) -> None:
     called = dltrain("model._target_=torchvision.models.shufflenet_v2_x0_5", "data=animals", "data.size=16", *QUICK)
     assert called.code == 0, called.err

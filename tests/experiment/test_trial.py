@@ -18,7 +18,7 @@ from torch.optim import SGD, Optimizer
 
 from dltrain.config.compose import compose_jobs
 from dltrain.data.loader import TensorLoader
-from dltrain.errors import ConfigError, DltrainError, OutOfMemory
+from dltrain.errors import CheckpointError, ConfigError, DltrainError, OutOfMemory
 from dltrain.experiment import build
 from dltrain.experiment.run import train
 from dltrain.experiment.sources import SOURCES
@@ -74,7 +74,16 @@ def refusal(config: Mapping[str, Any], name: str, **arguments: Any) -> ConfigErr
         ("Complex", "returns complex64", "scores themselves"),
         ("Summed", r"returns an output of shape \(3,\)", "the first axis"),
         ("Narrow", r"returns an output of shape \(2, 2\) in evaluation instead of \(2, 3\)", "spec.out_features"),
-        ("BatchOfTwo", "fails in training", "3×4"),
+        ("BatchOfTwo", "cannot predict one sample alone: it fails in evaluation on an input of shape 4", "batch"),
+        ("NormalisedByBatch", "cannot predict one sample alone: outputs of it are NaN or infinite", "statistics"),
+        ("Squeezed", r"cannot predict one sample alone: it returns an output of shape \(3,\)", "squeeze()"),
+        (
+            "ScaledByBatch",
+            "returns another output for a sample alone than for the same .* in a batch",
+            "first axis",
+        ),
+        ("Numbered", "returns another output for a sample alone than for the same .* in a batch", "first axis"),
+        ("Remembers", "keeps before, a Tensor, outside its state_dict..", "self.before.copy_"),
         ("Several", r"returns an output of shape \(2, 4, 3\)", "self.members = 4"),
         ("NotANumber", "are NaN or infinite before training", "logarithms"),
         ("BornInfinite", "the parameter scale of odd_models.BornInfinite is NaN or infinite", "initialise"),
@@ -93,7 +102,19 @@ def refusal(config: Mapping[str, Any], name: str, **arguments: Any) -> ConfigErr
         ("Enclosed", "keeps layers in an object of class function, change.layer,", "attribute of the model"),
         ("Partly", "keeps parameters in a plain dict, change,", "nn.ParameterDict"),
         ("ListedDropout", "keeps layers in a plain tuple, drops,", "nn.ModuleList"),
-        ("Elsewhere", "with 2 tensors of shape 8×8, 8 that require gradients and are not its parameters", "attributes"),
+        ("Elsewhere", "with tensors of shape 8×8, 8 that require gradients and are not its parameters", "attributes"),
+        ("CreatesLayer", "creates parameters or buffers in forward, late.bias, late.weight", "use lazy layers"),
+        ("CreatesInTraining", "creates parameters or buffers in forward, gain,", "create them in __init__"),
+        ("CreatesBuffer", "creates parameters or buffers in forward, mean,", "create them in __init__"),
+        (
+            "RunningNumber",
+            "keeps mean, a float, outside .*, so that its value would be lost",
+            "register_buffer('mean'",
+        ),
+        ("RunningTensor", "keeps mean, a Tensor, outside its state_dict..", "self.mean.copy_"),
+        ("BornElsewhere", "returns another output when it is built again and gets its weights", "in parameters"),
+        ("ChangesInputInTraining", "changes its input in place in training", "x = 2 * x"),
+        ("DrawsALittle", "returns another output for the same samples", "self.training"),
         ("DrawsAlways", "returns another output for the same samples", "self.training"),
         ("ChangesInput", "changes its input in place", "x = 2 * x"),
         ("KeepsGraph", "keeps state from one batch to the next", "self.state.detach()"),
@@ -140,6 +161,8 @@ def test_a_refusal_leaves_no_file(dltrain: Callable, tmp_path: Path) -> None:
             "Fourier",
             "Buffered",
             "Lazy",
+            "CachesBuffer",
+            "Slopes",
             "NormalisedDropped",
             "small",
         ),
@@ -153,6 +176,42 @@ def test_what_is_sound_is_trained_and_loaded_as_it_was_measured(
     data = SOURCES.load(iris["data"]).data
     loss = evaluate(model.module, model.task, TensorLoader(data.splits["test"], 256, model.device))["loss"]
     assert loss == pytest.approx(Result.read(run).test["loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "note"),
+    [
+        ("Unused", "auto", "extra of odd_models.Unused is not trained, because no gradient reaches the parameters"),
+        ("PartlyDetached", "auto", "first of odd_models.PartlyDetached is not trained"),
+        ("EndsWithSoftmax", "auto", "EndsWithSoftmax ends with a softmax, and CrossEntropy applies one itself"),
+        ("EndsWithOwnSoftmax", "focal", "EndsWithOwnSoftmax ends with a softmax, and Focal applies one itself"),
+        ("EndsWithSigmoid", "bce", "EndsWithSigmoid ends with a sigmoid, and BinaryCrossEntropy applies one itself"),
+        ("EndsWithSoftmax", "hinge", ""),
+        ("PartlyFrozen", "auto", ""),
+        ("Sound", "auto", ""),
+    ],
+)
+def test_what_is_probably_not_meant_is_noted(iris: Mapping[str, Any], name: str, loss: str, note: str) -> None:
+    node = iris["loss"] if loss == "auto" else {"_target_": loss}
+    notes = build.build({**iris, "loss": node, "model": {"_target_": f"odd_models.{name}"}}).notes
+    assert len(notes) == bool(note)
+    assert note in " ".join(notes)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("name", ["scripted", "traced"])
+def test_models_in_torchscript_are_tried_and_loaded(iris: Mapping[str, Any], tmp_path: Path, name: str) -> None:
+    run = trained({**iris, "model": {"_target_": f"odd_models.{name}"}}, tmp_path)
+    load(run.path, trust=("odd_models",))
+
+
+def test_state_that_appears_after_the_trial_is_said_on_the_run(iris: Mapping[str, Any], tmp_path: Path) -> None:
+    run = trained({**iris, "model": {"_target_": "odd_models.LaterNumber"}}, tmp_path)
+    reason = "the model of this run will not load: LaterNumber keeps calls, an int, outside its state_dict()"
+    assert reason in Result.read(run).diagnosis[0]
+    assert reason in run.read_status()["warning"]
+    with pytest.raises(CheckpointError, match="does not predict what was measured"):
+        load(run.path, trust=("odd_models",))
 
 
 def trained(config: Mapping[str, Any], folder: Path) -> RunDir:
@@ -306,3 +365,4 @@ def test_built_in_models_pass_with_the_multiplications_that_they_had(
     (job,) = compose_jobs(overrides, sweep=False)
     setup = build.build(job.config)
     assert counts == [multiplications * setup.train.sizes[0]]
+    assert setup.notes == ()

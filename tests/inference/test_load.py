@@ -23,6 +23,7 @@ from dltrain.experiment.run import build_checked
 from dltrain.experiment.run import train as run_training
 from dltrain.inference.load import load
 from dltrain.runs.folder import RunDir
+from dltrain.tasks import registry as tasks
 from dltrain.training.random_state import restore_random_state, save_random_state
 
 
@@ -60,6 +61,32 @@ def test_training_from_python_returns_the_model_that_its_folder_holds(
     assert list(again.predict(x)["predicted"]) == list(model.predict(x)["predicted"])
     with pytest.raises(DltrainError):
         package.train("model=cnn", "data=cubic", quiet=True)
+
+
+def test_one_fault_is_raised_alone_and_several_together() -> None:
+    with pytest.raises(ConfigError, match="no such key"):
+        package.train("model=linear", "data=cubic", "trainer.max_epochs=1", quiet=True)
+    with pytest.raises(ExceptionGroup) as caught:
+        package.train("model=linear", "data=cubic", "trainer.max_epochs=1", "optimizer.rate=2", quiet=True)
+    assert [type(error) for error in caught.value.exceptions] == [ConfigError, ConfigError]
+
+
+def test_training_leaves_the_callers_random_numbers_and_threads_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(2)
+    before = save_random_state(torch.device("cpu"))
+    options = ("data.rows=50", "trainer.epochs=1", "trainer.threads=1", "trainer.deterministic=true")
+    first, again = (package.train("model=linear", "data=cubic", *options, quiet=True) for _ in range(2))
+    after = save_random_state(torch.device("cpu"))
+    assert torch.equal(after["torch"], before["torch"])
+    assert after["python"] == before["python"]
+    assert all(map(np.array_equal, after["numpy"], before["numpy"]))
+    assert torch.get_num_threads() == 2
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert first.result["threads"] == 1
+    assert first.result["test"] == again.result["test"]
 
 
 def test_loading_leaves_the_callers_random_numbers_alone(run: Path) -> None:
@@ -277,6 +304,36 @@ def test_edited_code_that_a_model_imports_is_refused_by_its_name(write: Callable
         load(run, trust=("net_of_mine",))
 
 
+TASK = """
+from dltrain.tasks.classification import Classification
+from dltrain.tasks.losses import CrossEntropy
+
+class Doubting(Classification):
+    @classmethod
+    def default_loss(cls, facts):
+        return CrossEntropy(facts)
+
+    def decode(self, output):
+        return self.combine_members(output).{choice}(dim=1)
+"""
+
+
+def test_an_edited_task_is_refused_by_its_name_and_a_comment_is_not(write: Callable, people_csv: Path) -> None:
+    write("task_of_mine", TASK.format(choice="argmax"))
+    run = train_net(people_csv, "stays", "task.name=task_of_mine.Doubting", model="linear")
+    write("task_of_mine", "# Mine." + TASK.format(choice="argmax"))
+    tasks._own.clear()
+    load(run, trust=("task_of_mine",))
+    write("task_of_mine", TASK.format(choice="argmin"))
+    tasks._own.clear()
+    with pytest.raises(CheckpointError, match="the code of task_of_mine has changed since"):
+        load(run, trust=("task_of_mine",))
+    result = json.loads((run / "result.json").read_text("utf-8"))
+    del result["basis"]["code"]
+    (run / "result.json").write_text(json.dumps(result), "utf-8")
+    load(run, trust=("task_of_mine",))  # older versions recorded less
+
+
 @pytest.mark.parametrize(
     "drawn",
     ["torch.rand(8)", "torch.tensor(np.random.random(8)).float()", "torch.tensor([random.random() for _ in range(8)])"],
@@ -295,7 +352,8 @@ def test_constants_that_are_drawn_when_a_model_is_built_come_back(
     [
         (
             {
-                "init": "self.scale = torch.tensor(np.random.default_rng().random(8)).float()",
+                "imports": "from pathlib import Path",
+                "init": "self.scale = torch.tensor(float(Path('scale.txt').read_text()))",
                 "hidden": "self.layer(x) * self.scale",
             },
             r"Net keeps scale outside its state_dict\(\)",

@@ -38,7 +38,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     cost = measure_step(setup)
     if options.json:
         facts = setup.data.facts
-        findings = [str(finding) for finding in setup.source.findings]
+        findings = [*map(str, setup.source.findings), *setup.notes]
         splits = {name: len(split) for name, split in setup.data.splits.items()}
         answer = {"task": facts.task, "classes": facts.classes, "splits": splits, "notes": setup.data.notes}
         print(json.dumps(answer | {"findings": findings} | cost, ensure_ascii=False))

@@ -32,7 +32,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.log import configure_logging
     from dltrain.experiment.results import fingerprint
     from dltrain.experiment.signals import deferred
-    from dltrain.experiment.targets import SLOTS, resolve
+    from dltrain.experiment.targets import SLOTS, resolve, resolve_metric
     from dltrain.inference.load import finished
     from dltrain.runs.config import RunConfig
     from dltrain.runs.folder import RunDir, utc_now
@@ -43,12 +43,14 @@ def run(arguments: Sequence[str], options: Options) -> int:
     first = finished(RunDir(Path(name)), flags.trust)
     before = Result.read(first)
     stored = RunConfig(first)
-    config: dict[str, Any] = {slot: stored.whole_node(slot) for slot in (*SLOTS, "task") if slot != "data"}
+    config: dict[str, Any] = {slot: stored.whole_node(slot) for slot in (*SLOTS, "task", "metric") if slot != "data"}
     config |= {"data": stored.node("data"), "seed": before.seed}
     config["data"] |= {key.removeprefix("data."): value for key, value in flags.overrides.items()}
     for slot in SLOTS:
         if "_target_" in config[slot]:
             resolve(slot, config[slot], flags.trust)
+    for metric, node in config["metric"].items():
+        resolve_metric(metric, node, flags.trust)
     with on_approval() as samples:
         setup = job.build_checked(config)
         if fingerprint(setup.data) != before.data.fingerprint:

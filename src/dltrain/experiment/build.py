@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,9 +20,9 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.lazy_layers import materialise
-from dltrain.experiment.outputs import reason_of
+from dltrain.experiment.outputs import reason_of, refusal_of, with_article
 from dltrain.experiment.outside_models import construct
-from dltrain.experiment.source import origin_of
+from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
 from dltrain.experiment.trial import try_model
@@ -33,9 +33,12 @@ from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
+from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
 from dltrain.types import SPLITS, Data, Facts, RandomTransform, Spec, SplitName
+
+LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,14 @@ class Setup:
         kind: the kind of the data.
         spec: the spec that the model was built for.
         task: the task, with its loss on the device.
+        rebuild: builds the model again, as it was before training; changes the state of random number generators.
+        notes: warnings about the model, from its trial.
         state: the model on the device, with its optimizer and schedule.
         train: the training split, shuffled.
         evaluation: every split in its own order, the training split included.
         settings: the trainer's settings; they monitor `train/loss` if there is no validation split.
         baseline: the time limit for baselines.
-        origin: the user's and other packages' code that model and loss consist of, when they were built.
+        origin: the user's and other packages' code that the run consists of, when it was built.
         device: the device of model, loss and batches.
         threads: the number of CPU threads.
     """
@@ -63,6 +68,8 @@ class Setup:
     kind: Kind
     spec: Spec
     task: Task
+    rebuild: Callable[[], nn.Module]
+    notes: tuple[str, ...]
     state: TrainState
     train: TensorLoader
     evaluation: Mapping[SplitName, TensorLoader]
@@ -84,13 +91,15 @@ def build(config: Mapping[str, Any]) -> Setup:
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
     meet_task(config["task"]["name"])
-    source = SOURCES.load(config["data"])
+    source = SOURCES.load(config["data"], config["task"]["name"])
     data = source.data
     facts, kind = data.facts, kind_of(data.facts)
     loss = build_loss(config["loss"], facts).to(device)
-    task = build_task(facts, loss, build_metrics(config.get("metric"), facts))
+    metrics = build_metrics(config.get("metric"), facts)
+    task = build_task(facts, loss, list(metrics.values()))
     settings = settings.settled(len(data.splits["train"]), kind.budget)
-    check_settings(settings, config["task"]["name"], task)
+    check_settings(settings, task)
+    check_monitor(settings.monitor, metrics, task)
     if "val" not in data.splits:
         settings = replace(settings, monitor="train/loss")
 
@@ -98,14 +107,16 @@ def build(config: Mapping[str, Any]) -> Setup:
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
     model, name = build_model(config["model"], facts, spec), config["model"]["_target_"]
+    rebuild = partial(rebuild_model, config["model"], data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
-    multiplications = try_model(
+    trial = try_model(
         model,
         task,
         data,
         spec,
+        metrics=metrics,
         name=name,
-        rebuild=lambda: rebuild_model(config["model"], data, spec),
+        rebuild=rebuild,
         make_optimizer=partial(build_optimizer, config["optimizer"]),
         precision=settings.precision,
         device=device,
@@ -137,14 +148,17 @@ def build(config: Mapping[str, Any]) -> Setup:
         kind=kind,
         spec=spec,
         task=task,
+        rebuild=rebuild,
+        notes=trial.notes,
         state=TrainState(model, optimizer, scheduler, scaler, average, plan),
         train=train,
         evaluation=evaluation,
         settings=settings,
         baseline=BaselineSettings(**arguments(config["baseline"])),
-        origin=origin_of(model, loss),
+        origin=origin_of(model, loss)
+        | {"code": code_behind(task, config.get("metric")) | code_of(resolve("data", config["data"]))},
         device=device,
-        threads=settings.threads or choose_threads(multiplications * train.sizes[0]),
+        threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0]),
     )
 
 
@@ -160,19 +174,12 @@ def spec_of(facts: Facts, task: Task) -> Spec:
     )
 
 
-def check_settings(settings: TrainerSettings, requested: str, task: Task) -> None:
-    """Checks the trainer's settings and the requested task against the task of the data.
+def check_settings(settings: TrainerSettings, task: Task) -> None:
+    """Checks the trainer's settings against this machine and the task.
 
     Raises:
         ConfigError: this machine or this task does not support them.
     """
-    if requested not in ("auto", task.name):
-        raise ConfigError(
-            f"the data is for {task.name}, not for {requested}",
-            where="task",
-            fix="let dltrain choose",
-            override="task=auto",
-        )
     if settings.threads is not None and settings.threads > (cores := os.cpu_count() or 1):
         raise ConfigError(
             f"{settings.threads} threads are more than this machine's {cores} cores",
@@ -187,29 +194,80 @@ def check_settings(settings: TrainerSettings, requested: str, task: Task) -> Non
             fix="do not balance",
             override="trainer.balance=none",
         )
+
+
+def check_monitor(monitor: str, metrics: Mapping[str, Metric], task: Task) -> None:
+    """Checks that the monitored metric is measured after every epoch, and that it is known which values are better.
+
+    Args:
+        monitor: the monitored metric, `split/metric`.
+        metrics: the user's own metrics, by their names in the config.
+        task: the task, with these metrics.
+
+    Raises:
+        ConfigError: it is not.
+    """
     monitors = ["train/loss", *(f"val/{name}" for name in ("loss", *task.metric_names))]
-    if settings.monitor not in monitors:
+    name = monitor.partition("/")[2]
+    undescribed = [own for own, metric in metrics.items() if not metric.info and name in (own, *metric.names)]
+    if undescribed:
         raise ConfigError(
-            f"{settings.monitor!r} is not measured after every epoch",
+            f"{name} cannot be monitored, because it has no info that says whether larger values are better",
+            where=f"metric.{undescribed[0]}",
+            fix=f'let it return Metric(..., info={{"{name}": MetricInfo(label, "max")}}), or "min"',
+            override="trainer.monitor=val/loss",
+        )
+    if monitor not in monitors:
+        raise ConfigError(
+            f"{monitor!r} is not measured after every epoch",
             where="trainer.monitor",
             fix=f"give one of {', '.join(monitors)}",
-            override=f"trainer.monitor={nearest(settings.monitor, monitors) or 'val/loss'}",
+            override=f"trainer.monitor={nearest(monitor, monitors) or 'val/loss'}",
         )
 
 
 def build_loss(node: Mapping[str, Any], facts: Facts, trusted: Collection[str] | None = None) -> Loss:
-    """Returns the loss that a config node describes, by default the task's own; `trusted` as in `resolve`."""
+    """Returns the loss that a config node describes, by default the task's own; `trusted` as in `resolve`.
+
+    Raises:
+        ConfigError: it cannot be built, or does not say which tasks it is for and how many outputs it needs.
+    """
     if "_target_" not in node:
         return task_class(facts.task).default_loss(facts)
-    loss: Loss = resolve("loss", node, trusted)(facts, **arguments(node))
+    name = node["_target_"]
+    try:
+        loss: Loss = resolve("loss", node, trusted)(facts, **arguments(node))
+    except Exception as error:
+        raise refusal_of(error, f"{name} cannot be built", where="loss") from error
+    for attribute, example in (("tasks", f'("{facts.task}",)'), ("out_features", "1")):
+        if not hasattr(loss, attribute):
+            raise ConfigError(
+                f"{name} has no attribute {attribute}, which says {LOSS_SAYS[attribute]}",
+                where="loss",
+                fix=f"give it one, such as {attribute} = {example}",
+            )
     return loss
 
 
 def build_metrics(
     nodes: Mapping[str, Any] | None, facts: Facts, trusted: Collection[str] | None = None
-) -> list[Metric]:
-    """Returns the user's own metrics in a config; `trusted` as in `resolve`."""
-    return [resolve_metric(name, node, trusted)(facts, **arguments(node)) for name, node in (nodes or {}).items()]
+) -> dict[str, Metric]:
+    """Returns the user's own metrics in a config, by their names there; `trusted` as in `resolve`.
+
+    Raises:
+        ConfigError: one cannot be built.
+    """
+    metrics = {}
+    for name, node in (nodes or {}).items():
+        make_metric = resolve_metric(name, node, trusted)
+        try:
+            metrics[name] = make_metric(facts, **arguments(node))
+        except Exception as error:
+            raise refusal_of(error, f"{node['_target_']} fails", where=f"metric.{name}") from error
+        if not isinstance(metrics[name], Metric):
+            what = f"{node['_target_']} returns {with_article(type(metrics[name]).__name__)} instead of a Metric"
+            raise ConfigError(what, where=f"metric.{name}", fix="let it return Metric(update, compute, info=...)")
+    return metrics
 
 
 def build_task(facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> Task:
@@ -227,6 +285,21 @@ def build_task(facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> Task
             override="loss=auto",
         )
     return task(facts, loss, metrics)
+
+
+def code_behind(
+    task: Task, metrics: Mapping[str, Any] | None, trusted: Collection[str] | None = None
+) -> dict[str, str]:
+    """Returns the digests of the user's own code behind all that turns samples into predictions, except the model.
+
+    Args:
+        task: the task, with its loss and facts.
+        metrics: the config nodes of the user's own metrics.
+        trusted: as in `resolve`.
+    """
+    kind = kind_of(task.facts)
+    makers = [resolve_metric(name, node, trusted) for name, node in (metrics or {}).items()]
+    return code_of(task, task.loss, kind, kind.encoder(task.facts), *makers)
 
 
 def build_loaders(
@@ -282,8 +355,9 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
     return kind.wrap(construct(target, node["_target_"], spec, arguments(node)))
 
 
-def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec) -> nn.Module:
-    """Returns a new model from a config node, with the shapes of lazy layers set."""
+def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:
+    """Returns the model of a config node as training builds it: with its seed, and the shapes of lazy layers set."""
+    seed_in_use(seed)
     model = build_model(node, data.facts, spec)
     materialise(model, first_inputs(data), node["_target_"])
     return model

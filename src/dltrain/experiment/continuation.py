@@ -47,7 +47,7 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         samples.accept()
     state = setup.state
     with recorded(run, config):
-        run.write_status("running", exit_code=1, resumed=utc_now(), error="", where="", fix="", override="")
+        run.write_status("running", exit_code=1, resumed=utc_now(), error="", where="", fix="", override="", warning="")
         remove_half_written(run.path)
         for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
             log.info("change  %s: %s, was %s", key, spelled(redacted(new, key)), spelled(old))

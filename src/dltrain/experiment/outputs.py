@@ -38,30 +38,41 @@ class Watch:
 
     def __init__(self, name: str, spec: Spec, task: Task, model: nn.Module, *, several: bool = False) -> None:
         self.name, self.spec, self.task, self.model, self.several = name, spec, task, model, several
+        self.scripted = isinstance(model, torch.jit.ScriptModule)  # which takes no hooks
         self.around = "wrap it in a model of your own: " if is_installed(type(model)) else ""
 
     def __enter__(self) -> Watch:
-        self.hook = self.model.register_forward_hook(self._look)
+        self.hook = None if self.scripted else self.model.register_forward_hook(self._look)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.hook.remove()
+        if self.hook is not None:
+            self.hook.remove()
 
     def call(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         """Returns the model's output.
 
         Raises:
-            ConfigError: the model fails, or returns something else than the task needs.
+            ConfigError: the model fails, or changes its input, or returns something else than the task needs.
         """
         when = "in training" if model.training else "in evaluation"
         if refusal := signature_refusal(self.model, inputs, self.name):
             raise refusal
+        before = [tensor.clone() for tensor in inputs]
         try:
             output: Tensor = model(*inputs)
         except Exception as error:
             shape = "×".join(map(str, self.spec.input_shape))
             what = f"{self.name} fails {when} on an input of shape {shape}"
             raise refusal_of(error, what, fix=self._advice(error, inputs)) from error
+        if self.scripted:
+            self._look(model, inputs, output)
+        if not all(map(_is_same, before, inputs)):
+            raise ConfigError(
+                f"{self.name} changes its input in place {when}, and so changes the data",
+                where="model",
+                fix="compute a new tensor: x = 2 * x instead of x *= 2",
+            )
         return output
 
     def _look(self, model: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
@@ -238,6 +249,10 @@ def _described(output: Any) -> str:
     if isinstance(output, tuple | list):
         return f"{with_article(kind)} of {len(parts)}"
     return with_article(kind) + (f" with {', '.join(parts[:5])}" if parts else "")
+
+
+def _is_same(before: Tensor, now: Tensor) -> bool:
+    return bool(((before == now) | (before != before) & (now != now)).all())  # where both are NaN, too
 
 
 def _shape(part: Any) -> tuple[int, ...]:

@@ -100,7 +100,7 @@ def construct(target: Callable[..., Any], name: str, spec: Spec, given: Mapping[
     if not isinstance(model, nn.Module):
         what = f"{name} returns {with_article(type(model).__name__)} instead of a model"
         raise ConfigError(what, where="model", fix="let it return an nn.Module")
-    if "_parameters" not in vars(model):
+    if not hasattr(model, "_parameters"):
         what = f"{name} does not call super().__init__(), so that it cannot contain layers"
         raise ConfigError(what, where="model", fix="let its __init__ begin with super().__init__()")
     return model
@@ -113,11 +113,7 @@ def without_pretrained(target: Callable[..., Any], given: Mapping[str, Any]) -> 
     `pretrained` is a switch, and a text means weights if it is a name of torchvision's, a URL or a file of weights. A
     user's own model whose `weights` are numbers, or another word, keeps them.
     """
-    arguments = dict(given)
-    hints = _hints(target)
-    for name, hint in hints.items():
-        if any(base.__name__ == "WeightsEnum" for part in _flat(hint) for base in getattr(part, "__mro__", ())):
-            arguments[name] = None
+    arguments = dict(given) | dict.fromkeys(_weights_parameters(target))
     if arguments.get("pretrained") is True:
         arguments["pretrained"] = False
     for name in ("weights", "checkpoint_path"):
@@ -127,9 +123,21 @@ def without_pretrained(target: Callable[..., Any], given: Mapping[str, Any]) -> 
     return arguments
 
 
+def _weights_parameters(target: Callable[..., Any]) -> list[str]:
+    """Returns the names of the parameters whose type is one of torchvision's enumerations of pretrained weights."""
+    return [
+        name
+        for name, hint in _hints(target).items()
+        if name != "return"
+        if any(base.__name__ == "WeightsEnum" for part in _flat(hint) for base in getattr(part, "__mro__", ()))
+    ]
+
+
 def _call(target: Callable[..., Any], spec: Spec, given: Mapping[str, Any]) -> Any:
     if takes_spec(target, given):
         return target(spec, **given)
+    if target.__module__.startswith("torchvision."):  # some builders fetch weights of their backbone unasked
+        given = {**dict.fromkeys(_weights_parameters(target)), **given}
     values = {name: value for name, value in _values_for(target, spec).items() if name not in given}
     for name, parameter in _parameters(target).items():
         variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 
 import dltrain
+from dltrain.errors import DltrainError, OutOfMemory
 from dltrain.experiment.build import Setup
-from dltrain.experiment.examples import record_outputs
+from dltrain.experiment.examples import TOLERANCE, outputs_of, read_inputs, read_outputs, record_outputs
+from dltrain.experiment.reload import check_reload
 from dltrain.experiment.verdict import diagnose
 from dltrain.explain.explanation import Explanation, write_projection
 from dltrain.models.names import name_of
@@ -25,6 +27,8 @@ from dltrain.runs.result import DataRecord, Result
 from dltrain.tasks.comparison import Baseline, Comparison
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.rows import write_examples, write_predictions
+from dltrain.training.checkpoint import load_weights, pointed
+from dltrain.training.random_state import undisturbed
 from dltrain.types import Data, SplitName
 
 log = logging.getLogger("dltrain")
@@ -67,6 +71,10 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     write_predictions(run, task, split, predictions[split_name])
     write_examples(run, task, split, predictions[split_name])
     record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
+    unlike = why_unlike(run, setup)
+    if unlike:
+        run.write_status("running", warning=unlike)
+        log.warning("warning %s", unlike)
     explaining = perf_counter()
     explained = explain_result(
         run, setup, split_name, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
@@ -84,7 +92,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         baseline={baseline.name: dict(baseline.metrics) for baseline in baselines},
         baseline_notes={baseline.name: baseline.note for baseline in baselines if baseline.note},
         comparison=None if comparison is None else asdict(comparison),
-        diagnosis=tuple(diagnosis),
+        diagnosis=(*[unlike] * bool(unlike), *setup.notes, *diagnosis),
         doctor=tuple(asdict(finding) for finding in setup.source.findings),
         importance=tuple(asdict(one) for one in explained.importance),
         projection=_axes(explained),
@@ -120,6 +128,33 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     notes = [f"{baseline.words}: {baseline.note}" for baseline in baselines if baseline.note]
     for sentence in ([comparison.words] if comparison else []) + notes + diagnosis:
         log.info("        %s", sentence)
+
+
+def why_unlike(run: RunDir, setup: Setup) -> str:
+    """Returns why the run's model is another one when it is built again and loaded from its folder; empty if it is not.
+
+    The trial before training notices most faults; this one shows those that take more steps to appear.
+    """
+    inputs, recorded = read_inputs(run), read_outputs(run)
+    if inputs is None or recorded is None:
+        return ""
+    precision, device, name = setup.settings.precision, setup.device, name_of(setup.state.model)
+    try:
+        with undisturbed(device):
+            check_reload(
+                setup.state.judged,
+                lambda: setup.rebuild().to(device),
+                load_weights(pointed(run.checkpoints, "best")),
+                lambda model: outputs_of(model, setup.task, inputs, setup.data.prepare, precision, device),
+                recorded,
+                TOLERANCE[precision],
+                name,
+            )
+    except OutOfMemory:
+        return ""  # a process that only predicts needs less
+    except DltrainError as error:
+        return f"the model of this run will not load: {error.what}"
+    return ""
 
 
 def compare_with_baselines(

@@ -30,7 +30,7 @@ from dltrain.config.loader import CONFIG_NAME, own_hydra
 from dltrain.config.quoting import quoted
 from dltrain.config.redaction import redacted, secrets_of, without
 from dltrain.data.samples.on_demand import on_approval
-from dltrain.errors import DltrainError, StorageError, explained
+from dltrain.errors import ConfigError, DltrainError, StorageError, explained
 from dltrain.experiment import build
 from dltrain.experiment.changes import save_changes
 from dltrain.experiment.complete import complete, new_saver
@@ -72,6 +72,7 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
         check_writable(job.run_dir)
         with on_approval() as samples:
             setup = build_checked(job.config, job.key_files, job.overrides)
+            callbacks = build_callbacks(job.composed)
             run = RunDir(claim(job.run_dir if named else reserve(job.run_dir)))  # from here on, it is this run's
             samples.accept()
         _name_folder(job.composed, run.path)
@@ -83,7 +84,7 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
                 write_report(run)
                 log.info("report  %s", run.report)
 
-        _call(train_and_report, job)
+        _call(train_and_report, job, callbacks)
         return run
 
 
@@ -119,9 +120,23 @@ def _name_folder(composed: DictConfig, path: Path) -> None:
         composed.hydra.overrides.hydra.append(f"hydra.run.dir={quoted(str(path))}")
 
 
-def _call(work: Callable[[DictConfig], None], job: Job) -> None:
+def build_callbacks(composed: DictConfig) -> Callbacks:
+    """Returns Hydra's callbacks, as the section `hydra.callbacks` of a config describes them.
+
+    Raises:
+        ConfigError: one cannot be built.
+    """
+    try:
+        return Callbacks(composed)
+    except Exception as error:  # whatever a callback of the user's own raises
+        reason, *_ = str(error).partition(", set env var")  # Hydra's advice for its own command line
+        what = f"a callback cannot be built: {' '.join(reason.split())}"
+        raise ConfigError(what, where="hydra.callbacks", fix="check its _target_ and its arguments") from error
+
+
+def _call(work: Callable[[DictConfig], None], job: Job, callbacks: Callbacks) -> None:
     """Calls `work` with a job's config as Hydra does, with its callbacks, environment and `HydraConfig`."""
-    composed, callbacks = job.composed, Callbacks(job.composed)
+    composed = job.composed
     callbacks.on_run_start(config=composed, config_name=CONFIG_NAME)
     done = run_in_hydra(
         task_function=work,
@@ -206,7 +221,7 @@ def keep_batch_size(run: RunDir, setup: build.Setup) -> None:
 
 
 def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
-    """Logs the data, its notes and findings, and the model."""
+    """Logs the data, its notes and findings, and the model with warnings about it."""
     facts, splits = setup.data.facts, setup.data.splits
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     log.log(verbosity, "data    %s to %s: %s", setup.kind.describe(facts), page_of(facts).goal(), sizes)
@@ -219,6 +234,8 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     if setup.device.type == "cuda":
         where = torch.cuda.get_device_name(setup.device)
     name = name_of(setup.state.model)
+    for note in setup.notes:
+        log.log(verbosity if verbosity < logging.INFO else logging.WARNING, "warning %s", note)
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
 
 

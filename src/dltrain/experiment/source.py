@@ -1,7 +1,9 @@
-"""The origin of a model's code outside dltrain: a digest of each file, and the versions of installed packages."""
+"""The origin of a run's code outside dltrain: a digest of each file, and the versions of installed packages."""
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import importlib.metadata
 import inspect
 import sys
@@ -29,6 +31,24 @@ def source_of(*parts: nn.Module) -> dict[str, str]:
     For the user's own code that includes the modules that it imports; for installed packages only the files of the
     classes, because their version covers the rest.
     """
+    return {name: digest(path) for name, path in sorted(_files(parts).items())}
+
+
+def code_of(*parts: object) -> dict[str, str]:
+    """Returns two SHA-256 of every file of the user's own code behind some objects, classes and functions, by module.
+
+    The first is that of the file, the second that of the code without comments, as this version of Python reads it.
+    """
+    files = {name: path for name, path in _files(parts).items() if not _is_installed(path)}
+    return {name: f"{digest(path)} {_digest_of_code(path)}" for name, path in sorted(files.items())}
+
+
+def _digest_of_code(path: Path) -> str:
+    return hashlib.sha256(ast.dump(ast.parse(path.read_bytes())).encode()).hexdigest()
+
+
+def _files(parts: Iterable[object]) -> dict[str, Path]:
+    """Returns the files of the code behind some objects, by module, and those that the user's own code imports."""
     files: dict[str, Path] = {}
     waiting = list(_modules(parts))
     while waiting and len(files) < MOST_FILES:
@@ -39,7 +59,7 @@ def source_of(*parts: nn.Module) -> dict[str, str]:
         files[module.__name__] = path
         if not _is_installed(path):
             waiting += [other for other in _imported(module) if (file := _file(other)) and not _is_installed(file)]
-    return {name: digest(path) for name, path in sorted(files.items())}
+    return files
 
 
 def packages_of(*parts: nn.Module) -> dict[str, str]:
@@ -58,9 +78,12 @@ def packages_of(*parts: nn.Module) -> dict[str, str]:
     return versions
 
 
-def _modules(parts: Iterable[nn.Module]) -> Iterator[ModuleType]:
-    """Yields the Python modules outside dltrain that define the classes of all layers and their base classes."""
-    classes = {base for part in parts for layer in part.modules() for base in type(layer).__mro__}
+def _modules(parts: Iterable[object]) -> Iterator[ModuleType]:
+    """Yields the Python modules outside dltrain that define these functions, or the classes of these objects, of their
+    layers and of all base classes."""
+    layers = [layer for part in parts for layer in (part.modules() if isinstance(part, nn.Module) else [part])]
+    sources = [layer if inspect.isclass(layer) or inspect.isfunction(layer) else type(layer) for layer in layers]
+    classes = {base for source in sources for base in getattr(source, "__mro__", [source])}
     for name in {cls.__module__ for cls in classes}:
         package = name.partition(".")[0]
         if package not in OWN and package not in sys.stdlib_module_names and name in sys.modules:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from dltrain.errors import ConfigError
 from dltrain.experiment.baselines import BaselineSettings, run_baselines
 from dltrain.experiment.targets import arguments, resolve
 from dltrain.kinds.checks import Finding
 from dltrain.kinds.kind import kind_of
 from dltrain.tasks.comparison import Baseline
-from dltrain.tasks.registry import task_class
+from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Data, SplitName
 
 MOST = 2  # data sets in memory
@@ -52,14 +54,18 @@ class Sources:
         self._loaded: dict[str, Source] = {}
         self._sweep = ""
 
-    def load(self, node: Mapping[str, Any]) -> Source:
+    def load(self, node: Mapping[str, Any], task: str = "auto") -> Source:
         """Returns the data set that a config node describes.
 
+        Args:
+            node: the config node.
+            task: the task that the data is for; `auto` leaves it to the data.
+
         Raises:
-            DltrainError: the data cannot be read.
+            DltrainError: the data cannot be read, or is for another task.
         """
-        key = json.dumps(node, sort_keys=True)
-        source = self._loaded.pop(key, None) or Source(resolve("data", node)(**arguments(node)))
+        key = json.dumps([node, task], sort_keys=True)
+        source = self._loaded.pop(key, None) or Source(for_task(resolve("data", node)(**arguments(node)), task))
         self._loaded[key] = source
         while len(self._loaded) > MOST:
             del self._loaded[next(iter(self._loaded))]
@@ -74,6 +80,34 @@ class Sources:
     def keep_for(self, sweep: str) -> None:
         """Keeps the data that was loaded to check a sweep's jobs until these jobs run."""
         self._sweep = sweep
+
+
+def for_task(data: Data, name: str) -> Data:
+    """Returns data for a task: a task of the user's own may replace the data's if it derives from it, or has the same
+    form of target.
+
+    Args:
+        data: the data, with the task that it chose itself.
+        name: the name of the task; `auto` for that one.
+
+    Raises:
+        ConfigError: the data is for another task.
+    """
+    chosen = data.facts.task
+    if name in ("auto", chosen):
+        return data
+    if "." in name and is_known(name):
+        own, base = task_class(name), task_class(chosen)
+        if issubclass(own, base) or (own.target and own.target == base.target):
+            return replace(data, facts=replace(data.facts, task=name))
+    raise ConfigError(
+        f"the data is for {chosen}, not for {name}",
+        where="task",
+        fix="let dltrain choose"
+        if "." not in name
+        else f"let dltrain choose, or derive the task from that of {chosen}",
+        override="task=auto",
+    )
 
 
 # Hydra's launchers call a job with its config alone, in this process or in another, so that the data that the jobs of a

@@ -27,7 +27,7 @@ from dltrain.data.samples.on_demand import on_approval
 from dltrain.errors import ConfigError, DltrainError, OutOfMemory, explained
 from dltrain.experiment import build
 from dltrain.experiment.log import configure_logging
-from dltrain.experiment.run import begin, recorded, train
+from dltrain.experiment.run import begin, build_callbacks, recorded, train
 from dltrain.experiment.signals import Stopped
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
@@ -62,13 +62,14 @@ def run_sweep(sweep: Sweep, *, named: bool = False, quiet: bool = False) -> tupl
         check_writable(sweep.folder)
         with on_approval() as samples:
             _check_sweeper(sweep, check_jobs(sweep.jobs))
+            callbacks = build_callbacks(sweep.master)
             folder = _folder(sweep.folder) if named else reserve(sweep.folder)
             samples.accept()
         SOURCES.keep_for(str(folder))
         secrets = {secret for job in sweep.jobs for secret in secrets_of(job.config)}
         stopped, fault = 0, None
         try:
-            _launch(sweep, folder, quiet)
+            _launch(sweep, callbacks, folder, quiet)
         except Stopped as signal:
             stopped = signal.exit_code
         except Exception as error:
@@ -198,7 +199,7 @@ def finish_sweep(folder: Path, count: int | None) -> tuple[int, dict[str, Any]]:
     return (0 if complete else 6), summary.as_dict()
 
 
-def _launch(sweep: Sweep, folder: Path, quiet: bool) -> None:
+def _launch(sweep: Sweep, callbacks: Callbacks, folder: Path, quiet: bool) -> None:
     """Passes the jobs to Hydra's sweeper, as `hydra.main` does."""
     master = sweep.master
     with open_dict(master.hydra):
@@ -207,7 +208,6 @@ def _launch(sweep: Sweep, folder: Path, quiet: bool) -> None:
     if quiet:
         os.environ[QUIET] = "1"  # for the processes of a launcher
     try:
-        callbacks = Callbacks(master)
         callbacks.on_multirun_start(config=master, config_name=CONFIG_NAME)
         context = HydraContext(config_loader=sweep.loader, callbacks=callbacks)
         sweeper = Plugins.instance().instantiate_sweeper(config=master, hydra_context=context, task_function=run_job)

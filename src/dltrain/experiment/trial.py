@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +13,22 @@ from torch.optim import Optimizer
 
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, OutOfMemory
+from dltrain.experiment.losses_and_metrics import check_metrics, loss_of
 from dltrain.experiment.outputs import Watch, refusal_of
-from dltrain.experiment.unregistered import check_registered, find_unregistered, leaves_of
+from dltrain.experiment.reload import check_reload
+from dltrain.experiment.repeatable import TOLERANCE, check_alone, check_repeatable
+from dltrain.experiment.trial_notes import squashed_output, untrained_layers
+from dltrain.experiment.unregistered import (
+    check_registered,
+    check_same_tensors,
+    find_unregistered,
+    leaves_of,
+    tensor_names,
+)
 from dltrain.kinds.kind import kind_of
 from dltrain.models.names import inner_model
 from dltrain.tasks.evaluation import evaluate
+from dltrain.tasks.metrics import Metric
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
 from dltrain.training.random_state import undisturbed
@@ -25,18 +37,32 @@ from dltrain.types import Batch, Data, Spec, Split
 SAMPLES = 3  # in the step; the evaluation uses two, so that a hard-coded batch size fails
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What a trial shows of a sound model.
+
+    Args:
+        multiplications: their number for one sample in linear and convolutional layers.
+        notes: warnings, each a sentence.
+    """
+
+    multiplications: int
+    notes: tuple[str, ...]
+
+
 def try_model(
     model: nn.Module,
     task: Task,
     data: Data,
     spec: Spec,
     *,
+    metrics: Mapping[str, Metric],
     name: str,
     rebuild: Callable[[], nn.Module],
     make_optimizer: Callable[[nn.Module], Optimizer],
     precision: Precision,
     device: torch.device,
-) -> int:
+) -> Trial:
     """Trains a copy of the model for one step and evaluates it; changes nothing else.
 
     Args:
@@ -44,14 +70,15 @@ def try_model(
         task: the task, with its loss on the device.
         data: the data, whose first samples are used.
         spec: the spec that the model was built for.
+        metrics: the user's own metrics, by their names in the config.
         name: the name of the model in the config.
-        rebuild: builds the model again, if it cannot be copied.
+        rebuild: builds the model again, as it was built.
         make_optimizer: returns an optimizer of a model's parameters.
         precision: the precision of the forward pass.
         device: the device of training.
 
     Returns:
-        The number of multiplications for one sample in linear and convolutional layers.
+        What it shows of the model.
 
     Raises:
         ConfigError: the model cannot be trained, evaluated or saved; the message says why.
@@ -59,7 +86,7 @@ def try_model(
     """
     check_registered(inner_model(model), name)
     try:
-        return _try(model, task, data, spec, name, rebuild, make_optimizer, precision, device)
+        return _try(model, task, data, spec, metrics, name, rebuild, make_optimizer, precision, device)
     except OutOfMemory as error:
         what = f"the memory of {device} is not enough for {name} with {SAMPLES} samples"
         raise OutOfMemory(what, where="model", fix="choose a smaller one, or smaller inputs") from error
@@ -70,12 +97,13 @@ def _try(
     task: Task,
     data: Data,
     spec: Spec,
+    metrics: Mapping[str, Metric],
     name: str,
     rebuild: Callable[[], nn.Module],
     make_optimizer: Callable[[nn.Module], Optimizer],
     precision: Precision,
     device: torch.device,
-) -> int:
+) -> Trial:
     with undisturbed(device), warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
         warnings.simplefilter("ignore")  # training repeats them
         try:
@@ -83,29 +111,49 @@ def _try(
         except Exception as error:
             raise refusal_of(error, f"{name} cannot be copied or moved to {device}") from error
         samples, draw = data.splits["train"], kind_of(data.facts).loader_options(data.facts).draw
-        pair = tuple(tensor[:2].to(device, copy=True) for tensor in samples.inputs)
+        stored = tuple(tensor[:2].to(device, copy=True) for tensor in samples.inputs)
+        pair = stored if data.prepare is None else data.prepare(stored)
         chosen = torch.arange(SAMPLES) % len(samples)
         few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], ())
         (batch,) = TensorLoader(few, SAMPLES, device, prepare=data.prepare, draw=draw)
+        names = tensor_names(twin)
         with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:
-            multiplications = _evaluate_twice(twin, pair if data.prepare is None else data.prepare(pair), watch)
-            _learn(twin, task, batch, watch, precision)
-            _judge(twin, task, batch, watch, precision)
+            multiplications = _evaluate(twin, pair, watch)
+            output = _learn(twin, task, batch, watch, precision)
+            notes = [
+                *untrained_layers(inner_model(twin), name),
+                *squashed_output(output, task.loss, name),
+            ]
+            check_metrics(metrics, twin, task, batch, precision)
+            try:
+                evaluate(twin, task, [batch], precision)
+            except Exception as error:
+                raise refusal_of(error, f"{name} cannot be evaluated") from error
+        check_same_tensors(twin, names, name)
         _step(make_optimizer(twin))
-    return multiplications
+        twin.zero_grad(set_to_none=True)
+        weights = twin.state_dict()
+        expected = _outputs(twin, pair)
+        check_reload(
+            twin, lambda: rebuild().to(device), weights, lambda fresh: _outputs(fresh, pair), expected, TOLERANCE, name
+        )
+    return Trial(multiplications, tuple(notes))
 
 
 def _copy(model: nn.Module, rebuild: Callable[[], nn.Module]) -> nn.Module:
-    try:
-        return deepcopy(model)
-    except Exception:  # it contains what cannot be copied, such as a lock, or a weight that a hook computes
-        twin = rebuild()
-        twin.load_state_dict(model.state_dict())
-        return twin
+    # A copy of a model in TorchScript computes with other tensors than its parameters.
+    if not any(isinstance(layer, torch.jit.ScriptModule) for layer in model.modules()):
+        try:
+            return deepcopy(model)
+        except Exception:  # it contains what cannot be copied, such as a lock, or a weight that a hook computes
+            pass
+    twin = rebuild()
+    twin.load_state_dict(model.state_dict())
+    return twin
 
 
-def _evaluate_twice(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) -> int:
-    """Returns the multiplications for one sample; checks that the model returns the same output again."""
+def _evaluate(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) -> int:
+    """Returns the multiplications for one sample; checks that its output depends on that sample alone."""
     counts: list[int] = []
 
     def count(layer: nn.Module, _: object, output: object) -> None:
@@ -115,36 +163,30 @@ def _evaluate_twice(model: nn.Module, inputs: tuple[Tensor, ...], watch: Watch) 
         if isinstance(weight, Tensor) and weight.dim() > 1 and isinstance(output, Tensor) and output.dim():
             counts.append(output[0].numel() // weight.shape[0] * weight.numel())
 
-    hooks = [layer.register_forward_hook(count) for layer in model.modules()]
+    layers = [layer for layer in model.modules() if not isinstance(layer, torch.jit.ScriptModule)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
     model.eval()
-    before = [tensor.clone() for tensor in inputs]
     with torch.no_grad():
         try:
-            first = watch.call(model, inputs)
+            watch.call(model, inputs)
         finally:
             for hook in hooks:
                 hook.remove()
-        if any(bool((old != new).logical_and(old == old).any()) for old, new in zip(before, inputs, strict=True)):
-            raise ConfigError(
-                f"{watch.name} changes its input in place, and so changes the data",
-                where="model",
-                fix="compute a new tensor: x = 2 * x instead of x *= 2",
-            )
-        second = watch.call(model, inputs)
-    if not torch.allclose(first, second, rtol=1e-3, atol=1e-3 * float(first.abs().max()), equal_nan=True):
-        raise ConfigError(
-            f"{watch.name} returns another output for the same samples when it is evaluated again, so that no metric "
-            "would be valid",
-            where="model",
-            fix="use no randomness in evaluation, as in F.dropout(x, p, self.training), and no state from call to call",
-        )
+        check_repeatable(model, inputs, watch)
+        check_alone(model, inputs, watch)
     return sum(counts)
 
 
-def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
-    """Runs a forward and a backward pass in training mode, twice if the model keeps a graph from the first."""
+@torch.no_grad()
+def _outputs(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    output: Tensor = model.eval()(*inputs)
+    return output
+
+
+def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> Tensor:
+    """Returns the output of a forward and a backward pass in training mode; runs two if the model keeps a graph."""
     buffers = {name: (tensor, tensor.data_ptr()) for name, tensor in model.named_buffers()}
-    _pass_back(model, task, batch, watch, precision)
+    output = _pass_back(model, task, batch, watch, precision)
     saved, now = model.state_dict(), dict(model.named_buffers())
     for name, (tensor, place) in buffers.items():
         if name in saved and name in now and now[name] is not tensor and now[name].data_ptr() != place:
@@ -171,27 +213,24 @@ def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: 
                 where="model",
                 fix=f"detach it: self.{attribute} = self.{attribute}.detach()",
             ) from error
+    return output
 
 
-def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
+def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> Tensor:
     model.train()
     with autocast(precision, batch.target.device):
         output = watch.call(model, batch.inputs)
-        try:
-            loss = task.objective(output, batch.target)
-        except Exception as error:
-            raise refusal_of(error, f"the loss of {watch.name}'s output cannot be computed") from error
+        loss = loss_of(output, task, batch.target, watch.name)
     if not loss.requires_grad:
         raise ConfigError(
             f"the output of {watch.name} has no gradients with respect to its parameters",
             where="model",
             fix="leave out detach(), item(), numpy(), argmax, rounding and torch.no_grad() before the output",
         )
-    own = {id(parameter) for parameter in model.parameters()}
-    if strangers := [leaf for leaf in leaves_of(loss) if id(leaf) not in own]:
+    if strangers := _strangers(model, task, batch, loss, precision):
         shapes = ", ".join("×".join(map(str, leaf.shape)) or "()" for leaf in strangers[:3])
         raise ConfigError(
-            f"{watch.name} computes its output with {len(strangers)} tensors of shape {shapes} that require gradients "
+            f"{watch.name} computes its output with tensors of shape {shapes} that require gradients "
             "and are not its parameters: they would be neither trained nor saved",
             where="model",
             fix="make the layers of these tensors attributes of the model",
@@ -200,17 +239,22 @@ def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precisi
         loss.backward()
     except Exception as error:
         raise refusal_of(error, f"the gradients of {watch.name} cannot be computed") from error
+    return output
 
 
-def _judge(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> None:
-    """Runs an evaluation, and a training pass after it if the model keeps tensors from it."""
-    try:
-        evaluate(model, task, [batch], precision)
-    except Exception as error:
-        raise refusal_of(error, f"{watch.name} cannot be evaluated") from error
-    tensors = [*model.buffers(), *(one.value for one in find_unregistered(model))]
-    if any(isinstance(tensor, Tensor) and tensor.is_inference() for tensor in tensors):
-        _pass_back(model, task, batch, watch, precision)
+def _strangers(model: nn.Module, task: Task, batch: Batch, loss: Tensor, precision: Precision) -> list[Tensor]:
+    """Returns the tensors, no parameters of the model, that a loss has gradients for and that last from call to call.
+
+    Those that forward makes anew of its inputs, to differentiate with respect to them, are none.
+    """
+    places = {parameter.data_ptr() for parameter in model.parameters()}
+    strangers = [leaf for leaf in leaves_of(loss) if leaf.data_ptr() not in places]
+    if not strangers:
+        return []
+    with autocast(precision, batch.target.device):
+        again = task.objective(model(*batch.inputs), batch.target)
+    lasting = {id(leaf) for leaf in leaves_of(again)}
+    return [leaf for leaf in strangers if id(leaf) in lasting or isinstance(leaf, nn.Parameter)]
 
 
 def _step(optimizer: Optimizer) -> None:

@@ -6,12 +6,13 @@ import functools
 import sys
 from argparse import Namespace
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
@@ -72,6 +73,8 @@ def find_unregistered(model: nn.Module) -> Iterator[Unregistered]:
     """
     seen = {id(one) for many in (model.modules(), model.parameters(), model.buffers()) for one in many}
     for prefix, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):  # TorchScript takes no unregistered ones
+            continue
         for name, value in list(vars(module).items()):
             if name not in TORCHS_OWN:
                 yield from _inside(value, f"{prefix}.{name}".lstrip("."), "", seen, DEEPEST)
@@ -93,6 +96,33 @@ def check_registered(model: nn.Module, name: str) -> None:
     if not any(parameter.requires_grad for parameter in parameters):
         what = f"all {len(parameters)} parameters of {name} are frozen, so that there is nothing to train"
         raise ConfigError(what, where="model", fix="unfreeze some of them: parameter.requires_grad_(True)")
+
+
+def tensor_names(model: nn.Module) -> frozenset[str]:
+    """Returns the names of what is trained or saved of a model: its parameters and what its `state_dict()` holds."""
+    return frozenset(name for name, _ in model.named_parameters()) | model.state_dict().keys()
+
+
+def check_same_tensors(model: nn.Module, before: Collection[str], name: str) -> None:
+    """Checks that a model has the parameters and saved buffers that it had before it was called.
+
+    Raises:
+        ConfigError: it has others: the optimizer would not train them, and they would not be saved.
+    """
+    created, removed = sorted(tensor_names(model) - set(before)), sorted(set(before) - tensor_names(model))
+    if created:
+        raise ConfigError(
+            f"{name} creates parameters or buffers in forward, {', '.join(created[:3])}, which would be neither "
+            "trained nor saved",
+            where="model",
+            fix="create them in __init__, or use lazy layers, such as nn.LazyLinear",
+        )
+    if removed:
+        raise ConfigError(
+            f"{name} removes parameters or buffers in forward, {', '.join(removed[:3])}, and could not be loaded again",
+            where="model",
+            fix="keep them",
+        )
 
 
 def _refusal(unregistered: Unregistered, name: str) -> ConfigError:

@@ -75,7 +75,7 @@ def permutation_importance(
     return sorted(importances, key=lambda importance: -importance.drop)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _measure(model: nn.Module, task: Task, x: Tensor, target: Tensor, metric: str) -> float:
     """Returns the metric of encoded rows `(N, F)`."""
     parts = zip(x.split(BATCH), target.split(BATCH), strict=True)

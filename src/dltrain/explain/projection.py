@@ -71,7 +71,7 @@ def project_features(
     model.eval()
     parts: list[NDArray[Any]] = []
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             for chosen in torch.from_numpy(rows).to(inputs[0].device).split(BATCH):
                 if perf_counter() >= deadline:
                     return None  # the first rows alone would not do: they may all be of one class

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from dltrain.errors import CheckpointError
-from dltrain.experiment.examples import outputs_of, read_inputs, read_outputs
+from dltrain.experiment.examples import TOLERANCE, outputs_of, read_inputs, read_outputs
 from dltrain.experiment.outputs import reason_of
+from dltrain.experiment.repeatable import is_repeatable
 from dltrain.experiment.results import versions
 from dltrain.experiment.source import packages_of, source_of
 from dltrain.experiment.unregistered import constants
@@ -20,8 +21,6 @@ from dltrain.types import Encoded
 if TYPE_CHECKING:
     from dltrain.inference.load import LoadedModel
 
-# Relative to the largest output. Kernels of other devices and machines add in another order, and some round more.
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.05, "float16": 0.02}
 ELSEWHERE = 0.02  # on another device than the model was measured on, which may round float32 products more
 
 
@@ -92,8 +91,7 @@ def _reason(model: LoadedModel, inputs: tuple[Tensor, ...]) -> tuple[str, str]:
         return f"the code of {files} has changed since", f"restore it as it was when the model was trained, {again}"
     name = name_of(model.module)
     try:
-        first, second = _outputs(model, inputs), _outputs(model, inputs)
-        if not torch.allclose(first, second, rtol=1e-3, atol=1e-3, equal_nan=True):
+        if not is_repeatable(lambda: _outputs(model, inputs)):
             why = f"{name} gives another output on each call"
             return why, "make it deterministic in evaluation, such as F.dropout(x, p, self.training), and train again"
     except Exception:  # the caller reports it already

@@ -66,7 +66,7 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
         require(package, kind, f"an export as {kind} needs", ConfigError, where="--format", fix=fix)
     inputs = read_examples(model)
     deployed = Deployed(model).eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         expected = deployed(*inputs)
     if not model.task.agrees(expected, model.predict_encoded(Encoded(inputs, (), ()))):
         raise CheckpointError(
@@ -167,7 +167,7 @@ def _write_safetensors(
     write_bytes(path, save(weights, metadata=about))
     before = model.module.state_dict()
     model.module.load_state_dict(load_file(path))
-    with torch.inference_mode():
+    with torch.no_grad():
         outputs: Tensor = deployed(*inputs)
     model.module.load_state_dict(before)
     return outputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dltrain.types import Raw
 
 NAMED_CELLS = 3
+NO_NUMBER = Remark("the model's output is NaN or infinite")
 
 
 def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
@@ -46,6 +47,16 @@ def with_columns(predictions: pd.DataFrame, raw: Raw, names: Sequence[str]) -> p
     kept = raw.set_axis(columns, axis="columns")[list(names)].reset_index(drop=True)
     taken = {name: f"{name}_given" for name in names if name in predictions.columns}
     return pd.concat([predictions[["id"]], kept.rename(columns=taken), predictions.drop(columns="id")], axis="columns")
+
+
+def with_remarks(encoded: Encoded, predictions: Predictions) -> Encoded:
+    """Returns samples with a remark more on each whose prediction is not a finite number."""
+    finite = predictions.is_finite().tolist()
+    remarks = [
+        of_sample if sound else (*of_sample, NO_NUMBER)
+        for of_sample, sound in zip(encoded.remarks, finite, strict=True)
+    ]
+    return replace(encoded, remarks=tuple(remarks))
 
 
 @dataclass

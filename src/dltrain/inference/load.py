@@ -17,21 +17,21 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.errors import CheckpointError, ConfigError, DataError, DltrainError
-from dltrain.experiment.build import build_loss, build_metrics, build_model, build_task, spec_of
+from dltrain.experiment.build import build_loss, build_metrics, build_model, build_task, code_behind, spec_of
 from dltrain.experiment.examples import read_inputs
 from dltrain.experiment.lazy_layers import lazy_parts, materialise
 from dltrain.experiment.outside_models import without_pretrained
 from dltrain.experiment.source import is_installed
 from dltrain.experiment.targets import arguments, check_arguments, meet_kind, meet_task, resolve
 from dltrain.inference.agreement import check_agreement
-from dltrain.inference.frames import prediction_frame
+from dltrain.inference.frames import prediction_frame, with_remarks
 from dltrain.inference.inputs import Input, open_input
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.kinds.kind import is_known as is_known_kind
 from dltrain.runs.config import RunConfig
 from dltrain.runs.folder import RunDir, advise_restart, refuse_links
 from dltrain.runs.lock import state_of
-from dltrain.runs.provenance import check_config, check_files
+from dltrain.runs.provenance import check_code, check_config, check_files
 from dltrain.runs.result import Result
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.predictions import Predictions, join
@@ -136,13 +136,14 @@ class LoadedModel:
         if not len(raw):
             raise DataError("there are no samples", fix="give at least one")
         encoded = self.encoder.encode(raw)
-        return encoded, self.predict_encoded(encoded)
+        predictions = self.predict_encoded(encoded)
+        return with_remarks(encoded, predictions), predictions
 
     def predict_encoded(self, encoded: Encoded) -> Predictions:
         """Returns the predictions of encoded samples, computed in batches."""
         return join([self.task.predict(output) for _, output in self.outputs(encoded.inputs)])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def outputs(self, inputs: tuple[Tensor, ...]) -> Iterator[tuple[slice, Tensor]]:
         """Yields for each batch of stored inputs `(N, ...)` its samples as a slice, and the combined output."""
         prepare = self.encoder.prepare
@@ -173,8 +174,8 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         device: `auto`, `cpu`, `cuda` ...
 
     Raises:
-        CheckpointError: the folder is not a finished run, or is damaged or of a newer version, or the model does not
-            give the recorded outputs on its examples.
+        CheckpointError: the folder is not a finished run, or is damaged or of a newer version, or the user's own code
+            has changed, or the model does not give the recorded outputs on its examples.
         ConfigError: the config needs code that is not trusted, or the device does not exist.
     """
     run = finished(RunDir(Path(path)), trust)
@@ -187,7 +188,9 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
             _check_arguments("loss", loss_node, trust)
         loss = build_loss(loss_node, facts, trust)
         _check_arguments("model", model_node, trust)
-        task = build_task(facts, loss.to(chosen), build_metrics(config.node("metric"), facts, trust))
+        metrics = config.node("metric")
+        task = build_task(facts, loss.to(chosen), list(build_metrics(metrics, facts, trust).values()))
+        check_code(run, result.basis, code_behind(task, metrics, trust))
         run.own(run.checkpoints / "best")
         best = pointed(run.checkpoints, "best")
         weights = load_weights(best)

@@ -21,7 +21,8 @@ def basis_of(run: RunDir, origin: Mapping[str, Mapping[str, str]]) -> dict[str, 
 
     Args:
         run: its folder; the digests of its files and the values of its config are taken as they stand there.
-        origin: the digests of the `source` files from outside, and the versions of the `packages`.
+        origin: the digests of the `source` files of the model and of the rest of the run's `code` from outside, and the
+            versions of the `packages`.
     """
     return {"files": _files(run), "config": _config(run), **origin}
 
@@ -36,6 +37,27 @@ def check_files(run: RunDir, basis: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"{run.path / name} is not the one that the model was trained with: it was changed or is from another run",
             fix="restore the old file, or train again",
+        )
+
+
+def check_code(run: RunDir, basis: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    """Checks that the user's own task, kind of data, loss and metrics are what they were when the model was measured.
+
+    Args:
+        run: the run's folder.
+        basis: what the run's predictions rest on.
+        now: two digests of each file, of which one must be as recorded.
+
+    Raises:
+        CheckpointError: they are not; results of older versions record nothing of them.
+    """
+    recorded = basis.get("code")
+    before = recorded if isinstance(recorded, Mapping) else {}
+    changed = [name for name in now if name in before and not {*str(before[name]).split()} & {*now[name].split()}]
+    if changed:
+        raise CheckpointError(
+            f"the code of {', '.join(changed)} has changed since the model of {run.path} was trained",
+            fix="restore it as it was when the model was trained, or train again",
         )
 
 

@@ -32,7 +32,7 @@ def evaluate_fully(
     return metrics | task.epoch_metrics(predictions, torch.cat(targets)), predictions
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _evaluate(
     model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision, *, keep: bool
 ) -> tuple[dict[str, float], list[Predictions], list[Tensor]]:

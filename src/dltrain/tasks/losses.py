@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +28,12 @@ class Loss(nn.Module):
     Attributes:
         tasks: the names of the tasks that it serves.
         out_features: the width of output that it needs.
+        takes_logits: whether it turns outputs into probabilities itself, so that a model must not.
     """
 
     tasks: tuple[str, ...]
     out_features: int
+    takes_logits: ClassVar[bool] = False
 
     def weight(self, target: Tensor) -> Tensor | float:
         """Returns the divisor of the mean over a batch with this target, up to a constant factor."""
@@ -83,6 +85,7 @@ class CrossEntropy(ClassificationLoss):
     """
 
     tasks: tuple[str, ...] = ("classification", "next_token")
+    takes_logits: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -117,6 +120,8 @@ class Focal(ClassificationLoss):
         gamma: how fast the weight falls; 0 is cross-entropy.
         class_weights: as for cross-entropy.
     """
+
+    takes_logits: ClassVar[bool] = True
 
     def __init__(
         self, facts: Facts, gamma: Annotated[float, Range(0)] = 2.0, class_weights: ClassWeights = None
@@ -168,6 +173,7 @@ class BinaryCrossEntropy(ClassificationLoss):
     """
 
     tasks: tuple[str, ...] = ("classification", "multilabel")
+    takes_logits: ClassVar[bool] = True
 
     def __init__(self, facts: Facts, class_weights: ClassWeights = None) -> None:
         self.labels = task_class(facts.task).target == "labels"

@@ -90,7 +90,7 @@ def top_items(user: int, stored: Mapping[str, Tensor], count: int, score: Score,
 def scored_by(model: nn.Module, device: torch.device) -> Score:
     """Returns a function that scores pairs by a model, without clamping them to a range, so that fewer items tie."""
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def score(users: Tensor, items: Tensor) -> Tensor:
         model.eval()
         pairs = zip(users.split(PAIRS), items.split(PAIRS), strict=True)

@@ -26,6 +26,11 @@ class Predictions:
     losses: Tensor | None = None
     ranks: Tensor | None = None
 
+    def is_finite(self) -> Tensor:
+        """Tells of which samples `(N,)` every predicted value and probability is a finite number."""
+        tensors = [tensor for tensor in (self.values, self.probabilities) if tensor is not None]
+        return torch.stack([tensor.isfinite().reshape(len(tensor), -1).all(dim=1) for tensor in tensors]).all(dim=0)
+
     def of(self, chosen: Tensor) -> Predictions:
         """Returns the predictions for some of the samples, given their indices `(n,)`, without probabilities."""
         losses, ranks = (None if part is None else part[chosen] for part in (self.losses, self.ranks))

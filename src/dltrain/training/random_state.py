@@ -41,16 +41,25 @@ def restore_random_state(saved: Mapping[str, Any], device: torch.device) -> None
         torch.cuda.set_rng_state(saved["cuda"], device)
 
 
+def generator_states() -> tuple[Any, ...]:
+    """Returns the states of all generators in use, to be compared: they differ if random numbers were drawn between."""
+    _, keys, position, *spare = np.random.get_state(legacy=True)
+    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    states = [bytes(state.numpy()) for state in (torch.get_rng_state(), *on_devices)]
+    return (random.getstate(), np.asarray(keys).tobytes(), position, *spare, *states)
+
+
 # One at a time: the random state, the number of threads and the log belong to the whole process.
 TURN = threading.RLock()
 
 
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
-    """Leaves every generator, and what a model may set of torch's switches, as they were before; other threads that use
-    them wait meanwhile.
+    """Leaves every generator, torch's number of threads and what a model may set of torch's switches as they were.
 
-    Generators of other CUDA devices are only saved if CUDA is already in use.
+    Other threads that use them wait meanwhile.
+
+    Generators of CUDA devices that come into use inside the block get the CPU generator's seed, as they would have.
     """
     with TURN:
         if device.type == "cuda":
@@ -58,16 +67,23 @@ def undisturbed(device: torch.device) -> Iterator[None]:
         saved = save_random_state(torch.device("cpu"))
         on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
         switches = {name: getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
-        dtype = torch.get_default_dtype()
+        dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
         try:
             yield
         finally:
             restore_random_state(saved, torch.device("cpu"))
             if on_devices:
                 torch.cuda.set_rng_state_all(on_devices)
+            elif torch.cuda.is_initialized():
+                torch.cuda.manual_seed_all(torch.initial_seed())
             for name, value in switches.items():
                 setattr(torch.backends.cudnn, name, value)
             torch.set_default_dtype(dtype)
+            torch.use_deterministic_algorithms(deterministic, warn_only=only_warns)
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
 
 
 def seed_in_use(seed: int) -> None:

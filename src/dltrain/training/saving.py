@@ -150,7 +150,7 @@ class Saver:
 
 
 @torch.no_grad()
-def load_into(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor], checkpoint: Path) -> None:
+def load_into(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor], checkpoint: Path | str) -> None:
     """Copies saved weights into a model's weights, in place.
 
     Raises:

@@ -48,7 +48,7 @@ class TextGenerator:
         return self.encoder.vocabulary.spell(tokens)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def generate(
     model: nn.Module,
     prompt: Sequence[int],

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from dltrain.kinds.method import Method
+from dltrain.kinds.ratings.encoder import ranks_items
 from dltrain.tasks.order import Score, rank_items
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, SplitName
@@ -30,7 +31,7 @@ def predictors(data: Data, split: SplitName) -> Iterator[Method]:
     user, item = (tensor.numpy() for tensor in train.inputs)
     rating = train.target[:, 0].numpy()
     sizes = data.facts.vocab_sizes
-    if data.facts.task == "ranking":
+    if ranks_items(data.facts):
         counts = np.bincount(item, minlength=sizes[1])
         yield Method("most_rated", partial(_order, data, split, lambda: _by_item(counts)))
         yield Method("neighbours", partial(_order, data, split, lambda: neighbours(user, item, sizes)))

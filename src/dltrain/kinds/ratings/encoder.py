@@ -15,6 +15,8 @@ from torch import Tensor
 
 from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells
 from dltrain.errors import DataError
+from dltrain.tasks.ranking import Ranking
+from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Encoded, Facts, Remark
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class PairEncoder:
         Raises:
             DataError: the facts do not name the users and items.
         """
-        stored, ranking = facts.preprocessing, facts.task == "ranking"
+        stored, ranking = facts.preprocessing, ranks_items(facts)
         try:
             encoder = cls(
                 user=str(stored["user"]),
@@ -215,3 +217,8 @@ def read_ids(cells: Cells) -> Ids:
 
 def _as_index(ids: Iterable[str]) -> pd.Index[Any]:
     return pd.Index(ids if isinstance(ids, np.ndarray) else list(ids), dtype=object)
+
+
+def ranks_items(facts: Facts) -> bool:
+    """Tells whether the task is to rank items, as with the built-in task or one that derives from it."""
+    return is_known(facts.task) and issubclass(task_class(facts.task), Ranking)

@@ -14,7 +14,7 @@ from dltrain.kinds.kind import Kind, LoaderOptions, UsableModel
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.ratings import baselines
-from dltrain.kinds.ratings.encoder import PairEncoder
+from dltrain.kinds.ratings.encoder import PairEncoder, ranks_items
 from dltrain.kinds.ratings.negatives import Negatives
 from dltrain.kinds.ratings.recommend import recommend, save_recommendations
 from dltrain.runs.folder import RunDir
@@ -51,7 +51,7 @@ class Ratings(Kind):
         yield from check_size(data)
 
     def describe(self, facts: Facts) -> str:
-        return facts.features[0] if facts.task == "ranking" else " and ".join(facts.features)
+        return facts.features[0] if ranks_items(facts) else " and ".join(facts.features)
 
     def save_extras(self, run: RunDir, data: Data, task: Task, model: nn.Module, device: torch.device) -> None:
         """Writes the recommendations for a few users."""
