@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, check_numbers, name_list, nearest, shorten
+from dltrain.data.cells import Cells, check_numbers, name_list, nearest, shorten, spell_as_read
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
 
@@ -174,7 +174,7 @@ class CategoricalEncoder:
         width = len(self.features)
         nowhere = width  # an additional column, which is dropped at the end
         other = len(self.levels) if self.other else nowhere
-        position = {level: index for index, level in enumerate(self.levels)}
+        position = self._positions()
         of_value = [position.get(value, other) for value in cells.values]
         absent = width - 1 if self.missing else nowhere
         of_value.append(absent if self.fill is None else position[self.fill])
@@ -182,9 +182,15 @@ class CategoricalEncoder:
         one_hot[np.arange(len(cells.codes)), np.array(of_value)[cells.codes]] = 1
         return one_hot[:, :width]
 
+    def _positions(self) -> dict[str, int]:
+        """Returns the position of each level, by its text and as it is spelled when it is read."""
+        written = {level: index for index, level in enumerate(self.levels)}
+        return {spell_as_read(level): index for level, index in written.items()} | written
+
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
         """Yields which cells have a new level, and which are missing if none was in training."""
-        learned = np.array([value in self.levels for value in cells.values] + [True], dtype=bool)
+        position = self._positions()
+        learned = np.array([value in position for value in cells.values] + [True], dtype=bool)
         yield Oddity(f"{self.name} {'rare or new' if self.other else 'new'}", ~learned[cells.codes])
         if not self.missing and self.fill is None:
             yield Oddity(f"{self.name} missing", cells.codes < 0, with_cell=False)

@@ -23,6 +23,7 @@ from dltrain.types import Encoded, Facts, Remark
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
+BLOCK = 1 << 16  # rows whose categories are encoded at once, since one-hot columns take the most memory
 ColumnEncoder = NumericEncoder | CategoricalEncoder | StandardEncoder
 
 
@@ -167,7 +168,17 @@ class TableEncoder:
             table: the cells by column.
             interpolate_from: positions of the rows from which gaps may be interpolated; `None` for all rows.
         """
-        return np.concatenate([column.encode(table[column.name], interpolate_from) for column in self.columns], axis=1)
+        count = len(table[self.columns[0].name].codes)
+        x, start = np.empty((count, len(self.features)), dtype=np.float32), 0
+        for column in self.columns:
+            stop = start + len(column.features)
+            cells = table[column.name]
+            rows = BLOCK if isinstance(column, CategoricalEncoder) else max(count, 1)
+            for row in range(0, count, rows):
+                part = cells if rows >= count else cells.part(row, row + rows)
+                x[row : row + rows, start:stop] = column.encode(part, interpolate_from)
+            start = stop
+        return x
 
     def encode_numbers(self, x: Tensor) -> Tensor:
         """Returns encoded rows `(N, F)` of 32-bit numbers, for an encoder that was fitted to such rows."""

@@ -86,6 +86,7 @@ def table(
     frame, files = _join(frame, held_out or {}, targets, drop)
     goal = infer_task(frame[targets], task)
     rows, judged = _read_rows(frame.drop(columns=targets), files, goal)
+    del frame  # texts take more memory than cells
     columns = _choose_columns(judged, goal.name, drop, roles or {}, group, time)
     notes = [*notes, *note_task(goal)]
 
@@ -101,11 +102,14 @@ def table(
         given=tuple(held_out or ()),
     )
     repeats = note_repeats(number_rows(rows, columns), parts) if duplicates == "keep" else []
-    limits = find_limits(rows.take(parts["train"]).inputs, columns)
-    parts["train"], outlier_notes = _treat_outliers(rows, parts["train"], limits, outliers)
+    train = rows.take(parts["train"])
+    limits = find_limits(train.inputs, columns)
+    stay, outlier_notes = _treat_outliers(train, limits, outliers)
+    if not stay.all():
+        parts["train"] = parts["train"][stay]
+        train = train.take(np.flatnonzero(stay))
     notes += [*left_out, *split_notes, *repeats, *outlier_notes, *note_classes(goal, rows.y, parts)]
 
-    train = rows.take(parts["train"])
     encoder = TableEncoder.fit(
         train.inputs,
         columns,
@@ -115,10 +119,12 @@ def table(
         limits=limits if outliers == "clip" else None,
     )
     x = _encode_files(encoder, rows, parts["train"])
-    facts = _gather_facts(goal, encoder, x[parts["train"]], train.y, scale_target)
+    encoded = {name: x[at] for name, at in parts.items()}
+    del x
+    facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target)
     splits = {
         name: Split(
-            inputs=(torch.from_numpy(x[at]),),
+            inputs=(torch.from_numpy(encoded[name]),),
             target=torch.from_numpy(rows.y[at]),
             ids=tuple(map(str, rows.numbers[at].tolist())),
         )
@@ -172,7 +178,8 @@ def _read_rows(frame: pd.DataFrame, files: Indices, goal: Target) -> tuple[Rows,
     These are the cells of the training file alone, since the roles must not depend on held-out files.
     """
     labelled = np.flatnonzero(goal.present)
-    frame, files = frame.iloc[labelled], files[labelled]
+    if len(labelled) < len(frame):
+        frame, files = frame.iloc[labelled], files[labelled]
     inputs = {name: read_cells(frame[name]) for name in frame.columns}
     rows = Rows(inputs, goal.y[labelled], frame.index.to_numpy(), files)
     if not files.any():
@@ -221,19 +228,22 @@ def _leave_out(rows: Rows, columns: Sequence[Column], *, gaps: bool, repeats: bo
 
 
 def _treat_outliers(
-    rows: Rows, train: Indices, limits: Mapping[str, tuple[float, float]], outliers: Outliers
-) -> tuple[Indices, list[str]]:
-    """Returns the training rows without dropped outliers, and notes about the outliers."""
-    rows_of = find_outliers(rows.take(train).inputs, limits)
+    train: Rows, limits: Mapping[str, tuple[float, float]], outliers: Outliers
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Returns which training rows stay, and notes about the outliers."""
+    rows_of = find_outliers(train.inputs, limits)
+    stay = np.ones(len(train.y), dtype=bool)
     if not rows_of:
-        return train, []
+        return stay, []
     if outliers == "drop":
-        train = train[~np.any(list(rows_of.values()), axis=0)]
-    return train, [note_outliers(rows_of, outliers)]
+        stay = ~np.any(list(rows_of.values()), axis=0)
+    return stay, [note_outliers(rows_of, outliers)]
 
 
 def _encode_files(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[np.float32]:
     """Returns the encoded rows `(N, F)`; encodes file by file, so that an error names the file."""
+    if not rows.files.any():
+        return encoder.encode_cells(rows.inputs, train)
     x = np.empty((len(rows.y), len(encoder.features)), dtype=np.float32)
     for number, name in enumerate(SPLITS):
         at = np.flatnonzero(rows.files == number)

@@ -72,7 +72,7 @@ class NumericEncoder:
         plain = cls(name, fill, indicator, interpolate=impute == "interpolate", limits=limits, seen=seen)
         if numeric == "none":
             return plain
-        if numeric == "quantile" and len(np.unique(present)) > 1:
+        if numeric == "quantile" and len(present) and present.min() < present.max():
             edges, scores = normal_scores(present)
             return replace(plain, edges=tuple(edges.tolist()), scores=tuple(scores.tolist()))
         filled = present if fill is None and len(present) else np.where(np.isnan(x), fill or 0.0, x)
@@ -100,7 +100,8 @@ class NumericEncoder:
             DataError: a cell is no number.
         """
         check_numbers(self.name, cells, strict=True)
-        x = cells.as_numbers()
+        by_value = not self.interpolate and len(cells.numbers) < len(cells.codes)
+        x = np.append(cells.numbers, np.nan) if by_value else cells.as_numbers()
         missing = np.isnan(x)
         if self.interpolate and missing.any():
             x = _interpolate(x, cells.rows, interpolate_from)
@@ -112,7 +113,8 @@ class NumericEncoder:
         columns = [np.where(np.isnan(x), 0.0, x)]
         if self.indicator:
             columns.append(missing)
-        return np.stack(columns, axis=1).astype(np.float32)
+        encoded = np.stack(columns, axis=1).astype(np.float32)
+        return encoded[cells.codes] if by_value else encoded
 
     def decode(self, x: Floats) -> Floats:
         """Returns encoded numbers `(N,)` in the column's own unit again."""
@@ -213,7 +215,8 @@ def normal_scores(present: Floats) -> tuple[Floats, Floats]:
     scores stay as small as the number of values justifies.
     """
     x = np.sort(present)
-    values, first, counts = np.unique(x, return_index=True, return_counts=True)
+    first = np.flatnonzero(np.append(True, x[1:] != x[:-1]))
+    values, counts = x[first], np.diff(np.append(first, len(x)))
     quantiles = min(max(len(x) // ROWS_PER_QUANTILE, FEWEST_QUANTILES), MOST_QUANTILES)
     if len(values) > quantiles:
         at = np.unique(np.searchsorted(values, x[np.linspace(0, len(x) - 1, quantiles).round().astype(int)]))
@@ -236,8 +239,10 @@ def bin_edges(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     most = MOST_BINS_OF_FEW_ROWS if len(x) < FEW_ROWS else MOST_BINS
     count = max(1, min(most, len(x) // ROWS_PER_BIN))
-    edges, distinct = np.unique(_spread(np.sort(x), count)), np.unique(x)
+    ordered = np.sort(x)
+    edges = np.unique(_spread(ordered, count))
     if len(edges) <= count:
+        distinct = ordered[np.append(True, ordered[1:] != ordered[:-1])]
         edges = np.unique(_spread(distinct, count))
     return edges if len(edges) > 1 else edges[:0]
 

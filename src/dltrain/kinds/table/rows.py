@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, nearest
@@ -39,7 +41,12 @@ class Rows:
 
     def take(self, at: Indices) -> Rows:
         """Returns the rows at these positions."""
-        inputs = {name: cells.take(at) for name, cells in self.inputs.items()}
+        rows = {id(cells.rows): cells.rows for cells in self.inputs.values()}
+        taken = {key: numbers[at] for key, numbers in rows.items()}  # once, since columns share them
+        inputs = {
+            name: Cells(cells.codes[at], cells.values, cells.numbers, taken[id(cells.rows)])
+            for name, cells in self.inputs.items()
+        }
         return Rows(inputs, self.y[at], self.numbers[at], self.files[at])
 
 
@@ -67,9 +74,14 @@ def drop_incomplete(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[s
 def number_rows(rows: Rows, columns: Sequence[Column]) -> Indices:
     """Returns a number for each row `(N,)`, equal if rows agree in all columns except those that only number rows."""
     names = [column.name for column in columns if column.reason != COUNTING and not column.reason.startswith(ID_REASON)]
-    target = np.unique(rows.y, axis=0, return_inverse=True)[1].reshape(-1)
-    codes = np.stack([target, *(rows.inputs[name].codes for name in names)], axis=1)
-    return np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
+    targets = (pd.factorize(y)[0] for y in rows.y.reshape(len(rows.y), -1).T)
+    numbers: Indices = np.zeros(len(rows.y), dtype=np.int64)
+    for codes in chain(targets, (rows.inputs[name].codes for name in names)):
+        # Two numbers become one; both are below the number of rows, so that it fits into 64 bits.
+        numbers = pd.factorize(numbers * (int(codes.max(initial=0)) + 2) + codes + 1)[0].astype(np.int64)
+        if int(numbers.max(initial=-1)) + 1 == len(numbers):
+            break
+    return numbers
 
 
 def drop_repeats(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[str]]:
@@ -206,7 +218,7 @@ def _check_split(rows: Rows, group: str | None, time: str | None, given: Collect
 
 
 def _note_shared_groups(
-    group: str, codes: Indices, splits: Mapping[SplitName, Indices], given: Collection[SplitName]
+    group: str, codes: NDArray[np.integer[Any]], splits: Mapping[SplitName, Indices], given: Collection[SplitName]
 ) -> Iterator[str]:
     """Yields how many values of the column are both in train and in another file."""
     trained = np.unique(codes[splits["train"]])
