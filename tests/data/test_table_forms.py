@@ -106,6 +106,26 @@ def test_a_stream_reads_the_same_forms(form: str) -> None:
     assert frame.index.tolist() == list(range(len(frame)))
 
 
+@pytest.mark.parametrize(
+    ("content", "first", "count"),
+    [
+        ('18.0   8   307.0\t"chevrolet malibu"\n15.0   8   350.0\t"buick"\n16.5   8   304.0\t"amc rebel"\n', "18.0", 3),
+        ('"mpg" "cyl"\n"Mazda RX4" 21 6\n"Datsun 710" 22.8 4\n"Hornet" 21.4 6\n', "Mazda RX4", 3),
+        ("1,5;2,5;3\n2,5;3,5;4\n4,5;5,5;5\n", "1.5", 3),
+        ("#,player,club\n1,Ann,Ulm\n2,Bob,Rom\n", "1", 2),
+        ("# x y z\n1.0 2.0 3.0\n1.5 2.5 3.5\n", "1.0", 2),
+    ],
+)
+def test_tables_in_the_habits_of_other_programs(tmp_path: Path, content: str, first: str, count: int) -> None:
+    frame, _ = read_table(written(tmp_path, content))
+    assert frame.iloc[0, 0] == first and len(frame) == count and frame.shape[1] >= 3
+
+
+def test_quotes_after_a_blank_are_not_taken_for_blanks_between_fields(tmp_path: Path) -> None:
+    error = refusal(written(tmp_path, 'a, b\n1, "x, y"\n2, "z, w"\n'))
+    assert "3 fields" in error.what and "needs quotes" in error.fix
+
+
 def test_names_of_rows_are_a_column(tmp_path: Path) -> None:
     table = [NAMES, *([f"car {number}", *row] for number, row in enumerate(rows()))]
     read = cells(written(tmp_path, text(table)))

@@ -86,10 +86,6 @@ class Cells:
         """Returns some of the cells; `values` still holds all texts."""
         return Cells(self.codes[indices], self.values, self.numbers, self.rows[indices])
 
-    def part(self, start: int, stop: int) -> Cells:
-        """Returns consecutive cells, without a copy."""
-        return Cells(self.codes[start:stop], self.values, self.numbers, self.rows[start:stop])
-
     def as_numbers(self) -> NDArray[np.float64]:
         """Returns `(N,)`, NaN where a cell is missing or no number."""
         return np.append(self.numbers, np.nan)[self.codes]

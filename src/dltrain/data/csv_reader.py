@@ -245,8 +245,9 @@ def quote_fault(error: QuoteError, path: str) -> DataError:
 
 
 def _misfit(cells: Sequence[str], layout: Layout, path: str, line: int) -> DataError:
+    expected = f"the other rows have {layout.width}" if layout.trailing else f"the header has {len(layout.names)}"
     return DataError(
-        f"{len(cells)} fields where the header has {len(layout.names)}",
+        f"{len(cells)} fields where {expected}",
         where=f"{path}, line {line + 1}",
         fix="correct that line, or delete it if it is no row"
         if layout.separator == BLANKS

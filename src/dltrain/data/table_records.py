@@ -13,7 +13,7 @@ from dltrain.data.cells import MISSING
 from dltrain.data.table_format import BLANKS
 
 # 5 · -1.5e3 · $1,234.50 · 68 % · (3,615) · 2024-11-21 10:30
-NUMBER_LIKE = re.compile(r"[-+−(]?[$€£¥]?\s?\.?\d[\d\s.,:/'’T-]*(e[-+]?\d+)?\s?[%)Z]?", re.IGNORECASE)
+NUMBER_LIKE = re.compile(r"(?!.*\s\s)[-+−(]?[$€£¥]?\s?\.?\d[\d\s.,:/'’T-]*(e[-+]?\d+)?\s?[%)Z]?", re.IGNORECASE)
 # 1,5 · -12,25 · 1.234,5 · 7
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?")
 
@@ -114,12 +114,14 @@ def looks_like_data(cells: Sequence[str]) -> bool:
     """Tells whether the first line of a table holds numbers such as 5.1 or -3; whole positive ones, such as years, may
     be names."""
     numbers = [number for cell in cells if (number := _as_number(cell)) is not None]
-    counted = all(number.is_integer() and number >= 0 for number in numbers)
+    counted = all(cell.strip().isdigit() for cell in cells if _as_number(cell) is not None)
     consecutive = all(after == before + 1 for before, after in pairwise(numbers))
     return bool(numbers) and (not counted or (len(numbers) == len(cells) and not consecutive))
 
 
 def _as_number(cell: str) -> float | None:
+    if "," in cell and DECIMAL_COMMA.fullmatch(cell.strip()):
+        cell = cell.replace(".", "").replace(",", ".")
     try:
         number = float(cell)
     except ValueError:

@@ -174,7 +174,7 @@ def _choose_comments(
 def _find_separator(lines: Sequence[str], quote: str) -> str:
     """Returns the separator that gives the most of the first records the same number of fields."""
     best, best_score = ",", (0.0, 1)
-    tables = {}
+    tables: dict[str, tuple[tuple[float, int], list[list[str]]]] = {}
     for separator in DELIMITERS.values():
         rows = [record.cells for record in _first_records(lines, separator, quote)]
         width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
@@ -186,7 +186,8 @@ def _find_separator(lines: Sequence[str], quote: str) -> str:
             with_comma = [cell.strip() for row in rows for cell in row if "," in cell]
             if separator != "," and score[0] >= best_score[0] and all(map(DECIMAL_COMMA.fullmatch, with_comma)):
                 return separator
-    return BLANKS if best_score[0] < 1 and best_score[0] < 0.9 and _is_aligned(lines, quote) else best
+    uneven = best_score[0] < 0.9 or not number_columns(tables[best][1][1:])
+    return BLANKS if uneven and _is_aligned(lines, quote) else best
 
 
 def _is_aligned(lines: Sequence[str], quote: str) -> bool:
@@ -201,7 +202,8 @@ def _is_aligned(lines: Sequence[str], quote: str) -> bool:
         return False
     (width,) = widths
     fits = len(table[0]) == width or (len(table[0]) == width - 1 and width > 2)
-    return width > 1 and fits and bool(number_columns(table[1:]))
+    ends = any(all(row[at].endswith((",", ";")) for row in table[1:]) for at in range(width))
+    return width > 1 and fits and not ends and bool(number_columns(table[1:]))
 
 
 def find_begin(rows: Sequence[Sequence[str]]) -> tuple[int, int | None]:
@@ -238,7 +240,10 @@ def _find_even(rows: Sequence[Sequence[str]]) -> tuple[int, int | None]:
     if not (short and to_the_end and length > 1):
         return 0, None
     certain = begin < start or len(before[-1]) < width - 1 or _clear(table)
-    return (begin, None) if titles and certain else (0, begin)
+    if titles and certain:
+        return begin, None
+    header_of_less = len(before[-1]) == width - 1 and _filled(before[-1]) > 1 and not names_columns(table)
+    return 0, None if header_of_less else begin
 
 
 def _clear(table: Sequence[Sequence[str]]) -> bool:
@@ -272,7 +277,8 @@ def _trailing(table: Sequence[Sequence[str]], extra: int) -> bool:
 
 def _has_row_names(table: Sequence[Sequence[str]]) -> bool:
     first = [row[0].strip() for row in table]
-    unlike = len(set(first)) == len(first) > 1 and all(first)
+    torn = any(cell.count('"') % 2 for row in table for cell in row)  # a quoted cell that was cut in two
+    unlike = len(set(first)) == len(first) > 1 and all(first) and not torn
     return unlike and (len(table[0]) > 2 or bool(number_columns([row[1:] for row in table])))
 
 

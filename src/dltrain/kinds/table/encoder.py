@@ -18,7 +18,7 @@ from dltrain.errors import DataError
 from dltrain.kinds.labels import TargetReader
 from dltrain.kinds.table.columns import CategoricalEncoder, Column
 from dltrain.kinds.table.numeric import Impute, Numeric, NumericEncoder, StandardEncoder, bin_edges
-from dltrain.types import Encoded, Facts, Remark
+from dltrain.types import Encoded, Facts, Remark, SplitName
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -168,17 +168,32 @@ class TableEncoder:
             table: the cells by column.
             interpolate_from: positions of the rows from which gaps may be interpolated; `None` for all rows.
         """
-        count = len(table[self.columns[0].name].codes)
-        x, start = np.empty((count, len(self.features)), dtype=np.float32), 0
+        return np.concatenate([column.encode(table[column.name], interpolate_from) for column in self.columns], axis=1)
+
+    def encode_parts(
+        self, table: Mapping[str, Cells], parts: Mapping[SplitName, Indices]
+    ) -> dict[SplitName, NDArray[np.float32]]:
+        """Returns the encoded rows of each part `(n, F)`, without an array of all rows.
+
+        Args:
+            table: the cells by column.
+            parts: positions of the rows; gaps are interpolated from those of `train`.
+        """
+        width, start = len(self.features), 0
+        encoded = {name: np.empty((len(at), width), dtype=np.float32) for name, at in parts.items()}
         for column in self.columns:
-            stop = start + len(column.features)
-            cells = table[column.name]
-            rows = BLOCK if isinstance(column, CategoricalEncoder) else max(count, 1)
-            for row in range(0, count, rows):
-                part = cells if rows >= count else cells.part(row, row + rows)
-                x[row : row + rows, start:stop] = column.encode(part, interpolate_from)
+            cells, stop = table[column.name], start + len(column.features)
+            if isinstance(column, CategoricalEncoder):
+                for name, at in parts.items():
+                    for row in range(0, len(at), BLOCK):
+                        block = slice(row, row + BLOCK)
+                        encoded[name][block, start:stop] = column.encode(cells.take(at[block]))
+            else:
+                x = column.encode(cells, parts["train"])
+                for name, at in parts.items():
+                    encoded[name][:, start:stop] = x[at]
             start = stop
-        return x
+        return encoded
 
     def encode_numbers(self, x: Tensor) -> Tensor:
         """Returns encoded rows `(N, F)` of 32-bit numbers, for an encoder that was fitted to such rows."""

@@ -118,9 +118,7 @@ def table(
         impute=impute,
         limits=limits if outliers == "clip" else None,
     )
-    x = _encode_files(encoder, rows, parts["train"])
-    encoded = {name: x[at] for name, at in parts.items()}
-    del x
+    encoded = _encode(encoder, rows, parts)
     facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target)
     splits = {
         name: Split(
@@ -240,23 +238,25 @@ def _treat_outliers(
     return stay, [note_outliers(rows_of, outliers)]
 
 
-def _encode_files(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[np.float32]:
-    """Returns the encoded rows `(N, F)`; encodes file by file, so that an error names the file."""
+def _encode(
+    encoder: TableEncoder, rows: Rows, parts: Mapping[SplitName, Indices]
+) -> dict[SplitName, NDArray[np.float32]]:
+    """Returns the encoded rows of each split `(n, F)`; encodes file by file, so that an error names the file."""
     if not rows.files.any():
-        return encoder.encode_cells(rows.inputs, train)
+        return encoder.encode_parts(rows.inputs, parts)
     x = np.empty((len(rows.y), len(encoder.features)), dtype=np.float32)
     for number, name in enumerate(SPLITS):
         at = np.flatnonzero(rows.files == number)
         if not len(at):
             continue
-        interpolate_from = np.flatnonzero(np.isin(at, train)) if number == 0 else None
+        interpolate_from = np.flatnonzero(np.isin(at, parts["train"])) if number == 0 else None
         try:
             x[at] = encoder.encode_cells(rows.take(at).inputs, interpolate_from)
         except DataError as error:
             if number:
                 raise DataError(error.what, f"data.{name}_path, {error.where}", error.fix, error.override) from None
             raise
-    return x
+    return {name: x[at] for name, at in parts.items()}
 
 
 def _gather_facts(
