@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from dltrain.data.csv_reader import read_csv
-from dltrain.data.streams import Rejoined, TableFormat, read_head, stream_csv, stream_json_lines
+from dltrain.data.json_lines import stream_json_lines
+from dltrain.data.streams import Rejoined, read_head, stream_csv
+from dltrain.data.table_format import TableFormat
 from dltrain.errors import DataError
 
 
@@ -45,7 +47,7 @@ def test_what_a_comma_means_is_kept_for_parts_without_one() -> None:
     [
         (b"", "is empty", ""),
         (b"a,b\n", "no rows", ""),
-        (b"a,b\n1,2\n3,4\n5,6,7\n", "the row has 3 fields and the header 2", "row 4"),
+        (b"a,b\n1,2\n3,4\n5,6,7\n", "3 fields where the header has 2", "line 4"),
         (b'a,b\n1,"2\n', "quote", ""),
         (b"a,a\n1,2\n", "two columns have the name", ""),
     ],

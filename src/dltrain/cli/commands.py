@@ -46,8 +46,12 @@ PARTS = ("job", "hydra", "all")
 KINDS_OF_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _FORMAT = {
     "data.encoding": "encoding of the file, such as gbk",
-    "data.delimiter": "delimiter of the cells: one character, or tab",
+    "data.delimiter": "delimiter of the cells: one character, tab, or blanks",
     "data.header": "first if the first line names the columns, none if it is data",
+    "data.skip": "the number of lines above the table",
+    "data.comment": "the character with which lines begin that are no rows, or none",
+    "data.quote": "the character around cells that hold a delimiter, or none",
+    "data.sheet": "the name or the number of a sheet of a workbook",
 }
 _DEVICE = {"trainer.device": "auto, cpu, cuda, cuda:1, mps"}
 _TRUST = Flag(("--trust",), "run code of this package or module, which the run needs", "MODULE", many=True)

@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,7 +18,7 @@ from dltrain.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dltrain.data.streams import TableFormat
+    from dltrain.data.table_format import TableFormat
     from dltrain.inference.frames import Tally
     from dltrain.inference.inputs import Input
     from dltrain.inference.load import LoadedModel
@@ -113,15 +114,16 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
 
 def table_format(model: LoadedModel, overrides: dict[str, str]) -> TableFormat:
     """Returns how to read the text of a table: as the overrides say, otherwise like the run's own table."""
-    from dltrain.data.streams import TableFormat
+    from dltrain.data.table_format import TableFormat
 
     stored = model.config.node("data")
-    settings = {name: overrides.get(f"data.{name}", stored.get(name)) for name in ("encoding", "delimiter", "header")}
+    keys = [field.name for field in fields(TableFormat)]
+    settings = {name: overrides.get(f"data.{name}", stored.get(name)) for name in keys}
     if settings["header"] not in (None, "auto", "first", "none"):
         raise ConfigError(
             f"{settings['header']!r} is not auto, first or none", "data.header", override="data.header=none"
         )
-    return TableFormat(**{name: value for name, value in settings.items() if isinstance(value, str)})  # type: ignore[arg-type]
+    return TableFormat(**{name: value for name, value in settings.items() if isinstance(value, str | int)})  # type: ignore[arg-type]
 
 
 def predicted(

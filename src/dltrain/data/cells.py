@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dltrain.errors import DataError
@@ -18,6 +20,9 @@ from dltrain.errors import DataError
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "—"})
 LARGEST = float(np.finfo(np.float32).max)
 MAX_BAD_SHARE = 0.05
+EXACT = 2**53  # from which on float64 does not tell whole numbers apart
+FIRST = 100  # cells by which a column is judged
+WHOLE = re.compile(r"^([+-]?(?:0|[1-9]\d*))\.0+$")  # as in 1.0, which is 1
 CODE = re.compile(r"0\d+")  # as in 007: a name and no number
 
 
@@ -27,6 +32,31 @@ class Form(Protocol):
     def parse(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Returns the numbers of texts, `(N,)`; NaN where a text is none."""
         ...
+
+
+class Numbers(Sequence[str]):
+    """Numbers as texts, each spelled only when it is needed."""
+
+    def __init__(self, numbers: NDArray[np.float64]) -> None:
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Numbers: ...
+    def __getitem__(self, at: int | slice) -> str | Numbers:
+        return Numbers(self.numbers[at]) if isinstance(at, slice) else spell_number(float(self.numbers[at]))
+
+    def __iter__(self) -> Iterator[str]:
+        return map(spell_number, self.numbers.tolist())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -41,8 +71,8 @@ class Cells:
         form: how the numbers are written; `None` for plain numbers.
     """
 
-    codes: NDArray[np.int64]
-    values: tuple[str, ...]
+    codes: NDArray[np.integer[Any]]
+    values: Sequence[str]
     numbers: NDArray[np.float64]
     rows: NDArray[np.int64]
     form: Form | None = None
@@ -93,29 +123,113 @@ class Cells:
 def read_cells(column: pd.Series[Any], missing: frozenset[str] = MISSING) -> Cells:
     """Reads a column of text, of numbers or of anything with a text form; its index numbers the source's rows.
 
+    Numbers of one value are one value, however they are spelled: 1, 1.0 and 1e0. Durations are numbers, in seconds.
+
     Args:
         missing: casefolded texts that stand for a missing cell.
     """
     rows = column.index.to_numpy() if pd.api.types.is_integer_dtype(column.index) else np.arange(len(column))
+    if pd.api.types.is_timedelta64_dtype(column.dtype):
+        column = column.dt.total_seconds()
+    if isinstance(column.dtype, pd.ArrowDtype) and pa.types.is_string(column.dtype.pyarrow_dtype):
+        return _read_texts(pa.chunked_array(column.array.__arrow_array__()), missing, rows)
     codes, distinct = pd.factorize(column)
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
         numbers = np.asarray(distinct, dtype=np.float64)
-        return Cells(codes.astype(np.int64), tuple(map(_spell, distinct)), numbers, rows)
-    texts = [str(value).strip() for value in distinct]
-    if texts != list(distinct):
-        merged, stripped = pd.factorize(np.array(texts, dtype=object))
-        codes, texts = np.append(merged, -1)[codes], list(stripped)  # the last is for code -1
-    present = np.array([text.casefold() not in missing for text in texts], dtype=bool)
-    values = tuple(compress(texts, present))
-    codes = np.append(np.where(present, np.cumsum(present) - 1, -1), -1)[codes]
-    numbers = np.array([_number(value) for value in values], dtype=np.float64)
-    if any(map(CODE.fullmatch, values)) and all(map(str.isdigit, values)):
+        values = Numbers(numbers) if numbers.dtype == distinct.dtype else tuple(map(_spell, distinct))
+        return Cells(codes.astype(np.int32), values, numbers, rows)
+    return _read_distinct(codes, [str(value) for value in distinct], missing, rows)
+
+
+def _read_texts(column: pa.ChunkedArray, missing: frozenset[str], rows: NDArray[np.int64]) -> Cells:
+    """Reads Arrow's strings: those of plain numbers at once, and others by their distinct texts."""
+    numbers = _cast(column, missing)
+    if numbers is not None:
+        codes, distinct = pd.factorize(numbers)
+        return Cells(codes.astype(np.int32), Numbers(distinct), distinct, rows)
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return _read_distinct(codes, encoded.dictionary.to_pylist(), missing, rows)
+
+
+def _cast(column: pa.ChunkedArray, missing: frozenset[str]) -> NDArray[np.float64] | None:
+    """Returns the numbers of a column `(N,)`, NaN where a cell is missing; None where a present cell is no number or
+    the rules for names decide."""
+    if column.null_count == len(column):
+        return None
+    try:
+        numbers = pc.cast(column, pa.float64())
+    except pa.ArrowInvalid:
+        if not _may_be_numbers(column, missing):
+            return None
+        column = pc.utf8_trim_whitespace(column)
+        absent = pc.is_in(pc.utf8_lower(column), pa.array(sorted(missing), pa.string()))
+        column = pc.if_else(absent, pa.scalar(None, pa.string()), column)
+        try:
+            numbers = pc.cast(column, pa.float64())
+        except pa.ArrowInvalid:
+            return None
+    read = numbers.to_numpy() + 0.0  # which makes 0 of -0
+    present = read[~np.isnan(read)]
+    nameless = len(present) < len(column) - column.null_count and "nan" not in missing
+    if nameless or not len(present) or not np.isfinite(present).all():
+        return None
+    whole = bool((present == np.floor(present)).all())
+    if np.abs(present).max() >= EXACT or (whole and _padded(column)):
+        return None
+    return read
+
+
+def _may_be_numbers(column: pa.ChunkedArray, missing: frozenset[str]) -> bool:
+    """Tells by the first cells that are not missing whether a column may hold numbers."""
+    texts = (str(text).strip() for text in column.slice(0, FIRST).to_pylist() if text is not None)
+    return all(text.casefold() in missing or not np.isnan(_number(text)) for text in texts)
+
+
+def _padded(column: pa.ChunkedArray) -> bool:
+    """Tells whether a cell is a code such as 007."""
+    return bool(pc.any(pc.and_(pc.starts_with(column, "0"), pc.greater(pc.binary_length(column), 1))).as_py())
+
+
+def _read_distinct(codes: NDArray[Any], texts: list[str], missing: frozenset[str], rows: NDArray[np.int64]) -> Cells:
+    """Reads a column by the codes of its cells, -1 where one is missing, and its distinct texts."""
+    stripped = [text.strip() for text in texts]
+    present = np.array([text.casefold() not in missing for text in stripped], dtype=bool)
+    numbers = np.array([_number(text) for text in stripped], dtype=np.float64)
+    named = list(compress(stripped, present))
+    if any(map(CODE.fullmatch, named)) and all(map(str.isdigit, named)):
         numbers[:] = np.nan  # 007 is a name, and so are its neighbours
-    return Cells(codes, values, numbers, rows)
+    if np.isnan(numbers[present]).any():
+        spelled = [WHOLE.sub(r"\1", text) for text in stripped]
+    else:
+        pairs = zip(stripped, numbers.tolist(), strict=True)
+        spelled = [spell_number(number) if abs(number) <= LARGEST else text for text, number in pairs]
+    position: dict[str, int] = {}
+    of_text = [-1] * len(texts)
+    first: list[int] = []
+    for at in np.flatnonzero(present).tolist():
+        code = of_text[at] = position.setdefault(spelled[at], len(position))
+        if code == len(first):
+            first.append(at)
+    codes = np.array([*of_text, -1], dtype=np.int32)[codes]
+    return Cells(codes, tuple(position), numbers[first], rows)
 
 
 def _spell(value: object) -> str:
     return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else str(value)
+
+
+def spell_number(number: float) -> str:
+    """Returns a number as text, a whole one without a point."""
+    return str(int(number)) if number.is_integer() and abs(number) < EXACT else repr(number)
+
+
+def spell_as_read(text: str) -> str:
+    """Returns a value as `read_cells` spells it now, for values that a run stored as they were written: 1.50 is 1.5."""
+    number = _number(text)
+    return text if CODE.fullmatch(text) or not abs(number) <= LARGEST else spell_number(number)
 
 
 def _number(text: str) -> float:
@@ -124,7 +238,7 @@ def _number(text: str) -> float:
     except ValueError:
         return np.nan
     # Whole numbers that float64 cannot tell apart are names.
-    return np.nan if text.lstrip("+-").isdigit() and abs(int(text)) > 2**53 else number
+    return np.nan if text.lstrip("+-").isdigit() and abs(int(text)) > EXACT else number
 
 
 def check_numbers(name: str, cells: Cells, *, strict: bool = False, drop: Sequence[str] = ()) -> None:
@@ -137,7 +251,7 @@ def check_numbers(name: str, cells: Cells, *, strict: bool = False, drop: Sequen
     Raises:
         DataError: naming the first such row, counted as in a spreadsheet (the header is row 1).
     """
-    bad = np.append(np.isnan(cells.numbers), False)[cells.codes]
+    bad = _where(cells, np.isnan(cells.numbers))
     override = f"data.drop=[{','.join(drop)}]" if drop else ""
     if bad.any() and (strict or bad.sum() <= MAX_BAD_SHARE * cells.present):
         first = int(bad.argmax())
@@ -161,7 +275,7 @@ def check_range(name: str, cells: Cells, *, drop: Sequence[str] = ()) -> None:
     Raises:
         DataError: naming the first such row, counted as in a spreadsheet (the header is row 1).
     """
-    beyond = np.append(np.abs(cells.numbers) > LARGEST, False)[cells.codes]
+    beyond = _where(cells, np.abs(cells.numbers) > LARGEST)
     if beyond.any():
         first = int(beyond.argmax())
         raise DataError(
@@ -170,6 +284,11 @@ def check_range(name: str, cells: Cells, *, drop: Sequence[str] = ()) -> None:
             fix="correct it or leave the cell empty" + (", or drop the column" if drop else ""),
             override=f"data.drop=[{','.join(drop)}]" if drop else "",
         )
+
+
+def _where(cells: Cells, values: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Returns which cells have one of some values `(n,)`; a single False where none can."""
+    return np.append(values, False)[cells.codes] if values.any() else np.zeros(1, dtype=bool)
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:

@@ -2,253 +2,331 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import re
-from collections.abc import Iterator
-from csv import Error as CsvError
-from csv import reader as csv_reader
-from itertools import chain, islice, pairwise
-from math import isfinite
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
 
 from dltrain.data.cells import MISSING, name_list
-from dltrain.data.text_encoding import decode
+from dltrain.data.files import read_bytes
+from dltrain.data.table_end import MOST, are_footers, leave_out_end
+from dltrain.data.table_format import AUTO, BLANKS, NONE, Header, TableFormat
+from dltrain.data.table_records import DECIMAL_COMMA, QuoteError, Record, is_number_like, read_records
+from dltrain.data.table_start import Layout, find_layout
+from dltrain.data.text_encoding import to_utf8
 from dltrain.errors import DataError
 
-Header = Literal["auto", "first", "none"]
-# 1,5 · -12,25 · 1.234,5 · 7
-DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?")
-DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+HEAD, TAIL = 1 << 20, 1 << 14  # bytes in which the table is looked for, and what comes below it
+BLOCK = 1 << 22  # bytes that are parsed at a time
 
 
 def read_csv(
-    path: str, encoding: str = "auto", delimiter: str = "auto", header: Header = "auto"
+    path: str, encoding: str = AUTO, delimiter: str = AUTO, header: Header = AUTO, **form: Any
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Reads every cell as text; an empty cell becomes None, a decimal comma a point.
+    """Reads every cell as text; an empty cell is missing, a decimal comma becomes a point.
 
     The parser is strict: unlike in pandas, a row with a field too many is refused and shifts no column.
 
+    Args:
+        path: of the file.
+        encoding: as in `TableFormat`.
+        delimiter: likewise.
+        header: likewise.
+        form: the other keys of `TableFormat`.
+
     Returns:
-        A frame `(rows, columns)` of dtype object with at least one row, and notes on what was guessed.
+        A frame `(rows, columns)` of Arrow's strings with at least one row, and notes on what was guessed.
 
     Raises:
         DataError: there is no such file, it is not text, it has no rows, a quote is not closed, or a row does not fit
             the header.
     """
-    file = Path(path).expanduser()
-    text, notes = decode(_read_bytes(file), str(path), encoding)
-    separator, guess = find_delimiter(text, delimiter)
-    columns = _parse(text, separator, str(path))
-    if not columns:
-        raise DataError(f"{path} is empty", where="data.path", fix="give a file with a header line and rows")
-    first = [next(column) for column in columns]
-    names, is_data, header_notes = name_columns(first, header, str(path))
-    cells = {
-        name: [cell or None for cell in (chain([top], column) if is_data else column)]
-        for name, top, column in zip(names, first, columns, strict=True)
-    }
-    if not cells[names[0]]:
-        raise DataError(f"{path} contains a header line but no rows", where="data.path", fix="give a file with rows")
-    commas = [name for name, column in cells.items() if separator != "," and with_decimal_points(column)]
-    decimal = (f"commas are decimal points in {name_list(commas)}",) if commas else ()
-    return pd.DataFrame(cells, dtype=object), (*notes, *guess, *header_notes, *decimal)
+    data = read_bytes(Path(path).expanduser())
+    return read_text(data, str(path), TableFormat(encoding, delimiter, header, **form))
 
 
-def with_decimal_points(cells: list[str | None]) -> bool:
-    """Rewrites 1,5 and 1.234,5 in place as 1.5 and 1234.5 if every cell is such a number or missing; tells whether
-    it did."""
-    written = [cell.strip() for cell in cells if cell is not None and cell.strip().casefold() not in MISSING]
-    if not any("," in cell for cell in written) or not all(map(DECIMAL_COMMA.fullmatch, written)):
+def read_text(data: bytes, path: str, form: TableFormat) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Reads the content of a file, as `read_csv` does.
+
+    Raises:
+        DataError: as `read_csv` does.
+    """
+    data, notes = to_utf8(data, path, form.encoding)
+    if form.comment not in (AUTO, NONE):
+        data = _without_comments(data, form.comment)
+    lines = _head(data)
+    layout = find_layout(lines, form, path)
+    start = sum(len(line.encode()) for line in lines[: layout.first_row])
+    footers: list[str] = []
+    table = _parse(data, start, layout, footers)
+    if table is None:
+        try:
+            table = _scan(data, start, layout, path, footers)
+        except DataError as error:
+            raise _with_a_key(error, data, layout, form, path) from None
+    if table.num_rows == 0:
+        raise DataError(f"{path} holds a header line and no rows", where="data.path", fix="give a file with rows")
+    table, layout_notes = _drop_what_is_none(table, layout)
+    table, commas = read_decimal_commas(table) if layout.separator != "," else (table, [])
+    decimal = [f"commas are decimal points in {name_list(commas)}"] if commas else []
+    frame, end_notes = leave_out_end(table.to_pandas(types_mapper=pd.ArrowDtype))
+    return frame, (*notes, *layout.notes, *layout_notes, *decimal, *footers, *end_notes)
+
+
+def _without_comments(data: bytes, mark: str) -> bytes:
+    """Returns a text with blank lines for those that begin with a character."""
+    return re.sub(rb"(?m)(^|(?<=\r))[ \t]*" + re.escape(mark.encode()) + rb"[^\r\n]*", b"", data)
+
+
+def _head(data: bytes) -> list[str]:
+    """Returns the first lines of a text; its last one may be cut off."""
+    return list(io.StringIO(data[:HEAD].decode("utf-8", "ignore"), newline=""))
+
+
+def _parse(data: bytes, start: int, layout: Layout, footers: list[str]) -> pa.Table | None:
+    """Returns the rows as Arrow's strings; None where only `_scan` can judge them.
+
+    Args:
+        data: the text in UTF-8.
+        start: of the first row, in bytes.
+        layout: of the table.
+        footers: where a note on lines below the table is put.
+    """
+    separator, quote = layout.separator, layout.quote
+    if layout.width < 2 or not separator.isascii() or not quote.isascii() or start >= len(data):
+        return None
+    if quote and quote.encode() in data:
+        if separator == BLANKS or not _are_quotes_regular(data, start, separator, quote):
+            return None
+    else:
+        quote = ""
+    body: Any = memoryview(data)[start:]
+    if separator == BLANKS:
+        body, separator = _tabs_for_blanks(bytes(body)), "\t"
+    try:
+        return _parse_body(body, layout.width, separator, quote)
+    except pa.ArrowInvalid:
+        end = _find_end(bytes(body[-TAIL:]), replace(layout, separator=separator), footers, len(body) <= TAIL)
+        if end is None:
+            return None
+    try:
+        return _parse_body(body[: len(body) - end], layout.width, separator, quote)
+    except pa.ArrowInvalid:
+        footers.clear()
+        return None
+
+
+def _parse_body(body: Any, width: int, separator: str, quote: str) -> pa.Table:
+    names = list(map(str, range(width)))
+    return arrow_csv.read_csv(
+        pa.BufferReader(body),
+        read_options=arrow_csv.ReadOptions(column_names=names, block_size=BLOCK),
+        parse_options=arrow_csv.ParseOptions(
+            delimiter=separator, quote_char=quote or False, newlines_in_values=bool(quote)
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
+        ),
+    )
+
+
+def _are_quotes_regular(data: bytes, start: int, separator: str, quote: str) -> bool:
+    """Tells whether every quote opens a whole cell, closes it, or is one of two that stand for one."""
+    text = np.frombuffer(data, dtype=np.uint8)[start:]
+    at = np.flatnonzero(text == ord(quote))
+    if len(at) % 2:
         return False
-    cells[:] = [
-        cell.replace(".", "").replace(",", ".") if cell and cell.strip() in set(written) else cell for cell in cells
-    ]
-    return True
+    edges = np.zeros(256, dtype=bool)
+    edges[[ord(separator), ord("\n"), ord("\r")]] = True
+    opening, closing = at[::2], at[1::2]
+    if not len(at):
+        return True
+    before = (opening == 0) | edges[text[opening - 1]]
+    before[1:] |= opening[1:] == closing[:-1] + 1
+    after = (closing == len(text) - 1) | edges[text[np.minimum(closing + 1, len(text) - 1)]]
+    after[:-1] |= closing[:-1] + 1 == opening[1:]
+    return bool(before.all() and after.all())
 
 
-def check_file(file: Path) -> Path:
-    """Returns the same path, after checking that there is such a file.
-
-    Raises:
-        DataError: there is none, or it is a folder.
-    """
-    if file.is_file():
-        return file
-    _read_bytes(file)
-    return file
+def _tabs_for_blanks(body: bytes) -> bytes:
+    text = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?\n|\r|\Z)", b"", body)
+    return re.sub(rb"[ \t]+", b"\t", text)
 
 
-def _read_bytes(file: Path) -> bytes:
-    """Returns a file's content, or raises an error that proposes another file."""
-    if file.is_dir():
-        tables = sorted(entry.name for entry in file.glob("*.csv"))
-        raise DataError(
-            f"{file} is a folder, not a CSV file",
-            where="data.path",
-            fix=f"choose one of its files: {name_list(tables)}" if tables else "give the path of a file",
-            override=f"data.path={file / tables[0]}" if tables else "",
-        )
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        names = [entry.name for entry in file.parent.iterdir() if entry.is_file()] if file.parent.is_dir() else []
-        nearest = difflib.get_close_matches(file.name, names, n=1, cutoff=0.5)
-        tables = sorted(name for name in names if name.lower().endswith(".csv"))
-        if nearest:
-            fix = f"did you mean {file.parent / nearest[0]}?"
-        elif tables:
-            fix = f"choose a file of that folder: {name_list(tables)}"
-        elif file.parent.is_dir():
-            fix = f"give the path of a CSV file; {file.parent.resolve()} contains none"
-        else:
-            fix = f"give the path of a CSV file; there is no folder {file.parent.absolute()}"
-        override = f"data.path={file.parent / nearest[0]}" if nearest else ""
-        raise DataError(f"there is no file {file}", where="data.path", fix=fix, override=override) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{file} cannot be read: {reason}", where="data.path", fix="give a readable file") from None
+def _find_end(tail: bytes, layout: Layout, footers: list[str], whole: bool) -> int | None:
+    """Returns how many bytes at the end of a text are certainly below the table; None where there are none."""
+    lines = list(io.StringIO(tail.decode("utf-8", "ignore"), newline=""))[0 if whole else 1 :]
+    records = list(read_records(lines, layout.separator, layout.quote))
+    below = 0
+    while below < len(records) and len(records[-1 - below].cells) != layout.width:
+        below += 1
+    if not below or below == len(records):
+        return None
+    body, rest = records[:-below], records[-below:]
+    if not are_footers(rest, layout.width, all(is_number_like(record.cells[0]) for record in body)):
+        return None
+    footers.append(_note_footers(rest))
+    return sum(len(line.encode()) for line in lines[rest[0].line :])
 
 
-def find_delimiter(text: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
-    """Returns the character between fields, and a note if it was guessed and is not a comma.
+def _note_footers(records: Sequence[Record]) -> str:
+    more = f" and {len(records) - 1} more lines" if len(records) > 1 else ""
+    return f"left out below the table: {', '.join(records[0].cells).strip()}{more}"
 
-    The guess is the character that gives the most of the first records as many fields as the header.
+
+def _scan(data: bytes, start: int, layout: Layout, path: str, footers: list[str]) -> pa.Table:
+    """Returns the rows as `_parse` does, read by Python's own reader, the judge of every fault.
 
     Raises:
-        DataError: `delimiter` is not one character.
+        DataError: naming the first faulty line.
     """
-    if delimiter != "auto":
-        separator = DELIMITERS.get(delimiter, delimiter)
-        if len(separator) != 1 or separator in '"\r\n':
-            raise DataError(
-                f"{delimiter!r} is not a delimiter",
-                where="data.delimiter",
-                fix=f"give one character, or one of {', '.join(DELIMITERS)}, or auto to find it",
-                override="data.delimiter=auto",
-            )
-        return separator, ()
-
-    best, best_score = ",", (0.0, 1)
-    for separator in DELIMITERS.values():
-        widths = [len(row) for row in _first_records(text, separator) if row]
-        if widths and widths[0] > 1:
-            even = sum(width == widths[0] for width in widths) / len(widths)
-            best, best_score = max((best, best_score), (separator, (even, widths[0])), key=lambda scored: scored[1])
-    name = next(name for name, separator in DELIMITERS.items() if separator == best)
-    return best, () if best == "," else (f"fields are separated by {name} ({best!r})",)
+    lines = io.StringIO(data[start:].decode("utf-8"), newline="")
+    records = scan_rows(lines, layout, path, footers)
+    columns: list[list[tuple[str, ...]]] = [[] for _ in range(layout.width)]
+    # Rows become columns chunk by chunk, and columns stay tuples: Python's garbage collector does not track tuples
+    # of strings, but would spend most of the time on visiting lists of rows again and again.
+    while rows := list(islice(records, 500)):
+        for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
+            column.append(cells)
+    arrays = [pa.array([cell or None for cell in chain.from_iterable(column)], pa.string()) for column in columns]
+    return pa.table(arrays, names=list(map(str, range(layout.width))))
 
 
-def _first_records(text: str, separator: str, count: int = 100, characters: int = 1_000_000) -> list[list[str]]:
-    """Returns the first whole records; fewer where a quote is faulty."""
-    records: list[list[str]] = []
+def scan_rows(lines: Iterable[str], layout: Layout, path: str, footers: list[str]) -> Iterator[list[str]]:
+    """Yields the cells of rows, with those beyond the columns, without lines that are certainly below the table.
+
+    Args:
+        lines: from the first row on, with their line ends.
+        layout: of the table.
+        path: of the file, for messages.
+        footers: where a note on lines below the table is put.
+
+    Raises:
+        DataError: a row does not fit the header, or a quote is faulty.
+    """
+    numbers_first, misfit = True, None
+    records = read_records(lines, layout.separator, layout.quote, line=layout.first_row, strict=True)
     try:
-        for row in islice(csv_reader(io.StringIO(text[:characters], newline=""), delimiter=separator), count):
-            records.append(row)
-    except CsvError:
-        pass
-    cut_short = len(text) > characters and 1 < len(records) < count
-    return records[:-1] if cut_short else records
+        for number, record in enumerate(records):
+            cells = record.cells
+            if len(cells) != layout.width or (layout.trailing and any(cells[-layout.trailing :])):
+                misfit = _misfit(cells, layout, path, record.line)
+                rest = [record, *islice(records, MOST)]
+                uneven = all(len(other.cells) != layout.width for other in rest)
+                if number and uneven and are_footers(rest, layout.width, numbers_first and number > 2):
+                    footers.append(_note_footers(rest))
+                    return
+                raise misfit
+            numbers_first = numbers_first and is_number_like(cells[0])
+            yield cells
+    except QuoteError as error:
+        if misfit is not None:
+            raise misfit from None
+        raise quote_fault(error, path) from None
 
 
-def _parse(text: str, separator: str, path: str, chunk: int = 500) -> list[Iterator[str]]:
-    """Returns the cells of each column, the header's first, without blank lines."""
-    columns: list[list[tuple[str, ...]]] = []
-    records = csv_reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+def quote_fault(error: QuoteError, path: str) -> DataError:
+    """Returns the error of a faulty quote in the words of users."""
+    unclosed = "end of data" in str(error) or "field limit" in str(error)
+    return DataError(
+        "a quote is opened and never closed" if unclosed else f"a quoted cell is followed by text ({error})",
+        where=f"{path}, line {error.line + 1}",
+        fix='close the quote; a quote inside a quoted cell is written twice: ""',
+    )
+
+
+def _misfit(cells: Sequence[str], layout: Layout, path: str, line: int) -> DataError:
+    expected = f"the other rows have {layout.width}" if layout.trailing else f"the header has {len(layout.names)}"
+    return DataError(
+        f"{len(cells)} fields where {expected}",
+        where=f"{path}, line {line + 1}",
+        fix="correct that line, or delete it if it is no row"
+        if layout.separator == BLANKS
+        else f'correct that line; a cell that holds {layout.separator!r} needs quotes: "a{layout.separator}b"',
+    )
+
+
+def _with_a_key(error: DataError, data: bytes, layout: Layout, form: TableFormat, path: str) -> DataError:
+    """Returns the error of a faulty line, with a key that was tried and reads the text."""
+    line = int(error.where.rpartition(" ")[2])
+    begin = layout.seems_to_begin
+    if begin is not None and form.skip == AUTO and _reads(data, replace(form, skip=begin), path):
+        fix = f"the table seems to begin in line {begin + 1}: skip what is above it"
+        return DataError(error.what, error.where, fix, f"data.skip={begin}")
+    if "quote" in error.what and form.quote == AUTO and _reads(data, replace(form, quote=NONE), path):
+        fix = "if quotes are only characters in this file, say so"
+        return DataError(error.what, error.where, fix, f"data.quote={NONE}")
+    lines = _head(data)
+    mark = lines[line - 1].lstrip()[:1] if line <= len(lines) else ""
+    if mark in tuple("#%;!*/") and form.comment == AUTO:
+        without = _without_comments(data, mark)
+        if _reads(without, replace(form, comment=mark), path):
+            fix = f"leave out the lines that begin with {mark}"
+            return DataError(error.what, error.where, fix, f"data.comment='{mark}'")
+    return error
+
+
+def _reads(data: bytes, form: TableFormat, path: str) -> bool:
+    """Tells whether a text can be read in a format."""
     try:
-        # Rows become columns chunk by chunk, and columns stay tuples: Python's garbage collector does not track tuples
-        # of strings, but would spend most of the time on visiting lists of rows again and again.
-        while rows := list(islice(records, chunk)):
-            rows = list(filter(None, rows))
-            columns = columns or [[] for _ in next(iter(rows), [])]
-            if set(map(len, rows)) - {len(columns)}:
-                raise _fault(text, separator, path)
-            for column, cells in zip(columns, zip(*rows, strict=True), strict=False):
-                column.append(cells)
-    except CsvError:
-        raise _fault(text, separator, path) from None
-    return [chain.from_iterable(column) for column in columns]
+        lines = _head(data)
+        layout = find_layout(lines, form, path)
+        start = sum(len(line.encode()) for line in lines[: layout.first_row])
+        return bool((_parse(data, start, layout, []) or _scan(data, start, layout, path, [])).num_rows)
+    except DataError:
+        return False
 
 
-def _fault(text: str, separator: str, path: str) -> DataError:
-    """Returns the error of the first faulty line, which it finds by reading the text again, line by line."""
-    records = csv_reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    width, line = 0, 1
-    try:
-        for row in records:
-            width = width or len(row)
-            if row and len(row) != width:
-                return DataError(
-                    f"the row has {len(row)} field{'s' * (len(row) != 1)} and the header {width}",
-                    where=f"{path}, line {line}",
-                    fix=f'correct that line; a cell that contains {separator!r} needs quotes: "a{separator}b"',
-                )
-            line = records.line_num + 1
-    except CsvError as error:
-        unclosed = "end of data" in str(error) or "field limit" in str(error)
-        return DataError(
-            "a quote is opened and never closed" if unclosed else f"a quoted cell is followed by text ({error})",
-            where=f"{path}, line {line}",
-            fix='close the quote; a quote inside a quoted cell is written twice: ""',
-        )
-    raise AssertionError("a faulty file has a fault")
+def _drop_what_is_none(table: pa.Table, layout: Layout) -> tuple[pa.Table, list[str]]:
+    """Returns a table with its names, without repeated headers and nameless empty columns, and notes on these."""
+    notes = []
+    names = list(layout.names)
+    while names and layout.header and not layout.header[len(names) - 1].strip() and len(names) > 1:
+        if table.column(len(names) - 1).null_count < table.num_rows:
+            break
+        names.pop()
+    if len(names) < len(layout.names):
+        notes.append(f"left out {len(layout.names) - len(names)} empty columns without a name at the end")
+    table = table.select(range(len(names))).rename_columns(names)
+    if layout.header and len(names) > 1 and all(cell for cell in layout.header[: len(names)]):
+        same = pc.equal(table.column(0), layout.header[0])
+        if pc.any(same).as_py():
+            for position in range(1, len(names)):
+                same = pc.and_(same, pc.equal(table.column(position), layout.header[position]))
+            same = pc.fill_null(same, False)
+            count = pc.sum(same).as_py()
+            if count:
+                notes.append(f"left out {count} lines that repeat the header")
+                table = table.filter(pc.invert(same))
+    return table, notes
 
 
-def name_columns(first: list[str], header: Header, path: str) -> tuple[list[str], bool, tuple[str, ...]]:
-    """Names the columns of a file, after its first line if that is a header.
-
-    With `auto`, a line that holds numbers such as 5.1 or -3 is data; whole positive ones, such as years, may be names.
+def read_decimal_commas(table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Rewrites 1,5 and 1.234,5 as 1.5 and 1234.5 in columns where every cell is such a number or missing.
 
     Returns:
-        The names, whether the first line is data, and notes on what was guessed.
-
-    Raises:
-        DataError: two columns have the same name.
+        The table and the names of these columns.
     """
-    numbers = [number for cell in first if (number := _as_number(cell)) is not None]
-    counted = all(number.is_integer() and number >= 0 for number in numbers)
-    consecutive = all(after == before + 1 for before, after in pairwise(numbers))
-    looks_like_data = bool(numbers) and (not counted or (len(numbers) == len(first) and not consecutive))
-    if header == "none" or (header == "auto" and looks_like_data):
-        names = [f"column_{position + 1}" for position in range(len(first))]
-        cells = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
-        guess = f"no header line, because the first line is {cells}: columns are called column_1, column_2, ... "
-        return names, True, (guess + "(data.header=first if it is one)",) if header == "auto" else ()
-    names, notes = header_names(first, path)
-    return names, False, notes
-
-
-def _as_number(cell: str) -> float | None:
-    try:
-        number = float(cell)
-    except ValueError:
-        return None
-    return number if isfinite(number) else None
-
-
-def header_names(cells: list[str], path: str) -> tuple[list[str], tuple[str, ...]]:
-    """Returns the names in a header line, with names for empty cells, and notes on these.
-
-    Raises:
-        DataError: two columns have the same name.
-    """
-    names = [cell.strip(" \t\r\n\ufeff\u3000") for cell in cells]
-    for position, name in enumerate(names):
-        if name and name in names[:position]:
-            raise DataError(
-                f"two columns have the name {name!r}",
-                where=f"{path}, columns {names.index(name) + 1} and {position + 1} of the header",
-                fix="rename one of them in the file, or say that it has no header line: data.header=none",
-            )
-    notes: list[str] = []
-    for position, name in enumerate(names):
-        if not name:
-            given = f"column_{position + 1}"
-            while given in names:
-                given += "_"
-            names[position] = given
-            notes.append(f"column {position + 1} has no name; it is called {given}")
-    return names, tuple(notes)
+    commas = []
+    for position, name in enumerate(table.column_names):
+        column = table.column(position)
+        if not pc.any(pc.match_substring(column, ",")).as_py():
+            continue
+        trimmed = pc.utf8_trim_whitespace(column)
+        missing = pc.is_in(pc.utf8_lower(trimmed), pa.array(sorted(MISSING)))
+        written = pc.match_substring_regex(trimmed, f"^({DECIMAL_COMMA.pattern})$")
+        if not pc.all(pc.or_(pc.or_(missing, pc.fill_null(written, True)), pc.is_null(column))).as_py():
+            continue
+        points = pc.replace_substring(pc.replace_substring(column, ".", ""), ",", ".")
+        table = table.set_column(position, name, pc.if_else(pc.fill_null(missing, True), column, points))
+        commas.append(name)
+    return table, commas

@@ -8,6 +8,7 @@ import difflib
 from dltrain.errors import DataError
 
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+PIECE = 1 << 20
 COMMON_ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "gbk", "gb18030", "big5", "cp1252", "latin-1", "cp1251")
 
 
@@ -61,6 +62,33 @@ def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]
                 fix="save it again as UTF-8, or name its encoding in data.encoding",
             ) from None
         return _decode_gb18030(data, at)
+
+
+def to_utf8(data: bytes, path: str, encoding: str) -> tuple[bytes, tuple[str, ...]]:
+    """Returns a text in UTF-8 without a byte order mark, and a note where it was in another encoding.
+
+    Raises:
+        DataError: as `decode` does.
+    """
+    plain = not data.startswith((b"PK\x03\x04", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" not in data[:4]
+    if plain and encoding.lower() in ("auto", "utf-8", "utf8") and _is_utf8(data):
+        return data.removeprefix(codecs.BOM_UTF8), ()
+    text, notes = decode(data, path, encoding)
+    return text.encode("utf-8", "replace"), notes
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Tells whether bytes are UTF-8, without a copy of all of them."""
+    if data.isascii():
+        return True
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(data), PIECE):
+            decoder.decode(data[start : start + PIECE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def find_encoding(head: bytes, path: str, *, whole: bool) -> str:

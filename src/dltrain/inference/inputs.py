@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pandas as pd
 
 from dltrain.data.cells import name_list, nearest
 from dltrain.data.class_folders import FolderFiles
-from dltrain.data.excel import read_excel, read_parquet
-from dltrain.data.streams import Rejoined, TableFormat, read_head, stream_csv, stream_json_lines, stream_parquet
+from dltrain.data.csv_reader import read_text
+from dltrain.data.json_lines import stream_json_lines
+from dltrain.data.parquet import stream_parquet
+from dltrain.data.streams import HEAD, Rejoined, read_head, stream_csv
+from dltrain.data.table_files import JSON_LINES, START, content_of, read_file
+from dltrain.data.table_format import TableFormat
 from dltrain.errors import DataError
 from dltrain.kinds.image.pixels import SUFFIXES
 from dltrain.types import Encoder
@@ -24,8 +29,8 @@ if TYPE_CHECKING:
     from dltrain.types import Raw
 
 ROWS, FILES = 4096, 256  # per part
+WHOLE = 1 << 26  # bytes up to which a file is read at once, as in training
 STANDARD_INPUT = "-"
-JSON_LINES = (".jsonl", ".ndjson", ".json")
 PATH_NAMES = ("path", "file", "filename", "image", "picture", "photo", "img", "document", "文件", "路径", "图片")
 
 
@@ -70,13 +75,22 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
             f"{path} is an image, and the model was trained on other data",
             fix="give a table" if encoder.takes_rows else f"give files that end in {name_list(encoder.suffixes)}",
         )
-    if kind == ".xlsx":
-        return Input(_for(encoder, _in_parts(read_excel(path, form.header)[0], ROWS), path.parent))
-    if kind in (".parquet", ".pq"):
-        return Input(_for(encoder, stream_parquet(path, ROWS, read_parquet), path.parent))
-    file = path.open("rb")
+    with path.open("rb") as start:
+        content = content_of(start.read(START), path)
+    size = path.stat().st_size
+    if content == "parquet":
+        return Input(_for(encoder, stream_parquet(path, ROWS), path.parent))
+    lists_files = not encoder.takes_rows and content == "text"
+    if content in ("excel", "zip") or (size <= WHOLE and not lists_files):
+        return Input(_for(encoder, _read_at_once(path, form), path.parent), size, passed=lambda: size)
+    file = cast(BinaryIO, gzip.open(path) if content == "gzip" else path.open("rb"))  # noqa: SIM115
     opened = _open_text(Rejoined(read_head(file), file), str(path), encoder, form, path.parent)
-    return replace(opened, total=path.stat().st_size, close=file.close)
+    return replace(opened, total=None if content == "gzip" else size, close=file.close)
+
+
+def _read_at_once(path: Path, form: TableFormat) -> Iterator[pd.DataFrame]:
+    frame, _ = read_file(str(path), form)
+    yield from _in_parts(frame, ROWS)
 
 
 def _open_standard_input(encoder: Encoder, form: TableFormat) -> Input:
@@ -112,13 +126,21 @@ def _as_file(head: bytes) -> Iterator[Raw]:
 
 
 def _open_text(source: Rejoined, name: str, encoder: Encoder, form: TableFormat, folder: Path) -> Input:
-    if Path(name).suffix.lower() in JSON_LINES or source.head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+    frames: Iterator[pd.DataFrame]
+    if content_of(source.head, None) == "json" or Path(name).suffix.lower() in JSON_LINES:
         frames = stream_json_lines(source, name, ROWS)
     else:
         if not encoder.takes_rows and _begins_with_a_path(source.head, folder):
-            form = TableFormat(form.encoding, form.delimiter, "none")
-        frames = stream_csv(source, name, form, ROWS)
+            form = replace(form, header="none")
+        whole = len(source.head) < HEAD
+        frames = _read_head(source, name, form) if whole else stream_csv(source, name, form, ROWS)
     return Input(_for(encoder, frames, folder), passed=lambda: source.passed)
+
+
+def _read_head(source: Rejoined, name: str, form: TableFormat) -> Iterator[pd.DataFrame]:
+    frame, _ = read_text(source.head, name, form)
+    source.passed = len(source.head)
+    yield from _in_parts(frame, ROWS)
 
 
 def _open_folder(folder: Path, encoder: Encoder) -> Input:

@@ -96,7 +96,7 @@ def test_classification_by_text():
     [
         (["10", "9", "2"], "classification", ("2", "9", "10")),
         (["0.5", "1.5"], "classification", ("0.5", "1.5")),
-        (["007", "1.0", "1"], "classification", ("1.0", "007")),
+        (["007", "1.0", "1"], "classification", ("1", "7")),
         (["0.5", "1.5", "2.5"], "regression", ()),
         ([str(i) for i in range(10)], "classification", tuple("0123456789")),
         ([str(i) for i in range(12)], "regression", ()),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from dltrain.data.cells import name_list
 from dltrain.data.column_names import pick_column, plain, required
-from dltrain.data.csv_reader import Header
+from dltrain.data.table_format import Header
 from dltrain.errors import DataError
 
 Role = Literal["user", "item", "target", "time"]

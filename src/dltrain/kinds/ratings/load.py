@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.data.column_names import required
-from dltrain.data.csv_reader import Header
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_files import read_table
+from dltrain.data.table_format import Header
 from dltrain.errors import DataError
 from dltrain.kinds.ratings.columns import find_columns
 from dltrain.kinds.ratings.encoder import PairEncoder

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import numpy as np
 
-from dltrain.data.csv_reader import Header
 from dltrain.data.samples.ratings_and_series import generate_series
 from dltrain.data.splits import Fraction
 from dltrain.data.table_files import read_table
+from dltrain.data.table_format import Header
 from dltrain.kinds.series.date_columns import join_dates
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
 from dltrain.kinds.series.period import guess_period

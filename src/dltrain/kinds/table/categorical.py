@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells
+from dltrain.data.cells import Cells, spell_as_read
 from dltrain.data.splits import Indices
 from dltrain.drawing.section import listed, shown
 from dltrain.kinds.table.column_encoder import ColumnEncoder, Floats, Oddity, as_tuples
@@ -94,7 +94,7 @@ class CategoricalEncoder(ColumnEncoder):
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
         """Yields which cells have a new level, and which are missing if none was in training."""
-        levels = {*self.levels, *(self.numbers.levels if self.numbers else ())}
+        levels = {*self._positions(), *(self.numbers.levels if self.numbers else ())}
         learned = np.array([value in levels for value in cells.values] + [True], dtype=bool)
         rare = self.other and self.numbers is None
         yield Oddity(f"{self.name} {'rare or new' if rare else 'new'}", ~learned[cells.codes])
@@ -123,11 +123,16 @@ class CategoricalEncoder(ColumnEncoder):
     def _width(self) -> int:
         return len(self.levels) + self.other + self.missing
 
+    def _positions(self) -> dict[str, int]:
+        """Returns the position of each level, by its text and as it is spelled when it is read."""
+        written = {level: index for index, level in enumerate(self.levels)}
+        return {spell_as_read(level): index for level, index in written.items()} | written
+
     def _one_hot(self, cells: Cells) -> NDArray[np.float32]:
         width = self._width
         nowhere = width  # an additional column, which is dropped at the end
         other = len(self.levels) if self.other else nowhere
-        position = {level: index for index, level in enumerate(self.levels)}
+        position = self._positions()
         of_value = [position.get(value, other) for value in cells.values]
         absent = width - 1 if self.missing else nowhere
         of_value.append(absent if self.fill is None else position[self.fill])

@@ -10,11 +10,11 @@ import pandas as pd
 import yaml
 
 from dltrain.data.cells import name_list
-from dltrain.data.csv_reader import Header
 from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, make_grades
 from dltrain.data.samples.on_demand import writing
 from dltrain.data.splits import Fraction
-from dltrain.data.table_files import read_table
+from dltrain.data.table_files import read_file
+from dltrain.data.table_format import Header, TableFormat
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.forms import DecimalChoice, ThousandsChoice
 from dltrain.kinds.table.columns import Role
@@ -43,6 +43,10 @@ def csv(
     encoding: str = "auto",
     delimiter: str = "auto",
     header: Header = "auto",
+    skip: int | str = "auto",
+    comment: str = "auto",
+    quote: str = "auto",
+    sheet: str | int | None = None,
     roles: Mapping[str, Role] | str | None = None,
     numeric: Numeric = "quantile",
     impute: Impute = "median",
@@ -53,7 +57,7 @@ def csv(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads a table with a column `target` to predict: CSV, or Excel or Parquet by its suffix.
+    """Reads a table with a column `target` to predict: CSV, Excel, Parquet or JSON lines.
 
     Args:
         path: the file; the sample of grades, `data/grades.csv`, is written first if it is missing.
@@ -70,9 +74,13 @@ def csv(
         decimal: the decimal mark of numbers; `auto` decides by the column and the file.
         thousands: the mark between groups of three digits, `none`, or `auto`.
         encoding: a Python encoding name, or `auto`; for CSV.
-        delimiter: one character, `tab`, or `auto`; for CSV.
+        delimiter: one character, `tab`, `blanks` for any number of them, or `auto`; for CSV.
         header: `first` if the first line names the columns, `none` if it is data, and columns get the names column_1,
             column_2, ...; `auto` treats a line of measured numbers as data.
+        skip: the number of lines above the header, or `auto`; for CSV and Excel.
+        comment: the character with which lines begin that are no rows, `none`, or `auto`; for CSV.
+        quote: the character around cells that hold a delimiter, `none`, or `auto` for a double quote; for CSV.
+        sheet: the name of a sheet or its number, counted from 1; None for the one with the table; for Excel.
         roles: the roles of columns: a mapping of names to `numeric`, `categorical`, `boolean`, `date`, `text`, `parts`
             or `dropped`, or the YAML of one,
             since Hydra's command line does not support mappings with keys in other scripts.
@@ -95,23 +103,26 @@ def csv(
             make_folder(Path(path).parent, parents=True)
             write_text(Path(path), make_grades())
         generated = (f"{path} did not exist: generated {DEFAULT_ROWS} rows",)
-    frame, notes = read_table(path, encoding, delimiter, header)
+    form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet)
+    frame, notes = read_file(path, form)
+    names, frames = list(frame.columns), [frame]
+    del frame  # so that `table` can let go of it
     if target is None or target == []:
         raise DataError(
             "there is no target: which column should be predicted?",
             where="data.target",
-            fix=f"choose one of {name_list(frame.columns)}",
-            override=f"data.target={frame.columns[-1]}",
+            fix=f"choose one of {name_list(names)}",
+            override=f"data.target={names[-1]}",
         )
     held_out: dict[SplitName, pd.DataFrame] = {}
     files: dict[SplitName, str | None] = {"val": val_path, "test": test_path}
     for name, other in files.items():
         if other is not None:
             with named_by(f"data.{name}_path"):
-                held_out[name], _ = read_table(other, encoding, delimiter, header)
+                held_out[name], _ = read_file(other, form)
             notes += (f"{name}: the {len(held_out[name])} rows of {other}",)
     return table(
-        frame,
+        frames.pop(),
         target=target,
         drop=drop,
         task=task,

@@ -26,7 +26,7 @@ from dltrain.kinds.table.level_numbers import LevelNumbers
 from dltrain.kinds.table.numeric import Impute, NumericEncoder, StandardEncoder
 from dltrain.kinds.table.scale import Numeric, bin_edges
 from dltrain.kinds.table.words import WordsEncoder
-from dltrain.types import Encoded, Facts, Remark
+from dltrain.types import Encoded, Facts, Remark, SplitName
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -43,6 +43,7 @@ ENCODERS: Mapping[str, type[ColumnEncoder]] = {
         StandardEncoder,
     )
 }
+BLOCK = 1 << 16  # rows whose categories are encoded at once, since one-hot columns take the most memory
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,31 @@ class TableEncoder:
             if isinstance(column, CategoricalEncoder) and column.numbers is not None:
                 yield slice(start, stop), column.encode_training(table[column.name], targets, seed)
             start = stop
+
+    def encode_parts(
+        self, table: Mapping[str, Cells], parts: Mapping[SplitName, Indices]
+    ) -> dict[SplitName, NDArray[np.float32]]:
+        """Returns the encoded rows of each part `(n, F)`, without an array of all rows.
+
+        Args:
+            table: the cells by column.
+            parts: positions of the rows; gaps are interpolated from those of `train`.
+        """
+        width, start = len(self.features), 0
+        encoded = {name: np.empty((len(at), width), dtype=np.float32) for name, at in parts.items()}
+        for column in self.columns:
+            cells, stop = table[column.name], start + len(column.features)
+            if isinstance(column, CategoricalEncoder):
+                for name, at in parts.items():
+                    for row in range(0, len(at), BLOCK):
+                        block = slice(row, row + BLOCK)
+                        encoded[name][block, start:stop] = column.encode(cells.take(at[block]))
+            else:
+                x = column.encode(cells, parts["train"])
+                for name, at in parts.items():
+                    encoded[name][:, start:stop] = x[at]
+            start = stop
+        return encoded
 
     def encode_numbers(self, x: Tensor) -> Tensor:
         """Returns encoded rows `(N, F)` of 32-bit numbers, for an encoder that was fitted to such rows."""

@@ -100,10 +100,12 @@ def table(
     targets = list(dict.fromkeys(map(str, target if several else [target])))
     drop = [drop] if isinstance(drop, str) else list(map(str, drop))
     frame, files = _join(frame, held_out or {}, targets, drop)
-    cells = {name: read_cells(frame[name]) for name in frame.columns if name not in drop}
-    reading = Reading.of(cells.values(), decimal, thousands, dates)
+    cells = {name: read_cells(frame[name]) for name in frame.columns}
+    reading = Reading.of((cells[name] for name in cells if name not in drop), decimal, thousands, dates)
     goal = infer_task(frame[targets], task, reading)
-    rows, judged = _read_rows(frame.drop(columns=targets), files, goal)
+    inputs = {name: of_column for name, of_column in cells.items() if name not in targets}
+    rows, judged = _read_rows(frame.drop(columns=targets), inputs, files, goal)
+    del frame  # texts take more memory than cells
     if id is not None and id not in rows.inputs:
         raise no_column(id, rows.inputs, "data.id", f"data.id={(nearest(id, rows.inputs) or ['null'])[0]}")
     reasons = {id: NAMES_ROWS, group: GROUPS_ROWS, time: "data.time"}
@@ -125,11 +127,14 @@ def table(
         dates=dates,
     )
     repeats = note_repeats(number_rows(rows, columns), parts) if duplicates == "keep" else []
-    limits = find_limits(rows.take(parts["train"]).inputs, columns)
-    parts["train"], outlier_notes = _treat_outliers(rows, parts["train"], limits, outliers)
+    train = rows.take(parts["train"])
+    limits = find_limits(train.inputs, columns)
+    stay, outlier_notes = _treat_outliers(train, limits, outliers)
+    if not stay.all():
+        parts["train"] = parts["train"][stay]
+        train = train.take(np.flatnonzero(stay))
     notes += [*left_out, *split_notes, *repeats, *outlier_notes, *note_classes(goal, rows.y, parts)]
 
-    train = rows.take(parts["train"])
     encoder = TableEncoder.fit(
         train.inputs,
         columns,
@@ -141,13 +146,13 @@ def table(
         seed=seed,
         id=id,
     )
-    x = _encode_files(encoder, rows, parts["train"])
+    encoded = _encode(encoder, rows, parts)
     for at, values in encoder.encode_training(train.inputs, train.y, seed):
-        x[parts["train"], at] = values
-    facts = _gather_facts(goal, encoder, x[parts["train"]], train.y, scale_target)
+        encoded["train"][:, at] = values
+    facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target)
     splits = {
         name: Split(
-            inputs=(torch.from_numpy(x[at]),),
+            inputs=(torch.from_numpy(encoded[name]),),
             target=torch.from_numpy(rows.y[at]),
             ids=rows.names(at, id),
         )
@@ -196,14 +201,17 @@ def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -
         )
 
 
-def _read_rows(frame: pd.DataFrame, files: Indices, goal: Target) -> tuple[Rows, Mapping[str, Cells]]:
+def _read_rows(
+    frame: pd.DataFrame, inputs: Mapping[str, Cells], files: Indices, goal: Target
+) -> tuple[Rows, Mapping[str, Cells]]:
     """Returns the rows that have a target, and the cells from which the columns' roles are inferred.
 
     These are the cells of the training file alone, since the roles must not depend on held-out files.
     """
     labelled = np.flatnonzero(goal.present)
-    frame, files = frame.iloc[labelled], files[labelled]
-    inputs = {name: read_cells(frame[name]) for name in frame.columns}
+    if len(labelled) < len(frame):
+        frame, files = frame.iloc[labelled], files[labelled]
+        inputs = {name: read_cells(frame[name]) for name in frame.columns}
     rows = Rows(inputs, goal.y[labelled], frame.index.to_numpy(), files)
     if not files.any():
         return rows, inputs
@@ -250,32 +258,37 @@ def _leave_out(rows: Rows, columns: Sequence[Column], *, gaps: bool, repeats: bo
 
 
 def _treat_outliers(
-    rows: Rows, train: Indices, limits: Mapping[str, tuple[float, float]], outliers: Outliers
-) -> tuple[Indices, list[str]]:
-    """Returns the training rows without dropped outliers, and notes about the outliers."""
-    rows_of = find_outliers(rows.take(train).inputs, limits)
+    train: Rows, limits: Mapping[str, tuple[float, float]], outliers: Outliers
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Returns which training rows stay, and notes about the outliers."""
+    rows_of = find_outliers(train.inputs, limits)
+    stay = np.ones(len(train.y), dtype=bool)
     if not rows_of:
-        return train, []
+        return stay, []
     if outliers == "drop":
-        train = train[~np.any(list(rows_of.values()), axis=0)]
-    return train, [note_outliers(rows_of, outliers)]
+        stay = ~np.any(list(rows_of.values()), axis=0)
+    return stay, [note_outliers(rows_of, outliers)]
 
 
-def _encode_files(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[np.float32]:
-    """Returns the encoded rows `(N, F)`; encodes file by file, so that an error names the file."""
+def _encode(
+    encoder: TableEncoder, rows: Rows, parts: Mapping[SplitName, Indices]
+) -> dict[SplitName, NDArray[np.float32]]:
+    """Returns the encoded rows of each split `(n, F)`; encodes file by file, so that an error names the file."""
+    if not rows.files.any():
+        return encoder.encode_parts(rows.inputs, parts)
     x = np.empty((len(rows.y), len(encoder.features)), dtype=np.float32)
     for number, name in enumerate(SPLITS):
         at = np.flatnonzero(rows.files == number)
         if not len(at):
             continue
-        interpolate_from = np.flatnonzero(np.isin(at, train)) if number == 0 else None
+        interpolate_from = np.flatnonzero(np.isin(at, parts["train"])) if number == 0 else None
         try:
             x[at] = encoder.encode_cells(rows.take(at).inputs, interpolate_from)
         except DataError as error:
             if number:
                 raise DataError(error.what, f"data.{name}_path, {error.where}", error.fix, error.override) from None
             raise
-    return x
+    return {name: x[at] for name, at in parts.items()}
 
 
 def _gather_facts(

@@ -95,9 +95,11 @@ class NumericEncoder(ColumnEncoder):
             DataError: none of the cells is a number.
         """
         cells = cells.read_as(self.form)
-        x = _finite(cells)
-        if cells.present and np.isnan(x).all():
+        numbers = _finite(cells.numbers)
+        if cells.present and np.isnan(numbers).all():
             check_numbers(self.name, cells, strict=True)
+        by_value = not self.interpolate and len(numbers) < len(cells.codes)
+        x = np.append(numbers, np.nan) if by_value else np.append(numbers, np.nan)[cells.codes]
         missing = np.isnan(x)
         if self.interpolate and missing.any():
             x = _interpolate(x, cells.rows, interpolate_from)
@@ -109,7 +111,8 @@ class NumericEncoder(ColumnEncoder):
         columns = [np.where(np.isnan(x), 0.0, x)]
         if self.indicator:
             columns.append(missing)
-        return np.stack(columns, axis=1).astype(np.float32)
+        encoded = np.stack(columns, axis=1).astype(np.float32)
+        return encoded[cells.codes] if by_value else encoded
 
     def decode(self, x: Floats) -> Floats:
         return self.scale.invert(x)
@@ -118,7 +121,10 @@ class NumericEncoder(ColumnEncoder):
         """Yields which cells are no numbers, which are outside the training range, and which are missing if none was
         in training."""
         cells = cells.read_as(self.form)
-        yield Oddity(f"{self.name} is no number", np.isnan(_finite(cells)) & (cells.codes >= 0))
+        yield Oddity(
+            f"{self.name} is no number",
+            (cells.codes >= 0) & np.append(np.isnan(_finite(cells.numbers)), False)[cells.codes],
+        )
         if self.seen is not None:
             yield _beyond(self.name, cells, *self.seen)
         if not self.indicator and not self.interpolate:
@@ -204,10 +210,9 @@ def _spell_range(ends: Sequence[float], gaps: bool) -> str:
     return f"{spell(ends[0])} to {spell(ends[-1])}" + ", with gaps" * gaps if ends else ""
 
 
-def _finite(cells: Cells) -> Floats:
-    """Returns the numbers of cells `(N,)`; NaN where one is missing, no number, or beyond 32 bits."""
-    x = cells.as_numbers()
-    return np.where(np.abs(x) <= LARGEST, x, np.nan)
+def _finite(numbers: Floats) -> Floats:
+    """Returns numbers; NaN where one is beyond 32 bits."""
+    return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
 
 
 def _beyond(name: str, cells: Cells, low: float, high: float) -> Oddity:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -50,7 +51,12 @@ class Rows:
 
     def take(self, at: Indices) -> Rows:
         """Returns the rows at these positions."""
-        inputs = {name: cells.take(at) for name, cells in self.inputs.items()}
+        rows = {id(cells.rows): cells.rows for cells in self.inputs.values()}
+        taken = {key: numbers[at] for key, numbers in rows.items()}  # once, since columns share them
+        inputs = {
+            name: replace(cells, codes=cells.codes[at], rows=taken[id(cells.rows)])
+            for name, cells in self.inputs.items()
+        }
         return Rows(inputs, self.y[at], self.numbers[at], self.files[at])
 
 
@@ -78,16 +84,19 @@ def drop_incomplete(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[s
 def number_rows(rows: Rows, columns: Sequence[Column]) -> Indices:
     """Returns a number for each row `(N,)`, equal if rows agree in all columns except those that only number rows."""
     names = [column.name for column in columns if column.reason != COUNTING and not column.reason.startswith(ID_REASON)]
-    target = np.unique(rows.y, axis=0, return_inverse=True)[1].reshape(-1)
-    return number_codes([target, *(rows.inputs[name].codes for name in names)])
+    targets = (pd.factorize(y)[0] for y in rows.y.reshape(len(rows.y), -1).T)
+    return number_codes(chain(targets, (rows.inputs[name].codes for name in names)))
 
 
-def number_codes(columns: Iterable[Indices]) -> Indices:
+def number_codes(columns: Iterable[NDArray[np.integer[Any]]]) -> Indices:
     """Returns a number for each row `(N,)`, equal if rows agree in all columns of codes `(N,)`, each at least -1."""
     numbers: Indices | None = None
     for codes in columns:
+        # Two numbers become one; both are below the number of rows, so that it fits into 64 bits.
         pairs = codes + 1 if numbers is None else numbers * (int(codes.max(initial=0)) + 2) + codes + 1
-        numbers = pd.factorize(pairs.astype(np.int64))[0]
+        numbers = pd.factorize(pairs)[0].astype(np.int64)
+        if int(numbers.max(initial=-1)) + 1 == len(numbers):
+            break
     assert numbers is not None
     return numbers
 
@@ -227,7 +236,7 @@ def _check_split(rows: Rows, group: str | None, time: str | None, given: Collect
 
 
 def _note_shared_groups(
-    group: str, codes: Indices, splits: Mapping[SplitName, Indices], given: Collection[SplitName]
+    group: str, codes: NDArray[np.integer[Any]], splits: Mapping[SplitName, Indices], given: Collection[SplitName]
 ) -> Iterator[str]:
     """Yields how many values of the column are both in train and in another file."""
     trained = np.unique(codes[splits["train"]])

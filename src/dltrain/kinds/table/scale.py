@@ -45,7 +45,7 @@ class Scale:
         present = x[~np.isnan(x)]
         if numeric == "none":
             return cls()
-        if numeric == "quantile" and len(np.unique(present)) > 1:
+        if numeric == "quantile" and len(present) and present.min() < present.max():
             edges, scores = normal_scores(present)
             return cls(edges=tuple(edges.tolist()), scores=tuple(scores.tolist()))
         return cls(*standardisation(present if fill is None and len(present) else np.where(np.isnan(x), fill or 0, x)))
@@ -66,7 +66,8 @@ def normal_scores(present: Floats) -> tuple[Floats, Floats]:
     scores stay as small as the number of values justifies.
     """
     x = np.sort(present)
-    values, first, counts = np.unique(x, return_index=True, return_counts=True)
+    first = np.flatnonzero(np.append(True, x[1:] != x[:-1]))
+    values, counts = x[first], np.diff(np.append(first, len(x)))
     quantiles = min(max(len(x) // ROWS_PER_QUANTILE, FEWEST_QUANTILES), MOST_QUANTILES)
     if len(values) > quantiles:
         at = np.unique(np.searchsorted(values, x[np.linspace(0, len(x) - 1, quantiles).round().astype(int)]))
@@ -89,8 +90,10 @@ def bin_edges(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     most = MOST_BINS_OF_FEW_ROWS if len(x) < FEW_ROWS else MOST_BINS
     count = max(1, min(most, len(x) // ROWS_PER_BIN))
-    edges, distinct = np.unique(_spread(np.sort(x), count)), np.unique(x)
+    ordered = np.sort(x)
+    edges = np.unique(_spread(ordered, count))
     if len(edges) <= count:
+        distinct = ordered[np.append(True, ordered[1:] != ordered[:-1])]
         edges = np.unique(_spread(distinct, count))
     return edges if len(edges) > 1 else edges[:0]
 

@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.cells import read_cells
-from dltrain.data.csv_reader import Header
 from dltrain.data.splits import Fraction, Indices
-from dltrain.data.streams import TableFormat
+from dltrain.data.table_format import Header, TableFormat
 from dltrain.data.tokens import Padded, TokensChoice, choose_tokens, split_text
 from dltrain.kinds.labels import TargetReader, class_names, read_target
 from dltrain.kinds.table.rows import Rows, split_rows

@@ -13,8 +13,8 @@ from dltrain.data.cells import name_list, nearest
 from dltrain.data.class_folders import FileType, find_splits, refuse_bad, spell_path
 from dltrain.data.column_names import pick_column
 from dltrain.data.samples.texts import write_reviews
-from dltrain.data.streams import TableFormat
 from dltrain.data.table_files import read_table
+from dltrain.data.table_format import TableFormat
 from dltrain.data.text_files import SUFFIXES, read_each
 from dltrain.errors import DataError, named_by
 from dltrain.types import SplitName

@@ -1,0 +1,169 @@
+"""Tells the lines and rows below a table that are no rows of it: sources, notes and totals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dltrain.data.cells import shorten
+from dltrain.data.table_records import Record, is_missing, is_number_like
+
+MOST = 20  # lines below a table
+FOOTER = re.compile(
+    r"\W*(sources?|notes?|footnotes?|quelle|hinweis|anmerkung|fuente|nota|copyright|generated|exported|printed|rows|"
+    r"retrieved|downloaded|created|last updated|data (from|provided)|end of|total (rows|records)|records)"
+    r"(\s*[:.]|\s+(by|on|at|from|the|file|of|data|table)\b)|\W*(数据来源|资料来源|来源|说明|备注|注)\s*[:：]|\W*©|"
+    r"[*†‡#%]+\s?\S|\(?[\d,]+ rows?\b",
+    re.IGNORECASE,
+)
+TOTAL = re.compile(
+    r"\W*(grand |sub-?|overall )?totals?\b.{0,20}|sums?|summe|gesamt(summe)?|insgesamt|zwischensumme|total général|"
+    r"totale|somme|suma|ukupno|итого|всего|合计|总计|小计|总和|averages?|mean|avg\.?|durchschnitt|mittelwert|moyenne|promedio|"
+    r"平均值?|均值|all",
+    re.IGNORECASE,
+)
+
+
+def are_footers(records: Sequence[Record], width: int, numbers_first: bool) -> bool:
+    """Tells whether the last lines of a text, which do not fit the table, are certainly no rows.
+
+    Args:
+        records: the lines.
+        width: the number of fields of the table.
+        numbers_first: whether the table's first column has only numbers.
+    """
+    if not records or len(records) > MOST:
+        return False
+    if any(not record.cells[0].strip() or is_number_like(record.cells[0]) for record in records):
+        return False
+    first = records[0]
+    alone = first.filled == 1 and width > 1 and re.search(r"[^\W\d]", first.cells[0]) is not None
+    return FOOTER.match(first.cells[0].strip()) is not None or (alone and (first.after_blank or numbers_first))
+
+
+def leave_out_end(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Returns a table without last rows that are footers or totals, and notes on them."""
+    count, notes = _footers(frame)
+    frame, total_notes = _leave_out_totals(frame.iloc[: len(frame) - count] if count else frame)
+    return frame, [*notes, *total_notes]
+
+
+def leave_out_labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the last rows of a long table without those called totals, in which other columns of words are empty."""
+    end = len(frame)
+    words = [column for column in range(frame.shape[1]) if end and _numbers(frame.iloc[:-1, column]) is None]
+    while end and _is_labelled(cells := _texts(frame, end - 1)) and sum(bool(cells[column]) for column in words) == 1:
+        end -= 1
+    return frame.iloc[:end]
+
+
+def _texts(frame: pd.DataFrame, position: int) -> list[str]:
+    """Returns a row's cells as texts, empty where they are missing."""
+    cells: list[Any] = [frame.iloc[position, column] for column in range(frame.shape[1])]
+    return ["" if pd.isna(cell) else str(cell).strip() for cell in cells]
+
+
+def _footers(frame: pd.DataFrame) -> tuple[int, list[str]]:
+    """Returns how many last rows are footers of one cell, and a note about them."""
+    if len(frame) < 4 or frame.shape[1] < 2:
+        return 0, []
+    head = [str(cell) for cell in frame.iloc[:100, 0] if not pd.isna(cell)]
+    count, footers, blank = 0, [], False
+    for position in range(len(frame) - 1, max(len(frame) - MOST, 2), -1):
+        cells = _texts(frame, position)
+        if not any(cells):
+            blank = True
+        elif cells[0] and not any(cells[1:]) and not is_number_like(cells[0]):
+            footers.append((cells[0], count := len(frame) - position))
+            blank = False
+        else:
+            break
+    if not footers:
+        return 0, []
+    texts = [text for text, _ in reversed(footers)]
+    body = head[: max(0, len(frame) - count)]
+    numbers_first = len(body) > 2 and all(map(is_number_like, body))
+    if TOTAL.fullmatch(texts[0]) or not (FOOTER.match(texts[0]) or blank or numbers_first):
+        return 0, []
+    return count, [f"left out below the table: {shorten(texts[0])}"]
+
+
+def _leave_out_totals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Returns a table without last rows that are sums or means of the others, and notes on them."""
+    end = len(frame)
+    while end > 3 and not any(_texts(frame, end - 1)):
+        end -= 1
+    stop, notes = end, []
+    while stop > 3 and end - stop < MOST and _is_labelled(_texts(frame, stop - 1)):
+        stop -= 1
+    unlabelled = stop == end and end > 5 and not _texts(frame, end - 1)[0]
+    if unlabelled:
+        stop -= 1
+    if stop == end:
+        return frame, []
+    body = frame.iloc[:stop]
+    numbers = [_numbers(body.iloc[:, column]) for column in range(frame.shape[1])]
+    left_out = []
+    for position in range(stop, end):
+        cells = _texts(frame, position)
+        if _sums(frame, position, cells, numbers, exactly=unlabelled):
+            left_out.append(position)
+            label = next((cell for cell in cells if cell), "")
+            words = "which has the columns' sums" if unlabelled else f"{shorten(label)}"
+            notes.append(f"left out the row {position + 1} below the header, a total: {words}")
+        elif not unlabelled:
+            label = next(cell for cell in cells if cell)
+            notes.append(
+                f"row {position + 1} is called {shorten(label)}, but has no sums of the columns: it counts as a row"
+            )
+    if not left_out:
+        return frame, notes
+    return frame.drop(frame.index[left_out]).reset_index(drop=True), notes
+
+
+def _is_labelled(cells: Sequence[str]) -> bool:
+    first = next((cell for cell in cells if cell), "")
+    return TOTAL.fullmatch(first) is not None
+
+
+def _numbers(column: pd.Series[Any]) -> NDArray[np.float64] | None:
+    """Returns the numbers of a column; None if it has any other cell."""
+    if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        return None
+    texts = column.dropna()
+    read = pd.to_numeric(texts.astype(str).str.replace(r"[,$€£¥%\s]", "", regex=True), errors="coerce")
+    numbers = read.to_numpy(dtype=np.float64, na_value=np.nan)
+    missing = np.array([is_missing(text) for text in texts.astype(str)[np.isnan(numbers)]], dtype=bool)
+    return numbers[~np.isnan(numbers)] if missing.all() and len(missing) < len(numbers) else None
+
+
+def _sums(
+    frame: pd.DataFrame,
+    position: int,
+    cells: Sequence[str],
+    numbers: Sequence[NDArray[np.float64] | None],
+    *,
+    exactly: bool,
+) -> bool:
+    """Tells whether a row has the sums or means of columns above it."""
+    matches, others = 0, 0
+    for column, above in enumerate(numbers):
+        if not cells[column]:
+            continue
+        if above is None:
+            others += exactly
+            continue
+        own = _numbers(frame.iloc[position : position + 1, column])
+        if own is None or not len(own):
+            continue
+        near = 1e-9 if exactly else 5e-3
+        summed = bool(np.isclose(own[0], above.sum(), rtol=near, atol=0)) and above.any()
+        averaged = not exactly and bool(np.isclose(own[0], above.mean(), rtol=near, atol=0))
+        matches += bool(summed or averaged)
+        others += exactly and not summed
+    return matches > 0 and others == 0
