@@ -47,7 +47,7 @@ def test_what_a_comma_means_is_kept_for_parts_without_one() -> None:
     [
         (b"", "is empty", ""),
         (b"a,b\n", "no rows", ""),
-        (b"a,b\n1,2\n3,4\n5,6,7\n", "3 fields where the header has 2", "line 4"),
+        (b"a,b\n1,2\n3,4\n5,6,7\n", "the row has 3 fields and the header 2", "line 4"),
         (b'a,b\n1,"2\n', "quote", ""),
         (b"a,a\n1,2\n", "two columns have the name", ""),
     ],

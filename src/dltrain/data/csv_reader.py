@@ -74,7 +74,7 @@ def read_text(data: bytes, path: str, form: TableFormat) -> tuple[pd.DataFrame, 
         except DataError as error:
             raise _with_a_key(error, data, layout, form, path) from None
     if table.num_rows == 0:
-        raise DataError(f"{path} holds a header line and no rows", where="data.path", fix="give a file with rows")
+        raise DataError(f"{path} contains a header line and no rows", where="data.path", fix="give a file with rows")
     table, layout_notes = _drop_what_is_none(table, layout)
     table, commas = read_decimal_commas(table) if layout.separator != "," else (table, [])
     decimal = [f"commas are decimal points in {name_list(commas)}"] if commas else []
@@ -245,9 +245,9 @@ def quote_fault(error: QuoteError, path: str) -> DataError:
 
 
 def _misfit(cells: Sequence[str], layout: Layout, path: str, line: int) -> DataError:
-    expected = f"the other rows have {layout.width}" if layout.trailing else f"the header has {len(layout.names)}"
+    expected = f"the other rows {layout.width}" if layout.trailing else f"the header {len(layout.names)}"
     return DataError(
-        f"{len(cells)} fields where {expected}",
+        f"the row has {len(cells)} field{'s' * (len(cells) != 1)} and {expected}",
         where=f"{path}, line {line + 1}",
         fix="correct that line, or delete it if it is no row"
         if layout.separator == BLANKS

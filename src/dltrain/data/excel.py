@@ -121,5 +121,5 @@ def _read_sheet(
     frame, end_notes = leave_out_end(cells.reset_index(drop=True).set_axis(names, axis="columns"))
     frame = frame.dropna(how="all").reset_index(drop=True)
     if frame.empty:
-        raise DataError(f"{path} holds no rows", where="data.path", fix="give a file with a header line and rows")
+        raise DataError(f"{path} contains no rows", where="data.path", fix="give a file with a header line and rows")
     return frame.infer_objects(), (*notes, *end_notes)

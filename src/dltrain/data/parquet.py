@@ -30,7 +30,7 @@ def read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     except Exception as error:  # errors of pyarrow and of the file system
         raise _unreadable(file, error) from None
     if frame.empty:
-        raise DataError(f"{file} holds no rows", where="data.path", fix="give a file with rows")
+        raise DataError(f"{file} contains no rows", where="data.path", fix="give a file with rows")
     return frame.reset_index(drop=isinstance(frame.index, pd.RangeIndex)), ()
 
 
@@ -50,7 +50,7 @@ def stream_parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
         raise _unreadable(path, error) from None
     _check_columns(file.schema_arrow)
     if file.metadata.num_rows == 0:
-        raise DataError(f"{path} holds no rows", where="data.path", fix="give a file with rows")
+        raise DataError(f"{path} contains no rows", where="data.path", fix="give a file with rows")
     start = 0
     for batch in file.iter_batches(batch_size=rows):
         frame = _to_frame(pa.Table.from_batches([batch]))

@@ -105,7 +105,7 @@ def _frames(lines: Iterator[str], layout: Layout, name: str, rows: int) -> Itera
         yield frame.set_axis(pd.RangeIndex(start, start + len(frame)))
         start += len(frame)
     if start == 0:
-        raise DataError(f"{name} holds a header line and no rows", fix="give a table with rows")
+        raise DataError(f"{name} contains a header line and no rows", fix="give a table with rows")
 
 
 def _read_commas(title: str, column: list[str | None], commas: set[str]) -> None:

@@ -311,7 +311,7 @@ def _name(
             notes.append("each row ends with a separator too many")
         else:
             first = ["row_names", *first]
-            notes.append("the first column has no name in the header, as R writes names of rows: called row_names")
+            notes.append("the first column has no name in the header, as R writes names of rows; it is called row_names")
     names, is_data, header_notes = name_columns(first, form.header, path)
     notes += header_notes
     at = 0 if is_data else 1
@@ -393,5 +393,5 @@ def header_names(cells: Sequence[str], path: str) -> tuple[list[str], tuple[str,
             while given in names:
                 given += "_"
             names[position] = given
-            notes.append(f"column {position + 1} has no name: called {given}")
+            notes.append(f"column {position + 1} has no name; it is called {given}")
     return names, tuple(notes)

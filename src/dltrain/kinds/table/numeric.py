@@ -96,7 +96,7 @@ class NumericEncoder(ColumnEncoder):
         """
         cells = cells.read_as(self.form)
         numbers = _finite(cells.numbers)
-        if cells.present and np.isnan(numbers).all():
+        if cells.present and np.isnan(numbers[cells.codes[cells.codes >= 0]]).all():
             check_numbers(self.name, cells, strict=True)
         by_value = not self.interpolate and len(numbers) < len(cells.codes)
         x = np.append(numbers, np.nan) if by_value else np.append(numbers, np.nan)[cells.codes]
