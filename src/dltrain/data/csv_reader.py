@@ -76,7 +76,7 @@ def read_text(data: bytes, path: str, form: TableFormat) -> tuple[pd.DataFrame, 
     if table.num_rows == 0:
         raise DataError(f"{path} contains a header line and no rows", where="data.path", fix="give a file with rows")
     table, layout_notes = _drop_what_is_none(table, layout)
-    table, commas = read_decimal_commas(table) if layout.separator != "," else (table, [])
+    table, commas = read_decimal_commas(table) if form.points and layout.separator != "," else (table, [])
     decimal = [f"commas are decimal points in {name_list(commas)}"] if commas else []
     frame, end_notes = leave_out_end(table.to_pandas(types_mapper=pd.ArrowDtype))
     return frame, (*notes, *layout.notes, *layout_notes, *decimal, *footers, *end_notes)

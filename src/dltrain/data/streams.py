@@ -52,8 +52,8 @@ def read_head(file: BinaryIO) -> bytes:
 def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Iterator[pd.DataFrame]:
     """Yields frames of up to `rows` rows, every cell as text, as `read_csv` reads it.
 
-    The index counts the rows from 0. Whether commas in a column are decimal points is decided by the first frame in
-    which it has any.
+    The index counts the rows from 0. If decimal commas become points, the first frame in which a column has any
+    decides.
 
     Raises:
         DataError: it is not text, has no rows, or a row does not fit the header.
@@ -70,7 +70,7 @@ def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Ite
     layout = find_layout(list(_lines(first, form.comment)), form, name)
     lines = _lines(text, form.comment)
     try:
-        yield from _frames(islice(lines, layout.first_row, None), layout, name, rows)
+        yield from _frames(islice(lines, layout.first_row, None), layout, name, rows, points=form.points)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{name} is not {encoding}: {error.reason} 0x{error.object[error.start]:02x}",
@@ -88,7 +88,7 @@ def _lines(text: Iterable[str], comment: str) -> Iterator[str]:
         yield "\n" if is_comment else line
 
 
-def _frames(lines: Iterator[str], layout: Layout, name: str, rows: int) -> Iterator[pd.DataFrame]:
+def _frames(lines: Iterator[str], layout: Layout, name: str, rows: int, *, points: bool) -> Iterator[pd.DataFrame]:
     records = (cells for cells in scan_rows(lines, layout, name, []) if tuple(cells) != layout.header)
     commas: set[str] = set()
     start, waiting = 0, list(islice(records, rows))
@@ -96,7 +96,7 @@ def _frames(lines: Iterator[str], layout: Layout, name: str, rows: int) -> Itera
         waiting = list(islice(records, rows))
         columns = [[cell or None for cell in column] for column in zip(*chunk, strict=True)]
         for title, column in zip(layout.names, columns, strict=False):
-            if layout.separator != ",":
+            if points and layout.separator != ",":
                 _read_commas(title, column, commas)
         arrays = (pd.array(column, dtype=TEXT) for column in columns)
         frame = pd.DataFrame(dict(zip(layout.names, arrays, strict=False)))

@@ -30,6 +30,8 @@ def read_table(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Reads Excel, Parquet, JSON and CSV, by what the file holds rather than by its suffix, compressed or not.
 
+    Decimal commas in a CSV file whose fields are not separated by commas become points.
+
     Args:
         path: of the file.
         encoding: as in `TableFormat`.
@@ -43,7 +45,7 @@ def read_table(
     Raises:
         DataError: it cannot be read, or the package that reads such files is not installed.
     """
-    return read_file(path, TableFormat(encoding, delimiter, header, **form))
+    return read_file(path, TableFormat(encoding, delimiter, header, points=True, **form))
 
 
 def read_file(path: str, form: TableFormat) -> tuple[pd.DataFrame, tuple[str, ...]]:

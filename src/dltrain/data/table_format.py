@@ -28,6 +28,7 @@ class TableFormat:
             the table that begin with # or % are left out; for CSV.
         quote: the character around cells that hold a delimiter, `none`, or `auto` for a double one; for CSV.
         sheet: the name of a sheet or its number, counted from 1; None to find the one with the table; for Excel.
+        points: whether decimal commas become points, for readers that know plain numbers only; for CSV.
     """
 
     encoding: str = AUTO
@@ -37,6 +38,7 @@ class TableFormat:
     comment: str = AUTO
     quote: str = AUTO
     sheet: str | int | None = None
+    points: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.skip, str) and self.skip != AUTO:

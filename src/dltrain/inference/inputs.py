@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast, runtime_checkable
 
 import pandas as pd
 
@@ -53,13 +53,21 @@ class Input:
     close: Callable[[], None] = lambda: None
 
 
+@runtime_checkable
+class ReadsNumbers(Protocol):
+    """An encoder that may read numbers as they are written, with the marks and units of the training file."""
+
+    as_written: bool
+
+
 def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -> Input:
     """Opens a file, a folder or standard input (`-`) for a model's encoder.
 
     Raises:
         DataError: the file does not exist, or the model takes other samples; while reading: it is damaged or empty.
     """
-    form = form or TableFormat()
+    as_written = isinstance(encoder, ReadsNumbers) and encoder.as_written
+    form = replace(form or TableFormat(), points=not as_written)
     if source == STANDARD_INPUT:
         return _open_standard_input(encoder, form)
     path = Path(source).expanduser()

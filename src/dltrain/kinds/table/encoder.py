@@ -54,11 +54,13 @@ class TableEncoder:
         columns: the encoders of the columns, in the order of the inputs.
         target: reads the target columns.
         id: the column whose cells name the rows; `None` to number them.
+        as_written: whether numbers are read with their marks and units; older runs had decimal commas as points.
     """
 
     columns: tuple[ColumnEncoder, ...]
     target: TargetReader
     id: str | None = None
+    as_written: bool = True
     suffixes: frozenset[str] = frozenset()
     takes_rows: bool = True
     prepare: None = None
@@ -140,7 +142,12 @@ class TableEncoder:
             DataError: the facts do not say how columns become inputs.
         """
         try:
-            return cls(_read_columns(facts), TargetReader.of(facts), facts.preprocessing.get("id"))
+            return cls(
+                _read_columns(facts),
+                TargetReader.of(facts),
+                facts.preprocessing.get("id"),
+                "as_written" in facts.preprocessing,
+            )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how columns become inputs", fix="train again") from None
 
@@ -154,7 +161,7 @@ class TableEncoder:
                 stored |= {"mean": [column.mean for column in standard], "std": [column.std for column in standard]}
             return stored
         columns = [{"kind": column.role, **column.to_json()} for column in self.columns]
-        return {"columns": columns} | ({"id": self.id} if self.id else {})
+        return {"columns": columns, "as_written": True} | ({"id": self.id} if self.id else {})
 
     @property
     def features(self) -> tuple[str, ...]:
