@@ -21,6 +21,7 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "
 LARGEST = float(np.finfo(np.float32).max)
 MAX_BAD_SHARE = 0.05
 EXACT = 2**53  # from which on float64 does not tell whole numbers apart
+SAMPLE = 5000  # cells by which it is judged how often numbers repeat
 FIRST = 100  # cells by which a column is judged
 WHOLE = re.compile(r"^([+-]?(?:0|[1-9]\d*))\.0+$")  # as in 1.0, which is 1
 CODE = re.compile(r"0\d+")  # as in 007: a name and no number
@@ -145,8 +146,8 @@ def _read_texts(column: pa.ChunkedArray, missing: frozenset[str], rows: NDArray[
     """Reads Arrow's strings: those of plain numbers at once, and others by their distinct texts."""
     numbers = _cast(column, missing)
     if numbers is not None:
-        codes, distinct = pd.factorize(numbers)
-        return Cells(codes.astype(np.int32), Numbers(distinct), distinct, rows)
+        codes, distinct = _factorize(numbers)
+        return Cells(codes, Numbers(distinct), distinct, rows)
     encoded = column.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
@@ -172,14 +173,24 @@ def _cast(column: pa.ChunkedArray, missing: frozenset[str]) -> NDArray[np.float6
         except pa.ArrowInvalid:
             return None
     read = numbers.to_numpy() + 0.0  # which makes 0 of -0
-    present = read[~np.isnan(read)]
+    absent = np.isnan(read)
+    present = read[~absent] if absent.any() else read
     nameless = len(present) < len(column) - column.null_count and "nan" not in missing
-    if nameless or not len(present) or not np.isfinite(present).all():
+    if nameless or not len(present) or max(-present.min(), present.max()) >= EXACT:
         return None
-    whole = bool((present == np.floor(present)).all())
-    if np.abs(present).max() >= EXACT or (whole and _padded(column)):
-        return None
-    return read
+    whole = all(bool((part == np.floor(part)).all()) for part in (present[:FIRST], present))
+    return None if whole and _padded(column) else read
+
+
+def _factorize(numbers: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Returns the codes of numbers `(N,)`, -1 for NaN, and the distinct ones in the order of their first cells."""
+    if len(np.unique(numbers[:SAMPLE])) > 0.995 * len(numbers[:SAMPLE]):
+        codes, distinct = pd.factorize(numbers)
+        return codes.astype(np.int32), distinct
+    # Arrow is twice as fast where numbers repeat, and half as fast where they do not.
+    encoded = pa.array(numbers, from_pandas=True).dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes, encoded.dictionary.to_numpy(zero_copy_only=False)
 
 
 def _may_be_numbers(column: pa.ChunkedArray, missing: frozenset[str]) -> bool:
