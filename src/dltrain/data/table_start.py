@@ -311,9 +311,7 @@ def _name(
             notes.append("each row ends with a separator too many")
         else:
             first = ["row_names", *first]
-            notes.append(
-                "the first column has no name in the header, as R writes names of rows; it is called row_names"
-            )
+            notes.append("the header does not name the first column, as R writes names of rows; it is called row_names")
     names, is_data, header_notes = name_columns(first, form.header, path)
     notes += header_notes
     at = 0 if is_data else 1

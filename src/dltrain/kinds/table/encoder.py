@@ -142,12 +142,8 @@ class TableEncoder:
             DataError: the facts do not say how columns become inputs.
         """
         try:
-            return cls(
-                _read_columns(facts),
-                TargetReader.of(facts),
-                facts.preprocessing.get("id"),
-                "as_written" in facts.preprocessing,
-            )
+            stored = facts.preprocessing
+            return cls(_read_columns(facts), TargetReader.of(facts), stored.get("id"), "as_written" in stored)
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how columns become inputs", fix="train again") from None
 
