@@ -224,12 +224,13 @@ def test_another_target_drops_what_the_file_says_for_its_own() -> None:
     assert list(config["model"]) == ["_target_", "hidden"]
 
 
-def test_a_builder_of_torchvision_is_trained_loaded_and_gone_on_with(dltrain: Callable) -> None:
-    called = dltrain("model._target_=torchvision.models.shufflenet_v2_x0_5", "data=animals", "data.size=16", *QUICK)
+def test_a_builder_of_torchvision_is_trained_loaded_and_gone_on_with(dltrain: Callable, picture_folder: Path) -> None:
+    pictures = ("data=images", f"data.path={picture_folder}", "data.size=16", "data.val_fraction=0.2")
+    called = dltrain("model._target_=torchvision.models.shufflenet_v2_x0_5", *pictures, *QUICK)
     assert called.code == 0, called.err
     node = yaml.safe_load(called.run.config.read_text("utf-8"))["model"]
     assert node == {"_target_": "torchvision.models.shufflenet_v2_x0_5"}
-    assert dltrain("predict", "run", "data/animals", "-o", "said.csv").code == 0
+    assert dltrain("predict", "run", str(picture_folder), "-o", "said.csv").code == 0
     assert dltrain("resume", "run", "trainer.epochs=2").code == 0
 
 
