@@ -11,6 +11,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from PIL import Image
 
 from dltrain import train
 from dltrain.cli.main import main
+from dltrain.data.samples.animals import draw_animals
+from dltrain.drawing import style
+from dltrain.kinds.corpus import sampling
+from dltrain.report import comparison, plots
 from dltrain.runs.folder import RunDir
 
 
@@ -29,6 +34,31 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     logging.getLogger("dltrain").handlers.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unrendered_plots() -> Iterator[None]:
+    """Draws every plot, and saves one pixel of it: to render them takes longer than to train a small run."""
+    pixel = BytesIO()
+    Image.new("RGB", (1, 1)).save(pixel, "PNG")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (plots, comparison):
+            patch.setattr(module, "to_png", lambda *_, **__: pixel.getvalue())
+        yield
+
+
+@pytest.fixture
+def rendered_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renders the plots of this test, with fewer pixels than a reader would want."""
+    monkeypatch.setattr(style, "DPI", 40)
+    for module in (plots, comparison):
+        monkeypatch.setattr(module, "to_png", style.to_png)
+
+
+@pytest.fixture
+def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a language model write eight tokens after an epoch, since each of them takes a forward pass."""
+    monkeypatch.setattr(sampling, "SAMPLE_TOKENS", dict.fromkeys(sampling.SAMPLE_TOKENS, 8))
 
 
 @dataclass(frozen=True)
@@ -97,6 +127,14 @@ def people_run(people_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def pay_run(people_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As `people_run`, of a number."""
     return trained(people_csv, tmp_path_factory, "model=mlp", "data=csv", "data.target=pay", "trainer.epochs=3")
+
+
+@pytest.fixture(scope="session")
+def drawn_animals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few of the images that data=animals draws where it finds none."""
+    folder = tmp_path_factory.mktemp("drawn") / "animals"
+    draw_animals(folder, per_class=12)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
-QUICK = ("trainer.threads=1", "baseline=none", "--quiet")
+QUICK = ("trainer.threads=1", "trainer.batch_size=16", "baseline=none", "--quiet")
 
 
 @pytest.fixture

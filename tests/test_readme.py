@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,13 +16,26 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     line.split("#")[0].strip() for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line.strip()
 ]
+SHORT = {
+    "debug": "debug=smoke",
+    "baseline": "baseline=none",
+    "trainer.limit_batches": "trainer.limit_batches=1",
+    "trainer.batch_size": "trainer.batch_size=8",
+}
+
+
+@pytest.fixture
+def animals(tmp_path: Path, drawn_animals: Path) -> None:
+    """Pictures for data=animals, where the command would draw them."""
+    shutil.copytree(drawn_animals, tmp_path / "data" / "animals")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_run(command: str, dltrain: Callable) -> None:
+def test_commands_run(command: str, dltrain: Callable, animals: None, short_samples: None) -> None:
     program, *arguments = shlex.split(command)
     assert program == "dltrain"
-    called = dltrain(*arguments, "debug=smoke")
+    keys = {argument.partition("=")[0] for argument in arguments}
+    called = dltrain(*arguments, *(override for key, override in SHORT.items() if key not in keys))
     assert called.code == 0, called.err
     assert any(run.report.exists() for run in called.runs)
 

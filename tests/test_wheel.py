@@ -57,10 +57,8 @@ def test_an_installed_wheel_trains_in_an_empty_folder(wheel: Path, tmp_path: Pat
 
     where = called("-c", "import dltrain; print(dltrain.__file__)")
     assert where.stdout.startswith(str(site))
-    for model, data in (("mlp", "cubic"), ("cnn", "animals")):
-        said = dltrain(f"model={model}", f"data={data}", "debug=smoke")
-        assert said.returncode == 0, said.stderr
-    results = sorted(work.glob("outputs/*/*/result.json"))
-    assert len(results) == 2
-    assert all(json.loads(path.read_text())["test"]["loss"] > 0 for path in results)
-    assert len(list(work.glob("outputs/*/*/report.html"))) == 2
+    said = dltrain("model=cnn", "data=animals", "debug=smoke", "baseline=none", "trainer.batch_size=8")
+    assert said.returncode == 0, said.stderr
+    (result,) = work.glob("outputs/*/*/result.json")
+    assert json.loads(result.read_text())["test"]["loss"] > 0
+    assert (result.parent / "report.html").exists()

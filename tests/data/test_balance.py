@@ -61,7 +61,14 @@ def rare(tmp_path: Path) -> None:
 
 
 def test_balancing_finds_more_of_the_rare_class(dltrain: Callable, rare: None) -> None:
-    arguments = ("model=linear", "data=csv", "data.path=table.csv", "data.target=y", "optimizer.lr=0.05")
+    arguments = (
+        "model=linear",
+        "data=csv",
+        "data.path=table.csv",
+        "data.target=y",
+        "optimizer.lr=0.05",
+        "baseline=none",
+    )
     recall = {}
     for name, more in {
         "plain": [],

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from dltrain import train
 from dltrain.runs.folder import RunDir
 from dltrain.training.checkpoint import pointed, resumable
 
@@ -21,10 +22,29 @@ SHORT = (
 )
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `run` was trained."""
+    return trained(tmp_path_factory.mktemp("linear"))
+
+
+@pytest.fixture(scope="module")
+def finished_mlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `finished`, of a hidden layer."""
+    return trained(tmp_path_factory.mktemp("mlp"), "model=mlp", "model.hidden=[8]")
+
+
+def trained(folder: Path, *overrides: str) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train(*SHORT, *overrides, quiet=True)
+    return folder
+
+
 @pytest.fixture
-def run(dltrain: Callable) -> RunDir:
+def run(finished: Path, tmp_path: Path) -> RunDir:
     """A finished run of four epochs of four steps, with a checkpoint after each of the last two."""
-    assert dltrain(*SHORT).code == 0
+    shutil.copytree(finished / "run", tmp_path / "run")
     return RunDir("run")
 
 
@@ -77,9 +97,11 @@ def test_patience_that_was_spent_counts_anew(dltrain: Callable, run: RunDir) -> 
 
 
 @pytest.mark.parametrize("override", ["model.dropout=0.5", "seed=1", "trainer.monitor=val/accuracy", "data.seed=3"])
-def test_another_model_data_or_seed_is_refused_unless_forced(override: str, dltrain: Callable, run: RunDir) -> None:
-    shutil.rmtree("run")
-    assert dltrain(*SHORT, "model=mlp", "model.hidden=[8]").code == 0
+def test_another_model_data_or_seed_is_refused_unless_forced(
+    override: str, dltrain: Callable, finished_mlp: Path
+) -> None:
+    shutil.copytree(finished_mlp / "run", "run")
+    run = RunDir("run")
     before = run.config.read_bytes(), run.status.read_bytes(), losses(run)
     called = dltrain("resume", "run", override, "trainer.epochs=5")
     assert called.code == 2

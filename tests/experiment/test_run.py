@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,20 +12,32 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from dltrain.config.compose import compose_jobs
 from dltrain.config.options import options
+from dltrain.errors import DataError
+from dltrain.experiment.build import build_model, build_optimizer
+from dltrain.experiment.targets import check
 from dltrain.kinds.kind import kind_of
 from dltrain.runs.folder import RunDir
 from dltrain.training.checkpoint import pointed
-from dltrain.types import Facts
+from dltrain.types import Facts, Spec
 
-SMALL = {"csv": ["data.path=table.csv", "data.target=y"], "images": ["data.path=images", "data.size=16"]}
 KINDS = {
     **dict.fromkeys(("cubic", "regression", "grades", "csv", "iris", "wine", "breast_cancer", "diabetes"), "table"),
     **dict.fromkeys(("animals", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
     **dict.fromkeys(("corpus", "verse"), "corpus"),
     **{name: name for name in ("text", "series", "ratings")},
 }
+LARGE = ("transformer_medium", "transformer_large")  # of a family that is tried in other sizes
 MODELS = {kind: kind_of(Facts(kind, "", ())).default_model for kind in KINDS.values()}
+ONE_EACH = {
+    "table": "csv",
+    "image": "digits",
+    "text": "text",
+    "corpus": "verse",
+    "series": "series",
+    "ratings": "ratings",
+}
 TAKES = {
     "bag": ("text",),
     "cnn": ("image",),
@@ -36,20 +49,43 @@ TAKES = {
     **dict.fromkeys(("rnn", "lstm", "gru"), ("text", "corpus", "series", "image")),
 }
 SEQUENCES = ("text", "corpus", "series", "image", "table")  # of the transformer, in every size
-ONE_EACH = ("csv", "digits", "text", "verse", "series", "ratings")  # of every kind
-LARGE = ("transformer_medium", "transformer_large")  # of a family that is tried in other sizes
+TURNS = {  # the cells of one class, and the sizes of another, share the kinds that they take
+    "rnn": ("image",),
+    "lstm": ("text",),
+    "gru": ("corpus", "series"),
+    "transformer": ("corpus", "series"),
+    "transformer_small": ("text", "image", "table"),
+    **dict.fromkeys(LARGE, ()),
+}
 PAIRS = sorted(
     {(name, MODELS[KINDS[name]]) for name in options("data")}
-    | {(name, model) for name in ONE_EACH for model in options("model") if model not in LARGE}
+    | {(ONE_EACH[kind], model) for model in options("model") for kind in TURNS.get(model, TAKES.get(model, SEQUENCES))}
 )
+SMALL = {
+    "animals": ["data.size=32"],
+    "csv": ["data.path=table.csv", "data.target=y"],
+    "images": ["data.path=images", "data.size=16"],
+    "text": ["data.rows=300"],
+    "corpus": ["data.characters=20000", "data.length=16"],
+    "verse": ["data.rows=100", "data.length=16"],
+    "series": ["data.rows=300", "data.window=24"],
+    "ratings": ["data.rows=600"],
+}
+SMALL_MODELS = {  # the README's commands train the same in their full size
+    ("corpus", "transformer"): ["model.width=16", "model.ngrams=2"],
+    ("image", "transformer_small"): ["model.patch=4"],
+    ("image", "cnn"): ["model.channels=[8,16]"],
+    ("image", "resnet"): ["model.channels=[8,16]"],
+}
 
 
 @pytest.fixture
-def sources(tmp_path: Path, known_sets: Path) -> None:
-    """A small table, a small folder of images and small known sets, where the command line is called."""
+def sources(tmp_path: Path, known_sets: Path, drawn_animals: Path) -> None:
+    """A small table, small folders of images and small known sets, where the command line is called."""
     from PIL import Image
 
     (tmp_path / "table.csv").write_text("a,b,y\n" + "".join(f"{i * 7 % 11},{i * 3 % 5},{i % 2}\n" for i in range(60)))
+    shutil.copytree(drawn_animals, tmp_path / "data" / "animals")
     for name, colour in (("红", "red"), ("blue", "blue")):
         (tmp_path / "images" / name).mkdir(parents=True)
         for number in range(12):
@@ -57,22 +93,54 @@ def sources(tmp_path: Path, known_sets: Path) -> None:
 
 
 @pytest.mark.parametrize(("data", "model"), PAIRS)
-def test_data_and_model_train_together_or_are_refused(data: str, model: str, dltrain: Callable, sources: None) -> None:
-    called = dltrain(f"data={data}", f"model={model}", *SMALL.get(data, []), "debug=smoke", "trainer.batch_size=8")
-    if KINDS[data] not in TAKES.get(model, SEQUENCES):
-        assert called.code == 2
-        assert f"model={MODELS[KINDS[data]]}" in called.err
-        return
+def test_data_and_model_train_together(
+    data: str, model: str, dltrain: Callable, sources: None, short_samples: None, request: pytest.FixtureRequest
+) -> None:
+    if data in ONE_EACH.values() and model == MODELS[KINDS[data]]:
+        request.getfixturevalue("rendered_plots")
+    small = SMALL.get(data, []) + SMALL_MODELS.get((KINDS[data], model), [])
+    called = dltrain(f"data={data}", f"model={model}", *small, "debug=smoke", "trainer.batch_size=8")
     assert called.code == 0, called.err
     assert math.isfinite(called.result["test"]["loss"])
     assert called.run.report.exists()
+    assert "cannot be drawn" not in called.err
+
+
+@pytest.mark.parametrize("model", options("model"))
+def test_a_model_refuses_the_kinds_that_it_does_not_take(model: str) -> None:
+    (job,) = compose_jobs([f"model={model}"], sweep=False)
+    for kind in MODELS.keys() - set(TAKES.get(model, SEQUENCES)):
+        with pytest.raises(DataError) as refused:
+            build_model(job.config["model"], Facts(kind, "", (4,)), Spec(kind, (4,), 2))
+        assert refused.value.override == f"model={MODELS[kind]}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        *(("table", "cnn"), ("image", "bag"), ("text", "tabm")),
+        *(("corpus", "recommender"), ("series", "textcnn"), ("ratings", "linear")),
+    ],
+)
+def test_data_of_another_kind_is_refused_with_a_model_for_it(
+    kind: str, model: str, dltrain: Callable, sources: None
+) -> None:
+    data = ONE_EACH[kind]
+    called = dltrain(f"data={data}", f"model={model}", *SMALL.get(data, []), "debug=smoke")
+    assert called.code == 2
+    assert f"model={MODELS[kind]}" in called.err
 
 
 @pytest.mark.parametrize("model", LARGE)
-def test_a_large_size_of_a_family_takes_a_step(model: str, dltrain: Callable, sources: None) -> None:
-    few = ("data.rows=40", "data.window=8", "trainer.batch_size=2", "trainer.limit_batches=1")
-    called = dltrain("data=series", f"model={model}", *few, "debug=smoke", "trainer.limit_batches=1")
-    assert called.code == 0, called.err
+def test_a_large_size_of_a_family_takes_a_step(model: str) -> None:
+    (job,) = compose_jobs(["data=series", f"model={model}"], sweep=False)
+    assert check(job.config) == []
+    network = build_model(job.config["model"], Facts("series", "regression", (8, 1)), Spec("series", (8, 1), 1))
+    optimizer = build_optimizer(job.config["optimizer"], network)
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    network(torch.rand(2, 8, 1)).square().sum().backward()
+    optimizer.step()
+    assert all(not torch.equal(*pair) for pair in zip(before, network.parameters(), strict=True))
 
 
 def test_a_run_folder_holds_what_the_contract_says(dltrain: Callable) -> None:
@@ -162,9 +230,10 @@ def test_linear_regression_recovers_the_coefficients(dltrain: Callable) -> None:
 
 
 def test_the_same_seed_gives_the_same_run(dltrain: Callable) -> None:
+    short = ("model=mlp", "data=iris", "trainer.epochs=3", "baseline=none")
     for name in ("a", "b"):
-        dltrain("model=mlp", "data=iris", "trainer.epochs=3", f"hydra.run.dir={name}")
-    dltrain("model=mlp", "data=iris", "trainer.epochs=3", "seed=1", "hydra.run.dir=c")
+        dltrain(*short, f"hydra.run.dir={name}")
+    dltrain(*short, "seed=1", "hydra.run.dir=c")
     losses = [[row["train/loss"] for row in RunDir(name).read_history()] for name in ("a", "b", "c")]
     assert losses[0] == losses[1]
     assert losses[0] != losses[2]
@@ -282,25 +351,32 @@ def test_a_config_of_the_users_own_may_not_hide_a_built_in_one(dltrain: Callable
 
 
 OTHERS = ("mse", "mae", "huber", "sampled_softmax", "bpr")
+CLASSES = [
+    *((name, "wine") for name in options("loss") if name not in OTHERS),
+    ("bce", "breast_cancer"),  # one output instead of one a class
+    ("hinge", "breast_cancer"),
+]
 
 
-@pytest.mark.parametrize("loss", [name for name in options("loss") if name not in OTHERS])
-@pytest.mark.parametrize("data", ["breast_cancer", "wine"])
+@pytest.mark.parametrize(("loss", "data"), CLASSES)
 def test_every_classification_loss_learns(loss: str, data: str, dltrain: Callable) -> None:
-    called = dltrain("model=linear", f"data={data}", f"loss={loss}", "trainer.epochs=15", "optimizer.lr=0.02")
+    fast = ("trainer.epochs=15", "optimizer.lr=0.02", "baseline=none")
+    called = dltrain("model=linear", f"data={data}", f"loss={loss}", *fast)
     assert called.result["train"]["accuracy"] > 0.9
     assert math.isfinite(called.result["test"]["roc_auc"])
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
 def test_every_regression_loss_learns(loss: str, dltrain: Callable) -> None:
-    called = dltrain("model=linear", "data=regression", f"loss={loss}", "trainer.epochs=30", "optimizer.lr=0.05")
+    fast = ("trainer.epochs=30", "optimizer.lr=0.05")
+    called = dltrain("model=linear", "data=regression", f"loss={loss}", "baseline=none", *fast)
     assert called.result["test"]["r2"] > 0.99
 
 
 @pytest.mark.parametrize("scheduler", options("scheduler"))
 def test_every_schedule_trains(scheduler: str, dltrain: Callable) -> None:
-    called = dltrain("model=linear", "data=iris", f"scheduler={scheduler}", "trainer.epochs=12", "optimizer.lr=0.05")
+    fast = ("trainer.epochs=12", "optimizer.lr=0.05", "baseline=none")
+    called = dltrain("model=linear", "data=iris", f"scheduler={scheduler}", *fast)
     rates = {row["lr"] for row in called.run.read_history()}
     assert (len(rates) == 1) == (scheduler == "constant") or scheduler == "plateau"
     assert called.result["train"]["accuracy"] > 0.8
@@ -317,7 +393,14 @@ def test_report_draws_the_page_again(dltrain: Callable) -> None:
 
 
 def test_the_last_weights_can_be_kept(dltrain: Callable) -> None:
-    fast = ("model=mlp", "data=wine", "optimizer.lr=0.03", "trainer.epochs=12", "trainer.patience=null")
+    fast = (
+        "model=mlp",
+        "data=wine",
+        "optimizer.lr=0.03",
+        "trainer.epochs=12",
+        "trainer.patience=null",
+        "baseline=none",
+    )
     best = dltrain(*fast, "hydra.run.dir=best").result
     assert dltrain(*fast, "trainer.keep=last", "hydra.run.dir=last").code == 0
     last = json.loads(Path("last/result.json").read_text())

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 import dltrain as package
+from dltrain.data.samples.animals import draw_animals
 from dltrain.data.samples.on_demand import on_approval, writing
 from dltrain.errors import ConfigError
 from dltrain.experiment import build
@@ -191,7 +193,10 @@ def test_a_signal_that_comes_while_a_diverged_run_is_put_back_is_heeded(dltrain:
         ("data=grades", "trainer.monitor=val/nothing"),
     ],
 )
-def test_samples_that_were_written_for_a_refused_run_go_again(refused: tuple[str, ...], dltrain: Callable) -> None:
+def test_samples_that_were_written_for_a_refused_run_go_again(
+    refused: tuple[str, ...], dltrain: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dltrain.kinds.image.load.draw_animals", partial(draw_animals, per_class=5))
     called = dltrain(*refused)
     assert called.code == (0 if refused[0] == "check" else 2), called.err
     assert list(called.folder.iterdir()) == []

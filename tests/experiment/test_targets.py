@@ -236,12 +236,13 @@ def test_a_builder_fetches_no_weights_of_its_backbone_unasked(monkeypatch: pytes
         construct(builder, target, IMAGES, {"weights_backbone": "IMAGENET1K_V1"})
 
 
-def test_a_builder_of_torchvision_is_trained_loaded_and_gone_on_with(dltrain: Callable) -> None:
-    called = dltrain("model._target_=torchvision.models.shufflenet_v2_x0_5", "data=animals", "data.size=16", *QUICK)
+def test_a_builder_of_torchvision_is_trained_loaded_and_gone_on_with(dltrain: Callable, image_folder: Path) -> None:
+    images = ("data=images", f"data.path={image_folder}", "data.size=16", "data.val_fraction=0.2")
+    called = dltrain("model._target_=torchvision.models.shufflenet_v2_x0_5", *images, *QUICK)
     assert called.code == 0, called.err
     node = yaml.safe_load(called.run.config.read_text("utf-8"))["model"]
     assert node == {"_target_": "torchvision.models.shufflenet_v2_x0_5"}
-    assert dltrain("predict", "run", "data/animals", "-o", "said.csv").code == 0
+    assert dltrain("predict", "run", str(image_folder), "-o", "said.csv").code == 0
     assert dltrain("resume", "run", "trainer.epochs=2").code == 0
 
 

@@ -42,7 +42,8 @@ def test_all_parameters_learn_after_the_first_step() -> None:
 
 
 def test_it_learns_digits(dltrain: Callable) -> None:
-    called = dltrain("model=resnet", "data=digits", "model.channels=[8,16]", "trainer.epochs=10")
+    fast = ("trainer.epochs=4", "trainer.batch_size=16", "optimizer.lr=0.01", "baseline=none")
+    called = dltrain("model=resnet", "data=digits", "model.channels=[8,16]", *fast)
     assert called.code == 0, called.err
     assert called.result["test"]["accuracy"] > 0.9
 

@@ -12,19 +12,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from dltrain.drawing import style
 from dltrain.drawing.style import Drawing, Lettering
 from dltrain.report.plots import plots_of
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
 
 MakeRun = Callable[..., RunDir]
-
-
-@pytest.fixture(autouse=True)
-def coarse_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draws fewer pixels than a reader would want."""
-    monkeypatch.setattr(style, "DPI", 40)
 
 
 def write_rows(path: Path, rows: Sequence[Sequence[Any]]) -> None:

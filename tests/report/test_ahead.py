@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from dltrain.drawing.style import Lettering
 from dltrain.kinds.series.plots import draw_worst_forecasts
 from dltrain.runs.reader import Run
 from dltrain.tasks.registry import page_of
+
+pytestmark = pytest.mark.usefixtures("rendered_plots")
 
 
 def test_the_page_of_a_series_shows_forecasts_and_how_to_get_more(dltrain: Callable) -> None:

@@ -15,7 +15,10 @@ import pytest
 from PIL import Image
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-get install chromium")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-get install chromium"),
+    pytest.mark.usefixtures("rendered_plots"),
+]
 PHONE = 360  # CSS pixels
 DARK, LIGHT = 0, 1  # Chromium's preferredColorScheme
 HARNESS = """<!doctype html><title>loading</title><iframe id="page" style="width:{width}px; height:800px; border:0"
@@ -74,9 +77,9 @@ def share_of_light(image: Image.Image) -> float:
 @pytest.mark.parametrize(
     "overrides",
     [
-        ("data=breast_cancer", "model=linear", "trainer.epochs=3"),
-        ("data=cubic", "data.rows=80", "trainer.epochs=3"),
-        ("data=digits", "model=cnn", "trainer.epochs=1", "trainer.limit_batches=3"),
+        ("data=breast_cancer", "model=linear", "trainer.epochs=3", "baseline=none"),
+        ("data=cubic", "data.rows=80", "trainer.epochs=3", "baseline=none"),
+        ("data=digits", "model=cnn", "trainer.epochs=1", "trainer.limit_batches=3", "baseline=none"),
     ],
     ids=["classes", "numbers", "images"],
 )

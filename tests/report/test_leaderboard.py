@@ -82,6 +82,7 @@ def test_recommenders_and_language_models_are_ranked_by_what_says_most_of_them(
     assert metric in dltrain("runs").out.splitlines()[0]
 
 
+@pytest.mark.usefixtures("rendered_plots")
 def test_a_comparison_draws_every_metric_under_its_name(dltrain: Callable, tmp_path: Path) -> None:
     names = [name for name in METRICS if name != "loss"]
     for run in (RunDir(tmp_path / "a"), RunDir(tmp_path / "b")):

@@ -19,6 +19,7 @@ from dltrain.runs.reader import Run
 
 MakeRun = Callable[..., RunDir]
 Draw = Callable[[RunDir, str], Drawing | None]
+pytestmark = pytest.mark.usefixtures("rendered_plots")
 PLOTS: dict[str, list[Any]] = {"predictions": []}
 
 

@@ -23,6 +23,7 @@ from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
 
 torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("rendered_plots")
 MakeRun = Callable[..., RunDir]
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
