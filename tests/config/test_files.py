@@ -122,7 +122,7 @@ def test_a_file_without_its_first_line_is_told_what_it_lacks(write: Callable) ->
 def test_wrong_values_name_the_file_that_they_stand_in(write: Callable, dltrain: Callable) -> None:
     write("configs/trainer/mine.yaml", "defaults: [default]\nepochs: ten\nepoch: 3\n")
     err = dltrain("data=iris", "trainer=mine").err
-    assert "'ten' is not a whole number, at least 1 or null at trainer.epochs in configs/trainer/mine.yaml" in err
+    assert "'ten' is not a whole number, at least 1, or null at trainer.epochs in configs/trainer/mine.yaml" in err
     assert "no such key at trainer.epoch in configs/trainer/mine.yaml; fix: did you mean trainer.epochs?\n" in err
     overruled = dltrain("data=iris", "trainer=mine", "trainer.epochs=zero").err
     assert "at trainer.epochs;" in overruled

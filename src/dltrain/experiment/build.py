@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dltrain.config.foreign_keys import monitored
 from dltrain.config.validation import nearest
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
@@ -189,11 +190,13 @@ def check_settings(settings: TrainerSettings, requested: str, task: Task) -> Non
         )
     monitors = ["train/loss", *(f"val/{name}" for name in ("loss", *task.metric_names))]
     if settings.monitor not in monitors:
+        meant = monitored(settings.monitor)
+        meant = meant if meant in monitors else nearest(settings.monitor, monitors)
         raise ConfigError(
             f"{settings.monitor!r} is not measured after every epoch",
             where="trainer.monitor",
             fix=f"give one of {', '.join(monitors)}",
-            override=f"trainer.monitor={nearest(settings.monitor, monitors) or 'val/loss'}",
+            override=f"trainer.monitor={meant}" if meant else "",
         )
 
 
