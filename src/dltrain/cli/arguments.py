@@ -202,6 +202,9 @@ class _Parser(ArgumentParser):
         if near in flag_names:
             return ConfigError(f"there is no flag {name}", fix=f"did you mean {near}?", override=near, replaces=name)
         as_key = _key_as_flag(word, self.arguments, self.command)
+        if as_key is None and name.lstrip("-") in ("data", "input", "file") and "[INPUT]" in self.command.names:
+            fix = f"give the input without a flag: dltrain {self.command.name} {self.command.usages[0]}"
+            return ConfigError(f"there is no flag {name}", fix=fix)
         return as_key or ConfigError(f"there is no flag {name}", fix=f"see dltrain {self.command.name} --help")
 
 

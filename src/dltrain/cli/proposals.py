@@ -169,8 +169,9 @@ def _replace(words: list[str], old: str, new: str) -> list[str]:
         if name == old:
             has_value = old in _WITH_VALUE and "=" in new
             return [*before, *(_split(new) if "=" in new or new == LEAVE_OUT else [new]), *after[has_value:]]
-        if " ".join(words[start : start + 2]) == old:
-            return [*before, *_split(new), *after[1:]]
+        for count in (2, 3):
+            if " ".join(words[start : start + count]) == old:
+                return [*before, *_split(new), *words[start + count :]]
         key, separator, value = name.partition("=")
         if separator and key.lstrip("+~") == old:
             keeps_value = "=" not in new and new != LEAVE_OUT and old.startswith("-") == new.startswith("-")

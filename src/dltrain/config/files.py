@@ -39,8 +39,10 @@ def locate(error: BaseException, key_files: Mapping[str, str]) -> None:
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             locate(one, key_files)
-    elif isinstance(error, DltrainError) and error.where in key_files:
-        error.where = f"{error.where} in {key_files[error.where]}"
+    elif isinstance(error, DltrainError):
+        paths = [path for key, path in key_files.items() if key == error.where or key.startswith(f"{error.where}.")]
+        if paths:
+            error.where = f"{error.where} in {paths[-1]}"
 
 
 def _check(file: ConfigFile, composed: Composed) -> Iterator[ConfigError]:

@@ -56,6 +56,8 @@ _KEYS: Mapping[str, str] = {
     "trainer.min_delta": "early_stopping_threshold early_stopping_min_delta tol",
     "trainer.monitor": "metric_for_best_model monitor_metric eval_metric",
     "trainer.save_epochs": "save_every save_period every_n_epochs",
+    "scheduler.warmup": "warmup_ratio",
+    "model.bias": "use_bias",
     "trainer.ema": "ema_decay model_ema_decay",
     "trainer.threads": "num_threads n_threads cpu_threads torch_threads",
     "trainer.deterministic": "use_deterministic_algorithms",
@@ -118,7 +120,7 @@ _WORDS: Mapping[str, str] = {
     "amp use_amp": "give trainer.precision=bfloat16 or float16",
     "early_stopping early_stop use_early_stopping": "give trainer.patience, the epochs without improvement before "
     "training stops",
-    "warmup_steps warmup_epochs warmup_ratio num_warmup_steps warmup_lr warmup": "give scheduler.warmup, a fraction "
+    "warmup_steps warmup_epochs num_warmup_steps warmup_lr warmup": "give scheduler.warmup, a fraction "
     "of all steps, with scheduler=one_cycle or cosine",
     "t_max eta_min min_lr": "scheduler=cosine always ends with the last epoch; its lowest "
     "rate is scheduler.final, a share of optimizer.lr",
@@ -129,6 +131,8 @@ _WORDS: Mapping[str, str] = {
     "fast_dev_run dry_run smoke": "give debug=smoke",
     "beta1 beta_1 beta2 beta_2 betas1 adam_beta1 adam_beta2": "give both at once, as optimizer.betas=[0.9,0.999]",
     "alpha": "for scikit-learn's L2 penalty, give trainer.l2 or optimizer.weight_decay",
+    "c penalty reg_lambda reg_alpha": "for a penalty on weights, give trainer.l1, trainer.l2 or optimizer.weight_decay",
+    "n_estimators max_depth num_leaves": "dltrain trains neural networks, and no trees",
     "mode monitor_mode greater_is_better": "whether more is better follows from trainer.monitor",
     "kfold k_fold folds n_folds cv n_splits": "train on several random splits: dltrain -m data.seed=0,1,2,3,4",
     "pos_weight scale_pos_weight": "give a weight for each class, as loss.class_weights=[1,3] with "
@@ -208,7 +212,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
     "trainer.precision": {**_BFLOAT16, **_FLOAT16, **_FLOAT32},
     "trainer.device": {
         **dict.fromkeys(("gpu", "true", "-1"), "auto"),
-        **{str(number): f"cuda:{number}" for number in range(16)},
+        **{name: f"cuda:{number}" for number in range(16) for name in (str(number), f"gpu:{number}")},
         "false": "cpu",
     },
     "trainer.clip_norm": {"0": "null", "0.0": "null"},

@@ -36,6 +36,12 @@ def parse(overrides: Sequence[str], loader: Loader) -> list[Override]:
         try:
             parsed += parser.parse_overrides([text])
         except HydraException:
+            if overrides[position + 1 : position + 2] == ["="] and len(overrides) > position + 2:
+                new, typed = text + "=" + overrides[position + 2], " ".join(overrides[position : position + 3])
+                errors.append(ConfigError("blanks around '='", text, "leave them out", new, replaces=typed))
+                continue
+            if text == "=" or overrides[max(position - 1, 0)] == "=":
+                continue  # belongs to the key before it
             if position and "=" not in overrides[position - 1]:
                 continue  # the value of the previous argument, which is refused
             errors.append(_without_value(text, overrides[position + 1 : position + 2], loader))
@@ -82,6 +88,9 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
     choices = group_options(group, loader)
     if not choices:
         return []
+    if isinstance(keys := override.value(), Mapping):
+        fix = f"give its keys one by one: {' '.join(f'{group}.{key}={_spelled(value)}' for key, value in keys.items())}"
+        return [ConfigError(f"{group} takes the name of an option", where=group, fix=fix)]
     values = values_of(override, loader)
     unknown = [value for value in values if not _exists(group, value, choices, loader)]
     if group == "data" and len(values) == 1 and unknown and _is_table(unknown[0]):
@@ -278,7 +287,10 @@ def _without_value(text: str, following: Sequence[str], loader: Loader) -> Confi
     foreign = counterpart(name)
     near = next((key for key in foreign.keys if key in keys), "") if foreign else ""
     near = name if name in keys else near or nearest(name, keys)
-    if not near:
+    if text.endswith("]"):
+        fix = "write a list without blanks, as in [64,32]"
+        return ConfigError("an override is key=value", where=text, fix=fix)
+    if not near or not name[:1].isalpha():
         return ConfigError("an override is key=value", where=text, fix="see dltrain --help")
     value = following[0] if following and "=" not in following[0] else PLACEHOLDER
     dropped = f"{text} {following[0]}" if value != PLACEHOLDER else text
