@@ -132,7 +132,10 @@ class Command:
             key, separator, value = word.partition("=")
             if separator and "/" not in key and self._takes(key):
                 if not self.any_key and key not in self.keys:
-                    raise unknown_key(key, sorted(self.keys), value)
+                    refusal = unknown_key(key, sorted(self.keys), value)
+                    if key == "data" and "data.path" in self.keys:
+                        refusal.fix, refusal.override = "write data.path", "data.path"
+                    raise refusal
                 overrides[key] = value
             else:
                 named.append(word)
@@ -145,6 +148,9 @@ class Command:
         several = bool(self.names) and self.names[-1].rstrip("]").endswith("...")
         if len(named) > len(self.names) and not several:
             extra = named[len(self.names)]
+            key, separator, value = extra.partition("=")
+            if separator and any(own.rpartition(".")[2] == key for own in self.keys):
+                raise unknown_key(key, sorted(self.keys), value)
             if new := self._argument_meant(extra):
                 what, fix = f"unexpected argument {extra}", "write its key" if "--" not in new else "write it as a flag"
                 raise ConfigError(what, where=extra, fix=fix, override=new, replaces=extra)

@@ -32,7 +32,7 @@ def propose(argv: Sequence[str], errors: Sequence[DltrainError]) -> tuple[str, l
     while tried:
         words, remaining = _completed(corrected(argv, tried))
         if not remaining:
-            return spell(words), tried
+            return ("", []) if _contradictory(words, argv) else (spell(words), tried)
         failing = {key for error in remaining for key in (_key_of(error.where), error.replaces) if key}
         working = [error for error in tried if not failing & _keys_of(error)]
         if len(working) == len(tried):
@@ -73,6 +73,16 @@ def _completed(words: list[str]) -> tuple[list[str], list[DltrainError]]:
             break
         words = further
     return words, remaining
+
+
+def _contradictory(words: Sequence[str], argv: Sequence[str]) -> bool:
+    """Tells whether corrections give one key two values, because two typed keys stand for it."""
+    values: dict[str, set[str]] = {}
+    for word in words:
+        key, separator, value = word.partition("=")
+        if separator and word not in argv:
+            values.setdefault(key, set()).add(value)
+    return any(len(each) > 1 for key, each in values.items() if key not in _REPEATED)
 
 
 def _applies(error: DltrainError, words: Sequence[str]) -> bool:

@@ -34,7 +34,7 @@ from dltrain.config.loader import (
     search_path_of,
 )
 from dltrain.config.options import check_local_configs, configs_named
-from dltrain.config.overrides import check_group, check_key, group_options, outside_groups, parse
+from dltrain.config.overrides import check_group, check_key, check_single, group_options, outside_groups, parse
 from dltrain.config.sweeps import combine, is_basic, params_of
 from dltrain.config.validation import missing_value
 from dltrain.errors import ConfigError
@@ -204,6 +204,7 @@ def _single(parsed: Sequence[Override], loader: Loader) -> Job:
         mode = modes[-1] if modes else composed.config.hydra.mode
         if str(getattr(mode, "name", mode)) == RunMode.MULTIRUN.name:
             raise _IsSweep
+        _raise_all(error for item in parsed for error in check_single(item, loader))
         _check(composed, parsed, sweep=False)
         seen.append(composed)
 

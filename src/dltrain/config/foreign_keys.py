@@ -90,6 +90,8 @@ _KEYS: Mapping[str, str] = {
     "data.target": "label labels label_col label_column target_col target_column target_name y_col output_column",
     "data.text": "text_column text_col sentence_column",
     "data.time": "time_col time_column date_col date_column timestamp_column",
+    "data.vocabulary": "vocab_size vocabulary_size max_vocab_size",
+    "task": "problem_type",
     "data.user": "user_col user_column user_id",
     "data.item": "item_col item_column item_id",
     "data.drop": "drop_columns drop_cols ignore_columns",
@@ -163,7 +165,7 @@ _NEEDLESS: Mapping[str, tuple[tuple[str, ...], str]] = {
         ("false", "none", "null", "csv"),
         "every run writes metrics.csv and report.html",
     ),
-    "num_classes n_classes in_features out_features input_dim output_dim input_shape vocab_size num_labels": (
+    "num_classes n_classes in_features out_features input_dim output_dim input_shape num_labels": (
         ANY,
         "it follows from the data",
     ),
@@ -219,6 +221,11 @@ VALUES: Mapping[str, Mapping[str, str]] = {
     "trainer.batch_size": {"-1": "auto"},
     "model.activation": {"swish": "silu"},
     "model.bidirectional": {"1": "true", "0": "false"},
+    "task": {
+        **dict.fromkeys(("binary", "multiclass", "classify", "classifier"), "classification"),
+        **dict.fromkeys(("regress", "regressor"), "regression"),
+        **dict.fromkeys(("forecast", "timeseries"), "forecasting"),
+    },
     "optimizer": {"adamw_torch": "adamw", "nag": "nesterov"},
     "scheduler": {
         **dict.fromkeys(("cosineannealing", "cosine_with_warmup", "cosine_schedule_with_warmup"), "cosine"),
@@ -239,6 +246,8 @@ SWITCHES: Mapping[str, tuple[str, str, str]] = {
     "bf16": ("trainer.precision", "bfloat16", "float32"),
     "use_cuda": ("trainer.device", "auto", "cpu"),
     "no_cuda": ("trainer.device", "cpu", "auto"),
+    "cpu": ("trainer.device", "cpu", "auto"),
+    "use_gpu": ("trainer.device", "auto", "cpu"),
     "use_cpu": ("trainer.device", "cpu", "auto"),
     "load_best_model_at_end": ("trainer.keep", "best", "last"),
     "restore_best_weights": ("trainer.keep", "best", "last"),

@@ -34,6 +34,8 @@ def parse(overrides: Sequence[str], loader: Loader) -> list[Override]:
     parsed, errors = [], []
     for position, text in enumerate(overrides):
         try:
+            if text.startswith("="):
+                raise HydraException
             parsed += parser.parse_overrides([text])
         except HydraException:
             if overrides[position + 1 : position + 2] == ["="] and len(overrides) > position + 2:
@@ -100,13 +102,26 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
     corrected = ",".join(near.get(value) or value for value in values) if all(near.values()) else ""
     return [
         ConfigError(
-            f"there is no {group} named {value}",
+            f"there is no {group} named {value or repr(value)}",
             where=group,
             fix=f"did you mean {meant}?" if meant else f"choose from {', '.join(choices)}",
             override=f"{group}={corrected}" if corrected else "",
         )
         for value, meant in near.items()
     ]
+
+
+def check_single(override: Override, loader: Loader) -> list[ConfigError]:
+    """Returns the error of an override that picks several options of a group, where there is one job."""
+    if not override.is_sweep_override() or not is_group(override.key_or_group, loader):
+        return []
+    typed = (override.input_line or "").partition("=")[2]
+    return [_several_values(override.key_or_group, typed)]
+
+
+def _several_values(key: str, typed: str) -> ConfigError:
+    fix = "give one value, or train with each of them by -m"
+    return ConfigError(f"several values ({typed}) need a sweep", where=key, fix=fix, override="-m")
 
 
 def _option_meant(group: str, value: str, choices: Sequence[str]) -> str:
@@ -159,10 +174,10 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
         return [ConfigError("the key exists already", where=key, fix="leave out the +", override=new)]
     if override.is_sweep_override() and not sweep:
         values = override.input_line.partition("=")[2] if override.input_line else ""
-        is_list = isinstance(value_at(key, composed.sections), list)
-        fix = "give a list in brackets" if is_list else "give one value, or train with each of them by -m"
-        corrected = f"{key}=[{values}]" if is_list else "-m"
-        return [ConfigError(f"several values ({values}) need a sweep", where=key, fix=fix, override=corrected)]
+        error = _several_values(key, values)
+        if isinstance(value_at(key, composed.sections), list):
+            error.fix, error.override = "give a list in brackets", f"{key}=[{values}]"
+        return [error]
     return []
 
 
@@ -222,7 +237,7 @@ def _certain_owner(group: str, owners: Sequence[str], value: Any) -> str:
     usual = {"loss": "cross_entropy", "optimizer": "momentum", "data": "images" if _is_folder(value) else "csv"}
     if usual.get(group) in owners:
         return usual[group]
-    return owners[0] if len(owners) == 1 and group != "model" else ""
+    return owners[0] if len(owners) == 1 and group not in ("model", "optimizer") else ""
 
 
 def valid_keys(key: str, composed: Composed) -> list[str]:
@@ -264,6 +279,8 @@ def _exists(group: str, value: str, choices: Sequence[str], loader: Loader) -> b
 
 def _without_value(text: str, following: Sequence[str], loader: Loader) -> ConfigError:
     """Returns the error for an argument that is not `key=value`, such as `epochs 100`, `cnn` or `table.csv`."""
+    if text.startswith("="):
+        return ConfigError("an override is key=value", where=text, fix="write a key before the '='")
     if "=" in text:
         return ConfigError("this cannot be read as key=value", where=text, fix="put the value in quotes")
     if _is_table(text):
