@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LEAVE_OUT = "~"  # as `override`: the arguments are left out, because dltrain does what they ask for anyway
+
 
 class DltrainError(Exception):
     """The base class of all errors: what went wrong, where, and how to fix it.
@@ -14,8 +16,8 @@ class DltrainError(Exception):
         what: the fault in a few words, with the faulty value.
         where: the config key, file, row or image in which it was found.
         fix: what the user can do, in words.
-        override: the argument that fixes it, `key=value`, or a key alone that takes over the old value; the command
-            line prints the whole corrected command.
+        override: the argument that fixes it: `key=value`, a key alone that takes over the old value, or `LEAVE_OUT`;
+            the command line prints the whole corrected command. Empty if no correction is certain.
         replaces: the arguments that `override` replaces; by default the one with the same key.
     """
 
@@ -25,7 +27,8 @@ class DltrainError(Exception):
     def __init__(self, what: str, where: str = "", fix: str = "", override: str = "", replaces: str = "") -> None:
         self.what, self.where, self.fix, self.override, self.replaces = what, where, fix, override, replaces
         super().__init__(what)
-        for note in (where and f"at {where}", fix and f"fix: {fix}", override and f"with {override}"):
+        argument = override not in ("", LEAVE_OUT) and f"with {override}"
+        for note in (where and f"at {where}", fix and f"fix: {fix}", argument):
             if note:
                 self.add_note(note)  # for Python's own traceback
 

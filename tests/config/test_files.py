@@ -102,6 +102,15 @@ def test_sections_that_do_not_exist_are_refused_with_the_file_and_the_nearest(wr
         ("trainer:\n  max_epochs: 3\n", "trainer.max_epochs", "dltrain calls it trainer.epochs"),
         ("model:\n  channels: [3]\n", "model.channels", "it belongs to model=cnn"),
         ("loss:\n  label_smoothing: 0.1\n", "loss.label_smoothing", "it belongs to loss=cross_entropy"),
+        (
+            "loss:\n  label_smoothing: 0.1\n",
+            "loss.label_smoothing",
+            "write - override /loss: cross_entropy under defaults",
+        ),
+        ("optimizer.lr: 0.5\n", "optimizer.lr", "write optimizer: {lr: 0.5}"),
+        ("trainer.patience: null\n", "trainer.patience", "write trainer: {patience: null}"),
+        ("model: mlp\n", "", "write - override /model: mlp under defaults"),
+        ("model: null\n", "", "write its keys: model: {key: value}"),
         ("trainer: 5\n", "", "write its keys: trainer: {key: value}"),
     ],
 )
@@ -122,7 +131,7 @@ def test_a_file_without_its_first_line_is_told_what_it_lacks(write: Callable) ->
 def test_wrong_values_name_the_file_that_they_stand_in(write: Callable, dltrain: Callable) -> None:
     write("configs/trainer/mine.yaml", "defaults: [default]\nepochs: ten\nepoch: 3\n")
     err = dltrain("data=iris", "trainer=mine").err
-    assert "'ten' is not a whole number, at least 1 or null at trainer.epochs in configs/trainer/mine.yaml" in err
+    assert "'ten' is not a whole number, at least 1, or null at trainer.epochs in configs/trainer/mine.yaml" in err
     assert "no such key at trainer.epoch in configs/trainer/mine.yaml; fix: did you mean trainer.epochs?\n" in err
     overruled = dltrain("data=iris", "trainer=mine", "trainer.epochs=zero").err
     assert "at trainer.epochs;" in overruled
@@ -185,3 +194,32 @@ def test_hydras_search_path_is_looked_into(write: Callable, tmp_path: Path) -> N
     write("more/model/small.yaml", "defaults: [mlp]\nhidden: [2]\n")
     job: Job = compose_job(["data=iris", "model=small", f"hydra.searchpath=['file://{tmp_path}/more']"])
     assert job.config["model"]["hidden"] == [2]
+
+
+def test_an_option_without_a_target_is_refused_with_the_file_and_its_first_line(write: Callable) -> None:
+    write("configs/trainer/bare.yaml", "epochs: 7\n")
+    (error,) = refusals("trainer=bare")
+    assert (error.where, "begin it with defaults: [default]" in error.fix) == ("configs/trainer/bare.yaml", True)
+
+
+def test_a_whole_loss_may_stand_in_an_experiment_and_its_values_are_checked(write: Callable, dltrain: Callable) -> None:
+    text = GLOBAL + "loss: {_target_: cross_entropy, class_weights: WEIGHTS}\n"
+    write("configs/experiment/weighted.yaml", text.replace("WEIGHTS", "[1, 2, 3]"))
+    assert compose_job(["data=iris", "experiment=weighted"]).config["loss"]["class_weights"] == [1, 2, 3]
+    write("configs/experiment/weighted.yaml", text.replace("WEIGHTS", "{a: 1, b: 2}"))
+    err = dltrain("check", "data=iris", "experiment=weighted").err
+    assert "at loss.class_weights in configs/experiment/weighted.yaml" in err
+    assert "if they are a, b: loss.class_weights=[1,2]" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        (GLOBAL + "defaults:\n  - /optimizer: sgd\n", "write - override /optimizer: sgd in the defaults of the file"),
+        ("defaults:\n  - override /model: mlp\n", "begin the file with # @package _global_"),
+    ],
+)
+def test_defaults_that_hydra_refuses_get_the_fix_of_the_file(text: str, fix: str, write: Callable) -> None:
+    write("configs/experiment/odd.yaml", text)
+    (error,) = refusals("experiment=odd")
+    assert error.fix == fix

@@ -81,7 +81,10 @@ def test_a_sweep_in_a_config_runs_and_ends_with_0(experiment: Callable, dltrain:
     ("params", "said"),
     [
         (("optimizer.lr: 0.1,-5", "trainer.clip_norm: 1"), "-5 is not a finite number"),
-        (("optimizer.lrr: 0.1,0.2",), "did you mean optimizer.lr?"),
+        (
+            ("optimizer.lrr: 0.1,0.2",),
+            "at optimizer.lrr in configs/experiment/bad.yaml; fix: did you mean optimizer.lr?",
+        ),
         (("model: mlp,lineer",), "did you mean linear?"),
         (("optimizer.lr: interval(0.1,1)",), "this sweeper does not support intervals"),
         (("model: mlp,cnn",), "takes image data"),

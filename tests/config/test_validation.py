@@ -43,31 +43,43 @@ def test_values_of_the_annotated_type_pass(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "same"),
     [
-        ("count", 0),
-        ("count", 2**63),
-        ("rate", 10**400),
-        ("count", 1.5),
-        ("count", "3"),
-        ("count", True),
-        ("count", None),
-        ("rate", 0),
-        ("rate", 1.01),
-        ("rate", float("nan")),
-        ("kind", "rleu"),
-        ("kind", 1),
-        ("widths", 3),
-        ("widths", [0]),
-        ("widths", "ab"),
-        ("path", 1),
-        ("flag", 1),
+        ("count", 0, ""),
+        ("count", 2**63, ""),
+        ("rate", 10**400, ""),
+        ("count", 1.5, ""),
+        ("count", "3", "3"),
+        ("count", 3.0, "3"),
+        ("count", "3.0", "3"),
+        ("count", "1e3", "1000"),
+        ("count", True, ""),
+        ("count", None, ""),
+        ("rate", 0, ""),
+        ("rate", 1.01, ""),
+        ("rate", "0.25", "0.25"),
+        ("rate", float("nan"), ""),
+        ("kind", "rleu", "relu"),
+        ("kind", "ReLU", "relu"),
+        ("kind", "Tanh", "tanh"),
+        ("kind", "swish", ""),
+        ("kind", 1, ""),
+        ("widths", 3, "[3]"),
+        ("widths", [0], ""),
+        ("widths", "ab", ""),
+        ("path", 1, ""),
+        ("flag", 1, ""),
     ],
 )
-def test_other_values_are_refused_with_their_key_and_a_value_that_would_do(name: str, value: object) -> None:
+def test_other_values_are_refused_and_replaced_by_nothing_but_the_same(name: str, value: object, same: str) -> None:
     (error,) = check_call(sample, {name: value}, "model", supplied=1)
     assert error.where == f"model.{name}"
-    assert error.override.startswith(f"model.{name}=")
+    assert error.override == (f"model.{name}={same}" if same else "")
+
+
+def test_a_percentage_is_refused_as_a_share() -> None:
+    (error,) = check_call(sample, {"rate": 50}, "model", supplied=1)
+    assert (error.override, "as a share and not in percent" in error.fix) == ("", True)
 
 
 def test_every_error_is_found_at_once() -> None:
@@ -97,6 +109,7 @@ def test_torch_optimizers_refuse_what_no_training_survives() -> None:
 def test_ranges_are_put_into_words() -> None:
     assert described(Annotated[float, Range(0, 1, open_low=True)]) == "a finite number, above 0 and at most 1"
     assert described(int | None) == "a whole number or null"
+    assert described(Annotated[int, Range(1)] | None) == "a whole number, at least 1, or null"
     assert matches([0.9, 0.999], tuple[float, float])
     assert not matches([0.9], tuple[float, float])
 
@@ -110,6 +123,8 @@ def test_ranges_are_put_into_words() -> None:
         ("modle", "model"),
         ("trainer.epoch", "trainer.epochs"),
         ("zzzzzz", ""),
+        ("trainer.patch", ""),
+        ("data.path2", ""),  # a digit is no typing error
     ],
 )
 def test_the_nearest_word_is_the_one_that_was_meant(word: str, expected: str) -> None:

@@ -122,3 +122,24 @@ def test_missing_examples_are_said(dltrain: Callable, people_run: Path, tmp_path
     shutil.rmtree(run / "examples")
     called = dltrain("export", str(run), "--format", "safetensors")
     assert called.code == 2 and "an export is compared on the examples: restore the file" in called.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "sentence"),
+    [
+        ("\x1b[96mFailed to\nexport the model. \x1b[0mThis is step 1/3 of it.", "Failed to export the model"),
+        ("Constraints violated (batch)! For more, run with\nTORCH_LOGS", "Constraints violated (batch)!"),
+        ("torch.nn.Bilinear has no e.g. converter", "torch.nn.Bilinear has no e.g. converter"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_the_reason_of_a_failed_export_is_one_sentence_without_colours(
+    raised: str, sentence: str, people_run: Path, monkeypatch: pytest.MonkeyPatch, dltrain: Callable
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(raised)
+
+    monkeypatch.setitem(exporting._WRITERS, "torch-export", fail)
+    called = dltrain("export", str(people_run), "--format", "torch-export")
+    assert called.code == 2
+    assert f"the model cannot be exported as torch-export: {sentence} at --format; fix: " in called.err

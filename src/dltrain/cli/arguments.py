@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, NoReturn
 
-from dltrain.config.foreign_keys import counterpart, translated
+from dltrain.config.foreign_keys import Counterpart, counterpart, translated
 from dltrain.config.validation import nearest, unknown_key
-from dltrain.errors import ConfigError
+from dltrain.errors import LEAVE_OUT, ConfigError
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Flag:
         default: the value if the flag is not given.
         many: whether it may be given several times.
         choices: the allowed values.
+        proposals: values for Tab completion, of which other ones are refused later.
         optional: the value if the flag is given without one; None if it needs a value.
     """
 
@@ -36,6 +40,7 @@ class Flag:
     default: Any = None
     many: bool = False
     choices: tuple[str, ...] = ()
+    proposals: tuple[str, ...] = ()
     optional: str | None = None
 
     def declare(self, parser: ArgumentParser) -> None:
@@ -108,7 +113,11 @@ class Command:
         parser.add_argument("words", nargs="*")
         for flag in self.flags:
             flag.declare(parser)
-        return parser.parse_intermixed_args(list(arguments))
+        parsed = parser.parse_intermixed_args(list(arguments))
+        for flag in self.flags:
+            if flag.value == "MODULE":
+                _check_modules(flag.names[-1], arguments)
+        return parsed
 
     def read(self, arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
         """Returns the flags, with the values of keys as `overrides`, and the positional arguments.
@@ -123,22 +132,41 @@ class Command:
             key, separator, value = word.partition("=")
             if separator and "/" not in key and self._takes(key):
                 if not self.any_key and key not in self.keys:
-                    raise unknown_key(key, sorted(self.keys), value)
+                    refusal = unknown_key(key, sorted(self.keys), value)
+                    if key == "data" and "data.path" in self.keys:
+                        refusal.fix, refusal.override = "write data.path", "data.path"
+                    raise refusal
                 overrides[key] = value
             else:
                 named.append(word)
         least = sum(not name.startswith("[") for name in self.names)
+        if self.names[:2] == ("RUN", "[INPUT]") and len(named) == 2 and _is_run(named[1]) and not _is_run(named[0]):
+            right, typed = f"{named[1]} {named[0]}", " ".join(named)
+            raise ConfigError("the run comes before the input", where=typed, override=right, replaces=typed)
         if len(named) < least:
             raise ConfigError(f"{self.names[len(named)].removesuffix(' ...')} is missing", fix=self.usage)
         several = bool(self.names) and self.names[-1].rstrip("]").endswith("...")
         if len(named) > len(self.names) and not several:
             extra = named[len(self.names)]
+            key, separator, value = extra.partition("=")
+            if separator and any(own.rpartition(".")[2] == key for own in self.keys):
+                raise unknown_key(key, sorted(self.keys), value)
+            if new := self._argument_meant(extra):
+                what, fix = f"unexpected argument {extra}", "write its key" if "--" not in new else "write it as a flag"
+                raise ConfigError(what, where=extra, fix=fix, override=new, replaces=extra)
             near = nearest(extra.partition("=")[0], list(self.keys))
             raise ConfigError(
                 f"unexpected argument {extra}", where=extra, fix=f"did you mean {near}=...?" if near else self.usage
             )
         parsed.overrides = overrides
         return parsed, named
+
+    def _argument_meant(self, word: str) -> str:
+        """Returns the key or flag that a superfluous word is the value of, or is without its dashes; else nothing."""
+        if "data.path" in self.keys and Path(word).exists():
+            return f"data.path={word}"
+        name, separator, _ = word.partition("=")
+        return f"--{word}" if separator and any(f"--{name}" in flag.names for flag in self.flags) else ""
 
     def _takes(self, key: str) -> bool:
         """Tells whether a word with this key sets the key, and is not the name of a file that contains `=`."""
@@ -168,15 +196,22 @@ class _Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         flag_names = [name for flag in (*self.command.flags, *EVERYWHERE) for name in flag.names]
-        typed = [word for word in self.arguments if word.startswith("-") and word.partition("=")[0] not in flag_names]
-        if not typed:
+        unknown = [word for word in self.arguments if _is_flag(word) and word.partition("=")[0] not in flag_names]
+        if not unknown:
             raise ConfigError(message, fix=self.command.usage)
-        word = typed[0]
-        if self.command.any_key and (error := _key_as_flag(word, self.arguments)):
-            raise error
-        near = _nearest_flag(word.partition("=")[0], flag_names)
-        fix = f"did you mean {near}?" if near else f"see dltrain {self.command.name} --help"
-        raise ConfigError(f"there is no flag {word}", fix=fix, override=near, replaces=word)
+        errors = [self._unknown_flag(word, flag_names) for word in unknown]
+        raise errors[0] if len(errors) == 1 else ExceptionGroup("flags", errors)
+
+    def _unknown_flag(self, word: str, flag_names: Sequence[str]) -> ConfigError:
+        name = word.partition("=")[0]
+        near = _FLAGS_OF_OTHERS.get(name.lstrip("-").replace("-", "_")) or _nearest_flag(name, flag_names)
+        if near in flag_names:
+            return ConfigError(f"there is no flag {name}", fix=f"did you mean {near}?", override=near, replaces=name)
+        as_key = _key_as_flag(word, self.arguments, self.command)
+        if as_key is None and name.lstrip("-") in ("data", "input", "file") and "[INPUT]" in self.command.names:
+            fix = f"give the input without a flag: dltrain {self.command.name} {self.command.usages[0]}"
+            return ConfigError(f"there is no flag {name}", fix=fix)
+        return as_key or ConfigError(f"there is no flag {name}", fix=f"see dltrain {self.command.name} --help")
 
 
 def _nearest_flag(word: str, names: Sequence[str]) -> str:
@@ -204,33 +239,78 @@ def _wrapped(text: str) -> str:
     return textwrap.fill(text, max(40, min(100, shutil.get_terminal_size((100, 40)).columns)))
 
 
-def _key_as_flag(word: str, arguments: Sequence[str]) -> ConfigError | None:
-    """Returns the error for a key that was typed as a flag, as in `--epochs 10`; None if it is no key."""
-    name, separator, value = word.lstrip("-").partition("=")
-    name = name.replace("-", "_")
+def _check_modules(name: str, arguments: Sequence[str]) -> None:
+    """Checks that each value of a flag is one module.
+
+    Raises:
+        ConfigError: a value is a list.
+    """
+    for typed in (*arguments, *map(" ".join, pairwise(arguments))):
+        value = typed[len(name) + 1 :]
+        if typed in (f"{name}={value}", f"{name} {value}") and "," in value:
+            each = " ".join(f"{name}={module}" for module in value.split(","))
+            fix = f"give {name} for each"
+            raise ConfigError(f"{value} is not one module", where=name, fix=fix, override=each, replaces=typed)
+
+
+def _is_run(folder: str) -> bool:
+    return Path(folder, "status.json").is_file()
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("-") and not re.match(r"-\.?\d", word)
+
+
+def _key_as_flag(word: str, arguments: Sequence[str], command: Command) -> ConfigError | None:
+    """Returns the error for a key that was typed as a flag, as in `--epochs 10`; None if the command has no such key.
+
+    A key with a section, as in `--trainer.max_epochs=5`, is checked when the corrected command is composed.
+    """
+    typed, separator, value = word.lstrip("-").partition("=")
+    name = typed.replace("-", "_")
     following = arguments[list(arguments).index(word) + 1 :][:1]
     replaced = word
-    if not separator and following and "=" not in following[0] and not following[0].startswith("-"):
+    if not separator and following and "=" not in following[0] and not _is_flag(following[0]):
         value, replaced = following[0], f"{word} {following[0]}"
     foreign = counterpart(name)
-    meant = _PLAIN.get(name) or (foreign.key if foreign is not None else "")
-    if foreign is not None and foreign.words:
-        return ConfigError(f"there is no flag {word}", fix=foreign.words)
-    if not meant:
+    if command.any_key and foreign is not None and foreign.words:
+        needless = foreign.is_needless(value or "true")
+        override, replaces = (LEAVE_OUT, replaced) if needless else ("", "")
+        return ConfigError(
+            f"there is no flag --{typed}", fix=foreign.fix(value or "true"), override=override, replaces=replaces
+        )
+    key = _key_of_flag(name, command)
+    if not key:
         return None
-    value = translated(name, meant, value or "true") or value
-    fix = f"use the key {meant}"
+    value = translated(name, key, value or "true") or value
+    fix = f"use the key {key}"
     if not value:
-        return ConfigError(f"there is no flag {word}", fix=f"{fix}: {meant}=...")
-    return ConfigError(f"there is no flag {word}", fix=fix, override=f"{meant}={value}", replaces=replaced)
+        return ConfigError(f"there is no flag --{typed}", fix=f"{fix}: {key}=...")
+    return ConfigError(f"there is no flag --{typed}", fix=fix, override=f"{key}={value}", replaces=replaced)
 
 
-# Keys that users type as flags, by the last part of the key.
-_PLAIN: Mapping[str, str] = {
-    **{name: f"trainer.{name}" for name in ("epochs", "batch_size", "device", "patience", "precision", "accumulate")},
-    **{name: f"optimizer.{name}" for name in ("lr", "weight_decay")},
-    **{name: f"data.{name}" for name in ("path", "target", "size")},
-    **{name: name for name in ("model", "data", "optimizer", "scheduler", "loss", "seed", "experiment")},
-    "dropout": "model.dropout",
-    "hidden": "model.hidden",
+def _key_of_flag(name: str, command: Command) -> str:
+    """Returns the only key of a command that a flag can mean, dltrain's or another tool's; empty if there is none."""
+    foreign = counterpart(name)
+    if not command.any_key:
+        if name in ("data", "input", "file") and "data.path" in command.keys:
+            return "data.path"
+        meant = [key for key in command.keys if name in (key, key.rpartition(".")[2]) or key in _keys_of(foreign)]
+        return meant[0] if len(meant) == 1 else ""
+    from dltrain.config.overrides import keys_named
+
+    groups_and_keys = keys_named(name)
+    return groups_and_keys[0] if len(groups_and_keys) == 1 else next(iter(_keys_of(foreign)), "")
+
+
+def _keys_of(foreign: Counterpart | None) -> Sequence[str]:
+    return () if foreign is None else foreign.keys
+
+
+# The names that other tools have for flags.
+_FLAGS_OF_OTHERS: Mapping[str, str] = {
+    **dict.fromkeys(("output_file", "output_path", "out", "outfile", "save_to"), "--output"),
+    **dict.fromkeys(("silent", "q"), "--quiet"),
+    **dict.fromkeys(("sweep", "grid"), "--multirun"),
+    **dict.fromkeys(("horizon", "max_new_tokens"), "--steps"),
 }

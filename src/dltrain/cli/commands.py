@@ -220,7 +220,13 @@ _ALL = (
         ("RUN [--format onnx|torch-export|safetensors] [-o FILE]",),
         names=("RUN",),
         flags=(
-            Flag(("--format",), "onnx, torch-export or safetensors (onnx)", "FORMAT", default="onnx"),
+            Flag(
+                ("--format",),
+                "onnx, torch-export or safetensors (onnx)",
+                "FORMAT",
+                default="onnx",
+                proposals=("onnx", "torch-export", "safetensors"),
+            ),
             _output("the file; by default RUN/exports/model.*"),
             _TRUST,
         ),

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from dltrain.cli.arguments import EVERYWHERE, Command
+from dltrain.cli.arguments import EVERYWHERE, Command, Flag
 from dltrain.cli.commands import COMMANDS
-from dltrain.config.options import groups
+from dltrain.config.options import groups, options
 
 COMPOSING = ("train", "check", "find_lr")  # commands whose arguments Hydra completes
+DEVICE = "trainer.device"
 DEEPEST = 6  # levels below outputs/ that are searched for runs: multirun, date, time, job
 MOST = 400  # run folders in one list of suggestions
 
@@ -50,6 +51,8 @@ def suggestions(line: str) -> list[str]:
     if not before and not word.startswith("-"):
         return sorted([command for command in COMMANDS if command.startswith(word)] + _overrides(words))
     command = COMMANDS.get(name, COMMANDS["train"])
+    if flag := next((flag for flag in command.flags if flag.value and {*before[-1:]} & {*flag.names}), None):
+        return _values_of(flag, word)
     if word.startswith("-"):
         return sorted(flag for flag in _flags(command) if flag.startswith(word))
     if command.name in COMPOSING:
@@ -59,8 +62,8 @@ def suggestions(line: str) -> list[str]:
     if command.name == "list":
         return sorted(group for group in groups() if group.startswith(word))
     if "=" in word:
-        key, _, path = word.partition("=")
-        return [f"{key}={candidate}" for candidate in _paths(path)]
+        key, _, value = word.partition("=")
+        return [f"{key}={candidate}" for candidate in _devices(value) if key == DEVICE] or _paths_of(word)
     keys = [f"{key}=" for key in command.keys if len(before) > 1 and key.startswith(word)]
     return [*_run_folders(word), *sorted(keys), *_paths(word)]
 
@@ -79,12 +82,42 @@ def _flags(command: Command) -> Iterator[str]:
             yield from (name for name in flag.names if name.startswith("--") or len(name) == 2)
 
 
+def _values_of(flag: Flag, word: str) -> list[str]:
+    """Returns the values of a flag that begin with a word: its choices, or files and folders if it takes those."""
+    if flag.choices or flag.proposals:
+        return [value for value in flag.choices or flag.proposals if value.startswith(word)]
+    if flag.value == "FOLDER":
+        return [path for path in _paths(word) if path.endswith("/")]
+    return _paths(word) if flag.value in ("FILE", "PAGE") else []
+
+
+def _devices(word: str) -> list[str]:
+    return [device for device in ("auto", "cpu", "cuda", "mps") if device.startswith(word)]
+
+
+def _paths_of(word: str) -> list[str]:
+    """Returns the completions of the path in a word `key=path`."""
+    key, _, path = word.partition("=")
+    return [f"{key}={candidate}" for candidate in _paths(path)]
+
+
 def _overrides(words: Sequence[str]) -> list[str]:
     """Returns the completions of the last word: a group or a section, or (from Hydra) an option or key."""
     word = words[-1]
     if "=" not in word and "." not in word:
         return sorted(f"{group}{sign}" for group in groups() for sign in "=." if group.startswith(word))
+    key, _, value = word.partition("=")
+    *several, last = value.split(",")
+    if several and key in groups():
+        others = [option for option in options(key) if option.startswith(last) and option not in several]
+        return [f"{key}={','.join([*several, option])}" for option in others]
+    if key == DEVICE and "=" in word:
+        return [f"{key}={device}" for device in _devices(value)]
+    from dltrain.config.quoting import is_path_key
     from dltrain.config.show import suggest
+
+    if "=" in word and is_path_key(key):
+        return _paths_of(word)
 
     return suggest(" ".join(words))
 

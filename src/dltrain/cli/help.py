@@ -68,11 +68,7 @@ def help_of(name: str) -> str:
         near = nearest(name, list(COMMANDS))
         fix = f"did you mean {near}?" if near else f"choose from {', '.join(COMMANDS)}"
         raise ConfigError(f"no such command: {name}", where=name, fix=fix, override=near, replaces=name)
-    command = COMMANDS[name]
-    if name not in ("train", "check", "find_lr"):
-        return command.help_text()
-    keys = [(f"{key}=", line) for key, line in KEYS.items()]
-    return command.help_text().replace("\n\nexamples\n", f"\n\nkeys\n{table(keys)}\n\nexamples\n")
+    return COMMANDS[name].help_text()
 
 
 def help_text() -> str:

@@ -41,8 +41,10 @@ def run(arguments: Sequence[str], options_: Options) -> int:
 
 
 def describe(group: str, name: str) -> str:
-    """Returns the first comment of an option's file that is not a directive; empty if there is none."""
-    for line in option_file(group, name).read_text("utf-8").splitlines():
-        if line.startswith("#") and "@package" not in line:
-            return line.removeprefix("#").strip()
+    """Returns the first comment of an option's file, except directives and the file's own path; empty if none."""
+    path = option_file(group, name)
+    for line in path.read_text("utf-8").splitlines():
+        words = line.removeprefix("#").strip()
+        if line.startswith("#") and "@package" not in line and not f"/{path.as_posix()}".endswith(f"/{words}"):
+            return words
     return ""

@@ -7,12 +7,23 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from dltrain.cli.commands import COMMANDS, FLAGS, Options
 from dltrain.cli.proposals import leaves, propose
 from dltrain.errors import ConfigError, DltrainError, explained
 from dltrain.experiment.signals import heard
+
+# What other tools call the commands.
+COMMANDS_OF_OTHERS = {
+    "fit": "train",
+    **dict.fromkeys(("test", "eval", "validate", "score"), "evaluate"),
+    **dict.fromkeys(("infer", "inference", "generate", "forecast"), "predict"),
+    **dict.fromkeys(("convert", "save"), "export"),
+    **dict.fromkeys(("lr_find", "lr-find", "find-lr"), "find_lr"),
+    "ls": "runs",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,6 +73,7 @@ def _call(arguments: list[str], options: Options) -> int:
         arguments = arguments[1:]
     elif arguments:
         _refuse_misspelt_command(arguments[0])
+        _refuse_late_command(arguments)
     command = importlib.import_module(f"dltrain.cli.{name}")
     return int(command.run(arguments, options))
 
@@ -78,6 +90,13 @@ def _refuse_misspelt_command(word: str) -> None:
 
     if "=" in word or word.startswith("-"):
         return
-    near = nearest(word, list(COMMANDS))
+    near = COMMANDS_OF_OTHERS.get(word) or nearest(word, list(COMMANDS))
     if near:
         raise ConfigError(f"no such command: {word}", fix=f"did you mean {near}?", override=near, replaces=word)
+
+
+def _refuse_late_command(arguments: Sequence[str]) -> None:
+    for before, word in pairwise(arguments):
+        if word in COMMANDS and not before.startswith("--") and not Path(word).exists():
+            also = "; only train takes -m" if {"-m", "--multirun"} & {*arguments} and word != "train" else ""
+            raise ConfigError(f"the command {word} must be the first argument{also}", fix=COMMANDS[word].usage)

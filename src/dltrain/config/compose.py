@@ -6,6 +6,7 @@ are merged and before the values are set. The defaults that a run is compared wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +22,19 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.defaults import FIXED, ON_TOP, Defaults, defaults_of
-from dltrain.config.files import check_files, key_files_of, locate
-from dltrain.config.loader import CONFIG_NAME, Composed, Loader, WatchedLoader, hydra_config, own_hydra, search_path_of
+from dltrain.config.files import FIRST_LINE, check_files, key_files_of, locate
+from dltrain.config.loader import (
+    CONFIG_NAME,
+    Composed,
+    ConfigFile,
+    Loader,
+    WatchedLoader,
+    hydra_config,
+    own_hydra,
+    search_path_of,
+)
 from dltrain.config.options import check_local_configs, configs_named
-from dltrain.config.overrides import check_group, check_key, group_options, outside_groups, parse
+from dltrain.config.overrides import check_group, check_key, check_single, group_options, outside_groups, parse
 from dltrain.config.sweeps import combine, is_basic, params_of
 from dltrain.config.validation import missing_value
 from dltrain.errors import ConfigError
@@ -172,6 +182,9 @@ def _parse(overrides: Sequence[str], search_path: ConfigSearchPath) -> tuple[lis
     loader = Loader(search_path)
     parsed = parse(overrides, loader)
     for item in parsed:
+        if item.key_or_group == "hydra.output_subdir":
+            what = "a run always keeps its config and overrides in .hydra/"
+            raise ConfigError(what, where="hydra.output_subdir", fix="leave it out")
         if item.key_or_group == "hydra.searchpath" and isinstance(folders := item.value(), list):
             loader.look_also_in([str(folder) for folder in folders])
     _raise_all(error for item in parsed for error in check_group(item, loader))
@@ -191,6 +204,7 @@ def _single(parsed: Sequence[Override], loader: Loader) -> Job:
         mode = modes[-1] if modes else composed.config.hydra.mode
         if str(getattr(mode, "name", mode)) == RunMode.MULTIRUN.name:
             raise _IsSweep
+        _raise_all(error for item in parsed for error in check_single(item, loader))
         _check(composed, parsed, sweep=False)
         seen.append(composed)
 
@@ -215,19 +229,28 @@ def _sweep(parsed: Sequence[Override], loader: Loader) -> Sweep:
     own_lines = [*(item.input_line or "" for item in own), "hydra.mode=MULTIRUN"]
     picks = [item for item in tasks if group_options(item.key_or_group, loader) and not item.is_sweep_override()]
 
+    files: list[ConfigFile] = []
+
     def watch(composed: Composed) -> None:
         _check(composed, own, sweep=True)
+        files.extend(composed.files)
 
     # Without the keys: they may belong to an option that only a job picks.
     master = _compose(search_path, [*own_lines, *(item.input_line or "" for item in picks)], watch, RunMode.MULTIRUN)
     lines = [item.input_line or "" for item in tasks]
     with open_dict(master.hydra):
         master.hydra.overrides.task = lines
-    params = [f"{key}={value}" for key, value in params_of(master).items()]
-    swept_over = parse(params, loader)
-    _raise_all(error for item in swept_over for error in check_group(item, loader))
-    combinations, count = combine([*swept_over, *tasks], is_basic=is_basic(master))
-    jobs = [_sweep_job(number, words, own_lines, loader) for number, words in enumerate(combinations)]
+    params = params_of(master)
+    placed = key_files_of(files, ())
+    param_files = {key: placed[place] for key in params if (place := f"hydra.sweeper.params.{key}") in placed}
+    try:
+        swept_over = parse([f"{key}={value}" for key, value in params.items()], loader)
+        _raise_all(error for item in swept_over for error in check_group(item, loader))
+        combinations, count = combine([*swept_over, *tasks], is_basic=is_basic(master))
+        jobs = [_sweep_job(number, words, own_lines, loader) for number, words in enumerate(combinations)]
+    except (ConfigError, ExceptionGroup) as error:
+        locate(error, param_files)
+        raise
     with hydra_config(master):
         folder = Path(str(master.hydra.sweep.dir)).absolute()
     return Sweep(master, loader, tuple(lines), jobs, count, folder)
@@ -276,7 +299,17 @@ def _compose(
     except yaml.YAMLError as error:
         raise ConfigError(" ".join(str(error).split()), where="a config file", fix="fix its YAML") from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise ConfigError(" ".join(str(error).split()), where="the overrides", fix="see dltrain --help") from error
+        text = " ".join(str(error).split())
+        raise ConfigError(text, where="the config", fix=_fix_of_defaults(text)) from error
+
+
+def _fix_of_defaults(text: str) -> str:
+    """Returns the fix for what Hydra says about a list of defaults."""
+    if pick := re.search(r"Multiple values for ([\w/]+)\. To override a value use 'override [\w/]+: (\w+)'", text):
+        return f"write - override /{pick[1]}: {pick[2]} in the defaults of the file"
+    if re.search(r"In '(experiment|debug)/\w+': Could not override", text):
+        return f"begin the file with {FIRST_LINE}"
+    return "see dltrain --help"
 
 
 def _job(composed: DictConfig, seen: Composed, parsed: Sequence[Override], loader: Loader) -> Job:

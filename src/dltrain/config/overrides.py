@@ -13,12 +13,14 @@ from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from dltrain.config.foreign_keys import counterpart, translated
+from dltrain.config.defaults import FIXED
+from dltrain.config.foreign_keys import OTHERWISE, VALUES, counterpart, translated
 from dltrain.config.loader import CONFIG_NAME, Composed, Loader
 from dltrain.config.options import config_dir, groups, option_file, options
-from dltrain.config.validation import nearest, unknown_key
+from dltrain.config.validation import in_order, nearest, same_word, spelled, unknown_key
 from dltrain.errors import ConfigError
 
+PLACEHOLDER = "..."  # a value that only the user knows
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 
 
@@ -32,8 +34,16 @@ def parse(overrides: Sequence[str], loader: Loader) -> list[Override]:
     parsed, errors = [], []
     for position, text in enumerate(overrides):
         try:
+            if text.startswith("="):
+                raise HydraException
             parsed += parser.parse_overrides([text])
         except HydraException:
+            if overrides[position + 1 : position + 2] == ["="] and len(overrides) > position + 2:
+                new, typed = text + "=" + overrides[position + 2], " ".join(overrides[position : position + 3])
+                errors.append(ConfigError("blanks around '='", text, "leave them out", new, replaces=typed))
+                continue
+            if text == "=" or overrides[max(position - 1, 0)] == "=":
+                continue  # belongs to the key before it
             if position and "=" not in overrides[position - 1]:
                 continue  # the value of the previous argument, which is refused
             errors.append(_without_value(text, overrides[position + 1 : position + 2], loader))
@@ -80,19 +90,45 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
     choices = group_options(group, loader)
     if not choices:
         return []
+    if isinstance(keys := override.value(), Mapping):
+        fix = f"give its keys one by one: {' '.join(f'{group}.{key}={_spelled(value)}' for key, value in keys.items())}"
+        return [ConfigError(f"{group} takes the name of an option", where=group, fix=fix)]
     values = values_of(override, loader)
     unknown = [value for value in values if not _exists(group, value, choices, loader)]
-    near = {value: translated("", group, value) or nearest(value, choices) for value in unknown}
+    if group == "data" and len(values) == 1 and unknown and _is_table(unknown[0]):
+        fix, new = "give the file as data.path", f"data=csv data.path={unknown[0]}"
+        return [ConfigError(f"there is no data named {unknown[0]}", where=group, fix=fix, override=new)]
+    near = {value: _option_meant(group, value, choices) for value in unknown}
     corrected = ",".join(near.get(value) or value for value in values) if all(near.values()) else ""
     return [
         ConfigError(
-            f"there is no {group} named {value}",
+            f"there is no {group} named {value or repr(value)}",
             where=group,
             fix=f"did you mean {meant}?" if meant else f"choose from {', '.join(choices)}",
             override=f"{group}={corrected}" if corrected else "",
         )
         for value, meant in near.items()
     ]
+
+
+def check_single(override: Override, loader: Loader) -> list[ConfigError]:
+    """Returns the error of an override that picks several options of a group, where there is one job."""
+    if not override.is_sweep_override() or not is_group(override.key_or_group, loader):
+        return []
+    typed = (override.input_line or "").partition("=")[2]
+    return [_several_values(override.key_or_group, typed)]
+
+
+def _several_values(key: str, typed: str) -> ConfigError:
+    fix = "give one value, or train with each of them by -m"
+    return ConfigError(f"several values ({typed}) need a sweep", where=key, fix=fix, override="-m")
+
+
+def _option_meant(group: str, value: str, choices: Sequence[str]) -> str:
+    """Returns the option that another spelling of it, another tool's name or a typing error stands for."""
+    suffixes = {"loss": ("loss",), "scheduler": ("scheduler", "lr")}.get(group, ())
+    names = {**VALUES.get(group, {}), **dict(zip(choices, choices, strict=True))}
+    return names.get(same_word(value, list(names), suffixes), "") or nearest(value, choices)
 
 
 def outside_groups(parsed: Sequence[Override], composed: Composed) -> set[str]:
@@ -127,7 +163,7 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
         if override.is_hydra_override() and (override.is_add() or override.is_force_add()):
             return []  # a plugin's own settings may be open; Hydra itself refuses what they do not take
         parent = value_at(key.rpartition(".")[0], composed.sections)
-        if not _owners(key, override.value()) and parent == {} and not key.startswith("loss."):
+        if not _owners(key) and parent == {} and not key.startswith("loss."):
             return []  # an open section takes any key
         return [unknown_in(key, None if override.is_sweep_override() else override.value(), composed)]
     added = override.is_add() and not override.is_force_add() and not override.is_hydra_override()
@@ -138,38 +174,70 @@ def check_key(override: Override, composed: Composed, sweep: bool, outside: Coll
         return [ConfigError("the key exists already", where=key, fix="leave out the +", override=new)]
     if override.is_sweep_override() and not sweep:
         values = override.input_line.partition("=")[2] if override.input_line else ""
-        is_list = isinstance(value_at(key, composed.sections), list)
-        fix = "give a list in brackets" if is_list else "add -m to train with each value"
-        corrected = f"{key}=[{values}]" if is_list else "-m"
-        return [ConfigError(f"several values ({values}) need a sweep", where=key, fix=fix, override=corrected)]
+        error = _several_values(key, values)
+        if isinstance(value_at(key, composed.sections), list):
+            error.fix, error.override = "give a list in brackets", f"{key}=[{values}]"
+        return [error]
     return []
 
 
 def unknown_in(key: str, value: Any, composed: Composed) -> ConfigError:
     """Returns the error for a key that the config lacks: another option may have it, or it has another name."""
-    group = key.split(".")[0]
-    owners = _owners(key, value)
-    if owners:
-        return ConfigError(
-            f"{group}={composed.options.get(group)} has no such key",
-            where=key,
-            fix=f"it belongs to {group}={' or '.join(owners)}",
-            override=f"{group}={owners[0]}",
-        )
+    if _owners(key):
+        return _of_other_option(key, key, value, composed)
     all_keys = [*groups(), "hydra.run.dir", *valid_keys(key, composed)]
     foreign = counterpart(key)
-    meant = foreign.key if foreign is not None else _with_section(key, value)
-    owners = _owners(meant, value) if meant not in all_keys else []
-    if owners:
-        group = meant.split(".")[0]
-        new = f"{group}={owners[0]} {meant}={'...' if value is None else value}"
-        fix = f"dltrain calls it {meant}, with {group}={' or '.join(owners)}"
-        return ConfigError("no such key", where=key, fix=fix, override=new, replaces=key)
+    same = [other for other in keys_named(key) if "." in other and "." not in key]
+    meant = [*foreign.keys, *same] if foreign is not None else same
+    if meant and not set(meant) & set(all_keys) and _owners(meant[0]):
+        return _of_other_option(key, meant[0], value, composed)
     error = unknown_key(key, all_keys, value)
     wants_list = isinstance(value_at(error.override, composed.sections), list)
     if wants_list and isinstance(value, str | int | float):
         error.override = f"{error.override}=[{value}]"
     return error
+
+
+def _of_other_option(typed: str, key: str, value: Any, composed: Composed) -> ConfigError:
+    """Returns the error for a key that only other options of its group have.
+
+    The option is exchanged only if the user did not pick it and it is certain which other one is meant; a model never
+    is, because the user would get another one than they think.
+
+    Args:
+        typed: the key as typed.
+        key: dltrain's name for it.
+        value: its value; None if there are several.
+        composed: the config.
+    """
+    group = key.split(".")[0]
+    option, owners = composed.options.get(group), _owners(key)
+    what = f"{group}={option} has no such key"
+    belongs = f"it belongs to {group}={' or '.join(owners)}"
+    fix = belongs if typed == key else f"dltrain calls it {key}; {belongs}"
+    other = next((words for name, words in OTHERWISE.get(key, {}).items() if name in valid_keys(key, composed)), "")
+    if other:
+        return ConfigError(what, where=typed, fix=f"{other}; {key} {belongs.removeprefix('it ')}")
+    foreign = counterpart(typed) if "." not in typed else None
+    if foreign is not None and foreign.words:
+        return ConfigError(what, where=typed, fix=f"{foreign.words}; {key} {belongs.removeprefix('it ')}")
+    if isinstance(value, Mapping):
+        return ConfigError(what, where=typed, fix=f"{fix}, as a list{in_order(key, value)}")
+    certain = _certain_owner(group, owners, value)
+    is_picked = group in composed.repository.picked or option != composed.usual_options(FIXED).get(group)
+    if not certain or is_picked:
+        return ConfigError(what, where=typed, fix=fix)
+    new_key = "" if typed == key else f" {key}={PLACEHOLDER if value is None else _spelled(value)}"
+    replaces = "" if typed == key else typed
+    return ConfigError(what, where=typed, fix=fix, override=f"{group}={certain}{new_key}", replaces=replaces)
+
+
+def _certain_owner(group: str, owners: Sequence[str], value: Any) -> str:
+    """Returns the option that a key of an unpicked group can only mean; empty if it may be one of several."""
+    usual = {"loss": "cross_entropy", "optimizer": "momentum", "data": "images" if _is_folder(value) else "csv"}
+    if usual.get(group) in owners:
+        return usual[group]
+    return owners[0] if len(owners) == 1 and group not in ("model", "optimizer") else ""
 
 
 def valid_keys(key: str, composed: Composed) -> list[str]:
@@ -211,9 +279,11 @@ def _exists(group: str, value: str, choices: Sequence[str], loader: Loader) -> b
 
 def _without_value(text: str, following: Sequence[str], loader: Loader) -> ConfigError:
     """Returns the error for an argument that is not `key=value`, such as `epochs 100`, `cnn` or `table.csv`."""
+    if text.startswith("="):
+        return ConfigError("an override is key=value", where=text, fix="write a key before the '='")
     if "=" in text:
         return ConfigError("this cannot be read as key=value", where=text, fix="put the value in quotes")
-    if Path(text).suffix.lower() in TABLE_ENDINGS or Path(text).is_file():
+    if _is_table(text):
         return ConfigError(
             "an override is key=value",
             where=text,
@@ -232,29 +302,46 @@ def _without_value(text: str, following: Sequence[str], loader: Loader) -> Confi
             )
     name, keys = text.lstrip("+"), [*groups(), *usual_keys()]
     foreign = counterpart(name)
-    near = name if name in keys else foreign.key if foreign and foreign.key in keys else nearest(name, keys) or name
-    value = following[0] if following and "=" not in following[0] else "..."
-    dropped = f"{text} {following[0]}" if value != "..." else text
-    return ConfigError(
-        "missing an '='", where=text, fix=f"try {near}={value}", override=f"{near}={value}", replaces=dropped
-    )
+    near = next((key for key in foreign.keys if key in keys), "") if foreign else ""
+    near = name if name in keys else near or nearest(name, keys)
+    if text.endswith("]"):
+        fix = "write a list without blanks, as in [64,32]"
+        return ConfigError("an override is key=value", where=text, fix=fix)
+    if not near or not name[:1].isalpha():
+        return ConfigError("an override is key=value", where=text, fix="see dltrain --help")
+    value = following[0] if following and "=" not in following[0] else PLACEHOLDER
+    dropped = f"{text} {following[0]}" if value != PLACEHOLDER else text
+    fix, new = f"write {near}={PLACEHOLDER}", f"{near}={value}"
+    return ConfigError("missing an '='", where=text, fix=fix, override=new, replaces=dropped)
 
 
-def _with_section(key: str, value: Any) -> str:
-    """Returns a key that was typed without its section with the section, empty if no option has it."""
-    paths = [f"{group}.{key}" for group in groups() if "." not in key]
-    return next((path for path in paths if _owners(path, value)), "")
+def keys_named(name: str) -> list[str]:
+    """Returns dltrain's groups and keys of that name: the usual ones, or else those of all options."""
+    if name == "seed" or name in groups() or "." in name:
+        return [name]
+    usual = [key for key in usual_keys() if key.rpartition(".")[2] == name]
+    return usual or [f"{group}.{name}" for group in groups() if _owners(f"{group}.{name}")]
 
 
-def _owners(key: str, value: Any) -> list[str]:
-    """Returns the options of the key's group whose files have the key, the likeliest first."""
+def _owners(key: str) -> list[str]:
+    """Returns the options of the key's group whose files have the key."""
     group, _, name = key.partition(".")
     if not name or group not in groups():
         return []
-    files = {option: option_file(group, option) for option in options(group)}
-    owners = [option for option, path in files.items() if name in _content(path)]
-    likeliest = ["images" if Path(str(value)).is_dir() else "csv", "cross_entropy"]
-    return sorted(owners, key=lambda option: option not in likeliest)
+    return [option for option in options(group) if name in _content(option_file(group, option))]
+
+
+def _is_table(text: str) -> bool:
+    return Path(text).suffix.lower() in TABLE_ENDINGS or Path(text).is_file()
+
+
+def _is_folder(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and Path(value).is_dir()
+
+
+def _spelled(value: Any) -> str:
+    """Returns a value as it is typed, as far as a single one can be."""
+    return spelled(value) if value is None or isinstance(value, bool | list) else str(value)
 
 
 def _content(path: Path) -> Mapping[str, Any]:

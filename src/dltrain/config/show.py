@@ -16,8 +16,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.compose import compose_raw
 from dltrain.config.loader import CONFIG_NAME, Loader, hydra_config, own_hydra, search_path_of
-from dltrain.config.validation import nearest
+from dltrain.config.validation import nearest, spelled
 from dltrain.errors import ConfigError
+
+_ABSENT = object()
 
 
 def show(flags: Namespace, overrides: Sequence[str]) -> int:
@@ -80,13 +82,13 @@ def _print(composed: DictConfig, flags: Namespace) -> None:
     with own_hydra(), hydra_config(composed):
         config = hydra.get_sanitized_cfg(composed, flags.cfg)
         section = None if flags.package in (None, "_global_") else flags.package
-        node = config if section is None else OmegaConf.select(config, section)
-        if node is None:
+        node = config if section is None else OmegaConf.select(config, section, default=_ABSENT)
+        if node is _ABSENT:
             near = nearest(str(section), [str(name) for name in config])
             fix = f"did you mean {near}?" if near else "see dltrain --cfg job"
             raise ConfigError("there is no such section", where=str(section), fix=fix)
         if not isinstance(node, Container):
-            print(node)
+            print(node if isinstance(node, str) else spelled(node))
             return
         if section is not None:
             print(f"# @package {section}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
+import re
 import sys
 import types
 import typing
@@ -12,7 +14,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 from dltrain.config.foreign_keys import counterpart, translated
-from dltrain.errors import ConfigError
+from dltrain.errors import LEAVE_OUT, ConfigError
 from dltrain.types import Range
 
 # torch's optimizers accept values that ruin every training, such as an infinite learning rate; and products with
@@ -51,7 +53,7 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
             hint = Annotated[hint, _RANGES[parameter.name]]
         if not matches(value, hint):
             what = f"{spelled(value)} is not {described(hint)}"
-            errors.append(ConfigError(what, where=key, **_correction(key, hint, value, parameter.default)))
+            errors.append(ConfigError(what, where=key, **_correction(key, hint, value)))
     return errors
 
 
@@ -71,16 +73,19 @@ def unknown_key(key: str, keys: Sequence[str], value: Any = None) -> ConfigError
         keys: every key that exists.
         value: the value of the key; a correction keeps it, translated to dltrain's own.
     """
-    foreign = counterpart(key)
+    same = [other for other in keys if "." not in key and other.rpartition(".")[2] == key]
+    if len(same) > 1:
+        return ConfigError("no such key", where=key, fix=f"did you mean {' or '.join(same)}?")
+    foreign = counterpart(key) if not same else None
     if foreign is not None and foreign.words:
-        return ConfigError("no such key", where=key, fix=foreign.words)
-    near = nearest(key, keys)
-    if foreign is not None and foreign.key in keys and foreign.key != near:
-        meant, fix = foreign.key, f"dltrain calls it {foreign.key}"
-    else:
-        meant = near
-        part = "hydra" if key.startswith("hydra.") else "job"
-        fix = f"did you mean {near}?" if near else f"leave it out; dltrain --cfg {part} prints every key"
+        override = LEAVE_OUT if foreign.is_needless(value) else ""
+        return ConfigError("no such key", where=key, fix=foreign.fix(value), override=override, replaces=key)
+    near = same[0] if same else nearest(key, keys)
+    meant = next((name for name in foreign.keys if name in keys), near) if foreign is not None else near
+    part = "hydra" if key.startswith("hydra.") else "job"
+    fix = f"did you mean {meant}?" if meant else f"no key is like it; dltrain --cfg {part} prints every key"
+    if meant != near:
+        fix = f"dltrain calls it {meant}"
     new = translated(key, meant, value)
     override = meant if new is None else f"{meant}={new}"
     return ConfigError("no such key", where=key, fix=fix, override=override, replaces=key)
@@ -89,17 +94,42 @@ def unknown_key(key: str, keys: Sequence[str], value: Any = None) -> ConfigError
 def nearest(word: str, candidates: Sequence[str]) -> str:
     """Returns the candidate that was probably meant, empty if none is similar; in a dotted key the last part counts.
 
-    Similar means a typing error (letters added, left out, replaced or swapped) or an abbreviation.
+    Similar means one typing error (a letter added, left out, replaced or swapped), two in a long word, or an
+    abbreviation. A digit is never a typing error: resnet50 is not resnet18. A key of another section than the typed
+    one must have the same name.
     """
+    section, _, typed = word.rpartition(".")
+    if section in {name.rpartition(".")[0] for name in candidates} - {""}:
+        candidates = [name for name in candidates if name.rpartition(".")[0] == section or name.endswith(f".{typed}")]
 
     def slips(name: str) -> tuple[int, float]:
-        last, typed = name.rsplit(".", 1)[-1], word.rsplit(".", 1)[-1]
+        last = name.rsplit(".", 1)[-1]
         abbreviated = len(typed) >= 3 and last.startswith(typed)
         return (1 if abbreviated else _slips(typed, last), -difflib.SequenceMatcher(None, name, word).ratio())
 
-    best = min(candidates, key=slips, default="")
-    longest = max(len(word.rsplit(".", 1)[-1]), len(best.rsplit(".", 1)[-1]))
-    return best if best and slips(best)[0] <= max(1, longest // 3) else ""
+    digits = re.findall(r"\d", typed)
+    best = min(
+        (name for name in candidates if re.findall(r"\d", name.rsplit(".", 1)[-1]) == digits), key=slips, default=""
+    )
+    longest = max(len(typed), len(best.rsplit(".", 1)[-1]))
+    return best if best and slips(best)[0] <= (1 if longest < 6 else 2) else ""
+
+
+def same_word(word: str, candidates: Sequence[str], suffixes: Sequence[str] = ()) -> str:
+    """Returns the candidate that differs at most in capitals, hyphens and the suffixes of classes; empty if none does.
+
+    Args:
+        word: as typed, such as `CrossEntropyLoss` or `torch.optim.SGD`.
+        candidates: the words that there are.
+        suffixes: endings of a class's name that mean nothing here, such as `Loss`.
+    """
+
+    def plain(text: str) -> str:
+        letters = re.sub("[_-]", "", text.rpartition(".")[2].lower())
+        ending = next((suffix for suffix in suffixes if letters.endswith(suffix) and letters != suffix), "")
+        return letters.removesuffix(ending)
+
+    return next((candidate for candidate in candidates if plain(candidate) == plain(word)), "")
 
 
 def _slips(typed: str, meant: str) -> int:
@@ -159,7 +189,7 @@ def described(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         # YAML cannot write an object, such as a tensor.
         options = [described(option) for option in arguments if not _is_object(option)]
-        return " or ".join(dict.fromkeys(options))
+        return (", or " if any("," in option for option in options) else " or ").join(dict.fromkeys(options))
     if origin is Literal:
         return "one of " + ", ".join(str(option) for option in arguments) if len(arguments) > 1 else str(arguments[0])
     if hint is None or hint is type(None):
@@ -178,35 +208,59 @@ def described(hint: Any) -> str:
 
 def spelled(value: Any) -> str:
     """Returns a config value as the user may have written it."""
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(spelled, value)) + "]"
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     return repr(value)
 
 
-def _correction(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
-    """Returns `fix` and `override` for a wrong value: dltrain's name for it, the nearest choice, or the default."""
+def _correction(key: str, hint: Any, value: Any) -> dict[str, str]:
+    """Returns `fix` and, where one is certain, `override` for a wrong value: the same in dltrain's form.
+
+    No other value takes its place: what was typed says something, and a default would say something else.
+    """
     meant = translated(key, key, value)
     if meant is not None:
         return {"fix": f"dltrain calls it {meant}", "override": f"{key}={meant}"}
     if isinstance(value, Mapping):
-        return {"fix": f"give {described(hint)}{_WORDS.get(key, '')}"}
+        return {"fix": f"give {described(hint)}{in_order(key, value)}"}
+    if value in ("None", "none") and matches(None, hint):
+        return {"fix": "Python's None is null here", "override": f"{key}=null"}
     choices = [str(option) for option in _choices(hint)]
     if isinstance(value, str) and choices:
-        near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+        near = same_word(value, choices) or nearest(value, choices)
         if near:
-            return {"fix": f"did you mean {near[0]}?", "override": f"{key}={near[0]}"}
+            return {"fix": f"did you mean {near}?", "override": f"{key}={near}"}
+    number = _whole(value)
+    if number is not None and matches(number, hint):
+        return {"fix": f"give {described(hint)}", "override": f"{key}={number}"}
     if not _is_list(value) and matches([value], hint):
         return {"fix": "put it in brackets", "override": f"{key}=[{value}]"}
-    fix = {"fix": f"give {described(hint)}"}
-    if default is inspect.Parameter.empty or not matches(default, hint):
-        return fix
-    text = spelled(default) if default is None or isinstance(default, bool) else str(default)
-    if _is_list(default):
-        text = "[" + ",".join(map(str, default)) + "]"
-    return {**fix, "override": f"{key}={text}"}
+    percent = _is_number(value) and 1 < value <= 100 and matches(value / 100, hint) and not matches(1.1, hint)
+    return {"fix": f"give {described(hint)}" + (", as a share and not in percent" if percent else "")}
 
 
-_WORDS = {"loss.class_weights": ", in the order of the classes: [1,2]"}  # where a mapping was given
+def _whole(value: Any) -> int | float | None:
+    """Returns the number that a text is, or that a number without decimals is; None if it is none."""
+    try:
+        number = float(value) if isinstance(value, str | float) else math.nan
+    except ValueError:
+        return None
+    if math.isfinite(number):
+        return int(number) if number.is_integer() else number
+    return None
+
+
+def in_order(key: str, value: Any) -> str:
+    """Returns the words for a mapping of classes to weights, where a list is needed."""
+    if key != "loss.class_weights" or not isinstance(value, Mapping):
+        return ""
+    if not value or not all(map(_is_number, value.values())) or len({type(name) for name in value}) > 1:
+        return ", in the order of the classes: [1,2]"
+    names = ", ".join(map(str, sorted(value)))
+    weights = ",".join(str(value[name]) for name in sorted(value))
+    return f", in the order of the classes; if they are {names}: {key}=[{weights}]"
 
 
 def _choices(hint: Any) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dltrain.config.validation import nearest as similar_name
 from dltrain.errors import DataError
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "—"})
@@ -303,9 +303,14 @@ def _where(cells: Cells, values: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
-    """Returns the name most like `name`, or nothing."""
-    by_key = {candidate.casefold().strip(): candidate for candidate in names}
-    return [by_key[key] for key in difflib.get_close_matches(name.casefold().strip(), by_key, n=1, cutoff=0.5)]
+    """Returns the name of a column or file that was probably meant, with a typing error or cut short; or nothing."""
+
+    def plain(text: str) -> str:
+        return text.casefold().strip().replace(".", " ")  # a dot does not divide it, as it does a key
+
+    by_key = {plain(candidate): candidate for candidate in names}
+    close = similar_name(plain(name), list(by_key))
+    return [by_key[close]] if close else []
 
 
 def name_list(names: Iterable[object], limit: int = 20) -> str:

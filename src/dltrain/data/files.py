@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
-from dltrain.data.cells import name_list
+from dltrain.data.cells import name_list, nearest
 from dltrain.errors import DataError
 
 
@@ -35,17 +34,17 @@ def read_bytes(file: Path) -> bytes:
         return file.read_bytes()
     except FileNotFoundError:
         names = [entry.name for entry in file.parent.iterdir() if entry.is_file()] if file.parent.is_dir() else []
-        nearest = difflib.get_close_matches(file.name, names, n=1, cutoff=0.5)
+        close = nearest(file.name, names)
         tables = sorted(name for name in names if name.lower().endswith(".csv"))
-        if nearest:
-            fix = f"did you mean {file.parent / nearest[0]}?"
+        if close:
+            fix = f"did you mean {file.parent / close[0]}?"
         elif tables:
             fix = f"choose a file of that folder: {name_list(tables)}"
         elif file.parent.is_dir():
-            fix = f"give the path of a CSV file; {file.parent.resolve()} holds none"
+            fix = f"give the path of a CSV file; {file.parent.resolve()} contains none"
         else:
             fix = f"give the path of a CSV file; there is no folder {file.parent.absolute()}"
-        override = f"data.path={file.parent / nearest[0]}" if nearest else ""
+        override = f"data.path={file.parent / close[0]}" if close else ""
         raise DataError(f"there is no file {file}", where="data.path", fix=fix, override=override) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dltrain.config.foreign_keys import monitored
 from dltrain.config.validation import nearest
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
@@ -218,11 +219,13 @@ def check_monitor(monitor: str, metrics: Mapping[str, Metric], task: Task) -> No
             override="trainer.monitor=val/loss",
         )
     if monitor not in monitors:
+        meant = monitored(monitor)
+        meant = meant if meant in monitors else nearest(monitor, monitors)
         raise ConfigError(
             f"{monitor!r} is not measured after every epoch",
             where="trainer.monitor",
             fix=f"give one of {', '.join(monitors)}",
-            override=f"trainer.monitor={nearest(monitor, monitors) or 'val/loss'}",
+            override=f"trainer.monitor={meant}" if meant else "",
         )
 
 

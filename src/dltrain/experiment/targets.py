@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from dltrain.config.built_in import BUILT_IN, current_target
-from dltrain.config.validation import check_call, nearest
+from dltrain.config.validation import check_call, nearest, spelled
 from dltrain.errors import ConfigError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.outside_models import filled, takes_spec
@@ -95,8 +95,8 @@ def check(config: Mapping[str, Any]) -> list[ConfigError]:
             errors.append(error)
     seed = config["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        what = f"{seed!r} is not a whole number, at least 0 and below 2^63"
-        errors.append(ConfigError(what, where="seed", fix="give such a number", override="seed=0"))
+        what = f"{spelled(seed)} is not a whole number, at least 0 and below 2^63"
+        errors.append(ConfigError(what, where="seed", fix="give such a number"))
     return errors
 
 
@@ -115,7 +115,9 @@ def resolve(slot_name: str, node: Mapping[str, Any], trusted: Collection[str] | 
     slot, path = SLOTS[slot_name], node.get("_target_")
     where = f"{slot_name}._target_"
     if not isinstance(path, str) or not path:
-        raise ConfigError(f"{path!r} is not a class or function", where=where, fix="write it as package.module.Name")
+        raise ConfigError(
+            f"{spelled(path)} is not a class or function", where=where, fix="write it as package.module.Name"
+        )
     path = current_target(path)
     if "." not in path:
         path = _built_in(slot_name, path)
@@ -130,7 +132,7 @@ def resolve_metric(name: str, node: Any, trusted: Collection[str] | None = None)
     """
     where, path = f"metric.{name}._target_", node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(path, str) or "." not in path:
-        raise ConfigError(f"{path!r} is not a function", where=where, fix="write it as module.function")
+        raise ConfigError(f"{spelled(path)} is not a function", where=where, fix="write it as module.function")
     make_metric: Callable[..., Metric] = find_object(
         path, where, trusted, lambda one: fits(METRIC, one, path), _wanted(METRIC, "metric")
     )
@@ -347,8 +349,8 @@ def _refused(path: str, where: str) -> ConfigError:
     what = f"the run's config names {path}, and code from a run folder is run only if you trust it"
     if package in UNTRUSTED_PACKAGES or package in sys.stdlib_module_names:
         return ConfigError(what, where=where, fix="train again with code that dltrain supports")
-    fix = "if you know and trust this module, say so"
-    return ConfigError(what, where=where, fix=fix, override=f"--trust={package}", replaces="--trust")
+    fix = "if you know and trust this module, name it as well"
+    return ConfigError(what, where=where, fix=fix, override=f"--trust={package}")
 
 
 def _targets(node: Any, place: str) -> Iterator[tuple[str, str]]:

@@ -266,6 +266,8 @@ def _step(optimizer: Optimizer) -> None:
     try:
         optimizer.step()
     except Exception as error:
+        if "sparse" in str(error):
+            remedy = {"fix": "choose optimizer=sgd or adagrad, or give the embeddings sparse=False"}
         what = f"{name} fails in its first step, which is called without a closure after one backward pass"
         raise refusal_of(error, what, where="optimizer", **remedy) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -90,9 +91,8 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
     except DltrainError:
         raise
     except Exception as error:  # tracing can fail in any way
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"the model cannot be exported as {kind}: {reason}",
+            f"the model cannot be exported as {kind}: {_first_sentence(error)}",
             where="--format",
             fix="try another format: --format torch-export, or --format safetensors for the weights alone",
         ) from error
@@ -101,6 +101,12 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
             with suppress(OSError):
                 left.unlink(missing_ok=True)
     return difference
+
+
+def _first_sentence(error: Exception) -> str:
+    """Returns the first sentence of an exporter's error, without the colours of a terminal."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", text)[0].rstrip(".") or type(error).__name__
 
 
 def facts_of(model: LoadedModel) -> dict[str, Any]:

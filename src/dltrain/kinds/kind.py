@@ -222,9 +222,8 @@ def kind_of(facts: Facts) -> Kind:
         raise CheckpointError(
             f"the kind of data {facts.kind} is not built in",
             where="data",
-            fix="if you know and trust this module, say so",
+            fix="if you know and trust this module, name it as well",
             override=f"--trust={facts.kind.split('.')[0]}",
-            replaces="--trust",
         )
     module, attribute = BUILT_IN[facts.kind].rsplit(".", 1)
     kind: Kind = getattr(importlib.import_module(module), attribute)()

@@ -152,7 +152,8 @@ def check_column(name: str, columns: set[str]) -> None:
         ConfigError: none has; the error proposes the nearest name.
     """
     if name not in columns:
-        near = nearest(name, sorted(columns))
+        shown = [column for split in ("test", "val", "train") for column in columns if column == f"{split}/{name}"]
+        near = next(iter(shown), "") or nearest(name, sorted(columns))
         raise ConfigError(
             f"no run has a column {name}",
             fix=f"did you mean {near}?" if near else "choose one of the columns that dltrain runs --csv prints",

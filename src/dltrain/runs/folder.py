@@ -202,6 +202,10 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path.parent} is not a run folder: it has no {path.name}", fix="name a folder below outputs/"
         ) from None
+    except NotADirectoryError:
+        raise CheckpointError(
+            f"{path.parent} is a file, not a run folder", fix="name a folder below outputs/"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):

@@ -51,9 +51,8 @@ def task_class(name: str) -> type[Task]:
         raise CheckpointError(
             f"the task {name} is not built in",
             where="task",
-            fix="allow its module, if you trust it",
+            fix="if you know and trust its module, name it as well",
             override=f"--trust={name.split('.')[0]}",
-            replaces="--trust",
         )
     module, attribute = BUILT_IN[name].rsplit(".", 1)
     task: type[Task] = getattr(importlib.import_module(module), attribute)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import torch
 
+from dltrain.config.foreign_keys import translated
 from dltrain.errors import ConfigError
 from dltrain.tasks.precision import Precision
 from dltrain.training.budget import Budget
@@ -111,11 +112,12 @@ def choose_device(name: str) -> torch.device:
         "mps": int(torch.backends.mps.is_available()),
     }
     if device.type not in available:
+        meant = translated("", "trainer.device", name)
         raise ConfigError(
             f"{name!r} is not a device",
             where="trainer.device",
             fix="use auto, cpu, cuda, cuda:1 or mps",
-            override="trainer.device=auto",
+            override=f"trainer.device={meant}" if meant else "",
         )
     if (device.index or 0) >= available[device.type]:
         here = [kind for kind, count in available.items() if count]

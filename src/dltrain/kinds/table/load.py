@@ -190,7 +190,7 @@ def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -
             f"the table has no column {target!r}",
             where="data.target",
             fix=f"name one of its columns: {name_list(names)}",
-            override=f"data.target={(nearest(target, names) or names[-1:])[0]}",
+            override=f"data.target={near[0]}" if (near := nearest(target, names)) else "",
         )
     if target in drop:
         raise DataError(

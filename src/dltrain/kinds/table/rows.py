@@ -231,7 +231,7 @@ def _check_split(rows: Rows, group: str | None, time: str | None, given: Collect
                 f"the table has no column {name!r} to split by",
                 where=f"data.{key}",
                 fix=f"name one of its columns: {', '.join(rows.inputs)}",
-                override=f"data.{key}={(nearest(name, rows.inputs) or list(rows.inputs))[0]}",
+                override=f"data.{key}={near[0]}" if (near := nearest(name, rows.inputs)) else "",
             )
 
 

@@ -167,7 +167,7 @@ def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
                 f"the table has no column {name!r}",
                 where=f"data.{key}",
                 fix=f"name one of its columns: {name_list(frame.columns)}",
-                override=f"data.{key}={(nearest(name, frame.columns) or list(frame.columns))[0]}",
+                override=f"data.{key}={near[0]}" if (near := nearest(name, frame.columns)) else "",
             )
     if columns.text is not None and columns.text == columns.target:
         raise DataError(
