@@ -81,3 +81,44 @@ def test_findings_reach_the_terminal_and_the_result(dltrain: Callable) -> None:
     called = dltrain("data=iris", "debug=smoke")
     assert "note    the test split has only 15 samples" in called.out
     assert called.result["doctor"][0]["severity"] == "note"
+
+
+def patients(rows: int = 400) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    patient = rng.integers(1, 60, rows)
+    return pd.DataFrame(
+        {"patient_id": patient, "a": patient * 0.1 + rng.normal(size=rows), "y": patient + rng.normal(size=rows)}
+    )
+
+
+def test_ids_that_rows_share_prompt_a_split_by_group() -> None:
+    (found,) = said(examine(table(patients(), target="y")), "known patient_id")
+    assert (found.severity, found.fix.endswith("data.group=patient_id")) == ("warning", True)
+    assert not said(examine(table(patients(), target="y", group="patient_id")), "patient_id")
+
+
+def test_an_id_of_a_row_is_no_group() -> None:
+    frame = patients().assign(patient_id=np.random.default_rng(1).permutation(400) * 7)
+    assert not said(examine(table(frame, target="y")), "patient_id")
+
+
+def test_a_target_far_from_all_others_is_named_with_its_row() -> None:
+    frame = random_table(y=np.random.default_rng(1).normal(size=400))
+    frame.loc[17, "y"] = 9_999.0
+    (found,) = said(examine(table(frame, target="y")), "row 19: y is 9999")
+    assert found.severity == "warning"
+    heavy = random_table(y=np.random.default_rng(1).standard_t(3, size=400))
+    assert not said(examine(table(heavy, target="y")), "far from the median")
+
+
+def test_spellings_that_differ_in_case_are_named() -> None:
+    frame = random_table(town=["Ulm", "ulm", "Bonn", "Bonn "] * 100)
+    (found,) = said(examine(table(frame, target="y")), "only in case or blanks")
+    assert "'Ulm' and 'ulm'" in found.what and "Bonn" not in found.what
+
+
+def test_a_category_that_tells_the_number_is_named_by_its_column() -> None:
+    town = np.arange(400) % 20
+    frame = random_table(town=[f"T{code}" for code in town], y=town * 1.0)
+    (found,) = said(examine(table(frame, target="y", task="regression")), "alone predicts")
+    assert found.fix.endswith("data.drop=[town]")

@@ -1,0 +1,156 @@
+"""Cells as people write them become what they mean, in training and in new files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from dltrain.errors import DataError
+from dltrain.kinds.kind import kind_of
+from dltrain.kinds.table.load import table
+from dltrain.types import Data, Facts
+
+ROWS = 300
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(1500, 900, ROWS).round()
+Y = X / 100 + RANDOM.normal(0, 0.5, ROWS)
+
+
+def grouped(value: float, mark: str) -> str:
+    return f"{value:,.0f}".replace(",", mark)
+
+
+def as_euros(value: float) -> str:
+    return f"{value:,.2f}".replace(",", " ").replace(".", ",").replace(" ", ".")
+
+
+WRITTEN: dict[str, Any] = {
+    "thousands": lambda value: grouped(value, ","),
+    "apostrophes": lambda value: grouped(value, "'"),
+    "spaces": lambda value: grouped(value, "\u202f"),
+    "dollars": lambda value: f"${value:,.2f}" if value >= 0 else f"-${-value:,.2f}",
+    "percent": lambda value: f"{value / 100:.2f}%",
+    "unit": lambda value: f"{value:.1f} kg",
+    "Chinese unit": lambda value: f"{value:.0f}元",
+    "brackets": lambda value: f"{value:,.0f}" if value >= 0 else f"({-value:,.0f})",
+    "minus signs": lambda value: f"{value:.0f}".replace("-", "−"),
+    "European": as_euros,
+    "durations": lambda value: f"{abs(int(value)) // 60}:{abs(int(value)) % 60:02d}",
+}
+
+
+def read_back(data: Data) -> Any:
+    facts = Facts.from_json(json.loads(json.dumps(asdict(data.facts))))
+    return kind_of(facts).encoder(facts)
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_number_is_an_input_however_it_is_written(written: str) -> None:
+    x = np.abs(X) if written == "durations" else X
+    frame = pd.DataFrame({"x": [WRITTEN[written](value) for value in x], "y": [f"{value:.3f}" for value in Y]})
+    plain = table(pd.DataFrame({"x": x if written != "percent" else x / 100, "y": Y.round(3)}), target="y")
+    data = table(frame, target="y")
+    assert data.facts.features == ("x",)
+    for split, expected in zip(data.splits.values(), plain.splits.values(), strict=True):
+        np.testing.assert_allclose(split.inputs[0], expected.inputs[0], atol=0.02)
+    test = data.splits["test"]
+    again = read_back(data).encode(frame.iloc[[int(row) for row in test.ids]]).inputs[0]
+    np.testing.assert_array_equal(again, test.inputs[0])
+
+
+@pytest.mark.parametrize("written", ["thousands", "dollars", "unit", "European", "brackets"])
+def test_a_target_is_a_number_however_it_is_written(written: str) -> None:
+    frame = pd.DataFrame({"x": Y.round(3).astype(str), "y": [WRITTEN[written](value) for value in X]})
+    data = table(frame, target="y")
+    rows = [int(row) for row in data.splits["test"].ids]
+    np.testing.assert_allclose(data.splits["test"].target[:, 0], X[rows], atol=0.051)
+    np.testing.assert_allclose(read_back(data).targets(frame)[:, 0], X, atol=0.051)
+
+
+def test_a_run_keeps_its_decimal_comma_for_new_files() -> None:
+    data = table(pd.DataFrame({"x": [as_euros(value) for value in X], "y": Y}), target="y")
+    new = read_back(data).encode(pd.DataFrame({"x": ["1.200", "1200", "1.200,00"]})).inputs[0][:, 0]
+    assert new.tolist() == pytest.approx([float(new[1])] * 3)
+
+
+def test_what_is_not_certain_is_refused_with_the_key() -> None:
+    frame = pd.DataFrame({"x": ["1,234", "2,345", "3,456", "7,891"] * 20, "y": range(80)})
+    with pytest.raises(DataError) as refused:
+        table(frame, target="y")
+    assert "data.decimal" in refused.value.fix
+    assert all(reading in refused.value.what for reading in ("1.234", "1234"))
+    for decimal, largest in ((".", 7891.0), (",", 7.891)):
+        (seen,) = (column.seen for column in read_back(table(frame, target="y", decimal=decimal)).columns)
+        assert seen is not None and seen[1] == largest
+
+
+def test_dates_are_inputs_by_which_a_season_is_learned() -> None:
+    days = pd.date_range("2023-01-01", periods=700)
+    y = 50 + 20 * np.sin(2 * np.pi * days.day_of_year / 365) + 10 * (days.day_of_week >= 5) + RANDOM.normal(0, 1, 700)
+    frame = pd.DataFrame({"day": days.strftime("%d/%m/%Y"), "y": np.asarray(y)})
+    data = table(frame, target="y")
+    train, test = data.splits["train"], data.splits["test"]
+    line = LinearRegression().fit(train.inputs[0], train.target[:, 0])
+    assert line.score(test.inputs[0], test.target[:, 0]) > 0.97
+    new = read_back(data).encode(pd.DataFrame({"day": ["01/02/2024", "soon", ""]}))
+    assert [bool(remarks) for remarks in new.remarks] == [False, True, True]
+
+
+def test_dates_with_two_readings_are_refused_with_both() -> None:
+    days = [f"{RANDOM.integers(1, 13):02d}/{RANDOM.integers(1, 13):02d}/2023" for _ in range(80)]
+    frame = pd.DataFrame({"day": days, "y": RANDOM.normal(size=80)})
+    with pytest.raises(DataError) as refused:
+        table(frame, target="y")
+    assert "data.dates=dmy" in refused.value.what and "data.dates=mdy" in refused.value.what
+    assert "day" in {column.name for column in read_back(table(frame, target="y", dates="mdy")).columns}
+
+
+def test_truth_values_are_one_input_in_every_spelling() -> None:
+    truth = RANDOM.random(120) > 0.5
+    spelled = [
+        ("yes", "YES", "true")[row % 3] if true else ("no", "No", "0")[row % 3] for row, true in enumerate(truth)
+    ]
+    data = table(pd.DataFrame({"open": spelled, "y": truth + RANDOM.normal(0, 0.1, 120)}), target="y")
+    assert data.facts.features == ("open",)
+    new = read_back(data).encode(pd.DataFrame({"open": ["Y", "n", "perhaps"]}))
+    assert new.inputs[0][:2, 0].tolist() == [1, 0] and "neither true nor false" in str(new.remarks[2])
+
+
+def test_cells_of_several_numbers_are_several_inputs() -> None:
+    rooms, halls = RANDOM.integers(1, 6, 200), RANDOM.integers(1, 3, 200)
+    frame = pd.DataFrame({"户型": [f"{a}室{b}厅" for a, b in zip(rooms, halls, strict=True)], "y": rooms * 10 + halls})
+    data = table(frame, target="y", task="regression")
+    assert data.facts.features == ("户型 室", "户型 厅")
+    new = read_back(data).encode(pd.DataFrame({"户型": ["3室2厅", "a loft"]}))
+    assert [bool(remarks) for remarks in new.remarks] == [False, True]
+
+
+def test_prose_is_inputs_by_its_words() -> None:
+    good = RANDOM.random(200) > 0.5
+    texts = [f"item {row} is {'lovely' if nice else 'broken'}, said guest {row * 7}" for row, nice in enumerate(good)]
+    data = table(pd.DataFrame({"review": texts, "y": np.where(good, "up", "down")}), target="y")
+    assert {"review contains lovely", "review contains broken"} <= set(data.facts.features)
+    new = read_back(data).encode(pd.DataFrame({"review": ["A lovely thing"]})).inputs[0]
+    assert new[0, data.facts.features.index("review contains lovely")] == 1
+
+
+def test_a_column_without_a_name_that_numbers_rows_is_no_input() -> None:
+    order = RANDOM.permutation(200)
+    frame = pd.DataFrame({"column_1": order * 3 + 1, "a": RANDOM.normal(size=200), "y": order / 200})
+    data = table(frame, target="y")
+    assert data.facts.features == ("a",)
+    assert any("column_1" in note and "only number the rows" in note for note in data.notes)
+
+
+def test_one_and_one_point_zero_are_the_same_category() -> None:
+    frame = pd.DataFrame({"kind": ["1", "2.0", "other"] * 40, "y": [1.0, 2.0, 3.5] * 40})
+    encoder = read_back(table(frame, target="y", task="regression"))
+    new = encoder.encode(pd.DataFrame({"kind": ["1.0", "2", "other"]}))
+    np.testing.assert_array_equal(new.inputs[0], encoder.encode(frame.iloc[:3]).inputs[0])
+    assert not any(new.remarks)
