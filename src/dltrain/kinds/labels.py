@@ -166,7 +166,9 @@ def read_target(column: pd.Series[Any]) -> Cells:
 def class_names(cells: Cells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Returns the class names, numbers by size and text by code point, and `(N,)` class indices, -1 where missing."""
     # As Decimals, 1 and 1.0 are one class, and whole numbers above 2**53 stay distinct, unlike floats.
-    keys = [Decimal(value) if cells.all_numbers else value for value in cells.values]
+    keys: list[Any] = list(cells.values)
+    if cells.all_numbers:
+        keys = cells.numbers.tolist() if cells.form is not None else list(map(Decimal, keys))
     names = dict(zip(reversed(keys), reversed(cells.values), strict=True))
     ordered: list[Any] = sorted(names)
     index = {key: position for position, key in enumerate(ordered)}

@@ -61,11 +61,16 @@ class RawTable:
 
 
 def _calendar(name: str, moments: Moments, cells: Cells) -> dict[str, Any]:
-    """Returns a date as numbers, as is usual for trees and lines."""
+    """Returns a date as trees and lines take it: month and weekday as categories, the rest as numbers."""
     of_row = pd.DatetimeIndex(np.append(moments, np.datetime64("NaT", "us"))[cells.codes])
     days = (of_row - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
-    parts = {"month": of_row.month, "day": of_row.day, "weekday": of_row.day_of_week, "hour": of_row.hour, "days": days}
-    return {f"{name} {part}": np.asarray(values, np.float64) for part, values in parts.items()}
+    cycles = {
+        "month": pd.Categorical(of_row.month, range(1, 13)),
+        "weekday": pd.Categorical(of_row.day_of_week, range(7)),
+    }
+    numbers = {"day": of_row.day, "day of year": of_row.day_of_year, "hour": of_row.hour, "days": days}
+    parts = cycles | {part: np.asarray(values, np.float64) for part, values in numbers.items()}
+    return {f"{name} {part}": values for part, values in parts.items()}
 
 
 def _categories(cells: Cells, train: Indices, at: Indices) -> pd.Categorical[Any]:
