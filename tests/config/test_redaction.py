@@ -73,13 +73,12 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "    def __init__(self, spec, api_token: str | None = None, from_env: str = '', fails: bool = False):\n"
         "        assert (api_token, from_env) == ('xyzzy', 'hunter2')\n"
         "        super().__init__(spec.input_shape[0], spec.out_features)\n"
-        "        self.token, self.fails, self.calls = api_token, fails, 0\n"
+        "        self.token, self.fails = api_token, fails\n"
         "    def forward(self, x):\n"
         "        for path in Path('outputs').rglob('multirun.yaml'):\n"
         "            assert 'xyzzy' not in path.read_text()\n"  # a sweep may be killed in its first job
         "        logging.getLogger('dltrain').warning('asked with %s', self.token)\n"
-        "        self.calls += 1\n"
-        "        if self.fails and self.calls > 6:\n"
+        "        if self.fails and Path('outputs/failed').exists():\n"  # after the trial
         "            raise OSError(5, f'{self.token} is refused')\n"
         "        return super().forward(x)\n"
     )
