@@ -122,3 +122,19 @@ def test_a_category_that_tells_the_number_is_named_by_its_column() -> None:
     frame = random_table(town=[f"T{code}" for code in town], y=town * 1.0)
     (found,) = said(examine(table(frame, target="y", task="regression")), "alone predicts")
     assert found.fix.endswith("data.drop=[town]")
+
+
+def test_rows_in_the_order_of_time_prompt_a_split_by_time() -> None:
+    days = [str(day.date()) for day in pd.date_range("2026-01-01", periods=400)]
+    (found,) = said(examine(table(random_table(day=days), target="y")), "in the order of day")
+    assert (found.severity, found.fix.endswith("data.time=day")) == ("warning", True)
+    assert not said(examine(table(random_table(day=days), target="y", time="day")), "in the order of")
+    shuffled = list(np.random.default_rng(0).permutation(days))
+    assert not said(examine(table(random_table(day=shuffled), target="y")), "in the order of")
+
+
+def test_a_target_with_many_gaps_is_named() -> None:
+    frame = random_table()
+    frame["y"] = np.where(np.arange(400) % 2, frame["y"].astype(str), "")
+    (found,) = said(examine(table(frame, target="y")), "200 of the 400 rows have no value of y")
+    assert "dltrain predict" in found.fix

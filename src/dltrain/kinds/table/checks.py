@@ -20,7 +20,8 @@ LEAK_ROWS, LEAK_COLUMNS = 5_000, 200
 MOST_OF_ONE_CLASS = 0.95  # beyond which the score of a column means nothing
 FAR = 100.0  # times the usual distance from the median
 HELD_OUT: tuple[SplitName, ...] = ("test", "val")
-FEWEST_IDS = 20
+FEWEST_IDS = FEWEST_TIMES = 20  # distinct values of a column that matters for the split
+MOST_WITHOUT_TARGET = 0.3
 MOST_SHARED_IDS = 0.5
 MOST_CONFLICTS = 0.01  # groups of equal rows with different classes, as a share of the rows
 
@@ -30,6 +31,7 @@ def check_rows(data: Data, raw: RawTable) -> Iterator[Finding]:
     yield from check_leaks(data, raw)
     yield from check_ids(raw)
     yield from check_copies(data, raw)
+    yield from check_times(raw)
     yield from check_target(data, raw)
     yield from check_spelling(raw.used, raw.rows.inputs)
 
@@ -106,19 +108,45 @@ def check_ids(raw: RawTable) -> Iterator[Finding]:
             )
 
 
+def check_times(raw: RawTable) -> Iterator[Finding]:
+    """Yields a column of dates by which the file is sorted, while chance decides the split."""
+    if not raw.at_random:
+        return
+    for column in raw.columns:
+        if column.dates is None:
+            continue
+        cells = raw.rows.inputs[column.name]
+        moments = column.dates.read(cells.values)
+        of_row = moments[cells.codes[cells.codes >= 0]]
+        steps = np.diff(of_row[~np.isnat(of_row)]).astype(np.int64)
+        if len(np.unique(of_row)) >= FEWEST_TIMES and ((steps >= 0).all() or (steps <= 0).all()):
+            yield Finding(
+                "warning",
+                f"the rows are in the order of {column.name}, and chance decides which of them test the model",
+                f"if it will predict later rows, test it on the last ones: data.time={column.name}",
+            )
+
+
 def check_target(data: Data, raw: RawTable) -> Iterator[Finding]:
-    """Yields numbers of the target that are far from all others."""
+    """Yields that many rows have no target, and numbers of the target that are far from all others."""
+    rows = len(raw.rows.y) + raw.without_target
+    if raw.without_target > MOST_WITHOUT_TARGET * rows:
+        yield Finding(
+            "warning",
+            f"{raw.without_target:,} of the {rows:,} rows have no value of {data.facts.target} and teach nothing",
+            "if a value was lost, restore it; if these are rows to predict: dltrain predict RUN FILE",
+        )
     if data.facts.classes or data.facts.outputs or not data.splits["train"].target.is_floating_point():
         return
     y = np.concatenate([raw.rows.y[at, 0] for at in raw.parts.values()])
     distance = np.abs(y - np.median(y))
     usual = float(np.quantile(distance, 0.99))
-    rows = np.concatenate([raw.rows.numbers[at] for at in raw.parts.values()])
+    numbers = np.concatenate([raw.rows.numbers[at] for at in raw.parts.values()])
     if usual and distance.max() > FAR * usual:
         worst = int(distance.argmax())
         yield Finding(
             "warning",
-            f"row {int(rows[worst]) + 2}: {data.facts.target} is {y[worst]:g}, {distance[worst] / usual:,.0f} times as "
+            f"row {int(numbers[worst]) + 2}: {data.facts.target} is {y[worst]:g}, {distance[worst] / usual:,.0f} times as "
             "far from the median as 99 % of the rows (the header is row 1)",
             "if it is no real value, delete the row; else learn with less weight on it: loss=mae",
         )

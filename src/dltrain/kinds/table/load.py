@@ -158,7 +158,8 @@ def table(
         )
         for name, at in parts.items()
     }
-    raw = RawTable(columns, rows, parts, at_random=group is None and time is None)
+    at_random = group is None and time is None
+    raw = RawTable(columns, rows, parts, at_random, int((~goal.present).sum()))
     return Data(facts, splits, notes=(*notes, *note_columns(columns, encoder, impute)), raw=raw)
 
 

@@ -27,12 +27,14 @@ class RawTable:
         rows: the rows that have a target.
         parts: positions of the rows of each split.
         at_random: whether chance decided the split, and not a column or a file.
+        without_target: the number of rows that were left out because they have no target.
     """
 
     columns: Sequence[Column]
     rows: Rows
     parts: Mapping[SplitName, Indices]
     at_random: bool
+    without_target: int = 0
 
     @property
     def used(self) -> list[Column]:
