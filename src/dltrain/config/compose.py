@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -247,7 +247,8 @@ def _sweep(parsed: Sequence[Override], loader: Loader) -> Sweep:
         swept_over = parse([f"{key}={value}" for key, value in params.items()], loader)
         _raise_all(error for item in swept_over for error in check_group(item, loader))
         combinations, count = combine([*swept_over, *tasks], is_basic=is_basic(master))
-        jobs = [_sweep_job(number, words, own_lines, loader) for number, words in enumerate(combinations)]
+        composed = [_sweep_job(number, words, own_lines, loader) for number, words in enumerate(combinations)]
+        jobs = [replace(job, key_files={**job.key_files, **param_files}) for job in composed]
     except (ConfigError, ExceptionGroup) as error:
         locate(error, param_files)
         raise
