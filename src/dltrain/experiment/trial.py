@@ -85,7 +85,8 @@ def _try(
         samples, draw = data.splits["train"], kind_of(data.facts).loader_options(data.facts).draw
         pair = tuple(tensor[:2].to(device, copy=True) for tensor in samples.inputs)
         chosen = torch.arange(SAMPLES) % len(samples)
-        few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], ())
+        weight = None if samples.weight is None else samples.weight[chosen]
+        few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], (), weight=weight)
         (batch,) = TensorLoader(few, SAMPLES, device, prepare=data.prepare, draw=draw)
         with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:
             multiplications = _evaluate_twice(twin, pair if data.prepare is None else data.prepare(pair), watch)
@@ -178,7 +179,7 @@ def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precisi
     with autocast(precision, batch.target.device):
         output = watch.call(model, batch.inputs)
         try:
-            loss = task.objective(output, batch.target)
+            loss = task.objective(output, *batch.weighted_target)
         except Exception as error:
             raise refusal_of(error, f"the loss of {watch.name}'s output cannot be computed") from error
     if not loss.requires_grad:

@@ -136,8 +136,8 @@ def evaluate_split(
     loader = TensorLoader(split, model.task.evaluation_batch(BATCH), model.device, prepare=model.encoder.prepare)
     metrics, predictions = model.task.evaluate(model.module, loader, split, stored_tensors_of(model), model.precision)
     calibration = model.task.calibrate(predictions, split.target)
-    groups = () if column is None else tuple(_groups(model.task, predictions, split.target, column))
-    interval = bootstrap(model.task, predictions, split.target)
+    groups = () if column is None else tuple(_groups(model.task, predictions, split.weighted_target, column))
+    interval = bootstrap(model.task, predictions, *split.weighted_target)
     return Evaluation(
         source, split, predictions, metrics, interval, calibration.error, calibration.thresholds, groups, tuple(notes)
     )
@@ -170,25 +170,28 @@ def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, s
     return data.splits[name], name  # type: ignore[index]
 
 
-def bootstrap(task: Task, predictions: Predictions, target: Tensor) -> Interval | None:
+def bootstrap(task: Task, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> Interval | None:
     """Returns the interval of the task's main metric by bootstrap; `None` for fewer than three samples."""
     count = len(target)
     if count < 3:
         return None
+    answers = (target,) if weights is None else (target, weights)
     random = np.random.default_rng(0)
     values = []
     for _ in range(RESAMPLES if count <= MANY else RESAMPLES // 5):
         chosen = torch.from_numpy(random.integers(0, count, count))
-        values.append(task.measure(predictions.of(chosen), target[chosen])[task.primary_metric])
+        values.append(task.measure(predictions.of(chosen), *(part[chosen] for part in answers))[task.primary_metric])
     low, high = np.quantile(values, [0.025, 0.975]).tolist()
     return Interval(task.primary_metric, low, high)
 
 
-def _groups(task: Task, predictions: Predictions, target: Tensor, column: pd.Series[Any]) -> Iterator[Group]:
+def _groups(
+    task: Task, predictions: Predictions, target: tuple[Tensor, ...], column: pd.Series[Any]
+) -> Iterator[Group]:
     """Yields the metrics of each value, the most frequent first; for many different numbers, of each quartile."""
     for name, at in _members(column).items():
         chosen = torch.from_numpy(at)
-        yield Group(name, len(at), task.measure(predictions.of(chosen), target[chosen]))
+        yield Group(name, len(at), task.measure(predictions.of(chosen), *(part[chosen] for part in target)))
 
 
 def _members(column: pd.Series[Any]) -> Mapping[str, NDArray[np.int64]]:

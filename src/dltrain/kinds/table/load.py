@@ -273,6 +273,8 @@ def _gather_facts(
     goal: Target, encoder: TableEncoder, x: NDArray[np.float32], y: NDArray[Any], scale_target: bool
 ) -> Facts:
     """Returns the facts of the encoded training rows `(N, F)` and their targets."""
+    if goal.form == "number" and goal.outputs:
+        _check_outputs(y, goal.outputs)
     mean, std = _scale_of(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
     return Facts(
         kind="table",
@@ -291,8 +293,21 @@ def _gather_facts(
 
 
 def _scale_of(y: Floats, outputs: Sequence[str]) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
-    """Returns mean and standard deviation of the targets `(N, 1)`, or of each of several `(N, K)`."""
+    """Returns mean and standard deviation of the targets `(N, 1)`, or of each of several `(N, K)`, of which some are
+    missing."""
     if not outputs:
         return standardisation(y[:, 0])
-    means, stds = zip(*map(standardisation, y.T), strict=True)
+    means, stds = zip(*(standardisation(numbers[~np.isnan(numbers)]) for numbers in y.T), strict=True)
     return tuple(means), tuple(stds)
+
+
+def _check_outputs(y: Floats, outputs: Sequence[str]) -> None:
+    """Refuses several targets `(N, K)` of the training rows if one of them is missing in all."""
+    empty = [name for name, numbers in zip(outputs, y.T, strict=True) if np.isnan(numbers).all()]
+    if empty:
+        raise DataError(
+            f"no training row has a value of {empty[0]!r}",
+            where="data.target",
+            fix="leave it out of the targets",
+            override=f"data.target=[{','.join(name for name in outputs if name not in empty)}]",
+        )
