@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     from os import PathLike
@@ -251,6 +251,19 @@ class Encoder(Protocol):
 
         Raises:
             DataError: there are none, or one is a class that the model does not know.
+        """
+        ...
+
+
+@runtime_checkable
+class WeighingEncoder(Protocol):
+    """An encoder that reads weights of samples."""
+
+    def weights(self, raw: Raw, /) -> Tensor | None:
+        """Returns the weights `(N,)` of the same samples as `Encoder.encode`; `None` where all count alike.
+
+        Raises:
+            DataError: a weight is not a finite number of at least 0.
         """
         ...
 

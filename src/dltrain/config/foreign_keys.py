@@ -62,6 +62,7 @@ _KEYS: Mapping[str, str] = {
     "data.path": "csv csv_path csv_file data_path data_dir data_root dataset_path train_file train_path filename "
     "file_path",
     "data.target": "label labels label_col label_column target_col target_column y_col output_column",
+    "data.weight": "sample_weight sample_weights weight_column weight_col",
     "data.size": "imgsz img_size image_size input_size resolution crop_size",
     "seed": "random_state random_seed manual_seed global_seed rng_seed",
     "hydra.run.dir": "output_dir out_dir log_dir logdir logging_dir save_dir default_root_dir run_dir results_dir",

@@ -24,7 +24,7 @@ from dltrain.inference.load import LoadedModel
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Threshold
 from dltrain.tasks.task import Task
-from dltrain.types import Split
+from dltrain.types import Split, WeighingEncoder
 
 BATCH = 32  # samples, for a task whose outputs are large
 RESAMPLES, MANY = 1000, 50_000  # above so many rows, fewer resamples are as precise
@@ -105,28 +105,50 @@ def evaluate_input(
         DataError: the data has no labels, or is not of the kind that the model was trained on.
     """
     parts: list[tuple[Split, pd.Series[Any] | None]] = []
-    unlabelled = 0
+    unlabelled = weightless = 0
     for raw in opened.parts:
         encoded, target = model.encoder.encode(raw), model.encoder.targets(raw)
         labelled = model.task.is_known(target)
         unlabelled += int((~labelled).sum())
+        weight = model.encoder.weights(raw) if isinstance(model.encoder, WeighingEncoder) else None
+        if weight is not None:
+            weightless += int((labelled & (weight == 0)).sum())
+            labelled, weight = labelled & (weight > 0), weight[labelled & (weight > 0)]
         ids = tuple(name for name, keep in zip(encoded.ids, labelled.tolist(), strict=True) if keep)
-        split = Split(tuple(tensor[labelled] for tensor in encoded.inputs), target[labelled], ids)
+        split = Split(tuple(tensor[labelled] for tensor in encoded.inputs), target[labelled], ids, weight=weight)
         column = None if slices is None else column_of(raw, slices)[labelled.numpy()]
         parts.append((split, column))
         note(opened)
     splits = [split for split, _ in parts if len(split)]
     if not splits:
-        raise DataError("no sample has a label", where="data.path", fix="give labelled data, or use dltrain predict")
+        what = "every sample with a label has weight 0" if weightless else "no sample has a label"
+        raise DataError(what, where="data.path", fix="give labelled data, or use dltrain predict")
     whole = Split(
         tuple(torch.cat(tensors) for tensors in zip(*(split.inputs for split in splits), strict=True)),
         torch.cat([split.target for split in splits]),
         tuple(name for split in splits for name in split.ids),
+        weight=_join_weights(splits),
     )
     columns = [column for _, column in parts if column is not None]
     notes = [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
+    notes += [f"left out {weightless:,} samples of weight 0"] if weightless else []
+    if column_of_weights := model.facts.weight:
+        absent = f"there is no column {column_of_weights}, so all samples count alike"
+        notes.append(absent if whole.weight is None else f"samples are weighed by {column_of_weights}")
     notes += model.task.notes_on_new_data(whole.inputs, stored_tensors_of(model))
     return evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
+
+
+def _join_weights(splits: Sequence[Split]) -> Tensor | None:
+    """Returns the weights of all samples `(N,)`; `None` where no split has any.
+
+    Raises:
+        DataError: only some have weights.
+    """
+    weights = [split.weight for split in splits if split.weight is not None]
+    if weights and len(weights) < len(splits):
+        raise DataError("only some rows have a weight", where="data.path", fix="give every row a weight, or none")
+    return torch.cat(weights) if weights else None
 
 
 def evaluate_split(

@@ -34,6 +34,7 @@ from dltrain.kinds.table.rows import (
     split_rows,
 )
 from dltrain.kinds.table.scale import Numeric, standardisation
+from dltrain.kinds.table.weight import WeightReader, check_weight_name, note_weights
 from dltrain.kinds.target import Target, infer_task
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
@@ -51,6 +52,7 @@ def table(
     roles: Mapping[str, Role] | None = None,
     group: str | None = None,
     time: str | None = None,
+    weight: str | None = None,
     dates: str = "auto",
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
@@ -78,6 +80,7 @@ def table(
         roles: the roles of columns, by name, that are not inferred.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
+        weight: a column that weighs the rows in the loss and in metrics; rows of weight 0 are left out.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         decimal: the decimal mark of numbers; `auto` decides by the column and the file.
         thousands: the mark between groups of three digits, `none`, or `auto`.
@@ -95,11 +98,17 @@ def table(
     targets = list(dict.fromkeys(map(str, target if several else [target])))
     drop = [drop] if isinstance(drop, str) else list(map(str, drop))
     frame, files = _join(frame, held_out or {}, targets, drop)
+    weigher: WeightReader | None = None
+    if weight is not None:
+        weigher, counted, weight_notes = _read_weights(frame, str(weight), targets, (decimal, thousands, dates))
+        frame, files, notes = frame[counted], files[counted], [*notes, *weight_notes]
     cells = {name: read_cells(frame[name]) for name in frame.columns if name not in drop}
     reading = Reading.of(cells.values(), decimal, thousands, dates)
     goal = infer_task(frame[targets], task, reading)
     rows, judged = _read_rows(frame.drop(columns=targets), files, goal)
-    columns = _choose_columns(judged, goal.name, drop, roles or {}, group, time, reading)
+    columns = _choose_columns(
+        judged, goal.name, drop, roles or {}, (group, time, None if weigher is None else weigher.name), reading
+    )
     rows = rows.read_as({column.name: column.form for column in columns})
     notes = [*notes, *note_task(goal)]
 
@@ -134,12 +143,14 @@ def table(
     x = _encode_files(encoder, rows, parts["train"])
     for at, values in encoder.encode_training(train.inputs, train.y, seed):
         x[parts["train"], at] = values
-    facts = _gather_facts(goal, encoder, x[parts["train"]], train.y, scale_target)
+    facts = _gather_facts(goal, encoder, x[parts["train"]], train.y, scale_target, weigher)
+    weights = None if weigher is None else torch.from_numpy(weigher.read(rows.inputs[weigher.name]))
     splits = {
         name: Split(
             inputs=(torch.from_numpy(x[at]),),
             target=torch.from_numpy(rows.y[at]),
             ids=tuple(map(str, rows.numbers[at].tolist())),
+            weight=None if weights is None else weights[at],
         )
         for name, at in parts.items()
     }
@@ -186,6 +197,21 @@ def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -
         )
 
 
+def _read_weights(
+    frame: pd.DataFrame, name: str, targets: list[str], marks: tuple[DecimalChoice, ThousandsChoice, str]
+) -> tuple[WeightReader, NDArray[np.bool_], list[str]]:
+    """Returns the reader of the rows' weights, which rows `(N,)` have one above 0, and notes.
+
+    Raises:
+        DataError: there is no such column, or it does not hold weights.
+    """
+    check_weight_name(name, targets, list(map(str, frame.columns)))
+    cells = read_cells(frame[name])
+    weigher = WeightReader.fit(name, cells, Reading.of([cells], *marks))
+    weights = weigher.read(cells, override="data.weight=null")
+    return weigher, weights > 0, list(note_weights(name, weights))
+
+
 def _read_rows(frame: pd.DataFrame, files: Indices, goal: Target) -> tuple[Rows, Mapping[str, Cells]]:
     """Returns the rows that have a target, and the cells from which the columns' roles are inferred.
 
@@ -205,16 +231,23 @@ def _choose_columns(
     target: str,
     drop: Sequence[str],
     roles: Mapping[str, Role],
-    group: str | None,
-    time: str | None,
+    not_inputs: tuple[str | None, str | None, str | None],
     reading: Reading,
 ) -> list[Column]:
-    """Gives every column a role; those that decide the split are dropped, unless the user gives them a role.
+    """Gives every column a role.
+
+    The columns that decide the split, `data.group` and `data.time`, and `data.weight` are no inputs, unless the user
+    gives them a role.
 
     Raises:
         DataError: all columns are dropped.
     """
-    reasons = {group: "data.group, which says which rows belong together", time: "data.time"}
+    group, time, weight = not_inputs
+    reasons = {
+        group: "data.group, which says which rows belong together",
+        time: "data.time",
+        weight: "data.weight, which weighs the rows",
+    }
     deciding = {name: reason for name, reason in reasons.items() if name in table and name not in roles}
     columns = [
         replace(column, reason=deciding[column.name]) if column.name in deciding else column
@@ -270,7 +303,12 @@ def _encode_files(encoder: TableEncoder, rows: Rows, train: Indices) -> NDArray[
 
 
 def _gather_facts(
-    goal: Target, encoder: TableEncoder, x: NDArray[np.float32], y: NDArray[Any], scale_target: bool
+    goal: Target,
+    encoder: TableEncoder,
+    x: NDArray[np.float32],
+    y: NDArray[Any],
+    scale_target: bool,
+    weigher: WeightReader | None,
 ) -> Facts:
     """Returns the facts of the encoded training rows `(N, F)` and their targets."""
     if goal.form == "number" and goal.outputs:
@@ -287,8 +325,9 @@ def _gather_facts(
         features=encoder.features,
         target_mean=mean,
         target_std=std,
+        weight="" if weigher is None else weigher.name,
         bins=encoder.bins(x),
-        preprocessing=encoder.to_json() | goal.reader.forms_to_json(),
+        preprocessing=encoder.to_json() | goal.reader.forms_to_json() | ({} if weigher is None else weigher.to_json()),
     )
 
 
