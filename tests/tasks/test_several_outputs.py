@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,3 +115,22 @@ def test_a_missing_number_costs_only_itself(
     assert answer["metrics"] == {name: pytest.approx(value, abs=1e-5) for name, value in trained.items()}
     assert answer["notes"] == [f"left out {lost} samples without a label"]
     assert answer["interval"]["low"] < trained["rmse"] < answer["interval"]["high"]
+
+
+def test_a_loss_of_ones_own_that_cannot_leave_out_numbers_is_refused_with_a_command_that_works(
+    dltrain: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: dict
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own_loss.py").write_text(
+        "from dltrain.tasks.losses import RegressionLoss\n\n"
+        "class Own(RegressionLoss):\n"
+        "    def forward(self, output, target):\n        return (output - target).abs().mean()\n"
+    )
+    gaps = ["", *np.asarray(inputs["q"]).astype(str)[1:]]
+    write(Path("gaps.csv"), inputs | {"a": inputs["p"], "b": gaps})
+    arguments = ["model=linear", "data=csv", "data.path=gaps.csv", "data.target=[a,b]", "debug=smoke"]
+    refused = dltrain(*arguments, "+loss._target_=own_loss.Own")
+    assert refused.code == 2
+    assert "the loss Own cannot weigh samples, nor leave out missing numbers" in refused.err
+    proposed = shlex.split(refused.err.split(": dltrain ")[1].splitlines()[0])
+    assert dltrain(*proposed).code == 0

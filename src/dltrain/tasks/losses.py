@@ -60,6 +60,7 @@ class Loss(nn.Module):
                 where="loss",
                 fix="let its method each(output, target) return the loss of each number, or take the task's own loss",
                 override="loss=auto",
+                replaces="loss._target_",
             )
         losses = self.each(output, target)
         return (losses * weights.to(losses.dtype)).sum() / self.weight(target, weights)
