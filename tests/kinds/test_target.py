@@ -51,6 +51,17 @@ def test_a_row_that_has_one_of_several_numbers_counts_for_that_one() -> None:
     np.testing.assert_allclose(data.facts.target_std, np.nanstd(target, axis=0))
 
 
+def test_rows_that_lack_the_same_target_repeat_each_other() -> None:
+    rows = pd.DataFrame(
+        {"x": NUMBERS, "a": NUMBERS, "b": [number if row % 2 else "" for row, number in enumerate(SPARSE)]}
+    )
+    twice = pd.concat([rows, rows])
+    assert (
+        "left out 40 of 80 rows that repeat another: data.duplicates=drop"
+        in table(twice, target=["a", "b"], duplicates="drop").notes
+    )
+
+
 def test_a_target_that_no_training_row_has_is_refused_with_the_targets_that_are_left() -> None:
     late = pd.DataFrame({"t": range(40), "x": SPARSE, "a": NUMBERS, "b": [""] * 36 + ["1", "2", "3", "4"]})
     with pytest.raises(DataError, match="no training row has a value of 'b'") as refused:

@@ -73,7 +73,8 @@ def drop_incomplete(rows: Rows, columns: Sequence[Column]) -> tuple[Rows, list[s
 def number_rows(rows: Rows, columns: Sequence[Column]) -> Indices:
     """Returns a number for each row `(N,)`, equal if rows agree in all columns except those that only number rows."""
     names = [column.name for column in columns if column.reason != COUNTING and not column.reason.startswith(ID_REASON)]
-    target = np.unique(rows.y, axis=0, return_inverse=True)[1].reshape(-1)
+    missing_alike = np.where(np.isnan(rows.y), np.inf, rows.y)  # np.unique takes no NaN for another
+    target = np.unique(missing_alike, axis=0, return_inverse=True)[1].reshape(-1)
     return number_codes([target, *(rows.inputs[name].codes for name in names)])
 
 
