@@ -105,6 +105,8 @@ def fit_and_predict(
     facts: Facts,
     rows: NDArray[np.int64],
     weight: NDArray[np.float32] | None = None,
+    *,
+    each_alone: bool = False,
 ) -> Predictions:
     """Fits a method to training samples and returns its predictions.
 
@@ -118,8 +120,9 @@ def fit_and_predict(
         facts: of the data.
         rows: positions of the training samples that are used.
         weight: `(N,)` of the training samples; methods that take none ignore it.
+        each_alone: whether each of several numbers has a method of its own even if none is missing.
     """
-    if not np.isnan(y).any():
+    if not each_alone and not np.isnan(y).any():
         return predicted(_fit(make, x, y, rows, weight), x_held_out, facts)
     parts = []
     for numbers in y.T:

@@ -40,10 +40,13 @@ def predictors(data: Data, raw: RawTable, split: SplitName, seconds: float) -> I
     y, weight = data.splits["train"].target, data.splits["train"].weight
     weights = None if weight is None else weight.numpy()
     targets = y.numpy() if data.facts.outputs else y.flatten().numpy()
+    several_numbers = bool(data.facts.outputs) and y.is_floating_point()
     order = np.random.default_rng(0).permutation(len(targets))
     for name, make in named:
         prepared = _prepared(name, make, train)
-        fit = partial(fit_and_predict, prepared, train, targets, held_out, data.facts, weight=weights)
+        # The target means of categories are those of a single target.
+        alone = several_numbers and name == "gradient_boosting" and bool(_of_many_levels(train))
+        fit = partial(fit_and_predict, prepared, train, targets, held_out, data.facts, weight=weights, each_alone=alone)
         left = seconds - (perf_counter() - began)
         rows = len(order) if name == named[0][0] else _affordable(fit, order, left * SHARES.get(name, 1.0))
         notes = [f"fitted to {rows:,} of the {len(order):,} rows, to save time"] if rows < len(order) else []
@@ -93,13 +96,17 @@ def _as_categories(train: pd.DataFrame) -> Any:
     from sklearn.model_selection import KFold
     from sklearn.preprocessing import TargetEncoder
 
-    _, categories = _names(train)
-    many = [name for name in categories if train[name].nunique() > MOST_LEVELS]
+    many = _of_many_levels(train)
     takes_folds = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
     encoder = TargetEncoder(cv=KFold(5, shuffle=True, random_state=0)) if takes_folds else TargetEncoder(random_state=0)
     return make_column_transformer(
         (encoder, many), remainder="passthrough", verbose_feature_names_out=False
     ).set_output(transform="pandas")
+
+
+def _of_many_levels(train: pd.DataFrame) -> list[str]:
+    """Returns the names of categories with more levels than gradient boosting takes."""
+    return [name for name in _names(train)[1] if train[name].nunique() > MOST_LEVELS]
 
 
 def _names(train: pd.DataFrame) -> tuple[list[str], list[str]]:
