@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     from os import PathLike
@@ -40,6 +40,7 @@ class Facts:
         target_mean: subtracted from the target for the loss; one for each of several outputs.
         target_std: divides the difference, likewise; predictions and metrics are in the target's own unit.
         target_range: smallest and largest training target, if predictions are clamped to them; else empty.
+        weight: the column that weighs the samples in the loss and in metrics; empty if all count alike.
         preprocessing: what the encoder needs; its form belongs to the kind of data.
         truth: what is known about generated data, such as the true coefficients.
     """
@@ -57,6 +58,7 @@ class Facts:
     target_mean: float | tuple[float, ...] = 0.0
     target_std: float | tuple[float, ...] = 1.0
     target_range: tuple[float, ...] = ()
+    weight: str = ""
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, Any] = field(default_factory=dict)
 
@@ -113,10 +115,17 @@ class Spec:
 
 
 class Batch(NamedTuple):
-    """Inputs `(B, ...)` in the order in which a model takes them, and the target: `(B, K)` float or `(B,)` int64."""
+    """Inputs `(B, ...)` in the order in which a model takes them, the target, `(B, K)` float or `(B,)` int64, and the
+    weights as in `Split.weights`."""
 
     inputs: tuple[Tensor, ...]
     target: Tensor
+    weights: Tensor | None = None
+
+    @property
+    def weighted_target(self) -> tuple[Tensor, ...]:
+        """Returns the target, and the weights if there are any."""
+        return (self.target,) if self.weights is None else (self.target, self.weights)
 
 
 @dataclass(frozen=True)
@@ -127,15 +136,35 @@ class Split:
         inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for images, int64
             tokens `(N, T)` and lengths `(N,)` for texts, users `(N,)` and items `(N,)` for ratings.
         target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
-            where a sample has a label.
+            where a sample has a label. A number may be NaN, which is missing, if another one of the sample is not.
         ids: the name of each sample: a row number of the source (counted from 0) or a file's path.
         texts: each sample in words for a reader, such as the text itself, or user and item of a rating; may be empty.
+        weight: `(N,)` float32 weight of each sample in the loss and in metrics, above 0; `None` if all count alike.
     """
 
     inputs: tuple[Tensor, ...]
     target: Tensor
     ids: tuple[str, ...]
     texts: tuple[str, ...] = ()
+    weight: Tensor | None = None
+
+    @property
+    def weights(self) -> Tensor | None:
+        """Returns the float32 weights of classes or labels `(N,)`, or of numbers `(N, K)`, where a missing one has 0;
+        `None` if all count alike."""
+        if not self.target.is_floating_point():
+            return self.weight
+        missing = self.target.isnan()
+        if self.weight is None and not missing.any():
+            return None
+        weight = 1.0 if self.weight is None else self.weight[:, None]
+        return (~missing).float() * weight
+
+    @property
+    def weighted_target(self) -> tuple[Tensor, ...]:
+        """Returns the target, and the weights if there are any."""
+        weights = self.weights
+        return (self.target,) if weights is None else (self.target, weights)
 
     def __len__(self) -> int:
         return len(self.target)
@@ -222,6 +251,19 @@ class Encoder(Protocol):
 
         Raises:
             DataError: there are none, or one is a class that the model does not know.
+        """
+        ...
+
+
+@runtime_checkable
+class WeighingEncoder(Protocol):
+    """An encoder that reads weights of samples."""
+
+    def weights(self, raw: Raw, /) -> Tensor | None:
+        """Returns the weights `(N,)` of the same samples as `Encoder.encode`; `None` where all count alike.
+
+        Raises:
+            DataError: a weight is not a finite number of at least 0.
         """
         ...
 

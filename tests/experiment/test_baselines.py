@@ -113,3 +113,15 @@ def test_a_run_says_how_it_stands_against_the_best_of_them(dltrain: Callable) ->
     assert "linear regression beats Linear by" in called.out
     assert "Linear regression beats Linear by" in called.run.report.read_text("utf-8")
     assert dltrain("data=iris", "trainer.epochs=1", "baseline=none", "hydra.run.dir=x", "--json").code == 0
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_several_numbers_are_predicted_from_categories_of_many_levels(gaps: bool) -> None:
+    random = np.random.default_rng(0)
+    town = random.integers(0, 300, 2000)
+    made = pd.DataFrame({"x": random.normal(size=2000), "town": [f"town{number}x" for number in town]})
+    made["a"], made["b"] = random.normal(size=300)[town] + made["x"], made["x"] + 0.1 * random.normal(size=2000)
+    if gaps:
+        made.loc[::3, "a"] = np.nan
+    boosted = found(table(made, target=["a", "b"]))["gradient_boosting"]
+    assert boosted["r2"] > 0.8

@@ -38,11 +38,43 @@ def test_several_columns_of_two_values_are_labels_and_the_later_value_has_it() -
     assert infer_task(pd.DataFrame({"a": BITS, "b": BITS}), "regression").task == "regression"
 
 
-def test_a_row_without_one_of_several_targets_is_left_out() -> None:
-    rows = pd.DataFrame({"x": NUMBERS, "a": [*NUMBERS[:-1], ""], "b": ["", *SPARSE[1:]]})
+def test_a_row_that_has_one_of_several_numbers_counts_for_that_one() -> None:
+    rows = pd.DataFrame({"x": NUMBERS, "a": ["", *NUMBERS[1:-1], ""], "b": ["", "", *SPARSE[2:]]})
     data = table(rows, target=["a", "b"], val_fraction=0, test_fraction=0)
+    target = data.splits["train"].target.numpy()
+    known = np.array([NUMBERS, SPARSE], dtype=float).T
+    known[[0, 0, 1, -1], [0, 1, 1, 0]] = np.nan
+    np.testing.assert_array_equal(target, known[1:])
+    assert "left out 1 of 40 rows, which have no value of a, b" in data.notes
+    assert "missing targets, of which the row's other targets are still used: a (1), b (1)" in data.notes
+    np.testing.assert_allclose(data.facts.target_mean, np.nanmean(target, axis=0))
+    np.testing.assert_allclose(data.facts.target_std, np.nanstd(target, axis=0))
+
+
+def test_rows_that_lack_the_same_target_repeat_each_other() -> None:
+    rows = pd.DataFrame(
+        {"x": NUMBERS, "a": NUMBERS, "b": [number if row % 2 else "" for row, number in enumerate(SPARSE)]}
+    )
+    twice = pd.concat([rows, rows])
+    assert (
+        "left out 40 of 80 rows that repeat another: data.duplicates=drop"
+        in table(twice, target=["a", "b"], duplicates="drop").notes
+    )
+
+
+def test_a_target_that_no_training_row_has_is_refused_with_the_targets_that_are_left() -> None:
+    late = pd.DataFrame({"t": range(40), "x": SPARSE, "a": NUMBERS, "b": [""] * 36 + ["1", "2", "3", "4"]})
+    with pytest.raises(DataError, match="no training row has a value of 'b'") as refused:
+        table(late, target=["a", "b"], time="t")
+    assert refused.value.override == "data.target=[a]"
+    assert table(late, target=["a"], drop=["b"], time="t").facts.target == "a"
+
+
+def test_a_row_without_one_of_several_labels_is_left_out() -> None:
+    rows = pd.DataFrame({"x": NUMBERS, "rain": ["", *TWO[1:]], "fog": [*BITS[:-1], ""]})
+    data = table(rows, target=["rain", "fog"], val_fraction=0, test_fraction=0)
     assert len(data.splits["train"]) == 38
-    assert "left out 2 of 40 rows, which have no value of a, b" in data.notes
+    assert "left out 2 of 40 rows, which have no value of rain, fog" in data.notes
 
 
 @pytest.mark.parametrize(

@@ -66,3 +66,29 @@ def test_regression_is_compared_by_the_share_of_rmse() -> None:
 
 def test_nothing_to_compare_with_means_no_words() -> None:
     assert CLASSES.compare("MLP", torch.zeros(200, dtype=torch.int64), guess(100), []) is None
+
+
+def test_numbers_that_are_missing_and_weights_count_in_the_difference_as_in_the_metrics() -> None:
+    facts = Facts("table", "regression", (2,), outputs=("a", "b"), target_mean=(0.0, 0.0), target_std=(1.0, 10.0))
+    task = Regression(facts, MeanSquaredError(facts))
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(300, 2, generator=generator) * torch.tensor([1.0, 10.0])
+    target[torch.rand(300, 2, generator=generator) < torch.tensor([0.1, 0.8])] = torch.nan
+    weights = (~target.isnan()).float() * torch.randint(1, 4, (300, 1), generator=generator)
+    ours, theirs = (
+        Predictions(target.nan_to_num() + size * torch.randn(300, 2, generator=generator)) for size in (1, 2)
+    )
+    found = task.compare("MLP", target, ours, [rival("mean", "rmse", 1.0, theirs)], weights)
+    assert found is not None
+
+    def error(predictions: Predictions) -> float:
+        scaled = ((predictions.values - target).nan_to_num() / torch.tensor([1.0, 10.0])).square() * weights
+        return float((scaled.sum(0) / weights.sum(0)).mean().sqrt())
+
+    assert found.difference == pytest.approx(100 * (1 - error(ours) / error(theirs)), rel=1e-5)
+
+    mistakes = torch.zeros(200, dtype=torch.int64)
+    heavy = torch.where(torch.arange(200) < 100, 3.0, 1.0)
+    found = CLASSES.compare("MLP", mistakes, guess(180), [rival("majority", "accuracy", 0.5, guess(100))], heavy)
+    assert found is not None
+    assert found.difference == pytest.approx(100 * 80 / 400)

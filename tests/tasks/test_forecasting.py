@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dltrain.experiment.baselines import BaselineSettings, run_baselines
+from dltrain.experiment.baselines import run_baselines
 from dltrain.experiment.build import build_loss, build_task
 from dltrain.kinds.series.load import series
 from dltrain.tasks.metrics import forecast_errors
@@ -35,7 +35,7 @@ def test_two_zeros_are_no_error() -> None:
 def test_plain_methods_are_those_of_the_plain_formulas() -> None:
     data = series(rows=400, horizon=30, window=48)
     task = build_task(data.facts, build_loss({}, data.facts))
-    found = {one.name: one.predictions.values.numpy() for one in run_baselines(data, task, "test", BaselineSettings())}
+    found = {one.name: one.predictions.values.numpy() for one in run_baselines(data, task, "test", 20.0)}
     assert list(found) == ["last_value", "seasonal", "ridge"]
     assert data.facts.preprocessing["period"] == 24
     whole = np.concatenate([data.splits[name].target[:, 0].numpy() for name in ("test",)])
@@ -52,7 +52,7 @@ def test_plain_methods_are_those_of_the_plain_formulas() -> None:
 def test_the_last_season_is_told_of_where_a_window_is_shorter() -> None:
     data = series(rows=400, horizon=3, window=6)
     task = build_task(data.facts, build_loss({}, data.facts))
-    found = {one.name: one.predictions.values.numpy() for one in run_baselines(data, task, "test", BaselineSettings())}
+    found = {one.name: one.predictions.values.numpy() for one in run_baselines(data, task, "test", 20.0)}
     whole = data.splits["test"].target[:, 0].numpy()
     np.testing.assert_allclose(found["seasonal"][30], whole[6:9])
 

@@ -211,6 +211,54 @@ def test_regression_means_over_ragged_batches_combine_to_the_whole_batchs(kind: 
     torch.testing.assert_close(total, loss(output, target), rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.parametrize(("kind", "options"), CLASSIFIERS)
+@pytest.mark.parametrize("class_weights", WEIGHTS)
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_weight_is_as_many_copies_of_a_sample_also_over_ragged_batches(
+    kind: type[Loss], options: dict[str, Any], class_weights: Any, count: int
+) -> None:
+    class_weights = class_weights[:count] if isinstance(class_weights, list) else class_weights
+    loss = kind(classes(count), class_weights=class_weights, **options).double()
+    output, target = outputs(loss.out_features, dtype=torch.float64).detach(), labels(count)
+    copies = torch.arange(50) % 4
+    weights = copies.float()
+    parts = list(zip(*(x.split([8, 1, 30, 11]) for x in (output, target, weights)), strict=True))
+    divisors = [loss.weight(t, w) for _, t, w in parts]
+    means = [loss.weighted_mean(*part) for part in parts if part[2].sum() > 0]
+    combined = sum(m * d for m, d in zip(means, [d for d in divisors if d > 0], strict=True)) / sum(divisors)
+    repeated = loss(output.repeat_interleave(copies, dim=0), target.repeat_interleave(copies, dim=0))
+    torch.testing.assert_close(combined, repeated, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("kind", [MeanSquaredError, MeanAbsoluteError, Huber])
+def test_a_missing_number_is_in_no_mean_and_has_no_gradient(kind: type[Loss]) -> None:
+    loss = kind(Facts("table", "regression", (3,), outputs=("a", "b", "c")))
+    output = outputs(3, dtype=torch.float64)
+    target = torch.randn(50, 3, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    known = torch.rand(50, 3, generator=torch.Generator().manual_seed(1)) < 0.4
+    weights, batches = known.float(), [8, 1, 30, 11]
+    parts = [part for part in zip(*(x.split(batches) for x in (output, target, weights)), strict=True) if part[2].any()]
+    combined = sum(loss.weighted_mean(*part) * loss.weight(*part[1:]) for part in parts) / weights.sum()
+    assert_same(lambda _: combined, lambda of_all: loss(of_all[known], target[known]), output)
+
+
+@pytest.mark.parametrize("kind", [MeanSquaredError, Huber, CrossEntropy])
+def test_a_loss_of_ones_own_that_is_only_a_mean_refuses_weights(kind: type[Loss]) -> None:
+    class Own(kind):  # type: ignore[misc, valid-type]
+        def forward(self, output: Tensor, target: Tensor) -> Tensor:
+            return (output * 0).sum()
+
+    class Whole(Own):
+        def each(self, output: Tensor, target: Tensor) -> Tensor:
+            return 3 + 0 * output[:, 0].detach()
+
+    facts = classes() if kind is CrossEntropy else numbers()
+    with pytest.raises(ConfigError, match="Own cannot weigh samples") as refused:
+        Own(facts).weighted_mean(outputs(1), torch.zeros(50, 1), torch.ones(50, 1))
+    assert (refused.value.where, refused.value.override) == ("loss", "loss=auto")
+    assert float(Whole(facts).weighted_mean(outputs(1), torch.zeros(50).long(), torch.ones(50))) == pytest.approx(3)
+
+
 @pytest.mark.parametrize("kind", [CrossEntropy, Focal, Hinge, BinaryCrossEntropy])
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 2.0, 3.0, 4.0, 5.0]])
 def test_a_wrong_number_of_class_weights_is_refused(kind: type[Loss], weights: list[float]) -> None:

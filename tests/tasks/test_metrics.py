@@ -17,6 +17,7 @@ from dltrain.tasks.metrics import (
     Metric,
     class_scores,
     confusion,
+    joined,
     label_counts,
     label_roc_auc,
     regression_errors,
@@ -214,3 +215,66 @@ def test_errors_of_several_outputs_are_means_over_the_outputs_as_in_scikit_learn
         },
         rel=1e-4,
     )
+
+
+def copies_of(rows: int) -> Tensor:
+    return torch.randint(0, 4, (rows,), generator=torch.Generator().manual_seed(3))
+
+
+def weighted_over_batches(metric: Metric, predicted: Tensor, target: Tensor, weights: Tensor) -> dict[str, float]:
+    """The metric of weighted samples over ragged batches."""
+    sizes = [*RAGGED, len(target) - sum(RAGGED)]
+    parts = zip(*(tensor.split(sizes) for tensor in (predicted, target, weights)), strict=True)
+    return metric.compute(sum((metric.sums_of(*part) for part in parts), torch.zeros(())))
+
+
+@pytest.mark.parametrize("form", ["two", "four", "labels", "numbers"])
+def test_a_weight_is_as_many_copies_of_a_sample(form: str) -> None:
+    generator, rows = torch.Generator().manual_seed(6), 60
+    copies = copies_of(rows)
+    shape = {"labels": (rows, 3), "numbers": (rows, 1)}.get(form, (rows,))
+    count = 4 if form == "four" else 2
+    target, predicted = (torch.randint(0, count, shape, generator=generator) for _ in range(2))
+    metric = {"labels": label_counts(3), "numbers": regression_errors(0.4)}.get(form, confusion(count))
+    weights = copies[:, None].float() if form == "numbers" else copies.float()
+    repeated = metric.compute(
+        metric.update(predicted.repeat_interleave(copies, 0), target.repeat_interleave(copies, 0))
+    )
+    assert weighted_over_batches(metric, predicted, target, weights) == pytest.approx(repeated, rel=1e-12)
+    assert weighted_over_batches(metric, predicted, target, weights / 64) == pytest.approx(repeated, rel=1e-12)
+
+
+@pytest.mark.parametrize("class_count", [2, 4])
+def test_the_area_under_the_curve_is_weighted(class_count: int) -> None:
+    generator, rows = torch.Generator().manual_seed(6), 60
+    target, copies = torch.randint(0, class_count, (rows,), generator=generator), copies_of(rows)
+    scores = torch.rand(rows, class_count, generator=generator).softmax(dim=1)
+    found = roc_auc(scores, target, copies.float())
+    repeated = roc_auc(scores.repeat_interleave(copies, 0), target.repeat_interleave(copies, 0))
+    assert found == pytest.approx(repeated)
+    assert found != pytest.approx(roc_auc(scores, target))
+
+
+def test_each_of_several_numbers_is_measured_where_it_is_known() -> None:
+    generator = torch.Generator().manual_seed(5)
+    target = torch.randn(60, 3, generator=generator, dtype=torch.float64)
+    predicted = target + torch.randn(60, 3, generator=generator, dtype=torch.float64)
+    known = torch.rand(60, 3, generator=generator) < torch.tensor([0.9, 0.3, 0.0])
+    target[~known] = torch.nan
+    found = weighted_over_batches(regression_errors((0.1, 0.2, 0.3)), predicted, target, known.float())
+    pairs = [(target[known[:, k], k].numpy(), predicted[known[:, k], k].numpy()) for k in (0, 1)]
+    assert found["rmse"] == pytest.approx(np.mean([sk.root_mean_squared_error(*pair) for pair in pairs]))
+    assert found["mae"] == pytest.approx(np.mean([sk.mean_absolute_error(*pair) for pair in pairs]))
+    assert found["r2"] == pytest.approx(np.mean([sk.r2_score(*pair) for pair in pairs]))
+
+
+def test_a_metric_of_ones_own_that_takes_no_weights_sees_each_whole_sample_once() -> None:
+    def update(predicted: Tensor, target: Tensor) -> Tensor:
+        return torch.stack([(predicted - target).abs().sum().double(), torch.tensor(float(len(target))).double()])
+
+    own = Metric(update, lambda sums: {"own": float(sums[0] / sums[1])}, ("own",))
+    target = torch.tensor([[1.0, 2.0], [torch.nan, 4.0], [5.0, 6.0]])
+    both = joined([regression_errors(), own])
+    found = both.compute(both.sums_of(torch.zeros(3, 2), target, 7.0 * (~target.isnan()).float()))
+    assert found["own"] == 7  # of 1 + 2 and 5 + 6
+    assert found["mae"] == (3 + 4) / 2

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dltrain.data.loader import TensorLoader
-from dltrain.experiment.baselines import BaselineSettings, run_baselines
+from dltrain.experiment.baselines import run_baselines
 from dltrain.experiment.build import build_loss, build_task
 from dltrain.kinds.ratings.baselines import SHRINKAGE, fit_biases, neighbours
 from dltrain.kinds.ratings.load import ratings
@@ -194,12 +194,12 @@ def test_biases_are_the_ridge_regression_on_who_and_what() -> None:
 
 def test_plain_methods_of_ratings_and_of_their_order() -> None:
     task = build_task(DATA.facts, build_loss({}, DATA.facts))
-    found = {one.name: one.metrics for one in run_baselines(DATA, task, "test", BaselineSettings())}
+    found = {one.name: one.metrics for one in run_baselines(DATA, task, "test", 20.0)}
     assert list(found) == ["most_rated", "neighbours"]
     assert found["most_rated"]["hit_rate@10"] > 10 / DATA.facts.vocab_sizes[1]
     random = ratings(rows=600)
     task = build_task(random.facts, build_loss({}, random.facts))
-    found = {one.name: one.metrics for one in run_baselines(random, task, "test", BaselineSettings())}
+    found = {one.name: one.metrics for one in run_baselines(random, task, "test", 20.0)}
     assert list(found) == ["mean", "biases"]
     assert found["biases"]["rmse"] < found["mean"]["rmse"]
 

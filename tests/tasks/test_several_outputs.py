@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,3 +68,69 @@ def test_labels_are_predicted_each_by_itself(
     assert list(rows[0])[:4] == ["id", "true_high", "predicted_high", "score_high"]
     assert all((float(row["score_wide"]) > 0.5) == (row["predicted_wide"] == "1") for row in rows)
     assert "points of accuracy" in called.out
+
+
+def test_a_missing_number_costs_only_itself(
+    dltrain: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: dict
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(1)
+    a = [
+        f"{value:.4f}" if here else ""
+        for value, here in zip(3 * inputs["p"] + 50, random.random(200) < 0.6, strict=True)
+    ]
+    b = [f"{value:.4f}" if here else "" for value, here in zip(9 * inputs["q"], random.random(200) < 0.3, strict=True)]
+    write(Path("gaps.csv"), inputs | {"a": a, "b": b})
+    lost = sum(not one and not other for one, other in zip(a, b, strict=True))
+    called = dltrain("model=linear", "data=csv", "data.path=gaps.csv", "data.target=[a,b]", "optimizer.lr=0.2")
+    assert called.code == 0, called.err
+    assert sum(called.result["data"]["splits"].values()) == 200 - lost
+    assert called.result["test"]["r2"] > 0.9
+    assert "missing targets, of which the row's other targets are still used: a (" in called.out
+
+    rows = list(csv.DictReader(called.run.predictions.read_text("utf-8").splitlines()))
+    for name, cells in (("a", a), ("b", b)):
+        assert [row[f"true_{name}"] and f"{float(row[f'true_{name}']):.4f}" for row in rows] == [
+            cells[int(row["id"])] for row in rows
+        ]
+        assert "" in [row[f"true_{name}"] for row in rows]
+    outputs = called.result["outputs"]
+    for name in "ab":
+        errors = [float(row[f"true_{name}"]) - float(row[f"predicted_{name}"]) for row in rows if row[f"true_{name}"]]
+        assert outputs[name]["rmse"] == pytest.approx(np.mean(np.square(errors)) ** 0.5, rel=1e-4)
+    assert called.result["test"]["rmse"] == pytest.approx((outputs["a"]["rmse"] + outputs["b"]["rmse"]) / 2)
+
+    assert set(called.result["baseline"]) == {"mean", "linear_regression", "nearest_neighbours", "gradient_boosting"}
+    assert called.result["baseline"]["linear_regression"]["r2"] > 0.999
+    assert called.result["comparison"]["baseline"] == "linear_regression"
+    assert "nan" not in json.dumps(called.result).lower()
+    page = called.run.report.read_text("utf-8")
+    assert "Predicted against true" in page and ">nan<" not in page
+
+    trained, ids = called.result["test"], {int(row["id"]) for row in rows}
+    kept = [row for row in range(200) if row in ids or not (a[row] or b[row])]
+    columns = inputs | {"a": a, "b": b}
+    write(Path("new.csv"), {name: [column[row] for row in kept] for name, column in columns.items()})
+    answer = json.loads(dltrain("evaluate", str(called.run.path), "data.path=new.csv", "--json").out)
+    assert answer["metrics"] == {name: pytest.approx(value, abs=1e-5) for name, value in trained.items()}
+    assert answer["notes"] == [f"left out {lost} samples without a label"]
+    assert answer["interval"]["low"] < trained["rmse"] < answer["interval"]["high"]
+
+
+def test_a_loss_of_ones_own_that_cannot_leave_out_numbers_is_refused_with_a_command_that_works(
+    dltrain: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: dict
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own_loss.py").write_text(
+        "from dltrain.tasks.losses import RegressionLoss\n\n"
+        "class Own(RegressionLoss):\n"
+        "    def forward(self, output, target):\n        return (output - target).abs().mean()\n"
+    )
+    gaps = ["", *np.asarray(inputs["q"]).astype(str)[1:]]
+    write(Path("gaps.csv"), inputs | {"a": inputs["p"], "b": gaps})
+    arguments = ["model=linear", "data=csv", "data.path=gaps.csv", "data.target=[a,b]", "debug=smoke"]
+    refused = dltrain(*arguments, "+loss._target_=own_loss.Own")
+    assert refused.code == 2
+    assert "the loss Own cannot weigh samples, nor leave out missing numbers" in refused.err
+    proposed = shlex.split(refused.err.split(": dltrain ")[1].splitlines()[0])
+    assert dltrain(*proposed).code == 0

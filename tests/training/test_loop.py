@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,41 @@ def test_accumulated_batches_equal_one_large_batch(weights: list[float] | None, 
     torch.testing.assert_close(other.weight, one.weight, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(other.bias, one.bias, rtol=1e-5, atol=1e-6)
     assert accumulated == pytest.approx(losses, rel=1e-5)
+
+
+def fitted(split: Split, batch_size: int, accumulate: int = 1) -> tuple[nn.Linear, list[float]]:
+    """A linear model after three epochs, and the losses in training and of the same samples in validation."""
+    model = linear()
+    state = new_state(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    loaders = TensorLoader(split, batch_size, CPU), TensorLoader(split, 32, CPU)
+    rows = list(fit(state, regression_task(), *loaders, TrainerSettings(epochs=3, accumulate=accumulate)))
+    return model, [row[name] for row in rows for name in ("train/loss", "val/loss", "val/rmse", "val/r2")]
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(100, 1), (32, 4), (7, 15)])
+def test_a_weight_of_two_is_the_row_twice_over_ragged_batches_too(batch_size: int, accumulate: int) -> None:
+    split, copies = numbers(), torch.arange(100) % 3 + 1
+    at = torch.arange(100).repeat_interleave(copies)
+    twice = Split((split.inputs[0][at],), split.target[at], ("",) * len(at))
+    model, losses = fitted(replace(split, weight=copies.float()), batch_size, accumulate)
+    other, repeated = fitted(twice, len(at))
+    torch.testing.assert_close(model.weight, other.weight, rtol=1e-5, atol=1e-6)
+    assert losses == pytest.approx(repeated, rel=1e-5)
+
+
+def test_a_weight_of_one_changes_nothing_and_a_missing_number_costs_nothing() -> None:
+    split = numbers()
+    model, losses = fitted(split, 32)
+    ones, same = fitted(replace(split, weight=torch.ones(100)), 32)
+    torch.testing.assert_close(ones.weight, model.weight, rtol=1e-5, atol=1e-6)
+    assert same == pytest.approx(losses, rel=1e-5)
+
+    gaps = split.target.clone()
+    gaps[::2] = torch.nan
+    masked, some = fitted(replace(split, target=gaps), 100)
+    half, expected = fitted(Split((split.inputs[0][1::2],), split.target[1::2], ("",) * 50), 50)
+    torch.testing.assert_close(masked.weight, half.weight, rtol=1e-5, atol=1e-6)
+    assert some == pytest.approx(expected, rel=1e-5)
 
 
 def one_step(**settings: Any) -> tuple[nn.Linear, nn.Linear]:

@@ -88,6 +88,7 @@ _KEYS: Mapping[str, str] = {
     "data.val_path": "val_file validation_file valid_file eval_file val_csv val_data validation_data",
     "data.test_path": "test_file test_csv test_data",
     "data.target": "label labels label_col label_column target_col target_column target_name y_col output_column",
+    "data.weight": "sample_weight sample_weights weight_column weight_col",
     "data.text": "text_column text_col sentence_column",
     "data.time": "time_col time_column date_col date_column timestamp_column",
     "data.vocabulary": "vocab_size vocabulary_size max_vocab_size",

@@ -53,6 +53,7 @@ class TensorLoader:
         self.inputs = tuple(tensor.to(device) for tensor in split.inputs)
         exact = split.target.float() if device.type == "mps" and split.target.is_floating_point() else split.target
         self.target = exact.to(device)  # mps has no float64
+        self.weights = None if (weights := split.weights) is None else weights.to(device)
         self.prepare = prepare
         self.draw = draw
         self.change = change
@@ -88,7 +89,8 @@ class TensorLoader:
                 inputs = self.change(inputs, self.seed, self.epoch, number)
             if self.draw is not None:
                 inputs = self.draw(inputs, *((0, 0) if self.seed is None else (self.seed, self.epoch)), number)
-            yield Batch(inputs if self.prepare is None else self.prepare(inputs), self.target[chosen])
+            weights = None if self.weights is None else self.weights[chosen]
+            yield Batch(inputs if self.prepare is None else self.prepare(inputs), self.target[chosen], weights)
 
     def _batch_indices(self) -> Iterator[slice | torch.Tensor]:
         """Yields the indices of each batch's samples."""

@@ -41,7 +41,7 @@ def run_baselines(data: Data, task: Task, split: SplitName, seconds: float) -> l
         seconds: no further baseline begins after this time.
     """
     began = perf_counter()
-    target = data.splits[split].target
+    target = data.splits[split].weighted_target
     measured = []
     if not seconds:
         return []
@@ -52,8 +52,8 @@ def run_baselines(data: Data, task: Task, split: SplitName, seconds: float) -> l
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a solver that stops early is still a baseline
             predictions = predict()
-        metrics = task.measure(predictions, target)
+        metrics = task.measure(predictions, *target)
         if predictions.probabilities is not None:
-            metrics |= task.epoch_metrics(predictions, target)
+            metrics |= task.epoch_metrics(predictions, *target)
         measured.append(Baseline(name, metrics, predictions, perf_counter() - started, note))
     return measured

@@ -16,7 +16,7 @@ from dltrain.tasks.task import Task
 from dltrain.types import Batch
 
 
-def loss_of(output: Tensor, task: Task, target: Tensor, model: str) -> Tensor:
+def loss_of(output: Tensor, task: Task, batch: Batch, model: str) -> Tensor:
     """Returns the mean loss of a model's output.
 
     Raises:
@@ -25,8 +25,8 @@ def loss_of(output: Tensor, task: Task, target: Tensor, model: str) -> Tensor:
     name = type(task.loss).__name__
     own = (slot for slot, part in (("loss", task.loss), ("task", task)) if not _is_built_in(part))
     try:
-        loss = task.objective(output, target)
-        weight = float(task.loss.weight(target))
+        loss = task.objective(output, *batch.weighted_target)
+        weight = float(task.loss.weight(*batch.weighted_target))
     except Exception as error:
         what = f"the loss {name} of {model}'s output cannot be computed"
         raise refusal_of(error, what, where=next(own, "model")) from error

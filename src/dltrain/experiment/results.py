@@ -163,9 +163,9 @@ def compare_with_baselines(
     """Returns the baselines' metrics on a held-out split, and the comparison of the model with the best of them."""
     if split == "train" or setup.settings.limit_batches is not None:
         return (), None
-    baselines = setup.source.baselines(split, setup.baseline, train_seconds)
+    baselines, shown = setup.source.baselines(split, setup.baseline, train_seconds), setup.data.splits[split]
     return baselines, setup.task.compare(
-        name_of(setup.state.model), setup.data.splits[split].target, predictions, baselines
+        name_of(setup.state.model), shown.target, predictions, baselines, *shown.weighted_target[1:]
     )
 
 
@@ -207,7 +207,7 @@ def fingerprint(data: Data) -> str:
     digest = hashlib.sha256()
     for name, split in sorted(data.splits.items()):
         digest.update(name.encode())
-        for tensor in (*split.inputs, split.target):
+        for tensor in (*split.inputs, split.target, *(() if split.weight is None else (split.weight,))):
             digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()
 

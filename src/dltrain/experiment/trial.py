@@ -114,7 +114,8 @@ def _try(
         stored = tuple(tensor[:2].to(device, copy=True) for tensor in samples.inputs)
         pair = stored if data.prepare is None else data.prepare(stored)
         chosen = torch.arange(SAMPLES) % len(samples)
-        few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], ())
+        weight = None if samples.weight is None else samples.weight[chosen]
+        few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], (), weight=weight)
         (batch,) = TensorLoader(few, SAMPLES, device, prepare=data.prepare, draw=draw)
         names = tensor_names(twin)
         with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:
@@ -220,7 +221,7 @@ def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precisi
     model.train()
     with autocast(precision, batch.target.device):
         output = watch.call(model, batch.inputs)
-        loss = loss_of(output, task, batch.target, watch.name)
+        loss = loss_of(output, task, batch, watch.name)
     if not loss.requires_grad:
         raise ConfigError(
             f"the output of {watch.name} has no gradients with respect to its parameters",

@@ -36,7 +36,13 @@ class Importance:
 
 
 def permutation_importance(
-    model: nn.Module, task: Task, x: Tensor, target: Tensor, columns: Mapping[str, list[int]], seconds: float
+    model: nn.Module,
+    task: Task,
+    x: Tensor,
+    target: Tensor,
+    columns: Mapping[str, list[int]],
+    seconds: float,
+    weights: Tensor | None = None,
 ) -> list[Importance]:
     """Returns the importance of each column, the most important first.
 
@@ -50,16 +56,17 @@ def permutation_importance(
         target: of the same rows.
         columns: positions of the inputs of each source column.
         seconds: after which no further shuffle is tried; columns that have not been shuffled by then are left out.
+        weights: of the same rows, as in `Split.weights`.
     """
     deadline = perf_counter() + seconds
     rows = torch.from_numpy(np.linspace(0, len(x) - 1, min(len(x), MAX_ROWS)).round().astype(np.int64)).to(x.device)
-    x, target = x[rows], target[rows]
+    x, answers = x[rows], tuple(part[rows] for part in (target, weights) if part is not None)
     model.eval()
     if len(columns) > MAX_COLUMNS:
-        columns = _steepest(model, task, x, target, columns)
+        columns = _steepest(model, task, x, answers, columns)
     metric = task.importance_metric
     sign = 1 if task.describe_metric(metric).better == "max" else -1
-    unshuffled = _measure(model, task, x, target, metric)
+    unshuffled = _measure(model, task, x, answers, metric)
     drops: dict[str, list[float]] = {name: [] for name in columns}
     for shuffle in range(SHUFFLES):
         for number, (name, inputs) in enumerate(columns.items()):
@@ -68,7 +75,7 @@ def permutation_importance(
             order = torch.randperm(len(x), generator=seeded(shuffle, number)).to(x.device)
             shuffled = x.clone()
             shuffled[:, inputs] = x[order][:, inputs]
-            drops[name].append(sign * (unshuffled - _measure(model, task, shuffled, target, metric)))
+            drops[name].append(sign * (unshuffled - _measure(model, task, shuffled, answers, metric)))
     importances = [
         Importance(name, float(np.mean(values)), float(np.std(values))) for name, values in drops.items() if values
     ]
@@ -76,19 +83,19 @@ def permutation_importance(
 
 
 @torch.no_grad()
-def _measure(model: nn.Module, task: Task, x: Tensor, target: Tensor, metric: str) -> float:
+def _measure(model: nn.Module, task: Task, x: Tensor, answers: tuple[Tensor, ...], metric: str) -> float:
     """Returns the metric of encoded rows `(N, F)`."""
-    parts = zip(x.split(BATCH), target.split(BATCH), strict=True)
-    sums = [task.metric.update(task.decode(model(inputs)).cpu(), true.cpu()) for inputs, true in parts]
+    parts = zip(x.split(BATCH), *(part.cpu().split(BATCH) for part in answers), strict=True)
+    sums = [task.metric.sums_of(task.decode(model(inputs)).cpu(), *true) for inputs, *true in parts]
     return task.metric.compute(torch.stack(sums).sum(dim=0))[metric]
 
 
 def _steepest(
-    model: nn.Module, task: Task, x: Tensor, target: Tensor, columns: Mapping[str, list[int]]
+    model: nn.Module, task: Task, x: Tensor, answers: tuple[Tensor, ...], columns: Mapping[str, list[int]]
 ) -> dict[str, list[int]]:
     """Returns the columns along whose inputs the loss is steepest, by the mean absolute gradient."""
     x = x[:BATCH].clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(task.objective(model(x), target[:BATCH]), x)
+    (gradient,) = torch.autograd.grad(task.objective(model(x), *(part[:BATCH] for part in answers)), x)
     slope = gradient.abs().mean(dim=0).cpu()
     ranked = sorted(columns, key=lambda name: -float(slope[columns[name]].sum()))
     return {name: columns[name] for name in ranked[:MAX_COLUMNS]}

@@ -24,7 +24,7 @@ from dltrain.inference.load import LoadedModel
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Threshold
 from dltrain.tasks.task import Task
-from dltrain.types import Split
+from dltrain.types import Split, WeighingEncoder
 
 BATCH = 32  # samples, for a task whose outputs are large
 RESAMPLES, MANY = 1000, 50_000  # above so many rows, fewer resamples are as precise
@@ -105,28 +105,50 @@ def evaluate_input(
         DataError: the data has no labels, or is not of the kind that the model was trained on.
     """
     parts: list[tuple[Split, pd.Series[Any] | None]] = []
-    unlabelled = 0
+    unlabelled = weightless = 0
     for raw in opened.parts:
         encoded, target = model.encoder.encode(raw), model.encoder.targets(raw)
         labelled = model.task.is_known(target)
         unlabelled += int((~labelled).sum())
+        weight = model.encoder.weights(raw) if isinstance(model.encoder, WeighingEncoder) else None
+        if weight is not None:
+            weightless += int((labelled & (weight == 0)).sum())
+            labelled, weight = labelled & (weight > 0), weight[labelled & (weight > 0)]
         ids = tuple(name for name, keep in zip(encoded.ids, labelled.tolist(), strict=True) if keep)
-        split = Split(tuple(tensor[labelled] for tensor in encoded.inputs), target[labelled], ids)
+        split = Split(tuple(tensor[labelled] for tensor in encoded.inputs), target[labelled], ids, weight=weight)
         column = None if slices is None else column_of(raw, slices)[labelled.numpy()]
         parts.append((split, column))
         note(opened)
     splits = [split for split, _ in parts if len(split)]
     if not splits:
-        raise DataError("no sample has a label", where="data.path", fix="give labelled data, or use dltrain predict")
+        what = "every sample with a label has weight 0" if weightless else "no sample has a label"
+        raise DataError(what, where="data.path", fix="give labelled data, or use dltrain predict")
     whole = Split(
         tuple(torch.cat(tensors) for tensors in zip(*(split.inputs for split in splits), strict=True)),
         torch.cat([split.target for split in splits]),
         tuple(name for split in splits for name in split.ids),
+        weight=_join_weights(splits),
     )
     columns = [column for _, column in parts if column is not None]
     notes = [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
+    notes += [f"left out {weightless:,} samples of weight 0"] if weightless else []
+    if column_of_weights := model.facts.weight:
+        absent = f"there is no column {column_of_weights}, so all samples count alike"
+        notes.append(absent if whole.weight is None else f"samples are weighed by {column_of_weights}")
     notes += model.task.notes_on_new_data(whole.inputs, stored_tensors_of(model))
     return evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
+
+
+def _join_weights(splits: Sequence[Split]) -> Tensor | None:
+    """Returns the weights of all samples `(N,)`; `None` where no split has any.
+
+    Raises:
+        DataError: only some have weights.
+    """
+    weights = [split.weight for split in splits if split.weight is not None]
+    if weights and len(weights) < len(splits):
+        raise DataError("only some rows have a weight", where="data.path", fix="give every row a weight, or none")
+    return torch.cat(weights) if weights else None
 
 
 def evaluate_split(
@@ -136,8 +158,8 @@ def evaluate_split(
     loader = TensorLoader(split, model.task.evaluation_batch(BATCH), model.device, prepare=model.encoder.prepare)
     metrics, predictions = model.task.evaluate(model.module, loader, split, stored_tensors_of(model), model.precision)
     calibration = model.task.calibrate(predictions, split.target)
-    groups = () if column is None else tuple(_groups(model.task, predictions, split.target, column))
-    interval = bootstrap(model.task, predictions, split.target)
+    groups = () if column is None else tuple(_groups(model.task, predictions, split.weighted_target, column))
+    interval = bootstrap(model.task, predictions, *split.weighted_target)
     return Evaluation(
         source, split, predictions, metrics, interval, calibration.error, calibration.thresholds, groups, tuple(notes)
     )
@@ -170,25 +192,28 @@ def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, s
     return data.splits[name], name  # type: ignore[index]
 
 
-def bootstrap(task: Task, predictions: Predictions, target: Tensor) -> Interval | None:
+def bootstrap(task: Task, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> Interval | None:
     """Returns the interval of the task's main metric by bootstrap; `None` for fewer than three samples."""
     count = len(target)
     if count < 3:
         return None
+    answers = (target,) if weights is None else (target, weights)
     random = np.random.default_rng(0)
     values = []
     for _ in range(RESAMPLES if count <= MANY else RESAMPLES // 5):
         chosen = torch.from_numpy(random.integers(0, count, count))
-        values.append(task.measure(predictions.of(chosen), target[chosen])[task.primary_metric])
+        values.append(task.measure(predictions.of(chosen), *(part[chosen] for part in answers))[task.primary_metric])
     low, high = np.quantile(values, [0.025, 0.975]).tolist()
     return Interval(task.primary_metric, low, high)
 
 
-def _groups(task: Task, predictions: Predictions, target: Tensor, column: pd.Series[Any]) -> Iterator[Group]:
+def _groups(
+    task: Task, predictions: Predictions, target: tuple[Tensor, ...], column: pd.Series[Any]
+) -> Iterator[Group]:
     """Yields the metrics of each value, the most frequent first; for many different numbers, of each quartile."""
     for name, at in _members(column).items():
         chosen = torch.from_numpy(at)
-        yield Group(name, len(at), task.measure(predictions.of(chosen), target[chosen]))
+        yield Group(name, len(at), task.measure(predictions.of(chosen), *(part[chosen] for part in target)))
 
 
 def _members(column: pd.Series[Any]) -> Mapping[str, NDArray[np.int64]]:

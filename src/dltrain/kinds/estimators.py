@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -18,6 +19,7 @@ from dltrain.types import Data, Facts, Split, SplitName
 MAX_ROWS = {"logistic_regression": 20_000, "nearest_neighbours": 5_000}
 NEIGHBOURS = (1, 3, 5, 9, 15, 25)
 
+Inputs = NDArray[np.float32] | pd.DataFrame
 Maker = Callable[[NDArray[Any]], Any]
 
 
@@ -35,12 +37,14 @@ def predictors(
     train = data.splits["train"]
     x, x_held_out = features(train), features(data.splits[split])
     y = train.target.numpy() if data.facts.outputs else train.target.flatten().numpy()
+    weight = None if train.weight is None else train.weight.numpy()
     rng = np.random.default_rng(0)
     for name, make in methods(data.facts, boosting=boosting):
         rows = np.arange(len(y))
         if len(y) > MAX_ROWS.get(name, len(y)):
             rows = np.sort(rng.choice(len(y), MAX_ROWS[name], replace=False))
-        yield Method(name, partial(_fit_and_predict, make, x[rows], y[rows], x_held_out, data.facts))
+        predict = partial(fit_and_predict, make, x, y, x_held_out, data.facts, rows, weight)
+        yield Method(name, predict, note_on_weight(make, y[rows], weight))
 
 
 def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:
@@ -93,10 +97,65 @@ def _nearest_neighbours(y: NDArray[Any], *, classification: bool) -> Any:
     return GridSearchCV(estimator, {f"{kind.__name__.lower()}__n_neighbors": counts}, cv=splitter)
 
 
-def _fit_and_predict(
-    make: Maker, x: NDArray[np.float32], y: NDArray[Any], x_held_out: NDArray[np.float32], facts: Facts
+def fit_and_predict(
+    make: Maker,
+    x: Inputs,
+    y: NDArray[Any],
+    x_held_out: Inputs,
+    facts: Facts,
+    rows: NDArray[np.int64],
+    weight: NDArray[np.float32] | None = None,
+    *,
+    each_alone: bool = False,
 ) -> Predictions:
-    return predicted(make(y).fit(x, y), x_held_out, facts)
+    """Fits a method to training samples and returns its predictions.
+
+    Of several numbers, of which some are missing, each has a method of its own, fitted to the samples that have it.
+
+    Args:
+        make: the maker of the method.
+        x: training inputs `(N, F)`.
+        y: training targets `(N,)` or `(N, K)`.
+        x_held_out: inputs of the samples to predict.
+        facts: of the data.
+        rows: positions of the training samples that are used.
+        weight: `(N,)` of the training samples; methods that take none ignore it.
+        each_alone: whether each of several numbers has a method of its own even if none is missing.
+    """
+    if not each_alone and not np.isnan(y).any():
+        return predicted(_fit(make, x, y, rows, weight), x_held_out, facts)
+    parts = []
+    for numbers in y.T:
+        known = rows[~np.isnan(numbers[rows])]
+        known = known if len(known) else np.flatnonzero(~np.isnan(numbers))
+        parts.append(predicted(_fit(make, x, numbers[:, None], known, weight), x_held_out, facts).values)
+    return Predictions(torch.cat(parts, dim=1))
+
+
+def _fit(make: Maker, x: Inputs, y: NDArray[Any], rows: NDArray[np.int64], weight: NDArray[np.float32] | None) -> Any:
+    method = make(y[rows])
+    name = None if weight is None else _weight_parameter(method)
+    weighting = {name: weight[rows]} if name and weight is not None else {}
+    return method.fit(x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows], y[rows], **weighting)
+
+
+def note_on_weight(make: Maker, y: NDArray[Any], weight: NDArray[np.float32] | None) -> str:
+    """Returns a note where samples have weights and a method takes none; else an empty text."""
+    if weight is None or _weight_parameter(make(y)):
+        return ""
+    return "fitted without the weights, which it cannot use"
+
+
+def _weight_parameter(method: Any) -> str:
+    """Returns the name under which the method's `fit` takes weights, also within pipelines; empty if it takes none."""
+    from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import has_fit_parameter
+
+    if not isinstance(method, Pipeline):
+        return "sample_weight" if has_fit_parameter(method, "sample_weight") else ""
+    last, estimator = method.steps[-1]
+    inside = _weight_parameter(estimator)
+    return f"{last}__{inside}" if inside else ""
 
 
 def predicted(method: Any, x: Any, facts: Facts) -> Predictions:

@@ -40,7 +40,7 @@ class Target:
         reader: reads the targets of these rows and of new ones.
         reason: the reason for the task.
         y: the targets as in `Split`, as an array; meaningless if not `present`.
-        present: `(N,)` whether the row has a target.
+        present: `(N,)` whether the row has a target; of several numbers at least one.
     """
 
     reader: TargetReader
@@ -175,7 +175,6 @@ def _infer_several(
         )
     numbers = {name: _as_numbers(columns[name], form, reading) for name in names}
     cells = {name: read_target(columns[name]) if found is None else found.cells for name, found in numbers.items()}
-    present = np.asarray(np.all([column.codes >= 0 for column in cells.values()], axis=0))
     two_valued = all(len(column.values) == 2 for column in cells.values())
     if form == "labels" or (form is None and two_valued):
         _check_labels(cells)
@@ -186,15 +185,20 @@ def _infer_several(
         _check_all_numbers(cells)
         chosen = TASKS["number"] if form is None else task
         reason = f"the {len(names)} targets are numbers"
+    forms = {name: found.form for name, found in numbers.items() if found is not None}
+    reader = TargetReader(title, chosen, outputs=tuple(names), forms=forms)
+    y = reader.encode(cells)
+    if reader.form == "number":
+        present = np.asarray(~np.isnan(y).all(axis=1))
+    else:
+        present = np.asarray(np.all([column.codes >= 0 for column in cells.values()], axis=0))
     if present.sum() < 2:
         raise DataError(
             f"{'only one row has' if present.any() else 'no row has'} a value of all of {title}",
             where="data.target",
             fix="leave out the target that is mostly empty, or give more rows",
         )
-    forms = {name: found.form for name, found in numbers.items() if found is not None}
-    reader = TargetReader(title, chosen, outputs=tuple(names), forms=forms)
-    return Target(reader, reason if form is None else "the task was given", reader.encode(cells), present)
+    return Target(reader, reason if form is None else "the task was given", y, present)
 
 
 def _check_labels(cells: Mapping[str, Cells]) -> None:

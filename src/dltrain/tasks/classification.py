@@ -47,9 +47,11 @@ class Classification(ScoredTask):
         output = self.combine_members(output)
         return (output[:, 0] > 0).long() if output.shape[1] == 1 else output.argmax(dim=1)
 
-    def epoch_metrics(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+    def epoch_metrics(
+        self, predictions: Predictions, target: Tensor, weights: Tensor | None = None
+    ) -> dict[str, float]:
         assert predictions.probabilities is not None
-        area = roc_auc(predictions.probabilities, target)
+        area = roc_auc(predictions.probabilities, target, weights)
         return {} if area is None else {"roc_auc": area}
 
     def calibrate(self, predictions: Predictions, target: Tensor) -> Calibration:

@@ -29,31 +29,32 @@ def evaluate_fully(
     """Returns what `evaluate` does and the metrics that need all samples at once, and the predictions."""
     metrics, parts, targets = _evaluate(model, task, batches, precision, keep=True)
     predictions = join(parts)
-    return metrics | task.epoch_metrics(predictions, torch.cat(targets)), predictions
+    return metrics | task.epoch_metrics(predictions, *map(torch.cat, zip(*targets, strict=True))), predictions
 
 
 @torch.no_grad()
 def _evaluate(
     model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision, *, keep: bool
-) -> tuple[dict[str, float], list[Predictions], list[Tensor]]:
+) -> tuple[dict[str, float], list[Predictions], list[tuple[Tensor, ...]]]:
     model.eval()
     device = next(model.parameters()).device
     loss_sum, weight_sum = zero(device), zero(device)
     sums: Tensor | None = None
     parts: list[Predictions] = []
-    targets: list[Tensor] = []
+    targets: list[tuple[Tensor, ...]] = []
     for batch in batches:
         with autocast(precision, device):
             output = task.combine_members(model(*batch.inputs))
-            loss = task.objective(output, batch.target)
-        weight = task.loss.weight(batch.target)
+            loss = task.objective(output, *batch.weighted_target)
+        weight = task.loss.weight(*batch.weighted_target)
         loss_sum += loss.to(loss_sum) * weight
         weight_sum += weight
-        update = task.metric.update(task.decode(output).to(loss_sum.device), batch.target.to(loss_sum.device))
+        answers = (part.to(loss_sum.device) for part in batch.weighted_target)
+        update = task.metric.sums_of(task.decode(output).to(loss_sum.device), *answers)
         sums = update if sums is None else sums + update
         if keep:
             parts.append(task.predict(output, batch.target))
-            targets.append(batch.target.cpu())
+            targets.append(tuple(part.cpu() for part in batch.weighted_target))
     assert sums is not None, "there is at least one batch"
     return {"loss": float(loss_sum / weight_sum), **task.metric.compute(sums.cpu())}, parts, targets
 

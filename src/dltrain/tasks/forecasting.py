@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from torch import Tensor
+
 from dltrain.tasks.metrics import Metric, forecast_errors
 from dltrain.tasks.regression import Regression
 from dltrain.types import Facts
@@ -27,6 +29,9 @@ class Forecasting(Regression):
     def own_metric(self) -> Metric:
         columns, mean = len(self.facts.features), self.facts.target_mean
         return forecast_errors(columns, (mean if isinstance(mean, tuple) else (mean,))[:columns])
+
+    def is_known(self, target: Tensor) -> Tensor:
+        return ~target.isnan().any(dim=1)
 
     @classmethod
     def page(cls, facts: Facts) -> Page:

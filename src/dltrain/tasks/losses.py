@@ -1,7 +1,8 @@
 """Losses: each names its tasks and the width of the output it needs, and turns outputs into probabilities.
 
 A loss is called as `Loss(facts, **config)`. `loss(output, target)` is the mean over a batch and `weight(target)` the
-divisor of that mean, so that means of several batches can be combined exactly.
+divisor of that mean, so that means of several batches can be combined exactly. `weighted_mean(output, target, weights)`
+and `weight(target, weights)` are the same where samples have weights, or numbers are missing.
 """
 
 from __future__ import annotations
@@ -35,9 +36,36 @@ class Loss(nn.Module):
     out_features: int
     takes_logits: ClassVar[bool] = False
 
-    def weight(self, target: Tensor) -> Tensor | float:
+    def weight(self, target: Tensor, weights: Tensor | None = None) -> Tensor | float:
         """Returns the divisor of the mean over a batch with this target, up to a constant factor."""
-        return float(len(target))
+        return float(len(target)) if weights is None else weights.sum()
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        """Returns the loss of each sample `(B,)`, or of each number `(B, K)`, of which `forward` is the mean."""
+        raise NotImplementedError
+
+    def weighted_mean(self, output: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+        """Returns the weighted mean over a batch.
+
+        Args:
+            output: `(B, out_features)`.
+            target: any number where one is missing.
+            weights: as in `Split.weights`, in the shape of the losses that `each` returns.
+
+        Raises:
+            ConfigError: the loss does not say what it is for each sample.
+        """
+        own = next(parent for parent in type(self).__mro__ if not {"each", "forward"}.isdisjoint(vars(parent)))
+        if own is Loss or "each" not in vars(own):
+            raise ConfigError(
+                f"the loss {type(self).__name__} cannot weigh samples, nor leave out missing numbers",
+                where="loss",
+                fix="let its method each(output, target) return the loss of each number, or take the task's own loss",
+                override="loss=auto",
+                replaces="loss._target_",
+            )
+        losses = self.each(output, target)
+        return (losses * weights.to(losses.dtype)).sum() / self.weight(target, weights)
 
     def probabilities(self, output: Tensor) -> Tensor:
         """Returns the probabilities `(..., K)` of classes or labels for outputs `(..., out_features)`; only for tasks
@@ -61,15 +89,22 @@ class ClassificationLoss(Loss):
         self.out_features = facts.vocab_sizes[0] if task_class(facts.task).causal else len(facts.classes)
         self.register_buffer("class_weights", class_weight_tensor(facts, class_weights), persistent=False)
 
-    def weight(self, target: Tensor) -> Tensor | float:
-        return float(len(target)) if self.class_weights is None else self.class_weights[target].sum()
+    def weight(self, target: Tensor, weights: Tensor | None = None) -> Tensor | float:
+        if self.class_weights is None:
+            return super().weight(target, weights)
+        by_class = self.class_weights[target]
+        return by_class.sum() if weights is None else (by_class * weights).sum()
 
-    def weighted_mean(self, losses: Tensor, target: Tensor) -> Tensor:
+    def mean_by_class(self, losses: Tensor, target: Tensor) -> Tensor:
         """Returns the mean of losses `(B,)`, weighted by the class of each sample."""
         if self.class_weights is None:
             return losses.mean()
         weights = self.class_weights[target]
         return (losses * weights).sum() / weights.sum()
+
+    def times_class_weight(self, losses: Tensor, target: Tensor) -> Tensor:
+        """Returns losses `(B,)` times the weight of each sample's class."""
+        return losses if self.class_weights is None else losses * self.class_weights[target]
 
 
 class CrossEntropy(ClassificationLoss):
@@ -103,12 +138,17 @@ class CrossEntropy(ClassificationLoss):
         super().__init__(facts, class_weights)
         self.label_smoothing = label_smoothing
 
-    def weight(self, target: Tensor) -> Tensor | float:
-        return (target != IGNORED).sum() if target.dim() == 2 else super().weight(target)
+    def weight(self, target: Tensor, weights: Tensor | None = None) -> Tensor | float:
+        return (target != IGNORED).sum() if target.dim() == 2 else super().weight(target, weights)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(
             output, target, self.class_weights, ignore_index=IGNORED, label_smoothing=self.label_smoothing
+        )
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(
+            output, target, self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
         )
 
 
@@ -130,10 +170,16 @@ class Focal(ClassificationLoss):
         self.gamma = gamma
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.mean_by_class(self._losses(output, target), target)
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.times_class_weight(self._losses(output, target), target)
+
+    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
         log_p = output.log_softmax(dim=1).gather(1, target[:, None]).squeeze(1)
         # 1 - p, not below eps: for gamma < 1 the gradient at 0 would be infinite.
         missed = (-log_p.expm1()).clamp(min=torch.finfo(log_p.dtype).eps)
-        return self.weighted_mean(-(missed**self.gamma) * log_p, target)
+        return -(missed**self.gamma) * log_p
 
 
 class Hinge(ClassificationLoss):
@@ -157,8 +203,13 @@ class Hinge(ClassificationLoss):
         self.margin, self.power = margin, power
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        losses = functional.multi_margin_loss(output, target, p=self.power, margin=self.margin, reduction="none")
-        return self.weighted_mean(losses, target)
+        return self.mean_by_class(self._losses(output, target), target)
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.times_class_weight(self._losses(output, target), target)
+
+    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.multi_margin_loss(output, target, p=self.power, margin=self.margin, reduction="none")
 
 
 class BinaryCrossEntropy(ClassificationLoss):
@@ -192,16 +243,24 @@ class BinaryCrossEntropy(ClassificationLoss):
             self.out_features = len(facts.outputs)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        if self.labels:
-            expected = target.to(output.dtype)
-        elif self.binary:
-            expected = target[:, None].to(output.dtype)
-        else:
-            expected = functional.one_hot(target, self.out_features).to(output.dtype)
         if self.class_weights is None:
-            return functional.binary_cross_entropy_with_logits(output, expected)
-        losses = functional.binary_cross_entropy_with_logits(output, expected, reduction="none").mean(dim=1)
-        return self.weighted_mean(losses, target)
+            return functional.binary_cross_entropy_with_logits(output, self._expected(output, target))
+        return self.mean_by_class(self._losses(output, target), target)
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.times_class_weight(self._losses(output, target), target)
+
+    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
+        expected = self._expected(output, target)
+        return functional.binary_cross_entropy_with_logits(output, expected, reduction="none").mean(dim=1)
+
+    def _expected(self, output: Tensor, target: Tensor) -> Tensor:
+        """Returns the probabilities `(B, out_features)` that the outputs should have."""
+        if self.labels:
+            return target.to(output.dtype)
+        if self.binary:
+            return target[:, None].to(output.dtype)
+        return functional.one_hot(target, self.out_features).to(output.dtype)
 
     def probabilities(self, output: Tensor) -> Tensor:
         if self.labels:
@@ -237,6 +296,9 @@ class MeanSquaredError(RegressionLoss):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.mse_loss(output, target)
 
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.mse_loss(output, target, reduction="none")
+
 
 class MeanAbsoluteError(RegressionLoss):
     """`torch.nn.functional.l1_loss`."""
@@ -246,6 +308,9 @@ class MeanAbsoluteError(RegressionLoss):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.l1_loss(output, target)
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.l1_loss(output, target, reduction="none")
 
 
 class Huber(RegressionLoss):
@@ -262,6 +327,9 @@ class Huber(RegressionLoss):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.huber_loss(output, target, delta=self.delta)
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.huber_loss(output, target, delta=self.delta, reduction="none")
 
 
 class RankingLoss(Loss):

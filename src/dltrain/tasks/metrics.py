@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.tasks.metric_table import MetricInfo
@@ -20,6 +22,8 @@ class Metric:
 
     Args:
         update: returns the float64 sums over a batch, of a fixed shape and on its device, from `(prediction, target)`.
+        weighted: the same from `(prediction, target, weights)`, with weights as in `Split.weights` and any number where
+            one is missing; without it all samples count alike, and those that lack a number do not count.
         compute: returns named values from the sums over all batches.
         names: of these values.
         info: label, direction and unit of names that are not in `METRICS`.
@@ -29,6 +33,16 @@ class Metric:
     compute: Callable[[Tensor], dict[str, float]]
     names: tuple[str, ...] = ()
     info: Mapping[str, MetricInfo] = field(default_factory=dict)
+    weighted: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+
+    def sums_of(self, predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Returns the sums over a batch, weighted if there are weights."""
+        if weights is None:
+            return self.update(predicted, target)
+        if self.weighted is None:
+            whole = (weights > 0).reshape(len(weights), -1).all(dim=1)
+            return self.update(predicted[whole], target[whole])
+        return self.weighted(predicted, target, weights)
 
 
 NOTHING = Metric(lambda predicted, target: torch.zeros(0, dtype=torch.float64, device=target.device), lambda sums: {})
@@ -40,8 +54,8 @@ def joined(metrics: Sequence[Metric]) -> Metric:
         return metrics[0]
     shapes: list[torch.Size] = []
 
-    def update(predicted: Tensor, target: Tensor) -> Tensor:
-        sums = [metric.update(predicted, target).double() for metric in metrics]
+    def update(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        sums = [metric.sums_of(predicted, target, weights).double() for metric in metrics]
         shapes[:] = [part.shape for part in sums]
         return torch.cat([part.flatten() for part in sums])
 
@@ -51,7 +65,8 @@ def joined(metrics: Sequence[Metric]) -> Metric:
         return {name: float(value) for part in values for name, value in part.items()}
 
     names = tuple(dict.fromkeys(name for metric in metrics for name in (*metric.names, *metric.info)))
-    return Metric(update, compute, names, {name: info for metric in metrics for name, info in metric.info.items()})
+    infos = {name: info for metric in metrics for name, info in metric.info.items()}
+    return Metric(update, compute, names, infos, weighted=update)
 
 
 def confusion(class_count: int) -> Metric:
@@ -61,10 +76,11 @@ def confusion(class_count: int) -> Metric:
     classes that occur.
     """
 
-    def update(predicted: Tensor, target: Tensor) -> Tensor:
+    def update(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         cell = target * class_count + predicted
         counts = torch.zeros(class_count * class_count, dtype=torch.float64, device=target.device)
-        counts.index_add_(0, cell, torch.ones_like(cell, dtype=torch.float64))
+        ones = torch.ones_like(cell, dtype=torch.float64) if weights is None else weights.double()
+        counts.index_add_(0, cell, ones)
         return counts.view(class_count, class_count)  # (true, predicted)
 
     def compute(counts: Tensor) -> dict[str, float]:
@@ -75,17 +91,22 @@ def confusion(class_count: int) -> Metric:
         means = {name: float(values[occurs].mean()) for name, values in scores.items()}
         return {"accuracy": float(counts.diagonal().sum() / counts.sum()), **means}
 
-    return Metric(update, compute, ("accuracy", "precision", "recall", "f1"))
+    return Metric(update, compute, ("accuracy", "precision", "recall", "f1"), weighted=update)
 
 
 def class_scores(counts: Tensor) -> dict[str, Tensor]:
     """Returns precision, recall and F1 of every class, each `(K,)`, from counts `(true, predicted)`; 0 if undefined."""
     hits, predicted, true = counts.diagonal(), counts.sum(0), counts.sum(1)
     return {
-        "precision": hits / predicted.clamp(min=1),
-        "recall": hits / true.clamp(min=1),
-        "f1": 2 * hits / (predicted + true).clamp(min=1),
+        "precision": hits / _not_zero(predicted),
+        "recall": hits / _not_zero(true),
+        "f1": 2 * hits / _not_zero(predicted + true),
     }
+
+
+def _not_zero(counts: Tensor) -> Tensor:
+    """Returns counts, which may be sums of weights below 1, with 1 for each 0."""
+    return torch.where(counts > 0, counts, 1.0)
 
 
 def label_counts(label_count: int) -> Metric:
@@ -95,31 +116,33 @@ def label_counts(label_count: int) -> Metric:
     the labels, and the Hamming loss is the share of wrong labels.
     """
 
-    def update(predicted: Tensor, target: Tensor) -> Tensor:
+    def update(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        weight = 1 if weights is None else weights.double()[:, None]
         wrong = predicted != target
-        hits = (predicted * target).sum(0)
+        hits = (predicted * target * weight).sum(0)
         whole = torch.zeros_like(hits)
-        whole[0] = (~wrong.any(dim=1)).sum()
-        count = torch.full_like(hits, len(target))
-        rows = [hits, ((predicted == 1) & wrong).sum(0), ((target == 1) & wrong).sum(0), whole, count]
+        whole[0] = (~wrong.any(dim=1, keepdim=True) * weight).sum()
+        count = torch.full_like(hits, float(len(target) if weights is None else weights.double().sum()))
+        alarms, misses = (predicted == 1) & wrong, (target == 1) & wrong
+        rows = [hits, (alarms * weight).sum(0), (misses * weight).sum(0), whole, count]
         return torch.stack(rows).double()  # (5, L)
 
     def compute(sums: Tensor) -> dict[str, float]:
         hits, alarms, misses, whole, count = sums
         return {
             "accuracy": float(whole[0] / count[0]),
-            "precision": float((hits / (hits + alarms).clamp(min=1)).mean()),
-            "recall": float((hits / (hits + misses).clamp(min=1)).mean()),
-            "f1": float((2 * hits / (2 * hits + alarms + misses).clamp(min=1)).mean()),
+            "precision": float((hits / _not_zero(hits + alarms)).mean()),
+            "recall": float((hits / _not_zero(hits + misses)).mean()),
+            "f1": float((2 * hits / _not_zero(2 * hits + alarms + misses)).mean()),
             "hamming_loss": float((alarms + misses).sum() / (count[0] * label_count)),
         }
 
-    return Metric(update, compute, ("accuracy", "precision", "recall", "f1", "hamming_loss"))
+    return Metric(update, compute, ("accuracy", "precision", "recall", "f1", "hamming_loss"), weighted=update)
 
 
 def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
     """Returns the metric of MSE, RMSE, MAE and R², in the target's unit; of several outputs `(B, K)` their means, as in
-    scikit-learn.
+    scikit-learn, each over its known numbers.
 
     Args:
         reference: a number near the targets' mean, or one for each output; it keeps the sums for R² accurate.
@@ -133,11 +156,19 @@ def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
         rows = [count, centered.sum(0), centered.square().sum(0), error.abs().sum(0), error.square().sum(0)]
         return torch.stack(rows)  # (5, K)
 
+    def weighted(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+        weights, target = weights.double(), target.double()
+        error = torch.where(weights > 0, predicted.double() - target, 0.0)
+        near = torch.as_tensor(reference, dtype=torch.float64, device=target.device)
+        centered = torch.where(weights > 0, target - near, 0.0)
+        rows = [torch.ones_like(error), centered, centered.square(), error.abs(), error.square()]
+        return torch.stack([(weights * row).sum(0) for row in rows])  # (5, K)
+
     def compute(sums: Tensor) -> dict[str, float]:
-        outputs = [_errors(*column) for column in sums.reshape(5, -1).T.tolist()]
+        outputs = [_errors(*column) for column in sums.reshape(5, -1).T.tolist() if column[0] > 0]
         return {name: sum(errors[name] for errors in outputs) / len(outputs) for name in outputs[0]}
 
-    return Metric(update, compute, ("mse", "rmse", "mae", "r2"))
+    return Metric(update, compute, ("mse", "rmse", "mae", "r2"), weighted=weighted)
 
 
 def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
@@ -190,7 +221,7 @@ def gains(ranks: Tensor, count: int = 10) -> Tensor:
     return torch.where(ranks <= count, 1 / torch.log2(ranks.double() + 1), 0.0)
 
 
-def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
+def roc_auc(probabilities: Tensor, target: Tensor, weights: Tensor | None = None) -> float | None:
     """Returns the area under the ROC curve; for more than two classes the mean area of each class against the rest.
 
     `None` where it is undefined: a class occurs in no sample, or a score is not finite.
@@ -198,6 +229,7 @@ def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
     Args:
         probabilities: `(N, K)`.
         target: `(N,)` class indices.
+        weights: `(N,)` of the samples.
     """
     class_count = probabilities.shape[1]
     if len(target.unique()) < class_count or not probabilities.isfinite().all():
@@ -205,22 +237,33 @@ def roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
     from sklearn.metrics import roc_auc_score
 
     if class_count == 2:
-        return float(roc_auc_score(target.numpy(), probabilities[:, 1].numpy()))
+        return float(roc_auc_score(target.numpy(), probabilities[:, 1].numpy(), sample_weight=_as_array(weights)))
     return float(
-        roc_auc_score(target.numpy(), probabilities.numpy(), multi_class="ovr", labels=list(range(class_count)))
+        roc_auc_score(
+            target.numpy(),
+            probabilities.numpy(),
+            multi_class="ovr",
+            labels=list(range(class_count)),
+            sample_weight=_as_array(weights),
+        )
     )
 
 
-def label_roc_auc(probabilities: Tensor, target: Tensor) -> float | None:
+def label_roc_auc(probabilities: Tensor, target: Tensor, weights: Tensor | None = None) -> float | None:
     """Returns the mean of the areas under the ROC curves of all labels; `None` where one is undefined.
 
     Args:
         probabilities: `(N, L)`.
         target: `(N, L)` of 0 and 1.
+        weights: `(N,)` of the samples.
     """
     share = target.double().mean(dim=0)
     if not probabilities.isfinite().all() or bool(((share == 0) | (share == 1)).any()):
         return None
     from sklearn.metrics import roc_auc_score
 
-    return float(roc_auc_score(target.numpy(), probabilities.numpy()))
+    return float(roc_auc_score(target.numpy(), probabilities.numpy(), sample_weight=_as_array(weights)))
+
+
+def _as_array(weights: Tensor | None) -> NDArray[np.float64] | None:
+    return None if weights is None else weights.double().numpy()

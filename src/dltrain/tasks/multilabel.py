@@ -46,9 +46,11 @@ class Multilabel(ScoredTask):
     def decode(self, output: Tensor) -> Tensor:
         return (self.combine_members(output) > 0).long()
 
-    def epoch_metrics(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+    def epoch_metrics(
+        self, predictions: Predictions, target: Tensor, weights: Tensor | None = None
+    ) -> dict[str, float]:
         assert predictions.probabilities is not None
-        area = label_roc_auc(predictions.probabilities, target)
+        area = label_roc_auc(predictions.probabilities, target, weights)
         return {} if area is None else {"roc_auc": area}
 
     def table(self, split: Split, predictions: Predictions) -> Rows:
@@ -80,8 +82,9 @@ class Multilabel(ScoredTask):
         return farthest
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
-        target, metric = split.target[: len(predictions.values)], confusion(2)
+        metric, count = confusion(2), len(predictions.values)
+        weights = () if split.weight is None else (split.weight[:count],)
         return {
-            name: metric.compute(metric.update(predictions.values[:, index], target[:, index]))
+            name: metric.compute(metric.sums_of(predictions.values[:, index], split.target[:count, index], *weights))
             for index, name in enumerate(self.facts.outputs)
         }

@@ -54,7 +54,7 @@ class NextToken(Task):
 
         return TokensPage(facts)
 
-    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+    def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         return self.loss(output.flatten(0, 1), target.flatten())
 
     def combine_members(self, output: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class NextToken(Task):
         losses = None if target is None else losses_of(output, target).cpu()
         return Predictions(output.argmax(dim=2).cpu(), losses=losses)
 
-    def measure(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+    def measure(self, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> dict[str, float]:
         assert predictions.losses is not None
         return self.metric.compute(self.metric.update(predictions.losses, target))
 
@@ -81,7 +81,12 @@ class NextToken(Task):
         return (target >= 0).any(dim=1)
 
     def compare(
-        self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+        self,
+        model: str,
+        target: Tensor,
+        ours: Predictions,
+        baselines: Sequence[Baseline],
+        weights: Tensor | None = None,
     ) -> Comparison | None:
         """Compares a model with the best baseline in bits per character."""
         if not baselines or len(target) < 3 or ours.losses is None:

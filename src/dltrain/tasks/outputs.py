@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 from dltrain.runs.tables import safe_cell
@@ -12,7 +13,8 @@ from dltrain.types import Split
 
 
 def output_table(outputs: Sequence[str], split: Split, predictions: Predictions) -> Rows:
-    """Returns the rows of predictions.csv: true_NAME and predicted_NAME of each output, and score_NAME of a label."""
+    """Returns the rows of predictions.csv: true_NAME and predicted_NAME of each output, and score_NAME of a label; the
+    true cell of a missing number is empty."""
     scores = predictions.probabilities
     forms = ("true", "predicted") if scores is None else ("true", "predicted", "score")
     parts = [split.target[: len(predictions.values)], predictions.values, *([] if scores is None else [scores])]
@@ -20,10 +22,14 @@ def output_table(outputs: Sequence[str], split: Split, predictions: Predictions)
     return Rows(
         ["id", *(f"{form}_{name}" for name in outputs for form in forms)],
         (
-            [safe_cell(sample), *(f"{value:.9g}" for values in zip(*row, strict=True) for value in values)]
+            [safe_cell(sample), *(cell for true, *others in zip(*row, strict=True) for cell in _cells(true, others))]
             for sample, *row in rows
         ),
     )
+
+
+def _cells(true: float, others: Sequence[float]) -> list[str]:
+    return ["" if isnan(true) else f"{true:.9g}", *(f"{value:.9g}" for value in others)]
 
 
 def output_columns(outputs: Sequence[str], predictions: Predictions) -> dict[str, Any]:

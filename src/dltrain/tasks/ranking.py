@@ -56,7 +56,7 @@ class Ranking(Task):
 
         return RanksPage(facts)
 
-    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+    def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         penalty = output[:, self.candidates :].sum() / len(output)
         return self.loss(output[:, : self.candidates], target) + penalty
 
@@ -69,10 +69,12 @@ class Ranking(Task):
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
         return Predictions(self.decode(output).float().cpu())
 
-    def epoch_metrics(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+    def epoch_metrics(
+        self, predictions: Predictions, target: Tensor, weights: Tensor | None = None
+    ) -> dict[str, float]:
         return {} if predictions.ranks is None else hits(predictions.ranks)
 
-    def measure(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+    def measure(self, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> dict[str, float]:
         return self.epoch_metrics(predictions, target)
 
     def evaluate(
@@ -103,7 +105,12 @@ class Ranking(Task):
         return [f"{seen:,} of {total:,} pairs are in the run's own data, and the model was trained on most of these"]
 
     def compare(
-        self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+        self,
+        model: str,
+        target: Tensor,
+        ours: Predictions,
+        baselines: Sequence[Baseline],
+        weights: Tensor | None = None,
     ) -> Comparison | None:
         """Compares a model with the best baseline in points of NDCG."""
         if not baselines or len(target) < 3 or ours.ranks is None:

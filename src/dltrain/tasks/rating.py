@@ -30,9 +30,9 @@ class Rating(Regression):
 
         return RatingsPage(facts)
 
-    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+    def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         penalty = output[:, 1:].sum() / len(output)
-        return super().objective(output[:, :1], target) + penalty
+        return super().objective(output[:, :1], target, weights) + penalty
 
     def decode(self, output: Tensor) -> Tensor:
         return super().decode(output).clamp(*self.facts.target_range)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 
 class Regression(Task):
-    """Predicts K real numbers `(B, K)`, standardised for the loss and in their own unit for everything else."""
+    """Predicts K real numbers `(B, K)`, standardised for the loss and in their own unit for everything else; a target
+    that is NaN counts nowhere."""
 
     name: ClassVar[str] = "regression"
     target: ClassVar[str] = "number"
@@ -54,10 +56,16 @@ class Regression(Task):
         """Returns RMSE; of several outputs R², since their units differ."""
         return "r2" if len(self.facts.outputs) > 1 else self.primary_metric
 
-    def objective(self, output: Tensor, target: Tensor) -> Tensor:
+    def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         if self.scaled:
             target = (target - like(self.mean, target)) / like(self.std, target)
-        return self.loss(*each_member(output, target.to(output.dtype)))
+        target = target.to(output.dtype)
+        if weights is None:
+            return self.loss(*each_member(output, target))
+        return super().objective(output, torch.where(weights > 0, target, 0.0), weights)
+
+    def is_known(self, target: Tensor) -> Tensor:
+        return ~target.isnan().reshape(len(target), -1).all(dim=1)
 
     def decode(self, output: Tensor) -> Tensor:
         output = self.combine_members(output)
@@ -66,20 +74,35 @@ class Regression(Task):
         return exact * like(self.std, exact) + like(self.mean, exact) if self.scaled else output
 
     def compare(
-        self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+        self,
+        model: str,
+        target: Tensor,
+        ours: Predictions,
+        baselines: Sequence[Baseline],
+        weights: Tensor | None = None,
     ) -> Comparison | None:
         if not baselines or len(target) < 3:
             return None
         candidates = [ours, *(baseline.predictions for baseline in baselines)]
-        mine, *theirs = (self._squared(predictions, target) for predictions in candidates)
+        mine, *theirs = (self._squared(predictions, target, weights) for predictions in candidates)
         unit = "% of standardised RMSE" if self.facts.outputs else "% of RMSE"
         return compare_errors(model, mine, theirs, baselines, unit=unit, together=self.together)
 
-    def _squared(self, predictions: Predictions, target: Tensor) -> NDArray[np.float64]:
-        """Returns the squared error of each sample `(N,)`; of several outputs the mean of their standardised ones."""
+    def _squared(self, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> NDArray[np.float64]:
+        """Returns the squared error of each sample `(N,)`; of several outputs the mean of their standardised ones.
+
+        With weights, errors are scaled so that their plain mean is the weighted one of each output, averaged over the
+        outputs.
+        """
         errors = np.asarray((predictions.values - target).double())
         scale = np.asarray(self.facts.target_std) if self.facts.outputs else 1.0
-        return np.asarray(np.square(errors / scale).reshape(len(errors), -1).mean(axis=1))
+        squared = np.square(errors / scale).reshape(len(errors), -1)
+        if weights is None:
+            return np.asarray(squared.mean(axis=1))
+        counted = np.asarray(weights.double())
+        of_output = counted.mean(axis=0)
+        squared = np.where(counted > 0, squared * counted, 0.0)[:, of_output > 0] / of_output[of_output > 0]
+        return np.asarray(squared.mean(axis=1))
 
     def table(self, split: Split, predictions: Predictions) -> Rows:
         if self.facts.outputs:
@@ -101,7 +124,8 @@ class Regression(Task):
         errors = (predictions.values - split.target[: len(predictions.values)]).abs().double()
         if not self.facts.outputs:
             return np.asarray(errors.flatten())
-        return np.asarray((errors / torch.tensor(self.facts.target_std, dtype=torch.float64)).mean(dim=1))
+        scaled = errors / torch.tensor(self.facts.target_std, dtype=torch.float64)
+        return np.asarray(scaled.nanmean(dim=1) if scaled.isnan().any() else scaled.mean(dim=1))
 
     def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
         recorded = torch.tensor([[float(part) for part in row["predicted"].split(", ")] for row in rows])
@@ -109,10 +133,12 @@ class Regression(Task):
         return float((predictions.values - recorded).abs().max()) / spread
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
-        target, metrics = split.target[: len(predictions.values)], {}
+        metrics = {}
         for index, name in enumerate(self.facts.outputs):
-            metric = regression_errors(float(target[:, index].mean()))
-            metrics[name] = metric.compute(metric.update(predictions.values[:, index], target[:, index]))
+            target, *weights = (part[: len(predictions.values), index] for part in split.weighted_target)
+            metric = regression_errors(float(target.nanmean() if weights else target.mean()))
+            if not target.isnan().all():
+                metrics[name] = metric.compute(metric.sums_of(predictions.values[:, index], target, *weights))
         return metrics
 
 
@@ -122,4 +148,4 @@ def like(numbers: float | tuple[float, ...], tensor: Tensor) -> Tensor | float:
 
 
 def _spell(numbers: Tensor) -> str:
-    return ", ".join(f"{number:.9g}" for number in numbers.flatten().tolist())
+    return ", ".join("" if isnan(number) else f"{number:.9g}" for number in numbers.flatten().tolist())

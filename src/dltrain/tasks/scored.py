@@ -26,12 +26,17 @@ class ScoredTask(Task):
         return Predictions(self.decode(output).cpu(), self.loss.probabilities(output).cpu())
 
     def compare(
-        self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+        self,
+        model: str,
+        target: Tensor,
+        ours: Predictions,
+        baselines: Sequence[Baseline],
+        weights: Tensor | None = None,
     ) -> Comparison | None:
         if not baselines or len(target) < 3:
             return None
-        theirs = [_mistakes(baseline.predictions, target) for baseline in baselines]
-        return compare_mistakes(model, _mistakes(ours, target), theirs, baselines)
+        theirs = [_mistakes(baseline.predictions, target, weights) for baseline in baselines]
+        return compare_mistakes(model, _mistakes(ours, target, weights), theirs, baselines)
 
     def deploy(self, output: Tensor) -> Tensor:
         return self.loss.probabilities(output)
@@ -41,6 +46,7 @@ class ScoredTask(Task):
         return torch.allclose(deployed, predictions.probabilities.float(), rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def _mistakes(predictions: Predictions, target: Tensor) -> NDArray[np.float64]:
-    """Returns 1 for each sample whose class or any label is wrong, else 0, `(N,)`."""
-    return np.asarray((predictions.values != target).reshape(len(target), -1).any(dim=1).double())
+def _mistakes(predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> NDArray[np.float64]:
+    """Returns 1 for each sample whose class or any label is wrong, else 0, `(N,)`; times its weight by the mean one."""
+    wrong = np.asarray((predictions.values != target).reshape(len(target), -1).any(dim=1).double())
+    return wrong if weights is None else wrong * np.asarray(weights.double() / weights.double().mean())

@@ -104,9 +104,12 @@ class Task:
         """Returns label, direction and unit of one of the metrics."""
         return describe_metric(name, self.metric.info)
 
-    def objective(self, output: Tensor, target: Tensor) -> Tensor:
-        """Returns the mean loss over a batch, and over the members of an ensemble."""
-        return self.loss(*each_member(output, target))
+    def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Returns the mean loss over a batch, and over the members of an ensemble; weighted, if there are weights as in
+        `Split.weights`."""
+        if weights is None:
+            return self.loss(*each_member(output, target))
+        return self.loss.weighted_mean(*each_member(output, target, weights))
 
     def combine_members(self, output: Tensor) -> Tensor:
         """Returns one output for those of an ensemble's members; any other output as it is."""
@@ -120,13 +123,15 @@ class Task:
         """Returns predictions with their scores, on the CPU; with what also needs the target, if it is given."""
         return Predictions(self.decode(output.float()).cpu())
 
-    def epoch_metrics(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+    def epoch_metrics(
+        self, predictions: Predictions, target: Tensor, weights: Tensor | None = None
+    ) -> dict[str, float]:
         """Returns the metrics that need all samples at once."""
         return {}
 
-    def measure(self, predictions: Predictions, target: Tensor) -> dict[str, float]:
+    def measure(self, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> dict[str, float]:
         """Returns the metrics of predictions that are not a model's, such as a baseline's."""
-        return self.metric.compute(self.metric.update(predictions.values, target))
+        return self.metric.compute(self.metric.sums_of(predictions.values, target, weights))
 
     def evaluate(
         self,
@@ -173,7 +178,12 @@ class Task:
         return Calibration()
 
     def compare(
-        self, model: str, target: Tensor, ours: Predictions, baselines: Sequence[Baseline]
+        self,
+        model: str,
+        target: Tensor,
+        ours: Predictions,
+        baselines: Sequence[Baseline],
+        weights: Tensor | None = None,
     ) -> Comparison | None:
         """Compares a model's predictions with those of the best baseline; `None` where that is not possible."""
         return None
@@ -218,8 +228,9 @@ class Task:
         return torch.allclose(deployed, predictions.values.float(), rtol=TOLERANCE)
 
 
-def each_member(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns each member's output as a sample of its own, `(B·members, out_features)`, and the repeated targets."""
+def each_member(output: Tensor, *targets: Tensor) -> tuple[Tensor, ...]:
+    """Returns each member's output as a sample of its own, `(B·members, out_features)`, and the repeated targets, and
+    weights if they are given."""
     if output.dim() == 2:
-        return output, target
-    return output.flatten(0, 1), target.repeat_interleave(output.shape[1], dim=0)
+        return (output, *targets)
+    return output.flatten(0, 1), *(part.repeat_interleave(output.shape[1], dim=0) for part in targets)

@@ -76,7 +76,7 @@ def _take_step(
     inputs = tuple(tensor[:size].to(device) for tensor in split.inputs)
     with autocast(precision, device):
         output = twin(*(inputs if prepare is None else prepare(inputs)))
-        loss = task.objective(output, split.target[:size].to(device))
+        loss = task.objective(output, *(part[:size].to(device) for part in split.weighted_target))
     loss.backward()
     optimizer.step()
 

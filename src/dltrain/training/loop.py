@@ -68,12 +68,12 @@ def fit(
         model.train()
 
         for micro_batches in grouped(train, settings.accumulate):
-            weights = [task.loss.weight(batch.target) for batch in micro_batches]
+            weights = [task.loss.weight(*batch.weighted_target) for batch in micro_batches]
             group_weight = sum(weights)
             running.weight += group_weight
             for batch, weight in zip(micro_batches, weights, strict=True):
                 with autocast(settings.precision, device):
-                    loss = task.objective(model(*batch.inputs), batch.target)
+                    loss = task.objective(model(*batch.inputs), *batch.weighted_target)
                 running.loss += loss.detach().to(running.loss) * weight
                 # The gradient of a group of batches is that of one batch holding all their samples.
                 scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()

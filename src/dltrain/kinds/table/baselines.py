@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.kinds.estimators import Maker, methods, predicted
+from dltrain.kinds.estimators import Maker, fit_and_predict, methods, note_on_weight
 from dltrain.kinds.method import Method
 from dltrain.kinds.table.raw import RawTable
 from dltrain.tasks.predictions import Predictions
-from dltrain.types import Data, Facts, SplitName
+from dltrain.types import Data, SplitName
 
 FEW, SOME = 300, 1_200  # rows of two fits that tell how long a longer one takes
 SHARES = {"linear_regression": 0.3, "logistic_regression": 0.3, "nearest_neighbours": 0.3}  # of the time that is left
@@ -37,15 +37,21 @@ def predictors(data: Data, raw: RawTable, split: SplitName, seconds: float) -> I
     named = list(methods(data.facts, boosting=True))
     began = perf_counter()  # importing scikit-learn is not counted
     train, held_out = raw.frame("train"), raw.frame(split)
-    y = data.splits["train"].target
+    y, weight = data.splits["train"].target, data.splits["train"].weight
+    weights = None if weight is None else weight.numpy()
     targets = y.numpy() if data.facts.outputs else y.flatten().numpy()
+    several_numbers = bool(data.facts.outputs) and y.is_floating_point()
     order = np.random.default_rng(0).permutation(len(targets))
     for name, make in named:
-        fit = partial(_fit, _prepared(name, make, train), train, targets, held_out, data.facts)
+        prepared = _prepared(name, make, train)
+        # The target means of categories are those of a single target.
+        alone = several_numbers and name == "gradient_boosting" and bool(_of_many_levels(train))
+        fit = partial(fit_and_predict, prepared, train, targets, held_out, data.facts, weight=weights, each_alone=alone)
         left = seconds - (perf_counter() - began)
         rows = len(order) if name == named[0][0] else _affordable(fit, order, left * SHARES.get(name, 1.0))
-        note = f"fitted to {rows:,} of the {len(order):,} rows, to save time" if rows < len(order) else ""
-        yield Method(name, partial(fit, np.sort(order[:rows])), note)
+        notes = [f"fitted to {rows:,} of the {len(order):,} rows, to save time"] if rows < len(order) else []
+        notes += [note] if (note := note_on_weight(make, targets[:FEW], weights)) else []
+        yield Method(name, partial(fit, np.sort(order[:rows])), "; ".join(notes))
 
 
 def _affordable(fit: Callable[[NDArray[np.int64]], Predictions], order: NDArray[np.int64], seconds: float) -> int:
@@ -60,18 +66,6 @@ def _affordable(fit: Callable[[NDArray[np.int64]], Predictions], order: NDArray[
     each = max((taken[1] - taken[0]) / (SOME - FEW), 0.1 * taken[1] / SOME)
     always = max(taken[0] - FEW * each, 0.0)
     return int(np.clip((seconds - sum(taken) - always) / each, SOME, len(order)))
-
-
-def _fit(
-    make: Maker,
-    train: pd.DataFrame,
-    targets: NDArray[Any],
-    held_out: pd.DataFrame,
-    facts: Facts,
-    rows: NDArray[np.int64],
-) -> Predictions:
-    method = make(targets[rows]).fit(train.iloc[rows], targets[rows])
-    return predicted(method, held_out, facts)
 
 
 def _prepared(name: str, make: Maker, train: pd.DataFrame) -> Maker:
@@ -102,13 +96,17 @@ def _as_categories(train: pd.DataFrame) -> Any:
     from sklearn.model_selection import KFold
     from sklearn.preprocessing import TargetEncoder
 
-    _, categories = _names(train)
-    many = [name for name in categories if train[name].nunique() > MOST_LEVELS]
+    many = _of_many_levels(train)
     takes_folds = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
     encoder = TargetEncoder(cv=KFold(5, shuffle=True, random_state=0)) if takes_folds else TargetEncoder(random_state=0)
     return make_column_transformer(
         (encoder, many), remainder="passthrough", verbose_feature_names_out=False
     ).set_output(transform="pandas")
+
+
+def _of_many_levels(train: pd.DataFrame) -> list[str]:
+    """Returns the names of categories with more levels than gradient boosting takes."""
+    return [name for name in _names(train)[1] if train[name].nunique() > MOST_LEVELS]
 
 
 def _names(train: pd.DataFrame) -> tuple[list[str], list[str]]:

@@ -146,8 +146,8 @@ def check_target(data: Data, raw: RawTable) -> Iterator[Finding]:
         worst = int(distance.argmax())
         yield Finding(
             "warning",
-            f"row {int(numbers[worst]) + 2}: {data.facts.target} is {y[worst]:g}, {distance[worst] / usual:,.0f} times as "
-            "far from the median as 99 % of the rows (the header is row 1)",
+            f"row {int(numbers[worst]) + 2}: {data.facts.target} is {y[worst]:g}, {distance[worst] / usual:,.0f} times "
+            "as far from the median as 99 % of the rows (the header is row 1)",
             "if it is no real value, delete the row; else learn with less weight on it: loss=mae",
         )
 

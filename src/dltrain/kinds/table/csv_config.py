@@ -37,6 +37,7 @@ def csv(
     id: str | None = None,
     group: str | None = None,
     time: str | None = None,
+    weight: str | None = None,
     dates: str | int = "auto",
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
@@ -70,6 +71,7 @@ def csv(
         id: the column that names each row in predictions; None to find it. It is no input.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
+        weight: a column that weighs the rows in the loss and in metrics; rows of weight 0 are left out.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         decimal: the decimal mark of numbers; `auto` decides by the column and the file.
         thousands: the mark between groups of three digits, `none`, or `auto`.
@@ -134,6 +136,7 @@ def csv(
         id=id,
         group=group,
         time=time,
+        weight=weight,
         dates=str(dates),
         decimal=decimal,
         thousands=thousands,

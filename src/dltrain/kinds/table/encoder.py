@@ -25,6 +25,7 @@ from dltrain.kinds.table.composed import ComposedEncoder
 from dltrain.kinds.table.level_numbers import LevelNumbers
 from dltrain.kinds.table.numeric import Impute, NumericEncoder, StandardEncoder
 from dltrain.kinds.table.scale import Numeric, bin_edges
+from dltrain.kinds.table.weight import WeightReader
 from dltrain.kinds.table.words import WordsEncoder
 from dltrain.types import Encoded, Facts, Remark, SplitName
 
@@ -55,6 +56,7 @@ class TableEncoder:
         target: reads the target columns.
         id: the column whose cells name the rows; `None` to number them.
         as_written: whether numbers are read with their marks and units; older runs had decimal commas as points.
+        weight: reads the column of weights; `None` where all rows count alike.
     """
 
     columns: tuple[ColumnEncoder, ...]
@@ -64,6 +66,7 @@ class TableEncoder:
     suffixes: frozenset[str] = frozenset()
     takes_rows: bool = True
     prepare: None = None
+    weight: WeightReader | None = None
 
     @classmethod
     def fit(
@@ -142,8 +145,10 @@ class TableEncoder:
             DataError: the facts do not say how columns become inputs.
         """
         try:
-            stored = facts.preprocessing
-            return cls(_read_columns(facts), TargetReader.of(facts), stored.get("id"), "as_written" in stored)
+            stored, weight = facts.preprocessing, WeightReader.of(facts)
+            return cls(
+                _read_columns(facts), TargetReader.of(facts), stored.get("id"), "as_written" in stored, weight=weight
+            )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how columns become inputs", fix="train again") from None
 
@@ -272,6 +277,17 @@ class TableEncoder:
         """
         return self.target.targets(self._frame(raw))
 
+    def weights(self, raw: Raw, /) -> Tensor | None:
+        """Returns the weights of rows `(N,)`, float32; `None` where training had none or the rows have no such column.
+
+        Raises:
+            DataError: a cell is no weight.
+        """
+        frame = None if self.weight is None else self._frame(raw)
+        if self.weight is None or frame is None or self.weight.name not in frame.columns:
+            return None
+        return torch.from_numpy(self.weight.read(read_cells(frame[self.weight.name])))
+
     def bins(self, x: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
         """Returns the edges of the bins of each input in the encoded training rows `(N, F)`; empty for non-numbers."""
         measured = [measured for column in self.columns for measured in column.measured]
@@ -295,7 +311,8 @@ class TableEncoder:
 
     def _spell_as_in_training(self, names: Sequence[str]) -> list[str]:
         """Returns the names of columns, stripped of blanks if they match a training column only then."""
-        missing = {*self.names, self.target.name, *self.target.outputs, self.id}.difference(names)
+        weight = None if self.weight is None else self.weight.name
+        missing = {*self.names, self.target.name, *self.target.outputs, self.id, weight}.difference(names)
         return [name.strip() if name.strip() in missing else name for name in names]
 
     def _remarks(self, cells: Mapping[str, Cells], frame: pd.DataFrame) -> tuple[tuple[Remark, ...], ...]:

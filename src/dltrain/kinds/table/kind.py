@@ -59,7 +59,8 @@ class Table(Kind):
         if len(facts.input_shape) != 1 or loader.prepare is not None:
             return Explanation()
         (x,) = loader.inputs
-        shuffled = permutation_importance(model, task, x, loader.target, inputs_by_column(facts), seconds)
+        columns = inputs_by_column(facts)
+        shuffled = permutation_importance(model, task, x, loader.target, columns, seconds, loader.weights)
         return Explanation(tuple(shuffled), project_inputs(x))
 
 

@@ -34,10 +34,12 @@ from dltrain.kinds.table.rows import (
     split_rows,
 )
 from dltrain.kinds.table.scale import Numeric, standardisation
+from dltrain.kinds.table.weight import WeightReader, check_weight_name, note_weights
 from dltrain.kinds.target import Target, infer_task
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
 GROUPS_ROWS = "data.group, which says which rows belong together"
+WEIGHS_ROWS = "data.weight, which weighs the rows"
 NAMES_ROWS = "data.id, which names the rows of predictions"
 
 
@@ -55,6 +57,7 @@ def table(
     id: str | None = None,
     group: str | None = None,
     time: str | None = None,
+    weight: str | None = None,
     dates: str = "auto",
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
@@ -83,6 +86,7 @@ def table(
         id: the column that names each row in predictions; `None` to find it.
         group: a column whose equal values stay in one split.
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
+        weight: a column that weighs the rows in the loss and in metrics; rows of weight 0 are left out.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         decimal: the decimal mark of numbers; `auto` decides by the column and the file.
         thousands: the mark between groups of three digits, `none`, or `auto`.
@@ -100,6 +104,10 @@ def table(
     targets = list(dict.fromkeys(map(str, target if several else [target])))
     drop = [drop] if isinstance(drop, str) else list(map(str, drop))
     frame, files = _join(frame, held_out or {}, targets, drop)
+    weigher: WeightReader | None = None
+    if weight is not None:
+        weigher, counted, weight_notes = _read_weights(frame, str(weight), targets, (decimal, thousands, dates))
+        frame, files, notes = frame[counted], files[counted], [*notes, *weight_notes]
     cells = {name: read_cells(frame[name]) for name in frame.columns}
     reading = Reading.of((cells[name] for name in cells if name not in drop), decimal, thousands, dates)
     goal = infer_task(frame[targets], task, reading)
@@ -108,7 +116,8 @@ def table(
     del frame  # texts take more memory than cells
     if id is not None and id not in rows.inputs:
         raise no_column(id, rows.inputs, "data.id", f"data.id={(nearest(id, rows.inputs) or ['null'])[0]}")
-    reasons = {id: NAMES_ROWS, group: GROUPS_ROWS, time: "data.time"}
+    weighing = None if weigher is None else weigher.name
+    reasons = {id: NAMES_ROWS, group: GROUPS_ROWS, time: "data.time", weighing: WEIGHS_ROWS}
     columns = _choose_columns(judged, goal.name, drop, roles or {}, reasons, reading)
     id = id or find_id(columns, judged)
     rows = rows.read_as({column.name: column.form for column in columns})
@@ -149,12 +158,14 @@ def table(
     encoded = _encode(encoder, rows, parts)
     for at, values in encoder.encode_training(train.inputs, train.y, seed):
         encoded["train"][:, at] = values
-    facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target)
+    facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target, weigher)
+    weights = None if weigher is None else torch.from_numpy(weigher.read(rows.inputs[weigher.name]))
     splits = {
         name: Split(
             inputs=(torch.from_numpy(encoded[name]),),
             target=torch.from_numpy(rows.y[at]),
             ids=rows.names(at, id),
+            weight=None if weights is None else weights[at],
         )
         for name, at in parts.items()
     }
@@ -200,6 +211,21 @@ def _check_target_name(target: str, drop: Sequence[str], names: Sequence[str]) -
             fix="remove it from data.drop, or predict another column",
             override=f"data.drop=[{','.join(name for name in drop if name != target)}]",
         )
+
+
+def _read_weights(
+    frame: pd.DataFrame, name: str, targets: list[str], marks: tuple[DecimalChoice, ThousandsChoice, str]
+) -> tuple[WeightReader, NDArray[np.bool_], list[str]]:
+    """Returns the reader of the rows' weights, which rows `(N,)` have one above 0, and notes.
+
+    Raises:
+        DataError: there is no such column, or it does not hold weights.
+    """
+    check_weight_name(name, targets, list(map(str, frame.columns)))
+    cells = read_cells(frame[name])
+    weigher = WeightReader.fit(name, cells, Reading.of([cells], *marks))
+    weights = weigher.read(cells, override="data.weight=null")
+    return weigher, weights > 0, list(note_weights(name, weights))
 
 
 def _read_rows(
@@ -293,9 +319,16 @@ def _encode(
 
 
 def _gather_facts(
-    goal: Target, encoder: TableEncoder, x: NDArray[np.float32], y: NDArray[Any], scale_target: bool
+    goal: Target,
+    encoder: TableEncoder,
+    x: NDArray[np.float32],
+    y: NDArray[Any],
+    scale_target: bool,
+    weigher: WeightReader | None,
 ) -> Facts:
     """Returns the facts of the encoded training rows `(N, F)` and their targets."""
+    if goal.form == "number" and goal.outputs:
+        _check_outputs(y, goal.outputs)
     mean, std = _scale_of(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
     return Facts(
         kind="table",
@@ -308,14 +341,28 @@ def _gather_facts(
         features=encoder.features,
         target_mean=mean,
         target_std=std,
+        weight="" if weigher is None else weigher.name,
         bins=encoder.bins(x),
-        preprocessing=encoder.to_json() | goal.reader.forms_to_json(),
+        preprocessing=encoder.to_json() | goal.reader.forms_to_json() | ({} if weigher is None else weigher.to_json()),
     )
 
 
 def _scale_of(y: Floats, outputs: Sequence[str]) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
-    """Returns mean and standard deviation of the targets `(N, 1)`, or of each of several `(N, K)`."""
+    """Returns mean and standard deviation of the targets `(N, 1)`, or of each of several `(N, K)`, of which some are
+    missing."""
     if not outputs:
         return standardisation(y[:, 0])
-    means, stds = zip(*map(standardisation, y.T), strict=True)
+    means, stds = zip(*(standardisation(numbers[~np.isnan(numbers)]) for numbers in y.T), strict=True)
     return tuple(means), tuple(stds)
+
+
+def _check_outputs(y: Floats, outputs: Sequence[str]) -> None:
+    """Refuses several targets `(N, K)` of the training rows if one of them is missing in all."""
+    empty = [name for name, numbers in zip(outputs, y.T, strict=True) if np.isnan(numbers).all()]
+    if empty:
+        raise DataError(
+            f"no training row has a value of {empty[0]!r}",
+            where="data.target",
+            fix="leave it out of the targets",
+            override=f"data.target=[{','.join(name for name in outputs if name not in empty)}]",
+        )

@@ -34,10 +34,15 @@ OUTLIERS: Mapping[Outliers, str] = {
 
 
 def note_task(goal: Target) -> Iterator[str]:
-    """Yields the task and the reason for it, and the number of rows without a target."""
+    """Yields the task and the reason for it, the number of rows without a target, and the gaps of several targets."""
     yield f"{goal.task}, because {goal.reason}"
     if unlabelled := int((~goal.present).sum()):
         yield f"left out {unlabelled} of {len(goal.present)} rows, which have no value of {goal.name}"
+    if goal.form == "number" and goal.outputs:
+        gaps = np.isnan(goal.y[goal.present]).sum(axis=0).tolist()
+        named = [f"{name} ({count})" for name, count in zip(goal.outputs, gaps, strict=True) if count]
+        if named:
+            yield f"missing targets, of which the row's other targets are still used: {name_list(named)}"
 
 
 def note_classes(goal: Target, y: NDArray[Any], parts: Mapping[SplitName, Indices]) -> Iterator[str]:

@@ -21,7 +21,7 @@ def limits(run: Run, plots: Plots) -> Section:
     task, kind = page_of(run.facts), page_of_kind(run.facts)
     notes = [
         *_held_out(run),
-        *(() if run.shown_split == "train" else task.confidence(run)),
+        *(() if run.shown_split == "train" or run.facts.weight else task.confidence(run)),
         *_best_baseline(run),
         *task.limits(run),
         *_few_samples(run),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dltrain.drawing.section import Plots, Section, Table
+from dltrain.drawing.section import Plots, Section, Table, shown
 from dltrain.drawing.wording import spell
 from dltrain.report.answer import label
 from dltrain.runs.reader import SPLIT_WORDS, Run
@@ -19,6 +19,11 @@ def key_numbers(run: Run, plots: Plots) -> Section:
     rows = [[label(run, name), *(spell(result.of_split(split).get(name)) for split in splits)] for name in names]
     strong = splits.index(run.shown_split) + 1 if run.shown_split in splits else None
     words = page_of(run.facts).explain_metrics()
+    if run.facts.weight:
+        words += (
+            f" They weigh samples by {shown(run.facts.weight)}; plots and the scores of single classes and outputs "
+            "count each sample once."
+        )
     caption = f"All metrics are those of the {result.keep} epoch's weights. {words}".strip()
     return Section("Key numbers", tables=[Table(head, rows, caption, strong=strong)] if rows else [])
 

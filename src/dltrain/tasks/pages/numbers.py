@@ -75,7 +75,7 @@ class NumbersPage(Page):
         return [(name, pairs) for name, pairs in finite if pairs.shape[1]]
 
     def read(self, run: Run) -> Predicted | None:
-        return read_predicted(run.folder.predictions, self.facts.outputs)
+        return read_predicted(run.folder.predictions, self.facts.outputs, read=_number_or_gap)
 
     def score_table(self, run: Run) -> Table | None:
         """Returns a table with a row for each number, where there are several."""
@@ -110,10 +110,11 @@ class NumbersPage(Page):
     def _largest_error(self, example: Example) -> list[str]:
         """Returns name, true and predicted value of the output with the largest error in standard deviations."""
         try:
-            true, predicted = (np.array(cell.split(", "), np.float64) for cell in (example.true, example.predicted))
+            cells = (cell.split(", ") for cell in (example.true, example.predicted))
+            true, predicted = (np.array([_number_or_gap(part) for part in parts]) for parts in cells)
+            at = int(np.nanargmax(np.abs(predicted - true) / np.asarray(self.facts.target_std)))
         except ValueError:
             return ["–", shown(example.true), shown(example.predicted)]
-        at = int(np.argmax(np.abs(predicted - true) / np.asarray(self.facts.target_std)))
         return [shown(self.facts.outputs[at]), spell(float(true[at])), spell(float(predicted[at]))]
 
     def confidence(self, run: Run) -> Iterator[str]:
@@ -153,7 +154,9 @@ class NumbersPage(Page):
         bar.set_label(text(name), fontsize=9.5, color=SOFT)
         bar.ax.tick_params(length=0, labelsize=9, labelcolor=SOFT)
         bar.outline.set_visible(False)
-        errors = (np.abs(predicted - true) / np.asarray(self.facts.target_std)).reshape(len(true), -1).mean(axis=1)
+        errors = np.nanmean(
+            (np.abs(predicted - true) / np.asarray(self.facts.target_std)).reshape(len(true), -1), axis=1
+        )
         return errors >= max(float(np.quantile(errors, 0.9)), np.finfo(float).tiny), "largest 10 % of errors"
 
 
@@ -191,6 +194,10 @@ def _errors(pairs: Floats) -> tuple[float, float, float]:
     true, predicted = pairs
     squared, spread = float(np.square(predicted - true).mean()), float(true.var())
     return squared**0.5, float(np.abs(predicted - true).mean()), 1 - squared / spread if spread else float("nan")
+
+
+def _number_or_gap(cell: str) -> float:
+    return float(cell) if cell else float("nan")
 
 
 def _number(text: str, digits: int = 4) -> str:

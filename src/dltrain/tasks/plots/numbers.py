@@ -41,9 +41,11 @@ def draw_predicted_against_true(numbers: Pairs, outputs: int, text: Lettering) -
             add_legend(axes, "upper left")
     for axes in panels[len(numbers) :]:
         axes.set_visible(False)
-    samples = len(numbers[0][1][0])
+    counts = sorted({len(true) for _, (true, _) in numbers})
+    samples = counts[-1]
+    of_samples = f"{counts[0]:,} to {samples:,}" if len(counts) > 1 else f"{samples:,}"
     more = f"; {len(numbers)} of {outputs} outputs" if outputs > len(numbers) else ""
-    return Drawing(figure, f"Predicted against true values of {samples:,} samples{_thinning(samples)}{more}.")
+    return Drawing(figure, f"Predicted against true values of {of_samples} samples{_thinning(samples)}{more}.")
 
 
 def draw_residuals(numbers: Pairs, text: Lettering) -> Drawing | None:
