@@ -107,7 +107,7 @@ def test_what_takes_too_long_is_fitted_to_a_sample_and_says_so() -> None:
 
 
 def test_a_run_says_how_it_stands_against_the_best_of_them(dltrain: Callable) -> None:
-    called = dltrain("model=linear", "data=regression", "trainer.epochs=3")
+    called = dltrain("model=linear", "data=regression", "trainer.epochs=3", "baseline.seconds=60")
     assert set(called.result["baseline"]) == {"mean", "linear_regression", "nearest_neighbours", "gradient_boosting"}
     assert called.result["comparison"]["baseline"] == "linear_regression"
     assert "linear regression beats Linear by" in called.out

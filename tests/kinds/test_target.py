@@ -203,10 +203,11 @@ def test_a_task_of_ones_own_is_refused_where_the_target_has_not_its_form() -> No
         ("regresion", "no task 'regresion'", "did you mean regression?", "task=regression"),
         ("my.Task", "no task 'my.Task'", "write your own as module.Name", "task=auto"),
         ("ranking", "ranking is not for the target of a table", "choose regression, classification", "task=auto"),
-        (register(Shapeless), "Shapeless is not for the target of a table", "number, class, labels", "task=auto"),
+        (f"{__name__}.Shapeless", "Shapeless is not for the target of a table", "number, class, labels", "task=auto"),
     ],
 )
 def test_what_is_no_task_of_a_table_is_refused(task: str, what: str, fix: str, override: str) -> None:
+    register(Shapeless)
     with pytest.raises(ConfigError, match=what) as refused:
         table(pd.DataFrame({"x": NUMBERS, "a": TWO}), target="a", task=task)
     assert fix in refused.value.fix

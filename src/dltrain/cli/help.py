@@ -86,8 +86,7 @@ def help_text() -> str:
     parts += [f"{title}\n{table(rows)}" for title, rows in sections]
     parts.append(
         textwrap.fill(
-            "flags: -m trains one model for every combination of values; --cfg job prints the config and stops; "
-            "--quiet, --json, --debug; examples: dltrain",
+            "flags: -m sweeps over combinations of values; --cfg job prints the config; --quiet, --json, --debug",
             WIDTH,
             subsequent_indent="  ",
         )

@@ -23,7 +23,7 @@ MAX_BAD_SHARE = 0.05
 EXACT = 2**53  # from which on float64 does not tell whole numbers apart
 SAMPLE = 5000  # cells by which it is judged how often numbers repeat
 FIRST = 100  # cells by which a column is judged
-WHOLE = re.compile(r"^([+-]?(?:0|[1-9]\d*))\.0+$")  # as in 1.0, which is 1
+WHOLE = re.compile(r"^([+-]?(?:0|[1-9]\d*))\.(?:0{1,2}|0{4,})$")  # as in 1.0, which is 1; 1.000 may be 1000
 CODE = re.compile(r"0\d+")  # as in 007: a name and no number
 
 
@@ -70,6 +70,7 @@ class Cells:
         numbers: the values as numbers, NaN where a text is none.
         rows: `(N,)` row numbers in the source, counted from 0.
         form: how the numbers are written; `None` for plain numbers.
+        as_written: whether `values` are the texts of the cells even where all of them are numbers.
     """
 
     codes: NDArray[np.integer[Any]]
@@ -77,6 +78,7 @@ class Cells:
     numbers: NDArray[np.float64]
     rows: NDArray[np.int64]
     form: Form | None = None
+    as_written: bool = False
 
     @property
     def missing(self) -> int:
@@ -121,25 +123,47 @@ class Cells:
         return np.append(self.numbers, np.nan)[self.codes]
 
 
-def read_cells(column: pd.Series[Any], missing: frozenset[str] = MISSING) -> Cells:
+def read_cells(
+    column: pd.Series[Any],
+    missing: frozenset[str] = MISSING,
+    *,
+    form: Form | None = None,
+    as_written: bool = False,
+) -> Cells:
     """Reads a column of text, of numbers or of anything with a text form; its index numbers the source's rows.
 
     Numbers of one value are one value, however they are spelled: 1, 1.0 and 1e0. Durations are numbers, in seconds.
 
     Args:
+        column: the cells.
         missing: casefolded texts that stand for a missing cell.
+        form: how the numbers of texts are written; `None` for plain numbers.
+        as_written: keep the texts even where all are plain numbers, because 1.200 may be 1200.
     """
     rows = column.index.to_numpy() if pd.api.types.is_integer_dtype(column.index) else np.arange(len(column))
     if pd.api.types.is_timedelta64_dtype(column.dtype):
         column = column.dt.total_seconds()
+    is_number = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+    if (form or as_written) and not is_number:
+        cells = _read_written(column, missing, rows)
+        return cells if form is None else cells.read_as(form)
     if isinstance(column.dtype, pd.ArrowDtype) and pa.types.is_string(column.dtype.pyarrow_dtype):
         return _read_texts(pa.chunked_array(column.array.__arrow_array__()), missing, rows)
     codes, distinct = pd.factorize(column)
-    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+    if is_number:
         numbers = np.asarray(distinct, dtype=np.float64)
         values = Numbers(numbers) if numbers.dtype == distinct.dtype else tuple(map(_spell, distinct))
-        return Cells(codes.astype(np.int32), values, numbers, rows)
+        return Cells(codes.astype(np.int32), values, numbers, rows, form)
     return _read_distinct(codes, [str(value) for value in distinct], missing, rows)
+
+
+def _read_written(column: pd.Series[Any], missing: frozenset[str], rows: NDArray[np.int64]) -> Cells:
+    """Reads the texts of a column as they are written, without blanks around them."""
+    texts = column.astype("string").str.strip()
+    codes, distinct = pd.factorize(texts.where(~texts.str.casefold().isin(missing)))
+    values = tuple(map(str, distinct))
+    numbers = np.array([_number(value) for value in values], dtype=np.float64)
+    return Cells(codes.astype(np.int32), values, numbers, rows, as_written=True)
 
 
 def _read_texts(column: pa.ChunkedArray, missing: frozenset[str], rows: NDArray[np.int64]) -> Cells:

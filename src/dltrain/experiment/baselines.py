@@ -13,6 +13,7 @@ from dltrain.tasks.task import Task
 from dltrain.types import Data, Range, SplitName
 
 LEAST_SECONDS, SHARE = 3.0, 0.25
+LONGEST = 20.0  # seconds after which no further baseline begins
 
 
 @dataclass(frozen=True)
@@ -20,25 +21,31 @@ class BaselineSettings:
     """The time limit for baselines.
 
     Args:
-        seconds: no further baseline begins after this time; 0 for no baselines. `auto` is a quarter of the training's
-            time, but at least 3 seconds.
+        seconds: no further baseline begins after this time; 0 for no baselines. `auto` is 20 seconds, and where methods
+            can be fitted to a sample, a quarter of the training's time, but at least 3 seconds.
     """
 
     seconds: Literal["auto"] | Annotated[float, Range(0)] = "auto"
 
     def limit(self, train_seconds: float) -> float:
-        """Returns the time limit beside a training of so many seconds."""
+        """Returns the time that methods should take beside a training of so many seconds."""
         return max(LEAST_SECONDS, train_seconds * SHARE) if self.seconds == "auto" else self.seconds
 
+    @property
+    def longest(self) -> float:
+        """Returns the time after which no further baseline begins."""
+        return LONGEST if self.seconds == "auto" else self.seconds
 
-def run_baselines(data: Data, task: Task, split: SplitName, seconds: float) -> list[Baseline]:
+
+def run_baselines(data: Data, task: Task, split: SplitName, seconds: float, longest: float = LONGEST) -> list[Baseline]:
     """Fits baselines to the training split, the cheapest first, and returns them measured on `split`.
 
     Args:
         data: the data.
         task: what is predicted.
         split: the split to predict.
-        seconds: no further baseline begins after this time.
+        seconds: that methods which can be fitted to a sample should take in all; 0 for no baselines.
+        longest: no further baseline begins after this time.
     """
     began = perf_counter()
     target = data.splits[split].weighted_target
@@ -46,7 +53,7 @@ def run_baselines(data: Data, task: Task, split: SplitName, seconds: float) -> l
     if not seconds:
         return []
     for name, predict, note in kind_of(data.facts).baselines(data, split, seconds):
-        if perf_counter() - began >= seconds:
+        if perf_counter() - began >= longest:
             break
         started = perf_counter()
         with warnings.catch_warnings():

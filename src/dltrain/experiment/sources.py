@@ -42,7 +42,8 @@ class Source:
         if (split, settings) not in self._baselines:
             facts, task = self.data.facts, task_class(self.data.facts.task)
             limit = settings.limit(train_seconds)
-            measured = run_baselines(self.data, task(facts, task.default_loss(facts)), split, limit)
+            own = task(facts, task.default_loss(facts))
+            measured = run_baselines(self.data, own, split, limit, max(limit, settings.longest))
             self._baselines[split, settings] = tuple(measured)
         return self._baselines[split, settings]
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, Form, name_list, shorten
+from dltrain.data.cells import Cells, Form, name_list, read_cells, shorten
 from dltrain.data.durations import Durations
 from dltrain.data.number_format import Ambiguous, NumberFormat
 from dltrain.data.number_marks import Decimal, Marks, Thousands
@@ -71,19 +72,46 @@ def form_of_numbers(name: str, cells: Cells, reading: Reading) -> FormOfNumbers 
     Raises:
         DataError: the numbers have two readings, and nothing in the file decides.
     """
-    if cells.all_numbers:
+    if cells.all_numbers and not cells.as_written:
         return FormOfNumbers(None, ())
     counts = count_cells(cells)
     found = infer_format(cells.values, counts, reading.file, reading.given)
     if isinstance(found, Ambiguous):
         raise _ambiguous(name, found)
     if found is not None:
+        if cells.all_numbers and found.format == NumberFormat():
+            return FormOfNumbers(None, ())
         words = [f"words are gaps: {name_list(map(shorten, found.gaps), WORDS_NAMED)}"] if found.gaps else []
         return FormOfNumbers(found.format, (*found.remarks, *words))
     seconds = Durations().parse(cells.values)
     if counts[~np.isnan(seconds)].sum() > MOST * counts.sum():
         return FormOfNumbers(Durations(), ("durations, in seconds",))
     return None
+
+
+def read_written(column: pd.Series[Any], reading: Reading, cells: Cells | None = None) -> Cells:
+    """Returns a column's cells, with the texts of plain numbers where other marks are possible.
+
+    Args:
+        column: the cells.
+        reading: of the file.
+        cells: the same as `read_cells` returned them, if they have been read.
+    """
+    cells = cells or read_cells(column)
+    return read_cells(column, as_written=True) if _may_be_grouped(cells, reading) else cells
+
+
+def _may_be_grouped(cells: Cells, reading: Reading) -> bool:
+    """Tells whether plain numbers may be written with other marks: 1.200 may be 1200."""
+    if not cells.all_numbers or not len(cells.numbers):
+        return False
+    if reading.given != Marks() or reading.file.decimal == "," or reading.file.mixed:
+        return True
+    finite = cells.numbers[np.isfinite(cells.numbers)]
+    fractions = finite[finite % 1 != 0]
+    thousandths = np.round(fractions * 1000)
+    grouped = (np.abs(fractions) < 1000) & (np.abs(fractions) >= 1) & (np.abs(thousandths - fractions * 1000) < 1e-6)
+    return bool(len(fractions) and grouped.all() and (thousandths % 10 != 0).any())
 
 
 def count_cells(cells: Cells) -> NDArray[np.int64]:

@@ -134,7 +134,7 @@ class TargetReader:
     def _read(self, column: pd.Series[Any]) -> Cells:
         """Returns a column read as `read_target` did in training, even if a part of it looks different."""
         if self.form == "number":
-            return read_cells(column).read_as(self.forms.get(str(column.name)))
+            return read_cells(column, form=self.forms.get(str(column.name)))
         if self.form == "class":
             return read_cells(column, missing=_missing_words(self.classes))
         return read_cells(column, missing=EMPTY) if column.name == self.name else read_target(column)

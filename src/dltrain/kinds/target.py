@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import MAX_BAD_SHARE, Cells, Form, check_numbers, name_list, nearest, read_cells, shorten
 from dltrain.errors import ConfigError, DataError
-from dltrain.kinds.forms import Reading, form_of_numbers
+from dltrain.kinds.forms import Reading, form_of_numbers, read_written
 from dltrain.kinds.labels import (
     EMPTY,
     SEPARATORS,
@@ -125,10 +125,11 @@ def _as_numbers(column: pd.Series[Any], form: TargetForm | None, reading: Readin
     Raises:
         DataError: they have two readings.
     """
-    cells = read_cells(column)
-    if form not in (None, "number") or not cells.values or cells.all_numbers:
+    reading = reading or Reading.of([read_cells(column)])
+    cells = read_written(column, reading)
+    if form not in (None, "number") or not len(cells.values):
         return None
-    found = form_of_numbers(str(column.name), cells, reading or Reading.of([cells]))
+    found = form_of_numbers(str(column.name), cells, reading)
     if found is None or found.form is None:
         return None
     return _Numbers(cells.read_as(found.form).only_numbers(), found.form, found.remarks)

@@ -139,7 +139,7 @@ def test_a_fault_in_a_file_of_its_own_is_told_with_its_key(tmp_path):
 )
 def test_a_decimal_comma_makes_a_number(tmp_path, cells, numbers):
     (tmp_path / "x.csv").write_text("n;m\n" + "".join(f"{cell};x\n" for cell in cells))
-    read, notes = read_csv(str(tmp_path / "x.csv"))
+    read, notes = read_csv(str(tmp_path / "x.csv"), points=True)
     assert read["n"].fillna("").tolist() == [number or "" for number in numbers or cells]
     assert ("commas are decimal points in n" in notes) == bool(numbers)
 

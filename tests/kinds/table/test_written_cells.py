@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
 
@@ -154,3 +155,31 @@ def test_one_and_one_point_zero_are_the_same_category() -> None:
     new = encoder.encode(pd.DataFrame({"kind": ["1.0", "2", "other"]}))
     np.testing.assert_array_equal(new.inputs[0], encoder.encode(frame.iloc[:3]).inputs[0])
     assert not any(new.remarks)
+
+
+@pytest.mark.parametrize("values", [["1.200"], ["1.200", "2.500"], ["1.200", "n/a"]])
+def test_plain_looking_numbers_of_a_new_file_are_read_by_the_run_s_marks(values: list[str]) -> None:
+    encoder = read_back(table(pd.DataFrame({"x": [as_euros(value) for value in X], "y": Y}), target="y"))
+    frames = [pd.DataFrame({"x": values}), pd.DataFrame({"x": values}).astype(pd.ArrowDtype(pa.string()))]
+    meant = encoder.encode(pd.DataFrame({"x": [value.replace(".", "") for value in values]})).inputs[0]
+    for frame in frames:
+        np.testing.assert_array_equal(encoder.encode(frame).inputs[0], meant)
+    typed = encoder.encode(pd.DataFrame({"x": [1200.0]})).inputs[0]
+    assert typed.tolist() == encoder.encode(pd.DataFrame({"x": ["1.200"]})).inputs[0].tolist()
+
+
+def test_a_column_of_plain_looking_numbers_follows_the_marks_of_its_file() -> None:
+    whole = [grouped(abs(value) + 1000, ".") for value in X]
+    frame = pd.DataFrame(
+        {"whole": whole, "euros": [as_euros(value) for value in X], "y": [f"{y:.2f}".replace(".", ",") for y in Y]}
+    )
+    data = table(frame, target="y")
+    columns = {column.name: column for column in read_back(data).columns}
+    assert columns["whole"].seen[0] >= 1000
+    np.testing.assert_allclose(read_back(data).targets(frame)[:, 0], Y, atol=0.006)
+
+
+def test_numbers_such_as_a_thousand_with_a_point_beside_short_ones_are_refused() -> None:
+    values = [grouped(value, ".") for value in (1234, 2345, 3456, 4567, 5678, 464, 733, 320)] * 10
+    with pytest.raises(DataError, match="two ways"):
+        table(pd.DataFrame({"x": values, "y": range(80)}), target="y")

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells
+from dltrain.data.cells import Cells, read_cells
 from dltrain.data.splits import Indices
 
 Floats = NDArray[np.float64]
@@ -59,6 +60,10 @@ class ColumnEncoder:
     def beyond(self) -> str:
         """Returns a sentence on what happens to values that training did not have."""
         return ""
+
+    def read(self, column: pd.Series[Any]) -> Cells:
+        """Returns the cells of a column of new rows, read as those of the training were."""
+        return read_cells(column)
 
     def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns the inputs of any rows, `(N, inputs)`.

@@ -135,7 +135,7 @@ class TableEncoder:
             std = torch.where(std == 0, 1.0, std)
         low, high = x.amin(dim=0).tolist(), x.amax(dim=0).tolist()
         scales = zip(names, mean.tolist(), std.tolist(), zip(low, high, strict=True), strict=True)
-        return cls(tuple(StandardEncoder(*scale) for scale in scales), target)
+        return cls(tuple(StandardEncoder(*scale) for scale in scales), target, as_written=False)
 
     @classmethod
     def of(cls, facts: Facts) -> TableEncoder:
@@ -186,7 +186,9 @@ class TableEncoder:
             DataError: none of the columns exists, or a cell is text instead of a number.
         """
         frame = self._frame(raw)
-        cells = {name: read_cells(frame[name]) for name in self.names if name in frame.columns}
+        cells = {
+            column.name: column.read(frame[column.name]) for column in self.columns if column.name in frame.columns
+        }
         if not cells:
             close = nearest(self.names[0], frame.columns)
             raise DataError(
@@ -286,7 +288,7 @@ class TableEncoder:
         frame = None if self.weight is None else self._frame(raw)
         if self.weight is None or frame is None or self.weight.name not in frame.columns:
             return None
-        return torch.from_numpy(self.weight.read(read_cells(frame[self.weight.name])))
+        return torch.from_numpy(self.weight.read(read_cells(frame[self.weight.name], form=self.weight.form)))
 
     def bins(self, x: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
         """Returns the edges of the bins of each input in the encoded training rows `(N, F)`; empty for non-numbers."""

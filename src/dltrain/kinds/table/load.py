@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dltrain.data.cells import Cells, name_list, nearest, read_cells
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
-from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
+from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice, read_written
 from dltrain.kinds.table.column_encoder import Floats
 from dltrain.kinds.table.columns import Column, Role, find_id, infer_columns, no_column
 from dltrain.kinds.table.encoder import TableEncoder
@@ -110,9 +110,13 @@ def table(
         frame, files, notes = frame[counted], files[counted], [*notes, *weight_notes]
     cells = {name: read_cells(frame[name]) for name in frame.columns}
     reading = Reading.of((cells[name] for name in cells if name not in drop), decimal, thousands, dates)
+    cells = {
+        name: read_written(frame[name], reading) if of_column.all_numbers else of_column
+        for name, of_column in cells.items()
+    }
     goal = infer_task(frame[targets], task, reading)
     inputs = {name: of_column for name, of_column in cells.items() if name not in targets}
-    rows, judged = _read_rows(frame.drop(columns=targets), inputs, files, goal)
+    rows, judged = _read_rows(frame.drop(columns=targets), inputs, files, goal, reading)
     del frame  # texts take more memory than cells
     if id is not None and id not in rows.inputs:
         raise no_column(id, rows.inputs, "data.id", f"data.id={(nearest(id, rows.inputs) or ['null'])[0]}")
@@ -222,14 +226,15 @@ def _read_weights(
         DataError: there is no such column, or it does not hold weights.
     """
     check_weight_name(name, targets, list(map(str, frame.columns)))
-    cells = read_cells(frame[name])
-    weigher = WeightReader.fit(name, cells, Reading.of([cells], *marks))
+    reading = Reading.of([read_cells(frame[name])], *marks)
+    cells = read_written(frame[name], reading)
+    weigher = WeightReader.fit(name, cells, reading)
     weights = weigher.read(cells, override="data.weight=null")
     return weigher, weights > 0, list(note_weights(name, weights))
 
 
 def _read_rows(
-    frame: pd.DataFrame, inputs: Mapping[str, Cells], files: Indices, goal: Target
+    frame: pd.DataFrame, inputs: Mapping[str, Cells], files: Indices, goal: Target, reading: Reading
 ) -> tuple[Rows, Mapping[str, Cells]]:
     """Returns the rows that have a target, and the cells from which the columns' roles are inferred.
 
@@ -238,11 +243,11 @@ def _read_rows(
     labelled = np.flatnonzero(goal.present)
     if len(labelled) < len(frame):
         frame, files = frame.iloc[labelled], files[labelled]
-        inputs = {name: read_cells(frame[name]) for name in frame.columns}
+        inputs = {name: read_written(frame[name], reading) for name in frame.columns}
     rows = Rows(inputs, goal.y[labelled], frame.index.to_numpy(), files)
     if not files.any():
         return rows, inputs
-    return rows, {name: read_cells(frame.loc[files == 0, name]) for name in frame.columns}
+    return rows, {name: read_written(frame.loc[files == 0, name], reading) for name in frame.columns}
 
 
 def _choose_columns(

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import LARGEST, Cells, Form, check_numbers
+from dltrain.data.cells import LARGEST, Cells, Form, check_numbers, read_cells
 from dltrain.data.splits import Indices
 from dltrain.drawing.wording import spell
 from dltrain.kinds.forms import form_from_json, form_to_json
@@ -75,6 +76,9 @@ class NumericEncoder(ColumnEncoder):
     def features(self) -> tuple[str, ...]:
         """Returns the names of the inputs, in their order."""
         return (self.name, f"{self.name} missing") if self.indicator else (self.name,)
+
+    def read(self, column: pd.Series[Any]) -> Cells:
+        return read_cells(column, form=self.form)
 
     @property
     def measured(self) -> tuple[bool, ...]:
