@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from dltrain.tasks.certainty import Certainty
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.task import Task
 from dltrain.types import Encoded, Remark
@@ -14,10 +15,13 @@ from dltrain.types import Encoded, Remark
 NAMED_CELLS = 3
 
 
-def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
-    """Returns one row per sample: `id`, the task's columns of predictions, and `remarks`."""
+def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions, certainty: Certainty) -> pd.DataFrame:
+    """Returns one row per sample: `id`, the task's columns of predictions and of their certainty, and `remarks`."""
     remarks = ["; ".join(map(str, of_sample)) for of_sample in encoded.remarks]
-    return pd.DataFrame({"id": list(encoded.ids)} | task.columns(predictions, encoded.inputs) | {"remarks": remarks})
+    predictions = task.decided(predictions, certainty)
+    columns = task.columns(predictions, encoded.inputs)
+    columns |= task.certainty_columns(predictions, encoded.inputs, certainty)
+    return pd.DataFrame({"id": list(encoded.ids)} | columns | {"remarks": remarks})
 
 
 @dataclass

@@ -23,6 +23,9 @@ STORED = 500  # scores at most: of more, as many quantiles, each rounded up to t
 FEWEST_PER_WEIGHT = 10  # training samples for each weight of the spread
 SURE = 2.0  # standard errors by which an estimate of the spread must be better than a constant one
 RIDGE = 10.0
+ROUNDING = (
+    1e-6  # relative: scores are stored with 7 digits, and a model computes in 32 bits; equal ones must stay equal
+)
 USUAL = 0.9  # level at which intervals must not become wider on average
 
 
@@ -98,7 +101,8 @@ class Conformal:
         rank = math.ceil((self.count + 1) * level - 1e-9)
         if rank > self.count:
             return math.inf
-        return self.scores[max(0, rank - 1) * len(self.scores) // self.count]  # of a rank that is not less
+        score = self.scores[max(0, rank - 1) * len(self.scores) // self.count]  # of a rank that is not less
+        return score * (1 + ROUNDING)
 
     def radius(self, level: float, predicted: Floats, inputs: Floats) -> Floats:
         """Returns half the width of each prediction's interval, `(N,)`; arguments as for `Spread.of`."""
