@@ -36,6 +36,15 @@ def test_thresholds_are_the_best_of_all() -> None:
     assert best_thresholds(scores, np.ones(rows, dtype=bool)) == ()
 
 
+def test_a_threshold_has_no_more_digits_than_tell_the_samples_apart() -> None:
+    apart = best_thresholds(np.array([0.123456, 0.654321, 0.9]), np.array([False, True, True]))
+    assert [threshold.value for threshold in apart] == [0.39, 0.39]
+    near = best_thresholds(np.array([0.30000012, 0.30000013, 0.9]), np.array([False, True, True]))
+    assert all(0.30000012 <= threshold.value < 0.30000013 for threshold in near)
+    next_to_each_other = np.array([0.3, np.nextafter(0.3, 1), 0.9])
+    assert best_thresholds(next_to_each_other, np.array([False, True, True]))[0].value == 0.3
+
+
 def test_the_calibration_error_is_the_mean_gap() -> None:
     sure = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
     right = np.array([True, True, True, False, True, False])

@@ -168,7 +168,7 @@ _ALL = (
         "predict",
         "predict new samples with a trained model; needs only the run's folder",
         (
-            "RUN INPUT [-o FILE]",
+            "RUN INPUT [-o FILE] [--interval 0.9] [--sets] [--threshold 0.5]",
             "RUN --prompt TEXT [--steps 200]",
             "RUN --steps 12 [HISTORY]",
             "RUN --user 42 [--top 10]",
@@ -178,6 +178,14 @@ _ALL = (
             _output("the file for the predictions: .csv, .jsonl or .parquet; without it, standard output"),
             _TRUST,
             Flag(("--keep",), "keep these columns of the table, behind the id", "COLUMNS", many=True),
+            Flag(("--interval",), "share of intervals low to high, or sets, that hold the truth (0.9)", "SHARE", float),
+            Flag(("--sets",), "add the column set: the classes that the true one is among"),
+            Flag(
+                ("--threshold",),
+                "predict the second of two classes above this probability, which evaluate proposes (0.5)",
+                "P",
+                float,
+            ),
             Flag(("--steps",), "how many steps to forecast, or tokens to write after a prompt (200)", "N", int),
             Flag(("--user",), "recommend items to this user", "USER", many=True),
             Flag(("--top",), "how many items to recommend (10)", "N", int),

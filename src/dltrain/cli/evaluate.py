@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     if options.json:
         print(json.dumps(evaluation.as_dict() | {"report": str(folder.report)}, ensure_ascii=False))
     elif not options.quiet:
-        for sentence in sentences(evaluation):
+        for sentence in sentences(evaluation, model.run.path):
             print(sentence)
         print(f"report    {folder.report}")
     return 0
@@ -121,9 +122,10 @@ def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> 
         doctor=(),
         basis={},
         data=replace(model.record.data, rows=count, splits=splits),
+        certainty={"measured": dict(evaluation.certainty)},
         evaluation=evaluation.as_dict(),
     ).write(folder)
-    notes = [" ".join(sentence.split()) for sentence in sentences(evaluation)]
+    notes = [" ".join(sentence.split()) for sentence in sentences(evaluation, model.run.path)]
     write_json(folder.facts, read_json(model.run.facts) | {"notes": [f"Evaluated on {evaluation.source}", *notes]})
     write_json(folder.status, {"schema": 1, "state": "done", "exit_code": 0, "evaluated": str(model.run.path)})
     write_predictions(folder, model.task, evaluation.split, evaluation.predictions)
@@ -133,8 +135,10 @@ def write_folder(folder: RunDir, model: LoadedModel, evaluation: Evaluation) -> 
             shutil.copyfile(model.run.own(name), folder.path / name.name)
 
 
-def sentences(evaluation: Evaluation) -> list[str]:
-    """Returns the result as lines of text."""
+def sentences(evaluation: Evaluation, run: Path) -> list[str]:
+    """Returns the result as lines of text, with commands that use the run's folder."""
+    from dltrain.tasks.certainty import describe
+
     metrics, interval = evaluation.metrics, evaluation.interval
     lines = [f"evaluate  {len(evaluation.split):,} samples of {evaluation.source}"]
     lines.append("          " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
@@ -144,7 +148,9 @@ def sentences(evaluation: Evaluation) -> list[str]:
         lines.append(f"calibrate expected calibration error {evaluation.calibration_error:.3g}")
     for threshold in evaluation.thresholds:
         gain = f"{threshold.reached:.4g}, against {threshold.before:.4g} with 0.5"
-        lines.append(f"threshold {threshold.value:.3g} maximizes {threshold.aim.replace('_', ' ')}: {gain}")
+        lines.append(f"threshold {threshold.value!r} maximizes {threshold.aim.replace('_', ' ')}: {gain}")
+        lines.append(f"          dltrain predict {shlex.quote(str(run))} INPUT --threshold {threshold.value!r}")
+    lines += [f"certainty {sentence}" for sentence in describe({"measured": evaluation.certainty})]
     for group in evaluation.groups:
         words = "  ".join(f"{name} {value:.4g}" for name, value in group.metrics.items())
         lines.append(f"slice     {group.name}: {group.samples:,} samples  {words}")

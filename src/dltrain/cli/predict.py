@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dltrain.inference.frames import Tally
     from dltrain.inference.inputs import Input
     from dltrain.inference.load import LoadedModel
+    from dltrain.tasks.certainty import Certainty
 
 MOST_REMARKS = 20  # that are printed
 PROMPT_FLAGS = ("temperature", "top_k", "seed")
@@ -51,6 +52,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.inference.load import load
     from dltrain.runs.folder import RunDir
     from dltrain.runs.tables import check_rows_path, open_rows, records
+    from dltrain.tasks.certainty import Certainty
 
     if output is not None:
         check_rows_path(output)
@@ -58,11 +60,13 @@ def run(arguments: Sequence[str], options: Options) -> int:
         if Path(source).exists() and output.exists() and output.samefile(source):
             raise ConfigError(f"{output} is the input itself", where="-o", fix="choose another file")
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
+    certainty = Certainty(flags.interval, flags.sets, flags.threshold)
+    model.task.check_certainty(certainty)
     tally = Tally()
     rows_of_answer: list[dict[str, Any]] = []
     with closing(open_input(source, model.encoder, table_format(model, flags.overrides))) as opened:
         kept = [name for names in flags.keep for name in names.split(",")]
-        frames = predicted(model, opened, tally, kept, progress=not (options.quiet or options.json))
+        frames = predicted(model, opened, tally, certainty, kept, progress=not (options.quiet or options.json))
         if options.json and output is None:
             for frame in frames:
                 rows_of_answer += records(frame)
@@ -75,7 +79,10 @@ def run(arguments: Sequence[str], options: Options) -> int:
         result = {"predictions": rows_of_answer} if output is None else {"output": str(output)}
         print(json.dumps(answer | result, ensure_ascii=False))
     elif not options.quiet:
-        report(tally, output, sys.stderr if output is None else sys.stdout)
+        stream = sys.stderr if output is None else sys.stdout
+        report(tally, output, stream)
+        if note := model.task.note_on_certainty(certainty):
+            print(f"note    {note}", file=stream)
     return 0
 
 
@@ -85,7 +92,9 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
     Raises:
         DltrainError: the run is of another kind, or a flag is out of range.
     """
-    predict_ahead.refuse_others(flags, sources, "--prompt", {"user": "--user", "top": "--top", "output": "-o"})
+    predict_ahead.refuse_others(
+        flags, sources, "--prompt", {"user": "--user", "top": "--top", "output": "-o", **predict_ahead.CERTAINTY_FLAGS}
+    )
     temperature = 0.8 if flags.temperature is None else flags.temperature
     steps, seed = 200 if flags.steps is None else flags.steps, flags.seed or 0
     for name, value, least in (
@@ -127,7 +136,13 @@ def table_format(model: LoadedModel, overrides: dict[str, str]) -> TableFormat:
 
 
 def predicted(
-    model: LoadedModel, opened: Input, tally: Tally, keep: Sequence[str] = (), *, progress: bool
+    model: LoadedModel,
+    opened: Input,
+    tally: Tally,
+    certainty: Certainty,
+    keep: Sequence[str] = (),
+    *,
+    progress: bool,
 ) -> Iterator[pd.DataFrame]:
     """Yields the predictions part by part, behind the columns of the input to keep, with a progress bar on a terminal.
 
@@ -144,7 +159,7 @@ def predicted(
             encoded, predictions = model.predict_part(raw)
             tally.add(encoded.remarks)
             bar.update(opened.passed() - bar.n)
-            yield with_columns(prediction_frame(model.task, encoded, predictions), raw, keep)
+            yield with_columns(prediction_frame(model.task, encoded, predictions, certainty), raw, keep)
 
 
 def report(tally: Tally, output: Path | None, stream: TextIO) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dltrain.inference.load import LoadedModel
 
+CERTAINTY_FLAGS = {"interval": "--interval", "sets": "--sets", "threshold": "--threshold"}
 TOP = 10  # items to recommend by default
 
 
@@ -27,7 +28,7 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
     Raises:
         DltrainError: the run or the input cannot be used.
     """
-    refuse_others(flags, history[1:], "--steps" if flags.steps is not None else "--user", {})
+    refuse_others(flags, history[1:], "--steps" if flags.steps is not None else "--user", CERTAINTY_FLAGS)
     for name, value in (("--steps", flags.steps), ("--top", flags.top)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, not {value}", where=name, fix="give a larger number")
@@ -72,7 +73,7 @@ def refuse_others(flags: Namespace, named: Sequence[str], form: str, others: Map
     Raises:
         ConfigError: one of them is given.
     """
-    given = [*named, *(flag for name, flag in others.items() if getattr(flags, name) not in (None, []))]
+    given = [*named, *(flag for name, flag in others.items() if getattr(flags, name) not in (None, [], False))]
     given += [key for key in flags.overrides if key != "trainer.device"]
     if given:
         raise ConfigError(f"{given[0]} cannot be used with {form}", where=given[0], fix=COMMANDS["predict"].usage)

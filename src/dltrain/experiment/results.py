@@ -6,7 +6,8 @@ import hashlib
 import logging
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -24,6 +25,7 @@ from dltrain.models.names import name_of
 from dltrain.runs.folder import SCHEMA, RunDir, read_json
 from dltrain.runs.provenance import basis_of
 from dltrain.runs.result import DataRecord, Result
+from dltrain.tasks.certainty import describe as describe_certainty
 from dltrain.tasks.comparison import Baseline, Comparison
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.rows import write_examples, write_predictions
@@ -65,6 +67,10 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         metrics[name], predictions[name] = task.evaluate(
             state.judged, loader, data.splits[name], data.kept, setup.settings.precision, thorough=thorough
         )
+        if name == "train":
+            predictions[name] = replace(predictions[name], outputs=None)  # of many samples, and not needed
+    certainty = learn_certainty(setup, predictions)
+    predictions = {name: task.calibrated(part) for name, part in predictions.items()}
     evaluation_seconds = perf_counter() - evaluating
 
     split = data.splits[split_name]
@@ -94,6 +100,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         comparison=None if comparison is None else asdict(comparison),
         diagnosis=(*[unlike] * bool(unlike), *setup.notes, *diagnosis),
         doctor=tuple(asdict(finding) for finding in setup.source.findings),
+        certainty=certainty,
         importance=tuple(asdict(one) for one in explained.importance),
         projection=_axes(explained),
         metrics={name: asdict(info) for name, info in task.metric.info.items()},
@@ -126,7 +133,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     chosen = "the last" if setup.settings.keep == "last" else f"the best by {setup.settings.monitor}"
     log.info("%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
     notes = [f"{baseline.words}: {baseline.note}" for baseline in baselines if baseline.note]
-    for sentence in ([comparison.words] if comparison else []) + notes + diagnosis:
+    compared = [comparison.words] if comparison else []
+    for sentence in [*compared, *notes, *diagnosis, *describe_certainty(certainty)]:
         log.info("        %s", sentence)
 
 
@@ -155,6 +163,22 @@ def why_unlike(run: RunDir, setup: Setup) -> str:
     except DltrainError as error:
         return f"the model of this run will not load: {error.what}"
     return ""
+
+
+def learn_certainty(setup: Setup, predictions: Mapping[SplitName, Predictions]) -> dict[str, Any] | None:
+    """Returns what the task learns from the validation split of how sure predictions are, and what of it holds on the
+    test split; it goes by it from then on."""
+    if setup.settings.limit_batches is not None:
+        return None
+    splits, task = setup.data.splits, setup.task
+    certainty: dict[str, Any] | None = None
+    try:
+        certainty = task.learn_certainty(splits, predictions)
+        if certainty is not None and "test" in predictions:
+            certainty |= {"measured": task.measure_certainty(splits["test"], predictions["test"])}
+    except Exception as error:  # the user's code may fail here; the model is trained, and its result is needed
+        log.warning("how sure predictions are cannot be learned: %s: %s", type(error).__name__, error)
+    return certainty
 
 
 def compare_with_baselines(

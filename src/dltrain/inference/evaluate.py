@@ -61,6 +61,7 @@ class Evaluation:
         interval: the interval of the main metric; `None` for too few samples.
         calibration_error: `None` where numbers or labels are predicted.
         thresholds: the best thresholds for two classes.
+        certainty: how often intervals or sets hold the truth, as `tasks.certainty.describe` reads it.
         groups: the metrics by group, if there is a column to group by.
         notes: what was left out or is unusual.
     """
@@ -72,6 +73,7 @@ class Evaluation:
     interval: Interval | None
     calibration_error: float | None
     thresholds: tuple[Threshold, ...]
+    certainty: Mapping[str, Any]
     groups: tuple[Group, ...]
     notes: tuple[str, ...]
 
@@ -84,6 +86,7 @@ class Evaluation:
             "interval": None if self.interval is None else asdict(self.interval),
             "calibration_error": self.calibration_error,
             "thresholds": [asdict(threshold) for threshold in self.thresholds],
+            "certainty": dict(self.certainty),
             "groups": [asdict(group) for group in self.groups],
             "notes": list(self.notes),
         }
@@ -157,11 +160,22 @@ def evaluate_split(
     """Evaluates encoded samples, and groups of them by the values of a column `(N,)`."""
     loader = TensorLoader(split, model.task.evaluation_batch(BATCH), model.device, prepare=model.encoder.prepare)
     metrics, predictions = model.task.evaluate(model.module, loader, split, stored_tensors_of(model), model.precision)
+    certainty = model.task.measure_certainty(split, predictions)
+    predictions = model.task.calibrated(predictions)
     calibration = model.task.calibrate(predictions, split.target)
     groups = () if column is None else tuple(_groups(model.task, predictions, split.weighted_target, column))
     interval = bootstrap(model.task, predictions, *split.weighted_target)
     return Evaluation(
-        source, split, predictions, metrics, interval, calibration.error, calibration.thresholds, groups, tuple(notes)
+        source,
+        split,
+        predictions,
+        metrics,
+        interval,
+        calibration.error,
+        calibration.thresholds,
+        certainty,
+        groups,
+        tuple(notes),
     )
 
 

@@ -110,10 +110,13 @@ def _first_sentence(error: Exception) -> str:
 
 
 def facts_of(model: LoadedModel) -> dict[str, Any]:
-    """Returns what a caller of the exported model must know: classes, columns and their scaling, the size of images."""
+    """Returns what a caller of the exported model must know: classes, columns and their scaling, the size of images,
+    and the temperature that probabilities include."""
     facts = asdict(model.facts)
     about = {"schema": SCHEMA, "run": model.run.path.resolve().name, "inputs": _describe_inputs(model)}
     about["outputs"] = model.task.export_words
+    if temperature := (model.record.certainty or {}).get("temperature"):
+        about["temperature"] = temperature
     return about | facts
 
 

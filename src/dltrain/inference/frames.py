@@ -10,6 +10,7 @@ import pandas as pd
 
 from dltrain.data.cells import name_list
 from dltrain.errors import DataError
+from dltrain.tasks.certainty import Certainty
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.task import Task
 from dltrain.types import Encoded, Remark
@@ -21,10 +22,13 @@ NAMED_CELLS = 3
 NO_NUMBER = Remark("the model's output is NaN or infinite")
 
 
-def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions) -> pd.DataFrame:
-    """Returns one row per sample: `id`, the task's columns of predictions, and `remarks`."""
+def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions, certainty: Certainty) -> pd.DataFrame:
+    """Returns one row per sample: `id`, the task's columns of predictions and of their certainty, and `remarks`."""
     remarks = ["; ".join(map(str, of_sample)) for of_sample in encoded.remarks]
-    return pd.DataFrame({"id": list(encoded.ids)} | task.columns(predictions, encoded.inputs) | {"remarks": remarks})
+    predictions = task.decided(predictions, certainty)
+    columns = task.columns(predictions, encoded.inputs)
+    columns |= task.certainty_columns(predictions, encoded.inputs, certainty)
+    return pd.DataFrame({"id": list(encoded.ids)} | columns | {"remarks": remarks})
 
 
 def with_columns(predictions: pd.DataFrame, raw: Raw, names: Sequence[str]) -> pd.DataFrame:

@@ -33,6 +33,7 @@ from dltrain.runs.folder import RunDir, advise_restart, refuse_links
 from dltrain.runs.lock import state_of
 from dltrain.runs.provenance import check_code, check_config, check_files
 from dltrain.runs.result import Result
+from dltrain.tasks.certainty import Certainty
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.predictions import Predictions, join
 from dltrain.tasks.registry import is_known as is_known_task
@@ -101,22 +102,36 @@ class LoadedModel:
             raise CheckpointError(f"{path} is missing: {self.kind.stored_words}", fix="train again")
         return read_tensors(path, fix="train again")
 
-    def predict(self, samples: Raw | str | PathLike[str] | Tensor) -> pd.DataFrame:
-        """Returns the predictions of new samples: `id`, `predicted`, a `score_` for each class, and `remarks`.
+    def predict(
+        self,
+        samples: Raw | str | PathLike[str] | Tensor,
+        *,
+        interval: float | None = None,
+        sets: bool = False,
+        threshold: float | None = None,
+    ) -> pd.DataFrame:
+        """Returns the predictions of new samples: `id`, `predicted`, for numbers `low` and `high`, for classes a
+        `score_` for each, and `remarks`.
 
         Args:
             samples: a frame without the target's column, one dictionary per row, an array in the order of the training
                 columns or of images `(N, H, W, C)`, paths of images, or the path of a table, an image or a folder.
+            interval: the share of intervals or sets that hold the truth; `None` for 0.9.
+            sets: whether to add the column `set`, classes of which one is the true one in that share of samples.
+            threshold: of the second of two classes' probability, above which it is predicted; `None` for one half.
 
         Raises:
             DataError: they are not what the model was trained on.
+            ConfigError: the run cannot give what is asked for.
         """
+        certainty = Certainty(interval, sets, threshold)
+        self.task.check_certainty(certainty)
         if isinstance(samples, str | PathLike):
             opened = open_input(str(samples), self.encoder)
         else:
             opened = Input(iter([_as_raw(samples)]))
         with closing(opened):
-            frames = [prediction_frame(self.task, *part) for part in self.predict_each(opened.parts)]
+            frames = [prediction_frame(self.task, *part, certainty) for part in self.predict_each(opened.parts)]
         return pd.concat(frames, ignore_index=True)
 
     def predict_each(self, parts: Iterable[Raw]) -> Iterator[tuple[Encoded, Predictions]]:
@@ -141,7 +156,7 @@ class LoadedModel:
 
     def predict_encoded(self, encoded: Encoded) -> Predictions:
         """Returns the predictions of encoded samples, computed in batches."""
-        return join([self.task.predict(output) for _, output in self.outputs(encoded.inputs)])
+        return self.task.calibrated(join([self.task.predict(output) for _, output in self.outputs(encoded.inputs)]))
 
     @torch.no_grad()
     def outputs(self, inputs: tuple[Tensor, ...]) -> Iterator[tuple[slice, Tensor]]:
@@ -191,6 +206,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         metrics = config.node("metric")
         task = build_task(facts, loss.to(chosen), list(build_metrics(metrics, facts, trust).values()))
         check_code(run, result.basis, code_behind(task, metrics, trust))
+        _recall_certainty(task, result, run)
         run.own(run.checkpoints / "best")
         best = pointed(run.checkpoints, "best")
         weights = load_weights(best)
@@ -207,6 +223,20 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
                 if last:
                     raise
     return loaded
+
+
+def _recall_certainty(task: Task, result: Result, run: RunDir) -> None:
+    """Lets the task go by what the run learned of how sure predictions are.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    if result.certainty is None:
+        return
+    try:
+        task.use_certainty(result.certainty)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{run.result} is damaged: its certainty cannot be read: {error}") from None
 
 
 def _build(

@@ -40,6 +40,8 @@ class Result:
         comparison: the model against the best baseline; `None` where they cannot be compared.
         diagnosis: findings from the training curves, in sentences.
         doctor: findings about the data.
+        certainty: what intervals, sets of classes and probabilities rest on, and how often they are right on the test
+            split (`measured`); `None` where nothing is known of it.
         importance: of each source column, the most important first.
         projection: what the coordinates of projection.csv are; `None` where there are none.
         metrics: label, direction and unit of metrics of the user's own, by name.
@@ -75,6 +77,7 @@ class Result:
     comparison: Mapping[str, Any] | None = None
     diagnosis: tuple[str, ...] = ()
     doctor: tuple[Mapping[str, str], ...] = ()
+    certainty: Mapping[str, Any] | None = None
     importance: tuple[Mapping[str, Any], ...] = ()
     projection: Mapping[str, Any] | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -159,6 +162,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "baseline": Mapping,
     "baseline_notes": Mapping,
     "comparison": Mapping,
+    "certainty": Mapping,
     "diagnosis": list,
     "doctor": list,
     "importance": list,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
 from dltrain.tasks.metrics import Metric, forecast_errors
+from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.regression import Regression
-from dltrain.types import Facts
+from dltrain.types import Facts, Split, SplitName
 
 if TYPE_CHECKING:
     from dltrain.tasks.pages.page import Page
@@ -38,3 +40,9 @@ class Forecasting(Regression):
         from dltrain.tasks.pages.numbers import ForecastsPage
 
         return ForecastsPage(facts)
+
+    def learn_certainty(
+        self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
+    ) -> dict[str, Any] | None:
+        """Returns nothing: windows overlap and come in order, so a new error is not exchangeable with old ones."""
+        return None

@@ -19,12 +19,14 @@ class Predictions:
         probabilities: `(N, K)` of each class or label; `None` where there are none.
         losses: `(N, T)` in nats, of each target token; `None` of other tasks, or where the targets are not given.
         ranks: `(N,)` rank of the true item in the order for its user, the best is 1; `None` of other tasks.
+        outputs: `(N, out_features)` of a model, which the probabilities of classes come from; `None` elsewhere.
     """
 
     values: Tensor
     probabilities: Tensor | None = None
     losses: Tensor | None = None
     ranks: Tensor | None = None
+    outputs: Tensor | None = None
 
     def is_finite(self) -> Tensor:
         """Tells of which samples `(N,)` every predicted value and probability is a finite number."""
@@ -45,5 +47,9 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         return torch.cat(tensors) if tensors else None
 
     return Predictions(
-        torch.cat([part.values for part in parts]), joined("probabilities"), joined("losses"), joined("ranks")
+        torch.cat([part.values for part in parts]),
+        joined("probabilities"),
+        joined("losses"),
+        joined("ranks"),
+        joined("outputs"),
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 from torch import Tensor
 
+from dltrain.tasks.conformal import Floats
+from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.regression import Regression
 from dltrain.types import Facts
 
@@ -36,3 +39,8 @@ class Rating(Regression):
 
     def decode(self, output: Tensor) -> Tensor:
         return super().decode(output).clamp(*self.facts.target_range)
+
+    def intervals(self, predictions: Predictions, inputs: tuple[Tensor, ...], level: float) -> tuple[Floats, Floats]:
+        low, high = super().intervals(predictions, inputs, level)
+        least, most = self.facts.target_range
+        return np.clip(low, least, most), np.clip(high, least, most)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,17 +12,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dltrain.errors import ConfigError
 from dltrain.runs.tables import safe_cell
+from dltrain.tasks.certainty import LEVEL, Certainty, check_level, check_share
 from dltrain.tasks.comparison import Baseline, Comparison, compare_errors
+from dltrain.tasks.conformal import STORED, Conformal, Floats, Samples, fit_intervals
 from dltrain.tasks.losses import Loss, MeanSquaredError
 from dltrain.tasks.metrics import Metric, regression_errors
 from dltrain.tasks.outputs import output_columns, output_table
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.task import Rows, Task, each_member
-from dltrain.types import Facts, Split
+from dltrain.types import Facts, Split, SplitName
 
 if TYPE_CHECKING:
     from dltrain.tasks.pages.page import Page
+
+
+SPREAD_INPUTS = 64  # inputs at most, on which the spread of errors may depend
+FITTED = 20_000  # training samples at most, from which it is learned
+FEWEST_STORED = 100  # scores of each of many outputs
 
 
 class Regression(Task):
@@ -32,6 +41,8 @@ class Regression(Task):
     target: ClassVar[str] = "number"
     primary_metric: ClassVar[str] = "rmse"
     together: int = 1  # number of neighbouring samples whose errors are similar
+    conformal: tuple[Conformal, ...] = ()  # of the absolute error of each output
+    uncertain: str = ""  # why there are no intervals
 
     def __init__(self, facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> None:
         super().__init__(facts, loss, metrics)
@@ -116,6 +127,89 @@ class Regression(Task):
             return output_columns(self.facts.outputs, predictions)
         return super().columns(predictions, inputs)
 
+    def learn_certainty(
+        self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
+    ) -> dict[str, Any] | None:
+        if "val" not in predictions:
+            self.uncertain = "there is no validation split (data.val_fraction)"
+            return {"uncertain": self.uncertain}
+        held_out = _by_output(splits["val"], predictions["val"])
+        training: Sequence[Samples | None] = [None] * len(held_out)
+        if "train" in predictions:
+            training = _by_output(splits["train"], predictions["train"], most=FITTED)
+        stored = max(FEWEST_STORED, STORED // len(held_out))
+        fitted = [fit_intervals(*pair, stored) for pair in zip(held_out, training, strict=True)]
+        self.conformal = tuple(each for each in fitted if each is not None)
+        if len(self.conformal) < len(fitted):
+            self.conformal, self.uncertain = (), "no validation sample has a finite error"
+            return {"uncertain": self.uncertain}
+        return {"conformal": [asdict(each) for each in self.conformal]}
+
+    def use_certainty(self, stored: Mapping[str, Any]) -> None:
+        self.uncertain = str(stored.get("uncertain", ""))
+        if not self.uncertain:
+            self.conformal = tuple(map(Conformal.from_json, stored["conformal"]))
+            if len(self.conformal) != max(1, len(self.facts.outputs)):
+                raise ValueError("there are not as many intervals as outputs")
+
+    def check_certainty(self, certainty: Certainty) -> None:
+        super().check_certainty(Certainty(None, certainty.sets, certainty.threshold))
+        check_share("--interval", certainty.level, "0.9")
+        if certainty.level is None:
+            return
+        if not self.conformal:
+            why = self.uncertain or "it does not record the errors of validation samples"
+            fix = "leave it out, or train again with a data.val_fraction"
+            raise ConfigError(f"the run gives no intervals: {why}", where="--interval", fix=fix)
+        check_level(min(self.conformal, key=lambda each: each.count), certainty)
+
+    def note_on_certainty(self, certainty: Certainty) -> str:
+        if self.conformal and not self._has_intervals(certainty.share):
+            fewest = min(each.count for each in self.conformal)
+            return f"no low and high: {fewest} validation samples are too few for intervals of {certainty.share:g}"
+        return f"no low and high: {self.uncertain}" if self.uncertain else ""
+
+    def _has_intervals(self, level: float) -> bool:
+        return bool(self.conformal) and all(np.isfinite(each.quantile(level)) for each in self.conformal)
+
+    def intervals(self, predictions: Predictions, inputs: tuple[Tensor, ...], level: float) -> tuple[Floats, Floats]:
+        """Returns the lower and upper ends of the intervals, `(N, K)` each."""
+        values, columns = _flat(predictions.values), spread_inputs(inputs)
+        pairs = zip(self.conformal, values.T, strict=True)
+        radius = np.stack([each.radius(level, predicted, columns) for each, predicted in pairs], axis=1)
+        return values - radius, values + radius
+
+    def certainty_columns(
+        self, predictions: Predictions, inputs: tuple[Tensor, ...], certainty: Certainty
+    ) -> dict[str, Any]:
+        if not self._has_intervals(certainty.share):
+            return {}
+        low, high = self.intervals(predictions, inputs, certainty.share)
+        if not self.facts.outputs:
+            return {"low": low[:, 0], "high": high[:, 0]}
+        ends = (("low", low), ("high", high))
+        return {f"{end}_{name}": x[:, at] for at, name in enumerate(self.facts.outputs) for end, x in ends}
+
+    def measure_certainty(self, split: Split, predictions: Predictions) -> dict[str, Any]:
+        if not self._has_intervals(LEVEL):
+            return {}
+        count = len(predictions.values)
+        true, inputs = _flat(split.target[:count]), tuple(tensor[:count] for tensor in split.inputs)
+        low, high = self.intervals(predictions, inputs, LEVEL)
+        held = np.where(np.isnan(true), np.nan, (low <= true) & (true <= high))
+        if np.isnan(held).all(axis=0).any() or not np.isfinite(high - low).all():
+            return {}
+        coverage = np.nanmean(held, axis=0)
+        if not self.facts.outputs:
+            return {"level": LEVEL, "coverage": float(coverage[0]), "width": float((high - low).mean())}
+        lowest = int(coverage.argmin())
+        return {
+            "level": LEVEL,
+            "coverage": float(coverage.mean()),
+            "lowest": float(coverage[lowest]),
+            "lowest_output": self.facts.outputs[lowest],
+        }
+
     def spell_pairs(self, split: Split, predictions: Predictions, chosen: Sequence[int]) -> list[tuple[str, str]]:
         return [(_spell(split.target[index]), _spell(predictions.values[index])) for index in chosen]
 
@@ -140,6 +234,27 @@ class Regression(Task):
             if not target.isnan().all():
                 metrics[name] = metric.compute(metric.sums_of(predictions.values[:, index], target, *weights))
         return metrics
+
+
+def _by_output(split: Split, predictions: Predictions, most: int | None = None) -> list[Samples]:
+    """Returns the samples of each output, at most so many, evenly spread."""
+    count = len(predictions.values)
+    chosen = slice(0, count, None if most is None else max(1, -(-count // most)))
+    true, predicted = _flat(split.target[chosen]), _flat(predictions.values[chosen])
+    inputs = spread_inputs(tuple(tensor[chosen] for tensor in split.inputs))
+    return [(true[:, at], predicted[:, at], inputs) for at in range(true.shape[1])]
+
+
+def spread_inputs(inputs: tuple[Tensor, ...]) -> Floats:
+    """Returns the inputs on which the spread of errors may depend, `(N, F)`; none where they are no numbers or many."""
+    numbers = [tensor for tensor in inputs if tensor.dim() == 2 and tensor.is_floating_point()]
+    if not 0 < sum(tensor.shape[1] for tensor in numbers) <= SPREAD_INPUTS:
+        return np.empty((len(inputs[0]), 0))
+    return np.concatenate([tensor.double().numpy(force=True) for tensor in numbers], axis=1)
+
+
+def _flat(values: Tensor) -> Floats:
+    return np.asarray(values.double()).reshape(len(values), -1)
 
 
 def like(numbers: float | tuple[float, ...], tensor: Tensor) -> Tensor | float:

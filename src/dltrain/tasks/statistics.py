@@ -23,7 +23,7 @@ class Threshold:
 
     Args:
         aim: the metric.
-        value: of the threshold.
+        value: of the threshold, with as few digits as tell the samples apart.
         reached: the metric at this threshold, on these samples; on others it will be slightly lower.
         before: the metric at a threshold of one half.
     """
@@ -179,16 +179,23 @@ def best_thresholds(scores: NDArray[np.float64], positive: NDArray[np.bool_]) ->
     hits = np.cumsum(positive[order])[ends]
     chosen = ends + 1
     below = np.append(scores[order][ends[:-1] + 1], 0.0)
-    values = (scores[order][ends] + below) / 2
+    above = scores[order][ends]
     half = _at_half(scores, positive)
     aims = {
         "f1": (2 * hits / (chosen + total), half[0]),
         "balanced_accuracy": ((hits / total + 1 - (chosen - hits) / (count - total)) / 2, half[1]),
     }
     return tuple(
-        Threshold(aim, float(values[int(reached.argmax())]), float(reached.max()), before)
+        Threshold(aim, _between(below[(best := int(reached.argmax()))], above[best]), float(reached.max()), before)
         for aim, (reached, before) in aims.items()
     )
+
+
+def _between(below: float, above: float) -> float:
+    """Returns a number with few digits that is not less than the first and less than the second."""
+    middle = (float(below) + float(above)) / 2
+    rounded = (float(f"{middle:.{digits}g}") for digits in range(2, 17))
+    return next((number for number in rounded if below <= number < above), middle)
 
 
 def _at_half(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float]:

@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dltrain.errors import ConfigError
+from dltrain.tasks.certainty import Certainty
 from dltrain.tasks.comparison import Baseline, Comparison
 from dltrain.tasks.evaluation import evaluate_fully
 from dltrain.tasks.metric_table import MetricInfo, describe_metric
@@ -26,7 +28,7 @@ from dltrain.tasks.metrics import Metric, joined
 from dltrain.tasks.precision import Precision
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Calibration
-from dltrain.types import Facts, Split
+from dltrain.types import Facts, Split, SplitName
 
 if TYPE_CHECKING:
     from dltrain.data.loader import TensorLoader
@@ -176,6 +178,60 @@ class Task:
     def calibrate(self, predictions: Predictions, target: Tensor) -> Calibration:
         """Returns how well probabilities match frequencies; an empty `Calibration` where there are no probabilities."""
         return Calibration()
+
+    def learn_certainty(
+        self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
+    ) -> dict[str, Any] | None:
+        """Learns from the validation split how sure predictions are, and goes by it from then on.
+
+        Args:
+            splits: the samples.
+            predictions: of each split.
+
+        Returns:
+            What `use_certainty` takes, as JSON; `None` where the task says nothing of certainty.
+        """
+        return None
+
+    def use_certainty(self, stored: Mapping[str, Any]) -> None:
+        """Goes by what `learn_certainty` returned for the run.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is damaged.
+        """
+
+    def calibrated(self, predictions: Predictions) -> Predictions:
+        """Returns predictions with the probabilities that are shown, which may be scaled by what was learned."""
+        return predictions
+
+    def check_certainty(self, certainty: Certainty) -> None:
+        """Makes sure that the run can say what is asked of certainty.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        flags = {"--interval": certainty.level, "--sets": certainty.sets or None, "--threshold": certainty.threshold}
+        if given := [flag for flag, value in flags.items() if value is not None]:
+            raise ConfigError(f"{given[0]} does not work for {self.name} runs", where=given[0], fix="leave it out")
+
+    def note_on_certainty(self, certainty: Certainty) -> str:
+        """Returns why predictions come without an interval that was to be expected; else an empty text."""
+        return ""
+
+    def decided(self, predictions: Predictions, certainty: Certainty) -> Predictions:
+        """Returns predictions of which the values follow a threshold, if one is given."""
+        return predictions
+
+    def certainty_columns(
+        self, predictions: Predictions, inputs: tuple[Tensor, ...], certainty: Certainty
+    ) -> dict[str, Any]:
+        """Returns the columns of intervals or sets of new samples, after those of `columns`."""
+        return {}
+
+    def measure_certainty(self, split: Split, predictions: Predictions) -> dict[str, Any]:
+        """Returns how often intervals or sets hold the truth on a split that nothing was learned from, as
+        `certainty.describe` reads it; nothing where there are none."""
+        return {}
 
     def compare(
         self,

@@ -110,10 +110,7 @@ def table(
         frame, files, notes = frame[counted], files[counted], [*notes, *weight_notes]
     cells = {name: read_cells(frame[name]) for name in frame.columns}
     reading = Reading.of((cells[name] for name in cells if name not in drop), decimal, thousands, dates)
-    cells = {
-        name: read_written(frame[name], reading) if of_column.all_numbers else of_column
-        for name, of_column in cells.items()
-    }
+    cells = {name: read_written(frame[name], reading, of_column) for name, of_column in cells.items()}
     goal = infer_task(frame[targets], task, reading)
     inputs = {name: of_column for name, of_column in cells.items() if name not in targets}
     rows, judged = _read_rows(frame.drop(columns=targets), inputs, files, goal, reading)

@@ -9,6 +9,7 @@ from dltrain.drawing.wording import count
 from dltrain.kinds.kind import page_of_kind
 from dltrain.report.answer import chose_the_epoch
 from dltrain.runs.reader import Run
+from dltrain.tasks.certainty import describe as describe_certainty
 from dltrain.tasks.registry import page_of
 
 FEW_TRAINING_SAMPLES = 500
@@ -22,6 +23,7 @@ def limits(run: Run, plots: Plots) -> Section:
     notes = [
         *_held_out(run),
         *(() if run.shown_split == "train" or run.facts.weight else task.confidence(run)),
+        *describe_certainty(run.result.certainty),
         *_best_baseline(run),
         *task.limits(run),
         *_few_samples(run),
