@@ -80,17 +80,15 @@ class CategoricalEncoder(ColumnEncoder):
         return np.concatenate([one_hot, self.numbers.encode(cells).astype(np.float32)], axis=1)
 
     def encode_training(self, cells: Cells, targets: Floats, seed: int) -> NDArray[np.float32]:
-        """Returns the inputs of the training rows, whose numbers come from other rows than their own.
+        """Returns the last inputs of the training rows, the numbers of their levels, from other rows than their own.
 
         Args:
             cells: of the training rows, as `LevelNumbers.fit` had them.
             targets: `(N, K)`, the same.
             seed: the same.
         """
-        if self.numbers is None:
-            return self._one_hot(cells)
-        numbers = self.numbers.encode_training(cells, targets, seed)
-        return np.concatenate([self._one_hot(cells), numbers.astype(np.float32)], axis=1)
+        assert self.numbers is not None
+        return self.numbers.encode_training(cells, targets, seed).astype(np.float32)
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
         """Yields which cells have a new level, and which are missing if none was in training."""

@@ -237,7 +237,8 @@ class TableEncoder:
         for column in self.columns:
             stop = start + len(column.features)
             if isinstance(column, CategoricalEncoder) and column.numbers is not None:
-                yield slice(start, stop), column.encode_training(table[column.name], targets, seed)
+                numbers = column.encode_training(table[column.name], targets, seed)
+                yield slice(stop - numbers.shape[1], stop), numbers
             start = stop
 
     def encode_parts(
