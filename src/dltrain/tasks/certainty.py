@@ -77,19 +77,19 @@ def describe(certainty: Mapping[str, Any] | None) -> list[str]:
         sentences.append(f"Predictions come without intervals: {stored['uncertain']}.")
     if "width" in measured:
         sentences.append(
-            f"Intervals of {level} hold {measured['coverage']:.1%} of the true values; their mean width is "
+            f"Intervals of {level} hold {100 * measured['coverage']:.1f} % of the true values; their mean width is "
             f"{measured['width']:.4g}."
         )
     elif "lowest" in measured:
         sentences.append(
-            f"Intervals of {level} hold {measured['coverage']:.1%} of the true values, the mean over the outputs; of "
-            f"{measured['lowest_output']} they hold {measured['lowest']:.1%}, the fewest."
+            f"Intervals of {level} hold {100 * measured['coverage']:.1f} % of the true values, the mean over the outputs; "
+            f"of {measured['lowest_output']} they hold {100 * measured['lowest']:.1f} %, the fewest."
         )
     if "error" in measured:
         sentences.append(_calibration(measured["temperature"], measured["error"], measured["error_before"]))
     if "size" in measured:
         sentences.append(
-            f"Sets of {level} hold {measured['coverage']:.1%} of the true classes; their mean size is "
+            f"Sets of {level} hold {100 * measured['coverage']:.1f} % of the true classes; their mean size is "
             f"{measured['size']:.3g}."
         )
     return sentences
