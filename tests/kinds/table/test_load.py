@@ -197,9 +197,7 @@ def test_the_seed_fixes_the_split():
     assert splits[0] == splits[1] != splits[2]
 
 
-@pytest.mark.parametrize(
-    ("asked", "override"), [("Y ", "data.target=y"), ("zzz", "data.target=y"), ("年", "data.target=年龄")]
-)
+@pytest.mark.parametrize(("asked", "override"), [("Y ", "data.target=y"), ("zzz", ""), ("年", "data.target=年龄")])
 def test_an_unknown_target_is_answered_with_the_nearest(asked, override):
     error = refusal(frame(), target=asked)
     assert error.what == f"the table has no column {asked!r}" and error.where == "data.target"
