@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -36,6 +37,16 @@ def test_the_first_signal_asks_work_to_stop_and_the_second_ends_it(number: int) 
         with pytest.raises(Stopped):
             os.kill(os.getpid(), signal.SIGTERM)
     assert stopped.value.exit_code == 128 + number  # nobody heeded it
+
+
+def test_an_error_that_follows_a_swallowed_signal_is_no_error() -> None:
+    with pytest.raises(Stopped) as stopped, heard():  # noqa: PT012
+        with contextlib.suppress(BaseException):  # as an import may do
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise AttributeError("half of a module")
+    assert stopped.value.exit_code == 143
+    with pytest.raises(AttributeError), heard():
+        raise AttributeError("no signal came")
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -37,7 +37,7 @@ from dltrain.experiment.complete import complete, new_saver
 from dltrain.experiment.log import logged_to
 from dltrain.experiment.results import described
 from dltrain.experiment.resume import read_config
-from dltrain.experiment.signals import Stopped, deferred
+from dltrain.experiment.signals import Stopped, deferred, no_error_after_a_signal
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.models.names import name_of
@@ -159,7 +159,7 @@ def recorded(run: RunDir, config: Mapping[str, Any]) -> Iterator[None]:
     """
     secrets = tuple(secrets_of(config))
     try:
-        with logged_to(run, secrets):
+        with logged_to(run, secrets), no_error_after_a_signal():
             yield
         run.write_status("done", exit_code=0)
     except Stopped as stopped:

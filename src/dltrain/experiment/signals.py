@@ -39,15 +39,32 @@ class StopRequest:
     number: int = 0
 
 
+_heard = StopRequest()  # the last signal that raised `Stopped`
+
+
 @contextmanager
 def heard() -> Iterator[None]:
     """Makes both signals raise `Stopped` inside the block, wherever the program is."""
+    _heard.number = 0
 
     def stop(number: int, frame: FrameType | None) -> None:
+        _heard.number = number
         raise Stopped(number)
 
-    with _handled_by(stop):
+    with _handled_by(stop), no_error_after_a_signal():
         yield
+
+
+@contextmanager
+def no_error_after_a_signal() -> Iterator[None]:
+    """Raises `Stopped` in place of an error that follows a signal: an import that it interrupted is half done, and other
+    packages may have swallowed `Stopped`."""
+    try:
+        yield
+    except Exception as error:
+        if _heard.number:
+            raise Stopped(_heard.number) from error
+        raise
 
 
 @contextmanager

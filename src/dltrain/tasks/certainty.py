@@ -82,7 +82,7 @@ def describe(certainty: Mapping[str, Any] | None) -> list[str]:
         )
     elif "lowest" in measured:
         sentences.append(
-            f"Intervals of {level} hold {100 * measured['coverage']:.1f} % of the true values, the mean over the outputs; "
+            f"Intervals of {level} hold {100 * measured['coverage']:.1f} % of the true values, a mean of all outputs; "
             f"of {measured['lowest_output']} they hold {100 * measured['lowest']:.1f} %, the fewest."
         )
     if "error" in measured:
