@@ -57,8 +57,8 @@ def heard() -> Iterator[None]:
 
 @contextmanager
 def no_error_after_a_signal() -> Iterator[None]:
-    """Raises `Stopped` in place of an error that follows a signal: an import that it interrupted is half done, and other
-    packages may have swallowed `Stopped`."""
+    """Raises `Stopped` in place of an error that follows a signal: an import that it interrupted is half done, and
+    another package may have swallowed `Stopped`."""
     try:
         yield
     except Exception as error:
