@@ -31,7 +31,8 @@ from sklearn.preprocessing import StandardScaler
 
 from dltrain.config.compose import compose_jobs
 from dltrain.experiment import build
-from dltrain.training.loop import evaluate_fully, fit
+from dltrain.tasks.evaluation import evaluate_fully
+from dltrain.training.loop import fit
 
 
 def generated_classification() -> pd.DataFrame:
