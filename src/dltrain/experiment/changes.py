@@ -31,9 +31,14 @@ def save_changes(run: RunDir, defaults: Defaults | None = None) -> None:
     """
     if not (run.hydra / "hydra.yaml").exists():
         return
-    hydra = _read(run.hydra / "hydra.yaml")["hydra"]["runtime"]
-    choices = own_options(hydra["choices"])
-    more = [Path(source["path"]) for source in hydra["config_sources"] if source["provider"] == "command-line"]
+    try:
+        hydra = _read(run.hydra / "hydra.yaml")["hydra"]["runtime"]
+        choices = own_options(hydra["choices"])
+        more = [Path(source["path"]) for source in hydra["config_sources"] if source["provider"] == "command-line"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        log.warning("the config cannot be compared with the defaults: %s is damaged: %s", run.hydra, reason)
+        return
     try:
         defaults = defaults or _composed(tuple(choices.items()), more[0] if more else None)
     except (DltrainError, ExceptionGroup, OmegaConfBaseException) as error:

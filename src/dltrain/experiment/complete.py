@@ -61,7 +61,7 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
             raise Diverged(f"{settings.monitor} was never a finite number", where="optimizer.lr", fix="lower it")
         saver.save()
         saver.load_best()
-        train_seconds = sum(row["train_seconds"] for row in run.read_history())
+        train_seconds = sum(row.get("train_seconds") or 0.0 for row in run.read_history())
         # Only the jobs of a sweep log below INFO.
         timing = Timing(began, train_seconds, saver.seconds, in_sweep=verbosity < logging.INFO)
         save_results(run, setup, seed, timing)

@@ -116,7 +116,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         save_seconds=timing.save_seconds,
         explain_seconds=explain_seconds,
         baseline_seconds=sum(baseline.seconds for baseline in baselines),
-        samples_per_second=state.samples / timing.train_seconds,
+        samples_per_second=state.samples / timing.train_seconds if timing.train_seconds else 0.0,
         device=str(setup.device),
         threads=torch.get_num_threads(),
         seed=seed,

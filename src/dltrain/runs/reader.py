@@ -149,7 +149,10 @@ class Run:
         """Returns the folder's path as a command names it: relative to where the run was started if it still lies below
         that folder, else absolute."""
         folder = self.folder.path.resolve()
-        started = _read_yaml(self.folder.hydra / "hydra.yaml").get("hydra", {}).get("runtime", {}).get("cwd")
+        try:
+            started = _read_yaml(self.folder.hydra / "hydra.yaml").get("hydra", {}).get("runtime", {}).get("cwd")
+        except Exception:  # a damaged file, of which nothing else is needed
+            started = None
         return str(folder.relative_to(started)) if started and folder.is_relative_to(started) else str(folder)
 
     @cached_property

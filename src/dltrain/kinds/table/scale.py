@@ -33,6 +33,10 @@ class Scale:
     edges: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(value, int | float) for value in (self.mean, self.std, *self.edges, *self.scores)):
+            raise TypeError("a scale consists of numbers")  # as a damaged facts.json may not
+
     @classmethod
     def fit(cls, x: Floats, numeric: Numeric, fill: float | None = None) -> Self:
         """Returns the scale of training values `(N,)`.
