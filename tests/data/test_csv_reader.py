@@ -2,13 +2,17 @@ import csv as stdlib_csv
 import gzip
 import io
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dltrain.data.csv_reader import read_csv
+from dltrain.data.csv_reader import read_text
+from dltrain.data.files import read_bytes
+from dltrain.data.table_format import TableFormat
 from dltrain.errors import DataError
 from dltrain.kinds.table.csv_config import csv
 
@@ -26,6 +30,10 @@ def write(folder: Path, content: str | bytes, name: str = "x.csv") -> str:
     data = content.encode() if isinstance(content, str) else content
     (folder / name).write_bytes(data)
     return str(folder / name)
+
+
+def read_csv(path: str, **options: Any) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    return read_text(read_bytes(Path(path).expanduser()), path, TableFormat(**options))
 
 
 def cells(path: str, **options: str) -> list[list[str]]:

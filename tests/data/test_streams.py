@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dltrain.data.csv_reader import read_csv
 from dltrain.data.json_lines import stream_json_lines
 from dltrain.data.streams import Rejoined, read_head, stream_csv
+from dltrain.data.table_files import read_file
 from dltrain.data.table_format import TableFormat
 from dltrain.errors import DataError
 
@@ -32,7 +32,7 @@ def streamed(content: bytes, rows: int = 2, **form: Any) -> list[pd.DataFrame]:
 )
 def test_a_stream_reads_what_the_whole_file_reads(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(content)
-    whole, _ = read_csv(str(tmp_path / "x.csv"))
+    whole, _ = read_file(str(tmp_path / "x.csv"), TableFormat())
     parts = streamed(content)
     pd.testing.assert_frame_equal(pd.concat(parts), whole, check_index_type=False)
     assert all(len(part) <= 2 for part in parts)

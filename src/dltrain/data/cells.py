@@ -95,6 +95,15 @@ class Cells:
         """Tells whether every text is a number."""
         return not np.isnan(self.numbers).any()
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Returns how many cells hold each of the values."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.values))
+
+    def spell(self, at: int) -> str:
+        """Returns the cell at a position in quotes, or that it is empty, in words."""
+        return shorten(self.values[self.codes[at]]) if self.codes[at] >= 0 else "an empty cell"
+
     def take(self, indices: NDArray[np.int64]) -> Cells:
         """Returns some of the cells; `values` still holds all texts."""
         return replace(self, codes=self.codes[indices], rows=self.rows[indices])

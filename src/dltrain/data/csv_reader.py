@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,8 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from dltrain.data.cells import MISSING, name_list
-from dltrain.data.files import read_bytes
 from dltrain.data.table_end import MOST, are_footers, leave_out_end
-from dltrain.data.table_format import AUTO, BLANKS, NONE, Header, TableFormat
+from dltrain.data.table_format import AUTO, BLANKS, NONE, TableFormat
 from dltrain.data.table_records import DECIMAL_COMMA, QuoteError, Record, is_number_like, read_records
 from dltrain.data.table_start import Layout, find_layout
 from dltrain.data.text_encoding import to_utf8
@@ -29,36 +27,22 @@ HEAD, TAIL = 1 << 20, 1 << 14  # bytes in which the table is looked for, and wha
 BLOCK = 1 << 22  # bytes that are parsed at a time
 
 
-def read_csv(
-    path: str, encoding: str = AUTO, delimiter: str = AUTO, header: Header = AUTO, **form: Any
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Reads every cell as text; an empty cell is missing, a decimal comma becomes a point.
+def read_text(data: bytes, path: str, form: TableFormat) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Reads the content of a CSV file, every cell as text.
 
     The parser is strict: unlike in pandas, a row with a field too many is refused and shifts no column.
 
     Args:
-        path: of the file.
-        encoding: as in `TableFormat`.
-        delimiter: likewise.
-        header: likewise.
-        form: the other keys of `TableFormat`.
+        data: the content.
+        path: of the file, for messages.
+        form: how it is to be read.
 
     Returns:
-        A frame `(rows, columns)` of Arrow's strings with at least one row, and notes on what was guessed.
+        A frame `(rows, columns)` of Arrow's strings with at least one row, an empty cell missing, and notes on what was
+        guessed.
 
     Raises:
-        DataError: there is no such file, it is not text, it has no rows, a quote is not closed, or a row does not fit
-            the header.
-    """
-    data = read_bytes(Path(path).expanduser())
-    return read_text(data, str(path), TableFormat(encoding, delimiter, header, **form))
-
-
-def read_text(data: bytes, path: str, form: TableFormat) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Reads the content of a file, as `read_csv` does.
-
-    Raises:
-        DataError: as `read_csv` does.
+        DataError: it is not text, has no rows, a quote is not closed, or a row does not fit the header.
     """
     data, notes = to_utf8(data, path, form.encoding)
     if form.comment not in (AUTO, NONE):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, shorten
+from dltrain.data.cells import Cells
 from dltrain.data.date_evidence import (
     DAYS,
     Readings,
@@ -83,8 +83,7 @@ def infer_dates(
 
 def infer_cells(cells: Cells, *, dates: str = "auto", enough: float = ENOUGH) -> DateFormat | AmbiguousDates | None:
     """Returns how the dates of cells are written, as `infer_dates` does."""
-    counts = np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.values))
-    return infer_dates(cells.values, counts, dates=dates, enough=enough)
+    return infer_dates(cells.values, cells.counts, dates=dates, enough=enough)
 
 
 def read_moments(cells: Cells, name: str, *, dates: str = "auto") -> NDArray[np.float64]:
@@ -123,7 +122,7 @@ def no_time(cells: Cells, at: int, name: str, *, fix: str, override: str) -> Dat
         fix: what else can be done than to correct the cell.
         override: that does it.
     """
-    cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
+    cell = cells.spell(at)
     return DataError(
         f"{cell} is not a date or time",
         where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import yaml
 from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.compose import compose_defaults
@@ -16,7 +14,7 @@ from dltrain.config.diff import find_changes
 from dltrain.config.loader import own_options
 from dltrain.config.redaction import redacted
 from dltrain.errors import DltrainError
-from dltrain.runs.folder import RunDir
+from dltrain.runs.folder import RunDir, read_yaml
 from dltrain.storage import write_json
 
 log = logging.getLogger("dltrain")
@@ -32,19 +30,17 @@ def save_changes(run: RunDir, defaults: Defaults | None = None) -> None:
     if not (run.hydra / "hydra.yaml").exists():
         return
     try:
-        hydra = _read(run.hydra / "hydra.yaml")["hydra"]["runtime"]
+        hydra = read_yaml(run.hydra / "hydra.yaml")["hydra"]["runtime"]
         choices = own_options(hydra["choices"])
         more = [Path(source["path"]) for source in hydra["config_sources"] if source["provider"] == "command-line"]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        log.warning("the config cannot be compared with the defaults: %s is damaged: %s", run.hydra, reason)
-        return
-    try:
         defaults = defaults or _composed(tuple(choices.items()), more[0] if more else None)
+    except (LookupError, TypeError, AttributeError) as error:
+        log.warning("the config cannot be compared with the defaults: %s is damaged: %r", run.hydra, error)
+        return
     except (DltrainError, ExceptionGroup, OmegaConfBaseException) as error:
         log.warning("the config cannot be compared with the defaults: %s", " ".join(str(error).split()))
         return
-    changes = find_changes(_read(run.config), choices, defaults)
+    changes = find_changes(read_yaml(run.config), choices, defaults)
     # The config in the folder has no secrets; a secret in the defaults is removed here.
     entries = [change._asdict() | {"default": redacted(change.default, change.key)} for change in changes]
     write_json(run.changes, {"changes": entries})
@@ -54,8 +50,3 @@ def save_changes(run: RunDir, defaults: Defaults | None = None) -> None:
 def _composed(picks: tuple[tuple[str, str | None], ...], more: Path | None) -> Defaults:
     """Returns the defaults, composed once for all jobs of a sweep that pick the same options."""
     return compose_defaults(dict(picks), more)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return value

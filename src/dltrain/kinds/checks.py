@@ -13,10 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.types import Data, Split
+from dltrain.types import Data, Split, SplitName
 
 FEW_SAMPLES = 50
 IMBALANCE = 3.0
+MOST_CONFLICTS = 0.01  # groups of equal samples with different targets, as a share of the samples
 
 Severity = Literal["warning", "note"]
 
@@ -48,21 +49,27 @@ def check_repeats(data: Data, severity: Severity = "note") -> Iterator[Finding]:
     """
     keys = {name: _keys(split) for name, split in data.splits.items()}
     held_out = [name for name in data.splits if name != "train"]
-    shared = {name: sum(key in keys["train"] for key in _each(data.splits[name])) for name in held_out}
+    shared: dict[SplitName, int] = {
+        name: sum(key in keys["train"] for key in _each(data.splits[name])) for name in held_out
+    }
+    yield from find_shared(data, shared, severity, "metrics may be too good; remove them if they are copies")
+    if data.facts.classes:
+        yield from find_conflicts(data, sum(len(targets) > 1 for targets in keys["train"].values()))
+
+
+def find_shared(data: Data, shared: Mapping[SplitName, int], severity: Severity, fix: str) -> Iterator[Finding]:
+    """Yields how many samples of each held-out split have the same inputs as one in train, if any have."""
     if any(shared.values()):
-        counts = " and ".join(f"{shared[name]} of {len(data.splits[name])} in {name}" for name in held_out)
-        yield Finding(
-            severity,
-            f"samples with the same inputs as one in train: {counts}",
-            "metrics may be too good; remove them if they are copies",
-        )
-    if not data.facts.classes:
-        return
-    conflicting = sum(len(targets) > 1 for targets in keys["train"].values())
-    if conflicting > 0.01 * len(data.splits["train"]):
+        counts = " and ".join(f"{count} of {len(data.splits[name])} in {name}" for name, count in shared.items())
+        yield Finding(severity, f"samples with the same inputs as one in train: {counts}", fix)
+
+
+def find_conflicts(data: Data, groups: int) -> Iterator[Finding]:
+    """Yields how many groups of equal training samples have different targets, if they are many."""
+    if groups > MOST_CONFLICTS * len(data.splits["train"]):
         yield Finding(
             "note",
-            f"{conflicting} groups of equal samples in train have different {data.facts.target}",
+            f"{groups} groups of equal samples in train have different {data.facts.target}",
             "no model can distinguish them; another column might",
         )
 

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, Form, name_list, read_cells, shorten
 from dltrain.data.durations import Durations
@@ -74,7 +73,7 @@ def form_of_numbers(name: str, cells: Cells, reading: Reading) -> FormOfNumbers 
     """
     if cells.all_numbers and not cells.as_written:
         return FormOfNumbers(None, ())
-    counts = count_cells(cells)
+    counts = cells.counts
     found = infer_format(cells.values, counts, reading.file, reading.given)
     if isinstance(found, Ambiguous):
         raise _ambiguous(name, found)
@@ -112,11 +111,6 @@ def _may_be_grouped(cells: Cells, reading: Reading) -> bool:
     thousandths = np.round(fractions * 1000)
     grouped = (np.abs(fractions) < 1000) & (np.abs(fractions) >= 1) & (np.abs(thousandths - fractions * 1000) < 1e-6)
     return bool(len(fractions) and grouped.all() and (thousandths % 10 != 0).any())
-
-
-def count_cells(cells: Cells) -> NDArray[np.int64]:
-    """Returns how many cells hold each text."""
-    return np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.values))
 
 
 def form_to_json(form: Form | None) -> Any:

@@ -125,9 +125,11 @@ def _as_numbers(column: pd.Series[Any], form: TargetForm | None, reading: Readin
     Raises:
         DataError: they have two readings.
     """
+    if form not in (None, "number"):
+        return None
     reading = reading or Reading.of([read_cells(column)])
     cells = read_written(column, reading)
-    if form not in (None, "number") or not len(cells.values):
+    if not len(cells.values):
         return None
     found = form_of_numbers(str(column.name), cells, reading)
     if found is None or found.form is None:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shlex
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,23 @@ def remove_half_written(path: Path) -> None:
     """Deletes the temporary files that a killed process left in a run's folder."""
     for half in path.glob(".*.tmp"):
         half.unlink(missing_ok=True)
+
+
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """Returns the mapping in a YAML file of a run folder; empty where there is no such file or it holds no mapping.
+
+    Raises:
+        CheckpointError: the file is broken.
+    """
+    import yaml
+
+    if not path.exists():
+        return {}
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise CheckpointError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    return value if isinstance(value, Mapping) else {}
 
 
 def read_json(path: Path) -> dict[str, Any]:

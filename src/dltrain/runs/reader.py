@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.errors import CheckpointError
-from dltrain.runs.folder import RunDir, read_json, refuse_links
+from dltrain.runs.folder import RunDir, read_json, read_yaml, refuse_links
 from dltrain.runs.result import Result
 
 Floats = NDArray[np.float64]
@@ -142,7 +142,7 @@ class Run:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """Returns the mapping in config.yaml, interpolations unresolved; empty if the file is missing."""
-        return _read_yaml(self.folder.config)
+        return read_yaml(self.folder.config)
 
     @cached_property
     def place(self) -> str:
@@ -150,8 +150,8 @@ class Run:
         that folder, else absolute."""
         folder = self.folder.path.resolve()
         try:
-            started = _read_yaml(self.folder.hydra / "hydra.yaml").get("hydra", {}).get("runtime", {}).get("cwd")
-        except Exception:  # a damaged file, of which nothing else is needed
+            started = read_yaml(self.folder.hydra / "hydra.yaml").get("hydra", {}).get("runtime", {}).get("cwd")
+        except (CheckpointError, AttributeError):  # a damaged file, of which nothing else is needed
             started = None
         return str(folder.relative_to(started)) if started and folder.is_relative_to(started) else str(folder)
 
@@ -171,15 +171,6 @@ class Run:
 def _unescaped(cell: str) -> str:
     """Returns a cell without the apostrophe that keeps spreadsheets from taking it for a formula."""
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@", "\t", "\r") else cell
-
-
-def _read_yaml(path: Path) -> Mapping[str, Any]:
-    if not path.exists():
-        return {}
-    import yaml
-
-    value = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return value if isinstance(value, Mapping) else {}
 
 
 def _read_tensor(path: Path, name: str) -> NDArray[Any] | None:

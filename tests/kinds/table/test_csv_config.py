@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from dltrain.data.csv_reader import read_csv
-from dltrain.data.table_files import read_table
+from dltrain.data.table_files import read_file, read_table
+from dltrain.data.table_format import TableFormat
 from dltrain.errors import DataError
 from dltrain.kinds.table.csv_config import csv
 
@@ -139,19 +139,19 @@ def test_a_fault_in_a_file_of_its_own_is_told_with_its_key(tmp_path):
 )
 def test_a_decimal_comma_makes_a_number(tmp_path, cells, numbers):
     (tmp_path / "x.csv").write_text("n;m\n" + "".join(f"{cell};x\n" for cell in cells))
-    read, notes = read_csv(str(tmp_path / "x.csv"), points=True)
+    read, notes = read_file(str(tmp_path / "x.csv"), TableFormat(points=True))
     assert read["n"].fillna("").tolist() == [number or "" for number in numbers or cells]
     assert ("commas are decimal points in n" in notes) == bool(numbers)
 
 
 def test_a_comma_between_fields_is_no_decimal_point(tmp_path):
     (tmp_path / "x.csv").write_text('n,m\n"1,5",x\n"2,5",x\n')
-    assert read_csv(str(tmp_path / "x.csv"))[0]["n"].tolist() == ["1,5", "2,5"]
+    assert read_file(str(tmp_path / "x.csv"), TableFormat())[0]["n"].tolist() == ["1,5", "2,5"]
 
 
 def test_a_file_without_a_header_line(tmp_path):
     (tmp_path / "x.csv").write_text("5.1,3.5,a\n4.9,3.0,b\n")
-    read, notes = read_csv(str(tmp_path / "x.csv"), header="none")
+    read, notes = read_file(str(tmp_path / "x.csv"), TableFormat(header="none"))
     assert list(read.columns) == ["column_1", "column_2", "column_3"] and len(read) == 2 and notes == ()
 
 

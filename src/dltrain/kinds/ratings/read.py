@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import LARGEST, Cells, read_cells, shorten
+from dltrain.data.cells import LARGEST, Cells, read_cells
 from dltrain.data.dates import read_moments
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
@@ -67,7 +67,7 @@ def read_pairs(
 
 def _bad_cell(cells: Cells, bad: NDArray[np.bool_], name: str, role: str) -> DataError:
     at = int(bad.argmax())
-    cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
+    cell = cells.spell(at)
     others = f" (and {bad.sum() - 1} more such cells)" if bad.sum() > 1 else ""
     return DataError(
         f"{cell} is not a valid {role}{others}",

@@ -46,7 +46,7 @@ class CategoricalEncoder(ColumnEncoder):
         cls, name: str, cells: Cells, *, fill: bool = False, numbers: LevelNumbers | None = None
     ) -> CategoricalEncoder:
         """Returns an encoder with the levels of training cells; `fill` fills gaps with the most frequent one."""
-        counts = np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.values))
+        counts = cells.counts
         # A level needs a few rows to be learned from: two in a small table, ten from 2,000 rows on.
         enough = min(max(2, 0.005 * len(cells.codes)), 10)
         frequent = [code for code in np.argsort(-counts, kind="stable") if counts[code] >= enough][:MAX_LEVELS]

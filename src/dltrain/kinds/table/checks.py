@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, name_list
-from dltrain.kinds.checks import FEW_SAMPLES, Finding
+from dltrain.kinds.checks import FEW_SAMPLES, Finding, find_conflicts, find_shared
 from dltrain.kinds.table.columns import Column, is_entity
 from dltrain.kinds.table.raw import RawTable
 from dltrain.kinds.table.rows import number_codes
@@ -23,7 +23,6 @@ HELD_OUT: tuple[SplitName, ...] = ("test", "val")
 FEWEST_IDS = FEWEST_TIMES = 20  # distinct values of a column that matters for the split
 MOST_WITHOUT_TARGET = 0.3
 MOST_SHARED_IDS = 0.5
-MOST_CONFLICTS = 0.01  # groups of equal rows with different classes, as a share of the rows
 
 
 def check_rows(data: Data, raw: RawTable) -> Iterator[Finding]:
@@ -179,21 +178,9 @@ def check_copies(data: Data, raw: RawTable) -> Iterator[Finding]:
     numbers = number_codes([raw.rows.inputs[column.name].codes for column in raw.used])
     train = numbers[raw.parts["train"]]
     held_out = [name for name in raw.parts if name != "train"]
-    shared = {name: int(np.isin(numbers[raw.parts[name]], train).sum()) for name in held_out}
-    if any(shared.values()):
-        counts = " and ".join(f"{shared[name]} of {len(raw.parts[name])} in {name}" for name in held_out)
-        yield Finding(
-            "note",
-            f"samples with the same inputs as one in train: {counts}",
-            "metrics may be too good; if they are copies, leave them out: data.duplicates=drop",
-        )
-    if not data.facts.classes:
-        return
-    different = np.unique(np.stack([train, data.splits["train"].target.numpy()], axis=1), axis=0)[:, 0]
-    conflicting = int((np.unique(different, return_counts=True)[1] > 1).sum())
-    if conflicting > MOST_CONFLICTS * len(train):
-        yield Finding(
-            "note",
-            f"{conflicting} groups of equal samples in train have different {data.facts.target}",
-            "no model can distinguish them; another column might",
-        )
+    shared: dict[SplitName, int] = {name: int(np.isin(numbers[raw.parts[name]], train).sum()) for name in held_out}
+    fix = "metrics may be too good; if they are copies, leave them out: data.duplicates=drop"
+    yield from find_shared(data, shared, "note", fix)
+    if data.facts.classes:
+        different = np.unique(np.stack([train, data.splits["train"].target.numpy()], axis=1), axis=0)[:, 0]
+        yield from find_conflicts(data, int((np.unique(different, return_counts=True)[1] > 1).sum()))

@@ -14,7 +14,7 @@ from dltrain.data.cells import Cells, Form, check_numbers, check_range, name_lis
 from dltrain.data.date_format import AmbiguousDates, DateFormat
 from dltrain.data.dates import infer_cells
 from dltrain.errors import DataError
-from dltrain.kinds.forms import Reading, count_cells, form_of_numbers
+from dltrain.kinds.forms import Reading, form_of_numbers
 from dltrain.kinds.table.boolean import are_truth_values
 from dltrain.kinds.table.words import has_words
 
@@ -160,7 +160,7 @@ def _given(name: str, cells: Cells, role: Role, reading: Reading) -> Column:
     if role == "date":
         return replace(plain, dates=_form_of_dates(name, cells, reading) or DateFormat())
     if role == "parts":
-        parts = find_parts(cells.values, count_cells(cells))
+        parts = find_parts(cells.values, cells.counts)
         if parts is None:
             raise DataError(
                 f"the cells of {name!r} are not composed of several numbers in one way",
@@ -215,7 +215,7 @@ def _judge_texts(name: str, cells: Cells, reading: Reading) -> Column:
         return Column(name, "boolean", "true and false")
     if dates := _form_of_dates(name, cells, reading):
         return Column(name, "date", "dates", dates=dates)
-    if parts := find_parts(cells.values, count_cells(cells)):
+    if parts := find_parts(cells.values, cells.counts):
         return Column(name, "parts", "cells of several numbers", parts=parts)
     if is_entity(name, cells):
         return Column(name, "categorical", f"an id that rows share, with {distinct} distinct values")

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, Form, name_list, nearest, shorten
+from dltrain.data.cells import Cells, Form, name_list, nearest
 from dltrain.errors import DataError
 from dltrain.kinds.forms import Reading, form_from_json, form_of_numbers, form_to_json
 from dltrain.types import Facts
@@ -58,7 +58,7 @@ class WeightReader:
         bad = ~((weights == 0) | ((weights >= SMALLEST) & (weights <= LARGEST)))
         if bad.any():
             at = int(bad.argmax())
-            cell = shorten(cells.values[cells.codes[at]]) if cells.codes[at] >= 0 else "an empty cell"
+            cell = cells.spell(at)
             raise DataError(
                 f"{cell} is no weight",
                 where=f"row {int(cells.rows[at]) + 2}, column {self.name!r}",
