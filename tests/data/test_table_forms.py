@@ -126,6 +126,34 @@ def test_quotes_after_a_blank_are_not_taken_for_blanks_between_fields(tmp_path: 
     assert "3 fields" in error.what and "needs quotes" in error.fix
 
 
+CREDIT = [["A11", "6", "A34", "12", "yes"], ["A12", "48", "A32", "6", "no"], ["A11", "12", "A34", "6", "no"]] * 4
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_first_line_whose_words_are_values_below_it_is_data(tmp_path: Path, quote: str) -> None:
+    quoted = [[f"{quote}{cell}{quote}" for cell in row] for row in CREDIT]
+    frame, notes = read_table(written(tmp_path, text(quoted)))
+    assert frame.to_numpy().tolist() == CREDIT
+    assert list(frame.columns) == [f"column_{number}" for number in range(1, 6)] and "no header line" in " ".join(notes)
+
+
+def test_a_first_line_of_two_equal_numbers_among_words_is_data(tmp_path: Path) -> None:
+    rows = [["A11", "4", "A34", "4"], *([row[:4] for row in CREDIT])]
+    frame, _ = read_table(written(tmp_path, text(rows)))
+    assert len(frame) == len(rows)
+
+
+def test_a_header_that_joined_files_repeat_stays_a_header(tmp_path: Path) -> None:
+    words = [["fruit", "colour"], *([["apple", "red"], ["plum", "blue"], ["fig", "green"]] * 5)]
+    frame, _ = read_table(written(tmp_path, text([*words, words[0], *words[1:], words[0], *words[1:]])))
+    assert list(frame.columns) == ["fruit", "colour"]
+
+
+def test_apostrophes_within_cells_are_no_quotes(tmp_path: Path) -> None:
+    table = [["name", "n"], ["O'Brien", "1"], ["'t Hooft", "2"], ["d'Arc", "3"], ["Rock 'n' Roll", "4"]]
+    assert cells(written(tmp_path, text(table))) == table
+
+
 def test_names_of_rows_are_a_column(tmp_path: Path) -> None:
     table = [NAMES, *([f"car {number}", *row] for number, row in enumerate(rows()))]
     read = cells(written(tmp_path, text(table)))

@@ -113,7 +113,7 @@ def _read_sheet(
         texts = [["" if pd.isna(cell) else str(cell) for cell in row] for row in cells.head(COUNT).to_numpy().tolist()]
     names: list[str] = []
     if texts:
-        names, is_data, header_notes = name_columns(texts[0], form.header, path)
+        names, is_data, header_notes = name_columns(texts[0], texts[1:], form.header, path)
         notes += header_notes
         units = "" if is_data or len(texts) < 3 else note_units(texts[0], texts[1:], "the row below the header")
         notes += [units] * bool(units)

@@ -110,13 +110,32 @@ def names_columns(records: Sequence[Sequence[str]]) -> bool:
     return bool(rows) and not any(map(is_number_like, first)) and any(first[at].strip() for at in number_columns(rows))
 
 
-def looks_like_data(cells: Sequence[str]) -> bool:
-    """Tells whether the first line of a table holds numbers such as 5.1 or -3; whole positive ones, such as years, may
-    be names."""
+def looks_like_data(cells: Sequence[str], rows: Sequence[Sequence[str]] = ()) -> bool:
+    """Tells whether the first line of a table holds data instead of names.
+
+    It does if it holds numbers such as 5.1 or -3; whole positive ones, such as years, may be names. So it does if its
+    words occur below it in their own columns, and no word stands above numbers.
+
+    Args:
+        cells: of the first line.
+        rows: below it, as far as they are known.
+    """
     numbers = [number for cell in cells if (number := _as_number(cell)) is not None]
     counted = all(cell.strip().isdigit() for cell in cells if _as_number(cell) is not None)
     consecutive = all(after == before + 1 for before, after in pairwise(numbers))
-    return bool(numbers) and (not counted or (len(numbers) == len(cells) and not consecutive))
+    if numbers and (not counted or (len(numbers) == len(cells) and not consecutive)):
+        return True
+    return _repeats_below(cells, rows)
+
+
+def _repeats_below(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Tells whether words of a line occur in their own columns below it, twice or more, and no word stands above
+    numbers; rows that repeat the whole line, as a header between joined files does, do not count."""
+    others = [row for row in rows if list(row) != list(cells)]
+    words = [at for at, cell in enumerate(cells) if not is_missing(cell) and not is_number_like(cell)]
+    if set(words) & set(number_columns(others)):
+        return False
+    return any(sum(at < len(row) and row[at].strip() == cells[at].strip() for row in others) > 1 for at in words)
 
 
 def _as_number(cell: str) -> float | None:

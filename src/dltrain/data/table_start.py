@@ -86,6 +86,9 @@ def find_layout(lines: Sequence[str], form: TableFormat, path: str) -> Layout:
     if comments and len(comments) == sum(bool(line.strip()) for line in lines):
         at, comments = 0, []
     quote = form.quote_mark
+    if form.quote == AUTO and _has_single_quotes(lines[at : at + COUNT], separator):
+        quote = "'"
+        notes.append("cells are in single quotes (data.quote)")
     if separator is None:
         separator = _find_separator(lines[at:], quote)
         if separator != ",":
@@ -188,6 +191,17 @@ def _find_separator(lines: Sequence[str], quote: str) -> str:
                 return separator
     uneven = best_score[0] < 0.9 or not number_columns(tables[best][1][1:])
     return BLANKS if uneven and _is_aligned(lines, quote) else best
+
+
+def _has_single_quotes(lines: Sequence[str], separator: str | None) -> bool:
+    """Tells whether lines have single quotes around cells, as ARFF writes them: next to separators or ends of lines,
+    and nowhere else, in most lines."""
+    mark = r"\s" if separator == BLANKS else "[,;\t|]" if separator is None else re.escape(separator)
+    quoted = re.compile(rf"(?:^|(?<={mark}))'[^']*'(?={mark}|\s*$)")
+    rows = [line for line in lines if line.strip()]
+    around = [line for line in rows if quoted.search(line)]
+    clean = not any('"' in line or "'" in quoted.sub("", line) for line in rows)
+    return clean and len(around) > 1 and len(around) > len(rows) / 2
 
 
 def _is_aligned(lines: Sequence[str], quote: str) -> bool:
@@ -312,7 +326,7 @@ def _name(
         else:
             first = ["row_names", *first]
             notes.append("the header does not name the first column, as R writes names of rows; it is called row_names")
-    names, is_data, header_notes = name_columns(first, form.header, path)
+    names, is_data, header_notes = name_columns(first, rows, form.header, path)
     notes += header_notes
     at = 0 if is_data else 1
     if not is_data and form.header == AUTO and len(table) > 2:
@@ -354,8 +368,16 @@ def note_units(header: Sequence[str], rows: Sequence[Sequence[str]], where: str)
     return f"{where} is a second line of the header and left out: {spelled}"
 
 
-def name_columns(first: Sequence[str], header: str, path: str) -> tuple[list[str], bool, tuple[str, ...]]:
+def name_columns(
+    first: Sequence[str], rows: Sequence[Sequence[str]], header: str, path: str
+) -> tuple[list[str], bool, tuple[str, ...]]:
     """Names the columns of a table, after its first line if that is a header.
+
+    Args:
+        first: the cells of that line.
+        rows: the first rows below it.
+        header: what the user says.
+        path: of the file, for messages.
 
     Returns:
         The names, whether the first line is data, and notes on what was guessed.
@@ -363,7 +385,7 @@ def name_columns(first: Sequence[str], header: str, path: str) -> tuple[list[str
     Raises:
         DataError: two columns have the same name.
     """
-    if header == NONE or (header == AUTO and looks_like_data(first)):
+    if header == NONE or (header == AUTO and looks_like_data(first, rows)):
         names = [f"column_{position + 1}" for position in range(len(first))]
         cells = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
         guess = f"no header line, because the first line is {cells}: columns are called column_1, column_2, ... "
