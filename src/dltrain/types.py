@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # help, lists and errors must not wait for torch
 
     import pandas as pd
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
@@ -112,6 +112,49 @@ class Spec:
     def is_tokens(self) -> bool:
         """Tells whether an input is a sequence of tokens."""
         return bool(self.vocab_sizes) and len(self.input_shape) == 1
+
+
+@dataclass(frozen=True)
+class InputFormat:
+    """The inputs that weights were trained on, which a model that begins with these weights should get as well.
+
+    Args:
+        options: values for the keys of a data config that are null, such as `size`.
+        mean: the mean of each channel, on a scale from 0 to 1; empty where the data's own statistics are right.
+        std: the standard deviation, likewise.
+    """
+
+    options: Mapping[str, Any]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+@runtime_checkable
+class Unfreezing(Protocol):
+    """A model of which some parameters are trained in some epochs only."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Freezes and unfreezes parameters for an epoch, counted from 0."""
+        ...
+
+
+@runtime_checkable
+class FrozenTrunk(Protocol):
+    """A model of a trunk, which may be frozen, and a head that also takes the trunk's outputs in place of inputs."""
+
+    @property
+    def trunk(self) -> nn.Module:
+        """Returns the trunk."""
+        ...
+
+    @property
+    def is_trunk_fixed(self) -> bool:
+        """Tells whether the trunk is frozen in every epoch, so that its outputs can be computed once."""
+        ...
+
+    def features(self, x: Tensor, /) -> Tensor:
+        """Returns the outputs of the trunk, `(B, F)`; the model returns the same for these as for the inputs."""
+        ...
 
 
 class Batch(NamedTuple):

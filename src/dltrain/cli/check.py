@@ -57,10 +57,12 @@ def measure_step(setup: Setup) -> dict[str, Any]:
     """Returns what training would cost: parameters, batch size, seconds (per step, in all), megabytes."""
     import torch
 
+    from dltrain.experiment.features import estimate
     from dltrain.training.loop import epochs_of, fit
 
     torch.set_num_threads(setup.threads)
-    few = copy(setup.train)
+    train, once = estimate(setup)
+    few = copy(train)
     few.sizes = few.sizes[:STEPS]
     settings = replace(setup.settings, epochs=min(2, setup.settings.last_epoch), monitor="train/loss")
     rows = epochs_of(fit(setup.state, setup.task, few, None, settings))
@@ -71,7 +73,7 @@ def measure_step(setup: Setup) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "batch_size": setup.train.sizes[0],
         "step_seconds": seconds,
-        "seconds": seconds * len(setup.train) * setup.settings.last_epoch,
+        "seconds": once + seconds * len(setup.train) * setup.settings.last_epoch,
         "megabytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6,
     }
 

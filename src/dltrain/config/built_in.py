@@ -30,6 +30,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "cnn": "dltrain.models.cnn.CNN",
         "linear": "dltrain.models.linear.Linear",
         "mlp": "dltrain.models.mlp.MLP",
+        "pretrained": "dltrain.models.pretrained.Pretrained",
         "recommender": "dltrain.models.recommender.Recommender",
         "resnet": "dltrain.models.resnet.ResNet",
         "rnn": "dltrain.models.rnn.RNN",

@@ -143,8 +143,8 @@ _WORDS: Mapping[str, str] = {
     "metrics": "every metric of the task is measured; trainer.monitor chooses the one that decides which epoch is best",
     "callbacks": "trainer.patience stops early, trainer.keep=best keeps the best epoch",
     "mixup mixup_alpha cutmix cutmix_alpha": "dltrain does not mix samples; see dltrain list augment",
-    "pretrained weights pretrained_weights": "built-in models begin with random weights; a model of torchvision or "
-    "timm is named by model._target_",
+    "pretrained weights pretrained_weights": "model=pretrained begins with pretrained weights, those of the network "
+    "model.name; init_from=RUN begins with those of a run",
     "save_steps eval_steps val_check_interval save_freq save_strategy": "every epoch is validated; "
     "trainer.save_epochs and trainer.save_minutes say how often a checkpoint is written",
     "early_stopping_monitor": "give trainer.monitor, which also decides which epoch is best",

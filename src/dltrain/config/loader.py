@@ -19,13 +19,13 @@ from hydra._internal.config_repository import CachingConfigRepository, ConfigRep
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
-from hydra.core.default_element import GroupDefault, ResultDefault
+from hydra.core.default_element import ConfigDefault, GroupDefault, ResultDefault
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
-from hydra.plugins.config_source import ConfigSource
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
 from dltrain.config.options import config_dir, local_config_dir
@@ -177,6 +177,39 @@ class Files(CachingConfigRepository):
     def __init__(self, delegate: IConfigRepository, overrides: Sequence[Override]) -> None:
         super().__init__(delegate)
         self.overrides = overrides
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Returns a file; a data config that picks a recipe picks the model's own in its place, if there is one."""
+        loaded = super().load_config(config_path)
+        if loaded is not None and config_path.startswith("data/") and (recipe := self.recipe_of_model):
+            for default in loaded.defaults_list or ():
+                if isinstance(default, GroupDefault) and default.override and default.group == f"/{RECIPE}":
+                    default.value = recipe
+        return loaded
+
+    @property
+    def recipe_of_model(self) -> str:
+        """Returns the recipe that has the name of the picked model, or of one that it inherits from; empty for none.
+
+        An override picks the model, or else an experiment.
+        """
+        picks = {item.key_or_group: item.value() for item in self.overrides if not item.is_sweep_override()}
+        model = picks.get("model")
+        if model is None and picks.get("experiment") is not None:
+            inherited = _defaults_of(f"experiment/{picks['experiment']}", self)
+            model = next((default.value for default in inherited if str(default.group).strip("/") == "model"), None)
+        while isinstance(model, str):
+            if self.config_exists(f"{RECIPE}/{model}"):
+                return model
+            model = next(self._parents(f"model/{model}"), None)
+        return ""
+
+    def _parents(self, config_path: str) -> Iterator[str]:
+        """Yields the files of the same group that a file inherits from."""
+        loaded = super().load_config(config_path)
+        for default in () if loaded is None else loaded.defaults_list or ():
+            if isinstance(default, ConfigDefault) and not default.is_self():
+                yield str(default.path)
 
     @property
     def picked(self) -> set[str]:

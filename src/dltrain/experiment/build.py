@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import random
@@ -25,16 +26,18 @@ from dltrain.experiment.outputs import reason_of, refusal_of, with_article
 from dltrain.experiment.outside_models import construct
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
+from dltrain.experiment.starting_weights import fill_in, input_format, start_of, without_starting_weights
 from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
+from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
-from dltrain.training.random_state import seed_in_use
+from dltrain.training.random_state import seed_in_use, undisturbed
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
 from dltrain.types import SPLITS, Data, Facts, RandomTransform, Spec, SplitName
@@ -62,6 +65,7 @@ class Setup:
         origin: the user's and other packages' code that the run consists of, when it was built.
         device: the device of model, loss and batches.
         threads: the number of CPU threads.
+        start: the weights that the model begins with, a sentence each.
     """
 
     source: Source
@@ -79,10 +83,15 @@ class Setup:
     origin: Mapping[str, Mapping[str, str]]
     device: torch.device
     threads: int
+    start: tuple[str, ...] = ()
 
 
-def build(config: Mapping[str, Any]) -> Setup:
+def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     """Builds data, task, model and optimizer from a checked config, in this order.
+
+    Args:
+        config: the config.
+        begun: the run that these objects continue, whose checkpoint replaces the weights that models begin with.
 
     Raises:
         DltrainError: the objects do not fit each other, or the data cannot be read.
@@ -92,9 +101,12 @@ def build(config: Mapping[str, Any]) -> Setup:
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
     meet_task(config["task"]["name"])
-    source = SOURCES.load(config["data"], config["task"]["name"])
-    data = source.data
-    facts, kind = data.facts, kind_of(data.facts)
+    start = start_of(config) if begun is None else None
+    wanted = input_format(config, start, begun)
+    source = SOURCES.load(fill_in(config["data"], wanted), config["task"]["name"])
+    kind = kind_of(source.data.facts)
+    data = source.data if wanted is None else kind.suit(source.data, wanted)
+    facts = data.facts
     loss = build_loss(config["loss"], facts).to(device)
     metrics = build_metrics(config.get("metric"), facts)
     task = build_task(facts, loss, list(metrics.values()))
@@ -107,9 +119,17 @@ def build(config: Mapping[str, Any]) -> Setup:
     spec = spec_of(facts, task)
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
-    model, name = build_model(config["model"], facts, spec), config["model"]["_target_"]
-    rebuild = partial(rebuild_model, config["model"], data, spec, config["seed"])
+    bare = without_starting_weights(config["model"])
+    node = config["model"] if begun is None and start is None else bare
+    model, name = build_model(node, facts, spec), config["model"]["_target_"]
+    rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
+    if start is not None:
+        words = start.load_into(model, facts, partial(tensors_of_outputs, bare, data, spec, config["seed"]))
+    elif begun is None:
+        words = check_start(model)
+    else:
+        words = ()
     trial = try_model(
         model,
         task,
@@ -160,6 +180,7 @@ def build(config: Mapping[str, Any]) -> Setup:
         | {"code": code_behind(task, config.get("metric")) | code_of(resolve("data", config["data"]))},
         device=device,
         threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0]),
+        start=words,
     )
 
 
@@ -366,6 +387,27 @@ def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) ->
     return model
 
 
+def tensors_of_outputs(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> frozenset[str]:
+    """Returns the names of a model's tensors whose shape depends on the number of outputs."""
+    shapes = []
+    with undisturbed(torch.device("cpu")):
+        for out_features in (spec.out_features, spec.out_features + 1):
+            model = rebuild_model(node, data, replace(spec, out_features=out_features), seed)
+            shapes.append({name: tensor.shape for name, tensor in model.state_dict().items()})
+    return frozenset(name for name, shape in shapes[0].items() if shapes[1].get(name) != shape)
+
+
+def check_start(model: nn.Module) -> tuple[str, ...]:
+    """Returns what a model says of the weights that it begins with.
+
+    Raises:
+        ConfigError: it cannot learn from random ones.
+    """
+    if reason := getattr(model, "lacks_weights", ""):
+        raise ConfigError(reason, where="model.weights", fix="train it as well", override="model.freeze=none")
+    return tuple(getattr(model, "start", ()))
+
+
 def first_inputs(data: Data) -> tuple[Tensor, ...]:
     """Returns the first two samples of the training split, as a model takes them."""
     inputs = tuple(tensor[:2].clone() for tensor in data.splits["train"].inputs)
@@ -394,7 +436,8 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
     """Returns the optimizer that a config node describes, for all parameters of the model.
 
     A model may have an attribute `no_decay`: the names of parameters without `weight_decay`, which become a group of
-    their own. Otherwise there is one group, as with `Optimizer(model.parameters())`.
+    their own; and an attribute `rate_scales`: the learning rates of parameters as shares of `lr`, with a group for
+    each. Otherwise there is one group, as with `Optimizer(model.parameters())`.
 
     Raises:
         ConfigError: the optimizer refuses its arguments or the groups of parameters.
@@ -405,8 +448,12 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
     if len(decayed) < len(named):
         others = [parameter for name, parameter in named.items() if name in model.no_decay]  # type: ignore[operator]
         groups.append({"params": others, "weight_decay": 0.0})
+    target = resolve("optimizer", node)
+    if scales := getattr(model, "rate_scales", None):
+        rate = node.get("lr", inspect.signature(target).parameters["lr"].default)
+        groups = [part for group in groups for part in divided_by_rate(group, named, scales, rate)]
     try:
-        optimizer: Optimizer = resolve("optimizer", node)(groups, **arguments(node))
+        optimizer: Optimizer = target(groups, **arguments(node))
     except (ValueError, RuntimeError, TypeError) as error:
         raise ConfigError(str(error), where="optimizer", fix="see torch.optim for what it accepts") from error
     except Exception as error:
@@ -419,6 +466,25 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
             replaces="optimizer._target_",
         ) from error
     return optimizer
+
+
+def divided_by_rate(
+    group: Mapping[str, Any], named: Mapping[str, nn.Parameter], scales: Mapping[str, float], rate: float
+) -> list[dict[str, Any]]:
+    """Returns an optimizer's group of parameters as one group for each learning rate, the highest first.
+
+    Args:
+        group: the group.
+        named: all parameters by their names.
+        scales: the learning rate of each as a share of `rate`; 1 where there is none.
+        rate: the learning rate of the optimizer.
+    """
+    members = {id(parameter) for parameter in group["params"]}
+    by_scale: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in named.items():
+        if id(parameter) in members:
+            by_scale.setdefault(scales.get(name, 1.0), []).append(parameter)
+    return [{**group, "params": by_scale[scale], "lr": rate * scale} for scale in sorted(by_scale, reverse=True)]
 
 
 def seed_everything(seed: int) -> None:

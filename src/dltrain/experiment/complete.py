@@ -10,6 +10,7 @@ import torch
 
 from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.experiment.build import Setup
+from dltrain.experiment.features import with_cached_features
 from dltrain.experiment.log import progress
 from dltrain.experiment.results import Timing, save_results
 from dltrain.experiment.signals import Stopped, StopRequest, finishing
@@ -42,6 +43,7 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
     """
     settings, state = setup.settings, setup.state
     torch.use_deterministic_algorithms(settings.deterministic)
+    setup = with_cached_features(setup, verbosity)
     if settings.on_divergence == "rollback" and not state.step:
         saver.save()  # a checkpoint to go back to
     try:

@@ -22,6 +22,7 @@ from dltrain.experiment.run import build_checked, introduce, recorded, save_fact
 from dltrain.report.page import write_report
 from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now
 from dltrain.storage import write_text
+from dltrain.training.checkpoint import resumable
 from dltrain.training.saving import Saver
 
 log = logging.getLogger("dltrain")
@@ -74,7 +75,8 @@ def _restored(run: RunDir, config: Mapping[str, Any], *, force: bool) -> tuple[S
     Raises:
         DltrainError, ExceptionGroup: the run cannot be continued.
     """
-    setup, status = build_checked(config), run.read_status()
+    begun = run if resumable(run.checkpoints) else None
+    setup, status = build_checked(config, begun=begun), run.read_status()
     state, fingerprint = setup.state, described(setup.data)["fingerprint"]
     if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != fingerprint:
         raise DataError(

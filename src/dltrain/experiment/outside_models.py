@@ -113,7 +113,7 @@ def without_pretrained(target: Callable[..., Any], given: Mapping[str, Any]) -> 
     `pretrained` is a switch, and a text means weights if it is a name of torchvision's, a URL or a file of weights. A
     user's own model whose `weights` are numbers, or another word, keeps them.
     """
-    arguments = dict(given) | dict.fromkeys(_weights_parameters(target))
+    arguments = without_start(target, given) | dict.fromkeys(_weights_parameters(target))
     if arguments.get("pretrained") is True:
         arguments["pretrained"] = False
     for name in ("weights", "checkpoint_path"):
@@ -121,6 +121,12 @@ def without_pretrained(target: Callable[..., Any], given: Mapping[str, Any]) -> 
         if isinstance(value, str) and PRETRAINED.fullmatch(value):
             arguments[name] = None
     return arguments
+
+
+def without_start(target: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments without those that a model names in `starting_arguments`: they say where its first weights
+    come from, and nothing of the model that they lead to."""
+    return dict(given) | dict.fromkeys(getattr(target, "starting_arguments", ()))
 
 
 def _weights_parameters(target: Callable[..., Any]) -> list[str]:

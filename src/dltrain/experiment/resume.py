@@ -22,7 +22,17 @@ from dltrain.runs.folder import RunDir, advise_restart
 REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}")  # to another key of the same config
 
 # With other values of these keys it would be another run. The data is compared by its fingerprint.
-FIXED = ("model", "task", "loss", "augment", "seed", "optimizer._target_", "trainer.monitor", "trainer.ema")
+FIXED = (
+    "model",
+    "task",
+    "loss",
+    "augment",
+    "seed",
+    "init_from",
+    "optimizer._target_",
+    "trainer.monitor",
+    "trainer.ema",
+)
 NODES = ("data", "model", "task", "loss", "augment", "optimizer", "scheduler", "trainer", "baseline")
 
 

@@ -89,7 +89,10 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
 
 
 def build_checked(
-    config: Mapping[str, Any], key_files: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
+    config: Mapping[str, Any],
+    key_files: Mapping[str, str] | None = None,
+    overrides: Sequence[str] = (),
+    begun: RunDir | None = None,
 ) -> build.Setup:
     """Returns the objects that a config describes, built and tried.
 
@@ -97,6 +100,7 @@ def build_checked(
         config: the config, composed and checked key by key.
         key_files: the user's file that sets each key.
         overrides: the overrides that it was composed from; keys that they make obsolete are removed from the config.
+        begun: the run that these objects continue.
 
     Raises:
         ExceptionGroup: one ConfigError for each wrong value.
@@ -107,7 +111,7 @@ def build_checked(
     try:
         if errors := check(config):
             raise ExceptionGroup("config", errors)
-        return build.build(config)
+        return build.build(config, begun)
     except Exception as error:
         locate(error, key_files or {})
         raise
@@ -237,6 +241,8 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     for note in setup.notes:
         log.log(verbosity if verbosity < logging.INFO else logging.WARNING, "warning %s", note)
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
+    for sentence in setup.start:
+        log.log(verbosity, "start   %s", sentence)
 
 
 def begin(run: RunDir, composed: DictConfig, defaults: Defaults | None = None) -> None:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from torch import Tensor
+
 from dltrain.errors import ConfigError
 from dltrain.experiment.baselines import BaselineSettings, run_baselines
 from dltrain.experiment.targets import arguments, resolve
@@ -29,6 +31,7 @@ class Source:
 
     def __init__(self, data: Data) -> None:
         self.data = data
+        self.features: dict[str, Mapping[SplitName, Tensor]] = {}  # of each split, by the frozen trunk they come from
         self._baselines: dict[tuple[SplitName, BaselineSettings], tuple[Baseline, ...]] = {}
 
     @cached_property

@@ -270,7 +270,7 @@ def _without_and_with_pretrained(
     """
     target = resolve("model", node, trust)
     without = {"_target_": node["_target_"], **without_pretrained(target, arguments(node))}
-    same = without == node or is_installed(target)
+    same = without == node or is_installed(target) or hasattr(target, "starting_arguments")
     yield without, same
     if not same:
         yield node, True

@@ -20,7 +20,7 @@ from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_si
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Encoded, Encoder, Facts, RandomTransform, SplitName
+from dltrain.types import Data, Encoded, Encoder, Facts, InputFormat, RandomTransform, SplitName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,6 +109,23 @@ class Kind:
 
         return KindPage(facts)
 
+    def input_format(self, facts: Facts) -> InputFormat | None:
+        """Returns what a model that begins with the weights of a run with these facts should get; None for anything."""
+        return None
+
+    def suit(self, data: Data, wanted: InputFormat) -> Data:
+        """Returns data whose inputs a model gets as its weights ask for, as far as loading has not seen to it."""
+        return data
+
+    def why_unlike(self, before: Facts, now: Facts) -> str:
+        """Returns why weights of a model for data with the facts `before` mean nothing for other data of this kind;
+        empty if its inputs are of the same meaning."""
+        if before.features != now.features:
+            return f"its inputs are {_shortened(before.features)}, and here they are {_shortened(now.features)}"
+        if before.vocab_sizes != now.vocab_sizes or (now.vocab_sizes and before.preprocessing != now.preprocessing):
+            return "its inputs are numbered otherwise, such as by another vocabulary"
+        return ""
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """Returns the model inside the module that this kind wraps around every model."""
         return model
@@ -183,6 +200,10 @@ class Kind:
             where="--prompt",
             fix="give it a file to predict, or train a language model: dltrain model=transformer data=corpus",
         )
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])]) or "none"
 
 
 BUILT_IN: Mapping[str, str] = {

@@ -44,8 +44,9 @@ def try_rates(state: TrainState, task: Task, train: Loader, settings: TrainerSet
         A trial a step; fewer where the loss exploded or became infinite or NaN.
     """
     growth = (HIGHEST / LOWEST) ** (1 / (steps - 1))
+    top = state.optimizer.param_groups[0]["lr"]
     for group in state.optimizer.param_groups:
-        group["lr"] = group["initial_lr"] = LOWEST
+        group["lr"] = group["initial_lr"] = LOWEST * (group["lr"] / top if top else 1.0)
     state.scheduler = LambdaLR(state.optimizer, lambda step: growth**step)
     settings = replace(settings, epochs=steps, monitor="train/loss", max_minutes=None, accumulate=1)
     trials: list[Trial] = []

@@ -18,7 +18,7 @@ from dltrain.tasks.task import Task
 from dltrain.training.divergence import check_finite
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import Running, TrainState
-from dltrain.types import Batch, Loader
+from dltrain.types import Batch, Loader, Unfreezing
 
 Row = dict[str, float]
 
@@ -65,6 +65,8 @@ def fit(
         began = perf_counter()
         state.running = running = state.running or Running.zero(device)
         train.set_epoch(state.epoch, running.batches)
+        if isinstance(model, Unfreezing):
+            model.set_epoch(state.epoch)
         model.train()
 
         for micro_batches in grouped(train, settings.accumulate):

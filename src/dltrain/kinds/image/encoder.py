@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +24,7 @@ from dltrain.kinds.image.pixels import (
     as_pixels,
     channel_statistics,
     decode_all,
+    read_resize,
     stack,
 )
 from dltrain.kinds.labels import index_classes, labels_of_files
@@ -81,7 +82,8 @@ class ImageEncoder:
         try:
             height, width = map(int, stored["size"])
             normalize = Normalize(tuple(map(float, stored["mean"])), tuple(map(float, stored["std"])))
-            return cls(height, width, int(stored["channels"]), stored.get("resize", "crop"), normalize, facts.classes)
+            resize = read_resize(stored.get("resize", "crop"))
+            return cls(height, width, int(stored["channels"]), resize, normalize, facts.classes)
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how images were prepared", fix="train again") from None
 
@@ -92,7 +94,7 @@ class ImageEncoder:
             "std": list(self.prepare.std),
             "size": [self.height, self.width],
             "channels": self.channels,
-            "resize": self.resize,
+            "resize": self.resize if isinstance(self.resize, str) else asdict(self.resize),
         }
 
     def encode(self, raw: Raw, /) -> Encoded:

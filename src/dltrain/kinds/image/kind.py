@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Facts, Split, SplitName
+from dltrain.types import Data, Facts, InputFormat, Split, SplitName
 
 THUMBNAIL = 16  # pixels per side of the images for baselines
 
@@ -39,6 +40,26 @@ class Image(Kind):
         from dltrain.kinds.image.page import ImagePage
 
         return ImagePage(facts)
+
+    def input_format(self, facts: Facts) -> InputFormat:
+        stored = facts.preprocessing
+        height, width = stored["size"]
+        resize = stored.get("resize", "crop")
+        options = {"channels": stored["channels"], "resize": resize} | ({"size": height} if height == width else {})
+        return InputFormat(options, tuple(stored["mean"]), tuple(stored["std"]))
+
+    def suit(self, data: Data, wanted: InputFormat) -> Data:
+        """Returns data that is standardised by other means and spreads than the training images'."""
+        channels = data.facts.input_shape[0]
+        if not wanted.mean or (channels != len(wanted.mean) and channels != 1):
+            return data
+        own = dict(data.facts.preprocessing) | {"mean": list(wanted.mean), "std": list(wanted.std)}
+        facts = replace(data.facts, preprocessing=own)
+        return replace(data, facts=facts, prepare=ImageEncoder.of(facts).prepare)
+
+    def why_unlike(self, before: Facts, now: Facts) -> str:
+        channels = before.input_shape[0], now.input_shape[0]
+        return "" if channels[0] == channels[1] else f"its images have {channels[0]} channels, and these {channels[1]}"
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         return estimators.predictors(data, split, thumbnails, boosting=False)

@@ -7,24 +7,28 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dltrain.config.validation import spelled
 from dltrain.data.class_folders import ClassFiles, FileType, find_splits, refuse_bad, spell_path
 from dltrain.data.samples.animals import draw_animals
 from dltrain.data.splits import Fraction, Indices, split_indices
-from dltrain.errors import DataError, StorageError
+from dltrain.errors import ConfigError, DataError, StorageError
 from dltrain.kinds.image.encoder import ImageEncoder
-from dltrain.kinds.image.pixels import SUFFIXES, Channels, Pixels, Resize, decode_all, stack
+from dltrain.kinds.image.pixels import SUFFIXES, Channels, Pixels, Resize, decode_all, read_resize, stack
 from dltrain.kinds.labels import TASKS, index_classes
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
 IMAGES = FileType("images", SUFFIXES, "class/*.jpg")
 
+SIDE = 64  # pixels, by default
+
 Side = Annotated[int, Range(8)]
+ResizeOption = Literal["crop", "pad", "stretch"] | Mapping[str, Any]
 OnBad = Literal["error", "skip"]
 
 
@@ -56,8 +60,8 @@ class FolderSettings:
 def animals(
     *,
     path: str = "data/animals",
-    size: Side = 64,
-    resize: Resize = "crop",
+    size: Side | None = None,
+    resize: ResizeOption | None = None,
     channels: Channels = None,
     mirror: bool = True,
     on_bad: OnBad = "error",
@@ -69,8 +73,9 @@ def animals(
 
     Args:
         path: the folder.
-        size: width and height that images are brought to, in pixels.
-        resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts.
+        size: width and height that images are brought to, in pixels; none for 64, or what a model's weights ask for.
+        resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts;
+            `share` and `filter` as in `CentreCrop`; none for `crop`, or what a model's weights ask for.
         channels: 1 for grey, 3 for colour, none to see by the images.
         mirror: whether an image keeps its class when mirrored, left to right; then training may do so.
         on_bad: whether an image that cannot be read stops the run or is left out.
@@ -90,15 +95,16 @@ def animals(
         except OSError as error:
             raise StorageError(f"cannot write images into {folder}: {error.strerror}", where="data.path") from error
         notes = (f"{path} did not exist: drew 480 images of eight animals",)
-    settings = FolderSettings(size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed)
+    way = resize_from_config(resize)
+    settings = FolderSettings(size or SIDE, way, channels, mirror, on_bad, val_fraction, test_fraction, seed)
     return _load_folder(folder, settings, notes)
 
 
 def images(
     *,
     path: str,
-    size: Side = 64,
-    resize: Resize = "crop",
+    size: Side | None = None,
+    resize: ResizeOption | None = None,
     channels: Channels = None,
     mirror: bool = True,
     on_bad: OnBad = "error",
@@ -112,8 +118,9 @@ def images(
 
     Args:
         path: the folder.
-        size: width and height that images are brought to, in pixels.
-        resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts.
+        size: width and height that images are brought to, in pixels; none for 64, or what a model's weights ask for.
+        resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts;
+            `share` and `filter` as in `CentreCrop`; none for `crop`, or what a model's weights ask for.
         channels: 1 for grey, 3 for colour, none to see by the images.
         mirror: whether an image keeps its class when mirrored, left to right; then training may do so.
         on_bad: whether an image that cannot be read stops the run or is left out.
@@ -124,8 +131,26 @@ def images(
     Raises:
         DataError: there are no images, or some cannot be read.
     """
-    settings = FolderSettings(size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed)
+    way = resize_from_config(resize)
+    settings = FolderSettings(size or SIDE, way, channels, mirror, on_bad, val_fraction, test_fraction, seed)
     return _load_folder(Path(path), settings)
+
+
+def resize_from_config(value: ResizeOption | None) -> Resize:
+    """Returns the way to resize that `data.resize` asks for.
+
+    Raises:
+        ConfigError: there is no such way.
+    """
+    try:
+        return read_resize(value or "crop")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{spelled(value)} says no way to resize: {error}",
+            where="data.resize",
+            fix="give crop, pad, stretch, or {share: 0.875, filter: bicubic}",
+            override="data.resize=crop",
+        ) from None
 
 
 def image_data(

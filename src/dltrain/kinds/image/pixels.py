@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -19,10 +19,53 @@ from torch import Tensor
 
 Pixels = NDArray[np.uint8]
 Channels = Literal[1, 3] | None
-Resize = Literal["crop", "pad", "stretch"]
 Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
+Filter = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+FILTERS: Mapping[Filter, Image.Resampling] = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 
 SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"])
+
+
+@dataclass(frozen=True)
+class CentreCrop:
+    """Resizes as the images of pretrained weights were: the shorter side first, and then the centre is cut out.
+
+    Args:
+        share: of the resized shorter side that is cut out.
+        filter: by which images are resized.
+    """
+
+    share: float
+    filter: Filter = "bilinear"
+
+    def __call__(self, image: Image.Image, height: int, width: int) -> Image.Image:
+        """Returns the centre of an image in that size."""
+        high, wide = round(height / self.share), round(width / self.share)
+        covering = ImageOps.fit(image, (wide, high), FILTERS[self.filter])
+        left, top = (wide - width) // 2, (high - height) // 2
+        return covering.crop((left, top, left + width, top + height))
+
+
+Resize = Literal["crop", "pad", "stretch"] | CentreCrop
+
+
+def read_resize(value: str | Mapping[str, Any]) -> Resize:
+    """Returns a way to resize as a config or the facts spell it: a word, or `share` and `filter` of a `CentreCrop`.
+
+    Raises:
+        KeyError, TypeError, ValueError: there is no such way.
+    """
+    if isinstance(value, str):
+        return cast(Resize, value)
+    chosen = CentreCrop(float(value["share"]), value.get("filter", "bilinear"))
+    if not 0 < chosen.share <= 1 or chosen.filter not in FILTERS:
+        raise ValueError(f"share is not above 0 and at most 1, or filter is not one of {', '.join(FILTERS)}")
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -104,6 +147,8 @@ def resize_image(image: Image.Image, size: Size, resize: Resize) -> Image.Image:
     black, `stretch` scales both sides without keeping the proportions.
     """
     height, width = _height_and_width(size)
+    if isinstance(resize, CentreCrop):
+        return resize(image, height, width)
     if resize == "crop":
         return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     if resize == "pad":

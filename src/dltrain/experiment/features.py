@@ -1,0 +1,106 @@
+"""Computes the features of a frozen trunk once, so that the head is trained on them alone."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from copy import copy
+from dataclasses import replace
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from dltrain.data.loader import TensorLoader
+from dltrain.experiment.build import Setup
+from dltrain.tasks.precision import Precision, autocast
+from dltrain.types import FrozenTrunk
+
+log = logging.getLogger("dltrain")
+
+AT_ONCE = 32  # samples
+
+
+def are_cacheable(setup: Setup) -> bool:
+    """Tells whether the model's features of a sample are the same in every epoch, and are all needed."""
+    model = setup.state.model
+    is_fixed = isinstance(model, FrozenTrunk) and model.is_trunk_fixed
+    return is_fixed and setup.train.change is None and setup.settings.limit_batches is None
+
+
+def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
+    """Returns the same objects with loaders of features in place of inputs, if the trunk of the model is frozen.
+
+    The jobs of a sweep share the features of one trunk. Other models stay as they are.
+    """
+    model = setup.state.model
+    if not isinstance(model, FrozenTrunk) or not model.is_trunk_fixed:
+        return setup
+    if not are_cacheable(setup):
+        if setup.train.change is not None:
+            words = "augmentation changes every image, so that the frozen trunk computes its features in each epoch"
+            log.log(verbosity, "features not cached: %s; augment=none trains the head in seconds", words)
+        return setup
+    began, count = perf_counter(), sum(map(len, setup.data.splits.values()))
+    cache, key = setup.source.features, _key(setup, model)
+    if key not in cache:
+        cache.clear()  # of another trunk
+        log.log(verbosity, "features %s samples pass the frozen trunk once", f"{count:,}")
+        precision = setup.settings.precision
+        cache[key] = {name: features_of(model, loader, precision) for name, loader in setup.evaluation.items()}
+        log.log(verbosity, "features computed in %.1f s; now the head is trained on them", perf_counter() - began)
+    else:
+        log.log(verbosity, "features of %s samples, as an earlier job computed them", f"{count:,}")
+    features = cache[key]
+    evaluation = {name: on_features(loader, features[name]) for name, loader in setup.evaluation.items()}
+    return replace(setup, train=on_features(setup.train, features["train"]), evaluation=evaluation)
+
+
+def estimate(setup: Setup) -> tuple[TensorLoader, float]:
+    """Returns a training loader whose steps take as long as those of training, and the seconds before the first step.
+
+    Where features will be cached, those of a few samples stand for all, and the seconds are those of the trunk.
+    """
+    model, loader = setup.state.model, setup.train
+    if not isinstance(model, FrozenTrunk) or not are_cacheable(setup):
+        return loader, 0.0
+    few = copy(loader)
+    few.inputs, few.target = tuple(tensor[:AT_ONCE] for tensor in loader.inputs), loader.target[:AT_ONCE]
+    began = perf_counter()
+    features = features_of(model, few, setup.settings.precision)
+    seconds = (perf_counter() - began) / len(features) * sum(map(len, setup.data.splits.values()))
+    return on_features(loader, features[torch.arange(len(loader.target)) % len(features)]), seconds
+
+
+@torch.no_grad()
+def features_of(model: FrozenTrunk, loader: TensorLoader, precision: Precision) -> Tensor:
+    """Returns the features `(N, F)` of all samples of a loader, in the order of the split, on its device."""
+    model.trunk.eval()
+    parts = []
+    for start in range(0, len(loader.target), AT_ONCE):
+        inputs = tuple(tensor[start : start + AT_ONCE] for tensor in loader.inputs)
+        with autocast(precision, loader.target.device):
+            parts.append(model.features(*(inputs if loader.prepare is None else loader.prepare(inputs))).float())
+    return torch.cat(parts)
+
+
+def on_features(loader: TensorLoader, features: Tensor) -> TensorLoader:
+    """Returns a loader of the same batches with features in place of inputs."""
+    other = copy(loader)
+    other.inputs, other.prepare = (features,), None
+    return other
+
+
+def _key(setup: Setup, model: FrozenTrunk) -> str:
+    """Returns a digest of what features depend on: the trunk's weights, and how they are computed."""
+    settings = {
+        "trunk": repr(model.trunk),
+        "precision": setup.settings.precision,
+        "device": str(setup.device),
+        "threads": torch.get_num_threads(),
+        "inputs": repr(setup.data.prepare),
+    }
+    digest = hashlib.sha256(repr(settings).encode())
+    for name, tensor in model.trunk.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

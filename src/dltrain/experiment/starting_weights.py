@@ -1,0 +1,147 @@
+"""Weights that a model begins with: those of another run (`init_from`), or of files that its own config names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dltrain.errors import CheckpointError, ConfigError
+from dltrain.experiment.outside_models import without_start
+from dltrain.experiment.targets import arguments, resolve
+from dltrain.kinds.kind import kind_of
+from dltrain.runs.folder import RunDir, refuse_links
+from dltrain.tasks.registry import task_class
+from dltrain.training.checkpoint import load_weights, pointed
+from dltrain.types import Facts, InputFormat
+
+HEAD = "head"  # the part of a model that may be another one
+NAMED = 4  # tensors that a message names
+
+
+class Start:
+    """A run that another one starts from; only its facts and weights are read, and no code runs.
+
+    Args:
+        path: its folder.
+
+    Raises:
+        ConfigError: there is no such run.
+        CheckpointError: its folder is damaged, or it saved no weights.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.run = RunDir(Path(path).expanduser())
+        if not self.run.facts.is_file():
+            what = f"{path} is not the folder of a run that has begun"
+            raise ConfigError(what, where="init_from", fix="name a folder below outputs/; dltrain runs lists them")
+        refuse_links(self.run.path)
+        self.facts = self.run.read_facts()
+        self.checkpoint = pointed(self.run.own(self.run.checkpoints), "best")
+
+    @torch.no_grad()
+    def load_into(self, model: nn.Module, facts: Facts, outputs: Callable[[], frozenset[str]]) -> tuple[str, ...]:
+        """Copies the run's weights into a model in place, and returns what was taken and what was not.
+
+        Args:
+            model: for data with the facts `facts`.
+            facts: of the data that it is to be trained on.
+            outputs: returns the names of the tensors whose shape depends on the number of outputs.
+
+        Raises:
+            ConfigError: the run's model is another one, or its inputs mean something else.
+        """
+        before, kind = self.facts, kind_of(facts)
+        if before.kind != facts.kind:
+            raise self._refusal(f"was trained on {before.kind} data, and this is {facts.kind} data")
+        if reason := kind.why_unlike(before, facts):
+            raise self._refusal(f"was trained on other inputs: {reason}")
+        own, saved = model.state_dict(), load_weights(self.checkpoint)
+        same_target = _target(before) == _target(facts)
+        new = frozenset() if same_target else outputs()
+        taken = [name for name in own if name in saved and saved[name].shape == own[name].shape and name not in new]
+        left = [name for name in own if name not in taken]
+        if left:
+            loose = outputs()
+            if strange := [name for name in left if name not in loose and HEAD not in name.split(".")]:
+                raise self._refusal(f"has another model: {_difference(strange[0], own, saved)}")
+        for name in taken:
+            own[name].copy_(saved[name])
+        words = f"{len(taken)} of {len(own)} tensors of {self.run.path}"
+        if left:
+            why = "" if same_target else f" for {_describe_target(facts)}, not {_describe_target(before)}"
+            words += f"; not taken, and new{why}: {_shortened(left)}"
+        return (words,)
+
+    def _refusal(self, reason: str) -> ConfigError:
+        fix = "start from a run with the same model and inputs, or without one"
+        return ConfigError(f"{self.run.path} {reason}", where="init_from", fix=fix)
+
+
+def input_format(config: Mapping[str, Any], start: Start | None, begun: RunDir | None) -> InputFormat | None:
+    """Returns the inputs that the weights were trained on which a run's model begins with; None for no such weights.
+
+    Args:
+        config: the run's config.
+        start: the run that it starts from.
+        begun: the run itself if it is resumed; its facts say what its inputs were.
+    """
+    target = resolve("model", config["model"])
+    own: Callable[..., InputFormat] | None = getattr(target, "input_format", None)
+    if begun is not None and begun.facts.exists() and (own is not None or config.get("init_from") is not None):
+        facts = begun.read_facts()
+        return kind_of(facts).input_format(facts)
+    if start is not None:
+        return kind_of(start.facts).input_format(start.facts)
+    return None if own is None else own(**arguments(config["model"]))
+
+
+def fill_in(node: Mapping[str, Any], wanted: InputFormat | None) -> dict[str, Any]:
+    """Returns the node of the data with the wanted values where its own are null."""
+    options = {} if wanted is None else wanted.options
+    return {key: options[key] if value is None and key in options else value for key, value in node.items()}
+
+
+def without_starting_weights(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the node of a model without the weights that it begins with, which others replace."""
+    return {"_target_": node["_target_"], **without_start(resolve("model", node), arguments(node))}
+
+
+def _target(facts: Facts) -> tuple[Any, ...]:
+    return (task_class(facts.task).target or facts.task, facts.classes, facts.outputs or facts.target)
+
+
+def _describe_target(facts: Facts) -> str:
+    return _shortened(facts.classes or facts.outputs or (facts.target,))
+
+
+def _difference(name: str, own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> str:
+    if name not in saved:
+        return f"it has no {name}"
+    return f"its {name} is {tuple(saved[name].shape)}, and here it is {tuple(own[name].shape)}"
+
+
+def _shortened(names: Any) -> str:
+    names = list(names)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
+
+
+def start_of(config: Mapping[str, Any]) -> Start | None:
+    """Returns the run that `init_from` names; None where it names none.
+
+    Raises:
+        ConfigError: there is no such run, or it cannot be read.
+    """
+    path = config.get("init_from")
+    if path is None:
+        return None
+    if not isinstance(path, str):
+        raise ConfigError(f"{path} is not the folder of a run", where="init_from", fix="give a folder below outputs/")
+    try:
+        return Start(path)
+    except CheckpointError as error:
+        raise ConfigError(error.what, where="init_from", fix=error.fix) from error
