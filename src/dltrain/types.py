@@ -39,6 +39,7 @@ class Facts:
             input; empty for an input that is not a measured number, such as a one-hot one.
         target_mean: subtracted from the target for the loss; one for each of several outputs.
         target_std: divides the difference, likewise; predictions and metrics are in the target's own unit.
+        folds: number of folds of the training split, of which each has a model of its own; 0 for one model.
         target_range: smallest and largest training target, if predictions are clamped to them; else empty.
         weight: the column that weighs the samples in the loss and in metrics; empty if all count alike.
         preprocessing: what the encoder needs; its form belongs to the kind of data.
@@ -59,6 +60,7 @@ class Facts:
     target_std: float | tuple[float, ...] = 1.0
     target_range: tuple[float, ...] = ()
     weight: str = ""
+    folds: int = 0
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, Any] = field(default_factory=dict)
 
@@ -158,8 +160,8 @@ class FrozenTrunk(Protocol):
 
 
 class Batch(NamedTuple):
-    """Inputs `(B, ...)` in the order in which a model takes them, the target, `(B, K)` float or `(B,)` int64, and the
-    weights as in `Split.weights`."""
+    """Inputs `(B, ...)` in the order in which a model takes them, folds of training samples last; the target, `(B, K)`
+    float or `(B,)` int64; and the weights as in `Split.weights`."""
 
     inputs: tuple[Tensor, ...]
     target: Tensor
@@ -183,6 +185,7 @@ class Split:
         ids: the name of each sample: a row number of the source (counted from 0) or a file's path.
         texts: each sample in words for a reader, such as the text itself, or user and item of a rating; may be empty.
         weight: `(N,)` float32 weight of each sample in the loss and in metrics, above 0; `None` if all count alike.
+        fold: `(N,)` int64 fold of each training sample, counted from 0; `None` without folds.
     """
 
     inputs: tuple[Tensor, ...]
@@ -190,6 +193,7 @@ class Split:
     ids: tuple[str, ...]
     texts: tuple[str, ...] = ()
     weight: Tensor | None = None
+    fold: Tensor | None = None
 
     @property
     def weights(self) -> Tensor | None:

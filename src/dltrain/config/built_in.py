@@ -26,6 +26,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "verse": "dltrain.kinds.corpus.load.verse",
     },
     "model": {
+        "auto": "dltrain.models.auto.Auto",
         "bag": "dltrain.models.bag.Bag",
         "cnn": "dltrain.models.cnn.CNN",
         "linear": "dltrain.models.linear.Linear",

@@ -179,11 +179,12 @@ class Files(CachingConfigRepository):
         self.overrides = overrides
 
     def load_config(self, config_path: str) -> ConfigResult | None:
-        """Returns a file; a data config that picks a recipe picks the model's own in its place, if there is one."""
+        """Returns a file; where data, or no one else, picks a recipe, it is the model's own, if there is one."""
         loaded = super().load_config(config_path)
-        if loaded is not None and config_path.startswith("data/") and (recipe := self.recipe_of_model):
+        picks = config_path == CONFIG_NAME or config_path.startswith("data/")
+        if loaded is not None and picks and (recipe := self.recipe_of_model):
             for default in loaded.defaults_list or ():
-                if isinstance(default, GroupDefault) and default.override and default.group == f"/{RECIPE}":
+                if isinstance(default, GroupDefault) and str(default.group).strip("/") == RECIPE:
                     default.value = recipe
         return loaded
 

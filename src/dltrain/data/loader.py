@@ -54,6 +54,7 @@ class TensorLoader:
         exact = split.target.float() if device.type == "mps" and split.target.is_floating_point() else split.target
         self.target = exact.to(device)  # mps has no float64
         self.weights = None if (weights := split.weights) is None else weights.to(device)
+        self.fold = None if split.fold is None else split.fold.to(device)
         self.prepare = prepare
         self.draw = draw
         self.change = change
@@ -73,9 +74,10 @@ class TensorLoader:
         return sum(self.sizes)
 
     def in_order(self) -> TensorLoader:
-        """Returns a loader of the same tensors that keeps the order of the split and changes nothing at random."""
+        """Returns a loader of the same tensors that keeps the order of the split, changes nothing at random, and gives
+        samples no folds."""
         other = copy(self)
-        other.seed, other.start = None, 0
+        other.seed, other.start, other.fold = None, 0, None
         return other
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
@@ -90,7 +92,9 @@ class TensorLoader:
             if self.draw is not None:
                 inputs = self.draw(inputs, *((0, 0) if self.seed is None else (self.seed, self.epoch)), number)
             weights = None if self.weights is None else self.weights[chosen]
-            yield Batch(inputs if self.prepare is None else self.prepare(inputs), self.target[chosen], weights)
+            inputs = inputs if self.prepare is None else self.prepare(inputs)
+            folds = () if self.fold is None else (self.fold[chosen],)
+            yield Batch((*inputs, *folds), self.target[chosen], weights)
 
     def _batch_indices(self) -> Iterator[slice | torch.Tensor]:
         """Yields the indices of each batch's samples."""

@@ -31,6 +31,7 @@ from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_me
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
+from dltrain.models.fold_ensemble import FoldEnsemble
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
@@ -40,7 +41,7 @@ from dltrain.training.batch_size import find_batch_size
 from dltrain.training.random_state import seed_in_use, undisturbed
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, RandomTransform, Spec, SplitName
+from dltrain.types import SPLITS, Data, Facts, RandomTransform, Spec, Split, SplitName
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
@@ -85,6 +86,11 @@ class Setup:
     threads: int
     start: tuple[str, ...] = ()
 
+    @property
+    def splits(self) -> Mapping[SplitName, Split]:
+        """Returns the samples of each split that is evaluated."""
+        return splits_of(self.data)
+
 
 def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     """Builds data, task, model and optimizer from a checked config, in this order.
@@ -113,7 +119,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     settings = settings.settled(len(data.splits["train"]), kind.budget)
     check_settings(settings, task)
     check_monitor(settings.monitor, metrics, task)
-    if "val" not in data.splits:
+    if "val" not in data.splits and not facts.folds:
         settings = replace(settings, monitor="train/loss")
 
     spec = spec_of(facts, task)
@@ -326,6 +332,14 @@ def code_behind(
     return code_of(task, task.loss, kind, kind.encoder(task.facts), *makers)
 
 
+def splits_of(data: Data) -> dict[SplitName, Split]:
+    """Returns the samples of each split that is evaluated; those of the training split validate, if it has folds."""
+    splits = dict(data.splits)
+    if splits["train"].fold is not None:
+        splits["val"] = splits["train"]
+    return {name: splits[name] for name in SPLITS if name in splits}
+
+
 def build_loaders(
     data: Data,
     settings: TrainerSettings,
@@ -354,9 +368,8 @@ def build_loaders(
     )
     size, limit = task.evaluation_batch(batch_size), settings.limit_batches
     evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order()}
-    for name in SPLITS:
-        if name in data.splits and name != "train":
-            split = data.splits[name]
+    for name, split in splits_of(data).items():
+        if name != "train":
             evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=options.draw, limit=limit)
     return train, evaluation
 
@@ -376,7 +389,8 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
             fix=f"choose a model for {spec.kind} data",
             override=f"model={kind.default_model}",
         )
-    return kind.wrap(construct(target, node["_target_"], spec, arguments(node)))
+    models = [construct(target, node["_target_"], spec, arguments(node)) for _ in range(facts.folds or 1)]
+    return kind.wrap(FoldEnsemble(models) if facts.folds else models[0])
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:

@@ -29,9 +29,10 @@ from dltrain.tasks.certainty import describe as describe_certainty
 from dltrain.tasks.comparison import Baseline, Comparison
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.rows import write_examples, write_predictions
+from dltrain.training.blending import Blending, Choice, choose_blend
 from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.random_state import undisturbed
-from dltrain.types import Data, SplitName
+from dltrain.types import Data, Split, SplitName
 
 log = logging.getLogger("dltrain")
 
@@ -58,22 +59,24 @@ class Timing:
 
 def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     """Evaluates every split with the model's current weights, and writes result, predictions and examples."""
-    data, task, state, split_name = setup.data, setup.task, setup.state, held_out(setup.data)
+    data, task, state, splits = setup.data, setup.task, setup.state, setup.splits
+    split_name = held_out(splits)
     evaluating = perf_counter()
     metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
     predictions: dict[SplitName, Predictions] = {}
     for name, loader in setup.evaluation.items():
         thorough = name in ("val", split_name)  # on all training samples some metrics would take too long
         metrics[name], predictions[name] = task.evaluate(
-            state.judged, loader, data.splits[name], data.kept, setup.settings.precision, thorough=thorough
+            state.judged, loader, splits[name], data.kept, setup.settings.precision, thorough=thorough
         )
         if name == "train":
             predictions[name] = replace(predictions[name], outputs=None)  # of many samples, and not needed
+    blend = chosen_blend(setup)
     certainty = learn_certainty(setup, predictions)
     predictions = {name: task.calibrated(part) for name, part in predictions.items()}
     evaluation_seconds = perf_counter() - evaluating
 
-    split = data.splits[split_name]
+    split = splits[split_name]
     write_predictions(run, task, split, predictions[split_name])
     write_examples(run, task, split, predictions[split_name])
     record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
@@ -90,6 +93,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
     diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch)
+    blended = () if blend is None else (str(blend),)
     Result(
         train=dict(metrics["train"]),
         val=dict(metrics["val"]),
@@ -98,7 +102,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         baseline={baseline.name: dict(baseline.metrics) for baseline in baselines},
         baseline_notes={baseline.name: baseline.note for baseline in baselines if baseline.note},
         comparison=None if comparison is None else asdict(comparison),
-        diagnosis=(*[unlike] * bool(unlike), *setup.notes, *diagnosis),
+        blend=None if blend is None else blend._asdict(),
+        diagnosis=(*[unlike] * bool(unlike), *blended, *setup.notes, *diagnosis),
         doctor=tuple(asdict(finding) for finding in setup.source.findings),
         certainty=certainty,
         importance=tuple(asdict(one) for one in explained.importance),
@@ -125,7 +130,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         git=git_commit(),
         data=DataRecord(
             sum(map(len, data.splits.values())),
-            {name: len(part) for name, part in data.splits.items()},
+            {name: len(part) for name, part in splits.items()},
             read_json(run.facts)["fingerprint"],
         ),
     ).write(run)
@@ -134,7 +139,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     log.info("%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
     notes = [f"{baseline.words}: {baseline.note}" for baseline in baselines if baseline.note]
     compared = [comparison.words] if comparison else []
-    for sentence in [*compared, *notes, *diagnosis, *describe_certainty(certainty)]:
+    for sentence in [*blended, *compared, *notes, *diagnosis, *describe_certainty(certainty)]:
         log.info("        %s", sentence)
 
 
@@ -165,12 +170,20 @@ def why_unlike(run: RunDir, setup: Setup) -> str:
     return ""
 
 
+def chosen_blend(setup: Setup) -> Choice | None:
+    """Returns the blend of a model of several candidates, and what it was chosen by; None for any other model."""
+    model = setup.state.judged
+    if not isinstance(model, Blending) or "val" not in setup.evaluation:
+        return None
+    return choose_blend(model, setup.task, setup.evaluation["val"], setup.settings.precision)
+
+
 def learn_certainty(setup: Setup, predictions: Mapping[SplitName, Predictions]) -> dict[str, Any] | None:
     """Returns what the task learns from the validation split of how sure predictions are, and what of it holds on the
     test split; it goes by it from then on."""
     if setup.settings.limit_batches is not None:
         return None
-    splits, task = setup.data.splits, setup.task
+    splits, task = setup.splits, setup.task
     certainty: dict[str, Any] | None = None
     try:
         certainty = task.learn_certainty(splits, predictions)
@@ -185,7 +198,7 @@ def compare_with_baselines(
     setup: Setup, split: SplitName, predictions: Predictions, train_seconds: float
 ) -> tuple[tuple[Baseline, ...], Comparison | None]:
     """Returns the baselines' metrics on a held-out split, and the comparison of the model with the best of them."""
-    if split == "train" or setup.settings.limit_batches is not None:
+    if split not in setup.data.splits or split == "train" or setup.settings.limit_batches is not None:
         return (), None
     baselines, shown = setup.source.baselines(split, setup.baseline, train_seconds), setup.data.splits[split]
     return baselines, setup.task.compare(
@@ -215,10 +228,10 @@ def _axes(explained: Explanation) -> dict[str, Any] | None:
     return None if projection is None else {"explained": list(projection.explained), "source": projection.source}
 
 
-def held_out(data: Data) -> SplitName:
+def held_out(splits: Mapping[SplitName, Split]) -> SplitName:
     """Returns the split whose predictions are reported: test, else val, else train."""
     names: tuple[SplitName, ...] = ("test", "val", "train")
-    return next(name for name in names if name in data.splits)
+    return next(name for name in names if name in splits)
 
 
 def described(data: Data) -> dict[str, Any]:

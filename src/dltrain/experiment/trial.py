@@ -115,7 +115,9 @@ def _try(
         pair = stored if data.prepare is None else data.prepare(stored)
         chosen = torch.arange(SAMPLES) % len(samples)
         weight = None if samples.weight is None else samples.weight[chosen]
-        few = Split(tuple(tensor[chosen] for tensor in samples.inputs), samples.target[chosen], (), weight=weight)
+        fold = None if samples.fold is None else samples.fold[chosen]
+        inputs = tuple(tensor[chosen] for tensor in samples.inputs)
+        few = Split(inputs, samples.target[chosen], (), weight=weight, fold=fold)
         (batch,) = TensorLoader(few, SAMPLES, device, prepare=data.prepare, draw=draw)
         names = tensor_names(twin)
         with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:

@@ -18,9 +18,11 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import DataError, DltrainError
 from dltrain.experiment.results import fingerprint
 from dltrain.experiment.sources import SOURCES
+from dltrain.experiment.starting_weights import fill_in
 from dltrain.experiment.targets import resolve
 from dltrain.inference.inputs import Input
 from dltrain.inference.load import LoadedModel
+from dltrain.kinds.kind import kind_of
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Threshold
 from dltrain.tasks.task import Task
@@ -190,7 +192,7 @@ def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, s
     Raises:
         DataError: the data is missing or has changed; the error names the metrics that training measured.
     """
-    node = model.config.node("data")
+    node = fill_in(model.config.node("data"), kind_of(model.facts).input_format(model.facts))
     name = model.record.shown_split
     measured = model.record.of_split(name)
     figures = "  ".join(f"{key} {value:.4g}" for key, value in measured.items() if value is not None)

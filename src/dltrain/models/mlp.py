@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from dltrain.models.layers.activations import Activation, activation_layer
-from dltrain.models.layers.piecewise import PiecewiseEmbedding
+from dltrain.models.layers.piecewise import Embedding, PiecewiseEmbedding
 from dltrain.types import Range, Spec
 
 Initialization = Literal["default", "xavier", "kaiming", "normal"]
@@ -26,8 +26,8 @@ class MLP(nn.Module):
         batch_norm: whether to normalise each hidden layer over the batch, before the activation.
         initialization: of the weights; `default` is torch's own, `normal` has a standard deviation of 0.01, and all but
             `default` set biases to 0.
-        embed: `piecewise` for piecewise-linear embeddings of numbers whose bins are known; none to take them as they
-            are.
+        embed: `piecewise` for piecewise-linear embeddings of numbers whose bins are known, `residual` for a linear
+            embedding plus a piecewise-linear one that starts at 0; none to take them as they are.
         embed_width: width of each number's embedding.
     """
 
@@ -41,13 +41,13 @@ class MLP(nn.Module):
         dropout: Annotated[float, Range(0, 0.99)] = 0.1,
         batch_norm: bool = False,
         initialization: Initialization = "default",
-        embed: Literal["piecewise"] | None = "piecewise",
+        embed: Embedding | None = "piecewise",
         embed_width: Annotated[int, Range(1)] = 12,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         width = prod(spec.input_shape)
-        self.embedding = PiecewiseEmbedding(spec.bins, embed_width) if embed and any(spec.bins) else None
+        self.embedding = PiecewiseEmbedding.of(spec.bins, embed_width, embed)
         if self.embedding is not None:
             width = self.embedding.out_features
         for next_width in hidden:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
+from dltrain.models.fold_ensemble import FoldEnsemble
+
 
 def name_of(model: nn.Module) -> str:
-    """Returns the name of a model's class; of a model that wraps another one, that of the wrapped one."""
-    return type(inner_model(model)).__name__
+    """Returns the name of a model's class; of a model that wraps others, that of the wrapped ones."""
+    inner = inner_model(model)
+    return name_of(inner.models[0]) if isinstance(inner, FoldEnsemble) else type(inner).__name__
 
 
 def inner_model(model: nn.Module) -> nn.Module:

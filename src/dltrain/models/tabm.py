@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.models.layers.activations import Activation, activation_layer
-from dltrain.models.layers.piecewise import PiecewiseEmbedding
+from dltrain.models.layers.piecewise import Embedding, PiecewiseEmbedding
 from dltrain.models.mlp import without_decay
 from dltrain.types import Range, Spec
 
@@ -30,8 +30,8 @@ class TabM(nn.Module):
         hidden: width of each hidden layer.
         activation: between the layers.
         dropout: probability of dropping a hidden unit, for each member separately.
-        embed: `piecewise` for piecewise-linear embeddings of numbers whose bins are known; none to take them as they
-            are.
+        embed: `piecewise` for piecewise-linear embeddings of numbers whose bins are known, `residual` for a linear
+            embedding plus a piecewise-linear one that starts at 0; none to take them as they are.
         embed_width: width of each number's embedding.
     """
 
@@ -45,13 +45,13 @@ class TabM(nn.Module):
         hidden: Sequence[Annotated[int, Range(1)]] = (256, 128),
         activation: Activation = "relu",
         dropout: Annotated[float, Range(0, 0.99)] = 0.1,
-        embed: Literal["piecewise"] | None = "piecewise",
+        embed: Embedding | None = "piecewise",
         embed_width: Annotated[int, Range(1)] = 12,
     ) -> None:
         super().__init__()
         self.members = members
         width = prod(spec.input_shape)
-        self.embedding = PiecewiseEmbedding(spec.bins, embed_width) if embed and any(spec.bins) else None
+        self.embedding = PiecewiseEmbedding.of(spec.bins, embed_width, embed)
         if self.embedding is not None:
             width = self.embedding.out_features
         # As in the paper: the members start different by random signs of their inputs, and all later scales start at 1.

@@ -38,6 +38,7 @@ class Result:
         baseline: metrics of each baseline on the shown split.
         baseline_notes: what a reader must know about a baseline, such as that it was fitted to a sample.
         comparison: the model against the best baseline; `None` where they cannot be compared.
+        blend: the votes of the candidates of a model that blends them, and the validation losses they rest on.
         diagnosis: findings from the training curves, in sentences.
         doctor: findings about the data.
         certainty: what intervals, sets of classes and probabilities rest on, and how often they are right on the test
@@ -75,6 +76,7 @@ class Result:
     baseline: Mapping[str, Metrics] = field(default_factory=dict)
     baseline_notes: Mapping[str, str] = field(default_factory=dict)
     comparison: Mapping[str, Any] | None = None
+    blend: Mapping[str, Any] | None = None
     diagnosis: tuple[str, ...] = ()
     doctor: tuple[Mapping[str, str], ...] = ()
     certainty: Mapping[str, Any] | None = None
@@ -162,6 +164,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "baseline": Mapping,
     "baseline_notes": Mapping,
     "comparison": Mapping,
+    "blend": Mapping,
     "certainty": Mapping,
     "diagnosis": list,
     "doctor": list,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dltrain.tasks.evaluation import evaluate
-from dltrain.tasks.precision import autocast
+from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
+from dltrain.training.blending import Blending, choose_blend
 from dltrain.training.divergence import check_finite
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import Running, TrainState
@@ -111,11 +112,11 @@ def fit(
         row |= {"train/loss": train_loss, "train_seconds": running.seconds}
         if val is not None:
             try:
-                metrics = evaluate(state.judged, task, until_stopped(val, state), settings.precision)
+                metrics = validate(state.judged, task, lambda: until_stopped(val, state), settings.precision)
             except ValidationLeft:
                 state.seconds = perf_counter() - started
                 yield Pause(state.step)
-                metrics = evaluate(state.judged, task, val, settings.precision)
+                metrics = validate(state.judged, task, lambda: val, settings.precision)
             row |= {f"val/{name}": value for name, value in metrics.items()}
         row["seconds"] = state.seconds = perf_counter() - started
 
@@ -124,6 +125,15 @@ def fit(
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
         yield row
+
+
+def validate(
+    model: nn.Module, task: Task, batches: Callable[[], Iterable[Batch]], precision: Precision
+) -> dict[str, float]:
+    """Returns the metrics on the batches of the validation split, of the best blend where a model is one."""
+    if isinstance(model, Blending):
+        choose_blend(model, task, batches(), precision)
+    return evaluate(model, task, batches(), precision)
 
 
 def epochs_of(moments: Iterable[Row | Pause]) -> Iterator[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 import pandas as pd
 import yaml
@@ -56,6 +56,8 @@ def csv(
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
+    folds: Annotated[int, Range(2)] | Literal["auto", "none"] | None = None,
+    fold: Annotated[int, Range(0)] | None = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads a table with a column `target` to predict: CSV, Excel, Parquet or JSON lines.
@@ -93,6 +95,10 @@ def csv(
         scale_target: standardise a numeric target inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
+        folds: the number of folds of all rows that are not for testing. The run trains a model for each, on the rows of
+            the others, validates each row by the model that has not learned from it, and predicts by all of them.
+            `auto` is 5 below 10,000 rows; None for none, unless the model asks for them.
+        fold: the fold that alone is the validation split, counted from 0; None for an ensemble of all folds.
         seed: of the split.
 
     Raises:
@@ -144,6 +150,8 @@ def csv(
         scale_target=scale_target,
         val_fraction=val_fraction,
         test_fraction=test_fraction,
+        folds=folds,
+        fold=fold,
         seed=seed,
         notes=(*generated, *notes),
     )

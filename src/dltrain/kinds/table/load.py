@@ -18,6 +18,7 @@ from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice, read_wr
 from dltrain.kinds.table.column_encoder import Floats
 from dltrain.kinds.table.columns import Column, Role, find_id, infer_columns, no_column
 from dltrain.kinds.table.encoder import TableEncoder
+from dltrain.kinds.table.folds import count_folds, fold_rows, keep_fold, note_folds
 from dltrain.kinds.table.notes import note_classes, note_columns, note_outliers, note_task
 from dltrain.kinds.table.numeric import Impute
 from dltrain.kinds.table.raw import RawTable
@@ -65,6 +66,8 @@ def table(
     scale_target: bool = True,
     val_fraction: float = 0.1,
     test_fraction: float = 0.1,
+    folds: int | str | None = None,
+    fold: int | None = None,
     seed: int = 0,
     notes: Sequence[str] = (),
 ) -> Data:
@@ -94,6 +97,8 @@ def table(
         scale_target: standardise a numeric target inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
+        folds: the number of folds of all rows that are not for testing, `auto`, `none` or `None`.
+        fold: the fold that alone is the validation split; `None` for a model of each fold.
         seed: of the split.
         notes: earlier notes, which come first.
 
@@ -125,9 +130,10 @@ def table(
     notes = [*notes, *note_task(goal)]
 
     rows, left_out = _leave_out(rows, columns, gaps=impute == "drop", repeats=duplicates == "drop")
+    count = count_folds(folds, fold, len(rows.y), time, held_out or ())
     parts, split_notes = split_rows(
         rows,
-        val_fraction=val_fraction,
+        val_fraction=0.0 if count else val_fraction,
         test_fraction=test_fraction,
         seed=seed,
         stratify=goal.form == "class",
@@ -136,6 +142,13 @@ def table(
         given=tuple(held_out or ()),
         dates=dates,
     )
+    if count:
+        strata = rows.y if goal.form == "class" else None
+        fold_of_row = fold_rows(rows, parts["train"], count, seed=seed, strata=strata, group=group)
+        if fold is None:
+            split_notes.append(note_folds(count))
+        else:
+            parts, count = keep_fold(parts, fold_of_row, fold), 0
     repeats = note_repeats(number_rows(rows, columns), parts) if duplicates == "keep" else []
     train = rows.take(parts["train"])
     limits = find_limits(train.inputs, columns)
@@ -159,7 +172,7 @@ def table(
     encoded = _encode(encoder, rows, parts)
     for at, values in encoder.encode_training(train.inputs, train.y, seed):
         encoded["train"][:, at] = values
-    facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target, weigher)
+    facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target, weigher, count)
     weights = None if weigher is None else torch.from_numpy(weigher.read(rows.inputs[weigher.name]))
     splits = {
         name: Split(
@@ -167,6 +180,7 @@ def table(
             target=torch.from_numpy(rows.y[at]),
             ids=rows.names(at, id),
             weight=None if weights is None else weights[at],
+            fold=torch.from_numpy(fold_of_row[at]) if count and name == "train" else None,
         )
         for name, at in parts.items()
     }
@@ -327,6 +341,7 @@ def _gather_facts(
     y: NDArray[Any],
     scale_target: bool,
     weigher: WeightReader | None,
+    folds: int,
 ) -> Facts:
     """Returns the facts of the encoded training rows `(N, F)` and their targets."""
     if goal.form == "number" and goal.outputs:
@@ -344,6 +359,7 @@ def _gather_facts(
         target_mean=mean,
         target_std=std,
         weight="" if weigher is None else weigher.name,
+        folds=folds,
         bins=encoder.bins(x),
         preprocessing=encoder.to_json() | goal.reader.forms_to_json() | ({} if weigher is None else weigher.to_json()),
     )

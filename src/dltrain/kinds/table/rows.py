@@ -192,7 +192,7 @@ def split_rows(
         spans = ", ".join(f"{name} {_spell_span(cells, codes, at)}" for name, at in parts.items())
         notes.append(f"split in the order of {time}: {spans}")
     elif group is not None:
-        codes = _number_groups(rows.inputs[group].take(main))
+        codes = number_groups(rows.inputs[group].take(main))
         parts = split_groups(codes, "group", seed=seed, **fractions)
         notes.append(f"split by {group}: rows with the same of its {codes.max() + 1} values stay together")
     else:
@@ -246,7 +246,7 @@ def _note_shared_groups(
             yield f"{count} values of {group} in the {name} file are also in train: its metrics may be too good"
 
 
-def _number_groups(cells: Cells) -> Indices:
+def number_groups(cells: Cells) -> Indices:
     """Returns codes of groups from 0; a row with a missing cell is a group of its own."""
     missing = cells.codes < 0
     codes = np.where(missing, len(cells.values) + np.cumsum(missing), cells.codes)

@@ -12,7 +12,11 @@ from dltrain.tasks.registry import page_of
 def data(run: Run, plots: Plots) -> Section:
     """Returns the section about the data, with what was inferred and noticed about it."""
     facts, record = run.facts, run.result.data
-    splits = ", ".join(f"{split} {record.splits[split]:,}" for split in SPLIT_WORDS if split in record.splits)
+    sizes = {split: f"{record.splits[split]:,}" for split in SPLIT_WORDS if split in record.splits}
+    if facts.folds:
+        sizes["train"] += f" in {facts.folds} folds, which also validate"
+        del sizes["val"]
+    splits = ", ".join(f"{split} {size}" for split, size in sizes.items())
     pairs = [
         ("Samples", f"{record.rows:,}: {splits}"),
         ("Target", f"{facts.target} ({facts.task})"),
