@@ -39,6 +39,7 @@ ONE_EACH = {
     "ratings": "ratings",
 }
 TAKES = {
+    "auto": ("table",),
     "bag": ("text",),
     "cnn": ("image",),
     "recommender": ("ratings",),
@@ -75,6 +76,7 @@ SMALL_MODELS = {  # the README's commands train the same in their full size
     ("corpus", "transformer"): ["model.width=16", "model.ngrams=2"],
     ("image", "transformer_small"): ["model.patch=4"],
     ("image", "cnn"): ["model.channels=[8,16]"],
+    ("table", "auto"): ["model.hidden=[8]"],
     ("image", "resnet"): ["model.channels=[8,16]"],
 }
 

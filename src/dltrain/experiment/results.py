@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import logging
 import platform
 import subprocess
@@ -19,9 +20,10 @@ from dltrain.errors import DltrainError, OutOfMemory
 from dltrain.experiment.build import Setup
 from dltrain.experiment.examples import TOLERANCE, outputs_of, read_inputs, read_outputs, record_outputs
 from dltrain.experiment.reload import check_reload
+from dltrain.experiment.targets import resolve
 from dltrain.experiment.verdict import diagnose
 from dltrain.explain.explanation import Explanation, write_projection
-from dltrain.models.names import name_of
+from dltrain.models.names import class_of, name_of
 from dltrain.runs.folder import SCHEMA, RunDir, read_json
 from dltrain.runs.provenance import basis_of
 from dltrain.runs.result import DataRecord, Result
@@ -92,7 +94,9 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name], timing.train_seconds)
     # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
-    diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch)
+    has_dropout = "dropout" in inspect.signature(class_of(state.model)).parameters
+    diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch, dropout=has_dropout)
+    diagnosis += advise_model(setup, comparison)
     blended = () if blend is None else (str(blend),)
     Result(
         train=dict(metrics["train"]),
@@ -204,6 +208,16 @@ def compare_with_baselines(
     return baselines, setup.task.compare(
         name_of(setup.state.model), shown.target, predictions, baselines, *shown.weighted_target[1:]
     )
+
+
+def advise_model(setup: Setup, comparison: Comparison | None) -> list[str]:
+    """Returns advice to try the kind's strongest model, if a baseline is clearly better than another one."""
+    strongest = setup.kind.strongest_model
+    if not strongest or comparison is None or comparison.difference >= -comparison.margin:
+        return []
+    if class_of(setup.state.model) is resolve("model", {"_target_": strongest}):
+        return []
+    return [f"to do better, try model={strongest}"]
 
 
 def explain_result(run: RunDir, setup: Setup, split: SplitName, seconds: float) -> Explanation:

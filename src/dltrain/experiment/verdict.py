@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 
-def diagnose(history: Sequence[Mapping[str, float]], best_epoch: int, epochs: int) -> list[str]:
+def diagnose(
+    history: Sequence[Mapping[str, float]], best_epoch: int, epochs: int, *, dropout: bool = True
+) -> list[str]:
     """Returns sentences about over-fitting, under-fitting and stopping too early, with what to try.
 
     Args:
         history: one row per epoch, with `train/loss` and perhaps `val/loss`.
         best_epoch: the epoch whose weights were kept, counted from 1.
         epochs: the maximum number of epochs.
+        dropout: whether the model's config has this key.
     """
     if len(history) < 5:
         return []
@@ -28,7 +31,7 @@ def diagnose(history: Sequence[Mapping[str, float]], best_epoch: int, epochs: in
         sentences.append(
             f"over-fitting: after epoch {int(values.argmin()) + 1} the training loss still fell from {at_lowest:.3g} "
             f"to {train_end:.3g}, while the validation loss rose from {lowest:.3g} to {end:.3g}; try more data, "
-            "model.dropout, a larger optimizer.weight_decay or a smaller model"
+            f"{'model.dropout, ' if dropout else ''}a larger optimizer.weight_decay or a smaller model"
         )
     recent = float(np.mean(values[-max(2, len(values) // 5) : -len(tail)])) if len(values) > 2 * len(tail) else end
     if len(history) == epochs and best_epoch > 0.9 * epochs and end < recent - 0.02 * abs(recent):

@@ -84,6 +84,7 @@ class Kind:
     Attributes:
         name: the name in `Facts.kind`; for a user's own kind its dotted path.
         default_model: the model that is proposed if a model does not support such data.
+        strongest_model: the model that is proposed if a baseline is better than another one; may be empty.
         models_of: a built-in kind whose models also take these inputs; may be empty.
         budget: the default number of epochs and batch size.
         stored_words: what the run keeps beyond its facts, in words.
@@ -91,6 +92,7 @@ class Kind:
 
     name: ClassVar[str]
     default_model: ClassVar[str] = "mlp"
+    strongest_model: ClassVar[str] = ""
     models_of: ClassVar[str] = ""
     budget: ClassVar[Budget] = Budget()
     stored_words: ClassVar[str] = "predictions need it"

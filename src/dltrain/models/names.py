@@ -9,8 +9,13 @@ from dltrain.models.fold_ensemble import FoldEnsemble
 
 def name_of(model: nn.Module) -> str:
     """Returns the name of a model's class; of a model that wraps others, that of the wrapped ones."""
+    return class_of(model).__name__
+
+
+def class_of(model: nn.Module) -> type[nn.Module]:
+    """Returns a model's class; of a model that wraps others, that of the wrapped ones."""
     inner = inner_model(model)
-    return name_of(inner.models[0]) if isinstance(inner, FoldEnsemble) else type(inner).__name__
+    return class_of(inner.models[0]) if isinstance(inner, FoldEnsemble) else type(inner)
 
 
 def inner_model(model: nn.Module) -> nn.Module:

@@ -23,6 +23,7 @@ from dltrain.kinds.table.checks import check_rows
 from dltrain.kinds.table.encoder import TableEncoder, inputs_by_column
 from dltrain.kinds.table.raw import RawTable
 from dltrain.tasks.task import Task
+from dltrain.training.budget import Budget
 from dltrain.types import Data, Facts, InputFormat, Split, SplitName
 
 
@@ -31,6 +32,8 @@ class Table(Kind):
 
     name: ClassVar[str] = "table"
     default_model: ClassVar[str] = "mlp"
+    strongest_model: ClassVar[str] = "auto"
+    budget: ClassVar[Budget] = Budget(batches=3_000, fewest=8)
 
     def encoder(self, facts: Facts) -> TableEncoder:
         return TableEncoder.of(facts)
