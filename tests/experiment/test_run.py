@@ -41,6 +41,7 @@ ONE_EACH = {
 TAKES = {
     "bag": ("text",),
     "cnn": ("image",),
+    "pretrained": ("image",),
     "recommender": ("ratings",),
     "resnet": ("image",),
     "tabm": ("table",),
@@ -76,6 +77,7 @@ SMALL_MODELS = {  # the README's commands train the same in their full size
     ("image", "transformer_small"): ["model.patch=4"],
     ("image", "cnn"): ["model.channels=[8,16]"],
     ("image", "resnet"): ["model.channels=[8,16]"],
+    ("image", "pretrained"): ["model.name=shufflenet_v2_x0_5", "model.weights=none", "model.freeze=none"],
 }
 
 
