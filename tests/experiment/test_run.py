@@ -42,6 +42,7 @@ TAKES = {
     "auto": ("table",),
     "bag": ("text",),
     "cnn": ("image",),
+    "pretrained": ("image",),
     "recommender": ("ratings",),
     "resnet": ("image",),
     "tabm": ("table",),
@@ -78,6 +79,7 @@ SMALL_MODELS = {  # the README's commands train the same in their full size
     ("image", "cnn"): ["model.channels=[8,16]"],
     ("table", "auto"): ["model.hidden=[8]"],
     ("image", "resnet"): ["model.channels=[8,16]"],
+    ("image", "pretrained"): ["model.name=shufflenet_v2_x0_5", "model.weights=none", "model.freeze=none"],
 }
 
 

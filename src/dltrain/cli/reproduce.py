@@ -44,7 +44,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     before = Result.read(first)
     stored = RunConfig(first)
     config: dict[str, Any] = {slot: stored.whole_node(slot) for slot in (*SLOTS, "task", "metric") if slot != "data"}
-    config |= {"data": stored.node("data"), "seed": before.seed}
+    config |= {"data": stored.node("data"), "seed": before.seed, "init_from": stored.values.get("init_from")}
     config["data"] |= {key.removeprefix("data."): value for key, value in flags.overrides.items()}
     for slot in SLOTS:
         if "_target_" in config[slot]:
@@ -59,6 +59,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
                 where="data.path",
                 fix="give the same file: data.path=...",
             )
+        check_start(before.basis.get("start"), setup.origin["start"])
         default = first.path.with_name(f"{first.path.name}_again")
         again = RunDir(claim(Path(flags.output)) if flags.output else reserve(default))
         samples.accept()
@@ -85,6 +86,21 @@ def run(arguments: Sequence[str], options: Options) -> int:
             print(f"   {part} was {a} and is {b}")
         print(f"run     {again.path}")
     return 0 if same else 1
+
+
+def check_start(before: Any, now: Mapping[str, str]) -> None:
+    """Checks that the files of weights that a run starts from are as they were.
+
+    Raises:
+        DataError: one has changed.
+    """
+    for name, digest in now.items():
+        if isinstance(before, Mapping) and before and before.get(name) != digest:
+            raise DataError(
+                f"the weights in {name}, from which the run starts, are other ones than when it was trained",
+                where="model.weights or init_from",
+                fix="restore the file",
+            )
 
 
 def compare_figures(before: Result, after: Result) -> dict[str, tuple[Any, Any]]:

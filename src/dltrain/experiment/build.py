@@ -63,7 +63,8 @@ class Setup:
         evaluation: every split in its own order, the training split included.
         settings: the trainer's settings; they monitor `train/loss` if there is no validation split.
         baseline: the time limit for baselines.
-        origin: the user's and other packages' code that the run consists of, when it was built.
+        origin: the user's and other packages' code that the run consists of, when it was built, and the digests of the
+            files of weights that it starts from.
         device: the device of model, loss and batches.
         threads: the number of CPU threads.
         start: the weights that the model begins with, a sentence each.
@@ -130,12 +131,13 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
+    words: tuple[str, ...] = ()
+    files: Mapping[str, str] = {}
     if start is not None:
         words = start.load_into(model, facts, partial(tensors_of_outputs, bare, data, spec, config["seed"]))
+        files = start.digests
     elif begun is None:
-        words = check_start(model)
-    else:
-        words = ()
+        words, files = check_start(model), getattr(model, "start_files", {})
     trial = try_model(
         model,
         task,
@@ -183,7 +185,8 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         settings=settings,
         baseline=BaselineSettings(**arguments(config["baseline"])),
         origin=origin_of(model, loss)
-        | {"code": code_behind(task, config.get("metric")) | code_of(resolve("data", config["data"]))},
+        | {"code": code_behind(task, config.get("metric")) | code_of(resolve("data", config["data"]))}
+        | {"start": files},
         device=device,
         threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0]),
         start=words,

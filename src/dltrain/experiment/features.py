@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 from time import perf_counter
@@ -13,12 +14,13 @@ from torch import Tensor
 
 from dltrain.data.loader import TensorLoader
 from dltrain.experiment.build import Setup
-from dltrain.tasks.precision import Precision, autocast
+from dltrain.tasks.precision import autocast
+from dltrain.training.settings import choose_threads
 from dltrain.types import FrozenTrunk
 
 log = logging.getLogger("dltrain")
 
-AT_ONCE = 32  # samples
+AT_ONCE = 8  # samples; larger batches of images leave the caches of a CPU
 
 
 def are_cacheable(setup: Setup) -> bool:
@@ -41,17 +43,19 @@ def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
             words = "augmentation changes every image, so that the frozen trunk computes its features in each epoch"
             log.log(verbosity, "features not cached: %s; augment=none trains the head in seconds", words)
         return setup
-    began, count = perf_counter(), sum(map(len, setup.data.splits.values()))
+    began, count, threads = perf_counter(), sum(map(len, setup.data.splits.values())), torch.get_num_threads()
     cache, key = setup.source.features, _key(setup, model)
     if key not in cache:
         cache.clear()  # of another trunk
         log.log(verbosity, "features %s samples pass the frozen trunk once", f"{count:,}")
-        precision = setup.settings.precision
-        cache[key] = {name: features_of(model, loader, precision) for name, loader in setup.evaluation.items()}
+        torch.set_num_threads(1)  # each batch has one; more of them share the batches
+        cache[key] = {name: features_of(model, loader, setup) for name, loader in setup.evaluation.items()}
         log.log(verbosity, "features computed in %.1f s; now the head is trained on them", perf_counter() - began)
     else:
         log.log(verbosity, "features of %s samples, as an earlier job computed them", f"{count:,}")
     features = cache[key]
+    # A resumed run keeps the number of threads of its checkpoint.
+    torch.set_num_threads(threads if setup.state.step else threads_of_head(setup, features["train"]))
     evaluation = {name: on_features(loader, features[name]) for name, loader in setup.evaluation.items()}
     return replace(setup, train=on_features(setup.train, features["train"]), evaluation=evaluation)
 
@@ -64,24 +68,37 @@ def estimate(setup: Setup) -> tuple[TensorLoader, float]:
     model, loader = setup.state.model, setup.train
     if not isinstance(model, FrozenTrunk) or not are_cacheable(setup):
         return loader, 0.0
-    few = copy(loader)
-    few.inputs, few.target = tuple(tensor[:AT_ONCE] for tensor in loader.inputs), loader.target[:AT_ONCE]
+    few, count = copy(loader), AT_ONCE * setup.threads
+    few.inputs, few.target = tuple(tensor[:count] for tensor in loader.inputs), loader.target[:count]
+    torch.set_num_threads(1)
     began = perf_counter()
-    features = features_of(model, few, setup.settings.precision)
+    features = features_of(model, few, setup)
     seconds = (perf_counter() - began) / len(features) * sum(map(len, setup.data.splits.values()))
+    torch.set_num_threads(threads_of_head(setup, features))
     return on_features(loader, features[torch.arange(len(loader.target)) % len(features)]), seconds
 
 
-@torch.no_grad()
-def features_of(model: FrozenTrunk, loader: TensorLoader, precision: Precision) -> Tensor:
+def threads_of_head(setup: Setup, features: Tensor) -> int:
+    """Returns the number of CPU threads for steps of the head alone, on features `(N, F)`."""
+    multiplications = features.shape[1] * setup.spec.out_features * setup.train.sizes[0]
+    return setup.settings.threads or choose_threads(multiplications)
+
+
+def features_of(model: FrozenTrunk, loader: TensorLoader, setup: Setup) -> Tensor:
     """Returns the features `(N, F)` of all samples of a loader, in the order of the split, on its device."""
     model.trunk.eval()
-    parts = []
-    for start in range(0, len(loader.target), AT_ONCE):
+
+    @torch.no_grad()
+    def compute(start: int) -> Tensor:
         inputs = tuple(tensor[start : start + AT_ONCE] for tensor in loader.inputs)
-        with autocast(precision, loader.target.device):
-            parts.append(model.features(*(inputs if loader.prepare is None else loader.prepare(inputs))).float())
-    return torch.cat(parts)
+        with autocast(setup.settings.precision, setup.device):
+            return model.features(*(inputs if loader.prepare is None else loader.prepare(inputs))).float()
+
+    pool = ThreadPoolExecutor(setup.threads if setup.device.type == "cpu" else 1)
+    try:
+        return torch.cat(list(pool.map(compute, range(0, len(loader.target), AT_ONCE))))
+    finally:
+        pool.shutdown(cancel_futures=True)  # a signal ends the work, however much is left
 
 
 def on_features(loader: TensorLoader, features: Tensor) -> TensorLoader:
@@ -97,7 +114,6 @@ def _key(setup: Setup, model: FrozenTrunk) -> str:
         "trunk": repr(model.trunk),
         "precision": setup.settings.precision,
         "device": str(setup.device),
-        "threads": torch.get_num_threads(),
         "inputs": repr(setup.data.prepare),
     }
     digest = hashlib.sha256(repr(settings).encode())

@@ -14,8 +14,9 @@ from dltrain.experiment.outside_models import without_start
 from dltrain.experiment.targets import arguments, resolve
 from dltrain.kinds.kind import kind_of
 from dltrain.runs.folder import RunDir, refuse_links
+from dltrain.storage import digest
 from dltrain.tasks.registry import task_class
-from dltrain.training.checkpoint import load_weights, pointed
+from dltrain.training.checkpoint import WEIGHTS, load_weights, pointed
 from dltrain.types import Facts, InputFormat
 
 HEAD = "head"  # the part of a model that may be another one
@@ -41,6 +42,11 @@ class Start:
         refuse_links(self.run.path)
         self.facts = self.run.read_facts()
         self.checkpoint = pointed(self.run.own(self.run.checkpoints), "best")
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Returns the digest of the weights, by the name of their file."""
+        return {str(self.checkpoint.relative_to(self.run.path) / WEIGHTS): digest(self.checkpoint / WEIGHTS)}
 
     @torch.no_grad()
     def load_into(self, model: nn.Module, facts: Facts, outputs: Callable[[], frozenset[str]]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dltrain.errors import ConfigError, require
 from dltrain.types import InputFormat
 
 TIMM = "timm/"
+USUAL = ("resnet18", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny", "vgg11", "vit_b_16")
 FEWEST_STAGES = 4  # a trunk of fewer children is divided further
 # Builders that have other outputs in training, or other inputs with pretrained weights.
 SPECIAL: Mapping[str, Mapping[str, Any]] = {
@@ -54,7 +55,7 @@ def check_name(name: str) -> None:
     else:
         names = [one for one in torchvision.models.list_models(torchvision.models) if not one.startswith("squeezenet")]
         known = name in names
-        advice = f"give one of {', '.join(names)}, or timm/NAME"
+        advice = f"give one of torchvision's classifiers, such as {', '.join(USUAL)}, or timm/NAME"
     if known:
         return
     near = nearest(name, names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -68,7 +69,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about formats, which are read or refused
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise ConfigError(
             f"{path} is a pickle that holds more than tensors, and would run code",
