@@ -26,6 +26,7 @@ from dltrain.data.cells import (
     shorten,
 )
 from dltrain.data.class_folders import FolderFiles, spell_path
+from dltrain.data.spelling import spell_as
 from dltrain.errors import DataError
 from dltrain.kinds.forms import form_from_json, form_to_json
 from dltrain.tasks.registry import is_known, task_class
@@ -52,6 +53,7 @@ class TargetReader:
         classes: class names in the order of their indices.
         outputs: the names of several numbers or labels.
         forms: how the numbers of a target column are written, where they are not plain.
+        ignore_case: whether a class may be spelled in another case or with other blanks.
     """
 
     name: str
@@ -59,13 +61,15 @@ class TargetReader:
     classes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     forms: Mapping[str, Form | None] = field(default_factory=dict)
+    ignore_case: bool = False
 
     @classmethod
     def of(cls, facts: Facts) -> TargetReader:
         """Returns the reader that the facts describe."""
         stored = facts.preprocessing.get("target_forms", {})
         forms = {name: form_from_json(form) for name, form in stored.items()}
-        return cls(facts.target, facts.task, facts.classes, facts.outputs, forms)
+        ignore_case = bool(facts.preprocessing.get("ignore_case"))
+        return cls(facts.target, facts.task, facts.classes, facts.outputs, forms, ignore_case)
 
     def forms_to_json(self) -> dict[str, Any]:
         """Returns what the facts store of the forms, for their `preprocessing`."""
@@ -136,6 +140,7 @@ class TargetReader:
         if self.form == "number":
             return read_cells(column, form=self.forms.get(str(column.name)))
         if self.form == "class":
+            column = spell_as(column, self.classes) if self.ignore_case else column
             return read_cells(column, missing=_missing_words(self.classes))
         return read_cells(column, missing=EMPTY) if column.name == self.name else read_target(column)
 

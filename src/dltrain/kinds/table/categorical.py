@@ -66,6 +66,10 @@ class CategoricalEncoder(ColumnEncoder):
         return (False,) * self._width + (True,) * (len(self.features) - self._width)
 
     @property
+    def known_texts(self) -> tuple[str, ...]:
+        return (*self.levels, *(self.numbers.levels if self.numbers else ()))
+
+    @property
     def beyond(self) -> str:
         return "Other categories count as rare ones, or are ignored."
 
@@ -92,7 +96,7 @@ class CategoricalEncoder(ColumnEncoder):
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
         """Yields which cells have a new level, and which are missing if none was in training."""
-        levels = {*self._positions(), *(self.numbers.levels if self.numbers else ())}
+        levels = {*self._positions(), *self.known_texts}
         learned = np.array([value in levels for value in cells.values] + [True], dtype=bool)
         rare = self.other and self.numbers is None
         yield Oddity(f"{self.name} {'rare or new' if rare else 'new'}", ~learned[cells.codes])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, name_list
+from dltrain.data.spelling import spellings_of
 from dltrain.kinds.checks import FEW_SAMPLES, Finding, find_conflicts, find_shared
 from dltrain.kinds.table.columns import Column, is_entity
 from dltrain.kinds.table.raw import RawTable
@@ -33,6 +34,7 @@ def check_rows(data: Data, raw: RawTable) -> Iterator[Finding]:
     yield from check_times(raw)
     yield from check_target(data, raw)
     yield from check_spelling(raw.used, raw.rows.inputs)
+    yield from differing_in_case(data.facts.target, data.facts.classes)
 
 
 def check_leaks(data: Data, raw: RawTable) -> Iterator[Finding]:
@@ -160,15 +162,12 @@ def check_spelling(columns: Sequence[Column], inputs: Mapping[str, Cells]) -> It
 
 def differing_in_case(name: str, values: Sequence[str]) -> Iterator[Finding]:
     """Yields a finding where texts of a column differ only in case or blanks."""
-    alike: dict[str, list[str]] = {}
-    for value in values:
-        alike.setdefault(" ".join(value.casefold().split()), []).append(value)
-    several = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
+    several = [" and ".join(map(repr, group)) for group in spellings_of(values)]
     if several:
         yield Finding(
             "warning",
             f"values of {name} differ only in case or blanks: {name_list(several, 3)}",
-            "if they are the same, write them alike in the file",
+            "if they are the same: data.ignore_case=true",
         )
 
 

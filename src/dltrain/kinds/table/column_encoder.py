@@ -52,6 +52,11 @@ class ColumnEncoder:
         return (False,) * len(self.features)
 
     @property
+    def known_texts(self) -> tuple[str, ...]:
+        """Returns the texts that are told apart; none if a column is not read as texts."""
+        return ()
+
+    @property
     def linear_scale(self) -> tuple[float, float] | None:
         """Returns mean and standard deviation if the only input is a linear function of the cell; else `None`."""
         return None

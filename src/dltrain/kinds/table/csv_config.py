@@ -49,6 +49,7 @@ def csv(
     quote: str = "auto",
     sheet: str | int | None = None,
     roles: Mapping[str, Role] | str | None = None,
+    ignore_case: bool = False,
     numeric: Numeric = "quantile",
     impute: Impute = "median",
     outliers: Outliers = "keep",
@@ -88,6 +89,8 @@ def csv(
         roles: the roles of columns: a mapping of names to `numeric`, `categorical`, `boolean`, `date`, `text`, `parts`
             or `dropped`, or the YAML of one,
             since Hydra's command line does not support mappings with keys in other scripts.
+        ignore_case: whether texts that differ only in case or blanks are one category or class, in the spelling that is
+            the most frequent one.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         impute: how missing numbers are filled, `drop` to leave their rows out.
         outliers: whether outliers stay, are clipped, or their rows are left out of training.
@@ -134,6 +137,7 @@ def csv(
         target=target,
         drop=drop,
         task=task,
+        ignore_case=ignore_case,
         numeric=numeric,
         impute=impute,
         outliers=outliers,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.data.cells import Cells, Form, name_list, nearest, read_cells, shorten
+from dltrain.data.spelling import spell_as
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
 from dltrain.kinds.labels import TargetReader
@@ -57,6 +58,7 @@ class TableEncoder:
         id: the column whose cells name the rows; `None` to number them.
         as_written: whether numbers are read with their marks and units; older runs had decimal commas as points.
         weight: reads the column of weights; `None` where all rows count alike.
+        ignore_case: whether a category may be spelled in another case or with other blanks.
     """
 
     columns: tuple[ColumnEncoder, ...]
@@ -67,6 +69,7 @@ class TableEncoder:
     takes_rows: bool = True
     prepare: None = None
     weight: WeightReader | None = None
+    ignore_case: bool = False
 
     @classmethod
     def fit(
@@ -81,6 +84,7 @@ class TableEncoder:
         y: NDArray[Any] | None = None,
         seed: int = 0,
         id: str | None = None,
+        ignore_case: bool = False,
     ) -> TableEncoder:
         """Returns an encoder fitted to the training rows.
 
@@ -94,6 +98,7 @@ class TableEncoder:
             y: the targets of the training rows, as in `Split`, for means of many levels; `None` for no means.
             seed: of the folds for these means.
             id: the column whose cells name the rows.
+            ignore_case: whether a category may be spelled in another case or with other blanks.
         """
         limits = limits or {}
         targets, names = target.as_numbers(y) if y is not None else (np.empty((0, 0)), ())
@@ -117,7 +122,12 @@ class TableEncoder:
             numbers = LevelNumbers.fit(cells, targets, names, numeric=numeric, seed=seed)
             return CategoricalEncoder.fit(name, cells, fill=impute == "most_frequent", numbers=numbers)
 
-        return cls(tuple(fit(column) for column in columns if column.role != "dropped"), target, id)
+        return cls(
+            tuple(fit(column) for column in columns if column.role != "dropped"),
+            target,
+            id,
+            ignore_case=ignore_case,
+        )
 
     @classmethod
     def fit_numbers(cls, x: Tensor, names: Sequence[str], target: TargetReader, *, scale: bool) -> TableEncoder:
@@ -147,7 +157,12 @@ class TableEncoder:
         try:
             stored, weight = facts.preprocessing, WeightReader.of(facts)
             return cls(
-                _read_columns(facts), TargetReader.of(facts), stored.get("id"), "as_written" in stored, weight=weight
+                _read_columns(facts),
+                TargetReader.of(facts),
+                stored.get("id"),
+                "as_written" in stored,
+                weight=weight,
+                ignore_case=bool(stored.get("ignore_case")),
             )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how columns become inputs", fix="train again") from None
@@ -162,7 +177,8 @@ class TableEncoder:
                 stored |= {"mean": [column.mean for column in standard], "std": [column.std for column in standard]}
             return stored
         columns = [{"kind": column.role, **column.to_json()} for column in self.columns]
-        return {"columns": columns, "as_written": True} | ({"id": self.id} if self.id else {})
+        options = ({"id": self.id} if self.id else {}) | ({"ignore_case": True} if self.ignore_case else {})
+        return {"columns": columns, "as_written": True} | options
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -186,9 +202,7 @@ class TableEncoder:
             DataError: none of the columns exists, or a cell is text instead of a number.
         """
         frame = self._frame(raw)
-        cells = {
-            column.name: column.read(frame[column.name]) for column in self.columns if column.name in frame.columns
-        }
+        cells = {column.name: self._read(column, frame) for column in self.columns if column.name in frame.columns}
         if not cells:
             close = nearest(self.names[0], frame.columns)
             raise DataError(
@@ -200,6 +214,10 @@ class TableEncoder:
         empty = Cells(np.full(len(frame), -1), (), np.empty(0), np.arange(len(frame)))
         x = self.encode_cells({name: cells.get(name, empty) for name in self.names})
         return Encoded((torch.from_numpy(x),), self.names_of(frame), self._remarks(cells, frame))
+
+    def _read(self, column: ColumnEncoder, frame: pd.DataFrame) -> Cells:
+        known = column.known_texts if self.ignore_case else ()
+        return column.read(spell_as(frame[column.name], known) if known else frame[column.name])
 
     def names_of(self, frame: pd.DataFrame) -> tuple[str, ...]:
         """Returns the names of rows: the cells of the column of ids, where there is one, else the rows' numbers."""

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, name_list, nearest, read_cells
+from dltrain.data.spelling import merge_spellings
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice, read_written
@@ -50,6 +51,7 @@ def table(
     target: str | Sequence[str],
     drop: Sequence[str] = (),
     task: str = "auto",
+    ignore_case: bool = False,
     numeric: Numeric = "quantile",
     impute: Impute = "median",
     outliers: Outliers = "keep",
@@ -79,6 +81,8 @@ def table(
         drop: columns that are not used.
         task: `auto` decides by the target's values; `multilabel` reads labels listed in one cell; a task of your own,
             by its dotted path, decides itself.
+        ignore_case: whether texts that differ only in case or blanks are one category or class, in the spelling that is
+            the most frequent one.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         impute: how missing numbers are filled: with the training rows' `median`, `mean` or `most_frequent` value,
             between the rows around them (`interpolate`), or as a `category` of their own; `drop` leaves such rows out.
@@ -109,6 +113,8 @@ def table(
     targets = list(dict.fromkeys(map(str, target if several else [target])))
     drop = [drop] if isinstance(drop, str) else list(map(str, drop))
     frame, files = _join(frame, held_out or {}, targets, drop)
+    if ignore_case:
+        frame = frame.apply(merge_spellings)
     weigher: WeightReader | None = None
     if weight is not None:
         weigher, counted, weight_notes = _read_weights(frame, str(weight), targets, (decimal, thousands, dates))
@@ -117,6 +123,8 @@ def table(
     reading = Reading.of((cells[name] for name in cells if name not in drop), decimal, thousands, dates)
     cells = {name: read_written(frame[name], reading, of_column) for name, of_column in cells.items()}
     goal = infer_task(frame[targets], task, reading)
+    if ignore_case:
+        goal = replace(goal, reader=replace(goal.reader, ignore_case=True))
     inputs = {name: of_column for name, of_column in cells.items() if name not in targets}
     rows, judged = _read_rows(frame.drop(columns=targets), inputs, files, goal, reading)
     del frame  # texts take more memory than cells
@@ -162,6 +170,7 @@ def table(
         train.inputs,
         columns,
         goal.reader,
+        ignore_case=ignore_case,
         numeric=numeric,
         impute=impute,
         limits=limits if outliers == "clip" else None,
