@@ -1,19 +1,23 @@
-"""dltrain's table recipe at its defaults against scikit-learn on the same splits, over several `data.seed`s.
+"""dltrain on tables against scikit-learn on the same splits, over several seeds of the splits and of everything random.
 
     DLTRAIN_REALDATA=folder python benchmarks/tables.py
     python benchmarks/tables.py --only diabetes,generated_regression --seeds 3 model=tabm
+    python benchmarks/tables.py --public folder --tuned 20 model=auto
     python benchmarks/tables.py --csv adult.csv income
 
-The files titanic.csv and penguins.csv are read from `tables/` below DLTRAIN_REALDATA where that is set. Everything
-runs on one thread. The classical models are fitted on the training rows as the network sees them (numbers scaled, one
-column a category), their validation rows unused unless --with-val; `difference` is ours minus gradient boosting's, its
-mean and standard error over the seeds.
+The files titanic.csv and penguins.csv are read from `tables/` below DLTRAIN_REALDATA where that is set; `--public`
+reads ten CSV files of the package pydataset 0.2.0 from a folder. Everything runs on one thread. The linear model and
+gradient boosting get the raw columns: numbers, and categories as such, or their target means where they have more than
+255 levels. They are fitted to the training and validation rows together; a tuned boosting is the best on the validation
+rows of as many random settings as `--tuned` says, among them the defaults, fitted again to both. `difference` is ours
+minus the boosting's, the tuned one's if there is one: its mean and standard error over the seeds.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -27,10 +31,12 @@ import torch
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from dltrain.config.compose import compose_jobs
 from dltrain.experiment import build
+from dltrain.experiment.sources import SOURCES
+from dltrain.kinds.table.baselines import as_categories, as_numbers
+from dltrain.kinds.table.raw import RawTable
 from dltrain.tasks.evaluation import evaluate_fully
 from dltrain.training.loop import fit
 
@@ -90,12 +96,25 @@ GENERATED = {
     "generated_census": (generated_census, "income"),
 }
 CARRIED = ("breast_cancer", "diabetes", "iris", "wine")
+PUBLIC = {
+    "Boston": "medv",
+    "BudgetFood": "wfood",
+    "Chile": "vote",
+    "Computers": "price",
+    "Hdma": "deny",
+    "HI": "hhi",
+    "Participation": "lfp",
+    "SLID": "wages",
+    "biopsy": "class",
+    "diamonds": "price",
+}
 REAL = {"titanic": "Survived", "penguins": "species"}
 
 
 def train(overrides: list[str], seed: int) -> tuple[build.Setup, dict[str, float], float]:
     """Trains as `dltrain` does and keeps the best weights; returns the test metrics and seconds."""
-    (job,) = compose_jobs([f"data.seed={seed}", "trainer.threads=1", *overrides], sweep=False)
+    SOURCES.forget()
+    (job,) = compose_jobs([f"data.seed={seed}", f"seed={seed}", "trainer.threads=1", *overrides], sweep=False)
     began = perf_counter()
     setup = build.build(job.config)
     state, settings = setup.state, setup.settings
@@ -110,25 +129,64 @@ def train(overrides: list[str], seed: int) -> tuple[build.Setup, dict[str, float
     return setup, metrics, perf_counter() - began
 
 
-def classical(setup: build.Setup, with_val: bool) -> dict[str, float]:
-    """Accuracy or RMSE of the linear model and of gradient boosting on the same rows."""
-    splits = setup.data.splits
-    fitted_on = [splits["train"], splits["val"]] if with_val else [splits["train"]]
-    x = np.concatenate([split.inputs[0].numpy() for split in fitted_on])
-    y = np.concatenate([split.target.flatten().numpy() for split in fitted_on])
-    x_test, y_test = splits["test"].inputs[0].numpy(), splits["test"].target.flatten().numpy()
-    models: dict[str, Any]
-    if setup.data.facts.classes:
-        models = {"linear": LogisticRegression(max_iter=2000), "boosting": HistGradientBoostingClassifier()}
-    else:
-        models = {"linear": RidgeCV(np.logspace(-3, 3, 13)), "boosting": HistGradientBoostingRegressor()}
-    models["linear"] = make_pipeline(StandardScaler(), models["linear"])
-    scores = {}
-    for name, model in models.items():
-        model.set_params(**({"random_state": 0} if name == "boosting" else {}))
-        said = model.fit(x, y).predict(x_test)
-        right, error = float((said == y_test).mean()), float(((said - y_test) ** 2).mean() ** 0.5)
-        scores[name] = right if setup.data.facts.classes else error
+def settings_of(random: np.random.Generator) -> dict[str, Any]:
+    """Returns random settings of gradient boosting."""
+    return {
+        "learning_rate": float(10 ** random.uniform(-2, -0.5)),
+        "max_iter": int(random.choice([50, 100, 200, 400])),
+        "max_leaf_nodes": int(random.choice([4, 8, 15, 31, 63])),
+        "min_samples_leaf": int(random.choice([2, 5, 10, 20, 40])),
+        "l2_regularization": float(10 ** random.uniform(-3, 1)),
+        "max_features": float(random.choice([0.5, 0.8, 1.0])),
+    }
+
+
+def classical(setup: build.Setup, tuned: int, seed: int) -> dict[str, float]:
+    """Accuracy or RMSE of the linear model, of gradient boosting and of a tuned one, from the raw columns."""
+    data, raw = setup.data, setup.data.raw
+    if not isinstance(raw, RawTable):
+        return {}
+    names = ("train", "val", "test") if "val" in data.splits else ("train", "test")
+    frames = {name: raw.frame(name) for name in names}
+    targets = {name: data.splits[name].target.flatten().numpy() for name in names}
+    if "val" not in names:  # of folds, a tenth of the rows is for tuning
+        held_out = np.random.default_rng(seed).permutation(len(targets["train"])) < len(targets["train"]) / 9
+        frames |= {"val": frames["train"][held_out], "train": frames["train"][~held_out]}
+        targets |= {"val": targets["train"][held_out], "train": targets["train"][~held_out]}
+    both = pd.concat([frames["train"], frames["val"]])
+    for name in both.select_dtypes("object"):
+        both[name] = both[name].astype("category")
+    y = np.concatenate([targets["train"], targets["val"]])
+    classes = bool(data.facts.classes)
+
+    def boosting(**settings: Any) -> Any:
+        kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+        model = kind(random_state=0, categorical_features="from_dtype", **settings)
+        return make_pipeline(as_categories(frames["train"]), model)
+
+    def score(model: Any, split: str) -> float:
+        predicted = model.predict(frames[split])
+        right = float((predicted == targets[split]).mean())
+        return right if classes else float(((predicted - targets[split]) ** 2).mean() ** 0.5)
+
+    def loss(model: Any) -> float:
+        if not classes:
+            return score(model, "val")
+        shares = model.predict_proba(frames["val"])
+        position = {label: at for at, label in enumerate(model.classes_)}
+        own = [shares[row, position[label]] if label in position else 0.0 for row, label in enumerate(targets["val"])]
+        return float(-np.log(np.maximum(own, 1e-9)).mean())
+
+    linear = LogisticRegression(max_iter=2000) if classes else RidgeCV(np.logspace(-3, 3, 13))
+    scores = {
+        "linear": score(make_pipeline(as_numbers(frames["train"]), linear).fit(both, y), "test"),
+        "boosting": score(boosting().fit(both, y), "test"),
+    }
+    if tuned:
+        random = np.random.default_rng(seed)
+        tried = [settings_of(random) if number else {} for number in range(tuned)]
+        best = min(tried, key=lambda settings: loss(boosting(**settings).fit(frames["train"], targets["train"])))
+        scores["tuned"] = score(boosting(**best).fit(both, y), "test")
     return scores
 
 
@@ -137,7 +195,8 @@ def main() -> None:
     parser.add_argument("--only", help="names of tables with commas between; all of them where not given")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--csv", nargs=2, action="append", default=[], metavar=("PATH", "TARGET"))
-    parser.add_argument("--with-val", action="store_true", help="fit the classical models on the validation rows too")
+    parser.add_argument("--tuned", type=int, default=0, help="random settings of gradient boosting to choose from")
+    parser.add_argument("--public", help="a folder with the ten CSV files of pydataset")
     parser.add_argument("overrides", nargs="*", help="as for dltrain, such as model=tabm")
     asked, rest = parser.parse_known_args()
     overrides = [*asked.overrides, *rest]
@@ -156,25 +215,31 @@ def main() -> None:
         tables |= {
             name: ["data=csv", f"data.path={path}", f"data.target={target}"] for name, (path, target) in files.items()
         }
+        if asked.public:
+            tables = {
+                name: ["data=csv", f"data.path={asked.public}/{name}.csv", f"data.target={target}"]
+                for name, target in PUBLIC.items()
+            }
 
-        heads = "".join(f" {head:>10}" for head in ("dltrain", "linear", "boosting"))
+        columns = ["dltrain", "linear", "boosting", *(["tuned"] if asked.tuned else [])]
+        heads = "".join(f" {head:>10}" for head in columns)
         print(f"{'table':25} {'metric':9}{heads} {'difference':>22} {'seconds':>8}")
         for name, source in tables.items():
             if only is not None and name not in only:
                 continue
-            ours, linear, boosting, seconds = [], [], [], []
+            rows = []
             for seed in range(asked.seeds):
                 setup, metrics, spent = train([*source, *overrides], seed)
                 metric = "accuracy" if setup.data.facts.classes else "rmse"
-                others = classical(setup, asked.with_val)
-                ours.append(metrics[metric])
-                linear.append(others["linear"])
-                boosting.append(others["boosting"])
-                seconds.append(spent)
-            gap = np.subtract(ours, boosting)
-            error = gap.std(ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else float("nan")
-            row = "".join(f" {np.mean(values):10.5g}" for values in (ours, linear, boosting))
-            print(f"{name:25} {metric:9}{row} {gap.mean():+12.4g} ± {error:7.2g} {np.mean(seconds):8.1f}", flush=True)
+                rows.append({"dltrain": metrics[metric], "seconds": spent, **classical(setup, asked.tuned, seed)})
+                print(f"  {name} seed {seed}: {rows[-1]}", file=sys.stderr, flush=True)
+            table = pd.DataFrame(rows)
+            row = "".join(f" {table[head].mean() if head in table else float('nan'):10.5g}" for head in columns)
+            gap = table["dltrain"] - table[columns[-1]] if columns[-1] in table else pd.Series([float("nan")])
+            error = gap.std() / len(gap) ** 0.5
+            print(
+                f"{name:25} {metric:9}{row} {gap.mean():+12.4g} ± {error:7.2g} {table.seconds.mean():8.1f}", flush=True
+            )
 
 
 if __name__ == "__main__":

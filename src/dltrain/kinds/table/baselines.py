@@ -72,11 +72,11 @@ def _prepared(name: str, make: Maker, train: pd.DataFrame) -> Maker:
     """Returns a maker of the method behind the preparation of columns that it needs."""
     from sklearn.pipeline import make_pipeline
 
-    prepare = _as_categories(train) if name == "gradient_boosting" else _as_numbers(train)
+    prepare = as_categories(train) if name == "gradient_boosting" else as_numbers(train)
     return lambda y: make_pipeline(prepare, make(y))
 
 
-def _as_numbers(train: pd.DataFrame) -> Any:
+def as_numbers(train: pd.DataFrame) -> Any:
     """Returns a transformer to numbers without gaps: standardised numbers, and one-hot categories."""
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
@@ -89,7 +89,7 @@ def _as_numbers(train: pd.DataFrame) -> Any:
     return make_column_transformer((scaled, numbers), (one_hot, categories))
 
 
-def _as_categories(train: pd.DataFrame) -> Any:
+def as_categories(train: pd.DataFrame) -> Any:
     """Returns a transformer for trees: numbers as they are, and categories, those of many levels by target means."""
     import sklearn
     from sklearn.compose import make_column_transformer
