@@ -22,7 +22,7 @@ from dltrain.data.streams import HEAD, Rejoined, read_head, stream_csv
 from dltrain.data.table_files import JSON_LINES, START, content_of, read_file
 from dltrain.data.table_format import TableFormat
 from dltrain.errors import DataError
-from dltrain.kinds.image.pixels import SUFFIXES
+from dltrain.kinds.image.files import SUFFIXES
 from dltrain.types import Encoder
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from dltrain.data.cells import (
     read_cells,
     shorten,
 )
-from dltrain.data.class_folders import FolderFiles, spell_path
+from dltrain.data.class_folders import FolderFiles
+from dltrain.data.folder_tree import spell_path
 from dltrain.errors import DataError
 from dltrain.kinds.forms import form_from_json, form_to_json
 from dltrain.tasks.registry import is_known, task_class

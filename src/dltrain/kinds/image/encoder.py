@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from dltrain.errors import DataError
+from dltrain.kinds.image.files import SUFFIXES
 from dltrain.kinds.image.pixels import (
-    SUFFIXES,
     Channels,
     Normalize,
     Pixels,

@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dltrain.data.class_folders import ClassFiles, FileType, find_splits, refuse_bad, spell_path
+from dltrain.data.archives import is_archive, unpack
+from dltrain.data.class_folders import ClassFiles, find_splits, refuse_bad
+from dltrain.data.folder_layout import FoldersMean
+from dltrain.data.folder_tree import spell_path
 from dltrain.data.samples.animals import draw_animals
 from dltrain.data.splits import Fraction, Indices, split_indices
 from dltrain.errors import DataError, StorageError
 from dltrain.kinds.image.encoder import ImageEncoder
-from dltrain.kinds.image.pixels import SUFFIXES, Channels, Pixels, Resize, decode_all, stack
+from dltrain.kinds.image.files import IMAGES
+from dltrain.kinds.image.pixels import Channels, Pixels, Resize, decode_all, stack
 from dltrain.kinds.labels import TASKS, index_classes
 from dltrain.types import Data, Facts, Range, Split, SplitName
-
-IMAGES = FileType("images", SUFFIXES, "class/*.jpg")
 
 Side = Annotated[int, Range(8)]
 OnBad = Literal["error", "skip"]
@@ -38,6 +40,7 @@ class FolderSettings:
         channels: 1 for grey, 3 for colour, None to decide by the images.
         mirror: whether an image keeps its class when mirrored.
         on_bad: what happens to images that cannot be read.
+        folders: what the outermost folders are.
         val_fraction: fraction of the validation split, if it has no folder.
         test_fraction: fraction of the test split, if it has no folder.
         seed: of the split.
@@ -48,6 +51,7 @@ class FolderSettings:
     channels: Channels
     mirror: bool
     on_bad: OnBad
+    folders: FoldersMean
     val_fraction: float
     test_fraction: float
     seed: int
@@ -90,7 +94,7 @@ def animals(
         except OSError as error:
             raise StorageError(f"cannot write images into {folder}: {error.strerror}", where="data.path") from error
         notes = (f"{path} did not exist: drew 480 images of eight animals",)
-    settings = FolderSettings(size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed)
+    settings = FolderSettings(size, resize, channels, mirror, on_bad, "auto", val_fraction, test_fraction, seed)
     return _load_folder(folder, settings, notes)
 
 
@@ -102,11 +106,12 @@ def images(
     channels: Channels = None,
     mirror: bool = True,
     on_bad: OnBad = "error",
+    folders: FoldersMean = "auto",
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads any folder of images: `class/*.jpg`, or `train|val|valid|validation|test/class/*.jpg`.
+    """Reads any folder of images: `class/*.jpg`, or `train|val|test/class/*.jpg`, in the usual spellings of splits.
 
     With only `train` and `val`, `val` is the test split, and a part of `train` the validation split.
 
@@ -117,6 +122,7 @@ def images(
         channels: 1 for grey, 3 for colour, none to see by the images.
         mirror: whether an image keeps its class when mirrored, left to right; then training may do so.
         on_bad: whether an image that cannot be read stops the run or is left out.
+        folders: whether the outermost folders are `classes` or `splits`; `auto` decides by their names and contents.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
         seed: of the split.
@@ -124,7 +130,7 @@ def images(
     Raises:
         DataError: there are no images, or some cannot be read.
     """
-    settings = FolderSettings(size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed)
+    settings = FolderSettings(size, resize, channels, mirror, on_bad, folders, val_fraction, test_fraction, seed)
     return _load_folder(Path(path), settings)
 
 
@@ -193,17 +199,20 @@ class _Images:
 
 
 def _load_folder(folder: Path, settings: FolderSettings, notes: Sequence[str] = ()) -> Data:
-    folders = find_splits(folder, IMAGES)
-    images = _decode(folder, folders, settings)
+    if is_archive(folder):
+        notes = [*notes, f"unpacked {folder.name} into a temporary folder"]
+        folder = unpack(folder)
+    folders = find_splits(folder, IMAGES, settings.folders)
+    images = _decode(folder, folders.splits, settings)
     return image_data(
         images.pixels,
         images.labels,
         images.classes,
-        _split(folder, images, list(folders), settings),
+        _split(folder, images, list(folders.splits), settings),
         [spell_path(path.relative_to(folder)) for path in images.files],
         mirror=settings.mirror,
         resize=settings.resize,
-        notes=[*notes, *images.notes],
+        notes=[*notes, *folders.notes, *images.notes],
     )
 
 
@@ -218,9 +227,7 @@ def _decode(folder: Path, folders: Mapping[SplitName, ClassFiles], settings: Fol
     images, bad = decode_all(files, settings.size, settings.channels, settings.resize)
     if settings.on_bad == "error":
         refuse_bad(bad, len(files), folder, IMAGES.noun)
-    ignored = sum(part.ignored for part in folders.values())
     notes = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
-    notes += [f"ignored {ignored} files that are not images"] if ignored else []
     readable = [index for index, image in enumerate(images) if image is not None]
     if not readable:
         raise DataError("no image can be read", where=str(folder), fix="replace them")

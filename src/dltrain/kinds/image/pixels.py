@@ -22,8 +22,6 @@ Channels = Literal[1, 3] | None
 Resize = Literal["crop", "pad", "stretch"]
 Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
 
-SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"])
-
 
 @dataclass(frozen=True)
 class Normalize:
