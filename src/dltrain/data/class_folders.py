@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,19 +42,6 @@ class ClassFolders:
 
     splits: Mapping[SplitName, ClassFiles]
     notes: tuple[str, ...]
-
-
-class FolderFiles(list[str]):
-    """Paths of new files below one folder, whose class is to be read as that of training files: by the outermost one.
-
-    Args:
-        files: paths.
-        folder: that all of them lie in.
-    """
-
-    def __init__(self, files: Iterable[str], folder: Path) -> None:
-        super().__init__(files)
-        self.folder = folder
 
 
 def find_splits(folder: Path, wanted: FileType, mean: FoldersMean = "auto") -> ClassFolders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from dltrain.data.cells import name_list
 LEFT_BEHIND = frozenset(  # by file managers, archives, network storage and notebooks
     ["__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"]
 )
+SUFFIX = re.compile(r"\.[A-Za-z]\w{0,5}")  # that says what a file holds; .1 does not
 NOISE = frozenset(["thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"])
 
 
@@ -24,7 +26,7 @@ class FileType:
         noun: what they are, in the plural.
         suffixes: how their names end.
         where: where they belong, such as `class/*.jpg`.
-        recognises: tells by its content whether a file with another name is one, too.
+        recognises: tells by its content whether a file without a suffix is one, too.
     """
 
     noun: str
@@ -36,7 +38,8 @@ class FileType:
         """Tells whether a file is such a sample, by its name or by its content."""
         if path.suffix.lower() in self.suffixes:
             return True
-        return self.recognises is not None and path.is_file() and self.recognises(path)
+        unnamed = not SUFFIX.fullmatch(path.suffix)
+        return unnamed and self.recognises is not None and path.is_file() and self.recognises(path)
 
 
 @dataclass(frozen=True)
