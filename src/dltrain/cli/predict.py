@@ -163,7 +163,8 @@ def predicted(
             bar.update(opened.passed() - bar.n)
             yield with_columns(prediction_frame(model.task, encoded, predictions, certainty), raw, keep)
     if tally.rows and tally.unreadable == tally.rows:
-        raise DataError(f"no sample can be read: {'; '.join(tally.sentences)}", fix="give other files")
+        reasons = "; ".join(cell for cells in tally.cells.values() for cell in cells)
+        raise DataError(f"none of the {tally.rows:,} samples can be read: {reasons}", fix="give other files")
 
 
 def report(tally: Tally, output: Path | None, stream: TextIO) -> None:

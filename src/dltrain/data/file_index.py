@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from dltrain.data.cells import name_list
 from dltrain.data.column_names import plain
-from dltrain.data.folder_tree import FileType, read_tree, spell_path
+from dltrain.data.folder_tree import FileType, is_junk, read_tree, spell_path
 from dltrain.errors import DataError
 
 # Usual names of a column of files, as `plain` spells them, the likeliest first.
@@ -23,6 +25,7 @@ COLUMN_NAMES = (
 )
 ENOUGH = 0.8  # of a column's cells that name files
 TRIED = 200  # cells
+MOST_NEAR = 20_000  # files that are looked at to tell what a table names
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,19 @@ class FileIndex:
     def below(cls, folder: Path, wanted: FileType) -> FileIndex:
         """Returns the files below a folder that hold such samples."""
         return cls(tuple(read_tree(folder, wanted).root.samples), frozenset(wanted.suffixes))
+
+    @classmethod
+    def near(cls, folder: Path, wanted: FileType) -> FileIndex:
+        """Returns some files in a folder, in its folders and in theirs: the first 20,000, by their names alone."""
+        files: list[Path] = []
+        level = len(folder.parts)
+        for inside, folders, names in os.walk(folder):
+            here = Path(inside)
+            folders[:] = sorted(name for name in folders if not is_junk(name)) if len(here.parts) < level + 2 else []
+            files += [here / name for name in names if Path(name).suffix.lower() in wanted.suffixes]
+            if len(files) > MOST_NEAR:
+                break
+        return cls(tuple(files), frozenset(wanted.suffixes))
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
@@ -98,14 +114,36 @@ class FileIndex:
 
 
 def find_column(frame: pd.DataFrame, index: FileIndex, taken: Iterable[str] = ()) -> str | None:
-    """Returns the column of a table whose cells name files, the one with the likeliest name; `None` if none do."""
-    shares = {}
+    """Returns the column of a table whose cells name files, `None` if none do.
+
+    Of several it is the one with the likeliest name; a column `id` and others only if no column has cells with
+    suffixes, since a column that counts rows may match files by chance.
+    """
+    shares: dict[str, float] = {}
+    suffixed: dict[str, bool] = {}
     for name in map(str, frame.columns):
-        if name not in taken:
-            cells = frame[name].dropna().astype(str).tolist()
-            shares[name] = index.share(cells) if cells else 0.0
-    found = [name for name, share in shares.items() if share >= ENOUGH]
-    return min(found, key=lambda name: (rank_of_name(name), -shares[name]), default=None)
+        cells = frame[name].dropna().astype(str).tolist()
+        if name not in taken and cells:
+            shares[name] = index.share(cells)
+            suffixed[name] = _share_of_suffixes(cells, index.suffixes) >= ENOUGH
+
+    def preference(name: str) -> tuple[int, bool, int, float]:
+        rank = rank_of_name(name)
+        return min(rank, COLUMN_NAMES.index("id")), not suffixed[name], rank, -shares[name]
+
+    return min((name for name, share in shares.items() if share >= ENOUGH), key=preference, default=None)
+
+
+def _share_of_suffixes(cells: Sequence[str], suffixes: Collection[str]) -> float:
+    return sum(Path(cell.strip().lower()).suffix in suffixes for cell in cells[:TRIED]) / max(1, len(cells[:TRIED]))
+
+
+def may_name_files(column: pd.Series[Any], wanted: FileType) -> bool:
+    """Tells whether a column of a table may name files: by the suffixes in it, or by its name and different cells."""
+    cells = column.dropna().astype(str).iloc[:TRIED]
+    if _share_of_suffixes(cells.tolist(), wanted.suffixes) >= ENOUGH:
+        return True
+    return bool(len(cells)) and rank_of_name(str(column.name)) < len(COLUMN_NAMES) and cells.is_unique
 
 
 def rank_of_name(name: str) -> int:

@@ -158,7 +158,7 @@ def _read(path: Path, tree: Tree, visited: dict[str, Path]) -> Folder:
     others: list[Path] = []
     folders: list[Folder] = []
     for entry in sorted(path.iterdir()):
-        if _is_junk(entry.name):
+        if is_junk(entry.name):
             tree.junk += _samples_in(entry, tree.wanted)
         elif entry.is_symlink() and not entry.exists() and entry.suffix.lower() not in tree.wanted.suffixes:
             tree.broken.append(entry)
@@ -192,7 +192,8 @@ def _may_read(folder: Path, tree: Tree, visited: dict[str, Path]) -> bool:
     return True
 
 
-def _is_junk(name: str) -> bool:
+def is_junk(name: str) -> bool:
+    """Tells whether a file or folder is hidden, or left behind by a program."""
     return name.startswith(".") or name.casefold() in LEFT_BEHIND or name.casefold() in NOISE
 
 

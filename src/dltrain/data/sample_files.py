@@ -19,10 +19,11 @@ class SampleFolder:
 
     Args:
         path: the folder.
+        name: that its files are called by; its path if none is given.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, name: str = "") -> None:
+        self.path, self.name = path, name or str(path)
         self._labels: Mapping[Path, str] | None = None
 
     def labels(self, wanted: FileType) -> Mapping[Path, str]:
@@ -72,5 +73,9 @@ class TableFiles(list[str]):
 
 
 def names_of(files: Sequence[Any]) -> tuple[str, ...]:
-    """Returns the name of each sample: as a table writes it, or its path."""
-    return files.names if isinstance(files, TableFiles) else tuple(map(str, files))
+    """Returns the name of each sample: as a table writes it, or its path, within a zip file below the file's own."""
+    if isinstance(files, TableFiles):
+        return files.names
+    if isinstance(files, FolderFiles):
+        return tuple(str(Path(files.origin.name, Path(file).relative_to(files.folder))) for file in files)
+    return tuple(map(str, files))

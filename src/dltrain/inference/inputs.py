@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from glob import glob, has_magic
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast, runtime_checkable
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from dltrain.data.archives import is_archive, unpack
 from dltrain.data.cells import name_list, nearest
@@ -64,6 +65,13 @@ class RecognisesFiles(Protocol):
     """An encoder that knows its files by their content, where they have no suffix."""
 
     def recognises(self, path: Path) -> bool: ...
+
+
+@runtime_checkable
+class ReadsArrays(Protocol):
+    """An encoder that takes samples in a file of arrays, such as .npz."""
+
+    def read_arrays(self, path: Path) -> NDArray[Any] | None: ...
 
 
 @runtime_checkable
@@ -123,8 +131,10 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
         raise _absent(path)
     if _holds_a_sample(path, encoder):
         return _files([path])
+    if isinstance(encoder, ReadsArrays) and (array := encoder.read_arrays(path)) is not None:
+        return Input(iter([array]))
     if not encoder.takes_rows and is_archive(path):
-        return _open_folder(unpack(path), encoder)
+        return _open_folder(unpack(path), encoder, str(path))
     if path.suffix.lower() in SUFFIXES:
         raise DataError(
             f"{path} is an image, and the model was trained on other data",
@@ -233,7 +243,7 @@ def _read_head(source: Rejoined, name: str, form: TableFormat) -> Iterator[pd.Da
     yield from _in_parts(frame, ROWS)
 
 
-def _open_folder(folder: Path, encoder: Encoder) -> Input:
+def _open_folder(folder: Path, encoder: Encoder, name: str = "") -> Input:
     if not encoder.suffixes:
         inside = sorted(path for path in folder.rglob("*") if path.is_file())
         tables = [path.name for path in inside if path.suffix.lower() in (".csv", ".parquet", ".xlsx", ".jsonl")]
@@ -247,7 +257,7 @@ def _open_folder(folder: Path, encoder: Encoder) -> Input:
         raise DataError(
             f"{folder} contains no file that ends in {name_list(sorted(encoder.suffixes))}", fix="give another folder"
         )
-    return replace(_files(files, folder), notes=tuple(tree.notes()))
+    return replace(_files(files, SampleFolder(folder, name)), notes=tuple(tree.notes()))
 
 
 def _wanted(encoder: Encoder) -> FileType:
@@ -260,8 +270,8 @@ def _holds_a_sample(path: Path, encoder: Encoder) -> bool:
     return _wanted(encoder).holds(path)
 
 
-def _files(files: Sequence[Path], folder: Path | None = None) -> Input:
-    passed, origin = 0, None if folder is None else SampleFolder(folder)
+def _files(files: Sequence[Path], origin: SampleFolder | None = None) -> Input:
+    passed = 0
 
     def parts() -> Iterator[Raw]:
         nonlocal passed
@@ -323,8 +333,7 @@ class _FileColumn:
         found = find_column(frame, self._files_below())
         if found is not None:
             return found
-        names = list(map(str, frame.columns))
-        likely = min(names, key=rank_of_name)
+        likely = min(map(str, frame.columns), key=rank_of_name)
         raise DataError(
             f"column {likely!r} contains {frame[likely].iloc[0]}, which is not a file: the model was trained on files",
             fix=f"give a folder, a file, or a table with a column of paths, called one of {name_list(COLUMN_NAMES, 5)}",

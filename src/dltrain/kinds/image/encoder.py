@@ -11,21 +11,21 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from dltrain.data.sample_files import FolderFiles, TableFiles, names_of
 from dltrain.errors import DataError
-from dltrain.kinds.image.depth import FULL, Decoded, Pixels, Window, in_eight_bits
+from dltrain.kinds.image.arrays import as_images, new_images
+from dltrain.kinds.image.depth import FULL, Decoded, Pixels, Window, in_eight_bits, is_deep
 from dltrain.kinds.image.files import IMAGES, SUFFIXES, is_image
 from dltrain.kinds.image.pixels import (
     Channels,
     Normalize,
     Resize,
-    as_pixels,
     channel_statistics,
     decode_all,
     has_more_bits,
+    resize_array,
     stack,
 )
 from dltrain.kinds.labels import TargetReader, target_of_files
@@ -131,7 +131,7 @@ class ImageEncoder:
         images, bad = decode_all(files, self._size, self._channels, self.resize, keep_depth=self.window is not None)
         reasons = dict(bad)
         for index, image in enumerate(images):
-            if image is not None and (reason := self._depth_refused(files[index], image)):
+            if image is not None and (reason := self._depth_refused(image, files[index])):
                 reasons[files[index]], images[index] = reason, None
         if len(reasons) == len(files) and not isinstance(raw, FolderFiles | TableFiles):
             named = "; ".join(f"{file} ({reasons[file]})" for file in files[:NAMED_BAD])
@@ -175,23 +175,29 @@ class ImageEncoder:
     def _channels(self) -> Channels:
         return cast(Channels, self.channels)
 
-    def _depth_refused(self, path: Path, image: Decoded) -> str:
+    def _depth_refused(self, image: Decoded, path: Path | None = None) -> str:
         """Returns why an image of another depth than the training images cannot be used; empty if it can."""
         if self.window is None:
-            deep = not self.scales_depth and has_more_bits(path)
-            return "it has more than 8 bits, which the training images had" if deep else ""
+            deep = path is not None and not self.scales_depth and has_more_bits(path)
+            return "it has more than the 8 bits that the training images had" if deep else ""
         full = (self.window.low, self.window.high) == FULL
         return "" if full or self.window.applies_to(image) else "it has 8 bits, and the training images had more"
 
-    def _encode_array(self, arrays: NDArray[np.uint8]) -> Encoded:
-        if arrays.dtype != np.uint8 or arrays.ndim not in (3, 4) or arrays.shape[3:] not in ((), (1,), (3,)):
+    def read_arrays(self, path: Path) -> NDArray[Any] | None:
+        """Returns the images of a file of arrays `(N, H, W, C)`, `None` for other files."""
+        return new_images(path)
+
+    def _encode_array(self, arrays: NDArray[Any]) -> Encoded:
+        images = as_images(arrays) if arrays.ndim in (3, 4) else []
+        if not images or (self.window is None and is_deep(images[0])):
             raise DataError(
-                f"an array of shape {arrays.shape} and type {arrays.dtype} does not contain images",
-                fix="give (N, H, W) or (N, H, W, 3) of uint8, from 0 to 255",
+                f"an array of shape {arrays.shape} and type {arrays.dtype} does not contain images as in training",
+                fix="give (N, H, W) or (N, H, W, 3) of uint8, from 0 to 255"
+                if self.window is None
+                else "give (N, H, W) or (N, H, W, 3) in the unit of the training images",
             )
-        grey = arrays.ndim == 3 or arrays.shape[3] == 1
-        images = [Image.fromarray(array[..., 0] if array.ndim == 3 and grey else array) for array in arrays]
-        pixels = stack(
-            [in_eight_bits(as_pixels(i, self._size, self._channels, self.resize), self.window) for i in images]
-        )
+        if reason := self._depth_refused(images[0]):
+            raise DataError(f"the array cannot be used: {reason}", fix="give the values before they became 8 bits")
+        resized = [resize_array(image, self._size, self._channels, self.resize) for image in images]
+        pixels = stack([in_eight_bits(image, self.window) for image in resized])
         return Encoded((torch.from_numpy(pixels),), tuple(map(str, range(len(pixels)))), ((),) * len(pixels))

@@ -29,7 +29,7 @@ class Labelled:
 
     Args:
         folder: that the files lie in.
-        files: their paths.
+        files: their paths; empty for images in arrays.
         names: as predictions call them.
         reader: reads the targets of new images.
         y: the targets, as in `Split`.
@@ -54,7 +54,7 @@ class Labelled:
         index = np.array(at, dtype=np.int64)
         return replace(
             self,
-            files=[self.files[row] for row in at],
+            files=[self.files[row] for row in at] if self.files else [],
             names=[self.names[row] for row in at],
             y=self.y[index],
             splits=self.splits[index],
@@ -63,7 +63,7 @@ class Labelled:
 
     def rows(self) -> Rows:
         """Returns the files as the rows that are to be split."""
-        return Rows(self.columns, self.y, np.arange(len(self.files)), self.splits)
+        return Rows(self.columns, self.y, np.arange(len(self.names)), self.splits)
 
 
 def from_folders(folder: Path, mean: FoldersMean, task: str) -> Labelled:

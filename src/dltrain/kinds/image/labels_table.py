@@ -97,7 +97,7 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
 def _locate(labels: str, folder: Path) -> Path:
     """Returns the table's path: as it is given, or within the folder."""
     path = Path(labels).expanduser()
-    return folder / labels if not path.exists() and (folder / labels).is_file() else path
+    return path if path.exists() else folder / labels
 
 
 def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, path: Path, folder: Path) -> str:

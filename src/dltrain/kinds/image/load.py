@@ -20,13 +20,14 @@ from dltrain.data.folder_tree import spell_path
 from dltrain.data.samples.animals import draw_animals
 from dltrain.data.splits import Fraction, Indices
 from dltrain.errors import DataError, StorageError
-from dltrain.kinds.image.depth import Pixels, Window, fit_window, in_eight_bits
+from dltrain.kinds.image.arrays import from_arrays, holds_arrays
+from dltrain.kinds.image.depth import Decoded, Pixels, Window, fit_window, in_eight_bits
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.labelled import Labelled, from_folders
 from dltrain.kinds.image.labels_table import LabelColumns, from_table, propose_labels
-from dltrain.kinds.image.pixels import Channels, Resize, decode_all, stack
+from dltrain.kinds.image.pixels import Channels, Resize, decode_all, resize_array, stack
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.rows import split_rows
 from dltrain.kinds.target import scale_of
@@ -128,7 +129,8 @@ def images(
     """Reads any folder of images: a folder a class, in splits or not, or a table that names images and their targets.
 
     The folder is `class/*.jpg` or `train|val|test/class/*.jpg`, in the usual spellings of splits, or a zip file of it.
-    With only `train` and `val`, `val` is the test split, and a part of `train` the validation split.
+    With only `train` and `val`, `val` is the test split, and a part of `train` the validation split. Arrays with their
+    labels are read, too: .npz as of MedMNIST and Keras, .npy, and idx files as of MNIST.
 
     Args:
         path: the folder.
@@ -153,7 +155,10 @@ def images(
         DataError: there are no images, or some cannot be read, or the table does not name them.
     """
     settings = Settings(size, resize, channels, mirror, on_bad, val_fraction, test_fraction, seed, window, group)
-    folder, notes = _unpacked(Path(path).expanduser())
+    place = Path(path).expanduser()
+    if place.is_file() and holds_arrays(place):
+        return _load_arrays(place, labels, task, settings)
+    folder, notes = _unpacked(place)
     if labels is not None:
         columns = LabelColumns(image, target, group)
         return _load(from_table(folder, labels, columns, task, skip=on_bad == "skip"), settings, notes)
@@ -168,6 +173,8 @@ def images(
     try:
         return _load(from_folders(folder, folders, task), settings, notes)
     except NoClassFolders as error:
+        if holds_arrays(folder):
+            return _load_arrays(folder, None, task, settings)
         raise propose_labels(folder, error) from None
 
 
@@ -271,10 +278,31 @@ def _load(labelled: Labelled, settings: Settings, notes: Sequence[str] = ()) -> 
         raise DataError("no image can be read", where=str(labelled.folder), fix="replace them")
     labelled = labelled.take([index for index, image in enumerate(images) if image is not None])
     readable = [image for image in images if image is not None]
+    return _finish(labelled, readable, settings, [*notes, *labelled.notes, *skipped])
+
+
+def _load_arrays(path: Path, labels: str | None, task: str, settings: Settings) -> Data:
+    """Resizes, splits and encodes images in arrays.
+
+    Raises:
+        DataError: the arrays do not belong together, or do not fit into memory.
+    """
+    labelled, arrays = from_arrays(path, labels, task)
+    _refuse_too_many(len(arrays), settings.size)
+    notes = list(labelled.notes)
+    height, width = arrays[0].shape[:2]
+    if max(height, width) < settings.size:
+        notes.append(f"enlarged to {settings.size} pixels; data.size={max(height, width)} trains faster")
+    images = [resize_array(image, settings.size, settings.channels, settings.resize) for image in arrays]
+    return _finish(labelled, images, settings, notes)
+
+
+def _finish(labelled: Labelled, images: Sequence[Decoded], settings: Settings, notes: Sequence[str]) -> Data:
+    """Splits and encodes images of one size."""
     parts, split_notes = _split(labelled, settings)
-    window, window_notes = fit_window([readable[index] for index in parts["train"]], settings.window)
+    window, window_notes = fit_window([images[index] for index in parts["train"]], settings.window)
     data = encoded_data(
-        stack([in_eight_bits(image, window) for image in readable]),
+        stack([in_eight_bits(image, window) for image in images]),
         labelled.y,
         labelled.reader,
         parts,
@@ -283,7 +311,7 @@ def _load(labelled: Labelled, settings: Settings, notes: Sequence[str] = ()) -> 
         resize=settings.resize,
         window=window,
     )
-    return replace(data, notes=(*notes, *labelled.notes, *skipped, *window_notes, *split_notes))
+    return replace(data, notes=(*notes, *window_notes, *split_notes))
 
 
 def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indices], list[str]]:

@@ -20,7 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
 from dltrain.errors import DataError, require
-from dltrain.kinds.image.depth import Decoded, Pixels
+from dltrain.kinds.image.depth import Decoded, Pixels, is_deep
 from dltrain.kinds.image.files import HEIC_BRANDS
 
 Channels = Literal[1, 3] | None
@@ -129,7 +129,8 @@ def _deep_colours(path: Path) -> NDArray[np.float32] | None:
 
 
 def _bands(image: NDArray[np.float32], channels: Channels) -> Sequence[int]:
-    return (1,) if channels == 1 else range(image.shape[2])
+    """Returns the bands that are used: of a colour image that is to be grey, green alone."""
+    return (1,) if channels == 1 and image.shape[2] > 1 else range(image.shape[2])
 
 
 def as_pixels(
@@ -146,6 +147,15 @@ def as_pixels(
         image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
     pixels = np.asarray(resize_image(image.convert("L" if grey else "RGB"), size, resize), dtype=np.uint8)
     return pixels[:, :, None] if grey else pixels
+
+
+def resize_array(image: Decoded, size: Size, channels: Channels, resize: Resize) -> Decoded:
+    """Returns an image `(H, W, C)` in that size, with that number of channels, as `read_image` does with a file."""
+    if not is_deep(image):
+        return as_pixels(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image), size, channels, resize)
+    deep = image.astype(np.float32)
+    values = np.dstack([_resize_values(deep[..., band], size, resize) for band in _bands(deep, channels)])
+    return np.repeat(values, 3, axis=2) if channels == 3 and values.shape[2] == 1 else values
 
 
 def _resize_values(values: NDArray[np.float32], size: Size, resize: Resize) -> NDArray[np.float32]:
