@@ -252,11 +252,13 @@ class Encoded:
         inputs: tensors `(N, ...)`, as in `Split`.
         ids: the name of each sample, as in `Split`.
         remarks: on each sample.
+        unreadable: positions of samples that could not be read; their inputs stand for nothing, and a remark says why.
     """
 
     inputs: tuple[Tensor, ...]
     ids: tuple[str, ...]
     remarks: tuple[tuple[Remark, ...], ...]
+    unreadable: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

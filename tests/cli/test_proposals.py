@@ -316,7 +316,7 @@ def test_what_is_trusted_already_stays_trusted(typed: str, proposed: str) -> Non
         ("check optimizer.lr=0.1,0.2", "fix: give one value, or train with each of them by -m|"),
         ("data=in.csv target=y", "give the file as data.path: dltrain data=csv data.path=in.csv data.target=y|"),
         ("model.hidden=[64, 32]", "write a list without blanks, as in [64,32]"),
-        ("predict RUN --data in.csv", "give the input without a flag: dltrain predict RUN INPUT [-o FILE]"),
+        ("predict RUN --data in.csv", "give the input without a flag: dltrain predict RUN INPUT ... [-o FILE]"),
         ("optimizer.lr 0.1", "write optimizer.lr=...: dltrain optimizer.lr=0.1|"),
         ("nothing", "an override is key=value at nothing; fix: see dltrain --help|"),
     ],

@@ -140,7 +140,7 @@ class Command:
             else:
                 named.append(word)
         least = sum(not name.startswith("[") for name in self.names)
-        if self.names[:2] == ("RUN", "[INPUT]") and len(named) == 2 and _is_run(named[1]) and not _is_run(named[0]):
+        if self.names[:2] == ("RUN", "[INPUT ...]") and len(named) == 2 and _is_run(named[1]) and not _is_run(named[0]):
             right, typed = f"{named[1]} {named[0]}", " ".join(named)
             raise ConfigError("the run comes before the input", where=typed, override=right, replaces=typed)
         if len(named) < least:
@@ -208,7 +208,7 @@ class _Parser(ArgumentParser):
         if near in flag_names:
             return ConfigError(f"there is no flag {name}", fix=f"did you mean {near}?", override=near, replaces=name)
         as_key = _key_as_flag(word, self.arguments, self.command)
-        if as_key is None and name.lstrip("-") in ("data", "input", "file") and "[INPUT]" in self.command.names:
+        if as_key is None and name.lstrip("-") in ("data", "input", "file") and "[INPUT ...]" in self.command.names:
             fix = f"give the input without a flag: dltrain {self.command.name} {self.command.usages[0]}"
             return ConfigError(f"there is no flag {name}", fix=fix)
         return as_key or ConfigError(f"there is no flag {name}", fix=f"see dltrain {self.command.name} --help")

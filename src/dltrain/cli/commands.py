@@ -53,6 +53,7 @@ _FORMAT = {
     "data.quote": "the character around cells that hold a delimiter, or none",
     "data.sheet": "the name or the number of a sheet of a workbook",
 }
+_LABELS = {"data.labels": "a table that names images of the folder"}
 _DEVICE = {"trainer.device": "auto, cpu, cuda, cuda:1, mps"}
 _TRUST = Flag(("--trust",), "run code of this package or module, which the run needs", "MODULE", many=True)
 _CONFIG_DIR = Flag(("-cd", "--config-dir"), "an additional folder of configs; its files override others", "FOLDER")
@@ -168,12 +169,12 @@ _ALL = (
         "predict",
         "predict new samples with a trained model; needs only the run's folder",
         (
-            "RUN INPUT [-o FILE] [--interval 0.9] [--sets] [--threshold 0.5]",
+            "RUN INPUT ... [-o FILE] [--interval 0.9] [--sets] [--threshold 0.5]",
             "RUN --prompt TEXT [--steps 200]",
             "RUN --steps 12 [HISTORY]",
             "RUN --user 42 [--top 10]",
         ),
-        names=("RUN", "[INPUT]"),
+        names=("RUN", "[INPUT ...]"),
         flags=(
             _output("the file for the predictions: .csv, .jsonl or .parquet; without it, standard output"),
             _TRUST,
@@ -199,8 +200,11 @@ _ALL = (
             Flag(("--top-k",), "with --prompt: sample from the K likeliest tokens", "K", int),
             Flag(("--seed",), "with --prompt: another seed gives another text (0)", "N", int),
         ),
-        keys={**_FORMAT, **_DEVICE},
-        notes=("INPUT is a table, an image, a folder, a text file, or - for standard input; it needs no target.",),
+        keys={**_LABELS, **_FORMAT, **_DEVICE},
+        notes=(
+            "INPUT is a table, an image, a folder, a pattern such as 'photos/*.jpg', a text file, or - for standard "
+            "input; it needs no target.",
+        ),
         examples=(
             ("dltrain predict RUN new.csv -o predictions.csv", "a table"),
             ("dltrain predict RUN --steps 12", "the next twelve steps of the series that it was trained on"),
@@ -216,7 +220,7 @@ _ALL = (
             Flag(("--slices",), "measure each value of this column separately", "COLUMN"),
             _TRUST,
         ),
-        keys={"data.path": "labelled data; without it, the run's own test split", **_FORMAT, **_DEVICE},
+        keys={"data.path": "labelled data; without it, the run's own test split", **_LABELS, **_FORMAT, **_DEVICE},
         examples=(
             ("dltrain evaluate RUN data.path=labelled.csv", "on new data"),
             ("dltrain evaluate RUN data.path=labelled.csv --slices city", "and for each city"),

@@ -65,7 +65,7 @@ def measure(
     from tqdm import tqdm
 
     from dltrain.inference.evaluate import evaluate_input, evaluate_split, own_test_split
-    from dltrain.inference.inputs import open_input
+    from dltrain.inference.inputs import open_inputs
 
     form = table_format(model, overrides)
     if "data.path" not in overrides:
@@ -73,7 +73,7 @@ def measure(
         column = None if slices is None else own_column(model, split.ids, name, slices)
         return evaluate_split(model, split, f"{name} split", column)
     path = overrides["data.path"]
-    with closing(open_input(path, model.encoder, form)) as opened:
+    with closing(open_inputs([path], model.encoder, form, overrides.get("data.labels"))) as opened:
         hidden = not (progress and sys.stderr.isatty())
         with tqdm(total=opened.total, unit=opened.unit, unit_scale=opened.unit == "B", disable=hidden) as bar:
 

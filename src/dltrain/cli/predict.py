@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from dltrain.cli import predict_ahead
 from dltrain.cli.commands import COMMANDS, Options
-from dltrain.errors import ConfigError
+from dltrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,11 +44,10 @@ def run(arguments: Sequence[str], options: Options) -> int:
         return predict_ahead.run(flags, run_folder, sources, options)
     if not sources:
         raise ConfigError("INPUT is missing", fix=COMMANDS["predict"].usage)
-    (source,) = sources
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
 
     from dltrain.inference.frames import Tally
-    from dltrain.inference.inputs import open_input
+    from dltrain.inference.inputs import open_inputs
     from dltrain.inference.load import load
     from dltrain.runs.folder import RunDir
     from dltrain.runs.tables import check_rows_path, open_rows, records
@@ -57,14 +56,15 @@ def run(arguments: Sequence[str], options: Options) -> int:
     if output is not None:
         check_rows_path(output)
         RunDir(Path(run_folder)).refuse_output(output)
-        if Path(source).exists() and output.exists() and output.samefile(source):
+        if output.exists() and any(Path(source).exists() and output.samefile(source) for source in sources):
             raise ConfigError(f"{output} is the input itself", where="-o", fix="choose another file")
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
     certainty = Certainty(flags.interval, flags.sets, flags.threshold)
     model.task.check_certainty(certainty)
     tally = Tally()
     rows_of_answer: list[dict[str, Any]] = []
-    with closing(open_input(source, model.encoder, table_format(model, flags.overrides))) as opened:
+    labels = flags.overrides.get("data.labels")
+    with closing(open_inputs(sources, model.encoder, table_format(model, flags.overrides), labels)) as opened:
         kept = [name for names in flags.keep for name in names.split(",")]
         frames = predicted(model, opened, tally, certainty, kept, progress=not (options.quiet or options.json))
         if options.json and output is None:
@@ -80,6 +80,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
         print(json.dumps(answer | result, ensure_ascii=False))
     elif not options.quiet:
         stream = sys.stderr if output is None else sys.stdout
+        for note in opened.notes:
+            print(f"note    {note}", file=stream)
         report(tally, output, stream)
         if note := model.task.note_on_certainty(certainty):
             print(f"note    {note}", file=stream)
@@ -147,7 +149,7 @@ def predicted(
     """Yields the predictions part by part, behind the columns of the input to keep, with a progress bar on a terminal.
 
     Raises:
-        DataError: the input has no such column.
+        DataError: the input has no such column, or, at the end, nothing in it could be read.
     """
     from tqdm import tqdm
 
@@ -157,9 +159,12 @@ def predicted(
     with tqdm(total=opened.total, unit=opened.unit, unit_scale=opened.unit == "B", disable=hidden) as bar:
         for raw in opened.parts:
             encoded, predictions = model.predict_part(raw)
-            tally.add(encoded.remarks)
+            tally.add(encoded)
             bar.update(opened.passed() - bar.n)
             yield with_columns(prediction_frame(model.task, encoded, predictions, certainty), raw, keep)
+    if tally.rows and tally.unreadable == tally.rows:
+        reasons = "; ".join(cell for cells in tally.cells.values() for cell in cells)
+        raise DataError(f"none of the {tally.rows:,} samples can be read: {reasons}", fix="give other files")
 
 
 def report(tally: Tally, output: Path | None, stream: TextIO) -> None:

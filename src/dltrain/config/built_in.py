@@ -43,6 +43,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "bce": "dltrain.tasks.losses.BinaryCrossEntropy",
         "bpr": "dltrain.tasks.losses.PairwiseRanking",
         "cross_entropy": "dltrain.tasks.losses.CrossEntropy",
+        "default_smooth": "dltrain.tasks.losses.default_smooth",
         "focal": "dltrain.tasks.losses.Focal",
         "hinge": "dltrain.tasks.losses.Hinge",
         "huber": "dltrain.tasks.losses.Huber",

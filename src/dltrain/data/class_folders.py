@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dltrain.data.cells import name_list, nearest
+from dltrain.data.folder_layout import ClassFolder, FoldersMean, Layout, NoClassFolders, fold, read_layout
+from dltrain.data.folder_tree import FileType, Folder, Tree, read_tree, spell_path
+from dltrain.data.split_names import class_key, split_of
 from dltrain.errors import DataError
 from dltrain.types import SplitName
 
-SPLIT_FOLDERS: dict[str, SplitName] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 NAMED_BAD = 10  # files that a refusal names
+NAMED_CLASSES = 10  # that a note names
 
 
 @dataclass(frozen=True)
@@ -26,123 +24,176 @@ class ClassFiles:
 
     Args:
         files: in the order of their paths, class by class.
-        labels: the class of each, as its folder is called.
-        ignored: how many other files there are.
+        labels: the class of each, as train's folder is called.
     """
 
     files: tuple[Path, ...]
     labels: tuple[str, ...]
-    ignored: int
 
 
 @dataclass(frozen=True)
-class FileType:
-    """The files that hold a kind of sample.
+class ClassFolders:
+    """The files of each split.
 
     Args:
-        noun: what they are, in the plural.
-        suffixes: how their names end.
-        where: where they belong, such as `class/*.jpg`.
+        splits: always with `train`.
+        notes: how the folders were read, and what was ignored.
     """
 
-    noun: str
-    suffixes: Collection[str]
-    where: str
+    splits: Mapping[SplitName, ClassFiles]
+    notes: tuple[str, ...]
 
 
-class FolderFiles(list[str]):
-    """Paths of new files below one folder, whose class is to be read as that of training files: by the outermost one.
-
-    Args:
-        files: paths.
-        folder: that all of them lie in.
-    """
-
-    def __init__(self, files: Iterable[str], folder: Path) -> None:
-        super().__init__(files)
-        self.folder = folder
-
-
-def find_splits(folder: Path, wanted: FileType) -> dict[SplitName, ClassFiles]:
-    """Returns the files of `class/*`, all as train, or of `train|val|test/class/*`.
+def find_splits(folder: Path, wanted: FileType, mean: FoldersMean = "auto") -> ClassFolders:
+    """Returns the files of `class/*`, all as train, or of `train|val|test/class/*` or `class/train|val|test/*`.
 
     Where there is no test folder, val is the test split, which nobody may look at while training.
 
+    Args:
+        folder: the folder.
+        wanted: the files.
+        mean: what the outermost folders are; `auto` decides by their names and by what lies in them.
+
     Raises:
-        DataError: the folder is not laid out so, or a class has no files in train.
+        DataError: the folder is not laid out so, a class has no files in train, or some files would not be used.
     """
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(
             f"{folder} {problem}", where="data.path", fix="name a folder that contains a folder for each class"
         )
-    below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    folders: dict[SplitName, Path] = {}
-    for name, path in below.items():
-        if name in SPLIT_FOLDERS and SPLIT_FOLDERS[name] in folders:
-            other = folders[SPLIT_FOLDERS[name]].name
-            raise DataError(f"{other} and {path.name} are the same split", where=str(folder), fix="keep one of them")
-        if name in SPLIT_FOLDERS:
-            folders[SPLIT_FOLDERS[name]] = path
-    others = [name for name in below if name not in SPLIT_FOLDERS and not name.startswith(".")]
-    if folders and "train" not in folders and not others:
-        raise DataError("there is no train folder", where=str(folder), fix=f"add train/ beside {', '.join(below)}")
-    # A class may be called train: there are no folders below it then.
-    if "train" not in folders or not any(path.is_dir() for path in folders["train"].iterdir()):
-        folders = {"train": folder}
-    splits = {name: _find_classes(path, wanted) for name, path in folders.items()}
-    classes = set(splits["train"].labels)
-    if len(classes) < 2:
-        raise DataError(
-            f"all {wanted.noun} are of one class, {spell_path(*classes)}",
-            where=str(folder),
-            fix="give a folder for each class",
-        )
-    for name, split in splits.items():
-        if new := sorted(set(split.labels) - classes):
-            raise DataError(
-                f"the class {spell_path(new[0])} of the {name} split has no {wanted.noun} in train",
-                where=str(folder),
-                fix="add some",
-            )
+    tree = read_tree(folder, wanted)
+    layout = read_layout(tree, mean)
+    _check_repeats(tree, layout)
+    notes = list(layout.notes)
+    splits = _label(tree, layout, mean, notes)
+    used = sum(len(split.files) for split in splits.values())
+    for around in layout.around:
+        _leave_out(tree, around, used, notes)
     if "val" in splits and "test" not in splits:
         splits["test"] = splits.pop("val")
+        notes.append("there is no test folder: that for validation is the test split")
+    counts = Counter(splits["train"].labels)
+    classes = name_list((f"{spell_path(name)} ({counts[name]:,})" for name in sorted(counts)), NAMED_CLASSES)
+    notes.append(f"{len(counts)} classes, by folder{' in train' if len(splits) > 1 else ''}: {classes}")
+    return ClassFolders(splits, (*notes, *tree.notes()))
+
+
+def _label(tree: Tree, layout: Layout, mean: FoldersMean, notes: list[str]) -> dict[SplitName, ClassFiles]:
+    """Returns the files of each split, with the names of train's classes.
+
+    Raises:
+        DataError: a class is empty, or lacks in train, or there is only one.
+    """
+    train = _without_unlabelled(tree, layout, notes)
+    names = list(dict.fromkeys(class_key(name) for name, _ in train))
+    by_fold = {fold(name): name for name in names}
+    if len(by_fold) < len(names) and mean != "classes":
+        _refuse_cases(tree, names)
+    if len(names) < 2 and all(kid.count for _, kid in train):
+        raise NoClassFolders(
+            f"all {tree.wanted.noun} are of one class, {spell_path(names[0])}",
+            where=spell_path(tree.root.path),
+            fix="give a folder for each class",
+        )
+    splits: dict[SplitName, ClassFiles] = {}
+    spelled: dict[str, dict[str, str]] = {}  # how the folders of each class are called, with one of each name
+    for split, folders in layout.splits.items():
+        files: list[Path] = []
+        labels: list[str] = []
+        for name, kid in train if split == "train" else folders:
+            if not kid.count:
+                raise _empty(tree, kid)
+            label = class_key(name) if class_key(name) in names else by_fold.get(fold(name))
+            if label is None:
+                raise _not_in_train(tree, name, split, names)
+            spelled.setdefault(label, {})[name] = tree.name(kid.path)
+            files += kid.samples
+            labels += [label] * kid.count
+        splits[split] = ClassFiles(tuple(files), tuple(labels))
+    if several := [" and ".join(paths.values()) for paths in spelled.values() if len(paths) > 1]:
+        notes.append(f"one class each, although case, blanks or Unicode's form differ: {name_list(several, 5)}")
     return splits
 
 
-def _find_classes(folder: Path, wanted: FileType) -> ClassFiles:
-    """Returns the files below each class's folder, hidden ones left out.
+def _without_unlabelled(tree: Tree, layout: Layout, notes: list[str]) -> list[ClassFolder]:
+    """Returns train's folders without those that are called unlabelled and that no other split has."""
+    held_out = [fold(name) for split, part in layout.splits.items() if split != "train" for name, _ in part]
+    folders = []
+    for name, kid in layout.splits["train"]:
+        named = split_of(name)
+        if held_out and fold(name) not in held_out and named is not None and named.use == "unlabelled":
+            notes.append(f"{tree.name(kid.path)}/ is unlabelled: its {kid.count:,} {tree.wanted.noun} are not used")
+        else:
+            folders.append((name, kid))
+    return folders
+
+
+def _leave_out(tree: Tree, folder: Folder, used: int, notes: list[str]) -> None:
+    """Notes samples that lie beside the folders of classes.
 
     Raises:
-        DataError: there are no class folders, or one is empty.
+        NoClassFolders: they are more than those in these folders.
     """
-    files: list[Path] = []
-    labels: list[str] = []
-    ignored = 0
-    class_folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    if not class_folders:
-        raise DataError(
-            "there is no folder for each class", where=str(folder), fix=f"sort the {wanted.noun} into {wanted.where}"
+    if not folder.files:
+        return
+    place = "the folder itself" if folder is tree.root else f"{tree.name(folder.path)}/"
+    what = f"{len(folder.files):,} {tree.wanted.noun} in {place} lie in no folder of a class"
+    if len(folder.files) > used:
+        raise NoClassFolders(
+            f"{what}, and only {used:,} do",
+            where=spell_path(tree.root.path),
+            fix=f"sort them into {tree.wanted.where}, or move them out",
         )
-    for class_folder in class_folders:
-        inside = [path for path in sorted(class_folder.rglob("*")) if path.is_file()]
-        samples = [
-            path for path in inside if path.suffix.lower() in wanted.suffixes and not _is_hidden(path, class_folder)
-        ]
-        if not samples:
+    notes.append(f"{what} and are not used, such as {spell_path(folder.files[0].name)}")
+
+
+def _refuse_cases(tree: Tree, names: Sequence[str]) -> None:
+    """Refuses names of several letters that differ in case alone; a and A are two letters."""
+    by_fold: dict[str, str] = {}
+    for name in names:
+        other = by_fold.setdefault(fold(name), name)
+        if other != name and len(name) > 1:
             raise DataError(
-                f"the class folder {spell_path(class_folder.name)} contains no {wanted.noun}",
-                where=str(folder),
-                fix=f"add some, or remove it; {wanted.noun} are {' '.join(sorted(wanted.suffixes))}",
+                f"the folders {spell_path(other)} and {spell_path(name)} differ in case alone",
+                where=spell_path(tree.root.path),
+                fix="put them together, or, if they are two classes, say so",
+                override="data.folders=classes",
             )
-        files += samples
-        labels += [class_folder.name] * len(samples)
-        ignored += len(inside) - len(samples)
-    return ClassFiles(tuple(files), tuple(labels), ignored)
 
 
-def _is_hidden(path: Path, below: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(below).parts)
+def _check_repeats(tree: Tree, layout: Layout) -> None:
+    """Refuses links through which one folder would belong to two classes."""
+    of_class = [(kid.path, fold(name)) for part in layout.splits.values() for name, kid in part]
+
+    def class_of(path: Path) -> str | None:
+        return next((name for folder, name in of_class if path.is_relative_to(folder)), None)
+
+    for link, first in tree.repeated:
+        elsewhere = class_of(first)
+        if elsewhere is not None and elsewhere != (class_of(link) or fold(link.name)):
+            raise DataError(
+                f"{tree.name(link)} and {tree.name(first)} are the same folder, in two classes",
+                where=spell_path(tree.root.path),
+                fix="remove one of the links",
+            )
+
+
+def _empty(tree: Tree, kid: Folder) -> DataError:
+    return DataError(
+        f"the class folder {spell_path(kid.name)} contains no {tree.wanted.noun}",
+        where=spell_path(kid.path.parent),
+        fix=f"add some, or remove it; {tree.wanted.noun} are {' '.join(sorted(tree.wanted.suffixes))}",
+    )
+
+
+def _not_in_train(tree: Tree, name: str, split: SplitName, names: Sequence[str]) -> DataError:
+    near = nearest(name, names)
+    return DataError(
+        f"the class {spell_path(name)} of the {split} split has no {tree.wanted.noun} in train",
+        where=spell_path(tree.root.path),
+        fix=f"add some, or rename it {spell_path(near[0])}" if near else "add some",
+    )
 
 
 def refuse_bad(bad: Sequence[tuple[Path, str]], count: int, folder: Path, noun: str) -> None:
@@ -159,8 +210,3 @@ def refuse_bad(bad: Sequence[tuple[Path, str]], count: int, folder: Path, noun: 
             fix="correct or remove the files, or leave them out",
             override="data.on_bad=skip",
         )
-
-
-def spell_path(path: Path | str) -> str:
-    """Returns a path as text that any file can hold; bytes that are no UTF-8 become �."""
-    return os.fsencode(str(path)).decode("utf-8", "replace")

@@ -64,7 +64,7 @@ class Slot:
 SLOTS: Mapping[str, Slot] = {
     "data": Slot(Data, classes=False, functions=True, supplied=0),
     "model": Slot(nn.Module, functions=True),
-    "loss": Slot(Loss),
+    "loss": Slot(Loss, functions=True),
     "optimizer": Slot(Optimizer),
     "scheduler": Slot(LRScheduler, classes=False, functions=True, supplied=3),
     "trainer": Slot(TrainerSettings, supplied=0),

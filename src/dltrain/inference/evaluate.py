@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dltrain.data.cells import name_list, nearest, read_cells
 from dltrain.data.loader import TensorLoader
+from dltrain.data.sample_files import TableFiles
 from dltrain.errors import DataError, DltrainError
 from dltrain.experiment.results import fingerprint
 from dltrain.experiment.sources import SOURCES
@@ -31,6 +32,7 @@ from dltrain.types import Split, WeighingEncoder
 BATCH = 32  # samples, for a task whose outputs are large
 RESAMPLES, MANY = 1000, 50_000  # above so many rows, fewer resamples are as precise
 MOST_GROUPS, FEW_NUMBERS = 20, 10
+NAMED = 5  # samples that a note names
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,13 @@ def evaluate_input(
     """
     parts: list[tuple[Split, pd.Series[Any] | None]] = []
     unlabelled = weightless = 0
+    unreadable: list[str] = []
     for raw in opened.parts:
         encoded, target = model.encoder.encode(raw), model.encoder.targets(raw)
         labelled = model.task.is_known(target)
         unlabelled += int((~labelled).sum())
+        unreadable += [f"{encoded.ids[row]} ({encoded.remarks[row][0].cell})" for row in encoded.unreadable]
+        labelled[list(encoded.unreadable)] = False
         weight = model.encoder.weights(raw) if isinstance(model.encoder, WeighingEncoder) else None
         if weight is not None:
             weightless += int((labelled & (weight == 0)).sum())
@@ -125,6 +130,12 @@ def evaluate_input(
         parts.append((split, column))
         note(opened)
     splits = [split for split, _ in parts if len(split)]
+    if not splits and unreadable:
+        raise DataError(
+            f"{len(unreadable):,} samples cannot be read: {name_list(unreadable, NAMED)}",
+            where="data.path",
+            fix="give other files",
+        )
     if not splits:
         what = "every sample with a label has weight 0" if weightless else "no sample has a label"
         raise DataError(what, where="data.path", fix="give labelled data, or use dltrain predict")
@@ -137,10 +148,16 @@ def evaluate_input(
     columns = [column for _, column in parts if column is not None]
     notes = [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
     notes += [f"left out {weightless:,} samples of weight 0"] if weightless else []
+    if unreadable:
+        notes.append(f"left out {len(unreadable):,} samples that cannot be read: {name_list(unreadable, NAMED)}")
     if column_of_weights := model.facts.weight:
         absent = f"there is no column {column_of_weights}, so all samples count alike"
         notes.append(absent if whole.weight is None else f"samples are weighed by {column_of_weights}")
+    notes += opened.notes
+    if model.facts.classes and (whole.target == whole.target[0]).all():
+        notes.append(f"every sample is labelled {model.facts.classes[int(whole.target[0])]}")
     notes += model.task.notes_on_new_data(whole.inputs, stored_tensors_of(model))
+    notes += model.kind.notes_on_new_data(whole.inputs, stored_tensors_of(model))
     return evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
 
 
@@ -253,6 +270,8 @@ def column_of(raw: object, name: str) -> pd.Series[Any]:
     Raises:
         DataError: the table has no such column.
     """
+    if isinstance(raw, TableFiles):
+        raw = raw.frame
     if not isinstance(raw, pd.DataFrame):
         raise DataError("files have no columns to slice by", where="--slices", fix="leave it out")
     if name not in raw.columns:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dltrain.data.cells import name_list
+from dltrain.data.sample_files import TableFiles
 from dltrain.errors import DataError
 from dltrain.tasks.certainty import Certainty
 from dltrain.tasks.predictions import Predictions
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dltrain.types import Raw
 
 NAMED_CELLS = 3
+NULLABLE = {"f": "Float64", "i": "Int64", "b": "boolean"}  # by the kind of a NumPy type
 NO_NUMBER = Remark("the model's output is NaN or infinite")
 
 
@@ -28,7 +30,16 @@ def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions, cer
     predictions = task.decided(predictions, certainty)
     columns = task.columns(predictions, encoded.inputs)
     columns |= task.certainty_columns(predictions, encoded.inputs, certainty)
-    return pd.DataFrame({"id": list(encoded.ids)} | columns | {"remarks": remarks})
+    frame = pd.DataFrame({"id": list(encoded.ids)} | columns | {"remarks": remarks})
+    return _without(frame, encoded.unreadable, list(columns)) if encoded.unreadable else frame
+
+
+def _without(frame: pd.DataFrame, rows: Sequence[int], columns: Sequence[str]) -> pd.DataFrame:
+    """Returns a frame with empty cells in some rows of columns, whose types then allow for them."""
+    types = {name: NULLABLE.get(frame[name].dtype.kind, "string") for name in columns}
+    frame = frame.astype(types)
+    frame.loc[list(rows), list(columns)] = pd.NA
+    return frame
 
 
 def with_columns(predictions: pd.DataFrame, raw: Raw, names: Sequence[str]) -> pd.DataFrame:
@@ -39,7 +50,8 @@ def with_columns(predictions: pd.DataFrame, raw: Raw, names: Sequence[str]) -> p
     """
     if not names:
         return predictions
-    columns = list(map(str, raw.columns)) if isinstance(raw, pd.DataFrame) else []
+    rows = raw.frame if isinstance(raw, TableFiles) else raw
+    columns = list(map(str, rows.columns)) if isinstance(rows, pd.DataFrame) else []
     for name in names:
         if name not in columns:
             raise DataError(
@@ -47,8 +59,8 @@ def with_columns(predictions: pd.DataFrame, raw: Raw, names: Sequence[str]) -> p
                 where="--keep",
                 fix=f"name one of its columns: {name_list(columns)}" if columns else "give a table",
             )
-    assert isinstance(raw, pd.DataFrame)
-    kept = raw.set_axis(columns, axis="columns")[list(names)].reset_index(drop=True)
+    assert isinstance(rows, pd.DataFrame)
+    kept = rows.set_axis(columns, axis="columns")[list(names)].reset_index(drop=True)
     taken = {name: f"{name}_given" for name in names if name in predictions.columns}
     return pd.concat([predictions[["id"]], kept.rename(columns=taken), predictions.drop(columns="id")], axis="columns")
 
@@ -72,16 +84,19 @@ class Tally:
         odd: number of samples with a remark.
         counts: number of samples with each remark.
         cells: a few examples of each remark.
+        unreadable: number of samples that could not be read.
     """
 
     rows: int = 0
     odd: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     cells: dict[str, list[str]] = field(default_factory=dict)
+    unreadable: int = 0
 
-    def add(self, remarks: Iterable[tuple[Remark, ...]]) -> None:
+    def add(self, encoded: Encoded) -> None:
         """Adds the remarks of more samples."""
-        for of_sample in remarks:
+        self.unreadable += len(encoded.unreadable)
+        for of_sample in encoded.remarks:
             self.rows += 1
             self.odd += bool(of_sample)
             for what, cell in of_sample:

@@ -7,22 +7,27 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from glob import glob, has_magic
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast, runtime_checkable
 
 import pandas as pd
+from numpy.typing import NDArray
 
+from dltrain.data.archives import is_archive, unpack
 from dltrain.data.cells import name_list, nearest
-from dltrain.data.class_folders import FolderFiles
 from dltrain.data.csv_reader import read_text
+from dltrain.data.file_index import COLUMN_NAMES, FileIndex, find_column, rank_of_name
+from dltrain.data.folder_tree import FileType, read_tree
 from dltrain.data.json_lines import stream_json_lines
 from dltrain.data.parquet import stream_parquet
+from dltrain.data.sample_files import FolderFiles, SampleFolder, TableFiles
 from dltrain.data.streams import HEAD, Rejoined, read_head, stream_csv
 from dltrain.data.table_files import JSON_LINES, START, content_of, read_file
 from dltrain.data.table_format import TableFormat
 from dltrain.errors import DataError
-from dltrain.kinds.image.pixels import SUFFIXES
+from dltrain.kinds.image.files import SUFFIXES
 from dltrain.types import Encoder
 
 if TYPE_CHECKING:
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 ROWS, FILES = 4096, 256  # per part
 WHOLE = 1 << 26  # bytes up to which a file is read at once, as in training
 STANDARD_INPUT = "-"
-PATH_NAMES = ("path", "file", "filename", "image", "picture", "photo", "img", "document", "文件", "路径", "图片")
+TRIED = 20  # cells by which a column of files is told
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Input:
         unit: bytes or files.
         passed: returns how much has been read, in `unit`s.
         close: closes the file.
+        notes: what was ignored.
     """
 
     parts: Iterator[Raw]
@@ -51,6 +57,21 @@ class Input:
     unit: str = "B"
     passed: Callable[[], int] = int
     close: Callable[[], None] = lambda: None
+    notes: Sequence[str] = ()
+
+
+@runtime_checkable
+class RecognisesFiles(Protocol):
+    """An encoder that knows its files by their content, where they have no suffix."""
+
+    def recognises(self, path: Path) -> bool: ...
+
+
+@runtime_checkable
+class ReadsArrays(Protocol):
+    """An encoder that takes samples in a file of arrays, such as .npz."""
+
+    def read_arrays(self, path: Path) -> NDArray[Any] | None: ...
 
 
 @runtime_checkable
@@ -60,14 +81,47 @@ class ReadsNumbers(Protocol):
     as_written: bool
 
 
+def open_inputs(
+    sources: Sequence[str], encoder: Encoder, form: TableFormat | None = None, labels: str | None = None
+) -> Input:
+    """Opens one or several files, folders or patterns such as `photos/*.jpg` for a model's encoder.
+
+    Args:
+        sources: paths, patterns, or `-` for standard input.
+        encoder: the model's.
+        form: how to read tables.
+        labels: a table that names files below a folder, the only source.
+
+    Raises:
+        DataError: one does not exist, or there are several where the model takes a table.
+    """
+    if labels is not None:
+        return _open_labels(Path(labels).expanduser(), Path(sources[0]).expanduser(), encoder, form)
+    paths = [path for source in sources for path in _matching(source)]
+    if len(paths) == 1:
+        return open_input(paths[0], encoder, form)
+    if not encoder.suffixes:
+        raise DataError(
+            f"there are {len(paths)} files, and the model takes a table", fix=f"give one of {name_list(paths, 5)}"
+        )
+    single = [Path(path) for path in paths if not Path(path).is_dir()]
+    if tables := [str(path) for path in single if not _holds_a_sample(path, encoder)]:
+        raise DataError(f"{tables[0]} is no such file as the model takes", fix="give it alone if it is a table")
+    folders = [_open_folder(Path(path), encoder) for path in paths if Path(path).is_dir()]
+    opened = [*([_files(single)] if single else []), *folders]
+    total = sum(one.total or 0 for one in opened)
+    notes = [note for one in opened for note in one.notes]
+    parts = (part for one in opened for part in one.parts)
+    return Input(parts, total, " files", lambda: sum(one.passed() for one in opened), notes=notes)
+
+
 def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -> Input:
     """Opens a file, a folder or standard input (`-`) for a model's encoder.
 
     Raises:
         DataError: the file does not exist, or the model takes other samples; while reading: it is damaged or empty.
     """
-    as_written = isinstance(encoder, ReadsNumbers) and encoder.as_written
-    form = replace(form or TableFormat(), points=not as_written)
+    form = _as_trained(encoder, form)
     if source == STANDARD_INPUT:
         return _open_standard_input(encoder, form)
     path = Path(source).expanduser()
@@ -75,24 +129,62 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
         return _open_folder(path, encoder)
     if not path.is_file():
         raise _absent(path)
-    kind = path.suffix.lower()
-    if kind in encoder.suffixes:
+    if _holds_a_sample(path, encoder):
         return _files([path])
-    if kind in SUFFIXES:
+    if isinstance(encoder, ReadsArrays) and (array := encoder.read_arrays(path)) is not None:
+        return Input(iter([array]))
+    if not encoder.takes_rows and is_archive(path):
+        return _open_folder(unpack(path), encoder, str(path))
+    if path.suffix.lower() in SUFFIXES:
         raise DataError(
             f"{path} is an image, and the model was trained on other data",
             fix="give a table" if encoder.takes_rows else f"give files that end in {name_list(encoder.suffixes)}",
         )
+    return _open_table(path, encoder, form, path.parent)
+
+
+def _as_trained(encoder: Encoder, form: TableFormat | None) -> TableFormat:
+    as_written = isinstance(encoder, ReadsNumbers) and encoder.as_written
+    return replace(form or TableFormat(), points=not as_written)
+
+
+def _matching(source: str) -> list[str]:
+    """Returns the files that a pattern matches, or the source itself if it is none."""
+    if source == STANDARD_INPUT or Path(source).expanduser().exists() or not has_magic(source):
+        return [source]
+    matching = sorted(glob(str(Path(source).expanduser()), recursive=True))  # noqa: PTH207 - a pattern may be absolute
+    if not matching:
+        raise DataError(f"no file matches {source}", fix="give a file, a folder, or another pattern")
+    return matching
+
+
+def _open_labels(labels: Path, folder: Path, encoder: Encoder, form: TableFormat | None) -> Input:
+    """Opens a table that names files below a folder.
+
+    Raises:
+        DataError: there is no such table or folder, or the model takes rows.
+    """
+    if not folder.is_dir() or encoder.takes_rows:
+        what = "the model takes a table" if encoder.takes_rows else f"{folder} is no folder"
+        raise DataError(f"data.labels names files of a folder, and {what}", where="data.labels", fix="leave it out")
+    path = folder / labels if not labels.exists() and (folder / labels).is_file() else labels
+    if not path.is_file():
+        raise _absent(path)
+    return _open_table(path, encoder, _as_trained(encoder, form), folder)
+
+
+def _open_table(path: Path, encoder: Encoder, form: TableFormat, folder: Path) -> Input:
+    """Opens a table of samples, or of files below a folder."""
     with path.open("rb") as start:
         content = content_of(start.read(START), path)
     size = path.stat().st_size
     if content == "parquet":
-        return Input(_for(encoder, stream_parquet(path, ROWS), path.parent))
+        return Input(_for(encoder, stream_parquet(path, ROWS), folder))
     lists_files = not encoder.takes_rows and content == "text"
     if content in ("excel", "zip") or (size <= WHOLE and not lists_files):
-        return Input(_for(encoder, _read_at_once(path, form), path.parent), size, passed=lambda: size)
+        return Input(_for(encoder, _read_at_once(path, form), folder), size, passed=lambda: size)
     file = cast(BinaryIO, gzip.open(path) if content == "gzip" else path.open("rb"))  # noqa: SIM115
-    opened = _open_text(Rejoined(read_head(file), file), str(path), encoder, form, path.parent)
+    opened = _open_text(Rejoined(read_head(file), file), str(path), encoder, form, folder)
     return replace(opened, total=None if content == "gzip" else size, close=file.close)
 
 
@@ -151,35 +243,41 @@ def _read_head(source: Rejoined, name: str, form: TableFormat) -> Iterator[pd.Da
     yield from _in_parts(frame, ROWS)
 
 
-def _open_folder(folder: Path, encoder: Encoder) -> Input:
-    inside = sorted(path for path in folder.rglob("*") if path.is_file())
+def _open_folder(folder: Path, encoder: Encoder, name: str = "") -> Input:
     if not encoder.suffixes:
+        inside = sorted(path for path in folder.rglob("*") if path.is_file())
         tables = [path.name for path in inside if path.suffix.lower() in (".csv", ".parquet", ".xlsx", ".jsonl")]
         raise DataError(
             f"{folder} is a folder, and the model takes a table",
             fix=f"give one of its files: {name_list(tables, 8)}" if tables else "give a file",
         )
-    files = [
-        path
-        for path in inside
-        if path.suffix.lower() in encoder.suffixes
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    tree = read_tree(folder, _wanted(encoder))
+    files = tree.root.samples
     if not files:
         raise DataError(
             f"{folder} contains no file that ends in {name_list(sorted(encoder.suffixes))}", fix="give another folder"
         )
-    return _files(files, folder)
+    return replace(_files(files, SampleFolder(folder, name)), notes=tuple(tree.notes()))
 
 
-def _files(files: Sequence[Path], folder: Path | None = None) -> Input:
+def _wanted(encoder: Encoder) -> FileType:
+    """Returns the files that an encoder takes."""
+    recognises = encoder.recognises if isinstance(encoder, RecognisesFiles) else None
+    return FileType("samples", encoder.suffixes, "a folder", recognises)
+
+
+def _holds_a_sample(path: Path, encoder: Encoder) -> bool:
+    return _wanted(encoder).holds(path)
+
+
+def _files(files: Sequence[Path], origin: SampleFolder | None = None) -> Input:
     passed = 0
 
     def parts() -> Iterator[Raw]:
         nonlocal passed
         for start in range(0, len(files), FILES):
             part = [str(path) for path in files[start : start + FILES]]
-            yield part if folder is None else FolderFiles(part, folder)
+            yield part if origin is None else FolderFiles(part, origin)
             passed = min(start + FILES, len(files))
 
     return Input(parts(), len(files), " files", lambda: passed)
@@ -192,27 +290,71 @@ def _for(encoder: Encoder, frames: Iterator[pd.DataFrame], folder: Path) -> Iter
     elif encoder.takes_rows:
         yield pd.concat(list(frames))
     else:
+        column = _FileColumn(folder, _wanted(encoder))
         for frame in frames:
-            files = _named_files(frame, folder)
-            yield from (files[start : start + FILES] for start in range(0, len(files), FILES))
+            named = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+            yield from (column.files(part) for part in _in_parts(named, FILES))
 
 
-def _named_files(frame: pd.DataFrame, folder: Path) -> list[str]:
-    """Returns the files that a table lists, relative to its own folder or to the working directory."""
-    names = [str(name) for name in frame.columns]
-    lowered = [name.casefold() for name in names]
-    column = next((names[lowered.index(usual)] for usual in PATH_NAMES if usual in lowered), names[0])
-    cells = frame.set_axis(names, axis="columns")[column]
-    if cells.isna().any():
-        row = int(cells.isna().argmax())
-        raise DataError("an empty cell instead of a path", where=f"row {cells.index[row] + 2}, column {column!r}")
-    written = [str(cell) for cell in cells]
-    if not (folder / written[0]).exists() and not Path(written[0]).exists():
+class _FileColumn:
+    """The column of a table that names files, which is found by the first rows.
+
+    Args:
+        folder: that the files lie in; a path may also be relative to the working directory.
+        wanted: the files.
+    """
+
+    def __init__(self, folder: Path, wanted: FileType) -> None:
+        self.folder, self.wanted = folder, wanted
+        self.column: str | None = None
+        self._index: FileIndex | None = None
+
+    def files(self, frame: pd.DataFrame) -> TableFiles:
+        """Returns the files of these rows.
+
+        Raises:
+            DataError: no column names files, or a cell is empty.
+        """
+        if self.column is None:
+            self.column = self._choose(frame)
+        cells = frame[self.column]
+        if cells.isna().any():
+            row = int(cells.isna().argmax())
+            where = f"row {cells.index[row] + 2}, column {self.column!r}"
+            raise DataError("an empty cell instead of a path", where=where)
+        names = [str(cell) for cell in cells]
+        return TableFiles([str(self._find(name) or self.folder / name) for name in names], names, frame)
+
+    def _choose(self, frame: pd.DataFrame) -> str:
+        for name in sorted(map(str, frame.columns), key=rank_of_name):
+            first = [str(cell) for cell in frame[name].dropna()[:TRIED]]
+            if any(self._beside(cell) for cell in first):
+                return name
+        found = find_column(frame, self._files_below())
+        if found is not None:
+            return found
+        likely = min(map(str, frame.columns), key=rank_of_name)
         raise DataError(
-            f"column {column!r} contains {written[0]}, which is not a file: the model was trained on files",
-            fix=f"give a folder, a file, or a table with a column of paths, called one of {name_list(PATH_NAMES[:5])}",
+            f"column {likely!r} contains {frame[likely].iloc[0]}, which is not a file: the model was trained on files",
+            fix=f"give a folder, a file, or a table with a column of paths, called one of {name_list(COLUMN_NAMES, 5)}",
         )
-    return [str(folder / name) if (folder / name).exists() else name for name in written]
+
+    def _find(self, name: str) -> Path | None:
+        """Returns the file that a cell names, `None` if there is none."""
+        return self._beside(name) or self._files_below().find(name)
+
+    def _beside(self, name: str) -> Path | None:
+        """Returns the file at a cell's path, `None` if there is none."""
+        paths = (self.folder / name, Path(name))
+        try:
+            return next((path for path in paths if path.is_file()), None)
+        except (OSError, ValueError):
+            return None  # a text that is too long for a path
+
+    def _files_below(self) -> FileIndex:
+        if self._index is None:
+            self._index = FileIndex.below(self.folder, self.wanted)
+        return self._index
 
 
 def _begins_with_a_path(head: bytes, folder: Path) -> bool:

@@ -25,7 +25,7 @@ from dltrain.experiment.source import is_installed
 from dltrain.experiment.targets import arguments, check_arguments, meet_kind, meet_task, resolve
 from dltrain.inference.agreement import check_agreement
 from dltrain.inference.frames import prediction_frame, with_remarks
-from dltrain.inference.inputs import Input, open_input
+from dltrain.inference.inputs import Input, open_inputs
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.kinds.kind import is_known as is_known_kind
 from dltrain.runs.config import RunConfig
@@ -127,7 +127,7 @@ class LoadedModel:
         certainty = Certainty(interval, sets, threshold)
         self.task.check_certainty(certainty)
         if isinstance(samples, str | PathLike):
-            opened = open_input(str(samples), self.encoder)
+            opened = open_inputs([str(samples)], self.encoder)
         else:
             opened = Input(iter([_as_raw(samples)]))
         with closing(opened):

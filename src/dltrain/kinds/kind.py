@@ -161,6 +161,15 @@ class Kind:
         """Returns an explanation of a trained model on a split's samples, in about `seconds`."""
         return Explanation()
 
+    def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
+        """Returns what an evaluation says of new samples, such as how many of them were trained on.
+
+        Args:
+            inputs: of the samples, as they are stored.
+            stored: tensors that the run stores beyond the facts, as in `Data.kept`.
+        """
+        return []
+
     def watch(self, run: RunDir, facts: Facts, epochs: int, keep: int) -> Watcher | None:
         """Returns a watcher of the model during its training, None for none.
 

@@ -25,8 +25,11 @@ from dltrain.data.cells import (
     read_cells,
     shorten,
 )
-from dltrain.data.class_folders import FolderFiles, spell_path
+from dltrain.data.folder_layout import fold
+from dltrain.data.folder_tree import FileType, spell_path
+from dltrain.data.sample_files import FolderFiles
 from dltrain.data.spelling import spell_as
+from dltrain.data.split_names import class_key
 from dltrain.errors import DataError
 from dltrain.kinds.forms import form_from_json, form_to_json
 from dltrain.tasks.registry import is_known, task_class
@@ -199,32 +202,55 @@ def target_of_rows(facts: Facts, frame: pd.DataFrame) -> Tensor:
     return TargetReader.of(facts).targets(frame)
 
 
-def target_of_files(classes: Sequence[str], files: Sequence[str | PathLike[str]]) -> Tensor:
-    """Returns the class of each file `(N,)`, by `labels_of_files`.
+def target_of_files(
+    classes: Sequence[str], files: Sequence[str | PathLike[str]], wanted: FileType | None = None
+) -> Tensor:
+    """Returns the class of each file `(N,)`, by `labels_of_files`; -1 where a file has none.
 
     Raises:
         DataError: none of a file's folders has the name of a class.
     """
     import torch
 
-    return torch.from_numpy(index_classes(classes, labels_of_files(classes, files)))
+    index: dict[str | None, int] = {name: position for position, name in enumerate(classes)}
+    return torch.tensor([index.get(label, -1) for label in labels_of_files(classes, files, wanted)])
 
 
-def labels_of_files(classes: Collection[str], files: Sequence[str | PathLike[str]]) -> list[str]:
-    """Returns the name of each file's class, which a folder has that it lies in.
+def labels_of_files(
+    classes: Collection[str], files: Sequence[str | PathLike[str]], wanted: FileType | None = None
+) -> Sequence[str | None]:
+    """Returns the name of each file's class, which a folder has that it lies in, whatever its case.
 
-    Of files that come as `FolderFiles` it is the outermost such folder below theirs, as in training, or else their own;
-    of other files, about which no such thing is known, the nearest.
+    Files that come as `FolderFiles` are labelled as training files would be; `None` for one that then has no label. If
+    training could not read the folder, their class is the outermost such folder below theirs, or else their own. Of
+    other files, about which no such thing is known, it is the nearest.
+
+    Args:
+        classes: the names of the classes.
+        files: the files.
+        wanted: such files, if training reads folders of them.
 
     Raises:
         DataError: none of its folders is named as a class.
     """
+    by_name = {class_key(name): name for name in classes}
+    by_fold = {fold(name): name for name in classes}
+
+    def class_of(folder: str) -> str | None:
+        name = spell_path(folder)
+        return by_name.get(class_key(name)) or by_fold.get(fold(name))
+
+    if isinstance(files, FolderFiles) and wanted is not None:
+        known = files.origin.labels(wanted)
+        of_label = {label: class_of(label) for label in set(known.values())}
+        if known and all(of_label.values()):
+            return [of_label.get(known.get(Path(path), "")) for path in files]
     labels = []
     for path in map(Path, files):
         folders = path.parts[-2::-1]
         if isinstance(files, FolderFiles):
             folders = (*path.relative_to(files.folder).parts[:-1], files.folder.name)
-        label = next((name for name in map(spell_path, folders) if name in classes), None)
+        label = next(filter(None, map(class_of, folders)), None)
         if label is None:
             raise DataError(
                 f"no folder of {path} has the name of a class",

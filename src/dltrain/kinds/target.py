@@ -25,6 +25,7 @@ from dltrain.kinds.labels import (
     split_labels,
     wanted_form,
 )
+from dltrain.kinds.table.scale import standardisation
 from dltrain.tasks.registry import is_known
 
 MAX_CLASS_NUMBERS = 10
@@ -332,3 +333,12 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
 
 def _first_text(cells: Cells) -> str:
     return next(value for value, number in zip(cells.values, cells.numbers, strict=True) if np.isnan(number))
+
+
+def scale_of(y: NDArray[Any], outputs: Sequence[str]) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
+    """Returns mean and standard deviation of the targets `(N, 1)`, or of each of several `(N, K)`, of which some are
+    missing."""
+    if not outputs:
+        return standardisation(y[:, 0])
+    means, stds = zip(*(standardisation(numbers[~np.isnan(numbers)]) for numbers in y.T), strict=True)
+    return tuple(means), tuple(stds)

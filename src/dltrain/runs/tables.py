@@ -135,14 +135,21 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _spell(value: Any, name: str) -> str:
-    """Returns a cell of CSV: scores with 6 significant digits, other numbers with 9."""
+    """Returns a cell of CSV: scores with 6 significant digits, other numbers with 9; a missing value is empty."""
+    if is_missing(value):
+        return ""
     if isinstance(value, float):
         return f"{value:.6g}" if name.startswith("score") else f"{value:.9g}"
     return safe_cell(str(value))
 
 
 def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return None if is_missing(value) or (isinstance(value, float) and not math.isfinite(value)) else value
+
+
+def is_missing(value: Any) -> bool:
+    """Tells whether a value is pandas' `NA`, without importing pandas."""
+    return type(value).__name__ == "NAType"
 
 
 def safe_cell(text: str) -> str:

@@ -375,3 +375,17 @@ def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | N
             override="loss.class_weights=balanced",
         )
     return torch.tensor([float(weight) for weight in class_weights])
+
+
+def default_smooth(
+    facts: Facts, class_weights: ClassWeights = None, label_smoothing: Annotated[float, Range(0, 1)] = 0.1
+) -> Loss:
+    """Returns smoothed cross-entropy for classes, and the task's own default loss otherwise.
+
+    Args:
+        facts: of the data.
+        class_weights: as in `CrossEntropy`; without effect where there are no classes.
+        label_smoothing: likewise.
+    """
+    default = task_class(facts.task).default_loss(facts)
+    return CrossEntropy(facts, class_weights, label_smoothing) if isinstance(default, CrossEntropy) else default

@@ -148,8 +148,13 @@ def test_arrays_of_pixels_are_brought_to_size(data: Data) -> None:
 
 def test_what_is_no_image_is_named(data: Data, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("hello")
-    with pytest.raises(DataError, match=r"1 of 2 images cannot be read: .*bad\.jpg"):
-        read_back(data).encode([tmp_path / "bad.jpg", tmp_path / "cat" / "1.png"])
+    encoded = read_back(data).encode([tmp_path / "bad.jpg", tmp_path / "cat" / "1.png", tmp_path / "gone.png"])
+    assert encoded.unreadable == (0, 2)
+    assert [len(remarks) for remarks in encoded.remarks] == [1, 0, 1]
+    assert str(encoded.remarks[0][0]) == "the image cannot be read: cannot identify image file"
+    assert encoded.remarks[2][0].cell == "there is no such file"
+    with pytest.raises(DataError, match=r"1 of 1 images cannot be read: .*bad\.jpg \(cannot identify"):
+        read_back(data).encode([tmp_path / "bad.jpg"])
 
 
 def test_a_file_below_no_class_folder_has_no_target(data: Data, tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def test_hidden_and_other_files_are_ignored_and_counted(folder: Path) -> None:
     (folder / "red" / "notes.txt").touch()
     (folder / "red" / ".hidden.png").touch()
     (folder / ".cache").mkdir()
-    assert "ignored 2 files that are not images" in images(path=str(folder)).notes
+    notes = images(path=str(folder)).notes
+    assert "ignored 1 hidden file or thumbnail, such as red/.hidden.png" in notes
+    assert "ignored 1 file that is no image, such as red/notes.txt" in notes
 
 
 @pytest.mark.parametrize("name", ["猫 (1)", "é" * 120, b"\xff\xfe", "[a]=b,c"])

@@ -91,7 +91,7 @@ def test_a_folder_of_classes_is_read_with_its_own_splits(tmp_path: Path) -> None
     data = text(path=str(tmp_path), val_fraction=0.1)
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 36, "val": 4, "test": 8}
     assert "test/bad/0.txt" in data.splits["test"].ids
-    assert any("ignored 1 files" in note for note in data.notes)
+    assert any("ignored 1 file that is no text, such as train/good/notes.pdf" in note for note in data.notes)
     with pytest.raises(DataError, match="its own splits"):
         text(path=str(tmp_path), test_path="b.csv")
     with pytest.raises(DataError, match="no column 'label'"):

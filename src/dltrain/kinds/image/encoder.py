@@ -11,29 +11,32 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from dltrain.data.sample_files import FolderFiles, TableFiles, names_of
 from dltrain.errors import DataError
+from dltrain.kinds.image.arrays import as_images, new_images
+from dltrain.kinds.image.depth import FULL, Decoded, Pixels, Window, in_eight_bits, is_deep
+from dltrain.kinds.image.files import IMAGES, SUFFIXES, is_image
 from dltrain.kinds.image.pixels import (
-    SUFFIXES,
     Channels,
     Normalize,
-    Pixels,
     Resize,
-    as_pixels,
     channel_statistics,
     decode_all,
+    has_more_bits,
     read_resize,
+    resize_array,
     stack,
 )
-from dltrain.kinds.labels import index_classes, labels_of_files
-from dltrain.types import Encoded, Facts
+from dltrain.kinds.labels import TargetReader, target_of_files
+from dltrain.types import Encoded, Facts, Remark
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
-NAMED_BAD = 10
+
+NAMED_BAD = 10  # files that a refusal names
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class ImageEncoder:
         channels: 1 for grey, 3 for colour.
         resize: how images are resized.
         prepare: standardises encoded images with the training images' statistics.
-        classes: class names in the order of their indices.
+        reader: reads the targets of a table that names files.
+        window: the range of values of images of more than 8 bits; `None` if the training images had 8.
+        scales_depth: whether deeper images are scaled by the range of 16 bits, as runs of older versions do.
     """
 
     height: int
@@ -54,22 +59,27 @@ class ImageEncoder:
     channels: int
     resize: Resize
     prepare: Normalize
-    classes: tuple[str, ...]
+    reader: TargetReader
+    window: Window | None = None
+    scales_depth: bool = False
     suffixes: frozenset[str] = SUFFIXES
     takes_rows: bool = False
     apart: bool = True
 
     @classmethod
-    def fit(cls, pixels: Pixels, classes: Sequence[str], *, resize: Resize = "crop") -> ImageEncoder:
+    def fit(
+        cls, pixels: Pixels, reader: TargetReader, *, resize: Resize = "crop", window: Window | None = None
+    ) -> ImageEncoder:
         """Returns an encoder fitted to the training images.
 
         Args:
             pixels: `(N, C, H, W)`, resized already.
-            classes: class names in the order of their indices.
+            reader: reads the targets of new images.
             resize: how they were resized.
+            window: the range of their values, if they have more than 8 bits.
         """
         channels, height, width = pixels.shape[1:]
-        return cls(height, width, channels, resize, Normalize(*channel_statistics(pixels)), tuple(classes))
+        return cls(height, width, channels, resize, Normalize(*channel_statistics(pixels)), reader, window)
 
     @classmethod
     def of(cls, facts: Facts) -> ImageEncoder:
@@ -82,10 +92,20 @@ class ImageEncoder:
         try:
             height, width = map(int, stored["size"])
             normalize = Normalize(tuple(map(float, stored["mean"])), tuple(map(float, stored["std"])))
-            resize = read_resize(stored.get("resize", "crop"))
-            return cls(height, width, int(stored["channels"]), resize, normalize, facts.classes)
+            channels, resize, window = (
+                int(stored["channels"]),
+                read_resize(stored.get("resize", "crop")),
+                Window.of(stored),
+            )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how images were prepared", fix="train again") from None
+        reader, old = TargetReader.of(facts), "window" not in stored
+        return cls(height, width, channels, resize, normalize, reader, window, scales_depth=old)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Returns the class names in the order of their indices."""
+        return self.reader.classes
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values that `of` reads: lists, strings and numbers only."""
@@ -95,13 +115,15 @@ class ImageEncoder:
             "size": [self.height, self.width],
             "channels": self.channels,
             "resize": self.resize if isinstance(self.resize, str) else asdict(self.resize),
+            **({"window": None} if self.window is None else self.window.to_json()),
+            **self.reader.forms_to_json(),
         }
 
     def encode(self, raw: Raw, /) -> Encoded:
-        """Encodes files, or an array `(N, H, W)` or `(N, H, W, C)` of uint8.
+        """Encodes files, or an array `(N, H, W)` or `(N, H, W, C)` of uint8; a file that cannot be read has a remark.
 
         Raises:
-            DataError: the input is not images, or some cannot be decoded.
+            DataError: the input is not images, or none of some single files can be read.
         """
         if isinstance(raw, np.ndarray):
             return self._encode_array(raw)
@@ -111,37 +133,76 @@ class ImageEncoder:
                 fix="give paths of image files, or an array (N, H, W, C) of uint8",
             )
         files = [Path(path) for path in raw]
-        absent = next((path for path in files if not path.is_file()), None)
-        if absent is not None:
-            raise DataError(f"there is no image {absent}", fix="give the paths of image files")
-        images, bad = decode_all(files, (self.height, self.width), cast(Channels, self.channels), self.resize)
-        if bad:
-            named = "; ".join(f"{path} ({reason})" for path, reason in bad[:NAMED_BAD])
-            raise DataError(
-                f"{len(bad)} of {len(files)} images cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
-                fix="replace or remove them",
-            )
-        pixels = stack([image for image in images if image is not None])
-        return Encoded((torch.from_numpy(pixels),), tuple(map(str, raw)), ((),) * len(files))
+        images, bad = decode_all(files, self._size, self._channels, self.resize, keep_depth=self.window is not None)
+        reasons = dict(bad)
+        for index, image in enumerate(images):
+            if image is not None and (reason := self._depth_refused(image, files[index])):
+                reasons[files[index]], images[index] = reason, None
+        if len(reasons) == len(files) and not isinstance(raw, FolderFiles | TableFiles):
+            named = "; ".join(f"{file} ({reasons[file]})" for file in files[:NAMED_BAD])
+            raise DataError(f"{len(files)} of {len(files)} images cannot be read: {named}", fix="give other files")
+        blank = np.zeros((self.height, self.width, self.channels), dtype=np.uint8)
+        pixels = stack([blank if image is None else in_eight_bits(image, self.window) for image in images])
+        return Encoded(
+            (torch.from_numpy(pixels),),
+            names_of(raw),
+            tuple((Remark("the image cannot be read", reasons[file]),) if file in reasons else () for file in files),
+            tuple(index for index, file in enumerate(files) if file in reasons),
+        )
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the class of each file `(N,)`, from the name of its folder.
+        """Returns the targets of files, from the table that names them or from the names of their folders.
 
         Raises:
             DataError: the input is not files, or a folder does not have the name of a class.
         """
         if isinstance(raw, np.ndarray | pd.DataFrame):
             raise DataError("an array has no labels", fix="give files, in a folder for each class")
-        return torch.from_numpy(index_classes(self.classes, labels_of_files(self.classes, raw)))
-
-    def _encode_array(self, arrays: NDArray[np.uint8]) -> Encoded:
-        if arrays.dtype != np.uint8 or arrays.ndim not in (3, 4) or arrays.shape[3:] not in ((), (1,), (3,)):
+        if isinstance(raw, TableFiles) and set(raw.frame.columns) & {self.reader.name, *self.reader.outputs}:
+            return self.reader.targets(raw.frame)
+        if self.reader.form != "class":
             raise DataError(
-                f"an array of shape {arrays.shape} and type {arrays.dtype} does not contain images",
-                fix="give (N, H, W) or (N, H, W, 3) of uint8, from 0 to 255",
+                f"folders of images do not say {self.reader.name}",
+                where="data.path",
+                fix="give a table with these columns that names the images, as data.path or data.labels",
             )
-        grey = arrays.ndim == 3 or arrays.shape[3] == 1
-        images = [Image.fromarray(array[..., 0] if array.ndim == 3 and grey else array) for array in arrays]
-        size, channels = (self.height, self.width), cast(Channels, self.channels)
-        pixels = stack([as_pixels(image, size, channels, self.resize) for image in images])
+        return target_of_files(self.classes, raw, IMAGES)
+
+    def recognises(self, path: Path) -> bool:
+        """Tells whether a file is an image, by its content."""
+        return is_image(path)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.height, self.width
+
+    @property
+    def _channels(self) -> Channels:
+        return cast(Channels, self.channels)
+
+    def _depth_refused(self, image: Decoded, path: Path | None = None) -> str:
+        """Returns why an image of another depth than the training images cannot be used; empty if it can."""
+        if self.window is None:
+            deep = path is not None and not self.scales_depth and has_more_bits(path)
+            return "it has more than the 8 bits that the training images had" if deep else ""
+        full = (self.window.low, self.window.high) == FULL
+        return "" if full or self.window.applies_to(image) else "it has 8 bits, and the training images had more"
+
+    def read_arrays(self, path: Path) -> NDArray[Any] | None:
+        """Returns the images of a file of arrays `(N, H, W, C)`, `None` for other files."""
+        return new_images(path)
+
+    def _encode_array(self, arrays: NDArray[Any]) -> Encoded:
+        images = as_images(arrays) if arrays.ndim in (3, 4) else []
+        if not images or (self.window is None and is_deep(images[0])):
+            raise DataError(
+                f"an array of shape {arrays.shape} and type {arrays.dtype} does not contain images as in training",
+                fix="give (N, H, W) or (N, H, W, 3) of uint8, from 0 to 255"
+                if self.window is None
+                else "give (N, H, W) or (N, H, W, 3) in the unit of the training images",
+            )
+        if reason := self._depth_refused(images[0]):
+            raise DataError(f"the array cannot be used: {reason}", fix="give the values before they became 8 bits")
+        resized = [resize_array(image, self._size, self._channels, self.resize) for image in images]
+        pixels = stack([in_eight_bits(image, self.window) for image in resized])
         return Encoded((torch.from_numpy(pixels),), tuple(map(str, range(len(pixels)))), ((),) * len(pixels))

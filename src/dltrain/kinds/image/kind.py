@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from dltrain.data.loader import TensorLoader
 from dltrain.explain.explanation import Explanation
 from dltrain.explain.projection import project_features
 from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
+from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.kind import Kind
 from dltrain.kinds.method import Method
@@ -71,6 +73,14 @@ class Image(Kind):
 
     def describe(self, facts: Facts) -> str:
         return f"{'×'.join(map(str, facts.input_shape))} pixels"
+
+    def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
+        """Returns how many of the images the model was trained on, if it was on any."""
+        if TRAINED not in stored:
+            return []
+        seen = int(torch.isin(digests(inputs[0]), stored[TRAINED]).sum())
+        count = len(inputs[0])
+        return [f"the model was trained on {seen:,} of these {count:,} images: the metrics are too good"] * bool(seen)
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
         """Returns a projection of the last layer's inputs to a plane."""

@@ -1,11 +1,11 @@
-"""Loads folders of images, one folder per class: decodes, resizes, splits and encodes them."""
+"""Loads images: finds their targets, decodes them, resizes, splits and encodes them."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,16 +14,25 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.config.validation import spelled
-from dltrain.data.class_folders import ClassFiles, FileType, find_splits, refuse_bad, spell_path
+from dltrain.data.archives import is_archive, unpack
+from dltrain.data.class_folders import refuse_bad
+from dltrain.data.folder_layout import FoldersMean, NoClassFolders
+from dltrain.data.folder_tree import spell_path
 from dltrain.data.samples.animals import draw_animals
-from dltrain.data.splits import Fraction, Indices, split_indices
+from dltrain.data.splits import Fraction, Indices
 from dltrain.errors import ConfigError, DataError, StorageError
+from dltrain.kinds.image.arrays import from_arrays, holds_arrays
+from dltrain.kinds.image.depth import Decoded, Pixels, Window, fit_window, in_eight_bits
+from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
-from dltrain.kinds.image.pixels import SUFFIXES, Channels, Pixels, Resize, decode_all, read_resize, stack
-from dltrain.kinds.labels import TASKS, index_classes
-from dltrain.types import Data, Facts, Range, Split, SplitName
-
-IMAGES = FileType("images", SUFFIXES, "class/*.jpg")
+from dltrain.kinds.image.files import IMAGES
+from dltrain.kinds.image.labelled import Labelled, from_folders
+from dltrain.kinds.image.labels_table import LabelColumns, from_table, propose_labels
+from dltrain.kinds.image.pixels import Channels, Resize, decode_all, read_resize, resize_array, stack
+from dltrain.kinds.labels import TASKS, TargetReader
+from dltrain.kinds.table.rows import split_rows
+from dltrain.kinds.target import scale_of
+from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 SIDE = 64  # pixels, by default
 
@@ -33,18 +42,20 @@ OnBad = Literal["error", "skip"]
 
 
 @dataclass(frozen=True)
-class FolderSettings:
-    """The settings for a folder of images; see `images`.
+class Settings:
+    """How images are prepared and split; see `images`.
 
     Args:
         size: width and height after resizing, in pixels.
         resize: how images are resized.
         channels: 1 for grey, 3 for colour, None to decide by the images.
-        mirror: whether an image keeps its class when mirrored.
+        mirror: whether an image keeps its target when mirrored.
         on_bad: what happens to images that cannot be read.
         val_fraction: fraction of the validation split, if it has no folder.
         test_fraction: fraction of the test split, if it has no folder.
         seed: of the split.
+        window: the range of values of images of more than 8 bits; None to fit it.
+        group: the column whose equal values stay in one split.
     """
 
     size: int
@@ -55,6 +66,8 @@ class FolderSettings:
     val_fraction: float
     test_fraction: float
     seed: int
+    window: Sequence[float] | None = None
+    group: str | None = None
 
 
 def animals(
@@ -96,44 +109,88 @@ def animals(
             raise StorageError(f"cannot write images into {folder}: {error.strerror}", where="data.path") from error
         notes = (f"{path} did not exist: drew 480 images of eight animals",)
     way = resize_from_config(resize)
-    settings = FolderSettings(size or SIDE, way, channels, mirror, on_bad, val_fraction, test_fraction, seed)
-    return _load_folder(folder, settings, notes)
+    settings = Settings(size or SIDE, way, channels, mirror, on_bad, val_fraction, test_fraction, seed)
+    return _load(from_folders(folder, "auto", "auto"), settings, notes)
 
 
 def images(
     *,
     path: str,
+    labels: str | None = None,
+    image: str | None = None,
+    target: str | Sequence[str] | None = None,
+    group: str | None = None,
+    task: str = "auto",
     size: Side | None = None,
     resize: ResizeOption | None = None,
     channels: Channels = None,
+    window: Sequence[float] | None = None,
     mirror: bool = True,
     on_bad: OnBad = "error",
+    folders: FoldersMean = "auto",
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads any folder of images: `class/*.jpg`, or `train|val|valid|validation|test/class/*.jpg`.
+    """Reads any folder of images: a folder a class, in splits or not, or a table that names images and their targets.
 
-    With only `train` and `val`, `val` is the test split, and a part of `train` the validation split.
+    The folder is `class/*.jpg` or `train|val|test/class/*.jpg`, in the usual spellings of splits, or a zip file of it.
+    With only `train` and `val`, `val` is the test split, and a part of `train` the validation split. Arrays with their
+    labels are read, too: .npz as of MedMNIST and Keras, .npy, and idx files as of MNIST.
 
     Args:
         path: the folder.
+        labels: a table with a row for each image, in the folder or elsewhere; None for classes by folder.
+        image: the table's column of files, with or without folder and suffix; None to find it.
+        target: the table's column to predict, or several: classes, numbers, or labels; None to find it.
+        group: a column of the table; images with equal values stay in one split.
+        task: `auto` decides by the target's values.
         size: width and height that images are brought to, in pixels; none for 64, or what a model's weights ask for.
         resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts;
             `share` and `filter` as in `CentreCrop`; none for `crop`, or what a model's weights ask for.
         channels: 1 for grey, 3 for colour, none to see by the images.
-        mirror: whether an image keeps its class when mirrored, left to right; then training may do so.
-        on_bad: whether an image that cannot be read stops the run or is left out.
+        window: the values that become black and white, [low, high]; None for 0 and 255, or, if the images have more
+            than 8 bits, a range that is fitted to the training images.
+        mirror: whether an image keeps its target when mirrored, left to right; then training may do so.
+        on_bad: whether an image that cannot be read, or a row without an image, stops the run or is left out.
+        folders: whether the outermost folders are `classes` or `splits`; `auto` decides by their names and contents.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
         seed: of the split.
 
     Raises:
-        DataError: there are no images, or some cannot be read.
+        DataError: there are no images, or some cannot be read, or the table does not name them.
     """
     way = resize_from_config(resize)
-    settings = FolderSettings(size or SIDE, way, channels, mirror, on_bad, val_fraction, test_fraction, seed)
-    return _load_folder(Path(path), settings)
+    settings = Settings(size or SIDE, way, channels, mirror, on_bad, val_fraction, test_fraction, seed, window, group)
+    place = Path(path).expanduser()
+    if place.is_file() and holds_arrays(place):
+        return _load_arrays(place, labels, task, settings)
+    folder, notes = _unpacked(place)
+    if labels is not None:
+        columns = LabelColumns(image, target, group)
+        return _load(from_table(folder, labels, columns, task, skip=on_bad == "skip"), settings, notes)
+    for key, value in (("image", image), ("target", target), ("group", group)):
+        if value is not None:
+            raise DataError(
+                f"data.{key} is a column of a table, and there is none",
+                where=f"data.{key}",
+                fix="give the table, data.labels=FILE, or leave it out",
+                override=f"data.{key}=null",
+            )
+    try:
+        return _load(from_folders(folder, folders, task), settings, notes)
+    except NoClassFolders as error:
+        if holds_arrays(folder):
+            return _load_arrays(folder, None, task, settings)
+        raise propose_labels(folder, error) from None
+
+
+def _unpacked(path: Path) -> tuple[Path, list[str]]:
+    """Returns the folder of images, a zip file's content if it is one, and a note on that."""
+    if is_archive(path):
+        return unpack(path), [f"unpacked {path.name} into a temporary folder"]
+    return path, []
 
 
 def resize_from_config(value: ResizeOption | None) -> Resize:
@@ -165,7 +222,7 @@ def image_data(
     resize: Resize = "crop",
     notes: Sequence[str] = (),
 ) -> Data:
-    """Returns data of images of one size, with the statistics of the training split.
+    """Returns data of images of one size and their classes, with the statistics of the training split.
 
     Args:
         pixels: `(N, C, H, W)`.
@@ -178,112 +235,136 @@ def image_data(
         resize: how new images are resized.
         notes: what was inferred or left out.
     """
-    train = parts["train"]
-    encoder = ImageEncoder.fit(pixels[train], classes, resize=resize)
-    facts = Facts(
-        kind="image",
-        task=TASKS["class"],
-        input_shape=(encoder.channels, encoder.height, encoder.width),
-        target=target,
-        classes=encoder.classes,
-        class_counts=tuple(np.bincount(labels[train], minlength=len(classes)).tolist()),
-        preprocessing=encoder.to_json(),
-    )
-    splits = {
-        name: Split((torch.from_numpy(pixels[at]),), torch.from_numpy(labels[at]), tuple(ids[row] for row in at))
-        for name, at in parts.items()
-    }
-    return Data(facts, splits, encoder.prepare, mirror, tuple(notes))
+    reader = TargetReader(target, TASKS["class"], classes=tuple(classes))
+    data = encoded_data(pixels, labels, reader, parts, ids, mirror=mirror, resize=resize)
+    return replace(data, notes=tuple(notes))
 
 
-@dataclass(frozen=True)
-class _Images:
-    """The images that could be read.
+def encoded_data(
+    pixels: Pixels,
+    y: NDArray[Any],
+    reader: TargetReader,
+    parts: Mapping[SplitName, Indices],
+    ids: Sequence[str],
+    *,
+    mirror: bool,
+    resize: Resize,
+    window: Window | None = None,
+) -> Data:
+    """Returns data of images of one size, with the statistics of the training split.
 
     Args:
         pixels: `(N, C, H, W)`.
-        labels: class indices `(N,)`.
-        classes: class names in the order of their indices.
-        splits: `(N,)` the split of each image's folder.
-        files: the paths.
-        notes: what was left out.
+        y: the targets, as in `Split`.
+        reader: reads the targets of new images.
+        parts: positions of the images of each split.
+        ids: the name of each image.
+        mirror: whether an image keeps its target when mirrored, left to right.
+        resize: how new images are resized.
+        window: the range of values that became the pixels, if the images have more than 8 bits.
     """
-
-    pixels: Pixels
-    labels: Indices
-    classes: tuple[str, ...]
-    splits: NDArray[np.str_]
-    files: list[Path]
-    notes: list[str]
-
-
-def _load_folder(folder: Path, settings: FolderSettings, notes: Sequence[str] = ()) -> Data:
-    folders = find_splits(folder, IMAGES)
-    images = _decode(folder, folders, settings)
-    return image_data(
-        images.pixels,
-        images.labels,
-        images.classes,
-        _split(folder, images, list(folders), settings),
-        [spell_path(path.relative_to(folder)) for path in images.files],
-        mirror=settings.mirror,
-        resize=settings.resize,
-        notes=[*notes, *images.notes],
+    train = parts["train"]
+    encoder = ImageEncoder.fit(pixels[train], reader, resize=resize, window=window)
+    numbers = reader.form == "number"
+    mean, std = scale_of(y[train], reader.outputs) if numbers else (0.0, 1.0)
+    facts = Facts(
+        kind="image",
+        task=reader.task,
+        input_shape=(encoder.channels, encoder.height, encoder.width),
+        target=reader.name,
+        outputs=reader.outputs,
+        classes=reader.classes,
+        class_counts=tuple(np.bincount(y[train], minlength=len(reader.classes)).tolist()) if reader.classes else (),
+        target_mean=mean,
+        target_std=std,
+        preprocessing=encoder.to_json(),
     )
+    splits = {
+        name: Split((torch.from_numpy(pixels[at]),), torch.from_numpy(y[at]), tuple(ids[row] for row in at))
+        for name, at in parts.items()
+    }
+    trained = {TRAINED: digests(splits["train"].inputs[0])}
+    return Data(facts, splits, encoder.prepare, mirror, kept=trained)
 
 
-def _decode(folder: Path, folders: Mapping[SplitName, ClassFiles], settings: FolderSettings) -> _Images:
-    """Returns every image, or with `on_bad=skip` all that can be read.
+def _load(labelled: Labelled, settings: Settings, notes: Sequence[str] = ()) -> Data:
+    """Decodes, splits and encodes images.
 
     Raises:
         DataError: an image cannot be read and must not be skipped, or the images do not fit into memory.
     """
-    files = [path for part in folders.values() for path in part.files]
+    files = labelled.files
     _refuse_too_many(len(files), settings.size)
-    images, bad = decode_all(files, settings.size, settings.channels, settings.resize)
+    images, bad = decode_all(files, settings.size, settings.channels, settings.resize, keep_depth=True)
     if settings.on_bad == "error":
-        refuse_bad(bad, len(files), folder, IMAGES.noun)
-    ignored = sum(part.ignored for part in folders.values())
-    notes = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
-    notes += [f"ignored {ignored} files that are not images"] if ignored else []
-    readable = [index for index, image in enumerate(images) if image is not None]
-    if not readable:
-        raise DataError("no image can be read", where=str(folder), fix="replace them")
-    classes = sorted(set(folders["train"].labels))
-    return _Images(
-        stack([image for image in images if image is not None]),
-        index_classes(classes, [label for part in folders.values() for label in part.labels])[readable],
-        tuple(map(spell_path, classes)),
-        np.array([name for name, part in folders.items() for _ in part.files])[readable],
-        [files[index] for index in readable],
-        notes,
+        refuse_bad(bad, len(files), labelled.folder, IMAGES.noun)
+    skipped = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
+    if len(bad) == len(files):
+        raise DataError("no image can be read", where=str(labelled.folder), fix="replace them")
+    labelled = labelled.take([index for index, image in enumerate(images) if image is not None])
+    readable = [image for image in images if image is not None]
+    return _finish(labelled, readable, settings, [*notes, *labelled.notes, *skipped])
+
+
+def _load_arrays(path: Path, labels: str | None, task: str, settings: Settings) -> Data:
+    """Resizes, splits and encodes images in arrays.
+
+    Raises:
+        DataError: the arrays do not belong together, or do not fit into memory.
+    """
+    labelled, arrays = from_arrays(path, labels, task)
+    _refuse_too_many(len(arrays), settings.size)
+    notes = list(labelled.notes)
+    height, width = arrays[0].shape[:2]
+    if max(height, width) < settings.size:
+        notes.append(f"enlarged to {settings.size} pixels; data.size={max(height, width)} trains faster")
+    images = [resize_array(image, settings.size, settings.channels, settings.resize) for image in arrays]
+    return _finish(labelled, images, settings, notes)
+
+
+def _finish(labelled: Labelled, images: Sequence[Decoded], settings: Settings, notes: Sequence[str]) -> Data:
+    """Splits and encodes images of one size."""
+    parts, split_notes = _split(labelled, settings)
+    window, window_notes = fit_window([images[index] for index in parts["train"]], settings.window)
+    data = encoded_data(
+        stack([in_eight_bits(image, window) for image in images]),
+        labelled.y,
+        labelled.reader,
+        parts,
+        labelled.names,
+        mirror=settings.mirror,
+        resize=settings.resize,
+        window=window,
     )
+    return replace(data, notes=(*notes, *window_notes, *split_notes))
 
 
-def _split(
-    folder: Path, images: _Images, folders: Sequence[SplitName], settings: FolderSettings
-) -> dict[SplitName, Indices]:
-    """Returns the positions of the images of each split, which has a folder of its own or is cut from train.
+def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indices], list[str]]:
+    """Returns the positions of the images of each split, which has files of its own or is cut from train, and notes.
 
     Raises:
         DataError: no image of a class or of a split can be read.
     """
-    parts = {name: np.flatnonzero(images.splits == name) for name in folders}
-    train = parts["train"]
-    counts = np.bincount(images.labels[train], minlength=len(images.classes))
-    if not counts.all():
-        name = images.classes[int(counts.argmin())]
-        raise DataError(f"no image of the class {name} can be read", where=str(folder), fix="replace some")
-    if empty := [name for name, part in parts.items() if len(part) == 0]:
-        raise DataError(f"no image of the {empty[0]} split can be read", where=str(folder), fix="replace some")
-    cut = split_indices(
-        len(train),
-        val_fraction=0.0 if "val" in folders else settings.val_fraction,
-        test_fraction=0.0 if "test" in folders else settings.test_fraction,
+    where = str(labelled.folder)
+    wanted: tuple[SplitName, ...] = ("train", *labelled.given)
+    for name in wanted:
+        if not (labelled.splits == SPLITS.index(name)).any():
+            raise DataError(f"no image of the {name} split can be read", where=where, fix="replace some")
+    if labelled.reader.classes:
+        counts = np.bincount(labelled.y[labelled.splits == 0], minlength=len(labelled.reader.classes))
+        if not counts.all():
+            rarest = labelled.reader.classes[int(counts.argmin())]
+            raise DataError(f"no image of the class {rarest} can be read", where=where, fix="replace some")
+    return split_rows(
+        labelled.rows(),
+        val_fraction=settings.val_fraction,
+        test_fraction=settings.test_fraction,
         seed=settings.seed,
-        strata=images.labels[train],
+        stratify=labelled.reader.form == "class",
+        group=settings.group,
+        time=None,
+        given=labelled.given,
     )
-    return parts | {name: train[at] for name, at in cut.items()}
 
 
 def _refuse_too_many(count: int, size: int) -> None:

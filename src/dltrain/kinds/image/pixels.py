@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-Pixels = NDArray[np.uint8]
+from dltrain.errors import DataError, require
+from dltrain.kinds.image.depth import Decoded, Pixels, is_deep
+from dltrain.kinds.image.files import HEIC_BRANDS
+
 Channels = Literal[1, 3] | None
 Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
 Filter = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -27,8 +32,6 @@ FILTERS: Mapping[Filter, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-
-SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"])
 
 
 @dataclass(frozen=True)
@@ -109,28 +112,77 @@ def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(mean.tolist()), tuple(np.where(std < 1e-6, 1, std).tolist())
 
 
-def read_image(path: Path, size: Size, channels: Channels, resize: Resize = "crop") -> Pixels:
-    """Returns an image as `(H, W, C)` uint8, upright, on white if it is transparent, the first of several frames.
+def read_image(
+    path: Path, size: Size, channels: Channels, resize: Resize = "crop", *, keep_depth: bool = False
+) -> Decoded:
+    """Returns an image as `(H, W, C)`, upright, on white if it is transparent, the first of several frames.
 
     Args:
         path: the image's file.
         size: the size after resizing.
         channels: 1 for grey, 3 for colour, None to decide by the image.
         resize: how it is resized, as in `resize_image`.
+        keep_depth: whether an image of more than 8 bits becomes float32 in its own unit; otherwise all become uint8.
 
     Raises:
         OSError, ValueError, SyntaxError: the image cannot be decoded.
     """
-    with Image.open(path) as image:
+    height, width = _height_and_width(size)
+    with _open(path) as image:
+        image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{image.width}×{image.height} pixels are too many")
-        height, width = _height_and_width(size)
-        image.draft(None, (2 * width, 2 * height))
-        return as_pixels(ImageOps.exif_transpose(image), size, channels, resize)
+        if keep_depth and (deep := _deep_colours(path)) is not None:
+            return np.dstack([_resize_values(deep[..., band], size, resize) for band in _bands(deep, channels)])
+        return as_pixels(ImageOps.exif_transpose(image), size, channels, resize, keep_depth=keep_depth)
 
 
-def as_pixels(image: Image.Image, size: Size, channels: Channels, resize: Resize = "crop") -> Pixels:
+def _open(path: Path) -> Image.Image:
+    """Opens an image, a JPEG without Pillow's limit of its size, since it may be read at a fraction of it."""
+    with path.open("rb") as file:
+        head = file.read(32)  # with the brands that it is compatible with
+    if head.startswith(b"\xff\xd8\xff"):
+        return JpegImageFile(path)
+    is_heic = head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS
+    if is_heic and (missing := _register_heif()) and b"avif" not in head:
+        raise ValueError(missing)
+    return Image.open(path)
+
+
+def _register_heif() -> str:
+    """Lets Pillow read HEIC; returns what is missing for it, if anything is."""
+    try:
+        require("pillow_heif", "heic", "reads HEIC", DataError)
+    except DataError as error:
+        return f"{error.what}: {error.fix}"
+    importlib.import_module("pillow_heif").register_heif_opener()
+    return ""
+
+
+def _deep_colours(path: Path) -> NDArray[np.float32] | None:
+    """Returns a PNG of 16 bits a colour as `(H, W, 3)`, of which Pillow reads only the upper 8; `None` for others."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    if not head.startswith(b"\x89PNG") or head[24] != 16 or head[25] not in (2, 6):
+        return None
+    from torchvision.io import ImageReadMode, decode_image
+
+    pixels = decode_image(str(path), ImageReadMode.UNCHANGED).numpy()  # (C, H, W) uint16
+    return pixels[:3].transpose(1, 2, 0).astype(np.float32)
+
+
+def _bands(image: NDArray[np.float32], channels: Channels) -> Sequence[int]:
+    """Returns the bands that are used: of a colour image that is to be grey, green alone."""
+    return (1,) if channels == 1 and image.shape[2] > 1 else range(image.shape[2])
+
+
+def as_pixels(
+    image: Image.Image, size: Size, channels: Channels, resize: Resize = "crop", *, keep_depth: bool = False
+) -> Decoded:
     """Returns the pixels of an opened, upright image, as `read_image` does."""
+    if keep_depth and _is_deep(image):
+        values = _resize_values(np.asarray(image, dtype=np.float32), size, resize)[:, :, None]
+        return np.repeat(values, 3, axis=2) if channels == 3 else values
     image = _convert_to_eight_bits(image)
     grey = channels == 1 or (channels is None and image.mode in ("L", "LA", "1"))
     if "A" in image.getbands() or "transparency" in image.info:
@@ -138,6 +190,23 @@ def as_pixels(image: Image.Image, size: Size, channels: Channels, resize: Resize
         image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
     pixels = np.asarray(resize_image(image.convert("L" if grey else "RGB"), size, resize), dtype=np.uint8)
     return pixels[:, :, None] if grey else pixels
+
+
+def resize_array(image: Decoded, size: Size, channels: Channels, resize: Resize) -> Decoded:
+    """Returns an image `(H, W, C)` in that size, with that number of channels, as `read_image` does with a file."""
+    if not is_deep(image):
+        return as_pixels(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image), size, channels, resize)
+    deep = image.astype(np.float32)
+    values = np.dstack([_resize_values(deep[..., band], size, resize) for band in _bands(deep, channels)])
+    return np.repeat(values, 3, axis=2) if channels == 3 and values.shape[2] == 1 else values
+
+
+def _resize_values(values: NDArray[np.float32], size: Size, resize: Resize) -> NDArray[np.float32]:
+    """Returns numbers `(H, W)` in that size; what is no number becomes the smallest one, as does what `pad` adds."""
+    finite = np.isfinite(values)
+    lowest = float(values[finite].min()) if finite.any() else 0.0
+    shifted = Image.fromarray(np.where(finite, values - lowest, 0).astype(np.float32))
+    return np.asarray(resize_image(shifted, size, resize), dtype=np.float32) + lowest
 
 
 def resize_image(image: Image.Image, size: Size, resize: Resize) -> Image.Image:
@@ -161,17 +230,16 @@ def _height_and_width(size: Size) -> tuple[int, int]:
 
 
 def decode_all(
-    files: Iterable[Path], size: Size, channels: Channels, resize: Resize = "crop"
-) -> tuple[list[Pixels | None], list[tuple[Path, str]]]:
+    files: Iterable[Path], size: Size, channels: Channels, resize: Resize = "crop", *, keep_depth: bool = False
+) -> tuple[list[Decoded | None], list[tuple[Path, str]]]:
     """Returns every image as `read_image` does, `None` if it cannot be read, and the reasons of those."""
     bad: list[tuple[Path, str]] = []
 
-    def decode(path: Path) -> Pixels | None:
+    def decode(path: Path) -> Decoded | None:
         try:
-            return read_image(path, size, channels, resize)
+            return read_image(path, size, channels, resize, keep_depth=keep_depth)
         except Exception as error:  # Pillow's decoders may raise anything for a broken file
-            reason = "it is empty" if path.stat().st_size == 0 else str(error).replace(str(path), "").strip(" '\"")
-            bad.append((path, reason.splitlines()[0] if reason else type(error).__name__))
+            bad.append((path, _reason(path, error)))
             return None
 
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -180,9 +248,30 @@ def decode_all(
     return decoded, sorted(bad)
 
 
+def _reason(path: Path, error: Exception) -> str:
+    """Returns why an image cannot be read."""
+    if not path.exists():
+        return "there is no such file"
+    if path.stat().st_size == 0:
+        return "it is empty"
+    text = (getattr(error, "strerror", None) or str(error)).replace(str(path), "").strip(" '\"")
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def has_more_bits(path: Path) -> bool:
+    """Tells whether a readable image has more than 8 bits, as far as Pillow keeps them."""
+    with _open(path) as image:
+        return _is_deep(image)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Tells whether an image has more than 8 bits, as far as Pillow keeps them."""
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
 def _convert_to_eight_bits(image: Image.Image) -> Image.Image:
     """Returns the image with 8 bits per channel; images of 16 and 32 bits are scaled, not clipped."""
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+    if _is_deep(image):
         values = np.asarray(image, dtype=np.float64)
         top = max(float(values.max()), 1.0 if image.mode == "F" else 65535.0)
         return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dltrain.drawing.style import RIGHT, WRONG, Drawing, Lettering, new_axes, new_figure
+from dltrain.drawing.style import INK, RIGHT, WRONG, Drawing, Lettering, new_axes, new_figure
+from dltrain.kinds.labels import form_of
 from dltrain.runs.reader import SPLIT_WORDS, Indices, Run
 
 THUMBNAILS = 16
@@ -19,13 +20,19 @@ def draw_samples(run: Run, text: Lettering) -> Drawing | None:
     axes = new_axes(figure, rows=rows, columns=4)
     for one in axes:
         one.set_axis_off()
+    numbers = form_of(run.facts) == "number"
     for one, image, row in zip(axes, pixels[:count], run.examples, strict=False):
-        right = row.true == row.predicted
         one.imshow(_as_matplotlib(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        title = f"{text(row.true, 14)} ✓" if right else f"{text(row.true, 14)} →\n{text(row.predicted, 14)} ✗"
-        one.set_title(title, fontsize=9, color=RIGHT if right else WRONG, pad=4, linespacing=1.15)
+        right = row.true == row.predicted
+        true, predicted = (text(cell, 14) or "none" for cell in (row.true, row.predicted))
+        title = f"{true} ✓" if right else f"{true} →\n{predicted}" + ("" if numbers else " ✗")
+        colour = INK if numbers else RIGHT if right else WRONG
+        one.set_title(title, fontsize=9, color=colour, pad=4, linespacing=1.15)
+    what = f"{count} {SPLIT_WORDS[run.shown_split]} images"
+    if numbers:
+        return Drawing(figure, f"{what}, the largest errors first: true and predicted {run.facts.target}.")
     wrong = sum(row.true != row.predicted for row in run.examples[:count])
-    return Drawing(figure, f"{count} {SPLIT_WORDS[run.shown_split]} images, the worst first; {wrong} are wrong.")
+    return Drawing(figure, f"{what}, the worst first; {wrong} are wrong.")
 
 
 def _as_matplotlib(pixels: Indices) -> Indices:

@@ -17,8 +17,8 @@ from torchvision import datasets
 
 from dltrain.data.splits import Fraction, split_indices
 from dltrain.errors import DataError
+from dltrain.kinds.image.depth import Pixels
 from dltrain.kinds.image.load import image_data
-from dltrain.kinds.image.pixels import Pixels
 from dltrain.types import Data, Range
 
 log = logging.getLogger("dltrain")

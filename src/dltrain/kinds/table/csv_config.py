@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -10,6 +11,7 @@ import pandas as pd
 import yaml
 
 from dltrain.data.cells import name_list
+from dltrain.data.file_index import FileIndex, find_column, may_name_files
 from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, make_grades
 from dltrain.data.samples.on_demand import writing
 from dltrain.data.splits import Fraction
@@ -17,6 +19,7 @@ from dltrain.data.table_files import read_file
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.forms import DecimalChoice, ThousandsChoice
+from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.table.columns import Role
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.numeric import Impute
@@ -116,6 +119,7 @@ def csv(
         generated = (f"{path} did not exist: generated {DEFAULT_ROWS} rows",)
     form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet)
     frame, notes = read_file(path, form)
+    refuse_names_of_images(frame, path, target, [*drop, *_read_roles(roles)])
     names, frames = list(frame.columns), [frame]
     del frame  # so that `table` can let go of it
     if target is None or target == []:
@@ -158,6 +162,38 @@ def csv(
         fold=fold,
         seed=seed,
         notes=(*generated, *notes),
+    )
+
+
+def refuse_names_of_images(
+    frame: pd.DataFrame, path: str, target: str | Sequence[str] | None, judged: Collection[str]
+) -> None:
+    """Refuses a table one of whose columns names images that lie beside it, unless the user drops it.
+
+    Args:
+        frame: the table.
+        path: its path.
+        target: the columns to predict.
+        judged: columns whose use the user has decided.
+
+    Raises:
+        DataError: it does; the fix is the command that trains on the images.
+    """
+    targets = [target] if isinstance(target, str) else list(map(str, target or ()))
+    folder = Path(path).expanduser().parent
+    open_columns = [name for name in map(str, frame.columns) if name not in judged and name not in targets]
+    likely = [name for name in open_columns if may_name_files(frame[name], IMAGES)]
+    image = find_column(frame[likely], FileIndex.near(folder, IMAGES)) if likely else None
+    if image is None:
+        return
+    words = ["dltrain", "model=cnn", "data=images", f"data.path={folder}", f"data.labels={Path(path).name}"]
+    words += [f"data.target={targets[0]}"] if len(targets) == 1 else []
+    words += [f"data.target=[{','.join(targets)}]"] if len(targets) > 1 else []
+    raise DataError(
+        f"the column {image!r} names images, which data=csv does not look at",
+        where=str(path),
+        fix=f"train on the images: {shlex.join(words)}; or leave the column out",
+        override=f"data.drop=[{','.join([*judged, image])}]",
     )
 
 

@@ -35,9 +35,9 @@ from dltrain.kinds.table.rows import (
     number_rows,
     split_rows,
 )
-from dltrain.kinds.table.scale import Numeric, standardisation
+from dltrain.kinds.table.scale import Numeric
 from dltrain.kinds.table.weight import WeightReader, check_weight_name, note_weights
-from dltrain.kinds.target import Target, infer_task
+from dltrain.kinds.target import Target, infer_task, scale_of
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
 GROUPS_ROWS = "data.group, which says which rows belong together"
@@ -355,7 +355,7 @@ def _gather_facts(
     """Returns the facts of the encoded training rows `(N, F)` and their targets."""
     if goal.form == "number" and goal.outputs:
         _check_outputs(y, goal.outputs)
-    mean, std = _scale_of(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
+    mean, std = scale_of(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
     return Facts(
         kind="table",
         task=goal.task,
@@ -372,15 +372,6 @@ def _gather_facts(
         bins=encoder.bins(x),
         preprocessing=encoder.to_json() | goal.reader.forms_to_json() | ({} if weigher is None else weigher.to_json()),
     )
-
-
-def _scale_of(y: Floats, outputs: Sequence[str]) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
-    """Returns mean and standard deviation of the targets `(N, 1)`, or of each of several `(N, K)`, of which some are
-    missing."""
-    if not outputs:
-        return standardisation(y[:, 0])
-    means, stds = zip(*(standardisation(numbers[~np.isnan(numbers)]) for numbers in y.T), strict=True)
-    return tuple(means), tuple(stds)
 
 
 def _check_outputs(y: Floats, outputs: Sequence[str]) -> None:

@@ -10,8 +10,9 @@ from typing import Literal
 import pandas as pd
 
 from dltrain.data.cells import name_list, nearest
-from dltrain.data.class_folders import FileType, find_splits, refuse_bad, spell_path
+from dltrain.data.class_folders import find_splits, refuse_bad
 from dltrain.data.column_names import pick_column
+from dltrain.data.folder_tree import FileType, spell_path
 from dltrain.data.samples.texts import write_reviews
 from dltrain.data.table_files import read_table
 from dltrain.data.table_format import TableFormat
@@ -94,9 +95,10 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
     Raises:
         DataError: there are no such folders, files are refused, or too few are left.
     """
-    splits = find_splits(folder, TEXTS)
+    found = find_splits(folder, TEXTS)
+    splits = found.splits
     frames: dict[SplitName, pd.DataFrame] = {}
-    notes: tuple[str, ...] = ()
+    notes = found.notes
     bad: list[tuple[Path, str]] = []
     for name, split in splits.items():
         texts, guesses = read_each(split.files, encoding)
@@ -115,8 +117,6 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
         raise DataError(
             f"too few texts of the {few[0]} split can be read", where=str(folder), fix="correct them, or add more"
         )
-    if ignored := sum(split.ignored for split in splits.values()):
-        notes += (f"ignored {ignored} files that are not texts",)
     return Source(frames, "class", "text", tuple(dict.fromkeys(notes)), has_splits=True)
 
 

@@ -1,0 +1,160 @@
+"""Finds files by what a table writes: with or without folder and suffix."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dltrain.data.cells import name_list
+from dltrain.data.column_names import plain
+from dltrain.data.folder_tree import FileType, is_junk, read_tree, spell_path
+from dltrain.errors import DataError
+
+# Usual names of a column of files, as `plain` spells them, the likeliest first.
+COLUMN_NAMES = (
+    *("path", "filepath", "file", "filename", "imagepath", "imagefile", "image", "imagename", "imageid", "img"),
+    *("imgname", "imgpath", "picture", "photo", "document", "文件", "文件名", "路径", "图片", "id"),
+)
+ENOUGH = 0.8  # of a column's cells that name files
+TRIED = 200  # cells
+MOST_NEAR = 20_000  # files that are looked at to tell what a table names
+
+
+@dataclass(frozen=True)
+class FileIndex:
+    """The files below a folder, by their names.
+
+    Args:
+        files: their paths.
+        suffixes: that a table may leave out, or write although the file has none.
+    """
+
+    files: tuple[Path, ...]
+    suffixes: frozenset[str]
+
+    @classmethod
+    def below(cls, folder: Path, wanted: FileType) -> FileIndex:
+        """Returns the files below a folder that hold such samples."""
+        return cls(tuple(read_tree(folder, wanted).root.samples), frozenset(wanted.suffixes))
+
+    @classmethod
+    def near(cls, folder: Path, wanted: FileType) -> FileIndex:
+        """Returns some files in a folder, in its folders and in theirs: the first 20,000, by their names alone."""
+        files: list[Path] = []
+        level = len(folder.parts)
+        for inside, folders, names in os.walk(folder):
+            here = Path(inside)
+            folders[:] = sorted(name for name in folders if not is_junk(name)) if len(here.parts) < level + 2 else []
+            files += [here / name for name in names if Path(name).suffix.lower() in wanted.suffixes]
+            if len(files) > MOST_NEAR:
+                break
+        return cls(tuple(files), frozenset(wanted.suffixes))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        names: dict[str, list[Path]] = defaultdict(list)
+        for file in self.files:
+            names[_folded(file.name)].append(file)
+        return names
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        stems: dict[str, list[Path]] = defaultdict(list)
+        for file in self.files:
+            stems[self._stem(file.name)].append(file)
+        return stems
+
+    def find(self, cell: str) -> Path | None:
+        """Returns the file that a cell names, `None` if there is none.
+
+        Raises:
+            DataError: there are several.
+        """
+        parts = [part for part in _folded(cell).replace("\\", "/").split("/") if part not in ("", ".")]
+        if not parts:
+            return None
+        *folders, name = parts
+        found = self._by_name.get(name) or self._by_stem.get(name) or self._by_stem.get(self._stem(name)) or []
+        for depth in range(len(folders), 0, -1):  # the folders that the cell names, or the last of them
+            inside = [file for file in found if _folders_of(file, depth) == folders[-depth:]]
+            found = inside or found
+            if len(inside) == 1:
+                break
+        if len(found) > 1:
+            raise DataError(
+                f"{cell!r} may be {name_list(map(spell_path, found), 3)}",
+                fix="write their folders and suffixes into the table",
+            )
+        return found[0] if found else None
+
+    def share(self, cells: Sequence[str]) -> float:
+        """Returns the share of cells that name files, each another one."""
+        tried = cells[:TRIED]
+        found = set()
+        for cell in tried:
+            try:
+                found.add(self.find(cell))
+            except DataError:
+                continue
+        return len(found - {None}) / max(1, len(tried))
+
+    def _stem(self, name: str) -> str:
+        """Returns a folded name without the suffix of such a file."""
+        name = _folded(name)
+        suffix = Path(name).suffix
+        return name.removesuffix(suffix) if suffix in self.suffixes else name
+
+
+def find_column(frame: pd.DataFrame, index: FileIndex, taken: Iterable[str] = ()) -> str | None:
+    """Returns the column of a table whose cells name files, `None` if none do.
+
+    Of several it is the one with the likeliest name; a column `id` and others only if no column has cells with
+    suffixes, since a column that counts rows may match files by chance.
+    """
+    shares: dict[str, float] = {}
+    suffixed: dict[str, bool] = {}
+    for name in map(str, frame.columns):
+        cells = frame[name].dropna().astype(str).tolist()
+        if name not in taken and cells:
+            shares[name] = index.share(cells)
+            suffixed[name] = _share_of_suffixes(cells, index.suffixes) >= ENOUGH
+
+    def preference(name: str) -> tuple[int, bool, int, float]:
+        rank = rank_of_name(name)
+        return min(rank, COLUMN_NAMES.index("id")), not suffixed[name], rank, -shares[name]
+
+    return min((name for name, share in shares.items() if share >= ENOUGH), key=preference, default=None)
+
+
+def _share_of_suffixes(cells: Sequence[str], suffixes: Collection[str]) -> float:
+    return sum(Path(cell.strip().lower()).suffix in suffixes for cell in cells[:TRIED]) / max(1, len(cells[:TRIED]))
+
+
+def may_name_files(column: pd.Series[Any], wanted: FileType) -> bool:
+    """Tells whether a column of a table may name files: by the suffixes in it, or by its name and different cells."""
+    cells = column.dropna().astype(str).iloc[:TRIED]
+    if _share_of_suffixes(cells.tolist(), wanted.suffixes) >= ENOUGH:
+        return True
+    return bool(len(cells)) and rank_of_name(str(column.name)) < len(COLUMN_NAMES) and cells.is_unique
+
+
+def rank_of_name(name: str) -> int:
+    """Returns how likely a column with this name holds files, the likeliest 0."""
+    spelled = plain(name)
+    return COLUMN_NAMES.index(spelled) if spelled in COLUMN_NAMES else len(COLUMN_NAMES)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip()).casefold()
+
+
+def _folders_of(file: Path, depth: int) -> list[str]:
+    return [_folded(part) for part in file.absolute().parts[-depth - 1 : -1]]

@@ -1,0 +1,28 @@
+"""Image files: which files are images, by their names or by how they begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dltrain.data.folder_tree import FileType
+
+SUFFIXES = frozenset([".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"])
+SUFFIXES |= {".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".avif", ".heic", ".heif"}
+BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  \r\n")
+HEIC_BRANDS, AVIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1"), (b"avif", b"avis")  # of a file of boxes
+LONGEST_BEGINNING = 12  # bytes
+
+
+def is_image(path: Path) -> bool:
+    """Tells whether a file begins as an image does."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(LONGEST_BEGINNING)
+    except OSError:
+        return False
+    if head[4:8] == b"ftyp":
+        return head[8:12] in (*HEIC_BRANDS, *AVIF_BRANDS)
+    return head.startswith(BEGINNINGS) or (head[:4], head[8:12]) == (b"RIFF", b"WEBP")
+
+
+IMAGES = FileType("images", SUFFIXES, "class/*.jpg", is_image)

@@ -1,0 +1,99 @@
+"""Image files with their targets: from class folders, or from a table that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dltrain.data.cells import Cells, read_cells
+from dltrain.data.class_folders import find_splits
+from dltrain.data.folder_layout import FoldersMean
+from dltrain.data.folder_tree import spell_path
+from dltrain.data.splits import Indices
+from dltrain.kinds.image.files import IMAGES
+from dltrain.kinds.labels import TASKS, TargetReader, index_classes
+from dltrain.kinds.table.rows import Rows
+from dltrain.kinds.target import infer_task
+from dltrain.types import SPLITS, SplitName
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Image files with their targets, before they are decoded and split.
+
+    Args:
+        folder: that the files lie in.
+        files: their paths; empty for images in arrays.
+        names: as predictions call them.
+        reader: reads the targets of new images.
+        y: the targets, as in `Split`.
+        splits: `(N,)` the split that each file is in, as an index in `SPLITS`; those of train may be divided.
+        given: the splits that have files of their own.
+        columns: of the table, by name, that decide which files stay together.
+        notes: what was inferred or left out.
+    """
+
+    folder: Path
+    files: Sequence[Path]
+    names: Sequence[str]
+    reader: TargetReader
+    y: NDArray[Any]
+    splits: Indices
+    given: Sequence[SplitName] = ()
+    columns: Mapping[str, Cells] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def take(self, at: Sequence[int]) -> Labelled:
+        """Returns the files at these positions."""
+        index = np.array(at, dtype=np.int64)
+        return replace(
+            self,
+            files=[self.files[row] for row in at] if self.files else [],
+            names=[self.names[row] for row in at],
+            y=self.y[index],
+            splits=self.splits[index],
+            columns={name: cells.take(index) for name, cells in self.columns.items()},
+        )
+
+    def rows(self) -> Rows:
+        """Returns the files as the rows that are to be split."""
+        return Rows(self.columns, self.y, np.arange(len(self.names)), self.splits)
+
+
+def from_folders(folder: Path, mean: FoldersMean, task: str) -> Labelled:
+    """Returns the images of class folders; with `task=regression` their names are numbers.
+
+    Raises:
+        DataError: the folder is not laid out so.
+    """
+    found = find_splits(folder, IMAGES, mean)
+    labels = [label for part in found.splits.values() for label in part.labels]
+    files = [path for part in found.splits.values() for path in part.files]
+    given = tuple(name for name in found.splits if name != "train")
+    notes = list(found.notes)
+    if task in ("auto", TASKS["class"]):
+        classes = sorted(set(found.splits["train"].labels))
+        reader = TargetReader("class", TASKS["class"], classes=tuple(map(spell_path, classes)))
+        y: NDArray[Any] = index_classes(classes, labels)
+        if not np.isnan(read_cells(pd.Series(classes, dtype=object)).as_numbers()).any():
+            notes.append("the names of the classes are numbers: task=regression takes them as amounts")
+    else:
+        goal = infer_task(pd.DataFrame({"class": labels}, dtype=object), task)
+        reader, y = goal.reader, goal.y
+        notes.append(f"{goal.task} of the folders' names: {goal.reason}")
+    return Labelled(
+        folder,
+        files,
+        [spell_path(path.relative_to(folder)) for path in files],
+        reader,
+        y,
+        np.array([SPLITS.index(name) for name, part in found.splits.items() for _ in part.files]),
+        given,
+        notes=notes,
+    )

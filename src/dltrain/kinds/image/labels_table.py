@@ -1,0 +1,256 @@
+"""Reads a table that names images and their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dltrain.data.cells import name_list, nearest, read_cells
+from dltrain.data.column_names import pick_column
+from dltrain.data.file_index import FileIndex, find_column
+from dltrain.data.folder_tree import spell_path
+from dltrain.data.split_names import split_of
+from dltrain.data.splits import Indices
+from dltrain.data.table_files import read_table
+from dltrain.errors import DataError, named_by
+from dltrain.kinds.image.files import IMAGES
+from dltrain.kinds.image.labelled import Labelled
+from dltrain.kinds.labels import TASKS
+from dltrain.kinds.target import infer_task
+from dltrain.types import SPLITS, SplitName
+
+TARGET_NAMES = "labels?|class|classes|classname|category|target|tags?|species|breed|diagnosis|标签|类别|分类"
+SPLIT_NAMES = "split|subset|partition|usage|phase|set"
+TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".json", ".jsonl")
+NAMED = 3  # cells or files that a message names
+
+
+@dataclass(frozen=True)
+class LabelColumns:
+    """The columns of a table that the user names; `None` where dltrain finds them.
+
+    Args:
+        image: the column of files.
+        target: the column to predict, or several.
+        group: a column whose equal values stay in one split.
+    """
+
+    image: str | None = None
+    target: str | Sequence[str] | None = None
+    group: str | None = None
+
+
+def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, skip: bool) -> Labelled:
+    """Returns the images below a folder that a table names, with their targets.
+
+    Args:
+        folder: the folder.
+        labels: the table, in the working directory or in the folder.
+        columns: the columns that the user names.
+        task: the task; `auto` decides by the target's values.
+        skip: whether rows that name no image are left out; otherwise they are refused.
+
+    Raises:
+        DataError: the table does not name images of the folder, or they have no targets.
+    """
+    path = _locate(labels, folder)
+    with named_by("data.labels"):
+        frame, notes = read_table(str(path))
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
+    index = FileIndex.below(folder, IMAGES)
+    if not index.files:
+        raise DataError(f"{folder} contains no images", where="data.path", fix="name the folder of the images")
+    image = _image_column(frame, index, columns, path, folder)
+    targets = _target_columns(frame, image, columns)
+    if columns.group is not None:
+        pick_column(frame, "group", columns.group, "")
+    rows, files = _find_files(frame[image], index, folder, skip=skip)
+    remarks = [*notes, f"{path.name} names the images in its column {image}; the target is {name_list(targets)}"]
+    if len(rows) < len(frame):
+        remarks.append(
+            f"left out {len(frame) - len(rows):,} of {len(frame):,} rows of {path.name}, which name no image"
+        )
+    frame = frame.iloc[rows].reset_index(drop=True)
+    frame, files, repeats = _once_each(frame, files, targets)
+    if repeats:
+        remarks.append(f"{repeats:,} rows of {path.name} repeat another one's image and target")
+    if unnamed := len(index.files) - len(files):
+        remarks.append(f"left out {unnamed:,} of {len(index.files):,} images, which {path.name} does not name")
+    splits, given, note = _splits(frame, {image, *targets})
+    listed = task == "auto" and len(targets) == 1 and frame[targets[0]].astype(str).str.contains("|", regex=False).any()
+    goal = infer_task(frame[targets], TASKS["labels"] if listed else task)
+    reason = f"{targets[0]} lists labels, separated by | (task={TASKS['class']} takes each list as a class)"
+    remarks += [*note, f"{goal.task}, because {reason if listed else goal.reason}"]
+    present = np.flatnonzero(goal.present)
+    if len(present) < len(files):
+        remarks.append(f"left out {len(files) - len(present):,} images without a value of {name_list(targets)}")
+    group = {} if columns.group is None else {columns.group: read_cells(frame[columns.group])}
+    names = frame[image].astype(str).tolist()
+    return Labelled(folder, files, names, goal.reader, goal.y, splits, given, group, remarks).take(present.tolist())
+
+
+def _locate(labels: str, folder: Path) -> Path:
+    """Returns the table's path: as it is given, or within the folder."""
+    path = Path(labels).expanduser()
+    return path if path.exists() else folder / labels
+
+
+def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, path: Path, folder: Path) -> str:
+    """Returns the column that names the images.
+
+    Raises:
+        DataError: there is none.
+    """
+    if columns.image is not None:
+        return pick_column(frame, "image", columns.image, "") or columns.image
+    target = [columns.target] if isinstance(columns.target, str) else columns.target or ()
+    found = find_column(frame, index, {*map(str, target), columns.group or ""})
+    if found is not None:
+        return found
+    first = name_list(frame.iloc[0].astype(str).tolist(), NAMED)
+    raise DataError(
+        f"no column of {path.name} names the images in {folder}: its first row is {first}, and an image is "
+        f"{spell_path(index.files[0].relative_to(folder))}",
+        where="data.image",
+        fix=f"name one of its columns, {name_list(frame.columns)}, or give the images' folder as data.path",
+    )
+
+
+def _target_columns(frame: pd.DataFrame, image: str, columns: LabelColumns) -> list[str]:
+    """Returns the columns to predict: those that are given, else the one that is called so, or the only other one.
+
+    Raises:
+        DataError: there is no such column, or it is not certain which.
+    """
+    names = list(map(str, frame.columns))
+    if columns.target:
+        given = [columns.target] if isinstance(columns.target, str) else list(map(str, columns.target))
+        for name in given:
+            if name not in names:
+                near = nearest(name, names)
+                raise DataError(
+                    f"the table has no column {name!r}",
+                    where="data.target",
+                    fix=f"name one of its columns: {name_list(names)}",
+                    override=f"data.target={near[0]}" if near else "",
+                )
+        return list(dict.fromkeys(given))
+    taken = {image, columns.group}
+    others = [name for name in names if name not in taken and not _only_numbers_rows(frame[name])]
+    usual = pick_column(frame, "target", None, TARGET_NAMES, [name for name in names if name not in others])
+    if usual is not None or len(others) == 1:
+        return [usual or others[0]]
+    two_valued = [name for name in others if set(frame[name].dropna().astype(str)) == {"0", "1"}]
+    several = two_valued if len(two_valued) > 1 else []
+    raise DataError(
+        "there is no target: which column should be predicted?",
+        where="data.target",
+        fix=f"choose one of {name_list(others)}" + (", or several labels" if several else "")
+        if others
+        else "give a table with a column to predict beside the images",
+        override=f"data.target=[{','.join(several)}]" if several else f"data.target={others[-1]}" if others else "",
+    )
+
+
+def _only_numbers_rows(column: pd.Series[Any]) -> bool:
+    """Tells whether a column counts the rows, 0 1 2 ... or 1 2 3 ..."""
+    cells = column.astype(str).tolist()
+    return len(cells) > 1 and any(cells == list(map(str, range(first, first + len(cells)))) for first in (0, 1))
+
+
+def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: bool) -> tuple[list[int], list[Path]]:
+    """Returns the rows that name an image, and the images.
+
+    Raises:
+        DataError: some name none, and must not be left out, or none does.
+    """
+    rows: list[int] = []
+    files: list[Path] = []
+    absent: list[str] = []
+    for row, cell in enumerate(cells.fillna("").astype(str).tolist()):
+        file = index.find(cell)
+        if file is None:
+            absent.append(cell)
+        else:
+            rows.append(row)
+            files.append(file)
+    if absent and (not skip or not files):
+        named = ", ".join(repr(cell) for cell in absent[:NAMED]) + (", ..." if absent[NAMED:] else "")
+        raise DataError(
+            f"{len(absent):,} of {len(cells):,} rows name no image below {folder}: {named}",
+            where=f"column {cells.name!r}",
+            fix="add the images, or leave such rows out" if files else "name the images' folder, or another column",
+            override="data.on_bad=skip" if files else "",
+        )
+    return rows, files
+
+
+def _once_each(
+    frame: pd.DataFrame, files: Sequence[Path], targets: Sequence[str]
+) -> tuple[pd.DataFrame, list[Path], int]:
+    """Returns one row for each image, the images, and how many rows repeat another.
+
+    Raises:
+        DataError: an image has rows with different targets.
+    """
+    first: dict[Path, int] = {}
+    values = frame[list(targets)].fillna("").astype(str).to_numpy().tolist()
+    for row, file in enumerate(files):
+        other = first.setdefault(file, row)
+        if values[other] != values[row]:
+            raise DataError(
+                f"{spell_path(file.name)} has several rows with different {name_list(targets)}: "
+                f"{', '.join(values[other])} and {', '.join(values[row])}",
+                where=f"rows {other + 2} and {row + 2}",
+                fix="give each image one row; several labels go into one cell, separated by |",
+            )
+    rows = list(first.values())
+    return frame.iloc[rows].reset_index(drop=True), list(first), len(files) - len(rows)
+
+
+def _splits(frame: pd.DataFrame, taken: set[str]) -> tuple[Indices, tuple[SplitName, ...], list[str]]:
+    """Returns the split of each row as an index in `SPLITS`, the splits that a column gives, and a note on it."""
+    column = pick_column(frame, "split", None, SPLIT_NAMES, taken)
+    none: tuple[Indices, tuple[SplitName, ...], list[str]] = (np.zeros(len(frame), dtype=np.int64), (), [])
+    if column is None:
+        return none
+    cells = frame[column].fillna("").astype(str)
+    uses = {cell: named.use for cell in set(cells) if (named := split_of(cell)) and named.use != "unlabelled"}
+    if "train" not in uses.values() or len(set(uses.values())) < 2 or set(cells) - set(uses):
+        return none
+    given = [name for name in SPLITS if name != "train" and name in uses.values()]
+    test_is_val = given == ["val"]
+    if test_is_val:
+        uses, given = {cell: "test" if use == "val" else use for cell, use in uses.items()}, ["test"]
+    spelled = ", ".join(f"{cell} is {use}" for cell, use in sorted(uses.items()))
+    splits = np.array([SPLITS.index(uses[cell]) for cell in cells])
+    return splits, tuple(given), [f"splits by the column {column}: {spelled}"]
+
+
+def propose_labels(folder: Path, error: DataError) -> DataError:
+    """Returns the error, with a table as its fix if one beside the images names them."""
+    beside = [*sorted(folder.glob("*")), *sorted(folder.absolute().parent.glob("*"))]
+    index = FileIndex.below(folder, IMAGES)
+    for path in beside:
+        if path.suffix.lower() not in TABLES or not path.is_file() or path.name.startswith("."):
+            continue
+        try:
+            frame, _ = read_table(str(path))
+        except DataError:
+            continue
+        frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+        if (image := find_column(frame, index)) is not None and len(frame.columns) > 1:
+            given = path.name if path.parent == folder else str(path)
+            return DataError(
+                error.what,
+                error.where,
+                f"{path.name} names the images in its column {image}: predict one of its other columns",
+                f"data.labels={given}",
+                replaces="data.labels",
+            )
+    return error

@@ -1,0 +1,162 @@
+"""`predict` and `evaluate` with folders, patterns and tables of images, some of which cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def mixed(image_folder: Path, tmp_path: Path) -> Path:
+    """Ten images, an eleventh that is cut, one without suffix, one of AVIF and a text."""
+    folder = tmp_path / "mixed"
+    shutil.copytree(image_folder / "light", folder)
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    noise.save(folder / "cut.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:900])
+    noise.save(folder / "unnamed", "JPEG")
+    noise.save(folder / "phone.avif")
+    (folder / "notes.txt").write_text("x")
+    return folder
+
+
+def rows_of(text: str) -> dict[str, dict[str, str]]:
+    return {row["id"]: row for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_an_image_that_cannot_be_read_costs_its_row_a_remark(
+    dltrain: Callable, image_run: Path, mixed: Path, tmp_path: Path
+) -> None:
+    called = dltrain("predict", str(image_run), "mixed", "-o", "out.csv")
+    assert called.code == 0, called.err
+    rows = rows_of((tmp_path / "out.csv").read_text("utf-8"))
+    assert len(rows) == 13
+    cut = rows.pop("mixed/cut.jpg")
+    assert (cut["predicted"], cut["score_dark"]) == ("", "")
+    assert cut["remarks"].startswith("the image cannot be read: image file is truncated")
+    assert all(row["predicted"] and not row["remarks"] for row in rows.values())
+    assert "the image cannot be read: 1 of 13 samples" in called.out
+    assert "ignored 1 file that is no sample, such as notes.txt" in called.out
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_other_formats_hold_nothing_for_it(
+    dltrain: Callable, image_run: Path, mixed: Path, tmp_path: Path, suffix: str
+) -> None:
+    assert dltrain("predict", str(image_run), "mixed", "-o", f"out.{suffix}").code == 0
+    path = tmp_path / f"out.{suffix}"
+    frame = pd.read_parquet(path) if suffix == "parquet" else pd.read_json(path, lines=True)
+    cut = frame["id"] == "mixed/cut.jpg"
+    assert frame.loc[cut, ["predicted", "score_dark", "score_light"]].isna().all(axis=None)
+    assert frame.loc[~cut, "score_dark"].notna().all()
+
+
+def test_if_no_image_can_be_read_nothing_is_written(dltrain: Callable, image_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "bad" / name).write_text("x")
+    called = dltrain("predict", str(image_run), "bad", "-o", "out.csv")
+    assert called.code == 2
+    assert "none of the 2 samples can be read: cannot identify image file" in called.err
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_patterns_several_files_and_zip_files_are_inputs(
+    dltrain: Callable, image_run: Path, mixed: Path, tmp_path: Path
+) -> None:
+    whole = rows_of(dltrain("predict", str(image_run), "mixed").out)
+    pattern = rows_of(dltrain("predict", str(image_run), "mixed/*.png").out)
+    assert set(pattern) == {f"mixed/{number}.png" for number in range(10)}
+    both = rows_of(dltrain("predict", str(image_run), "mixed/1.png", "mixed/2.png").out)
+    assert both == {name: whole[name] for name in ("mixed/1.png", "mixed/2.png")}
+    assert len(rows_of(dltrain("predict", str(image_run), "mixed/1.png", "mixed").out)) == 13
+    shutil.make_archive(str(tmp_path / "packed"), "zip", mixed)
+    packed = rows_of(dltrain("predict", str(image_run), "packed.zip").out)
+    assert packed["packed.zip/1.png"]["predicted"] == whole["mixed/1.png"]["predicted"]
+    called = dltrain("predict", str(image_run), "nothing/*.png")
+    assert (called.code, "no file matches nothing/*.png" in called.err) == (2, True)
+
+
+def test_several_inputs_are_no_table(dltrain: Callable, people_run: Path, people_csv: Path) -> None:
+    called = dltrain("predict", str(people_run), str(people_csv), str(people_csv))
+    assert called.code == 2
+    assert "there are 2 files, and the model takes a table" in called.err
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "id,label\n1,0\n2,0\n",
+        "id,label\n1.png,0\n2.png,0\n",
+        "index,image_path\n0,mixed/1.png\n1,mixed/2.png\n",
+        "index,what\n0,1.png\n1,2.png\n",
+    ],
+)
+def test_a_table_names_images_with_or_without_folder_and_suffix(
+    dltrain: Callable, image_run: Path, mixed: Path, tmp_path: Path, table: str
+) -> None:
+    (tmp_path / "table.csv").write_text(table)
+    called = dltrain("predict", str(image_run), "table.csv")
+    assert called.code == 0, called.err
+    whole = rows_of(dltrain("predict", str(image_run), "mixed").out)
+    written = [line.split(",")[0 if table.startswith("id") else 1] for line in table.splitlines()[1:]]
+    found = rows_of(called.out)
+    assert list(found) == written
+    for name, number in zip(written, (1, 2), strict=True):
+        assert found[name]["score_dark"] == whole[f"mixed/{number}.png"]["score_dark"]
+
+
+def test_a_row_whose_file_is_gone_has_a_remark(dltrain: Callable, image_run: Path, mixed: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("file,number\nmixed/1.png,7\nmixed/gone.png,8\n")
+    called = dltrain("predict", str(image_run), "table.csv", "--keep", "number")
+    assert called.code == 0, called.err
+    rows = rows_of(called.out)
+    assert rows["mixed/gone.png"]["remarks"] == "the image cannot be read: there is no such file"
+    assert [row["number"] for row in rows.values()] == ["7", "8"]
+
+
+def evaluated(called: object) -> dict[str, object]:
+    assert called.code == 0, called.err  # type: ignore[attr-defined]
+    return dict(json.loads(called.out))  # type: ignore[attr-defined]
+
+
+def test_labels_are_read_as_in_training(dltrain: Callable, image_run: Path, image_folder: Path, tmp_path: Path) -> None:
+    for split, source in (("Test", "dark"), ("Training", "light")):
+        for name in ("dark", "light"):
+            shutil.copytree(
+                image_folder / name, tmp_path / "splits" / split / unicodedata.normalize("NFD", name.title())
+            )
+        del source
+    plain = evaluated(dltrain("evaluate", str(image_run), f"data.path={image_folder}", "--json"))
+    splits = evaluated(dltrain("evaluate", str(image_run), "data.path=splits", "--json"))
+    assert splits["samples"] == 2 * plain["samples"]  # type: ignore[operator]
+    assert splits["metrics"]["accuracy"] == plain["metrics"]["accuracy"]  # type: ignore[index]
+
+
+def test_images_without_a_label_and_unreadable_ones_are_left_out(
+    dltrain: Callable, image_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(image_folder, tmp_path / "new" / "train")
+    shutil.copytree(image_folder / "dark", tmp_path / "new" / "test")
+    (tmp_path / "new" / "train" / "dark" / "bad.png").write_text("x")
+    answer = evaluated(dltrain("evaluate", str(image_run), "data.path=new", "--json"))
+    count = sum(1 for _ in image_folder.rglob("*.png"))
+    assert answer["samples"] == count
+    notes = " ".join(answer["notes"])  # type: ignore[arg-type]
+    assert f"left out {len(list((image_folder / 'dark').iterdir()))} samples without a label" in notes
+    assert "left out 1 samples that cannot be read: new/train/dark/bad.png (cannot identify image file)" in notes
+
+
+def test_a_folder_of_one_class_is_said(dltrain: Callable, image_run: Path, image_folder: Path) -> None:
+    answer = evaluated(dltrain("evaluate", str(image_run), f"data.path={image_folder / 'dark'}", "--json"))
+    assert "every sample is labelled dark" in answer["notes"]  # type: ignore[operator]

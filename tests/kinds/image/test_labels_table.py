@@ -1,0 +1,195 @@
+"""Images that a table names: classes, several labels, numbers, groups, and what is said of rows that name none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from dltrain.errors import DataError
+from dltrain.kinds.image.load import images
+from dltrain.kinds.table.csv_config import csv
+from dltrain.types import Data
+
+COUNT = 40
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Forty images in photos/train, `i00.png` to `i39.png`, whose red is six times their number."""
+    (tmp_path / "photos" / "train").mkdir(parents=True)
+    for number in range(COUNT):
+        Image.new("RGB", (9, 8), (6 * number, 100, 0)).save(tmp_path / "photos" / "train" / f"i{number:02d}.png")
+    return tmp_path / "photos"
+
+
+def write(folder: Path, name: str = "labels.csv", **columns: Sequence[Any]) -> None:
+    pd.DataFrame(columns).to_csv(folder / name, index=False)
+
+
+def names(form: str) -> list[str]:
+    return [form.format(number) for number in range(COUNT)]
+
+
+def load(folder: Path, **options: Any) -> Data:
+    return images(path=str(folder), **({"size": 8, "labels": "labels.csv"} | options))
+
+
+def numbers_of(data: Data, split: str) -> list[int]:
+    """The numbers of a split's images, by their red."""
+    return [round(float(image[0].float().mean()) / 6) for image in data.splits[split].inputs[0]]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("form", ["i{:02d}", "i{:02d}.png", "train/i{:02d}.png", "photos/train/i{:02d}", "I{:02d}.PNG"])
+def test_classes_are_those_of_the_rows_however_files_are_written(folder: Path, form: str) -> None:
+    write(folder, id=names(form), width=np.arange(COUNT) % 7, breed=[["pug", "corgi"][n % 2] for n in range(COUNT)])
+    data = load(folder, target="breed")
+    assert data.facts.classes == ("corgi", "pug")
+    assert data.facts.target == "breed"
+    for split in data.splits:
+        expected = [["pug", "corgi"][number % 2] for number in numbers_of(data, split)]
+        assert [data.facts.classes[label] for label in data.splits[split].target] == expected
+        assert data.splits[split].ids == tuple(form.format(number) for number in numbers_of(data, split))
+    assert data.notes[0] == "labels.csv names the images in its column id; the target is breed"
+
+
+def test_numbers_are_amounts(folder: Path) -> None:
+    write(folder, file=names("i{:02d}.png"), age=[n + 0.5 for n in range(COUNT)])
+    data = load(folder)
+    assert (data.facts.task, data.facts.target, data.facts.classes) == ("regression", "age", ())
+    assert data.splits["train"].target[:, 0].tolist() == [n + 0.5 for n in numbers_of(data, "train")]
+    assert data.facts.target_mean == pytest.approx(float(data.splits["train"].target.mean()))
+    several = load(folder, target=["age"])
+    assert torch.equal(several.splits["test"].target, data.splits["test"].target)
+
+
+def test_several_labels_come_in_columns_or_in_one_cell(folder: Path) -> None:
+    red, low = [int(n > 20) for n in range(COUNT)], [int(n % 4 == 0) for n in range(COUNT)]
+    listed = ["|".join(["red"] * r + ["low"] * w) for r, w in zip(red, low, strict=True)]
+    write(folder, image=names("i{:02d}"), red=red, low=low)
+    write(folder, "listed.csv", image=names("i{:02d}"), tags=listed)
+    columns, cells = load(folder, target=["low", "red"]), load(folder, labels="listed.csv")
+    assert columns.facts.outputs == cells.facts.outputs == ("low", "red")
+    for data in (columns, cells):
+        assert data.facts.task == "multilabel"
+        expected = [[low[number], red[number]] for number in numbers_of(data, "train")]
+        assert data.splits["train"].target.tolist() == expected
+    with pytest.raises(DataError, match="there is no target") as refused:
+        load(folder)
+    assert refused.value.override == "data.target=[red,low]"
+
+
+def test_groups_stay_together(folder: Path) -> None:
+    patient = [n // 4 for n in range(COUNT)]
+    write(folder, image=names("i{:02d}"), patient=patient, label=["a", "b"] * (COUNT // 2))
+    data = load(folder, group="patient", val_fraction=0.2, test_fraction=0.2)
+    groups = [{patient[number] for number in numbers_of(data, split)} for split in data.splits]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == COUNT // 4
+    with pytest.raises(DataError, match="no column 'person'"):
+        load(folder, group="person")
+
+
+def test_a_column_of_splits_is_followed(folder: Path) -> None:
+    use = ["Training"] * 20 + ["PublicTest"] * 20
+    write(folder, image=names("i{:02d}"), Usage=use, label=["a", "b"] * (COUNT // 2))
+    data = load(folder, val_fraction=0)
+    assert (sorted(numbers_of(data, "train")), sorted(numbers_of(data, "test"))) == (
+        list(range(20)),
+        list(range(20, 40)),
+    )
+    assert "splits by the column Usage: PublicTest is test, Training is train" in data.notes
+
+
+def test_rows_without_an_image_are_refused_or_left_out(folder: Path) -> None:
+    write(folder, image=[*names("i{:02d}"), "gone1", "gone2"], label=["a", "b"] * (COUNT // 2 + 1))
+    with pytest.raises(DataError, match=r"2 of 42 rows name no image below .*: 'gone1', 'gone2'") as refused:
+        load(folder)
+    assert refused.value.override == "data.on_bad=skip"
+    data = load(folder, on_bad="skip")
+    assert sum(map(len, data.splits.values())) == COUNT
+    assert "left out 2 of 42 rows of labels.csv, which name no image" in data.notes
+
+
+def test_images_without_a_row_or_a_label_are_said(folder: Path) -> None:
+    write(folder, image=names("i{:02d}")[:30], label=[*["a", "b"] * 14, None, None])
+    data = load(folder)
+    assert sum(map(len, data.splits.values())) == 28
+    assert "left out 10 of 40 images, which labels.csv does not name" in data.notes
+    assert "left out 2 images without a value of label" in data.notes
+
+
+def test_an_image_has_one_target(folder: Path) -> None:
+    write(folder, image=[*names("i{:02d}"), "i00"], label=[*["a", "b"] * (COUNT // 2), "a"])
+    assert "1 rows of labels.csv repeat another one's image and target" in load(folder).notes
+    write(folder, image=[*names("i{:02d}"), "i00"], label=[*["a", "b"] * (COUNT // 2), "b"])
+    with pytest.raises(DataError, match=r"i00\.png has several rows with different label: a and b"):
+        load(folder)
+
+
+def test_a_table_that_names_no_images_is_refused(folder: Path) -> None:
+    write(folder, image=names("x{:02d}"), label=["a", "b"] * (COUNT // 2))
+    with pytest.raises(DataError, match=r"no column of labels\.csv names the images in .*: its first row is x00, a"):
+        load(folder)
+    with pytest.raises(DataError, match="40 of 40 rows name no image"):
+        load(folder, image="image")
+
+
+def test_images_without_class_folders_lead_to_the_table(folder: Path) -> None:
+    write(folder, id=names("i{:02d}"), breed=["a", "b"] * (COUNT // 2))
+    with pytest.raises(DataError, match="all images are of one class, train") as refused:
+        images(path=str(folder))
+    assert refused.value.override == "data.labels=labels.csv"
+    with pytest.raises(DataError, match=r"data\.target is a column of a table, and there is none"):
+        images(path=str(folder), target="breed")
+
+
+@pytest.mark.parametrize("form", ["i{:02d}", "train/i{:02d}.png"])
+def test_a_table_of_images_is_recognised_as_a_table(folder: Path, form: str) -> None:
+    write(folder, id=names(form), width=np.arange(COUNT) % 7, breed=["a", "b"] * (COUNT // 2))
+    path = str(folder / "labels.csv")
+    with pytest.raises(DataError, match="the column 'id' names images, which data=csv does not look at") as refused:
+        csv(path=path, target="breed")
+    command = f"dltrain model=cnn data=images data.path={folder} data.labels=labels.csv data.target=breed"
+    assert command in refused.value.fix
+    assert refused.value.override == "data.drop=[id]"
+    assert csv(path=path, target="breed", drop=["id"]).facts.features == ("width",)
+
+
+def test_names_of_folders_may_be_amounts(folder: Path) -> None:
+    for age in range(20, 30):
+        (folder / "ages" / str(age)).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (9, 8), (age, number, 0)).save(folder / "ages" / str(age) / f"{number}.png")
+    classes = images(path=str(folder / "ages"), size=8)
+    assert len(classes.facts.classes) == 10
+    assert "the names of the classes are numbers: task=regression takes them as amounts" in classes.notes
+    amounts = images(path=str(folder / "ages"), size=8, task="regression")
+    assert amounts.facts.classes == ()
+    assert set(amounts.splits["train"].target.flatten().tolist()) <= set(map(float, range(20, 30)))
+
+
+@pytest.mark.parametrize("target", ["label", "age", "[low,red]"])
+def test_a_table_of_images_trains_predicts_and_is_evaluated(dltrain: Callable, folder: Path, target: str) -> None:
+    red, low = [int(n > 20) for n in range(COUNT)], [int(n % 4 == 0) for n in range(COUNT)]
+    write(folder, image=names("i{:02d}"), red=red, low=low, label=["a", "b"] * 20, age=[n + 0.5 for n in range(COUNT)])
+    arguments = ("data.path=photos", "data.labels=labels.csv", f"data.target={target}", "data.size=8")
+    trained = dltrain("model=linear", "data=images", *arguments, "trainer.epochs=2", "hydra.run.dir=run")
+    assert trained.code == 0, trained.err
+    train = trained.result["data"]["splits"]["train"]
+    own = dltrain("evaluate", "run", "--json")
+    new = dltrain("evaluate", "run", "data.path=photos", "data.labels=labels.csv", "--json")
+    alone = dltrain("evaluate", "run", "data.path=photos/labels.csv", "--json")
+    assert own.code == new.code == alone.code == 0, new.err
+    assert '"samples": 40' in new.out
+    assert '"samples": 40' in alone.out
+    assert f"the model was trained on {train} of these 40 images" in new.out
+    assert "trained on" not in own.out
+    predicted = dltrain("predict", "run", "photos/labels.csv", "--keep", "low")
+    assert predicted.code == 0, predicted.err
+    assert predicted.out.splitlines()[1].startswith("i00,1,")
