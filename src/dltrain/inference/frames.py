@@ -23,12 +23,8 @@ NO_NUMBER = Remark("the model's output is NaN or infinite")
 
 
 def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions, certainty: Certainty) -> pd.DataFrame:
-    """Returns one row per sample: `id`, the task's columns of predictions and of their certainty, and `remarks`."""
-    remarks = ["; ".join(map(str, of_sample)) for of_sample in encoded.remarks]
-    predictions = task.decided(predictions, certainty)
-    columns = task.columns(predictions, encoded.inputs)
-    columns |= task.certainty_columns(predictions, encoded.inputs, certainty)
-    return pd.DataFrame({"id": list(encoded.ids)} | columns | {"remarks": remarks})
+    """Returns the predictions of new samples as the task arranges them, a row per sample or per forecast step."""
+    return task.frame(encoded, task.decided(predictions, certainty), certainty)
 
 
 def with_columns(predictions: pd.DataFrame, raw: Raw, names: Sequence[str]) -> pd.DataFrame:
@@ -48,6 +44,12 @@ def with_columns(predictions: pd.DataFrame, raw: Raw, names: Sequence[str]) -> p
                 fix=f"name one of its columns: {name_list(columns)}" if columns else "give a table",
             )
     assert isinstance(raw, pd.DataFrame)
+    if "id" not in predictions.columns or len(predictions) != len(raw):
+        raise DataError(
+            "a forecast has no row of the input whose columns it could keep",
+            where="--keep",
+            fix="leave it out, and join the forecasts with the input by their times",
+        )
     kept = raw.set_axis(columns, axis="columns")[list(names)].reset_index(drop=True)
     taken = {name: f"{name}_given" for name in names if name in predictions.columns}
     return pd.concat([predictions[["id"]], kept.rename(columns=taken), predictions.drop(columns="id")], axis="columns")

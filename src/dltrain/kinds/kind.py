@@ -109,7 +109,7 @@ class Kind:
 
         return KindPage(facts)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
+    def wrap(self, model: nn.Module, facts: Facts) -> nn.Module:
         """Returns the model inside the module that this kind wraps around every model."""
         return model
 
