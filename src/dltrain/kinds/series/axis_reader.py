@@ -13,7 +13,7 @@ from dltrain.data.cells import Cells
 from dltrain.data.date_format import AmbiguousDates, DateFormat
 from dltrain.data.dates import HALF, infer_cells, no_time
 from dltrain.errors import DataError
-from dltrain.kinds.series.spelling import find_spelling
+from dltrain.kinds.series.spelling import COUNTED, find_spelling
 from dltrain.kinds.series.time_axis import DAY, RELATIVE, TimeAxis, Unit, parse_frequency
 
 TOLERANCE = 0.05  # largest deviation of a time, as a fraction of a step
@@ -22,6 +22,7 @@ SAMPLE = 50  # times by which the spelling is told
 CLOSED, LONGEST_CLOSED = 0.1, 4  # share of weekdays without a row, and most in a row, of an open market
 FEW = 10  # times, below which weekends may be missing by chance
 OFFSET = re.compile(r"(?<=\d)\s?(Z|UTC|GMT|[+-]\d\d:?\d\d)$", re.IGNORECASE)  # after a time of day
+NUMBERED = re.compile(r"([^\W\d][\w ]*?[_ ]?)(\d{1,6})")  # V12, day 3
 COUNTED_MONTH = re.compile(r"(\d{1,2})-(0[1-9]|1[0-2])")  # 1-01 is the first month of the first year
 
 
@@ -111,6 +112,10 @@ def _read_moments(cells: Cells, name: str, dates: str | DateFormat) -> _Moments 
     if all(counted):
         months = np.array([12 * int(match[1]) + int(match[2]) - 1 for match in counted if match], np.float64)
         return months[cells.codes], RELATIVE
+    numbered = [NUMBERED.fullmatch(value) for value in cells.values]
+    if all(numbered) and len({match[1] for match in numbered if match}) == 1:
+        numbers = np.array([float(match[2]) for match in numbered if match])
+        return numbers[cells.codes], next(match[1] for match in numbered if match)
     bad = np.isnat((form or DateFormat()).read(cells.values))
     raise _no_time(cells, int(bad[cells.codes].argmax()), name)
 
@@ -134,13 +139,13 @@ def _by_clocks(cells: Cells, form: DateFormat, utc: NDArray[np.datetime64]) -> _
                 moments = utc + np.timedelta64(int(ahead[last]), "s")
             spelled = sorted({_spell_offset(seconds) for seconds in ahead.tolist()})
             notes = (f"times have the offsets {' and '.join(spelled)}; later times are given with {offset.strip()}",)
-    elif form.numbers in ("unix", "unix_ms"):
-        offset = "+00:00"
     chosen = np.unique(np.linspace(0, len(texts) - 1, SAMPLE).astype(int))
     ends = [len(endings[row]) for row in chosen]
     bare = [texts[row][: len(texts[row]) - end] for row, end in zip(chosen, ends, strict=True)]
     spelling = find_spelling([pd.Timestamp(local[row]) for row in chosen], bare)
-    if zoned and not any(endings):
+    if form.numbers in COUNTED:
+        spelling = form.numbers
+    elif zoned and not any(endings):
         spelling = ""
     return _Moments(pd.DatetimeIndex(moments)[cells.codes], spelling, offset, form, notes)
 

@@ -203,10 +203,15 @@ def find_static(cells: Mapping[str, Cells], codes: NDArray[np.int64], taken: Seq
     for name, column in cells.items():
         if name in taken or not 2 <= len(column.values) <= count / 2:
             continue
-        pairs = pd.DataFrame({"series": codes, "value": column.codes}).drop_duplicates()
-        if len(pairs) == count:
+        if is_still(column, codes):
             static.append(name)
     return tuple(static)
+
+
+def is_still(cells: Cells, codes: NDArray[np.int64]) -> bool:
+    """Tells whether a column is the same in all rows of a series, whose numbers are given for each row."""
+    pairs = pd.DataFrame({"series": codes, "value": cells.codes}).drop_duplicates()
+    return len(pairs) == int(codes.max()) + 1
 
 
 def is_counter(name: str, cells: Cells) -> bool:

@@ -147,16 +147,14 @@ class WindowEncoder:
             shapes = (state.mean.shape, state.std.shape, state.naive.shape, state.last.shape[1:])
             if shapes != ((columns,), (columns,), (2, columns), (columns,)) or len(state.last) > self.window:
                 raise ValueError(shapes)
-        if shape != self.input_shape or (len(self.states) == 1 and len(self.states[0].last) != self.window):
+        if shape != self.input_shape or not (self.is_panel or len(self.states[0].last) == self.window):
             raise ValueError(shape)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values that `of` reads from the facts, except the names of the columns."""
-        one = self.states[0].to_json() if len(self.states) == 1 else {}
-        several = {"series": [state.to_json() for state in self.states]} if len(self.states) > 1 else {}
+        several = {"series": [state.to_json() for state in self.states]} if self.is_panel else {}
         return {
-            **one,
-            **several,
+            **(several or self.states[0].to_json()),
             "axis": self.axis.to_json(),
             "window": self.window,
             "horizon": self.horizon,
@@ -183,8 +181,8 @@ class WindowEncoder:
 
     @property
     def is_panel(self) -> bool:
-        """Tells whether there are several series."""
-        return len(self.states) > 1
+        """Tells whether columns tell series apart."""
+        return bool(self.roles.series)
 
     @property
     def looks_ahead(self) -> bool:
@@ -379,7 +377,7 @@ class WindowEncoder:
         of = f" of series {series.name}" if series.name else ""
         span = first if first == last else f"{first} to {last}"
         return DataError(
-            f"{name_list(self.roles.known)} must be known for the steps to forecast, and is not given for {span}{of}",
+            f"{name_list(self.roles.known)} must be known for the steps to forecast, and are not given for {span}{of}",
             where="data.known",
             fix=f"append a row for each of these times, with {name_list(self.roles.known)} and without "
             f"{name_list(self.names)}",

@@ -29,7 +29,7 @@ from dltrain.types import Data, Facts, Range, SplitName
 
 SEASONAL = 1 / 3  # share of the series that must have the same season
 LOOKED_AT = 50  # series, of which a season is guessed
-QUANTILE = 0.25  # of the lengths of series, by which a window is chosen
+USUAL = 0.75  # share of all steps, by the series of which a window is chosen
 
 Split = Mapping[SplitName, range]
 
@@ -135,7 +135,7 @@ def series(
         notes += (f"inputs of the calendar: {name_list(encoder.calendar.names)} (data.calendar)",)
     if left_out or short:
         names = [*left_out, *short]
-        notes += (f"left out {len(names)} series that are too short: {name_list(names, 3)}",)
+        notes += (f"left out {len(names)} series, too short for a window and its horizon: {name_list(names, 3)}",)
     notes += (*dropped, _describe(long))
     return Data(_facts(encoder, long, scale_target), splits, notes=notes)
 
@@ -164,9 +164,9 @@ def _split(
 
 
 def _usual_training(parts: Sequence[tuple[RegularSeries, Split]]) -> int:
-    """Returns so many training steps that most series have as many."""
-    lengths = [len(steps["train"]) for _, steps in parts]
-    return int(np.quantile(lengths, QUANTILE, method="lower"))
+    """Returns so many training steps that the series with as many hold most of all steps."""
+    lengths = np.sort([len(steps["train"]) for _, steps in parts])[::-1]
+    return int(lengths[int((np.cumsum(lengths) >= USUAL * lengths.sum()).argmax())])
 
 
 def _guess_period(parts: Sequence[tuple[RegularSeries, Split]]) -> int | None:
@@ -220,7 +220,7 @@ def _fit(
         center=beside.mean(axis=0),
         spread=np.where(spread > 0, spread, 1.0),
         calendar=Calendar.choose(axis, *calendar, window=window, training=longest, beside=bool(panel.roles.covariates)),
-        levels=levels if len(parts) > 1 else (),
+        levels=levels,
     )
     return replace(encoder, effects=_effects(encoder, training)) if encoder.looks_ahead else encoder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import Cells, Form, check_numbers, name_list, read_cells
@@ -102,9 +103,9 @@ def read_panel(
     )
     forms, remarks = _choose_values(frame, cells, given.target, taken, reading)
     roles = Roles(tuple(forms), time or "", series, given.known, given.observed)
+    codes = codes_of(cells, series) if series else np.zeros(len(frame), np.int64)
     if series:
-        static = find_static(cells, codes_of(cells, series), (*taken, *roles.target))
-        roles = replace(roles, static=static)
+        roles = replace(roles, static=find_static(cells, codes, (*taken, *roles.target)))
     covariates = tuple(
         Covariate.fit(name, read_written(frame[name], reading, cells[name]), reading, key)
         for names, key in ((given.observed, "data.observed"), (given.known, "data.known"))
@@ -121,7 +122,7 @@ def read_panel(
         for role, names in (("known ahead", roles.known), ("observed", roles.observed), ("static", roles.static))
         if names
     ]
-    left = unused_note([name for name in unused(roles, frame.columns) if cells[name].values])
+    left = unused_note({name: cells[name] for name in unused(roles, frame.columns)}, codes)
     return Panel(read, options, (*notes, ", ".join(words), *remarks, *left, *more))
 
 

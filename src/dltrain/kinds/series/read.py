@@ -14,7 +14,7 @@ from dltrain.data.cells import Cells, Form, check_numbers, name_list, read_cells
 from dltrain.data.date_format import DateFormat
 from dltrain.errors import DataError
 from dltrain.kinds.series.axis_reader import Steps, read_steps
-from dltrain.kinds.series.columns import Roles, codes_of
+from dltrain.kinds.series.columns import Roles, codes_of, is_still
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.time_axis import TimeAxis
 
@@ -79,6 +79,10 @@ class RegularSeries:
         return pd.DatetimeIndex([self.axis.moment(int(position)) for position in positions])
 
 
+class IncompleteSeries(DataError):
+    """A series lacks too many values to be used; of several, it is left out."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """How rows become series.
@@ -131,12 +135,13 @@ class Reading:
             if roles.time:
                 notes.append(f"{roles.time} is ignored: the rows are treated as evenly spaced")
         static = [cells[name].or_else([""] * len(frame)) for name in roles.static]
-        series, problems = [], []
+        series: list[RegularSeries] = []
+        problems: list[tuple[str, DataError]] = []
         for group, name in enumerate(group_names):
             rows = np.flatnonzero(groups == group)
             try:
                 one = self._regular(name, rows, read, values[rows], covariates[rows], cells, group)
-            except DataError as error:
+            except IncompleteSeries as error:
                 if len(group_names) == 1:
                     raise
                 problems.append((name, error))
@@ -189,7 +194,7 @@ class Reading:
             texts = [axis.spell(int(step)) for step in steps]
         complete = np.flatnonzero(~np.isnan(values).any(axis=1))
         if len(complete) < 2:
-            raise DataError(
+            raise IncompleteSeries(
                 f"{'only one row has' if len(complete) else 'no row has'} all values",
                 where="data.path",
                 fix="give a longer series",
@@ -269,11 +274,13 @@ class Reading:
         """
         missing = series.filled
         if missing.mean() > INVENTED and self.gaps != "refuse":
-            raise DataError(
+            raise IncompleteSeries(
                 f"{missing.sum()} of {len(series)} steps of {series.axis.step_words} from {series.spell(0)} to "
                 f"{series.spell(len(series) - 1)} have no value: most rows are further apart",
                 where=f"column {series.axis.name!r}",
-                fix="say how long a step is, as in data.freq=W, or treat the rows as evenly spaced",
+                fix="treat the rows as evenly spaced"
+                if self.freq is not None
+                else "say how long a step is, as in data.freq=W, or treat the rows as evenly spaced",
                 override="data.gaps=ignore",
             )
         edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
@@ -281,7 +288,8 @@ class Reading:
         longest = int(lengths.argmax())
         if self.gaps == "refuse" or (self.max_gap is not None and lengths[longest] > self.max_gap):
             start, length = int(starts[longest]), int(lengths[longest])
-            raise DataError(
+            refusal = DataError if self.gaps == "refuse" else IncompleteSeries
+            raise refusal(
                 f"{missing.sum()} steps have no value, {length} of them consecutive, from {series.spell(start)} to "
                 f"{series.spell(start + length - 1)}",
                 where="data.gaps" if self.gaps == "refuse" else "data.max_gap",
@@ -362,9 +370,17 @@ def unused(roles: Roles, names: Iterable[Any]) -> tuple[str, ...]:
     return tuple(str(name) for name in names if str(name) not in taken)
 
 
-def unused_note(columns: Sequence[str]) -> tuple[str, ...]:
-    """Returns a note on columns that have no role."""
-    if not columns:
-        return ()
-    keys = "data.known for those that are known ahead, data.observed for others"
-    return (f"not used: {name_list(columns)} ({keys})",)
+def unused_note(columns: Mapping[str, Cells], codes: NDArray[np.int64]) -> Iterable[str]:
+    """Yields notes on columns that have no role.
+
+    Args:
+        columns: these columns.
+        codes: `(N,)` the series of each row.
+    """
+    still = [name for name, cells in columns.items() if len(cells.values) and is_still(cells, codes)]
+    rest = [name for name, cells in columns.items() if len(cells.values) and name not in still]
+    if rest:
+        keys = "data.known for those that are known ahead, data.observed for others"
+        yield f"not used: {name_list(rest)} ({keys})"
+    if still:
+        yield f"not used: {name_list(still)}, the same in all rows" + (" of a series" if codes.any() else "")

@@ -54,12 +54,15 @@ SPELLINGS = (
     ),
     *("%G-W%V", "%GW%V", "%G W%V", "%G-%V", "W%V %G", "W%V-%G", "%G-W%V-%u", "%Y"),
 )
+COUNTED = {"unix": 1, "unix_ms": 1000}  # how many a second has, counted from 1970 on
 PART = re.compile(r"\{([dmHq])\}")
 
 
 def spell_time(moment: pd.Timestamp, spelling: str) -> str:
     """Returns a time in a spelling: a format for `strftime`, in which {d}, {m} and {H} are day, month and hour without
-    zeros before them, and {q} is the quarter."""
+    zeros before them, and {q} is the quarter; or `unix` or `unix_ms` for a number."""
+    if spelling in COUNTED:
+        return str(round((moment - pd.Timestamp(0)).total_seconds() * COUNTED[spelling]))
     numbers = {"d": moment.day, "m": moment.month, "H": moment.hour, "q": moment.quarter}
     return moment.strftime(PART.sub(lambda match: str(numbers[match[1]]), spelling))
 

@@ -30,7 +30,8 @@ class TimeAxis:
         unit: the unit of a step; `rows` without times, `sessions` for the days on which a market is open.
         start: the time of the step `at`: a number, or an ISO date.
         step: the length of a step in units.
-        spelling: the spelling of a date as for `spell_time`; empty for ISO with the time of day.
+        spelling: the spelling of a date as for `spell_time`, empty for ISO with the time of day; what stands before a
+            number, as in V12.
         name: the name of the column; empty if there is none.
         offset: the offset from UTC, with which all times end.
         dates: how the source writes dates; None for numbers.
@@ -84,7 +85,7 @@ class TimeAxis:
             if self.spelling == RELATIVE:
                 year, month = divmod(round(number), 12)
                 return f"{year}-{month + 1:02}"
-            return f"{number:.10g}"
+            return f"{self.spelling}{number:.10g}"
         moment = self.moment(position)
         return (spell_time(moment, self.spelling) if self.spelling else moment.isoformat(sep=" ")) + self.offset
 

@@ -51,8 +51,7 @@ def turn_wide(frame: pd.DataFrame) -> Turned | None:
     turned = named[others].iloc[rows].reset_index(drop=True)
     if not others:
         turned = pd.DataFrame({"row": [str(row + 1) for row in rows]})
-    prefix = _prefix(times)
-    turned[time] = np.tile(np.array([name.removeprefix(prefix) for name in times], dtype=object), len(frame))
+    turned[time] = np.tile(np.array(times, dtype=object), len(frame))
     turned[value] = values.reshape(-1)
     turned.index = pd.Index(frame.index.to_numpy()[rows] if len(frame) else rows)
     note = f"the columns {name_list(times, 3)} are times: {len(frame):,} rows are as many series"
@@ -86,11 +85,6 @@ def _names_rows(frame: pd.DataFrame, name: str) -> bool:
     cells = read_cells(frame.iloc[:, [str(other) for other in frame.columns].index(name)])
     words = bool(np.isnan(cells.numbers).all())
     return bool(cells.values) and words and len(cells.values) == len(cells.codes)
-
-
-def _prefix(times: Sequence[str]) -> str:
-    match = NUMBERED.fullmatch(times[0])
-    return match[1] if match and not find_layouts(times[0].strip().translate(DIGITS)) else ""
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
