@@ -42,7 +42,8 @@ class Facts:
         target_std: divides the difference, likewise; predictions and metrics are in the target's own unit.
         target_range: smallest and largest training target, if predictions are clamped to them; else empty.
         target_low: the least that each column of values of a series can be; empty where nothing is known of it.
-        target_whole: whether each column of values holds whole numbers alone, to which forecasts are rounded.
+        target_whole: whether each column of values of a series holds whole numbers alone.
+        target_rounded: whether forecasts of each are rounded to them; of a few pieces the expected number tells more.
         target_naive: mean absolute and mean squared error of the seasonal naive forecast in training, of each column.
         weight: the column that weighs the samples in the loss and in metrics; empty if all count alike.
         preprocessing: what the encoder needs; its form belongs to the kind of data.
@@ -64,6 +65,7 @@ class Facts:
     target_range: tuple[float, ...] = ()
     target_low: tuple[float | None, ...] = ()
     target_whole: tuple[bool, ...] = ()
+    target_rounded: tuple[bool, ...] = ()
     target_naive: tuple[tuple[float, ...], ...] = ()
     weight: str = ""
     preprocessing: Mapping[str, Any] = field(default_factory=dict)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from dltrain.tasks.pages.page import Page
 
 SCALES = 5  # numbers of each column that follow an output: mean in two parts, deviation, two naive errors
-FINE = 5.0  # standard deviation of whole numbers, from which on rounding a forecast costs nothing
 
 
 class Forecasting(Regression):
@@ -120,24 +119,16 @@ class Forecasting(Regression):
         return self._possible(values.flatten(1))
 
     def _possible(self, values: Tensor) -> Tensor:
-        """Returns forecasts `(N, H·C)` that the series can have: none below zero, and whole numbers where they are
-        large."""
+        """Returns forecasts `(N, H·C)` that the series can have: none below zero, and whole numbers."""
         if not self.facts.target_low:
             return values
         lows = [-math.inf if low is None else low for low in self.facts.target_low] * self.horizon
         if any(low > -math.inf for low in lows):
             values = torch.maximum(values, torch.tensor(lows, dtype=values.dtype, device=values.device))
-        if any(rounded := self._rounded):
-            whole = torch.tensor(rounded * self.horizon, device=values.device)
+        if any(self.facts.target_rounded):
+            whole = torch.tensor(self.facts.target_rounded * self.horizon, device=values.device)
             values = torch.where(whole, values.round(), values)
         return values
-
-    @property
-    def _rounded(self) -> list[bool]:
-        """Returns of each column whether its forecasts are rounded; of a few pieces the expected number tells more."""
-        typical = [squared**0.5 for squared in self.facts.target_naive[1]] if self.facts.target_naive else []
-        pairs = zip(self.facts.target_whole, typical, strict=False)
-        return [whole and spread >= FINE for whole, spread in pairs]
 
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
         scale = self._scale(output.float())

@@ -24,6 +24,7 @@ SERIES += (
     r"?(id|nbr|no|nr|name|code|key)|series|store|shop|item|sku|product|station|sensor|site|customer|ticker|symbol|"
 )
 SERIES += r"asset|meter|region|country|state|city|branch|location|department|dept|family|category"
+WITHIN = r"hour|minute|time|period|slot|interval|uhr|stunde"  # in names of parts of a day, which are no series
 CERTAIN = r"uniqueid|seriesid|tsid|seriesname|series"  # names of nothing else
 COUNTER = r"no|nr|index|id|row|rownumber|rowid|column1|unnamed0"
 REPEATED = 1 / 3  # share of rows whose time another one has, from which on there may be several series
@@ -142,7 +143,7 @@ def find_series(cells: Mapping[str, Cells], time: str | None, taken: Sequence[st
         return (certain[0],)
     if time is None or rows - len(np.unique(cells[time].codes)) < REPEATED * rows:
         return ()
-    candidates = [name for name in free if _may_name(free[name], rows)]
+    candidates = [name for name in free if _may_name(free[name], rows) and not re.search(WITHIN, plain(name))]
     for size in (1, 2, 3):
         several = [names for names in combinations(candidates, size) if _tell_apart(free, names, cells[time])]
         if several:

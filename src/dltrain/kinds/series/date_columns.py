@@ -102,9 +102,8 @@ def _texts_of_clock(days: pd.Series[Any], clocks: pd.Series[Any]) -> list[str] |
     form = None if day.all_numbers and not are_dates(day) else infer_dates(day.values[:500])
     if form is None or any(":" in value for value in day.values[:10]):
         return None
-    numbers = clock.numbers
-    if clock.all_numbers and ((numbers >= 0) & (numbers <= 24) & (numbers % 1 == 0)).all():
-        spelled = [f"{int(number):02}:00" for number in numbers]
+    if all(re.fullmatch(r"\d{1,2}", value) and int(value) <= 24 for value in clock.values):
+        spelled = [f"{int(value):02}:00" for value in clock.values]
     elif sum(bool(OF_DAY.fullmatch(value)) for value in clock.values) > ENOUGH * len(clock.values):
         spelled = [value.replace(".", ":") for value in clock.values]
     else:

@@ -377,7 +377,7 @@ class WindowEncoder:
         of = f" of series {series.name}" if series.name else ""
         span = first if first == last else f"{first} to {last}"
         return DataError(
-            f"{name_list(self.roles.known)} must be known for the steps to forecast, and are not given for {span}{of}",
+            f"no value of {name_list(self.roles.known)} is given for {span}{of}, and a forecast needs it",
             where="data.known",
             fix=f"append a row for each of these times, with {name_list(self.roles.known)} and without "
             f"{name_list(self.names)}",

@@ -28,6 +28,7 @@ from dltrain.kinds.series.time_axis import usual_periods
 from dltrain.types import Data, Facts, Range, SplitName
 
 SEASONAL = 1 / 3  # share of the series that must have the same season
+LARGE = 10  # mean of whole numbers, from which on a forecast is rounded
 LOOKED_AT = 50  # series, of which a season is guessed
 USUAL = 0.75  # share of all steps, by the series of which a window is chosen
 
@@ -257,6 +258,8 @@ def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]],
     columns, horizon = len(encoder.names), encoder.horizon
     state = encoder.states[0]
     values = np.concatenate([one.values[: len(steps["train"])] for one, steps in parts])
+    whole = (values == np.round(values)).all(axis=0)
+    sizes = np.min([np.abs(one.values[: len(steps["train"])]).mean(axis=0) for one, steps in parts], axis=0)
     standard = scale_target and not encoder.is_panel  # each of several series has a scale of its own
     naive = np.mean([state.naive for state in encoder.states], axis=0)
     return Facts(
@@ -269,7 +272,8 @@ def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]],
         target_mean=_for_each_output(state.mean if standard else np.zeros(columns), horizon),
         target_std=_for_each_output(state.std if standard else np.ones(columns), horizon),
         target_low=tuple(0.0 if low >= 0 else None for low in values.min(axis=0).tolist()),
-        target_whole=tuple((values == np.round(values)).all(axis=0).tolist()),
+        target_whole=tuple(whole.tolist()),
+        target_rounded=tuple((whole & (sizes >= LARGE)).tolist()),
         target_naive=tuple(map(tuple, naive.tolist())),
         preprocessing=encoder.to_json(),
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dltrain.drawing.style import COLORS, INK, SOFT, Drawing, Lettering, add_legend, new_axes, new_figure
 from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.runs.reader import SPLIT_WORDS, Run
-from dltrain.tasks.pages.forecasts import Forecasts, Texts
+from dltrain.tasks.pages.forecasts import Forecasts, Texts, errors_by_series
 from dltrain.tasks.predicted import Floats
 
 MOST_STEPS = 400
@@ -26,7 +26,7 @@ def draw_forecasts(run: Run, forecasts: Forecasts | None, text: Lettering) -> Dr
         return None
     names, columns = list(dict.fromkeys(forecasts.series)), max(1, len(facts.features))
     if len(names) > 1:
-        panels = [(forecasts.series == name, 0, str(name)) for name in _worst_first(forecasts, names)]
+        panels = [(forecasts.series == name, 0, str(name)) for name in errors_by_series(forecasts, facts)]
     else:
         panels = [(forecasts.series == names[0], at, (facts.features or (facts.target,))[at]) for at in range(columns)]
     drawn = panels[:MOST_PANELS]
@@ -49,23 +49,13 @@ def draw_forecasts(run: Run, forecasts: Forecasts | None, text: Lettering) -> Dr
     return Drawing(figure, f"Forecasts{each}, and the true values, at the end of the {split} split{of}.{band}")
 
 
-def _worst_first(forecasts: Forecasts, names: list[str]) -> list[str]:
-    """Returns the names of series, those with the largest errors relative to their spread first."""
-    errors = []
-    for name in names:
-        mine = forecasts.series == name
-        spread = float(forecasts.true[mine].std()) or 1.0
-        errors.append(float(np.abs(forecasts.predicted[mine] - forecasts.true[mine]).mean()) / spread)
-    return [names[at] for at in np.argsort(-np.array(errors), kind="stable")]
-
-
 def _label_times(axes: Axes, times: Texts, text: Lettering) -> None:
-    """Writes some of the times `(N, H)` that forecasts begin with below the axis."""
-    firsts = [str(time) for time in times[:, 0]]
-    count = len(firsts)
-    ticks = TICKS if max(map(len, firsts)) <= 10 else TICKS_OF_LONG_TIMES
-    at = np.unique(np.linspace(max(0, count - MOST_STEPS), count - 1, ticks).astype(int))
-    axes.set_xticks(at, [text(firsts[index], 20) for index in at])
+    """Writes some of the times of forecasts `(N, H)` below the axis."""
+    spelled = [str(time) for time in (*times[:, 0], *times[-1, 1:])]
+    first = max(0, len(times) - MOST_STEPS)
+    ticks = TICKS if max(map(len, spelled)) <= 10 else TICKS_OF_LONG_TIMES
+    at = np.unique(np.linspace(first, len(spelled) - 1, ticks).astype(int))
+    axes.set_xticks(at, [text(spelled[index], 20) for index in at])
 
 
 def draw_worst_forecasts(run: Run, forecasts: Forecasts | None, text: Lettering) -> Drawing | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dltrain.drawing.section import MAX_ROWS, Table, shown
 from dltrain.drawing.wording import spell
-from dltrain.runs.reader import Run
+from dltrain.runs.reader import Example, Run
 from dltrain.tasks.forecasting import mixes_units
 from dltrain.tasks.pages.numbers import NumbersPage
 from dltrain.tasks.predicted import Floats, Predicted
@@ -86,24 +86,27 @@ class ForecastsPage(NumbersPage):
     def score_table(self, run: Run) -> Table | None:
         """Returns a table with a row for each series, the worst first; of one series, for each of its numbers."""
         forecasts = self.forecasts(run)
-        if forecasts is None or len(names := list(dict.fromkeys(forecasts.series))) < 2:
+        if forecasts is None or len(names := set(forecasts.series)) < 2:
             return super().score_table(run)
-        naive = _naive_by_series(self.facts)
         rows = []
-        for name in names:
+        for name, scaled in errors_by_series(forecasts, self.facts).items():
             mine = forecasts.series == name
             error = forecasts.predicted[mine] - forecasts.true[mine]
-            scaled = float(np.abs(error / naive[name]).mean()) if name in naive else float("nan")
             covered = ""
             if forecasts.low is not None and forecasts.high is not None:
                 held = (forecasts.low[mine] <= forecasts.true[mine]) & (forecasts.true[mine] <= forecasts.high[mine])
                 covered = f"{held.mean():.0%}"
             sizes = (float(np.square(error).mean()) ** 0.5, float(np.abs(error).mean()))
-            rows.append((scaled, [shown(name), spell(scaled), *map(spell, sizes), covered or "–", f"{mine.sum():,}"]))
-        ordered = [row for _, row in sorted(rows, key=lambda pair: -np.nan_to_num(pair[0], nan=np.inf))]
+            rows.append([shown(name), spell(scaled), *map(spell, sizes), covered or "–", f"{mine.sum():,}"])
         caption = "The series with the largest errors first. RMSE and MAE are in the unit of each."
         folded = f"Scores of all {len(names)} series" if len(names) > MAX_ROWS else ""
-        return Table(["Series", "MASE", "RMSE", "MAE", "In intervals", "Forecasts"], ordered, caption, folded=folded)
+        return Table(["Series", "MASE", "RMSE", "MAE", "In intervals", "Forecasts"], rows, caption, folded=folded)
+
+    def worst_table(self, examples: Sequence[Example]) -> Table | None:
+        table = super().worst_table(examples)
+        if table is None or "series" not in self.facts.preprocessing:
+            return table
+        return table.captioned("The error is the mean absolute error over the steps, divided as MASE is.")
 
     def confidence(self, run: Run) -> Iterator[str]:
         if not mixes_units(self.facts):
@@ -169,7 +172,14 @@ def _read_windows(head: Sequence[str], body: Sequence[Sequence[str]], facts: Fac
     return Forecasts(np.full(len(body), "", dtype=object), times, origins, true, predicted, None, None)
 
 
-def _naive_by_series(facts: Facts) -> dict[str, Floats]:
-    """Returns the naive absolute error of each training series, `(C,)`."""
+def errors_by_series(forecasts: Forecasts, facts: Facts) -> dict[str, float]:
+    """Returns the MASE of each series, the largest first; that of a series which training did not have is relative to
+    the spread of its true values."""
     stored = facts.preprocessing.get("series", ())
-    return {str(state["name"]): np.asarray(state["naive"], np.float64)[0] for state in stored}
+    naive = {str(state["name"]): np.asarray(state["naive"], np.float64)[0] for state in stored}
+    errors = {}
+    for name in dict.fromkeys(forecasts.series.tolist()):
+        mine = forecasts.series == name
+        size = naive.get(name, np.maximum(forecasts.true[mine].std(axis=(0, 1)), np.finfo(float).tiny))
+        errors[name] = float(np.abs((forecasts.predicted[mine] - forecasts.true[mine]) / size).mean())
+    return dict(sorted(errors.items(), key=lambda pair: -pair[1]))
