@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     from os import PathLike
 
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -41,6 +42,10 @@ class Facts:
         target_std: divides the difference, likewise; predictions and metrics are in the target's own unit.
         folds: number of folds of the training split, of which each has a model of its own; 0 for one model.
         target_range: smallest and largest training target, if predictions are clamped to them; else empty.
+        target_low: the least that each column of values of a series can be; empty where nothing is known of it.
+        target_whole: whether each column of values of a series holds whole numbers alone.
+        target_rounded: whether forecasts of each are rounded to them; of a few pieces the expected number tells more.
+        target_naive: mean absolute and mean squared error of the seasonal naive forecast in training, of each column.
         weight: the column that weighs the samples in the loss and in metrics; empty if all count alike.
         preprocessing: what the encoder needs; its form belongs to the kind of data.
         truth: what is known about generated data, such as the true coefficients.
@@ -59,6 +64,10 @@ class Facts:
     target_mean: float | tuple[float, ...] = 0.0
     target_std: float | tuple[float, ...] = 1.0
     target_range: tuple[float, ...] = ()
+    target_low: tuple[float | None, ...] = ()
+    target_whole: tuple[bool, ...] = ()
+    target_rounded: tuple[bool, ...] = ()
+    target_naive: tuple[tuple[float, ...], ...] = ()
     weight: str = ""
     folds: int = 0
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
@@ -174,6 +183,39 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
+class ForecastTimes:
+    """The times that forecasts are for.
+
+    Args:
+        series: the names of all series; one empty name where there is one series alone.
+        codes: `(N,)` which series each forecast is of.
+        times: the times of the steps of all series, one after another, as their source writes them.
+        first: `(N,)` the position in `times` of each forecast's first step; the one before it is its origin.
+        horizon: the number of steps of a forecast, H.
+    """
+
+    series: tuple[str, ...]
+    codes: NDArray[np.int64]
+    times: tuple[str, ...]
+    first: NDArray[np.int64]
+    horizon: int
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def of(self, chosen: Any) -> ForecastTimes:
+        """Returns the times of some forecasts, given their indices or a mask."""
+        return replace(self, codes=self.codes[chosen], first=self.first[chosen])
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Returns the name of each forecast: the time of its first step, after the name of its series."""
+        names = [f"{name} " if name else "" for name in self.series]
+        pairs = zip(self.codes.tolist(), self.first.tolist(), strict=True)
+        return tuple(names[code] + self.times[first] for code, first in pairs)
+
+
+@dataclass(frozen=True)
 class Split:
     """The samples of a split, in memory on the CPU and in the order of the source.
 
@@ -186,6 +228,7 @@ class Split:
         texts: each sample in words for a reader, such as the text itself, or user and item of a rating; may be empty.
         weight: `(N,)` float32 weight of each sample in the loss and in metrics, above 0; `None` if all count alike.
         fold: `(N,)` int64 fold of each training sample, counted from 0; `None` without folds.
+        times: when the steps of forecasts are; `None` where nothing is forecast.
     """
 
     inputs: tuple[Tensor, ...]
@@ -194,6 +237,7 @@ class Split:
     texts: tuple[str, ...] = ()
     weight: Tensor | None = None
     fold: Tensor | None = None
+    times: ForecastTimes | None = None
 
     @property
     def weights(self) -> Tensor | None:
@@ -253,12 +297,19 @@ class Encoded:
         ids: the name of each sample, as in `Split`.
         remarks: on each sample.
         unreadable: positions of samples that could not be read; their inputs stand for nothing, and a remark says why.
+        times: when the steps of forecasts are; `None` where nothing is forecast.
     """
 
     inputs: tuple[Tensor, ...]
     ids: tuple[str, ...]
     remarks: tuple[tuple[Remark, ...], ...]
     unreadable: tuple[int, ...] = ()
+    times: ForecastTimes | None = None
+
+    @property
+    def spelled_remarks(self) -> list[str]:
+        """Returns the remarks on each sample as one text."""
+        return ["; ".join(map(str, of_sample)) for of_sample in self.remarks]
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -47,10 +47,12 @@ def test_a_forecast_goes_on_from_the_end_of_the_series(dltrain: Callable, tmp_pa
     answer = json.loads(dltrain("predict", "run", "--steps", "1", "--json").out)
     assert answer["predictions"][0]["time"] == "2008-07"
 
-    every = rows_of(dltrain("predict", "run", "other.csv").out)  # one forecast for each window
-    assert [row["id"] for row in every][:: len(every) - 1] == ["2001-06", "2004-04"]
-    assert list(every[0])[:4] == ["id", "predicted_+1", "predicted_+2", "predicted_+3"]
-    assert float(every[-1]["predicted_+1"]) == pytest.approx(300, rel=0.02)
+    every = rows_of(dltrain("predict", "run", "other.csv").out)  # three steps of each window
+    assert [row["time"] for row in every[:3]] == ["2001-07", "2001-08", "2001-09"]
+    assert list(every[0]) == ["time", "origin", "step", "predicted", "low", "high", "remarks"]
+    last = every[-3]
+    assert (last["time"], last["origin"], last["step"]) == ("2004-05", "2004-04", "1")
+    assert float(last["predicted"]) == pytest.approx(300, rel=0.02)
     model = load(tmp_path / "run")
     frame, remarks = forecast(model, 5, line(40)["Sales"].to_numpy())
     assert len(frame) == 5

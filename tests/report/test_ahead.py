@@ -19,7 +19,7 @@ def test_the_page_of_a_series_shows_forecasts_and_how_to_get_more(dltrain: Calla
     assert called.code == 0
     assert (called.run.plots / "forecasts.png").exists()
     run = Run(called.run)
-    drawing = draw_worst_forecasts(run, page_of(run.facts).predicted(run), Lettering([]))
+    drawing = draw_worst_forecasts(run, page_of(run.facts).forecasts(run), Lettering([]))
     assert drawing is not None
     starts = sorted(int(axes.get_lines()[0].get_ydata()[0] * 1000) for axes in drawing.figure.axes if axes.lines)
     assert len(set(starts)) == len(starts) > 1

@@ -62,10 +62,10 @@ def test_a_run_forecasts_better_than_the_last_season(dltrain: Callable) -> None:
     assert called.code == 0
     result = called.result
     assert result["test"]["rmse"] < result["baseline"]["seasonal"]["rmse"] < result["baseline"]["last_value"]["rmse"]
-    assert list(result["test"]) == ["loss", "mse", "rmse", "mae", "smape", "r2"]
+    assert list(result["test"]) == ["loss", "mse", "rmse", "mae", "smape", "r2", "mase", "rmsse"]
     assert "Linear" in called.out
     head = called.run.predictions.read_text("utf-8").splitlines()[0]
-    assert head.startswith("id,true_+1,predicted_+1,true_+2")
+    assert head == "time,origin,step,true,predicted,low,high"
 
 
 def test_other_models_take_series_too(dltrain: Callable) -> None:

@@ -7,6 +7,7 @@ depend on the layout of dltrain's modules.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 # By slot: the short name and where it is defined. Names in older run folders are read through MOVED.
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
@@ -115,6 +116,10 @@ MOVED: Mapping[str, str] = {
     **{f"dltrain.{path}": name for moved in _SCHEMA_1.values() for path, name in moved.items()},
     **_RENAMED,
 }
+
+
+# Keys of built-in targets that older run folders lack, with the values that do what these runs did.
+BEFORE: Mapping[str, Mapping[str, Any]] = {"series": {"calendar": False}}
 
 
 def current_target(target: str) -> str:

@@ -393,7 +393,7 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
             override=f"model={kind.default_model}",
         )
     models = [construct(target, node["_target_"], spec, arguments(node)) for _ in range(facts.folds or 1)]
-    return kind.wrap(FoldEnsemble(models) if facts.folds else models[0])
+    return kind.wrap(FoldEnsemble(models) if facts.folds else models[0], facts)
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:

@@ -86,7 +86,8 @@ def outputs_of(
     for start in range(0, len(inputs[0]), size):
         stored = tuple(tensor[start : start + size].to(device) for tensor in inputs)
         with autocast(precision, device):
-            output = task.combine_members(model(*(stored if prepare is None else prepare(stored))))
+            output = model(*(stored if prepare is None else prepare(stored)))
+            output = task.computed(task.combine_members(output))
         flat = output.flatten(1)
         chosen = torch.linspace(0, flat.shape[1] - 1, min(MOST_NUMBERS, flat.shape[1])).long()
         parts.append(flat[:, chosen.to(flat.device)].float().cpu())

@@ -56,7 +56,7 @@ class Watch:
             ConfigError: the model fails, or changes its input, or returns something else than the task needs.
         """
         when = "in training" if model.training else "in evaluation"
-        if refusal := signature_refusal(self.model, inputs, self.name):
+        if refusal := signature_refusal(self.model, inputs if model is self.model else inputs[:1], self.name):
             raise refusal
         before = [tensor.clone() for tensor in inputs]
         try:

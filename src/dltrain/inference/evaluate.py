@@ -125,7 +125,9 @@ def evaluate_input(
             weightless += int((labelled & (weight == 0)).sum())
             labelled, weight = labelled & (weight > 0), weight[labelled & (weight > 0)]
         ids = tuple(name for name, keep in zip(encoded.ids, labelled.tolist(), strict=True) if keep)
-        split = Split(tuple(tensor[labelled] for tensor in encoded.inputs), target[labelled], ids, weight=weight)
+        times = None if encoded.times is None else encoded.times.of(labelled.numpy())
+        inputs = tuple(tensor[labelled] for tensor in encoded.inputs)
+        split = Split(inputs, target[labelled], ids, weight=weight, times=times)
         column = None if slices is None else column_of(raw, slices)[labelled.numpy()]
         parts.append((split, column))
         note(opened)
@@ -144,6 +146,7 @@ def evaluate_input(
         torch.cat([split.target for split in splits]),
         tuple(name for split in splits for name in split.ids),
         weight=_join_weights(splits),
+        times=splits[0].times if len(splits) == 1 else None,  # a series comes in one part
     )
     columns = [column for _, column in parts if column is not None]
     notes = [f"left out {unlabelled:,} samples without a label"] if unlabelled else []

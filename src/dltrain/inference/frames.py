@@ -25,20 +25,17 @@ NO_NUMBER = Remark("the model's output is NaN or infinite")
 
 
 def prediction_frame(task: Task, encoded: Encoded, predictions: Predictions, certainty: Certainty) -> pd.DataFrame:
-    """Returns one row per sample: `id`, the task's columns of predictions and of their certainty, and `remarks`."""
-    remarks = ["; ".join(map(str, of_sample)) for of_sample in encoded.remarks]
-    predictions = task.decided(predictions, certainty)
-    columns = task.columns(predictions, encoded.inputs)
-    columns |= task.certainty_columns(predictions, encoded.inputs, certainty)
-    frame = pd.DataFrame({"id": list(encoded.ids)} | columns | {"remarks": remarks})
-    return _without(frame, encoded.unreadable, list(columns)) if encoded.unreadable else frame
+    """Returns the predictions of new samples as the task arranges them, a row per sample or per forecast step."""
+    frame = task.frame(encoded, task.decided(predictions, certainty), certainty)
+    return _without(frame, encoded.unreadable) if encoded.unreadable else frame
 
 
-def _without(frame: pd.DataFrame, rows: Sequence[int], columns: Sequence[str]) -> pd.DataFrame:
-    """Returns a frame with empty cells in some rows of columns, whose types then allow for them."""
+def _without(frame: pd.DataFrame, rows: Sequence[int]) -> pd.DataFrame:
+    """Returns predictions of which some rows have none; the types of their columns then allow for empty cells."""
+    columns = [name for name in frame.columns if name not in ("id", "remarks")]
     types = {name: NULLABLE.get(frame[name].dtype.kind, "string") for name in columns}
     frame = frame.astype(types)
-    frame.loc[list(rows), list(columns)] = pd.NA
+    frame.loc[list(rows), columns] = pd.NA
     return frame
 
 
@@ -60,6 +57,12 @@ def with_columns(predictions: pd.DataFrame, raw: Raw, names: Sequence[str]) -> p
                 fix=f"name one of its columns: {name_list(columns)}" if columns else "give a table",
             )
     assert isinstance(rows, pd.DataFrame)
+    if "id" not in predictions.columns or len(predictions) != len(rows):
+        raise DataError(
+            "a forecast has no row of the input whose columns it could keep",
+            where="--keep",
+            fix="leave it out, and join the forecasts with the input by their times",
+        )
     kept = rows.set_axis(columns, axis="columns")[list(names)].reset_index(drop=True)
     taken = {name: f"{name}_given" for name in names if name in predictions.columns}
     return pd.concat([predictions[["id"]], kept.rename(columns=taken), predictions.drop(columns="id")], axis="columns")

@@ -128,7 +128,7 @@ class Kind:
             return "its inputs are numbered otherwise, such as by another vocabulary"
         return ""
 
-    def wrap(self, model: nn.Module) -> nn.Module:
+    def wrap(self, model: nn.Module, facts: Facts) -> nn.Module:
         """Returns the model inside the module that this kind wraps around every model."""
         return model
 

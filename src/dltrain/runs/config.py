@@ -10,7 +10,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dltrain.config.built_in import current_target
+from dltrain.config.built_in import BEFORE, current_target
 from dltrain.errors import CheckpointError
 from dltrain.runs.folder import RunDir
 
@@ -72,13 +72,17 @@ class RunConfig:
 
 
 def _with_current_targets(read: dict[Any, Any]) -> dict[Any, Any]:
-    """Returns the config with today's names of built-in targets, which older versions spelled otherwise."""
+    """Returns the config with today's names of built-in targets, which older versions spelled otherwise, and with the
+    keys that older versions did not have."""
     return {
-        name: node | {"_target_": current_target(str(node["_target_"]))}
-        if isinstance(node, dict) and "_target_" in node
-        else node
+        name: _current_node(node) if isinstance(node, dict) and "_target_" in node else node
         for name, node in read.items()
     }
+
+
+def _current_node(node: dict[Any, Any]) -> dict[Any, Any]:
+    target = current_target(str(node["_target_"]))
+    return {**BEFORE.get(target, {}), **node, "_target_": target}
 
 
 def _with_references_only(value: Any) -> Any:

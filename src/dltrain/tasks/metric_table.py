@@ -49,6 +49,8 @@ METRICS: Mapping[str, MetricInfo] = {
     "rmse": MetricInfo("RMSE", "min", "target", 0.0, headline=True),
     "mae": MetricInfo("MAE", "min", "target", 0.0),
     "smape": MetricInfo("sMAPE (%)", "min", "percent", 0.0, 200.0),
+    "mase": MetricInfo("MASE", "min", "", 0.0),
+    "rmsse": MetricInfo("RMSSE", "min", "", 0.0),
     "r2": MetricInfo("R²", "max", "", None, 1.0),
     "bits_per_character": MetricInfo("Bits per character", "min", "bits", 0.0, headline=True),
     "perplexity": MetricInfo("Perplexity", "min", "", 1.0),

@@ -171,7 +171,9 @@ def regression_errors(reference: float | Sequence[float] = 0.0) -> Metric:
     return Metric(update, compute, ("mse", "rmse", "mae", "r2"), weighted=weighted)
 
 
-def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
+def forecast_errors(
+    columns: int, reference: Sequence[float], *, in_unit: bool = True, info: Mapping[str, MetricInfo] | None = None
+) -> Metric:
     """Returns the metric of forecasts `(B, H·columns)`, over all steps and samples; of several columns their means.
 
     `smape` is the mean of 200 · |error| / (|true| + |predicted|), 0 where both are 0.
@@ -179,7 +181,10 @@ def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
     Args:
         columns: number of values a step.
         reference: a number near each column's mean, as in `regression_errors`.
+        in_unit: whether errors in the columns' unit are returned, which several columns may not share.
+        info: as in `Metric`.
     """
+    named = ("mse", "rmse", "mae") if in_unit else ()
     errors = regression_errors(reference)
 
     def update(predicted: Tensor, target: Tensor) -> Tensor:
@@ -191,9 +196,9 @@ def forecast_errors(columns: int, reference: Sequence[float]) -> Metric:
     def compute(sums: Tensor) -> dict[str, float]:
         smape = float((sums[5] / sums[0]).mean())
         values = errors.compute(sums[:5])
-        return {name: values[name] for name in ("mse", "rmse", "mae")} | {"smape": smape, "r2": values["r2"]}
+        return {name: values[name] for name in named} | {"smape": smape, "r2": values["r2"]}
 
-    return Metric(update, compute, ("mse", "rmse", "mae", "smape", "r2"))
+    return Metric(update, compute, (*named, "smape", "r2"), info or {})
 
 
 def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:

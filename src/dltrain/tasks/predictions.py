@@ -20,6 +20,8 @@ class Predictions:
         losses: `(N, T)` in nats, of each target token; `None` of other tasks, or where the targets are not given.
         ranks: `(N,)` rank of the true item in the order for its user, the best is 1; `None` of other tasks.
         outputs: `(N, out_features)` of a model, which the probabilities of classes come from; `None` elsewhere.
+        naive: `(N, 2, C)` mean absolute and mean squared error of the naive forecast of each sample's series, by which
+            errors are divided; `None` where there is one series or none.
     """
 
     values: Tensor
@@ -27,6 +29,7 @@ class Predictions:
     losses: Tensor | None = None
     ranks: Tensor | None = None
     outputs: Tensor | None = None
+    naive: Tensor | None = None
 
     def is_finite(self) -> Tensor:
         """Tells of which samples `(N,)` every predicted value and probability is a finite number."""
@@ -35,8 +38,9 @@ class Predictions:
 
     def of(self, chosen: Tensor) -> Predictions:
         """Returns the predictions for some of the samples, given their indices `(n,)`, without probabilities."""
-        losses, ranks = (None if part is None else part[chosen] for part in (self.losses, self.ranks))
-        return Predictions(self.values[chosen], None, losses, ranks)
+        parts = (self.losses, self.ranks, self.naive)
+        losses, ranks, naive = (None if part is None else part[chosen] for part in parts)
+        return Predictions(self.values[chosen], None, losses, ranks, naive=naive)
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:
@@ -52,4 +56,5 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         joined("losses"),
         joined("ranks"),
         joined("outputs"),
+        joined("naive"),
     )

@@ -28,9 +28,11 @@ from dltrain.tasks.metrics import Metric, joined
 from dltrain.tasks.precision import Precision
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Calibration
-from dltrain.types import Facts, Split, SplitName
+from dltrain.types import Encoded, Facts, Split, SplitName
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dltrain.data.loader import TensorLoader
     from dltrain.tasks.losses import Loss
     from dltrain.tasks.pages.page import Page
@@ -116,6 +118,10 @@ class Task:
     def combine_members(self, output: Tensor) -> Tensor:
         """Returns one output for those of an ensemble's members; any other output as it is."""
         return output if output.dim() == 2 else self.loss.combine_members(output)
+
+    def computed(self, output: Tensor) -> Tensor:
+        """Returns the part of an output that the model computed, without what its inputs have passed on."""
+        return output
 
     def decode(self, output: Tensor) -> Tensor:
         """Returns the predictions that the metric compares with the target."""
@@ -221,6 +227,15 @@ class Task:
     def decided(self, predictions: Predictions, certainty: Certainty) -> Predictions:
         """Returns predictions of which the values follow a threshold, if one is given."""
         return predictions
+
+    def frame(self, encoded: Encoded, predictions: Predictions, certainty: Certainty) -> pd.DataFrame:
+        """Returns the predictions of new samples, a row each: `id`, those of `columns` and `certainty_columns`, and
+        `remarks`."""
+        import pandas as pd
+
+        columns = self.columns(predictions, encoded.inputs)
+        columns |= self.certainty_columns(predictions, encoded.inputs, certainty)
+        return pd.DataFrame({"id": list(encoded.ids)} | columns | {"remarks": encoded.spelled_remarks})
 
     def certainty_columns(
         self, predictions: Predictions, inputs: tuple[Tensor, ...], certainty: Certainty

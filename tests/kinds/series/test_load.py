@@ -37,7 +37,8 @@ def steps_of(data: Data, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("window", "horizon"), [(12, 1), (10, 7), (30, 12)])
 def test_no_target_of_a_held_out_part_is_seen_before_it(tmp_path: Path, window: int, horizon: int) -> None:
-    data = series(path=write(tmp_path, counting()), window=window, horizon=horizon, test_fraction=0.2, val_fraction=0.2)
+    fractions = {"test_fraction": 0.2, "val_fraction": 0.2}
+    data = series(path=write(tmp_path, counting()), window=window, horizon=horizon, calendar=False, **fractions)
     held_out = {"train": 72, "val": 96, "test": 120}
     start = 0
     for name, end in held_out.items():
@@ -78,7 +79,7 @@ def test_rows_in_disorder_are_sorted_and_it_is_said(tmp_path: Path) -> None:
     shuffled = series(path=write(tmp_path, frame.sample(frac=1, random_state=0)), window=12)
     assert torch.equal(tidy.splits["test"].target, shuffled.splits["test"].target)
     assert any("sorted the rows by" in note for note in shuffled.notes)
-    assert tidy.splits["test"].ids[0] == "2008-12-01"  # the step before the first that tests
+    assert tidy.splits["test"].ids[0] == "2009-01-01"  # the first step that tests
 
 
 def test_a_gap_is_interpolated_and_neither_forecast_nor_forecast_from(tmp_path: Path) -> None:
@@ -116,14 +117,10 @@ def test_rows_of_one_time_that_contradict_each_other_are_refused(tmp_path: Path)
     path = write(tmp_path, pd.concat([frame, frame.tail(1).assign(Sales=7)]))
     with pytest.raises(DataError, match="two rows have the time 2010-12-01 and different values") as refused:
         series(path=path, window=12)
-    assert (refused.value.where, refused.value.fix) == (
-        "rows 121 and 122, column 'Month' of the file",
-        "leave one of them out",
-    )
-    stores = pd.concat([frame.assign(store="north"), frame.assign(store="south", Sales=frame["Sales"] * 2 + 1)])
-    with pytest.raises(DataError, match="two rows have the time 2001-01-01 and different values") as refused:
-        series(path=write(tmp_path, stores), window=12)
-    assert refused.value.fix == "give one file for each store, if that distinguishes series"
+    assert refused.value.where == "rows 121 and 122, column 'Month' of the file"
+    assert refused.value.override == "data.repeats=mean"
+    assert series(path=path, window=12, repeats="mean").splits["test"].target[-1].item() == (119 + 7) / 2
+    assert series(path=path, window=12, repeats="first").splits["test"].target[-1].item() == 119
 
 
 def test_a_target_that_is_not_there_or_not_numbers_is_answered_with_one_that_is(tmp_path: Path) -> None:
@@ -217,10 +214,10 @@ def test_years_and_months_in_columns_of_their_own_are_dates(months: list[object]
     data = series(path=str(path))
     assert data.facts.features == ("passengers",)
     assert data.facts.preprocessing["axis"]["name"] == "year-month"
-    assert data.splits["test"].ids[-1] == "1958-11"  # from where December is forecast
+    assert data.splits["test"].ids[-1] == "1958-12"
     assert data.splits["test"].target[-1].item() == 1958 + 11
     encoder = WindowEncoder.of(data.facts)
-    assert encoder.encode(pd.read_csv(path, dtype=str)).ids[-1] == "1958-12"
+    assert encoder.encode(pd.read_csv(path, dtype=str)).ids[-1] == "1959-01"
 
 
 def test_years_and_quarters_are_dates_and_what_is_none_stays_as_it_is(tmp_path: Path) -> None:

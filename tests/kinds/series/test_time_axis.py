@@ -8,8 +8,9 @@ import pytest
 
 from dltrain.data.cells import read_cells
 from dltrain.errors import DataError
+from dltrain.kinds.series.axis_reader import read_axis
 from dltrain.kinds.series.period import guess_period
-from dltrain.kinds.series.time_axis import TimeAxis, read_axis, usual_periods
+from dltrain.kinds.series.time_axis import TimeAxis, usual_periods
 
 
 def axis_of(times: list[str]) -> tuple[TimeAxis, list[int]]:
@@ -36,7 +37,7 @@ def dates(start: str, count: int, freq: str, spelling: str) -> list[str]:
         (
             [f"{quarter}-{year}" for year in (2015, 2016) for quarter in (1, 2, 3, 4)],
             "months",
-            "2017-01-01 00:00:00",
+            "1-2017",
             (4,),
         ),
         (dates("2026-01-01", 30, "MS", "05/%m/%Y"), "months", "05/07/2028", (12,)),

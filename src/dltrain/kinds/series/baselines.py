@@ -1,4 +1,4 @@
-"""Baselines for series: the last value, the last season, and a ridge regression on the window."""
+"""Baselines for series: the last value, the last season, and a ridge regression on the window and what is beside it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Split, SplitName
 
 MAX_ROWS = 20_000
+MOST_NUMBERS = 40_000_000  # of the rows that a ridge regression is fitted to
 
 
 def predictors(data: Data, name: SplitName) -> Iterator[Method]:
@@ -23,37 +24,66 @@ def predictors(data: Data, name: SplitName) -> Iterator[Method]:
     encoder, split = WindowEncoder.of(data.facts), data.splits[name]
     yield Method("last_value", partial(_repeat_last_value, encoder, split))
     if isinstance(split, WindowSplit) and split.season is not None:
-        yield Method("seasonal", partial(Predictions, split.season))
-    yield Method("ridge", partial(_ridge, encoder, data.splits["train"], split))
+        season = split.season.reshape(len(split), encoder.horizon, -1).double().numpy()
+        yield Method("seasonal", partial(_predictions, encoder, split, season))
+    rows = _most_rows(encoder)
+    note = f"fitted to {rows:,} of {len(data.splits['train']):,} windows" if rows < len(data.splits["train"]) else ""
+    yield Method("ridge", partial(_ridge, encoder, data.splits["train"], split), note)
+
+
+def _most_rows(encoder: WindowEncoder) -> int:
+    steps, channels = encoder.input_shape
+    return min(MAX_ROWS, max(1000, MOST_NUMBERS // (steps * channels)))
+
+
+def _values_of(encoder: WindowEncoder, split: Split) -> Floats:
+    """Returns the values of windows as they are stored, `(N, T, C)`."""
+    return split.inputs[0][:, : encoder.window, : len(encoder.names)].double().numpy()
 
 
 def _repeat_last_value(encoder: WindowEncoder, split: Split) -> Predictions:
-    windows = split.inputs[0].double().numpy()
-    return _in_unit(encoder, np.repeat(windows[:, -1:], encoder.horizon, axis=1))
+    last = np.repeat(_values_of(encoder, split)[:, -1:], encoder.horizon, axis=1)
+    return _predictions(encoder, split, encoder.unscale(last, split.inputs))
 
 
-def _in_unit(encoder: WindowEncoder, steps: Floats) -> Predictions:
-    """Returns predictions from forecasts `(N, H, C)` in the scale of the stored windows."""
-    values = encoder.unscale(steps)
-    return Predictions(torch.from_numpy(np.ascontiguousarray(values.reshape(len(values), -1))))
+def _predictions(encoder: WindowEncoder, split: Split, values: Floats) -> Predictions:
+    """Returns forecasts `(N, H, C)` in the series' unit as predictions."""
+    naive = None
+    if encoder.is_panel:
+        naive = split.inputs[2].double().unflatten(1, (-1, len(encoder.names)))[:, 3:]
+    return Predictions(torch.from_numpy(np.ascontiguousarray(values.reshape(len(values), -1))), naive=naive)
 
 
 def _ridge(encoder: WindowEncoder, train: Split, split: Split) -> Predictions:
-    """Returns the forecasts of a ridge regression on windows and targets relative to the last value and spread."""
+    """Returns the forecasts of a ridge regression on windows and targets relative to the last value and spread, and on
+    what is beside the values in the window and its horizon."""
     from sklearn.linear_model import RidgeCV
 
-    chosen = np.sort(np.random.default_rng(0).permutation(len(train))[:MAX_ROWS])
-    x, last, spread = _relative(train)
-    target = train.target.numpy().reshape(len(train), -1, len(encoder.names))
-    y = (encoder.scale(target) - last) / spread
-    model = RidgeCV(np.logspace(-3, 3, 13)).fit(x[chosen], y.reshape(len(y), -1)[chosen])
-    x, last, spread = _relative(split)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(train))[: _most_rows(encoder)])
+    some = Split(tuple(tensor[torch.from_numpy(chosen)] for tensor in train.inputs), train.target[chosen], ())
+    x, last, spread = _relative(encoder, some)
+    target = some.target.numpy().reshape(len(some), -1, len(encoder.names))
+    y = (_scale(encoder, target, some) - last) / spread
+    model = RidgeCV(np.logspace(-3, 3, 13)).fit(x, y.reshape(len(y), -1))
+    x, last, spread = _relative(encoder, split)
     steps = np.asarray(model.predict(x)).reshape(len(x), -1, last.shape[2])
-    return _in_unit(encoder, steps * spread + last)
+    return _predictions(encoder, split, encoder.unscale(steps * spread + last, split.inputs))
 
 
-def _relative(split: Split) -> tuple[Floats, Floats, Floats]:
-    """Returns flat windows `(N, T·C)`, their last values `(N, 1, C)` and their spreads `(N, 1, C)`."""
-    x = split.inputs[0].double().numpy()
-    last, spread = x[:, -1:], x.std(axis=1, keepdims=True) + LEAST_SPREAD
-    return ((x - last) / spread).reshape(len(x), -1), last, spread
+def _scale(encoder: WindowEncoder, values: Floats, split: Split) -> Floats:
+    """Returns values `(N, H, C)` in the series' unit in the scale of the stored windows."""
+    zero = encoder.unscale(np.zeros_like(values), split.inputs)
+    return (values - zero) / (encoder.unscale(np.ones_like(values), split.inputs) - zero)
+
+
+def _relative(encoder: WindowEncoder, split: Split) -> tuple[Floats, Floats, Floats]:
+    """Returns flat windows `(N, F)`, their last values `(N, 1, C)` and their spreads `(N, 1, C)`, by which they are
+    divided where nothing is given beside the values."""
+    values, count = _values_of(encoder, split), len(split)
+    last, spread = values[:, -1:], values.std(axis=1, keepdims=True) + LEAST_SPREAD
+    if encoder.covariates:
+        spread = np.ones_like(last)
+    beside = split.inputs[0][:, :, len(encoder.names) :].double().numpy()
+    past, ahead = beside[:, : encoder.window], beside[:, encoder.window :]
+    columns = [((values - last) / spread).reshape(count, -1), past.reshape(count, -1), ahead.reshape(count, -1)]
+    return np.concatenate(columns, axis=1), last, spread

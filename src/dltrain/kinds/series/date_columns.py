@@ -1,9 +1,9 @@
-"""Joins dates whose years and months are in separate columns."""
+"""Joins dates whose parts are in separate columns: year and month, year and week, date and time of day."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -14,44 +14,107 @@ from numpy.typing import NDArray
 from dltrain.data.cells import read_cells
 from dltrain.data.column_names import plain
 from dltrain.data.date_format import DateFormat
+from dltrain.data.dates import are_dates, infer_dates
 
 PARTS = {
-    "year": r"years?|yr|年|年份|年度",
-    "month": r"months?|mon|mo|月|月份",
-    "quarter": r"quarters?|qtr|q|季度?",
-    "day": r"days?|日|日期",
+    "year": r"years?|yr|jahr|年|年份|年度",
+    "month": r"months?|mon|mo|monat|月|月份",
+    "quarter": r"quarters?|qtr|q|quartal|季度?",
+    "week": r"weeks?|wk|weekofyear|weekno|isoweek|kw|woche|周",
+    "day": r"days?|dayofmonth|tag|日|日期",
+    "hour": r"hours?|hr|hh|stunde|小?时",
+    "minute": r"minutes?|min|分钟?",
 }
-TOGETHER = (("year", "month", "day"), ("year", "month"), ("year", "quarter"))
+TOGETHER = (
+    ("year", "month", "day", "hour", "minute"),
+    ("year", "month", "day", "hour"),
+    ("year", "month", "day"),
+    ("year", "month"),
+    ("year", "quarter"),
+    ("year", "week"),
+)
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+DATE = r"date|day|datum|fecha|ymd|tradingdate|tradedate|日期"
+CLOCK = r"time|timeofday|clock|hour|hhmm|hhmmss|uhrzeit|zeit|hora|时间"
+OF_DAY = re.compile(r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?|24[:.]00(?:[:.]00)?")
+ENOUGH = 0.5  # of the cells, by which a column of times of day is told
 
 
 def join_dates(frame: pd.DataFrame, taken: Collection[str]) -> pd.DataFrame:
-    """Returns the frame with one column `year-month`, `year-month-day` or `year-quarter` of dates instead of these
-    columns; the frame itself if it has no such columns, or they are not dates.
+    """Returns the frame with one column of dates instead of those of their parts, such as `year-month` and `Date Time`;
+    the frame itself if it has no such columns, or they are not dates.
 
     Args:
         frame: a table.
         taken: the columns of values.
     """
+    named = _name_parts(frame, taken)
+    parts = next((parts for parts in TOGETHER if set(parts) <= set(named)), ())
+    if parts and (texts := _texts_of_parts(frame, named, parts)) is not None:
+        return _instead(frame, [named[part] for part in parts], "-", texts)
+    return _join_clock(frame, taken)
+
+
+def _name_parts(frame: pd.DataFrame, taken: Collection[str]) -> dict[str, str]:
+    """Returns the first column that is called like each part of a date."""
     named: dict[str, str] = {}
     for part, pattern in PARTS.items():
         fitting = [name for name in map(str, frame.columns) if name not in taken and re.fullmatch(pattern, plain(name))]
         if fitting:
             named[part] = fitting[0]
-    parts = next((parts for parts in TOGETHER if set(parts) <= set(named)), ())
-    if not parts:
-        return frame
-    columns = [named[part] for part in parts]
-    numbers = np.stack([_numbers(frame[name]) for name in columns], axis=1)  # (N, parts)
-    if not (np.isfinite(numbers) & (numbers == np.floor(numbers)) & (numbers >= 1)).all():
-        return frame
+    return named
+
+
+def _texts_of_parts(frame: pd.DataFrame, named: Mapping[str, str], parts: Sequence[str]) -> list[str] | None:
+    """Returns the dates that columns of numbers make; `None` where they are none."""
+    numbers = np.stack([_numbers(frame[named[part]]) for part in parts], axis=1)  # (N, parts)
+    least = np.array([0 if part in ("hour", "minute") else 1 for part in parts])
+    if not (np.isfinite(numbers) & (numbers == np.floor(numbers)) & (numbers >= least)).all():
+        return None
     if "quarter" in parts:
         numbers[:, 1] = 3 * numbers[:, 1] - 2  # its first month
-    texts = ["-".join([f"{row[0]:04}", *(f"{part:02}" for part in row[1:])]) for row in numbers.astype(int).tolist()]
-    if np.isnat(DateFormat().read(texts)).any():
-        return frame
-    name = next(name for number in count() if (name := "-".join(columns) + "'" * number) not in frame.columns)
-    rest = frame.drop(columns=columns)
+    rows = numbers.astype(int).tolist()
+    if "week" in parts:
+        texts = [f"{year:04}-W{week:02}" for year, week in rows]
+    else:
+        days = ["-".join([f"{row[0]:04}", *(f"{part:02}" for part in row[1:3])]) for row in rows]
+        clocks = [f" {row[3]:02}:{(row[4:] or [0])[0]:02}" if row[3:] else "" for row in rows]
+        texts = [day + clock for day, clock in zip(days, clocks, strict=True)]
+    return None if np.isnat(DateFormat().read(texts)).any() else texts
+
+
+def _join_clock(frame: pd.DataFrame, taken: Collection[str]) -> pd.DataFrame:
+    """Returns the frame with dates and their times of day in one column; the frame itself without two such columns."""
+    free = [name for name in map(str, frame.columns) if name not in taken]
+    for clock in (name for name in free if re.fullmatch(CLOCK, plain(name))):
+        for day in (name for name in free if name != clock and re.fullmatch(DATE, plain(name))):
+            texts = _texts_of_clock(frame[day], frame[clock])
+            if texts is not None:
+                return _instead(frame, [day, clock], " ", texts)
+    return frame
+
+
+def _texts_of_clock(days: pd.Series[Any], clocks: pd.Series[Any]) -> list[str] | None:
+    """Returns dates with times of day; `None` where these are none, or the dates have times of their own."""
+    day, clock = read_cells(days), read_cells(clocks)
+    if not day.values or not clock.values or (day.codes < 0).any() or (clock.codes < 0).any():
+        return None
+    form = None if day.all_numbers and not are_dates(day) else infer_dates(day.values[:500])
+    if form is None or any(":" in value for value in day.values[:10]):
+        return None
+    if all(re.fullmatch(r"\d{1,2}", value) and int(value) <= 24 for value in clock.values):
+        spelled = [f"{int(value):02}:00" for value in clock.values]
+    elif sum(bool(OF_DAY.fullmatch(value)) for value in clock.values) > ENOUGH * len(clock.values):
+        spelled = [value.replace(".", ":") for value in clock.values]
+    else:
+        return None
+    return [f"{day.values[one]} {spelled[other]}" for one, other in zip(day.codes, clock.codes, strict=True)]
+
+
+def _instead(frame: pd.DataFrame, columns: Sequence[str], between: str, texts: Sequence[str]) -> pd.DataFrame:
+    """Returns the frame with one column of texts instead of others, at its beginning."""
+    name = next(name for number in count() if (name := between.join(columns) + "'" * number) not in frame.columns)
+    rest = frame.drop(columns=list(columns))
     rest.insert(0, name, np.array(texts, dtype=object))
     return rest
 
@@ -62,5 +125,5 @@ def _numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
     if cells.all_numbers:
         return cells.as_numbers()
     of_month = {name: float(number) for number, name in enumerate(MONTHS, 1)}
-    values = [of_month.get(str(value).strip()[:3].casefold(), np.nan) for value in cells.values]
+    values = [float(value) if value.isdigit() else of_month.get(value[:3].casefold(), np.nan) for value in cells.values]
     return np.array([*values, np.nan])[cells.codes]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
+import torch
 from torch import nn
 
 from dltrain.kinds.checks import Finding, check_balance, check_size
@@ -38,8 +39,18 @@ class Series(Kind):
 
         return SeriesPage(facts)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        return WindowScaled(model)
+    def wrap(self, model: nn.Module, facts: Facts) -> nn.Module:
+        encoder = WindowEncoder.of(facts)
+        channels = encoder.input_shape[1] - encoder.embedding_width
+        return WindowScaled(
+            model,
+            encoder.window if encoder.looks_ahead else None,
+            len(encoder.names) if channels > len(encoder.names) else None,
+            None if encoder.effects is None else torch.tensor(encoder.effects, dtype=torch.float32),
+            not encoder.covariates,
+            (len(encoder.states), *map(len, encoder.levels)) if encoder.is_panel else (),
+            encoder.embedding_width,
+        )
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         return baselines.predictors(data, split)
@@ -50,7 +61,11 @@ class Series(Kind):
         yield from check_size(data)
 
     def describe(self, facts: Facts) -> str:
-        return f"{facts.input_shape[0]} steps of {', '.join(facts.features)}"
+        encoder = WindowEncoder.of(facts)
+        of = f" of {len(encoder.states):,} series" if encoder.is_panel else ""
+        beside = [*encoder.roles.covariates, *encoder.calendar.names]
+        with_them = f" with {', '.join(beside)}" if beside else ""
+        return f"{encoder.window} steps of {', '.join(facts.features)}{of}{with_them}"
 
     def forecast(self, model: UsableModel, steps: int, history: Raw | None = None) -> tuple[pd.DataFrame, list[str]]:
         return forecast(model, steps, history)

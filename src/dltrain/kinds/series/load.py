@@ -1,23 +1,38 @@
-"""Loads a series of values in time as windows and the steps after them: `data=series`."""
+"""Loads series of values in time as windows and the steps after them: `data=series`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from dltrain.data.cells import name_list
 from dltrain.data.samples.ratings_and_series import generate_series
 from dltrain.data.splits import Fraction
-from dltrain.data.table_files import read_table
-from dltrain.data.table_format import Header
-from dltrain.kinds.series.date_columns import join_dates
+from dltrain.data.table_files import read_file
+from dltrain.data.table_format import Header, TableFormat
+from dltrain.errors import DataError
+from dltrain.kinds.forms import DecimalChoice, ThousandsChoice
+from dltrain.kinds.series.calendar import Calendar, Cycle
+from dltrain.kinds.series.columns import Roles, as_names
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
+from dltrain.kinds.series.panel import Given, Panel, read_panel
 from dltrain.kinds.series.period import guess_period
-from dltrain.kinds.series.read import Gaps, read_series
+from dltrain.kinds.series.read import Gaps, Reading, RegularSeries, Repeats
 from dltrain.kinds.series.splits import check_window, choose_window, split_steps, split_windows
+from dltrain.kinds.series.states import SeriesState
 from dltrain.kinds.series.time_axis import usual_periods
-from dltrain.types import Data, Facts, Range
+from dltrain.types import Data, Facts, Range, SplitName
+
+SEASONAL = 1 / 3  # share of the series that must have the same season
+LARGE = 10  # mean of whole numbers, from which on a forecast is rounded
+LOOKED_AT = 50  # series, of which a season is guessed
+USUAL = 0.75  # share of all steps, by the series of which a window is chosen
+
+Split = Mapping[SplitName, range]
 
 
 def series(
@@ -25,14 +40,27 @@ def series(
     path: str | None = None,
     target: str | Sequence[str] | None = None,
     time: str | None = None,
+    series: str | Sequence[str] | None = None,
+    known: str | Sequence[str] | None = None,
+    observed: str | Sequence[str] | None = None,
+    calendar: Literal["auto"] | bool | Sequence[Cycle] = "auto",
+    holidays: str | None = None,
     dates: str | int = "auto",
+    freq: str | None = None,
     window: Annotated[int, Range(2)] | None = None,
     horizon: Annotated[int, Range(1)] = 1,
     gaps: Gaps = "interpolate",
     max_gap: Annotated[int, Range(0)] = 10,
+    repeats: Repeats = "refuse",
     encoding: str = "auto",
     delimiter: str = "auto",
+    decimal: DecimalChoice = "auto",
+    thousands: ThousandsChoice = "auto",
     header: Header = "auto",
+    skip: int | str = "auto",
+    comment: str = "auto",
+    quote: str = "auto",
+    sheet: str | int | None = None,
     rows: Annotated[int, Range(20)] = 2000,
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
@@ -40,7 +68,7 @@ def series(
     test_steps: Annotated[int, Range(1)] | None = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads a series, or generates one; the first steps are for training, then come validation and test.
+    """Reads series, or generates one; the first steps of each are for training, then come validation and test.
 
     A sample is a window of steps and the `horizon` steps that follow it; there is one for every step at which a window
     can end. It belongs to the split that contains all the steps that it forecasts: training sees none of the held-out
@@ -50,15 +78,28 @@ def series(
         path: the file; None for a generated series.
         target: the column of values, or several; None for all columns of numbers.
         time: the column of times; None to find it by its name or its dates.
+        series: the column that tells series apart, or several; None to find it where times repeat.
+        known: columns that are known ahead, such as holidays; a prediction needs them for the steps to forecast.
+        observed: columns that are known up to the time of a forecast.
+        calendar: cycles that are inputs; `auto` for those that training contains twice and a window not once.
+        holidays: the country whose holidays are inputs, such as DE.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
+        freq: the length of a step, such as `h`, `15min`, `D`, `B`, `W`, `MS`, `QS`; None to find it.
         window: the number of steps that a forecast is based on; None to choose by the horizon and the season.
         horizon: steps that are forecast.
         gaps: missing steps and values are interpolated (`interpolate`) or refused (`refuse`); `ignore` takes the rows
             as evenly spaced in their order, whatever their times.
         max_gap: the largest number of consecutive steps that are interpolated.
+        repeats: rows with one time and different values are refused, or give their `mean` or the `first` of them.
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`.
+        decimal: the decimal mark of numbers, or `auto`.
+        thousands: the mark between groups of three digits, `none`, or `auto`.
         header: `none` if the first line is data.
+        skip: the number of lines above the header, or `auto`.
+        comment: a character with which lines begin that are no rows, `none`, or `auto`.
+        quote: the character around cells that hold a delimiter, `none`, or `auto`.
+        sheet: the name or the number of a sheet of a workbook.
         rows: the number of generated steps.
         scale_target: standardise the values inside the loss.
         val_fraction: share of the validation split; 0 for none.
@@ -67,46 +108,173 @@ def series(
         seed: of a generated series.
 
     Raises:
-        DataError: the file cannot be read as a series, or it is too short.
+        DataError: the file cannot be read as series, or they are too short.
     """
     notes: tuple[str, ...]
     if path is None:
         frame, notes = generate_series(rows, seed), (f"generated {rows} hours: give your own series with data.path",)
     else:
-        frame, notes = read_table(path, encoding, delimiter, header)
-    names = [target] if isinstance(target, str) else None if target is None else list(target)
-    if time is None:
-        frame = join_dates(frame, names or ())
-    regular = read_series(frame, names, time, gaps, max_gap, str(dates))
-    notes += regular.notes
+        frame, notes = read_file(path, TableFormat(encoding, delimiter, header, skip, comment, quote, sheet))
+    given = Given(as_names(target), time, as_names(series), as_names(known), as_names(observed))
+    options = Reading(Roles(()), {}, (), gaps, max_gap, repeats, str(dates), freq)
+    panel = read_panel(frame, given, options, decimal, thousands)
+    notes += panel.notes
 
-    steps = split_steps(len(regular), horizon, val_fraction, test_fraction, test_steps)
-    training = len(steps["train"])
-    period = guess_period(regular.values[:training], usual_periods(regular.axis), regular.filled[:training])
+    parts, left_out = _split(panel, horizon, val_fraction, test_fraction, test_steps)
+    period = _guess_period(parts)
     if window is None:
-        window = choose_window(training, horizon, period)
+        window = choose_window(_usual_training(parts), horizon, period)
         season = "" if period is None else f" and a season of {period}"
         notes += (f"windows of {window} steps, by the horizon of {horizon}{season}: data.window",)
-    check_window(training, window, horizon)
+    long = [(one, steps) for one, steps in parts if len(steps["train"]) >= window + horizon]
+    if not long:
+        check_window(max(len(steps["train"]) for _, steps in parts), window, horizon)
+    short = [one.name for one, _ in parts if all(one is not other for other, _ in long)]
+    encoder = _fit(panel, long, window, horizon, period, (calendar, holidays))
+    splits, dropped = split_windows(long, encoder)
+    if encoder.calendar.width:
+        notes += (f"inputs of the calendar: {name_list(encoder.calendar.names)} (data.calendar)",)
+    if left_out or short:
+        names = [*left_out, *short]
+        notes += (f"left out {len(names)} series, too short for a window and its horizon: {name_list(names, 3)}",)
+    notes += (*dropped, _describe(long))
+    return Data(_facts(encoder, long, scale_target), splits, notes=notes)
 
-    encoder = WindowEncoder.fit(regular, training, window=window, horizon=horizon, period=period)
-    splits, left_out = split_windows(regular, encoder, steps)
-    ends = ", ".join(f"{name} to {regular.spell(part[-1])}" for name, part in steps.items())
-    return Data(_facts(encoder, scale_target), splits, notes=(*notes, *left_out, f"split by time: {ends}"))
+
+def _split(
+    panel: Panel, horizon: int, val_fraction: float, test_fraction: float, test_steps: int | None
+) -> tuple[list[tuple[RegularSeries, Split]], list[str]]:
+    """Returns the series, each with the steps of its splits, and the names of those that are too short for these.
+
+    Raises:
+        DataError: all are too short.
+    """
+    parts: list[tuple[RegularSeries, Split]] = []
+    short: list[str] = []
+    for one in sorted(panel.series, key=len, reverse=True):
+        try:
+            split_steps(len(one), horizon, val_fraction, test_fraction, test_steps)
+        except DataError:
+            if not short and one is max(panel.series, key=len):
+                raise
+            short.append(one.name)
+    for one in panel.series:
+        if one.name not in short:
+            parts.append((one, split_steps(len(one), horizon, val_fraction, test_fraction, test_steps)))
+    return parts, short
 
 
-def _facts(encoder: WindowEncoder, scale_target: bool) -> Facts:
+def _usual_training(parts: Sequence[tuple[RegularSeries, Split]]) -> int:
+    """Returns so many training steps that the series with as many hold most of all steps."""
+    lengths = np.sort([len(steps["train"]) for _, steps in parts])[::-1]
+    return int(lengths[int((np.cumsum(lengths) >= USUAL * lengths.sum()).argmax())])
+
+
+def _guess_period(parts: Sequence[tuple[RegularSeries, Split]]) -> int | None:
+    """Returns the season that most series have; None if few have one."""
+    looked_at = parts[:: -(-len(parts) // LOOKED_AT)]
+    periods: Counter[int | None] = Counter()
+    for one, steps in looked_at:
+        training = len(steps["train"])
+        periods[guess_period(one.values[:training], usual_periods(one.axis), one.filled[:training])] += 1
+    found = [(count, period) for period, count in periods.items() if period is not None]
+    if not found:
+        return None
+    count, period = max(found)
+    return period if count >= SEASONAL * len(looked_at) else None
+
+
+def _fit(
+    panel: Panel,
+    parts: Sequence[tuple[RegularSeries, Split]],
+    window: int,
+    horizon: int,
+    period: int | None,
+    calendar: tuple[Any, str | None],
+) -> WindowEncoder:
+    """Returns an encoder with the scale of each series in its training steps alone.
+
+    Raises:
+        DataError: every column is constant there.
+    """
+    training = [(one, len(steps["train"])) for one, steps in parts]
+    names = panel.roles.target
+    if not any((one.values[:count].std(axis=0) > 0).any() for one, count in training):
+        raise DataError(
+            f"every training value of {name_list(names)} is the same: there is nothing to forecast",
+            where="data.target",
+            fix="choose another column",
+        )
+    beside = np.concatenate([one.beside[:count] for one, count in training])
+    spread = beside.std(axis=0)
+    axis, longest = parts[0][0].axis, max(count for _, count in training)
+    levels = tuple(tuple(sorted({one.static[at] for one, _ in parts} - {""})) for at in range(len(panel.roles.static)))
+    encoder = WindowEncoder(
+        names=names,
+        window=window,
+        horizon=horizon,
+        states=tuple(SeriesState.fit(one, count, window, period) for one, count in training),
+        period=period,
+        roles=panel.roles,
+        forms={name: form for name, form in panel.reading.forms.items() if form is not None},
+        covariates=panel.reading.covariates,
+        center=beside.mean(axis=0),
+        spread=np.where(spread > 0, spread, 1.0),
+        calendar=Calendar.choose(axis, *calendar, window=window, training=longest, beside=bool(panel.roles.covariates)),
+        levels=levels,
+    )
+    return replace(encoder, effects=_effects(encoder, training)) if encoder.looks_ahead else encoder
+
+
+def _effects(encoder: WindowEncoder, training: Sequence[tuple[RegularSeries, int]]) -> Floats:
+    """Returns by how much what is known ahead changes the values in the scale of each series, `(K, C)`, by a ridge
+    regression without the trend of each."""
+    from sklearn.linear_model import RidgeCV
+
+    known: list[Floats] = []
+    values: list[Floats] = []
+    for series, count in training:
+        state = encoder.state_of(series)
+        trend = np.stack([np.ones(count), np.arange(count)], axis=1)
+        for rows, of in (
+            (known, encoder.rows_ahead(series, state)[:count]),
+            (values, (series.values[:count] - state.mean) / state.std),
+        ):
+            rows.append(of - trend @ np.linalg.lstsq(trend, of, rcond=None)[0])
+    model = RidgeCV(np.logspace(-2, 4, 13), fit_intercept=False).fit(np.concatenate(known), np.concatenate(values))
+    return np.asarray(model.coef_, np.float64).reshape(len(encoder.names), -1).T
+
+
+def _describe(parts: Sequence[tuple[RegularSeries, Split]]) -> str:
+    """Returns where the splits end, in words."""
+    if len(parts) > 1:
+        return "each series is split by time: its last steps test, those before validate"
+    ((one, steps),) = parts
+    ends = ", ".join(f"{name} to {one.spell(part[-1])}" for name, part in steps.items())
+    return f"split by time: {ends}"
+
+
+def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]], scale_target: bool) -> Facts:
     columns, horizon = len(encoder.names), encoder.horizon
-    single = columns * horizon == 1
+    state = encoder.states[0]
+    values = np.concatenate([one.values[: len(steps["train"])] for one, steps in parts])
+    whole = (values == np.round(values)).all(axis=0)
+    sizes = np.min([np.abs(one.values[: len(steps["train"])]).mean(axis=0) for one, steps in parts], axis=0)
+    standard = scale_target and not encoder.is_panel  # each of several series has a scale of its own
+    naive = np.mean([state.naive for state in encoder.states], axis=0)
     return Facts(
         kind="series",
         task="forecasting",
-        input_shape=(encoder.window, columns),
+        input_shape=encoder.input_shape,
         target=", ".join(encoder.names),
-        outputs=() if single else step_names(encoder.names, horizon),
+        outputs=() if columns * horizon == 1 else step_names(encoder.names, horizon),
         features=encoder.names,
-        target_mean=_for_each_output(encoder.mean if scale_target else np.zeros(columns), horizon),
-        target_std=_for_each_output(encoder.std if scale_target else np.ones(columns), horizon),
+        target_mean=_for_each_output(state.mean if standard else np.zeros(columns), horizon),
+        target_std=_for_each_output(state.std if standard else np.ones(columns), horizon),
+        target_low=tuple(0.0 if low >= 0 else None for low in values.min(axis=0).tolist()),
+        target_whole=tuple(whole.tolist()),
+        target_rounded=tuple((whole & (sizes >= LARGE)).tolist()),
+        target_naive=tuple(map(tuple, naive.tolist())),
         preprocessing=encoder.to_json(),
     )
 

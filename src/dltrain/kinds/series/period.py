@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ CANDIDATES = 12
 CYCLES = 2.5  # that the training part must contain
 WORTH = 0.7  # a shorter period is preferred unless a longer one's squared error is below this share of its own
 NEAR = 0.08  # a calendar period replaces peaks within this relative distance
+BY_CHANCE = 0.007  # probability that noise has a peak among all lags, and likewise among the calendar's periods
 
 
 def guess_period(
@@ -21,7 +23,7 @@ def guess_period(
 
     Args:
         values: `(n,)` or `(n, C)` in the order of time, from the training part alone.
-        usual: the periods of the calendar, which only need a larger autocorrelation than the lags around them.
+        usual: the periods of the calendar, which are few, so that noise has one of them less often by chance.
         filled: `(n,)` which values are interpolated, and therefore ignored.
 
     Returns:
@@ -41,9 +43,15 @@ def guess_period(
     peaks = np.flatnonzero((inner[1:-1] > inner[:-2]) & (inner[1:-1] >= inner[2:])) + 2
     # A season's values become unlike in between: a slow wave, too, is much the same two steps on.
     dips = np.minimum.accumulate(likeness[1:])[peaks - 2]
-    peaks = peaks[np.minimum(likeness[peaks], likeness[peaks] - dips) > 2 / np.sqrt(pairs[peaks])]
+    deviation = np.sqrt(_inflation(likeness) / pairs)  # of the autocorrelation of noise
+    surely = NormalDist().inv_cdf(1 - BY_CHANCE / longest)
+    peaks = peaks[np.minimum(likeness[peaks], likeness[peaks] - dips) > surely * deviation[peaks]]
     best = peaks[np.argsort(-likeness[peaks], kind="stable")][:CANDIDATES].tolist()
-    calendar = {period for period in usual if 2 <= period <= longest and _stands_out(likeness, period)}
+    possible = [period for period in usual if 2 <= period <= longest]
+    surely = NormalDist().inv_cdf(1 - BY_CHANCE / max(1, len(possible)))
+    calendar = {
+        period for period in possible if likeness[period] > surely * deviation[period] and _stands_out(likeness, period)
+    }
     near = {period for period in best if any(0 < abs(period - one) <= NEAR * one for one in calendar)}
     periods = sorted({*best, *calendar} - near)
     if not periods:
@@ -68,6 +76,14 @@ def _products(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns sums of the products of all values `(n, C)` that are 0, 1, 2 ... steps apart, `(n,)`."""
     spectrum = np.square(np.abs(np.fft.rfft(x, 2 * len(x), axis=0))).sum(axis=1)
     return np.fft.irfft(spectrum)[: len(x)]
+
+
+def _inflation(likeness: NDArray[np.float64]) -> float:
+    """Returns how much larger the variance of autocorrelations is than that of white noise, by those of the first lags,
+    up to the first that is negative (Bartlett, 1946)."""
+    negative = np.flatnonzero(likeness[1:] <= 0)
+    first = likeness[1 : 1 + (int(negative[0]) if len(negative) else len(likeness))]
+    return float(1 + 2 * np.square(first).sum())
 
 
 def _error_of(flat: NDArray[np.float64], present: NDArray[np.bool_], period: int) -> float:

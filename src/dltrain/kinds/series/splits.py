@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from dltrain.kinds.series.read import RegularSeries
 from dltrain.types import Split, SplitName
 
 MOST_STEPS = 192  # of a window that is chosen automatically
+MOST_BYTES = 1 << 31  # of training windows that are no views
 
 
 @dataclass(frozen=True)
@@ -109,42 +110,74 @@ def usable_windows(filled: NDArray[np.bool_], window: int, horizon: int) -> NDAr
 
 
 def split_windows(
-    series: RegularSeries, encoder: WindowEncoder, steps: Mapping[SplitName, range]
+    panel: Sequence[tuple[RegularSeries, Mapping[SplitName, range]]], encoder: WindowEncoder
 ) -> tuple[dict[SplitName, WindowSplit], list[str]]:
     """Returns the encoded windows of each split, those whose targets are all among its steps, and notes.
+
+    Args:
+        panel: the series, each with the steps of its splits.
+        encoder: fitted to them.
 
     Raises:
         DataError: a split has no window.
     """
-    inputs, targets = encoder.encode_windows(series.values), encoder.encode_targets(series)
-    usable = usable_windows(series.filled, encoder.window, encoder.horizon)
-    first = usable + encoder.window  # step of each target
     splits: dict[SplitName, WindowSplit] = {}
-    for name, part in steps.items():
-        windows = usable[(first >= part.start) & (first + encoder.horizon <= part.stop)]
-        if not len(windows):
+    dropped = 0
+    usable = []
+    for series, _ in panel:
+        usable.append(usable_windows(series.filled, encoder.window, encoder.horizon))
+        dropped += max(0, len(series) - encoder.window - encoder.horizon + 1) - len(usable[-1])
+    notes = [f"left out {dropped} windows that end in, or forecast, an interpolated step"] if dropped else []
+    stride = _stride(sum(map(len, usable)), encoder)
+    if stride > 1:
+        notes.append(f"every {stride}th window is trained on: all of them would take {MOST_BYTES >> 30} GB")
+    cut = [encoder.windows(series, encoder.state_of(series)) for series, _ in panel]
+    targets = [encoder.encode_targets(series) for series, _ in panel]
+    for name in dict.fromkeys(name for _, steps in panel for name in steps):
+        chosen = []
+        for (_, steps), windows in zip(panel, usable, strict=True):
+            part, first = steps[name], windows + encoder.window  # step of each target
+            within = windows[(first >= part.start) & (first + encoder.horizon <= part.stop)]
+            chosen.append(within[::stride] if name == "train" else within)
+        if not sum(map(len, chosen)):
             raise DataError(
                 f"the {name} split has no complete window: it is too short, or too many of its steps are missing",
                 where="data.gaps",
                 fix="give a longer series, or a shorter window or horizon",
                 override=f"data.window={max(2, encoder.window // 2)}",
             )
-        ends = windows + encoder.window - 1
-        ids = tuple(map(series.spell, ends.tolist()))
-        season = None if name == "train" else _season_before(series.values, ends + 1, encoder)
-        splits[name] = WindowSplit((_take(inputs, windows),), _take(targets, windows), ids, season=season)
-    dropped = max(0, len(series) - encoder.window - encoder.horizon + 1) - len(usable)
-    return splits, [f"left out {dropped} windows that end in, or forecast, an interpolated step"] if dropped else []
+        held = [at for at, windows in enumerate(chosen) if len(windows)]
+        inputs = encoder.join([(cut[at], chosen[at], panel[at][0]) for at in held])
+        times = encoder.times_of([(panel[at][0], chosen[at] + encoder.window) for at in held])
+        target = [_take(targets[at], chosen[at]) for at in held]
+        seasons = [_season_before(panel[at][0].values, chosen[at] + encoder.window, encoder) for at in held]
+        season = (
+            None
+            if name == "train" or encoder.period is None
+            else torch.cat([one for one in seasons if one is not None])
+        )
+        splits[name] = WindowSplit(
+            inputs, target[0] if len(target) == 1 else torch.cat(target), times.ids, times=times, season=season
+        )
+    return splits, notes
+
+
+def _stride(windows: int, encoder: WindowEncoder) -> int:
+    """Returns of how many windows one is trained on, so that they fit into memory; views of one series always do."""
+    if not (encoder.is_panel or encoder.looks_ahead):
+        return 1
+    steps, channels = encoder.input_shape
+    return max(1, -(-4 * windows * steps * channels // MOST_BYTES))
 
 
 def _season_before(values: Floats, first: NDArray[np.int64], encoder: WindowEncoder) -> Tensor | None:
     """Returns the values as few whole seasons as possible before the steps from `first` `(N,)` on, `(N, H·C)`; None if
-    the series has no season."""
+    the series has no season. Before the first season they are the first values."""
     if encoder.period is None:
         return None
     steps = np.arange(encoder.horizon)
     before = first[:, None] + steps - encoder.period * (steps // encoder.period + 1)  # (N, H)
-    return torch.from_numpy(values[before]).flatten(1)
+    return torch.from_numpy(values[np.maximum(before, 0)]).flatten(1)
 
 
 def _take(rows: Tensor, index: NDArray[np.int64]) -> Tensor:

@@ -1,34 +1,25 @@
-"""Converts times of a series to whole steps, and steps back to times."""
+"""Evenly spaced times: steps as times, and the cycles of the calendar in steps."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells
-from dltrain.data.date_format import AmbiguousDates, DateFormat
-from dltrain.data.dates import HALF, infer_cells, no_time
+from dltrain.data.date_format import DateFormat
 from dltrain.errors import DataError
+from dltrain.kinds.series.spelling import spell_time
 
-Unit = Literal["rows", "numbers", "seconds", "weekdays", "months"]
-TOLERANCE = 0.05  # largest deviation of a time, as a fraction of a step
-COMMON = 0.1  # fraction of all steps, above which the smallest step is not an accident
+Unit = Literal["rows", "numbers", "seconds", "weekdays", "sessions", "months"]
 DAY = 86_400
-OFFSET = re.compile(r"(?<=\d:\d\d)(.*?)(Z|[+-]\d\d:?\d\d)$")  # from UTC, after a time of day
-SPELLINGS = (
-    *("%Y-%m", "%Y/%m", "%Y.%m", "%Y%m", "%Y年%m月"),
-    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y年%m月%d日", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"),
-    *(f"{date}{time}" for date in ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y") for time in (" %H:%M:%S", " %H:%M")),
-    *("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"),
-    *("%b-%y", "%b-%Y", "%b %Y", "%B %Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%m/%Y", "%m-%Y", "%m.%Y"),
-    *("%d-%m-%Y", "%m-%d-%Y", "%d-%m-%y", "%m-%d-%y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y"),
-)
+RELATIVE = "{year}-{month}"  # of months that are counted from the first year on, as in 1-01
+CLOCK = {"s": 1, "sec": 1, "min": 60, "t": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
+MONTHS = {"m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12, "as": 12}
+FREQUENCY = re.compile(r"(\d*)\s*([a-z]+)(?:-[a-z]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -36,13 +27,15 @@ class TimeAxis:
     """Evenly spaced times.
 
     Args:
-        unit: the unit of a step; `rows` without times.
-        start: the time of step 0: a number, or an ISO date.
+        unit: the unit of a step; `rows` without times, `sessions` for the days on which a market is open.
+        start: the time of the step `at`: a number, or an ISO date.
         step: the length of a step in units.
-        spelling: the format of a date for `strftime`; empty for ISO with the time of day.
+        spelling: the spelling of a date as for `spell_time`, empty for ISO with the time of day; what stands before a
+            number, as in V12.
         name: the name of the column; empty if there is none.
         offset: the offset from UTC, with which all times end.
         dates: how the source writes dates; None for numbers.
+        at: the step whose time is `start`.
     """
 
     unit: Unit = "rows"
@@ -52,6 +45,7 @@ class TimeAxis:
     name: str = ""
     offset: str = ""
     dates: DateFormat | None = None
+    at: int = 0
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> TimeAxis:
@@ -67,140 +61,76 @@ class TimeAxis:
         """Returns its fields."""
         return asdict(self)
 
+    @property
+    def has_dates(self) -> bool:
+        """Tells whether its times are dates."""
+        return self.unit not in ("rows", "numbers")
+
+    def moment(self, position: int) -> pd.Timestamp:
+        """Returns the time of a step of an axis of dates, as its source's clocks show it."""
+        steps, start = position - self.at, pd.Timestamp(self.start)
+        if self.unit == "months":
+            moment = start + pd.DateOffset(months=round(steps * self.step))
+            return moment + pd.offsets.MonthEnd(0) if start.is_month_end and start.day > 28 else moment
+        if self.unit in ("weekdays", "sessions"):
+            of_day = start - start.normalize()
+            day = np.busday_offset(start.to_datetime64().astype("datetime64[D]"), steps, roll="forward")
+            return pd.Timestamp(day) + of_day
+        return start + pd.Timedelta(seconds=steps * self.step)
+
     def spell(self, position: int) -> str:
         """Returns the time of a step, as the source would write it."""
-        if self.unit in ("rows", "numbers"):
-            return f"{float(self.start) + position * self.step:.10g}"
-        start = pd.Timestamp(self.start)
-        if self.unit == "months":
-            moment = start + pd.DateOffset(months=round(position * self.step))
-            if start.is_month_end and start.day > 28:
-                moment += pd.offsets.MonthEnd(0)
-        elif self.unit == "weekdays":
-            moment = pd.Timestamp(np.busday_offset(start.to_datetime64().astype("datetime64[D]"), position))
-        else:
-            moment = start + pd.Timedelta(seconds=position * self.step)
-        return (moment.strftime(self.spelling) if self.spelling else moment.isoformat(sep=" ")) + self.offset
+        if not self.has_dates:
+            number = float(self.start) + (position - self.at) * self.step
+            if self.spelling == RELATIVE:
+                year, month = divmod(round(number), 12)
+                return f"{year}-{month + 1:02}"
+            return f"{self.spelling}{number:.10g}"
+        moment = self.moment(position)
+        return (spell_time(moment, self.spelling) if self.spelling else moment.isoformat(sep=" ")) + self.offset
+
+    @property
+    def step_words(self) -> str:
+        """Returns the length of a step in words, such as `3 hours`."""
+        size, unit = self.step, str(self.unit)
+        if self.unit == "seconds":
+            units = (("weeks", 7 * DAY), ("days", DAY), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+            size, unit = next(((size / long, name) for name, long in units if size % long == 0), (size, unit))
+        if self.unit == "months" and size % 3 == 0:
+            size, unit = (size / 12, "years") if size % 12 == 0 else (size / 3, "quarters")
+        if self.unit == "sessions":
+            unit = "trading days"
+        return f"{size:g} {unit.removesuffix('s') if size == 1 else unit}"
 
 
-def read_axis(cells: Cells, name: str, dates: str | DateFormat = "auto") -> tuple[TimeAxis, NDArray[np.int64]]:
-    """Returns the axis of a column of times, and the step of each row `(N,)`, 0 for the earliest.
-
-    Args:
-        cells: of the column.
-        name: of the column.
-        dates: how dates are read, as in `infer_dates`, or the format of an earlier series, which is tried first.
-
-    Raises:
-        DataError: a cell is not a time, its dates may be read in several ways, or the times are not evenly spaced.
-    """
-    if (cells.codes < 0).any():
-        raise _no_time(cells, int((cells.codes < 0).argmax()), name)
-    cells, offset = _without_offset(cells)
-    form = _date_format(cells, name, dates)
-    moments = None if form is None else form.read(cells.values)
-    if moments is not None and not np.isnat(moments).any():
-        axis, exact = _of_dates(pd.DatetimeIndex(moments)[cells.codes], cells, name)
-        axis = replace(axis, dates=form)
-    elif cells.all_numbers:
-        axis, exact = _of_numbers(cells.as_numbers(), name)
-    else:
-        bad = np.isnat(DateFormat().read(cells.values) if moments is None else moments)
-        raise _no_time(cells, int(bad[cells.codes].argmax()), name)
-    steps = np.round(exact).astype(np.int64)
-    off = np.abs(exact - steps)
-    if off.max() > TOLERANCE:
-        at = int(off.argmax())
-        raise DataError(
-            f"{cells.values[cells.codes[at]]} is not a whole number of steps ({_step_words(axis)}) after the first",
-            where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
-            fix="give a regular series, or treat the rows as evenly spaced",
-            override="data.gaps=ignore",
-        )
-    return replace(axis, offset=offset), steps
-
-
-def _date_format(cells: Cells, name: str, dates: str | DateFormat) -> DateFormat | None:
-    """Returns how dates are written: as in an earlier series, if that reads all of them; None if there are none.
+def parse_frequency(freq: str) -> tuple[Unit, float]:
+    """Returns unit and length of a step that is named as pandas does: `h`, `15min`, `D`, `B`, `W`, `MS`, `QS`, `YS`.
 
     Raises:
-        DataError: they may be read in several ways.
+        DataError: there is no such step.
     """
-    if isinstance(dates, DateFormat):
-        if not np.isnat(dates.read(cells.values)).any():
-            return dates
-        dates = "auto"
-    form = infer_cells(cells, dates=dates, enough=HALF)
-    if isinstance(form, AmbiguousDates):
-        raise form.refuse(f"column {name!r}")
-    return form
-
-
-def _without_offset(cells: Cells) -> tuple[Cells, str]:
-    """Returns the local times, and their offset from UTC if all have the same."""
-    matches = [OFFSET.search(value) for value in cells.values]
-    offsets = {match[2] if match else "" for match in matches}
-    if len(offsets) != 1 or offsets == {""}:
-        return cells, ""
-    return replace(cells, values=tuple(OFFSET.sub(r"\1", value) for value in cells.values)), offsets.pop()
-
-
-def _no_time(cells: Cells, at: int, name: str) -> DataError:
-    return no_time(cells, at, name, fix="treat the rows as evenly spaced", override="data.gaps=ignore")
-
-
-def _of_numbers(times: NDArray[np.float64], name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
-    step = _usual_step(times)
-    start = float(times.min())
-    return TimeAxis("numbers", start, step, name=name), (times - start) / step
-
-
-def _of_dates(moments: pd.DatetimeIndex, cells: Cells, name: str) -> tuple[TimeAxis, NDArray[np.float64]]:
-    first = moments.min()
-    ends = [(moments[row], cells.values[cells.codes[row]]) for row in {0, len(moments) // 2, len(moments) - 1}]
-    fits = (spelling for spelling in SPELLINGS if all(moment.strftime(spelling) == value for moment, value in ends))
-    spelling = next(fits, "")
-    seconds = (moments - first).total_seconds().to_numpy(np.float64)
-    step = _usual_step(seconds)
-    same_day = moments.day.nunique() == 1 or bool(moments.is_month_end.all())
-    if step >= 27 * DAY and same_day:
-        months = (12 * (moments.year - first.year) + moments.month - first.month).to_numpy(np.float64)
-        step = _usual_step(months)
-        return TimeAxis("months", first.isoformat(), step, spelling, name), months / step
-    if step == DAY and (moments.day_of_week < 5).all() and len(moments) > 5:
-        days = moments.to_numpy().astype("datetime64[D]")
-        whole = np.busday_count(days.min(), days).astype(np.float64)
-        return TimeAxis("weekdays", first.isoformat(), 1.0, spelling, name), whole
-    return TimeAxis("seconds", first.isoformat(), step, spelling, name), seconds / step
-
-
-def _usual_step(times: NDArray[np.float64]) -> float:
-    """Returns the median step; the smallest if so many steps are missing that the median is a gap."""
-    steps = np.diff(np.unique(times))
-    if not len(steps):
-        return 1.0
-    median, least = float(np.median(steps)), float(steps.min())
-    common = bool((steps < (1 + TOLERANCE) * least).mean() > COMMON)
-    return least if common and not _are_whole(steps / median) and _are_whole(steps / least) else median
-
-
-def _are_whole(steps: NDArray[np.float64]) -> bool:
-    return bool((np.abs(steps - np.round(steps)) <= TOLERANCE).all())
-
-
-def _step_words(axis: TimeAxis) -> str:
-    size, unit = axis.step, str(axis.unit)
-    if axis.unit == "seconds":
-        units = (("days", DAY), ("hours", 3600), ("minutes", 60), ("seconds", 1))
-        size, unit = next(((axis.step / long, name) for name, long in units if axis.step % long == 0), (size, unit))
-    return f"{size:g} {unit.removesuffix('s') if size == 1 else unit}"
+    match = FREQUENCY.fullmatch(freq.strip())
+    if match:
+        count, name = float(match[1] or 1), match[2].lower()
+        if name == "b" and count == 1:
+            return "weekdays", 1.0
+        if name in MONTHS:
+            return "months", count * MONTHS[name]
+        if name in CLOCK:
+            return "seconds", count * CLOCK[name]
+    raise DataError(
+        f"{freq!r} is not the length of a step",
+        where="data.freq",
+        fix="give s, min, 15min, h, D, B (weekdays), W, MS (months), QS (quarters) or YS (years)",
+        override="data.freq=D",
+    )
 
 
 def usual_periods(axis: TimeAxis) -> tuple[int, ...]:
     """Returns the lengths of the calendar's cycles in steps: days and weeks of hours, years of months ..."""
-    if axis.unit == "months":
-        return (round(12 / axis.step),) if 12 % axis.step == 0 else ()
-    if axis.unit == "weekdays":
+    if axis.unit == "months" or axis.spelling == RELATIVE:
+        return (round(12 / axis.step),) if 12 % axis.step == 0 and axis.step < 12 else ()
+    if axis.unit in ("weekdays", "sessions"):
         return (5,)
     if axis.unit != "seconds":
         return ()

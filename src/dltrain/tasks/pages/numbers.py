@@ -63,12 +63,17 @@ class NumbersPage(Page):
             ),
         )
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Returns the name of each predicted number."""
+        return self.facts.outputs or (self.facts.target,)
+
     def pairs_of(self, run: Run) -> list[tuple[str, Floats]]:
         """Returns the name of each predicted number, and its true and predicted values `(2, N)` if both are finite."""
         predicted = self.predicted(run)
         if predicted is None:
             return []
-        names = self.facts.outputs or (self.facts.target,)
+        names = self.output_names
         values = np.stack([predicted.true, predicted.predicted]).astype(np.float64).reshape(2, -1, len(names))
         columns = [(name, values[:, :, position]) for position, name in enumerate(names)]
         finite = [(name, pairs[:, np.isfinite(pairs).all(axis=0)]) for name, pairs in columns]
@@ -165,25 +170,6 @@ class RatingsPage(NumbersPage):
 
     def answer(self, metrics: Mapping[str, Any]) -> Sequence[str]:
         return ("rmse", "mae")
-
-    def explain_metrics(self) -> str:
-        return ""
-
-
-class ForecastsPage(NumbersPage):
-    """The part of a page about forecasts, whose metrics are means over all steps."""
-
-    headlines: ClassVar[tuple[str, ...]] = ("rmse", "mae", "smape", "r2")
-
-    def headline(self, metrics: Mapping[str, Any]) -> Sequence[str]:
-        return self.headlines
-
-    def answer(self, metrics: Mapping[str, Any]) -> Sequence[str]:
-        return ("rmse", "mae")
-
-    @property
-    def is_mean(self) -> bool:
-        return False
 
     def explain_metrics(self) -> str:
         return ""

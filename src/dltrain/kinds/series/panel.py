@@ -1,0 +1,210 @@
+"""Reads a table as a panel of series: one series, or many with one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from dltrain.data.cells import Cells, Form, check_numbers, name_list, read_cells
+from dltrain.errors import DataError
+from dltrain.kinds.forms import DecimalChoice, FormOfNumbers, ThousandsChoice, form_of_numbers, read_written
+from dltrain.kinds.forms import Reading as FormReading
+from dltrain.kinds.series.columns import (
+    Roles,
+    check_named,
+    codes_of,
+    find_series,
+    find_static,
+    find_time,
+    is_counter,
+    list_override,
+)
+from dltrain.kinds.series.covariates import Covariate
+from dltrain.kinds.series.date_columns import join_dates
+from dltrain.kinds.series.read import Reading, RegularSeries, read_all, unused, unused_note
+from dltrain.kinds.series.wide import turn_wide
+
+SHOWN = 3  # names of series in a note
+
+
+@dataclass(frozen=True)
+class Given:
+    """The columns that the user names; empty or `None` for those that are to be found."""
+
+    target: tuple[str, ...] = ()
+    time: str | None = None
+    series: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The series of a table, and how it was read.
+
+    Args:
+        series: in the order of their first rows.
+        reading: how rows became series.
+        notes: what was found and done.
+    """
+
+    series: tuple[RegularSeries, ...]
+    reading: Reading
+    notes: tuple[str, ...]
+
+    @property
+    def roles(self) -> Roles:
+        """Returns the roles of the columns."""
+        return self.reading.roles
+
+
+def read_panel(
+    frame: pd.DataFrame,
+    given: Given,
+    options: Reading,
+    decimal: DecimalChoice = "auto",
+    thousands: ThousandsChoice = "auto",
+) -> Panel:
+    """Returns the series of a table.
+
+    Args:
+        frame: as a file has it.
+        given: the columns that the user names.
+        options: how rows become series, without roles and forms.
+        decimal: the decimal mark of numbers.
+        thousands: the mark between groups of three digits.
+
+    Raises:
+        DataError: there are no numbers, a column does not exist, the times are not evenly spaced, two rows contradict
+            each other, or a gap is too long.
+    """
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    notes: list[str] = []
+    turned = turn_wide(frame) if not set(given.target) & set(frame.columns) and given.time is None else None
+    if turned is not None:
+        frame, given = turned.frame, replace(given, target=given.target or (turned.value,), time=turned.time)
+        notes += turned.notes
+    beside = (*given.target, *given.known, *given.observed, *given.series)
+    if given.time is None:
+        frame = join_dates(frame, beside)
+    cells = read_all(frame)
+    for key in ("series", "known", "observed"):
+        check_named(key, getattr(given, key), frame)
+    time = find_time(frame, cells, given.time, beside)
+    series = given.series or find_series(cells, time, (*given.target, *given.known, *given.observed))
+    if turned is not None and not series:
+        series = _name_rows(cells, turned.time, turned.value)
+    taken = (*series, *given.known, *given.observed, *([time] if time else []))
+    reading = FormReading.of(
+        (column for name, column in cells.items() if name not in (time, *series)), decimal, thousands
+    )
+    forms, remarks = _choose_values(frame, cells, given.target, taken, reading)
+    roles = Roles(tuple(forms), time or "", series, given.known, given.observed)
+    codes = codes_of(cells, series) if series else np.zeros(len(frame), np.int64)
+    if series:
+        roles = replace(roles, static=find_static(cells, codes, (*taken, *roles.target)))
+    covariates = tuple(
+        Covariate.fit(name, read_written(frame[name], reading, cells[name]), reading, key)
+        for names, key in ((given.observed, "data.observed"), (given.known, "data.known"))
+        for name in names
+    )
+    options = replace(options, roles=roles, forms=forms, covariates=covariates)
+    read, more = options.read(frame, cells)
+    words = [f"values {name_list(roles.target)}"]
+    words.append(f"times {time}" if time else "one row per step: no column of times")
+    if series:
+        words.append(f"series {name_list(series)}: {len(read)}, {_lengths(read)}")
+    words += [
+        f"{role} {name_list(names)}"
+        for role, names in (("known ahead", roles.known), ("observed", roles.observed), ("static", roles.static))
+        if names
+    ]
+    left = unused_note({name: cells[name] for name in unused(roles, frame.columns)}, codes)
+    return Panel(read, options, (*notes, ", ".join(words), *remarks, *left, *more))
+
+
+def _lengths(series: Sequence[RegularSeries]) -> str:
+    shortest, longest = min(map(len, series)), max(map(len, series))
+    return f"{shortest} steps each" if shortest == longest else f"{shortest} to {longest} steps each"
+
+
+def _name_rows(cells: Mapping[str, Cells], time: str, value: str) -> tuple[str, ...]:
+    """Returns the columns that name the rows of a wide table: the first that does, else all of words, if these do.
+
+    Raises:
+        DataError: none does.
+    """
+    others = [name for name in cells if name not in (time, value)]
+    rows = len(next(iter(cells.values())).codes) // max(1, len(cells[time].values))
+    words = [name for name in others if cells[name].values and not cells[name].all_numbers]
+    for names in [*((name,) for name in (*words, *others)), tuple(words)]:
+        if names and codes_of(cells, names).max() + 1 == rows:
+            return names
+    raise DataError(
+        "the columns are times, and no other column tells the rows apart",
+        where="data.series",
+        fix="add a column with a name for each row",
+    )
+
+
+def _choose_values(
+    frame: pd.DataFrame,
+    cells: Mapping[str, Cells],
+    target: Sequence[str],
+    taken: Sequence[str],
+    reading: FormReading,
+) -> tuple[dict[str, Form | None], list[str]]:
+    """Returns the columns of values and how their numbers are written, and remarks on that.
+
+    Raises:
+        DataError: a column does not exist, or is not one of numbers.
+    """
+    free = [name for name in cells if name not in taken and (cells[name].values or name in target)]
+    read = {}
+    for name in free:
+        written = read_written(frame[name], reading, cells[name])
+        if name in target or not is_counter(name, cells[name]):
+            read[name] = form_of_numbers(name, written, reading) if len(written.values) else None
+    numeric = [name for name, form in read.items() if form is not None]
+    clean = [name for name in numeric if read_cells(frame[name], form=_form(read[name])).all_numbers]
+    check_named("target", target, frame, clean)
+    chosen = [*dict.fromkeys(target)] or numeric
+    remarks = []
+    for name in chosen:
+        written_so = read.get(name)
+        remarks += [f"{name}: {remark}" for remark in (written_so.remarks if written_so else ())]
+        others = [other for other in clean if other != name]
+        _check_words(name, frame, _form(read.get(name)), [other for other in chosen if other in others] or others)
+    for name in free:
+        if not target and name not in numeric and not is_counter(name, cells[name]):
+            _check_words(name, frame, None, clean, strict=False)
+    if not chosen:
+        raise DataError(
+            f"no column contains numbers: {name_list(cells)}",
+            where="data.target",
+            fix="give a file with a column of values",
+        )
+    return {name: _form(read.get(name)) for name in chosen}, remarks
+
+
+def _form(numbers: FormOfNumbers | None) -> Form | None:
+    return None if numbers is None else numbers.form
+
+
+def _check_words(
+    name: str, frame: pd.DataFrame, form: Form | None, others: Sequence[str], *, strict: bool = True
+) -> None:
+    """Refuses a column of numbers with words among them.
+
+    Raises:
+        DataError: it has some.
+    """
+    try:
+        check_numbers(name, read_cells(frame[name], form=form), strict=strict)
+    except DataError as error:
+        fix = "correct it, or leave the cell empty to have it interpolated"
+        fix += ", or leave the column out" if others else ""
+        raise DataError(error.what, error.where, fix, list_override("target", others)) from None
