@@ -16,11 +16,12 @@ import pandas as pd
 from dltrain.data.cells import name_list, nearest
 from dltrain.data.class_folders import FolderFiles
 from dltrain.data.csv_reader import read_text
+from dltrain.data.fasttext import read_fasttext
 from dltrain.data.json_lines import stream_json_lines
 from dltrain.data.parquet import stream_parquet
 from dltrain.data.streams import HEAD, Rejoined, read_head, stream_csv
 from dltrain.data.table_files import JSON_LINES, START, content_of, read_file
-from dltrain.data.table_format import TableFormat
+from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.errors import DataError
 from dltrain.kinds.image.pixels import SUFFIXES
 from dltrain.types import Encoder
@@ -60,6 +61,13 @@ class ReadsNumbers(Protocol):
     as_written: bool
 
 
+@runtime_checkable
+class ReadsHeaders(Protocol):
+    """An encoder that knows whether the training table named its columns."""
+
+    has_header: bool
+
+
 def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -> Input:
     """Opens a file, a folder or standard input (`-`) for a model's encoder.
 
@@ -68,6 +76,8 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
     """
     as_written = isinstance(encoder, ReadsNumbers) and encoder.as_written
     form = replace(form or TableFormat(), points=not as_written)
+    if form.header == AUTO and isinstance(encoder, ReadsHeaders) and not encoder.has_header:
+        form = replace(form, header=NONE)
     if source == STANDARD_INPUT:
         return _open_standard_input(encoder, form)
     path = Path(source).expanduser()
@@ -76,20 +86,20 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
     if not path.is_file():
         raise _absent(path)
     kind = path.suffix.lower()
-    if kind in encoder.suffixes:
+    with path.open("rb") as start:
+        content = content_of(start.read(START), path)
+    if kind in encoder.suffixes and not (content == "fasttext" and encoder.takes_rows):
         return _files([path])
     if kind in SUFFIXES:
         raise DataError(
             f"{path} is an image, and the model was trained on other data",
             fix="give a table" if encoder.takes_rows else f"give files that end in {name_list(encoder.suffixes)}",
         )
-    with path.open("rb") as start:
-        content = content_of(start.read(START), path)
     size = path.stat().st_size
     if content == "parquet":
         return Input(_for(encoder, stream_parquet(path, ROWS), path.parent))
     lists_files = not encoder.takes_rows and content == "text"
-    if content in ("excel", "zip") or (size <= WHOLE and not lists_files):
+    if content in ("excel", "zip", "fasttext") or (size <= WHOLE and not lists_files):
         return Input(_for(encoder, _read_at_once(path, form), path.parent), size, passed=lambda: size)
     file = cast(BinaryIO, gzip.open(path) if content == "gzip" else path.open("rb"))  # noqa: SIM115
     opened = _open_text(Rejoined(read_head(file), file), str(path), encoder, form, path.parent)
@@ -135,8 +145,11 @@ def _as_file(head: bytes) -> Iterator[Raw]:
 
 def _open_text(source: Rejoined, name: str, encoder: Encoder, form: TableFormat, folder: Path) -> Input:
     frames: Iterator[pd.DataFrame]
-    if content_of(source.head, None) == "json" or Path(name).suffix.lower() in JSON_LINES:
+    content = content_of(source.head, None)
+    if content == "json" or Path(name).suffix.lower() in JSON_LINES:
         frames = stream_json_lines(source, name, ROWS)
+    elif content == "fasttext":
+        frames = _in_parts(read_fasttext(source.read(), name, form.encoding)[0], ROWS)
     else:
         if not encoder.takes_rows and _begins_with_a_path(source.head, folder):
             form = replace(form, header="none")

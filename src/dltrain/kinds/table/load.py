@@ -15,7 +15,6 @@ from dltrain.data.cells import Cells, name_list, nearest, read_cells
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice, read_written
-from dltrain.kinds.table.column_encoder import Floats
 from dltrain.kinds.table.columns import Column, Role, find_id, infer_columns, no_column
 from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.notes import note_classes, note_columns, note_outliers, note_task
@@ -33,9 +32,10 @@ from dltrain.kinds.table.rows import (
     number_rows,
     split_rows,
 )
-from dltrain.kinds.table.scale import Numeric, standardisation
+from dltrain.kinds.table.scale import Numeric
 from dltrain.kinds.table.weight import WeightReader, check_weight_name, note_weights
 from dltrain.kinds.target import Target, infer_task
+from dltrain.kinds.target_scale import check_outputs, scale_of_targets
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
 GROUPS_ROWS = "data.group, which says which rows belong together"
@@ -330,8 +330,8 @@ def _gather_facts(
 ) -> Facts:
     """Returns the facts of the encoded training rows `(N, F)` and their targets."""
     if goal.form == "number" and goal.outputs:
-        _check_outputs(y, goal.outputs)
-    mean, std = _scale_of(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
+        check_outputs(y, goal.outputs)
+    mean, std = scale_of_targets(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
     return Facts(
         kind="table",
         task=goal.task,
@@ -347,24 +347,3 @@ def _gather_facts(
         bins=encoder.bins(x),
         preprocessing=encoder.to_json() | goal.reader.forms_to_json() | ({} if weigher is None else weigher.to_json()),
     )
-
-
-def _scale_of(y: Floats, outputs: Sequence[str]) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
-    """Returns mean and standard deviation of the targets `(N, 1)`, or of each of several `(N, K)`, of which some are
-    missing."""
-    if not outputs:
-        return standardisation(y[:, 0])
-    means, stds = zip(*(standardisation(numbers[~np.isnan(numbers)]) for numbers in y.T), strict=True)
-    return tuple(means), tuple(stds)
-
-
-def _check_outputs(y: Floats, outputs: Sequence[str]) -> None:
-    """Refuses several targets `(N, K)` of the training rows if one of them is missing in all."""
-    empty = [name for name, numbers in zip(outputs, y.T, strict=True) if np.isnan(numbers).all()]
-    if empty:
-        raise DataError(
-            f"no training row has a value of {empty[0]!r}",
-            where="data.target",
-            fix="leave it out of the targets",
-            override=f"data.target=[{','.join(name for name in outputs if name not in empty)}]",
-        )
