@@ -241,6 +241,9 @@ def test_runs_on_such_files_predict_and_evaluate_them(tmp_path: Path, dltrain: C
                 ["z", "B"],
             ],
         ),
+        "messages.txt": lines(
+            tmp_path / "messages.txt", [f"{prose(at, 6, label)}\t{label}" for at, label in enumerate(classes(2))]
+        ),
         "ft.txt": lines(
             tmp_path / "ft.txt", [f"__label__{label} {prose(at, 6, label)}" for at, label in enumerate(classes(2))]
         ),

@@ -47,6 +47,7 @@ class TextEncoder:
         has_header: whether the training table named its columns.
         as_written: whether numbers of tables keep their marks, by which the reader knows them.
         merges_case: whether labels that differ by case alone are one label.
+        suffixes: of files with one text each; empty where such a file was the training table.
     """
 
     vocabulary: Vocabulary
@@ -74,6 +75,7 @@ class TextEncoder:
         least: int,
         has_header: bool = True,
         merges_case: bool = False,
+        suffixes: frozenset[str] = SUFFIXES,
     ) -> TextEncoder:
         """Returns an encoder with the vocabulary of the training texts.
 
@@ -87,6 +89,7 @@ class TextEncoder:
             least: how often a token must occur to be in the vocabulary.
             has_header: as in the class.
             merges_case: as in the class.
+            suffixes: as in the class.
 
         Raises:
             DataError: there are no tokens, or no token occurs so often.
@@ -104,7 +107,7 @@ class TextEncoder:
                 fix="give more texts, or take characters as tokens" if tokens == "word" else "give more texts",
                 override="data.tokens=character" if tokens == "word" else "",
             )
-        return cls(vocabulary, length, tuple(columns), reader, has_header, merges_case=merges_case)
+        return cls(vocabulary, length, tuple(columns), reader, has_header, merges_case=merges_case, suffixes=suffixes)
 
     @classmethod
     def of(cls, facts: Facts) -> TextEncoder:
@@ -124,6 +127,7 @@ class TextEncoder:
                 has_header=bool(stored.get("has_header", True)),
                 as_written=bool(stored.get("as_written", False)),
                 merges_case=bool(stored.get("merges_case", False)),
+                suffixes=SUFFIXES if stored.get("text_files", True) else frozenset(),
             )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how texts are encoded", fix="train again") from None
@@ -137,6 +141,7 @@ class TextEncoder:
         }
         stored |= {"has_header": False} if not self.has_header else {}
         stored |= {"merges_case": True} if self.merges_case else {}
+        stored |= {} if self.suffixes else {"text_files": False}
         return self.vocabulary.to_json() | stored | self.reader.forms_to_json()
 
     def encode(self, raw: Raw, /) -> Encoded:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dltrain.data.cells import read_cells
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_format import Header, TableFormat
+from dltrain.data.text_files import SUFFIXES
 from dltrain.data.tokens import Padded, Tokens, TokensChoice, choose_tokens, split_text
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
 from dltrain.kinds.table.notes import note_task
@@ -181,6 +182,7 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
         least=tokenisation.least,
         has_header=source.has_header,
         merges_case=goal.letter_case == "merge",
+        suffixes=frozenset() if source.is_text_file else SUFFIXES,
     )
     padded = {name: encoder.encode_tokens(part) for name, part in tokenised.items()}
     names = frame.index.astype(str)

@@ -56,6 +56,7 @@ class Source:
         notes: what was inferred.
         has_splits: whether the source has its own splits, so that the user cannot give files for them.
         has_header: whether the columns have names in the source.
+        is_text_file: whether the table is in a file whose name ends as that of a single text.
     """
 
     frames: Mapping[SplitName, pd.DataFrame]
@@ -64,6 +65,7 @@ class Source:
     notes: tuple[str, ...] = ()
     has_splits: bool = False
     has_header: bool = True
+    is_text_file: bool = False
 
     def check(self, columns: Columns, split_files: Mapping[SplitName, str]) -> None:
         """Refuses columns and files that this source does not support.
@@ -195,7 +197,8 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
                     where=f"data.{name}_path",
                     fix=f"add it or rename one of its columns: {name_list(frame.columns)}",
                 )
-    return Source(frames, target, text, tuple(notes), has_header=has_header)
+    is_text_file = Path(files["train"]).suffix.lower() in SUFFIXES
+    return Source(frames, target, text, tuple(notes), has_header=has_header, is_text_file=is_text_file)
 
 
 def _read_table(path: str, form: TableFormat) -> tuple[pd.DataFrame, list[str], bool]:
