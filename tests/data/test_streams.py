@@ -71,8 +71,8 @@ def test_json_lines_may_lack_values() -> None:
     assert frame["a"].isna().tolist() == [False, True]
 
 
-@pytest.mark.parametrize("line", [b"1", b'{"a": [1]}', b'{"a": ', b"[" * 100_000])
-def test_what_is_no_plain_object_is_refused_with_its_line(line: bytes) -> None:
+@pytest.mark.parametrize("line", [b"1", b'{"a": ', b"[" * 100_000])
+def test_what_is_no_object_is_refused_with_its_line(line: bytes) -> None:
     file = io.BytesIO(b'{"a": 1}\n' + line + b"\n")
     with pytest.raises(DataError) as caught:
         list(stream_json_lines(Rejoined(read_head(file), file), "x.jsonl", 10))

@@ -98,8 +98,36 @@ def test_objects_are_rows(tmp_path: Path, name: str, listed: bool) -> None:
     assert frame["a"].isna().tolist() == [False, True, False]
 
 
+def read(text: str) -> list[list[object]]:
+    frame = read_json(text.encode(), "x.json")[0]
+    return [list(frame.columns), *frame.astype(object).to_numpy().tolist()]
+
+
+def test_lists_and_objects_within_objects_become_columns_and_texts() -> None:
+    line = json.dumps({"a": 1, "tags": ["x", "y"], "votes": [0, 1], "by": {"name": "Ann", "at": {"town": "Ulm"}}})
+    names = ["a", "tags", "votes", "by.name", "by.at"]
+    assert read(f"{line}\n{line}\n") == [names, *[[1, "x|y", "[0, 1]", "Ann", '{"town": "Ulm"}']] * 2]
+    assert read('{"a": []}\n{"a": ["x|y", "z"]}') == [["a"], [""], ['["x|y", "z"]']]
+
+
+def test_the_rows_within_one_object_are_found() -> None:
+    table = [["text", "mark"], ["fine", "+"], ["poor", "-"]]
+    assert read('{"text": {"0": "fine", "1": "poor"}, "mark": {"0": "+", "1": "-"}}') == table
+    assert read('{"n": 2, "rows": [{"text": "fine", "mark": "+"}, {"text": "poor", "mark": "-"}]}') == table
+    assert read('{"columns": ["text", "mark"], "data": [["fine", "+"], ["poor", "-"]]}') == table
+    assert read('[["fine", "+"],\n ["poor", "-"]]') == [["column_1", "column_2"], *table[1:]]
+    assert read('{"text": "fine", "mark": "+"}') == table[:2]
+
+
+def test_lines_of_fasttext_are_a_table(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("\ufeff__label__a fine, 1\n\n__label__b __label__c  poor  one\n__label__a\n", "utf-8")
+    frame, notes = read_table(str(tmp_path / "x"))
+    assert frame["label"].tolist() == ["a", "b|c", "a"] and frame["text"].tolist()[:2] == ["fine, 1", "poor  one"]
+    assert frame["text"].isna().tolist() == [False, False, True] and "lines of fastText" in notes[-1]
+
+
 @pytest.mark.parametrize(
-    "text", ['{"a": {"b": 1}}', '[{"a": 1}, {"a": [1]}]', "[1, 2]", '{"a": 1}\n2', "", "[]", '[{"a": ']
+    "text", ['{"a": [{"b": 1}, {"b": 2}], "c": [{"b": 1}, {"b": 2}]}', "[1, 2]", '{"a": 1}\n2', "", "[]", '[{"a": ']
 )
 def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(DataError) as caught:

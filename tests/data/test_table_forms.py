@@ -192,7 +192,7 @@ def test_a_last_row_of_exact_sums_without_a_label_is_a_total(tmp_path: Path) -> 
         ("Report\n" + text([["name", "town"], ["Ann", "Ulm"], ["Bob", "Rom"], ["Cy", "Bonn"]]), "data.skip=1"),
         ("# name,town\nAnn,Ulm\nBob,Rom\n", "data.comment=none"),
         (text(PLAIN[:20]) + "# a pause\n" + text(PLAIN[20:]), "data.comment='#'"),
-        (text([["id", "note"], ["1", 'a "b'], ["2", '"c" d'], ["3", "e"]], "\t"), "data.quote=none"),
+        (text([["id", "note"], ["1", 'a "b'], ["2", '"c" d'], ["3", "e"]]), "data.quote=none"),
     ],
 )
 def test_what_is_not_certain_is_refused_with_a_key_that_reads_it(tmp_path: Path, content: str, override: str) -> None:
@@ -215,6 +215,25 @@ def test_what_is_not_certain_is_refused_with_a_key_that_reads_it(tmp_path: Path,
 )
 def test_a_row_of_another_width_is_no_footer(tmp_path: Path, content: str) -> None:
     assert "and the header" in refusal(written(tmp_path, content)).what
+
+
+def test_quotes_of_messages_between_tabs_are_characters(tmp_path: Path) -> None:
+    table = [["kind", "text"], ["a", '"fine'], ["b", "x"], ["a", 'y"'], ["b", '"c" d'], ["a", "z, 1"]]
+    frame, notes = read_table(written(tmp_path, text(table, "\t")))
+    assert [["kind", "text"], *frame.to_numpy().tolist()] == table and "quotes are characters" in " ".join(notes)
+    quoted = [["kind", "text"], ["a", '"x\ty"'], ["b", '"say ""z"""'], ["b", "w"]]
+    assert cells(written(tmp_path, text(quoted, "\t"))) == [*quoted[:1], ["a", "x\ty"], ["b", 'say "z"'], ["b", "w"]]
+
+
+def test_two_colons_separate_fields(tmp_path: Path) -> None:
+    body = [[str(number), f"Film {number}, The ({1950 + number})", "Drama|War"] for number in range(1, 9)]
+    frame, notes = read_table(written(tmp_path, text(body, "::")), header="none")
+    assert frame.to_numpy().tolist() == body and "fields are separated by ::" in notes
+    assert cells(written(tmp_path, text([["a", "b"], ["1", "2"]], "::")), delimiter="::") == [["a", "b"], ["1", "2"]]
+    addresses = [["host", "port"], *[[f"fe80::{number}", "1"] for number in range(9)]]
+    assert cells(written(tmp_path, text(addresses))) == addresses
+    with pytest.raises(DataError, match="1 field and the header 3"):
+        read_table(written(tmp_path, text(body * 30, "::") + "9\n" + text(body * 900, "::")), delimiter="::")
 
 
 def test_a_first_row_of_gaps_is_no_line_of_units(tmp_path: Path) -> None:

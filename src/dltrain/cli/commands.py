@@ -173,6 +173,8 @@ _ALL = (
             "RUN --prompt TEXT [--steps 200]",
             "RUN --steps 12 [HISTORY]",
             "RUN --user 42 [--top 10]",
+            "RUN --everyone [--top 10] [-o FILE]",
+            "RUN --likes ITEM,ITEM [--top 10]",
         ),
         names=("RUN", "[INPUT ...]"),
         flags=(
@@ -189,6 +191,8 @@ _ALL = (
             ),
             Flag(("--steps",), "how many steps to forecast, or tokens to write after a prompt (200)", "N", int),
             Flag(("--user",), "recommend items to this user", "USER", many=True),
+            Flag(("--everyone",), "recommend items to every user of training"),
+            Flag(("--likes",), "recommend items to a new user who likes these, by id or title", "ITEMS", many=True),
             Flag(("--top",), "how many items to recommend (10)", "N", int),
             Flag(("--prompt",), "let a language model continue this text", "TEXT"),
             Flag(

@@ -40,7 +40,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     if given := [name for name in PROMPT_FLAGS if getattr(flags, name) is not None]:
         name = f"--{given[0].replace('_', '-')}"
         raise ConfigError(f"{name} needs --prompt", where=name, fix=f"give --prompt TEXT, or leave {name} out")
-    if flags.steps is not None or flags.user or flags.top is not None:
+    if flags.steps is not None or flags.user or flags.everyone or flags.likes or flags.top is not None:
         return predict_ahead.run(flags, run_folder, sources, options)
     if not sources:
         raise ConfigError("INPUT is missing", fix=COMMANDS["predict"].usage)
@@ -94,9 +94,8 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
     Raises:
         DltrainError: the run is of another kind, or a flag is out of range.
     """
-    predict_ahead.refuse_others(
-        flags, sources, "--prompt", {"user": "--user", "top": "--top", "output": "-o", **predict_ahead.CERTAINTY_FLAGS}
-    )
+    others = {**predict_ahead.RATINGS_FLAGS, "output": "-o", **predict_ahead.CERTAINTY_FLAGS}
+    predict_ahead.refuse_others(flags, sources, "--prompt", others)
     temperature = 0.8 if flags.temperature is None else flags.temperature
     steps, seed = 200 if flags.steps is None else flags.steps, flags.seed or 0
     for name, value, least in (

@@ -1,11 +1,11 @@
-"""`dltrain predict RUN --steps 12` and `dltrain predict RUN --user 42 --top 10`: forecasts and recommendations."""
+"""`dltrain predict RUN --steps 12`, `--user 42`, `--everyone` or `--likes A,B`: forecasts and recommendations."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dltrain.inference.load import LoadedModel
 
 CERTAINTY_FLAGS = {"interval": "--interval", "sets": "--sets", "threshold": "--threshold"}
+RATINGS_FLAGS = {"user": "--user", "everyone": "--everyone", "likes": "--likes", "top": "--top"}
 TOP = 10  # items to recommend by default
 
 
@@ -28,14 +29,16 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
     Raises:
         DltrainError: the run or the input cannot be used.
     """
-    refuse_others(flags, history[1:], "--steps" if flags.steps is not None else "--user", CERTAINTY_FLAGS)
+    forms = {"--user": flags.user, "--everyone": flags.everyone, "--likes": flags.likes}
+    chosen = ["--steps"] * (flags.steps is not None) + [name for name, given in forms.items() if given]
+    refuse_others(flags, history[1:], chosen[0] if chosen else "--top", CERTAINTY_FLAGS)
     for name, value in (("--steps", flags.steps), ("--top", flags.top)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, not {value}", where=name, fix="give a larger number")
-    if flags.user and flags.steps is not None:
-        raise ConfigError("--steps forecasts a series and --user recommends items", fix="give one of them")
-    if not flags.user and flags.steps is None:
-        raise ConfigError("--top needs a user to recommend to", fix="give --user")
+    if len(chosen) > 1:
+        raise ConfigError(f"{chosen[0]} and {chosen[1]} cannot be used together", fix="give one of them")
+    if not chosen:
+        raise ConfigError("--top needs a user to recommend to", fix="give --user, --everyone or --likes")
 
     from dltrain.inference.load import load
     from dltrain.runs.tables import check_rows_path, open_rows, records
@@ -44,12 +47,16 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
     if output is not None:
         check_rows_path(output)
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
-    frame, remarks = _predict_ahead(model, flags, history)
+    frames, remarks = _predict_ahead(model, flags, history)
     if options.json and output is None:
-        print(json.dumps({"predictions": records(frame), "remarks": remarks}, ensure_ascii=False))
+        predictions = [record for frame in frames for record in records(frame)]
+        print(json.dumps({"predictions": predictions, "remarks": remarks}, ensure_ascii=False))
         return 0
+    count = 0
     with open_rows(output) as rows:
-        rows.write(frame)
+        for frame in frames:
+            rows.write(frame)
+            count += len(frame)
     if options.json:
         print(json.dumps({"output": str(output), "remarks": remarks}, ensure_ascii=False))
     elif not options.quiet:
@@ -57,7 +64,7 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
         for remark in remarks:
             print(f"remark  {remark}", file=stream)
         if output is not None:
-            print(f"predict {len(frame):,} rows, written to {output}", file=stream)
+            print(f"predict {count:,} rows, written to {output}", file=stream)
     return 0
 
 
@@ -79,17 +86,28 @@ def refuse_others(flags: Namespace, named: Sequence[str], form: str, others: Map
         raise ConfigError(f"{given[0]} cannot be used with {form}", where=given[0], fix=COMMANDS["predict"].usage)
 
 
-def _predict_ahead(model: LoadedModel, flags: Namespace, history: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Returns the forecast or the recommendations, and remarks about them."""
+def _predict_ahead(
+    model: LoadedModel, flags: Namespace, history: Sequence[str]
+) -> tuple[Iterable[pd.DataFrame], list[str]]:
+    """Returns the forecast or the recommendations, part by part, and remarks about them."""
     import pandas as pd
 
     from dltrain.inference.inputs import open_input
 
     if flags.steps is not None:
         if not history:
-            return model.kind.forecast(model, flags.steps)
+            frame, remarks = model.kind.forecast(model, flags.steps)
+            return [frame], remarks
         with closing(open_input(history[0], model.encoder)) as opened:
-            return model.kind.forecast(model, flags.steps, pd.concat(list(opened.parts)))  # type: ignore[arg-type]
+            frame, remarks = model.kind.forecast(model, flags.steps, pd.concat(list(opened.parts)))  # type: ignore[arg-type]
+            return [frame], remarks
     if history:
         raise ConfigError(f"unexpected argument {history[0]}", where=history[0], fix=COMMANDS["predict"].usage)
-    return model.kind.recommend(model, flags.user, flags.top or TOP)
+    top = flags.top or TOP
+    if flags.everyone:
+        return model.kind.recommend_to_all(model, top), []
+    if flags.likes:
+        frame, remarks = model.kind.recommend_by_likes(model, flags.likes, top)
+    else:
+        frame, remarks = model.kind.recommend(model, flags.user, top)
+    return [frame], remarks

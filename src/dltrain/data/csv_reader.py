@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from dltrain.data.cells import MISSING, name_list
+from dltrain.data.double_colons import has_double_colons, parsable, without_double_colons
 from dltrain.data.table_end import MOST, are_footers, leave_out_end
-from dltrain.data.table_format import AUTO, BLANKS, NONE, TableFormat
+from dltrain.data.table_format import AUTO, BLANKS, DOUBLE_COLON, NONE, STAND_IN, TableFormat
 from dltrain.data.table_records import DECIMAL_COMMA, QuoteError, Record, is_number_like, read_records
 from dltrain.data.table_start import Layout, find_layout
 from dltrain.data.text_encoding import to_utf8
@@ -48,6 +49,9 @@ def read_text(data: bytes, path: str, form: TableFormat) -> tuple[pd.DataFrame, 
     if form.comment not in (AUTO, NONE):
         data = _without_comments(data, form.comment)
     lines = _head(data)
+    if has_double_colons(lines, form):
+        data, lines = data.replace(DOUBLE_COLON.encode(), STAND_IN.encode()), list(map(without_double_colons, lines))
+        form, notes = parsable(form), (*notes, f"fields are separated by {DOUBLE_COLON}")
     layout = find_layout(lines, form, path)
     start = sum(len(line.encode()) for line in lines[: layout.first_row])
     footers: list[str] = []
@@ -234,7 +238,7 @@ def _misfit(cells: Sequence[str], layout: Layout, path: str, line: int) -> DataE
         f"the row has {len(cells)} field{'s' * (len(cells) != 1)} and {expected}",
         where=f"{path}, line {line + 1}",
         fix="correct that line, or delete it if it is no row"
-        if layout.separator == BLANKS
+        if layout.separator in (BLANKS, STAND_IN)
         else f'correct that line; a cell that holds {layout.separator!r} needs quotes: "a{layout.separator}b"',
     )
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from dltrain.data.cells import MISSING
 from dltrain.data.csv_reader import scan_rows
+from dltrain.data.double_colons import has_double_colons, parsable, without_double_colons
 from dltrain.data.table_end import leave_out_end, leave_out_labelled
 from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.data.table_records import DECIMAL_COMMA
@@ -67,8 +68,11 @@ def stream_csv(source: Rejoined, name: str, form: TableFormat, rows: int) -> Ite
             f"there is no text encoding {encoding!r}", where="data.encoding", fix="use utf-8 or gbk"
         ) from None
     first = io.StringIO(head.decode(encoding, "ignore"), newline="")
-    layout = find_layout(list(_lines(first, form.comment)), form, name)
-    lines = _lines(text, form.comment)
+    beginning, lines = list(_lines(first, form.comment)), _lines(text, form.comment)
+    if has_double_colons(beginning, form):
+        beginning, lines = list(map(without_double_colons, beginning)), map(without_double_colons, lines)
+        form = parsable(form)
+    layout = find_layout(beginning, form, name)
     try:
         yield from _frames(islice(lines, layout.first_row, None), layout, name, rows, points=form.points)
     except UnicodeDecodeError as error:

@@ -14,13 +14,14 @@ import pandas as pd
 from dltrain.data.cells import name_list
 from dltrain.data.csv_reader import read_text
 from dltrain.data.excel import read_excel
+from dltrain.data.fasttext import is_fasttext, read_fasttext
 from dltrain.data.files import check_file, read_bytes
 from dltrain.data.json_lines import is_json, read_json
 from dltrain.data.parquet import read_parquet
 from dltrain.data.table_format import AUTO, Header, TableFormat
 from dltrain.errors import DataError
 
-Content = Literal["excel", "parquet", "json", "gzip", "zip", "text"]
+Content = Literal["excel", "parquet", "json", "gzip", "zip", "fasttext", "text"]
 START = 1 << 12  # bytes by which the content is told
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 
@@ -28,7 +29,7 @@ JSON_LINES = (".jsonl", ".ndjson", ".json")
 def read_table(
     path: str, encoding: str = AUTO, delimiter: str = AUTO, header: Header = AUTO, **form: Any
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Reads Excel, Parquet, JSON and CSV, by what the file holds rather than by its suffix, compressed or not.
+    """Reads Excel, Parquet, JSON, fastText and CSV, by what a file holds rather than its suffix, compressed or not.
 
     Decimal commas in a CSV file whose fields are not separated by commas become points.
 
@@ -62,7 +63,7 @@ def read_file(path: str, form: TableFormat) -> tuple[pd.DataFrame, tuple[str, ..
     if content in ("gzip", "zip"):
         data, notes = unpack(file, content)
         content = content_of(data[:START], None)
-    elif content in ("json", "text"):
+    elif content in ("json", "fasttext", "text"):
         data = read_bytes(file)
     if content == "excel":
         frame, more = read_excel(file, form)
@@ -70,6 +71,8 @@ def read_file(path: str, form: TableFormat) -> tuple[pd.DataFrame, tuple[str, ..
         frame, more = read_parquet(file)
     elif content == "json":
         frame, more = read_json(data, path)
+    elif content == "fasttext":
+        frame, more = read_fasttext(data, path, form.encoding)
     else:
         frame, more = read_text(data, path, form)
     usual = {"excel": (".xlsx", ".xlsm"), "parquet": (".parquet", ".pq")}.get(content)
@@ -98,6 +101,8 @@ def content_of(head: bytes, file: Path | None) -> Content:
         return "gzip"
     if suffix in (".xlsx", ".xlsm"):
         return "excel"
+    if is_fasttext(head):
+        return "fasttext"
     return "json" if suffix in JSON_LINES or is_json(head) else "text"
 
 

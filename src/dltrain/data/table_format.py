@@ -13,6 +13,7 @@ NONE: Literal["none"] = "none"
 BLANKS = "blanks"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 QUOTE = '"'
+DOUBLE_COLON, STAND_IN = "::", "\x1f"  # parsers know separators of one character, so that one stands for the two
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class TableFormat:
 
     Args:
         encoding: a Python encoding name, or `auto`; for CSV.
-        delimiter: one character, the name of one, `blanks` for any number of them, or `auto`; for CSV.
+        delimiter: one character, the name of one, `::`, `blanks` for any number of them, or `auto`; for CSV.
         header: `first` if the first line of the table names the columns, `none` if it is data, or `auto`.
         skip: the number of lines before the table, or `auto`; for CSV and Excel.
         comment: the character with which lines begin that are no rows, `none`, or `auto`, by which only lines above
@@ -63,7 +64,9 @@ class TableFormat:
         separator = DELIMITERS.get(self.delimiter, self.delimiter)
         if separator != BLANKS and (len(separator) != 1 or separator in '"\r\n'):
             raise _refusal(
-                "delimiter", self.delimiter, f"give one character, or one of {', '.join(DELIMITERS)}, {BLANKS}, or auto"
+                "delimiter",
+                self.delimiter,
+                f"give one character, {DOUBLE_COLON}, or one of {', '.join(DELIMITERS)}, {BLANKS}, or auto",
             )
         return separator
 
@@ -81,5 +84,7 @@ def separator_words(separator: str) -> str:
     """Returns a separator in words."""
     if separator == BLANKS:
         return "blanks"
+    if separator == STAND_IN:
+        return repr(DOUBLE_COLON)
     name = next((name for name, character in DELIMITERS.items() if character == separator), "")
     return f"{name} ({separator!r})" if name else repr(separator)

@@ -10,12 +10,14 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from dltrain.data.cells import MISSING
-from dltrain.data.table_format import BLANKS
+from dltrain.data.table_format import BLANKS, QUOTE
 
 # 5 · -1.5e3 · $1,234.50 · 68 % · (3,615) · 2024-11-21 10:30
 NUMBER_LIKE = re.compile(r"(?!.*\s\s)[-+−(]?[$€£¥]?\s?\.?\d[\d\s.,:/'’T-]*(e[-+]?\d+)?\s?[%)Z]?", re.IGNORECASE)
 # 1,5 · -12,25 · 1.234,5 · 7
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?")
+
+QUOTED = re.compile(r'\s*"([^"]|"")*"\s*')
 
 
 class QuoteError(ValueError):
@@ -84,6 +86,23 @@ def read_records(
         raise QuoteError(str(error), line + before) from None
 
 
+def are_quotes_characters(lines: Sequence[str], separator: str) -> bool:
+    """Tells whether the double quotes of lines with tabs enclose no cells, as in messages: each line has as many
+    fields as the others, whatever its quotes, and one has a cell that begins with a quote and does not end with it.
+
+    Args:
+        lines: with their line ends; the last one may be cut off.
+        separator: of the fields.
+    """
+    if separator != "\t" or not any(QUOTE in line for line in lines):
+        return False
+    whole = lines[:-1] if len(lines) > 1 and not lines[-1].endswith(("\n", "\r")) else lines
+    rows = [line.rstrip("\r\n").split(separator) for line in whole if line.strip()]
+    if len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
+        return False
+    return any(cell.startswith(QUOTE) and not QUOTED.fullmatch(cell) for row in rows for cell in row)
+
+
 def is_missing(cell: str) -> bool:
     """Tells whether a cell is empty or a word for a missing value."""
     return cell.strip().casefold() in MISSING
@@ -113,8 +132,8 @@ def names_columns(records: Sequence[Sequence[str]]) -> bool:
 def looks_like_data(cells: Sequence[str], rows: Sequence[Sequence[str]] = ()) -> bool:
     """Tells whether the first line of a table holds data instead of names.
 
-    It does if it holds numbers such as 5.1 or -3; whole positive ones, such as years, may be names. So it does if its
-    words occur below it in their own columns, and no word stands above numbers.
+    It does if it holds numbers such as 5.1 or -3; whole positive ones, such as years, may be names, unless 0 or 1 is
+    there twice. So it does if its words occur below it in their own columns, and no word stands above numbers.
 
     Args:
         cells: of the first line.
@@ -125,7 +144,8 @@ def looks_like_data(cells: Sequence[str], rows: Sequence[Sequence[str]] = ()) ->
     consecutive = all(after == before + 1 for before, after in pairwise(numbers))
     if numbers and (not counted or (len(numbers) == len(cells) and not consecutive)):
         return True
-    return _repeats_below(cells, rows)
+    twice = any(list(map(str.strip, cells)).count(mark) > 1 for mark in ("0", "1"))
+    return twice or _repeats_below(cells, rows)
 
 
 def _repeats_below(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

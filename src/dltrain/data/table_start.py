@@ -18,6 +18,7 @@ from dltrain.data.table_records import (
     DECIMAL_COMMA,
     QuoteError,
     Record,
+    are_quotes_characters,
     is_missing,
     is_number_like,
     looks_like_data,
@@ -93,6 +94,9 @@ def find_layout(lines: Sequence[str], form: TableFormat, path: str) -> Layout:
         separator = _find_separator(lines[at:], quote)
         if separator != ",":
             notes.append(f"fields are separated by {separator_words(separator)}")
+    if form.quote == AUTO and are_quotes_characters(lines[at:], separator):
+        quote = ""
+        notes.append("quotes are characters of the cells, which they do not enclose (data.quote)")
     records = _first_records(lines[at:], separator, quote, at)
     if not records:
         raise DataError(f"{path} is empty", where="data.path", fix="give a file with a header line and rows")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dltrain.data.archives import is_archive, unpack
 from dltrain.data.cells import name_list, nearest
 from dltrain.data.csv_reader import read_text
+from dltrain.data.fasttext import read_fasttext
 from dltrain.data.file_index import COLUMN_NAMES, FileIndex, find_column, rank_of_name
 from dltrain.data.folder_tree import FileType, read_tree
 from dltrain.data.json_lines import stream_json_lines
@@ -25,7 +26,7 @@ from dltrain.data.parquet import stream_parquet
 from dltrain.data.sample_files import FolderFiles, SampleFolder, TableFiles
 from dltrain.data.streams import HEAD, Rejoined, read_head, stream_csv
 from dltrain.data.table_files import JSON_LINES, START, content_of, read_file
-from dltrain.data.table_format import TableFormat
+from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.errors import DataError
 from dltrain.kinds.image.files import SUFFIXES
 from dltrain.types import Encoder
@@ -81,6 +82,13 @@ class ReadsNumbers(Protocol):
     as_written: bool
 
 
+@runtime_checkable
+class ReadsHeaders(Protocol):
+    """An encoder that knows whether the training table named its columns."""
+
+    has_header: bool
+
+
 def open_inputs(
     sources: Sequence[str], encoder: Encoder, form: TableFormat | None = None, labels: str | None = None
 ) -> Input:
@@ -129,7 +137,9 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
         return _open_folder(path, encoder)
     if not path.is_file():
         raise _absent(path)
-    if _holds_a_sample(path, encoder):
+    with path.open("rb") as start:
+        content = content_of(start.read(START), path)
+    if _holds_a_sample(path, encoder) and not (content == "fasttext" and encoder.takes_rows):
         return _files([path])
     if isinstance(encoder, ReadsArrays) and (array := encoder.read_arrays(path)) is not None:
         return Input(iter([array]))
@@ -145,7 +155,10 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
 
 def _as_trained(encoder: Encoder, form: TableFormat | None) -> TableFormat:
     as_written = isinstance(encoder, ReadsNumbers) and encoder.as_written
-    return replace(form or TableFormat(), points=not as_written)
+    form = replace(form or TableFormat(), points=not as_written)
+    if form.header == AUTO and isinstance(encoder, ReadsHeaders) and not encoder.has_header:
+        form = replace(form, header=NONE)
+    return form
 
 
 def _matching(source: str) -> list[str]:
@@ -181,7 +194,7 @@ def _open_table(path: Path, encoder: Encoder, form: TableFormat, folder: Path) -
     if content == "parquet":
         return Input(_for(encoder, stream_parquet(path, ROWS), folder))
     lists_files = not encoder.takes_rows and content == "text"
-    if content in ("excel", "zip") or (size <= WHOLE and not lists_files):
+    if content in ("excel", "zip", "fasttext") or (size <= WHOLE and not lists_files):
         return Input(_for(encoder, _read_at_once(path, form), folder), size, passed=lambda: size)
     file = cast(BinaryIO, gzip.open(path) if content == "gzip" else path.open("rb"))  # noqa: SIM115
     opened = _open_text(Rejoined(read_head(file), file), str(path), encoder, form, folder)
@@ -227,8 +240,11 @@ def _as_file(head: bytes) -> Iterator[Raw]:
 
 def _open_text(source: Rejoined, name: str, encoder: Encoder, form: TableFormat, folder: Path) -> Input:
     frames: Iterator[pd.DataFrame]
-    if content_of(source.head, None) == "json" or Path(name).suffix.lower() in JSON_LINES:
+    content = content_of(source.head, None)
+    if content == "json" or Path(name).suffix.lower() in JSON_LINES:
         frames = stream_json_lines(source, name, ROWS)
+    elif content == "fasttext":
+        frames = _in_parts(read_fasttext(source.read(), name, form.encoding)[0], ROWS)
     else:
         if not encoder.takes_rows and _begins_with_a_path(source.head, folder):
             form = replace(form, header="none")

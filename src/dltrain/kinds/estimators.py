@@ -162,12 +162,12 @@ def predicted(method: Any, x: Any, facts: Facts) -> Predictions:
     """Returns what a fitted scikit-learn estimator predicts for samples `x`, in the form that the task needs."""
     if form_of(facts) == "number":
         values = np.asarray(method.predict(x), dtype=np.float32)
-        return Predictions(torch.from_numpy(values.reshape(len(x), -1)))
+        return Predictions(torch.from_numpy(values.reshape(x.shape[0], -1)))
     by_class = np.asarray(method.predict_proba(x), dtype=np.float32)
     if facts.outputs:
         scores = torch.from_numpy(by_class)
         return Predictions((scores > 0.5).long(), scores)
-    probabilities = np.zeros((len(x), len(facts.classes)), dtype=np.float32)
+    probabilities = np.zeros((x.shape[0], len(facts.classes)), dtype=np.float32)
     probabilities[:, method.classes_] = by_class
     scores = torch.from_numpy(probabilities)
     return Predictions(scores.argmax(dim=1), scores)

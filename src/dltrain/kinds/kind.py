@@ -200,6 +200,22 @@ class Kind:
         """
         raise ConfigError("the run's model does not recommend: its data is not ratings", where="--user")
 
+    def recommend_to_all(self, model: UsableModel, top: int) -> Iterator[pd.DataFrame]:
+        """Yields items for all users of training, part by part.
+
+        Raises:
+            ConfigError: this kind of data has no users.
+        """
+        raise ConfigError("the run's model does not recommend: its data is not ratings", where="--everyone")
+
+    def recommend_by_likes(self, model: UsableModel, likes: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
+        """Returns items for a new user who likes some items, and remarks about these.
+
+        Raises:
+            ConfigError: this kind of data has no users, or the model knows none of the items.
+        """
+        raise ConfigError("the run's model does not recommend: its data is not ratings", where="--likes")
+
     def continue_text(self, model: UsableModel, prompt: str, steps: int, **sampling: Any) -> tuple[str, list[str]]:
         """Returns the text that continues a prompt, and the prompt's unknown tokens.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -15,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import (
+    CODE,
     MAX_BAD_SHARE,
     MISSING,
     Cells,
@@ -42,6 +44,8 @@ TargetForm = Literal["number", "class", "labels"]
 
 TASKS: Mapping[TargetForm, str] = {"number": "regression", "class": "classification", "labels": "multilabel"}
 SEPARATORS = ("|", ";", ",", " ")
+SHARED, SHARED_BY_COMMAS = 0.5, 0.8  # of the labels in lists, which other cells have too
+FEWEST_ASCENDING = 5  # lists of numbers in ascending order, which no decimal commas have by chance
 EMPTY = frozenset({""})
 ALIKE = 0.8  # of two names of columns, from which on one may be a misspelling of the other
 
@@ -186,6 +190,28 @@ def class_names(cells: Cells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
 def find_separator(values: Sequence[str], separators: Sequence[str] = SEPARATORS) -> str:
     """Returns the separator of the labels in a cell: the first one that occurs in any cell."""
     return next((mark for mark in separators if any(mark in value for value in values)), SEPARATORS[0])
+
+
+def lists_labels(values: Sequence[str]) -> bool:
+    """Tells whether distinct cells certainly list labels, as in `red|large`: their parts occur in other cells too, and
+    there are no more labels than cells.
+
+    Spaces between labels are never certain. Numbers between commas may have decimal commas: they are labels where a
+    cell has three of them, or all cells have them in ascending order.
+    """
+    mark = find_separator(values)
+    listed = [split_labels(value, mark) for value in values]
+    several = [labels for labels in listed if len(labels) > 1]
+    counts = Counter(label for labels in listed for label in set(labels))
+    parts = {label for labels in several for label in labels}
+    shared = sum(counts[part] > 1 for part in parts)
+    least, most = (SHARED_BY_COMMAS, len(values) / 2) if mark == "," else (SHARED, len(values))
+    if mark == " " or not parts or shared < least * len(parts) or not 2 <= len(counts) <= most:
+        return False
+    if mark != "," or not all(map(str.isdigit, counts)):
+        return True
+    ascending = len(several) >= FEWEST_ASCENDING and all(labels == sorted(labels, key=int) for labels in several)
+    return not any(map(CODE.fullmatch, counts)) and (ascending or any(len(labels) > 2 for labels in several))
 
 
 def split_labels(value: str, separator: str) -> list[str]:

@@ -21,11 +21,11 @@ from dltrain.kinds.labels import (
     TargetReader,
     class_names,
     find_separator,
+    lists_labels,
     read_target,
     split_labels,
     wanted_form,
 )
-from dltrain.kinds.table.scale import standardisation
 from dltrain.tasks.registry import is_known
 
 MAX_CLASS_NUMBERS = 10
@@ -75,7 +75,9 @@ class Target:
         return self.reader.outputs
 
 
-def infer_task(columns: pd.DataFrame, task: str = "auto", reading: Reading | None = None) -> Target:
+def infer_task(
+    columns: pd.DataFrame, task: str = "auto", reading: Reading | None = None, *, find_lists: bool = False
+) -> Target:
     """Returns the target of a table's target columns, with its task.
 
     One column is a number, a class, or, if the task needs labels, a list of them, separated by | ; , or spaces. Several
@@ -86,6 +88,7 @@ def infer_task(columns: pd.DataFrame, task: str = "auto", reading: Reading | Non
         task: the task; `auto` decides by the values. A user's own task has an attribute `target`, the form of its
             targets.
         reading: how cells are read; `None` to judge by these columns alone.
+        find_lists: whether a column that certainly lists labels is one of labels even if no task asks for them.
 
     Raises:
         DataError: the columns cannot be predicted.
@@ -97,7 +100,9 @@ def infer_task(columns: pd.DataFrame, task: str = "auto", reading: Reading | Non
         return _infer_several(columns, names, task, form, reading)
     (name,) = names
     if form == "labels":
-        return _infer_listed_labels(columns.iloc[:, 0], name, task)
+        return _infer_listed_labels(columns.iloc[:, 0], name, task, "the task was given")
+    if find_lists and form is None and lists_labels(read_cells(columns.iloc[:, 0], missing=EMPTY).values):
+        return _infer_listed_labels(columns.iloc[:, 0], name, TASKS["labels"], "its cells list labels")
     cells, numbers = read_target(columns.iloc[:, 0]), _as_numbers(columns.iloc[:, 0], form, reading)
     chosen, reason = choose_task(name, cells if numbers is None else numbers.cells, task)
     reader = TargetReader(name, chosen)
@@ -239,7 +244,7 @@ def _without(name: str, names: Mapping[str, Cells]) -> str:
     return f"data.target=[{','.join(other for other in names if other != name)}]"
 
 
-def _infer_listed_labels(column: pd.Series[Any], name: str, task: str) -> Target:
+def _infer_listed_labels(column: pd.Series[Any], name: str, task: str, why: str) -> Target:
     """Returns the target of labels listed in one cell, as in "red|large"; an empty cell has no labels."""
     cells = read_cells(column, missing=EMPTY)
     separator = find_separator(cells.values)
@@ -260,7 +265,7 @@ def _infer_listed_labels(column: pd.Series[Any], name: str, task: str) -> Target
         )
     mark = "spaces" if separator == " " else separator
     empty = f"; {cells.missing} rows have none" if cells.missing else ""
-    reason = f"the task was given; {name} has {len(labels)} labels, separated by {mark}{empty}"
+    reason = f"{why}; {name} has {len(labels)} labels, separated by {mark}{empty}"
     reader = TargetReader(name, task, outputs=tuple(labels))
     return Target(reader, reason, reader.encode({name: cells}), np.ones(len(cells.codes), dtype=bool))
 
@@ -333,12 +338,3 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
 
 def _first_text(cells: Cells) -> str:
     return next(value for value, number in zip(cells.values, cells.numbers, strict=True) if np.isnan(number))
-
-
-def scale_of(y: NDArray[Any], outputs: Sequence[str]) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
-    """Returns mean and standard deviation of the targets `(N, 1)`, or of each of several `(N, K)`, of which some are
-    missing."""
-    if not outputs:
-        return standardisation(y[:, 0])
-    means, stds = zip(*(standardisation(numbers[~np.isnan(numbers)]) for numbers in y.T), strict=True)
-    return tuple(means), tuple(stds)

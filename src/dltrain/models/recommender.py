@@ -84,6 +84,16 @@ class Recommender(nn.Module):
         squares = sum(row.square().sum(dim=2).mean(dim=1, keepdim=True) for row in rows)
         return torch.cat([score, self.penalty * squares], dim=1)  # (B, N + 1)
 
+    def score_items(self, user: Tensor) -> Tensor:
+        """Returns the score of every item for users `(B,)`, `(B, items)`."""
+        if self.layers is not None or self.weigh is not None:
+            items = torch.arange(self.item.num_embeddings, device=user.device)
+            return self(user, items.expand(len(user), -1))
+        score = self.user(user) @ self.item.weight.T
+        if self.user_bias is not None and self.item_bias is not None:
+            score = score + self.user_bias(user) + self.item_bias.weight[:, 0]
+        return score
+
 
 def build_embedding(rows: int, width: int, spread: float) -> nn.Embedding:
     """Returns an embedding whose rows are drawn from a normal distribution around zero; row 0 is zero and stays so."""

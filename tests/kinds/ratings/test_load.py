@@ -157,12 +157,15 @@ def test_ratings_that_are_all_the_same_tell_only_what_is_chosen(tmp_path: Path) 
     ratings(path=path, split="leave_last")
 
 
-def test_a_file_without_a_header_is_read_by_position(tmp_path: Path) -> None:
-    path = write(tmp_path, generate_ratings(100, 0), sep="\t", header=False)
-    with pytest.raises(DataError) as refused:
-        ratings(path=path)
-    assert refused.value.override in ("data.header=none", "data.user=u1") or refused.value.where == "data.user"
-    assert ratings(path=path, header="none").facts.features == ("column_1", "column_2")
+def test_a_file_without_a_header_is_read_by_its_order_and_cells(tmp_path: Path) -> None:
+    frame = generate_ratings(100, 0)
+    path = write(tmp_path, frame, sep="\t", header=False)
+    for data in (ratings(path=path), ratings(path=path, header="none")):
+        assert data.facts.features == ("column_1", "column_2") and data.facts.target == "column_3"
+        assert sum(map(len, data.splits.values())) == 100
+    turned = write(tmp_path, frame[["rating", "timestamp", "user", "item"]], sep="\t", header=False)
+    data = ratings(path=turned)
+    assert (data.facts.features, data.facts.target) == (("column_3", "column_4"), "column_1")
 
 
 def test_columns_that_cannot_be_found_are_asked_for(tmp_path: Path) -> None:

@@ -44,10 +44,12 @@ def test_the_longest_column_is_read_and_said(tmp_path: Path) -> None:
 
 
 def test_the_target_is_inferred_where_one_column_is_left(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.csv")
+    path = write(tmp_path / "a.csv", town=["Ulm", "Bonn", "Kiel"] * 20)
     with pytest.raises(DataError, match="no target") as refused:
         text(path=str(path))
     assert refused.value.override == "data.target=mark"
+    path = write(tmp_path / "a.csv")
+    assert text(path=str(path)).facts.target == "mark"  # id only numbers the rows
     pd.read_csv(path).drop(columns="id").to_csv(path, index=False)
     assert text(path=str(path)).facts.target == "mark"
     with pytest.raises(DataError, match="no column 'coment'") as refused:

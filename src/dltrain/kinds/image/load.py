@@ -31,7 +31,7 @@ from dltrain.kinds.image.labels_table import LabelColumns, from_table, propose_l
 from dltrain.kinds.image.pixels import Channels, Resize, decode_all, read_resize, resize_array, stack
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.rows import split_rows
-from dltrain.kinds.target import scale_of
+from dltrain.kinds.target_scale import scale_of_targets
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 SIDE = 64  # pixels, by default
@@ -266,7 +266,7 @@ def encoded_data(
     train = parts["train"]
     encoder = ImageEncoder.fit(pixels[train], reader, resize=resize, window=window)
     numbers = reader.form == "number"
-    mean, std = scale_of(y[train], reader.outputs) if numbers else (0.0, 1.0)
+    mean, std = scale_of_targets(y[train], reader.outputs) if numbers else (0.0, 1.0)
     facts = Facts(
         kind="image",
         task=reader.task,

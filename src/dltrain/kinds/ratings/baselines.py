@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from dltrain.kinds.method import Method
+from dltrain.kinds.ratings.ease import MOST, Ease
 from dltrain.kinds.ratings.encoder import ranks_items
 from dltrain.tasks.order import Score, rank_items
 from dltrain.tasks.predictions import Predictions
@@ -35,6 +36,8 @@ def predictors(data: Data, split: SplitName) -> Iterator[Method]:
         counts = np.bincount(item, minlength=sizes[1])
         yield Method("most_rated", partial(_order, data, split, lambda: _by_item(counts)))
         yield Method("neighbours", partial(_order, data, split, lambda: neighbours(user, item, sizes)))
+        if min(sizes) <= MOST:
+            yield Method("ease", partial(_order, data, split, lambda: ease(user, item, sizes)))
         return
     yield Method("mean", partial(_predict, data, split, lambda: _constant(float(rating.mean()))))
     yield Method("biases", partial(_predict, data, split, lambda: _biases(user, item, rating, sizes)))
@@ -68,6 +71,17 @@ def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...]) -> Score:
         rows, row_of = np.unique(users.numpy(), return_inverse=True)
         similarity = (shares[rows] @ rated.T @ rated).toarray() / length
         return torch.from_numpy(similarity[row_of, items.numpy()])
+
+    return score
+
+
+def ease(user: Indices, item: Indices, sizes: tuple[int, ...]) -> Score:
+    """Returns the scores of EASE, with the penalty that orders held-out training choices best."""
+    model = Ease.fit(user, item, sizes)
+
+    def score(users: Tensor, items: Tensor) -> Tensor:
+        rows, row_of = np.unique(users.numpy(), return_inverse=True)
+        return torch.from_numpy(model.scores(rows)[row_of, items.numpy()])
 
     return score
 

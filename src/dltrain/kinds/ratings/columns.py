@@ -1,73 +1,191 @@
-"""Finds the columns of users, items, ratings, times and titles in a table, by their names."""
+"""Finds the columns of users, items, ratings, times and titles in a table, by their names or, without, their cells."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from dltrain.data.cells import name_list
-from dltrain.data.column_names import pick_column, plain, required
-from dltrain.data.table_format import Header
+from dltrain.data.cells import Cells, name_list, read_cells
+from dltrain.data.column_names import pick_column, plain
 from dltrain.errors import DataError
+from dltrain.kinds.ratings.content import is_count, is_id, is_scale, is_short_scale, is_time
 
 Role = Literal["user", "item", "target", "time"]
+ROLES: tuple[Role, ...] = ("user", "item", "target", "time")
 
-# The usual names of these columns, as `column_names.plain` spells them.
-THINGS = "item|movie|film|book|product|anime|song|track|artist|business|game|joke|restaurant|recipe|course"
-ITEM = rf"({THINGS})(id|index)?|iid|isbn|asin|(物品|电影|商品|图书|项目|课程)(id|编号)?"
-NAMES: Mapping[Role, str] = {
-    "user": r"(user|customer|reviewer|member|account|person)(id|name|index)?|uid|(用户|会员)(id|编号|名)?",
+# The usual names of these columns, as `column_names.plain` spells them, the certain ones before the others.
+PEOPLE = (
+    "user|customer|reviewer|member|account|person|visitor|session|viewer|listener|reader|buyer|client|player|profile|"
+    "student|learner|rater|consumer|subscriber"
+)
+THINGS = (
+    "item|movie|film|book|product|anime|song|track|artist|album|business|game|joke|restaurant|recipe|course|article|"
+    "news|video|show|series|episode|app|place|venue|poi|hotel|page|listing|sku|content|podcast|beer|wine|exercise"
+)
+USER = (
+    rf"({PEOPLE})(id|index|no|number|code)|uid|(用户|会员)(id|编号)",
+    rf"({PEOPLE})s?(name)?|用户名?|会员|用户名",
+)
+ITEM = (
+    rf"(parent)?({THINGS})(id|index|no|number|code)|iid|isbn|asin|(物品|电影|商品|图书|项目|课程)(id|编号)",
+    rf"({THINGS})s?|物品|电影|商品|图书|项目|课程",
+)
+NAMES: Mapping[Role, tuple[str, ...]] = {
+    "user": USER,
     "item": ITEM,
-    "target": rf"(user|{THINGS})?(rating|score|star)s?|overall|grade|评分|打分|得分|分数",
-    "time": r"(unix)?(review|rating)?(timestamp|datetime|date|time)|(created|rated)(at|on)|时间|时间戳|日期",
+    "target": (rf"(user|{THINGS})?(rating|score|star)s?|overall|grade|评分|打分|得分|分数",),
+    "time": (
+        r"(unix)?(review|rating|event)?timestamp|unix(review|rating)?time|时间戳",
+        r"(review|rating|event)?(datetime|date|time)|(created|rated)(at|on)|时间|日期",
+    ),
 }
 TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|图书|课程)(名|名称)"
+TYPED = re.compile(r"(.+):(token|float|token_seq|float_seq)")  # as RecBole writes names
+UNNAMED = re.compile(r"column_\d+")
 
 
-def find_columns(frame: pd.DataFrame, named: Mapping[Role, str | None], header: Header) -> dict[Role, str]:
-    """Returns the name of the column of each role; leaves out `time` and `target` if there is none.
+@dataclass(frozen=True)
+class Found:
+    """The columns of a table of ratings.
+
+    Args:
+        columns: the name of the column of each role; without `target` or `time` if there is none.
+        notes: how they were found, if not by their names.
+    """
+
+    columns: dict[Role, str]
+    notes: tuple[str, ...] = ()
+
+
+def with_plain_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table without the types in its names: `user_id` for `user_id:token`."""
+    names = [str(name).strip() for name in frame.columns]
+    typed = [TYPED.fullmatch(name) for name in names]
+    plain_names = [match[1] if match else name for match, name in zip(typed, names, strict=True)]
+    return frame.set_axis(plain_names if all(typed) and len(set(plain_names)) == len(names) else names, axis="columns")
+
+
+def find_columns(frame: pd.DataFrame, named: Mapping[Role, str | None]) -> Found:
+    """Returns the column of each role.
 
     Args:
         frame: the table.
-        named: the column of each role that the user has given, in the order of NAMES.
-        header: `none` if the columns follow an order: user, item, rating and perhaps time.
+        named: the column of each role that the user has given.
 
     Raises:
-        DataError: a given column does not exist, or no column looks like users or items.
+        DataError: a given column does not exist, or no column is certain to hold users or items.
     """
-    if header == "none" and not any(named.values()) and frame.shape[1] in (2, 3, 4):
-        return dict(zip(NAMES, map(str, frame.columns), strict=False))
     columns: dict[Role, str] = {role: name for role, name in named.items() if name is not None}
-    for role, pattern in NAMES.items():
-        others = [column for other, column in columns.items() if other != role]
-        column = pick_column(frame, role, named[role], pattern, others)
-        if role in ("user", "item") or column is not None:
-            columns[role] = required(frame, role, column, others)
-    return {role: columns[role] for role in NAMES if role in columns}
+    for given_role, given in columns.items():
+        pick_column(frame, given_role, given, "")
+    if all(map(UNNAMED.fullmatch, frame.columns)) and frame.shape[1] > 1:
+        return _by_cells(frame, columns)
+    for role in ROLES:
+        if role not in columns and (name := find_role(frame, role, columns.values())):
+            columns[role] = name
+    if "user" not in columns or "item" not in columns:
+        raise _missing(frame, columns)
+    return Found({role: columns[role] for role in ROLES if role in columns})
 
 
-def find_titles(frame: pd.DataFrame, path: str, item: str) -> tuple[str, str]:
+def find_role(frame: pd.DataFrame, role: Role, taken: Collection[str]) -> str | None:
+    """Returns the column that has a usual name of a role; `None` for none."""
+    found = (pick_column(frame, role, None, names, taken) for names in NAMES[role])
+    return next(filter(None, found), None)
+
+
+def _by_cells(frame: pd.DataFrame, columns: Mapping[Role, str]) -> Found:
+    """Returns the columns of a table without names: users come before items, and cells tell ratings from times."""
+    found: dict[Role, str] = dict(columns)
+    cells = {name: read_cells(frame[name]) for name in frame.columns if name not in columns.values()}
+    ids = [name for name, column in cells.items() if not is_time(column)]
+    if len(ids) > 2 and is_short_scale(cells[ids[0]]) and not any(is_scale(cells[name]) for name in ids[2:]):
+        ids.append(ids.pop(0))  # the rating comes first
+    for role in ROLES[:2]:
+        if role not in found and ids:
+            found[role] = ids.pop(0)
+    if "user" not in found or "item" not in found:
+        raise _missing(frame, found)
+    rest = [name for name in cells if name not in found.values()]
+    if "time" not in found and (times := [name for name in rest if is_time(cells[name])]):
+        found["time"] = times[0]
+    ratings = [name for name in rest if is_scale(cells[name]) and not is_time(cells[name])]
+    if "target" not in found and ratings:
+        found["target"] = ratings[0]
+    ordered = {role: found[role] for role in ROLES if role in found}
+    roles = ", ".join(f"{role} {name}" for role, name in ordered.items() if role not in columns)
+    keys = ", ".join(f"data.{role}" for role in ordered if role not in columns)
+    return Found(ordered, (f"by their order and their cells: {roles} (choose others with {keys})",) if roles else ())
+
+
+def _missing(frame: pd.DataFrame, columns: Mapping[Role, str]) -> DataError:
+    """Returns the error of a table without a column of users or items, with those that may be it."""
+    role: Role = "user" if "user" not in columns else "item"
+    cells = {name: read_cells(frame[name]) for name in frame.columns if name not in columns.values()}
+    ids = sorted((name for name in cells if is_id(cells[name])), key=lambda name: is_short_scale(cells[name]))
+    needed = [other for other in ROLES[:2] if other not in columns]
+    named = find_role(frame, "item", list(columns.values())) if role == "user" else None
+    if named is not None and named in ids:
+        ids.remove(named)
+        needed.remove("item")
+    chosen = dict(zip(needed, ids, strict=False)) if len(ids) >= len(needed) else {}
+    return DataError(
+        f"no column looks like the {role}s" if len(ids) > 0 else f"no column can name {role}s: none repeats its values",
+        where=f"data.{role}",
+        fix=f"name one of {name_list(ids)}" if ids else "give a row for each rating, of a user and an item",
+        override=" ".join(f"data.{needed_role}={name}" for needed_role, name in chosen.items()),
+    )
+
+
+def may_be_ratings(frame: pd.DataFrame, taken: Collection[str]) -> list[str]:
+    """Returns the columns of a few levels of numbers, which may be ratings under another name."""
+    others = {name: read_cells(frame[name]) for name in frame.columns if name not in taken}
+    return [name for name, cells in others.items() if is_short_scale(cells) and len(cells.values) > 2]
+
+
+def counts_of(frame: pd.DataFrame, taken: Collection[str]) -> dict[str, Cells]:
+    """Returns the columns of counts, such as how often a song was played."""
+    others = {name: read_cells(frame[name]) for name in frame.columns if name not in taken}
+    return {name: cells for name, cells in others.items() if is_count(cells)}
+
+
+def find_titles(frame: pd.DataFrame, path: str, item: str, items: Collection[str]) -> tuple[str, str]:
     """Returns the names of the columns of items and of their titles.
 
     Args:
         frame: a table of items.
         path: the path of its file.
         item: the name of the column of items in the table of ratings.
+        items: the ids of the items that are rated.
 
     Raises:
         DataError: the table has no such columns.
     """
-    try:
-        items = pick_column(frame, "titles", None, rf"{re.escape(plain(item))}|{ITEM}|id")
-        items = required(frame, "titles", items)
-        return items, required(frame, "titles", pick_column(frame, "titles", None, TITLE, [items]), [items])
-    except DataError as error:
+    known = set(items)
+    shares = {name: _share(frame, name, known) for name in frame.columns}
+    by_name = [rf"{re.escape(plain(item))}", *ITEM, "id"]
+    named = next(filter(None, (pick_column(frame, "titles", None, names) for names in by_name)), None)
+    ids = named if named is not None and shares[named] else max(shares, key=shares.__getitem__)
+    title = pick_column(frame, "titles", None, TITLE, [ids])
+    if title is None:
+        texts = {name: read_cells(frame[name]) for name in frame.columns if name != ids}
+        distinct = {name: len(cells.values) for name, cells in texts.items() if not cells.all_numbers}
+        title = max(distinct, key=distinct.__getitem__) if distinct else None
+    if not shares[ids] or title is None:
         raise DataError(
             f"{path} has no columns of items and titles: {name_list(frame.columns)}",
             where="data.titles",
-            fix="name them item and title",
+            fix="name them item and title" if title is None else f"none of its ids is in the column {item}",
             override="data.titles=null",
-        ) from error
+        )
+    return ids, title
+
+
+def _share(frame: pd.DataFrame, name: str, items: Collection[str]) -> float:
+    """Returns the share of a column's values that are ids of items."""
+    values: Sequence[str] = read_cells(frame[name]).values
+    return sum(value in items for value in values) / max(1, len(values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from torch import Tensor
 
 from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells
 from dltrain.errors import DataError
+from dltrain.kinds.ratings.columns import with_plain_names
+from dltrain.kinds.ratings.matrix import Layout, melt
+from dltrain.kinds.ratings.unrated import without
 from dltrain.tasks.ranking import Ranking
 from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Encoded, Facts, Remark
@@ -38,6 +41,9 @@ class PairEncoder:
         rating: the name of the column of ratings; empty if items are ranked, whatever their ratings.
         negatives: the number of negatives for each chosen item if items are ranked; else 0.
         titles: the items' titles, an empty text for an item without one; empty without a file of titles.
+        unrated: numbers among the ratings that mean "not rated".
+        layout: of tables: a row for each pair, or a matrix.
+        has_header: whether the training table named its columns.
     """
 
     user: str
@@ -48,6 +54,9 @@ class PairEncoder:
     rating: str = ""
     negatives: int = 0
     titles: tuple[str, ...] = ()
+    unrated: tuple[float, ...] = ()
+    layout: Layout = "pairs"
+    has_header: bool = True
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     takes_rows: ClassVar[bool] = True
@@ -63,6 +72,9 @@ class PairEncoder:
         split: str,
         negatives: int = 0,
         titles: Mapping[str, str] | None = None,
+        unrated: tuple[float, ...] = (),
+        layout: Layout = "pairs",
+        has_header: bool = True,
     ) -> PairEncoder:
         """Returns an encoder with the users and items of the training pairs.
 
@@ -72,6 +84,9 @@ class PairEncoder:
             split: how ratings were split.
             negatives: as in the class.
             titles: the titles of items, by their ids.
+            unrated: as in the class.
+            layout: likewise.
+            has_header: likewise.
         """
         items = tuple(pairs["item"].unique().tolist())
         return cls(
@@ -83,6 +98,9 @@ class PairEncoder:
             rating=columns.get("target", ""),
             negatives=negatives,
             titles=tuple(titles.get(item, "") for item in items) if titles else (),
+            unrated=unrated,
+            layout=layout,
+            has_header=has_header,
         )
 
     @classmethod
@@ -103,6 +121,9 @@ class PairEncoder:
                 rating="" if ranking else facts.target,
                 negatives=int(stored["negatives"]) if ranking else 0,
                 titles=tuple(stored.get("titles", ())),
+                unrated=tuple(map(float, stored.get("unrated", ()))),
+                layout=cast(Layout, str(stored.get("layout", "pairs"))),
+                has_header=bool(stored.get("has_header", True)),
             )
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
@@ -123,6 +144,9 @@ class PairEncoder:
             stored
             | ({"negatives": self.negatives} if self.negatives else {})
             | ({"titles": list(self.titles)} if self.titles else {})
+            | ({"unrated": list(self.unrated)} if self.unrated else {})
+            | ({"layout": self.layout} if self.layout != "pairs" else {})
+            | ({} if self.has_header else {"has_header": False})
         )
 
     @property
@@ -170,7 +194,7 @@ class PairEncoder:
             return self.encode_ratings(np.ones(len(frame)))
         cells = self._cells(frame, self.rating)
         check_numbers(self.rating, cells, strict=True)
-        return self.encode_ratings(cells.as_numbers())
+        return self.encode_ratings(without(cells.as_numbers(), self.unrated))
 
     def encode_users(self, ids: Iterable[str]) -> Tensor:
         """Returns the index of each user, `(N,)` int64; 0 for a user that training did not have."""
@@ -186,7 +210,8 @@ class PairEncoder:
 
     def _frame(self, raw: Raw) -> pd.DataFrame:
         if isinstance(raw, pd.DataFrame):
-            return raw.set_axis([str(name).strip() for name in raw.columns], axis="columns")
+            frame = with_plain_names(raw)
+            return frame if self.layout == "pairs" or self.item in frame.columns else melt(frame, self.layout)[0]
         if isinstance(raw, np.ndarray) and raw.ndim == 2 and raw.shape[1] == 2:
             return pd.DataFrame(raw, columns=[self.user, self.item])
         if isinstance(raw, Sequence):

@@ -16,7 +16,12 @@ from dltrain.kinds.page import KindPage
 from dltrain.kinds.ratings import baselines
 from dltrain.kinds.ratings.encoder import PairEncoder, ranks_items
 from dltrain.kinds.ratings.negatives import Negatives
-from dltrain.kinds.ratings.recommend import recommend, save_recommendations
+from dltrain.kinds.ratings.recommend import (
+    recommend,
+    recommend_by_likes,
+    recommend_to_all,
+    save_recommendations,
+)
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
@@ -59,3 +64,9 @@ class Ratings(Kind):
 
     def recommend(self, model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
         return recommend(model, users, top)
+
+    def recommend_to_all(self, model: UsableModel, top: int) -> Iterator[pd.DataFrame]:
+        return recommend_to_all(model, top)
+
+    def recommend_by_likes(self, model: UsableModel, likes: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
+        return recommend_by_likes(model, likes, top)

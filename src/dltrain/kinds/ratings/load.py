@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Collection, Mapping
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,17 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.data.column_names import required
+from dltrain.data.cells import name_list, read_cells
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.data.splits import Fraction, Indices
-from dltrain.data.table_files import read_table
-from dltrain.data.table_format import Header
+from dltrain.data.table_format import Header, TableFormat
 from dltrain.errors import DataError
-from dltrain.kinds.ratings.columns import find_columns
+from dltrain.kinds.ratings.columns import Role, counts_of, find_columns, may_be_ratings
 from dltrain.kinds.ratings.encoder import PairEncoder
-from dltrain.kinds.ratings.read import OnBad, read_pairs, read_titles
+from dltrain.kinds.ratings.matrix import Layout
+from dltrain.kinds.ratings.read import OnBad, Table, read_pairs, read_ratings, read_titles
 from dltrain.kinds.ratings.splits import SplitBy, split_ratings
+from dltrain.kinds.ratings.unrated import find_unrated, read_unrated
 from dltrain.types import Data, Facts, Range, Split, SplitName
+
+SplitChoice = Literal["auto", "random", "time", "leave_last"]
+MOST_EVENTS = 10  # kinds of events that a note names
 
 
 def ratings(
@@ -33,11 +37,17 @@ def ratings(
     time: str | None = None,
     dates: str | int = "auto",
     titles: str | None = None,
-    split: SplitBy = "random",
+    split: SplitChoice = "auto",
+    unrated: str | float = "auto",
+    layout: Layout = "auto",
     on_bad: OnBad = "error",
     encoding: str = "auto",
     delimiter: str = "auto",
     header: Header = "auto",
+    skip: int | str = "auto",
+    comment: str = "auto",
+    quote: str = "auto",
+    sheet: str | int | None = None,
     rows: Annotated[int, Range(20)] = 20_000,
     negatives: Annotated[int, Range(1)] = 16,
     scale_target: bool = True,
@@ -45,24 +55,31 @@ def ratings(
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads a table of user, item and rating, or generates one; ids keep their spelling.
+    """Reads a table of user, item and rating, or of who chose what, or generates one; ids keep their spelling.
 
     Args:
         path: the file; None for generated ratings, of low rank with biases and a long tail.
-        target: the column of ratings; None to find it by its name, as for the other columns. `leave_last` does not need
-            it.
+        target: the column of ratings; None to find it by its name, as for the other columns, or without names by its
+            cells. `leave_last` does not need it.
         user: the column of users.
         item: the column of items.
         time: the column of times, if there is one.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         titles: a file of items and their titles.
-        split: `random`; `time`, with the latest ratings for testing; or `leave_last`, with each user's last rating for
-            testing and the one before for validation. With `leave_last` the model learns which items a user chooses,
-            whatever the ratings, and ranks items. A fraction of 0 leaves a split out.
+        split: `random`; `time`, with the latest ratings for testing; `leave_last`, with each user's last rating for
+            testing and the one before for validation, where the model learns which items a user chooses, whatever the
+            ratings, and ranks items; or `auto`, which is `leave_last` without ratings. A fraction of 0 leaves a split
+            out.
+        unrated: the number among the ratings that means "not rated", `none`, or `auto` to find it.
+        layout: `pairs` for a row for each user and item; `users_in_rows` or `items_in_rows` for a matrix; or `auto`.
         on_bad: whether a row without user, item, numeric rating or, if there are times, time is refused or skipped.
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`.
-        header: `none` if the first line is data: user, item, rating and perhaps time, in this order.
+        header: `none` if the first line is data: the user before the item, ratings and times by their cells.
+        skip: the number of lines above the table, or `auto`.
+        comment: the character with which lines begin that are no rows, `none`, or `auto`; for CSV.
+        quote: the character around cells, `none`, or `auto`; for CSV.
+        sheet: the name of a sheet or its number, counted from 1; None to find it; for Excel.
         rows: the number of generated ratings.
         negatives: with `leave_last`, the number of other items for each chosen one, drawn again in every epoch.
         scale_target: standardise the ratings inside the loss.
@@ -73,17 +90,27 @@ def ratings(
     Raises:
         DataError: the file cannot be read as ratings, or there is nothing to learn from them.
     """
-    notes: tuple[str, ...]
     if path is None:
-        frame, notes = generate_ratings(rows, seed), (f"generated {rows} ratings: give your own with data.path",)
+        table = Table(generate_ratings(rows, seed), (f"generated {rows} ratings: give your own with data.path",))
     else:
-        frame, notes = read_table(path, encoding, delimiter, header)
-    columns = find_columns(frame, {"user": user, "item": item, "target": target, "time": time}, header)
+        form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet, points=True)
+        table = read_ratings(path, form, layout)
+    frame, notes = table.frame, table.notes
+    found = find_columns(frame, {"user": user, "item": item, "target": target, "time": time})
+    columns, notes = dict(found.columns), (*notes, *found.notes)
+    split = choose_split(split, frame, columns)
     ranking = split == "leave_last"
+    noun = "rating" if "target" in columns else "choice"
+    seen: pd.DataFrame | None = None
+    gaps: tuple[float, ...] = ()
     if not ranking:
-        columns["target"] = required(frame, "target", columns.get("target"), list(columns.values()))
+        gaps = _find_gaps(frame, columns["target"], unrated)
+        frame, seen, gap_notes = _leave_out(frame, columns["target"], gaps)
+        notes += gap_notes
     elif columns.pop("target", None) is not None:
         notes += ("leave_last ignores the values of ratings, and learns which user rated which item",)
+    else:
+        notes += _note_choices(frame, columns)
     pairs, left_out = read_pairs(frame, columns, on_bad, str(dates))
     if not ranking and pairs["target"].nunique() == 1:
         raise DataError(
@@ -93,29 +120,111 @@ def ratings(
             override="data.split=leave_last",
         )
     parts, how = split_ratings(
-        pairs, split, columns.get("time"), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
+        pairs,
+        split,
+        columns.get("time"),
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        seed=seed,
+        noun=noun,
+        in_order=table.layout == "pairs",
     )
     roles = ", ".join(f"{role} {name}" for role, name in columns.items())
     notes += (f"columns: {roles}", *left_out, *how)
     title_of: dict[str, str] = {}
     if titles is not None:
-        title_of, title_notes = read_titles(titles, columns["item"], encoding, delimiter)
-        notes += title_notes
+        title_of, title_notes = read_titles(titles, columns["item"], pairs["item"].tolist(), encoding)
+        notes += tuple(f"titles: {note}" for note in title_notes)
 
     train = pairs.iloc[parts["train"]]
-    encoder = PairEncoder.fit(train, columns, split=split, negatives=negatives if ranking else 0, titles=title_of)
+    encoder = PairEncoder.fit(
+        train,
+        columns,
+        split=split,
+        negatives=negatives if ranking else 0,
+        titles=title_of,
+        unrated=gaps,
+        layout=table.layout,
+        has_header=table.has_header,
+    )
     if encoder.titles:
         notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
-    splits, rated = _encode(pairs, parts, encoder, title_of)
+    splits, rated = _encode(pairs, parts, encoder, title_of, seen)
     notes += _count_untrained(splits)
     facts = _facts(encoder, train["target"].to_numpy(), scale_target and not ranking)
     return Data(facts, splits, notes=notes, kept=rated)
 
 
+def choose_split(split: SplitChoice, frame: pd.DataFrame, columns: Mapping[Role, str]) -> SplitBy:
+    """Returns how to split: `leave_last` where there are no ratings to predict, else at random.
+
+    Raises:
+        DataError: there are no ratings, and the user wants another split, or a column may hold ratings.
+    """
+    if "target" in columns:
+        return "random" if split == "auto" else split
+    if split == "leave_last":
+        return split
+    others = may_be_ratings(frame, list(columns.values()))
+    if split == "auto" and not others:
+        return "leave_last"
+    what = f"no column is called rating, and {others[0]!r} may hold ratings" if others else "there are no ratings"
+    either = "name it, or learn which items users choose: data.split=leave_last"
+    raise DataError(
+        what,
+        where="data.target",
+        fix=either if others else "learn which items users choose instead",
+        override=f"data.target={others[0]}" if others else "data.split=leave_last",
+        replaces="" if others else "data.split",
+    )
+
+
+def _find_gaps(frame: pd.DataFrame, target: str, given: str | float) -> tuple[float, ...]:
+    """Returns the numbers among the ratings that mean "not rated"."""
+    number = read_unrated(given)
+    if given == "auto":
+        number = find_unrated(read_cells(frame[target]).as_numbers(), target)
+    return () if number is None else (number,)
+
+
+def _leave_out(
+    frame: pd.DataFrame, target: str, gaps: Collection[float]
+) -> tuple[pd.DataFrame, pd.DataFrame | None, tuple[str, ...]]:
+    """Returns the rows with ratings, those without, and a note about these."""
+    numbers = read_cells(frame[target]).as_numbers()
+    missing = np.isin(numbers, list(gaps))
+    if not missing.any():
+        return frame, None, ()
+    spelled = ", ".join(f"{number:g}" for number in gaps)
+    share = 100 * missing.mean()
+    note = f"{share:.0f} % of {target} are {spelled}, which is taken for not rated: {missing.sum():,} rows tell only "
+    note += "what a user knows already (data.unrated=none keeps them; data.split=leave_last learns from them)"
+    if missing.all():
+        raise DataError(f"every rating is {spelled}", where="data.unrated", override="data.unrated=none")
+    return frame[~missing], frame[missing], (note,)
+
+
+def _note_choices(frame: pd.DataFrame, columns: Mapping[Role, str]) -> tuple[str, ...]:
+    """Returns notes on a table of who chose what, and on its counts and kinds of events, which make no difference."""
+    note = "there are no ratings: learns which items users choose (data.target names a column of ratings)"
+    counts = [f"{name} holds counts" for name in counts_of(frame, list(columns.values()))]
+    cells = {name: read_cells(frame[name]) for name in frame.columns if name not in columns.values()}
+    events = [
+        f"{name} holds {name_list(column.values)}"
+        for name, column in cells.items()
+        if 1 < len(column.values) <= MOST_EVENTS and not column.all_numbers
+    ]
+    return note, *(f"{words}: each row counts as one choice" for words in (*counts, *events))
+
+
 def _encode(
-    pairs: pd.DataFrame, parts: Mapping[SplitName, Indices], encoder: PairEncoder, title_of: Mapping[str, str]
+    pairs: pd.DataFrame,
+    parts: Mapping[SplitName, Indices],
+    encoder: PairEncoder,
+    title_of: Mapping[str, str],
+    seen: pd.DataFrame | None,
 ) -> tuple[dict[SplitName, Split], dict[str, Tensor]]:
-    """Returns the splits, and the items that each user has rated in any of them."""
+    """Returns the splits, and the items that each user has rated in any of them, or knows without a rating."""
     users, items = encoder.encode_users(pairs["user"]), encoder.encode_items(pairs["item"])
     target = encoder.encode_ratings(pairs["target"].to_numpy())
     rows = pairs["row"].to_numpy()
@@ -128,6 +237,10 @@ def _encode(
         )
         for name, at in parts.items()
     }
+    if seen is not None:
+        known = encoder.encode(seen).inputs
+        users, items = torch.cat([users, known[0]]), torch.cat([items, known[1]])
+        users, items = torch.unique(torch.stack([users, items]), dim=1).unbind()
     return splits, rated_items(users, items, len(encoder.users))
 
 

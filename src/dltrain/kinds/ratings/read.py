@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,12 +13,61 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import LARGEST, Cells, read_cells
 from dltrain.data.dates import read_moments
-from dltrain.data.table_files import read_table
+from dltrain.data.table_files import read_file, read_table
+from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.errors import DataError, named_by
-from dltrain.kinds.ratings.columns import Role, find_titles
+from dltrain.kinds.ratings.columns import Role, find_titles, with_plain_names
+from dltrain.kinds.ratings.content import why_data
 from dltrain.kinds.ratings.encoder import read_ids
+from dltrain.kinds.ratings.matrix import Layout, find_layout, melt
 
 OnBad = Literal["error", "skip"]
+MOST_COLUMNS = 12  # of a table with a row for each pair, whose first line may be data
+EUROPEAN = "cp1252"  # the encoding that is proposed for European texts
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of ratings.
+
+    Args:
+        frame: a row for each rating.
+        notes: how it was read.
+        has_header: whether the file names its columns.
+        layout: of the file.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+    has_header: bool = True
+    layout: Layout = "pairs"
+
+
+def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table:
+    """Returns the ratings in a file, a row each.
+
+    Args:
+        path: the path of a table.
+        form: how it is to be read.
+        layout: of the file; `auto` to find it.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    frame, notes = read_file(path, form)
+    has_header = form.header != NONE and not any(note.startswith("no header line") for note in notes)
+    if form.header == AUTO and has_header and frame.shape[1] <= MOST_COLUMNS and (reason := why_data(frame)):
+        with suppress(DataError):  # a file that has names for its columns, such as JSON
+            whole, more = read_file(path, replace(form, header=NONE))
+            if len(whole) > len(frame):
+                said = f"no header line, because {reason}: columns are called column_1, column_2, ..."
+                frame, notes, has_header = whole, (*more, f"{said} (data.header=first if it is one)"), False
+    frame = with_plain_names(frame).reset_index(drop=True)
+    layout = find_layout(frame) if layout == "auto" else layout
+    if layout != "pairs":
+        frame, more_notes = melt(frame, layout)
+        notes = (*notes, *more_notes)
+    return Table(frame, notes, has_header, layout)
 
 
 def read_pairs(
@@ -39,7 +90,8 @@ def read_pairs(
             than two rows are left.
     """
     cells = {role: read_cells(frame[name]) for role, name in columns.items()}
-    pairs = pd.DataFrame({"user": read_ids(cells["user"]), "item": read_ids(cells["item"])})
+    ids = {role: read_ids(cells[role]) for role in ("user", "item")}
+    pairs = pd.DataFrame(ids, index=frame.index)  # which counts the rows of the source
     pairs["target"] = cells["target"].as_numbers() if "target" in cells else 1.0
     if "time" in cells:
         pairs["time"] = read_moments(cells["time"], columns["time"], dates=dates)
@@ -55,13 +107,16 @@ def read_pairs(
     # A later rating of the same item replaces the earlier one.
     order = pairs.sort_values("time", kind="stable") if "time" in pairs else pairs
     latest = order.drop_duplicates(["user", "item"], keep="last").sort_index()
-    if len(latest) < len(pairs):
-        notes.append(f"left out {len(pairs) - len(latest)} ratings that a later one of the same user and item replaces")
+    noun = "ratings" if "target" in cells else "choices"
+    if (repeated := len(pairs) - len(latest)) and "target" in cells:
+        notes.append(f"left out {repeated} ratings that a later one of the same user and item replaces")
+    elif repeated:
+        notes.append(f"{repeated:,} choices repeat a user and an item: each pair is one sample, at its last place")
     if len(latest) < 2:
-        count = "1 rating is" if len(latest) else "0 ratings are"
-        raise DataError(f"{count} too few", where="data.path", fix="give more ratings, for training and testing")
+        count = f"1 {noun[:-1]} is" if len(latest) else f"0 {noun} are"
+        raise DataError(f"{count} too few", where="data.path", fix=f"give more {noun}, for training and testing")
     users, items = latest["user"].nunique(), latest["item"].nunique()
-    notes.append(f"{len(latest):,} ratings of {items:,} items by {users:,} users")
+    notes.append(f"{len(latest):,} {noun} of {items:,} items by {users:,} users")
     return latest.reset_index(names="row"), notes
 
 
@@ -77,19 +132,31 @@ def _bad_cell(cells: Cells, bad: NDArray[np.bool_], name: str, role: str) -> Dat
     )
 
 
-def read_titles(path: str, item: str, encoding: str, delimiter: str) -> tuple[dict[str, str], tuple[str, ...]]:
+def read_titles(path: str, item: str, items: Collection[str], encoding: str) -> tuple[dict[str, str], tuple[str, ...]]:
     """Returns the title of each item, and notes on how the file was read.
 
     Args:
         path: the path of a table.
         item: the name of the column of items in the table of ratings.
+        items: the ids of the items that are rated.
         encoding: as in `data=ratings`.
-        delimiter: likewise.
 
     Raises:
         DataError: the file cannot be read, or has no such columns.
     """
+    known = set(items)
     with named_by("data.titles"):
-        frame, notes = read_table(path, encoding, delimiter)
-    items, titles = (read_ids(read_cells(frame[name])) for name in find_titles(frame, path, item))
-    return dict(zip(items.tolist(), titles.tolist(), strict=True)), notes
+        try:
+            frame, notes = read_table(path, encoding)
+        except DataError as error:
+            if error.override != f"data.encoding={EUROPEAN}":
+                raise
+            frame, notes = read_table(path, EUROPEAN)  # titles are only shown
+            notes = (*notes, f"titles are read as {EUROPEAN}, because the file is not UTF-8")
+            encoding = EUROPEAN
+        if known & set(map(str, frame.columns)) and len(frame.columns) > 1:  # the first line is an item
+            frame, notes = read_table(path, encoding, header=NONE)
+    ids, titles = find_titles(frame, path, item, known)
+    notes = (*notes, f"the column {titles} of {path}, for the items in {ids}")
+    cells = (read_ids(read_cells(frame[name])).tolist() for name in (ids, titles))
+    return dict(zip(*cells, strict=True)), notes

@@ -12,10 +12,19 @@ from dltrain.errors import DataError
 from dltrain.types import SPLITS, SplitName
 
 SplitBy = Literal["random", "time", "leave_last"]
+FEWEST_STEPS, MOSTLY = 20, 0.98  # from one rating of a user to the next, and the share that goes up
 
 
 def split_ratings(
-    table: pd.DataFrame, split: SplitBy, time: str | None, *, val_fraction: float, test_fraction: float, seed: int
+    table: pd.DataFrame,
+    split: SplitBy,
+    time: str | None,
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    noun: str = "rating",
+    in_order: bool = True,
 ) -> tuple[dict[SplitName, Indices], list[str]]:
     """Splits ratings.
 
@@ -26,6 +35,8 @@ def split_ratings(
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none. With `leave_last` other values make no difference.
         seed: of a random split.
+        noun: what a row is: a rating or a choice.
+        in_order: whether rows without times may be in their order, as those of a matrix are not.
 
     Returns:
         Positions in ascending order for each split, and notes on how they were chosen.
@@ -46,25 +57,44 @@ def split_ratings(
         codes = np.unique(table["time"].to_numpy(), return_inverse=True)[1]
         parts = split_groups(codes, "time", val_fraction=val_fraction, test_fraction=test_fraction, seed=None)
         return parts, [f"split in the order of {time}: the latest ratings are the test split"]
-    parts = leave_last(table, val=val_fraction > 0, test=test_fraction > 0)
+    drawn = time is None and (not in_order or lists_by_item(table))
+    ordered = table if not drawn else table.sample(frac=1, random_state=seed)
+    parts = leave_last(ordered, val=val_fraction > 0, test=test_fraction > 0)
     if len(parts) == 1:
         return parts, []
-    last = f"each user's last rating by {time}" if time else "each user's last rating in the order of the file"
+    last = f"each user's last {noun} by {time}" if time else f"each user's last {noun} in the order of the file"
+    if drawn:
+        last = f"one {noun} of each user, drawn at random since the file lists them by item and has no times,"
     purpose = "is for testing" if test_fraction else "is for validation"
-    before = ", the one before for validation" if val_fraction and test_fraction else ""
-    return parts, [f"{last} {purpose}{before}; users with too few ratings are only for training"]
+    before = f", {'another' if drawn else 'the one before'} for validation" if val_fraction and test_fraction else ""
+    return parts, [f"{last} {purpose}{before}; users with too few {noun}s are only for training"]
+
+
+def lists_by_item(table: pd.DataFrame) -> bool:
+    """Tells whether the ratings of each user are in the order of the items' ids, which says nothing about time."""
+    by_user = table.sort_values("user", kind="stable")
+    same = by_user["user"].to_numpy()[1:] == by_user["user"].to_numpy()[:-1]
+    numbers = pd.to_numeric(by_user["item"], errors="coerce")
+    items = by_user["item"].to_numpy() if numbers.isna().any() else numbers.to_numpy()
+    ascending = (items[1:] > items[:-1])[same]
+    return len(ascending) >= FEWEST_STEPS and float(ascending.mean()) > MOSTLY
 
 
 def leave_last(table: pd.DataFrame, *, val: bool, test: bool) -> dict[SplitName, Indices]:
     """Returns each user's last rating for `test`, the one before for `val`; a user keeps at least one to train on.
+
+    Args:
+        table: ratings, numbered from 0, in their order if they have no times.
+        val: whether there is a validation split.
+        test: whether there is a test split.
 
     Raises:
         DataError: no user has enough ratings.
     """
     ordered = table.sort_values("time", kind="stable") if "time" in table else table
     groups = ordered.groupby("user", sort=False)
-    from_the_end = groups.cumcount(ascending=False).reindex(table.index).to_numpy()
-    count = groups["item"].transform("size").reindex(table.index).to_numpy()
+    from_the_end = groups.cumcount(ascending=False).sort_index().to_numpy()
+    count = groups["item"].transform("size").sort_index().to_numpy()
     held_out: list[SplitName] = [name for name, wanted in (("test", test), ("val", val)) if wanted]  # type: ignore[misc]
     split_of = np.full(len(table), SPLITS.index("train"))
     for number, name in enumerate(held_out):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,11 @@ class TableEncoder:
     def names(self) -> list[str]:
         """Returns the names of the columns."""
         return [column.name for column in self.columns]
+
+    @property
+    def has_header(self) -> bool:
+        """Tells whether the training table named its columns."""
+        return not all(re.fullmatch(r"column_\d+", name) for name in self.names)
 
     @property
     def apart(self) -> bool:

@@ -16,7 +16,6 @@ from dltrain.data.spelling import merge_spellings
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice, read_written
-from dltrain.kinds.table.column_encoder import Floats
 from dltrain.kinds.table.columns import Column, Role, find_id, infer_columns, no_column
 from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.folds import count_folds, fold_rows, keep_fold, note_folds
@@ -37,7 +36,8 @@ from dltrain.kinds.table.rows import (
 )
 from dltrain.kinds.table.scale import Numeric
 from dltrain.kinds.table.weight import WeightReader, check_weight_name, note_weights
-from dltrain.kinds.target import Target, infer_task, scale_of
+from dltrain.kinds.target import Target, infer_task
+from dltrain.kinds.target_scale import check_outputs, scale_of_targets
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
 GROUPS_ROWS = "data.group, which says which rows belong together"
@@ -354,8 +354,8 @@ def _gather_facts(
 ) -> Facts:
     """Returns the facts of the encoded training rows `(N, F)` and their targets."""
     if goal.form == "number" and goal.outputs:
-        _check_outputs(y, goal.outputs)
-    mean, std = scale_of(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
+        check_outputs(y, goal.outputs)
+    mean, std = scale_of_targets(y, goal.outputs) if goal.form == "number" and scale_target else (0.0, 1.0)
     return Facts(
         kind="table",
         task=goal.task,
@@ -372,15 +372,3 @@ def _gather_facts(
         bins=encoder.bins(x),
         preprocessing=encoder.to_json() | goal.reader.forms_to_json() | ({} if weigher is None else weigher.to_json()),
     )
-
-
-def _check_outputs(y: Floats, outputs: Sequence[str]) -> None:
-    """Refuses several targets `(N, K)` of the training rows if one of them is missing in all."""
-    empty = [name for name, numbers in zip(outputs, y.T, strict=True) if np.isnan(numbers).all()]
-    if empty:
-        raise DataError(
-            f"no training row has a value of {empty[0]!r}",
-            where="data.target",
-            fix="leave it out of the targets",
-            override=f"data.target=[{','.join(name for name in outputs if name not in empty)}]",
-        )

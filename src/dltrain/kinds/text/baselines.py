@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dltrain.data.tokens import Tokens, Vocabulary, split_text
+from dltrain.kinds.estimators import fit_and_predict
 from dltrain.kinds.labels import form_of
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
@@ -24,9 +24,10 @@ def predictors(data: Data, split: SplitName) -> Iterator[Method]:
     """Yields baselines; each fits it to the training texts and predicts another split."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.multiclass import OneVsRestClassifier
 
     train, held_out, facts = data.splits["train"], data.splits[split], data.facts
-    y = train.target.flatten().numpy()
+    y = train.target.numpy() if facts.outputs else train.target.flatten().numpy()
     rows = np.arange(len(y))
     if len(y) > MAX_TEXTS:
         rows = np.sort(np.random.default_rng(0).choice(len(y), MAX_TEXTS, replace=False))
@@ -34,11 +35,16 @@ def predictors(data: Data, split: SplitName) -> Iterator[Method]:
     texts = [train.texts[row] for row in rows]
     fit = partial(_fit_and_predict, facts, tokens, texts, y[rows], held_out.texts)
     if form_of(facts) == "number":
-        yield Method("mean", partial(fit, DummyRegressor()))
-        yield Method("tfidf_ridge", partial(fit, RidgeCV(np.logspace(-2, 2, 9))))
-    else:
-        yield Method("majority", partial(fit, DummyClassifier(strategy="prior")))
-        yield Method("tfidf_logistic_regression", partial(fit, LogisticRegression(max_iter=500)))
+        yield Method("mean", partial(fit, lambda: DummyRegressor()))
+        yield Method("tfidf_ridge", partial(fit, lambda: RidgeCV(np.logspace(-2, 2, 9))))
+        return
+    each, common = (OneVsRestClassifier, "commonest_labels") if facts.outputs else (_itself, "majority")
+    yield Method(common, partial(fit, lambda: each(DummyClassifier(strategy="prior"))))
+    yield Method("tfidf_logistic_regression", partial(fit, lambda: each(LogisticRegression(max_iter=500))))
+
+
+def _itself(estimator: Any) -> Any:
+    return estimator
 
 
 def _fit_and_predict(
@@ -47,21 +53,15 @@ def _fit_and_predict(
     texts: list[str],
     y: NDArray[Any],
     held_out: tuple[str, ...],
-    estimator: Any,
+    make: Callable[[], Any],
 ) -> Predictions:
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_pipeline
 
     vectorizer = TfidfVectorizer(
         analyzer=partial(_runs, tokens), min_df=2 if len(texts) > 100 else 1, sublinear_tf=True
     )
-    baseline = make_pipeline(vectorizer, estimator).fit(texts, y)
-    if form_of(facts) == "number":
-        return Predictions(torch.from_numpy(np.asarray(baseline.predict(held_out), dtype=np.float32).reshape(-1, 1)))
-    probabilities = np.zeros((len(held_out), len(facts.classes)), dtype=np.float32)
-    probabilities[:, baseline.classes_] = baseline.predict_proba(held_out)
-    scores = torch.from_numpy(probabilities)
-    return Predictions(scores.argmax(dim=1), scores)
+    x = vectorizer.fit_transform(texts)
+    return fit_and_predict(lambda _: make(), x, y, vectorizer.transform(held_out), facts, np.arange(len(y)))
 
 
 def _runs(tokens: Tokens, text: str) -> list[str]:

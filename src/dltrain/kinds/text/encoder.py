@@ -16,12 +16,14 @@ from dltrain.data.text_files import SUFFIXES, named_files, read_samples
 from dltrain.data.tokens import SPECIAL, Padded, Tokens, Vocabulary, pad, split_text
 from dltrain.errors import DataError
 from dltrain.kinds.labels import TargetReader, target_of_files
+from dltrain.kinds.text.targets import as_trained
 from dltrain.types import BatchTransform, Encoded, Facts, Remark
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
 MOST_TOKENS = 512  # per text, if the length is not given
+BETWEEN = " | "  # the texts of several columns
 SHARE_WHOLE = 95  # per cent of the training texts that are then not cut
 
 
@@ -40,14 +42,21 @@ class TextEncoder:
     Args:
         vocabulary: the vocabulary of the training texts.
         length: the largest number of tokens of a text; later ones are cut.
-        column: the column of texts in a table.
-        reader: reads the target's column.
+        columns: the columns of texts in a table, which are joined.
+        reader: reads the target's columns.
+        has_header: whether the training table named its columns.
+        as_written: whether numbers of tables keep their marks, by which the reader knows them.
+        merges_case: whether labels that differ by case alone are one label.
+        suffixes: of files with one text each; empty where such a file was the training table.
     """
 
     vocabulary: Vocabulary
     length: int
-    column: str
+    columns: tuple[str, ...]
     reader: TargetReader
+    has_header: bool = True
+    as_written: bool = True
+    merges_case: bool = False
     suffixes: frozenset[str] = SUFFIXES
     takes_rows: bool = True
     apart: bool = True
@@ -58,23 +67,29 @@ class TextEncoder:
         cls,
         texts: Sequence[Sequence[str]],
         *,
-        column: str,
+        columns: Sequence[str],
         reader: TargetReader,
         tokens: Tokens,
         length: int | None = None,
         size: int,
         least: int,
+        has_header: bool = True,
+        merges_case: bool = False,
+        suffixes: frozenset[str] = SUFFIXES,
     ) -> TextEncoder:
         """Returns an encoder with the vocabulary of the training texts.
 
         Args:
             texts: the tokens of each training text, from `split_text`.
-            column: the column of texts in a table.
-            reader: reads the target's column.
+            columns: the columns of texts in a table.
+            reader: reads the target's columns.
             tokens: the unit of a token.
             length: the largest number of tokens of a text; None for as many as 95 % of the texts have, at most 512.
             size: the maximum size of the vocabulary.
             least: how often a token must occur to be in the vocabulary.
+            has_header: as in the class.
+            merges_case: as in the class.
+            suffixes: as in the class.
 
         Raises:
             DataError: there are no tokens, or no token occurs so often.
@@ -89,10 +104,10 @@ class TextEncoder:
             raise DataError(
                 f"no {tokens} occurs {least} times in the training texts",
                 where="data.least",
-                fix="give more texts, or keep tokens that occur once",
-                override="data.least=1",
+                fix="give more texts, or take characters as tokens" if tokens == "word" else "give more texts",
+                override="data.tokens=character" if tokens == "word" else "",
             )
-        return cls(vocabulary, length, column, reader)
+        return cls(vocabulary, length, tuple(columns), reader, has_header, merges_case=merges_case, suffixes=suffixes)
 
     @classmethod
     def of(cls, facts: Facts) -> TextEncoder:
@@ -101,16 +116,33 @@ class TextEncoder:
         Raises:
             DataError: the facts do not say how texts become tokens.
         """
-        vocabulary = Vocabulary.of(facts)
+        vocabulary, stored = Vocabulary.of(facts), facts.preprocessing
         try:
-            length, column = facts.preprocessing["length"], facts.preprocessing["text"]
-            return cls(vocabulary, max(1, int(length)), str(column), TargetReader.of(facts))
+            text = stored["text"]
+            return cls(
+                vocabulary,
+                max(1, int(stored["length"])),
+                (text,) if isinstance(text, str) else tuple(map(str, text)),
+                TargetReader.of(facts),
+                has_header=bool(stored.get("has_header", True)),
+                as_written=bool(stored.get("as_written", False)),
+                merges_case=bool(stored.get("merges_case", False)),
+                suffixes=SUFFIXES if stored.get("text_files", True) else frozenset(),
+            )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how texts are encoded", fix="train again") from None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values that `of` reads from the facts."""
-        return self.vocabulary.to_json() | {"text": self.column, "length": self.length}
+        stored: dict[str, Any] = {
+            "text": self.columns[0] if len(self.columns) == 1 else list(self.columns),
+            "length": self.length,
+            "as_written": self.as_written,
+        }
+        stored |= {"has_header": False} if not self.has_header else {}
+        stored |= {"merges_case": True} if self.merges_case else {}
+        stored |= {} if self.suffixes else {"text_files": False}
+        return self.vocabulary.to_json() | stored | self.reader.forms_to_json()
 
     def encode(self, raw: Raw, /) -> Encoded:
         """Encodes a frame with the column of texts, or texts, or files with one text each.
@@ -127,12 +159,15 @@ class TextEncoder:
         return pad(texts, self.vocabulary, self.length)
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the column of labels or numbers, or the class of each file from its folder.
+        """Returns the columns of labels or numbers, or the class of each file from its folder.
 
         Raises:
             DataError: the samples have no targets.
         """
         if isinstance(raw, pd.DataFrame):
+            known = self.reader.classes or self.reader.outputs
+            if self.merges_case and self.reader.name in raw.columns:
+                raw = raw.assign(**{self.reader.name: as_trained(raw[self.reader.name], known)})
             return self.reader.targets(raw)
         if isinstance(raw, Sequence) and named_files(raw):
             return target_of_files(self.reader.classes, raw)
@@ -141,20 +176,22 @@ class TextEncoder:
     def _read(self, raw: Raw) -> tuple[Sequence[str], tuple[str, ...]]:
         """Returns the texts and their names."""
         if isinstance(raw, pd.DataFrame):
-            return texts_of(self._column(raw)), tuple(map(str, raw.index.tolist()))
+            return join_texts(self._select(raw)), tuple(map(str, raw.index.tolist()))
         samples = read_samples(raw.tolist() if isinstance(raw, np.ndarray) else raw)
         return samples.texts, samples.names
 
-    def _column(self, frame: pd.DataFrame) -> pd.Series[Any]:
+    def _select(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Returns the columns of texts."""
         frame = frame.set_axis([str(name).strip() for name in frame.columns], axis="columns")
+        absent = next((name for name in self.columns if name not in frame.columns), None)
+        if absent is None:
+            return frame[list(self.columns)]
         others = [name for name in frame.columns if name != self.reader.name]
-        if self.column in frame.columns:
-            return frame[self.column]
-        if len(others) == 1:  # the only column must be the texts, whatever its name
-            return frame[others[0]]
-        close = nearest(self.column, frame.columns)
+        if len(others) == len(self.columns) == 1:  # the only column must be the texts, whatever its name
+            return frame[others]
+        close = nearest(absent, frame.columns)
         raise DataError(
-            f"the table has no column {self.column!r}, which contains the texts",
+            f"the table has no column {absent!r}, which contains the texts",
             fix=f"is it {close[0]!r}? rename it in the file"
             if close
             else f"rename one of its columns in the file: {name_list(frame.columns, 8)}",
@@ -171,9 +208,12 @@ class TextEncoder:
         return tuple(remarks)
 
 
-def texts_of(column: pd.Series[Any]) -> list[str]:
-    """Returns the text of each cell; empty for a missing cell."""
-    return column.fillna("").astype(str).tolist()
+def join_texts(columns: pd.DataFrame) -> list[str]:
+    """Returns the text of each row: its cells, joined; empty where all are missing."""
+    parts = [columns[name].fillna("").astype(str).tolist() for name in columns.columns]
+    if len(parts) == 1:
+        return parts[0]
+    return [BETWEEN.join(filter(None, map(str.strip, cells))) for cells in zip(*parts, strict=True)]
 
 
 def inputs_of(padded: Padded) -> tuple[Tensor, Tensor]:

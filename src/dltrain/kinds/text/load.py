@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -14,27 +16,32 @@ from numpy.typing import NDArray
 from dltrain.data.cells import read_cells
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_format import Header, TableFormat
-from dltrain.data.tokens import Padded, TokensChoice, choose_tokens, split_text
-from dltrain.kinds.labels import TargetReader, class_names, read_target
+from dltrain.data.text_files import SUFFIXES
+from dltrain.data.tokens import Padded, Tokens, TokensChoice, choose_tokens, split_text
+from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
+from dltrain.kinds.table.notes import note_task
 from dltrain.kinds.table.rows import Rows, split_rows
-from dltrain.kinds.table.scale import standardisation
-from dltrain.kinds.target import choose_task
-from dltrain.kinds.text.encoder import TextEncoder, inputs_of, texts_of
+from dltrain.kinds.target import Target, infer_task
+from dltrain.kinds.target_scale import check_outputs, scale_of_targets
+from dltrain.kinds.text.encoder import TextEncoder, inputs_of, join_texts
 from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
+from dltrain.kinds.text.targets import LetterCase, settle_case
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
 
+MOST_IN_NAMES = 1.5  # words of a text on average
+REPEATED = 0.5  # share of distinct words, above which they hardly repeat
+
 Count = Annotated[int, Range(1)]
-TextTask = Literal["auto", "regression", "classification"]
 
 
 def text(
     *,
     path: str | None = None,
-    target: str | None = None,
-    text: str | None = None,
-    task: TextTask = "auto",
+    target: str | Sequence[str] | None = None,
+    text: str | Sequence[str] | None = None,
+    task: str = "auto",
     tokens: TokensChoice = "auto",
     length: Count | None = None,
     vocabulary: Count = 30_000,
@@ -45,19 +52,27 @@ def text(
     encoding: str = "auto",
     delimiter: str = "auto",
     header: Header = "auto",
+    skip: int | str = "auto",
+    comment: str = "auto",
+    quote: str = "auto",
+    sheet: str | int | None = None,
+    decimal: DecimalChoice = "auto",
+    thousands: ThousandsChoice = "auto",
+    letter_case: LetterCase = "ask",
     on_bad: OnBad = "error",
     rows: Annotated[int, Range(10)] = 3000,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads texts from a CSV file, `class/*.txt` or `train|val|test/class/*.txt`; without a path, generates reviews.
+    """Reads texts from a table, lines of fastText, `class/*.txt` or `train|val|test/class/*.txt`; without a path,
+    generates reviews.
 
     Args:
         path: the file or folder.
-        target: the column to predict; None if only one is left besides the text.
-        text: the column of texts; None for the one with the longest cells.
-        task: `auto` decides by the target's values.
+        target: the column to predict, or several of numbers or of labels; None if only one is left besides the texts.
+        text: the column of texts, or several, which are joined; None for those that carry words.
+        task: `auto` decides by the target's values; a task of your own, by its dotted path, decides itself.
         tokens: `word` or `character`; `auto` uses characters if the script has no spaces between words.
         length: the largest number of tokens of a text; None for what 95 % of the training texts have, at most 512.
         vocabulary: the maximum size of the vocabulary.
@@ -68,6 +83,14 @@ def text(
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`; for CSV.
         header: `none` if the first line is data; columns then get the names column_1, column_2, ...
+        skip: the number of lines above the table, or `auto`.
+        comment: the character with which lines begin that are no rows, `none`, or `auto`; for CSV.
+        quote: the character around cells, `none`, or `auto`; for CSV.
+        sheet: the name of a sheet or its number, counted from 1; None to find it; for Excel.
+        decimal: the decimal mark of numbers to predict; `auto` decides by the column.
+        thousands: the mark between groups of three digits, `none`, or `auto`.
+        letter_case: whether labels that differ by case alone are refused (`ask`), one label (`merge`) or several
+            (`keep`).
         on_bad: whether a file that is empty or cannot be read stops the run or is left out.
         rows: the number of generated reviews.
         val_fraction: share of the validation split; 0 for none.
@@ -77,7 +100,7 @@ def text(
     Raises:
         DataError: the data has nothing to learn; the message says why.
     """
-    columns = Columns(target, text, group)
+    columns = Columns(_names(target), _names(text), group, task)
     split_files: dict[SplitName, str] = {}
     if val_path is not None:
         split_files["val"] = val_path
@@ -88,14 +111,30 @@ def text(
     elif (folder := Path(path).expanduser()).is_dir():
         source = read_class_folders(folder, encoding, on_bad)
     else:
-        source = read_tables({"train": path, **split_files}, columns, TableFormat(encoding, delimiter, header))
+        form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet)
+        source = read_tables({"train": path, **split_files}, columns, form)
     source.check(columns, split_files)
     return build_data(
         source,
-        task,
+        Goal(task, letter_case, decimal, thousands),
         Splitting(val_fraction, test_fraction, seed, group),
         Tokenisation(tokens, length, vocabulary, least),
     )
+
+
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Returns the names of columns that the user gives."""
+    return () if given is None else (given,) if isinstance(given, str) else tuple(dict.fromkeys(map(str, given)))
+
+
+@dataclass(frozen=True)
+class Goal:
+    """How the target is read, as in `text`."""
+
+    task: str
+    letter_case: LetterCase
+    decimal: DecimalChoice
+    thousands: ThousandsChoice
 
 
 @dataclass(frozen=True)
@@ -118,104 +157,102 @@ class Tokenisation:
     least: int
 
 
-def build_data(source: Source, task: TextTask, splitting: Splitting, tokenisation: Tokenisation) -> Data:
+def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: Tokenisation) -> Data:
     """Infers the target, splits the texts, fits the encoder to the training texts, and returns all of them encoded.
 
     Raises:
         DataError: the source has nothing to learn; the message says why.
     """
-    frame = pd.concat(source.frames.values())
-    reader, y, reason = infer_target(frame[source.target], source.target, task)
-    parts, split_notes = split_texts(source, frame, y.ravel(), splitting, stratify=reader.form == "class")
+    frame, case_note = settle_case(pd.concat(source.frames.values()), source.target, goal.letter_case)
+    columns = frame[list(source.target)]
+    reading = Reading.of((read_cells(columns[name]) for name in columns), goal.decimal, goal.thousands)
+    target = infer_task(columns, goal.task, reading, find_lists=True)
+    parts, split_notes = split_texts(source, frame, target, splitting)
 
-    texts = {name: texts_of(frame[source.text].iloc[rows]) for name, rows in parts.items()}
-    tokens = choose_tokens(texts["train"]) if tokenisation.tokens == "auto" else tokenisation.tokens
+    texts = {name: join_texts(frame[list(source.text)].iloc[rows]) for name, rows in parts.items()}
+    tokens = choose_unit(texts["train"]) if tokenisation.tokens == "auto" else tokenisation.tokens
     tokenised = {name: [split_text(text, tokens) for text in part] for name, part in texts.items()}
     encoder = TextEncoder.fit(
         tokenised["train"],
-        column=source.text,
-        reader=reader,
+        columns=source.text,
+        reader=target.reader,
         tokens=tokens,
         length=tokenisation.length,
         size=tokenisation.size,
         least=tokenisation.least,
+        has_header=source.has_header,
+        merges_case=goal.letter_case == "merge",
+        suffixes=frozenset() if source.is_text_file else SUFFIXES,
     )
     padded = {name: encoder.encode_tokens(part) for name, part in tokenised.items()}
+    names = frame.index.astype(str)
     splits = {
-        name: Split(
-            inputs=inputs_of(padded[name]),
-            target=torch.from_numpy(y[rows]),
-            ids=tuple(map(str, frame.index[rows])),
-            texts=tuple(texts[name]),
-        )
+        name: Split(inputs_of(padded[name]), torch.from_numpy(target.y[rows]), tuple(names[rows]), tuple(texts[name]))
         for name, rows in parts.items()
     }
-    facts = gather_facts(encoder, y[parts["train"]].ravel())
-    notes = (*source.notes, f"{reader.task}, because {reason}", *split_notes, *_notes_on_tokens(encoder, padded))
-    return Data(facts, splits, encoder.prepare, notes=notes)
+    notes = (*source.notes, *[case_note] * bool(case_note), *note_task(target), *split_notes)
+    facts = gather_facts(encoder, target, target.y[parts["train"]])
+    return Data(facts, splits, encoder.prepare, notes=(*notes, *_notes_on_tokens(encoder, padded)))
 
 
-def infer_target(column: pd.Series[Any], name: str, task: TextTask) -> tuple[TargetReader, NDArray[Any], str]:
-    """Returns the reader of the target, the targets in the column, `(N,)` or `(N, 1)`, and the reason for the task.
-
-    Raises:
-        DataError: the column cannot be predicted.
-    """
-    cells = read_target(column)
-    chosen, reason = choose_task(name, cells, task)
-    reader = TargetReader(name, chosen)
-    if reader.form == "class":
-        reader = TargetReader(name, chosen, classes=class_names(cells)[0])
-    return reader, reader.encode({name: cells}), reason
+def choose_unit(texts: Sequence[str]) -> Tokens:
+    """Returns the unit of a token: characters also where texts are names, single words that hardly repeat."""
+    tokens = choose_tokens(texts)
+    words = Counter(word for text in texts for word in split_text(text, "word"))
+    single = sum(words.values()) < MOST_IN_NAMES * len(texts)
+    return "character" if single and len(words) > REPEATED * sum(words.values()) else tokens
 
 
 def split_texts(
-    source: Source, frame: pd.DataFrame, y: NDArray[Any], splitting: Splitting, *, stratify: bool
+    source: Source, frame: pd.DataFrame, target: Target, splitting: Splitting
 ) -> tuple[dict[SplitName, Indices], list[str]]:
     """Returns the rows of each split, without those that have no label, and notes.
 
     Args:
         source: the source of the frame.
         frame: all rows, file by file.
-        y: `(N,)` class indices or numbers; -1 or NaN if there is none.
+        target: their targets.
         splitting: how to split the rows of the first file.
-        stratify: whether classes have the same shares in each split.
     """
-    labelled = np.flatnonzero(y >= 0 if stratify else ~np.isnan(y))
+    labelled = np.flatnonzero(target.present)
     files = np.concatenate([np.full(len(part), SPLITS.index(name)) for name, part in source.frames.items()])
     group = splitting.group
     inputs = {} if group is None else {group: read_cells(frame[group]).take(labelled)}
     parts, notes = split_rows(
-        Rows(inputs, y[labelled], labelled, files[labelled]),
+        Rows(inputs, target.y[labelled], labelled, files[labelled]),
         val_fraction=splitting.val_fraction,
         test_fraction=splitting.test_fraction,
         seed=splitting.seed,
-        stratify=stratify,
+        stratify=target.form == "class",
         group=group,
         time=None,
         given=tuple(name for name in source.frames if name != "train"),
     )
-    if missing := len(frame) - len(labelled):
-        notes.insert(0, f"left out {missing} of {len(frame)} texts, which have no value of {source.target}")
     return {name: labelled[rows] for name, rows in parts.items()}, notes
 
 
-def gather_facts(encoder: TextEncoder, y: NDArray[Any]) -> Facts:
+def gather_facts(encoder: TextEncoder, target: Target, y: NDArray[Any]) -> Facts:
     """Returns the facts that a model and later predictions need.
 
     Args:
         encoder: the encoder, fitted to the training texts.
-        y: `(N,)` the training targets.
+        target: the targets of all texts.
+        y: the training targets, as in `Split`.
     """
-    classes = encoder.reader.classes
-    mean, std = (0.0, 1.0) if classes else standardisation(y)
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
+    if target.form == "number":
+        if target.outputs:
+            check_outputs(y, target.outputs)
+        mean, std = scale_of_targets(y, target.outputs)
     return Facts(
         kind="text",
-        task=encoder.reader.task,
+        task=target.task,
         input_shape=(encoder.length,),
-        target=encoder.reader.name,
-        classes=classes,
-        class_counts=tuple(np.bincount(y, minlength=len(classes)).tolist()) if classes else (),
+        target=target.name,
+        outputs=target.outputs,
+        classes=target.classes,
+        class_counts=tuple(np.bincount(y, minlength=len(target.classes)).tolist()) if target.classes else (),
         vocab_sizes=(len(encoder.vocabulary),),
         target_mean=mean,
         target_std=std,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,19 +12,18 @@ import pandas as pd
 
 from dltrain.data.cells import name_list, nearest
 from dltrain.data.class_folders import find_splits, refuse_bad
-from dltrain.data.column_names import pick_column
 from dltrain.data.folder_tree import FileType, spell_path
 from dltrain.data.samples.texts import write_reviews
-from dltrain.data.table_files import read_table
-from dltrain.data.table_format import TableFormat
+from dltrain.data.table_files import read_file
+from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.data.text_files import SUFFIXES, read_each
 from dltrain.errors import DataError, named_by
+from dltrain.kinds.text.columns import Content, choose_texts, describe, describe_unused, judge_columns, why_data
+from dltrain.kinds.text.targets import choose_target
 from dltrain.types import SplitName
 
 OnBad = Literal["error", "skip"]
-LABEL_NAMES = (
-    "label|labels|class|category|sentiment|target|标签|类别|分类|情感|情感倾向"  # of columns, as `plain` spells
-)
+UNLABELLED = frozenset(["unsup", "unsupervised", "unlabelled", "unlabeled", "nolabel"])  # folders
 TEXTS = FileType("texts", SUFFIXES, "class/*.txt, or give a CSV file")
 
 
@@ -32,14 +32,16 @@ class Columns:
     """The columns of a table that the user gives.
 
     Args:
-        target: the column to predict; None to infer it.
-        text: the column of texts; None to infer it.
+        target: the columns to predict; empty to infer them.
+        text: the columns of texts; empty to infer them.
         group: the column whose equal values stay in one split; None for no such column.
+        task: the task that the target has to fit.
     """
 
-    target: str | None = None
-    text: str | None = None
+    target: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
     group: str | None = None
+    task: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,21 @@ class Source:
 
     Args:
         frames: the texts of the files or folders that the user gives, by split; other splits are cut from `train`.
-        target: the column to predict.
-        text: the column to read.
+        target: the columns to predict.
+        text: the columns to read.
         notes: what was inferred.
         has_splits: whether the source has its own splits, so that the user cannot give files for them.
+        has_header: whether the columns have names in the source.
+        is_text_file: whether the table is in a file whose name ends as that of a single text.
     """
 
     frames: Mapping[SplitName, pd.DataFrame]
-    target: str
-    text: str
+    target: tuple[str, ...]
+    text: tuple[str, ...]
     notes: tuple[str, ...] = ()
     has_splits: bool = False
+    has_header: bool = True
+    is_text_file: bool = False
 
     def check(self, columns: Columns, split_files: Mapping[SplitName, str]) -> None:
         """Refuses columns and files that this source does not support.
@@ -67,8 +73,9 @@ class Source:
             DataError: the user gives one.
         """
         for key, named, own in (("target", columns.target, self.target), ("text", columns.text, self.text)):
-            if named not in (None, own):
-                raise DataError(f"there is no column {named!r}", where=f"data.{key}", override=f"data.{key}={own}")
+            if named not in ((), own):
+                override = f"data.{key}={_as_value(own)}"
+                raise DataError(f"there is no column {name_list(named)!r}", where=f"data.{key}", override=override)
         if columns.group is not None and columns.group not in self.frames["train"].columns:
             raise DataError(f"there is no column {columns.group!r}", where="data.group", override="data.group=null")
         if self.has_splits and split_files:
@@ -81,7 +88,7 @@ def generate_reviews(rows: int, seed: int) -> Source:
     texts, labels = write_reviews(rows, seed)
     frame = pd.DataFrame({"text": texts, "sentiment": labels}, dtype=object)
     notes = (f"generated {rows:,} short reviews; give your own with data.path",)
-    return Source({"train": frame}, "sentiment", "text", notes, has_splits=True)
+    return Source({"train": frame}, ("sentiment",), ("text",), notes, has_splits=True)
 
 
 def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
@@ -117,7 +124,7 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
         raise DataError(
             f"too few texts of the {few[0]} split can be read", where=str(folder), fix="correct them, or add more"
         )
-    return Source(frames, "class", "text", tuple(dict.fromkeys(notes)), has_splits=True)
+    return Source(frames, ("class",), ("text",), tuple(dict.fromkeys(notes)), has_splits=True)
 
 
 def _why_bad(text: str | DataError) -> str:
@@ -138,76 +145,88 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
     Raises:
         DataError: a file cannot be read, or a column is missing or cannot be inferred.
     """
-    frames: dict[SplitName, pd.DataFrame] = {}
-    notes: list[str] = []
+    train, notes, has_header = _read_table(files["train"], form)
+    frames: dict[SplitName, pd.DataFrame] = {"train": train}
     for name, path in files.items():
-        with named_by("data.path" if name == "train" else f"data.{name}_path"):
-            frame, guesses = read_table(path, form.encoding, form.delimiter, form.header)
-        frames[name] = frame.reset_index(drop=True)
-        notes += guesses if name == "train" else [f"{name}: the {len(frame)} rows of {path}"]
-    train = frames["train"]
+        if name != "train":
+            with named_by(f"data.{name}_path"):
+                frame, _ = read_file(path, form if has_header else replace(form, header=NONE))
+            frames[name] = frame.reset_index(drop=True)
+            notes.append(f"{name}: the {len(frame)} rows of {path}")
     _check_columns(train, columns)
-    text = _choose_text(train, columns, notes) if columns.text is None else columns.text
-    target = _choose_target(train, text, columns, notes) if columns.target is None else columns.target
+    contents = judge_columns(train)
+    text = columns.text or _choose_texts(contents, columns, notes)
+    target = columns.target
+    if not target:
+        target, reason = choose_target(train, contents, columns.task, (*text, columns.group))
+        notes.append(f"predicts {name_list(target)}, {reason} (choose another with data.target)")
+    if unused := describe_unused(contents, (*text, *target, columns.group)):
+        notes.append(unused)
     for name, frame in frames.items():
-        for column in (text, target):
+        for column in (*text, *target):
             if column not in frame.columns:
                 raise DataError(
                     f"the {name} file has no column {column!r}",
                     where=f"data.{name}_path",
                     fix=f"add it or rename one of its columns: {name_list(frame.columns)}",
                 )
-    return Source(frames, target, text, tuple(notes))
+    is_text_file = Path(files["train"]).suffix.lower() in SUFFIXES
+    return Source(frames, target, text, tuple(notes), has_header=has_header, is_text_file=is_text_file)
+
+
+def _read_table(path: str, form: TableFormat) -> tuple[pd.DataFrame, list[str], bool]:
+    """Returns the table in a file, notes on how it was read, and whether its columns have names there."""
+    with named_by("data.path"):
+        frame, notes = read_file(path, form)
+        has_header = form.header != NONE and not any(note.startswith("no header line") for note in notes)
+        if form.header == AUTO and has_header and (reason := why_data(frame, judge_columns(frame))):
+            with suppress(DataError):  # a file that has names for its columns, such as JSON
+                whole, notes = read_file(path, replace(form, header=NONE))
+                if len(whole) > len(frame):
+                    said = f"no header line, because {reason}: columns are called column_1, column_2, ..."
+                    return whole.reset_index(drop=True), [*notes, f"{said} (data.header=first if it is one)"], False
+    return frame.reset_index(drop=True), list(notes), has_header
 
 
 def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
-    for key, name in (("target", columns.target), ("text", columns.text), ("group", columns.group)):
-        if name is not None and name not in frame.columns:
-            raise DataError(
-                f"the table has no column {name!r}",
-                where=f"data.{key}",
-                fix=f"name one of its columns: {name_list(frame.columns)}",
-                override=f"data.{key}={near[0]}" if (near := nearest(name, frame.columns)) else "",
-            )
-    if columns.text is not None and columns.text == columns.target:
+    group = () if columns.group is None else (columns.group,)
+    for key, names in (("target", columns.target), ("text", columns.text), ("group", group)):
+        for name in names:
+            if name not in frame.columns:
+                near = nearest(name, frame.columns)
+                corrected = [near[0] if other == name and near else other for other in names]
+                raise DataError(
+                    f"the table has no column {name!r}",
+                    where=f"data.{key}",
+                    fix=f"name one of its columns: {name_list(frame.columns)}",
+                    override=f"data.{key}={_as_value(corrected)}" if near else "",
+                )
+    if both := [name for name in columns.text if name in columns.target]:
+        left = [name for name in columns.text if name not in columns.target]
         raise DataError(
-            f"the column {columns.target!r} cannot be both the text and the target",
+            f"the column {both[0]!r} cannot be both the text and the target",
             where="data.text",
-            fix="leave data.text out, to use the column with the longest cells",
-            override="data.text=null",
+            fix="leave it out" if left else "leave data.text out, to use the columns that carry words",
+            override=f"data.text={_as_value(left)}" if left else "data.text=null",
         )
 
 
-def _choose_text(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> str:
-    """Returns the column with the longest cells, and adds a note about it."""
-    candidates = _others(frame, (columns.target, columns.group))
-    if not candidates:
-        raise DataError("the table has no column of texts", where="data.path", fix="give one in addition to the target")
-    text = max(candidates, key=lambda name: float(frame[name].fillna("").astype(str).str.len().mean()))
-    if len(candidates) > 1:
-        notes.append(f"the texts are in {text}, which has the longest cells (choose another with data.text)")
-    return text
+def _as_value(names: Sequence[str]) -> str:
+    """Returns names as the value of a key."""
+    return names[0] if len(names) == 1 else f"[{','.join(names)}]"
 
 
-def _choose_target(frame: pd.DataFrame, text: str, columns: Columns, notes: list[str]) -> str:
-    """Returns the column with a usual name of labels, or the only other one, and adds a note about it."""
-    candidates = _others(frame, (text, columns.group))
-    target = pick_column(frame, "target", None, LABEL_NAMES, (text, columns.group or ""))
-    if target is None and len(candidates) == 1:
-        (target,) = candidates
-    if target is None:
+def _choose_texts(contents: Mapping[str, Content], columns: Columns, notes: list[str]) -> tuple[str, ...]:
+    """Returns the columns of texts, and adds a note about them."""
+    taken = (*columns.target, columns.group)
+    text, reason = choose_texts(contents, taken)
+    if not text:
+        others = name_list(describe({name: contents[name] for name in contents if name not in taken}), 10)
         raise DataError(
-            "there is no target: which column should be predicted?",
-            where="data.target",
-            fix=f"choose one of {name_list(candidates)}"
-            if candidates
-            else "give a column of labels in addition to the texts",
-            override=f"data.target={candidates[-1]}" if candidates else "",
+            f"the table has no column of texts, only {others}" if others else "the table has no column of texts",
+            where="data.path",
+            fix="give one in addition to the target",
         )
-    reason = "the only other column" if len(candidates) == 1 else "by its name"
-    notes.append(f"predicts {target}, {reason} (choose another with data.target)")
-    return target
-
-
-def _others(frame: pd.DataFrame, taken: Sequence[str | None]) -> list[str]:
-    return [name for name in frame.columns if name not in taken]
+    if sum(name not in taken for name in contents) > 1:
+        notes.append(f"the texts are in {name_list(text)}, {reason} (choose others with data.text)")
+    return text

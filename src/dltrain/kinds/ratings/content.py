@@ -1,0 +1,87 @@
+"""Judges by its cells what a column of a table of ratings holds: ids, ratings, counts or times; and its first line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dltrain.data.cells import Cells, read_cells, shorten
+from dltrain.data.date_layouts import DIGITS, find_layouts
+from dltrain.data.table_records import is_number_like
+
+FIRST_SECOND, LAST_SECOND = 1e8, 5e9  # of times in seconds since 1970; a thousand times that in milliseconds
+MOST_LEVELS, WIDEST = 101, 100.0  # distinct ratings, and from the lowest to the highest
+FEW_LEVELS = 11  # distinct values, up to which a column is a scale and hardly one of ids or counts
+LARGE = 20  # from which on whole numbers may be counts
+SAMPLE = 200
+WORD = re.compile(r"[^\W\d]+")
+
+
+def is_time(cells: Cells) -> bool:
+    """Tells whether a column holds times: seconds or milliseconds since 1970, or dates."""
+    if not len(cells.values):
+        return False
+    if cells.all_numbers:
+        seconds = cells.numbers / (1000 if cells.numbers.max() > 1000 * FIRST_SECOND else 1)
+        return bool((seconds >= FIRST_SECOND).all() and (seconds <= LAST_SECOND).all())
+    sample = [str(value) for value in cells.values[:SAMPLE]]
+    return all(find_layouts(text.translate(DIGITS)) for text in sample)
+
+
+def is_scale(cells: Cells) -> bool:
+    """Tells whether a column may hold ratings: numbers of few levels, close to each other."""
+    if not len(cells.values) or not cells.all_numbers:
+        return False
+    return len(cells.values) <= MOST_LEVELS and float(np.ptp(cells.numbers)) <= WIDEST
+
+
+def is_short_scale(cells: Cells) -> bool:
+    """Tells whether a column holds so few levels that it hardly holds ids or counts."""
+    return is_scale(cells) and 1 < len(cells.values) <= FEW_LEVELS and float(np.abs(cells.numbers).max()) <= LARGE
+
+
+def is_count(cells: Cells) -> bool:
+    """Tells whether a column may hold counts: whole numbers, large ones among them, and no times."""
+    if not len(cells.values) or not cells.all_numbers or is_time(cells):
+        return False
+    whole = bool((cells.numbers % 1 == 0).all() and cells.numbers.min() >= 0)
+    return whole and float(cells.numbers.max()) > LARGE
+
+
+def is_id(cells: Cells) -> bool:
+    """Tells whether a column may name users or items: its values repeat, and are neither times nor fractions."""
+    repeats = 1 < len(cells.values) < cells.present
+    return repeats and not is_time(cells) and not bool(np.any(cells.numbers % 1 > 0))
+
+
+def why_data(frame: pd.DataFrame) -> str:
+    """Returns why the line that was taken for a header seems to be data; empty where it names columns.
+
+    It is data where a number stands above numbers, or an id above its equals, and no cell of it is unlike those below.
+
+    Args:
+        frame: with the cells of that line as its names.
+    """
+    reasons = []
+    for position, name in enumerate(map(str, frame.columns)):
+        values = [str(value) for value in read_cells(frame.iloc[:, position]).values]
+        sample = values[:SAMPLE]
+        if not sample or name == f"column_{position + 1}":
+            continue
+        if all(map(is_number_like, sample)):
+            if not is_number_like(name):
+                return ""
+            reasons.append(f"{shorten(name)} stands above numbers")
+        elif name.strip() in values:
+            reasons.append(f"{shorten(name)} is also a cell below it")
+        elif WORD.fullmatch(name) or _shape(name) not in set(map(_shape, sample)):
+            return ""
+    return reasons[0] if reasons else ""
+
+
+def _shape(text: str) -> Any:
+    """Returns a text with 0 for digits and a for letters, each once for several."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", text))

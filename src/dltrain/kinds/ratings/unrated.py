@@ -1,0 +1,74 @@
+"""Tells ratings from numbers that mean "not rated", such as 0 in a scale from 1 to 10, or 99."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.errors import DataError
+
+FEWEST_LEVELS = 4  # of ratings and the number that may be none; likes and dislikes have fewer
+LARGE = frozenset([99.0, 999.0, 9999.0, -99.0, -999.0, -9999.0])
+SENTINELS = LARGE | {-1.0, -9.0}
+MANY, CERTAIN = 0.15, 0.4  # share of zeros from which on they may mean nothing, and from which on they do
+TIMES = 3.0  # as frequent as the next level
+
+
+def read_unrated(given: str | float) -> float | None:
+    """Returns the number that the user gives; `None` for `auto` and `none`.
+
+    Raises:
+        DataError: it is something else.
+    """
+    if given in ("auto", "none"):
+        return None
+    try:
+        return float(given)
+    except ValueError:
+        raise DataError(
+            f"{given!r} is no number that means not rated",
+            where="data.unrated",
+            fix="give the number, or none, or auto",
+            override="data.unrated=auto",
+        ) from None
+
+
+def find_unrated(ratings: NDArray[np.float64], name: str) -> float | None:
+    """Returns the number among ratings that means "not rated"; `None` where there is none.
+
+    It is 99, -1 or the like far from all others, or zero where zeros are much more frequent than the ratings beside it.
+
+    Args:
+        ratings: `(N,)`, NaN where one is missing.
+        name: of their column.
+
+    Raises:
+        DataError: zeros may mean nothing, or the lowest rating.
+    """
+    levels, counts = np.unique(ratings[~np.isnan(ratings)], return_counts=True)
+    if len(levels) < FEWEST_LEVELS:
+        return None
+    for at, others in ((0, levels[1:]), (-1, levels[:-1])):
+        distance = float(np.abs(others - levels[at]).min())
+        far = distance > np.ptp(others) or (levels[at] == -1 and others[0] >= 0)
+        if float(levels[at]) in SENTINELS and far:
+            return float(levels[at])
+    share = counts[0] / counts.sum()
+    if levels[0] != 0 or share < MANY or counts[0] < TIMES * counts[1]:
+        return None
+    if share >= CERTAIN:
+        return 0.0
+    raise DataError(
+        f"{100 * share:.0f} % of {name} are 0, which may mean that somebody has not rated, or the lowest rating",
+        where="data.unrated",
+        fix="say which: data.unrated=0 if they are no ratings, data.unrated=none if they are",
+        override="data.unrated=0",
+    )
+
+
+def without(ratings: NDArray[np.float64], unrated: Collection[float]) -> NDArray[Any]:
+    """Returns ratings with NaN for those that mean "not rated"."""
+    return np.where(np.isin(ratings, list(unrated)), np.nan, ratings) if unrated else ratings

@@ -1,0 +1,166 @@
+"""Judges what the columns of a table carry: texts to read, labels to predict, or neither; and its first line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from dltrain.data.cells import MISSING, name_list, shorten
+from dltrain.data.column_names import plain
+from dltrain.data.date_layouts import DIGITS, find_layouts
+from dltrain.data.table_records import is_number_like
+from dltrain.data.tokens import UNSPACED_LETTER
+from dltrain.kinds.table.columns import looks_like_id
+
+Carries = Literal["words", "names", "labels", "numbers", "dates", "links", "paths", "codes", "nothing"]
+
+SAMPLE = 1000  # cells by which a column is judged
+MOST = 0.8  # of the cells, which have to be alike
+FILLED = 0.05  # share of the cells, below which a column carries nothing
+PROSE, UNSPACED_PROSE = 3.0, 6.0  # words, or characters of a script without spaces, of a cell on average
+MOST_LABELS, LABEL_SHARE = 50, 0.05  # distinct cells of several words that are still labels
+REPEATED = 0.5  # share of distinct cells of one word, below which they are labels
+LINK = re.compile(r"(https?:|ftp:)?//\S+|www\.\S+|[\w-]+(\.[\w-]+)+(/\S*)?|[\w.+-]+@[\w-]+(\.[\w-]+)+", re.IGNORECASE)
+PATH = re.compile(r"(?=.*[/\\])[^\s:*?\"<>|]+(\.\w{1,5})?|([A-Za-z]:|~|\.{1,2})?[/\\].*|\S+\.[A-Za-z]\w{1,4}")
+CODE = re.compile(r"[0-9a-fA-F]{8,}|(?=.*\d)[\w{}.:+/=@#-]+")
+HEADER_WORD = re.compile(r"[A-Za-z_][\w.-]*")
+MARKS = frozenset("01")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a column carries, by a sample of its cells.
+
+    Args:
+        carries: what that is.
+        words: the mean number of words of a cell; of characters where the script has no spaces.
+        distinct: the number of distinct cells in the sample.
+        two_valued: whether its cells are 0 and 1, and both occur.
+    """
+
+    carries: Carries
+    words: float = 0.0
+    distinct: int = 0
+    two_valued: bool = False
+
+    @property
+    def is_target(self) -> bool:
+        """Tells whether it may be what is predicted."""
+        return self.carries in ("labels", "numbers", "names") and self.distinct > 1
+
+
+def judge_columns(frame: pd.DataFrame) -> dict[str, Content]:
+    """Returns what each column of a table carries."""
+    return {str(name): judge_column(frame[name]) for name in frame.columns}
+
+
+def judge_column(column: pd.Series[Any]) -> Content:
+    """Returns what a column carries."""
+    at = np.linspace(0, len(column) - 1, min(SAMPLE, len(column))).astype(int)
+    sample = [str(cell).strip() for cell in column.iloc[np.unique(at)] if not pd.isna(cell)]
+    cells = [cell for cell in sample if cell.casefold() not in MISSING]
+    if len(cells) <= FILLED * len(at):
+        return Content("nothing")
+    distinct = len(set(cells))
+    if _share(cells, is_number_like) >= MOST:
+        carries: Carries = "dates" if _share(cells, _is_date) >= MOST else "numbers"
+        return Content(carries, distinct=distinct, two_valued=set(cells) == MARKS)
+    for pattern, alike in ((LINK, "links"), (PATH, "paths")):
+        if _share(cells, pattern.fullmatch) >= MOST:
+            return Content(alike, distinct=distinct)  # type: ignore[arg-type]
+    if _share(cells, _is_date) >= MOST:
+        return Content("dates", distinct=distinct)
+    unspaced = _share(cells, UNSPACED_LETTER.search) > 1 - MOST
+    words = float(np.mean([len(cell) if unspaced else len(cell.split()) for cell in cells]))
+    if words >= (UNSPACED_PROSE if unspaced else PROSE) and distinct > max(2, LABEL_SHARE * len(cells)):
+        return Content("words", words, distinct)
+    if distinct <= (REPEATED * len(cells) if words < 2 else min(MOST_LABELS, LABEL_SHARE * len(cells))):
+        return Content("labels", words, distinct)
+    if _share(cells, CODE.fullmatch) >= MOST:
+        return Content("codes", words, distinct)
+    return Content("names", words, distinct)
+
+
+def _share(cells: Sequence[str], test: Any) -> float:
+    return sum(bool(test(cell)) for cell in cells) / len(cells)
+
+
+def _is_date(cell: str) -> bool:
+    return bool(find_layouts(cell.translate(DIGITS))) and not cell.replace(".", "").replace(",", "").isdigit()
+
+
+def choose_texts(contents: Mapping[str, Content], taken: Collection[str | None]) -> tuple[tuple[str, ...], str]:
+    """Returns the columns of texts, and how they were chosen: those that carry words, else the one of longest names.
+
+    Args:
+        contents: what the columns carry.
+        taken: columns that have another role.
+    """
+    free = {name: content for name, content in contents.items() if name not in taken}
+    words = tuple(name for name, content in free.items() if content.carries == "words")
+    if words:
+        return words, "which carries words" if len(words) == 1 else "which carry words"
+    names = {name: content.words for name, content in free.items() if content.carries == "names"}
+    if not names:
+        names = {name: content.words for name, content in free.items() if content.carries == "labels"}
+    return ((max(names, key=names.__getitem__),), "which has the longest cells") if names else ((), "")
+
+
+def describe(contents: Mapping[str, Content]) -> list[str]:
+    """Returns the name of each column, and what it carries if that is no text: `url (links)`."""
+    words = {"links": "links", "paths": "paths", "codes": "codes", "dates": "dates", "nothing": "hardly any cells"}
+    return [
+        f"{name} ({words[content.carries]})" if content.carries in words else name for name, content in contents.items()
+    ]
+
+
+def describe_unused(contents: Mapping[str, Content], used: Collection[str | None]) -> str:
+    """Returns a note on columns that are neither texts nor targets; empty without any."""
+    others = describe({name: content for name, content in contents.items() if name not in used})
+    return f"not used: {name_list(others, 10)} (choose texts with data.text)" if others else ""
+
+
+def numbers_rows(name: str, column: pd.Series[Any], content: Content) -> bool:
+    """Tells whether a column only names its rows: whole numbers or ids, another one in each row."""
+    if content.distinct < min(SAMPLE, len(column)) or content.carries not in ("numbers", "names"):
+        return False
+    if looks_like_id(name) or plain(name) in ("", "index", "column1"):
+        return True
+    return content.carries == "numbers" and all(str(cell).strip().isdigit() for cell in column.head(SAMPLE))
+
+
+def why_data(frame: pd.DataFrame, contents: Mapping[str, Content]) -> str:
+    """Returns why the line that was taken for a header seems to be data; empty where it names columns.
+
+    It is data where numbers stand above numbers or a label above its equals, or a text of many words above texts, and
+    no cell of it looks like a name.
+
+    Args:
+        frame: with the cells of that line as its names.
+        contents: what the columns carry below it.
+    """
+    reasons = []
+    for position, (name, content) in enumerate(contents.items()):
+        column = frame.iloc[:, position]
+        if content.carries == "nothing" or name == f"column_{position + 1}":
+            continue
+        if content.carries in ("numbers", "dates"):
+            if not is_number_like(name) and not _is_date(name):
+                return ""
+            reasons.append(f"{shorten(name)} stands above numbers")
+        elif content.carries == "labels":
+            if name.strip() in set(column.dropna().astype(str).str.strip()):
+                reasons.append(f"{shorten(name)} is also a cell below it")
+            elif HEADER_WORD.fullmatch(name):
+                return ""
+        elif content.carries in ("words", "names"):
+            if HEADER_WORD.fullmatch(name) or name.rstrip().endswith(("?", ":")):
+                return ""
+        elif HEADER_WORD.fullmatch(name) and not CODE.fullmatch(name) and not LINK.fullmatch(name):
+            return ""
+    return reasons[0] if reasons else ""
