@@ -133,7 +133,7 @@ class InputFormat:
 class Unfreezing(Protocol):
     """A model of which some parameters are trained in some epochs only."""
 
-    def set_epoch(self, epoch: int) -> None:
+    def freeze_for(self, epoch: int) -> None:
         """Freezes and unfreezes parameters for an epoch, counted from 0."""
         ...
 

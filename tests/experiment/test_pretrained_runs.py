@@ -95,12 +95,13 @@ def test_grey_data_sets_are_shown_in_three_channels(place: Path, dltrain: Callab
     assert dltrain("export", str(called.run.path), "--format", "torch-export").code == 0
 
 
+@pytest.mark.parametrize("how", [(), ("trainer.ema=0.5", "trainer.balance=resample")])
 def test_cached_features_give_what_the_whole_network_gives(
-    place: Path, dltrain: Callable, monkeypatch: pytest.MonkeyPatch
+    place: Path, dltrain: Callable, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
 ) -> None:
-    assert dltrain(*SHORT).code == 0
+    assert dltrain(*SHORT, *how).code == 0
     monkeypatch.setattr(features, "are_cacheable", lambda setup: False)
-    assert dltrain(*SHORT, "hydra.run.dir=whole").code == 0
+    assert dltrain(*SHORT, *how, "hydra.run.dir=whole").code == 0
     for cached, whole in zip(losses("run"), losses("whole"), strict=True):
         assert cached == pytest.approx(whole, rel=1e-4)
     assert result_of("run")["test"] == pytest.approx(result_of("whole")["test"], rel=1e-4)

@@ -136,7 +136,7 @@ def test_after_some_epochs_everything_is_trained() -> None:
     model = build(unfreeze_epoch=2)
     assert not model.is_trunk_fixed
     for epoch, expected in ((0, set(STAGES)), (1, set(STAGES)), (2, set()), (5, set()), (1, set(STAGES))):
-        model.set_epoch(epoch)
+        model.freeze_for(epoch)
         assert frozen(model.train()) == expected
         assert model.trunk.training == (not expected)
 
@@ -172,7 +172,7 @@ def test_weights_come_from_a_file_in_any_form(weights: Path, tmp_path: Path) -> 
     for path in (weights, weights.parent, *tmp_path.iterdir()):
         model = build(path)
         assert all(torch.equal(tensor, saved[name]) for name, tensor in model.trunk.state_dict().items()), path
-        assert "its head is new" in model.start[0]
+        assert "its head is new" in model.start_words[0]
     (digest,) = build(weights).start_files.values()
     assert len(digest) == 64
 

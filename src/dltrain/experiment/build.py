@@ -129,6 +129,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     files: Mapping[str, str] = {}
     if start is not None:
         words = start.load_into(model, facts, partial(tensors_of_outputs, bare, data, spec, config["seed"]))
+        words += tuple(getattr(model, "start_words", ()))
         files = start.digests
     elif begun is None:
         words, files = check_start(model), getattr(model, "start_files", {})
@@ -408,7 +409,7 @@ def check_start(model: nn.Module) -> tuple[str, ...]:
     """
     if reason := getattr(model, "lacks_weights", ""):
         raise ConfigError(reason, where="model.weights", fix="train it as well", override="model.freeze=none")
-    return tuple(getattr(model, "start", ()))
+    return tuple(getattr(model, "start_words", ()))
 
 
 def first_inputs(data: Data) -> tuple[Tensor, ...]:

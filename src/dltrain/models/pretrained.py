@@ -66,14 +66,14 @@ class Pretrained(nn.Module):
                 override="model.freeze=trunk",
             )
         self.layer_decay = layer_decay
-        self.start: tuple[str, ...] = ()
+        self.start_words: tuple[str, ...] = ()
         self.start_files: dict[str, str] = {}
         if weights not in (None, "none"):
             path = find_weights(name, str(weights))
             load_trunk(trunk, read_weights(path), path, name)
-            self.start = (f"{name} with the weights of {path}; its head is new",)
+            self.start_words = (f"{name} with the weights of {path}; its head is new",)
             self.start_files = {path.name: digest(path)}
-        self.start += (self._describe_training([stage for stage, _ in stages]),)
+        self.start_words += (self._describe_training([stage for stage, _ in stages]),)
         self._freeze(self.frozen_stages)
 
     @classmethod
@@ -110,7 +110,7 @@ class Pretrained(nn.Module):
             scales |= {f"trunk.{name}": scale for name, _ in self.trunk.named_parameters() if _is_in(name, modules)}
         return scales
 
-    def set_epoch(self, epoch: int) -> None:
+    def freeze_for(self, epoch: int) -> None:
         """Freezes the stages that an epoch, counted from 0, does not train, and unfreezes the others."""
         if self.unfreeze_epoch is not None:
             self._freeze(self.frozen_stages if epoch < self.unfreeze_epoch else 0)

@@ -66,7 +66,7 @@ def fit(
         state.running = running = state.running or Running.zero(device)
         train.set_epoch(state.epoch, running.batches)
         if isinstance(model, Unfreezing):
-            model.set_epoch(state.epoch)
+            model.freeze_for(state.epoch)
         model.train()
 
         for micro_batches in grouped(train, settings.accumulate):
