@@ -187,7 +187,7 @@ def image_data(
         target=target,
         classes=encoder.classes,
         class_counts=tuple(np.bincount(labels[train], minlength=len(classes)).tolist()),
-        preprocessing=encoder.to_json(),
+        preprocessing=encoder.to_json() | {"mirror": mirror},
     )
     splits = {
         name: Split((torch.from_numpy(pixels[at]),), torch.from_numpy(labels[at]), tuple(ids[row] for row in at))
