@@ -100,6 +100,8 @@ _KEYS: Mapping[str, str] = {
     "data.horizon": "forecast_horizon prediction_length pred_len max_prediction_length",
     "data.length data.window": "max_length max_len max_seq_length max_seq_len seq_len seq_length sequence_length "
     "context_length block_size lookback input_chunk_length window_size",
+    "augment.mixup": "mixup_alpha",
+    "augment.cutmix": "cutmix_alpha",
     "data.size": "imgsz img_size image_size input_size resolution",
     "seed": "random_state random_seed manual_seed global_seed rng_seed",
     "hydra.run.dir": "output_dir out_dir log_dir logdir logging_dir save_dir default_root_dir run_dir results_dir",
@@ -142,7 +144,6 @@ _WORDS: Mapping[str, str] = {
     "loss=cross_entropy, or loss.class_weights=balanced",
     "metrics": "every metric of the task is measured; trainer.monitor chooses the one that decides which epoch is best",
     "callbacks": "trainer.patience stops early, trainer.keep=best keeps the best epoch",
-    "mixup mixup_alpha cutmix cutmix_alpha": "dltrain does not mix samples; see dltrain list augment",
     "pretrained weights pretrained_weights": "model=pretrained begins with pretrained weights, those of the network "
     "model.name; init_from=RUN begins with those of a run",
     "save_steps eval_steps val_check_interval save_freq save_strategy": "every epoch is validated; "

@@ -40,7 +40,7 @@ from dltrain.training.batch_size import find_batch_size
 from dltrain.training.random_state import seed_in_use, undisturbed
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, RandomTransform, Spec, SplitName
+from dltrain.types import SPLITS, Data, Facts, Spec, SplitName
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
@@ -336,7 +336,7 @@ def build_loaders(
     device: torch.device,
     model: nn.Module,
     task: Task,
-    change: RandomTransform | None,
+    change: Augmentation | None,
     seed: int,
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
     """Returns the training split's loader, shuffled and augmented, and one for each split in its own order."""
@@ -350,6 +350,7 @@ def build_loaders(
         prepare=data.prepare,
         draw=options.draw,
         change=change,
+        mix=None if change is None else change.mix,
         bucket_by_length=options.bucket_by_length,
         balance=settings.balance == "resample",
         seed=seed,
@@ -418,7 +419,7 @@ def first_inputs(data: Data) -> tuple[Tensor, ...]:
     return inputs if data.prepare is None else data.prepare(inputs)
 
 
-def build_augment(node: Mapping[str, Any], data: Data) -> RandomTransform | None:
+def build_augment(node: Mapping[str, Any], data: Data) -> Augmentation | None:
     """Returns the augmentation of training samples, None for none; it mirrors no images if the class would change.
 
     Raises:

@@ -75,7 +75,7 @@ def fit(
             running.weight += group_weight
             for batch, weight in zip(micro_batches, weights, strict=True):
                 with autocast(settings.precision, device):
-                    loss = task.objective(model(*batch.inputs), *batch.weighted_target)
+                    loss = loss_of(model, task, batch)
                 running.loss += loss.detach().to(running.loss) * weight
                 # The gradient of a group of batches is that of one batch holding all their samples.
                 scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()
@@ -124,6 +124,16 @@ def fit(
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
         yield row
+
+
+def loss_of(model: nn.Module, task: Task, batch: Batch) -> Tensor:
+    """Returns the mean loss over a batch; of mixed samples the losses for both targets in the shares of the mixture."""
+    output = model(*batch.inputs)
+    loss = task.objective(output, *batch.weighted_target)
+    if batch.mixing is None:
+        return loss
+    partners, share = batch.mixing
+    return share * loss + (1 - share) * task.objective(output, *(part[partners] for part in batch.weighted_target))
 
 
 def epochs_of(moments: Iterable[Row | Pause]) -> Iterator[Row]:
