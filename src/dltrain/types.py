@@ -131,7 +131,12 @@ class InputFormat:
 
 @runtime_checkable
 class Unfreezing(Protocol):
-    """A model of which some parameters are trained in some epochs only."""
+    """A model of which some parameters are trained in later epochs only."""
+
+    @property
+    def unfreeze_epoch(self) -> int | None:
+        """Returns the number of epochs after which all are trained; None for never."""
+        ...
 
     def freeze_for(self, epoch: int) -> None:
         """Freezes and unfreezes parameters for an epoch, counted from 0."""

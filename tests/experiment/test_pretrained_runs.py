@@ -136,6 +136,7 @@ def test_a_resumed_run_has_the_same_bits_without_the_file(place: Path, dltrain: 
 
 def test_the_head_is_trained_first_and_then_everything(place: Path, dltrain: Callable) -> None:
     how = ("model.unfreeze_epoch=1", "scheduler=constant")
+    assert "never trained, since there are only 1 epochs" in dltrain("check", *SHORT, *how, "trainer.epochs=1").err
     trunk = torch.load(place / "tiny.pth", weights_only=True)
     assert dltrain(*SHORT, *how, "trainer.epochs=1").code == 0
     early, name = weights_of("run"), "conv1.0.weight"
@@ -211,7 +212,7 @@ def test_missing_weights_are_named_before_anything_is_written(
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(place / "cache"))
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
-    called = dltrain(*SHORT, "model.weights=DEFAULT")
+    called = dltrain(*SHORT, "model.weights=DEFAULT", "data.path=nowhere")  # before the images are looked for
     assert called.code == 2
     assert f"into {place / 'cache' / 'checkpoints'}" in called.err
     assert called.runs == []

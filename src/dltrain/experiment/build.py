@@ -40,7 +40,7 @@ from dltrain.training.batch_size import find_batch_size
 from dltrain.training.random_state import seed_in_use, undisturbed
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, Spec, SplitName
+from dltrain.types import SPLITS, Data, Facts, Spec, SplitName, Unfreezing
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
@@ -173,7 +173,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         spec=spec,
         task=task,
         rebuild=rebuild,
-        notes=trial.notes,
+        notes=(*trial.notes, *unfrozen_too_late(model, settings)),
         state=TrainState(model, optimizer, scheduler, scaler, average, plan),
         train=train,
         evaluation=evaluation,
@@ -411,6 +411,13 @@ def check_start(model: nn.Module) -> tuple[str, ...]:
     if reason := getattr(model, "lacks_weights", ""):
         raise ConfigError(reason, where="model.weights", fix="train it as well", override="model.freeze=none")
     return tuple(getattr(model, "start_words", ()))
+
+
+def unfrozen_too_late(model: nn.Module, settings: TrainerSettings) -> list[str]:
+    """Returns a warning if a model waits with some parameters for an epoch that never comes, else nothing."""
+    late = isinstance(model, Unfreezing) and (model.unfreeze_epoch or 0) >= settings.last_epoch
+    words = f"the frozen stages are never trained, since there are only {settings.last_epoch} epochs"
+    return [f"{words}: lower model.unfreeze_epoch"] if late else []
 
 
 def first_inputs(data: Data) -> tuple[Tensor, ...]:

@@ -78,12 +78,15 @@ class Pretrained(nn.Module):
 
     @classmethod
     def input_format(cls, name: str = "resnet18", weights: str | None = DEFAULT, **_: Any) -> InputFormat:
-        """Returns the images that the weights were trained on.
+        """Returns the images that the weights were trained on; downloads these if they are not here yet.
 
         Raises:
-            ConfigError: there is no such network.
+            ConfigError: there is no such network, or its weights are missing.
         """
-        return format_of(name, weights)
+        wanted = format_of(name, weights)
+        if weights not in (None, "none"):
+            find_weights(name, str(weights))  # before all images are read
+        return wanted
 
     @property
     def is_trunk_fixed(self) -> bool:
