@@ -14,6 +14,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dltrain.config.compose import compose_jobs
 from dltrain.errors import ConfigError
 from dltrain.models.pretrained import Pretrained
 from dltrain.models.trunks import build_trunk, format_of, stages_of
@@ -252,3 +253,20 @@ def test_timm_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "timm", None)
     error = refused(name="timm/tf_efficientnet_lite0")
     assert "dltrain[timm]" in error.fix
+
+
+def test_a_network_for_other_sizes_says_which_key_to_leave_out() -> None:
+    error = refused(spec=Spec("image", (3, 24, 24), 2), name="vit_b_32")
+    assert (error.where, "24×24" in error.what) == ("data.size", True)
+
+
+@pytest.mark.parametrize(
+    "name", [*torchvision.models.list_models(torchvision.models, exclude="squeezenet*"), "timm/resnet10t.c3_in1k"]
+)
+def test_a_network_that_is_given_as_a_model_is_answered_with_its_command(name: str) -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        compose_jobs([f"model={name}", "data=digits"])
+    (error,) = caught.value.exceptions
+    assert isinstance(error, ConfigError)
+    assert error.override == f"model=pretrained model.name={name}"
+    compose_jobs([*error.override.split(), "data=digits"])

@@ -6,6 +6,7 @@ up by its last part alone, because every tool has other sections.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -242,6 +243,11 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "smoothl1": "huber",
     },
 }
+# The names of networks that `model=pretrained` takes as `model.name`.
+NETWORKS = re.compile(
+    r"timm/[\w.]+|alexnet|googlenet|inception_v3|(resnet|resnext|wide_resnet|vgg|densenet)\d\w*|mnasnet\d\w*|"
+    r"(convnext|efficientnet|maxvit|mobilenet|regnet|shufflenet|swin|vit)_\w+"
+)
 # Switches of other tools: dltrain's key, and its values if the switch is on and off.
 SWITCHES: Mapping[str, tuple[str, str, str]] = {
     "fp16": ("trainer.precision", "float16", "float32"),

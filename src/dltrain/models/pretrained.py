@@ -13,6 +13,8 @@ from dltrain.models.weight_files import DEFAULT, find_weights, load_trunk, read_
 from dltrain.storage import digest
 from dltrain.types import InputFormat, Range, Spec
 
+EPS = 1e-8  # features may be small: those of a network that normalises them are below 0.1
+
 
 class Pretrained(nn.Module):
     """A network of torchvision or timm without its last layer, and a linear head on its standardised features.
@@ -52,7 +54,7 @@ class Pretrained(nn.Module):
         last = nn.Linear(trunk.width, spec.out_features)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.head = nn.Sequential(nn.BatchNorm1d(trunk.width, affine=False), nn.Dropout(dropout), last)
+        self.head = nn.Sequential(nn.BatchNorm1d(trunk.width, eps=EPS, affine=False), nn.Dropout(dropout), last)
 
         stages = stages_of(self.trunk)
         self.stages = tuple(tuple(modules) for _, modules in stages)

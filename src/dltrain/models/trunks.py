@@ -75,10 +75,15 @@ def build_trunk(name: str, side: int) -> Trunk:
         side: the height and width of the images, for networks that take one size only.
 
     Raises:
-        ConfigError: there is no such network.
+        ConfigError: there is no such network, or it takes no images of that size.
     """
     check_name(name)
-    return _timm_trunk(name.removeprefix(TIMM), side) if name.startswith(TIMM) else _torchvision_trunk(name, side)
+    try:
+        return _timm_trunk(name.removeprefix(TIMM), side) if name.startswith(TIMM) else _torchvision_trunk(name, side)
+    except (AssertionError, ValueError) as error:
+        what = f"{name} takes no images of {side}×{side} pixels: {' '.join(str(error).split())}"
+        fix = "leave out data.size, so that images get the size that the weights were trained on"
+        raise ConfigError(what, where="data.size", fix=fix) from error
 
 
 def format_of(name: str, weights: str | None) -> InputFormat:
