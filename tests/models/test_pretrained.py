@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dltrain.config.compose import compose_jobs
+from dltrain.config.foreign_keys import NETWORKS
 from dltrain.errors import ConfigError
 from dltrain.models.pretrained import Pretrained
 from dltrain.models.trunks import build_trunk, format_of, stages_of
@@ -260,9 +261,11 @@ def test_a_network_for_other_sizes_says_which_key_to_leave_out() -> None:
     assert (error.where, "24×24" in error.what) == ("data.size", True)
 
 
-@pytest.mark.parametrize(
-    "name", [*torchvision.models.list_models(torchvision.models, exclude="squeezenet*"), "timm/resnet10t.c3_in1k"]
-)
+def test_the_networks_that_proposals_know_are_those_of_torchvision() -> None:
+    assert {*torchvision.models.list_models(torchvision.models, exclude="squeezenet*")} == NETWORKS
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "vit_b_16", "timm/resnet10t.c3_in1k"])
 def test_a_network_that_is_given_as_a_model_is_answered_with_its_command(name: str) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         compose_jobs([f"model={name}", "data=digits"])

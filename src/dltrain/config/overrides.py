@@ -98,7 +98,7 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
     if group == "data" and len(values) == 1 and unknown and _is_table(unknown[0]):
         fix, new = "give the file as data.path", f"data=csv data.path={unknown[0]}"
         return [ConfigError(f"there is no data named {unknown[0]}", where=group, fix=fix, override=new)]
-    if group == "model" and len(values) == 1 and unknown and NETWORKS.fullmatch(unknown[0]):
+    if group == "model" and len(values) == 1 and unknown and (unknown[0] in NETWORKS or unknown[0].startswith("timm/")):
         what, new = f"there is no model named {unknown[0]}", f"model=pretrained model.name={unknown[0]}"
         return [ConfigError(what, where=group, fix="networks of torchvision and timm are pretrained", override=new)]
     near = {value: _option_meant(group, value, choices) for value in unknown}
