@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.storage import digest
 from dltrain.tasks.registry import task_class
 from dltrain.training.checkpoint import WEIGHTS, load_weights, pointed
-from dltrain.types import Facts, InputFormat
+from dltrain.training.random_state import undisturbed
+from dltrain.types import Facts, InputFormat, Spec
 
 HEAD = "head"  # the part of a model that may be another one
 NAMED = 4  # tensors that a message names
@@ -151,3 +154,37 @@ def start_of(config: Mapping[str, Any]) -> Start | None:
         return Start(path)
     except CheckpointError as error:
         raise ConfigError(error.what, where="init_from", fix=error.fix) from error
+
+
+def begin(
+    model: nn.Module, start: Start | None, facts: Facts, spec: Spec, build_for: Callable[[Spec], nn.Module]
+) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Gives a model the weights of the run that it starts from, if there is one.
+
+    Args:
+        model: the model, with random weights or those that its own config names.
+        start: the run.
+        facts: of the data.
+        spec: of the data and the task.
+        build_for: builds the same model for another spec.
+
+    Returns:
+        What the model begins with, a sentence each, and the digests of the files of weights by their names.
+
+    Raises:
+        ConfigError: the run is of another model, or the model cannot learn from random weights.
+    """
+    own = tuple(getattr(model, "start_words", ()))
+    if start is not None:
+        return start.load_into(model, facts, partial(tensors_of_outputs, build_for, spec)) + own, start.digests
+    if reason := getattr(model, "lacks_weights", ""):
+        raise ConfigError(reason, where="model.weights", fix="train it as well", override="model.freeze=none")
+    return own, getattr(model, "start_files", {})
+
+
+def tensors_of_outputs(build_for: Callable[[Spec], nn.Module], spec: Spec) -> frozenset[str]:
+    """Returns the names of a model's tensors whose shape depends on the number of outputs."""
+    with undisturbed(torch.device("cpu")):
+        specs = (spec, replace(spec, out_features=spec.out_features + 1))
+        now, more = ({name: one.shape for name, one in build_for(each).state_dict().items()} for each in specs)
+    return frozenset(name for name, shape in now.items() if more.get(name) != shape)
