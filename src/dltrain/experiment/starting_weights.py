@@ -17,7 +17,7 @@ from dltrain.experiment.targets import arguments, resolve
 from dltrain.kinds.kind import kind_of
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.storage import digest
-from dltrain.tasks.registry import task_class
+from dltrain.tasks.registry import is_known, task_class
 from dltrain.training.checkpoint import WEIGHTS, load_weights, pointed
 from dltrain.training.random_state import undisturbed
 from dltrain.types import Facts, InputFormat, Spec
@@ -99,6 +99,7 @@ def input_format(config: Mapping[str, Any], start: Start | None, begun: RunDir |
         begun: the run itself if it is resumed; its facts say what its inputs were.
     """
     target = resolve("model", config["model"])
+    resolve("data", config["data"])  # which registers a kind of the user's own
     own: Callable[..., InputFormat] | None = getattr(target, "input_format", None)
     if begun is not None and begun.facts.exists() and (own is not None or config.get("init_from") is not None):
         facts = begun.read_facts()
@@ -120,7 +121,8 @@ def without_starting_weights(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _target(facts: Facts) -> tuple[Any, ...]:
-    return (task_class(facts.task).target or facts.task, facts.classes, facts.outputs or facts.target)
+    form = task_class(facts.task).target if is_known(facts.task) else ""
+    return (form or facts.task, facts.classes, facts.outputs or facts.target)
 
 
 def _describe_target(facts: Facts) -> str:
