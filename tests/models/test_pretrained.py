@@ -248,6 +248,13 @@ def test_a_vision_transformer_takes_images_of_another_size_with_random_weights_o
     assert "for images of this size" in error.what and "data.size" in error.fix
 
 
+@pytest.mark.parametrize("name", ["../../etc", "hf-hub:someone/model", "resnet10t.nothing", "local-dir:/tmp/model"])
+def test_only_names_of_timms_registry_are_taken(name: str) -> None:
+    pytest.importorskip("timm")
+    error = refused(name=f"timm/{name}")
+    assert (error.where, "there is no network" in error.what) == ("model.name", True)
+
+
 def test_timm_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

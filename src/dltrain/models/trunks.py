@@ -48,9 +48,10 @@ def check_name(name: str) -> None:
         require("timm", "timm", f"has the network {name.removeprefix(TIMM)}", ConfigError, where="model.name")
         import timm
 
-        own = name.removeprefix(TIMM)
-        known = timm.is_model(own.partition(".")[0]) and "/" not in own and ":" not in own
-        names = [] if known else [f"{TIMM}{one}" for one in timm.list_models()]
+        # Names of its registry alone: timm would also take an address or a folder.
+        registered = timm.list_pretrained() if "." in name else timm.list_models()
+        names = [f"{TIMM}{one}" for one in registered]
+        known = name in names
         advice = "python -c 'import timm; print(timm.list_models())' lists them"
     else:
         names = [one for one in torchvision.models.list_models(torchvision.models) if not one.startswith("squeezenet")]
