@@ -142,9 +142,14 @@ class InputFormat:
 
 @runtime_checkable
 class Unfreezing(Protocol):
-    """A model of which some parameters are trained in some epochs only."""
+    """A model of which some parameters are trained in later epochs only."""
 
-    def set_epoch(self, epoch: int) -> None:
+    @property
+    def unfreeze_epoch(self) -> int | None:
+        """Returns the number of epochs after which all are trained; None for never."""
+        ...
+
+    def freeze_for(self, epoch: int) -> None:
         """Freezes and unfreezes parameters for an epoch, counted from 0."""
         ...
 
@@ -168,6 +173,18 @@ class FrozenTrunk(Protocol):
         ...
 
 
+class Mixing(NamedTuple):
+    """How the samples of a batch are mixed in pairs.
+
+    Args:
+        partners: `(B,)` the position of the sample that each one is mixed with.
+        share: of the sample itself, from 0 to 1; the rest is its partner's.
+    """
+
+    partners: Tensor
+    share: float
+
+
 class Batch(NamedTuple):
     """Inputs `(B, ...)` in the order in which a model takes them, folds of training samples last; the target, `(B, K)`
     float or `(B,)` int64; and the weights as in `Split.weights`."""
@@ -175,6 +192,7 @@ class Batch(NamedTuple):
     inputs: tuple[Tensor, ...]
     target: Tensor
     weights: Tensor | None = None
+    mixing: Mixing | None = None
 
     @property
     def weighted_target(self) -> tuple[Tensor, ...]:
@@ -271,6 +289,14 @@ class RandomTransform(Protocol):
     """Changes a batch of stored inputs at random, on their device; seed, epoch and batch alone decide how."""
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]: ...
+
+
+class MixTransform(Protocol):
+    """Mixes the stored inputs of a batch in pairs; seed, epoch and batch alone decide how."""
+
+    def __call__(
+        self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /
+    ) -> tuple[tuple[Tensor, ...], Mixing]: ...
 
 
 class Remark(NamedTuple):

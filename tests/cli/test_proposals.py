@@ -143,7 +143,7 @@ def test_keys_and_values_of_other_tools_get_their_counterpart(typed: str, propos
         ("num_filters=8 model=cnn", "model.channels has the channels of each stage"),
         ("alpha=0.001", "give trainer.l2 or optimizer.weight_decay"),
         ("optimizer=adam momentum=0.9", "it belongs to optimizer=momentum"),
-        ("model=resnet50", "choose from"),
+        ("model=deepfm", "choose from"),
         ("trainer.keep=all", "give one of best, last\n"),
         ("optimizer.lr=auto", "give a finite number"),
         ("seed=-1", "fix: give such a number\n"),

@@ -95,12 +95,13 @@ def test_grey_data_sets_are_shown_in_three_channels(place: Path, dltrain: Callab
     assert dltrain("export", str(called.run.path), "--format", "torch-export").code == 0
 
 
+@pytest.mark.parametrize("how", [(), ("trainer.ema=0.5", "trainer.balance=resample")])
 def test_cached_features_give_what_the_whole_network_gives(
-    place: Path, dltrain: Callable, monkeypatch: pytest.MonkeyPatch
+    place: Path, dltrain: Callable, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
 ) -> None:
-    assert dltrain(*SHORT).code == 0
+    assert dltrain(*SHORT, *how).code == 0
     monkeypatch.setattr(features, "are_cacheable", lambda setup: False)
-    assert dltrain(*SHORT, "hydra.run.dir=whole").code == 0
+    assert dltrain(*SHORT, *how, "hydra.run.dir=whole").code == 0
     for cached, whole in zip(losses("run"), losses("whole"), strict=True):
         assert cached == pytest.approx(whole, rel=1e-4)
     assert result_of("run")["test"] == pytest.approx(result_of("whole")["test"], rel=1e-4)
@@ -135,6 +136,7 @@ def test_a_resumed_run_has_the_same_bits_without_the_file(place: Path, dltrain: 
 
 def test_the_head_is_trained_first_and_then_everything(place: Path, dltrain: Callable) -> None:
     how = ("model.unfreeze_epoch=1", "scheduler=constant")
+    assert "never trained, since there are only 1 epochs" in dltrain("check", *SHORT, *how, "trainer.epochs=1").err
     trunk = torch.load(place / "tiny.pth", weights_only=True)
     assert dltrain(*SHORT, *how, "trainer.epochs=1").code == 0
     early, name = weights_of("run"), "conv1.0.weight"
@@ -210,7 +212,7 @@ def test_missing_weights_are_named_before_anything_is_written(
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(place / "cache"))
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
-    called = dltrain(*SHORT, "model.weights=DEFAULT")
+    called = dltrain(*SHORT, "model.weights=DEFAULT", "data.path=nowhere")  # before the images are looked for
     assert called.code == 2
     assert f"into {place / 'cache' / 'checkpoints'}" in called.err
     assert called.runs == []

@@ -14,6 +14,8 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dltrain.config.compose import compose_jobs
+from dltrain.config.foreign_keys import NETWORKS
 from dltrain.errors import ConfigError
 from dltrain.models.pretrained import Pretrained
 from dltrain.models.trunks import build_trunk, format_of, stages_of
@@ -136,7 +138,7 @@ def test_after_some_epochs_everything_is_trained() -> None:
     model = build(unfreeze_epoch=2)
     assert not model.is_trunk_fixed
     for epoch, expected in ((0, set(STAGES)), (1, set(STAGES)), (2, set()), (5, set()), (1, set(STAGES))):
-        model.set_epoch(epoch)
+        model.freeze_for(epoch)
         assert frozen(model.train()) == expected
         assert model.trunk.training == (not expected)
 
@@ -172,7 +174,7 @@ def test_weights_come_from_a_file_in_any_form(weights: Path, tmp_path: Path) -> 
     for path in (weights, weights.parent, *tmp_path.iterdir()):
         model = build(path)
         assert all(torch.equal(tensor, saved[name]) for name, tensor in model.trunk.state_dict().items()), path
-        assert "its head is new" in model.start[0]
+        assert "its head is new" in model.start_words[0]
     (digest,) = build(weights).start_files.values()
     assert len(digest) == 64
 
@@ -246,9 +248,35 @@ def test_a_vision_transformer_takes_images_of_another_size_with_random_weights_o
     assert "for images of this size" in error.what and "data.size" in error.fix
 
 
+@pytest.mark.parametrize("name", ["../../etc", "hf-hub:someone/model", "resnet10t.nothing", "local-dir:/tmp/model"])
+def test_only_names_of_timms_registry_are_taken(name: str) -> None:
+    pytest.importorskip("timm")
+    error = refused(name=f"timm/{name}")
+    assert (error.where, "there is no network" in error.what) == ("model.name", True)
+
+
 def test_timm_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "timm", None)
     error = refused(name="timm/tf_efficientnet_lite0")
     assert "dltrain[timm]" in error.fix
+
+
+def test_a_network_for_other_sizes_says_which_key_to_leave_out() -> None:
+    error = refused(spec=Spec("image", (3, 24, 24), 2), name="vit_b_32")
+    assert (error.where, "24×24" in error.what) == ("data.size", True)
+
+
+def test_the_networks_that_proposals_know_are_those_of_torchvision() -> None:
+    assert {*torchvision.models.list_models(torchvision.models, exclude="squeezenet*")} == NETWORKS
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "vit_b_16", "timm/resnet10t.c3_in1k"])
+def test_a_network_that_is_given_as_a_model_is_answered_with_its_command(name: str) -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        compose_jobs([f"model={name}", "data=digits"])
+    (error,) = caught.value.exceptions
+    assert isinstance(error, ConfigError)
+    assert error.override == f"model=pretrained model.name={name}"
+    compose_jobs([*error.override.split(), "data=digits"])

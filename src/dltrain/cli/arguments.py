@@ -204,11 +204,13 @@ class _Parser(ArgumentParser):
 
     def _unknown_flag(self, word: str, flag_names: Sequence[str]) -> ConfigError:
         name = word.partition("=")[0]
-        near = _FLAGS_OF_OTHERS.get(name.lstrip("-").replace("-", "_")) or _nearest_flag(name, flag_names)
+        is_input = name.lstrip("-") in ("data", "input", "file")
+        near = _FLAGS_OF_OTHERS.get(name.lstrip("-").replace("-", "_"), "")
+        near = near or ("" if is_input else _nearest_flag(name, flag_names))
         if near in flag_names:
             return ConfigError(f"there is no flag {name}", fix=f"did you mean {near}?", override=near, replaces=name)
         as_key = _key_as_flag(word, self.arguments, self.command)
-        if as_key is None and name.lstrip("-") in ("data", "input", "file") and "[INPUT ...]" in self.command.names:
+        if as_key is None and is_input and "[INPUT ...]" in self.command.names:
             fix = f"give the input without a flag: dltrain {self.command.name} {self.command.usages[0]}"
             return ConfigError(f"there is no flag {name}", fix=fix)
         return as_key or ConfigError(f"there is no flag {name}", fix=f"see dltrain {self.command.name} --help")

@@ -41,6 +41,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
         findings = [*map(str, setup.source.findings), *setup.notes]
         splits = {name: len(split) for name, split in setup.data.splits.items()}
         answer = {"task": facts.task, "classes": facts.classes, "splits": splits, "notes": setup.data.notes}
+        answer |= {"start": setup.start}
         print(json.dumps(answer | {"findings": findings} | cost, ensure_ascii=False))
     elif not options.quiet:
         print(

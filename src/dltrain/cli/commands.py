@@ -56,6 +56,7 @@ _FORMAT = {
 _LABELS = {"data.labels": "a table that names images of the folder"}
 _DEVICE = {"trainer.device": "auto, cpu, cuda, cuda:1, mps"}
 _TRUST = Flag(("--trust",), "run code of this package or module, which the run needs", "MODULE", many=True)
+_TTA = Flag(("--tta",), "average over shifted and mirrored images (test-time augmentation); ten times slower")
 _CONFIG_DIR = Flag(("-cd", "--config-dir"), "an additional folder of configs; its files override others", "FOLDER")
 _OVERRIDES = "[group=choice ...] [key=value ...]"
 
@@ -169,7 +170,7 @@ _ALL = (
         "predict",
         "predict new samples with a trained model; needs only the run's folder",
         (
-            "RUN INPUT ... [-o FILE] [--interval 0.9] [--sets] [--threshold 0.5]",
+            "RUN INPUT ... [-o FILE] [--interval 0.9] [--sets] [--threshold 0.5] [--tta]",
             "RUN --prompt TEXT [--steps 200]",
             "RUN --steps 12 [HISTORY]",
             "RUN --user 42 [--top 10]",
@@ -183,6 +184,7 @@ _ALL = (
             Flag(("--keep",), "keep these columns of the table, behind the id", "COLUMNS", many=True),
             Flag(("--interval",), "share of intervals low to high, or sets, that hold the truth (0.9)", "SHARE", float),
             Flag(("--sets",), "add the column set: the classes that the true one is among"),
+            _TTA,
             Flag(
                 ("--threshold",),
                 "predict the second of two classes above this probability, which evaluate proposes (0.5)",
@@ -217,11 +219,12 @@ _ALL = (
     Command(
         "evaluate",
         "measure a model on new labelled data, or on its own test split",
-        ("RUN [data.path=NEW] [--slices COLUMN] [-o FOLDER]",),
+        ("RUN [data.path=NEW] [--slices COLUMN] [--tta] [-o FOLDER]",),
         names=("RUN",),
         flags=(
             _output("the folder for predictions and page; by default RUN/evaluations/NAME", "FOLDER"),
             Flag(("--slices",), "measure each value of this column separately", "COLUMN"),
+            _TTA,
             _TRUST,
         ),
         keys={"data.path": "labelled data; without it, the run's own test split", **_LABELS, **_FORMAT, **_DEVICE},

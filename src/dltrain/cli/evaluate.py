@@ -35,12 +35,15 @@ def run(arguments: Sequence[str], options: Options) -> int:
 
     from dltrain.experiment.log import configure_logging
     from dltrain.inference.load import load
+    from dltrain.inference.views import with_views
     from dltrain.report.page import write_report
     from dltrain.runs.folder import RunDir
     from dltrain.runs.lock import reserve
 
     configure_logging(console=False)
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
+    if flags.tta:
+        model = with_views(model)
     evaluation = measure(
         model, flags.overrides, flags.slices, flags.trust, progress=not (options.quiet or options.json)
     )

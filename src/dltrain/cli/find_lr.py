@@ -29,6 +29,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     import torch
 
     from dltrain.data.samples.on_demand import on_approval
+    from dltrain.experiment.features import with_cached_features
     from dltrain.experiment.log import configure_logging
     from dltrain.experiment.run import build_checked, introduce
     from dltrain.training.finder import suggest_rate, try_rates
@@ -38,6 +39,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     configure_logging(console=not (options.quiet or options.json))
     introduce(setup)
     torch.set_num_threads(setup.threads)
+    setup = with_cached_features(setup)
     one_batch = copy(setup.train)
     one_batch.sizes = one_batch.sizes[:1]
     trials = try_rates(setup.state, setup.task, one_batch, setup.settings, STEPS)

@@ -49,6 +49,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.inference.frames import Tally
     from dltrain.inference.inputs import open_inputs
     from dltrain.inference.load import load
+    from dltrain.inference.views import with_views
     from dltrain.runs.folder import RunDir
     from dltrain.runs.tables import check_rows_path, open_rows, records
     from dltrain.tasks.certainty import Certainty
@@ -59,6 +60,11 @@ def run(arguments: Sequence[str], options: Options) -> int:
         if output.exists() and any(Path(source).exists() and output.samefile(source) for source in sources):
             raise ConfigError(f"{output} is the input itself", where="-o", fix="choose another file")
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
+    if flags.tta:
+        if flags.sets or flags.interval is not None:
+            what = "how sure predictions are was learned without test-time augmentation"
+            raise ConfigError(what, where="--tta", fix="leave out --sets and --interval, or --tta")
+        model = with_views(model)
     certainty = Certainty(flags.interval, flags.sets, flags.threshold)
     model.task.check_certainty(certainty)
     tally = Tally()

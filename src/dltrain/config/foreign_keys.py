@@ -100,6 +100,8 @@ _KEYS: Mapping[str, str] = {
     "data.horizon": "forecast_horizon prediction_length pred_len max_prediction_length",
     "data.length data.window": "max_length max_len max_seq_length max_seq_len seq_len seq_length sequence_length "
     "context_length block_size lookback input_chunk_length window_size",
+    "augment.mixup": "mixup_alpha",
+    "augment.cutmix": "cutmix_alpha",
     "data.size": "imgsz img_size image_size input_size resolution",
     "seed": "random_state random_seed manual_seed global_seed rng_seed",
     "hydra.run.dir": "output_dir out_dir log_dir logdir logging_dir save_dir default_root_dir run_dir results_dir",
@@ -142,7 +144,6 @@ _WORDS: Mapping[str, str] = {
     "loss=cross_entropy, or loss.class_weights=balanced",
     "metrics": "every metric of the task is measured; trainer.monitor chooses the one that decides which epoch is best",
     "callbacks": "trainer.patience stops early, trainer.keep=best keeps the best epoch",
-    "mixup mixup_alpha cutmix cutmix_alpha": "dltrain does not mix samples; see dltrain list augment",
     "pretrained weights pretrained_weights": "model=pretrained begins with pretrained weights, those of the network "
     "model.name; init_from=RUN begins with those of a run",
     "save_steps eval_steps val_check_interval save_freq save_strategy": "every epoch is validated; "
@@ -241,6 +242,23 @@ VALUES: Mapping[str, Mapping[str, str]] = {
         "smoothl1": "huber",
     },
 }
+# The networks of torchvision that `model=pretrained` takes as `model.name`, beside those of timm.
+# fmt: off
+NETWORKS = frozenset((
+    "alexnet", "convnext_base", "convnext_large", "convnext_small", "convnext_tiny", "densenet121", "densenet161",
+    "densenet169", "densenet201", "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3",
+    "efficientnet_b4", "efficientnet_b5", "efficientnet_b6", "efficientnet_b7", "efficientnet_v2_l",
+    "efficientnet_v2_m", "efficientnet_v2_s", "googlenet", "inception_v3", "maxvit_t", "mnasnet0_5", "mnasnet0_75",
+    "mnasnet1_0", "mnasnet1_3", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "regnet_x_16gf",
+    "regnet_x_1_6gf", "regnet_x_32gf", "regnet_x_3_2gf", "regnet_x_400mf", "regnet_x_800mf", "regnet_x_8gf",
+    "regnet_y_128gf", "regnet_y_16gf", "regnet_y_1_6gf", "regnet_y_32gf", "regnet_y_3_2gf", "regnet_y_400mf",
+    "regnet_y_800mf", "regnet_y_8gf", "resnet101", "resnet152", "resnet18", "resnet34", "resnet50",
+    "resnext101_32x8d", "resnext101_64x4d", "resnext50_32x4d", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0",
+    "shufflenet_v2_x1_5", "shufflenet_v2_x2_0", "swin_b", "swin_s", "swin_t", "swin_v2_b", "swin_v2_s", "swin_v2_t",
+    "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "vit_b_16", "vit_b_32",
+    "vit_h_14", "vit_l_16", "vit_l_32", "wide_resnet101_2", "wide_resnet50_2",
+))
+# fmt: on
 # Switches of other tools: dltrain's key, and its values if the switch is on and off.
 SWITCHES: Mapping[str, tuple[str, str, str]] = {
     "fp16": ("trainer.precision", "float16", "float32"),

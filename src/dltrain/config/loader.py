@@ -199,9 +199,11 @@ class Files(CachingConfigRepository):
         if model is None and picks.get("experiment") is not None:
             inherited = _defaults_of(f"experiment/{picks['experiment']}", self)
             model = next((default.value for default in inherited if str(default.group).strip("/") == "model"), None)
-        while isinstance(model, str):
+        family: list[str] = []
+        while isinstance(model, str) and model not in family:
             if self.config_exists(f"{RECIPE}/{model}"):
                 return model
+            family.append(model)
             model = next(self._parents(f"model/{model}"), None)
         return ""
 

@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from dltrain.config.defaults import FIXED
-from dltrain.config.foreign_keys import OTHERWISE, VALUES, counterpart, translated
+from dltrain.config.foreign_keys import NETWORKS, OTHERWISE, VALUES, counterpart, translated
 from dltrain.config.loader import CONFIG_NAME, Composed, Loader
 from dltrain.config.options import config_dir, groups, option_file, options
 from dltrain.config.validation import in_order, nearest, same_word, spelled, unknown_key
@@ -98,6 +98,9 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
     if group == "data" and len(values) == 1 and unknown and _is_table(unknown[0]):
         fix, new = "give the file as data.path", f"data=csv data.path={unknown[0]}"
         return [ConfigError(f"there is no data named {unknown[0]}", where=group, fix=fix, override=new)]
+    if group == "model" and len(values) == 1 and unknown and (unknown[0] in NETWORKS or unknown[0].startswith("timm/")):
+        what, new = f"there is no model named {unknown[0]}", f"model=pretrained model.name={unknown[0]}"
+        return [ConfigError(what, where=group, fix="networks of torchvision and timm are pretrained", override=new)]
     near = {value: _option_meant(group, value, choices) for value in unknown}
     corrected = ",".join(near.get(value) or value for value in values) if all(near.values()) else ""
     return [

@@ -11,7 +11,7 @@ import torch
 from dltrain.data.balance import balanced_order
 from dltrain.data.seeding import seeded
 from dltrain.errors import DataError
-from dltrain.types import Batch, BatchTransform, RandomTransform, Split
+from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split
 
 STRETCH = 20  # number of batches whose samples are sorted by length together
 
@@ -27,6 +27,7 @@ class TensorLoader:
         draw: adds random inputs to a batch, such as negatives; with `seed` different ones in every epoch, else always
             the same.
         change: augments a batch before that, differently in every epoch; only used with `seed`.
+        mix: mixes the augmented samples of a batch, differently in every epoch; only used with `seed`.
         seed: shuffles, differently in every epoch; `None` keeps the order of the split.
             A batch that holds the whole split is not permuted.
         bucket_by_length: whether a batch holds samples of similar length, their second input; only used with `seed`.
@@ -44,6 +45,7 @@ class TensorLoader:
         prepare: BatchTransform | None = None,
         draw: RandomTransform | None = None,
         change: RandomTransform | None = None,
+        mix: MixTransform | None = None,
         seed: int | None = None,
         bucket_by_length: bool = False,
         balance: bool = False,
@@ -58,6 +60,7 @@ class TensorLoader:
         self.prepare = prepare
         self.draw = draw
         self.change = change
+        self.mix = mix
         self.seed = seed
         self.lengths = split.inputs[1] if bucket_by_length else None
         self.balance = balance
@@ -89,12 +92,15 @@ class TensorLoader:
             inputs = tuple(tensor[chosen] for tensor in self.inputs)
             if self.change is not None and self.seed is not None:
                 inputs = self.change(inputs, self.seed, self.epoch, number)
+            mixing = None
+            if self.mix is not None and self.seed is not None:
+                inputs, mixing = self.mix(inputs, self.seed, self.epoch, number)
             if self.draw is not None:
                 inputs = self.draw(inputs, *((0, 0) if self.seed is None else (self.seed, self.epoch)), number)
             weights = None if self.weights is None else self.weights[chosen]
-            inputs = inputs if self.prepare is None else self.prepare(inputs)
+            prepared = inputs if self.prepare is None else self.prepare(inputs)
             folds = () if self.fold is None else (self.fold[chosen],)
-            yield Batch((*inputs, *folds), self.target[chosen], weights)
+            yield Batch((*prepared, *folds), self.target[chosen], weights, mixing)
 
     def _batch_indices(self) -> Iterator[slice | torch.Tensor]:
         """Yields the indices of each batch's samples."""

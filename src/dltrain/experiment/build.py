@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import random
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from dltrain.config.foreign_keys import monitored
 from dltrain.config.validation import nearest
@@ -22,11 +20,12 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.lazy_layers import materialise
-from dltrain.experiment.outputs import reason_of, refusal_of, with_article
+from dltrain.experiment.optimizer import build_optimizer
+from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.outside_models import construct
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
-from dltrain.experiment.starting_weights import fill_in, input_format, start_of, without_starting_weights
+from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
 from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
@@ -38,10 +37,10 @@ from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
-from dltrain.training.random_state import seed_in_use, undisturbed
+from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, RandomTransform, Spec, Split, SplitName
+from dltrain.types import SPLITS, Data, Facts, Spec, Split, SplitName, Unfreezing
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
@@ -131,13 +130,11 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
-    words: tuple[str, ...] = ()
-    files: Mapping[str, str] = {}
-    if start is not None:
-        words = start.load_into(model, facts, partial(tensors_of_outputs, bare, data, spec, config["seed"]))
-        files = start.digests
-    elif begun is None:
-        words, files = check_start(model), getattr(model, "start_files", {})
+    words, files = (
+        ((), {})
+        if begun is not None
+        else begin(model, start, facts, spec, lambda other: rebuild_model(bare, data, other, config["seed"]))
+    )
     trial = try_model(
         model,
         task,
@@ -178,7 +175,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         spec=spec,
         task=task,
         rebuild=rebuild,
-        notes=trial.notes,
+        notes=(*trial.notes, *unfrozen_too_late(model, settings)),
         state=TrainState(model, optimizer, scheduler, scaler, average, plan),
         train=train,
         evaluation=evaluation,
@@ -349,7 +346,7 @@ def build_loaders(
     device: torch.device,
     model: nn.Module,
     task: Task,
-    change: RandomTransform | None,
+    change: Augmentation | None,
     seed: int,
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
     """Returns the training split's loader, shuffled and augmented, and one for each split in its own order."""
@@ -363,6 +360,7 @@ def build_loaders(
         prepare=data.prepare,
         draw=options.draw,
         change=change,
+        mix=None if change is None else change.mix,
         bucket_by_length=options.bucket_by_length,
         balance=settings.balance == "resample",
         seed=seed,
@@ -404,25 +402,11 @@ def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) ->
     return model
 
 
-def tensors_of_outputs(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> frozenset[str]:
-    """Returns the names of a model's tensors whose shape depends on the number of outputs."""
-    shapes = []
-    with undisturbed(torch.device("cpu")):
-        for out_features in (spec.out_features, spec.out_features + 1):
-            model = rebuild_model(node, data, replace(spec, out_features=out_features), seed)
-            shapes.append({name: tensor.shape for name, tensor in model.state_dict().items()})
-    return frozenset(name for name, shape in shapes[0].items() if shapes[1].get(name) != shape)
-
-
-def check_start(model: nn.Module) -> tuple[str, ...]:
-    """Returns what a model says of the weights that it begins with.
-
-    Raises:
-        ConfigError: it cannot learn from random ones.
-    """
-    if reason := getattr(model, "lacks_weights", ""):
-        raise ConfigError(reason, where="model.weights", fix="train it as well", override="model.freeze=none")
-    return tuple(getattr(model, "start", ()))
+def unfrozen_too_late(model: nn.Module, settings: TrainerSettings) -> list[str]:
+    """Returns a warning if a model waits with some parameters for an epoch that never comes, else nothing."""
+    late = isinstance(model, Unfreezing) and (model.unfreeze_epoch or 0) >= settings.last_epoch
+    words = f"the frozen stages are never trained, since there are only {settings.last_epoch} epochs"
+    return [f"{words}: lower model.unfreeze_epoch"] if late else []
 
 
 def first_inputs(data: Data) -> tuple[Tensor, ...]:
@@ -431,7 +415,7 @@ def first_inputs(data: Data) -> tuple[Tensor, ...]:
     return inputs if data.prepare is None else data.prepare(inputs)
 
 
-def build_augment(node: Mapping[str, Any], data: Data) -> RandomTransform | None:
+def build_augment(node: Mapping[str, Any], data: Data) -> Augmentation | None:
     """Returns the augmentation of training samples, None for none; it mirrors no images if the class would change.
 
     Raises:
@@ -447,61 +431,6 @@ def build_augment(node: Mapping[str, Any], data: Data) -> RandomTransform | None
             override="augment=none",
         )
     return augment.suited_to(data) or None
-
-
-def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
-    """Returns the optimizer that a config node describes, for all parameters of the model.
-
-    A model may have an attribute `no_decay`: the names of parameters without `weight_decay`, which become a group of
-    their own; and an attribute `rate_scales`: the learning rates of parameters as shares of `lr`, with a group for
-    each. Otherwise there is one group, as with `Optimizer(model.parameters())`.
-
-    Raises:
-        ConfigError: the optimizer refuses its arguments or the groups of parameters.
-    """
-    named = dict(model.named_parameters())
-    decayed = [parameter for name, parameter in named.items() if name not in getattr(model, "no_decay", ())]
-    groups: list[dict[str, Any]] = [{"params": decayed}]
-    if len(decayed) < len(named):
-        others = [parameter for name, parameter in named.items() if name in model.no_decay]  # type: ignore[operator]
-        groups.append({"params": others, "weight_decay": 0.0})
-    target = resolve("optimizer", node)
-    if scales := getattr(model, "rate_scales", None):
-        rate = node.get("lr", inspect.signature(target).parameters["lr"].default)
-        groups = [part for group in groups for part in divided_by_rate(group, named, scales, rate)]
-    try:
-        optimizer: Optimizer = target(groups, **arguments(node))
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise ConfigError(str(error), where="optimizer", fix="see torch.optim for what it accepts") from error
-    except Exception as error:
-        raise ConfigError(
-            f"{node['_target_']} refuses the model's parameters, which are given in groups as to torch's optimizers: "
-            f"{reason_of(error)}",
-            where="optimizer",
-            fix="choose another optimizer",
-            override="optimizer=adamw",
-            replaces="optimizer._target_",
-        ) from error
-    return optimizer
-
-
-def divided_by_rate(
-    group: Mapping[str, Any], named: Mapping[str, nn.Parameter], scales: Mapping[str, float], rate: float
-) -> list[dict[str, Any]]:
-    """Returns an optimizer's group of parameters as one group for each learning rate, the highest first.
-
-    Args:
-        group: the group.
-        named: all parameters by their names.
-        scales: the learning rate of each as a share of `rate`; 1 where there is none.
-        rate: the learning rate of the optimizer.
-    """
-    members = {id(parameter) for parameter in group["params"]}
-    by_scale: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in named.items():
-        if id(parameter) in members:
-            by_scale.setdefault(scales.get(name, 1.0), []).append(parameter)
-    return [{**group, "params": by_scale[scale], "lr": rate * scale} for scale in sorted(by_scale, reverse=True)]
 
 
 def seed_everything(seed: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ from dltrain.experiment.targets import arguments, resolve
 from dltrain.kinds.kind import kind_of
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.storage import digest
-from dltrain.tasks.registry import task_class
+from dltrain.tasks.registry import is_known, task_class
 from dltrain.training.checkpoint import WEIGHTS, load_weights, pointed
-from dltrain.types import Facts, InputFormat
+from dltrain.training.random_state import undisturbed
+from dltrain.types import Facts, InputFormat, Spec
 
 HEAD = "head"  # the part of a model that may be another one
 NAMED = 4  # tensors that a message names
@@ -96,6 +99,7 @@ def input_format(config: Mapping[str, Any], start: Start | None, begun: RunDir |
         begun: the run itself if it is resumed; its facts say what its inputs were.
     """
     target = resolve("model", config["model"])
+    resolve("data", config["data"])  # which registers a kind of the user's own
     own: Callable[..., InputFormat] | None = getattr(target, "input_format", None)
     if begun is not None and begun.facts.exists() and (own is not None or config.get("init_from") is not None):
         facts = begun.read_facts()
@@ -117,7 +121,8 @@ def without_starting_weights(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _target(facts: Facts) -> tuple[Any, ...]:
-    return (task_class(facts.task).target or facts.task, facts.classes, facts.outputs or facts.target)
+    form = task_class(facts.task).target if is_known(facts.task) else ""
+    return (form or facts.task, facts.classes, facts.outputs or facts.target)
 
 
 def _describe_target(facts: Facts) -> str:
@@ -151,3 +156,37 @@ def start_of(config: Mapping[str, Any]) -> Start | None:
         return Start(path)
     except CheckpointError as error:
         raise ConfigError(error.what, where="init_from", fix=error.fix) from error
+
+
+def begin(
+    model: nn.Module, start: Start | None, facts: Facts, spec: Spec, build_for: Callable[[Spec], nn.Module]
+) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Gives a model the weights of the run that it starts from, if there is one.
+
+    Args:
+        model: the model, with random weights or those that its own config names.
+        start: the run.
+        facts: of the data.
+        spec: of the data and the task.
+        build_for: builds the same model for another spec.
+
+    Returns:
+        What the model begins with, a sentence each, and the digests of the files of weights by their names.
+
+    Raises:
+        ConfigError: the run is of another model, or the model cannot learn from random weights.
+    """
+    own = tuple(getattr(model, "start_words", ()))
+    if start is not None:
+        return start.load_into(model, facts, partial(tensors_of_outputs, build_for, spec)) + own, start.digests
+    if reason := getattr(model, "lacks_weights", ""):
+        raise ConfigError(reason, where="model.weights", fix="train it as well", override="model.freeze=none")
+    return own, getattr(model, "start_files", {})
+
+
+def tensors_of_outputs(build_for: Callable[[Spec], nn.Module], spec: Spec) -> frozenset[str]:
+    """Returns the names of a model's tensors whose shape depends on the number of outputs."""
+    with undisturbed(torch.device("cpu")):
+        specs = (spec, replace(spec, out_features=spec.out_features + 1))
+        now, more = ({name: one.shape for name, one in build_for(each).state_dict().items()} for each in specs)
+    return frozenset(name for name, shape in now.items() if more.get(name) != shape)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dltrain.types import Data
+from dltrain.types import Data, MixTransform
 
 
 class Augmentation(ABC):
@@ -24,6 +24,11 @@ class Augmentation(ABC):
 
     @abstractmethod
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]: ...
+
+    @property
+    def mix(self) -> MixTransform | None:
+        """Returns what mixes the changed samples of a batch, None for nothing."""
+        return None
 
     def suited_to(self, data: Data) -> Augmentation:
         """Returns the same augmentation without the changes that would harm this data."""

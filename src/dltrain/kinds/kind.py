@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from dltrain.errors import CheckpointError, ConfigError
+from dltrain.errors import LEAVE_OUT, CheckpointError, ConfigError
 from dltrain.explain.explanation import Explanation
 from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Encoded, Encoder, Facts, InputFormat, RandomTransform, SplitName
+from dltrain.types import BatchTransform, Data, Encoded, Encoder, Facts, InputFormat, RandomTransform, SplitName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,6 +127,15 @@ class Kind:
         if before.vocab_sizes != now.vocab_sizes or (now.vocab_sizes and before.preprocessing != now.preprocessing):
             return "its inputs are numbered otherwise, such as by another vocabulary"
         return ""
+
+    def views(self, facts: Facts) -> Sequence[BatchTransform]:
+        """Returns the ways in which a prepared sample is seen for test-time augmentation, the sample itself first.
+
+        Raises:
+            ConfigError: there are no others that keep its target.
+        """
+        what = "test-time augmentation is for images, which can be shifted and mirrored"
+        raise ConfigError(what, where="--tta", fix="leave out --tta", override=LEAVE_OUT, replaces="--tta")
 
     def wrap(self, model: nn.Module, facts: Facts) -> nn.Module:
         """Returns the model inside the module that this kind wraps around every model."""

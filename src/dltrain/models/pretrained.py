@@ -13,6 +13,8 @@ from dltrain.models.weight_files import DEFAULT, find_weights, load_trunk, read_
 from dltrain.storage import digest
 from dltrain.types import InputFormat, Range, Spec
 
+EPS = 1e-8  # features may be small: those of a network that normalises them are below 0.1
+
 
 class Pretrained(nn.Module):
     """A network of torchvision or timm without its last layer, and a linear head on its standardised features.
@@ -52,7 +54,7 @@ class Pretrained(nn.Module):
         last = nn.Linear(trunk.width, spec.out_features)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.head = nn.Sequential(nn.BatchNorm1d(trunk.width, affine=False), nn.Dropout(dropout), last)
+        self.head = nn.Sequential(nn.BatchNorm1d(trunk.width, eps=EPS, affine=False), nn.Dropout(dropout), last)
 
         stages = stages_of(self.trunk)
         self.stages = tuple(tuple(modules) for _, modules in stages)
@@ -66,24 +68,27 @@ class Pretrained(nn.Module):
                 override="model.freeze=trunk",
             )
         self.layer_decay = layer_decay
-        self.start: tuple[str, ...] = ()
+        self.start_words: tuple[str, ...] = ()
         self.start_files: dict[str, str] = {}
         if weights not in (None, "none"):
             path = find_weights(name, str(weights))
             load_trunk(trunk, read_weights(path), path, name)
-            self.start = (f"{name} with the weights of {path}; its head is new",)
+            self.start_words = (f"{name} with the weights of {path}; its head is new",)
             self.start_files = {path.name: digest(path)}
-        self.start += (self._describe_training([stage for stage, _ in stages]),)
+        self.start_words += (self._describe_training([stage for stage, _ in stages]),)
         self._freeze(self.frozen_stages)
 
     @classmethod
     def input_format(cls, name: str = "resnet18", weights: str | None = DEFAULT, **_: Any) -> InputFormat:
-        """Returns the images that the weights were trained on.
+        """Returns the images that the weights were trained on; downloads these if they are not here yet.
 
         Raises:
-            ConfigError: there is no such network.
+            ConfigError: there is no such network, or its weights are missing.
         """
-        return format_of(name, weights)
+        wanted = format_of(name, weights)
+        if weights not in (None, "none"):
+            find_weights(name, str(weights))  # before all images are read
+        return wanted
 
     @property
     def is_trunk_fixed(self) -> bool:
@@ -110,7 +115,7 @@ class Pretrained(nn.Module):
             scales |= {f"trunk.{name}": scale for name, _ in self.trunk.named_parameters() if _is_in(name, modules)}
         return scales
 
-    def set_epoch(self, epoch: int) -> None:
+    def freeze_for(self, epoch: int) -> None:
         """Freezes the stages that an epoch, counted from 0, does not train, and unfreezes the others."""
         if self.unfreeze_epoch is not None:
             self._freeze(self.frozen_stages if epoch < self.unfreeze_epoch else 0)

@@ -48,9 +48,10 @@ def check_name(name: str) -> None:
         require("timm", "timm", f"has the network {name.removeprefix(TIMM)}", ConfigError, where="model.name")
         import timm
 
-        own = name.removeprefix(TIMM)
-        known = timm.is_model(own.partition(".")[0]) and "/" not in own and ":" not in own
-        names = [] if known else [f"{TIMM}{one}" for one in timm.list_models()]
+        # Names of its registry alone: timm would also take an address or a folder.
+        registered = timm.list_pretrained() if "." in name else timm.list_models()
+        names = [f"{TIMM}{one}" for one in registered]
+        known = name in names
         advice = "python -c 'import timm; print(timm.list_models())' lists them"
     else:
         names = [one for one in torchvision.models.list_models(torchvision.models) if not one.startswith("squeezenet")]
@@ -75,10 +76,15 @@ def build_trunk(name: str, side: int) -> Trunk:
         side: the height and width of the images, for networks that take one size only.
 
     Raises:
-        ConfigError: there is no such network.
+        ConfigError: there is no such network, or it takes no images of that size.
     """
     check_name(name)
-    return _timm_trunk(name.removeprefix(TIMM), side) if name.startswith(TIMM) else _torchvision_trunk(name, side)
+    try:
+        return _timm_trunk(name.removeprefix(TIMM), side) if name.startswith(TIMM) else _torchvision_trunk(name, side)
+    except (AssertionError, ValueError) as error:
+        what = f"{name} takes no images of {side}×{side} pixels: {' '.join(str(error).split())}"
+        fix = "leave out data.size, so that images get the size that the weights were trained on"
+        raise ConfigError(what, where="data.size", fix=fix) from error
 
 
 def format_of(name: str, weights: str | None) -> InputFormat:

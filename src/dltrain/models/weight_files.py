@@ -48,7 +48,7 @@ def find_weights(name: str, weights: str) -> Path:
     if path.is_dir():
         return _in_folder(path, file_name)
     if url is None or (weights != DEFAULT and not _is_named(name, weights)):
-        names = [DEFAULT, *(() if name.startswith(TIMM) else torchvision.models.get_model_weights(name).__members__)]
+        names = [DEFAULT] if name.startswith(TIMM) else [*torchvision.models.get_model_weights(name).__members__]
         raise ConfigError(
             f"there is no file or folder {weights}, and {name} has no weights of that name",
             where="model.weights",

@@ -67,7 +67,7 @@ def fit(
         state.running = running = state.running or Running.zero(device)
         train.set_epoch(state.epoch, running.batches)
         if isinstance(model, Unfreezing):
-            model.set_epoch(state.epoch)
+            model.freeze_for(state.epoch)
         model.train()
 
         for micro_batches in grouped(train, settings.accumulate):
@@ -76,7 +76,7 @@ def fit(
             running.weight += group_weight
             for batch, weight in zip(micro_batches, weights, strict=True):
                 with autocast(settings.precision, device):
-                    loss = task.objective(model(*batch.inputs), *batch.weighted_target)
+                    loss = loss_of(model, task, batch)
                 running.loss += loss.detach().to(running.loss) * weight
                 # The gradient of a group of batches is that of one batch holding all their samples.
                 scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()
@@ -134,6 +134,16 @@ def validate(
     if isinstance(model, Blending):
         choose_blend(model, task, batches(), precision)
     return evaluate(model, task, batches(), precision)
+
+
+def loss_of(model: nn.Module, task: Task, batch: Batch) -> Tensor:
+    """Returns the mean loss over a batch; of mixed samples the losses for both targets in the shares of the mixture."""
+    output = model(*batch.inputs)
+    loss = task.objective(output, *batch.weighted_target)
+    if batch.mixing is None:
+        return loss
+    partners, share = batch.mixing
+    return share * loss + (1 - share) * task.objective(output, *(part[partners] for part in batch.weighted_target))
 
 
 def epochs_of(moments: Iterable[Row | Pause]) -> Iterator[Row]:

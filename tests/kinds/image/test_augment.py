@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,9 +12,14 @@ from torch import Tensor
 
 from dltrain.config.compose import compose_jobs
 from dltrain.data.loader import TensorLoader
+from dltrain.experiment.build import build_task
 from dltrain.kinds.image.augment import Augment, draw
+from dltrain.kinds.image.mixing import Mix
+from dltrain.kinds.image.randaugment import CHANGES
 from dltrain.runs.folder import RunDir
-from dltrain.types import Split
+from dltrain.tasks.losses import CrossEntropy
+from dltrain.training.loop import loss_of
+from dltrain.types import Batch, Facts, Mixing, Split
 
 STRONG = Augment(0.5, 0.5, 0.125, 30.0, 0.3, 0.3, 0.3, 0.3, 0.5)
 
@@ -76,9 +82,9 @@ def test_epochs_differ_and_evaluation_sees_the_images_as_they_are(pixels: Tensor
 
 def test_images_of_a_batch_are_changed_apart(gradients: Tensor) -> None:
     for entry in fields(Augment):
-        if entry.name in ("vflip", "saturation"):
-            continue  # they do nothing to this image
-        change = Augment(**{entry.name: 20.0 if entry.name == "rotation" else 0.5})
+        if entry.name in ("vflip", "saturation", "magnitude", "mixup", "cutmix"):
+            continue  # they do nothing to this image, or to an image alone
+        change = Augment(**{entry.name: {"rotation": 20.0, "randaugment": 2}.get(entry.name, 0.5)})
         (changed,) = change((gradients,), 0, 0, 0)
         kinds = {tuple(image.flatten().tolist()) for image in changed}
         assert len(kinds) == 2 if entry.name == "hflip" else len(kinds) > 3, entry.name
@@ -228,3 +234,80 @@ def test_digits_are_never_mirrored(dltrain: Callable) -> None:
         dltrain("model=linear", "data=digits", "debug=smoke", f"hydra.run.dir={len(losses)}", *arguments)
         losses.append(RunDir(str(len(losses))).read_history()[0]["train/loss"])
     assert losses[0] == losses[1] != losses[2]
+
+
+def test_randaugment_changes_most_images_and_is_a_function_of_seed_epoch_and_batch(pixels: Tensor) -> None:
+    change = Augment(randaugment=2, magnitude=0.5)
+    once = change((pixels,), 3, 5, 7)[0]
+    assert (once.dtype, once.shape) == (torch.uint8, pixels.shape)
+    assert torch.equal(once, change((pixels,), 3, 5, 7)[0])
+    assert not torch.equal(once, change((pixels,), 3, 5, 8)[0])
+    same = (once == pixels).flatten(1).all(1).float().mean()
+    assert 0 < same < 0.3  # two of fourteen changes do nothing to some of them
+    assert torch.equal(pixels, torch.randint(0, 256, pixels.shape, dtype=torch.uint8, generator=_zero()))
+
+
+def _zero() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_change_of_randaugment_keeps_the_form(pixels: Tensor, name: str, channels: int) -> None:
+    few = pixels[:4, :channels].repeat(1, 1, 4, 4)
+    changed = [CHANGES[name](few, strength) for strength in (-1.0, 0.5, 1.0)]
+    assert all((one.dtype, one.shape) == (torch.uint8, few.shape) for one in changed)
+    if name not in ("identity", "autocontrast") and (name, channels) != ("saturation", 1):
+        assert not torch.equal(changed[0], few)
+
+
+@pytest.mark.parametrize("mix", [Mix(0.4, 0.0), Mix(0.0, 1.0)], ids=["mixup", "cutmix"])
+def test_mixed_images_hold_so_much_of_each(mix: Mix) -> None:
+    pixels = torch.arange(8, dtype=torch.uint8).mul(30).view(8, 1, 1, 1).expand(8, 3, 20, 30).contiguous()
+    shares = []
+    for batch in range(12):
+        ((mixed,), mixing) = mix((pixels,), 0, 1, batch)
+        expected = mixing.share * pixels.float() + (1 - mixing.share) * pixels[mixing.partners].float()
+        assert torch.allclose(mixed.float().mean((1, 2, 3)), expected.mean((1, 2, 3)), atol=1e-3)
+        assert sorted(mixing.partners.tolist()) == list(range(8))
+        shares.append(mixing.share)
+        ((again,), same) = mix((pixels,), 0, 1, batch)
+        assert torch.equal(mixed, again) and same.share == mixing.share
+    assert len(set(shares)) > 6 and all(0 <= share <= 1 for share in shares)
+    assert pixels[3].unique().tolist() == [90]  # what is stored stays
+
+
+def test_of_both_ways_to_mix_each_has_its_turn() -> None:
+    pixels = torch.zeros(2, 1, 20, 20, dtype=torch.uint8)
+    mixed = [Mix(0.4, 1.0)((pixels,), 0, 0, batch)[0][0].dtype for batch in range(20)]
+    assert {torch.uint8, torch.float32} == set(mixed)
+
+
+def test_only_training_batches_are_mixed(pixels: Tensor) -> None:
+    split = Split((pixels,), torch.arange(len(pixels)), ("",) * len(pixels))
+    train = TensorLoader(split, 24, torch.device("cpu"), mix=Augment(mixup=0.4).mix, seed=0)
+    assert all(batch.mixing is not None for batch in train)
+    assert all(batch.mixing is None for batch in train.in_order())
+    assert Augment(hflip=0.5).mix is None
+    assert Augment(mixup=0.1) and Augment(cutmix=0.1) and Augment(randaugment=1) and not Augment(magnitude=0.9)
+
+
+def test_the_loss_of_mixed_samples_is_that_of_both_targets() -> None:
+    facts = Facts("image", "classification", (3,), classes=("a", "b", "c"), class_counts=(2, 2, 2))
+    task = build_task(facts, CrossEntropy(facts))
+    model, x, target = torch.nn.Linear(3, 3), torch.randn(5, 3), torch.tensor([0, 1, 2, 1, 0])
+    mixing = Mixing(torch.tensor([4, 3, 2, 1, 0]), 0.3)
+    soft = 0.3 * torch.eye(3)[target] + 0.7 * torch.eye(3)[target[mixing.partners]]
+    expected = torch.nn.functional.cross_entropy(model(x), soft)
+    assert loss_of(model, task, Batch((x,), target, None, mixing)).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("how", ["augment.mixup=0.2", "augment.cutmix=1", "augment.randaugment=2"])
+def test_a_run_with_new_changes_resumes_with_the_same_bits(image_folder: Path, dltrain: Callable, how: str) -> None:
+    words = ("model=cnn", "data=images", f"data.path={image_folder}", "data.size=8", how, "scheduler=constant")
+    words = (*words, "baseline=none", "trainer.batch_size=4")
+    assert dltrain(*words, "trainer.epochs=3", "hydra.run.dir=whole").code == 0
+    assert dltrain(*words, "trainer.epochs=1", "hydra.run.dir=part").code == 0
+    assert dltrain("resume", "part", "trainer.epochs=3").code == 0
+    whole, part = ([row["train/loss"] for row in RunDir(name).read_history()] for name in ("whole", "part"))
+    assert whole == part

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dltrain.errors import DataError, StorageError
+from dltrain.errors import ConfigError, DataError, StorageError
+from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.load import animals, images
 from dltrain.types import Data
 
@@ -337,3 +338,18 @@ def test_animals_that_cannot_be_drawn_are_a_storage_error(tmp_path: Path, monkey
     (tmp_path / "data").write_text("a file")
     with pytest.raises(StorageError):
         animals(size=8)
+
+
+def test_a_wrong_way_to_resize_names_its_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(fill(tmp_path), resize={"share": 3})
+    assert (refused.value.where, refused.value.override) == ("data.resize", "data.resize=crop")
+
+
+def test_a_centre_crop_is_kept_in_the_facts(tmp_path: Path) -> None:
+    data = load(fill(tmp_path), resize={"share": 0.8, "filter": "bicubic"})
+    assert data.facts.preprocessing["resize"] == {"share": 0.8, "filter": "bicubic"}
+    encoder = ImageEncoder.of(data.facts)
+    (first,) = encoder.encode([tmp_path / data.splits["test"].ids[0]]).inputs
+    assert torch.equal(first[0], data.splits["test"].inputs[0][0])
+    assert load(tmp_path, size=None).facts.input_shape == (3, 64, 64)

@@ -9,8 +9,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import transforms
 
-from dltrain.kinds.image.pixels import Normalize, channel_statistics, decode_all, read_image, stack
+from dltrain.kinds.image.pixels import (
+    CentreCrop,
+    Filter,
+    Normalize,
+    channel_statistics,
+    decode_all,
+    read_image,
+    read_resize,
+    resize_image,
+    stack,
+)
 
 RED, BLUE = (220, 30, 40), (20, 40, 210)
 
@@ -212,3 +223,27 @@ def test_what_normalising_keeps_can_be_used_while_recording_and_while_not() -> N
     weight = torch.ones(1, requires_grad=True)
     (weight * normalize((pixels,))[0]).sum().backward()
     assert weight.grad is not None
+
+
+@pytest.mark.parametrize("size", [(300, 420), (420, 300), (90, 61)])
+@pytest.mark.parametrize("filter", ["bilinear", "bicubic"])
+def test_a_centre_crop_is_that_of_pretrained_weights(size: tuple[int, int], filter: Filter) -> None:
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    waves = 127 + 60 * np.sin(rows / 9) + 60 * np.cos(columns / 7)
+    image = Image.fromarray(waves.astype(np.uint8)).convert("RGB")
+    resized = transforms.Resize(256, transforms.InterpolationMode(filter))(image)
+    expected = np.asarray(transforms.CenterCrop(224)(resized), dtype=float)
+    ours = np.asarray(resize_image(image, 224, CentreCrop(0.875, filter)), dtype=float)
+    assert ours.shape == expected.shape == (224, 224, 3)
+    assert np.abs(ours - expected).mean() < 3
+    cut = np.asarray(resize_image(image, 224, "crop"), dtype=float)
+    assert np.abs(cut - expected).mean() > 10  # the whole shorter side, as data.resize=crop shows it
+
+
+def test_ways_to_resize_are_read_from_words_and_mappings() -> None:
+    assert read_resize("pad") == "pad"
+    assert read_resize({"share": 0.9, "filter": "bicubic"}) == CentreCrop(0.9, "bicubic")
+    assert read_resize({"share": 1}) == CentreCrop(1.0, "bilinear")
+    for wrong in ({"filter": "bicubic"}, {"share": 0}, {"share": 1.5}, {"share": 0.9, "filter": "best"}):
+        with pytest.raises((KeyError, ValueError)):
+            read_resize(wrong)

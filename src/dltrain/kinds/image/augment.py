@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from dltrain.data.seeding import seeded
 from dltrain.kinds.augmentation import Augmentation
+from dltrain.kinds.image.mixing import Mix
+from dltrain.kinds.image.randaugment import randaugment
 from dltrain.types import Data, Range
 
 Share = Annotated[float, Range(0, 1)]
@@ -37,7 +39,11 @@ class Augment(Augmentation):
         brightness: largest relative change of all values.
         contrast: largest relative change of the distance from the image's mean.
         saturation: largest relative change of the distance from grey; grey images stay the same.
-        erase: probability that a rectangle of 2 to 20 % of the image is filled with the image's mean.
+        erase: probability that a rectangle of 2 to 20 % of the image is filled with the image's mean (random erasing).
+        randaugment: number of changes by chance to each image, as in RandAugment.
+        magnitude: strength of these changes, as a share of the largest.
+        mixup: how evenly two images are mixed, both parameters of the share's Beta distribution; 0 for no MixUp.
+        cutmix: the same for a rectangle of another image that is pasted in; 0 for no CutMix.
     """
 
     takes: ClassVar[tuple[str, ...]] = ("image",)
@@ -51,9 +57,17 @@ class Augment(Augmentation):
     contrast: Share = 0.0
     saturation: Share = 0.0
     erase: Share = 0.0
+    randaugment: Annotated[int, Range(0, 10)] = 0
+    magnitude: Share = 0.3
+    mixup: Annotated[float, Range(0)] = 0.0
+    cutmix: Annotated[float, Range(0)] = 0.0
 
     def __bool__(self) -> bool:
-        return any(getattr(self, entry.name) for entry in fields(self))
+        return any(getattr(self, entry.name) for entry in fields(self) if entry.name != "magnitude")
+
+    @property
+    def mix(self) -> Mix | None:
+        return Mix(self.mixup, self.cutmix) if self.mixup or self.cutmix else None
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int) -> tuple[Tensor, ...]:
         """Returns changed images `(B, C, H, W)` from 0 to 255: uint8 if pixels were only moved, else float32."""
@@ -61,6 +75,8 @@ class Augment(Augmentation):
         draws = draw(len(pixels), seed, epoch, batch).to(pixels.device)  # (B, DRAWS), copied to the device once
         if self.hflip or self.vflip or self.crop:
             pixels = self._move(pixels, draws)
+        if self.randaugment:
+            pixels = randaugment(pixels, self.randaugment, self.magnitude, seed, epoch, batch)
         if self.rotation or self.scale:
             pixels = self._warp(pixels.float(), draws)
         if self.brightness or self.contrast or self.saturation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -18,12 +18,13 @@ from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
+from dltrain.kinds.image.views import views_of
 from dltrain.kinds.kind import Kind
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Facts, InputFormat, Split, SplitName
+from dltrain.types import BatchTransform, Data, Facts, InputFormat, Split, SplitName
 
 THUMBNAIL = 16  # pixels per side of the images for baselines
 
@@ -56,12 +57,19 @@ class Image(Kind):
         if not wanted.mean or (channels != len(wanted.mean) and channels != 1):
             return data
         own = dict(data.facts.preprocessing) | {"mean": list(wanted.mean), "std": list(wanted.std)}
-        facts = replace(data.facts, preprocessing=own)
-        return replace(data, facts=facts, prepare=ImageEncoder.of(facts).prepare)
+        facts, side = replace(data.facts, preprocessing=own), wanted.options.get("size")
+        height, width = facts.input_shape[1:]
+        unlike = side is not None and (height, width) != (side, side)
+        note = f"images are {width}×{height} pixels, and the weights were trained on {side}×{side}"
+        notes = (*data.notes, *[note] * unlike)
+        return replace(data, facts=facts, prepare=ImageEncoder.of(facts).prepare, notes=notes)
 
     def why_unlike(self, before: Facts, now: Facts) -> str:
         channels = before.input_shape[0], now.input_shape[0]
         return "" if channels[0] == channels[1] else f"its images have {channels[0]} channels, and these {channels[1]}"
+
+    def views(self, facts: Facts) -> Sequence[BatchTransform]:
+        return views_of(facts)
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         return estimators.predictors(data, split, thumbnails, boosting=False)

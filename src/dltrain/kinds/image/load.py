@@ -277,7 +277,7 @@ def encoded_data(
         class_counts=tuple(np.bincount(y[train], minlength=len(reader.classes)).tolist()) if reader.classes else (),
         target_mean=mean,
         target_std=std,
-        preprocessing=encoder.to_json(),
+        preprocessing=encoder.to_json() | {"mirror": mirror},
     )
     splits = {
         name: Split((torch.from_numpy(pixels[at]),), torch.from_numpy(y[at]), tuple(ids[row] for row in at))
