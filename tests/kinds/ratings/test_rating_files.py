@@ -257,3 +257,33 @@ def test_runs_on_such_files_predict_and_evaluate_them(tmp_path: Path, dltrain: C
         assert json.loads(evaluated.out)["samples"] == rated
         assert dltrain("predict", f"runs/{name}", path, "-o", "out.csv").code == 0
         assert len(pd.read_csv("out.csv")) == ROWS
+
+
+def test_counts_weigh_the_choices_of_training(tmp_path: Path) -> None:
+    plays = [at * at % 97 + 1 for at in range(ROWS)]
+    frame = numbered().drop(columns="rating").assign(plays=plays)
+    path = write(tmp_path / "plays.csv", frame)
+    plain = ratings(path=path)
+    assert noted(plain, "plays holds counts (data.count=plays weighs by them)")
+    data = ratings(path=path, count="plays")
+    train = data.splits["train"]
+    assert train.weight is not None and data.splits["test"].weight is None and plain.splits["train"].weight is None
+    assert float(train.weight.mean()) == pytest.approx(1, abs=1e-5)
+    logs = np.log2([1 + plays[int(row)] for row in train.ids])
+    assert np.allclose(train.weight.numpy(), logs / logs.mean(), atol=1e-5)
+    rows = ["user,item", *["a,x"] * 7, "a,y", "a,z", "b,x", "b,y", "b,z"]
+    repeated = ratings(path=lines(tmp_path / "c.csv", rows), count="rows", val_fraction=0, test_fraction=0)
+    assert repeated.splits["train"].weight.tolist()[0] == pytest.approx(3 * repeated.splits["train"].weight.tolist()[1])  # type: ignore[union-attr]
+    with pytest.raises(DataError, match="no column 'play'") as refused:
+        ratings(path=path, count="play")
+    assert refused.value.override == "data.count=plays"
+    with pytest.raises(DataError, match="counts weigh choices"):
+        ratings(path=write(tmp_path / "r.csv", numbered()), count="timestamp")
+
+
+@pytest.mark.parametrize("loss", ["sampled_softmax", "bpr"])
+def test_a_run_with_counts_trains_with_either_loss(tmp_path: Path, dltrain: Callable, loss: str) -> None:
+    path = write(tmp_path / "p.csv", numbered().drop(columns="rating").assign(plays=range(1, ROWS + 1)))
+    called = dltrain("data=ratings", f"data.path={path}", "data.count=plays", f"loss={loss}", "trainer.epochs=2")
+    assert called.code == 0, called.err
+    assert "choices weigh log2(1 + plays)" in called.run.log.read_text("utf-8")

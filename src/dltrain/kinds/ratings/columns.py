@@ -14,8 +14,8 @@ from dltrain.data.column_names import pick_column, plain
 from dltrain.errors import DataError
 from dltrain.kinds.ratings.content import is_count, is_id, is_scale, is_short_scale, is_time
 
-Role = Literal["user", "item", "target", "time"]
-ROLES: tuple[Role, ...] = ("user", "item", "target", "time")
+Role = Literal["user", "item", "target", "time", "count"]
+ROLES: tuple[Role, ...] = ("user", "item", "target", "time")  # that are looked for in every table
 
 # The usual names of these columns, as `column_names.plain` spells them, the certain ones before the others.
 PEOPLE = (

@@ -82,8 +82,8 @@ def read_pairs(
         dates: how dates are read.
 
     Returns:
-        Columns `row` of the source, `user` and `item` as text, `target` and perhaps `time` as numbers; the target is 1
-        without a column of ratings.
+        Columns `row` of the source, `user` and `item` as text, `target`, `count` and perhaps `time` as numbers; the
+        target is 1 without a column of ratings, and the count the sum over all rows of the pair.
 
     Raises:
         DataError: a cell is missing or not a number or time, dates may be read in several ways, or fewer
@@ -93,6 +93,7 @@ def read_pairs(
     ids = {role: read_ids(cells[role]) for role in ("user", "item")}
     pairs = pd.DataFrame(ids, index=frame.index)  # which counts the rows of the source
     pairs["target"] = cells["target"].as_numbers() if "target" in cells else 1.0
+    pairs["count"] = cells["count"].as_numbers() if "count" in cells else 1.0
     if "time" in cells:
         pairs["time"] = read_moments(cells["time"], columns["time"], dates=dates)
     good = np.ones(len(frame), dtype=bool)
@@ -107,6 +108,8 @@ def read_pairs(
     # A later rating of the same item replaces the earlier one.
     order = pairs.sort_values("time", kind="stable") if "time" in pairs else pairs
     latest = order.drop_duplicates(["user", "item"], keep="last").sort_index()
+    if len(latest) < len(pairs):
+        latest = latest.assign(count=pairs.groupby(["user", "item"])["count"].transform("sum"))
     noun = "ratings" if "target" in cells else "choices"
     if (repeated := len(pairs) - len(latest)) and "target" in cells:
         notes.append(f"left out {repeated} ratings that a later one of the same user and item replaces")
