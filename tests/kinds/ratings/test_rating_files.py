@@ -77,9 +77,9 @@ def test_lines_with_two_colons_are_read_with_their_titles(tmp_path: Path) -> Non
 def test_titles_of_other_items_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "r.csv", numbered())
     titles = lines(tmp_path / "t.csv", ["item,title", "x1,First", "x2,Second"])
-    with pytest.raises(DataError, match="no columns of items and titles") as refused:
+    with pytest.raises(DataError, match="holds ids of the items: item, title") as refused:
         ratings(path=path, titles=titles)
-    assert refused.value.fix == "none of its ids is in the column item"
+    assert refused.value.override == "data.titles=null"
 
 
 @pytest.mark.parametrize("first", ["1\t2\t3", "9\t9\t5"])

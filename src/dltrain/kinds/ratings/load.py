@@ -21,7 +21,7 @@ from dltrain.errors import DataError
 from dltrain.kinds.ratings.columns import Role, counts_of, find_columns, may_be_ratings
 from dltrain.kinds.ratings.encoder import PairEncoder
 from dltrain.kinds.ratings.matrix import Layout
-from dltrain.kinds.ratings.read import OnBad, Table, read_pairs, read_ratings, read_titles
+from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
 from dltrain.kinds.ratings.splits import SplitBy, split_ratings
 from dltrain.kinds.ratings.unrated import find_unrated, read_unrated
 from dltrain.types import Data, Facts, Range, Split, SplitName
@@ -41,6 +41,7 @@ def ratings(
     count: str | None = None,
     dates: str | int = "auto",
     titles: str | None = None,
+    item_features: str | None = None,
     split: SplitChoice = "auto",
     unrated: str | float = "auto",
     layout: Layout = "auto",
@@ -72,6 +73,7 @@ def ratings(
             item: with `leave_last`, choices weigh log2(1 + count) in training. None if all weigh alike.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         titles: a file of items and their titles.
+        item_features: a file of items and what they share, such as genres: each level has a vector beside the item's.
         split: `random`; `time`, with the latest ratings for testing; `leave_last`, with each user's last rating for
             testing and the one before for validation, where the model learns which items a user chooses, whatever the
             ratings, and ranks items; or `auto`, which is `leave_last` without ratings. A fraction of 0 leaves a split
@@ -155,6 +157,10 @@ def ratings(
         layout=table.layout,
         has_header=table.has_header,
     )
+    if item_features is not None:
+        features, feature_notes = read_features(item_features, columns["item"], encoder.items, encoding)
+        encoder = replace(encoder, features=features)
+        notes += feature_notes
     if encoder.titles:
         notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
     splits, rated = _encode(pairs, parts, encoder, title_of, seen)
