@@ -198,7 +198,7 @@ def test_folders_of_texts_without_labels_are_no_class(tmp_path: Path) -> None:
             file.write_text(prose(number), "utf-8")
     data = text(path=str(tmp_path))
     assert data.facts.classes == ("neg", "pos") and size(data) == 44
-    assert noted(data, "left out 30 texts in unsup, which have no label")
+    assert noted(data, "unsup/ is unlabelled: its 30 texts are not used")
 
 
 def test_labels_that_differ_by_case_are_asked_about(tmp_path: Path) -> None:
@@ -259,3 +259,32 @@ def test_runs_on_such_files_predict_and_evaluate_them(tmp_path: Path, dltrain: C
         assert len(pd.read_csv("out.csv")) == count
         page = (tmp_path / "runs" / name / "report.html").read_text("utf-8")
         assert "could not be" not in page
+
+
+def folder_of_groups(folder: Path, encoding: str = "utf-8") -> Path:
+    """Writes texts of two classes, in files without a suffix or with a number for one."""
+    for at, label in enumerate(classes(2)):
+        file = folder / f"alt.{SIGNS[label]}" / (f"{49960 + at}" if at % 2 else f"{at:04d}.bfc8d64d12b325ff")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(f"{prose(at, 9, label)} é".encode(encoding))
+    (folder / "alt.goal" / "scan").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    return folder
+
+
+def test_files_without_a_suffix_are_texts_by_what_they_hold(tmp_path: Path, dltrain: Callable) -> None:
+    folder = folder_of_groups(tmp_path / "groups")
+    data = text(path=str(folder))
+    assert data.facts.classes == ("alt.goal", "alt.vote") and size(data) == ROWS
+    assert dltrain("data=text", "data.path=groups", "debug=smoke", "hydra.run.dir=run").code == 0
+    evaluated = dltrain("evaluate", "run", "data.path=groups", "--json")
+    assert json.loads(evaluated.out)["samples"] == ROWS
+    assert dltrain("predict", "run", "groups", "-o", "out.csv").code == 0
+    assert len(pd.read_csv("out.csv")) == ROWS
+
+
+def test_texts_in_another_encoding_are_refused_with_one_that_reads_them(tmp_path: Path) -> None:
+    folder = folder_of_groups(tmp_path / "groups", "latin-1")
+    with pytest.raises(DataError, match=f"{ROWS} texts are not UTF-8") as refused:
+        text(path=str(folder))
+    assert refused.value.override == "data.encoding=cp1252"
+    assert texts_of(text(path=str(folder), encoding="cp1252"))[0].endswith(" é")

@@ -183,6 +183,7 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
         has_header=source.has_header,
         merges_case=goal.letter_case == "merge",
         suffixes=frozenset() if source.is_text_file else SUFFIXES,
+        takes_bare_files=source.has_bare_files,
     )
     padded = {name: encoder.encode_tokens(part) for name, part in tokenised.items()}
     names = frame.index.astype(str)
