@@ -109,6 +109,8 @@ def test_columns_of_marks_are_labels(tmp_path: Path) -> None:
     assert train.target[0].tolist() == marks[int(train.ids[0])]
     assert text(path=path, target=SIGNS[:2]).facts.outputs == tuple(SIGNS[:2])
     assert text(path=path, target=SIGNS[0]).facts.classes == ("0", "1")
+    words = [[*row[:2], *("yes" if mark else "no" for mark in row[2:])] for row in rows]
+    assert text(path=write(tmp_path / "words.csv", [header, *words])).facts.outputs == tuple(SIGNS)
     two = write(tmp_path / "two.csv", [["comment", *SIGNS[:2]], *[[row[1], *row[2:4]] for row in rows]])
     with pytest.raises(DataError, match="no target") as refused:
         text(path=two)
@@ -131,10 +133,14 @@ def test_a_column_that_lists_labels_keeps_rows_without_any(tmp_path: Path, mark:
         (["red, large", "blue", "green, small", "white"], "classification"),  # whose parts occur once
         (["4,5", "3,2", "1,9", "2,4"], "regression"),
         (["4,05", "3,20", "1,90", "2,40"], "regression"),
+        (["late flight", "bad flight", "bad service", "late luggage"], "classification"),
+        (["a", "b", "c", "a b", "b c", "a c", "a b c"], "multilabel"),
+        (["<a>", "<b>", "<a><b>"], "multilabel"),
+        (["[]", "['a']", "['a', 'b']", "['b']"], "multilabel"),
         (["1,2", "1,3", "2,3", "1", "2", "3", "2,4", "3,4", "1,4"], "multilabel"),
     ],
 )
-def test_commas_list_labels_only_where_that_is_certain(tmp_path: Path, cells: list[str], task: str) -> None:
+def test_cells_list_labels_only_where_that_is_certain(tmp_path: Path, cells: list[str], task: str) -> None:
     many = cells if task != "regression" else [str(digit) + cell for cell, digit in product(cells, range(1, 9))]
     rows = [[prose(at), many[at % len(many)]] for at in range(ROWS)]
     assert text(path=write(tmp_path / "x.tsv", [["comment", "mark"], *rows], "\t")).facts.task == task
@@ -244,6 +250,10 @@ def test_runs_on_such_files_predict_and_evaluate_them(tmp_path: Path, dltrain: C
         "messages.txt": lines(
             tmp_path / "messages.txt", [f"{prose(at, 6, label)}\t{label}" for at, label in enumerate(classes(2))]
         ),
+        "angles.csv": write(
+            tmp_path / "angles.csv",
+            [["text", "tags"], *[[prose(at), ["<a>", "<b>", "<a><b>"][at % 3]] for at in range(ROWS)]],
+        ),
         "ft.txt": lines(
             tmp_path / "ft.txt", [f"__label__{label} {prose(at, 6, label)}" for at, label in enumerate(classes(2))]
         ),
@@ -253,7 +263,7 @@ def test_runs_on_such_files_predict_and_evaluate_them(tmp_path: Path, dltrain: C
         assert called.code == 0, called.err
         evaluated = dltrain("evaluate", f"runs/{name}", f"data.path={path}", "--json")
         assert evaluated.code == 0, evaluated.err
-        count = len(Path(path).read_text("utf-8").splitlines()) - (name == "tags.csv")
+        count = len(Path(path).read_text("utf-8").splitlines()) - (name in ("tags.csv", "angles.csv"))
         assert json.loads(evaluated.out)["samples"] == count
         assert dltrain("predict", f"runs/{name}", path, "-o", "out.csv").code == 0
         assert len(pd.read_csv("out.csv")) == count

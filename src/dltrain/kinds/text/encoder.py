@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from dltrain.data.text_files import SUFFIXES, is_text, named_files, read_samples
 from dltrain.data.tokens import SPECIAL, Padded, Tokens, Vocabulary, pad, split_text
 from dltrain.errors import DataError
 from dltrain.kinds.labels import TargetReader, target_of_files
-from dltrain.kinds.text.targets import as_trained
+from dltrain.kinds.text.targets import ListForm, as_trained, with_bars
 from dltrain.types import BatchTransform, Encoded, Facts, Remark
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class TextEncoder:
         merges_case: whether labels that differ by case alone are one label.
         suffixes: of files with one text each; empty where such a file was the training table.
         takes_bare_files: whether files with one text each may have names without a suffix.
+        lists: how the target's cells write lists of labels, if not with separators.
     """
 
     vocabulary: Vocabulary
@@ -61,6 +62,7 @@ class TextEncoder:
     merges_case: bool = False
     suffixes: frozenset[str] = SUFFIXES
     takes_bare_files: bool = False
+    lists: ListForm = ""
     takes_rows: bool = True
     apart: bool = True
     prepare: BatchTransform = trim
@@ -80,6 +82,7 @@ class TextEncoder:
         merges_case: bool = False,
         suffixes: frozenset[str] = SUFFIXES,
         takes_bare_files: bool = False,
+        lists: ListForm = "",
     ) -> TextEncoder:
         """Returns an encoder with the vocabulary of the training texts.
 
@@ -95,6 +98,7 @@ class TextEncoder:
             merges_case: as in the class.
             suffixes: as in the class.
             takes_bare_files: as in the class.
+            lists: as in the class.
 
         Raises:
             DataError: there are no tokens, or no token occurs so often.
@@ -121,6 +125,7 @@ class TextEncoder:
             merges_case=merges_case,
             suffixes=suffixes,
             takes_bare_files=takes_bare_files,
+            lists=lists,
         )
 
     @classmethod
@@ -143,6 +148,7 @@ class TextEncoder:
                 merges_case=bool(stored.get("merges_case", False)),
                 suffixes=SUFFIXES if stored.get("text_files", True) else frozenset(),
                 takes_bare_files=bool(stored.get("takes_bare_files", False)),
+                lists=cast(ListForm, str(stored.get("lists", ""))),
             )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how texts are encoded", fix="train again") from None
@@ -158,6 +164,7 @@ class TextEncoder:
         stored |= {"merges_case": True} if self.merges_case else {}
         stored |= {} if self.suffixes else {"text_files": False}
         stored |= {"takes_bare_files": True} if self.takes_bare_files else {}
+        stored |= {"lists": self.lists} if self.lists else {}
         return self.vocabulary.to_json() | stored | self.reader.forms_to_json()
 
     def recognises(self, path: Path) -> bool:
@@ -186,6 +193,8 @@ class TextEncoder:
         """
         if isinstance(raw, pd.DataFrame):
             known = self.reader.classes or self.reader.outputs
+            if self.lists and self.reader.name in raw.columns:
+                raw = raw.assign(**{self.reader.name: with_bars(raw[self.reader.name], self.lists)})
             if self.merges_case and self.reader.name in raw.columns:
                 raw = raw.assign(**{self.reader.name: as_trained(raw[self.reader.name], known)})
             return self.reader.targets(raw)
