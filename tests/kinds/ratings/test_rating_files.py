@@ -89,6 +89,16 @@ def test_a_first_line_of_numbers_is_data(tmp_path: Path, first: str) -> None:
     assert noted(data, "no header line") and truth(data) == truth(whole(lines(tmp_path / "v", [*rows, first])))
 
 
+def test_no_cell_is_taken_or_offered_as_the_name_of_a_column(tmp_path: Path) -> None:
+    frame = numbered()[["user", "item", "rating"]].astype(str)
+    words = frame.assign(user="u" + frame["user"], item="film " + frame["item"])
+    rows = ["once,Alien,5", *words.agg(",".join, axis="columns")]
+    data = ratings(path=lines(tmp_path / "a.csv", rows))
+    assert size(data) == ROWS + 1 and data.facts.features == ("column_1", "column_2")
+    clicks = [",".join(row) for row in words[["user", "item"]].to_numpy()]
+    assert size(ratings(path=lines(tmp_path / "b.csv", [clicks[5], *clicks]))) == ROWS
+
+
 def test_names_with_types_are_read_without_them(tmp_path: Path) -> None:
     frame = numbered()
     names = {"user": "user_id:token", "item": "item_id:token", "rating": "rating:float", "timestamp": "timestamp:float"}
@@ -216,6 +226,15 @@ def test_a_matrix_is_read_as_its_ratings(tmp_path: Path, form: str) -> None:
     assert size(data) == ROWS and data.facts.target_range == (1.0, 5.0) and noted(data, "a matrix: each row is a")
     if form != "bare":
         assert truth(data) == {(f"u{row.user}", str(row.item), row.rating) for row in numbered().itertuples()}
+
+
+def test_a_small_matrix_with_numbers_for_names_keeps_its_header(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    cells = np.where(random.random((40, 8)) < 0.3, np.nan, random.integers(1, 6, (40, 8)))
+    frame = pd.DataFrame(cells, columns=[3, 8, 12, 40, 41, 77, 80, 95], index=[f"u{at}" for at in range(40)])
+    data = whole(write(tmp_path / "m.csv", frame.rename_axis("user"), index=True))
+    assert set(data.facts.preprocessing["items"]) == set(map(str, frame.columns))
+    assert size(data) == int(frame.notna().sum().sum())
 
 
 def test_a_matrix_of_marks_says_who_chose_what_in_no_order(tmp_path: Path) -> None:
