@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -131,6 +131,8 @@ class PairEncoder:
             )
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
+            if encoder.layout not in get_args(Layout) or not encoder.features.fits(len(encoder.items)):
+                raise ValueError(encoder.layout)
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not name the users and items of training", fix="train again") from None
         return encoder

@@ -39,6 +39,11 @@ class ItemFeatures:
     names: tuple[str, ...] = ()
     of_item: tuple[tuple[int, ...], ...] = ()
 
+    def fits(self, items: int) -> bool:
+        """Tells whether these may be the features of so many items."""
+        numbers = {number for each in self.of_item for number in each}
+        return len(self.of_item) in (0, items) and numbers <= set(range(1, len(self.names) + 1))
+
     def to_json(self) -> dict[str, Any]:
         """Returns the values that `from_json` reads; none without features."""
         return {"item_features": list(map(list, self.of_item)), "feature_names": list(self.names)} if self.names else {}

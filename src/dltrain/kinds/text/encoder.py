@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -137,7 +137,9 @@ class TextEncoder:
         """
         vocabulary, stored = Vocabulary.of(facts), facts.preprocessing
         try:
-            text = stored["text"]
+            text, lists = stored["text"], stored.get("lists", "")
+            if lists not in get_args(ListForm):
+                raise ValueError(lists)
             return cls(
                 vocabulary,
                 max(1, int(stored["length"])),
@@ -148,7 +150,7 @@ class TextEncoder:
                 merges_case=bool(stored.get("merges_case", False)),
                 suffixes=SUFFIXES if stored.get("text_files", True) else frozenset(),
                 takes_bare_files=bool(stored.get("takes_bare_files", False)),
-                lists=cast(ListForm, str(stored.get("lists", ""))),
+                lists=lists,
             )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how texts are encoded", fix="train again") from None
