@@ -122,7 +122,7 @@ def test_a_recommender_learns_what_users_choose(loss: str, dltrain: Callable) ->
     assert called.code == 0
     result = called.result
     assert set(result["test"]) == {"loss", "hit_rate@10", "ndcg@10", "recall@10"}
-    assert set(result["baseline"]) == {"most_rated", "neighbours"}
+    assert set(result["baseline"]) == {"most_rated", "neighbours", "ease"}
     assert result["test"]["ndcg@10"] > 1.5 * result["baseline"]["most_rated"]["ndcg@10"]
     assert result["comparison"]["measure"] == "ndcg@10"
     rows = pd.read_csv(called.run.predictions, dtype=str)
@@ -147,7 +147,7 @@ def test_who_chose_what_suffices_and_what_trained_a_model_is_told_apart(tmp_path
     assert said["notes"] == [
         f"{len(rated)} of 4 pairs are in the run's own data, and the model was trained on most of these"
     ]
-    refused = dltrain("data=ratings", "data.path=r.csv")
+    refused = dltrain("data=ratings", "data.path=r.csv", "data.split=random")
     assert refused.code == 2
 
 
@@ -195,7 +195,7 @@ def test_biases_are_the_ridge_regression_on_who_and_what() -> None:
 def test_plain_methods_of_ratings_and_of_their_order() -> None:
     task = build_task(DATA.facts, build_loss({}, DATA.facts))
     found = {one.name: one.metrics for one in run_baselines(DATA, task, "test", 20.0)}
-    assert list(found) == ["most_rated", "neighbours"]
+    assert list(found) == ["most_rated", "neighbours", "ease"]
     assert found["most_rated"]["hit_rate@10"] > 10 / DATA.facts.vocab_sizes[1]
     random = ratings(rows=600)
     task = build_task(random.facts, build_loss({}, random.facts))

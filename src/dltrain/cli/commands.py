@@ -204,6 +204,7 @@ _ALL = (
                 float,
             ),
             Flag(("--top-k",), "with --prompt: sample from the K likeliest tokens", "K", int),
+            Flag(("--top-p",), "with --prompt: sample from the likeliest tokens of this probability", "P", float),
             Flag(("--seed",), "with --prompt: another seed gives another text (0)", "N", int),
         ),
         keys={**_LABELS, **_FORMAT, **_DEVICE},

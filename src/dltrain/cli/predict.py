@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dltrain.tasks.certainty import Certainty
 
 MOST_REMARKS = 20  # that are printed
-PROMPT_FLAGS = ("temperature", "top_k", "seed")
+PROMPT_FLAGS = ("temperature", "top_k", "top_p", "seed")
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -113,10 +113,13 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
         if value is not None and not least <= value < 2**63:
             raise ConfigError(f"{value} is out of range", where=f"--{name}", fix=f"give at least {least}, below 2^63")
 
+    if flags.top_p is not None and not 0 < flags.top_p <= 1:
+        raise ConfigError(f"{flags.top_p} is out of range", where="--top-p", fix="give a number above 0, at most 1")
+
     from dltrain.inference.load import load
 
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
-    sampling = {"temperature": temperature, "top_k": flags.top_k, "seed": seed}
+    sampling = {"temperature": temperature, "top_k": flags.top_k, "top_p": flags.top_p, "seed": seed}
     text, unknown = model.kind.continue_text(model, flags.prompt, steps, **sampling)
     if unknown and not options.quiet:
         tokens = ", ".join(map(repr, unknown[:MOST_REMARKS]))

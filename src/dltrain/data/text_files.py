@@ -12,6 +12,18 @@ from dltrain.errors import DataError
 
 SUFFIXES = frozenset([".txt", ".text", ".md"])
 LONGEST_PATH = 1000  # characters
+BEGINNING = 1 << 10  # bytes by which a file without a suffix is known
+PRINTED = bytes([*b"\t\n\f\r", *range(32, 127), *range(128, 256)])
+
+
+def is_text(path: Path) -> bool:
+    """Tells whether a file begins as a text does: with letters and line ends, and no other control characters."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(BEGINNING)
+    except OSError:
+        return False
+    return bool(head.strip()) and not head.translate(None, PRINTED)
 
 
 @dataclass(frozen=True)

@@ -196,8 +196,9 @@ def lists_labels(values: Sequence[str]) -> bool:
     """Tells whether distinct cells certainly list labels, as in `red|large`: their parts occur in other cells too, and
     there are no more labels than cells.
 
-    Spaces between labels are never certain. Numbers between commas may have decimal commas: they are labels where a
-    cell has three of them, or all cells have them in ascending order.
+    Between spaces, nearly all parts have to be cells of their own, since names may have several words. Numbers between
+    commas may have decimal commas: they are labels where a cell has three of them, or all cells have them in ascending
+    order.
     """
     mark = find_separator(values)
     listed = [split_labels(value, mark) for value in values]
@@ -205,8 +206,10 @@ def lists_labels(values: Sequence[str]) -> bool:
     counts = Counter(label for labels in listed for label in set(labels))
     parts = {label for labels in several for label in labels}
     shared = sum(counts[part] > 1 for part in parts)
-    least, most = (SHARED_BY_COMMAS, len(values) / 2) if mark == "," else (SHARED, len(values))
-    if mark == " " or not parts or shared < least * len(parts) or not 2 <= len(counts) <= most:
+    if mark == " ":
+        shared = len(parts & set(values))
+    least, most = (SHARED, len(values)) if mark in "|;" else (SHARED_BY_COMMAS, len(values) / 2)
+    if not parts or shared < least * len(parts) or not 2 <= len(counts) <= most:
         return False
     if mark != "," or not all(map(str.isdigit, counts)):
         return True

@@ -63,14 +63,45 @@ class Recommender(nn.Module):
             layers.append(nn.Linear(size, spec.out_features))
             self.layers = nn.Sequential(*layers)
         self.weigh = nn.Linear(width, spec.out_features, bias=False) if combine == "neumf" else None
+        self.spread = spread
+        self.feature: nn.Embedding | None = None
+        self.feature_bias: nn.Embedding | None = None
+
+    def take_item_features(self, features: Sequence[Sequence[int]]) -> None:
+        """Adds vectors and biases for features of items: an item has the mean of its features' beside its own.
+
+        Args:
+            features: the numbers of the features, from 1, of each item, from item 0, which has none.
+        """
+        most = max(1, *map(len, features))
+        table = torch.zeros(len(features), most, dtype=torch.int64)
+        for item, numbers in enumerate(features):
+            table[item, : len(numbers)] = torch.tensor(numbers, dtype=torch.int64)
+        self.register_buffer("features_of", table)
+        rows = int(table.max()) + 1
+        self.feature = build_embedding(rows, self.item.embedding_dim, self.spread)
+        self.feature_bias = build_embedding(rows, 1, 0.0) if self.item_bias is not None else None
+
+    def describe_items(self, item: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns the vectors `(..., width)` and the biases `(..., 1)` of items, with those of their features."""
+        vector = self.item(item)
+        bias = None if self.item_bias is None else self.item_bias(item)
+        if self.feature is not None:
+            features = self.features_of[item]  # type: ignore[index]
+            count = (features > 0).sum(dim=-1, keepdim=True).clamp(min=1)
+            vector = vector + self.feature(features).sum(dim=-2) / count
+            if bias is not None and self.feature_bias is not None:
+                bias = bias + self.feature_bias(features).sum(dim=-2) / count
+        return vector, bias
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
         user, item = user[:, None], item.view(item.shape[0], -1)
-        p, q = self.user(user), self.item(item)  # (B, 1, width), (B, N, width)
+        p = self.user(user)  # (B, 1, width)
+        q, item_bias = self.describe_items(item)  # (B, N, width), (B, N, 1)
         rows = [p, q]
         score = p.new_zeros(*item.shape, 1)
-        if self.user_bias is not None and self.item_bias is not None:
-            rows += [self.user_bias(user), self.item_bias(item)]
+        if self.user_bias is not None and item_bias is not None:
+            rows += [self.user_bias(user), item_bias]
             score = rows[2] + rows[3]
         if self.product:
             both = p[..., : self.width] * q[..., : self.width]
@@ -89,10 +120,9 @@ class Recommender(nn.Module):
         if self.layers is not None or self.weigh is not None:
             items = torch.arange(self.item.num_embeddings, device=user.device)
             return self(user, items.expand(len(user), -1))
-        score = self.user(user) @ self.item.weight.T
-        if self.user_bias is not None and self.item_bias is not None:
-            score = score + self.user_bias(user) + self.item_bias.weight[:, 0]
-        return score
+        vectors, biases = self.describe_items(torch.arange(self.item.num_embeddings, device=user.device))
+        score: Tensor = self.user(user) @ vectors.T
+        return score if self.user_bias is None or biases is None else score + self.user_bias(user) + biases[:, 0]
 
 
 def build_embedding(rows: int, width: int, spread: float) -> nn.Embedding:

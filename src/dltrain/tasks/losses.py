@@ -346,7 +346,10 @@ class SampledSoftmax(RankingLoss):
     """Cross-entropy of the chosen item among itself and the items drawn at random."""
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        return (output.logsumexp(dim=1) - output[:, 0]).mean()
+        return self.each(output, target).mean()
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return (output.logsumexp(dim=1) - output[:, 0])[:, None]
 
 
 class PairwiseRanking(RankingLoss):
@@ -354,6 +357,9 @@ class PairwiseRanking(RankingLoss):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.softplus(output[:, 1:] - output[:, :1]).mean()
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.softplus(output[:, 1:] - output[:, :1]).mean(dim=1, keepdim=True)
 
 
 def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | None:

@@ -58,7 +58,10 @@ class Ranking(Task):
 
     def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         penalty = output[:, self.candidates :].sum() / len(output)
-        return self.loss(output[:, : self.candidates], target) + penalty
+        scores = output[:, : self.candidates]
+        if weights is None:
+            return self.loss(scores, target) + penalty
+        return self.loss.weighted_mean(scores, target, weights) + penalty
 
     def combine_members(self, output: Tensor) -> Tensor:
         return output if output.dim() == 2 else output.mean(dim=1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
 import torch
 
 from dltrain.experiment.build import build_task
 from dltrain.kinds.corpus.encoder import CorpusEncoder
-from dltrain.kinds.corpus.generate import TextGenerator
+from dltrain.kinds.corpus.generate import TextGenerator, draw
 from dltrain.kinds.corpus.sampling import Samples
 from dltrain.models.rnn import RNN
 from dltrain.runs.folder import RunDir
@@ -63,3 +64,16 @@ def test_a_prompt_may_be_empty_or_hold_what_the_model_does_not_know() -> None:
         written = generator.continue_text(prompt, 6, temperature=0)
         assert set(written) <= set("abc \n")
         assert written == generator.continue_text(prompt, 6, top_k=1, seed=5)
+        assert written == generator.continue_text(prompt, 6, top_p=1e-6, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("top_p", "drawn"), [(0.3, {3}), (0.5, {3}), (0.51, {3, 5}), (0.81, {3, 4, 5}), (1.0, {3, 4, 5, 6})]
+)
+def test_the_likeliest_tokens_of_a_probability_together_are_drawn(top_p: float, drawn: set[int]) -> None:
+    logits = torch.tensor([0.9, 0.9, 1e-9, 0.5, 0.15, 0.3, 0.05]).log()
+    random = torch.Generator().manual_seed(0)
+    tokens = [draw(logits, 1.0, None, top_p, random) for _ in range(400)]
+    assert set(tokens) == drawn
+    share = tokens.count(3) / len(tokens)
+    assert share == pytest.approx(0.5 / logits.exp()[list(drawn)].sum().item(), abs=0.08)

@@ -189,7 +189,7 @@ def test_titles_are_kept_beside_the_items(tmp_path: Path) -> None:
     words = [words for name in ("val", "test") for words in data.splits[name].texts]
     assert any(text.endswith("item i2, 第二") for text in words)
     assert all(text.count(",") == (2 if of.get(text.split(", ")[1].removeprefix("item ")) else 1) for text in words)
-    with pytest.raises(DataError, match="no columns of items and titles"):
+    with pytest.raises(DataError, match="holds ids of the items: a, b"):
         ratings(path=path, titles=write(tmp_path, "a,b\n1,2\n", "u.csv"))
     with pytest.raises(DataError, match="there is no file") as refused:
         ratings(path=path, titles=str(tmp_path / "tt.csv"))

@@ -77,9 +77,9 @@ def test_lines_with_two_colons_are_read_with_their_titles(tmp_path: Path) -> Non
 def test_titles_of_other_items_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "r.csv", numbered())
     titles = lines(tmp_path / "t.csv", ["item,title", "x1,First", "x2,Second"])
-    with pytest.raises(DataError, match="no columns of items and titles") as refused:
+    with pytest.raises(DataError, match="holds ids of the items: item, title") as refused:
         ratings(path=path, titles=titles)
-    assert refused.value.fix == "none of its ids is in the column item"
+    assert refused.value.override == "data.titles=null"
 
 
 @pytest.mark.parametrize("first", ["1\t2\t3", "9\t9\t5"])
@@ -87,6 +87,16 @@ def test_a_first_line_of_numbers_is_data(tmp_path: Path, first: str) -> None:
     rows = numbered()[["user", "item", "rating"]].astype(str).agg("\t".join, axis="columns").tolist()
     data = whole(lines(tmp_path / "u.data", [first, *rows]))
     assert noted(data, "no header line") and truth(data) == truth(whole(lines(tmp_path / "v", [*rows, first])))
+
+
+def test_no_cell_is_taken_or_offered_as_the_name_of_a_column(tmp_path: Path) -> None:
+    frame = numbered()[["user", "item", "rating"]].astype(str)
+    words = frame.assign(user="u" + frame["user"], item="film " + frame["item"])
+    rows = ["once,Alien,5", *words.agg(",".join, axis="columns")]
+    data = ratings(path=lines(tmp_path / "a.csv", rows))
+    assert size(data) == ROWS + 1 and data.facts.features == ("column_1", "column_2")
+    clicks = [",".join(row) for row in words[["user", "item"]].to_numpy()]
+    assert size(ratings(path=lines(tmp_path / "b.csv", [clicks[5], *clicks]))) == ROWS
 
 
 def test_names_with_types_are_read_without_them(tmp_path: Path) -> None:
@@ -218,6 +228,15 @@ def test_a_matrix_is_read_as_its_ratings(tmp_path: Path, form: str) -> None:
         assert truth(data) == {(f"u{row.user}", str(row.item), row.rating) for row in numbered().itertuples()}
 
 
+def test_a_small_matrix_with_numbers_for_names_keeps_its_header(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    cells = np.where(random.random((40, 8)) < 0.3, np.nan, random.integers(1, 6, (40, 8)))
+    frame = pd.DataFrame(cells, columns=[3, 8, 12, 40, 41, 77, 80, 95], index=[f"u{at}" for at in range(40)])
+    data = whole(write(tmp_path / "m.csv", frame.rename_axis("user"), index=True))
+    assert set(data.facts.preprocessing["items"]) == set(map(str, frame.columns))
+    assert size(data) == int(frame.notna().sum().sum())
+
+
 def test_a_matrix_of_marks_says_who_chose_what_in_no_order(tmp_path: Path) -> None:
     matrix = numbered().assign(rating=1).pivot(index="user", columns="item", values="rating").fillna(0).astype(int)
     matrix.to_csv(tmp_path / "m.csv")
@@ -257,3 +276,33 @@ def test_runs_on_such_files_predict_and_evaluate_them(tmp_path: Path, dltrain: C
         assert json.loads(evaluated.out)["samples"] == rated
         assert dltrain("predict", f"runs/{name}", path, "-o", "out.csv").code == 0
         assert len(pd.read_csv("out.csv")) == ROWS
+
+
+def test_counts_weigh_the_choices_of_training(tmp_path: Path) -> None:
+    plays = [at * at % 97 + 1 for at in range(ROWS)]
+    frame = numbered().drop(columns="rating").assign(plays=plays)
+    path = write(tmp_path / "plays.csv", frame)
+    plain = ratings(path=path)
+    assert noted(plain, "plays holds counts (data.count=plays weighs by them)")
+    data = ratings(path=path, count="plays")
+    train = data.splits["train"]
+    assert train.weight is not None and data.splits["test"].weight is None and plain.splits["train"].weight is None
+    assert float(train.weight.mean()) == pytest.approx(1, abs=1e-5)
+    logs = np.log2([1 + plays[int(row)] for row in train.ids])
+    assert np.allclose(train.weight.numpy(), logs / logs.mean(), atol=1e-5)
+    rows = ["user,item", *["a,x"] * 7, "a,y", "a,z", "b,x", "b,y", "b,z"]
+    repeated = ratings(path=lines(tmp_path / "c.csv", rows), count="rows", val_fraction=0, test_fraction=0)
+    assert repeated.splits["train"].weight.tolist()[0] == pytest.approx(3 * repeated.splits["train"].weight.tolist()[1])  # type: ignore[union-attr]
+    with pytest.raises(DataError, match="no column 'play'") as refused:
+        ratings(path=path, count="play")
+    assert refused.value.override == "data.count=plays"
+    with pytest.raises(DataError, match="counts weigh choices"):
+        ratings(path=write(tmp_path / "r.csv", numbered()), count="timestamp")
+
+
+@pytest.mark.parametrize("loss", ["sampled_softmax", "bpr"])
+def test_a_run_with_counts_trains_with_either_loss(tmp_path: Path, dltrain: Callable, loss: str) -> None:
+    path = write(tmp_path / "p.csv", numbered().drop(columns="rating").assign(plays=range(1, ROWS + 1)))
+    called = dltrain("data=ratings", f"data.path={path}", "data.count=plays", f"loss={loss}", "trainer.epochs=2")
+    assert called.code == 0, called.err
+    assert "choices weigh log2(1 + plays)" in called.run.log.read_text("utf-8")

@@ -120,7 +120,16 @@ def test_new_texts_are_encoded_and_odd_ones_are_remarked(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "damage",
-    [{"tokens": "sentence"}, {"vocabulary": ["a"]}, {"vocabulary": 5}, {"length": "x"}, {"text": ...}, {"length": ...}],
+    [
+        {"tokens": "sentence"},
+        {"vocabulary": ["a"]},
+        {"vocabulary": 5},
+        {"length": "x"},
+        {"text": ...},
+        {"text": 5},
+        {"length": ...},
+        {"lists": "heap"},
+    ],
 )
 def test_facts_that_do_not_say_how_texts_are_encoded_are_refused(damage: dict[str, object]) -> None:
     facts = text(rows=50).facts

@@ -109,6 +109,8 @@ def test_columns_of_marks_are_labels(tmp_path: Path) -> None:
     assert train.target[0].tolist() == marks[int(train.ids[0])]
     assert text(path=path, target=SIGNS[:2]).facts.outputs == tuple(SIGNS[:2])
     assert text(path=path, target=SIGNS[0]).facts.classes == ("0", "1")
+    words = [[*row[:2], *("yes" if mark else "no" for mark in row[2:])] for row in rows]
+    assert text(path=write(tmp_path / "words.csv", [header, *words])).facts.outputs == tuple(SIGNS)
     two = write(tmp_path / "two.csv", [["comment", *SIGNS[:2]], *[[row[1], *row[2:4]] for row in rows]])
     with pytest.raises(DataError, match="no target") as refused:
         text(path=two)
@@ -131,10 +133,14 @@ def test_a_column_that_lists_labels_keeps_rows_without_any(tmp_path: Path, mark:
         (["red, large", "blue", "green, small", "white"], "classification"),  # whose parts occur once
         (["4,5", "3,2", "1,9", "2,4"], "regression"),
         (["4,05", "3,20", "1,90", "2,40"], "regression"),
+        (["late flight", "bad flight", "bad service", "late luggage"], "classification"),
+        (["a", "b", "c", "a b", "b c", "a c", "a b c"], "multilabel"),
+        (["<a>", "<b>", "<a><b>"], "multilabel"),
+        (["[]", "['a']", "['a', 'b']", "['b']"], "multilabel"),
         (["1,2", "1,3", "2,3", "1", "2", "3", "2,4", "3,4", "1,4"], "multilabel"),
     ],
 )
-def test_commas_list_labels_only_where_that_is_certain(tmp_path: Path, cells: list[str], task: str) -> None:
+def test_cells_list_labels_only_where_that_is_certain(tmp_path: Path, cells: list[str], task: str) -> None:
     many = cells if task != "regression" else [str(digit) + cell for cell, digit in product(cells, range(1, 9))]
     rows = [[prose(at), many[at % len(many)]] for at in range(ROWS)]
     assert text(path=write(tmp_path / "x.tsv", [["comment", "mark"], *rows], "\t")).facts.task == task
@@ -198,7 +204,7 @@ def test_folders_of_texts_without_labels_are_no_class(tmp_path: Path) -> None:
             file.write_text(prose(number), "utf-8")
     data = text(path=str(tmp_path))
     assert data.facts.classes == ("neg", "pos") and size(data) == 44
-    assert noted(data, "left out 30 texts in unsup, which have no label")
+    assert noted(data, "unsup/ is unlabelled: its 30 texts are not used")
 
 
 def test_labels_that_differ_by_case_are_asked_about(tmp_path: Path) -> None:
@@ -244,6 +250,10 @@ def test_runs_on_such_files_predict_and_evaluate_them(tmp_path: Path, dltrain: C
         "messages.txt": lines(
             tmp_path / "messages.txt", [f"{prose(at, 6, label)}\t{label}" for at, label in enumerate(classes(2))]
         ),
+        "angles.csv": write(
+            tmp_path / "angles.csv",
+            [["text", "tags"], *[[prose(at), ["<a>", "<b>", "<a><b>"][at % 3]] for at in range(ROWS)]],
+        ),
         "ft.txt": lines(
             tmp_path / "ft.txt", [f"__label__{label} {prose(at, 6, label)}" for at, label in enumerate(classes(2))]
         ),
@@ -253,9 +263,38 @@ def test_runs_on_such_files_predict_and_evaluate_them(tmp_path: Path, dltrain: C
         assert called.code == 0, called.err
         evaluated = dltrain("evaluate", f"runs/{name}", f"data.path={path}", "--json")
         assert evaluated.code == 0, evaluated.err
-        count = len(Path(path).read_text("utf-8").splitlines()) - (name == "tags.csv")
+        count = len(Path(path).read_text("utf-8").splitlines()) - (name in ("tags.csv", "angles.csv"))
         assert json.loads(evaluated.out)["samples"] == count
         assert dltrain("predict", f"runs/{name}", path, "-o", "out.csv").code == 0
         assert len(pd.read_csv("out.csv")) == count
         page = (tmp_path / "runs" / name / "report.html").read_text("utf-8")
         assert "could not be" not in page
+
+
+def folder_of_groups(folder: Path, encoding: str = "utf-8") -> Path:
+    """Writes texts of two classes, in files without a suffix or with a number for one."""
+    for at, label in enumerate(classes(2)):
+        file = folder / f"alt.{SIGNS[label]}" / (f"{49960 + at}" if at % 2 else f"{at:04d}.bfc8d64d12b325ff")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(f"{prose(at, 9, label)} é".encode(encoding))
+    (folder / "alt.goal" / "scan").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    return folder
+
+
+def test_files_without_a_suffix_are_texts_by_what_they_hold(tmp_path: Path, dltrain: Callable) -> None:
+    folder = folder_of_groups(tmp_path / "groups")
+    data = text(path=str(folder))
+    assert data.facts.classes == ("alt.goal", "alt.vote") and size(data) == ROWS
+    assert dltrain("data=text", "data.path=groups", "debug=smoke", "hydra.run.dir=run").code == 0
+    evaluated = dltrain("evaluate", "run", "data.path=groups", "--json")
+    assert json.loads(evaluated.out)["samples"] == ROWS
+    assert dltrain("predict", "run", "groups", "-o", "out.csv").code == 0
+    assert len(pd.read_csv("out.csv")) == ROWS
+
+
+def test_texts_in_another_encoding_are_refused_with_one_that_reads_them(tmp_path: Path) -> None:
+    folder = folder_of_groups(tmp_path / "groups", "latin-1")
+    with pytest.raises(DataError, match=f"{ROWS} texts are not UTF-8") as refused:
+        text(path=str(folder))
+    assert refused.value.override == "data.encoding=cp1252"
+    assert texts_of(text(path=str(folder), encoding="cp1252"))[0].endswith(" é")

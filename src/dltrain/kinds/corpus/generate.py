@@ -25,7 +25,14 @@ class TextGenerator:
     encoder: CorpusEncoder
 
     def continue_text(
-        self, prompt: str, steps: int, *, temperature: float = 1.0, top_k: int | None = None, seed: int = 0
+        self,
+        prompt: str,
+        steps: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
     ) -> str:
         """Returns the text with which the model continues a prompt; an empty one is the beginning of a document.
 
@@ -34,6 +41,7 @@ class TextGenerator:
             steps: tokens to generate.
             temperature: as in `generate`.
             top_k: as in `generate`.
+            top_p: as in `generate`.
             seed: as in `generate`.
         """
         tokens = generate(
@@ -43,6 +51,7 @@ class TextGenerator:
             window=self.encoder.length,
             temperature=temperature,
             top_k=top_k,
+            top_p=top_p,
             seed=seed,
         )
         return self.encoder.vocabulary.spell(tokens)
@@ -57,6 +66,7 @@ def generate(
     window: int,
     temperature: float = 1.0,
     top_k: int | None = None,
+    top_p: float | None = None,
     seed: int = 0,
 ) -> list[int]:
     """Returns the tokens that follow a prompt.
@@ -68,6 +78,8 @@ def generate(
         window: the maximum number of tokens that the model looks back on.
         temperature: below 1 favours likely tokens; 0 always takes the likeliest token.
         top_k: draws only among so many of the likeliest tokens; None for all tokens.
+        top_p: draws only among the likeliest tokens that together have this probability (Holtzman et al., 2020); None
+            for all tokens.
         seed: of the random numbers.
     """
     device = next(model.parameters()).device
@@ -75,11 +87,11 @@ def generate(
     tokens = list(prompt)
     for _ in range(steps):
         context = torch.tensor([tokens[-window:]], device=device)
-        tokens.append(draw(model(context)[0, -1].float().cpu(), temperature, top_k, generator))
+        tokens.append(draw(model(context)[0, -1].float().cpu(), temperature, top_k, top_p, generator))
     return tokens[len(prompt) :]
 
 
-def draw(logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator) -> int:
+def draw(logits: Tensor, temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator) -> int:
     """Returns one token drawn by its logits `(V,)`, never padding or the unknown token."""
     logits = logits.clone()
     logits[[PADDING, UNKNOWN]] = -torch.inf
@@ -89,4 +101,8 @@ def draw(logits: Tensor, temperature: float, top_k: int | None, generator: torch
         logits[logits < logits.topk(top_k).values[-1]] = -torch.inf
     # Subtracts the maximum first, so that a temperature near 0 gives the likeliest token and not NaN.
     probabilities = ((logits - logits.max()) / temperature).softmax(dim=0)
+    if top_p is not None and top_p < 1:
+        ordered, tokens = probabilities.sort(descending=True, stable=True)
+        before = ordered.cumsum(dim=0) - ordered  # of the likelier tokens
+        probabilities[tokens[before >= top_p]] = 0.0
     return int(torch.multinomial(probabilities, 1, generator=generator))

@@ -14,8 +14,8 @@ from dltrain.data.column_names import pick_column, plain
 from dltrain.errors import DataError
 from dltrain.kinds.ratings.content import is_count, is_id, is_scale, is_short_scale, is_time
 
-Role = Literal["user", "item", "target", "time"]
-ROLES: tuple[Role, ...] = ("user", "item", "target", "time")
+Role = Literal["user", "item", "target", "time", "count"]
+ROLES: tuple[Role, ...] = ("user", "item", "target", "time")  # that are looked for in every table
 
 # The usual names of these columns, as `column_names.plain` spells them, the certain ones before the others.
 PEOPLE = (
@@ -165,24 +165,48 @@ def find_titles(frame: pd.DataFrame, path: str, item: str, items: Collection[str
     Raises:
         DataError: the table has no such columns.
     """
-    known = set(items)
-    shares = {name: _share(frame, name, known) for name in frame.columns}
-    by_name = [rf"{re.escape(plain(item))}", *ITEM, "id"]
-    named = next(filter(None, (pick_column(frame, "titles", None, names) for names in by_name)), None)
-    ids = named if named is not None and shares[named] else max(shares, key=shares.__getitem__)
+    ids = find_items(frame, path, item, items, "data.titles")
     title = pick_column(frame, "titles", None, TITLE, [ids])
     if title is None:
         texts = {name: read_cells(frame[name]) for name in frame.columns if name != ids}
         distinct = {name: len(cells.values) for name, cells in texts.items() if not cells.all_numbers}
         title = max(distinct, key=distinct.__getitem__) if distinct else None
-    if not shares[ids] or title is None:
+    if title is None:
         raise DataError(
             f"{path} has no columns of items and titles: {name_list(frame.columns)}",
             where="data.titles",
-            fix="name them item and title" if title is None else f"none of its ids is in the column {item}",
+            fix="name them item and title",
             override="data.titles=null",
         )
     return ids, title
+
+
+def find_items(frame: pd.DataFrame, path: str, item: str, items: Collection[str], key: str) -> str:
+    """Returns the name of the column of items in a table of items.
+
+    Args:
+        frame: the table.
+        path: the path of its file.
+        item: the name of the column of items in the table of ratings.
+        items: the ids of the items that are rated.
+        key: of the config that names the file.
+
+    Raises:
+        DataError: no column holds such ids.
+    """
+    known = set(items)
+    shares = {str(name): _share(frame, name, known) for name in frame.columns}
+    by_name = [rf"{re.escape(plain(item))}", *ITEM, "id"]
+    named = next(filter(None, (pick_column(frame, "titles", None, names) for names in by_name)), None)
+    ids = named if named is not None and shares[named] else max(shares, key=shares.__getitem__)
+    if not shares[ids]:
+        raise DataError(
+            f"no column of {path} holds ids of the items: {name_list(frame.columns)}",
+            where=key,
+            fix=f"give one with ids as in the column {item}",
+            override=f"{key}=null",
+        )
+    return ids
 
 
 def _share(frame: pd.DataFrame, name: str, items: Collection[str]) -> float:

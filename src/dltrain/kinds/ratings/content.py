@@ -17,6 +17,8 @@ MOST_LEVELS, WIDEST = 101, 100.0  # distinct ratings, and from the lowest to the
 FEW_LEVELS = 11  # distinct values, up to which a column is a scale and hardly one of ids or counts
 LARGE = 20  # from which on whole numbers may be counts
 SAMPLE = 200
+NARROW = 5  # columns; a matrix, whose items may be called by numbers, has more
+FIRST = 5_000  # rows by which the first line is judged
 WORD = re.compile(r"[^\W\d]+")
 
 
@@ -60,25 +62,29 @@ def is_id(cells: Cells) -> bool:
 def why_data(frame: pd.DataFrame) -> str:
     """Returns why the line that was taken for a header seems to be data; empty where it names columns.
 
-    It is data where a number stands above numbers, or an id above its equals, and no cell of it is unlike those below.
+    It is data where a number stands above numbers in a narrow table, since no column of a user, an item or a rating is
+    called so, or where an id stands above its equals and no cell of the line is unlike those below. A word above
+    numbers names a column.
 
     Args:
         frame: with the cells of that line as its names.
     """
-    reasons = []
+    numbers, ids, unlike = [], [], False
     for position, name in enumerate(map(str, frame.columns)):
-        values = [str(value) for value in read_cells(frame.iloc[:, position]).values]
-        sample = values[:SAMPLE]
+        column = frame.iloc[:, position]
+        sample = [str(value) for value in read_cells(column.head(FIRST)).values[:SAMPLE]]
         if not sample or name == f"column_{position + 1}":
             continue
         if all(map(is_number_like, sample)):
             if not is_number_like(name):
                 return ""
-            reasons.append(f"{shorten(name)} stands above numbers")
-        elif name.strip() in values:
-            reasons.append(f"{shorten(name)} is also a cell below it")
-        elif WORD.fullmatch(name) or _shape(name) not in set(map(_shape, sample)):
-            return ""
+            numbers.append(f"{shorten(name)} stands above numbers")
+        elif (column == name).any():
+            ids.append(f"{shorten(name)} is also a cell below it")
+        else:
+            unlike |= bool(WORD.fullmatch(name)) or _shape(name) not in set(map(_shape, sample))
+    reasons = numbers if frame.shape[1] <= NARROW or not unlike else []
+    reasons = reasons or ([] if unlike else ids)
     return reasons[0] if reasons else ""
 
 

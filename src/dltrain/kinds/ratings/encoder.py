@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from torch import Tensor
 from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells
 from dltrain.errors import DataError
 from dltrain.kinds.ratings.columns import with_plain_names
+from dltrain.kinds.ratings.features import ItemFeatures
 from dltrain.kinds.ratings.matrix import Layout, melt
 from dltrain.kinds.ratings.unrated import without
 from dltrain.tasks.ranking import Ranking
@@ -44,6 +45,7 @@ class PairEncoder:
         unrated: numbers among the ratings that mean "not rated".
         layout: of tables: a row for each pair, or a matrix.
         has_header: whether the training table named its columns.
+        features: of the items.
     """
 
     user: str
@@ -57,6 +59,7 @@ class PairEncoder:
     unrated: tuple[float, ...] = ()
     layout: Layout = "pairs"
     has_header: bool = True
+    features: ItemFeatures = ItemFeatures()  # noqa: RUF009 - it is frozen
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     takes_rows: ClassVar[bool] = True
@@ -124,9 +127,12 @@ class PairEncoder:
                 unrated=tuple(map(float, stored.get("unrated", ()))),
                 layout=cast(Layout, str(stored.get("layout", "pairs"))),
                 has_header=bool(stored.get("has_header", True)),
+                features=ItemFeatures.from_json(stored),
             )
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
+            if encoder.layout not in get_args(Layout) or not encoder.features.fits(len(encoder.items)):
+                raise ValueError(encoder.layout)
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not name the users and items of training", fix="train again") from None
         return encoder
@@ -147,6 +153,7 @@ class PairEncoder:
             | ({"unrated": list(self.unrated)} if self.unrated else {})
             | ({"layout": self.layout} if self.layout != "pairs" else {})
             | ({} if self.has_header else {"has_header": False})
+            | self.features.to_json()
         )
 
     @property

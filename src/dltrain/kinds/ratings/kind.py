@@ -9,12 +9,14 @@ import pandas as pd
 import torch
 from torch import nn
 
+from dltrain.errors import ConfigError
 from dltrain.kinds.checks import Finding, check_balance, check_size
 from dltrain.kinds.kind import Kind, LoaderOptions, UsableModel
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.ratings import baselines
 from dltrain.kinds.ratings.encoder import PairEncoder, ranks_items
+from dltrain.kinds.ratings.features import TakesItemFeatures
 from dltrain.kinds.ratings.negatives import Negatives
 from dltrain.kinds.ratings.recommend import (
     recommend,
@@ -43,6 +45,24 @@ class Ratings(Kind):
         from dltrain.kinds.ratings.page import RatingsPage
 
         return RatingsPage(facts)
+
+    def wrap(self, model: nn.Module, facts: Facts) -> nn.Module:
+        """Returns the model, with vectors for features of items if the data has any.
+
+        Raises:
+            ConfigError: it takes none.
+        """
+        features = PairEncoder.of(facts).features
+        if features.names:
+            if not isinstance(model, TakesItemFeatures):
+                raise ConfigError(
+                    f"{type(model).__name__} takes no features of items",
+                    where="data.item_features",
+                    fix="leave them out, or take the built-in recommender",
+                    override="model=recommender",
+                )
+            model.take_item_features([(), *features.of_item])
+        return model
 
     def loader_options(self, facts: Facts) -> LoaderOptions:
         return LoaderOptions(draw=Negatives.of(facts))

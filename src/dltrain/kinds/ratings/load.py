@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.data.cells import name_list, read_cells
+from dltrain.data.column_names import pick_column
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_format import Header, TableFormat
@@ -19,12 +21,13 @@ from dltrain.errors import DataError
 from dltrain.kinds.ratings.columns import Role, counts_of, find_columns, may_be_ratings
 from dltrain.kinds.ratings.encoder import PairEncoder
 from dltrain.kinds.ratings.matrix import Layout
-from dltrain.kinds.ratings.read import OnBad, Table, read_pairs, read_ratings, read_titles
+from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
 from dltrain.kinds.ratings.splits import SplitBy, split_ratings
 from dltrain.kinds.ratings.unrated import find_unrated, read_unrated
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
 SplitChoice = Literal["auto", "random", "time", "leave_last"]
+COUNTED_ROWS = "rows"  # as `data.count`
 MOST_EVENTS = 10  # kinds of events that a note names
 
 
@@ -35,8 +38,10 @@ def ratings(
     user: str | None = None,
     item: str | None = None,
     time: str | None = None,
+    count: str | None = None,
     dates: str | int = "auto",
     titles: str | None = None,
+    item_features: str | None = None,
     split: SplitChoice = "auto",
     unrated: str | float = "auto",
     layout: Layout = "auto",
@@ -64,8 +69,11 @@ def ratings(
         user: the column of users.
         item: the column of items.
         time: the column of times, if there is one.
+        count: a column of counts, such as how often a song was played, or `rows` to count the rows of each user and
+            item: with `leave_last`, choices weigh log2(1 + count) in training. None if all weigh alike.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         titles: a file of items and their titles.
+        item_features: a file of items and what they share, such as genres: each level has a vector beside the item's.
         split: `random`; `time`, with the latest ratings for testing; `leave_last`, with each user's last rating for
             testing and the one before for validation, where the model learns which items a user chooses, whatever the
             ratings, and ranks items; or `auto`, which is `leave_last` without ratings. A fraction of 0 leaves a split
@@ -110,7 +118,9 @@ def ratings(
     elif columns.pop("target", None) is not None:
         notes += ("leave_last ignores the values of ratings, and learns which user rated which item",)
     else:
-        notes += _note_choices(frame, columns)
+        notes += _note_choices(frame, columns, count)
+    if count is not None:
+        columns |= _choose_count(frame, count, ranking)
     pairs, left_out = read_pairs(frame, columns, on_bad, str(dates))
     if not ranking and pairs["target"].nunique() == 1:
         raise DataError(
@@ -147,10 +157,17 @@ def ratings(
         layout=table.layout,
         has_header=table.has_header,
     )
+    if item_features is not None:
+        features, feature_notes = read_features(item_features, columns["item"], encoder.items, encoding)
+        encoder = replace(encoder, features=features)
+        notes += feature_notes
     if encoder.titles:
         notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
     splits, rated = _encode(pairs, parts, encoder, title_of, seen)
     notes += _count_untrained(splits)
+    if count is not None:
+        splits["train"], weight_note = _weigh(splits["train"], train["count"].to_numpy(), count)
+        notes += (weight_note,)
     facts = _facts(encoder, train["target"].to_numpy(), scale_target and not ranking)
     return Data(facts, splits, notes=notes, kept=rated)
 
@@ -204,10 +221,45 @@ def _leave_out(
     return frame[~missing], frame[missing], (note,)
 
 
-def _note_choices(frame: pd.DataFrame, columns: Mapping[Role, str]) -> tuple[str, ...]:
+def _choose_count(frame: pd.DataFrame, count: str, ranking: bool) -> dict[Role, str]:
+    """Returns the column of counts; nothing where rows are counted.
+
+    Raises:
+        DataError: there is no such column, or ratings are predicted, which counts do not weigh.
+    """
+    if not ranking:
+        raise DataError(
+            "counts weigh choices, and this run predicts ratings",
+            where="data.count",
+            fix="learn which items users choose",
+            override="data.split=leave_last",
+            replaces="data.split",
+        )
+    if count == COUNTED_ROWS and count not in frame.columns:
+        return {}
+    pick_column(frame, "count", count, "")
+    return {"count": count}
+
+
+def _weigh(train: Split, counts: NDArray[np.float64], name: str) -> tuple[Split, str]:
+    """Returns the training choices with weights by their counts `(N,)`, of mean 1, and a note on them.
+
+    Raises:
+        DataError: a count is negative.
+    """
+    if counts.min() < 0:
+        raise DataError(f"{name} holds negative counts", where="data.count", override="data.count=null")
+    weights = np.log2(1 + counts)
+    weights /= weights.mean() or 1.0
+    note = f"choices weigh log2(1 + {name}) in training: from {weights.min():.2g} to {weights.max():.2g} times the mean"
+    return replace(train, weight=torch.from_numpy(weights.astype(np.float32))), note
+
+
+def _note_choices(frame: pd.DataFrame, columns: Mapping[Role, str], count: str | None) -> tuple[str, ...]:
     """Returns notes on a table of who chose what, and on its counts and kinds of events, which make no difference."""
     note = "there are no ratings: learns which items users choose (data.target names a column of ratings)"
-    counts = [f"{name} holds counts" for name in counts_of(frame, list(columns.values()))]
+    taken = [*columns.values(), count or ""]
+    counts = [f"{name} holds counts (data.count={name} weighs by them)" for name in counts_of(frame, taken)]
     cells = {name: read_cells(frame[name]) for name in frame.columns if name not in columns.values()}
     events = [
         f"{name} holds {name_list(column.values)}"

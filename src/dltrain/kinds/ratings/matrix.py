@@ -26,8 +26,10 @@ def find_layout(frame: pd.DataFrame) -> Layout:
 
     It is a matrix if nearly all of its columns are numbers of one narrow scale with gaps, zeros or numbers such as 99.
     """
+    if frame.shape[1] < FEWEST_COLUMNS or _has_pairs(frame):
+        return "pairs"
     ids, items = _parts(frame)
-    if len(items) < FEWEST_COLUMNS or _has_pairs(frame):
+    if len(items) < FEWEST_COLUMNS:
         return "pairs"
     cells = [read_cells(frame[name]) for name in items]
     if any(not column.all_numbers or is_time(column) for column in cells):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,9 +16,10 @@ from dltrain.data.dates import read_moments
 from dltrain.data.table_files import read_file, read_table
 from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.errors import DataError, named_by
-from dltrain.kinds.ratings.columns import Role, find_titles, with_plain_names
+from dltrain.kinds.ratings.columns import Role, find_items, find_titles, with_plain_names
 from dltrain.kinds.ratings.content import why_data
 from dltrain.kinds.ratings.encoder import read_ids
+from dltrain.kinds.ratings.features import ItemFeatures, find_features
 from dltrain.kinds.ratings.matrix import Layout, find_layout, melt
 
 OnBad = Literal["error", "skip"]
@@ -82,8 +83,8 @@ def read_pairs(
         dates: how dates are read.
 
     Returns:
-        Columns `row` of the source, `user` and `item` as text, `target` and perhaps `time` as numbers; the target is 1
-        without a column of ratings.
+        Columns `row` of the source, `user` and `item` as text, `target`, `count` and perhaps `time` as numbers; the
+        target is 1 without a column of ratings, and the count the sum over all rows of the pair.
 
     Raises:
         DataError: a cell is missing or not a number or time, dates may be read in several ways, or fewer
@@ -93,6 +94,7 @@ def read_pairs(
     ids = {role: read_ids(cells[role]) for role in ("user", "item")}
     pairs = pd.DataFrame(ids, index=frame.index)  # which counts the rows of the source
     pairs["target"] = cells["target"].as_numbers() if "target" in cells else 1.0
+    pairs["count"] = cells["count"].as_numbers() if "count" in cells else 1.0
     if "time" in cells:
         pairs["time"] = read_moments(cells["time"], columns["time"], dates=dates)
     good = np.ones(len(frame), dtype=bool)
@@ -107,6 +109,8 @@ def read_pairs(
     # A later rating of the same item replaces the earlier one.
     order = pairs.sort_values("time", kind="stable") if "time" in pairs else pairs
     latest = order.drop_duplicates(["user", "item"], keep="last").sort_index()
+    if len(latest) < len(pairs):
+        latest = latest.assign(count=pairs.groupby(["user", "item"])["count"].transform("sum"))
     noun = "ratings" if "target" in cells else "choices"
     if (repeated := len(pairs) - len(latest)) and "target" in cells:
         notes.append(f"left out {repeated} ratings that a later one of the same user and item replaces")
@@ -132,6 +136,55 @@ def _bad_cell(cells: Cells, bad: NDArray[np.bool_], name: str, role: str) -> Dat
     )
 
 
+def read_items(path: str, known: Collection[str], encoding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Returns a table of items, and notes on how it was read.
+
+    Args:
+        path: the path of a table.
+        known: the ids of the items that are rated.
+        encoding: as in `data=ratings`.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    odd: tuple[str, ...] = ()
+    try:
+        frame, notes = read_table(path, encoding)
+    except DataError as error:
+        if error.override != f"data.encoding={EUROPEAN}":
+            raise
+        frame, notes = read_table(path, EUROPEAN)  # titles are only shown
+        odd, encoding = (f"titles are read as {EUROPEAN}, because the file is not UTF-8",), EUROPEAN
+    if set(known) & set(map(str, frame.columns)) and len(frame.columns) > 1:  # the first line is an item
+        frame, notes = read_table(path, encoding, header=NONE)
+    return with_plain_names(frame), (*notes, *odd)
+
+
+def read_features(path: str, item: str, items: Sequence[str], encoding: str) -> tuple[ItemFeatures, tuple[str, ...]]:
+    """Returns the features of items, and notes on them.
+
+    Args:
+        path: the path of a table.
+        item: the name of the column of items in the table of ratings.
+        items: the ids of the items, in the order of their numbers.
+        encoding: as in `data=ratings`.
+
+    Raises:
+        DataError: the file cannot be read, or has no such items, or no features.
+    """
+    with named_by("data.item_features"):
+        frame, _ = read_items(path, items, encoding)
+    features, notes = find_features(frame, find_items(frame, path, item, items, "data.item_features"), items)
+    if not features.names:
+        raise DataError(
+            f"no column of {path} holds features that several items share",
+            where="data.item_features",
+            fix="give columns such as genres or years",
+            override="data.item_features=null",
+        )
+    return features, tuple(notes)
+
+
 def read_titles(path: str, item: str, items: Collection[str], encoding: str) -> tuple[dict[str, str], tuple[str, ...]]:
     """Returns the title of each item, and notes on how the file was read.
 
@@ -146,16 +199,7 @@ def read_titles(path: str, item: str, items: Collection[str], encoding: str) -> 
     """
     known = set(items)
     with named_by("data.titles"):
-        try:
-            frame, notes = read_table(path, encoding)
-        except DataError as error:
-            if error.override != f"data.encoding={EUROPEAN}":
-                raise
-            frame, notes = read_table(path, EUROPEAN)  # titles are only shown
-            notes = (*notes, f"titles are read as {EUROPEAN}, because the file is not UTF-8")
-            encoding = EUROPEAN
-        if known & set(map(str, frame.columns)) and len(frame.columns) > 1:  # the first line is an item
-            frame, notes = read_table(path, encoding, header=NONE)
+        frame, notes = read_items(path, known, encoding)
     ids, titles = find_titles(frame, path, item, known)
     notes = (*notes, f"the column {titles} of {path}, for the items in {ids}")
     cells = (read_ids(read_cells(frame[name])).tolist() for name in (ids, titles))

@@ -29,7 +29,7 @@ LINK = re.compile(r"(https?:|ftp:)?//\S+|www\.\S+|[\w-]+(\.[\w-]+)+(/\S*)?|[\w.+
 PATH = re.compile(r"(?=.*[/\\])[^\s:*?\"<>|]+(\.\w{1,5})?|([A-Za-z]:|~|\.{1,2})?[/\\].*|\S+\.[A-Za-z]\w{1,4}")
 CODE = re.compile(r"[0-9a-fA-F]{8,}|(?=.*\d)[\w{}.:+/=@#-]+")
 HEADER_WORD = re.compile(r"[A-Za-z_][\w.-]*")
-MARKS = frozenset("01")
+MARKS = frozenset(map(frozenset, (("0", "1"), ("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"))))
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Content:
         carries: what that is.
         words: the mean number of words of a cell; of characters where the script has no spaces.
         distinct: the number of distinct cells in the sample.
-        two_valued: whether its cells are 0 and 1, and both occur.
+        two_valued: whether its cells are 0 and 1, or no and yes, and both occur.
     """
 
     carries: Carries
@@ -66,10 +66,10 @@ def judge_column(column: pd.Series[Any]) -> Content:
     cells = [cell for cell in sample if cell.casefold() not in MISSING]
     if len(cells) <= FILLED * len(at):
         return Content("nothing")
-    distinct = len(set(cells))
+    distinct, two_valued = len(set(cells)), frozenset(map(str.casefold, cells)) in MARKS
     if _share(cells, is_number_like) >= MOST:
         carries: Carries = "dates" if _share(cells, _is_date) >= MOST else "numbers"
-        return Content(carries, distinct=distinct, two_valued=set(cells) == MARKS)
+        return Content(carries, distinct=distinct, two_valued=two_valued)
     for pattern, alike in ((LINK, "links"), (PATH, "paths")):
         if _share(cells, pattern.fullmatch) >= MOST:
             return Content(alike, distinct=distinct)  # type: ignore[arg-type]
@@ -80,7 +80,7 @@ def judge_column(column: pd.Series[Any]) -> Content:
     if words >= (UNSPACED_PROSE if unspaced else PROSE) and distinct > max(2, LABEL_SHARE * len(cells)):
         return Content("words", words, distinct)
     if distinct <= (REPEATED * len(cells) if words < 2 else min(MOST_LABELS, LABEL_SHARE * len(cells))):
-        return Content("labels", words, distinct)
+        return Content("labels", words, distinct, two_valued)
     if _share(cells, CODE.fullmatch) >= MOST:
         return Content("codes", words, distinct)
     return Content("names", words, distinct)

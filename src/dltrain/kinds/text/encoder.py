@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,11 @@ import torch
 from torch import Tensor
 
 from dltrain.data.cells import name_list, nearest
-from dltrain.data.text_files import SUFFIXES, named_files, read_samples
+from dltrain.data.text_files import SUFFIXES, is_text, named_files, read_samples
 from dltrain.data.tokens import SPECIAL, Padded, Tokens, Vocabulary, pad, split_text
 from dltrain.errors import DataError
 from dltrain.kinds.labels import TargetReader, target_of_files
-from dltrain.kinds.text.targets import as_trained
+from dltrain.kinds.text.targets import ListForm, as_trained, with_bars
 from dltrain.types import BatchTransform, Encoded, Facts, Remark
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class TextEncoder:
         as_written: whether numbers of tables keep their marks, by which the reader knows them.
         merges_case: whether labels that differ by case alone are one label.
         suffixes: of files with one text each; empty where such a file was the training table.
+        takes_bare_files: whether files with one text each may have names without a suffix.
+        lists: how the target's cells write lists of labels, if not with separators.
     """
 
     vocabulary: Vocabulary
@@ -58,6 +61,8 @@ class TextEncoder:
     as_written: bool = True
     merges_case: bool = False
     suffixes: frozenset[str] = SUFFIXES
+    takes_bare_files: bool = False
+    lists: ListForm = ""
     takes_rows: bool = True
     apart: bool = True
     prepare: BatchTransform = trim
@@ -76,6 +81,8 @@ class TextEncoder:
         has_header: bool = True,
         merges_case: bool = False,
         suffixes: frozenset[str] = SUFFIXES,
+        takes_bare_files: bool = False,
+        lists: ListForm = "",
     ) -> TextEncoder:
         """Returns an encoder with the vocabulary of the training texts.
 
@@ -90,6 +97,8 @@ class TextEncoder:
             has_header: as in the class.
             merges_case: as in the class.
             suffixes: as in the class.
+            takes_bare_files: as in the class.
+            lists: as in the class.
 
         Raises:
             DataError: there are no tokens, or no token occurs so often.
@@ -107,7 +116,17 @@ class TextEncoder:
                 fix="give more texts, or take characters as tokens" if tokens == "word" else "give more texts",
                 override="data.tokens=character" if tokens == "word" else "",
             )
-        return cls(vocabulary, length, tuple(columns), reader, has_header, merges_case=merges_case, suffixes=suffixes)
+        return cls(
+            vocabulary,
+            length,
+            tuple(columns),
+            reader,
+            has_header,
+            merges_case=merges_case,
+            suffixes=suffixes,
+            takes_bare_files=takes_bare_files,
+            lists=lists,
+        )
 
     @classmethod
     def of(cls, facts: Facts) -> TextEncoder:
@@ -118,7 +137,9 @@ class TextEncoder:
         """
         vocabulary, stored = Vocabulary.of(facts), facts.preprocessing
         try:
-            text = stored["text"]
+            text, lists = stored["text"], stored.get("lists", "")
+            if lists not in get_args(ListForm):
+                raise ValueError(lists)
             return cls(
                 vocabulary,
                 max(1, int(stored["length"])),
@@ -128,6 +149,8 @@ class TextEncoder:
                 as_written=bool(stored.get("as_written", False)),
                 merges_case=bool(stored.get("merges_case", False)),
                 suffixes=SUFFIXES if stored.get("text_files", True) else frozenset(),
+                takes_bare_files=bool(stored.get("takes_bare_files", False)),
+                lists=lists,
             )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how texts are encoded", fix="train again") from None
@@ -142,7 +165,13 @@ class TextEncoder:
         stored |= {"has_header": False} if not self.has_header else {}
         stored |= {"merges_case": True} if self.merges_case else {}
         stored |= {} if self.suffixes else {"text_files": False}
+        stored |= {"takes_bare_files": True} if self.takes_bare_files else {}
+        stored |= {"lists": self.lists} if self.lists else {}
         return self.vocabulary.to_json() | stored | self.reader.forms_to_json()
+
+    def recognises(self, path: Path) -> bool:
+        """Tells whether a file without a suffix holds one text."""
+        return self.takes_bare_files and is_text(path)
 
     def encode(self, raw: Raw, /) -> Encoded:
         """Encodes a frame with the column of texts, or texts, or files with one text each.
@@ -166,18 +195,25 @@ class TextEncoder:
         """
         if isinstance(raw, pd.DataFrame):
             known = self.reader.classes or self.reader.outputs
+            if self.lists and self.reader.name in raw.columns:
+                raw = raw.assign(**{self.reader.name: with_bars(raw[self.reader.name], self.lists)})
             if self.merges_case and self.reader.name in raw.columns:
                 raw = raw.assign(**{self.reader.name: as_trained(raw[self.reader.name], known)})
             return self.reader.targets(raw)
-        if isinstance(raw, Sequence) and named_files(raw):
+        if isinstance(raw, Sequence) and named_files(raw, self._named):
             return target_of_files(self.reader.classes, raw)
         raise DataError("texts alone have no targets", fix="give a table, or files in class folders")
+
+    @property
+    def _named(self) -> frozenset[str] | None:
+        """Returns how names of files end; None where they may end in any way."""
+        return None if self.takes_bare_files else SUFFIXES
 
     def _read(self, raw: Raw) -> tuple[Sequence[str], tuple[str, ...]]:
         """Returns the texts and their names."""
         if isinstance(raw, pd.DataFrame):
             return join_texts(self._select(raw)), tuple(map(str, raw.index.tolist()))
-        samples = read_samples(raw.tolist() if isinstance(raw, np.ndarray) else raw)
+        samples = read_samples(raw.tolist() if isinstance(raw, np.ndarray) else raw, self._named)
         return samples.texts, samples.names
 
     def _select(self, frame: pd.DataFrame) -> pd.DataFrame:

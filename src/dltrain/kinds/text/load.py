@@ -25,7 +25,7 @@ from dltrain.kinds.target import Target, infer_task
 from dltrain.kinds.target_scale import check_outputs, scale_of_targets
 from dltrain.kinds.text.encoder import TextEncoder, inputs_of, join_texts
 from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
-from dltrain.kinds.text.targets import LetterCase, settle_case
+from dltrain.kinds.text.targets import LetterCase, list_form, settle_case, with_bars
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
@@ -163,7 +163,11 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
     Raises:
         DataError: the source has nothing to learn; the message says why.
     """
-    frame, case_note = settle_case(pd.concat(source.frames.values()), source.target, goal.letter_case)
+    frame = pd.concat(source.frames.values())
+    lists = list_form(frame[source.target[0]]) if len(source.target) == 1 else ""
+    if lists:
+        frame = frame.assign(**{source.target[0]: with_bars(frame[source.target[0]], lists)})
+    frame, case_note = settle_case(frame, source.target, goal.letter_case)
     columns = frame[list(source.target)]
     reading = Reading.of((read_cells(columns[name]) for name in columns), goal.decimal, goal.thousands)
     target = infer_task(columns, goal.task, reading, find_lists=True)
@@ -183,6 +187,8 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
         has_header=source.has_header,
         merges_case=goal.letter_case == "merge",
         suffixes=frozenset() if source.is_text_file else SUFFIXES,
+        takes_bare_files=source.has_bare_files,
+        lists=lists,
     )
     padded = {name: encoder.encode_tokens(part) for name, part in tokenised.items()}
     names = frame.index.astype(str)

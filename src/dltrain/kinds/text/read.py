@@ -16,7 +16,7 @@ from dltrain.data.folder_tree import FileType, spell_path
 from dltrain.data.samples.texts import write_reviews
 from dltrain.data.table_files import read_file
 from dltrain.data.table_format import AUTO, NONE, TableFormat
-from dltrain.data.text_files import SUFFIXES, read_each
+from dltrain.data.text_files import SUFFIXES, is_text, read_each
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.text.columns import Content, choose_texts, describe, describe_unused, judge_columns, why_data
 from dltrain.kinds.text.targets import choose_target
@@ -24,7 +24,7 @@ from dltrain.types import SplitName
 
 OnBad = Literal["error", "skip"]
 UNLABELLED = frozenset(["unsup", "unsupervised", "unlabelled", "unlabeled", "nolabel"])  # folders
-TEXTS = FileType("texts", SUFFIXES, "class/*.txt, or give a CSV file")
+TEXTS = FileType("texts", SUFFIXES, "class/*.txt, or give a CSV file", is_text)
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Source:
         has_splits: whether the source has its own splits, so that the user cannot give files for them.
         has_header: whether the columns have names in the source.
         is_text_file: whether the table is in a file whose name ends as that of a single text.
+        has_bare_files: whether files with one text each have names without a suffix.
     """
 
     frames: Mapping[SplitName, pd.DataFrame]
@@ -65,6 +66,7 @@ class Source:
     has_splits: bool = False
     has_header: bool = True
     is_text_file: bool = False
+    has_bare_files: bool = False
 
     def check(self, columns: Columns, split_files: Mapping[SplitName, str]) -> None:
         """Refuses columns and files that this source does not support.
@@ -107,15 +109,26 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
     frames: dict[SplitName, pd.DataFrame] = {}
     notes = found.notes
     bad: list[tuple[Path, str]] = []
+    wrong: list[str] = []  # corrections of files in another encoding
+    plain = True  # so that the others can be read in that encoding, too
     for name, split in splits.items():
         texts, guesses = read_each(split.files, encoding)
         reasons = [_why_bad(text) for text in texts]
         bad += [(file, reason) for file, reason in zip(split.files, reasons, strict=True) if reason]
+        wrong += [text.override for text in texts if isinstance(text, DataError)]
+        plain = plain and all(isinstance(text, DataError) or text.isascii() for text in texts)
         names = [spell_path(file.relative_to(folder)) for file in split.files]
         frame = pd.DataFrame({"text": texts, "class": map(spell_path, split.labels)}, index=names, dtype=object)
         frames[name] = frame[[not reason for reason in reasons]]
         notes += guesses
     if on_bad == "error":
+        if plain and len(set(wrong)) == 1 and wrong[0].startswith("data.encoding=") and len(wrong) == len(bad):
+            raise DataError(
+                f"{len(bad)} texts are not UTF-8, such as {spell_path(bad[0][0].name)}",
+                where="data.encoding",
+                fix="name their encoding, gbk for Chinese, cp1252 for European",
+                override=wrong[0],
+            )
         refuse_bad(bad, sum(len(split.files) for split in splits.values()), folder, "texts")
     if bad:
         notes += (f"left out {len(bad)} texts that cannot be read, such as {spell_path(bad[0][0].name)}",)
@@ -124,7 +137,9 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
         raise DataError(
             f"too few texts of the {few[0]} split can be read", where=str(folder), fix="correct them, or add more"
         )
-    return Source(frames, ("class",), ("text",), tuple(dict.fromkeys(notes)), has_splits=True)
+    bare = any(file.suffix.lower() not in SUFFIXES for split in splits.values() for file in split.files)
+    noted = tuple(dict.fromkeys(notes))
+    return Source(frames, ("class",), ("text",), noted, has_splits=True, has_bare_files=bare)
 
 
 def _why_bad(text: str | DataError) -> str:

@@ -16,6 +16,16 @@ from dltrain.kinds.labels import EMPTY, find_separator, lists_labels, split_labe
 from dltrain.kinds.target import infer_task
 from dltrain.kinds.text.columns import Content, numbers_rows
 
+ListForm = Literal["", "angles", "brackets"]
+QUOTED = r"""['"][^'"|]*['"]"""
+LISTS: Mapping[ListForm, re.Pattern[str]] = {
+    "angles": re.compile(r"(<[^<>|]+>)+"),
+    "brackets": re.compile(rf"\[\s*({QUOTED}(,?\s*{QUOTED})*)?\s*\]"),
+}
+LABEL: Mapping[ListForm, re.Pattern[str]] = {
+    "angles": re.compile(r"<([^<>]+)>"),
+    "brackets": re.compile(r"""['"]([^'"]*)['"]"""),
+}
 LetterCase = Literal["ask", "merge", "keep"]
 # The usual names of columns of labels, as `column_names.plain` spells them: the certain ones, and the others.
 LABEL_NAMES = "labels?|class|classes|category|categories|sentiment|target|标签|类别|分类|情感|情感倾向"
@@ -49,7 +59,7 @@ def choose_target(
     candidates = counted or candidates
     marks = [name for name in candidates if contents[name].two_valued]
     if len(marks) == len(candidates) >= FEWEST_MARKS:
-        return tuple(marks), "columns of 0 and 1"
+        return tuple(marks), "columns that say yes or no"
     if named := _named(candidates, LIKELY_NAMES):
         return named, "by its name"
     if len(candidates) == 1:
@@ -79,6 +89,23 @@ def _can_be_predicted(column: pd.DataFrame, task: str) -> bool:
     except DltrainError:
         return False
     return True
+
+
+def list_form(column: pd.Series[Any]) -> ListForm:
+    """Returns how the cells of a column write lists: `<a><b>` or `['a', 'b']`; empty if they do not."""
+    values = read_cells(column, missing=EMPTY).values
+    for form, pattern in LISTS.items():
+        if len(values) and all(map(pattern.fullmatch, values)):
+            return form
+    return ""
+
+
+def with_bars(column: pd.Series[Any], form: ListForm) -> pd.Series[Any]:
+    """Returns a column with its lists as `a|b`, in a form that `list_form` found."""
+    if not form:
+        return column
+    values = [value for value in read_cells(column, missing=EMPTY).values if LISTS[form].fullmatch(value)]
+    return respell(column, {value: "|".join(LABEL[form].findall(value)) for value in values})
 
 
 def settle_case(frame: pd.DataFrame, targets: Sequence[str], choice: LetterCase) -> tuple[pd.DataFrame, str]:
