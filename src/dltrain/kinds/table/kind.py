@@ -33,7 +33,7 @@ class Table(Kind):
     name: ClassVar[str] = "table"
     default_model: ClassVar[str] = "mlp"
     strongest_model: ClassVar[str] = "auto"
-    budget: ClassVar[Budget] = Budget(batches=3_000, fewest=4)
+    budget: ClassVar[Budget] = Budget(batches=3_000, fewest=4, batch_sizes=((1_000, 32), (10_000, 64)))
 
     def encoder(self, facts: Facts) -> TableEncoder:
         return TableEncoder.of(facts)
