@@ -17,6 +17,7 @@ from dltrain import load, train
 from dltrain.config.compose import compose_jobs
 from dltrain.experiment import features
 from dltrain.experiment.build import build_optimizer
+from dltrain.models.names import picked_model
 from dltrain.models.pretrained import Pretrained
 from dltrain.runs.folder import RunDir
 from dltrain.training.checkpoint import load_weights, pointed
@@ -154,6 +155,26 @@ def test_the_optimizer_has_a_group_for_each_rate() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == [0.8, 0.4, 0.2, 0.1, 0.05, 0.025]
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
     assert {group["momentum"] for group in optimizer.param_groups} == {0.9}
+
+
+class Around(torch.nn.Module):
+    """A model that is built around another one."""
+
+    def __init__(self, inner: Pretrained) -> None:
+        super().__init__()
+        self.inner, self.last = inner, torch.nn.Linear(2, 2)
+
+    @property
+    def core(self) -> Pretrained:
+        return self.inner
+
+
+def test_rates_and_stages_are_found_at_the_core_of_a_model() -> None:
+    model = Around(Pretrained(Spec("image", (3, 32, 32), 2), NETWORK, None, "none", None, 0.5))
+    optimizer = build_optimizer({"_target_": "torch.optim.SGD", "lr": 0.8}, model)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.8, 0.4, 0.2, 0.1, 0.05, 0.025]
+    assert any(parameter is model.last.weight for parameter in optimizer.param_groups[0]["params"])
+    assert picked_model(model) is model.inner
 
 
 def test_the_jobs_of_a_sweep_share_the_features(place: Path, dltrain: Callable) -> None:

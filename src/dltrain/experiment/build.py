@@ -31,6 +31,7 @@ from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.models.fold_ensemble import FoldEnsemble
+from dltrain.models.names import picked_model
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
@@ -404,7 +405,8 @@ def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) ->
 
 def unfrozen_too_late(model: nn.Module, settings: TrainerSettings) -> list[str]:
     """Returns a warning if a model waits with some parameters for an epoch that never comes, else nothing."""
-    late = isinstance(model, Unfreezing) and (model.unfreeze_epoch or 0) >= settings.last_epoch
+    picked = picked_model(model)
+    late = isinstance(picked, Unfreezing) and (picked.unfreeze_epoch or 0) >= settings.last_epoch
     words = f"the frozen stages are never trained, since there are only {settings.last_epoch} epochs"
     return [f"{words}: lower model.unfreeze_epoch"] if late else []
 

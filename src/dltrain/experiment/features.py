@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dltrain.data.loader import TensorLoader
 from dltrain.experiment.build import Setup
+from dltrain.models.names import picked_model
 from dltrain.tasks.precision import autocast
 from dltrain.training.settings import choose_threads
 from dltrain.types import FrozenTrunk
@@ -35,8 +36,11 @@ def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
 
     The jobs of a sweep share the features of one trunk. Other models stay as they are.
     """
-    model = setup.state.model
-    if not isinstance(model, FrozenTrunk) or not model.is_trunk_fixed:
+    model, picked = setup.state.model, picked_model(setup.state.model)
+    if not isinstance(picked, FrozenTrunk) or not picked.is_trunk_fixed:
+        return setup
+    if not isinstance(model, FrozenTrunk):
+        log.log(verbosity, "features not cached: other inputs join the images")
         return setup
     if not are_cacheable(setup):
         if setup.train.change is not None:

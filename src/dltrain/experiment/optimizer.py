@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from dltrain.errors import ConfigError
 from dltrain.experiment.outputs import reason_of
 from dltrain.experiment.targets import arguments, resolve
+from dltrain.models.names import picked_model
 
 
 def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
@@ -31,9 +32,9 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
         others = [parameter for name, parameter in named.items() if name in model.no_decay]  # type: ignore[operator]
         groups.append({"params": others, "weight_decay": 0.0})
     target = resolve("optimizer", node)
-    if scales := getattr(model, "rate_scales", None):
+    if scales := rate_scales(model):
         rate = node.get("lr", inspect.signature(target).parameters["lr"].default)
-        groups = [part for group in groups for part in divided_by_rate(group, named, scales, rate)]
+        groups = [part for group in groups for part in divided_by_rate(group, scales, rate)]
     try:
         optimizer: Optimizer = target(groups, **arguments(node))
     except (ValueError, RuntimeError, TypeError) as error:
@@ -50,20 +51,22 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
     return optimizer
 
 
-def divided_by_rate(
-    group: Mapping[str, Any], named: Mapping[str, nn.Parameter], scales: Mapping[str, float], rate: float
-) -> list[dict[str, Any]]:
+def rate_scales(model: nn.Module) -> dict[int, float]:
+    """Returns the learning rates of parameters as shares of `lr`, by their `id`; empty if a model names none."""
+    picked = picked_model(model)
+    scales: Mapping[str, float] = getattr(picked, "rate_scales", {})
+    return {id(parameter): scales[name] for name, parameter in picked.named_parameters() if name in scales}
+
+
+def divided_by_rate(group: Mapping[str, Any], scales: Mapping[int, float], rate: float) -> list[dict[str, Any]]:
     """Returns an optimizer's group of parameters as one group for each learning rate, the highest first.
 
     Args:
         group: the group.
-        named: all parameters by their names.
-        scales: the learning rate of each as a share of `rate`; 1 where there is none.
+        scales: as `rate_scales` returns them; 1 for parameters that are not among them.
         rate: the learning rate of the optimizer.
     """
-    members = {id(parameter) for parameter in group["params"]}
     by_scale: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in named.items():
-        if id(parameter) in members:
-            by_scale.setdefault(scales.get(name, 1.0), []).append(parameter)
+    for parameter in group["params"]:
+        by_scale.setdefault(scales.get(id(parameter), 1.0), []).append(parameter)
     return [{**group, "params": by_scale[scale], "lr": rate * scale} for scale in sorted(by_scale, reverse=True)]

@@ -15,6 +15,7 @@ from dltrain.errors import CheckpointError, ConfigError
 from dltrain.experiment.outside_models import without_start
 from dltrain.experiment.targets import arguments, resolve
 from dltrain.kinds.kind import kind_of
+from dltrain.models.names import picked_model
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.storage import digest
 from dltrain.tasks.registry import is_known, task_class
@@ -176,12 +177,13 @@ def begin(
     Raises:
         ConfigError: the run is of another model, or the model cannot learn from random weights.
     """
-    own = tuple(getattr(model, "start_words", ()))
+    picked = picked_model(model)
+    own = tuple(getattr(picked, "start_words", ()))
     if start is not None:
         return start.load_into(model, facts, partial(tensors_of_outputs, build_for, spec)) + own, start.digests
-    if reason := getattr(model, "lacks_weights", ""):
+    if reason := getattr(picked, "lacks_weights", ""):
         raise ConfigError(reason, where="model.weights", fix="train it as well", override="model.freeze=none")
-    return own, getattr(model, "start_files", {})
+    return own, getattr(picked, "start_files", {})
 
 
 def tensors_of_outputs(build_for: Callable[[Spec], nn.Module], spec: Spec) -> frozenset[str]:

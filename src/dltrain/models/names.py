@@ -25,3 +25,12 @@ def inner_model(model: nn.Module) -> nn.Module:
     """
     inner = model.wrapped if isinstance(getattr(type(model), "wrapped", None), property) else None
     return inner if isinstance(inner, nn.Module) else model
+
+
+def picked_model(model: nn.Module) -> nn.Module:
+    """Returns the model that the user picked: the one inside a wrapper, or at the core of one that is built around it.
+
+    The class of a model that is built around another one has a property `core`.
+    """
+    core = model.core if isinstance(getattr(type(model), "core", None), property) else None
+    return picked_model(core) if isinstance(core, nn.Module) else inner_model(model)

@@ -13,7 +13,9 @@ from dltrain.models.weight_files import DEFAULT, find_weights, load_trunk, read_
 from dltrain.storage import digest
 from dltrain.types import InputFormat, Range, Spec
 
-EPS = 1e-8  # features may be small: those of a network that normalises them are below 0.1
+EPS = 1e-6  # features may be small: those of a network that normalises them are below 0.1
+# Small, because a feature that hardly varies in training may vary in use; not 0, because other layers may follow.
+SPREAD = 1e-4
 
 
 class Pretrained(nn.Module):
@@ -52,7 +54,7 @@ class Pretrained(nn.Module):
         trunk = build_trunk(name, height)
         self.trunk = trunk.module
         last = nn.Linear(trunk.width, spec.out_features)
-        nn.init.zeros_(last.weight)
+        nn.init.normal_(last.weight, std=SPREAD)
         nn.init.zeros_(last.bias)
         self.head = nn.Sequential(nn.BatchNorm1d(trunk.width, eps=EPS, affine=False), nn.Dropout(dropout), last)
 

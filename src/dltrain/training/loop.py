@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from dltrain.models.names import picked_model
 from dltrain.tasks.evaluation import evaluate
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
@@ -66,8 +67,8 @@ def fit(
         began = perf_counter()
         state.running = running = state.running or Running.zero(device)
         train.set_epoch(state.epoch, running.batches)
-        if isinstance(model, Unfreezing):
-            model.freeze_for(state.epoch)
+        if isinstance(picked := picked_model(model), Unfreezing):
+            picked.freeze_for(state.epoch)
         model.train()
 
         for micro_batches in grouped(train, settings.accumulate):

@@ -28,22 +28,24 @@ class Mix:
     def __call__(
         self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int
     ) -> tuple[tuple[Tensor, ...], Mixing]:
-        """Returns mixed images `(B, C, H, W)`, and with which others and in which share they are mixed."""
-        (pixels,) = inputs
+        """Returns mixed images `(B, C, H, W)` with their other inputs, and how they are mixed."""
+        pixels, *others = inputs
         random = np.random.default_rng(np.random.SeedSequence([seed, epoch], spawn_key=(batch, STREAM)))
         partners = torch.from_numpy(random.permutation(len(pixels))).to(pixels.device)
         cuts = random.random() < 0.5 if self.mixup and self.cutmix else bool(self.cutmix)
         alpha = self.cutmix if cuts else self.mixup
         share = float(random.beta(alpha, alpha))
         if not cuts:
-            return (pixels * share + pixels[partners] * (1 - share),), Mixing(partners, share)
+            mixed = [one * share + one[partners] * (1 - share) for one in inputs]
+            return tuple(mixed), Mixing(partners, share)
         height, width = pixels.shape[2:]
         top, bottom = _interval(height, share, float(random.random()))
         left, right = _interval(width, share, float(random.random()))
-        mixed = pixels.clone()
-        mixed[:, :, top:bottom, left:right] = pixels[partners][:, :, top:bottom, left:right]
-        left_over = 1 - (bottom - top) * (right - left) / (height * width)
-        return (mixed,), Mixing(partners, left_over)
+        pasted = pixels.clone()
+        pasted[:, :, top:bottom, left:right] = pixels[partners][:, :, top:bottom, left:right]
+        rest = 1 - (bottom - top) * (right - left) / (height * width)
+        blended = [one * rest + one[partners] * (1 - rest) for one in others]
+        return (pasted, *blended), Mixing(partners, rest)
 
 
 def _interval(size: int, share: float, place: float) -> tuple[int, int]:

@@ -30,15 +30,15 @@ class View:
     mirror: bool = False
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Returns changed images `(B, C, H, W)`."""
-        (x,) = inputs
+        """Returns changed images `(B, C, H, W)`; other inputs stay as they are."""
+        x, *others = inputs
         height, width = x.shape[2:]
         if self.down or self.right:
             rows, columns = abs(self.down), abs(self.right)
             padded = functional.pad(x, (columns, columns, rows, rows), mode="reflect")
             top, left = rows - self.down, columns - self.right
             x = padded[:, :, top : top + height, left : left + width]
-        return (torch.flip(x, (3,)) if self.mirror else x,)
+        return (torch.flip(x, (3,)) if self.mirror else x, *others)
 
 
 def views_of(facts: Facts) -> Sequence[BatchTransform]:
