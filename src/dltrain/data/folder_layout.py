@@ -212,6 +212,10 @@ class _Reading:
                     f"{spell_path(kid.name)} is a class, with {_names(kid.filled)} in it (with data.folders=splits it "
                     "is a split)"
                 )
+        parted = [kid for kid in top.filled if len(kid.filled) > 1 and kid not in plain]
+        if parted:
+            spelled = (f"{spell_path(kid.name)} ({_names(kid.filled)})" for kid in parted)
+            self.notes.append(f"one class each, with the folders in it: {name_list(spelled, 5)}")
 
     @property
     def _noun(self) -> str:

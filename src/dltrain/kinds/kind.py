@@ -142,14 +142,14 @@ class Kind:
         """Returns an explanation of a trained model on a split's samples, in about `seconds`."""
         return Explanation()
 
-    def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
-        """Returns what an evaluation says of new samples, such as how many of them were trained on.
+    def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
+        """Returns how many of new samples the model was trained on; `None` if that is not known.
 
         Args:
             inputs: of the samples, as they are stored.
             stored: tensors that the run stores beyond the facts, as in `Data.kept`.
         """
-        return []
+        return None
 
     def watch(self, run: RunDir, facts: Facts, epochs: int, keep: int) -> Watcher | None:
         """Returns a watcher of the model during its training, None for none.

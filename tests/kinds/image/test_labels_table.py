@@ -149,6 +149,37 @@ def test_images_without_class_folders_lead_to_the_table(folder: Path) -> None:
         images(path=str(folder), target="breed")
 
 
+def test_codes_of_many_classes_are_no_amounts(folder: Path) -> None:
+    codes = [number % 15 + 1 for number in range(COUNT)]
+    write(folder, image=names("i{:02d}"), class_id=codes, score=codes)
+    classes, amounts = load(folder, target="class_id"), load(folder, target="score")
+    assert len(classes.facts.classes) == 15
+    assert "class_id numbers 15 classes (task=regression takes them as amounts)" in classes.notes[-1]
+    assert amounts.facts.task == "regression"
+    assert load(folder, target="class_id", task="regression").facts.task == "regression"
+
+
+def test_of_several_tables_the_one_that_names_most_images_is_proposed(folder: Path) -> None:
+    (folder / "test").mkdir()
+    Image.new("RGB", (9, 8)).save(folder / "test" / "t1.png")
+    write(folder, "sample_submission.csv", image=["t1"], label=["a"])
+    write(folder, "train.csv", image=names("i{:02d}"), label=["a", "b"] * (COUNT // 2))
+    with pytest.raises(DataError, match="test, train hold images, but no folder for each class") as refused:
+        images(path=str(folder))
+    assert refused.value.override == "data.labels=train.csv"
+    Image.new("RGB", (9, 8)).save(folder / "test" / "i00.png")
+    with pytest.raises(DataError, match="'i00' may be") as refused:
+        load(folder, labels="train.csv")
+    assert "give the folder of these images alone as data.path" in refused.value.fix
+    assert len(load(folder / "train", labels="train.csv").splits["train"]) == 30
+
+
+def test_the_table_itself_may_be_the_path(folder: Path) -> None:
+    write(folder, image=names("i{:02d}"), label=["a", "b"] * (COUNT // 2))
+    data = images(path=str(folder / "labels.csv"), size=8)
+    assert torch.equal(data.splits["train"].target, load(folder).splits["train"].target)
+
+
 @pytest.mark.parametrize("form", ["i{:02d}", "train/i{:02d}.png"])
 def test_a_table_of_images_is_recognised_as_a_table(folder: Path, form: str) -> None:
     write(folder, id=names(form), width=np.arange(COUNT) % 7, breed=["a", "b"] * (COUNT // 2))
@@ -188,7 +219,7 @@ def test_a_table_of_images_trains_predicts_and_is_evaluated(dltrain: Callable, f
     assert own.code == new.code == alone.code == 0, new.err
     assert '"samples": 40' in new.out
     assert '"samples": 40' in alone.out
-    assert f"the model was trained on {train} of these 40 images" in new.out
+    assert f"the model was trained on {train} of these 40 samples" in new.out
     assert "trained on" not in own.out
     predicted = dltrain("predict", "run", "photos/labels.csv", "--keep", "low")
     assert predicted.code == 0, predicted.err

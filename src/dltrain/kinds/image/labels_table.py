@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import name_list, nearest, read_cells
-from dltrain.data.column_names import pick_column
+from dltrain.data.column_names import pick_column, plain
 from dltrain.data.file_index import FileIndex, find_column
 from dltrain.data.folder_tree import spell_path
 from dltrain.data.split_names import split_of
@@ -24,7 +25,7 @@ from dltrain.kinds.labels import TASKS
 from dltrain.kinds.target import infer_task
 from dltrain.types import SPLITS, SplitName
 
-TARGET_NAMES = "labels?|class|classes|classname|category|target|tags?|species|breed|diagnosis|标签|类别|分类"
+TARGET_NAMES = "(labels?|class|classes|category|target|tags?|species|breed|diagnosis)(id|name|code)?|标签|类别|分类"
 SPLIT_NAMES = "split|subset|partition|usage|phase|set"
 TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".json", ".jsonl")
 NAMED = 3  # cells or files that a message names
@@ -83,9 +84,14 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
         remarks.append(f"left out {unnamed:,} of {len(index.files):,} images, which {path.name} does not name")
     splits, given, note = _splits(frame, {image, *targets})
     listed = task == "auto" and len(targets) == 1 and frame[targets[0]].astype(str).str.contains("|", regex=False).any()
-    goal = infer_task(frame[targets], TASKS["labels"] if listed else task)
-    reason = f"{targets[0]} lists labels, separated by | (task={TASKS['class']} takes each list as a class)"
-    remarks += [*note, f"{goal.task}, because {reason if listed else goal.reason}"]
+    coded = task == "auto" and len(targets) == 1 and _holds_class_codes(frame[targets[0]])
+    goal = infer_task(frame[targets], TASKS["labels"] if listed else TASKS["class"] if coded else task)
+    reason = goal.reason
+    if listed:
+        reason = f"{targets[0]} lists labels, separated by | (task={TASKS['class']} takes each list as a class)"
+    elif coded:
+        reason = f"{targets[0]} numbers {len(goal.classes)} classes (task={TASKS['number']} takes them as amounts)"
+    remarks += [*note, f"{goal.task}, because {reason}"]
     present = np.flatnonzero(goal.present)
     if len(present) < len(files):
         remarks.append(f"left out {len(files) - len(present):,} images without a value of {name_list(targets)}")
@@ -95,9 +101,10 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
 
 
 def _locate(labels: str, folder: Path) -> Path:
-    """Returns the table's path: as it is given, or within the folder."""
+    """Returns the table's path: as it is given, or within the folder, or beside it."""
     path = Path(labels).expanduser()
-    return path if path.exists() else folder / labels
+    places = (path, folder / labels, folder.absolute().parent / labels)
+    return next((place for place in places if place.is_file()), path if path.parent.is_dir() else folder / labels)
 
 
 def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, path: Path, folder: Path) -> str:
@@ -163,6 +170,15 @@ def _only_numbers_rows(column: pd.Series[Any]) -> bool:
     return len(cells) > 1 and any(cells == list(map(str, range(first, first + len(cells)))) for first in (0, 1))
 
 
+def _holds_class_codes(column: pd.Series[Any]) -> bool:
+    """Tells whether a column that is called like classes holds all whole numbers from 0 or 1 on, each several times."""
+    cells = column.dropna().astype(str).str.strip()
+    codes = set(cells)
+    if not re.fullmatch(TARGET_NAMES, plain(str(column.name))) or len(codes) < 2 or 2 * len(codes) > len(cells):
+        return False
+    return any(codes == set(map(str, range(first, first + len(codes)))) for first in (0, 1))
+
+
 def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: bool) -> tuple[list[int], list[Path]]:
     """Returns the rows that name an image, and the images.
 
@@ -173,7 +189,11 @@ def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: 
     files: list[Path] = []
     absent: list[str] = []
     for row, cell in enumerate(cells.fillna("").astype(str).tolist()):
-        file = index.find(cell)
+        try:
+            file = index.find(cell)
+        except DataError as error:
+            fix = f"{error.fix}, or give the folder of these images alone as data.path"
+            raise DataError(error.what, f"column {cells.name!r}, row {row + 2}", fix) from None
         if file is None:
             absent.append(cell)
         else:
@@ -233,10 +253,11 @@ def _splits(frame: pd.DataFrame, taken: set[str]) -> tuple[Indices, tuple[SplitN
 
 
 def propose_labels(folder: Path, error: DataError) -> DataError:
-    """Returns the error, with a table as its fix if one beside the images names them."""
-    beside = [*sorted(folder.glob("*")), *sorted(folder.absolute().parent.glob("*"))]
+    """Returns the error, with a table as its fix if one in or beside the folder names its images: the one that names
+    most of them."""
     index = FileIndex.below(folder, IMAGES)
-    for path in beside:
+    best: tuple[int, Path, str] | None = None
+    for path in [*sorted(folder.glob("*")), *sorted(folder.absolute().parent.glob("*"))]:
         if path.suffix.lower() not in TABLES or not path.is_file() or path.name.startswith("."):
             continue
         try:
@@ -244,13 +265,11 @@ def propose_labels(folder: Path, error: DataError) -> DataError:
         except DataError:
             continue
         frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
-        if (image := find_column(frame, index)) is not None and len(frame.columns) > 1:
-            given = path.name if path.parent == folder else str(path)
-            return DataError(
-                error.what,
-                error.where,
-                f"{path.name} names the images in its column {image}: predict one of its other columns",
-                f"data.labels={given}",
-                replaces="data.labels",
-            )
-    return error
+        image = find_column(frame, index) if len(frame.columns) > 1 else None
+        if image is not None and (best is None or len(frame) > best[0]):
+            best = len(frame), path, image
+    if best is None:
+        return error
+    _, path, image = best
+    fix = f"{path.name} names the images in its column {image}: predict one of its other columns"
+    return DataError(error.what, error.where, fix, f"data.labels={path.name}", replaces="data.labels")

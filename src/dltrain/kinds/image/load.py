@@ -26,7 +26,7 @@ from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.labelled import Labelled, from_folders
-from dltrain.kinds.image.labels_table import LabelColumns, from_table, propose_labels
+from dltrain.kinds.image.labels_table import TABLES, LabelColumns, from_table, propose_labels
 from dltrain.kinds.image.pixels import Channels, Resize, decode_all, resize_array, stack
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.rows import split_rows
@@ -133,7 +133,7 @@ def images(
     labels are read, too: .npz as of MedMNIST and Keras, .npy, and idx files as of MNIST.
 
     Args:
-        path: the folder.
+        path: the folder, or the table itself if it lies in it.
         labels: a table with a row for each image, in the folder or elsewhere; None for classes by folder.
         image: the table's column of files, with or without folder and suffix; None to find it.
         target: the table's column to predict, or several: classes, numbers, or labels; None to find it.
@@ -158,6 +158,8 @@ def images(
     place = Path(path).expanduser()
     if place.is_file() and holds_arrays(place):
         return _load_arrays(place, labels, task, settings)
+    if labels is None and place.is_file() and place.suffix.lower() in TABLES:
+        place, labels = place.parent, place.name
     folder, notes = _unpacked(place)
     if labels is not None:
         columns = LabelColumns(image, target, group)
