@@ -355,7 +355,7 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
             fix=f"choose a model for {spec.kind} data",
             override=f"model={kind.default_model}",
         )
-    return kind.wrap(construct(target, node["_target_"], spec, arguments(node)))
+    return kind.assemble(lambda fitting: construct(target, node["_target_"], fitting, arguments(node)), facts, spec)
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:

@@ -8,7 +8,7 @@ data is loaded and encoded, how long it trains, its baselines, its checks, and t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -20,7 +20,7 @@ from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_si
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Encoded, Encoder, Facts, RandomTransform, SplitName
+from dltrain.types import Data, Encoded, Encoder, Facts, RandomTransform, Spec, SplitName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,6 +112,16 @@ class Kind:
     def wrap(self, model: nn.Module) -> nn.Module:
         """Returns the model inside the module that this kind wraps around every model."""
         return model
+
+    def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
+        """Returns the whole model for data with these facts.
+
+        Args:
+            build: builds the model that the user picks, for a spec.
+            facts: the facts of the data.
+            spec: what the whole model must fit.
+        """
+        return self.wrap(build(spec))
 
     def loader_options(self, facts: Facts) -> LoaderOptions:
         """Returns the options of the loaders."""

@@ -6,8 +6,12 @@ from torch import nn
 
 
 def name_of(model: nn.Module) -> str:
-    """Returns the name of a model's class; of a model that wraps another one, that of the wrapped one."""
-    return type(inner_model(model)).__name__
+    """Returns the name of a model's class; of a model that wraps another one or is built around it, that of the other.
+
+    The class of a model that is built around another one has a property `core`.
+    """
+    core = model.core if isinstance(getattr(type(model), "core", None), property) else None
+    return name_of(core) if isinstance(core, nn.Module) else type(inner_model(model)).__name__
 
 
 def inner_model(model: nn.Module) -> nn.Module:

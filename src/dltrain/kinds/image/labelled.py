@@ -16,6 +16,7 @@ from dltrain.data.class_folders import find_splits
 from dltrain.data.folder_layout import FoldersMean
 from dltrain.data.folder_tree import spell_path
 from dltrain.data.splits import Indices
+from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.labels import TASKS, TargetReader, index_classes
 from dltrain.kinds.table.rows import Rows
@@ -37,6 +38,7 @@ class Labelled:
         given: the splits that have files of their own.
         columns: of the table, by name, that decide which files stay together.
         notes: what was inferred or left out.
+        used: columns of the table that join the images.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Labelled:
     given: Sequence[SplitName] = ()
     columns: Mapping[str, Cells] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    used: UsedColumns | None = None
 
     def take(self, at: Sequence[int]) -> Labelled:
         """Returns the files at these positions."""
@@ -58,6 +61,7 @@ class Labelled:
             names=[self.names[row] for row in at],
             y=self.y[index],
             splits=self.splits[index],
+            used=None if self.used is None else self.used.take(index),
             columns={name: cells.take(index) for name, cells in self.columns.items()},
         )
 

@@ -19,6 +19,7 @@ from dltrain.data.split_names import split_of
 from dltrain.data.splits import Indices
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
+from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.labels import TASKS
@@ -39,11 +40,13 @@ class LabelColumns:
         image: the column of files.
         target: the column to predict, or several.
         group: a column whose equal values stay in one split.
+        use: columns that join the images in the model.
     """
 
     image: str | None = None
     target: str | Sequence[str] | None = None
     group: str | None = None
+    use: Sequence[str] = ()
 
 
 def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, skip: bool) -> Labelled:
@@ -96,8 +99,12 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
     if len(present) < len(files):
         remarks.append(f"left out {len(files) - len(present):,} images without a value of {name_list(targets)}")
     group = {} if columns.group is None else {columns.group: read_cells(frame[columns.group])}
+    used = UsedColumns.read(frame, columns.use) if columns.use else None
+    if used is not None:
+        remarks += [f"{column.name} joins the images as {column.role}" for column in used.columns]
     names = frame[image].astype(str).tolist()
-    return Labelled(folder, files, names, goal.reader, goal.y, splits, given, group, remarks).take(present.tolist())
+    labelled = Labelled(folder, files, names, goal.reader, goal.y, splits, given, group, remarks, used)
+    return labelled.take(present.tolist())
 
 
 def _locate(labels: str, folder: Path) -> Path:
@@ -147,7 +154,7 @@ def _target_columns(frame: pd.DataFrame, image: str, columns: LabelColumns) -> l
                     override=f"data.target={near[0]}" if near else "",
                 )
         return list(dict.fromkeys(given))
-    taken = {image, columns.group}
+    taken = {image, columns.group, *columns.use}
     others = [name for name in names if name not in taken and not _only_numbers_rows(frame[name])]
     usual = pick_column(frame, "target", None, TARGET_NAMES, [name for name in names if name not in others])
     if usual is not None or len(others) == 1:

@@ -21,6 +21,7 @@ from dltrain.data.samples.animals import draw_animals
 from dltrain.data.splits import Fraction, Indices
 from dltrain.errors import DataError, StorageError
 from dltrain.kinds.image.arrays import from_arrays, holds_arrays
+from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.depth import Decoded, Pixels, Window, fit_window, in_eight_bits
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
@@ -114,6 +115,7 @@ def images(
     image: str | None = None,
     target: str | Sequence[str] | None = None,
     group: str | None = None,
+    use: Sequence[str] = (),
     task: str = "auto",
     size: Side = 64,
     resize: Resize = "crop",
@@ -138,6 +140,7 @@ def images(
         image: the table's column of files, with or without folder and suffix; None to find it.
         target: the table's column to predict, or several: classes, numbers, or labels; None to find it.
         group: a column of the table; images with equal values stay in one split.
+        use: columns of the table that join the images in the model.
         task: `auto` decides by the target's values.
         size: width and height that images are brought to, in pixels.
         resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts.
@@ -162,15 +165,15 @@ def images(
         place, labels = place.parent, place.name
     folder, notes = _unpacked(place)
     if labels is not None:
-        columns = LabelColumns(image, target, group)
+        columns = LabelColumns(image, target, group, [use] if isinstance(use, str) else list(map(str, use)))
         return _load(from_table(folder, labels, columns, task, skip=on_bad == "skip"), settings, notes)
-    for key, value in (("image", image), ("target", target), ("group", group)):
-        if value is not None:
+    for key, value in (("image", image), ("target", target), ("group", group), ("use", list(use))):
+        if value:
             raise DataError(
                 f"data.{key} is a column of a table, and there is none",
                 where=f"data.{key}",
                 fix="give the table, data.labels=FILE, or leave it out",
-                override=f"data.{key}=null",
+                override=f"data.{key}={'[]' if key == 'use' else 'null'}",
             )
     try:
         return _load(from_folders(folder, folders, task), settings, notes)
@@ -227,6 +230,8 @@ def encoded_data(
     mirror: bool,
     resize: Resize,
     window: Window | None = None,
+    used: UsedColumns | None = None,
+    seed: int = 0,
 ) -> Data:
     """Returns data of images of one size, with the statistics of the training split.
 
@@ -239,9 +244,15 @@ def encoded_data(
         mirror: whether an image keeps its target when mirrored, left to right.
         resize: how new images are resized.
         window: the range of values that became the pixels, if the images have more than 8 bits.
+        used: columns that join the images.
+        seed: of the folds for the means of their levels.
     """
     train = parts["train"]
     encoder = ImageEncoder.fit(pixels[train], reader, resize=resize, window=window)
+    columns: dict[SplitName, NDArray[np.float32]] = {}
+    if used is not None:
+        of_columns, columns = used.encode(reader, y, parts, seed)
+        encoder = replace(encoder, columns=of_columns)
     numbers = reader.form == "number"
     mean, std = scale_of(y[train], reader.outputs) if numbers else (0.0, 1.0)
     facts = Facts(
@@ -257,7 +268,11 @@ def encoded_data(
         preprocessing=encoder.to_json(),
     )
     splits = {
-        name: Split((torch.from_numpy(pixels[at]),), torch.from_numpy(y[at]), tuple(ids[row] for row in at))
+        name: Split(
+            (torch.from_numpy(pixels[at]), *([torch.from_numpy(columns[name])] if columns else [])),
+            torch.from_numpy(y[at]),
+            tuple(ids[row] for row in at),
+        )
         for name, at in parts.items()
     }
     trained = {TRAINED: digests(splits["train"].inputs[0])}
@@ -312,6 +327,8 @@ def _finish(labelled: Labelled, images: Sequence[Decoded], settings: Settings, n
         mirror=settings.mirror,
         resize=settings.resize,
         window=window,
+        used=labelled.used,
+        seed=settings.seed,
     )
     return replace(data, notes=(*notes, *window_notes, *split_notes))
 

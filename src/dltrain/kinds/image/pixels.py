@@ -43,10 +43,10 @@ class Normalize:
     std: tuple[float, ...]
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Returns standardised float32 `(B, C, H, W)` for uint8 pixels."""
-        (pixels,) = inputs
+        """Returns standardised float32 `(B, C, H, W)` for uint8 pixels; other inputs stay as they are."""
+        pixels, *others = inputs
         scale, shift = _scale_and_shift(self.mean, self.std, pixels.device)
-        return (pixels * scale - shift,)
+        return (pixels * scale - shift, *others)
 
 
 @lru_cache
