@@ -72,6 +72,14 @@ class FileIndex:
             stems[self._stem(file.name)].append(file)
         return stems
 
+    @cached_property
+    def _by_number(self) -> dict[int, list[Path]]:
+        numbers: dict[int, list[Path]] = defaultdict(list)
+        for stem, files in self._by_stem.items():
+            if stem.isdecimal():
+                numbers[int(stem)] += files
+        return numbers
+
     def find(self, cell: str) -> Path | None:
         """Returns the file that a cell names, `None` if there is none.
 
@@ -83,6 +91,8 @@ class FileIndex:
             return None
         *folders, name = parts
         found = self._by_name.get(name) or self._by_stem.get(name) or self._by_stem.get(self._stem(name)) or []
+        if not found and name.isdecimal():
+            found = self._by_number.get(int(name), [])  # a table may have lost the zeros of 007
         for depth in range(len(folders), 0, -1):  # the folders that the cell names, or the last of them
             inside = [file for file in found if _folders_of(file, depth) == folders[-depth:]]
             found = inside or found

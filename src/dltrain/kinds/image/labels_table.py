@@ -63,12 +63,11 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
         DataError: the table does not name images of the folder, or they have no targets.
     """
     path = _locate(labels, folder)
-    with named_by("data.labels"):
-        frame, notes = read_table(str(path))
-    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
     index = FileIndex.below(folder, IMAGES)
     if not index.files:
         raise DataError(f"{folder} contains no images", where="data.path", fix="name the folder of the images")
+    with named_by("data.labels"):
+        frame, notes = _read(path, index)
     image = _image_column(frame, index, columns, path, folder)
     targets = _target_columns(frame, image, columns)
     if columns.group is not None:
@@ -95,6 +94,8 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
     elif coded:
         reason = f"{targets[0]} numbers {len(goal.classes)} classes (task={TASKS['number']} takes them as amounts)"
     remarks += [*note, f"{goal.task}, because {reason}"]
+    if goal.form == "labels" and (goal.y.sum(axis=1) == 1).all():
+        remarks.append("each image has exactly one of these labels: a single column would be learned as classes")
     present = np.flatnonzero(goal.present)
     if len(present) < len(files):
         remarks.append(f"left out {len(files) - len(present):,} images without a value of {name_list(targets)}")
@@ -108,10 +109,34 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
 
 
 def _locate(labels: str, folder: Path) -> Path:
-    """Returns the table's path: as it is given, or within the folder, or beside it."""
-    path = Path(labels).expanduser()
-    places = (path, folder / labels, folder.absolute().parent / labels)
-    return next((place for place in places if place.is_file()), path if path.parent.is_dir() else folder / labels)
+    """Returns the table's path: as it is given, or within the folder, or beside it.
+
+    Raises:
+        DataError: there is one in the working directory and another one in the folder.
+    """
+    path, inside = Path(labels).expanduser(), folder / labels
+    if path.is_file() and inside.is_file() and not path.samefile(inside):
+        raise DataError(
+            f"there are two tables, {path.absolute()} and {inside}",
+            where="data.labels",
+            fix="say which one",
+            override=f"data.labels={inside.absolute()}",
+        )
+    places = (path, inside, folder.absolute().parent / labels)
+    return next((place for place in places if place.is_file()), path if path.parent.is_dir() else inside)
+
+
+def _read(path: Path, index: FileIndex) -> tuple[pd.DataFrame, list[str]]:
+    """Returns a table whose first line is data if it names an image, and notes.
+
+    Raises:
+        DataError: the table cannot be read.
+    """
+    frame, notes = read_table(str(path))
+    if index.share(list(map(str, frame.columns))) > 0:
+        frame, notes = read_table(str(path), header="none")
+        notes = (*notes, f"{path.name} has no header: its first line names an image")
+    return frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True), list(notes)
 
 
 def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, path: Path, folder: Path) -> str:
@@ -159,7 +184,7 @@ def _target_columns(frame: pd.DataFrame, image: str, columns: LabelColumns) -> l
     usual = pick_column(frame, "target", None, TARGET_NAMES, [name for name in names if name not in others])
     if usual is not None or len(others) == 1:
         return [usual or others[0]]
-    two_valued = [name for name in others if set(frame[name].dropna().astype(str)) == {"0", "1"}]
+    two_valued = [name for name in others if set(read_cells(frame[name]).as_numbers().tolist()) == {0.0, 1.0}]
     several = two_valued if len(two_valued) > 1 else []
     raise DataError(
         "there is no target: which column should be predicted?",
@@ -268,10 +293,9 @@ def propose_labels(folder: Path, error: DataError) -> DataError:
         if path.suffix.lower() not in TABLES or not path.is_file() or path.name.startswith("."):
             continue
         try:
-            frame, _ = read_table(str(path))
+            frame, _ = _read(path, index)
         except DataError:
             continue
-        frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
         image = find_column(frame, index) if len(frame.columns) > 1 else None
         if image is not None and (best is None or len(frame) > best[0]):
             best = len(frame), path, image

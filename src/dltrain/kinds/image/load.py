@@ -330,7 +330,9 @@ def _finish(labelled: Labelled, images: Sequence[Decoded], settings: Settings, n
         used=labelled.used,
         seed=settings.seed,
     )
-    return replace(data, notes=(*notes, *window_notes, *split_notes))
+    mirrored = settings.mirror and labelled.reader.form == "number"
+    mirror_notes = ["training may mirror images; data.mirror=false if that changes the numbers"] if mirrored else []
+    return replace(data, notes=(*notes, *window_notes, *split_notes, *mirror_notes))
 
 
 def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indices], list[str]]:
