@@ -37,6 +37,8 @@ def index(tmp_path: Path) -> FileIndex:
         ("c.v2", "c.v2.png"),
         ("1", "test/0001.jpg"),
         ("2", None),
+        ("train/0001.jpg", None),
+        ("elsewhere/0001.jpg", "test/0001.jpg"),
         ("", None),
         ("train", None),
     ],

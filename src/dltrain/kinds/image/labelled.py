@@ -76,13 +76,13 @@ def from_folders(folder: Path, mean: FoldersMean, task: str) -> Labelled:
     Raises:
         DataError: the folder is not laid out so.
     """
-    found = find_splits(folder, IMAGES, mean)
-    labels = [label for part in found.splits.values() for label in part.labels]
-    files = [path for part in found.splits.values() for path in part.files]
-    given = tuple(name for name in found.splits if name != "train")
-    notes = list(found.notes)
+    folders = find_splits(folder, IMAGES, mean)
+    labels = [label for part in folders.splits.values() for label in part.labels]
+    files = [path for part in folders.splits.values() for path in part.files]
+    given = tuple(name for name in folders.splits if name != "train")
+    notes = list(folders.notes)
     if task in ("auto", TASKS["class"]):
-        classes = sorted(set(found.splits["train"].labels))
+        classes = sorted(set(folders.splits["train"].labels))
         reader = TargetReader("class", TASKS["class"], classes=tuple(map(spell_path, classes)))
         y: NDArray[Any] = index_classes(classes, labels)
         if not np.isnan(read_cells(pd.Series(classes, dtype=object)).as_numbers()).any():
@@ -97,7 +97,7 @@ def from_folders(folder: Path, mean: FoldersMean, task: str) -> Labelled:
         [spell_path(path.relative_to(folder)) for path in files],
         reader,
         y,
-        np.array([SPLITS.index(name) for name, part in found.splits.items() for _ in part.files]),
+        np.array([SPLITS.index(name) for name, part in folders.splits.items() for _ in part.files]),
         given,
         notes=notes,
     )

@@ -148,9 +148,9 @@ def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, 
     if columns.image is not None:
         return pick_column(frame, "image", columns.image, "") or columns.image
     target = [columns.target] if isinstance(columns.target, str) else columns.target or ()
-    found = find_column(frame, index, {*map(str, target), columns.group or ""})
-    if found is not None:
-        return found
+    column = find_column(frame, index, {*map(str, target), columns.group or ""})
+    if column is not None:
+        return column
     first = name_list(frame.iloc[0].astype(str).tolist(), NAMED)
     raise DataError(
         f"no column of {path.name} names the images in {folder}: its first row is {first}, and an image is "

@@ -95,10 +95,10 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
     Raises:
         DataError: there are no such folders, files are refused, or too few are left.
     """
-    found = find_splits(folder, TEXTS)
-    splits = found.splits
+    folders = find_splits(folder, TEXTS)
+    splits = folders.splits
     frames: dict[SplitName, pd.DataFrame] = {}
-    notes = found.notes
+    notes = folders.notes
     bad: list[tuple[Path, str]] = []
     for name, split in splits.items():
         texts, guesses = read_each(split.files, encoding)
