@@ -149,7 +149,7 @@ def test_folders_that_would_not_be_used_are_refused(tmp_path: Path) -> None:
     assert refused.value.override == "data.folders=splits"
     found = read(tmp_path, "splits")
     assert set(found.splits) == {"train", "test"}
-    assert any("bonus/ has no folder for each class: its 5 photos are not used" in note for note in found.notes)
+    assert "bonus/ is no split: its 5 photos are not used" in found.notes
 
 
 def test_train_with_classes_beside_a_folder_that_says_nothing_is_refused(tmp_path: Path) -> None:
@@ -281,7 +281,14 @@ def test_a_zip_file_is_unpacked_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "use"),
-    [("Training", "train"), ("x_train", "train"), ("valset", "val"), ("seg_pred", "unlabelled"), ("TestSet2", "test")],
+    [
+        ("Training", "train"),
+        ("x_train", "train"),
+        ("valset", "val"),
+        ("seg_pred", "unlabelled"),
+        ("TestSet2", "test"),
+        ("train_val", "train"),
+    ],
 )
 def test_a_name_says_which_split_it_is(name: str, use: str) -> None:
     named = split_of(name)

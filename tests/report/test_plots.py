@@ -83,6 +83,16 @@ def test_samples_say_right_and_wrong_in_signs_as_in_colours(make_run: MakeRun) -
         assert title.get_color() == (style.RIGHT if right else style.WRONG)
 
 
+def test_samples_of_numbers_are_neither_right_nor_wrong(make_run: MakeRun) -> None:
+    drawing = draw_samples(Run(make_run(kind="image")), Lettering([]))
+    assert drawing is not None
+    assert "the largest errors first" in drawing.words
+    titles = [axes.title for axes in drawing.figure.axes if axes.images]
+    assert titles
+    assert {title.get_color() for title in titles} == {style.INK}
+    assert not any("✗" in title.get_text() for title in titles)
+
+
 @pytest.mark.parametrize("splits", [("train", "val"), ("train", "test"), ("train",)])
 def test_missing_splits(make_run: MakeRun, splits: tuple[str, ...]) -> None:
     names = drawn(make_run(classes=["a", "b"], splits=splits))

@@ -16,6 +16,7 @@ import pandas as pd
 from dltrain.data.cells import name_list
 from dltrain.data.column_names import plain
 from dltrain.data.folder_tree import FileType, is_junk, read_tree, spell_path
+from dltrain.data.split_names import split_of
 from dltrain.errors import DataError
 
 # Usual names of a column of files, as `plain` spells them, the likeliest first.
@@ -72,6 +73,14 @@ class FileIndex:
             stems[self._stem(file.name)].append(file)
         return stems
 
+    @cached_property
+    def _by_number(self) -> dict[int, list[Path]]:
+        numbers: dict[int, list[Path]] = defaultdict(list)
+        for stem, files in self._by_stem.items():
+            if stem.isdecimal():
+                numbers[int(stem)] += files
+        return numbers
+
     def find(self, cell: str) -> Path | None:
         """Returns the file that a cell names, `None` if there is none.
 
@@ -82,29 +91,32 @@ class FileIndex:
         if not parts:
             return None
         *folders, name = parts
-        found = self._by_name.get(name) or self._by_stem.get(name) or self._by_stem.get(self._stem(name)) or []
+        files = self._by_name.get(name) or self._by_stem.get(name) or self._by_stem.get(self._stem(name)) or []
+        if not files and name.isdecimal():
+            files = self._by_number.get(int(name), [])  # a table may have lost the zeros of 007
         for depth in range(len(folders), 0, -1):  # the folders that the cell names, or the last of them
-            inside = [file for file in found if _folders_of(file, depth) == folders[-depth:]]
-            found = inside or found
+            inside = [file for file in files if _folders_of(file, depth) == folders[-depth:]]
+            files = inside or files
             if len(inside) == 1:
                 break
-        if len(found) > 1:
+        files = [file for file in files if not _in_another_split(file, folders)]
+        if len(files) > 1:
             raise DataError(
-                f"{cell!r} may be {name_list(map(spell_path, found), 3)}",
+                f"{cell!r} may be {name_list(map(spell_path, files), 3)}",
                 fix="write their folders and suffixes into the table",
             )
-        return found[0] if found else None
+        return files[0] if files else None
 
     def share(self, cells: Sequence[str]) -> float:
         """Returns the share of cells that name files, each another one."""
         tried = cells[:TRIED]
-        found = set()
+        files = set()
         for cell in tried:
             try:
-                found.add(self.find(cell))
+                files.add(self.find(cell))
             except DataError:
                 continue
-        return len(found - {None}) / max(1, len(tried))
+        return len(files - {None}) / max(1, len(tried))
 
     def _stem(self, name: str) -> str:
         """Returns a folded name without the suffix of such a file."""
@@ -150,6 +162,12 @@ def rank_of_name(name: str) -> int:
     """Returns how likely a column with this name holds files, the likeliest 0."""
     spelled = plain(name)
     return COLUMN_NAMES.index(spelled) if spelled in COLUMN_NAMES else len(COLUMN_NAMES)
+
+
+def _in_another_split(file: Path, folders: Sequence[str]) -> bool:
+    """Tells whether a file lies in another split's folder than the one that a table names for it."""
+    named, lies = (split_of(folder) for folder in (folders[-1] if folders else "", file.parent.name))
+    return named is not None and lies is not None and named.use != lies.use
 
 
 def _folded(name: str) -> str:

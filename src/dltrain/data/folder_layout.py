@@ -136,16 +136,20 @@ class _Reading:
             if unlabelled or all(says_nothing(kid.name) for kid in others):
                 raise self._ambiguous(trains[0], others)
             return None  # a class may be called train, and have folders of its own
-        self._note_splits(folders, [*unlabelled, *others])
+        self._note_splits(folders, unlabelled, others)
         self.around += map(_inner, folders.values())
         return {name: [(below.name, below) for below in _inner(kid).folders] for name, kid in folders.items()}
 
-    def _note_splits(self, folders: Mapping[SplitName, Folder], unused: Sequence[Folder]) -> None:
+    def _note_splits(
+        self, folders: Mapping[SplitName, Folder], unlabelled: Sequence[Folder], others: Sequence[Folder]
+    ) -> None:
         """Notes how the folders of splits are called, and which folders are not used."""
         if any(name != kid.name for name, kid in folders.items()):
             spelled = ", ".join(f"{name} {spell_path(folders[name].name)}/" for name in SPLITS if name in folders)
             self.notes.append(f"splits by folder: {spelled}")
-        for kid in unused:
+        for kid in others:
+            self.notes.append(f"{self.tree.name(kid.path)}/ is no split: its {kid.count:,} {self._noun} are not used")
+        for kid in unlabelled:
             self.notes.append(
                 f"{self.tree.name(kid.path)}/ has no folder for each class: its {kid.count:,} {self._noun} are not "
                 f"used; predict them: dltrain predict RUN {spell_path(kid.path)}"
@@ -212,6 +216,10 @@ class _Reading:
                     f"{spell_path(kid.name)} is a class, with {_names(kid.filled)} in it (with data.folders=splits it "
                     "is a split)"
                 )
+        parted = [kid for kid in top.filled if len(kid.filled) > 1 and kid not in plain]
+        if parted:
+            spelled = (f"{spell_path(kid.name)} ({_names(kid.filled)})" for kid in parted)
+            self.notes.append(f"one class each, with the folders in it: {name_list(spelled, 5)}")
 
     @property
     def _noun(self) -> str:

@@ -41,10 +41,12 @@ def split_of(name: str) -> SplitFolder | None:
     """Returns what a folder's name says of its split, as in `train`, `Training`, `test_set`, `valImages` or
     `seg_train`; `None` if it says nothing."""
     words = _words(name)
-    uses = [WORDS[word] for word in words if word in WORDS]
-    if len(set(uses)) != 1:
+    uses = {WORDS[word] for word in words if word in WORDS}
+    if uses == {"train", "val"}:
+        uses = {"train"}  # of which a part is for validation
+    if len(uses) != 1:
         return None
-    return SplitFolder(uses[0], tuple(word for word in words if word not in WORDS and not _is_in(word, FILLERS)))
+    return SplitFolder(uses.pop(), tuple(word for word in words if word not in WORDS and not _is_in(word, FILLERS)))
 
 
 def is_plain_split(name: str) -> bool:

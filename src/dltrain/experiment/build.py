@@ -391,8 +391,12 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
             fix=f"choose a model for {spec.kind} data",
             override=f"model={kind.default_model}",
         )
-    models = [construct(target, node["_target_"], spec, arguments(node)) for _ in range(facts.folds or 1)]
-    return kind.wrap(FoldEnsemble(models) if facts.folds else models[0], facts)
+
+    def build(fitting: Spec) -> nn.Module:
+        models = [construct(target, node["_target_"], fitting, arguments(node)) for _ in range(facts.folds or 1)]
+        return FoldEnsemble(models) if facts.folds else models[0]
+
+    return kind.assemble(build, facts, spec)
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:

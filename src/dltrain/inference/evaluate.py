@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -68,6 +68,8 @@ class Evaluation:
         certainty: how often intervals or sets hold the truth, as `tasks.certainty.describe` reads it.
         groups: the metrics by group, if there is a column to group by.
         notes: what was left out or is unusual.
+        own_split: whether the samples are a split of the run's own.
+        trained: how many of new samples the model was trained on; `None` if that is not known.
     """
 
     source: str
@@ -80,6 +82,8 @@ class Evaluation:
     certainty: Mapping[str, Any]
     groups: tuple[Group, ...]
     notes: tuple[str, ...]
+    own_split: bool = True
+    trained: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the evaluation for JSON, without samples."""
@@ -93,6 +97,8 @@ class Evaluation:
             "certainty": dict(self.certainty),
             "groups": [asdict(group) for group in self.groups],
             "notes": list(self.notes),
+            "own_split": self.own_split,
+            "trained": self.trained,
         }
 
 
@@ -160,8 +166,11 @@ def evaluate_input(
     if model.facts.classes and (whole.target == whole.target[0]).all():
         notes.append(f"every sample is labelled {model.facts.classes[int(whole.target[0])]}")
     notes += model.task.notes_on_new_data(whole.inputs, stored_tensors_of(model))
-    notes += model.kind.notes_on_new_data(whole.inputs, stored_tensors_of(model))
-    return evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
+    trained = model.kind.count_trained(whole.inputs, stored_tensors_of(model))
+    if trained:
+        notes.append(f"the model was trained on {trained:,} of these {len(whole):,} samples: the metrics are too good")
+    evaluation = evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
+    return replace(evaluation, own_split=False, trained=trained)
 
 
 def _join_weights(splits: Sequence[Split]) -> Tensor | None:

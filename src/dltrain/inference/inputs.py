@@ -19,15 +19,15 @@ from dltrain.data.archives import is_archive, unpack
 from dltrain.data.cells import name_list, nearest
 from dltrain.data.csv_reader import read_text
 from dltrain.data.fasttext import read_fasttext
-from dltrain.data.file_index import COLUMN_NAMES, FileIndex, find_column, rank_of_name
 from dltrain.data.folder_tree import FileType, read_tree
 from dltrain.data.json_lines import stream_json_lines
 from dltrain.data.parquet import stream_parquet
-from dltrain.data.sample_files import FolderFiles, SampleFolder, TableFiles
+from dltrain.data.sample_files import FolderFiles, SampleFolder
 from dltrain.data.streams import HEAD, Rejoined, read_head, stream_csv
 from dltrain.data.table_files import JSON_LINES, START, content_of, read_file
 from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.errors import DataError
+from dltrain.inference.file_column import FileColumn
 from dltrain.kinds.image.files import SUFFIXES
 from dltrain.types import Encoder
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 ROWS, FILES = 4096, 256  # per part
 WHOLE = 1 << 26  # bytes up to which a file is read at once, as in training
 STANDARD_INPUT = "-"
-TRIED = 20  # cells by which a column of files is told
 
 
 @dataclass(frozen=True)
@@ -306,71 +305,10 @@ def _for(encoder: Encoder, frames: Iterator[pd.DataFrame], folder: Path) -> Iter
     elif encoder.takes_rows:
         yield pd.concat(list(frames))
     else:
-        column = _FileColumn(folder, _wanted(encoder))
+        column = FileColumn(folder, _wanted(encoder))
         for frame in frames:
             named = frame.set_axis([str(name) for name in frame.columns], axis="columns")
             yield from (column.files(part) for part in _in_parts(named, FILES))
-
-
-class _FileColumn:
-    """The column of a table that names files, which is found by the first rows.
-
-    Args:
-        folder: that the files lie in; a path may also be relative to the working directory.
-        wanted: the files.
-    """
-
-    def __init__(self, folder: Path, wanted: FileType) -> None:
-        self.folder, self.wanted = folder, wanted
-        self.column: str | None = None
-        self._index: FileIndex | None = None
-
-    def files(self, frame: pd.DataFrame) -> TableFiles:
-        """Returns the files of these rows.
-
-        Raises:
-            DataError: no column names files, or a cell is empty.
-        """
-        if self.column is None:
-            self.column = self._choose(frame)
-        cells = frame[self.column]
-        if cells.isna().any():
-            row = int(cells.isna().argmax())
-            where = f"row {cells.index[row] + 2}, column {self.column!r}"
-            raise DataError("an empty cell instead of a path", where=where)
-        names = [str(cell) for cell in cells]
-        return TableFiles([str(self._find(name) or self.folder / name) for name in names], names, frame)
-
-    def _choose(self, frame: pd.DataFrame) -> str:
-        for name in sorted(map(str, frame.columns), key=rank_of_name):
-            first = [str(cell) for cell in frame[name].dropna()[:TRIED]]
-            if any(self._beside(cell) for cell in first):
-                return name
-        found = find_column(frame, self._files_below())
-        if found is not None:
-            return found
-        likely = min(map(str, frame.columns), key=rank_of_name)
-        raise DataError(
-            f"column {likely!r} contains {frame[likely].iloc[0]}, which is not a file: the model was trained on files",
-            fix=f"give a folder, a file, or a table with a column of paths, called one of {name_list(COLUMN_NAMES, 5)}",
-        )
-
-    def _find(self, name: str) -> Path | None:
-        """Returns the file that a cell names, `None` if there is none."""
-        return self._beside(name) or self._files_below().find(name)
-
-    def _beside(self, name: str) -> Path | None:
-        """Returns the file at a cell's path, `None` if there is none."""
-        paths = (self.folder / name, Path(name))
-        try:
-            return next((path for path in paths if path.is_file()), None)
-        except (OSError, ValueError):
-            return None  # a text that is too long for a path
-
-    def _files_below(self) -> FileIndex:
-        if self._index is None:
-            self._index = FileIndex.below(self.folder, self.wanted)
-        return self._index
 
 
 def _begins_with_a_path(head: bytes, folder: Path) -> bool:

@@ -8,7 +8,7 @@ data is loaded and encoded, how long it trains, its baselines, its checks, and t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -20,7 +20,7 @@ from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_si
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.training.budget import Budget
-from dltrain.types import BatchTransform, Data, Encoded, Encoder, Facts, InputFormat, RandomTransform, SplitName
+from dltrain.types import BatchTransform, Data, Encoded, Encoder, Facts, InputFormat, RandomTransform, Spec, SplitName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,9 +137,15 @@ class Kind:
         what = "test-time augmentation is for images, which can be shifted and mirrored"
         raise ConfigError(what, where="--tta", fix="leave out --tta", override=LEAVE_OUT, replaces="--tta")
 
-    def wrap(self, model: nn.Module, facts: Facts) -> nn.Module:
-        """Returns the model inside the module that this kind wraps around every model."""
-        return model
+    def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
+        """Returns the whole model for data with these facts.
+
+        Args:
+            build: builds the model that the user picks, for a spec.
+            facts: the facts of the data.
+            spec: what the whole model must fit.
+        """
+        return build(spec)
 
     def loader_options(self, facts: Facts) -> LoaderOptions:
         """Returns the options of the loaders."""
@@ -170,14 +176,14 @@ class Kind:
         """Returns an explanation of a trained model on a split's samples, in about `seconds`."""
         return Explanation()
 
-    def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
-        """Returns what an evaluation says of new samples, such as how many of them were trained on.
+    def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
+        """Returns how many of new samples the model was trained on; `None` if that is not known.
 
         Args:
             inputs: of the samples, as they are stored.
             stored: tensors that the run stores beyond the facts, as in `Data.kept`.
         """
-        return []
+        return None
 
     def watch(self, run: RunDir, facts: Facts, epochs: int, keep: int) -> Watcher | None:
         """Returns a watcher of the model during its training, None for none.

@@ -270,10 +270,10 @@ def labels_of_files(
         return by_name.get(class_key(name)) or by_fold.get(fold(name))
 
     if isinstance(files, FolderFiles) and wanted is not None:
-        known = files.origin.labels(wanted)
-        of_label = {label: class_of(label) for label in set(known.values())}
-        if known and all(of_label.values()):
-            return [of_label.get(known.get(Path(path), "")) for path in files]
+        label_of = files.origin.labels(wanted)
+        classes_of = {label: class_of(label) for label in set(label_of.values())}
+        if label_of and all(classes_of.values()):
+            return [classes_of.get(label_of.get(Path(path), "")) for path in files]
     labels = []
     for path in map(Path, files):
         folders = path.parts[-2::-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from dltrain.drawing.plot import Drawn, Plot
 from dltrain.drawing.section import Code, Section, Table, listed, shown
@@ -25,8 +25,8 @@ class KindPage:
         labelled: a name for labelled data.
     """
 
-    new: ClassVar[str] = "new.csv"
-    labelled: ClassVar[str] = "labelled.csv"
+    new: str = "new.csv"
+    labelled: str = "labelled.csv"
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -92,4 +92,4 @@ class KindPage:
 class UnknownPage(KindPage):
     """The page of a kind of data that is not registered, whose samples cannot be described."""
 
-    new: ClassVar[str] = ""
+    new: str = ""

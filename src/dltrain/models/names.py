@@ -8,14 +8,14 @@ from dltrain.models.fold_ensemble import FoldEnsemble
 
 
 def name_of(model: nn.Module) -> str:
-    """Returns the name of a model's class; of a model that wraps others, that of the wrapped ones."""
+    """Returns the name of the model that the user picked."""
     return class_of(model).__name__
 
 
 def class_of(model: nn.Module) -> type[nn.Module]:
-    """Returns a model's class; of a model that wraps others, that of the wrapped ones."""
-    inner = inner_model(model)
-    return class_of(inner.models[0]) if isinstance(inner, FoldEnsemble) else type(inner)
+    """Returns the class of the model that the user picked, of an ensemble over folds that of its models."""
+    picked = picked_model(model)
+    return class_of(picked.models[0]) if isinstance(picked, FoldEnsemble) else type(picked)
 
 
 def inner_model(model: nn.Module) -> nn.Module:

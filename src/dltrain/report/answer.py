@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from dltrain.drawing.wording import count, spell
 from dltrain.runs.reader import SPLIT_WORDS, Run
 from dltrain.tasks.metric_table import describe_metric, read_declared
@@ -36,10 +39,26 @@ def answer(run: Run) -> tuple[str, str]:
     samples = count(run.result.data.splits[split], f"{SPLIT_WORDS[split]} sample")
     if not values:
         return "No finite result", f"on {samples}."
+    evaluation = run.result.evaluation or {}
+    if not evaluation.get("own_split", True):
+        return _claim(values, mean=page.is_mean), _new_samples(evaluation)
     basis = UNTRAINED[split]
     if chose_the_epoch(run) and split == "val":
         basis += ", but decided which epoch is best"
-    return ("Mean " if page.is_mean else "") + " and ".join(values), f"on {samples} {basis}."
+    return _claim(values, mean=page.is_mean), f"on {samples} {basis}."
+
+
+def _claim(values: Sequence[str], *, mean: bool) -> str:
+    return ("Mean " if mean else "") + " and ".join(values)
+
+
+def _new_samples(evaluation: Mapping[str, Any]) -> str:
+    """Returns which samples an evaluation was of, and how many of them the model was trained on, if that is known."""
+    trained, samples = evaluation.get("trained"), int(evaluation["samples"])
+    of = f"on {count(samples, 'sample')} of {evaluation['source']}"
+    if trained is None:
+        return f"{of}."
+    return f"{of}; the model was trained on {f'{trained:,} of them' if trained else 'none of them'}."
 
 
 def best_epoch(run: Run) -> str:

@@ -192,3 +192,19 @@ def test_a_constant_image_has_a_range() -> None:
     window, _ = fit_window([image], None)
     assert window is not None
     assert (window(image) == 0).all()
+
+
+def test_a_colour_tiff_whose_bits_cannot_be_read_is_named(tmp_path: Path) -> None:
+    folder = draw(tmp_path / "scans", "8 bits in 16.tif")
+    values = np.full((SIZE, SIZE, 3), 900, dtype="<u2")
+    tags = [(256, SIZE), (257, SIZE), (258, 122), (259, 1), (262, 2), (273, 128), (277, 3), (278, SIZE)]
+    tags.append((279, values.nbytes))
+    entries = b"".join(struct.pack("<HHII", tag, 3, 3 if tag == 258 else 1, value) for tag, value in tags)
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries
+    (folder / "healthy" / "colours.tif").write_bytes(
+        head + bytes(122 - len(head)) + struct.pack("<3H", 16, 16, 16) + values.tobytes()
+    )
+    with pytest.raises(
+        DataError, match=r"colours\.tif \(it has 16 bits a colour, of which only the upper 8 can be read"
+    ):
+        load(folder)

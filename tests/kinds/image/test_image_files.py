@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Callable
@@ -168,3 +169,35 @@ def test_validation_folders_are_the_test_split_where_there_is_no_other(folder: P
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 11, "val": 1, "test": 12}
     assert all(path.startswith("val/") for path in data.splits["test"].ids)
     assert json.dumps(dict(data.facts.preprocessing))
+
+
+@pytest.mark.parametrize("name", ["a.avif", "b.jfif", "c.jp2", "d.webp", "e.tga", "f"])
+def test_other_kinds_of_files_and_files_without_a_suffix_are_images(folder: Path, name: str) -> None:
+    kind = {"b.jfif": "JPEG", "f": "PNG"}.get(name)
+    Image.new("RGB", (20, 20), RED).save(folder / "red" / name, kind)
+    data = images(path=str(folder), size=8, val_fraction=0, test_fraction=0)
+    assert f"red/{name}" in data.splits["train"].ids
+
+
+def test_files_of_other_programs_are_no_images_even_if_they_begin_like_one(folder: Path) -> None:
+    Image.new("RGB", (20, 20), RED).save(folder / "red" / "raw.nef", "TIFF")
+    data = images(path=str(folder), size=8)
+    assert "ignored 1 file that is no image, such as red/raw.nef" in data.notes
+
+
+def test_a_heic_file_is_read_or_its_package_is_named(folder: Path) -> None:
+    (folder / "red" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(64))
+    reason = "cannot" if importlib.util.find_spec("pillow_heif") else r"pip install 'dltrain\[heic\]'"
+    with pytest.raises(DataError, match=rf"1 of 13 images cannot be read: red/phone\.heic \(.*{reason}"):
+        images(path=str(folder))
+
+
+def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stripes(1200, 400).save(folder / "red" / "large.jpg", quality=95)
+    stripes(1200, 400).save(folder / "red" / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)
+    small = read_image(folder / "red" / "large.jpg", 24, None, "stretch").astype(int)
+    assert abs(small[12, 2] - RED).max() < 20
+    assert abs(small[12, 21] - BLUE).max() < 20
+    with pytest.raises(DataError, match=r"1 of 14 images cannot be read: red/large\.png"):
+        images(path=str(folder), size=24)

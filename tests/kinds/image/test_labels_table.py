@@ -65,6 +65,8 @@ def test_numbers_are_amounts(folder: Path) -> None:
     assert (data.facts.task, data.facts.target, data.facts.classes) == ("regression", "age", ())
     assert data.splits["train"].target[:, 0].tolist() == [n + 0.5 for n in numbers_of(data, "train")]
     assert data.facts.target_mean == pytest.approx(float(data.splits["train"].target.mean()))
+    assert data.notes[-1] == "training may mirror images; data.mirror=false if that changes the numbers"
+    assert load(folder, mirror=False).notes[-1] != data.notes[-1]
     several = load(folder, target=["age"])
     assert torch.equal(several.splits["test"].target, data.splits["test"].target)
 
@@ -83,6 +85,9 @@ def test_several_labels_come_in_columns_or_in_one_cell(folder: Path) -> None:
     with pytest.raises(DataError, match="there is no target") as refused:
         load(folder)
     assert refused.value.override == "data.target=[red,low]"
+    write(folder, "single.csv", image=names("i{:02d}"), red=[float(r) for r in red], blue=[1.0 - r for r in red])
+    single = load(folder, labels="single.csv", target=["red", "blue"])
+    assert any("each image has exactly one of these labels" in note for note in single.notes)
 
 
 def test_groups_stay_together(folder: Path) -> None:
@@ -149,6 +154,56 @@ def test_images_without_class_folders_lead_to_the_table(folder: Path) -> None:
         images(path=str(folder), target="breed")
 
 
+def test_codes_of_many_classes_are_no_amounts(folder: Path) -> None:
+    codes = [number % 15 + 1 for number in range(COUNT)]
+    write(folder, image=names("i{:02d}"), class_id=codes, score=codes)
+    classes, amounts = load(folder, target="class_id"), load(folder, target="score")
+    assert len(classes.facts.classes) == 15
+    assert "class_id numbers 15 classes (task=regression takes them as amounts)" in classes.notes[-1]
+    assert amounts.facts.task == "regression"
+    assert load(folder, target="class_id", task="regression").facts.task == "regression"
+
+
+def test_of_several_tables_the_one_that_names_most_images_is_proposed(folder: Path) -> None:
+    (folder / "test").mkdir()
+    Image.new("RGB", (9, 8)).save(folder / "test" / "t1.png")
+    write(folder, "sample_submission.csv", image=["t1"], label=["a"])
+    write(folder, "train.csv", image=names("i{:02d}"), label=["a", "b"] * (COUNT // 2))
+    with pytest.raises(DataError, match="test, train hold images, but no folder for each class") as refused:
+        images(path=str(folder))
+    assert refused.value.override == "data.labels=train.csv"
+    Image.new("RGB", (9, 8)).save(folder / "test" / "i00.png")
+    with pytest.raises(DataError, match="'i00' may be") as refused:
+        load(folder, labels="train.csv")
+    assert "give the folder of these images alone as data.path" in refused.value.fix
+    assert len(load(folder / "train", labels="train.csv").splits["train"]) == 30
+
+
+def test_the_table_itself_may_be_the_path(folder: Path) -> None:
+    write(folder, image=names("i{:02d}"), label=["a", "b"] * (COUNT // 2))
+    data = images(path=str(folder / "labels.csv"), size=8)
+    assert torch.equal(data.splits["train"].target, load(folder).splits["train"].target)
+
+
+@pytest.mark.parametrize("mark", [",", " ", "\t"])
+def test_a_table_without_header_loses_no_line(folder: Path, mark: str) -> None:
+    lines = [f"train/i{number:02d}.png{mark}{number % 2}" for number in range(COUNT)]
+    (folder / "labels.txt").write_text("\n".join(lines))
+    data = load(folder, labels="labels.txt")
+    assert sum(map(len, data.splits.values())) == COUNT
+    assert data.splits["train"].target.tolist() == [number % 2 for number in numbers_of(data, "train")]
+    assert "labels.txt has no header: its first line names an image" in data.notes
+
+
+def test_two_tables_of_one_name_are_told_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    write(folder, image=names("i{:02d}"), label=["a", "b"] * (COUNT // 2))
+    write(folder.parent, image=names("i{:02d}"), label=["b", "a"] * (COUNT // 2))
+    with pytest.raises(DataError, match="there are two tables") as refused:
+        images(path="photos", labels="labels.csv", size=8)
+    assert refused.value.override == f"data.labels={folder / 'labels.csv'}"
+
+
 @pytest.mark.parametrize("form", ["i{:02d}", "train/i{:02d}.png"])
 def test_a_table_of_images_is_recognised_as_a_table(folder: Path, form: str) -> None:
     write(folder, id=names(form), width=np.arange(COUNT) % 7, breed=["a", "b"] * (COUNT // 2))
@@ -188,7 +243,7 @@ def test_a_table_of_images_trains_predicts_and_is_evaluated(dltrain: Callable, f
     assert own.code == new.code == alone.code == 0, new.err
     assert '"samples": 40' in new.out
     assert '"samples": 40' in alone.out
-    assert f"the model was trained on {train} of these 40 images" in new.out
+    assert f"the model was trained on {train} of these 40 samples" in new.out
     assert "trained on" not in own.out
     predicted = dltrain("predict", "run", "photos/labels.csv", "--keep", "low")
     assert predicted.code == 0, predicted.err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from dltrain.drawing.plot import Drawn
 from dltrain.drawing.section import Code, Section, Table
@@ -15,8 +14,8 @@ from dltrain.runs.reader import Run
 class CorpusPage(TextPage):
     """The page of a language model."""
 
-    new: ClassVar[str] = ""
-    labelled: ClassVar[str] = "other.txt"
+    new: str = ""
+    labelled: str = "other.txt"
 
     def sections(self, run: Run, plots: Mapping[str, Sequence[Drawn]]) -> Mapping[str, Sequence[Section]]:
         """Returns the texts that the model wrote during its training, after the worst examples."""

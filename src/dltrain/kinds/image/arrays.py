@@ -105,10 +105,10 @@ def _files_of(path: Path) -> list[Path]:
         return [path] if _may_hold_arrays(path) else []
     patterns = ["/".join(["*"] * depth) for depth in range(1, DEEPEST + 1)]
     for pattern in patterns:
-        found = sorted(file for file in path.glob(pattern) if file.is_file() and _may_hold_arrays(file))
-        if found:
-            unpacked = {file.name for file in found}
-            return [file for file in found if file.suffix != ".gz" or file.stem not in unpacked]
+        files = sorted(file for file in path.glob(pattern) if file.is_file() and _may_hold_arrays(file))
+        if files:
+            unpacked = {file.name for file in files}
+            return [file for file in files if file.suffix != ".gz" or file.stem not in unpacked]
     return []
 
 

@@ -70,8 +70,9 @@ class Augment(Augmentation):
         return Mix(self.mixup, self.cutmix) if self.mixup or self.cutmix else None
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int) -> tuple[Tensor, ...]:
-        """Returns changed images `(B, C, H, W)` from 0 to 255: uint8 if pixels were only moved, else float32."""
-        (pixels,) = inputs
+        """Returns changed images `(B, C, H, W)` from 0 to 255: uint8 if pixels were only moved, else float32; other
+        inputs stay as they are."""
+        pixels, *others = inputs
         draws = draw(len(pixels), seed, epoch, batch).to(pixels.device)  # (B, DRAWS), copied to the device once
         if self.hflip or self.vflip or self.crop:
             pixels = self._move(pixels, draws)
@@ -83,7 +84,7 @@ class Augment(Augmentation):
             pixels = self._recolour(pixels.float(), draws)
         if self.erase:
             pixels = self._erase(pixels.float(), draws)
-        return (pixels,)
+        return (pixels, *others)
 
     def suited_to(self, data: Data) -> Augment:
         """Returns the augmentation, without mirroring if a mirrored image may be of another class."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dltrain.data.cells import name_list
 from dltrain.data.sample_files import FolderFiles, TableFiles, names_of
 from dltrain.errors import DataError
 from dltrain.kinds.image.arrays import as_images, new_images
+from dltrain.kinds.image.columns import STORED, encoder_of_columns
 from dltrain.kinds.image.depth import FULL, Decoded, Pixels, Window, in_eight_bits, is_deep
 from dltrain.kinds.image.files import IMAGES, SUFFIXES, is_image
 from dltrain.kinds.image.pixels import (
@@ -30,6 +32,7 @@ from dltrain.kinds.image.pixels import (
     stack,
 )
 from dltrain.kinds.labels import TargetReader, target_of_files
+from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.types import Encoded, Facts, Remark
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ class ImageEncoder:
         prepare: standardises encoded images with the training images' statistics.
         reader: reads the targets of a table that names files.
         window: the range of values of images of more than 8 bits; `None` if the training images had 8.
+        columns: encodes the columns of a table that join the images; `None` if none do.
         scales_depth: whether deeper images are scaled by the range of 16 bits, as runs of older versions do.
     """
 
@@ -61,6 +65,7 @@ class ImageEncoder:
     prepare: Normalize
     reader: TargetReader
     window: Window | None = None
+    columns: TableEncoder | None = None
     scales_depth: bool = False
     suffixes: frozenset[str] = SUFFIXES
     takes_rows: bool = False
@@ -100,7 +105,8 @@ class ImageEncoder:
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how images were prepared", fix="train again") from None
         reader, old = TargetReader.of(facts), "window" not in stored
-        return cls(height, width, channels, resize, normalize, reader, window, scales_depth=old)
+        columns = encoder_of_columns(facts)
+        return cls(height, width, channels, resize, normalize, reader, window, columns, scales_depth=old)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -117,6 +123,7 @@ class ImageEncoder:
             "resize": self.resize if isinstance(self.resize, str) else asdict(self.resize),
             **({"window": None} if self.window is None else self.window.to_json()),
             **self.reader.forms_to_json(),
+            **({} if self.columns is None else {STORED: self.columns.to_json()}),
         }
 
     def encode(self, raw: Raw, /) -> Encoded:
@@ -125,6 +132,21 @@ class ImageEncoder:
         Raises:
             DataError: the input is not images, or none of some single files can be read.
         """
+        if self.columns is not None:
+            return self._encode_with_columns(raw, self.columns)
+        return self._encode_images(raw)
+
+    def _encode_with_columns(self, raw: Raw, columns: TableEncoder) -> Encoded:
+        if not isinstance(raw, TableFiles):
+            raise DataError(
+                f"the model also takes {name_list(columns.names)} of each image",
+                fix="give a table that names the images and has these columns",
+            )
+        images, others = self._encode_images(raw), columns.encode(raw.frame)
+        remarks = tuple((*of_image, *of_row) for of_image, of_row in zip(images.remarks, others.remarks, strict=True))
+        return replace(images, inputs=(*images.inputs, *others.inputs), remarks=remarks)
+
+    def _encode_images(self, raw: Raw) -> Encoded:
         if isinstance(raw, np.ndarray):
             return self._encode_array(raw)
         if not isinstance(raw, Sequence) or isinstance(raw, str):

@@ -25,4 +25,4 @@ def is_image(path: Path) -> bool:
     return head.startswith(BEGINNINGS) or (head[:4], head[8:12]) == (b"RIFF", b"WEBP")
 
 
-IMAGES = FileType("images", SUFFIXES, "class/*.jpg", is_image)
+IMAGES = FileType("images", SUFFIXES, "class/*.jpg, or name them in a table (data.labels=FILE)", is_image)

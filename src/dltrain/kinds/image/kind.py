@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from dltrain.explain.explanation import Explanation
 from dltrain.explain.projection import project_features
 from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
+from dltrain.kinds.image.columns import build_with_columns, encoder_of_columns
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.views import views_of
@@ -24,7 +25,7 @@ from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
-from dltrain.types import BatchTransform, Data, Facts, InputFormat, Split, SplitName
+from dltrain.types import BatchTransform, Data, Facts, InputFormat, Spec, Split, SplitName
 
 THUMBNAIL = 16  # pixels per side of the images for baselines
 
@@ -38,6 +39,9 @@ class Image(Kind):
 
     def encoder(self, facts: Facts) -> ImageEncoder:
         return ImageEncoder.of(facts)
+
+    def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
+        return build_with_columns(build, facts, spec)
 
     def page(self, facts: Facts) -> KindPage:
         from dltrain.kinds.image.page import ImagePage
@@ -80,15 +84,13 @@ class Image(Kind):
         yield from check_size(data)
 
     def describe(self, facts: Facts) -> str:
-        return f"{'×'.join(map(str, facts.input_shape))} pixels"
+        columns = encoder_of_columns(facts)
+        joined = "" if columns is None else f" and {', '.join(columns.names)}"
+        return f"{'×'.join(map(str, facts.input_shape))} pixels{joined}"
 
-    def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
-        """Returns how many of the images the model was trained on, if it was on any."""
-        if TRAINED not in stored:
-            return []
-        seen = int(torch.isin(digests(inputs[0]), stored[TRAINED]).sum())
-        count = len(inputs[0])
-        return [f"the model was trained on {seen:,} of these {count:,} images: the metrics are too good"] * bool(seen)
+    def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
+        """Returns how many images have the pixels of a training image; `None` in runs of older versions."""
+        return int(torch.isin(digests(inputs[0]), stored[TRAINED]).sum()) if TRAINED in stored else None
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
         """Returns a projection of the last layer's inputs to a plane."""
@@ -96,8 +98,9 @@ class Image(Kind):
 
 
 def thumbnails(split: Split) -> NDArray[np.float32]:
-    """Returns the inputs of baselines for a split: 16×16 grey pixels, `(N, 256)`."""
-    (inputs,) = split.inputs
+    """Returns the inputs of baselines for a split: 16×16 grey pixels `(N, 256)`, and the columns beside the images."""
+    inputs, *columns = split.inputs
     grey = inputs.float().mean(dim=1, keepdim=True) / 255
     size = (min(THUMBNAIL, inputs.shape[2]), min(THUMBNAIL, inputs.shape[3]))
-    return np.asarray(nn.functional.adaptive_avg_pool2d(grey, size).flatten(1).float())
+    pixels = nn.functional.adaptive_avg_pool2d(grey, size).flatten(1).float()
+    return np.asarray(torch.cat([pixels, *columns], dim=1))

@@ -16,6 +16,7 @@ from dltrain.data.class_folders import find_splits
 from dltrain.data.folder_layout import FoldersMean
 from dltrain.data.folder_tree import spell_path
 from dltrain.data.splits import Indices
+from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.labels import TASKS, TargetReader, index_classes
 from dltrain.kinds.table.rows import Rows
@@ -37,6 +38,7 @@ class Labelled:
         given: the splits that have files of their own.
         columns: of the table, by name, that decide which files stay together.
         notes: what was inferred or left out.
+        used: columns of the table that join the images.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Labelled:
     given: Sequence[SplitName] = ()
     columns: Mapping[str, Cells] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    used: UsedColumns | None = None
 
     def take(self, at: Sequence[int]) -> Labelled:
         """Returns the files at these positions."""
@@ -58,6 +61,7 @@ class Labelled:
             names=[self.names[row] for row in at],
             y=self.y[index],
             splits=self.splits[index],
+            used=None if self.used is None else self.used.take(index),
             columns={name: cells.take(index) for name, cells in self.columns.items()},
         )
 
@@ -72,13 +76,13 @@ def from_folders(folder: Path, mean: FoldersMean, task: str) -> Labelled:
     Raises:
         DataError: the folder is not laid out so.
     """
-    found = find_splits(folder, IMAGES, mean)
-    labels = [label for part in found.splits.values() for label in part.labels]
-    files = [path for part in found.splits.values() for path in part.files]
-    given = tuple(name for name in found.splits if name != "train")
-    notes = list(found.notes)
+    folders = find_splits(folder, IMAGES, mean)
+    labels = [label for part in folders.splits.values() for label in part.labels]
+    files = [path for part in folders.splits.values() for path in part.files]
+    given = tuple(name for name in folders.splits if name != "train")
+    notes = list(folders.notes)
     if task in ("auto", TASKS["class"]):
-        classes = sorted(set(found.splits["train"].labels))
+        classes = sorted(set(folders.splits["train"].labels))
         reader = TargetReader("class", TASKS["class"], classes=tuple(map(spell_path, classes)))
         y: NDArray[Any] = index_classes(classes, labels)
         if not np.isnan(read_cells(pd.Series(classes, dtype=object)).as_numbers()).any():
@@ -93,7 +97,7 @@ def from_folders(folder: Path, mean: FoldersMean, task: str) -> Labelled:
         [spell_path(path.relative_to(folder)) for path in files],
         reader,
         y,
-        np.array([SPLITS.index(name) for name, part in found.splits.items() for _ in part.files]),
+        np.array([SPLITS.index(name) for name, part in folders.splits.items() for _ in part.files]),
         given,
         notes=notes,
     )

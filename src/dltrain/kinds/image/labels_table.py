@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +12,21 @@ import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import name_list, nearest, read_cells
-from dltrain.data.column_names import pick_column
+from dltrain.data.column_names import pick_column, plain
 from dltrain.data.file_index import FileIndex, find_column
 from dltrain.data.folder_tree import spell_path
 from dltrain.data.split_names import split_of
 from dltrain.data.splits import Indices
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
+from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.labels import TASKS
 from dltrain.kinds.target import infer_task
 from dltrain.types import SPLITS, SplitName
 
-TARGET_NAMES = "labels?|class|classes|classname|category|target|tags?|species|breed|diagnosis|标签|类别|分类"
+TARGET_NAMES = "(labels?|class|classes|category|target|tags?|species|breed|diagnosis)(id|name|code)?|标签|类别|分类"
 SPLIT_NAMES = "split|subset|partition|usage|phase|set"
 TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".json", ".jsonl")
 NAMED = 3  # cells or files that a message names
@@ -38,11 +40,13 @@ class LabelColumns:
         image: the column of files.
         target: the column to predict, or several.
         group: a column whose equal values stay in one split.
+        use: columns that join the images in the model.
     """
 
     image: str | None = None
     target: str | Sequence[str] | None = None
     group: str | None = None
+    use: Sequence[str] = ()
 
 
 def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, skip: bool) -> Labelled:
@@ -59,12 +63,11 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
         DataError: the table does not name images of the folder, or they have no targets.
     """
     path = _locate(labels, folder)
-    with named_by("data.labels"):
-        frame, notes = read_table(str(path))
-    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True)
     index = FileIndex.below(folder, IMAGES)
     if not index.files:
         raise DataError(f"{folder} contains no images", where="data.path", fix="name the folder of the images")
+    with named_by("data.labels"):
+        frame, notes = _read(path, index)
     image = _image_column(frame, index, columns, path, folder)
     targets = _target_columns(frame, image, columns)
     if columns.group is not None:
@@ -83,21 +86,57 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
         remarks.append(f"left out {unnamed:,} of {len(index.files):,} images, which {path.name} does not name")
     splits, given, note = _splits(frame, {image, *targets})
     listed = task == "auto" and len(targets) == 1 and frame[targets[0]].astype(str).str.contains("|", regex=False).any()
-    goal = infer_task(frame[targets], TASKS["labels"] if listed else task)
-    reason = f"{targets[0]} lists labels, separated by | (task={TASKS['class']} takes each list as a class)"
-    remarks += [*note, f"{goal.task}, because {reason if listed else goal.reason}"]
+    coded = task == "auto" and len(targets) == 1 and _holds_class_codes(frame[targets[0]])
+    goal = infer_task(frame[targets], TASKS["labels"] if listed else TASKS["class"] if coded else task)
+    reason = goal.reason
+    if listed:
+        reason = f"{targets[0]} lists labels, separated by | (task={TASKS['class']} takes each list as a class)"
+    elif coded:
+        reason = f"{targets[0]} numbers {len(goal.classes)} classes (task={TASKS['number']} takes them as amounts)"
+    remarks += [*note, f"{goal.task}, because {reason}"]
+    if goal.form == "labels" and (goal.y.sum(axis=1) == 1).all():
+        remarks.append("each image has exactly one of these labels: a single column would be learned as classes")
     present = np.flatnonzero(goal.present)
     if len(present) < len(files):
         remarks.append(f"left out {len(files) - len(present):,} images without a value of {name_list(targets)}")
     group = {} if columns.group is None else {columns.group: read_cells(frame[columns.group])}
+    used = UsedColumns.read(frame, columns.use) if columns.use else None
+    if used is not None:
+        remarks += [f"{column.name} joins the images as {column.role}" for column in used.columns]
     names = frame[image].astype(str).tolist()
-    return Labelled(folder, files, names, goal.reader, goal.y, splits, given, group, remarks).take(present.tolist())
+    labelled = Labelled(folder, files, names, goal.reader, goal.y, splits, given, group, remarks, used)
+    return labelled.take(present.tolist())
 
 
 def _locate(labels: str, folder: Path) -> Path:
-    """Returns the table's path: as it is given, or within the folder."""
-    path = Path(labels).expanduser()
-    return path if path.exists() else folder / labels
+    """Returns the table's path: as it is given, or within the folder, or beside it.
+
+    Raises:
+        DataError: there is one in the working directory and another one in the folder.
+    """
+    path, inside = Path(labels).expanduser(), folder / labels
+    if path.is_file() and inside.is_file() and not path.samefile(inside):
+        raise DataError(
+            f"there are two tables, {path.absolute()} and {inside}",
+            where="data.labels",
+            fix="say which one",
+            override=f"data.labels={inside.absolute()}",
+        )
+    places = (path, inside, folder.absolute().parent / labels)
+    return next((place for place in places if place.is_file()), path if path.parent.is_dir() else inside)
+
+
+def _read(path: Path, index: FileIndex) -> tuple[pd.DataFrame, list[str]]:
+    """Returns a table whose first line is data if it names an image, and notes.
+
+    Raises:
+        DataError: the table cannot be read.
+    """
+    frame, notes = read_table(str(path))
+    if index.share(list(map(str, frame.columns))) > 0:
+        frame, notes = read_table(str(path), header="none")
+        notes = (*notes, f"{path.name} has no header: its first line names an image")
+    return frame.set_axis([str(name) for name in frame.columns], axis="columns").reset_index(drop=True), list(notes)
 
 
 def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, path: Path, folder: Path) -> str:
@@ -109,9 +148,9 @@ def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, 
     if columns.image is not None:
         return pick_column(frame, "image", columns.image, "") or columns.image
     target = [columns.target] if isinstance(columns.target, str) else columns.target or ()
-    found = find_column(frame, index, {*map(str, target), columns.group or ""})
-    if found is not None:
-        return found
+    column = find_column(frame, index, {*map(str, target), columns.group or ""})
+    if column is not None:
+        return column
     first = name_list(frame.iloc[0].astype(str).tolist(), NAMED)
     raise DataError(
         f"no column of {path.name} names the images in {folder}: its first row is {first}, and an image is "
@@ -140,12 +179,12 @@ def _target_columns(frame: pd.DataFrame, image: str, columns: LabelColumns) -> l
                     override=f"data.target={near[0]}" if near else "",
                 )
         return list(dict.fromkeys(given))
-    taken = {image, columns.group}
+    taken = {image, columns.group, *columns.use}
     others = [name for name in names if name not in taken and not _only_numbers_rows(frame[name])]
     usual = pick_column(frame, "target", None, TARGET_NAMES, [name for name in names if name not in others])
     if usual is not None or len(others) == 1:
         return [usual or others[0]]
-    two_valued = [name for name in others if set(frame[name].dropna().astype(str)) == {"0", "1"}]
+    two_valued = [name for name in others if set(read_cells(frame[name]).as_numbers().tolist()) == {0.0, 1.0}]
     several = two_valued if len(two_valued) > 1 else []
     raise DataError(
         "there is no target: which column should be predicted?",
@@ -163,6 +202,15 @@ def _only_numbers_rows(column: pd.Series[Any]) -> bool:
     return len(cells) > 1 and any(cells == list(map(str, range(first, first + len(cells)))) for first in (0, 1))
 
 
+def _holds_class_codes(column: pd.Series[Any]) -> bool:
+    """Tells whether a column that is called like classes holds all whole numbers from 0 or 1 on, each several times."""
+    cells = column.dropna().astype(str).str.strip()
+    codes = set(cells)
+    if not re.fullmatch(TARGET_NAMES, plain(str(column.name))) or len(codes) < 2 or 2 * len(codes) > len(cells):
+        return False
+    return any(codes == set(map(str, range(first, first + len(codes)))) for first in (0, 1))
+
+
 def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: bool) -> tuple[list[int], list[Path]]:
     """Returns the rows that name an image, and the images.
 
@@ -173,7 +221,11 @@ def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: 
     files: list[Path] = []
     absent: list[str] = []
     for row, cell in enumerate(cells.fillna("").astype(str).tolist()):
-        file = index.find(cell)
+        try:
+            file = index.find(cell)
+        except DataError as error:
+            fix = f"{error.fix}, or give the folder of these images alone as data.path"
+            raise DataError(error.what, f"column {cells.name!r}, row {row + 2}", fix) from None
         if file is None:
             absent.append(cell)
         else:
@@ -233,24 +285,22 @@ def _splits(frame: pd.DataFrame, taken: set[str]) -> tuple[Indices, tuple[SplitN
 
 
 def propose_labels(folder: Path, error: DataError) -> DataError:
-    """Returns the error, with a table as its fix if one beside the images names them."""
-    beside = [*sorted(folder.glob("*")), *sorted(folder.absolute().parent.glob("*"))]
+    """Returns the error, with a table as its fix if one in or beside the folder names its images: the one that names
+    most of them."""
     index = FileIndex.below(folder, IMAGES)
-    for path in beside:
+    best: tuple[int, Path, str] | None = None
+    for path in [*sorted(folder.glob("*")), *sorted(folder.absolute().parent.glob("*"))]:
         if path.suffix.lower() not in TABLES or not path.is_file() or path.name.startswith("."):
             continue
         try:
-            frame, _ = read_table(str(path))
+            frame, _ = _read(path, index)
         except DataError:
             continue
-        frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
-        if (image := find_column(frame, index)) is not None and len(frame.columns) > 1:
-            given = path.name if path.parent == folder else str(path)
-            return DataError(
-                error.what,
-                error.where,
-                f"{path.name} names the images in its column {image}: predict one of its other columns",
-                f"data.labels={given}",
-                replaces="data.labels",
-            )
-    return error
+        image = find_column(frame, index) if len(frame.columns) > 1 else None
+        if image is not None and (best is None or len(frame) > best[0]):
+            best = len(frame), path, image
+    if best is None:
+        return error
+    _, path, image = best
+    fix = f"{path.name} names the images in its column {image}: predict one of its other columns"
+    return DataError(error.what, error.where, fix, f"data.labels={path.name}", replaces="data.labels")

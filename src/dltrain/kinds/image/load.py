@@ -22,12 +22,13 @@ from dltrain.data.samples.animals import draw_animals
 from dltrain.data.splits import Fraction, Indices
 from dltrain.errors import ConfigError, DataError, StorageError
 from dltrain.kinds.image.arrays import from_arrays, holds_arrays
+from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.depth import Decoded, Pixels, Window, fit_window, in_eight_bits
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.labelled import Labelled, from_folders
-from dltrain.kinds.image.labels_table import LabelColumns, from_table, propose_labels
+from dltrain.kinds.image.labels_table import TABLES, LabelColumns, from_table, propose_labels
 from dltrain.kinds.image.pixels import Channels, Resize, decode_all, read_resize, resize_array, stack
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.rows import split_rows
@@ -120,6 +121,7 @@ def images(
     image: str | None = None,
     target: str | Sequence[str] | None = None,
     group: str | None = None,
+    use: Sequence[str] = (),
     task: str = "auto",
     size: Side | None = None,
     resize: ResizeOption | None = None,
@@ -139,11 +141,12 @@ def images(
     labels are read, too: .npz as of MedMNIST and Keras, .npy, and idx files as of MNIST.
 
     Args:
-        path: the folder.
+        path: the folder, or the table itself if it lies in it.
         labels: a table with a row for each image, in the folder or elsewhere; None for classes by folder.
         image: the table's column of files, with or without folder and suffix; None to find it.
         target: the table's column to predict, or several: classes, numbers, or labels; None to find it.
         group: a column of the table; images with equal values stay in one split.
+        use: columns of the table that join the images in the model.
         task: `auto` decides by the target's values.
         size: width and height that images are brought to, in pixels; none for 64, or what a model's weights ask for.
         resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts;
@@ -166,17 +169,19 @@ def images(
     place = Path(path).expanduser()
     if place.is_file() and holds_arrays(place):
         return _load_arrays(place, labels, task, settings)
+    if labels is None and place.is_file() and place.suffix.lower() in TABLES:
+        place, labels = place.parent, place.name
     folder, notes = _unpacked(place)
     if labels is not None:
-        columns = LabelColumns(image, target, group)
+        columns = LabelColumns(image, target, group, [use] if isinstance(use, str) else list(map(str, use)))
         return _load(from_table(folder, labels, columns, task, skip=on_bad == "skip"), settings, notes)
-    for key, value in (("image", image), ("target", target), ("group", group)):
-        if value is not None:
+    for key, value in (("image", image), ("target", target), ("group", group), ("use", list(use))):
+        if value:
             raise DataError(
                 f"data.{key} is a column of a table, and there is none",
                 where=f"data.{key}",
                 fix="give the table, data.labels=FILE, or leave it out",
-                override=f"data.{key}=null",
+                override=f"data.{key}={'[]' if key == 'use' else 'null'}",
             )
     try:
         return _load(from_folders(folder, folders, task), settings, notes)
@@ -250,6 +255,8 @@ def encoded_data(
     mirror: bool,
     resize: Resize,
     window: Window | None = None,
+    used: UsedColumns | None = None,
+    seed: int = 0,
 ) -> Data:
     """Returns data of images of one size, with the statistics of the training split.
 
@@ -262,9 +269,15 @@ def encoded_data(
         mirror: whether an image keeps its target when mirrored, left to right.
         resize: how new images are resized.
         window: the range of values that became the pixels, if the images have more than 8 bits.
+        used: columns that join the images.
+        seed: of the folds for the means of their levels.
     """
     train = parts["train"]
     encoder = ImageEncoder.fit(pixels[train], reader, resize=resize, window=window)
+    columns: dict[SplitName, NDArray[np.float32]] = {}
+    if used is not None:
+        of_columns, columns = used.encode(reader, y, parts, seed)
+        encoder = replace(encoder, columns=of_columns)
     numbers = reader.form == "number"
     mean, std = scale_of_targets(y[train], reader.outputs) if numbers else (0.0, 1.0)
     facts = Facts(
@@ -280,7 +293,11 @@ def encoded_data(
         preprocessing=encoder.to_json() | {"mirror": mirror},
     )
     splits = {
-        name: Split((torch.from_numpy(pixels[at]),), torch.from_numpy(y[at]), tuple(ids[row] for row in at))
+        name: Split(
+            (torch.from_numpy(pixels[at]), *([torch.from_numpy(columns[name])] if columns else [])),
+            torch.from_numpy(y[at]),
+            tuple(ids[row] for row in at),
+        )
         for name, at in parts.items()
     }
     trained = {TRAINED: digests(splits["train"].inputs[0])}
@@ -335,8 +352,12 @@ def _finish(labelled: Labelled, images: Sequence[Decoded], settings: Settings, n
         mirror=settings.mirror,
         resize=settings.resize,
         window=window,
+        used=labelled.used,
+        seed=settings.seed,
     )
-    return replace(data, notes=(*notes, *window_notes, *split_notes))
+    mirrored = settings.mirror and labelled.reader.form == "number"
+    mirror_notes = ["training may mirror images; data.mirror=false if that changes the numbers"] if mirrored else []
+    return replace(data, notes=(*notes, *window_notes, *split_notes, *mirror_notes))
 
 
 def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indices], list[str]]:

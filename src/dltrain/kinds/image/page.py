@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
 
 from dltrain.drawing.plot import Plot
 from dltrain.drawing.section import listed, shown
 from dltrain.drawing.wording import count
+from dltrain.kinds.image.columns import encoder_of_columns
 from dltrain.kinds.image.plots import draw_samples
 from dltrain.kinds.page import KindPage
 from dltrain.runs.reader import Run
+from dltrain.types import Facts
 
 
 class ImagePage(KindPage):
     """The page of images."""
 
-    new: ClassVar[str] = "image.jpg"
-    labelled: ClassVar[str] = "labelled/"
+    new: str = "image.jpg"
+    labelled: str = "labelled/"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self.columns = encoder_of_columns(facts)
+        if self.columns is not None:
+            self.new = self.labelled = "table_of_images.csv"
 
     def plots(self) -> Sequence[Plot]:
         return (Plot("samples", "Images", "examples", draw_samples, shows_images=True),)
 
     def describe_input(self) -> str:
         channels, height, width = self.facts.input_shape
-        return f"{width} × {height} pixels, {count(channels, 'channel')}"
+        joined = (
+            ""
+            if self.columns is None
+            else f", and the columns {listed(list(map(shown, self.columns.names)), 10, ', ')}"
+        )
+        return f"{width} × {height} pixels, {count(channels, 'channel')}{joined}"
 
     def describe_new(self) -> str:
+        if self.columns is not None:
+            return "Predict the images that a table with these columns names:"
         return "Predict an image, or every image of a folder:"
 
     def limits(self, run: Run) -> Iterator[str]:

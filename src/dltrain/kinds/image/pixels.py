@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from dltrain.errors import DataError, require
@@ -24,6 +25,7 @@ from dltrain.kinds.image.depth import Decoded, Pixels, is_deep
 from dltrain.kinds.image.files import HEIC_BRANDS
 
 Channels = Literal[1, 3] | None
+BITS_PER_SAMPLE = 258  # a tag of TIFF
 Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
 Filter = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 FILTERS: Mapping[Filter, Image.Resampling] = {
@@ -84,10 +86,10 @@ class Normalize:
     std: tuple[float, ...]
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Returns standardised float32 `(B, C, H, W)` for uint8 pixels."""
-        (pixels,) = inputs
+        """Returns standardised float32 `(B, C, H, W)` for uint8 pixels; other inputs stay as they are."""
+        pixels, *others = inputs
         scale, shift = _scale_and_shift(self.mean, self.std, pixels.device)
-        return (pixels * scale - shift,)
+        return (pixels * scale - shift, *others)
 
 
 @lru_cache
@@ -134,6 +136,7 @@ def read_image(
             raise ValueError(f"{image.width}×{image.height} pixels are too many")
         if keep_depth and (deep := _deep_colours(path)) is not None:
             return np.dstack([_resize_values(deep[..., band], size, resize) for band in _bands(deep, channels)])
+        _refuse_lost_bits(image)
         return as_pixels(ImageOps.exif_transpose(image), size, channels, resize, keep_depth=keep_depth)
 
 
@@ -160,15 +163,16 @@ def _register_heif() -> str:
 
 
 def _deep_colours(path: Path) -> NDArray[np.float32] | None:
-    """Returns a PNG of 16 bits a colour as `(H, W, 3)`, of which Pillow reads only the upper 8; `None` for others."""
+    """Returns a PNG of 16 bits a colour as `(H, W, 3)`, or `(H, W, 1)` of a grey one with transparency, of which Pillow
+    reads only the upper 8 bits; `None` for others."""
     with path.open("rb") as file:
         head = file.read(26)
-    if not head.startswith(b"\x89PNG") or head[24] != 16 or head[25] not in (2, 6):
+    if not head.startswith(b"\x89PNG") or head[24] != 16 or head[25] not in (2, 4, 6):
         return None
     from torchvision.io import ImageReadMode, decode_image
 
     pixels = decode_image(str(path), ImageReadMode.UNCHANGED).numpy()  # (C, H, W) uint16
-    return pixels[:3].transpose(1, 2, 0).astype(np.float32)
+    return pixels[: 1 if head[25] == 4 else 3].transpose(1, 2, 0).astype(np.float32)
 
 
 def _bands(image: NDArray[np.float32], channels: Channels) -> Sequence[int]:
@@ -267,6 +271,19 @@ def has_more_bits(path: Path) -> bool:
 def _is_deep(image: Image.Image) -> bool:
     """Tells whether an image has more than 8 bits, as far as Pillow keeps them."""
     return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
+def _refuse_lost_bits(image: Image.Image) -> None:
+    """Refuses a colour TIFF of 16 bits of which only the lower ones are used, since Pillow reads the upper 8.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if not isinstance(image, TiffImageFile) or image.mode not in ("RGB", "RGBA"):
+        return
+    bits = max(image.tag_v2.get(BITS_PER_SAMPLE, (8,)))
+    if bits > 8 and np.asarray(image)[..., :3].max() < 16:
+        raise ValueError("it has 16 bits a colour, of which only the upper 8 can be read; convert it to PNG")
 
 
 def _convert_to_eight_bits(image: Image.Image) -> Image.Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import pandas as pd
@@ -27,7 +27,7 @@ from dltrain.kinds.ratings.recommend import (
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Facts, SplitName
+from dltrain.types import Data, Facts, Spec, SplitName
 
 
 class Ratings(Kind):
@@ -46,13 +46,13 @@ class Ratings(Kind):
 
         return RatingsPage(facts)
 
-    def wrap(self, model: nn.Module, facts: Facts) -> nn.Module:
+    def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
         """Returns the model, with vectors for features of items if the data has any.
 
         Raises:
             ConfigError: it takes none.
         """
-        features = PairEncoder.of(facts).features
+        model, features = build(spec), PairEncoder.of(facts).features
         if features.names:
             if not isinstance(model, TakesItemFeatures):
                 raise ConfigError(

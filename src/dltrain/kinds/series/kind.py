@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
@@ -18,7 +18,7 @@ from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.kinds.series.forecast import forecast
 from dltrain.kinds.series.window_scale import WindowScaled
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Facts, SplitName
+from dltrain.types import Data, Facts, Spec, SplitName
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -39,11 +39,11 @@ class Series(Kind):
 
         return SeriesPage(facts)
 
-    def wrap(self, model: nn.Module, facts: Facts) -> nn.Module:
+    def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
         encoder = WindowEncoder.of(facts)
         channels = encoder.input_shape[1] - encoder.embedding_width
         return WindowScaled(
-            model,
+            build(spec),
             encoder.window if encoder.looks_ahead else None,
             len(encoder.names) if channels > len(encoder.names) else None,
             None if encoder.effects is None else torch.tensor(encoder.effects, dtype=torch.float32),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from dltrain.data.tokens import Vocabulary
 from dltrain.drawing.plot import Drawn, Plot
@@ -17,7 +16,7 @@ from dltrain.runs.reader import Run
 class TextPage(KindPage):
     """The page of texts."""
 
-    new: ClassVar[str] = "new.txt"
+    new: str = "new.txt"
 
     def plots(self) -> Sequence[Plot]:
         """Returns a map of the learned vectors."""

@@ -104,10 +104,10 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
     Raises:
         DataError: there are no such folders, files are refused, or too few are left.
     """
-    found = find_splits(folder, TEXTS)
-    splits = found.splits
+    folders = find_splits(folder, TEXTS)
+    splits = folders.splits
     frames: dict[SplitName, pd.DataFrame] = {}
-    notes = found.notes
+    notes = folders.notes
     bad: list[tuple[Path, str]] = []
     wrong: list[str] = []  # corrections of files in another encoding
     plain = True  # so that the others can be read in that encoding, too
