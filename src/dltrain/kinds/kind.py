@@ -109,6 +109,10 @@ class Kind:
 
         return KindPage(facts)
 
+    def window_of(self, facts: Facts) -> tuple[int, int]:
+        """Returns `steps` and `columns` of a model's spec."""
+        return (0, 0)
+
     def wrap(self, model: nn.Module, facts: Facts) -> nn.Module:
         """Returns the model inside the module that this kind wraps around every model."""
         return model
