@@ -20,7 +20,7 @@ from dltrain.kinds.series.calendar import Calendar
 from dltrain.kinds.series.columns import Roles
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.date_columns import join_dates
-from dltrain.kinds.series.read import Reading, RegularSeries, read_all
+from dltrain.kinds.series.read import Reading, RegularSeries, Repeats, read_all
 from dltrain.kinds.series.states import SCALES, SeriesState
 from dltrain.kinds.series.time_axis import TimeAxis
 from dltrain.kinds.series.wide import turn_wide
@@ -79,6 +79,7 @@ class WindowEncoder:
         calendar: the calendar as inputs.
         levels: the cells of each static column.
         effects: `(K', C)` by how much what is known ahead changes the values, by a regression on the training part.
+        repeats: what happens to rows with one time and different values, as in `data=series`.
         by_end: whether the id of a window is the time of its last step, as in older runs.
     """
 
@@ -95,6 +96,7 @@ class WindowEncoder:
     calendar: Calendar = field(default_factory=Calendar)
     levels: tuple[tuple[str, ...], ...] = ()
     effects: Floats | None = None
+    repeats: Repeats = "refuse"
     by_end: bool = False
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
@@ -129,6 +131,7 @@ class WindowEncoder:
                 calendar=Calendar(**_calendar(stored.get("calendar", {}))),
                 levels=tuple(tuple(map(str, cells)) for cells in stored.get("levels", ())),
                 effects=np.asarray(stored["effects"], np.float64) if stored.get("effects") else None,
+                repeats=stored.get("repeats", "refuse"),
                 by_end=by_end,
             )
             encoder.check(tuple(facts.input_shape))
@@ -166,6 +169,7 @@ class WindowEncoder:
             "spread": self.spread.tolist(),
             "calendar": {"cycles": list(self.calendar.cycles), "holidays": self.calendar.holidays},
             "levels": [list(cells) for cells in self.levels],
+            "repeats": self.repeats,
             "effects": None if self.effects is None else self.effects.tolist(),
         }
 
@@ -291,6 +295,7 @@ class WindowEncoder:
             self.covariates,
             gaps="interpolate" if roles.time else "ignore",
             max_gap=None,
+            repeats=self.repeats,
             dates=self.axis.dates or "auto",
             like=self.axis if self.axis.unit != "rows" and roles.time else None,
         )

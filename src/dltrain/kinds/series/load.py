@@ -222,6 +222,7 @@ def _fit(
         spread=np.where(spread > 0, spread, 1.0),
         calendar=Calendar.choose(axis, *calendar, window=window, training=longest, beside=bool(panel.roles.covariates)),
         levels=levels,
+        repeats=panel.reading.repeats,
     )
     return replace(encoder, effects=_effects(encoder, training)) if encoder.looks_ahead else encoder
 
