@@ -63,7 +63,13 @@ def spells(count: int, template: str) -> list[str]:
         ([f"{1 + at // 12}-{at % 12 + 1:02}" for at in range(36)], "numbers", "4-01"),
         ([f"{t.month}/{t.day}/{t:%y}" for t in pd.date_range("2022-01-03", periods=60)], "seconds", "3/4/22"),
         ([str(1640995200 + 3600 * at) for at in range(60)], "numbers", "1641211200"),
+        ([str(1640995200000 + 3600000 * at) for at in range(60)], "numbers", "1641211200000"),
         ([f"V{at}" for at in range(2, 62)], "numbers", "V62"),
+        (
+            [f"Week {t.week} {t:%G}" for t in pd.date_range("2020-01-06", periods=60, freq="7D")],
+            "seconds",
+            "Week 9 2021",
+        ),
     ],
 )
 def test_a_time_is_given_as_the_file_writes_it(times: list[str], unit: str, after: str, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def series(
         quote: the character around cells that hold a delimiter, `none`, or `auto`.
         sheet: the name or the number of a sheet of a workbook.
         rows: the number of generated steps.
-        scale_target: standardise the values inside the loss.
+        scale_target: standardise the values inside the loss; those of several series always are, each by itself.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
         test_steps: the number of test steps, instead of a share.
