@@ -194,3 +194,10 @@ def test_white_noise_has_no_season() -> None:
     for usual, draw in (((7, 364), lambda rng: rng.normal(0, 1, 280)), ((7,), lambda rng: rng.poisson(0.3, 280) * 1.0)):
         found = [guess_period(draw(np.random.default_rng(seed)), usual) for seed in range(200)]
         assert sum(period is not None for period in found) <= 10
+
+
+def test_a_history_is_read_with_the_repeats_of_the_run(tmp_path: Path) -> None:
+    hours = pd.date_range("2021-10-20", "2021-11-10", freq="h", tz="Europe/Berlin").tz_localize(None)
+    frame = pd.DataFrame({"time": hours.strftime("%Y-%m-%d %H:%M"), "load": wave(len(hours), 24)})
+    encoder = encoder_of(load(frame, tmp_path, repeats="first"))
+    assert encoder.encode(frame).ids[-1] == "2021-11-10 01:00"
