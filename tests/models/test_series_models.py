@@ -66,7 +66,7 @@ def test_dlinear_is_two_linear_layers_of_a_moving_average_and_the_rest() -> None
 
 
 def test_patches_overlap_and_the_last_step_is_repeated() -> None:
-    model = PatchTST(Spec("series", (20, 1), 4, steps=20, columns=1), patch=8, stride=4)
+    model = PatchTST(Spec("series", (20, 1), 4, steps=20, columns=1), patch_steps=8, stride=4)
     assert model.positions.shape == (5, 16)
     seen: list[torch.Tensor] = []
     model.embed.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

@@ -39,7 +39,7 @@ class PatchTST(nn.Module):
 
     Args:
         spec: of the data.
-        patch: steps of a patch; a shorter window is one patch.
+        patch_steps: of a patch; a shorter window is one patch.
         stride: steps from one patch to the next.
         width: of a patch's vector.
         heads: of the attention.
@@ -54,7 +54,7 @@ class PatchTST(nn.Module):
     def __init__(
         self,
         spec: Spec,
-        patch: Annotated[int, Range(1)] = 16,
+        patch_steps: Annotated[int, Range(1)] = 16,
         stride: Annotated[int, Range(1)] = 8,
         width: Annotated[int, Range(1)] = 16,
         heads: Annotated[int, Range(1)] = 4,
@@ -65,7 +65,7 @@ class PatchTST(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape = WindowShape.of(spec)
-        self.patch = min(patch, shape.length)
+        self.patch = min(patch_steps, shape.length)
         self.stride = min(stride, self.patch)
         count = (shape.length - self.patch) // self.stride + 2
         self.embed = nn.Linear(self.patch * (1 + shape.beside), width)
