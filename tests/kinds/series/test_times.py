@@ -167,6 +167,9 @@ def test_year_month_day_and_hour_are_one_time_and_a_counter_is_no_value(tmp_path
     data = load(pd.DataFrame({"No": range(1, 201), **parts, "pm": wave(200, 24)}), tmp_path)
     assert data.facts.features == ("pm",)
     assert next_times(data) == ["2010-01-09 08:00"]
+    whole = pd.date_range("2019-12-01", periods=100)
+    frame = pd.DataFrame({"YEAR": whole.year, "DOY": whole.day_of_year, "v": wave(100)})
+    assert next_times(load(frame, tmp_path)) == ["2020-03-10"]
     weeks = pd.date_range("2015-01-05", periods=60, freq="W-MON")
     frame = pd.DataFrame({"year": weeks.strftime("%G"), "week": weeks.strftime("%V"), "v": wave(60)})
     assert next_times(load(frame, tmp_path)) == ["2016-W09"]
@@ -201,3 +204,9 @@ def test_a_history_is_read_with_the_repeats_of_the_run(tmp_path: Path) -> None:
     frame = pd.DataFrame({"time": hours.strftime("%Y-%m-%d %H:%M"), "load": wave(len(hours), 24)})
     encoder = encoder_of(load(frame, tmp_path, repeats="first"))
     assert encoder.encode(frame).ids[-1] == "2021-11-10 01:00"
+
+
+def test_a_part_of_a_date_names_no_series(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"year": np.repeat(range(1990, 2020), 6), "two_months": list(range(6)) * 30, "v": wave(180)})
+    with pytest.raises(DataError, match="two rows have the time 1990"):
+        load(frame, tmp_path, target="v")
