@@ -110,6 +110,8 @@ class Spec:
         bins: edges of the bins of each input, as in `Facts`; empty where no input has any.
         causal: whether the model must give an output for each position of a sequence, `(B, T, out_features)`, that
             depends on no later position.
+        steps: of a window of a series, which those of its horizon may follow; 0 where nothing is forecast.
+        columns: of values of a series, the first channels of a step; the output holds these columns step by step.
     """
 
     kind: str
@@ -118,6 +120,8 @@ class Spec:
     vocab_sizes: tuple[int, ...] = ()
     bins: tuple[tuple[float, ...], ...] = ()
     causal: bool = False
+    steps: int = 0
+    columns: int = 0
 
     @property
     def is_tokens(self) -> bool:

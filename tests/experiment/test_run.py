@@ -47,6 +47,7 @@ TAKES = {
     "resnet": ("image",),
     "tabm": ("table",),
     "textcnn": ("text",),
+    **dict.fromkeys(("dlinear", "patchtst", "tide"), ("series",)),
     **dict.fromkeys(("linear", "mlp"), ("table", "image", "series")),
     **dict.fromkeys(("rnn", "lstm", "gru"), ("text", "corpus", "series", "image")),
 }

@@ -103,6 +103,9 @@ def test_a_panel_is_forecast_with_the_names_of_its_series(dltrain: Callable, tmp
     evaluated = dltrain("evaluate", "run", "data.path=m.csv", "--json")
     assert evaluated.code == 0
     assert json.loads(evaluated.out)["interval"]["measure"] == "mase"
+    groups = dltrain("evaluate", "run", "data.path=m.csv", "--slices", "series", "--json")
+    assert [group["name"] for group in json.loads(groups.out)["groups"]] == ["=sum", "b", "c"]
+    assert dltrain("evaluate", "run", "data.path=m.csv", "--slices", "unique_id").code == 2
     assert dltrain("evaluate", "run").code == 0
     assert dltrain("export", "run", "--format", "torch-export").code == 0
     epochs = result["epochs"] + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,12 @@ import torch
 
 from dltrain.experiment.baselines import run_baselines
 from dltrain.experiment.build import build_loss, build_task
+from dltrain.kinds.series.baselines import _theta_of
+from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.kinds.series.load import series
+from dltrain.tasks.forecasting import _last_of_each
 from dltrain.tasks.metrics import forecast_errors
+from dltrain.types import ForecastTimes
 
 
 def test_errors_are_over_all_steps_alike() -> None:
@@ -36,7 +41,7 @@ def test_plain_methods_are_those_of_the_plain_formulas() -> None:
     data = series(rows=400, horizon=30, window=48)
     task = build_task(data.facts, build_loss({}, data.facts))
     found = {one.name: one.predictions.values.numpy() for one in run_baselines(data, task, "test", 20.0)}
-    assert list(found) == ["last_value", "seasonal", "ridge"]
+    assert list(found) == ["last_value", "seasonal", "theta", "ridge"]
     assert data.facts.preprocessing["period"] == 24
     whole = np.concatenate([data.splits[name].target[:, 0].numpy() for name in ("test",)])
     true = data.splits["test"].target.numpy()
@@ -88,3 +93,21 @@ def test_ratings_train_by_their_recipe_and_the_shape_of_one_linear_layer(dltrain
     refused = dltrain("model=mlp", "data=ratings", "data.rows=300")
     assert refused.code == 2
     assert "model=recommender" in refused.err
+
+
+def test_theta_is_smoothing_with_half_the_slope_beside_the_season() -> None:
+    data = series(rows=300, horizon=5, window=48, calendar=False)
+    encoder = WindowEncoder.of(data.facts)
+    window = 3 + 0.5 * np.arange(48.0)[None, :, None]
+    line = replace(encoder, period=None)
+    drift = np.arange(5) + (1 - 0.5**48) / 0.5
+    level = 26.5 - 0.5 * sum(0.5**lag for lag in range(1, 48))  # of exponential smoothing, along a line
+    np.testing.assert_allclose(_theta_of(window, line, 0.5)[0, :, 0], level + 0.25 * drift, rtol=1e-9)
+    wave = np.tile([1.0, -1.0, 0.0, 0.0], 12)[None, :, None]
+    np.testing.assert_allclose(_theta_of(wave, replace(encoder, period=4), 0.1)[0, :, 0], [1, -1, 0, 0, 1], atol=0.1)
+
+
+def test_a_table_of_too_many_forecasts_holds_the_last_of_each_series() -> None:
+    times = ForecastTimes(("a", "b"), np.array([0] * 5 + [1] * 3), tuple(map(str, range(20))), np.arange(8), 2)
+    assert _last_of_each(times, 8).tolist() == list(range(8))
+    assert _last_of_each(times, 4).tolist() == [3, 4, 6, 7]

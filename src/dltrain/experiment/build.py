@@ -193,6 +193,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
 
 def spec_of(facts: Facts, task: Task) -> Spec:
     """Returns what a model must know about data with these facts to learn this task."""
+    steps, columns = kind_of(facts).window_of(facts)
     return Spec(
         facts.kind,
         facts.input_shape,
@@ -200,6 +201,8 @@ def spec_of(facts: Facts, task: Task) -> Spec:
         vocab_sizes=facts.vocab_sizes,
         bins=facts.bins,
         causal=task.causal,
+        steps=steps,
+        columns=columns,
     )
 
 

@@ -27,7 +27,7 @@ from dltrain.kinds.kind import kind_of
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Threshold
 from dltrain.tasks.task import Task
-from dltrain.types import Split, WeighingEncoder
+from dltrain.types import Encoded, Split, WeighingEncoder
 
 BATCH = 32  # samples, for a task whose outputs are large
 RESAMPLES, MANY = 1000, 50_000  # above so many rows, fewer resamples are as precise
@@ -134,7 +134,7 @@ def evaluate_input(
         times = None if encoded.times is None else encoded.times.of(labelled.numpy())
         inputs = tuple(tensor[labelled] for tensor in encoded.inputs)
         split = Split(inputs, target[labelled], ids, weight=weight, times=times)
-        column = None if slices is None else column_of(raw, slices)[labelled.numpy()]
+        column = None if slices is None else _column_of_samples(raw, slices, encoded)[labelled.numpy()]
         parts.append((split, column))
         note(opened)
     splits = [split for split, _ in parts if len(split)]
@@ -274,6 +274,26 @@ def _members(column: pd.Series[Any]) -> Mapping[str, NDArray[np.int64]]:
     else:
         order = [str(name) for name in pd.Series(names).value_counts().index[:MOST_GROUPS]]
     return {name: at for name in order if len(at := np.flatnonzero(names == name))}
+
+
+def _column_of_samples(raw: object, name: str, encoded: Encoded) -> pd.Series[Any]:
+    """Returns what samples are grouped by, `(N,)`: a column of their table, or the series of forecasts.
+
+    Raises:
+        DataError: there is no such column, or these are forecasts of one series.
+    """
+    times = encoded.times
+    if times is None:
+        return column_of(raw, name)
+    if name != "series" or len(times.series) < 2:
+        raise DataError(
+            "a forecast belongs to no single row, by whose cells it could be grouped",
+            where="--slices",
+            fix="group by series: --slices series" if len(times.series) > 1 else "leave it out",
+            override="series" if len(times.series) > 1 else "",
+            replaces=name,
+        )
+    return pd.Series(np.array(times.series, dtype=object)[times.codes])
 
 
 def column_of(raw: object, name: str) -> pd.Series[Any]:

@@ -147,6 +147,10 @@ class Kind:
         """
         return build(spec)
 
+    def window_of(self, facts: Facts) -> tuple[int, int]:
+        """Returns `steps` and `columns` of a model's spec."""
+        return (0, 0)
+
     def loader_options(self, facts: Facts) -> LoaderOptions:
         """Returns the options of the loaders."""
         return LoaderOptions()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dltrain.data.loader import TensorLoader
     from dltrain.tasks.pages.page import Page
 
+MOST_ROWS = 1_000_000  # of predictions.csv
 SCALES = 5  # numbers of each column that follow an output: mean in two parts, deviation, two naive errors
 
 
@@ -273,14 +274,14 @@ class Forecasting(Regression):
         if split.times is None:
             return super().table(split, predictions)
         count = len(predictions.values)
-        columns = self._by_column(
-            {
-                "true": np.asarray(split.target[:count]),
-                "predicted": np.asarray(predictions.values),
-                **self._ends(predictions, split.inputs, LEVEL),
-            }
-        )
-        times = time_columns(split.times.of(slice(count)))
+        chosen = _last_of_each(split.times.of(slice(count)), MOST_ROWS // (self.horizon or 1))
+        parts = {
+            "true": np.asarray(split.target[:count]),
+            "predicted": np.asarray(predictions.values),
+            **self._ends(predictions, split.inputs, LEVEL),
+        }
+        columns = self._by_column({form: values[chosen] for form, values in parts.items()})
+        times = time_columns(split.times.of(chosen))
         return Rows([*times, *columns], _spelled(times, columns))
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
@@ -314,6 +315,18 @@ def mixes_units(facts: Facts) -> bool:
 def _first(name: str) -> MetricInfo:
     """Returns the description of a metric that is shown first."""
     return MetricInfo(METRICS[name].label, METRICS[name].better, METRICS[name].unit, METRICS[name].low, headline=True)
+
+
+def _last_of_each(times: ForecastTimes, most: int) -> NDArray[np.int64]:
+    """Returns the positions of all forecasts, or where these are more than `most`, of the last ones of each series."""
+    if len(times) <= most:
+        return np.arange(len(times))
+    each = max(1, most // len(np.unique(times.codes)))
+    ranks = np.zeros(len(times), np.int64)
+    for code in np.unique(times.codes):
+        mine = np.flatnonzero(times.codes == code)
+        ranks[mine] = np.arange(len(mine))[::-1]
+    return np.flatnonzero(ranks < each)
 
 
 def time_columns(times: ForecastTimes) -> dict[str, NDArray[Any]]:

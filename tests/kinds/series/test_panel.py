@@ -196,6 +196,21 @@ def test_a_table_whose_columns_are_times_is_turned(columns: list[str], first: st
     assert set(data.splits["test"].ids) < set(again.ids)
 
 
+def test_the_rows_of_a_wide_table_are_named_by_words(tmp_path: Path) -> None:
+    values = dict(zip(days("2020-01-22", 60, "%m/%d/%y"), wave(240).reshape(60, 4), strict=True))
+    places = {"Province": ["", "", "x", "y"], "Country": ["A", "B", "C", "C"], "Lat": [1, 2, 3, 4]}
+    encoder = encoder_of(load(pd.DataFrame(places | values), tmp_path))
+    assert encoder.roles.series == ("Province", "Country")
+    assert [state.name for state in encoder.states] == ["A", "B", "x / C", "y / C"]
+
+
+def test_typed_dates_have_no_time_of_day(tmp_path: Path) -> None:
+    pd.DataFrame({"date": pd.date_range("2022-01-01", periods=90), "v": wave(90)}).to_parquet(tmp_path / "p.parquet")
+    data = series(path=str(tmp_path / "p.parquet"))
+    assert (data.splits["test"].ids[-1], next_times(data)) == ("2022-03-31", ["2022-04-01"])
+    assert encoder_of(data).encode(pd.read_parquet(tmp_path / "p.parquet")).ids[-1] == "2022-04-01"
+
+
 def test_numbered_columns_of_one_series_are_no_times(tmp_path: Path) -> None:
     sensors = {f"sensor{number}": wave(100, seed=number) for number in range(1, 9)}
     data = load(pd.DataFrame({"time": days("2020-01-01", 100), **sensors}), tmp_path)

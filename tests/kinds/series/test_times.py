@@ -63,7 +63,13 @@ def spells(count: int, template: str) -> list[str]:
         ([f"{1 + at // 12}-{at % 12 + 1:02}" for at in range(36)], "numbers", "4-01"),
         ([f"{t.month}/{t.day}/{t:%y}" for t in pd.date_range("2022-01-03", periods=60)], "seconds", "3/4/22"),
         ([str(1640995200 + 3600 * at) for at in range(60)], "numbers", "1641211200"),
+        ([str(1640995200000 + 3600000 * at) for at in range(60)], "numbers", "1641211200000"),
         ([f"V{at}" for at in range(2, 62)], "numbers", "V62"),
+        (
+            [f"Week {t.week} {t:%G}" for t in pd.date_range("2020-01-06", periods=60, freq="7D")],
+            "seconds",
+            "Week 9 2021",
+        ),
     ],
 )
 def test_a_time_is_given_as_the_file_writes_it(times: list[str], unit: str, after: str, tmp_path: Path) -> None:
@@ -161,6 +167,9 @@ def test_year_month_day_and_hour_are_one_time_and_a_counter_is_no_value(tmp_path
     data = load(pd.DataFrame({"No": range(1, 201), **parts, "pm": wave(200, 24)}), tmp_path)
     assert data.facts.features == ("pm",)
     assert next_times(data) == ["2010-01-09 08:00"]
+    whole = pd.date_range("2019-12-01", periods=100)
+    frame = pd.DataFrame({"YEAR": whole.year, "DOY": whole.day_of_year, "v": wave(100)})
+    assert next_times(load(frame, tmp_path)) == ["2020-03-10"]
     weeks = pd.date_range("2015-01-05", periods=60, freq="W-MON")
     frame = pd.DataFrame({"year": weeks.strftime("%G"), "week": weeks.strftime("%V"), "v": wave(60)})
     assert next_times(load(frame, tmp_path)) == ["2016-W09"]
@@ -188,3 +197,16 @@ def test_white_noise_has_no_season() -> None:
     for usual, draw in (((7, 364), lambda rng: rng.normal(0, 1, 280)), ((7,), lambda rng: rng.poisson(0.3, 280) * 1.0)):
         found = [guess_period(draw(np.random.default_rng(seed)), usual) for seed in range(200)]
         assert sum(period is not None for period in found) <= 10
+
+
+def test_a_history_is_read_with_the_repeats_of_the_run(tmp_path: Path) -> None:
+    hours = pd.date_range("2021-10-20", "2021-11-10", freq="h", tz="Europe/Berlin").tz_localize(None)
+    frame = pd.DataFrame({"time": hours.strftime("%Y-%m-%d %H:%M"), "load": wave(len(hours), 24)})
+    encoder = encoder_of(load(frame, tmp_path, repeats="first"))
+    assert encoder.encode(frame).ids[-1] == "2021-11-10 01:00"
+
+
+def test_a_part_of_a_date_names_no_series(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"year": np.repeat(range(1990, 2020), 6), "two_months": list(range(6)) * 30, "v": wave(180)})
+    with pytest.raises(DataError, match="two rows have the time 1990"):
+        load(frame, tmp_path, target="v")

@@ -19,7 +19,7 @@ from dltrain.kinds.series.time_axis import DAY, RELATIVE, TimeAxis, Unit, parse_
 TOLERANCE = 0.05  # largest deviation of a time, as a fraction of a step
 COMMON = 0.1  # fraction of all steps, above which the smallest step is not an accident
 SAMPLE = 50  # times by which the spelling is told
-CLOSED, LONGEST_CLOSED = 0.1, 4  # share of weekdays without a row, and most in a row, of an open market
+CLOSED, LONGEST_CLOSED = 0.1, 8  # share of weekdays without a row, and most in a row, of an open market
 FEW = 10  # times, below which weekends may be missing by chance
 OFFSET = re.compile(r"(?<=\d)\s?(Z|UTC|GMT|[+-]\d\d:?\d\d)$", re.IGNORECASE)  # after a time of day
 NUMBERED = re.compile(r"([^\W\d][\w ]*?[_ ]?)(\d{1,6})")  # V12, day 3

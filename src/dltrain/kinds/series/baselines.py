@@ -1,4 +1,4 @@
-"""Baselines for series: the last value, the last season, and a ridge regression on the window and what is beside it."""
+"""Baselines for series: the last value, the last season, the Theta method, and a ridge regression."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Split, SplitName
 
 MAX_ROWS = 20_000
+SMOOTHINGS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
+THETA_ROWS = 2000
 MOST_NUMBERS = 40_000_000  # of the rows that a ridge regression is fitted to
 
 
@@ -26,9 +28,43 @@ def predictors(data: Data, name: SplitName) -> Iterator[Method]:
     if isinstance(split, WindowSplit) and split.season is not None:
         season = split.season.reshape(len(split), encoder.horizon, -1).double().numpy()
         yield Method("seasonal", partial(_predictions, encoder, split, season))
+    yield Method("theta", partial(_theta, encoder, data.splits["train"], split))
     rows = _most_rows(encoder)
     note = f"fitted to {rows:,} of {len(data.splits['train']):,} windows" if rows < len(data.splits["train"]) else ""
     yield Method("ridge", partial(_ridge, encoder, data.splits["train"], split), note)
+
+
+def _theta(encoder: WindowEncoder, train: Split, split: Split) -> Predictions:
+    """Returns the forecasts of the Theta method for each window: exponential smoothing with half of the window's slope
+    as drift (Assimakopoulos and Nikolopoulos, 2000; Hyndman and Billah, 2003), without the season, which is added.
+
+    The smoothing is the one with the smallest error on the training split.
+    """
+    some = torch.from_numpy(np.sort(np.random.default_rng(0).permutation(len(train))[:THETA_ROWS]))
+    few = Split(tuple(tensor[some] for tensor in train.inputs), train.target[some], ())
+    target = _scale(encoder, few.target.numpy().reshape(len(few), -1, len(encoder.names)), few)
+    values = _values_of(encoder, few)
+    errors = [float(np.square(_theta_of(values, encoder, alpha) - target).mean()) for alpha in SMOOTHINGS]
+    steps = _theta_of(_values_of(encoder, split), encoder, SMOOTHINGS[int(np.argmin(errors))])
+    return _predictions(encoder, split, encoder.unscale(steps, split.inputs))
+
+
+def _theta_of(values: Floats, encoder: WindowEncoder, alpha: float) -> Floats:
+    """Returns the forecasts `(N, H, C)` of windows `(N, T, C)` with a smoothing."""
+    count, period, horizon = values.shape[1], encoder.period, encoder.horizon
+    times = np.arange(count) - (count - 1) / 2
+    slope = np.tensordot(values, times, axes=(1, 0)) / np.square(times).sum()  # (N, C)
+    season = np.zeros((len(values), horizon, values.shape[2]))
+    if period is not None and 2 * period <= count:
+        trended = values - times[None, :, None] * slope[:, None] - values.mean(axis=1, keepdims=True)
+        phases = np.stack([trended[:, phase::period].mean(axis=1) for phase in range(period)], axis=1)  # (N, period, C)
+        values = values - phases[:, np.arange(count) % period]
+        season = phases[:, (count + np.arange(horizon)) % period]
+    level = values[:, 0]
+    for step in range(1, count):
+        level = alpha * values[:, step] + (1 - alpha) * level
+    drift = np.arange(horizon) + (1 - (1 - alpha) ** count) / alpha
+    return level[:, None] + slope[:, None] / 2 * drift[None, :, None] + season
 
 
 def _most_rows(encoder: WindowEncoder) -> int:

@@ -24,7 +24,9 @@ SERIES += (
     r"?(id|nbr|no|nr|name|code|key)|series|store|shop|item|sku|product|station|sensor|site|customer|ticker|symbol|"
 )
 SERIES += r"asset|meter|region|country|state|city|branch|location|department|dept|family|category"
-WITHIN = r"hour|minute|time|period|slot|interval|uhr|stunde"  # in names of parts of a day, which are no series
+# In names of parts of a date or a day, which name no series.
+WITHIN = r"year|quarter|month|week|day|date|hour|minute|time|period|slot|interval|uhr|stunde|doy"
+MOST_TOGETHER = {1: 1000, 2: 12, 3: 6}  # candidates of which so many are tried together
 CERTAIN = r"uniqueid|seriesid|tsid|seriesname|series"  # names of nothing else
 COUNTER = r"no|nr|index|id|row|rownumber|rowid|column1|unnamed0"
 REPEATED = 1 / 3  # share of rows whose time another one has, from which on there may be several series
@@ -145,7 +147,8 @@ def find_series(cells: Mapping[str, Cells], time: str | None, taken: Sequence[st
         return ()
     candidates = [name for name in free if _may_name(free[name], rows) and not re.search(WITHIN, plain(name))]
     for size in (1, 2, 3):
-        several = [names for names in combinations(candidates, size) if _tell_apart(free, names, cells[time])]
+        few = candidates[: MOST_TOGETHER[size]]
+        several = [names for names in combinations(few, size) if _tell_apart(free, names, cells[time])]
         if several:
             return _choose(free, several)
     return ()

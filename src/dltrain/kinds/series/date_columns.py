@@ -22,6 +22,7 @@ PARTS = {
     "quarter": r"quarters?|qtr|q|quartal|季度?",
     "week": r"weeks?|wk|weekofyear|weekno|isoweek|kw|woche|周",
     "day": r"days?|dayofmonth|tag|日|日期",
+    "dayofyear": r"dayofyear|doy|yday|yearday|julianday",
     "hour": r"hours?|hr|hh|stunde|小?时",
     "minute": r"minutes?|min|分钟?",
 }
@@ -29,6 +30,8 @@ TOGETHER = (
     ("year", "month", "day", "hour", "minute"),
     ("year", "month", "day", "hour"),
     ("year", "month", "day"),
+    ("year", "dayofyear", "hour"),
+    ("year", "dayofyear"),
     ("year", "month"),
     ("year", "quarter"),
     ("year", "week"),
@@ -74,7 +77,12 @@ def _texts_of_parts(frame: pd.DataFrame, named: Mapping[str, str], parts: Sequen
     if "quarter" in parts:
         numbers[:, 1] = 3 * numbers[:, 1] - 2  # its first month
     rows = numbers.astype(int).tolist()
-    if "week" in parts:
+    if "dayofyear" in parts:
+        days = [str(np.datetime64(f"{row[0]:04}-01-01") + row[1] - 1) for row in rows]
+        if any(int(day[:4]) != row[0] for day, row in zip(days, rows, strict=True)):
+            return None
+        texts = [day + (f" {row[2]:02}:00" if row[2:] else "") for day, row in zip(days, rows, strict=True)]
+    elif "week" in parts:
         texts = [f"{year:04}-W{week:02}" for year, week in rows]
     else:
         days = ["-".join([f"{row[0]:04}", *(f"{part:02}" for part in row[1:3])]) for row in rows]

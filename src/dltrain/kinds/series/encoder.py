@@ -20,42 +20,17 @@ from dltrain.kinds.series.calendar import Calendar
 from dltrain.kinds.series.columns import Roles
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.date_columns import join_dates
-from dltrain.kinds.series.read import Reading, RegularSeries, read_all
+from dltrain.kinds.series.read import Reading, RegularSeries, Repeats, read_all, with_plain_dates
 from dltrain.kinds.series.states import SCALES, SeriesState
 from dltrain.kinds.series.time_axis import TimeAxis
 from dltrain.kinds.series.wide import turn_wide
+from dltrain.kinds.series.windows import Windows, take, unfold
 from dltrain.types import Encoded, Facts, ForecastTimes, Remark
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Windows:
-    """All windows of a series.
-
-    Args:
-        view: `(n', L, channels)` float32, a view of the encoded series; a window's horizon shows values that `finish`
-            hides.
-        given: `(n',)` whether the source has the known covariates of a window's horizon.
-        steps: T, of a window without its horizon.
-        hidden: the channels that are not known ahead, the first ones.
-    """
-
-    view: Tensor
-    given: NDArray[np.bool_]
-    steps: int
-    hidden: int
-
-    def finish(self, chosen: Tensor) -> Tensor:
-        """Returns windows of the view, without what is not known ahead."""
-        if self.view.shape[1] == self.steps:
-            return chosen
-        chosen = chosen.clone()
-        chosen[:, self.steps :, : self.hidden] = 0
-        return chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +54,7 @@ class WindowEncoder:
         calendar: the calendar as inputs.
         levels: the cells of each static column.
         effects: `(K', C)` by how much what is known ahead changes the values, by a regression on the training part.
+        repeats: what happens to rows with one time and different values, as in `data=series`.
         by_end: whether the id of a window is the time of its last step, as in older runs.
     """
 
@@ -95,6 +71,7 @@ class WindowEncoder:
     calendar: Calendar = field(default_factory=Calendar)
     levels: tuple[tuple[str, ...], ...] = ()
     effects: Floats | None = None
+    repeats: Repeats = "refuse"
     by_end: bool = False
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
@@ -129,6 +106,7 @@ class WindowEncoder:
                 calendar=Calendar(**_calendar(stored.get("calendar", {}))),
                 levels=tuple(tuple(map(str, cells)) for cells in stored.get("levels", ())),
                 effects=np.asarray(stored["effects"], np.float64) if stored.get("effects") else None,
+                repeats=stored.get("repeats", "refuse"),
                 by_end=by_end,
             )
             encoder.check(tuple(facts.input_shape))
@@ -166,6 +144,7 @@ class WindowEncoder:
             "spread": self.spread.tolist(),
             "calendar": {"cycles": list(self.calendar.cycles), "holidays": self.calendar.holidays},
             "levels": [list(cells) for cells in self.levels],
+            "repeats": self.repeats,
             "effects": None if self.effects is None else self.effects.tolist(),
         }
 
@@ -271,7 +250,7 @@ class WindowEncoder:
         return long, [Remark(f"series shorter than {self.window} steps", one.name) for one in short]
 
     def _read_frame(self, frame: pd.DataFrame) -> list[RegularSeries]:
-        roles = self.roles
+        roles, frame = self.roles, with_plain_dates(frame)
         if not set(roles.target) <= set(frame.columns) and (turned := turn_wide(frame)) is not None:
             frame = turned.frame
         if roles.time not in frame.columns:
@@ -291,6 +270,7 @@ class WindowEncoder:
             self.covariates,
             gaps="interpolate" if roles.time else "ignore",
             max_gap=None,
+            repeats=self.repeats,
             dates=self.axis.dates or "auto",
             like=self.axis if self.axis.unit != "rows" and roles.time else None,
         )
@@ -316,7 +296,7 @@ class WindowEncoder:
         given = np.ones(count - self.window + 1, dtype=bool)
         if not self.looks_ahead:
             rows = np.concatenate([scaled, beside[:count]], axis=1)
-            return Windows(_unfold(rows.astype(np.float32), self.window), given, self.window, hidden)
+            return Windows(unfold(rows.astype(np.float32), self.window), given, self.window, hidden)
         rows = np.zeros((count + self.horizon, self.input_shape[1] - self.embedding_width))
         rows[:count, :columns] = scaled
         known = min(len(beside), len(rows))
@@ -326,7 +306,7 @@ class WindowEncoder:
             rows[:, -self.calendar.width :] = self.calendar.encode(series.moments(len(rows)))
         missing = np.concatenate([[0], np.cumsum(np.isnan(rows[:, hidden:]).any(axis=1))])
         given = missing[self.window + self.horizon :] == missing[self.window : count + 1]
-        view = _unfold(np.nan_to_num(rows).astype(np.float32), self.window + self.horizon)
+        view = unfold(np.nan_to_num(rows).astype(np.float32), self.window + self.horizon)
         return Windows(view, given, self.window, hidden)
 
     def rows_ahead(self, series: RegularSeries, state: SeriesState) -> Floats:
@@ -336,7 +316,7 @@ class WindowEncoder:
 
     def join(self, parts: Sequence[tuple[Windows, NDArray[np.int64], RegularSeries]]) -> tuple[Tensor, ...]:
         """Returns the inputs of some windows, by their numbers, of several series."""
-        windows = [part.finish(_take(part.view, chosen)) for part, chosen, _ in parts]
+        windows = [part.finish(take(part.view, chosen)) for part, chosen, _ in parts]
         joined = windows[0].contiguous() if len(windows) == 1 else torch.cat(windows)
         if not self.is_panel:
             return (joined,)
@@ -411,16 +391,3 @@ class WindowEncoder:
 
 def _calendar(stored: dict[str, Any]) -> dict[str, Any]:
     return {"cycles": tuple(stored.get("cycles", ())), "holidays": str(stored.get("holidays", ""))}
-
-
-def _unfold(rows: NDArray[Any], steps: int) -> Tensor:
-    """Returns all windows of rows `(n, channels)`, `(n - steps + 1, steps, channels)`: views of them."""
-    return torch.from_numpy(rows).unfold(0, steps, 1).transpose(1, 2)
-
-
-def _take(rows: Tensor, index: NDArray[np.int64]) -> Tensor:
-    """Returns the rows at an index, as a view without a copy if they are consecutive."""
-    if not len(index):
-        return rows[:0]
-    first, last = int(index[0]), int(index[-1])
-    return rows[first : last + 1] if last - first + 1 == len(index) else rows[torch.from_numpy(index)]

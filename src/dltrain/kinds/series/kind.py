@@ -39,7 +39,15 @@ class Series(Kind):
 
         return SeriesPage(facts)
 
+    def window_of(self, facts: Facts) -> tuple[int, int]:
+        if not facts.preprocessing:
+            return (0, 0)
+        encoder = WindowEncoder.of(facts)
+        return encoder.window, len(encoder.names)
+
     def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
+        if "roles" not in facts.preprocessing:  # an older run, which has nothing beside the values of one series
+            return WindowScaled(build(spec))
         encoder = WindowEncoder.of(facts)
         channels = encoder.input_shape[1] - encoder.embedding_width
         return WindowScaled(

@@ -101,7 +101,7 @@ def series(
         quote: the character around cells that hold a delimiter, `none`, or `auto`.
         sheet: the name or the number of a sheet of a workbook.
         rows: the number of generated steps.
-        scale_target: standardise the values inside the loss.
+        scale_target: standardise the values inside the loss; those of several series always are, each by itself.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
         test_steps: the number of test steps, instead of a share.
@@ -222,6 +222,7 @@ def _fit(
         spread=np.where(spread > 0, spread, 1.0),
         calendar=Calendar.choose(axis, *calendar, window=window, training=longest, beside=bool(panel.roles.covariates)),
         levels=levels,
+        repeats=panel.reading.repeats,
     )
     return replace(encoder, effects=_effects(encoder, training)) if encoder.looks_ahead else encoder
 

@@ -24,7 +24,7 @@ from dltrain.kinds.series.columns import (
 )
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.date_columns import join_dates
-from dltrain.kinds.series.read import Reading, RegularSeries, read_all, unused, unused_note
+from dltrain.kinds.series.read import Reading, RegularSeries, read_all, unused, unused_note, with_plain_dates
 from dltrain.kinds.series.wide import turn_wide
 
 SHOWN = 3  # names of series in a note
@@ -81,7 +81,7 @@ def read_panel(
         DataError: there are no numbers, a column does not exist, the times are not evenly spaced, two rows contradict
             each other, or a gap is too long.
     """
-    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    frame = with_plain_dates(frame.set_axis([str(name) for name in frame.columns], axis="columns"))
     notes: list[str] = []
     turned = turn_wide(frame) if not set(given.target) & set(frame.columns) and given.time is None else None
     if turned is not None:
@@ -94,9 +94,11 @@ def read_panel(
     for key in ("series", "known", "observed"):
         check_named(key, getattr(given, key), frame)
     time = find_time(frame, cells, given.time, beside)
-    series = given.series or find_series(cells, time, (*given.target, *given.known, *given.observed))
-    if turned is not None and not series:
+    series = given.series
+    if not series and turned is not None:
         series = _name_rows(cells, turned.time, turned.value)
+    elif not series:
+        series = find_series(cells, time, (*given.target, *given.known, *given.observed))
     taken = (*series, *given.known, *given.observed, *([time] if time else []))
     reading = FormReading.of(
         (column for name, column in cells.items() if name not in (time, *series)), decimal, thousands
@@ -132,7 +134,8 @@ def _lengths(series: Sequence[RegularSeries]) -> str:
 
 
 def _name_rows(cells: Mapping[str, Cells], time: str, value: str) -> tuple[str, ...]:
-    """Returns the columns that name the rows of a wide table: the first that does, else all of words, if these do.
+    """Returns the columns that name the rows of a wide table: the first of words that does, else all of words, else the
+    first that does.
 
     Raises:
         DataError: none does.
@@ -140,7 +143,7 @@ def _name_rows(cells: Mapping[str, Cells], time: str, value: str) -> tuple[str, 
     others = [name for name in cells if name not in (time, value)]
     rows = len(next(iter(cells.values())).codes) // max(1, len(cells[time].values))
     words = [name for name in others if cells[name].values and not cells[name].all_numbers]
-    for names in [*((name,) for name in (*words, *others)), tuple(words)]:
+    for names in [*((name,) for name in words), tuple(words), *((name,) for name in others)]:
         if names and codes_of(cells, names).max() + 1 == rows:
             return names
     raise DataError(

@@ -311,7 +311,7 @@ def _groups(cells: Mapping[str, Cells], columns: Sequence[str], rows: int) -> tu
     codes = codes_of(cells, columns)
     _, firsts = np.unique(codes, return_index=True)
     parts = [cells[name].or_else([""] * rows) for name in columns]
-    return codes, tuple(BETWEEN.join(part[row] for part in parts) for row in firsts.tolist())
+    return codes, tuple(BETWEEN.join(filter(None, (part[row] for part in parts))) for row in firsts.tolist())
 
 
 def _by_order(groups: NDArray[np.int64]) -> Steps:
@@ -357,6 +357,17 @@ def _interpolate(values: Floats) -> Floats:
         present = ~np.isnan(filled[:, column])
         filled[~present, column] = np.interp(steps[~present], steps[present], values[present, column])
     return filled
+
+
+def with_plain_dates(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table whose typed dates without a time of day are texts without one."""
+    dated = [
+        name
+        for name in frame.columns
+        if pd.api.types.is_datetime64_dtype(frame[name].dtype)
+        and (frame[name].dropna().dt.normalize() == frame[name].dropna()).all()
+    ]
+    return frame.assign(**{name: frame[name].dt.strftime("%Y-%m-%d") for name in dated}) if dated else frame
 
 
 def read_all(frame: pd.DataFrame) -> dict[str, Cells]:

@@ -52,18 +52,30 @@ SPELLINGS = (
         "Q{q}/%Y",
         "{q}Q%Y",
     ),
-    *("%G-W%V", "%GW%V", "%G W%V", "%G-%V", "W%V %G", "W%V-%G", "%G-W%V-%u", "%Y"),
+    *(
+        "%G-W%V",
+        "%GW%V",
+        "%G W%V",
+        "%G-%V",
+        "W%V %G",
+        "W%V-%G",
+        "%G-W%V-%u",
+        "Week {w} %G",
+        "week {w} %G",
+        "KW {w} %G",
+        "%Y",
+    ),
 )
 COUNTED = {"unix": 1, "unix_ms": 1000}  # how many a second has, counted from 1970 on
-PART = re.compile(r"\{([dmHq])\}")
+PART = re.compile(r"\{([dmHqw])\}")
 
 
 def spell_time(moment: pd.Timestamp, spelling: str) -> str:
     """Returns a time in a spelling: a format for `strftime`, in which {d}, {m} and {H} are day, month and hour without
-    zeros before them, and {q} is the quarter; or `unix` or `unix_ms` for a number."""
+    zeros before them, and {q} and {w} are quarter and week; or `unix` or `unix_ms` for a number."""
     if spelling in COUNTED:
         return str(round((moment - pd.Timestamp(0)).total_seconds() * COUNTED[spelling]))
-    numbers = {"d": moment.day, "m": moment.month, "H": moment.hour, "q": moment.quarter}
+    numbers = {"d": moment.day, "m": moment.month, "H": moment.hour, "q": moment.quarter, "w": moment.week}
     return moment.strftime(PART.sub(lambda match: str(numbers[match[1]]), spelling))
 
 

@@ -14,6 +14,7 @@ from dltrain.data.splits import check_fractions
 from dltrain.errors import DataError
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
 from dltrain.kinds.series.read import RegularSeries
+from dltrain.kinds.series.windows import take
 from dltrain.types import Split, SplitName
 
 MOST_STEPS = 192  # of a window that is chosen automatically
@@ -149,7 +150,7 @@ def split_windows(
         held = [at for at, windows in enumerate(chosen) if len(windows)]
         inputs = encoder.join([(cut[at], chosen[at], panel[at][0]) for at in held])
         times = encoder.times_of([(panel[at][0], chosen[at] + encoder.window) for at in held])
-        target = [_take(targets[at], chosen[at]) for at in held]
+        target = [take(targets[at], chosen[at]) for at in held]
         seasons = [_season_before(panel[at][0].values, chosen[at] + encoder.window, encoder) for at in held]
         season = (
             None
@@ -178,9 +179,3 @@ def _season_before(values: Floats, first: NDArray[np.int64], encoder: WindowEnco
     steps = np.arange(encoder.horizon)
     before = first[:, None] + steps - encoder.period * (steps // encoder.period + 1)  # (N, H)
     return torch.from_numpy(values[np.maximum(before, 0)]).flatten(1)
-
-
-def _take(rows: Tensor, index: NDArray[np.int64]) -> Tensor:
-    """Returns the rows at an index, as a view without a copy if they are consecutive."""
-    first, last = int(index[0]), int(index[-1])
-    return rows[first : last + 1] if last - first + 1 == len(index) else rows[torch.from_numpy(index)]

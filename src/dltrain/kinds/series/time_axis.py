@@ -16,6 +16,7 @@ from dltrain.kinds.series.spelling import spell_time
 
 Unit = Literal["rows", "numbers", "seconds", "weekdays", "sessions", "months"]
 DAY = 86_400
+WHOLE = 1e-6  # of a step, by which a whole number may be off
 RELATIVE = "{year}-{month}"  # of months that are counted from the first year on, as in 1-01
 CLOCK = {"s": 1, "sec": 1, "min": 60, "t": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
 MONTHS = {"m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12, "as": 12}
@@ -85,9 +86,13 @@ class TimeAxis:
             if self.spelling == RELATIVE:
                 year, month = divmod(round(number), 12)
                 return f"{year}-{month + 1:02}"
-            return f"{self.spelling}{number:.10g}"
+            whole = round(number)
+            return f"{self.spelling}{whole if abs(number - whole) < WHOLE * self.step else f'{number:.10g}'}"
         moment = self.moment(position)
-        return (spell_time(moment, self.spelling) if self.spelling else moment.isoformat(sep=" ")) + self.offset
+        if self.spelling:
+            return spell_time(moment, self.spelling) + self.offset
+        days = (self.unit != "seconds" or self.step % DAY == 0) and moment == moment.normalize() and not self.offset
+        return str(moment.date()) if days else moment.isoformat(sep=" ") + self.offset
 
     @property
     def step_words(self) -> str:
