@@ -213,14 +213,14 @@ def test_labels_that_differ_by_case_are_asked_about(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", [["text", "label"], *rows])
     with pytest.raises(DataError, match="by upper and lower case alone: HAM and Ham, spam and Spam") as refused:
         text(path=path)
-    assert refused.value.override == "data.letter_case=merge"
-    assert text(path=path, letter_case="merge").facts.classes == ("Ham", "Spam")
-    assert len(text(path=path, letter_case="keep").facts.classes) == 4
+    assert refused.value.override == "data.ignore_case=true"
+    assert text(path=path, ignore_case=True).facts.classes == ("Ham", "Spam")
+    assert len(text(path=path, ignore_case=False).facts.classes) == 4
     lists = [[prose(at), ["a|b", "A", "b|c", "c|a"][at % 4]] for at in range(ROWS)]
     path = write(tmp_path / "y.csv", [["text", "tags"], *lists])
     with pytest.raises(DataError, match="case alone"):
         text(path=path)
-    assert text(path=path, letter_case="merge").facts.outputs == ("a", "b", "c")
+    assert text(path=path, ignore_case=True).facts.outputs == ("a", "b", "c")
 
 
 def test_scores_with_decimal_commas_are_numbers_in_training_and_later(tmp_path: Path, dltrain: Callable) -> None:

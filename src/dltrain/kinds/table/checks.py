@@ -33,8 +33,9 @@ def check_rows(data: Data, raw: RawTable) -> Iterator[Finding]:
     yield from check_copies(data, raw)
     yield from check_times(raw)
     yield from check_target(data, raw)
-    yield from check_spelling(raw.used, raw.rows.inputs)
-    yield from differing_in_case(data.facts.target, data.facts.classes)
+    if raw.asks_about_case:
+        yield from check_spelling(raw.used, raw.rows.inputs)
+        yield from differing_in_case(data.facts.target, data.facts.classes)
 
 
 def check_leaks(data: Data, raw: RawTable) -> Iterator[Finding]:
@@ -167,7 +168,7 @@ def differing_in_case(name: str, values: Sequence[str]) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"values of {name} differ only in case or blanks: {name_list(several, 3)}",
-            "if they are the same: data.ignore_case=true",
+            "if they are the same: data.ignore_case=true, and false if not",
         )
 
 

@@ -52,7 +52,7 @@ def csv(
     quote: str = "auto",
     sheet: str | int | None = None,
     roles: Mapping[str, Role] | str | None = None,
-    ignore_case: bool = False,
+    ignore_case: bool | None = None,
     numeric: Numeric = "quantile",
     impute: Impute = "median",
     outliers: Outliers = "keep",
@@ -93,7 +93,7 @@ def csv(
             or `dropped`, or the YAML of one,
             since Hydra's command line does not support mappings with keys in other scripts.
         ignore_case: whether texts that differ only in case or blanks are one category or class, in the spelling that is
-            the most frequent one.
+            the most frequent one; None to keep them apart with a warning.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         impute: how missing numbers are filled, `drop` to leave their rows out.
         outliers: whether outliers stay, are clipped, or their rows are left out of training.

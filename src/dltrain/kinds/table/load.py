@@ -51,7 +51,7 @@ def table(
     target: str | Sequence[str],
     drop: Sequence[str] = (),
     task: str = "auto",
-    ignore_case: bool = False,
+    ignore_case: bool | None = None,
     numeric: Numeric = "quantile",
     impute: Impute = "median",
     outliers: Outliers = "keep",
@@ -82,7 +82,7 @@ def table(
         task: `auto` decides by the target's values; `multilabel` reads labels listed in one cell; a task of your own,
             by its dotted path, decides itself.
         ignore_case: whether texts that differ only in case or blanks are one category or class, in the spelling that is
-            the most frequent one.
+            the most frequent one; `None` to keep them apart with a warning.
         numeric: how numbers are scaled: `quantile` (to a normal distribution), `standard` or `none`.
         impute: how missing numbers are filled: with the training rows' `median`, `mean` or `most_frequent` value,
             between the rows around them (`interpolate`), or as a `category` of their own; `drop` leaves such rows out.
@@ -170,7 +170,7 @@ def table(
         train.inputs,
         columns,
         goal.reader,
-        ignore_case=ignore_case,
+        ignore_case=bool(ignore_case),
         numeric=numeric,
         impute=impute,
         limits=limits if outliers == "clip" else None,
@@ -194,7 +194,7 @@ def table(
         for name, at in parts.items()
     }
     at_random = group is None and time is None
-    raw = RawTable(columns, rows, parts, at_random, int((~goal.present).sum()))
+    raw = RawTable(columns, rows, parts, at_random, int((~goal.present).sum()), ignore_case is None)
     return Data(facts, splits, notes=(*notes, *note_columns(columns, encoder, impute)), raw=raw)
 
 

@@ -28,6 +28,7 @@ class RawTable:
         parts: positions of the rows of each split.
         at_random: whether chance decided the split, and not a column or a file.
         without_target: the number of rows that were left out because they have no target.
+        asks_about_case: whether spellings that differ only in case or blanks are worth a warning.
     """
 
     columns: Sequence[Column]
@@ -35,6 +36,7 @@ class RawTable:
     parts: Mapping[SplitName, Indices]
     at_random: bool
     without_target: int = 0
+    asks_about_case: bool = True
 
     @property
     def used(self) -> list[Column]:

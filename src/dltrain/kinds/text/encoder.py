@@ -47,7 +47,7 @@ class TextEncoder:
         reader: reads the target's columns.
         has_header: whether the training table named its columns.
         as_written: whether numbers of tables keep their marks, by which the reader knows them.
-        merges_case: whether labels that differ by case alone are one label.
+        ignore_case: whether labels that differ by case alone are one label.
         suffixes: of files with one text each; empty where such a file was the training table.
         takes_bare_files: whether files with one text each may have names without a suffix.
         lists: how the target's cells write lists of labels, if not with separators.
@@ -59,7 +59,7 @@ class TextEncoder:
     reader: TargetReader
     has_header: bool = True
     as_written: bool = True
-    merges_case: bool = False
+    ignore_case: bool = False
     suffixes: frozenset[str] = SUFFIXES
     takes_bare_files: bool = False
     lists: ListForm = ""
@@ -79,7 +79,7 @@ class TextEncoder:
         size: int,
         least: int,
         has_header: bool = True,
-        merges_case: bool = False,
+        ignore_case: bool = False,
         suffixes: frozenset[str] = SUFFIXES,
         takes_bare_files: bool = False,
         lists: ListForm = "",
@@ -95,7 +95,7 @@ class TextEncoder:
             size: the maximum size of the vocabulary.
             least: how often a token must occur to be in the vocabulary.
             has_header: as in the class.
-            merges_case: as in the class.
+            ignore_case: as in the class.
             suffixes: as in the class.
             takes_bare_files: as in the class.
             lists: as in the class.
@@ -122,7 +122,7 @@ class TextEncoder:
             tuple(columns),
             reader,
             has_header,
-            merges_case=merges_case,
+            ignore_case=ignore_case,
             suffixes=suffixes,
             takes_bare_files=takes_bare_files,
             lists=lists,
@@ -147,7 +147,7 @@ class TextEncoder:
                 TargetReader.of(facts),
                 has_header=bool(stored.get("has_header", True)),
                 as_written=bool(stored.get("as_written", False)),
-                merges_case=bool(stored.get("merges_case", False)),
+                ignore_case=bool(stored.get("ignore_case", False)),
                 suffixes=SUFFIXES if stored.get("text_files", True) else frozenset(),
                 takes_bare_files=bool(stored.get("takes_bare_files", False)),
                 lists=lists,
@@ -163,7 +163,7 @@ class TextEncoder:
             "as_written": self.as_written,
         }
         stored |= {"has_header": False} if not self.has_header else {}
-        stored |= {"merges_case": True} if self.merges_case else {}
+        stored |= {"ignore_case": True} if self.ignore_case else {}
         stored |= {} if self.suffixes else {"text_files": False}
         stored |= {"takes_bare_files": True} if self.takes_bare_files else {}
         stored |= {"lists": self.lists} if self.lists else {}
@@ -197,7 +197,7 @@ class TextEncoder:
             known = self.reader.classes or self.reader.outputs
             if self.lists and self.reader.name in raw.columns:
                 raw = raw.assign(**{self.reader.name: with_bars(raw[self.reader.name], self.lists)})
-            if self.merges_case and self.reader.name in raw.columns:
+            if self.ignore_case and self.reader.name in raw.columns:
                 raw = raw.assign(**{self.reader.name: as_trained(raw[self.reader.name], known)})
             return self.reader.targets(raw)
         if isinstance(raw, Sequence) and named_files(raw, self._named):

@@ -25,7 +25,7 @@ from dltrain.kinds.target import Target, infer_task
 from dltrain.kinds.target_scale import check_outputs, scale_of_targets
 from dltrain.kinds.text.encoder import TextEncoder, inputs_of, join_texts
 from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
-from dltrain.kinds.text.targets import LetterCase, list_form, settle_case, with_bars
+from dltrain.kinds.text.targets import list_form, settle_case, with_bars
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
@@ -58,7 +58,7 @@ def text(
     sheet: str | int | None = None,
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
-    letter_case: LetterCase = "ask",
+    ignore_case: bool | None = None,
     on_bad: OnBad = "error",
     rows: Annotated[int, Range(10)] = 3000,
     val_fraction: Fraction = 0.1,
@@ -89,8 +89,7 @@ def text(
         sheet: the name of a sheet or its number, counted from 1; None to find it; for Excel.
         decimal: the decimal mark of numbers to predict; `auto` decides by the column.
         thousands: the mark between groups of three digits, `none`, or `auto`.
-        letter_case: whether labels that differ by case alone are refused (`ask`), one label (`merge`) or several
-            (`keep`).
+        ignore_case: whether labels that differ by case alone are one label or several; None to ask.
         on_bad: whether a file that is empty or cannot be read stops the run or is left out.
         rows: the number of generated reviews.
         val_fraction: share of the validation split; 0 for none.
@@ -116,7 +115,7 @@ def text(
     source.check(columns, split_files)
     return build_data(
         source,
-        Goal(task, letter_case, decimal, thousands),
+        Goal(task, ignore_case, decimal, thousands),
         Splitting(val_fraction, test_fraction, seed, group),
         Tokenisation(tokens, length, vocabulary, least),
     )
@@ -132,7 +131,7 @@ class Goal:
     """How the target is read, as in `text`."""
 
     task: str
-    letter_case: LetterCase
+    ignore_case: bool | None
     decimal: DecimalChoice
     thousands: ThousandsChoice
 
@@ -167,7 +166,7 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
     lists = list_form(frame[source.target[0]]) if len(source.target) == 1 else ""
     if lists:
         frame = frame.assign(**{source.target[0]: with_bars(frame[source.target[0]], lists)})
-    frame, case_note = settle_case(frame, source.target, goal.letter_case)
+    frame, case_note = settle_case(frame, source.target, goal.ignore_case)
     columns = frame[list(source.target)]
     reading = Reading.of((read_cells(columns[name]) for name in columns), goal.decimal, goal.thousands)
     target = infer_task(columns, goal.task, reading, find_lists=True)
@@ -185,7 +184,7 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
         size=tokenisation.size,
         least=tokenisation.least,
         has_header=source.has_header,
-        merges_case=goal.letter_case == "merge",
+        ignore_case=bool(goal.ignore_case),
         suffixes=frozenset() if source.is_text_file else SUFFIXES,
         takes_bare_files=source.has_bare_files,
         lists=lists,

@@ -26,7 +26,6 @@ LABEL: Mapping[ListForm, re.Pattern[str]] = {
     "angles": re.compile(r"<([^<>]+)>"),
     "brackets": re.compile(r"""['"]([^'"]*)['"]"""),
 }
-LetterCase = Literal["ask", "merge", "keep"]
 # The usual names of columns of labels, as `column_names.plain` spells them: the certain ones, and the others.
 LABEL_NAMES = "labels?|class|classes|category|categories|sentiment|target|标签|类别|分类|情感|情感倾向"
 LIKELY_NAMES = (
@@ -108,28 +107,28 @@ def with_bars(column: pd.Series[Any], form: ListForm) -> pd.Series[Any]:
     return respell(column, {value: "|".join(LABEL[form].findall(value)) for value in values})
 
 
-def settle_case(frame: pd.DataFrame, targets: Sequence[str], choice: LetterCase) -> tuple[pd.DataFrame, str]:
+def settle_case(frame: pd.DataFrame, targets: Sequence[str], ignore_case: bool | None) -> tuple[pd.DataFrame, str]:
     """Returns the table with one spelling of labels that differ by case alone, and a note; asks which they are.
 
     Args:
         frame: the table.
         targets: its columns that are predicted.
-        choice: whether such labels are refused, become one, or stay several.
+        ignore_case: whether such labels are one label or several; `None` to ask.
 
     Raises:
         DataError: there are such labels, and the user has not said which they are.
     """
     spellings = {name: _spellings(frame[name]) for name in targets}
     pairs = sorted(name for column in spellings.values() for name in column.items())
-    if choice == "keep" or not pairs:
+    if ignore_case is False or not pairs:
         return frame, ""
     named = name_list([f"{other} and {usual}" for other, usual in pairs], 5)
-    if choice == "ask":
+    if ignore_case is None:
         raise DataError(
             f"labels differ by upper and lower case alone: {named}",
-            where="data.letter_case",
-            fix="say whether they are the same label: merge, or keep for several",
-            override="data.letter_case=merge",
+            where="data.ignore_case",
+            fix="say whether they are the same label, or false for several",
+            override="data.ignore_case=true",
         )
     columns = {name: respell(frame[name], column) for name, column in spellings.items() if column}
     return frame.assign(**columns), f"labels that differ by case alone are one label: {named}"
