@@ -88,9 +88,9 @@ def test_what_is_written_follows_the_prompt_within_the_window() -> None:
 def test_draws_follow_the_temperature_and_the_top() -> None:
     logits = torch.tensor([50.0, 50.0, 0.0, 1.0, 2.0, 3.0])
     generator = torch.Generator().manual_seed(0)
-    drawn = [draw(logits, 1.0, None, generator) for _ in range(3000)]
+    drawn = [draw(logits, 1.0, None, None, generator) for _ in range(3000)]
     share = drawn.count(5) / 3000
     assert share == pytest.approx(float(logits[2:].softmax(0)[3]), abs=0.03)
     assert not {0, 1} & set(drawn)
-    assert {draw(logits, 1.0, 2, generator) for _ in range(200)} == {4, 5}
-    assert draw(logits, 1e-30, None, generator) == draw(logits, 0, None, generator) == 5
+    assert {draw(logits, 1.0, 2, None, generator) for _ in range(200)} == {4, 5}
+    assert draw(logits, 1e-30, None, None, generator) == draw(logits, 0, None, None, generator) == 5

@@ -49,7 +49,7 @@ def test_every_kind_trains_for_as_long_as_suits_it(count: int, kind: str, epochs
         (1000, "image", 64),
         (5000, "image", 128),
         (999, "table", 32),
-        (5000, "table", 256),
+        (5000, "table", 64),
         (5000, "ratings", 512),
         (5000, "series", 128),
         (5000, "corpus", 256),

@@ -208,7 +208,9 @@ class Files(CachingConfigRepository):
         return ""
 
     def _parents(self, config_path: str) -> Iterator[str]:
-        """Yields the files of the same group that a file inherits from."""
+        """Yields the files of the same group that a file inherits from; a file may be in a folder that comes later."""
+        if not self.config_exists(config_path):
+            return
         loaded = super().load_config(config_path)
         for default in () if loaded is None else loaded.defaults_list or ():
             if isinstance(default, ConfigDefault) and not default.is_self():

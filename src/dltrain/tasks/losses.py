@@ -393,5 +393,6 @@ def default_smooth(
         class_weights: as in `CrossEntropy`; without effect where there are no classes.
         label_smoothing: likewise.
     """
-    default = task_class(facts.task).default_loss(facts)
-    return CrossEntropy(facts, class_weights, label_smoothing) if isinstance(default, CrossEntropy) else default
+    if facts.classes:
+        return CrossEntropy(facts, class_weights, label_smoothing)
+    return task_class(facts.task).default_loss(facts)
