@@ -168,3 +168,27 @@ def test_the_page_says_how_many_images_were_trained_on(
     assert f"; the model was trained on {trained} of them." in page
     assert "never trained on" not in page
     assert "never trained on" in (image_run / "report.html").read_text("utf-8")
+
+
+def test_a_column_of_numbers_that_match_files_by_chance_names_no_images(dltrain: Callable, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    lines = ["scan,age,kind"]
+    for number in range(40):
+        dark = number % 2
+        Image.fromarray(random.integers(0, 60, (12, 12), dtype=np.uint8) + 150 * (1 - dark)).save(
+            tmp_path / "photos" / f"{number:04d}.png"
+        )
+        lines.append(f"{number:04d}.png,{number % 9},{'dark' if dark else 'light'}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    source = ("data=images", "data.path=photos", "data.labels=labels.csv", "data.target=kind", "data.use=[age]")
+    assert dltrain("model=cnn", *source, "data.size=12", "debug=smoke", "hydra.run.dir=run").code == 0
+    (tmp_path / "new.csv").write_text("age,scan\n3,0001.png\n4,9999.png\n")
+    called = dltrain("predict", "run", "new.csv")
+    assert called.code == 0, called.err
+    rows = [line.split(",") for line in called.out.splitlines()]
+    assert [row[0] for row in rows] == ["id", "0001.png", "9999.png"]
+    assert rows[1][1] in ("dark", "light") and rows[2][1] == "" and "no such file" in rows[2][-1]
+    (tmp_path / "nameless.csv").write_text("age,number\n3,1\n4,2\n")
+    refused = dltrain("predict", "run", "nameless.csv")
+    assert refused.code == 2 and "called 'scan' as in training" in refused.err

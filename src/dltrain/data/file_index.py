@@ -129,13 +129,15 @@ def find_column(frame: pd.DataFrame, index: FileIndex, taken: Iterable[str] = ()
     """Returns the column of a table whose cells name files, `None` if none do.
 
     Of several it is the one with the likeliest name; a column `id` and others only if no column has cells with
-    suffixes, since a column that counts rows may match files by chance.
+    suffixes, since a column that counts rows may match files by chance. Numbers in a column of another name, such as
+    `age`, name no files.
     """
     shares: dict[str, float] = {}
     suffixed: dict[str, bool] = {}
     for name in map(str, frame.columns):
         cells = frame[name].dropna().astype(str).tolist()
-        if name not in taken and cells:
+        by_chance = rank_of_name(name) == len(COLUMN_NAMES) and all(map(str.isdecimal, cells))
+        if name not in taken and cells and not by_chance:
             shares[name] = index.share(cells)
             suffixed[name] = _share_of_suffixes(cells, index.suffixes) >= ENOUGH
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -21,10 +22,13 @@ class FileColumn:
     Args:
         folder: that the files lie in; a path may also be relative to the working directory.
         wanted: the files.
+        known: the column that named the training files; `None` without one.
+        others: columns that name no files.
     """
 
-    def __init__(self, folder: Path, wanted: FileType) -> None:
+    def __init__(self, folder: Path, wanted: FileType, known: str | None = None, others: Collection[str] = ()) -> None:
         self.folder, self.wanted = folder, wanted
+        self.known, self.others = known, others
         self.column: str | None = None
         self._index: FileIndex | None = None
 
@@ -45,17 +49,21 @@ class FileColumn:
         return TableFiles([str(self._find(name) or self.folder / name) for name in names], names, frame)
 
     def _choose(self, frame: pd.DataFrame) -> str:
-        for name in sorted(map(str, frame.columns), key=rank_of_name):
+        if self.known is not None and self.known in frame.columns:
+            return self.known
+        free = [name for name in frame.columns if name not in self.others] or list(frame.columns)
+        for name in sorted(free, key=rank_of_name):
             first = [str(cell) for cell in frame[name].dropna()[:TRIED]]
             if any(self._beside(cell) for cell in first):
                 return name
-        column = find_column(frame, self._files_below())
+        column = find_column(frame[free], self._files_below())
         if column is not None:
             return column
-        likely = min(map(str, frame.columns), key=rank_of_name)
+        likely = min(free, key=rank_of_name)
         raise DataError(
             f"column {likely!r} contains {frame[likely].iloc[0]}, which is not a file: the model was trained on files",
-            fix=f"give a folder, a file, or a table with a column of paths, called one of {name_list(COLUMN_NAMES, 5)}",
+            fix="give a folder, a file, or a table with a column of paths, called "
+            + (f"{self.known!r} as in training" if self.known else f"one of {name_list(COLUMN_NAMES, 5)}"),
         )
 
     def _find(self, name: str) -> Path | None:

@@ -82,6 +82,17 @@ class ReadsNumbers(Protocol):
 
 
 @runtime_checkable
+class NamesFiles(Protocol):
+    """An encoder that knows which column of a table names the files, and which columns do not."""
+
+    @property
+    def file_column(self) -> str | None: ...
+
+    @property
+    def other_columns(self) -> frozenset[str]: ...
+
+
+@runtime_checkable
 class ReadsHeaders(Protocol):
     """An encoder that knows whether the training table named its columns."""
 
@@ -305,7 +316,8 @@ def _for(encoder: Encoder, frames: Iterator[pd.DataFrame], folder: Path) -> Iter
     elif encoder.takes_rows:
         yield pd.concat(list(frames))
     else:
-        column = FileColumn(folder, _wanted(encoder))
+        known, others = (encoder.file_column, encoder.other_columns) if isinstance(encoder, NamesFiles) else (None, ())
+        column = FileColumn(folder, _wanted(encoder), known, others)
         for frame in frames:
             named = frame.set_axis([str(name) for name in frame.columns], axis="columns")
             yield from (column.files(part) for part in _in_parts(named, FILES))

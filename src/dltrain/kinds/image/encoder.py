@@ -55,6 +55,7 @@ class ImageEncoder:
         reader: reads the targets of a table that names files.
         window: the range of values of images of more than 8 bits; `None` if the training images had 8.
         columns: encodes the columns of a table that join the images; `None` if none do.
+        file_column: the column of a table that named the training images; `None` without a table.
         scales_depth: whether deeper images are scaled by the range of 16 bits, as runs of older versions do.
     """
 
@@ -66,6 +67,7 @@ class ImageEncoder:
     reader: TargetReader
     window: Window | None = None
     columns: TableEncoder | None = None
+    file_column: str | None = None
     scales_depth: bool = False
     suffixes: frozenset[str] = SUFFIXES
     takes_rows: bool = False
@@ -106,12 +108,18 @@ class ImageEncoder:
             raise DataError("facts.json does not say how images were prepared", fix="train again") from None
         reader, old = TargetReader.of(facts), "window" not in stored
         columns = encoder_of_columns(facts)
-        return cls(height, width, channels, resize, normalize, reader, window, columns, scales_depth=old)
+        named = stored.get("file_column")
+        return cls(height, width, channels, resize, normalize, reader, window, columns, named, scales_depth=old)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Returns the class names in the order of their indices."""
         return self.reader.classes
+
+    @property
+    def other_columns(self) -> frozenset[str]:
+        """Returns the columns of a table that cannot name its images: what is predicted, and what joins the images."""
+        return frozenset([*self.reader.outputs, self.reader.name, *(self.columns.names if self.columns else ())])
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values that `of` reads: lists, strings and numbers only."""
@@ -124,6 +132,7 @@ class ImageEncoder:
             **({"window": None} if self.window is None else self.window.to_json()),
             **self.reader.forms_to_json(),
             **({} if self.columns is None else {STORED: self.columns.to_json()}),
+            **({} if self.file_column is None else {"file_column": self.file_column}),
         }
 
     def encode(self, raw: Raw, /) -> Encoded:

@@ -39,6 +39,7 @@ class Labelled:
         columns: of the table, by name, that decide which files stay together.
         notes: what was inferred or left out.
         used: columns of the table that join the images.
+        file_column: the column of the table that names the images; `None` without a table.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Labelled:
     columns: Mapping[str, Cells] = field(default_factory=dict)
     notes: Sequence[str] = ()
     used: UsedColumns | None = None
+    file_column: str | None = None
 
     def take(self, at: Sequence[int]) -> Labelled:
         """Returns the files at these positions."""

@@ -104,7 +104,7 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
     if used is not None:
         remarks += [f"{column.name} joins the images as {column.role}" for column in used.columns]
     names = frame[image].astype(str).tolist()
-    labelled = Labelled(folder, files, names, goal.reader, goal.y, splits, given, group, remarks, used)
+    labelled = Labelled(folder, files, names, goal.reader, goal.y, splits, given, group, remarks, used, image)
     return labelled.take(present.tolist())
 
 

@@ -256,6 +256,7 @@ def encoded_data(
     resize: Resize,
     window: Window | None = None,
     used: UsedColumns | None = None,
+    file_column: str | None = None,
     seed: int = 0,
 ) -> Data:
     """Returns data of images of one size, with the statistics of the training split.
@@ -270,10 +271,12 @@ def encoded_data(
         resize: how new images are resized.
         window: the range of values that became the pixels, if the images have more than 8 bits.
         used: columns that join the images.
+        file_column: the column of a table that named the images.
         seed: of the folds for the means of their levels.
     """
     train = parts["train"]
     encoder = ImageEncoder.fit(pixels[train], reader, resize=resize, window=window)
+    encoder = replace(encoder, file_column=file_column)
     columns: dict[SplitName, NDArray[np.float32]] = {}
     if used is not None:
         of_columns, columns = used.encode(reader, y, parts, seed)
@@ -353,6 +356,7 @@ def _finish(labelled: Labelled, images: Sequence[Decoded], settings: Settings, n
         resize=settings.resize,
         window=window,
         used=labelled.used,
+        file_column=labelled.file_column,
         seed=settings.seed,
     )
     mirrored = settings.mirror and labelled.reader.form == "number"
