@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dltrain.models.auto import Auto
 from dltrain.models.fold_ensemble import FoldEnsemble
 from dltrain.models.linear import Linear
-from dltrain.models.names import name_of
+from dltrain.models.names import count_models, name_of
 from dltrain.models.tabm import TabM
 from dltrain.types import Spec
 
@@ -67,3 +68,9 @@ def test_what_models_say_of_their_parameters_holds_for_each() -> None:
     assert model.no_decay < names
     assert {name.partition(".")[2].partition(".")[0] for name in model.no_decay} == {"0", "1"}
     assert name_of(FoldEnsemble([Linear(SPEC), Linear(SPEC)])) == "Linear"
+
+
+def test_models_that_are_called_one_after_another_are_counted() -> None:
+    auto = Auto(SPEC, candidates=["linear", "mlp"], hidden=(4,))
+    assert count_models(Linear(SPEC)) == 1 and count_models(TabM(SPEC)) == 1
+    assert count_models(auto) == 3 and count_models(FoldEnsemble([auto, auto])) == 6

@@ -31,7 +31,7 @@ from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.models.fold_ensemble import FoldEnsemble
-from dltrain.models.names import picked_model
+from dltrain.models.names import count_models, picked_model
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
@@ -186,7 +186,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         | {"code": code_behind(task, config.get("metric")) | code_of(resolve("data", config["data"]))}
         | {"start": files},
         device=device,
-        threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0]),
+        threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0] // count_models(model)),
         start=words,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from dltrain.models.auto import Auto
 from dltrain.models.fold_ensemble import FoldEnsemble
 
 
@@ -16,6 +17,12 @@ def class_of(model: nn.Module) -> type[nn.Module]:
     """Returns the class of the model that the user picked, of an ensemble over folds that of its models."""
     picked = picked_model(model)
     return class_of(picked.models[0]) if isinstance(picked, FoldEnsemble) else type(picked)
+
+
+def count_models(model: nn.Module) -> int:
+    """Returns how many models a model calls one after another, as ensembles do; 1 for any other model."""
+    inner = inner_model(model)
+    return sum(map(count_models, inner.models)) if isinstance(inner, Auto | FoldEnsemble) else 1
 
 
 def inner_model(model: nn.Module) -> nn.Module:
