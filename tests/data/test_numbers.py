@@ -225,6 +225,13 @@ def test_prices_that_are_mostly_zero_have_a_unit():
     assert result.format.unit == "$" and result.gaps == ()
 
 
+def test_units_of_one_character_are_units():
+    assert numbers(["40㎡", "120㎡", "7.5 ㎡"]) == {"40㎡": 40, "120㎡": 120, "7.5 ㎡": 7.5}
+    assert numbers(["36.6℃", "-2℃"]) == {"36.6℃": 36.6, "-2℃": -2}
+    assert infer(["40㎡", "50 m²", "60 m2"]).gaps == ()
+    assert infer(["40☃", "50☃"]) is None
+
+
 def test_what_was_read_is_said():
     cells = ["$(1,234)", "$2k", "~$7"]
     assert infer(cells).remarks == (

@@ -212,3 +212,20 @@ def test_what_is_no_task_of_a_table_is_refused(task: str, what: str, fix: str, o
         table(pd.DataFrame({"x": NUMBERS, "a": TWO}), target="a", task=task)
     assert fix in refused.value.fix
     assert (refused.value.where, refused.value.override) == ("task", override)
+
+
+def test_spellings_of_true_and_false_are_two_classes() -> None:
+    cells = ["yes"] * 30 + ["Y", "TRUE", "1"] * 5 + ["no"] * 30 + ["N", "false", "0"] * 5
+    target = infer_task(pd.DataFrame({"y": cells}))
+    assert (target.task, target.classes) == ("classification", ("no", "yes"))
+    assert target.y.tolist() == [1] * 45 + [0] * 45
+    assert "count as these" in target.reason and "'TRUE'" not in target.reason and "TRUE" in target.reason
+    new = pd.DataFrame({"y": ["No", "True", "off", "yes"]})
+    assert target.reader.targets(new).tolist() == [0, 1, 0, 1]
+
+
+def test_classes_beside_true_and_false_stay_as_they_are() -> None:
+    assert infer_task(pd.DataFrame({"y": ["yes", "Yes", "no", "maybe"] * 9})).classes == ("Yes", "maybe", "no", "yes")
+    reader = infer_task(pd.DataFrame({"y": ["yes", "no"] * 9})).reader
+    with pytest.raises(DataError, match="'maybe' is not a class"):
+        reader.targets(pd.DataFrame({"y": ["maybe"]}))

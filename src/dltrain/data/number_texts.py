@@ -201,7 +201,7 @@ def _multiplier(text: str, uncertain: bool) -> tuple[int, str]:
 
 def unit_key(unit: str) -> str:
     """Returns the same text for spellings of one unit, such as month and Months; the case of short ones matters."""
-    key = unit.rstrip(".").replace(" ", "").replace("²", "2").replace("³", "3")
+    key = unicodedata.normalize("NFKC", unit.rstrip(".").replace(" ", ""))  # ㎡ and m² are m2
     if len(key) > 3:
         key = key.casefold()
     return key.removesuffix("s") if len(key) > 2 else key
@@ -214,7 +214,8 @@ def _is_currency(text: str) -> bool:
 def _is_unit(text: str) -> bool:
     if not text:
         return True
-    names = any(c.isalpha() or c in UNIT_SIGNS or _is_currency_sign(c) for c in text)
+    letters = unicodedata.normalize("NFKC", text)  # ㎡ and ℃ are one character each, and no letters
+    names = any(c.isalpha() or c in UNIT_SIGNS or _is_currency_sign(c) for c in letters)
     inner = text[1:-1] if text[0] == "(" and text[-1] == ")" else text
     return names and not NO_UNIT.search(inner)
 

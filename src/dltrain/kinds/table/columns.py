@@ -13,9 +13,9 @@ from dltrain.data.cell_parts import Parts, find_parts
 from dltrain.data.cells import Cells, Form, check_numbers, check_range, name_list, nearest, shorten
 from dltrain.data.date_format import AmbiguousDates, DateFormat
 from dltrain.data.dates import infer_cells
+from dltrain.data.truth_values import are_truth_values
 from dltrain.errors import DataError
 from dltrain.kinds.forms import Reading, form_of_numbers
-from dltrain.kinds.table.boolean import are_truth_values
 from dltrain.kinds.table.words import has_words
 
 MAX_DISTINCT_SHARE = 0.5
