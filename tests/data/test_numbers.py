@@ -225,6 +225,17 @@ def test_prices_that_are_mostly_zero_have_a_unit():
     assert result.format.unit == "$" and result.gaps == ()
 
 
+def test_prices_without_cents_may_end_in_a_dash():
+    assert numbers(["CHF 4'321.-", "CHF 950.-", "CHF 12.--"]) == {
+        "CHF 4'321.-": 4321,
+        "CHF 950.-": 950,
+        "CHF 12.--": 12,
+    }
+    assert numbers(["50,- €", "7,– €"]) == {"50,- €": 50, "7,– €": 7}
+    assert numbers(["50:-", "-7:-"]) == {"50:-": 50, "-7:-": -7}
+    assert numbers(["5-", "7.5-"]) == {"5-": -5, "7.5-": -7.5}
+
+
 def test_units_of_one_character_are_units():
     assert numbers(["40㎡", "120㎡", "7.5 ㎡"]) == {"40㎡": 40, "120㎡": 120, "7.5 ㎡": 7.5}
     assert numbers(["36.6℃", "-2℃"]) == {"36.6℃": 36.6, "-2℃": -2}

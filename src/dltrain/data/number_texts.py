@@ -25,7 +25,8 @@ HEAD = re.compile(
     re.IGNORECASE,
 )
 TAIL = re.compile(
-    r"(?P<inner_bracket>\))?(?P<plus>\+)?(?P<unit>.*?)(?P<late_plus>\s?\+)?(?P<bracket>\))?(?P<minus>\s?-)?"
+    r"(?P<inner_bracket>\))?(?P<whole>[.,:]-{1,2})?"  # 50.- francs and 50:- crowns are whole
+    r"(?P<plus>\+)?(?P<unit>.*?)(?P<late_plus>\s?\+)?(?P<bracket>\))?(?P<minus>\s?-)?"
 )
 
 # Powers of ten. A multiplier is certain, or counts only beside a certain one: "300 K" may be degrees, and "5 m" metres.
