@@ -89,6 +89,17 @@ def test_the_words_of_a_column_of_numbers_are_gaps_and_are_named(words):
     assert all(repr(word) in column.remarks[0] for word in words)
 
 
+def test_numbers_that_are_all_dates_are_dates():
+    days = [f"{day:%Y%m%d}" for day in pd.date_range("2021-01-29", periods=40, freq="9D")]
+    assert role(days) == role(list(map(int, days))) == ("date", "numbers that are all dates")
+    assert role([day[:6] for day in days])[0] == "date"
+    assert role([*days[:-1], ""])[0] == "date"
+    assert role([*days[:-1], "20211340"])[0] == "numeric"
+    assert role(days[:5])[0] == "numeric"  # too few to be certain
+    assert role(days, name="order_id")[0] == "dropped"
+    assert infer_columns({"x": read(days)}, (), {"x": "numeric"})[0].role == "numeric"
+
+
 def test_words_beside_few_numbers_are_categories():
     assert role(["1", "2", "3", "none of these"] * 10)[0] == "categorical"
 

@@ -19,6 +19,8 @@ from dltrain.kinds.forms import Reading, form_of_numbers
 from dltrain.kinds.table.words import has_words
 
 MAX_DISTINCT_SHARE = 0.5
+FEWEST_DATES = 10  # distinct numbers such as 20261121 or 202611, which are hardly all dates by accident
+LEAST_DATE = 180001
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
 ENTITY = re.compile(
     r"(patient|subject|user|customer|client|student|pupil|participant|person|household|player|driver|account|member|"
@@ -183,6 +185,8 @@ def _infer(name: str, cells: Cells, drop: Sequence[str], reading: Reading) -> Co
     numbers = form_of_numbers(name, cells, reading)
     if numbers is None:
         return replace(_judge_texts(name, cells, reading), distinct=distinct, missing=cells.missing)
+    if numbers.form is None and not ID_NAME.search(name) and (dates := _form_of_compact_dates(cells)):
+        return Column(name, "date", "numbers that are all dates", distinct, cells.missing, dates=dates)
     cells = cells.read_as(numbers.form)
     check_range(name, cells, drop=[*drop, name])
     role, reason = _judge_numbers(name, cells)
@@ -224,6 +228,14 @@ def _judge_texts(name: str, cells: Cells, reading: Reading) -> Column:
     if has_words(cells.values):
         return Column(name, "text", "text")
     return Column(name, "dropped", f"text with {distinct} distinct values of {cells.present}, which share no words")
+
+
+def _form_of_compact_dates(cells: Cells) -> DateFormat | None:
+    """Returns how dates such as 20261121 or 202611 are written; `None` if the numbers of a column are none."""
+    if len(cells.values) < FEWEST_DATES or not cells.numbers.min() >= LEAST_DATE or cells.numbers.max() >= 1e8:
+        return None
+    form = infer_cells(cells, enough=1.0)
+    return form if isinstance(form, DateFormat) else None
 
 
 def _form_of_dates(name: str, cells: Cells, reading: Reading) -> DateFormat | None:
