@@ -22,6 +22,7 @@ MAX_DISTINCT_SHARE = 0.5
 FEWEST_DATES = 10  # distinct numbers such as 20261121 or 202611, which are hardly all dates by accident
 LEAST_DATE = 180001
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
+NUMBER_NAME = re.compile(r"(?i:[ _-](no|nr|num|number))\.?$|[a-z]N[ro]$|(单号|号码)$")  # of ids where none repeats
 ENTITY = re.compile(
     r"(patient|subject|user|customer|client|student|pupil|participant|person|household|player|driver|account|member|"
     r"employee)s?([ _-]?(id|no|nr|num|number|code))?|(用户|患者|病人|客户|学生|会员|员工)(id|编号|号)?",
@@ -205,7 +206,8 @@ def _judge_numbers(name: str, cells: Cells) -> tuple[Role, str]:
         return "dropped", PERMUTED
     if each_once and distinct >= FEWEST_ROWS and NAMELESS.fullmatch(name):
         return "dropped", UNNAMED
-    if whole and distinct == cells.present and ID_NAME.search(name):
+    numbered = distinct >= FEWEST_ROWS and NUMBER_NAME.search(name)
+    if whole and distinct == cells.present and (ID_NAME.search(name) or numbered):
         return "dropped", f"{ID_REASON} {distinct} distinct values of {cells.present}"
     if is_entity(name, cells):
         return "categorical", f"an id that rows share, with {distinct} distinct values"
