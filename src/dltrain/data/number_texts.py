@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 FEW = 100
 PLAIN = r"^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"  # what needs no splitting
-SPLIT = (
+SPLIT = (  # the digit of m2 belongs to the unit, that of [1] to a footnote
     r"^(?P<head>[^0-9]*)(?P<body>[0-9](?:[0-9.,' ]*[0-9])?(?:[eE][+-]?[0-9]+)?)"
-    r"(?P<tail>[^0-9]*(?:(?:m|ft|in|yd|mi)[23][^0-9]*)?)$"  # the digit of m2 belongs to the unit
+    r"(?P<tail>[^0-9]*(?:(?:m|ft|in|yd|mi)[23][^0-9]*)?(?:\[[0-9]{1,2}\])?)$"
 )
+FOOTNOTE = re.compile(r"\s?(?:[*†‡§]{1,3}|\[[0-9a-z]{1,2}\])$")
 ABOUT = r"~|≈|∼|≃|(?:ca|circa|approx|about|around)\b\.?|约|約|大约"
 HEAD = re.compile(
     rf"(?P<about>(?:{ABOUT})\s*)?(?P<sign>[+-])?\s*(?P<bracket>\()?\s*(?P<unit>.*?)\s*"
@@ -64,6 +65,7 @@ class Surroundings:
         brackets: whether the sign is written by brackets.
         about: whether a text such as ~ or + makes it an approximation.
         mark: a decimal mark that stands before the first digit, as in ".5".
+        footnote: whether a mark such as * or [1] refers to a footnote.
     """
 
     unit: str = ""
@@ -72,6 +74,7 @@ class Surroundings:
     brackets: bool = False
     about: bool = False
     mark: str = ""
+    footnote: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,8 @@ def read_surroundings(head: str, tail: str, uncertain_multipliers: bool = False)
     mark = ""
     if head.endswith((".", ",")) and not head[-2:-1].isalpha():
         head, mark = head[:-1], head[-1]
-    before, after = HEAD.fullmatch(head.strip()), TAIL.fullmatch(tail.rstrip())
+    text_after = FOOTNOTE.sub("", tail.rstrip())
+    before, after = HEAD.fullmatch(head.strip()), TAIL.fullmatch(text_after)
     if before is None or after is None:
         return None
     unit_after, closed = after["unit"], after["bracket"] or after["inner_bracket"]
@@ -180,6 +184,7 @@ def read_surroundings(head: str, tail: str, uncertain_multipliers: bool = False)
         brackets=bool(opened),
         about=bool(before["about"] or before["inner_about"] or after["plus"] or after["late_plus"]),
         mark=mark,
+        footnote=text_after != tail.rstrip(),
     )
 
 
