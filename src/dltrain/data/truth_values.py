@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 TRUE_WORDS = """
-    true t yes y on 1 1.0 ja wahr oui vrai si sí sì verdadero sim vero да
+    true t yes y on 1 1.0 ja j wahr oui vrai si sí sì verdadero sim vero да
     是 对 真 有 ✓ ✔
 """
 FALSE_WORDS = """

@@ -200,6 +200,7 @@ def _infer_several(
             override="task=multilabel",
         )
     numbers = {name: _as_numbers(columns[name], form, reading) for name in names}
+    remarks: list[str] = []
     cells = {name: read_target(columns[name]) if found is None else found.cells for name, found in numbers.items()}
     two_valued = all(len(column.values) == 2 for column in cells.values())
     if form == "labels" or (form is None and two_valued):
@@ -210,7 +211,8 @@ def _infer_several(
     else:
         _check_all_numbers(cells)
         chosen = TASKS["number"] if form is None else task
-        reason = f"the {len(names)} targets are numbers"
+        remarks = [f"{name}: {remark}" for name, found in numbers.items() if found for remark in found.remarks]
+        reason = "; ".join([f"the {len(names)} targets are numbers", *remarks])
     forms = {name: found.form for name, found in numbers.items() if found is not None}
     reader = TargetReader(title, chosen, outputs=tuple(names), forms=forms)
     y = reader.encode(cells)
@@ -224,7 +226,7 @@ def _infer_several(
             where="data.target",
             fix="leave out the target that is mostly empty, or give more rows",
         )
-    return Target(reader, reason if form is None else "the task was given", y, present)
+    return Target(reader, reason if form is None else "; ".join(["the task was given", *remarks]), y, present)
 
 
 def _check_labels(cells: Mapping[str, Cells]) -> None:
