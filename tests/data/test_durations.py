@@ -21,6 +21,12 @@ from dltrain.data.durations import parse_durations
         ("90 s", 90),
         ("5 d 3 h", 442800),
         ("25h", 90000),
+        ("PT1H30M", 5400),
+        ("P1DT2H", 93600),
+        ("-PT1.5S", -1.5),
+        ("1 Std. 30 Min.", 5400),
+        ("2小时30分钟", 9000),
+        ("1天 2小时", 93600),
     ],
 )
 def test_durations_are_seconds(text, seconds):
@@ -28,5 +34,20 @@ def test_durations_are_seconds(text, seconds):
 
 
 def test_other_texts_are_no_durations():
-    texts = ["3:75", "x", "", "-", "12", "1h 30", "1:2:3:4", "12:5", "2024-01-05", "1 d 2:03", "1:70:00"]
+    texts = [
+        "3:75",
+        "x",
+        "",
+        "-",
+        "12",
+        "1h 30",
+        "1:2:3:4",
+        "12:5",
+        "2024-01-05",
+        "1 d 2:03",
+        "1:70:00",
+        "P",
+        "PT",
+        "P1M",
+    ]
     assert np.isnan(parse_durations([*texts, "1:00"])).tolist() == [True] * len(texts) + [False]

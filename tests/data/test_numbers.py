@@ -225,6 +225,32 @@ def test_prices_that_are_mostly_zero_have_a_unit():
     assert result.format.unit == "$" and result.gaps == ()
 
 
+def test_prices_without_cents_may_end_in_a_dash():
+    assert numbers(["CHF 4'321.-", "CHF 950.-", "CHF 12.--"]) == {
+        "CHF 4'321.-": 4321,
+        "CHF 950.-": 950,
+        "CHF 12.--": 12,
+    }
+    assert numbers(["50,- €", "7,– €"]) == {"50,- €": 50, "7,– €": 7}
+    assert numbers(["50:-", "-7:-"]) == {"50:-": 50, "-7:-": -7}
+    assert numbers(["5-", "7.5-"]) == {"5-": -5, "7.5-": -7.5}
+
+
+def test_marks_of_footnotes_are_left_out_and_said():
+    cells = ["12.3*", "4.5[1]", "7 †", "8.1", "9[b]", "10"]
+    assert list(numbers(cells).values()) == [12.3, 4.5, 7, 8.1, 9, 10]
+    assert infer(cells).remarks == ("marks of footnotes are left out: '12.3*' is 12.3",)
+    assert infer(["5 kg*", "6 kg [2]"]).remarks[0] == "the unit is kg"
+    assert infer(["A1*", "B2*", "*", "[1]"]) is None
+
+
+def test_units_of_one_character_are_units():
+    assert numbers(["40㎡", "120㎡", "7.5 ㎡"]) == {"40㎡": 40, "120㎡": 120, "7.5 ㎡": 7.5}
+    assert numbers(["36.6℃", "-2℃"]) == {"36.6℃": 36.6, "-2℃": -2}
+    assert infer(["40㎡", "50 m²", "60 m2"]).gaps == ()
+    assert infer(["40☃", "50☃"]) is None
+
+
 def test_what_was_read_is_said():
     cells = ["$(1,234)", "$2k", "~$7"]
     assert infer(cells).remarks == (

@@ -170,6 +170,32 @@ def test_a_row_of_totals_is_left_out(tmp_path: Path, label: str) -> None:
     assert len(frame) == len(body) and "a total" in notes[-1] and label in notes[-1]
 
 
+@pytest.mark.parametrize("label", ["Total {}", "{} Total", "Subtotal", "小计"])
+@pytest.mark.parametrize("grand", [False, True])
+def test_rows_of_subtotals_are_left_out(tmp_path: Path, label: str, grand: bool) -> None:
+    groups = [[[f"{name}{number}", *row[1:]] for number, row in enumerate(rows()[:9])] for name in "ABC"]
+    table = [NAMES]
+    for name, group in zip("ABC", groups, strict=True):
+        sums = [f"{sum(float(row[at]) for row in group):.2f}" for at in range(1, len(NAMES))]
+        table += [*group, [label.format(name), *sums]]
+    if grand:
+        sums = [f"{sum(float(row[at]) for group in groups for row in group):.2f}" for at in range(1, len(NAMES))]
+        table.append(["Grand total", *sums])
+    frame, notes = read_table(written(tmp_path, text(table)))
+    assert frame.iloc[:, 0].tolist() == [row[0] for group in groups for row in group]
+    assert any(note.startswith("left out 3 rows with sums") for note in notes)
+    assert any("Grand total" in note for note in notes) == grand
+
+
+def test_names_that_begin_with_total_stay_rows(tmp_path: Path) -> None:
+    films = [
+        [("Total Recall", "Sum of Us", "The Total")[at % 3] if at % 4 == 0 else f"film {at}", *row[1:]]
+        for at, row in enumerate(rows())
+    ]
+    frame, _ = read_table(written(tmp_path, text([NAMES, *films])))
+    assert len(frame) == len(films)
+
+
 def test_a_total_without_sums_is_a_row_and_said(tmp_path: Path) -> None:
     body = [["x", *row[1:]] for row in rows()]
     frame, notes = read_table(written(tmp_path, text([NAMES, *body, ["Total", "1", "2", "3.5"]])))

@@ -97,6 +97,13 @@ def test_ids_that_rows_share_prompt_a_split_by_group() -> None:
     assert not said(examine(table(patients(), target="y", group="patient_id")), "patient_id")
 
 
+def test_ids_that_folds_share_prompt_a_split_by_group() -> None:
+    options = {"target": "y", "folds": 5, "test_fraction": 0.0}
+    (found,) = said(examine(table(patients(), **options)), "known patient_id")
+    assert found.what.startswith("100 % of the val rows") and found.fix.endswith("data.group=patient_id")
+    assert not said(examine(table(patients(), group="patient_id", **options)), "patient_id")
+
+
 def test_an_id_of_a_row_is_no_group() -> None:
     frame = patients().assign(patient_id=np.random.default_rng(1).permutation(400) * 7)
     assert not said(examine(table(frame, target="y")), "patient_id")

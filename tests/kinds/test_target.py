@@ -38,6 +38,14 @@ def test_several_columns_of_two_values_are_labels_and_the_later_value_has_it() -
     assert infer_task(pd.DataFrame({"a": BITS, "b": BITS}), "regression").task == "regression"
 
 
+@pytest.mark.parametrize("task", ["auto", "regression"])
+def test_how_several_numbers_are_read_is_said(task: str) -> None:
+    frame = pd.DataFrame({"a": [f"{number} kg" for number in NUMBERS], "b": [*SPARSE[:-2], "<1", "<1"]})
+    goal = infer_task(frame, task)
+    assert goal.reason.endswith("; a: the unit is kg; b: words are gaps: '<1'")
+    assert np.isnan(goal.y[-2:, 1]).all() and not np.isnan(goal.y[:, 0]).any()
+
+
 def test_a_row_that_has_one_of_several_numbers_counts_for_that_one() -> None:
     rows = pd.DataFrame({"x": NUMBERS, "a": ["", *NUMBERS[1:-1], ""], "b": ["", "", *SPARSE[2:]]})
     data = table(rows, target=["a", "b"], val_fraction=0, test_fraction=0)
@@ -212,3 +220,21 @@ def test_what_is_no_task_of_a_table_is_refused(task: str, what: str, fix: str, o
         table(pd.DataFrame({"x": NUMBERS, "a": TWO}), target="a", task=task)
     assert fix in refused.value.fix
     assert (refused.value.where, refused.value.override) == ("task", override)
+
+
+def test_spellings_of_true_and_false_are_two_classes() -> None:
+    cells = ["yes"] * 30 + ["Y", "TRUE", "1"] * 5 + ["no"] * 30 + ["N", "false", "0"] * 5
+    target = infer_task(pd.DataFrame({"y": cells}))
+    assert (target.task, target.classes) == ("classification", ("no", "yes"))
+    assert target.y.tolist() == [1] * 45 + [0] * 45
+    assert "count as these" in target.reason and "'TRUE'" not in target.reason and "TRUE" in target.reason
+    new = pd.DataFrame({"y": ["No", "True", "off", "yes"]})
+    assert target.reader.targets(new).tolist() == [0, 1, 0, 1]
+
+
+def test_classes_beside_true_and_false_stay_as_they_are() -> None:
+    assert infer_task(pd.DataFrame({"y": ["J", "ja", "N", "nein"] * 9})).classes == ("J", "N")
+    assert infer_task(pd.DataFrame({"y": ["yes", "Yes", "no", "maybe"] * 9})).classes == ("Yes", "maybe", "no", "yes")
+    reader = infer_task(pd.DataFrame({"y": ["yes", "no"] * 9})).reader
+    with pytest.raises(DataError, match="'maybe' is not a class"):
+        reader.targets(pd.DataFrame({"y": ["maybe"]}))

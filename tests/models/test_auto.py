@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from dltrain.errors import ConfigError
 from dltrain.experiment.build import build_optimizer, build_task
 from dltrain.models.auto import LINEAR_RATE, VOTES, Auto
 from dltrain.models.fold_ensemble import FoldEnsemble
@@ -114,3 +115,9 @@ def test_a_blend_is_better_than_each_of_two_with_independent_errors() -> None:
     assert choice.loss == pytest.approx(float(functional.nll_loss(mean.log(), y)), rel=1e-5)
     assert choice.loss < min(choice.losses.values())
     assert "4/8 linear + 4/8 tabm" in str(choice)
+
+
+def test_a_blend_of_no_models_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no model to choose from") as caught:
+        auto(candidates=[])
+    assert caught.value.override == "model.candidates=[linear,mlp,tabm]"

@@ -1,4 +1,4 @@
-"""Reads durations such as 1:02:03, 60:15, "2h 50m" and "0 days 00:12:00" as seconds."""
+"""Reads durations such as 1:02:03, 60:15, "2h 50m", "0 days 00:12:00" and PT2H50M as seconds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ CLOCK = (
     r"(?P<minutes>[0-9]+):(?P<seconds>[0-5][0-9](?:\.[0-9]+)?)$"
 )
 WORDS = (
-    r"^(?P<sign>-)?(?:(?P<days>[0-9]+) ?(?:d|days?)\.?,?(?: |$))?(?:(?P<hours>[0-9]+) ?(?:h|hrs?|hours?)\.?,?(?: |$)?)?"
-    r"(?:(?P<minutes>[0-9]+) ?(?:m|mins?|minutes?)\.?,?(?: |$)?)?"
-    r"(?:(?P<seconds>[0-9]+(?:\.[0-9]+)?) ?(?:s|secs?|seconds?)\.?)?$"
+    r"^(?P<sign>-)?(?:(?P<days>[0-9]+) ?(?:(?:d|days?|Tage?|jours?)\.?,?(?: |$)|天 ?))?"
+    r"(?:(?P<hours>[0-9]+) ?(?:h|hrs?|hours?|Std|Stunden?|heures?|小时|小時|時間)\.?,?(?: |$)?)?"
+    r"(?:(?P<minutes>[0-9]+) ?(?:m|mins?|minutes?|Min|Minuten?|分钟|分鐘|分)\.?,?(?: |$)?)?"
+    r"(?:(?P<seconds>[0-9]+(?:\.[0-9]+)?) ?(?:s|secs?|seconds?|Sek|Sekunden?|secondes?|秒)\.?)?$"
+)
+ISO = (  # ISO 8601, without years, months and weeks
+    r"^(?P<sign>-)?P(?:(?P<days>[0-9]+)D)?(?:T(?:(?P<hours>[0-9]+)H)?(?:(?P<minutes>[0-9]+)M)?"
+    r"(?:(?P<seconds>[0-9]+(?:\.[0-9]+)?)S)?)?$"
 )
 SECONDS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 
@@ -41,7 +46,7 @@ def parse_durations(texts: Sequence[str]) -> NDArray[np.float64]:
     """
     column = to_ascii(pa.array(texts, pa.string()))
     seconds = np.full(len(column), np.nan)
-    for pattern in (CLOCK, WORDS):
+    for pattern in (CLOCK, WORDS, ISO):
         parts = pc.extract_regex(column, pattern)
         read = np.zeros(len(column))
         given = np.zeros(len(column), dtype=bool)

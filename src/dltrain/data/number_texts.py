@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 FEW = 100
 PLAIN = r"^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"  # what needs no splitting
-SPLIT = (
+SPLIT = (  # the digit of m2 belongs to the unit, that of [1] to a footnote
     r"^(?P<head>[^0-9]*)(?P<body>[0-9](?:[0-9.,' ]*[0-9])?(?:[eE][+-]?[0-9]+)?)"
-    r"(?P<tail>[^0-9]*(?:(?:m|ft|in|yd|mi)[23][^0-9]*)?)$"  # the digit of m2 belongs to the unit
+    r"(?P<tail>[^0-9]*(?:(?:m|ft|in|yd|mi)[23][^0-9]*)?(?:\[[0-9]{1,2}\])?)$"
 )
+FOOTNOTE = re.compile(r"\s?(?:[*†‡§]{1,3}|\[[0-9a-z]{1,2}\])$")
 ABOUT = r"~|≈|∼|≃|(?:ca|circa|approx|about|around)\b\.?|约|約|大约"
 HEAD = re.compile(
     rf"(?P<about>(?:{ABOUT})\s*)?(?P<sign>[+-])?\s*(?P<bracket>\()?\s*(?P<unit>.*?)\s*"
@@ -25,7 +26,8 @@ HEAD = re.compile(
     re.IGNORECASE,
 )
 TAIL = re.compile(
-    r"(?P<inner_bracket>\))?(?P<plus>\+)?(?P<unit>.*?)(?P<late_plus>\s?\+)?(?P<bracket>\))?(?P<minus>\s?-)?"
+    r"(?P<inner_bracket>\))?(?P<whole>[.,:]-{1,2})?"  # 50.- francs and 50:- crowns are whole
+    r"(?P<plus>\+)?(?P<unit>.*?)(?P<late_plus>\s?\+)?(?P<bracket>\))?(?P<minus>\s?-)?"
 )
 
 # Powers of ten. A multiplier is certain, or counts only beside a certain one: "300 K" may be degrees, and "5 m" metres.
@@ -63,6 +65,7 @@ class Surroundings:
         brackets: whether the sign is written by brackets.
         about: whether a text such as ~ or + makes it an approximation.
         mark: a decimal mark that stands before the first digit, as in ".5".
+        footnote: whether a mark such as * or [1] refers to a footnote.
     """
 
     unit: str = ""
@@ -71,6 +74,7 @@ class Surroundings:
     brackets: bool = False
     about: bool = False
     mark: str = ""
+    footnote: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,8 @@ def read_surroundings(head: str, tail: str, uncertain_multipliers: bool = False)
     mark = ""
     if head.endswith((".", ",")) and not head[-2:-1].isalpha():
         head, mark = head[:-1], head[-1]
-    before, after = HEAD.fullmatch(head.strip()), TAIL.fullmatch(tail.rstrip())
+    text_after = FOOTNOTE.sub("", tail.rstrip())
+    before, after = HEAD.fullmatch(head.strip()), TAIL.fullmatch(text_after)
     if before is None or after is None:
         return None
     unit_after, closed = after["unit"], after["bracket"] or after["inner_bracket"]
@@ -179,6 +184,7 @@ def read_surroundings(head: str, tail: str, uncertain_multipliers: bool = False)
         brackets=bool(opened),
         about=bool(before["about"] or before["inner_about"] or after["plus"] or after["late_plus"]),
         mark=mark,
+        footnote=text_after != tail.rstrip(),
     )
 
 
@@ -201,7 +207,7 @@ def _multiplier(text: str, uncertain: bool) -> tuple[int, str]:
 
 def unit_key(unit: str) -> str:
     """Returns the same text for spellings of one unit, such as month and Months; the case of short ones matters."""
-    key = unit.rstrip(".").replace(" ", "").replace("²", "2").replace("³", "3")
+    key = unicodedata.normalize("NFKC", unit.rstrip(".").replace(" ", ""))  # ㎡ and m² are m2
     if len(key) > 3:
         key = key.casefold()
     return key.removesuffix("s") if len(key) > 2 else key
@@ -214,7 +220,8 @@ def _is_currency(text: str) -> bool:
 def _is_unit(text: str) -> bool:
     if not text:
         return True
-    names = any(c.isalpha() or c in UNIT_SIGNS or _is_currency_sign(c) for c in text)
+    letters = unicodedata.normalize("NFKC", text)  # ㎡ and ℃ are one character each, and no letters
+    names = any(c.isalpha() or c in UNIT_SIGNS or _is_currency_sign(c) for c in letters)
     inner = text[1:-1] if text[0] == "(" and text[-1] == ")" else text
     return names and not NO_UNIT.search(inner)
 

@@ -244,6 +244,9 @@ class _Column:
         add("multipliers are read", np.array([s is not None and s.power > 0 for s in self.surroundings])[each])
         add("brackets mean minus", np.array([s is not None and s.brackets for s in self.surroundings])[each])
         add("approximations are read", np.array([s is not None and s.about for s in self.surroundings])[each])
+        add(
+            "marks of footnotes are left out", np.array([s is not None and s.footnote for s in self.surroundings])[each]
+        )
         return tuple(remarks)
 
     def _has(self, mark: str) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Tells the lines and rows below a table that are no rows of it: sources, notes and totals."""
+"""Tells the lines and rows below and within a table that are no rows of it: sources, notes and totals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import shorten
+from dltrain.data.cells import name_list, shorten
 from dltrain.data.table_records import Record, is_missing, is_number_like
 
 MOST = 20  # lines below a table
@@ -27,6 +27,10 @@ TOTAL = re.compile(
     r"平均值?|均值|all",
     re.IGNORECASE,
 )
+SUBTOTAL = re.compile(
+    rf"{TOTAL.pattern}|.{{1,60}}\b(totals?|summe|gesamt|итого)\W*|.{{1,60}}(合计|小计)", re.IGNORECASE
+)
+MOST_ROWS = 20_000  # of a table that may have subtotals; longer ones are no reports
 
 
 def are_footers(records: Sequence[Record], width: int, numbers_first: bool) -> bool:
@@ -47,10 +51,11 @@ def are_footers(records: Sequence[Record], width: int, numbers_first: bool) -> b
 
 
 def leave_out_end(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Returns a table without last rows that are footers or totals, and notes on them."""
+    """Returns a table without last rows that are footers or totals, and without subtotals, and notes on them."""
     count, notes = _footers(frame)
-    frame, total_notes = _leave_out_totals(frame.iloc[: len(frame) - count] if count else frame)
-    return frame, [*notes, *total_notes]
+    frame, subtotal_notes = _leave_out_subtotals(frame.iloc[: len(frame) - count] if count else frame)
+    frame, total_notes = _leave_out_totals(frame)
+    return frame, [*notes, *subtotal_notes, *total_notes]
 
 
 def leave_out_labelled(frame: pd.DataFrame) -> pd.DataFrame:
@@ -91,6 +96,35 @@ def _footers(frame: pd.DataFrame) -> tuple[int, list[str]]:
     if TOTAL.fullmatch(texts[0]) or not (FOOTER.match(texts[0]) or blank or numbers_first):
         return 0, []
     return count, [f"left out below the table: {shorten(texts[0])}"]
+
+
+def _leave_out_subtotals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Returns a table without rows that are called totals and have the sums of the rows since the last one, if there
+    are several, and a note on them."""
+    subtotals: list[int] = []
+    for position in _called_totals(frame):
+        start = subtotals[-1] + 1 if subtotals else 0
+        block = [_numbers(frame.iloc[start:position, column]) for column in range(frame.shape[1])]
+        if position - start > 1 and _sums(frame, position, _texts(frame, position), block, exactly=False):
+            subtotals.append(position)
+    if len(subtotals) < 2:
+        return frame, []
+    labels = [next(filter(None, _texts(frame, position))) for position in subtotals]
+    note = f"left out {len(subtotals)} rows with sums of the rows above them: {name_list(labels, 3)}"
+    return frame.drop(frame.index[subtotals]).reset_index(drop=True), [note]
+
+
+def _called_totals(frame: pd.DataFrame) -> list[int]:
+    """Returns the positions of rows whose first text is the name of a total."""
+    if len(frame) > MOST_ROWS:
+        return []
+    called: set[int] = set()
+    for column in range(min(2, frame.shape[1])):
+        cells = frame.iloc[:, column]
+        if pd.api.types.is_string_dtype(cells.dtype) or pd.api.types.is_object_dtype(cells.dtype):
+            names = [name for name in cells.dropna().unique() if SUBTOTAL.fullmatch(str(name).strip())]
+            called.update(np.flatnonzero(cells.isin(names)).tolist() if names else [])
+    return [at for at in sorted(called) if SUBTOTAL.fullmatch(next(filter(None, _texts(frame, at))))]
 
 
 def _leave_out_totals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

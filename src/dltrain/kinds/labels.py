@@ -32,6 +32,7 @@ from dltrain.data.folder_tree import FileType, spell_path
 from dltrain.data.sample_files import FolderFiles
 from dltrain.data.spelling import spell_as
 from dltrain.data.split_names import class_key
+from dltrain.data.truth_values import are_truth_values, truth_of
 from dltrain.errors import DataError
 from dltrain.kinds.forms import form_from_json, form_to_json
 from dltrain.tasks.registry import is_known, task_class
@@ -344,11 +345,21 @@ def _listed_labels(name: str, labels: Sequence[str], cells: Cells) -> NDArray[np
 
 
 def _class_indices(name: str, classes: Sequence[str], cells: Cells) -> NDArray[np.int64]:
-    """Returns class indices `(N,)`, -1 if a cell is missing; 1.0 in one file and 1 in another are the same class."""
+    """Returns class indices `(N,)`, -1 if a cell is missing.
+
+    1.0 in one file and 1 in another are the same class, and so are spellings of true and false.
+    """
     index = {label: position for position, label in enumerate(classes)}
     by_number = {_as_number(label): position for label, position in index.items()}
     by_number.pop(None, None)
-    indices = [index.get(value, by_number.get(_as_number(value), -2)) for value in cells.values]
+    two_truths = len(classes) == 2 and are_truth_values(classes)
+    by_truth = {truth_of(label): position for label, position in index.items()} if two_truths else {}
+
+    def index_of(value: str) -> int:
+        number, truth = by_number.get(_as_number(value)), by_truth.get(truth_of(value))
+        return index.get(value, next((at for at in (number, truth) if at is not None), -2))
+
+    indices = list(map(index_of, cells.values))
     if -2 in indices:
         raise DataError(
             f"{shorten(cells.values[indices.index(-2)])} is not a class of the model",

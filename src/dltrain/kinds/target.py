@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import MAX_BAD_SHARE, Cells, Form, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.truth_values import are_truth_values, truth_of
 from dltrain.errors import ConfigError, DataError
 from dltrain.kinds.forms import Reading, form_of_numbers, read_written
 from dltrain.kinds.labels import (
@@ -103,7 +104,8 @@ def infer_task(
         return _infer_listed_labels(columns.iloc[:, 0], name, task, "the task was given")
     if find_lists and form is None and lists_labels(read_cells(columns.iloc[:, 0], missing=EMPTY).values):
         return _infer_listed_labels(columns.iloc[:, 0], name, TASKS["labels"], "its cells list labels")
-    cells, numbers = read_target(columns.iloc[:, 0]), _as_numbers(columns.iloc[:, 0], form, reading)
+    column, spelled = _merge_truth_values(columns.iloc[:, 0]) if form in (None, "class") else (columns.iloc[:, 0], "")
+    cells, numbers = read_target(column), _as_numbers(column, form, reading)
     chosen, reason = choose_task(name, cells if numbers is None else numbers.cells, task)
     reader = TargetReader(name, chosen)
     if reader.form == "number" and numbers is not None:
@@ -111,10 +113,25 @@ def infer_task(
         cells, reason = numbers.cells, "; ".join([reason, *numbers.remarks])
     if reader.form == "class":
         reader = TargetReader(name, chosen, classes=class_names(cells)[0])
+        reason += spelled
         several = next((value for value in cells.values if "|" in value or ";" in value), None)
         if several is not None:
             reason += f"; if {shorten(several)} lists several labels, give task=multilabel"
     return Target(reader, reason, reader.encode({name: cells}), cells.codes >= 0)
+
+
+def _merge_truth_values(column: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
+    """Returns a column of true and false in which each has its most frequent spelling, and what to say of it; any other
+    column as it is."""
+    cells = read_cells(column, missing=EMPTY)
+    if len(cells.values) < 3 or not are_truth_values(cells.values):
+        return column, ""
+    usual: dict[bool | None, str] = {}
+    for at in np.argsort(-cells.counts, kind="stable"):
+        usual.setdefault(truth_of(cells.values[at]), cells.values[at])
+    merged = column.map(lambda cell: usual.get(truth_of(str(cell).strip()), cell), na_action="ignore")
+    others = [value for value in cells.values if value not in usual.values()]
+    return merged, f"; other spellings of true and false count as these: {name_list(others, 10)}"
 
 
 class _Numbers(NamedTuple):
@@ -183,6 +200,7 @@ def _infer_several(
             override="task=multilabel",
         )
     numbers = {name: _as_numbers(columns[name], form, reading) for name in names}
+    remarks: list[str] = []
     cells = {name: read_target(columns[name]) if found is None else found.cells for name, found in numbers.items()}
     two_valued = all(len(column.values) == 2 for column in cells.values())
     if form == "labels" or (form is None and two_valued):
@@ -193,7 +211,8 @@ def _infer_several(
     else:
         _check_all_numbers(cells)
         chosen = TASKS["number"] if form is None else task
-        reason = f"the {len(names)} targets are numbers"
+        remarks = [f"{name}: {remark}" for name, found in numbers.items() if found for remark in found.remarks]
+        reason = "; ".join([f"the {len(names)} targets are numbers", *remarks])
     forms = {name: found.form for name, found in numbers.items() if found is not None}
     reader = TargetReader(title, chosen, outputs=tuple(names), forms=forms)
     y = reader.encode(cells)
@@ -207,7 +226,7 @@ def _infer_several(
             where="data.target",
             fix="leave out the target that is mostly empty, or give more rows",
         )
-    return Target(reader, reason if form is None else "the task was given", y, present)
+    return Target(reader, reason if form is None else "; ".join(["the task was given", *remarks]), y, present)
 
 
 def _check_labels(cells: Mapping[str, Cells]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import lcm
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from dltrain.errors import ConfigError
 from dltrain.models.layers.activations import Activation
 from dltrain.models.layers.piecewise import Embedding
 from dltrain.models.linear import Linear
@@ -54,6 +55,13 @@ class Auto(nn.Module):
         embed_width: Annotated[int, Range(1)] = 12,
     ) -> None:
         super().__init__()
+        if not candidates:
+            raise ConfigError(
+                "there is no model to choose from",
+                where="model.candidates",
+                fix="name at least one",
+                override=f"model.candidates=[{','.join(get_args(Candidate))}]",
+            )
         numbers = {"hidden": hidden, "activation": activation, "embed": embed, "embed_width": embed_width}
 
         def models(candidate: Candidate) -> list[tuple[nn.Module, float]]:

@@ -89,6 +89,27 @@ def test_the_words_of_a_column_of_numbers_are_gaps_and_are_named(words):
     assert all(repr(word) in column.remarks[0] for word in words)
 
 
+@pytest.mark.parametrize("name", ["order_no", "InvoiceNr", "Ticket Number", "订单号码"])
+def test_whole_numbers_that_never_repeat_are_ids_where_their_name_says_number(name):
+    numbers = [str(900_000 + 7 * i * (i % 3 + 1)) for i in range(1, 60)]
+    distinct = list(dict.fromkeys(numbers))
+    assert role(distinct, name=name) == ("dropped", f"an id with {len(distinct)} distinct values of {len(distinct)}")
+    assert role([*distinct, distinct[0]], name=name)[0] == "numeric"
+    assert role(distinct[:10], name=name)[0] == "numeric"
+    assert role([f"{i}.5" for i in range(40)], name=name)[0] == "numeric"
+
+
+def test_numbers_that_are_all_dates_are_dates():
+    days = [f"{day:%Y%m%d}" for day in pd.date_range("2021-01-29", periods=40, freq="9D")]
+    assert role(days) == role(list(map(int, days))) == ("date", "numbers that are all dates")
+    assert role([day[:6] for day in days])[0] == "date"
+    assert role([*days[:-1], ""])[0] == "date"
+    assert role([*days[:-1], "20211340"])[0] == "numeric"
+    assert role(days[:5])[0] == "numeric"  # too few to be certain
+    assert role(days, name="order_id")[0] == "dropped"
+    assert infer_columns({"x": read(days)}, (), {"x": "numeric"})[0].role == "numeric"
+
+
 def test_words_beside_few_numbers_are_categories():
     assert role(["1", "2", "3", "none of these"] * 10)[0] == "categorical"
 

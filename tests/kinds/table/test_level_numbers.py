@@ -13,7 +13,7 @@ from dltrain.data.cells import read_cells
 from dltrain.kinds.kind import kind_of
 from dltrain.kinds.table.level_numbers import STRONGEST, WEAKEST, LevelNumbers
 from dltrain.kinds.table.load import table
-from dltrain.types import Facts
+from dltrain.types import Data, Facts
 
 
 def towns(rows: int = 3000, levels: int = 300, noise: float = 0.1) -> pd.DataFrame:
@@ -118,3 +118,42 @@ def test_classes_have_a_share_each_and_two_of_them_one(classes: str) -> None:
 def test_few_levels_have_no_numbers() -> None:
     data = table(towns(300, 8), target="price", drop=["noise"])
     assert not any(": " in feature for feature in data.facts.features)
+
+
+def patients(count: int = 40, rows_each: int = 12) -> pd.DataFrame:
+    """Returns rows of patients whose targets are alike, each with a doctor of their own."""
+    random = np.random.default_rng(0)
+    patient = np.repeat(np.arange(count), rows_each)
+    return pd.DataFrame(
+        {
+            "patient": [f"P{number}" for number in patient],
+            "doctor": [f"D{number}" for number in patient],
+            "x": random.normal(size=len(patient)),
+            "score": random.normal(size=count)[patient] + 0.1 * random.normal(size=len(patient)),
+        }
+    )
+
+
+@pytest.mark.parametrize("folds", [None, 5])
+def test_a_level_of_one_group_says_nothing_of_the_groups_target(folds: int | None) -> None:
+    frame = patients()
+    apart = table(frame, target="score", group="patient", folds=folds)
+    together = table(frame, target="score", drop=["patient"], folds=folds)
+
+    def explained(data: Data) -> float:
+        at, train = data.facts.features.index("doctor: mean score"), data.splits["train"]
+        code = train.inputs[0][:, at].numpy()
+        return 0.0 if code.std() == 0 else abs(float(np.corrcoef(code, train.target[:, 0])[0, 1]))
+
+    assert explained(together) > 0.9  # other rows of a patient are known, and tell
+    assert explained(apart) < 0.05
+
+
+def test_a_level_of_several_groups_is_learned_from_the_other_groups() -> None:
+    frame = patients(60).assign(ward=lambda made: [f"W{int(name[1:]) // 4}" for name in made.patient])
+    worth = dict(zip(sorted(set(frame.ward)), np.random.default_rng(1).normal(scale=5, size=15), strict=True))
+    frame["score"] += frame.ward.map(worth)
+    data = table(frame, target="score", group="patient", drop=["doctor"])
+    at = data.facts.features.index("ward: mean score")
+    for split in data.splits.values():
+        assert np.corrcoef(split.inputs[0][:, at], split.target[:, 0])[0, 1] > 0.5

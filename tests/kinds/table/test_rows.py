@@ -146,6 +146,13 @@ def test_a_file_that_does_not_fit_is_refused():
     assert error.where == "data.val_path, row 2, column 'a' (the header is row 1)"
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_file_without_answers_is_for_predict(split):
+    error = refusal(frame(), held_out={split: frame().drop(columns=["a", "y"])})
+    assert error.what == f"the {split} file has no answers: the column 'y', the target, is not in it"
+    assert "dltrain predict" in error.fix and error.override == f"data.{split}_path=null"
+
+
 def test_a_file_without_a_labelled_row_is_refused():
     error = refusal(frame(), held_out={"test": frame(4, y=[np.nan] * 4)})
     assert error.what == "no row of the test file can be used" and error.override == "data.test_path=null"

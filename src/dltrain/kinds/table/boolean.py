@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,23 +11,8 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells
 from dltrain.data.splits import Indices
+from dltrain.data.truth_values import truth_of
 from dltrain.kinds.table.column_encoder import ColumnEncoder, Oddity
-
-TRUE_WORDS = """
-    true t yes y on 1 1.0 ja wahr oui vrai si sí sì verdadero sim vero да
-    是 对 真 有 ✓ ✔
-"""
-FALSE_WORDS = """
-    false f no n off 0 0.0 nein falsch non faux falso não нет
-    否 不是 错 假 无 ✗ ✘
-"""
-TRUE, FALSE = frozenset(TRUE_WORDS.split()), frozenset(FALSE_WORDS.split())
-
-
-def are_truth_values(values: Collection[str]) -> bool:
-    """Tells whether texts are spellings of true and false, of both, and not all numbers."""
-    spelled = {value.casefold() for value in values}
-    return bool(spelled & TRUE and spelled & FALSE) and spelled <= TRUE | FALSE and not spelled <= {"0", "1"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +62,5 @@ class BooleanEncoder(ColumnEncoder):
 
 def _truth_of(cells: Cells) -> NDArray[np.float64]:
     """Returns 1, 0 or NaN for each cell, `(N,)`."""
-    spelled = [value.casefold() for value in cells.values]
-    truth = [1.0 if value in TRUE else 0.0 if value in FALSE else np.nan for value in spelled]
+    truth = [np.nan if (value := truth_of(text)) is None else float(value) for text in cells.values]
     return np.array([*truth, np.nan])[cells.codes]

@@ -83,16 +83,19 @@ class CategoricalEncoder(ColumnEncoder):
             return one_hot
         return np.concatenate([one_hot, self.numbers.encode(cells).astype(np.float32)], axis=1)
 
-    def encode_training(self, cells: Cells, targets: Floats, seed: int) -> NDArray[np.float32]:
+    def encode_training(
+        self, cells: Cells, targets: Floats, seed: int, groups: Indices | None = None
+    ) -> NDArray[np.float32]:
         """Returns the last inputs of the training rows, the numbers of their levels, from other rows than their own.
 
         Args:
             cells: of the training rows, as `LevelNumbers.fit` had them.
             targets: `(N, K)`, the same.
             seed: the same.
+            groups: the same.
         """
         assert self.numbers is not None
-        return self.numbers.encode_training(cells, targets, seed).astype(np.float32)
+        return self.numbers.encode_training(cells, targets, seed, groups).astype(np.float32)
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
         """Yields which cells have a new level, and which are missing if none was in training."""

@@ -29,7 +29,7 @@ MOST_SHARED_IDS = 0.5
 def check_rows(data: Data, raw: RawTable) -> Iterator[Finding]:
     """Yields findings about a table's rows and columns."""
     yield from check_leaks(data, raw)
-    yield from check_ids(raw)
+    yield from check_ids(data, raw)
     yield from check_copies(data, raw)
     yield from check_times(raw)
     yield from check_target(data, raw)
@@ -88,19 +88,25 @@ def _score_of_tree(x: NDArray[np.float64], y: NDArray[Any], half: NDArray[np.boo
     return float(tree.fit(x[half], y[half]).score(x[~half], y[~half]))
 
 
-def check_ids(raw: RawTable) -> Iterator[Finding]:
-    """Yields ids whose rows a random split has put into train and into a held-out split."""
+def check_ids(data: Data, raw: RawTable) -> Iterator[Finding]:
+    """Yields ids whose rows a random split has put into train and into a held-out split, or into several folds."""
     if not raw.at_random:
         return
+    train, fold = raw.parts["train"], data.splits["train"].fold
     held_out = next((name for name in HELD_OUT if name in raw.parts), None)
-    if held_out is None:
+    if held_out is not None:
+        held_out_rows = raw.parts[held_out]
+    elif fold is not None:
+        inside = fold.numpy() == 0
+        held_out, held_out_rows, train = "val", train[inside], train[~inside]
+    else:
         return
     for column in raw.columns:
         cells = raw.rows.inputs[column.name]
         if not is_entity(column.name, cells) or len(cells.values) < FEWEST_IDS:
             continue
-        there = cells.codes[raw.parts[held_out]]
-        shared = float(np.isin(there[there >= 0], cells.codes[raw.parts["train"]]).mean()) if len(there) else 0.0
+        there = cells.codes[held_out_rows]
+        shared = float(np.isin(there[there >= 0], cells.codes[train]).mean()) if len(there) else 0.0
         if shared >= MOST_SHARED_IDS:
             yield Finding(
                 "warning",

@@ -13,13 +13,16 @@ from dltrain.data.cell_parts import Parts, find_parts
 from dltrain.data.cells import Cells, Form, check_numbers, check_range, name_list, nearest, shorten
 from dltrain.data.date_format import AmbiguousDates, DateFormat
 from dltrain.data.dates import infer_cells
+from dltrain.data.truth_values import are_truth_values
 from dltrain.errors import DataError
 from dltrain.kinds.forms import Reading, form_of_numbers
-from dltrain.kinds.table.boolean import are_truth_values
 from dltrain.kinds.table.words import has_words
 
 MAX_DISTINCT_SHARE = 0.5
+FEWEST_DATES = 10  # distinct numbers such as 20261121 or 202611, which are hardly all dates by accident
+LEAST_DATE = 180001
 ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号|学号|序号|工号|证号)$")
+NUMBER_NAME = re.compile(r"(?i:[ _-](no|nr|num|number))\.?$|[a-z]N[ro]$|(单号|号码)$")  # of ids where none repeats
 ENTITY = re.compile(
     r"(patient|subject|user|customer|client|student|pupil|participant|person|household|player|driver|account|member|"
     r"employee)s?([ _-]?(id|no|nr|num|number|code))?|(用户|患者|病人|客户|学生|会员|员工)(id|编号|号)?",
@@ -183,6 +186,8 @@ def _infer(name: str, cells: Cells, drop: Sequence[str], reading: Reading) -> Co
     numbers = form_of_numbers(name, cells, reading)
     if numbers is None:
         return replace(_judge_texts(name, cells, reading), distinct=distinct, missing=cells.missing)
+    if numbers.form is None and not ID_NAME.search(name) and (dates := _form_of_compact_dates(cells)):
+        return Column(name, "date", "numbers that are all dates", distinct, cells.missing, dates=dates)
     cells = cells.read_as(numbers.form)
     check_range(name, cells, drop=[*drop, name])
     role, reason = _judge_numbers(name, cells)
@@ -201,7 +206,8 @@ def _judge_numbers(name: str, cells: Cells) -> tuple[Role, str]:
         return "dropped", PERMUTED
     if each_once and distinct >= FEWEST_ROWS and NAMELESS.fullmatch(name):
         return "dropped", UNNAMED
-    if whole and distinct == cells.present and ID_NAME.search(name):
+    numbered = distinct >= FEWEST_ROWS and NUMBER_NAME.search(name)
+    if whole and distinct == cells.present and (ID_NAME.search(name) or numbered):
         return "dropped", f"{ID_REASON} {distinct} distinct values of {cells.present}"
     if is_entity(name, cells):
         return "categorical", f"an id that rows share, with {distinct} distinct values"
@@ -224,6 +230,14 @@ def _judge_texts(name: str, cells: Cells, reading: Reading) -> Column:
     if has_words(cells.values):
         return Column(name, "text", "text")
     return Column(name, "dropped", f"text with {distinct} distinct values of {cells.present}, which share no words")
+
+
+def _form_of_compact_dates(cells: Cells) -> DateFormat | None:
+    """Returns how dates such as 20261121 or 202611 are written; `None` if the numbers of a column are none."""
+    if len(cells.values) < FEWEST_DATES or not cells.numbers.min() >= LEAST_DATE or cells.numbers.max() >= 1e8:
+        return None
+    form = infer_cells(cells, enough=1.0)
+    return form if isinstance(form, DateFormat) else None
 
 
 def _form_of_dates(name: str, cells: Cells, reading: Reading) -> DateFormat | None:

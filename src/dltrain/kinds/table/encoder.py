@@ -84,6 +84,7 @@ class TableEncoder:
         limits: Mapping[str, tuple[float, float]] | None = None,
         y: NDArray[Any] | None = None,
         seed: int = 0,
+        groups: Indices | None = None,
         id: str | None = None,
         ignore_case: bool = False,
     ) -> TableEncoder:
@@ -98,6 +99,7 @@ class TableEncoder:
             limits: by column, the lowest and highest number; numbers beyond are clipped.
             y: the targets of the training rows, as in `Split`, for means of many levels; `None` for no means.
             seed: of the folds for these means.
+            groups: `(N,)` group of each row, numbered from 0 without gaps; those of a group are in one such fold.
             id: the column whose cells name the rows.
             ignore_case: whether a category may be spelled in another case or with other blanks.
         """
@@ -120,7 +122,7 @@ class TableEncoder:
                 return ComposedEncoder.fit(name, cells, column.parts, fit_numbers)
             if column.role == "text":
                 return WordsEncoder.fit(name, cells, targets)
-            numbers = LevelNumbers.fit(cells, targets, names, numeric=numeric, seed=seed)
+            numbers = LevelNumbers.fit(cells, targets, names, numeric=numeric, seed=seed, groups=groups)
             return CategoricalEncoder.fit(name, cells, fill=impute == "most_frequent", numbers=numbers)
 
         return cls(
@@ -246,7 +248,7 @@ class TableEncoder:
         return np.concatenate([column.encode(table[column.name], interpolate_from) for column in self.columns], axis=1)
 
     def encode_training(
-        self, table: Mapping[str, Cells], y: NDArray[Any], seed: int
+        self, table: Mapping[str, Cells], y: NDArray[Any], seed: int, groups: Indices | None = None
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yields the inputs that were fitted to the target: a slice of the inputs, and their values `(N, inputs)` in
         the training rows, which come from other rows than their own.
@@ -255,13 +257,14 @@ class TableEncoder:
             table: the cells of the training rows, by column, as `fit` had them.
             y: their targets, the same.
             seed: the same.
+            groups: the same.
         """
         targets, _ = self.target.as_numbers(y)
         start = 0
         for column in self.columns:
             stop = start + len(column.features)
             if isinstance(column, CategoricalEncoder) and column.numbers is not None:
-                numbers = column.encode_training(table[column.name], targets, seed)
+                numbers = column.encode_training(table[column.name], targets, seed, groups)
                 yield slice(stop - numbers.shape[1], stop), numbers
             start = stop
 

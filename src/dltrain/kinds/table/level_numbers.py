@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells
+from dltrain.data.folds import assign_folds
+from dltrain.data.splits import Indices
 from dltrain.kinds.table.column_encoder import Floats, as_tuples
 from dltrain.kinds.table.scale import Numeric, Scale
 
@@ -37,7 +39,8 @@ class LevelNumbers:
 
     A mean is `(sum + m · mean) / (n + m)`, where `m` is the variance of the target within levels over that between
     them (Micci-Barreca, 2001, with the weight of empirical Bayes). A training row's own numbers are those of the other
-    folds of the training rows, so that no row sees its own target.
+    folds of the training rows, so that no row sees its own target; where rows belong to groups, a group is in one
+    fold, so that no row sees its group's targets, which new groups will not have either.
 
     Args:
         names: of the numbers, such as `mean price`.
@@ -53,7 +56,14 @@ class LevelNumbers:
 
     @classmethod
     def fit(
-        cls, cells: Cells, targets: Floats, names: Sequence[str], *, numeric: Numeric, seed: int
+        cls,
+        cells: Cells,
+        targets: Floats,
+        names: Sequence[str],
+        *,
+        numeric: Numeric,
+        seed: int,
+        groups: Indices | None = None,
     ) -> LevelNumbers | None:
         """Returns the numbers of the levels of training rows; `None` where there are too few levels or rows.
 
@@ -63,6 +73,7 @@ class LevelNumbers:
             names: of the K targets.
             numeric: how the numbers are scaled.
             seed: of the folds.
+            groups: `(N,)` group of each row, numbered from 0 without gaps; those of a group are in one fold.
         """
         codes = _codes_of(cells)
         present = len(np.unique(codes.of_row[codes.of_row < len(codes.levels)]))
@@ -71,7 +82,7 @@ class LevelNumbers:
         counted = present > FEWEST_COUNTED
         values = np.stack(_estimate(codes, targets, np.arange(len(targets)), counted))
         named = (*(f"mean {name}" for name in names), *(["rows"] if counted else []))
-        apart = _across_folds(codes, targets, counted, seed)
+        apart = _across_folds(codes, targets, counted, seed, groups)
         scales = tuple(Scale.fit(column, numeric) for column in apart.T)
         return cls(named, tuple(codes.levels), tuple(map(tuple, values.tolist())), scales)
 
@@ -82,10 +93,10 @@ class LevelNumbers:
         at = np.array([*(position.get(value, new) for value in cells.values), missing])[cells.codes]
         return self._scaled(np.array(self.values)[:, at].T)
 
-    def encode_training(self, cells: Cells, targets: Floats, seed: int) -> Floats:
+    def encode_training(self, cells: Cells, targets: Floats, seed: int, groups: Indices | None = None) -> Floats:
         """Returns the scaled numbers `(N, numbers)` of the training rows, each from the folds without the row."""
         counted = len(self.names) > targets.shape[1]
-        return self._scaled(_across_folds(_codes_of(cells), targets, counted, seed))
+        return self._scaled(_across_folds(_codes_of(cells), targets, counted, seed, groups))
 
     def _scaled(self, numbers: Floats) -> Floats:
         columns = [scale.apply(column) for scale, column in zip(self.scales, numbers.T, strict=True)]
@@ -111,20 +122,31 @@ def _codes_of(cells: Cells) -> Codes:
     return Codes(renumbered[cells.codes], [cells.values[code] for code in used.tolist()])
 
 
-def _across_folds(codes: Codes, targets: Floats, counted: bool, seed: int) -> Floats:
+def _across_folds(codes: Codes, targets: Floats, counted: bool, seed: int, groups: Indices | None) -> Floats:
     """Returns unscaled numbers `(N, numbers)` of rows, each estimated without the row's own fold."""
-    fold = np.random.default_rng(seed).permutation(len(targets)) % FOLDS
+    means: Floats | None = None
+    if groups is None or not groups.any():
+        fold = np.random.default_rng(seed).permutation(len(targets)) % FOLDS
+    else:
+        fold = assign_folds(len(targets), min(FOLDS, int(groups.max()) + 1), seed=seed, groups=groups)
+        # Levels of one group alone have no other rows. The mean outside a fold would tell them the mean inside it.
+        means = np.nanmean(targets, axis=0)
     parts = np.empty((len(targets), targets.shape[1] + counted))
-    for number in range(FOLDS):
+    for number in range(int(fold.max()) + 1):
         inside = fold == number
         share = len(targets) / max(1, (~inside).sum())
-        estimated = _estimate(codes, targets, np.flatnonzero(~inside), counted, share)
+        estimated = _estimate(codes, targets, np.flatnonzero(~inside), counted, share, means)
         parts[inside] = np.stack(estimated)[:, codes.of_row[inside]].T
     return parts
 
 
 def _estimate(
-    codes: Codes, targets: Floats, rows: NDArray[np.int64], counted: bool, share: float = 1.0
+    codes: Codes,
+    targets: Floats,
+    rows: NDArray[np.int64],
+    counted: bool,
+    share: float = 1.0,
+    means: Floats | None = None,
 ) -> list[Floats]:
     """Returns each number for every level, a missing cell and a new level, estimated from some rows.
 
@@ -134,15 +156,16 @@ def _estimate(
         rows: positions of the rows that count.
         counted: whether the number of rows is one of the numbers, as `log(1 + n)`.
         share: by which counts are multiplied, because only some of the training rows count.
+        means: `(K,)` to which levels are drawn; `None` for those of the rows that count.
     """
     size = len(codes.levels) + 2
     estimates = []
-    for target in targets[rows].T:
+    for at, target in enumerate(targets[rows].T):
         known = ~np.isnan(target)
         code, y = codes.of_row[rows][known], target[known]
         n = np.bincount(code, minlength=size).astype(np.float64)
         total = np.bincount(code, y, minlength=size).astype(np.float64)
-        mean = float(y.mean()) if len(y) else 0.0
+        mean = (float(y.mean()) if len(y) else 0.0) if means is None else float(means[at])
         weight = _prior_weight(code, y, n, total)
         estimates.append((total + weight * mean) / (n + weight))
     if counted:

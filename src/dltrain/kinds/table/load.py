@@ -31,6 +31,7 @@ from dltrain.kinds.table.rows import (
     find_limits,
     find_outliers,
     note_repeats,
+    number_groups,
     number_rows,
     split_rows,
 )
@@ -166,6 +167,7 @@ def table(
         train = train.take(np.flatnonzero(stay))
     notes += [*left_out, *split_notes, *repeats, *outlier_notes, *note_classes(goal, rows.y, parts)]
 
+    groups = None if group is None else number_groups(train.inputs[group])
     encoder = TableEncoder.fit(
         train.inputs,
         columns,
@@ -176,10 +178,11 @@ def table(
         limits=limits if outliers == "clip" else None,
         y=train.y,
         seed=seed,
+        groups=groups,
         id=id,
     )
     encoded = _encode(encoder, rows, parts)
-    for at, values in encoder.encode_training(train.inputs, train.y, seed):
+    for at, values in encoder.encode_training(train.inputs, train.y, seed, groups):
         encoded["train"][:, at] = values
     facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target, weigher, count)
     weights = None if weigher is None else torch.from_numpy(weigher.read(rows.inputs[weigher.name]))
@@ -209,6 +212,13 @@ def _join(
     for name, other in held_out.items():
         other = other.set_axis([str(column) for column in other.columns], axis="columns").reset_index(drop=True)
         absent = [column for column in frame.columns if column not in other.columns and column not in drop]
+        if unanswered := [target for target in targets if target in absent]:
+            raise DataError(
+                f"the {name} file has no answers: the column {unanswered[0]!r}, the target, is not in it",
+                where=f"data.{name}_path",
+                fix="train without it, then predict its rows: dltrain predict RUN FILE",
+                override=f"data.{name}_path=null",
+            )
         if absent:
             raise DataError(
                 f"the {name} file has no column {absent[0]!r}, which the training file has",
