@@ -200,6 +200,9 @@ class Kind:
         """
         return None
 
+    def save_augmented(self, run: RunDir, train: TensorLoader) -> None:
+        """Writes a few training samples as the augmentation shows them to the network, for the page."""
+
     def save_extras(self, run: RunDir, data: Data, task: Task, model: nn.Module, device: torch.device) -> None:
         """Writes additional files of this kind next to the result."""
 

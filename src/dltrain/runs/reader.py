@@ -113,6 +113,10 @@ class Run:
         """Returns the stored inputs of the examples, `(n, ...)`, in their order."""
         return _read_tensor(self.folder.examples / "inputs.safetensors", "input_0")
 
+    def read_tensor(self, path: Path, name: str) -> NDArray[Any] | None:
+        """Returns a tensor of a file in the run's folder; `None` if there is none of that name, or no such file."""
+        return _read_tensor(path, name)
+
     def read_weight(self, name: str) -> NDArray[Any] | None:
         """Returns a tensor of the best checkpoint; `None` if it has none of that name."""
         pointer = self.folder.checkpoints / "best"

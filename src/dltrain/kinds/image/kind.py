@@ -16,6 +16,7 @@ from dltrain.explain.explanation import Explanation
 from dltrain.explain.projection import project_features
 from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
+from dltrain.kinds.image.augmented import save_augmented
 from dltrain.kinds.image.columns import build_with_columns, encoder_of_columns
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
@@ -23,6 +24,7 @@ from dltrain.kinds.image.views import views_of
 from dltrain.kinds.kind import Kind
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
+from dltrain.runs.folder import RunDir
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
 from dltrain.types import BatchTransform, Data, Facts, InputFormat, Spec, Split, SplitName
@@ -91,6 +93,9 @@ class Image(Kind):
     def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
         """Returns how many images have the pixels of a training image; `None` in runs of older versions."""
         return int(torch.isin(digests(inputs[0]), stored[TRAINED]).sum()) if TRAINED in stored else None
+
+    def save_augmented(self, run: RunDir, train: TensorLoader) -> None:
+        save_augmented(run, train)
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
         """Returns a projection of the last layer's inputs to a plane."""
