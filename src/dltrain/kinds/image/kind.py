@@ -15,8 +15,9 @@ from dltrain.data.loader import TensorLoader
 from dltrain.explain.explanation import Explanation
 from dltrain.explain.projection import project_features
 from dltrain.kinds import estimators
-from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
+from dltrain.kinds.checks import Finding, check_balance, check_size
 from dltrain.kinds.image.augmented import save_augmented
+from dltrain.kinds.image.checks import check_images
 from dltrain.kinds.image.columns import build_with_columns, encoder_of_columns
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
@@ -81,7 +82,7 @@ class Image(Kind):
         return estimators.predictors(data, split, thumbnails, boosting=False)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        yield from check_repeats(data, severity="warning")  # unlike rows, images are never equal by chance
+        yield from check_images(data)
         yield from check_balance(data)
         yield from check_size(data)
 
