@@ -23,14 +23,18 @@ from dltrain.experiment.reload import check_reload
 from dltrain.experiment.targets import resolve
 from dltrain.experiment.verdict import diagnose
 from dltrain.explain.explanation import Explanation, write_projection
+from dltrain.kinds.checks import Finding
 from dltrain.models.names import class_of, name_of
 from dltrain.runs.folder import SCHEMA, RunDir, read_json
 from dltrain.runs.provenance import basis_of
 from dltrain.runs.result import DataRecord, Result
+from dltrain.runs.tables import safe_cell
+from dltrain.storage import write_csv
 from dltrain.tasks.certainty import describe as describe_certainty
 from dltrain.tasks.comparison import Baseline, Comparison
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.rows import write_examples, write_predictions
+from dltrain.tasks.wrong_labels import describe_wrong_labels
 from dltrain.training.blending import Blending, Choice, choose_blend
 from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.random_state import undisturbed
@@ -78,6 +82,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     predictions = {name: task.calibrated(part) for name, part in predictions.items()}
     evaluation_seconds = perf_counter() - evaluating
 
+    wrong_labels = find_wrong_labels(run, setup, predictions)
+
     split = splits[split_name]
     write_predictions(run, task, split, predictions[split_name])
     write_examples(run, task, split, predictions[split_name])
@@ -108,7 +114,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         comparison=None if comparison is None else asdict(comparison),
         blend=None if blend is None else blend._asdict(),
         diagnosis=(*[unlike] * bool(unlike), *blended, *setup.notes, *diagnosis),
-        doctor=tuple(asdict(finding) for finding in setup.source.findings),
+        doctor=tuple(asdict(finding) for finding in (*setup.source.findings, *wrong_labels)),
         certainty=certainty,
         importance=tuple(asdict(one) for one in explained.importance),
         projection=_axes(explained),
@@ -143,6 +149,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     log.info("%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
     notes = [f"{baseline.words}: {baseline.note}" for baseline in baselines if baseline.note]
     compared = [comparison.words] if comparison else []
+    for finding in wrong_labels:
+        log.info("%-7s %s", finding.severity, finding)
     for sentence in [*blended, *compared, *notes, *diagnosis, *describe_certainty(certainty)]:
         log.info("        %s", sentence)
 
@@ -196,6 +204,31 @@ def learn_certainty(setup: Setup, predictions: Mapping[SplitName, Predictions]) 
     except Exception as error:  # the user's code may fail here; the model is trained, and its result is needed
         log.warning("how sure predictions are cannot be learned: %s: %s", type(error).__name__, error)
     return certainty
+
+
+def find_wrong_labels(run: RunDir, setup: Setup, predictions: Mapping[SplitName, Predictions]) -> tuple[Finding, ...]:
+    """Returns the finding of held-out labels that are probably wrong, and writes them to wrong_labels.csv."""
+    if setup.settings.limit_batches is not None:
+        return ()
+    facts = setup.data.facts
+    try:
+        wrong = setup.task.find_wrong_labels(setup.splits, predictions)
+    except Exception as error:  # the user's code may fail here; the model is trained, and its result is needed
+        log.warning("wrong labels cannot be looked for: %s: %s", type(error).__name__, error)
+        return ()
+    run.wrong_labels.unlink(missing_ok=True)  # of a run that is resumed
+    if not wrong:
+        return ()
+    names = [safe_cell(name) for name in facts.classes]
+    rows = []
+    for one in wrong:
+        pairs = ((one.label, one.probability), (one.likely, one.likely_probability))
+        rows.append(
+            [safe_cell(one.id), one.split, *(cell for at, score in pairs for cell in (names[at], f"{score:.6g}"))]
+        )
+    write_csv(run.wrong_labels, ["id", "split", "label", "score_label", "likely", "score_likely"], rows)
+    what = describe_wrong_labels(wrong, facts.classes, facts.target)
+    return (Finding("note", what, f"look at them: {run.wrong_labels.name} and the page list all, the surest first"),)
 
 
 def compare_with_baselines(

@@ -22,6 +22,7 @@ from dltrain.tasks.scored import ScoredTask
 from dltrain.tasks.statistics import Calibration, best_thresholds, reliability
 from dltrain.tasks.task import Rows
 from dltrain.tasks.temperature import fit_temperature
+from dltrain.tasks.wrong_labels import WrongLabel, find_wrong_labels
 from dltrain.types import Facts, Split, SplitName
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ class Classification(ScoredTask):
         error = reliability(scores.max(axis=1), (predictions.values == target).numpy()).error
         binary = len(self.facts.classes) == 2
         return Calibration(error, best_thresholds(scores[:, 1], target.numpy() == 1) if binary else ())
+
+    def find_wrong_labels(
+        self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
+    ) -> tuple[WrongLabel, ...]:
+        return find_wrong_labels(splits, predictions)
 
     def learn_certainty(
         self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]

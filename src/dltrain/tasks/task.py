@@ -28,6 +28,7 @@ from dltrain.tasks.metrics import Metric, joined
 from dltrain.tasks.precision import Precision
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Calibration
+from dltrain.tasks.wrong_labels import WrongLabel
 from dltrain.types import Encoded, Facts, Split, SplitName
 
 if TYPE_CHECKING:
@@ -184,6 +185,18 @@ class Task:
     def calibrate(self, predictions: Predictions, target: Tensor) -> Calibration:
         """Returns how well probabilities match frequencies; an empty `Calibration` where there are no probabilities."""
         return Calibration()
+
+    def find_wrong_labels(
+        self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
+    ) -> tuple[WrongLabel, ...]:
+        """Returns held-out samples whose labels are probably wrong, the most certain first; none where there are no
+        labels.
+
+        Args:
+            splits: the samples.
+            predictions: of each split, calibrated.
+        """
+        return ()
 
     def learn_certainty(
         self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
