@@ -207,7 +207,7 @@ def learn_certainty(setup: Setup, predictions: Mapping[SplitName, Predictions]) 
 
 
 def find_wrong_labels(run: RunDir, setup: Setup, predictions: Mapping[SplitName, Predictions]) -> tuple[Finding, ...]:
-    """Returns the finding of held-out labels that are probably wrong, and writes them to wrong_labels.csv."""
+    """Returns the finding of held-out labels that may be wrong, and writes them to wrong_labels.csv."""
     if setup.settings.limit_batches is not None:
         return ()
     facts = setup.data.facts
@@ -228,7 +228,7 @@ def find_wrong_labels(run: RunDir, setup: Setup, predictions: Mapping[SplitName,
         )
     write_csv(run.wrong_labels, ["id", "split", "label", "score_label", "likely", "score_likely"], rows)
     what = describe_wrong_labels(wrong, facts.classes, facts.target)
-    return (Finding("note", what, f"look at them: {run.wrong_labels.name} and the page list all, the surest first"),)
+    return (Finding("note", what, f"look at them: {run.wrong_labels.name} and the page list all"),)
 
 
 def compare_with_baselines(

@@ -189,7 +189,7 @@ class Task:
     def find_wrong_labels(
         self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
     ) -> tuple[WrongLabel, ...]:
-        """Returns held-out samples whose labels are probably wrong, the most certain first; none where there are no
+        """Returns held-out samples whose labels may be wrong, the least probable first; none where there are no
         labels.
 
         Args:

@@ -1,4 +1,9 @@
-"""Finds labels that are probably wrong by confident learning (Northcutt, Jiang and Chuang, 2021)."""
+"""Finds labels that may be wrong, by how improbable they are to models that were not trained on them.
+
+Confident learning (Northcutt, Jiang and Chuang, 2021) takes as many as models contradict with confidence. A model that
+often errs contradicts many right labels; so the number here is held against the number that its own probabilities
+lead to expect among right labels, as for a false discovery rate (Benjamini and Hochberg, 1995).
+"""
 
 from __future__ import annotations
 
@@ -12,15 +17,15 @@ from dltrain.tasks.predictions import Predictions
 from dltrain.types import Split, SplitName
 
 FEWEST = 20  # samples, below which nothing is said
-MOST = 0.2  # of the samples: of a model that contradicts more labels, it is the model that is wrong
-SHARED_EVENLY = 1.5  # times a guess's share, which the probability of another class must exceed
+MOST = 0.25  # of the labels, beyond which it is rather the model that errs
+RIGHT = 0.5  # of the labels that are named, the largest share that is expected to be right
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class WrongLabel:
-    """A sample whose label is probably wrong.
+    """A sample whose label may be wrong.
 
     Args:
         split: that the sample is in.
@@ -42,7 +47,7 @@ class WrongLabel:
 def find_wrong_labels(
     splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
 ) -> tuple[WrongLabel, ...]:
-    """Returns the samples of held-out splits whose labels are probably wrong, the most certain first.
+    """Returns the samples of held-out splits whose labels may be wrong, the least probable first.
 
     A validation split of folds is the training split, which each fold's model has not seen.
     """
@@ -68,31 +73,23 @@ def find_wrong_labels(
 
 
 def doubtful(target: Rows, scores: NDArray[np.float64]) -> Rows:
-    """Returns the samples whose labels are probably wrong, the surest first; none for a model that errs too often.
-
-    They are as many as have another class whose probability is at least its mean over the samples labelled with it,
-    and of all samples those where the probability of another class exceeds that of the label most.
+    """Returns the samples whose labels may be wrong, the least probable first; none for a model that errs too often.
 
     Args:
         target: `(N,)` labels, class indices.
-        scores: `(N, K)` probabilities by models that were not trained on the sample.
+        scores: `(N, K)` calibrated probabilities by models that were not trained on the sample.
     """
-    count, classes = scores.shape
-    if count < FEWEST or not np.isfinite(scores).all():
+    count = len(target)
+    if count < FEWEST or not np.isfinite(scores).all() or (scores.argmax(axis=1) != target).mean() > MOST:
         return np.zeros(0, dtype=np.int64)
     own = scores[np.arange(count), target]
-    sums = np.bincount(target, own, classes)
-    sizes = np.bincount(target, minlength=classes)
-    usual = np.where(sizes > 0, sums / np.maximum(sizes, 1), np.inf)
-    usual = np.maximum(usual, min(0.5, SHARED_EVENLY / classes))
-    confident = np.where(scores >= usual, scores, -1.0)
-    disputed = (confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != target)
-    number = int(disputed.sum())
-    if number > MOST * count:
-        return np.zeros(0, dtype=np.int64)
-    margin = scores.max(axis=1) - own
-    chosen = np.argsort(-margin, kind="stable")[:number]
-    return chosen[margin[chosen] > 0]
+    order = np.argsort(own, kind="stable")
+    each = np.sort(scores, axis=None)
+    below = np.searchsorted(each, own[order], side="right")
+    expected = np.cumsum(each)[below - 1]  # right labels that are no more probable, if the probabilities are right
+    enough = np.flatnonzero(expected <= RIGHT * np.arange(1, count + 1))
+    chosen = order[: enough[-1] + 1] if len(enough) else order[:0]
+    return chosen[scores[chosen].argmax(axis=1) != target[chosen]]
 
 
 def describe_wrong_labels(wrong: Sequence[WrongLabel], classes: Sequence[str], target: str, most: int = 5) -> str:
@@ -101,5 +98,5 @@ def describe_wrong_labels(wrong: Sequence[WrongLabel], classes: Sequence[str], t
         return ""
     named = [f"{one.id} ({classes[one.label]}, rather {classes[one.likely]})" for one in wrong[:most]]
     more = f" and {len(wrong) - most:,} more" if len(wrong) > most else ""
-    labels = "1 held-out label is" if len(wrong) == 1 else f"{len(wrong):,} held-out labels are"
-    return f"{labels} probably wrong ({target}), by a model that was not trained on them: {', '.join(named)}{more}"
+    labels = "1 held-out label" if len(wrong) == 1 else f"{len(wrong):,} held-out labels"
+    return f"{labels} may be wrong ({target}), by a model that was not trained on them: {', '.join(named)}{more}"

@@ -41,13 +41,13 @@ def worst_examples(run: Run, plots: Plots) -> Section:
 
 
 def wrong_labels(run: Run, plots: Plots) -> Section:
-    """Returns the section of held-out labels that are probably wrong, the surest first."""
-    title, page = "Labels that are probably wrong", page_of(run.facts)
+    """Returns the section of held-out labels that may be wrong, the surest first."""
+    title, page = "Labels that may be wrong", page_of(run.facts)
     if not run.wrong_labels:
         return Section(title)
     words = (
-        "Models that were not trained on these samples are surer of another class than they usually are of its own "
-        "samples (confident learning). A model errs, too: look at each before you change it."
+        "To a model that was not trained on these samples, their labels are less probable than the labels of so many "
+        "samples should be. A model errs, too: look at each before you change it."
     )
     rows = [
         [shown(name), SPLIT_WORDS[split], *(shown(page.read_cell(cell)) for cell in (label, likely))]
