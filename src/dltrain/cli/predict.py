@@ -40,7 +40,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     if given := [name for name in PROMPT_FLAGS if getattr(flags, name) is not None]:
         name = f"--{given[0].replace('_', '-')}"
         raise ConfigError(f"{name} needs --prompt", where=name, fix=f"give --prompt TEXT, or leave {name} out")
-    if flags.steps is not None or flags.user or flags.everyone or flags.likes or flags.top is not None:
+    of_items = flags.user or flags.everyone or flags.likes or (flags.top is not None and not sources)
+    if flags.steps is not None or of_items:
         return predict_ahead.run(flags, run_folder, sources, options)
     if not sources:
         raise ConfigError("INPUT is missing", fix=COMMANDS["predict"].usage)
@@ -65,7 +66,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
             what = "how sure predictions are was learned without test-time augmentation"
             raise ConfigError(what, where="--tta", fix="leave out --sets and --interval, or --tta")
         model = with_views(model)
-    certainty = Certainty(flags.interval, flags.sets, flags.threshold)
+    certainty = Certainty(flags.interval, flags.sets, flags.threshold, flags.top)
     model.task.check_certainty(certainty)
     tally = Tally()
     rows_of_answer: list[dict[str, Any]] = []

@@ -229,7 +229,8 @@ class Task:
         Raises:
             ConfigError: it cannot.
         """
-        flags = {"--interval": certainty.level, "--sets": certainty.sets or None, "--threshold": certainty.threshold}
+        flags = {"--interval": certainty.level, "--sets": certainty.sets or None}
+        flags |= {"--threshold": certainty.threshold, "--top": certainty.top}
         if given := [flag for flag, value in flags.items() if value is not None]:
             raise ConfigError(f"{given[0]} does not work for {self.name} runs", where=given[0], fix="leave it out")
 
