@@ -239,6 +239,24 @@ def test_wrapped_names_fit(text: str) -> None:
         assert wrapped == text.strip()
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 8])
+def test_where_the_model_looks_is_drawn_below_each_example(make_run: MakeRun, draw: Draw, count: int) -> None:
+    run = make_run(classes=["a", "b"], kind="image")
+    assert draw(run, "explained") is None
+    rows, places = np.array([0, 9, 1, 8, 2, 7, 3, 6])[:count], np.zeros((count, 8, 8), dtype=np.uint8)
+    places[0, 2, 3] = 255
+    save_file({"rows": rows, "places": places}, run.examples / "maps.safetensors")
+    drawing = draw(run, "explained")
+    assert drawing is not None
+    shown = [axes for axes in drawing.figure.axes if axes.images]
+    assert len(shown) == 2 * count
+    columns = -(-count // 2)
+    plain, below = (np.asarray(drawing.figure.axes[at].images[0].get_array()) for at in (0, columns))
+    grey = np.repeat(plain.astype(float).mean(axis=2, keepdims=True), 3, axis=2).round()
+    marked = np.abs(below - grey).max(axis=2) > 1
+    assert marked.sum() == 1 and marked[2, 3]
+
+
 def test_what_the_augmentation_shows_is_drawn(make_run: MakeRun, draw: Draw) -> None:
     run = make_run(classes=["a", "b"], kind="image")
     assert draw(run, "augmentation") is None

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     from dltrain.inference.load import LoadedModel
 
-CERTAINTY_FLAGS = {"interval": "--interval", "sets": "--sets", "threshold": "--threshold", "tta": "--tta"}
+CERTAINTY_FLAGS = {
+    "interval": "--interval",
+    "sets": "--sets",
+    "threshold": "--threshold",
+    "tta": "--tta",
+    "explain": "--explain",
+}
 RATINGS_FLAGS = {"user": "--user", "everyone": "--everyone", "likes": "--likes", "top": "--top"}
 TOP = 10  # items to recommend by default
 

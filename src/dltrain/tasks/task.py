@@ -132,6 +132,10 @@ class Task:
         """Returns predictions with their scores, on the CPU; with what also needs the target, if it is given."""
         return Predictions(self.decode(output.float()).cpu())
 
+    def explained(self, output: Tensor) -> Tensor:
+        """Returns the number of each sample's output that an explanation is about, `(B,)`: the first one."""
+        return self.combine_members(output).flatten(1)[:, 0]
+
     def epoch_metrics(
         self, predictions: Predictions, target: Tensor, weights: Tensor | None = None
     ) -> dict[str, float]:

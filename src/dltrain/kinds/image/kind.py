@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dltrain.data.loader import TensorLoader
+from dltrain.explain.attribution import attribute
 from dltrain.explain.explanation import Explanation
 from dltrain.explain.projection import project_features
 from dltrain.kinds import estimators
@@ -21,6 +23,7 @@ from dltrain.kinds.image.checks import check_images
 from dltrain.kinds.image.columns import build_with_columns, encoder_of_columns
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
+from dltrain.kinds.image.maps import write_overlay
 from dltrain.kinds.image.views import views_of
 from dltrain.kinds.kind import Kind
 from dltrain.kinds.method import Method
@@ -38,6 +41,7 @@ class Image(Kind):
 
     name: ClassVar[str] = "image"
     default_model: ClassVar[str] = "cnn"
+    has_places: ClassVar[bool] = True
     budget: ClassVar[Budget] = Budget(large_batch=128)
 
     def encoder(self, facts: Facts) -> ImageEncoder:
@@ -90,6 +94,16 @@ class Image(Kind):
         columns = encoder_of_columns(facts)
         joined = "" if columns is None else f" and {', '.join(columns.names)}"
         return f"{'×'.join(map(str, facts.input_shape))} pixels{joined}"
+
+    def attribute(
+        self, model: nn.Module, task: Task, facts: Facts, inputs: tuple[Tensor, ...], seconds: float = float("inf")
+    ) -> Tensor | None:
+        device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+        prepare = self.encoder(facts).prepare
+        return attribute(model, task.explained, inputs, prepare, device, seconds)
+
+    def write_places(self, path: Path, sample: Tensor, places: Tensor) -> None:
+        write_overlay(path, sample.cpu().numpy(), places.double().numpy())
 
     def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
         """Returns how many images have the pixels of a training image; `None` in runs of older versions."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from dltrain.drawing.names import wrap
 from dltrain.drawing.style import INK, RIGHT, SOFT, WRONG, Drawing, Lettering, new_axes, new_figure, text_width
 from dltrain.drawing.wording import spell
+from dltrain.explain.explanation import MAPS
 from dltrain.kinds.image.augmented import CHANGED, FILE, STORED
+from dltrain.kinds.image.maps import overlaid
 from dltrain.kinds.labels import form_of
 from dltrain.runs.reader import SPLIT_WORDS, Example, Indices, Run
 
@@ -66,6 +68,38 @@ def draw_augmented(run: Run, text: Lettering) -> Drawing | None:
             _show(one, image)
     return Drawing(
         figure, f"{count} training images, as they are stored and as the augmentation changes them in {epochs} epochs."
+    )
+
+
+def draw_explained(run: Run, text: Lettering) -> Drawing | None:
+    """Draws the examples with the largest and the smallest errors, and below each where the model looks in it."""
+    path = run.folder.examples / MAPS
+    rows, places = run.read_tensor(path, "rows"), run.read_tensor(path, "places")
+    if rows is None or places is None or not len(rows) or rows.max() >= len(run.examples):
+        return None
+    pixels = run.example_inputs
+    if pixels is None:
+        return None
+    chosen = {"largest": list(range(0, len(rows), 2)), "smallest": list(range(1, len(rows), 2))}
+    bands = {words: at for words, at in chosen.items() if at}
+    columns = max(map(len, bands.values()))
+    numbers = form_of(run.facts) == "number"
+    long = not numbers and any(text_width(cell) > SHORT for row in run.examples for cell in (row.true, row.predicted))
+    figure = new_figure(5.4 if not long else 7.2, (3.05 if not long else 4.2) * len(bands))
+    axes = new_axes(figure, rows=2 * len(bands), columns=columns)
+    for one in axes:
+        one.set_axis_off()
+    for band, at in enumerate(bands.values()):
+        for column, index in enumerate(at):
+            above, below = axes[2 * band * columns + column], axes[(2 * band + 1) * columns + column]
+            row = int(rows[index])
+            title = _title(run.examples[row], numbers, long, text)
+            above.set_title(title, fontsize=7.5 if long else 9, color=INK, pad=4, linespacing=1.15)
+            _show(above, pixels[row])
+            below.imshow(overlaid(pixels[row], places[index] / 255), interpolation="nearest")
+    words = " and ".join(f"{len(at)} with the {words} errors" for words, at in bands.items())
+    return Drawing(
+        figure, f"Examples, {words}; red is what speaks for the model's answer, by the gradients of its score."
     )
 
 
