@@ -164,9 +164,10 @@ def test_long_names_stand_whole_beside_the_matrix_and_in_pairs(make_run: MakeRun
     matrix = draw(run, "confusion")
     assert matrix is not None
     rows = [label.get_text() for label in matrix.figure.axes[0].get_yticklabels()]
-    assert rows == [f"{name}  {number}" for number, name in enumerate(LONG, 1)]
+    assert rows == [f"{name} · {number}" for number, name in enumerate(LONG, 1)]
     columns = [label.get_text() for label in matrix.figure.axes[0].get_xticklabels()]
     assert columns == [str(number) for number in range(1, 36)]
+    assert matrix.figure.get_size_inches()[0] <= 10.6  # the page would make it smaller
     pairs = draw(run, "confused_pairs")
     assert pairs is not None
     labels = [label.get_text() for label in pairs.figure.axes[0].get_yticklabels()]

@@ -23,6 +23,7 @@ MAX_LISTED = 60  # most classes of which each has its name beside the matrix
 LONGEST_NAME = 16  # letters, beyond which a class stands on the lower axis by its number
 WHOLE_NAME = 60  # letters, beyond which a name is shortened even where there is room
 FEWEST_CLASSES = 5  # below which the matrix alone shows which classes are confused
+PAGE, MOST_COLUMNS = 10.6, 40  # inches of the page, and numbers of classes that fit below a matrix on it
 PAIRS, LINE_OF_PAIR = 12, 52
 
 
@@ -40,16 +41,17 @@ def draw_confusion(run: Run, predicted: Predicted | None, text: Lettering) -> Dr
     rows, columns, ticks = _labels([text(name, WHOLE_NAME) for name in names])
     by_number = rows != columns
     longest = max(map(text_width, rows))
-    side = min(9.0, (0.26 if by_number and count > MAX_NUMBERED else 0.42) * count) + 0.085 * longest
+    side = min(9.0, 0.42 * count) + 0.085 * longest
     upright = sum(map(text_width, columns)) < 50 or by_number
     compact = not by_number and (count <= 8 or (count <= 10 and upright))
     height = min(12.0, 0.21 * len(ticks) + 1.2) if by_number else max(5.0, side)
-    figure = new_figure(height=4.2) if compact else new_figure(max(6.4, side + 1), max(4.2, height))
+    figure = new_figure(height=4.2) if compact else new_figure(min(PAGE, max(6.4, side + 1)), max(4.2, height))
     (axes,) = new_axes(figure)
     axes.grid(False)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     size = 7.5 if count > MAX_NUMBERED else 9
-    axes.set_xticks(ticks, columns, rotation=0 if upright else 90, fontsize=size, color=INK)
+    every = -(-len(ticks) // MOST_COLUMNS)
+    axes.set_xticks(ticks[::every], columns[::every], rotation=0 if upright else 90, fontsize=size, color=INK)
     axes.set_yticks(ticks, rows, fontsize=size, color=INK)
     whose = f" {text(run.facts.target, 20)}" if all(map(is_code, names)) else ""
     name_axes(axes, f"predicted{whose}" + (", by the number of the class" if by_number else ""), f"true{whose}")
@@ -109,7 +111,7 @@ def _labels(names: Sequence[str]) -> tuple[list[str], list[str], range]:
     if count <= MAX_NUMBERED and max(map(text_width, names)) <= LONGEST_NAME:
         return list(names), list(names), ticks
     whole = shorten_apart(names, WHOLE_NAME)
-    return [f"{whole[index]}  {index + 1}" for index in ticks], [str(index + 1) for index in ticks], ticks
+    return [f"{whole[index]} · {index + 1}" for index in ticks], [str(index + 1) for index in ticks], ticks
 
 
 def _write_counts(axes: Axes, counts: Indices, shares: Floats) -> None:
