@@ -284,6 +284,7 @@ def explain_result(run: RunDir, setup: Setup, split: SplitName, seconds: float) 
 def explain_examples(run: RunDir, setup: Setup) -> None:
     """Writes where the model looks in the examples with the largest and the smallest errors, to examples/maps, as
     `rows` `(n,)` and `places` `(n, H, W)` uint8; nothing where inputs have no places."""
+    (run.examples / MAPS).unlink(missing_ok=True)  # of a run that is resumed, whose examples were others
     inputs = read_inputs(run, every=True)
     if inputs is None or setup.settings.limit_batches is not None:
         return

@@ -21,6 +21,7 @@ def save_augmented(run: RunDir, train: TensorLoader) -> None:
         run: the run's folder.
         train: the loader of the training split.
     """
+    (run.examples / FILE).unlink(missing_ok=True)  # of a run that is resumed
     if train.seed is None or (train.change is None and train.mix is None):
         return
     count = len(train.target)
