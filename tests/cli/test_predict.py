@@ -232,3 +232,32 @@ def test_a_bad_cell_costs_its_row_a_remark(dltrain: Callable, passengers: Path, 
     (tmp_path / "bad.csv").write_text("PersonNo,Class,Fare\n1,2,0.3\n2,2,not paid\n3,1,0.9\n")
     rows = list(rows_of(dltrain("predict", str(passengers / "run"), "bad.csv").out))
     assert [row["remarks"] for row in rows] == ["", "Fare is no number: not paid", ""]
+
+
+def test_the_most_probable_classes_replace_all_scores(dltrain: Callable, image_run: Path, image_folder: Path) -> None:
+    whole = dltrain("predict", str(image_run), str(image_folder), "-o", "all.csv")
+    called = dltrain("predict", str(image_run), str(image_folder), "--top", "2", "-o", "top.csv")
+    assert (whole.code, called.code) == (0, 0), called.err
+    scores, top = pd.read_csv("all.csv"), pd.read_csv("top.csv")
+    assert list(top.columns) == ["id", "predicted", "top_1", "score_1", "top_2", "score_2", "remarks"]
+    for (_, row), (_, best) in zip(scores.iterrows(), top.iterrows(), strict=True):
+        of_class = {name.removeprefix("score_"): row[name] for name in scores.columns if name.startswith("score_")}
+        ranked = sorted(of_class, key=lambda name: -of_class[name])
+        assert [best["top_1"], best["top_2"]] == ranked[:2]
+        assert best["predicted"] == ranked[0]
+        assert [best["score_1"], best["score_2"]] == pytest.approx([of_class[name] for name in ranked[:2]])
+    frame = package.load(image_run).predict(str(image_folder), top=1)
+    assert list(frame["top_1"]) == list(top["top_1"])
+
+
+@pytest.mark.parametrize("count", ["0", "99"])
+def test_a_number_of_classes_that_there_are_not_is_refused(dltrain: Callable, image_run: Path, count: str) -> None:
+    called = dltrain("predict", str(image_run), "photos", "--top", count)
+    assert called.code == 2
+    assert "--top must lie between 1 and " in called.err and f"not {count}" in called.err
+
+
+def test_top_is_for_classes(dltrain: Callable, pay_run: Path, people_csv: Path) -> None:
+    called = dltrain("predict", str(pay_run), str(people_csv), "--top", "2")
+    assert called.code == 2
+    assert "--top does not work for regression runs" in called.err

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 
 @pytest.fixture
@@ -192,3 +193,44 @@ def test_a_column_of_numbers_that_match_files_by_chance_names_no_images(dltrain:
     (tmp_path / "nameless.csv").write_text("age,number\n3,1\n4,2\n")
     refused = dltrain("predict", "run", "nameless.csv")
     assert refused.code == 2 and "called 'scan' as in training" in refused.err
+
+
+def test_explanations_are_written_beside_predictions(
+    dltrain: Callable, image_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, path in enumerate(sorted(image_folder.rglob("*.png"))[:3]):
+        shutil.copy(path, photos / f"{number}.png")
+    (photos / "broken.png").write_bytes(b"no image")
+    called = dltrain("predict", str(image_run), "photos", "--explain", "maps", "-o", "p.csv")
+    assert called.code == 0, called.err
+    assert "explain 3 images, written to maps" in called.out
+    files = sorted((tmp_path / "maps").iterdir())
+    assert [path.name for path in files] == ["photos_0.png", "photos_1.png", "photos_2.png"]
+    with Image.open(files[0]) as both:
+        width, height = both.size
+        assert width == 2 * height
+        half = both.crop((0, 0, height, height)), both.crop((height, 0, width, height))
+    assert half[0].tobytes() != half[1].tobytes()
+
+
+def test_explanations_are_for_images_and_go_into_a_folder_outside_the_run(
+    dltrain: Callable, image_run: Path, pay_run: Path, people_csv: Path, tmp_path: Path
+) -> None:
+    called = dltrain("predict", str(pay_run), str(people_csv), "--explain", "maps")
+    assert called.code == 2 and "--explain is for images" in called.err
+    called = dltrain("predict", str(image_run), "photos", "--explain", str(image_run / "plots"))
+    assert called.code == 2 and "lies in the run's folder" in called.err
+    (tmp_path / "taken").write_text("")
+    called = dltrain("predict", str(image_run), "photos", "--explain", "taken")
+    assert called.code == 2 and "taken is a file" in called.err
+
+
+def test_the_page_shows_where_the_model_looks(image_run: Path) -> None:
+    maps = load_file(image_run / "examples" / "maps.safetensors")
+    inputs = load_file(image_run / "examples" / "inputs.safetensors")["input_0"]
+    assert maps["places"].shape == (len(maps["rows"]), *inputs.shape[2:])
+    assert maps["rows"][0] == 0
+    assert len(set(maps["rows"].tolist())) == len(maps["rows"]) <= 8
+    assert "Where the model looks" in (image_run / "report.html").read_text("utf-8")

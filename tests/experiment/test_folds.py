@@ -175,3 +175,25 @@ def test_an_export_predicts_as_all_models(dltrain: Callable, tmp_path: Path) -> 
     called = dltrain("export", "run", "--format", "onnx")
     assert called.code == 0, called.err
     assert list((tmp_path / "run" / "exports").glob("*.onnx"))
+
+
+def test_a_run_in_folds_names_flipped_labels(dltrain: Callable, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(400, 4)), columns=list("abcd"))
+    frame["kind"] = np.where(frame.a + frame.b > 0, "low", "high")
+    clear = np.flatnonzero((frame.a + frame.b).abs() > 0.5)
+    wrong = random.choice(clear, 12, replace=False)
+    frame.loc[wrong, "kind"] = frame.loc[wrong, "kind"].map({"low": "high", "high": "low"})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    options = ("data.path=t.csv", "data.target=kind", "data.folds=3", "model.hidden=[16]", "trainer.epochs=40")
+    called = dltrain(*SHORT, *options)
+    assert called.code == 0, called.err
+    listed = pd.read_csv(called.run.wrong_labels)
+    assert set(listed.split) <= {"val", "test"}
+    assert np.isin(listed.id, wrong).mean() >= 0.7
+    assert np.isin(wrong, listed.id).mean() >= 0.6
+    assert f"{len(listed)} held-out labels may be wrong (kind)" in called.out
+    page = called.run.report.read_text("utf-8")
+    assert "Labels that may be wrong" in page
+    (found,) = [finding for finding in called.result["doctor"] if "may be wrong" in finding["what"]]
+    assert str(listed.id[0]) in found["what"]

@@ -8,7 +8,6 @@ import pytest
 
 from dltrain.kinds.checks import Finding
 from dltrain.kinds.image.digits import digits
-from dltrain.kinds.image.load import image_data
 from dltrain.kinds.kind import kind_of
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.scikit_learn import toy_table
@@ -42,16 +41,6 @@ def test_a_column_that_tells_a_number_is_named() -> None:
     frame["y"] = np.random.default_rng(1).normal(size=400)
     assert said(examine(table(frame.assign(copy=frame["y"] * 2 + 1), target="y")), "copy alone predicts")
     assert not said(examine(table(frame, target="y")), "alone predicts")
-
-
-def test_equal_images_in_two_splits_are_a_warning() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (120, 1, 8, 8), dtype=np.uint8)
-    pixels[100] = pixels[3]
-    labels = np.arange(120) % 2
-    parts = {"train": np.arange(80), "test": np.arange(80, 120)}
-    data = image_data(pixels, labels, ["a", "b"], parts, [str(i) for i in range(120)])
-    (found,) = said(examine(data), "same inputs")
-    assert (found.severity, "1 of 40 in test" in found.what) == ("warning", True)
 
 
 def test_equal_rows_of_a_table_are_a_note() -> None:

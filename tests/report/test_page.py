@@ -199,7 +199,7 @@ def test_damaged_files_take_their_part_alone(make_run: MakeRun, caplog: pytest.L
     said = [record.getMessage().split(":")[0] for record in caplog.records]
     drawing = [
         f"plots   {name}.png cannot be drawn"
-        for name in ("confusion", "roc", "precision_recall", "calibration", "samples")
+        for name in ("confusion", "confused_pairs", "roc", "precision_recall", "calibration", "samples")
     ]
     assert said == [*drawing, *(f"report  the section {name!r} is left out" for name in ("Limits", "Predictions"))]
 

@@ -15,9 +15,13 @@ import torch
 from safetensors.numpy import save_file
 
 import dltrain as package
+from dltrain.data.loader import TensorLoader
 from dltrain.drawing import style
+from dltrain.drawing.names import shorten_apart, wrap
 from dltrain.drawing.plot import Plot
 from dltrain.drawing.style import Drawing, Lettering, shorten, text_width
+from dltrain.kinds.image.augment import Augment
+from dltrain.kinds.image.augmented import save_augmented
 from dltrain.kinds.image.plots import draw_samples
 from dltrain.kinds.table.coefficients import coefficients
 from dltrain.kinds.table.plots import draw_fit
@@ -26,7 +30,9 @@ from dltrain.report.figures import curves
 from dltrain.report.plots import draw_plots
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
+from dltrain.storage import write_csv
 from dltrain.tasks.registry import page_of
+from dltrain.types import Split
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.usefixtures("rendered_plots")
@@ -143,7 +149,129 @@ def test_any_number_of_classes(make_run: MakeRun, draw: Draw, count: int) -> Non
     assert drawing is not None
     axes = drawing.figure.axes[0]
     assert bool(axes.texts) == (count <= 20)
-    assert len(axes.get_yticklabels()) <= 20
+    assert len(axes.get_yticklabels()) <= 60
+
+
+LONG = [
+    f"{plant}___{illness}"
+    for plant in ("Tomato", "Apple", "Corn_(maize)", "Grape", "Pepper,_bell", "Potato", "Orange")
+    for illness in ("Bacterial_spot", "Early_blight", "healthy", "Cercospora_leaf_spot Gray_leaf_spot", "Spider_mites")
+]
+
+
+def test_long_names_stand_whole_beside_the_matrix_and_in_pairs(make_run: MakeRun, draw: Draw) -> None:
+    run = make_run(classes=LONG, samples=6 * len(LONG))
+    matrix = draw(run, "confusion")
+    assert matrix is not None
+    rows = [label.get_text() for label in matrix.figure.axes[0].get_yticklabels()]
+    assert rows == [f"{name} · {number}" for number, name in enumerate(LONG, 1)]
+    columns = [label.get_text() for label in matrix.figure.axes[0].get_xticklabels()]
+    assert columns == [str(number) for number in range(1, 36)]
+    assert matrix.figure.get_size_inches()[0] <= 10.6  # the page would make it smaller
+    pairs = draw(run, "confused_pairs")
+    assert pairs is not None
+    labels = [label.get_text() for label in pairs.figure.axes[0].get_yticklabels()]
+    assert all({name.replace("\n", "") for name in label.split(" →\n")} <= set(LONG) for label in labels)
+    bars = [patch.get_width() for patch in pairs.figure.axes[0].patches]
+    assert bars == sorted(bars, reverse=True)
+    predicted = page_of(Run(run).facts).predicted(Run(run))
+    assert predicted is not None
+    true, other = labels[0].split(" →\n")
+    count = np.sum((predicted.true == LONG.index(true)) & (predicted.predicted == LONG.index(other)))
+    assert bars[0] == count
+
+
+def test_no_pairs_where_nothing_is_confused(make_run: MakeRun, draw: Draw) -> None:
+    classes = [f"class {number}" for number in range(6)]
+    run = make_run(classes=classes, samples=6)
+    rows = [[n, name, name, *(float(name == other) for other in classes)] for n, name in enumerate(classes)]
+    write_csv(run.predictions, ["id", "true", "predicted", *(f"score_{name}" for name in classes)], rows)
+    assert draw(run, "confusion") is not None
+    assert draw(run, "confused_pairs") is None
+    assert draw(make_run("few", classes=classes[:4]), "confused_pairs") is None
+
+
+def test_long_names_are_wrapped_above_samples(make_run: MakeRun) -> None:
+    run = Run(make_run(classes=LONG, kind="image"))
+    drawing = draw_samples(run, Lettering([]))
+    assert drawing is not None
+    for axes, row in zip(drawing.figure.axes, run.examples, strict=False):
+        title = axes.get_title()
+        assert max(map(len, title.split("\n"))) <= 28
+        words = title.replace("\n", "").replace(" ", "")
+        assert row.true.replace(" ", "") in words
+        assert row.predicted.replace(" ", "") in words
+
+
+def test_legends_lie_on_no_data(make_run: MakeRun, draw: Draw) -> None:
+    classes = [*LONG[:9], "x"]
+    runs = [make_run("classes", classes=classes, samples=200), make_run("two", classes=["a", "b"]), make_run("number")]
+    legends = 0
+    for run in runs:
+        for name in drawn(run):
+            drawing = draw(run, name)
+            assert drawing is not None
+            drawing.figure.draw_without_rendering()
+            for legend in drawing.figure.legends:
+                legends += 1
+                box = legend.get_window_extent()
+                assert box.x0 >= 0
+                assert box.x1 <= drawing.figure.bbox.x1
+                for axes in drawing.figure.axes:
+                    assert not box.overlaps(axes.get_window_extent())
+            assert all(axes.get_legend() is None for axes in drawing.figure.axes)
+    assert legends >= 8
+
+
+@pytest.mark.parametrize("width", [8, 12, 30])
+def test_shortened_names_stay_apart(width: int) -> None:
+    short = shorten_apart(LONG, width)
+    assert len(set(short)) == len(LONG)
+    assert max(map(text_width, short)) <= max(width, max(map(text_width, LONG)))
+    assert shorten_apart(["a", "a", "b"], width) == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("text", [*LONG, "word", "l" * 240, "a " * 90, "没有空格的很长的名字" * 3, ""])
+def test_wrapped_names_fit(text: str) -> None:
+    wrapped = wrap(text, 20)
+    assert len(wrapped.split("\n")) <= 3
+    assert max(map(text_width, wrapped.split("\n"))) <= 20
+    if text_width(text) <= 20:
+        assert wrapped == text.strip()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8])
+def test_where_the_model_looks_is_drawn_below_each_example(make_run: MakeRun, draw: Draw, count: int) -> None:
+    run = make_run(classes=["a", "b"], kind="image")
+    assert draw(run, "explained") is None
+    rows, places = np.array([0, 9, 1, 8, 2, 7, 3, 6])[:count], np.zeros((count, 8, 8), dtype=np.uint8)
+    places[0, 2, 3] = 255
+    save_file({"rows": rows, "places": places}, run.examples / "maps.safetensors")
+    drawing = draw(run, "explained")
+    assert drawing is not None
+    shown = [axes for axes in drawing.figure.axes if axes.images]
+    assert len(shown) == 2 * count
+    columns = -(-count // 2)
+    plain, below = (np.asarray(drawing.figure.axes[at].images[0].get_array()) for at in (0, columns))
+    grey = np.repeat(plain.astype(float).mean(axis=2, keepdims=True), 3, axis=2).round()
+    marked = np.abs(below - grey).max(axis=2) > 1
+    assert marked.sum() == 1 and marked[2, 3]
+
+
+def test_what_the_augmentation_shows_is_drawn(make_run: MakeRun, draw: Draw) -> None:
+    run = make_run(classes=["a", "b"], kind="image")
+    assert draw(run, "augmentation") is None
+    split = Split((torch.randint(0, 256, (9, 3, 8, 8), dtype=torch.uint8),), torch.zeros(9), tuple("abcdefghi"))
+    save_augmented(run, TensorLoader(split, 3, torch.device("cpu"), seed=0))
+    assert draw(run, "augmentation") is None
+    augment = Augment(crop=0.3, brightness=0.5, cutmix=1.0)
+    save_augmented(run, TensorLoader(split, 3, torch.device("cpu"), change=augment, mix=augment.mix, seed=0))
+    drawing = draw(run, "augmentation")
+    assert drawing is not None
+    images = [axes.images[0].get_array() for axes in drawing.figure.axes]
+    assert len(images) == 24
+    np.testing.assert_array_equal(images[6], split.inputs[0][2].permute(1, 2, 0))
+    assert len({np.asarray(image).tobytes() for image in images}) == 24
 
 
 def test_names_are_drawn_as_they_are(make_run: MakeRun, caplog: pytest.LogCaptureFixture) -> None:

@@ -170,7 +170,7 @@ _ALL = (
         "predict",
         "predict new samples with a trained model; needs only the run's folder",
         (
-            "RUN INPUT ... [-o FILE] [--interval 0.9] [--sets] [--threshold 0.5] [--tta]",
+            "RUN INPUT ... [-o FILE] [--interval 0.9] [--sets] [--threshold 0.5] [--top 3] [--tta] [--explain FOLDER]",
             "RUN --prompt TEXT [--steps 200]",
             "RUN --steps 12 [HISTORY]",
             "RUN --user 42 [--top 10]",
@@ -191,11 +191,12 @@ _ALL = (
                 "P",
                 float,
             ),
+            Flag(("--explain",), "write where the model looks in each image into this folder, as PNG", "FOLDER"),
             Flag(("--steps",), "how many steps to forecast, or tokens to write after a prompt (200)", "N", int),
             Flag(("--user",), "recommend items to this user", "USER", many=True),
             Flag(("--everyone",), "recommend items to every user of training"),
             Flag(("--likes",), "recommend items to a new user who likes these, by id or title", "ITEMS", many=True),
-            Flag(("--top",), "how many items to recommend (10)", "N", int),
+            Flag(("--top",), "how many classes to write for each input, or items to recommend (10)", "N", int),
             Flag(("--prompt",), "let a language model continue this text", "TEXT"),
             Flag(
                 ("--temperature",),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dltrain.data.table_format import TableFormat
+    from dltrain.inference.explanations import Explanations
     from dltrain.inference.frames import Tally
     from dltrain.inference.inputs import Input
     from dltrain.inference.load import LoadedModel
@@ -40,12 +41,14 @@ def run(arguments: Sequence[str], options: Options) -> int:
     if given := [name for name in PROMPT_FLAGS if getattr(flags, name) is not None]:
         name = f"--{given[0].replace('_', '-')}"
         raise ConfigError(f"{name} needs --prompt", where=name, fix=f"give --prompt TEXT, or leave {name} out")
-    if flags.steps is not None or flags.user or flags.everyone or flags.likes or flags.top is not None:
+    of_items = flags.user or flags.everyone or flags.likes or (flags.top is not None and not sources)
+    if flags.steps is not None or of_items:
         return predict_ahead.run(flags, run_folder, sources, options)
     if not sources:
         raise ConfigError("INPUT is missing", fix=COMMANDS["predict"].usage)
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
 
+    from dltrain.inference.explanations import Explanations
     from dltrain.inference.frames import Tally
     from dltrain.inference.inputs import open_inputs
     from dltrain.inference.load import load
@@ -65,14 +68,17 @@ def run(arguments: Sequence[str], options: Options) -> int:
             what = "how sure predictions are was learned without test-time augmentation"
             raise ConfigError(what, where="--tta", fix="leave out --sets and --interval, or --tta")
         model = with_views(model)
-    certainty = Certainty(flags.interval, flags.sets, flags.threshold)
+    certainty = Certainty(flags.interval, flags.sets, flags.threshold, flags.top)
     model.task.check_certainty(certainty)
+    explanations = None if flags.explain is None else Explanations(model, Path(flags.explain).expanduser())
     tally = Tally()
     rows_of_answer: list[dict[str, Any]] = []
     labels = flags.overrides.get("data.labels")
     with closing(open_inputs(sources, model.encoder, table_format(model, flags.overrides), labels)) as opened:
         kept = [name for names in flags.keep for name in names.split(",")]
-        frames = predicted(model, opened, tally, certainty, kept, progress=not (options.quiet or options.json))
+        frames = predicted(
+            model, opened, tally, certainty, kept, explanations, progress=not (options.quiet or options.json)
+        )
         if options.json and output is None:
             for frame in frames:
                 rows_of_answer += records(frame)
@@ -89,6 +95,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
         for note in opened.notes:
             print(f"note    {note}", file=stream)
         report(tally, output, stream)
+        if explanations is not None:
+            print(f"explain {explanations.count:,} images, written to {explanations.folder}", file=stream)
         if note := model.task.note_on_certainty(certainty):
             print(f"note    {note}", file=stream)
     return 0
@@ -151,6 +159,7 @@ def predicted(
     tally: Tally,
     certainty: Certainty,
     keep: Sequence[str] = (),
+    explanations: Explanations | None = None,
     *,
     progress: bool,
 ) -> Iterator[pd.DataFrame]:
@@ -168,6 +177,8 @@ def predicted(
         for raw in opened.parts:
             encoded, predictions = model.predict_part(raw)
             tally.add(encoded)
+            if explanations is not None:
+                explanations.write(encoded)
             bar.update(opened.passed() - bar.n)
             yield with_columns(prediction_frame(model.task, encoded, predictions, certainty), raw, keep)
     if tally.rows and tally.unreadable == tally.rows:

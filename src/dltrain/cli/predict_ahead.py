@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     from dltrain.inference.load import LoadedModel
 
-CERTAINTY_FLAGS = {"interval": "--interval", "sets": "--sets", "threshold": "--threshold", "tta": "--tta"}
+CERTAINTY_FLAGS = {
+    "interval": "--interval",
+    "sets": "--sets",
+    "threshold": "--threshold",
+    "tta": "--tta",
+    "explain": "--explain",
+}
 RATINGS_FLAGS = {"user": "--user", "everyone": "--everyone", "likes": "--likes", "top": "--top"}
 TOP = 10  # items to recommend by default
 
@@ -38,7 +44,9 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
     if len(chosen) > 1:
         raise ConfigError(f"{chosen[0]} and {chosen[1]} cannot be used together", fix="give one of them")
     if not chosen:
-        raise ConfigError("--top needs a user to recommend to", fix="give --user, --everyone or --likes")
+        raise ConfigError(
+            "--top needs inputs to predict, or a user to recommend to", fix="give INPUT, --user, --everyone or --likes"
+        )
 
     from dltrain.inference.load import load
     from dltrain.runs.tables import check_rows_path, open_rows, records

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,7 @@ DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.6), (1.4, 1.4), (6, 1.6, 1.4,
 # Legible on white and on black: dark mode inverts plots, but not images and the marks on them.
 RIGHT, WRONG, NEUTRAL = "#1a8a4a", "#e04545", "#7a828c"
 DPI = 160
+LETTER, HANDLE, LINE = 0.08, 0.65, 0.19  # inches of a legend: a letter, what stands before a name, and a line
 FALLBACKS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -46,7 +47,6 @@ FALLBACKS = (
     "Noto Sans Thai",
 )
 MISSING = "□"
-Corner = Literal["best", "upper left", "lower left", "lower right"]
 
 
 class Drawing(NamedTuple):
@@ -153,12 +153,31 @@ def name_axes(axes: Axes, x: str, y: str) -> None:
     axes.set_ylabel(y, fontsize=9.5, color=SOFT)
 
 
-def add_legend(axes: Axes, location: Corner = "best", title: str | None = None) -> None:
-    """Adds a legend without a frame, if anything is labelled."""
-    if not axes.get_legend_handles_labels()[0]:
+def add_legend(axes: Axes, title: str | None = None) -> None:
+    """Adds a legend below the axes of a figure, which grows by its height, if anything in these axes is labelled.
+
+    Below, it never lies on data.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    figure = axes.get_figure(root=True)
+    if not labels or figure is None:
         return
-    legend = axes.legend(loc=location, fontsize=9, labelcolor=INK, title=title, title_fontsize=9, alignment="left")
-    legend.get_frame().set(facecolor=PAPER, edgecolor="none", alpha=0.85)
+    width, height = figure.get_size_inches()
+    columns = max(1, min(len(labels), int((width - 0.3) / (LETTER * max(map(text_width, labels)) + HANDLE))))
+    rows = -(-len(labels) // columns) + bool(title)
+    figure.set_size_inches(width, height + LINE * rows)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower left",
+        ncols=columns,
+        fontsize=9,
+        labelcolor=INK,
+        title=title,
+        title_fontsize=9,
+        alignment="left",
+        frameon=False,
+    )
 
 
 def to_png(figure: Figure, families: Sequence[str], transparent: bool = False) -> bytes:

@@ -67,6 +67,7 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
         # Only the jobs of a sweep log below INFO.
         timing = Timing(began, train_seconds, saver.seconds, in_sweep=verbosity < logging.INFO)
         save_results(run, setup, seed, timing)
+        setup.kind.save_augmented(run, setup.train)
         setup.kind.save_extras(run, setup.data, setup.task, state.judged, setup.device)
     except Exception as error:
         if isinstance(explanation := explained(error), OutOfMemory) and (size := setup.train.sizes[0]) > 1:

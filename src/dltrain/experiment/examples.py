@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
@@ -39,8 +42,12 @@ def record_outputs(
         write_bytes(run.examples / OUTPUTS, safetensors_bytes({"output": outputs}))
 
 
-def read_inputs(run: RunDir) -> tuple[Tensor, ...] | None:
+def read_inputs(run: RunDir, *, every: bool = False) -> tuple[Tensor, ...] | None:
     """Returns the stored inputs of the examples, `(N, ...)` each, fewer of large ones; None if the run has none.
+
+    Args:
+        run: the run's folder.
+        every: whether to return all of them, whatever their size.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -54,8 +61,14 @@ def read_inputs(run: RunDir) -> tuple[Tensor, ...] | None:
     if not names:
         return None
     size = sum(tensor[0].numel() for tensor in tensors.values() if len(tensor))
-    count = max(FEWEST, LARGEST // max(1, size))
+    count = len(tensors[names[0]]) if every else max(FEWEST, LARGEST // max(1, size))
     return tuple(tensors[name][:count] for name in names)
+
+
+def read_errors(run: RunDir) -> NDArray[np.float64]:
+    """Returns the error of each example, `(N,)`, from examples.csv."""
+    with (run.examples / "examples.csv").open(newline="", encoding="utf-8") as file:
+        return np.array([float(row["error"]) for row in csv.DictReader(file)])
 
 
 def read_outputs(run: RunDir) -> Tensor | None:

@@ -9,28 +9,41 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save as safetensors_bytes
 
 import dltrain
 from dltrain.errors import DltrainError, OutOfMemory
 from dltrain.experiment.build import Setup
-from dltrain.experiment.examples import TOLERANCE, outputs_of, read_inputs, read_outputs, record_outputs
+from dltrain.experiment.examples import (
+    TOLERANCE,
+    outputs_of,
+    read_errors,
+    read_inputs,
+    read_outputs,
+    record_outputs,
+)
 from dltrain.experiment.reload import check_reload
 from dltrain.experiment.targets import resolve
 from dltrain.experiment.verdict import diagnose
-from dltrain.explain.explanation import Explanation, write_projection
+from dltrain.explain.explanation import MAPS, Explanation, write_projection
+from dltrain.kinds.checks import Finding
 from dltrain.models.names import class_of, name_of
 from dltrain.runs.folder import SCHEMA, RunDir, read_json
 from dltrain.runs.provenance import basis_of
 from dltrain.runs.result import DataRecord, Result
+from dltrain.runs.tables import safe_cell
+from dltrain.storage import write_bytes, write_csv
 from dltrain.tasks.certainty import describe as describe_certainty
 from dltrain.tasks.comparison import Baseline, Comparison
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.rows import write_examples, write_predictions
+from dltrain.tasks.wrong_labels import describe_wrong_labels
 from dltrain.training.blending import Blending, Choice, choose_blend
 from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.random_state import undisturbed
@@ -39,6 +52,7 @@ from dltrain.types import Data, Split, SplitName
 log = logging.getLogger("dltrain")
 
 EXPLAIN_SECONDS = 3.0  # limit for importance and projection
+EXPLAINED = 4  # examples with the largest errors, and as many with the smallest
 EXPLAIN_SHARE = 0.05  # in a sweep, as a fraction of the training time: only the best job's page is read
 
 
@@ -78,6 +92,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     predictions = {name: task.calibrated(part) for name, part in predictions.items()}
     evaluation_seconds = perf_counter() - evaluating
 
+    wrong_labels = find_wrong_labels(run, setup, predictions)
+
     split = splits[split_name]
     write_predictions(run, task, split, predictions[split_name])
     write_examples(run, task, split, predictions[split_name])
@@ -90,6 +106,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     explained = explain_result(
         run, setup, split_name, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
     )
+    if not timing.in_sweep:
+        explain_examples(run, setup)
     explain_seconds = perf_counter() - explaining
     baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name], timing.train_seconds)
     # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
@@ -108,7 +126,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         comparison=None if comparison is None else asdict(comparison),
         blend=None if blend is None else blend._asdict(),
         diagnosis=(*[unlike] * bool(unlike), *blended, *setup.notes, *diagnosis),
-        doctor=tuple(asdict(finding) for finding in setup.source.findings),
+        doctor=tuple(asdict(finding) for finding in (*setup.source.findings, *wrong_labels)),
         certainty=certainty,
         importance=tuple(asdict(one) for one in explained.importance),
         projection=_axes(explained),
@@ -143,6 +161,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     log.info("%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
     notes = [f"{baseline.words}: {baseline.note}" for baseline in baselines if baseline.note]
     compared = [comparison.words] if comparison else []
+    for finding in wrong_labels:
+        log.info("%-7s %s", finding.severity, finding)
     for sentence in [*blended, *compared, *notes, *diagnosis, *describe_certainty(certainty)]:
         log.info("        %s", sentence)
 
@@ -198,6 +218,31 @@ def learn_certainty(setup: Setup, predictions: Mapping[SplitName, Predictions]) 
     return certainty
 
 
+def find_wrong_labels(run: RunDir, setup: Setup, predictions: Mapping[SplitName, Predictions]) -> tuple[Finding, ...]:
+    """Returns the finding of held-out labels that may be wrong, and writes them to wrong_labels.csv."""
+    if setup.settings.limit_batches is not None:
+        return ()
+    facts = setup.data.facts
+    try:
+        wrong = setup.task.find_wrong_labels(setup.splits, predictions)
+    except Exception as error:  # the user's code may fail here; the model is trained, and its result is needed
+        log.warning("wrong labels cannot be looked for: %s: %s", type(error).__name__, error)
+        return ()
+    run.wrong_labels.unlink(missing_ok=True)  # of a run that is resumed
+    if not wrong:
+        return ()
+    names = [safe_cell(name) for name in facts.classes]
+    rows = []
+    for one in wrong:
+        pairs = ((one.label, one.probability), (one.likely, one.likely_probability))
+        rows.append(
+            [safe_cell(one.id), one.split, *(cell for at, score in pairs for cell in (names[at], f"{score:.6g}"))]
+        )
+    write_csv(run.wrong_labels, ["id", "split", "label", "score_label", "likely", "score_likely"], rows)
+    what = describe_wrong_labels(wrong, facts.classes, facts.target)
+    return (Finding("note", what, f"look at them: {run.wrong_labels.name} and the page list all"),)
+
+
 def compare_with_baselines(
     setup: Setup, split: SplitName, predictions: Predictions, train_seconds: float
 ) -> tuple[tuple[Baseline, ...], Comparison | None]:
@@ -234,6 +279,29 @@ def explain_result(run: RunDir, setup: Setup, split: SplitName, seconds: float) 
     if explanation.projection is not None:
         write_projection(run.projection, explanation.projection)
     return explanation
+
+
+def explain_examples(run: RunDir, setup: Setup) -> None:
+    """Writes where the model looks in the examples with the largest and the smallest errors, to examples/maps, as
+    `rows` `(n,)` and `places` `(n, H, W)` uint8; nothing where inputs have no places."""
+    (run.examples / MAPS).unlink(missing_ok=True)  # of a run that is resumed, whose examples were others
+    inputs = read_inputs(run, every=True)
+    if inputs is None or setup.settings.limit_batches is not None:
+        return
+    count = len(inputs[0])
+    errors = read_errors(run)
+    best = [row for row in np.argsort(errors, kind="stable").tolist() if row >= min(EXPLAINED, count)][:EXPLAINED]
+    pairs = zip_longest(range(min(EXPLAINED, count)), best)
+    rows = torch.tensor([row for pair in pairs for row in pair if row is not None])
+    chosen = tuple(tensor[rows] for tensor in inputs)
+    try:
+        places = setup.kind.attribute(setup.state.judged, setup.task, setup.data.facts, chosen, EXPLAIN_SECONDS)
+    except Exception as error:  # the user's code may fail here; the model is trained, and its result is needed
+        log.warning("the examples cannot be explained: %s: %s", type(error).__name__, error)
+        return
+    if places is not None:
+        tensors = {"rows": rows[: len(places)], "places": (255 * places).round().byte()}
+        write_bytes(run.examples / MAPS, safetensors_bytes(tensors))
 
 
 def _axes(explained: Explanation) -> dict[str, Any] | None:

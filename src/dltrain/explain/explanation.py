@@ -9,6 +9,8 @@ from dltrain.explain.importance import Importance
 from dltrain.explain.projection import Projection
 from dltrain.storage import write_csv
 
+MAPS = "maps.safetensors"  # where the model looks in some of the examples, beside these
+
 
 @dataclass(frozen=True)
 class Explanation:

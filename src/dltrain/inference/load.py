@@ -109,6 +109,7 @@ class LoadedModel:
         interval: float | None = None,
         sets: bool = False,
         threshold: float | None = None,
+        top: int | None = None,
     ) -> pd.DataFrame:
         """Returns the predictions of new samples: `id`, `predicted`, for numbers `low` and `high`, for classes a
         `score_` for each, and `remarks`.
@@ -119,12 +120,14 @@ class LoadedModel:
             interval: the share of intervals or sets that hold the truth; `None` for 0.9.
             sets: whether to add the column `set`, classes of which one is the true one in that share of samples.
             threshold: of the second of two classes' probability, above which it is predicted; `None` for one half.
+            top: how many of the most probable classes are returned, as `top_1`, `score_1` ..., in place of a `score_`
+                for each class; `None` for these.
 
         Raises:
             DataError: they are not what the model was trained on.
             ConfigError: the run cannot give what is asked for.
         """
-        certainty = Certainty(interval, sets, threshold)
+        certainty = Certainty(interval, sets, threshold, top)
         self.task.check_certainty(certainty)
         if isinstance(samples, str | PathLike):
             opened = open_inputs([str(samples)], self.encoder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from torch import Tensor, nn
@@ -87,6 +88,7 @@ class Kind:
         strongest_model: the model that is proposed if a baseline is better than another one; may be empty.
         models_of: a built-in kind whose models also take these inputs; may be empty.
         budget: the default number of epochs and batch size.
+        has_places: whether `attribute` and `write_places` work.
         stored_words: what the run keeps beyond its facts, in words.
     """
 
@@ -95,6 +97,7 @@ class Kind:
     strongest_model: ClassVar[str] = ""
     models_of: ClassVar[str] = ""
     budget: ClassVar[Budget] = Budget()
+    has_places: ClassVar[bool] = False
     stored_words: ClassVar[str] = "predictions need it"
 
     def encoder(self, facts: Facts) -> Encoder:
@@ -180,6 +183,29 @@ class Kind:
         """Returns an explanation of a trained model on a split's samples, in about `seconds`."""
         return Explanation()
 
+    def attribute(
+        self, model: nn.Module, task: Task, facts: Facts, inputs: tuple[Tensor, ...], seconds: float = float("inf")
+    ) -> Tensor | None:
+        """Returns how much each place of stored inputs speaks for the model's answer, from 0 to 1, on the CPU; `None`
+        if this kind of data has no places.
+
+        Args:
+            model: trained.
+            task: of the model.
+            facts: of the data.
+            inputs: `(N, ...)` each.
+            seconds: after which no further samples are explained, so that the result is shorter.
+        """
+        return None
+
+    def write_places(self, path: Path, sample: Tensor, places: Tensor) -> None:
+        """Writes a sample's stored input and its places, as `attribute` returns them, as a PNG.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        raise NotImplementedError
+
     def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
         """Returns how many of new samples the model was trained on; `None` if that is not known.
 
@@ -199,6 +225,9 @@ class Kind:
             keep: the epoch that a resumed run continues from; later output is dropped.
         """
         return None
+
+    def save_augmented(self, run: RunDir, train: TensorLoader) -> None:
+        """Writes a few training samples as the augmentation shows them to the network, for the page."""
 
     def save_extras(self, run: RunDir, data: Data, task: Task, model: nn.Module, device: torch.device) -> None:
         """Writes additional files of this kind next to the result."""

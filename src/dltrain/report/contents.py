@@ -8,7 +8,7 @@ from dltrain.drawing.section import Plots, Section
 from dltrain.kinds.kind import page_of_kind
 from dltrain.report.sections.data import changed, data, reproduction
 from dltrain.report.sections.limits import limits
-from dltrain.report.sections.predictions import importance, predictions, worst_examples
+from dltrain.report.sections.predictions import importance, predictions, worst_examples, wrong_labels
 from dltrain.report.sections.results import baselines, key_numbers, training_curves
 from dltrain.report.sections.use import use
 from dltrain.runs.reader import Run
@@ -22,6 +22,7 @@ SECTIONS: Sequence[SectionBuilder] = (
     training_curves,
     predictions,
     worst_examples,
+    wrong_labels,
     importance,
     use,
     data,

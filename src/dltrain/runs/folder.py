@@ -80,6 +80,10 @@ class RunDir:
         return self.path / "projection.csv"
 
     @property
+    def wrong_labels(self) -> Path:
+        return self.path / "wrong_labels.csv"
+
+    @property
     def changes(self) -> Path:
         return self.path / "changes.json"
 

@@ -101,6 +101,14 @@ class Run:
         return [Example(_unescaped(row.id), row.true, row.predicted, row.error, _unescaped(row.text)) for row in rows]
 
     @cached_property
+    def wrong_labels(self) -> list[list[str]]:
+        """Returns the rows of wrong_labels.csv: id, split, label and its score, the likely class and its score."""
+        if not self.folder.wrong_labels.exists():
+            return []
+        with self.folder.wrong_labels.open(newline="", encoding="utf-8") as file:
+            return [[_unescaped(row[0]), *row[1:6]] for row in islice(csv.reader(file), 1, None)]
+
+    @cached_property
     def samples(self) -> list[tuple[str, str]]:
         """Returns the texts that a language model generated during training, each with its epoch."""
         if not self.folder.samples.exists():
@@ -112,6 +120,10 @@ class Run:
     def example_inputs(self) -> NDArray[Any] | None:
         """Returns the stored inputs of the examples, `(n, ...)`, in their order."""
         return _read_tensor(self.folder.examples / "inputs.safetensors", "input_0")
+
+    def read_tensor(self, path: Path, name: str) -> NDArray[Any] | None:
+        """Returns a tensor of a file in the run's folder; `None` if there is none of that name, or no such file."""
+        return _read_tensor(path, name)
 
     def read_weight(self, name: str) -> NDArray[Any] | None:
         """Returns a tensor of the best checkpoint; `None` if it has none of that name."""

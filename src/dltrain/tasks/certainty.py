@@ -21,11 +21,13 @@ class Certainty:
         sets: whether to write sets of classes.
         threshold: the second of two classes is predicted where its probability is above this; `None` for the more
             probable class.
+        top: how many of the most probable classes are written, in place of the scores of all; `None` for these.
     """
 
     level: float | None = None
     sets: bool = False
     threshold: float | None = None
+    top: int | None = None
 
     @property
     def share(self) -> float:

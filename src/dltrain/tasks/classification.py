@@ -22,9 +22,12 @@ from dltrain.tasks.scored import ScoredTask
 from dltrain.tasks.statistics import Calibration, best_thresholds, reliability
 from dltrain.tasks.task import Rows
 from dltrain.tasks.temperature import fit_temperature
-from dltrain.types import Facts, Split, SplitName
+from dltrain.tasks.wrong_labels import WrongLabel, find_wrong_labels
+from dltrain.types import Encoded, Facts, Split, SplitName
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dltrain.tasks.pages.page import Page
 
 
@@ -73,6 +76,11 @@ class Classification(ScoredTask):
         binary = len(self.facts.classes) == 2
         return Calibration(error, best_thresholds(scores[:, 1], target.numpy() == 1) if binary else ())
 
+    def find_wrong_labels(
+        self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
+    ) -> tuple[WrongLabel, ...]:
+        return find_wrong_labels(splits, predictions)
+
     def learn_certainty(
         self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
     ) -> dict[str, Any] | None:
@@ -116,6 +124,11 @@ class Classification(ScoredTask):
         if certainty.threshold is not None and len(self.facts.classes) != 2:
             what = f"--threshold is for two classes, and the run has {len(self.facts.classes)}"
             raise ConfigError(what, where="--threshold", fix="leave it out")
+        count = len(self.facts.classes)
+        if certainty.top is not None and not 1 <= certainty.top <= count:
+            nearest = str(min(max(certainty.top, 1), count))
+            what = f"--top must lie between 1 and {count}, the number of classes, not {certainty.top}"
+            raise ConfigError(what, "--top", f"give --top {nearest}", override=nearest, replaces=str(certainty.top))
         if certainty.sets and self.conformal is None:
             what = "the run has no validation split, or an earlier version trained it, so that it gives no sets"
             raise ConfigError(what, where="--sets", fix="leave it out, or train again with a data.val_fraction")
@@ -127,6 +140,21 @@ class Classification(ScoredTask):
             return predictions
         assert predictions.probabilities is not None
         return replace(predictions, values=(predictions.probabilities[:, 1].double() > certainty.threshold).long())
+
+    def frame(self, encoded: Encoded, predictions: Predictions, certainty: Certainty) -> pd.DataFrame:
+        frame = super().frame(encoded, predictions, certainty)
+        if certainty.top is None:
+            return frame
+        assert predictions.probabilities is not None
+        scores = predictions.probabilities.double().numpy()
+        order = np.argsort(-scores, axis=1, kind="stable")[:, : certainty.top]
+        frame = frame.drop(columns=[f"score_{name}" for name in self.facts.classes])
+        names, rows = np.array(self.facts.classes, dtype=object), np.arange(len(scores))
+        for place in range(certainty.top):
+            chosen, at = order[:, place], 2 + 2 * place  # behind id and predicted
+            frame.insert(at, f"top_{place + 1}", names[chosen])
+            frame.insert(at + 1, f"score_{place + 1}", scores[rows, chosen])
+        return frame
 
     def certainty_columns(
         self, predictions: Predictions, inputs: tuple[Tensor, ...], certainty: Certainty

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -153,7 +153,7 @@ class Regression(Task):
                 raise ValueError("there are not as many intervals as outputs")
 
     def check_certainty(self, certainty: Certainty) -> None:
-        super().check_certainty(Certainty(None, certainty.sets, certainty.threshold))
+        super().check_certainty(replace(certainty, level=None))
         check_share("--interval", certainty.level, "0.9")
         if certainty.level is None:
             return

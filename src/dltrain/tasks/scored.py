@@ -21,6 +21,11 @@ class ScoredTask(Task):
     primary_metric: ClassVar[str] = "accuracy"
     export_words: ClassVar[str] = "probabilities"
 
+    def explained(self, output: Tensor) -> Tensor:
+        """Returns the score of the predicted class, or of the most probable label."""
+        output = self.combine_members(output)
+        return output[:, 0].abs() if output.shape[1] == 1 else output.amax(dim=1)
+
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
         output = self.combine_members(output.float())
         return Predictions(self.decode(output).cpu(), self.loss.probabilities(output).cpu())

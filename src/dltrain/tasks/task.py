@@ -28,6 +28,7 @@ from dltrain.tasks.metrics import Metric, joined
 from dltrain.tasks.precision import Precision
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Calibration
+from dltrain.tasks.wrong_labels import WrongLabel
 from dltrain.types import Encoded, Facts, Split, SplitName
 
 if TYPE_CHECKING:
@@ -131,6 +132,10 @@ class Task:
         """Returns predictions with their scores, on the CPU; with what also needs the target, if it is given."""
         return Predictions(self.decode(output.float()).cpu())
 
+    def explained(self, output: Tensor) -> Tensor:
+        """Returns the number of each sample's output that an explanation is about, `(B,)`: the first one."""
+        return self.combine_members(output).flatten(1)[:, 0]
+
     def epoch_metrics(
         self, predictions: Predictions, target: Tensor, weights: Tensor | None = None
     ) -> dict[str, float]:
@@ -185,6 +190,18 @@ class Task:
         """Returns how well probabilities match frequencies; an empty `Calibration` where there are no probabilities."""
         return Calibration()
 
+    def find_wrong_labels(
+        self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
+    ) -> tuple[WrongLabel, ...]:
+        """Returns held-out samples whose labels may be wrong, the least probable first; none where there are no
+        labels.
+
+        Args:
+            splits: the samples.
+            predictions: of each split, calibrated.
+        """
+        return ()
+
     def learn_certainty(
         self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
     ) -> dict[str, Any] | None:
@@ -216,7 +233,8 @@ class Task:
         Raises:
             ConfigError: it cannot.
         """
-        flags = {"--interval": certainty.level, "--sets": certainty.sets or None, "--threshold": certainty.threshold}
+        flags = {"--interval": certainty.level, "--sets": certainty.sets or None}
+        flags |= {"--threshold": certainty.threshold, "--top": certainty.top}
         if given := [flag for flag, value in flags.items() if value is not None]:
             raise ConfigError(f"{given[0]} does not work for {self.name} runs", where=given[0], fix="leave it out")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -12,17 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dltrain.data.loader import TensorLoader
+from dltrain.explain.attribution import attribute
 from dltrain.explain.explanation import Explanation
 from dltrain.explain.projection import project_features
 from dltrain.kinds import estimators
-from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_size
+from dltrain.kinds.checks import Finding, check_balance, check_size
+from dltrain.kinds.image.augmented import save_augmented
+from dltrain.kinds.image.checks import check_images
 from dltrain.kinds.image.columns import build_with_columns, encoder_of_columns
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
+from dltrain.kinds.image.maps import write_overlay
 from dltrain.kinds.image.views import views_of
 from dltrain.kinds.kind import Kind
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
+from dltrain.runs.folder import RunDir
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
 from dltrain.types import BatchTransform, Data, Facts, InputFormat, Spec, Split, SplitName
@@ -35,6 +41,7 @@ class Image(Kind):
 
     name: ClassVar[str] = "image"
     default_model: ClassVar[str] = "cnn"
+    has_places: ClassVar[bool] = True
     budget: ClassVar[Budget] = Budget(large_batch=128)
 
     def encoder(self, facts: Facts) -> ImageEncoder:
@@ -79,7 +86,7 @@ class Image(Kind):
         return estimators.predictors(data, split, thumbnails, boosting=False)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        yield from check_repeats(data, severity="warning")  # unlike rows, images are never equal by chance
+        yield from check_images(data)
         yield from check_balance(data)
         yield from check_size(data)
 
@@ -88,9 +95,22 @@ class Image(Kind):
         joined = "" if columns is None else f" and {', '.join(columns.names)}"
         return f"{'×'.join(map(str, facts.input_shape))} pixels{joined}"
 
+    def attribute(
+        self, model: nn.Module, task: Task, facts: Facts, inputs: tuple[Tensor, ...], seconds: float = float("inf")
+    ) -> Tensor | None:
+        device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+        prepare = self.encoder(facts).prepare
+        return attribute(model, task.explained, inputs, prepare, device, seconds)
+
+    def write_places(self, path: Path, sample: Tensor, places: Tensor) -> None:
+        write_overlay(path, sample.cpu().numpy(), places.double().numpy())
+
     def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
         """Returns how many images have the pixels of a training image; `None` in runs of older versions."""
         return int(torch.isin(digests(inputs[0]), stored[TRAINED]).sum()) if TRAINED in stored else None
+
+    def save_augmented(self, run: RunDir, train: TensorLoader) -> None:
+        save_augmented(run, train)
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
         """Returns a projection of the last layer's inputs to a plane."""

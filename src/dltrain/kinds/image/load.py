@@ -22,6 +22,7 @@ from dltrain.data.samples.animals import draw_animals
 from dltrain.data.splits import Fraction, Indices
 from dltrain.errors import ConfigError, DataError, StorageError
 from dltrain.kinds.image.arrays import from_arrays, holds_arrays
+from dltrain.kinds.image.checks import ImageFiles
 from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.depth import Decoded, Pixels, Window, fit_window, in_eight_bits
 from dltrain.kinds.image.digests import TRAINED, digests
@@ -361,7 +362,9 @@ def _finish(labelled: Labelled, images: Sequence[Decoded], settings: Settings, n
     )
     mirrored = settings.mirror and labelled.reader.form == "number"
     mirror_notes = ["training may mirror images; data.mirror=false if that changes the numbers"] if mirrored else []
-    return replace(data, notes=(*notes, *window_notes, *split_notes, *mirror_notes))
+    files = {name: [labelled.files[row] for row in at] for name, at in parts.items()} if labelled.files else {}
+    raw = ImageFiles(files) if files else None
+    return replace(data, notes=(*notes, *window_notes, *split_notes, *mirror_notes), raw=raw)
 
 
 def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indices], list[str]]:

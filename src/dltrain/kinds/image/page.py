@@ -8,7 +8,7 @@ from dltrain.drawing.plot import Plot
 from dltrain.drawing.section import listed, shown
 from dltrain.drawing.wording import count
 from dltrain.kinds.image.columns import encoder_of_columns
-from dltrain.kinds.image.plots import draw_samples
+from dltrain.kinds.image.plots import draw_augmented, draw_explained, draw_samples
 from dltrain.kinds.page import KindPage
 from dltrain.runs.reader import Run
 from dltrain.types import Facts
@@ -27,7 +27,12 @@ class ImagePage(KindPage):
             self.new = self.labelled = "table_of_images.csv"
 
     def plots(self) -> Sequence[Plot]:
-        return (Plot("samples", "Images", "examples", draw_samples, shows_images=True),)
+        shown = "What the augmentation shows the network"
+        return (
+            Plot("samples", "Images", "examples", draw_samples, shows_images=True),
+            Plot("explained", "Where the model looks", "examples", draw_explained, shows_images=True),
+            Plot("augmentation", shown, "data", draw_augmented, shows_images=True),
+        )
 
     def describe_input(self) -> str:
         channels, height, width = self.facts.input_shape

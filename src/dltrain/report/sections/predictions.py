@@ -11,6 +11,7 @@ from dltrain.runs.reader import SPLIT_WORDS, Run
 from dltrain.tasks.registry import page_of
 
 MAX_EXAMPLES = 10
+MOST_WRONG = 30
 
 
 def predictions(run: Run, plots: Plots) -> Section:
@@ -37,6 +38,26 @@ def worst_examples(run: Run, plots: Plots) -> Section:
     ]
     table = page.worst_table(examples)
     return Section("Worst examples", plots=plots["examples"], tables=[] if table is None else [table])
+
+
+def wrong_labels(run: Run, plots: Plots) -> Section:
+    """Returns the section of held-out labels that may be wrong, the surest first."""
+    title, page = "Labels that may be wrong", page_of(run.facts)
+    if not run.wrong_labels:
+        return Section(title)
+    words = (
+        "To a model that was not trained on these samples, their labels are less probable than the labels of so many "
+        "samples should be. A model errs, too: look at each before you change it."
+    )
+    rows = [
+        [shown(name), SPLIT_WORDS[split], *(shown(page.read_cell(cell)) for cell in (label, likely))]
+        + [_number(score, 3) for score in (own, other)]
+        for name, split, label, own, likely, other in run.wrong_labels[:MOST_WRONG]
+    ]
+    more = len(run.wrong_labels) - len(rows)
+    caption = f"{more:,} more are in {run.folder.wrong_labels.name}." if more else ""
+    head = ["Sample", "Split", "Label", "Rather", "Its label's probability", "The other's"]
+    return Section(title, words, tables=[Table(head, rows, caption, numbers_from=4)])
 
 
 def importance(run: Run, plots: Plots) -> Section:

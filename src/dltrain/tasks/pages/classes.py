@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dltrain.drawing.names import shorten_apart
 from dltrain.drawing.plot import Plot
 from dltrain.drawing.section import MAX_ROWS, Table, listed, shown
 from dltrain.drawing.style import COLORS
@@ -16,8 +17,8 @@ from dltrain.runs.reader import SPLIT_WORDS, Example, Run
 from dltrain.tasks.metric_table import describe_metric
 from dltrain.tasks.pages.page import Page
 from dltrain.tasks.plots.calibration import draw_calibration
-from dltrain.tasks.plots.classes import draw_confusion
-from dltrain.tasks.plots.curves import OneClass, rate_plots
+from dltrain.tasks.plots.classes import draw_confused_pairs, draw_confusion
+from dltrain.tasks.plots.curves import LONGEST_NAME, OneClass, rate_plots
 from dltrain.tasks.predicted import Floats, Predicted, read_predicted
 from dltrain.tasks.statistics import confusion_counts, scores_of_each, wilson
 
@@ -55,6 +56,12 @@ class ClassesPage(Page):
                 "Confusion matrix: counts, and shares of the true class",
                 "predictions",
                 lambda run, text: draw_confusion(run, self.predicted(run), text),
+            ),
+            Plot(
+                "confused_pairs",
+                "Classes that are taken for others most often",
+                "predictions",
+                lambda run, text: draw_confused_pairs(run, self.predicted(run), text),
             ),
             *rate_plots(self.one_against_rest, self.legend_title()),
             Plot(
@@ -176,9 +183,10 @@ class ClassesPage(Page):
         rest = ~np.isin(true, coloured)
         if rest.any():
             axes.plot(*points[rest].T, "o", markersize=3.5, markeredgewidth=0, color="#c3c9d0", label="other classes")
-        for position, index in enumerate(coloured.tolist()):
-            name = name_class(self.facts, index) if len(classes) == 2 else classes[index]
-            mine, label = points[true == index], text(name, 16)
+        names = [name_class(self.facts, index) if len(classes) == 2 else classes[index] for index in coloured]
+        short = shorten_apart([text(name, 3 * LONGEST_NAME) for name in names], LONGEST_NAME)
+        for position, (index, label) in enumerate(zip(coloured.tolist(), short, strict=True)):
+            mine = points[true == index]
             axes.plot(*mine.T, "o", markersize=4, markeredgewidth=0, alpha=0.65, color=COLORS[position], label=label)
         return true != predicted, "wrong"
 

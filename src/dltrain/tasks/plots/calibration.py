@@ -24,7 +24,7 @@ def draw_calibration(predicted: Predicted | None, classes: int) -> Drawing | Non
     axes.set_xlim(low, 1.02)
     axes.set_ylim(-0.02, 1.02)
     name_axes(axes, "probability of the predicted class", "share of right predictions")
-    add_legend(axes, "upper left")
+    add_legend(axes)
     return Drawing(
         figure, f"Share of right predictions by their probability; expected calibration error {bins.error:.3f}."
     )

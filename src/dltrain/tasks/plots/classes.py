@@ -1,4 +1,4 @@
-"""The confusion matrix of predicted classes."""
+"""The confusion matrix of predicted classes, and the pairs of classes that are confused most often."""
 
 from __future__ import annotations
 
@@ -6,40 +6,55 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dltrain.drawing.style import INK, SOFT, Drawing, Lettering, name_axes, new_axes, new_figure, text_width
+from dltrain.drawing.names import shorten_apart, wrap
+from dltrain.drawing.style import COLORS, INK, SOFT, Drawing, Lettering, name_axes, new_axes, new_figure, text_width
 from dltrain.drawing.wording import is_code
 from dltrain.runs.reader import Run
 from dltrain.tasks.predicted import Floats, Indices, Predicted
 from dltrain.tasks.statistics import confusion_counts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
 MAX_NUMBERED = 20  # most classes for which counts are written into the cells
+MAX_LISTED = 60  # most classes of which each has its name beside the matrix
+LONGEST_NAME = 16  # letters, beyond which a class stands on the lower axis by its number
+WHOLE_NAME = 60  # letters, beyond which a name is shortened even where there is room
+FEWEST_CLASSES = 5  # below which the matrix alone shows which classes are confused
+PAGE, MOST_COLUMNS = 10.6, 40  # inches of the page, and numbers of classes that fit below a matrix on it
+PAIRS, LINE_OF_PAIR = 12, 52
 
 
 def draw_confusion(run: Run, predicted: Predicted | None, text: Lettering) -> Drawing | None:
-    """Draws counts of true by predicted class, coloured by the share of the true class."""
+    """Draws counts of true by predicted class, coloured by the share of the true class.
+
+    Many classes, or long names, are numbered: whole names stand at the rows, and numbers at the columns.
+    """
     names = run.facts.classes
     if predicted is None:
         return None
     count = len(names)
     counts = confusion_counts(predicted.true, predicted.predicted, count)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    labels = [text(name, 16) for name in names]
-    longest = max(map(text_width, labels))
+    rows, columns, ticks = _labels([text(name, WHOLE_NAME) for name in names])
+    by_number = rows != columns
+    longest = max(map(text_width, rows))
     side = min(9.0, 0.42 * count) + 0.085 * longest
-    upright = count * longest < 50
-    compact = count <= 8 or (count <= 10 and upright)
-    figure = new_figure(height=4.2) if compact else new_figure(max(6.4, side + 1), max(5.0, side))
+    upright = sum(map(text_width, columns)) < 50 or by_number
+    compact = not by_number and (count <= 8 or (count <= 10 and upright))
+    height = min(12.0, 0.21 * len(ticks) + 1.2) if by_number else max(5.0, side)
+    figure = new_figure(height=4.2) if compact else new_figure(min(PAGE, max(6.4, side + 1)), max(4.2, height))
     (axes,) = new_axes(figure)
     axes.grid(False)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
-    ticks = range(0, count, -(-count // MAX_NUMBERED))
-    axes.set_xticks(ticks, [labels[i] for i in ticks], rotation=0 if upright else 90, fontsize=9, color=INK)
-    axes.set_yticks(ticks, [labels[i] for i in ticks], fontsize=9, color=INK)
+    size = 7.5 if count > MAX_NUMBERED else 9
+    every = -(-len(ticks) // MOST_COLUMNS)
+    axes.set_xticks(ticks[::every], columns[::every], rotation=0 if upright else 90, fontsize=size, color=INK)
+    axes.set_yticks(ticks, rows, fontsize=size, color=INK)
     whose = f" {text(run.facts.target, 20)}" if all(map(is_code, names)) else ""
-    name_axes(axes, f"predicted{whose}", f"true{whose}")
+    name_axes(axes, f"predicted{whose}" + (", by the number of the class" if by_number else ""), f"true{whose}")
     if count <= MAX_NUMBERED:
         _write_counts(axes, counts, shares)
     else:
@@ -49,6 +64,54 @@ def draw_confusion(run: Run, predicted: Predicted | None, text: Lettering) -> Dr
         bar.outline.set_visible(False)
     right = int(counts.diagonal().sum())
     return Drawing(figure, f"Confusion matrix: {right:,} of {counts.sum():,} predictions name the true class.")
+
+
+def draw_confused_pairs(run: Run, predicted: Predicted | None, text: Lettering) -> Drawing | None:
+    """Draws how often one class is taken for another, the most frequent pairs first; nothing for a few classes."""
+    from matplotlib.ticker import MaxNLocator
+
+    names = run.facts.classes
+    if predicted is None or len(names) < FEWEST_CLASSES:
+        return None
+    counts = confusion_counts(predicted.true, predicted.predicted, len(names))
+    totals = counts.sum(axis=1)
+    wrong = counts - np.diag(counts.diagonal())
+    order = np.lexsort((-(wrong / np.maximum(totals, 1)[:, None]).ravel(), -wrong.ravel()))[:PAIRS]
+    pairs = [divmod(int(at), len(names)) for at in order if wrong.flat[at]]
+    if not pairs:
+        return None
+    whole = [text(name, 3 * LINE_OF_PAIR) for name in names]
+    labels = [f"{wrap(whole[true], LINE_OF_PAIR)} →\n{wrap(whole[other], LINE_OF_PAIR)}" for true, other in pairs]
+    heights = np.array([label.count("\n") + 2.0 for label in labels])
+    longest = max(text_width(line) for label in labels for line in label.split("\n"))
+    figure = new_figure(max(6.4, 3.4 + 0.075 * longest), 0.8 + 0.14 * float(heights.sum()))
+    (axes,) = new_axes(figure)
+    at = np.cumsum(heights) - heights / 2
+    values = [int(wrong[pair]) for pair in pairs]
+    axes.barh(at, values, 1.4, color=COLORS[0])
+    for place, value, (true, _) in zip(at, values, pairs, strict=True):
+        axes.text(value, place, f" {value:,} of {totals[true]:,}", va="center", fontsize=8.5, color=INK)
+    axes.grid(False, axis="y")
+    axes.set(xlim=(0, 1.25 * max(values)), ylim=(float(heights.sum()), 0))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    axes.set_yticks(at, labels, fontsize=8.5, color=INK, linespacing=1.1)
+    name_axes(axes, "samples", "")
+    (true, other), errors = pairs[0], int(wrong.sum())
+    return Drawing(
+        figure,
+        f"True → predicted class: {sum(values):,} of {errors:,} errors are in {len(pairs)} pairs, most often "
+        f"{names[true]} is taken for {names[other]}.",
+    )
+
+
+def _labels(names: Sequence[str]) -> tuple[list[str], list[str], range]:
+    """Returns labels of rows and columns, and the classes that they are of; the same where all names are short."""
+    count = len(names)
+    ticks = range(0, count, -(-count // MAX_LISTED))
+    if count <= MAX_NUMBERED and max(map(text_width, names)) <= LONGEST_NAME:
+        return list(names), list(names), ticks
+    whole = shorten_apart(names, WHOLE_NAME)
+    return [f"{whole[index]} · {index + 1}" for index in ticks], [str(index + 1) for index in ticks], ticks
 
 
 def _write_counts(axes: Axes, counts: Indices, shares: Floats) -> None:

@@ -13,7 +13,6 @@ from dltrain.drawing.style import (
     COLORS,
     DASHES,
     SOFT,
-    Corner,
     Drawing,
     Lettering,
     add_legend,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_CURVES = 10
+LONGEST_NAME = 52  # letters in a legend as wide as the plot
 
 
 class OneClass(NamedTuple):
@@ -75,7 +75,7 @@ def draw_roc(run: Run, classes: Sequence[OneClass], title: str, text: Lettering)
     figure = new_figure(height=4.2)
     (axes,) = new_axes(figure)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, dashes=(2, 3))
-    _draw_lines(axes, lines, title, text, "area", "lower right")
+    _draw_lines(axes, lines, title, text, "area")
     name_axes(axes, "false positive rate", "true positive rate")
     return Drawing(figure, f"ROC curves on the {SPLIT_WORDS[run.shown_split]} split; {_span(lines, 'area', 'areas')}.")
 
@@ -93,14 +93,14 @@ def draw_precision_recall(run: Run, classes: Sequence[OneClass], title: str, tex
         base_rate = next(iter(curves.values())).base_rate
         axes.axhline(base_rate, color=SOFT, linewidth=1, dashes=(2, 3), label=f"base rate  {base_rate:.3f}")
         base = f"; base rate {base_rate:.3f}"
-    _draw_lines(axes, lines, title, text, "average precision", "lower left", steps=True)
+    _draw_lines(axes, lines, title, text, "average precision", steps=True)
     name_axes(axes, "recall", "precision")
     span = _span(lines, "average precision", "average precisions")
     return Drawing(figure, f"Precision by recall on the {SPLIT_WORDS[run.shown_split]} split; {span}{base}.")
 
 
 def _draw_lines(
-    axes: Axes, lines: Sequence[Line], name: str, text: Lettering, measure: str, corner: Corner, *, steps: bool = False
+    axes: Axes, lines: Sequence[Line], name: str, text: Lettering, measure: str, *, steps: bool = False
 ) -> None:
     """Draws the curves of all classes or labels; of many, only the worst are in colour and named."""
     worst = sorted(range(len(lines)), key=lambda position: lines[position].score)[
@@ -116,13 +116,13 @@ def _draw_lines(
             dashes=DASHES[position // 5 % len(DASHES)],
             linewidth=1.6,
             drawstyle="steps-pre" if steps else "default",
-            label=f"{text(line.name, 24)}  {line.score:.3f}",
+            label=f"{text(line.name, LONGEST_NAME)}  {line.score:.3f}",
         )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     title = measure if len(named) == len(lines) else f"{measure}, worst of {len(lines)}"
     if len(lines) > 1 and name:
         title = f"{text(name, 16)}: {title}"
-    add_legend(axes, corner, title)
+    add_legend(axes, title)
 
 
 def _span(lines: Sequence[Line], singular: str, plural: str) -> str:

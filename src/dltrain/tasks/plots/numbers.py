@@ -38,7 +38,7 @@ def draw_predicted_against_true(numbers: Pairs, outputs: int, text: Lettering) -
         axes.set(xlim=limits, ylim=limits)
         name_axes(axes, f"true {text(name)}", f"predicted {text(name)}")
         if len(numbers) == 1:
-            add_legend(axes, "upper left")
+            add_legend(axes)
     for axes in panels[len(numbers) :]:
         axes.set_visible(False)
     counts = sorted({len(true) for _, (true, _) in numbers})

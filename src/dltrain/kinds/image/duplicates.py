@@ -1,0 +1,163 @@
+"""Finds copies among images: the same pixels, or nearly, as after another compression or another size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from dltrain.kinds.image.digests import digests
+
+MOST = 20_000  # images that are compared with each other
+FEWEST_PIXELS = 16  # of a side, below which only equal pixels are copies
+SIDE, FREQUENCIES = 32, 8  # of the perceptual hash: the image's size, and the cosines along each side
+BITS_APART = 8  # of 64, up to which two images are compared closely
+MOST_PAIRS = 500_000  # compared closely; more of them say that all images look alike
+THUMB = 16  # pixels per side of the images that are compared closely
+NEAR = 0.2  # distance of two copies, relative to the contrast of the images
+NEARER = 0.4  # than the nearest of other images by this factor
+OTHERS = 1000  # images among which that one is looked for
+FLAT = 2.0  # standard deviation of pixels, below which an image shows nothing
+CHUNK = 512
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Which images are copies of each other.
+
+    Args:
+        group: `(N,)` first image of each image's group; of an image without copies, itself.
+        exact: `(N,)` first image with the same pixels.
+        flat: `(N,)` whether an image shows nothing, and so is no copy.
+        compared: number of images among which near copies were looked for.
+    """
+
+    group: Rows
+    exact: Rows
+    flat: NDArray[np.bool_]
+    compared: int
+
+
+def find_copies(pixels: Tensor, first: Rows) -> Copies:
+    """Returns the copies among images.
+
+    Two images are near copies if their perceptual hashes (the signs of their lowest frequencies) nearly agree, and
+    their thumbnails are much more alike than those of other images are.
+
+    Args:
+        pixels: `(N, C, H, W)` uint8.
+        first: images that are compared even if there are more than 20,000; of the others, evenly spaced ones are.
+    """
+    flat = np.concatenate([chunk.float().flatten(1).std(dim=1).numpy() < FLAT for chunk in pixels.split(CHUNK)])
+    keys = digests(pixels).numpy()
+    _, leader, place = np.unique(keys, return_index=True, return_inverse=True)
+    exact = np.where(flat, np.arange(len(keys)), leader[place]).astype(np.int64)
+    group = exact.copy()
+    if min(pixels.shape[2:]) < FEWEST_PIXELS:
+        return Copies(group, exact, flat, 0)
+    rows = _chosen(len(pixels), first)
+    rows = rows[~flat[rows]]
+    if len(rows) > 1:
+        for left, right in _near(pixels[torch.from_numpy(rows)], rows):
+            _merge(group, left, right)
+    roots = np.array([_root(group, row) for row in range(len(group))])
+    return Copies(roots, exact, flat, len(rows))
+
+
+def hashes(pixels: Tensor) -> NDArray[np.uint64]:
+    """Returns the perceptual hash of each image `(N, C, H, W)`, 64 bits: whether each of the lowest frequencies of its
+    brightness is above their median."""
+    cosines = _cosines(SIDE, FREQUENCIES)
+    bits = []
+    for chunk in pixels.split(CHUNK):
+        grey = functional.adaptive_avg_pool2d(chunk.float().mean(dim=1, keepdim=True), SIDE)[:, 0]
+        frequencies = (cosines @ grey @ cosines.T).flatten(1)
+        frequencies[:, 0] = 0  # the brightness of the whole image
+        bits.append((frequencies > frequencies[:, 1:].median(dim=1, keepdim=True).values).numpy())
+    packed = np.packbits(np.concatenate(bits), axis=1)
+    return packed.view(np.uint64)[:, 0]
+
+
+def thumbs(pixels: Tensor) -> Floats:
+    """Returns each image `(N, C, H, W)` in 16×16 pixels less its mean, as a vector of length 1, `(N, C·256)`."""
+    parts = []
+    for chunk in pixels.split(CHUNK):
+        small = functional.adaptive_avg_pool2d(chunk.float(), THUMB).flatten(1)
+        parts.append(functional.normalize(small - small.mean(dim=1, keepdim=True), dim=1))
+    return np.asarray(torch.cat(parts))
+
+
+def _near(pixels: Tensor, rows: Rows) -> Iterator[tuple[int, int]]:
+    """Yields pairs of rows whose images are near copies."""
+    pairs = _similar(hashes(pixels))
+    if not len(pairs) or len(pairs) > MOST_PAIRS:
+        return
+    thumb = thumbs(pixels)
+    distance = _distances(thumb, pairs)
+    pairs, distance = pairs[distance <= NEAR], distance[distance <= NEAR]
+    others = thumb[np.linspace(0, len(thumb) - 1, min(OTHERS, len(thumb))).astype(np.int64)]
+    left, where = np.unique(pairs[:, 0], return_inverse=True)
+    nearest = np.empty(len(left), dtype=np.float32)
+    for start in range(0, len(left), CHUNK):
+        apart = np.sqrt(np.maximum(2 - 2 * thumb[left[start : start + CHUNK]] @ others.T, 0))
+        nearest[start : start + CHUNK] = np.where(apart > NEAR, apart, np.inf).min(axis=1)
+    for one, other in pairs[distance <= NEARER * nearest[where]]:
+        yield int(rows[one]), int(rows[other])
+
+
+def _similar(codes: NDArray[np.uint64]) -> Rows:
+    """Returns pairs `(n, 2)` of hashes that differ in few bits; none further on once they are too many."""
+    found, total = [], 0
+    for start in range(0, len(codes), CHUNK):
+        block = codes[start : start + CHUNK]
+        left, right = np.nonzero(np.bitwise_count(block[:, None] ^ codes[None, start:]) <= BITS_APART)
+        later = right > left
+        found.append(np.stack([left[later], right[later]], axis=1) + start)
+        total += len(found[-1])
+        if total > MOST_PAIRS:
+            break
+    return np.concatenate(found)
+
+
+def _distances(thumb: Floats, pairs: Rows) -> Floats:
+    parts = [
+        np.linalg.norm(thumb[part[:, 0]] - thumb[part[:, 1]], axis=1)
+        for part in np.array_split(pairs, -(-len(pairs) // (8 * CHUNK)))
+    ]
+    return np.concatenate(parts)
+
+
+def _chosen(count: int, first: Rows) -> Rows:
+    """Returns the rows that are compared, in their order."""
+    first = first[:MOST]
+    others = np.setdiff1d(np.arange(count), first)
+    if len(others) > MOST - len(first):
+        others = others[np.linspace(0, len(others) - 1, MOST - len(first)).astype(np.int64)]
+    return np.sort(np.concatenate([first, others]))
+
+
+def _cosines(side: int, frequencies: int) -> Tensor:
+    """Returns the first cosines of the discrete cosine transform, `(frequencies, side)`."""
+    at = (torch.arange(side) + 0.5) * math.pi / side
+    return torch.cos(torch.arange(frequencies)[:, None] * at)
+
+
+def _root(group: Rows, row: int) -> int:
+    while group[row] != row:
+        group[row] = group[group[row]]
+        row = int(group[row])
+    return row
+
+
+def _merge(group: Rows, left: int, right: int) -> None:
+    one, other = _root(group, left), _root(group, right)
+    group[max(one, other)] = min(one, other)
