@@ -51,22 +51,26 @@ class Timing:
         train_seconds: time in training steps.
         save_seconds: time for checkpoints.
         in_sweep: whether other jobs are waiting.
+        reads_test: whether the test split is evaluated; the jobs of a sweep leave it until one of them is chosen.
     """
 
     began: float
     train_seconds: float
     save_seconds: float
     in_sweep: bool = False
+    reads_test: bool = True
 
 
 def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     """Evaluates every split with the model's current weights, and writes result, predictions and examples."""
-    data, task, state, splits = setup.data, setup.task, setup.state, setup.splits
+    data, task, state = setup.data, setup.task, setup.state
+    splits = {name: part for name, part in setup.splits.items() if timing.reads_test or name != "test"}
     split_name = held_out(splits)
     evaluating = perf_counter()
     metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
     predictions: dict[SplitName, Predictions] = {}
-    for name, loader in setup.evaluation.items():
+    for name in splits:
+        loader = setup.evaluation[name]
         thorough = name in ("val", split_name)  # on all training samples some metrics would take too long
         metrics[name], predictions[name] = task.evaluate(
             state.judged, loader, splits[name], data.kept, setup.settings.precision, thorough=thorough
@@ -134,7 +138,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         git=git_commit(),
         data=DataRecord(
             sum(map(len, data.splits.values())),
-            {name: len(part) for name, part in splits.items()},
+            {name: len(part) for name, part in setup.splits.items()},
             read_json(run.facts)["fingerprint"],
         ),
     ).write(run)
