@@ -104,6 +104,30 @@ def test_a_sweep_whose_configs_have_changed_is_not_continued(dltrain: Callable, 
     assert (called.code, "model.hidden was [4] and is [5]" in called.err) == (2, True), called.err
 
 
+def test_a_sweep_whose_data_has_changed_is_not_continued(dltrain: Callable, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("a,b,y\n" + "".join(f"{i * 7 % 11},{i * 3 % 5},{i % 2}\n" for i in range(60)))
+    command = ("-m", "data=csv", "data.path=t.csv", "data.target=y", *JOBS[:1], *JOBS[2:], *GRID)
+    assert dltrain(*command).code == 0
+    shutil.rmtree(tmp_path / "s" / "3")
+    table.write_text(table.read_text().replace("7,3,1", "7,4,1"))
+    called = dltrain("resume", "s")
+    assert (called.code, "the data has changed" in called.err) == (2, True), called.err
+    assert not (tmp_path / "s" / "3").exists()
+
+
+def test_a_job_whose_checkpoints_are_damaged_begins_anew(dltrain: Callable, tmp_path: Path) -> None:
+    assert dltrain("-m", *JOBS, *GRID).code == 0
+    before = rows_of(tmp_path / "s")
+    run = RunDir(tmp_path / "s" / "2")
+    run.result.unlink()
+    run.write_status("interrupted", exit_code=130)
+    for path in run.checkpoints.rglob("*.safetensors"):
+        path.write_bytes(b"")
+    assert dltrain("resume", "s").code == 0
+    assert without_times(rows_of(tmp_path / "s")) == without_times(before)
+
+
 def test_a_sweep_that_is_running_is_left_alone(dltrain: Callable, tmp_path: Path) -> None:
     assert dltrain("-m", *JOBS, *GRID).code == 0
     with locked(tmp_path / "s"):

@@ -21,13 +21,14 @@ from dltrain.config.loader import CONFIG_NAME, own_hydra
 from dltrain.config.quoting import quote, quoted
 from dltrain.config.redaction import REDACTED, redacted, secrets_of, without
 from dltrain.data.samples.on_demand import on_approval
-from dltrain.errors import ConfigError, OutOfMemory, explained
+from dltrain.errors import ConfigError, DataError, OutOfMemory, explained
 from dltrain.experiment import build
+from dltrain.experiment.results import described
 from dltrain.experiment.run import build_callbacks
 from dltrain.experiment.signals import Stopped
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep_answer import finish_sweep
-from dltrain.experiment.sweep_folder import Command, find_begun, new_record
+from dltrain.experiment.sweep_folder import Command, find_begun, fingerprints_of, new_record
 from dltrain.experiment.sweep_job import QUIET, direction_of, run_job, update
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.report.sweep import read_summary
@@ -63,7 +64,7 @@ def run_sweep(
         check_writable(sweep.folder)
         begun = find_begun(sweep, record, named=named)
         with on_approval() as samples:
-            _check_sweeper(sweep, check_jobs(sweep.jobs))
+            _check_sweeper(sweep, check_jobs(sweep.jobs, begun))
             callbacks = build_callbacks(sweep.master)
             folder = begun or _new_folder(sweep.folder, named=named)
             samples.accept()
@@ -141,17 +142,22 @@ def _run(
     return stopped or code, summary
 
 
-def check_jobs(jobs: Sequence[Job]) -> str:
+def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> str:
     """Builds every job once, so that a job that cannot run is refused before anything is written.
+
+    Args:
+        jobs: all jobs.
+        begun: the folder of the sweep that they continue; `None` for a new one.
 
     Returns:
         The metric that the first job monitors.
 
     Raises:
         ExceptionGroup: one ConfigError for each wrong value of a config.
-        DltrainError: a job cannot be built.
+        DltrainError: a job cannot be built, or its data has changed since the sweep began.
     """
     SOURCES.forget()
+    before = fingerprints_of(begun) if begun is not None else {}
     monitors = []
     for job in jobs:
         drop_leftovers(job.config, job.overrides)
@@ -161,7 +167,16 @@ def check_jobs(jobs: Sequence[Job]) -> str:
             raise group
     for job in jobs:
         try:
-            monitors.append(build.build(job.config).settings.monitor)
+            setup = build.build(job.config)
+            monitors.append(setup.settings.monitor)
+            fingerprint = before.get(tuple(redacted(list(job.overrides))))
+            if fingerprint and fingerprint != described(setup.data)["fingerprint"]:
+                raise DataError(
+                    f"the data has changed since the sweep in {begun} began",
+                    where="data",
+                    fix="choose another folder",
+                    override=f"hydra.sweep.dir={begun}-2",
+                )
         except Exception as error:
             # If one job of several runs out of memory, it fails when it runs, and the others finish.
             if len(jobs) == 1 or not isinstance(explained(error), OutOfMemory):

@@ -16,7 +16,7 @@ from dltrain.errors import CheckpointError, ConfigError
 from dltrain.experiment.resume import differences
 from dltrain.report.sweep import differ_in_more_than_repeats, pairs, read_overrides
 from dltrain.runs.config import RunConfig
-from dltrain.runs.folder import RunDir
+from dltrain.runs.folder import RunDir, read_json
 from dltrain.runs.lock import locked, state_of
 from dltrain.runs.sweep_record import NAME, SweepRecord
 from dltrain.storage import make_folder
@@ -135,6 +135,12 @@ def _plain(config: Any) -> Mapping[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
+def fingerprints_of(folder: Path) -> dict[tuple[str, ...], str]:
+    """Returns the fingerprint of the data of each job that a sweep has begun, by its overrides."""
+    runs = [RunDir(path.parent) for path in folder.rglob("status.json")]
+    return {read_overrides(run): str(read_json(run.facts).get("fingerprint", "")) for run in runs if run.facts.exists()}
+
+
 def is_own(run: RunDir, overrides: Sequence[str]) -> bool:
     """Tells whether a folder contains a run of the same job, rather than of another one that shares the folder."""
     return not run.config.exists() or read_overrides(run) == tuple(redacted(list(overrides)))
@@ -144,7 +150,7 @@ def can_continue(run: RunDir) -> bool:
     """Tells whether a job that did not finish can go on from a checkpoint; one that failed or diverged cannot."""
     status = run.read_status()
     interrupted = state_of(run) in ("killed", "running", "interrupted") or status.get("exit_code") == STORAGE
-    return interrupted and run.config.exists() and resumable(run.checkpoints) is not None
+    return interrupted and run.config.exists() and bool(resumable(run.checkpoints))
 
 
 def clear(run: RunDir) -> None:

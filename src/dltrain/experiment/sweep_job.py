@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dltrain.config.redaction import redacted
-from dltrain.errors import DltrainError
+from dltrain.errors import CheckpointError, DltrainError
 from dltrain.experiment import build
 from dltrain.experiment.continuation import resume_job
 from dltrain.experiment.log import configure_logging
@@ -84,9 +84,15 @@ def run_job(composed: DictConfig) -> float:
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
     try:
         if continues:
-            with locked(run.path):
-                resume_job(run, composed, config, began, sweep=str(sweep), reads_test=reads_test)
-        else:
+            try:
+                with locked(run.path):
+                    resume_job(run, composed, config, began, sweep=str(sweep), reads_test=reads_test)
+            except CheckpointError as error:
+                log.warning("warning job %s begins anew: %s", name, error.what)
+                clear(run)
+                claim(run.path)
+                continues = False
+        if not continues:
             with locked(run.path), recorded(run, config):
                 begin(run, composed)
                 update(sweep, at_most_every=UPDATE_SECONDS, jobs=name)
