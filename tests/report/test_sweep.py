@@ -159,3 +159,12 @@ def test_jobs_say_one_line_each(dltrain: Callable) -> None:
     out = dltrain("-m", "data=iris", "seed=1,2", "trainer.epochs=3").out
     assert not any(line.startswith("epoch") for line in out.splitlines())
     assert sum(line.startswith("job") for line in out.splitlines()) == 2
+
+
+def test_a_sweep_over_seeds_alone_chooses_nothing_and_reads_the_test_split_of_each(dltrain: Callable) -> None:
+    small = ("model=linear", "data=iris", "trainer.epochs=2", "trainer.threads=1", "baseline=none")
+    called = dltrain("-m", *small, "seed=1,2,3", "hydra.sweep.dir=s")
+    rows = read(called.folder / "s" / "sweep.csv")
+    assert all(row["test/accuracy"] for row in rows)
+    mean = sum(float(row["test/loss"]) for row in rows) / 3
+    assert f"test/loss is {mean:.4g} ± " in called.out and "Nothing was chosen by the test split." in called.out
