@@ -111,7 +111,13 @@ def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
             write_bytes(run.validation, run.predictions.read_bytes())
         torch.use_deterministic_algorithms(setup.settings.deterministic)
         with recorded(run, config):
-            timing = Timing(began - before.seconds, before.train_seconds, before.save_seconds, in_sweep=True)
+            timing = Timing(
+                began - before.seconds,
+                before.train_seconds,
+                before.save_seconds,
+                in_sweep=True,
+                verbosity=logging.DEBUG,
+            )
             save_results(run, setup, int(config["seed"]), timing)
 
 

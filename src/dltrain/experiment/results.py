@@ -52,6 +52,7 @@ class Timing:
         save_seconds: time for checkpoints.
         in_sweep: whether other jobs are waiting.
         reads_test: whether the test split is evaluated; the jobs of a sweep leave it until one of them is chosen.
+        verbosity: the log level of the result.
     """
 
     began: float
@@ -59,6 +60,7 @@ class Timing:
     save_seconds: float
     in_sweep: bool = False
     reads_test: bool = True
+    verbosity: int = logging.INFO
 
 
 def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
@@ -144,11 +146,11 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     ).write(run)
     words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[split_name].items())
     chosen = "the last" if setup.settings.keep == "last" else f"the best by {setup.settings.monitor}"
-    log.info("%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
+    log.log(timing.verbosity, "%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
     notes = [f"{baseline.words}: {baseline.note}" for baseline in baselines if baseline.note]
     compared = [comparison.words] if comparison else []
     for sentence in [*blended, *compared, *notes, *diagnosis, *describe_certainty(certainty)]:
-        log.info("        %s", sentence)
+        log.log(timing.verbosity, "        %s", sentence)
 
 
 def why_unlike(run: RunDir, setup: Setup) -> str:
