@@ -20,7 +20,8 @@ from dltrain.config.sweeps import combine
 from dltrain.errors import ConfigError
 from dltrain.experiment import sources
 from dltrain.experiment.sources import SOURCES
-from dltrain.experiment.sweep import _hide_secrets, objective, run_job, worst
+from dltrain.experiment.sweep import _hide_secrets
+from dltrain.experiment.sweep_job import objective, run_job, worst
 from dltrain.kinds.table.kind import Table
 from dltrain.runs.folder import RunDir
 

@@ -98,6 +98,19 @@ def test_a_page_is_whole_narrow_and_readable(
     assert 0.005 < share_of_light(dark) < 0.2
 
 
+def test_the_page_of_a_sweep_is_whole_narrow_and_readable(dltrain: Callable[..., Any], tmp_path: Path) -> None:
+    small = ("data=iris", "model=mlp", "trainer.epochs=3", "trainer.threads=1", "baseline=none", "optimizer=sgd")
+    called = dltrain("-m", *small, "model.hidden=[4],[8,4]", "optimizer.lr=0.1,1e30", "seed=1,2", "hydra.sweep.dir=s")
+    assert called.code == 6, called.err
+    page = tmp_path / "s" / "sweep.html"
+    assert look(tmp_path, page.read_text(encoding="utf-8")) == Seen(PHONE, "", 0, [])
+    light, dark = (photograph(tmp_path, page, scheme) for scheme in (LIGHT, DARK))
+    assert light.getpixel((2, 2)) == 255
+    assert dark.getpixel((2, 2)) < 40
+    assert share_of_light(light) > 0.9
+    assert 0.005 < share_of_light(dark) < 0.2
+
+
 def test_the_browser_notices_what_it_is_asked_about(tmp_path: Path) -> None:
     far = '<!doctype html><img src="http://example.invalid/a.png"><div style="width: 500px">wide</div>'
     seen = look(tmp_path, far + "<script>console.error('oh')</script>")

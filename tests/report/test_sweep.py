@@ -30,9 +30,16 @@ def test_a_grid_leaves_a_folder_and_a_row_a_job(dltrain: Callable) -> None:
     ]
     assert len(called.runs) == 6
     results = {run.path.name: json.loads(run.result.read_text()) for run in called.runs}
+    losses = {job: result["val"]["loss"] for job, result in results.items()}
+    chosen = min(("0", "1", "2"), ("3", "4", "5"), key=lambda jobs: sum(losses[job] for job in jobs))
+    best = min(chosen, key=losses.__getitem__)
     for row in rows:
-        assert float(row["test/accuracy"]) == results[row["job"]]["test"]["accuracy"]
-    best = min(results, key=lambda job: results[job]["val"]["loss"])
+        assert float(row["val/loss"]) == losses[row["job"]]
+        assert (row["state"], row["folder"], float(row["seconds"]) > 0) == ("done", row["job"], True)
+        # The test split is read for what was chosen, and for nothing else.
+        assert (row["test/accuracy"] != "") == (row["job"] in chosen)
+        assert bool(results[row["job"]]["test"]) == (row["job"] in chosen)
+        assert results[row["job"]]["data"]["splits"]["test"] > 0
     assert [run.path.name for run in called.runs if run.report.exists()] == [best]
     best_config = yaml.safe_load((called.folder / "grid" / "best.yaml").read_text())
     assert best_config["seed"] == results[best]["seed"]
@@ -135,9 +142,9 @@ def test_jobs_on_different_data_have_no_best(dltrain: Callable) -> None:
     assert not list(called.folder.rglob("best.yaml"))
 
 
-def test_a_folder_that_holds_a_sweep_is_not_written_into(dltrain: Callable) -> None:
+def test_a_folder_that_holds_a_sweep_of_other_jobs_is_not_written_into(dltrain: Callable) -> None:
     assert dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.dir=s").code == 0
-    called = dltrain("-m", "data=iris", "seed=1,2", "debug=smoke", "hydra.sweep.dir=s")
+    called = dltrain("-m", "data=iris", "seed=1,3", "debug=smoke", "hydra.sweep.dir=s")
     assert called.code == 2
     assert "already contains a sweep" in called.err
 
@@ -152,3 +159,12 @@ def test_jobs_say_one_line_each(dltrain: Callable) -> None:
     out = dltrain("-m", "data=iris", "seed=1,2", "trainer.epochs=3").out
     assert not any(line.startswith("epoch") for line in out.splitlines())
     assert sum(line.startswith("job") for line in out.splitlines()) == 2
+
+
+def test_a_sweep_over_seeds_alone_chooses_nothing_and_reads_the_test_split_of_each(dltrain: Callable) -> None:
+    small = ("model=linear", "data=iris", "trainer.epochs=2", "trainer.threads=1", "baseline=none")
+    called = dltrain("-m", *small, "seed=1,2,3", "hydra.sweep.dir=s")
+    rows = read(called.folder / "s" / "sweep.csv")
+    assert all(row["test/accuracy"] for row in rows)
+    mean = sum(float(row["test/loss"]) for row in rows) / 3
+    assert f"test/loss is {mean:.4g} ± " in called.out and "Nothing was chosen by the test split." in called.out

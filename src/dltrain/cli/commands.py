@@ -105,7 +105,7 @@ _ALL = (
     ),
     Command(
         "resume",
-        "continue a run from its last checkpoint, in its own folder",
+        "continue a run from its last checkpoint, or a sweep, in its own folder",
         ("RUN [key=value ...]",),
         names=("RUN",),
         flags=(Flag(("--force",), "continue although the data, the model or the seed has changed"), _TRUST),
@@ -118,6 +118,7 @@ _ALL = (
         examples=(
             ("dltrain resume outputs/2026-01-31/10-15-30_mlp_iris", "continue after an interruption"),
             ("dltrain resume RUN trainer.epochs=200", "train a finished run for longer"),
+            ("dltrain resume outputs/multirun/2026-01-31/10-15-30", "run the missing and failed jobs of a sweep"),
         ),
     ),
     Command(
@@ -302,6 +303,7 @@ _ALL = (
         flags=(_TRUST,),
         examples=(
             ("dltrain report outputs/2026-01-31/10-15-30_mlp_iris", "one run"),
+            ("dltrain report outputs/multirun/2026-01-31/10-15-30", "the page of a sweep"),
             ("dltrain report outputs/multirun/2026-01-31/10-15-30/*", "every job of a sweep"),
         ),
     ),

@@ -1,9 +1,10 @@
-"""`dltrain report RUN`: draws a finished run's plots and page again, from its folder alone."""
+"""`dltrain report RUN`: draws a finished run's plots and page again, or a sweep's page, from its folder alone."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from dltrain.cli.commands import COMMANDS, Options
 
@@ -17,9 +18,19 @@ def run(arguments: Sequence[str], options: Options) -> int:
     """
     flags, paths = COMMANDS["report"].read(arguments)
     from dltrain.report.page import write_report
+    from dltrain.report.sweep import summarize
+    from dltrain.report.sweep_page import write_page
     from dltrain.runs.folder import RunDir
+    from dltrain.runs.sweep_record import is_sweep
 
     for path in paths:
+        if is_sweep(Path(path)):
+            page = write_page(summarize(Path(path)), Path(path))
+            if options.json:
+                print(json.dumps({"report": str(page)}))
+            elif not options.quiet:
+                print(f"report  {page}")
+            continue
         run_dir = RunDir(path)
         if flags.trust:
             from dltrain.experiment.targets import meet_kind, meet_task

@@ -1,16 +1,20 @@
-"""`dltrain resume RUN [overrides]`: continues a run in its own folder, from its newest intact checkpoint."""
+"""`dltrain resume RUN [overrides]`: continues a run in its own folder, from its newest intact checkpoint.
+
+Of a sweep, it runs the jobs that are missing or failed.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from time import perf_counter
 
 from dltrain.cli.commands import COMMANDS, Options
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
-    """Continues training, with the values that the overrides change.
+    """Continues training, with the values that the overrides change; of a sweep, runs what is missing or failed.
 
     Raises:
         DltrainError, ExceptionGroup: the run cannot be continued, and nothing in its folder was changed; or training
@@ -26,7 +30,18 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.runs.folder import RunDir, refuse_links
     from dltrain.runs.lock import locked
     from dltrain.runs.result import Result
+    from dltrain.runs.sweep_record import is_sweep
 
+    if is_sweep(Path(folder)):
+        from dltrain.experiment.log import configure_logging
+        from dltrain.experiment.sweep import resume_sweep
+
+        quiet = options.quiet or options.json
+        configure_logging(console=not quiet)
+        code, answer = resume_sweep(Path(folder), flags.overrides, quiet=quiet)
+        if options.json:
+            print(json.dumps(answer, ensure_ascii=False))
+        return code
     overrides = [quote(f"{key}={value}") for key, value in flags.overrides.items()]
     run_dir = RunDir(folder)
     with locked(run_dir.path):

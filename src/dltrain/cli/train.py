@@ -38,11 +38,13 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.run import run_single
     from dltrain.experiment.signals import Stopped
     from dltrain.experiment.sweep import run_sweep
+    from dltrain.experiment.sweep_folder import Command
 
     quiet = options.quiet or options.json
     configure_logging(console=not quiet)
     if isinstance(described, Sweep):
-        code, answer = run_sweep(described, named="hydra.sweep.dir" in named, quiet=quiet)
+        command = Command(tuple(flags.words), flags.config_dir, multirun=flags.multirun)
+        code, answer = run_sweep(described, command, named="hydra.sweep.dir" in named, quiet=quiet)
         if options.json:
             print(json.dumps(answer, ensure_ascii=False))
         return code

@@ -35,7 +35,16 @@ def new_saver(run: RunDir, setup: Setup) -> Saver:
     return Saver(run.checkpoints, setup.state, settings.save_epochs, settings.save_minutes)
 
 
-def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, verbosity: int = logging.INFO) -> None:
+def complete(
+    setup: Setup,
+    saver: Saver,
+    run: RunDir,
+    seed: int,
+    began: float,
+    verbosity: int = logging.INFO,
+    *,
+    reads_test: bool = True,
+) -> None:
     """Trains from the current state to the end, and writes everything but plots and page.
 
     Raises:
@@ -65,7 +74,8 @@ def complete(setup: Setup, saver: Saver, run: RunDir, seed: int, began: float, v
         saver.load_best()
         train_seconds = sum(row.get("train_seconds") or 0.0 for row in run.read_history())
         # Only the jobs of a sweep log below INFO.
-        timing = Timing(began, train_seconds, saver.seconds, in_sweep=verbosity < logging.INFO)
+        in_sweep = verbosity < logging.INFO
+        timing = Timing(began, train_seconds, saver.seconds, in_sweep=in_sweep, reads_test=reads_test)
         save_results(run, setup, seed, timing)
         setup.kind.save_augmented(run, setup.train)
         setup.kind.save_extras(run, setup.data, setup.task, state.judged, setup.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Any, cast
 
 import torch
@@ -16,19 +17,30 @@ from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.build import Setup
 from dltrain.experiment.changes import save_changes
 from dltrain.experiment.complete import complete, is_spent, new_saver
-from dltrain.experiment.results import described
+from dltrain.experiment.results import Timing, described, save_results
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.run import build_checked, introduce, recorded, save_facts
 from dltrain.report.page import write_report
 from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now
-from dltrain.storage import write_text
+from dltrain.runs.lock import locked
+from dltrain.runs.result import Result
+from dltrain.storage import write_bytes, write_text
 from dltrain.training.checkpoint import resumable
 from dltrain.training.saving import Saver
 
 log = logging.getLogger("dltrain")
 
 
-def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began: float, *, force: bool) -> None:
+def resume_job(
+    run: RunDir,
+    stored: DictConfig,
+    config: Mapping[str, Any],
+    began: float,
+    *,
+    force: bool = False,
+    sweep: str = "",
+    reads_test: bool = True,
+) -> None:
     """Continues a run from its newest intact checkpoint, or from the beginning if there is none.
 
     Args:
@@ -37,6 +49,9 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         config: the same, resolved.
         began: `perf_counter` when the command began.
         force: whether to continue with changed data.
+        sweep: the folder of the sweep whose job this is, which reports no progress and draws no page; empty for a run
+            of its own.
+        reads_test: whether the test split is evaluated.
 
     Raises:
         DltrainError, ExceptionGroup: the run cannot be continued, and nothing was changed; or training failed, and
@@ -44,9 +59,9 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         Stopped: a signal asked the process to end; the folder contains a checkpoint to continue from.
     """
     with on_approval() as samples:
-        setup, saver, has_checkpoint = _restored(run, config, force=force)
+        setup, saver, has_checkpoint = _restored(run, config, force=force, sweep=sweep)
         samples.accept()
-    state = setup.state
+    state, verbosity = setup.state, logging.DEBUG if sweep else logging.INFO
     with recorded(run, config):
         run.write_status("running", exit_code=1, resumed=utc_now(), error="", where="", fix="", override="", warning="")
         remove_half_written(run.path)
@@ -55,28 +70,74 @@ def resume_job(run: RunDir, stored: DictConfig, config: Mapping[str, Any], began
         write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
         save_changes(run)
         save_facts(run, setup)
-        introduce(setup)
+        introduce(setup, verbosity)
         if has_checkpoint and state.epoch == setup.settings.last_epoch:
-            log.info(
-                "resume  at the end, after %d epochs: trainer.epochs=%d trains longer", state.epoch, 2 * state.epoch
+            longer = 2 * state.epoch
+            log.log(
+                verbosity, "resume  at the end, after %d epochs: trainer.epochs=%d trains longer", longer // 2, longer
             )
         elif has_checkpoint:
-            log.info("resume  from step %d, in epoch %d of %d", state.step, state.epoch + 1, setup.settings.last_epoch)
+            epoch, last = state.epoch + 1, setup.settings.last_epoch
+            log.log(verbosity, "resume  from step %d, in epoch %d of %d", state.step, epoch, last)
         else:
-            log.info("resume  from the beginning: the run ended before its first checkpoint")
-        complete(setup, saver, run, config["seed"], began - state.seconds)
-        write_report(run)
-        log.info("report  %s", run.report)
+            log.log(verbosity, "resume  from the beginning: the run ended before its first checkpoint")
+        complete(setup, saver, run, config["seed"], began - state.seconds, verbosity, reads_test=reads_test)
+        if not sweep:
+            write_report(run)
+            log.info("report  %s", run.report)
 
 
-def _restored(run: RunDir, config: Mapping[str, Any], *, force: bool) -> tuple[Setup, Saver, bool]:
+def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
+    """Evaluates the test split for a finished job of a sweep that was chosen, and writes its results again.
+
+    The predictions of the validation split stay in the folder, as validation.csv.
+
+    Args:
+        run: the job's folder.
+        config: the job's config, resolved.
+        sweep: the sweep's folder.
+
+    Raises:
+        DltrainError, ExceptionGroup: the run cannot be built again, and nothing was changed; or its results cannot be
+            written.
+        Stopped: a signal asked the process to end.
+    """
+    began = perf_counter()
+    with locked(run.path):
+        before = Result.read(run)
+        setup, saver, _ = _restored(run, config, sweep=sweep, extends=False)
+        saver.load_best()
+        if run.predictions.exists() and before.shown_split == "val":
+            write_bytes(run.validation, run.predictions.read_bytes())
+        torch.use_deterministic_algorithms(setup.settings.deterministic)
+        with recorded(run, config):
+            timing = Timing(
+                began - before.seconds,
+                before.train_seconds,
+                before.save_seconds,
+                in_sweep=True,
+                verbosity=logging.DEBUG,
+            )
+            save_results(run, setup, int(config["seed"]), timing)
+
+
+def _restored(
+    run: RunDir, config: Mapping[str, Any], *, force: bool = False, sweep: str = "", extends: bool = True
+) -> tuple[Setup, Saver, bool]:
     """Returns the setup in the state of the newest checkpoint, its saver, and whether there was a checkpoint.
+
+    Args:
+        run: the run's folder.
+        config: its config, resolved.
+        force: whether the data may have changed.
+        sweep: the folder of the sweep whose jobs share the data; empty for none.
+        extends: whether a finished run whose patience is used up is given it again.
 
     Raises:
         DltrainError, ExceptionGroup: the run cannot be continued.
     """
     begun = run if resumable(run.checkpoints) else None
-    setup, status = build_checked(config, begun=begun), run.read_status()
+    setup, status = build_checked(config, begun=begun, sweep=sweep), run.read_status()
     state, fingerprint = setup.state, described(setup.data)["fingerprint"]
     if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != fingerprint:
         raise DataError(
@@ -96,6 +157,6 @@ def _restored(run: RunDir, config: Mapping[str, Any], *, force: bool) -> tuple[S
         )
     if setup.settings.threads is not None or not has_checkpoint:
         torch.set_num_threads(setup.threads)
-    if status["state"] == "done":
+    if status["state"] == "done" and extends:
         state.stale = 0 if is_spent(state, setup.settings) else state.stale
     return setup, saver, has_checkpoint

@@ -65,22 +65,28 @@ class Timing:
         train_seconds: time in training steps.
         save_seconds: time for checkpoints.
         in_sweep: whether other jobs are waiting.
+        reads_test: whether the test split is evaluated; the jobs of a sweep leave it until one of them is chosen.
+        verbosity: the log level of the result.
     """
 
     began: float
     train_seconds: float
     save_seconds: float
     in_sweep: bool = False
+    reads_test: bool = True
+    verbosity: int = logging.INFO
 
 
 def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     """Evaluates every split with the model's current weights, and writes result, predictions and examples."""
-    data, task, state, splits = setup.data, setup.task, setup.state, setup.splits
+    data, task, state = setup.data, setup.task, setup.state
+    splits = {name: part for name, part in setup.splits.items() if timing.reads_test or name != "test"}
     split_name = held_out(splits)
     evaluating = perf_counter()
     metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
     predictions: dict[SplitName, Predictions] = {}
-    for name, loader in setup.evaluation.items():
+    for name in splits:
+        loader = setup.evaluation[name]
         thorough = name in ("val", split_name)  # on all training samples some metrics would take too long
         metrics[name], predictions[name] = task.evaluate(
             state.judged, loader, splits[name], data.kept, setup.settings.precision, thorough=thorough
@@ -152,19 +158,19 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         git=git_commit(),
         data=DataRecord(
             sum(map(len, data.splits.values())),
-            {name: len(part) for name, part in splits.items()},
+            {name: len(part) for name, part in setup.splits.items()},
             read_json(run.facts)["fingerprint"],
         ),
     ).write(run)
     words = "  ".join(f"{name} {value:.4g}" for name, value in metrics[split_name].items())
     chosen = "the last" if setup.settings.keep == "last" else f"the best by {setup.settings.monitor}"
-    log.info("%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
+    log.log(timing.verbosity, "%-7s %s  (epoch %d, %s)", split_name, words, state.best_epoch, chosen)
     notes = [f"{baseline.words}: {baseline.note}" for baseline in baselines if baseline.note]
     compared = [comparison.words] if comparison else []
     for finding in wrong_labels:
         log.info("%-7s %s", finding.severity, finding)
     for sentence in [*blended, *compared, *notes, *diagnosis, *describe_certainty(certainty)]:
-        log.info("        %s", sentence)
+        log.log(timing.verbosity, "        %s", sentence)
 
 
 def why_unlike(run: RunDir, setup: Setup) -> str:

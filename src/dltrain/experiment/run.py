@@ -93,6 +93,7 @@ def build_checked(
     key_files: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
     begun: RunDir | None = None,
+    sweep: str = "",
 ) -> build.Setup:
     """Returns the objects that a config describes, built and tried.
 
@@ -101,12 +102,13 @@ def build_checked(
         key_files: the user's file that sets each key.
         overrides: the overrides that it was composed from; keys that they make obsolete are removed from the config.
         begun: the run that these objects continue.
+        sweep: the folder of the sweep whose jobs share their data; empty for a run of its own.
 
     Raises:
         ExceptionGroup: one ConfigError for each wrong value.
         DltrainError: the objects cannot be built.
     """
-    SOURCES.forget()
+    SOURCES.forget(sweep)
     drop_leftovers(config, overrides)
     try:
         if errors := check(config):
@@ -185,7 +187,13 @@ def recorded(run: RunDir, config: Mapping[str, Any]) -> Iterator[None]:
 
 
 def train(
-    setup: build.Setup, config: Mapping[str, Any], run: RunDir, began: float, verbosity: int = logging.INFO
+    setup: build.Setup,
+    config: Mapping[str, Any],
+    run: RunDir,
+    began: float,
+    verbosity: int = logging.INFO,
+    *,
+    reads_test: bool = True,
 ) -> None:
     """Trains until the end or until patience is used up, and writes everything but plots and page.
 
@@ -195,6 +203,7 @@ def train(
         run: the run's folder.
         began: `perf_counter` when the run began.
         verbosity: the log level of progress; the result is always logged at INFO.
+        reads_test: whether the test split is evaluated.
 
     Raises:
         DltrainError: training failed; the folder contains what was written before.
@@ -205,7 +214,7 @@ def train(
     if config["trainer"]["batch_size"] == "auto":
         keep_batch_size(run, setup)
     save_facts(run, setup)
-    complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity)
+    complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity, reads_test=reads_test)
 
 
 def save_facts(run: RunDir, setup: build.Setup) -> None:

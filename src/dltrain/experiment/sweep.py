@@ -4,51 +4,52 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from hydra._internal.callbacks import Callbacks
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import open_dict
 
-from dltrain.config.compose import Job, Sweep
+from dltrain.config.compose import Job, Sweep, compose
 from dltrain.config.files import locate
 from dltrain.config.loader import CONFIG_NAME, own_hydra
-from dltrain.config.quoting import quoted
-from dltrain.config.redaction import redacted, secrets_of, without
+from dltrain.config.quoting import quote, quoted
+from dltrain.config.redaction import REDACTED, redacted, secrets_of, without
 from dltrain.data.samples.on_demand import on_approval
-from dltrain.errors import ConfigError, DltrainError, OutOfMemory, explained
+from dltrain.errors import ConfigError, DataError, OutOfMemory, explained
 from dltrain.experiment import build
-from dltrain.experiment.log import configure_logging
-from dltrain.experiment.run import begin, build_callbacks, recorded, train
+from dltrain.experiment.results import described
+from dltrain.experiment.run import build_callbacks
 from dltrain.experiment.signals import Stopped
 from dltrain.experiment.sources import SOURCES
+from dltrain.experiment.sweep_answer import finish_sweep
+from dltrain.experiment.sweep_folder import Command, find_begun, fingerprints_of, new_record
+from dltrain.experiment.sweep_job import QUIET, direction_of, run_job, update
 from dltrain.experiment.targets import check, drop_leftovers
-from dltrain.report.page import write_report
-from dltrain.report.sweep import summarize
-from dltrain.runs.folder import RunDir
-from dltrain.runs.lock import check_writable, claim, locked, reserve
-from dltrain.runs.result import Result
+from dltrain.report.sweep import read_summary
+from dltrain.runs.lock import check_writable, locked, reserve
+from dltrain.runs.sweep_record import SweepRecord
 from dltrain.storage import make_folder, write_text
 from dltrain.tasks.metric_table import METRICS
 
 log = logging.getLogger("dltrain")
 
-QUIET = "DLTRAIN_QUIET"  # tells the processes of a launcher that nothing but warnings is to be printed
 
-
-def run_sweep(sweep: Sweep, *, named: bool = False, quiet: bool = False) -> tuple[int, dict[str, Any]]:
+def run_sweep(
+    sweep: Sweep, command: Command, *, named: bool = False, quiet: bool = False
+) -> tuple[int, dict[str, Any]]:
     """Checks every job, lets Hydra's sweeper and launcher run them, and sums them up even after a failure.
+
+    A sweep of the same jobs that was begun and did not finish is continued: what is done stays as it is.
 
     Args:
         sweep: the sweep, composed and checked key by key.
+        command: what was typed.
         named: whether the user chose the folder.
         quiet: whether jobs in other processes print only warnings.
 
@@ -58,43 +59,105 @@ def run_sweep(sweep: Sweep, *, named: bool = False, quiet: bool = False) -> tupl
     Raises:
         ExceptionGroup, DltrainError: the sweep was refused, and nothing was written; or its sweeper failed.
     """
+    record = new_record(sweep, command)
     with own_hydra():
         check_writable(sweep.folder)
+        begun = find_begun(sweep, record, named=named)
         with on_approval() as samples:
-            _check_sweeper(sweep, check_jobs(sweep.jobs))
+            _check_sweeper(sweep, check_jobs(sweep.jobs, begun))
             callbacks = build_callbacks(sweep.master)
-            folder = _folder(sweep.folder) if named else reserve(sweep.folder)
+            folder = begun or _new_folder(sweep.folder, named=named)
             samples.accept()
-        SOURCES.keep_for(str(folder))
-        secrets = {secret for job in sweep.jobs for secret in secrets_of(job.config)}
-        stopped, fault = 0, None
-        try:
-            _launch(sweep, callbacks, folder, quiet)
-        except Stopped as signal:
-            stopped = signal.exit_code
-        except Exception as error:
-            fault = error
-        finally:
-            _hide_secrets(folder, sorted(secrets))
-        code, summary = finish_sweep(folder, sweep.count)
-        if isinstance(fault, HydraException):
-            raise ConfigError(" ".join(str(fault).split()), where="hydra.sweeper", fix="check its settings") from fault
-        if fault is not None:
-            raise fault
-        return stopped or code, summary
+        with locked(folder):
+            if begun is not None:
+                log.info("sweep   continues in %s: what is done stays as it is", folder)
+            record.write(folder)
+            SOURCES.keep_for(str(folder))
+            return _run(sweep, record, callbacks, folder, quiet)
 
 
-def check_jobs(jobs: Sequence[Job]) -> str:
+def resume_sweep(folder: Path, given: Mapping[str, str], *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
+    """Runs the jobs of a sweep that are missing or failed; the arguments are the folder and secrets, by key.
+
+    Returns:
+        The exit code, and the summary.
+
+    Raises:
+        ExceptionGroup, DltrainError: as `run_sweep`; or other values are given than the secrets that were not stored.
+    """
+    record = SweepRecord.read(folder)
+    assert record is not None, "the folder is that of a sweep"
+    if record.jobs is None:
+        what = "the sweeper chose these jobs as it went, so the sweep cannot be continued"
+        raise ConfigError(what, where=str(folder), fix="begin a new one")
+    words = [word for word in record.overrides if not word.startswith("hydra.sweep.dir=")]
+    secret = [word.partition("=")[0] for word in words if REDACTED in word]
+    for key in given:
+        if key not in (name.lstrip("+") for name in secret):
+            what = "a sweep is continued as it began"
+            raise ConfigError(what, where=key, fix=f"leave it out, or train one job further: dltrain resume {folder}/0")
+    words = [
+        f"{name}={given[name.lstrip('+')]}" if REDACTED in word and name.lstrip("+") in given else word
+        for word in words
+        for name in [word.partition("=")[0]]
+    ]
+    if left := [word.partition("=")[0] for word in words if REDACTED in word]:
+        raise ConfigError(
+            "this is a secret, which is not stored", where=left[0], fix="give it again", override=f"{left[0]}=..."
+        )
+    overrides = [quote(word) for word in words]
+    place = f"hydra.sweep.dir={quoted(str(folder.absolute()))}"
+    described = compose([*overrides, place], record.config_dir, multirun=record.multirun)
+    if not isinstance(described, Sweep):
+        raise ConfigError("the config no longer describes a sweep", where="hydra.mode", fix="restore it")
+    command = Command(tuple(words), record.config_dir, multirun=record.multirun)
+    return run_sweep(described, command, named=True, quiet=quiet)
+
+
+def _run(
+    sweep: Sweep, record: SweepRecord, callbacks: Callbacks, folder: Path, quiet: bool
+) -> tuple[int, dict[str, Any]]:
+    """Launches the jobs of a sweep, and sums them up."""
+    secrets = {secret for job in sweep.jobs for secret in secrets_of(job.config)}
+    stopped, fault = 0, None
+    try:
+        _launch(sweep, callbacks, folder, quiet)
+    except Stopped as signal:
+        stopped = signal.exit_code
+    except Exception as error:
+        fault = error
+    finally:
+        _hide_secrets(folder, sorted(secrets))
+    configs = {tuple(redacted(list(job.overrides))): job.config for job in sweep.jobs}
+    try:
+        code, summary = finish_sweep(folder, sweep.count, record, configs, ended=not (stopped or fault))
+    except Stopped as signal:
+        record.with_state("interrupted").write(folder)
+        update(folder)
+        return signal.exit_code, read_summary(folder).as_dict()
+    if isinstance(fault, HydraException):
+        raise ConfigError(" ".join(str(fault).split()), where="hydra.sweeper", fix="check its settings") from fault
+    if fault is not None:
+        raise fault
+    return stopped or code, summary
+
+
+def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> str:
     """Builds every job once, so that a job that cannot run is refused before anything is written.
+
+    Args:
+        jobs: all jobs.
+        begun: the folder of the sweep that they continue; `None` for a new one.
 
     Returns:
         The metric that the first job monitors.
 
     Raises:
         ExceptionGroup: one ConfigError for each wrong value of a config.
-        DltrainError: a job cannot be built.
+        DltrainError: a job cannot be built, or its data has changed since the sweep began.
     """
     SOURCES.forget()
+    before = fingerprints_of(begun) if begun is not None else {}
     monitors = []
     for job in jobs:
         drop_leftovers(job.config, job.overrides)
@@ -104,99 +167,22 @@ def check_jobs(jobs: Sequence[Job]) -> str:
             raise group
     for job in jobs:
         try:
-            monitors.append(build.build(job.config).settings.monitor)
+            setup = build.build(job.config)
+            monitors.append(setup.settings.monitor)
+            fingerprint = before.get(tuple(redacted(list(job.overrides))))
+            if fingerprint and fingerprint != described(setup.data)["fingerprint"]:
+                raise DataError(
+                    f"the data has changed since the sweep in {begun} began",
+                    where="data",
+                    fix="choose another folder",
+                    override=f"hydra.sweep.dir={begun}-2",
+                )
         except Exception as error:
             # If one job of several runs out of memory, it fails when it runs, and the others finish.
             if len(jobs) == 1 or not isinstance(explained(error), OutOfMemory):
                 locate(error, job.key_files)
                 raise
     return monitors[0] if monitors else ""
-
-
-def run_job(composed: DictConfig) -> float:
-    """Trains one job of a sweep, in the process and the folder that Hydra's launcher chose.
-
-    The outcome is in the folder's status.json. A job that fails returns instead of raising, so that the others run and
-    the sweep is summed up.
-
-    Args:
-        composed: the job's config; the rest is in `HydraConfig`.
-
-    Returns:
-        The monitored value of the kept epoch, which a sweeper optimizes; where the job failed, the worst there is.
-
-    Raises:
-        Stopped: a signal asked the process to end.
-    """
-    began, hydra = perf_counter(), HydraConfig.get()
-    if not log.handlers:  # a process of the launcher's own
-        configure_logging(console=QUIET not in os.environ)
-        os.chdir(hydra.runtime.cwd)  # paths in the config are relative to the folder of the command
-    SOURCES.forget(str(hydra.sweep.dir))
-    run = RunDir(hydra.runtime.output_dir)
-    try:
-        claim(run.path)
-    except DltrainError as error:
-        log.error("failed  job %s: %s", hydra.job.num, error.what)
-        return worst(str(composed.trainer.monitor))
-    if hydra.job.num == 0:
-        _redact(Path(hydra.sweep.dir) / "multirun.yaml")  # the sweep may be killed before its end
-    log.info("job     %s: %s", hydra.job.num, " ".join(redacted(hydra.overrides.task)))
-    drop_leftovers(composed, hydra.overrides.task)
-    config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
-    try:
-        with locked(run.path), recorded(run, config):
-            begin(run, composed)
-            train(build.build(config), config, run, began, verbosity=logging.DEBUG)
-    except Exception as error:
-        log.debug("failed  job %s: %s", hydra.job.num, error)
-        return worst(config["trainer"]["monitor"])
-    return objective(run)
-
-
-def objective(run: RunDir) -> float:
-    """Returns the monitored value of the epoch whose weights a run kept."""
-    result = Result.read(run)
-    split, _, metric = result.monitor.partition("/")
-    value = result.of_split(split).get(metric)
-    return worst(result.monitor) if value is None else float(value)
-
-
-def worst(monitor: str) -> float:
-    """Returns the worst value that the monitored metric can have; of a metric of the user's own, by the sweeper.
-
-    A sweeper takes it for a bad choice and goes on; NaN it would take for a fault, and Optuna's ends with it.
-    """
-    metric = METRICS.get(monitor.rpartition("/")[2])
-    if metric is not None:
-        return -math.inf if metric.better == "max" else math.inf
-    return -math.inf if _direction(HydraConfig.get()) == "maximize" else math.inf
-
-
-def finish_sweep(folder: Path, count: int | None) -> tuple[int, dict[str, Any]]:
-    """Sums up the jobs in a sweep's folder, and draws plots and page of the best one.
-
-    Args:
-        folder: the sweep's folder.
-        count: the expected number of jobs; None if the sweeper decides.
-
-    Returns:
-        The exit code, and the summary.
-    """
-    _redact(folder / "multirun.yaml")
-    summary = summarize(folder)
-    for job in summary.failed:
-        log.warning("failed  job %s: %s", job["job"], job["error"] or job["state"])
-    if summary.best is not None:
-        best = RunDir(folder / summary.best["job"])
-        write_report(best)
-        log.info("best    %s (%s %.4g)", summary.best["overrides"], summary.measure, summary.best[summary.measure])
-        log.info("report  %s", best.report)
-    else:
-        log.info("best    none: %s", summary.reason)
-    log.info("sweep   %s", folder / "sweep.csv")
-    complete = bool(summary.rows) and count in (None, len(summary.rows)) and not summary.failed
-    return (0 if complete else 6), summary.as_dict()
 
 
 def _launch(sweep: Sweep, callbacks: Callbacks, folder: Path, quiet: bool) -> None:
@@ -231,7 +217,7 @@ def _check_sweeper(sweep: Sweep, monitor: str) -> None:
     except Exception as error:  # whatever a plugin makes of settings that are not its own
         what = " ".join(str(error).split())
         raise ConfigError(what, where="hydra.sweeper", fix="check the settings of sweeper and launcher") from error
-    direction = _direction(sweep.master.hydra)
+    direction = direction_of(sweep.master.hydra)
     metric = METRICS.get(monitor.rpartition("/")[2])
     right = direction if metric is None else {"min": "minimize", "max": "maximize"}[metric.better]
     if direction in ("minimize", "maximize") and direction != right:
@@ -243,26 +229,12 @@ def _check_sweeper(sweep: Sweep, monitor: str) -> None:
         )
 
 
-def _direction(hydra: Any) -> str:
-    """Returns `minimize` or `maximize`, which a sweeper that optimizes is set to; of another one, `None` as text."""
-    direction = OmegaConf.select(hydra, "sweeper.direction")
-    return str(getattr(direction, "name", direction))
-
-
-def _folder(folder: Path) -> Path:
-    """Creates and returns the folder that the user chose, which must not contain jobs yet."""
-    if folder.is_file() or any(folder.rglob("status.json")):
-        what = "is a file" if folder.is_file() else "already contains a sweep"
-        raise ConfigError(f"{folder} {what}", where="hydra.sweep.dir", fix=f"choose another folder, such as {folder}-2")
+def _new_folder(folder: Path, *, named: bool) -> Path:
+    """Creates and returns the folder of a new sweep: the one that the user chose, or one whose name is free."""
+    if not named:
+        return reserve(folder)
     make_folder(folder, parents=True)
     return folder
-
-
-def _redact(path: Path) -> None:
-    """Removes the secrets from a file that Hydra itself wrote."""
-    if path.exists():
-        written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        write_text(path, OmegaConf.to_yaml(OmegaConf.create(redacted(written))))
 
 
 def _hide_secrets(folder: Path, secrets: Sequence[str]) -> None:

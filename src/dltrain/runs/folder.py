@@ -76,6 +76,12 @@ class RunDir:
         return self.path / "predictions.csv"
 
     @property
+    def validation(self) -> Path:
+        """Returns the path of the validation split's predictions, where predictions.csv holds those of the test split
+        of a job that a sweep chose."""
+        return self.path / "validation.csv"
+
+    @property
     def projection(self) -> Path:
         return self.path / "projection.csv"
 
