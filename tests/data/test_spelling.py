@@ -52,7 +52,7 @@ def test_a_model_reads_new_spellings_as_in_training() -> None:
 
 
 def test_spellings_are_apart_without_the_key_and_the_warning_names_it() -> None:
-    frame = pd.DataFrame({"c": ["Red", "red"] * 20, "x": range(40), "y": ["Yes", "yes", "no", "No"] * 10})
+    frame = pd.DataFrame({"c": ["Red", "red"] * 20, "x": range(40), "y": ["Cat", "cat", "dog", "Dog"] * 10})
     data = table(frame, target="y")
     findings = [str(finding) for finding in check_rows(data, data.raw)]
     assert len(data.facts.classes) == 4

@@ -18,7 +18,7 @@ def configurations(scores: NDArray[np.float64], overlap: float = 0.0) -> list[Co
     """A configuration for each row of `scores`, repeated with a seed for each column."""
     return [
         Configuration(
-            {"optimizer.lr": str(number)}, (), {(str(seed),): float(x) for seed, x in enumerate(row)}, overlap
+            {"lr": str(number)}, (), {(str(seed),): float(x) for seed, x in enumerate(row)}, overlap
         )
         for number, row in enumerate(scores)
     ]

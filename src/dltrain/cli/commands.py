@@ -38,7 +38,7 @@ KEYS = {
     "optimizer.lr": "learning rate",
     "optimizer.weight_decay": "how strongly weights are pulled towards zero",
     "model.hidden": "widths of the layers of an mlp, such as [256,128]",
-    "seed": "the seed of all random numbers; another seed gives another run",
+    "seed": "the seed of all random numbers",
     "hydra.run.dir": "the folder of the run",
 }
 
@@ -105,7 +105,7 @@ _ALL = (
     ),
     Command(
         "resume",
-        "continue a run from its last checkpoint, or a sweep, in its own folder",
+        "continue a run or a sweep in its own folder",
         ("RUN [key=value ...]",),
         names=("RUN",),
         flags=(Flag(("--force",), "continue although the data, the model or the seed has changed"), _TRUST),
@@ -169,7 +169,7 @@ _ALL = (
     ),
     Command(
         "predict",
-        "predict new samples with a trained model; needs only the run's folder",
+        "predict new samples; needs only the run's folder",
         (
             "RUN INPUT ... [-o FILE] [--interval 0.9] [--sets] [--threshold 0.5] [--top 3] [--tta] [--explain FOLDER]",
             "RUN --prompt TEXT [--steps 200]",
@@ -238,7 +238,7 @@ _ALL = (
     ),
     Command(
         "export",
-        "write the model for other programs, and compare its outputs with the run's",
+        "write the model for other programs, and compare the outputs",
         ("RUN [--format onnx|torch-export|safetensors] [-o FILE]",),
         names=("RUN",),
         flags=(
@@ -274,7 +274,7 @@ _ALL = (
     ),
     Command(
         "compare",
-        "print what differs between two runs, and draw their curves on one page",
+        "print what differs between two runs, and draw their curves",
         ("A B [-o PAGE.html]",),
         names=("A", "B"),
         flags=(_output("the page (compare.html)", "PAGE", "compare.html"),),
