@@ -17,9 +17,7 @@ SWEEPS = 400
 def configurations(scores: NDArray[np.float64], overlap: float = 0.0) -> list[Configuration]:
     """A configuration for each row of `scores`, repeated with a seed for each column."""
     return [
-        Configuration(
-            {"lr": str(number)}, (), {(str(seed),): float(x) for seed, x in enumerate(row)}, overlap
-        )
+        Configuration({"lr": str(number)}, (), {(str(seed),): float(x) for seed, x in enumerate(row)}, overlap)
         for number, row in enumerate(scores)
     ]
 

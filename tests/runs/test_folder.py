@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dltrain.errors import CheckpointError, ConfigError, StorageError
-from dltrain.runs.folder import RunDir, read_json, refuse_links
+from dltrain.runs.folder import RunDir, read_json, refuse_links, remove_half_written
 from dltrain.runs.lock import check_writable, claim, locked, reserve
 from dltrain.storage import write_json, write_text
 
@@ -218,3 +218,15 @@ def test_links_in_a_folder_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "run" / name).symlink_to(tmp_path)
     with pytest.raises(CheckpointError, match="is a link"):
         refuse_links(tmp_path / "run")
+
+
+def test_what_a_killed_process_left_half_written_is_deleted_wherever_a_run_writes(tmp_path: Path) -> None:
+    halves = [
+        tmp_path / folder / f".{folder or 'result'}.json.12.tmp" for folder in ("", "plots", "examples", ".hydra")
+    ]
+    whole = [half.with_name("whole.json") for half in halves]
+    for path in (*halves, *whole):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    remove_half_written(tmp_path)
+    assert not any(path.exists() for path in halves) and all(path.exists() for path in whole)

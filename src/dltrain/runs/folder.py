@@ -196,9 +196,11 @@ def refuse_links(path: Path) -> None:
 
 
 def remove_half_written(path: Path) -> None:
-    """Deletes the temporary files that a killed process left in a run's folder."""
-    for half in path.glob(".*.tmp"):
-        half.unlink(missing_ok=True)
+    """Deletes the temporary files that a killed process left in a run's folder and in its folders of plots, examples
+    and configs."""
+    for folder in (path, path / "plots", path / "examples", path / ".hydra"):
+        for half in folder.glob(".*.tmp"):
+            half.unlink(missing_ok=True)
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
