@@ -17,6 +17,7 @@ import numpy as np
 ROWS = 400_000
 WAYS = {
     "polars, every cell a string": ("import polars as library", "library.read_csv(path, infer_schema=False)"),
+    "pyarrow, types inferred": ("from pyarrow import csv as library", "library.read_csv(path)"),
     "dltrain, cells of all columns": (
         "from dltrain.data.cells import read_cells; from dltrain.data.table_files import read_table",
         "frame, _ = read_table(path); cells = [read_cells(frame[name]) for name in frame.columns]",
