@@ -99,11 +99,8 @@ class ImageEncoder:
         try:
             height, width = map(int, stored["size"])
             normalize = Normalize(tuple(map(float, stored["mean"])), tuple(map(float, stored["std"])))
-            channels, resize, window = (
-                int(stored["channels"]),
-                read_resize(stored.get("resize", "crop")),
-                Window.of(stored),
-            )
+            resize = read_resize(stored.get("resize", "crop"))
+            channels, window = int(stored["channels"]), Window.of(stored)
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how images were prepared", fix="train again") from None
         reader, old = TargetReader.of(facts), "window" not in stored

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dltrain.data.cells import name_list, nearest, read_cells
+from dltrain.data.cells import name_list, read_cells
 from dltrain.data.column_names import pick_column, plain
 from dltrain.data.file_index import FileIndex, find_column
 from dltrain.data.folder_tree import spell_path
@@ -170,14 +170,7 @@ def _target_columns(frame: pd.DataFrame, image: str, columns: LabelColumns) -> l
     if columns.target:
         given = [columns.target] if isinstance(columns.target, str) else list(map(str, columns.target))
         for name in given:
-            if name not in names:
-                near = nearest(name, names)
-                raise DataError(
-                    f"the table has no column {name!r}",
-                    where="data.target",
-                    fix=f"name one of its columns: {name_list(names)}",
-                    override=f"data.target={near[0]}" if near else "",
-                )
+            pick_column(frame, "target", name, "")
         return list(dict.fromkeys(given))
     taken = {image, columns.group, *columns.use}
     others = [name for name in names if name not in taken and not _only_numbers_rows(frame[name])]
