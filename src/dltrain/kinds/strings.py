@@ -18,6 +18,7 @@ LONGEST = 16  # characters of strings that are told by their cells
 MOST_CHARACTERS = 100  # different ones
 ENOUGH, FEW = 100, 20  # distinct strings that are certainly strings, and that may be
 OFTEN_DISTINCT, NEARLY_ALL = 0.5, 0.9  # of the rows
+GAPS = 1.1  # times as many numbers as rows, up to which they count the rows
 MOST_ALIKE = 0.5  # of the rows that share a character at a place, as the first letter of ids does
 
 Likelihood = Literal["certain", "possible", "no"]
@@ -27,7 +28,8 @@ def are_strings(cells: Cells) -> Likelihood:
     """Tells whether a column holds strings to be read character by character, such as `7AB3`, not classes or amounts.
 
     Certain are hundreds of strings of letters and digits, all of one length, most of which occur once, and of which no
-    character is the same at its place in more than half. Whole numbers are amounts unless some begin with zeros.
+    character is the same at its place in more than half. Whole numbers are amounts unless some begin with zeros, and
+    different ones without gaps count the rows.
     """
     values, rows = [normalised(value) for value in cells.values], cells.present
     lengths = {len(value) for value in values}
@@ -37,12 +39,20 @@ def are_strings(cells: Cells) -> Likelihood:
     if digits and not any(value.startswith("0") for value in values):
         return "no"
     distinct = len(values)
+    if digits and distinct == rows and _count_rows(values):
+        return "no"
     if distinct >= max(ENOUGH, OFTEN_DISTINCT * rows) and len(characters_of(values)) <= MOST_CHARACTERS:
         commonest = max(max(Counter(place).values()) for place in zip(*values, strict=True))
         if commonest <= MOST_ALIKE * distinct:
             return "certain"
     share = OFTEN_DISTINCT if digits else NEARLY_ALL
     return "possible" if distinct >= max(FEW, share * rows) and min(lengths) > 2 else "no"
+
+
+def _count_rows(values: Sequence[str]) -> bool:
+    """Tells whether different numbers count rows, as 0001, 0002 ... do, of which a few may be missing."""
+    numbers = list(map(int, values))
+    return max(numbers) - min(numbers) < GAPS * len(numbers)
 
 
 def normalised(value: str) -> str:
