@@ -1,4 +1,4 @@
-"""Targets in the names of image files: strings, classes, what is refused, and where the labels of new files come from."""
+"""Targets in the names of image files: strings, classes, what is refused, and the labels of new files."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_strings_are_seen_whole_unless_the_user_wants_it_otherwise(tmp_path: Pat
     assert load(folder, size=[60, 20]).facts.input_shape == (1, 20, 60)
     cut = load(folder, size=32, resize="crop")
     assert any("are cut to the shape of 32×32, and with them their strings" in note for note in cut.notes)
-    with pytest.raises(ConfigError, match="data.size has 3 numbers") as refused:
+    with pytest.raises(ConfigError, match=r"data\.size has 3 numbers") as refused:
         load(folder, size=[60, 20, 3])
     assert refused.value.override == "data.size=60"
 
