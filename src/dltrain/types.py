@@ -237,6 +237,9 @@ class ForecastTimes:
         return tuple(names[code] + self.times[first] for code, first in pairs)
 
 
+MISSING_LABEL = -1  # in targets `(N, L)`
+
+
 @dataclass(frozen=True)
 class Split:
     """The samples of a split, in memory on the CPU and in the order of the source.
@@ -245,7 +248,8 @@ class Split:
         inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for images, int64
             tokens `(N, T)` and lengths `(N,)` for texts, users `(N,)` and items `(N,)` for ratings.
         target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
-            where a sample has a label. A number may be NaN, which is missing, if another one of the sample is not.
+            where a sample has a label. A number may be NaN and a label `MISSING_LABEL`, which are missing, if another
+            one of the sample is not.
         ids: the name of each sample: a row number of the source (counted from 0) or a file's path.
         texts: each sample in words for a reader, such as the text itself, or user and item of a rating; may be empty.
         weight: `(N,)` float32 weight of each sample in the loss and in metrics, above 0; `None` if all count alike.
@@ -263,11 +267,11 @@ class Split:
 
     @property
     def weights(self) -> Tensor | None:
-        """Returns the float32 weights of classes or labels `(N,)`, or of numbers `(N, K)`, where a missing one has 0;
+        """Returns the float32 weights of classes `(N,)`, or of numbers or labels `(N, K)`, where a missing one has 0;
         `None` if all count alike."""
-        if not self.target.is_floating_point():
+        if self.target.dim() == 1 and not self.target.is_floating_point():
             return self.weight
-        missing = self.target.isnan()
+        missing = self.target.isnan() if self.target.is_floating_point() else self.target == MISSING_LABEL
         if self.weight is None and not missing.any():
             return None
         weight = 1.0 if self.weight is None else self.weight[:, None]

@@ -216,16 +216,7 @@ def _infer_several(
     forms = {name: found.form for name, found in numbers.items() if found is not None}
     reader = TargetReader(title, chosen, outputs=tuple(names), forms=forms)
     y = reader.encode(cells)
-    if reader.form == "number":
-        present = np.asarray(~np.isnan(y).all(axis=1))
-    else:
-        present = np.asarray(np.all([column.codes >= 0 for column in cells.values()], axis=0))
-    if present.sum() < 2:
-        raise DataError(
-            f"{'only one row has' if present.any() else 'no row has'} a value of all of {title}",
-            where="data.target",
-            fix="leave out the target that is mostly empty, or give more rows",
-        )
+    present = np.asarray(~np.isnan(reader.as_numbers(y)[0]).all(axis=1))
     return Target(reader, reason if form is None else "; ".join(["the task was given", *remarks]), y, present)
 
 

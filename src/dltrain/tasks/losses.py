@@ -41,7 +41,8 @@ class Loss(nn.Module):
         return float(len(target)) if weights is None else weights.sum()
 
     def each(self, output: Tensor, target: Tensor) -> Tensor:
-        """Returns the loss of each sample `(B,)`, or of each number `(B, K)`, of which `forward` is the mean."""
+        """Returns the loss of each sample `(B,)`, or of each number or label `(B, K)`, of which `forward` is the
+        mean."""
         raise NotImplementedError
 
     def weighted_mean(self, output: Tensor, target: Tensor, weights: Tensor) -> Tensor:
@@ -65,6 +66,15 @@ class Loss(nn.Module):
                 replaces="loss._target_",
             )
         losses = self.each(output, target)
+        if losses.shape != weights.shape:
+            raise ConfigError(
+                f"the method each of the loss {type(self).__name__} returns losses of shape {tuple(losses.shape)}, and "
+                f"weights have the shape {tuple(weights.shape)}",
+                where="loss",
+                fix="let each(output, target) return a loss for each sample, or for each number or label of a sample",
+                override="loss=auto",
+                replaces="loss._target_",
+            )
         return (losses * weights.to(losses.dtype)).sum() / self.weight(target, weights)
 
     def probabilities(self, output: Tensor) -> Tensor:
@@ -248,11 +258,14 @@ class BinaryCrossEntropy(ClassificationLoss):
         return self.mean_by_class(self._losses(output, target), target)
 
     def each(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.times_class_weight(self._losses(output, target), target)
+        losses = self._losses(output, target)
+        return losses if self.labels else self.times_class_weight(losses, target)
 
     def _losses(self, output: Tensor, target: Tensor) -> Tensor:
+        """Returns the loss of each sample `(B,)`, or of each label `(B, L)`."""
         expected = self._expected(output, target)
-        return functional.binary_cross_entropy_with_logits(output, expected, reduction="none").mean(dim=1)
+        losses = functional.binary_cross_entropy_with_logits(output, expected, reduction="none")
+        return losses if self.labels else losses.mean(dim=1)
 
     def _expected(self, output: Tensor, target: Tensor) -> Tensor:
         """Returns the probabilities `(B, out_features)` that the outputs should have."""
