@@ -209,7 +209,7 @@ def test_the_cubic_experiment_equals_a_plain_loop_bit_for_bit(dltrain: Callable)
         torch.nn.ReLU(),
         torch.nn.Linear(128, 1),
     )
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     losses = []
     for _ in range(epochs):
         optimizer.zero_grad()

@@ -13,7 +13,6 @@ from torch.nn import functional
 from dltrain.data.seeding import seeded
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.image.mixing import Mix
-from dltrain.kinds.image.randaugment import randaugment
 from dltrain.types import Data, Range
 
 Share = Annotated[float, Range(0, 1)]
@@ -77,6 +76,8 @@ class Augment(Augmentation):
         if self.hflip or self.vflip or self.crop:
             pixels = self._move(pixels, draws)
         if self.randaugment:
+            from dltrain.kinds.image.randaugment import randaugment  # torchvision takes long to import
+
             pixels = randaugment(pixels, self.randaugment, self.magnitude, seed, epoch, batch)
         if self.rotation or self.scale:
             pixels = self._warp(pixels.float(), draws)
