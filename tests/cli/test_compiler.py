@@ -11,7 +11,8 @@ import sys
 from dltrain.cli.main import main
 assert main(["model=mlp", "data=iris", "trainer.epochs=2", "baseline=none", "hydra.run.dir=run"]) == 0
 """
-UNUSED = "assert not {'torch._dynamo.eval_frame', 'torch._inductor', 'torchvision', 'sympy'} & set(sys.modules)"
+COMPILER = "{'torch._dynamo.eval_frame', 'torch._inductor', 'torchvision', 'sympy'}"
+UNUSED = f"assert not {COMPILER} & set(sys.modules), sorted({COMPILER} & set(sys.modules))"
 COMPILES = """
 import torch
 model = torch.nn.Linear(3, 2)
