@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 FEW = 100
 PLAIN = r"^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"  # what needs no splitting
-SPLIT = (  # the digit of m2 belongs to the unit, that of [1] to a footnote
+SPLIT = (  # the digit of m2 belongs to the unit, that of [1] to a footnote; 4/5 is 4, in fifths
     r"^(?P<head>[^0-9]*)(?P<body>[0-9](?:[0-9.,' ]*[0-9])?(?:[eE][+-]?[0-9]+)?)"
-    r"(?P<tail>[^0-9]*(?:(?:m|ft|in|yd|mi)[23][^0-9]*)?(?:\[[0-9]{1,2}\])?)$"
+    r"(?P<tail>(?: ?/ ?| (?:out )?of )[1-9][0-9]{0,2}(?: ?[a-zA-Z]+)?"
+    r"|[^0-9]*(?:(?:m|ft|in|yd|mi)[23][^0-9]*)?(?:\[[0-9]{1,2}\])?)$"
 )
+OUT_OF = re.compile(r"(?:/|out\s?of|of) ?[1-9]\d{0,2}(?: ?[^\W\d]+)?")  # 4/5, 4.1 out of 5 stars
 FOOTNOTE = re.compile(r"\s?(?:[*†‡§]{1,3}|\[[0-9a-z]{1,2}\])$")
 ABOUT = r"~|≈|∼|≃|(?:ca|circa|approx|about|around)\b\.?|约|約|大约"
 HEAD = re.compile(
@@ -219,6 +221,8 @@ def _is_currency(text: str) -> bool:
 
 def _is_unit(text: str) -> bool:
     if not text:
+        return True
+    if OUT_OF.fullmatch(text):
         return True
     letters = unicodedata.normalize("NFKC", text)  # ㎡ and ℃ are one character each, and no letters
     names = any(c.isalpha() or c in UNIT_SIGNS or _is_currency_sign(c) for c in letters)

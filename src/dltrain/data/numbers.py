@@ -32,15 +32,18 @@ from dltrain.data.number_marks import (
     find_evidence,
     number_pattern,
 )
-from dltrain.data.number_texts import SplitTexts, Surroundings, split_texts, unit_key
+from dltrain.data.number_texts import OUT_OF, SplitTexts, Surroundings, split_texts, unit_key
 
-MOST = 0.8  # the share of a column's cells that have to be numbers
+MOST = 0.8  # the share of a column's cells that have to be numbers, whatever the others are
+LEAST = 0.5  # the same where the others are a few words, such as n.d., or limits, such as <0.5
+FEW_WORDS = 10
 SHARED = 0.95  # the share of its numbers that have to have its unit
 ENOUGH_DISTINCT = 20  # so many distinct numbers beside words are no names of categories
 ENOUGH_FRACTIONS = 5  # so many, if some have decimal places
 SAMPLE = 5_000  # texts of a column that are looked at for the marks of its file
 SPELLED = {",": "commas", ".": "points", " ": "spaces", "'": "apostrophes"}
 CODE = re.compile(r"[^\W\d_]\d|\d[^\W\d_]")  # V27, 12A
+LIMIT = re.compile(r"(?:[<>]=?|[≤≥])\s*[0-9.,]*[0-9]")  # of what a device can measure
 MANY_DECIMALS = 0.1  # texts like 12.5 for one like 1.234
 ZERO = r"^-?0*[.,]?0*$"
 PHONE_DIGITS = 9
@@ -85,9 +88,10 @@ def infer_format(
     """Returns how the numbers of a column are written and what they are, or what is ambiguous about them; `None` if
     the column is not one of numbers.
 
-    A column is one of numbers if 80 % of its cells are, with one format and one unit. If there are others, its numbers
-    also have to be more than a few, so that 1, 2, 3 and A stay categories, and the others must not be codes such as
-    V27. Whole numbers of which some begin with 0, or are beyond 2**53, are names.
+    A column is one of numbers if 80 % of its cells are, with one format and one unit, or half of them if the others
+    are a few words or limits such as <0.5; marks such as `..` do not count. If there are others, its numbers also have
+    to be more than a few, so that 1, 2, 3 and A stay categories, and the others must not be codes such as V27. Whole
+    numbers of which some begin with 0, or are beyond 2**53, are names.
 
     Args:
         texts: the distinct texts of the column, without missing ones.
@@ -103,7 +107,7 @@ def infer_format(
         if column.weights.sum() < len(sample) / 3 or column.find_unit() is None:
             return None
     column = _Column.split(texts, cells)
-    return column.judge(file, given) if len(texts) and column.weights.sum() >= MOST * cells.sum() else None
+    return column.judge(file, given) if len(texts) and column.weights.sum() >= LEAST * column.telling else None
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,11 @@ class _Column:
             surroundings = parts.surroundings(True)
             weights = _weigh(parts, surroundings, cells)
         return cls(texts, cells, parts, surroundings, weights, multipliers)
+
+    @property
+    def telling(self) -> int:
+        """Returns how many cells hold a letter or a digit; others, such as `..`, only say that there is no value."""
+        return int(sum(count for text, count in zip(self.texts, self.cells.tolist(), strict=True) if _tells(text)))
 
     def judge(self, file: Marks, given: Marks) -> Numbers | Ambiguous | None:
         """Returns what `infer_format` does."""
@@ -189,6 +198,8 @@ class _Column:
         if by_key[""] >= SHARED * total:
             return ""
         second = max((other for other in by_key if other != key), key=lambda other: by_key[other])
+        if any(map(OUT_OF.match, (key, second))):  # 1/2 and 3/4, or 120/80
+            return None
         if by_key[key] + by_key[second] < SHARED * total:
             return None
         if {key, second} & PERCENT and "" in (key, second):
@@ -217,13 +228,16 @@ class _Column:
         gaps = np.flatnonzero(np.isnan(numbers))
         if not len(gaps):
             return False
-        total = self.cells.sum()
-        if self.cells[gaps].sum() > (1 - MOST) * total:
+        total = self.telling
+        gaps = np.array([gap for gap in gaps.tolist() if _tells(self.texts[gap])], dtype=np.int64)
+        words = [gap for gap in gaps.tolist() if not LIMIT.match(str(self.texts[gap]))]
+        share = MOST if len(words) > FEW_WORDS else LEAST
+        if self.cells[gaps].sum() > (1 - share) * total:
             return True
         codes = sum(int(self.cells[gap]) for gap in gaps.tolist() if CODE.search(str(self.texts[gap])))
         distinct = np.unique(numbers[~np.isnan(numbers)])
         enough = ENOUGH_FRACTIONS if np.any(distinct % 1) else ENOUGH_DISTINCT
-        return codes > RARE * total or len(distinct) < max(enough, len(gaps))
+        return codes > RARE * total or len(distinct) < max(enough, len(words))
 
     def _remark(self, style: NumberFormat, numbers: NDArray[np.float64]) -> tuple[str, ...]:
         """Returns what a reader of the table may want to know, each with the first example."""
@@ -280,6 +294,10 @@ def _weigh(
 def _reading(text: str, decimal: Literal[".", ","]) -> str:
     bare = pa.array([re.sub("[ ']", "", text)])
     return f"{text!r} is {parse_bodies(bare, decimal, '.' if decimal == ',' else ',')[0]:.15g}"
+
+
+def _tells(text: str) -> bool:
+    return any(map(str.isalnum, text))
 
 
 def _not_null(texts: pa.Array) -> NDArray[np.bool_]:
