@@ -27,6 +27,7 @@ from dltrain.errors import DataError
 
 Numbers = Literal["compact", "years", "excel", "unix", "unix_ms"]
 DAY = 86_400 * SECOND
+FEW = 0.05  # a share of texts that may be slips
 NUMBERS: Mapping[str, tuple[float, int]] = {  # the length of 1 and the moment of 0, in microseconds
     "excel": (DAY, -25_569 * DAY),
     "unix": (SECOND, 0),
@@ -144,6 +145,17 @@ class ShapedTexts:
             if layouts[0].separator:
                 rows.setdefault(layouts[0].separator, []).append(group)
         return {separator: np.concatenate(groups) for separator, groups in rows.items()}
+
+    def reads_alike(self, moments: Moments) -> bool:
+        """Tells whether all texts of one separator are dates, if they are more than a few of all texts.
+
+        Args:
+            moments: `(n,)` of all texts, by some format.
+        """
+        groups = self.rows_by_separator().values()
+        return len(groups) > 1 and any(
+            len(rows) > FEW * self.count and not np.isnat(moments[rows]).any() for rows in groups
+        )
 
     def rows_where(self, matches: Callable[[Layout], bool]) -> NDArray[np.int64]:
         """Returns the positions of the texts that have such a layout."""
