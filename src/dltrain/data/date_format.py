@@ -130,9 +130,9 @@ class ShapedTexts:
         width = min(max(map(len, texts), default=0), LONGEST) or 1
         characters = np.array(texts, dtype=f"U{width}").view(np.uint32).reshape(-1, width)
         order = np.argsort(shapes, kind="stable")
-        ends = np.cumsum(np.bincount(shapes, minlength=len(distinct)))
+        ends = np.cumsum(np.bincount(shapes, minlength=len(distinct)))[: len(distinct)]
         self.groups: list[tuple[NDArray[np.int64], NDArray[np.uint32], tuple[Layout, ...]]] = []
-        for shape, start, stop in zip(distinct, [0, *ends[:-1]], ends, strict=True):
+        for shape, start, stop in zip(distinct, [0, *ends[:-1]][: len(distinct)], ends, strict=True):
             layouts = find_layouts(shape)
             if layouts:
                 rows = order[start:stop]

@@ -37,7 +37,7 @@ STATISTICS: Mapping[str, Callable[[NDArray[np.float64]], float]] = {  # of rows 
     r"max(imum)?|最大值?|höchstwert": np.max,
     r"min(imum)?|最小值?|mindestwert": np.min,
     r"median|中位数": np.median,
-    r"(std|sd|st\. ?dev|std\. ?dev|stdev|standard deviation|standardabweichung|标准差)\.?": lambda x: np.std(x, ddof=1),
+    r"(sd|std|stdev|std?\. ?dev|standard deviation|standardabweichung|标准差)\.?": lambda x: float(np.std(x, ddof=1)),
     r"(count|n|anzahl|计数)": len,
 }
 MOST_ROWS = 20_000  # of a table that may have subtotals; longer ones are no reports

@@ -193,7 +193,7 @@ def test_words_among_dates_and_durations_are_gaps_and_said() -> None:
     frame.loc[::4, "time"] = "DNF"
     data = table(frame, target="y")
     assert data.raw is not None and [column.role for column in data.raw.columns] == ["date", "numeric"]
-    for words in ("day: words are gaps: 'unknown' and '0000-00-00'", "durations, in seconds; words are gaps: 'DNF'"):
+    for words in ("day: words are gaps: 'unknown', '0000-00-00'", "durations, in seconds; words are gaps: 'DNF'"):
         assert any(words in note for note in data.notes)
 
 
