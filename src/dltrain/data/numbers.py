@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ from dltrain.data.number_marks import (
     number_pattern,
 )
 from dltrain.data.number_texts import OUT_OF, SplitTexts, Surroundings, split_texts, unit_key
+from dltrain.data.units import sizes_of
 
 MOST = 0.8  # the share of a column's cells that have to be numbers, whatever the others are
 LEAST = 0.5  # the same where the others are a few words, such as n.d., or limits, such as <0.5
@@ -104,7 +105,7 @@ def infer_format(
         # Of texts in general, and streets, a few tell. Distinct texts of a column of numbers are half numbers at least.
         sample = _sample(texts)
         column = _Column.split(sample, np.ones(len(sample), dtype=np.int64))
-        if column.weights.sum() < len(sample) / 3 or column.find_unit() is None:
+        if column.weights.sum() < len(sample) / 3 or (column.find_unit() is None and column.find_quantity() is None):
             return None
     column = _Column.split(texts, cells)
     return column.judge(file, given) if len(texts) and column.weights.sum() >= LEAST * column.telling else None
@@ -147,11 +148,15 @@ class _Column:
 
     def judge(self, file: Marks, given: Marks) -> Numbers | Ambiguous | None:
         """Returns what `infer_format` does."""
-        unit = self.find_unit()
-        if not isinstance(unit, str):
-            return unit
+        unit: str | Ambiguous | None = self.find_unit()
+        others: Mapping[str, float] = {}
+        if isinstance(unit, Ambiguous) or unit is None:
+            converted = self.find_quantity()
+            if converted is None:
+                return unit
+            unit, others = converted
         in_brackets = np.array([s is not None and s.brackets for s in self.surroundings])
-        fits = fitting(self.surroundings, unit, brackets=True)
+        fits = fitting(self.surroundings, unit, brackets=True, others=others)
         mine = fits[self.parts.codes] & _not_null(self.parts.bodies)
         if in_brackets[fits].any() and not self.weights[fits & ~in_brackets].any():
             text = self.texts[int(mine.argmax())]
@@ -160,7 +165,8 @@ class _Column:
         marks = choose_marks(self._find_evidence(bodies, cells), file, given)
         if isinstance(marks, MarkConflict):
             return Ambiguous("marks", (_reading(marks.with_point, "."), _reading(marks.with_comma, ",")))
-        style = NumberFormat(*marks, unit, self.multipliers, bool(in_brackets[fits].any()))
+        brackets = bool(in_brackets[fits].any())
+        style = NumberFormat(*marks, unit, self.multipliers, brackets, tuple(sorted(others.items())))
         numbers = style.read(self.parts, self.surroundings, fits)
         broken = cells[np.isnan(numbers[mine])].sum() > RARE * self.cells.sum()  # as 1.2.3 beside 1.2
         if broken or _are_codes(bodies, numbers, style) or self._are_words(numbers):
@@ -177,15 +183,30 @@ class _Column:
                 return evidence
         return find_evidence(bodies, cells)
 
-    def find_unit(self) -> str | Ambiguous | None:
-        """Returns the unit that nearly all numbers share, empty for none; the ambiguity if two units are frequent;
-        `None` if many are, as after the numbers of houses."""
+    def find_quantity(self) -> tuple[str, Mapping[str, float]] | None:
+        """Returns the most frequent unit and how much of it the others are, if nearly all measure one quantity."""
+        if len(self.texts) < ENOUGH_DISTINCT:
+            return None
+        by_key, names = self._count_units()
+        key = max(by_key, key=lambda unit: by_key[unit])
+        frequent = {unit for unit, count in by_key.items() if count > RARE * by_key.total()}
+        sizes = sizes_of(key, frequent - {key})
+        return None if sizes is None else (names[key], sizes)
+
+    def _count_units(self) -> tuple[Counter[str], dict[str, str]]:
+        """Returns how many cells have each unit, by its key, and the usual name of each; empty for none."""
         by_key: Counter[str] = Counter()
         names: dict[str, str] = {}
         for code in np.argsort(-self.weights, kind="stable"):
             if (s := self.surroundings[code]) is not None and self.weights[code]:
                 by_key[unit_key(s.unit)] += int(self.weights[code])
                 names.setdefault(unit_key(s.unit), s.unit)
+        return by_key, names
+
+    def find_unit(self) -> str | Ambiguous | None:
+        """Returns the unit that nearly all numbers share, empty for none; the ambiguity if two units are frequent;
+        `None` if many are, as after the numbers of houses."""
+        by_key, names = self._count_units()
         units = [key for key in by_key if key]
         if not units:
             return ""
@@ -243,6 +264,10 @@ class _Column:
         """Returns what a reader of the table may want to know, each with the first example."""
         is_number = ~np.isnan(numbers)
         remarks = [f"the unit is {style.unit}"] if style.unit else []
+        if style.others:
+            other = style.others[0][0]
+            first = self._example(other)
+            remarks.append(f"other units are converted: {first!r} is {style.parse([first])[0]:.15g} {style.unit}")
 
         def add(what: str, applies: NDArray[np.bool_]) -> None:
             applies = applies & is_number

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from dltrain.data.cell_parts import find_parts
 from dltrain.data.cells import Cells, Form, name_list, read_cells, shorten
 from dltrain.data.durations import Durations, parse_durations
 from dltrain.data.number_format import Ambiguous, NumberFormat, Numbers
@@ -66,8 +67,14 @@ class FormOfNumbers:
     remarks: tuple[str, ...]
 
 
-def form_of_numbers(name: str, cells: Cells, reading: Reading) -> FormOfNumbers | None:
+def form_of_numbers(name: str, cells: Cells, reading: Reading, *, is_target: bool = False) -> FormOfNumbers | None:
     """Returns how the numbers of a column are written; `None` if it is not one of numbers.
+
+    Args:
+        name: of the column.
+        cells: of the column.
+        reading: of the file.
+        is_target: whether the column is to be predicted, so that it has no role.
 
     Raises:
         DataError: the numbers have two readings, and nothing in the file decides.
@@ -83,7 +90,7 @@ def form_of_numbers(name: str, cells: Cells, reading: Reading) -> FormOfNumbers 
         return _form_of_durations(cells, words=True)
     durations = _form_of_durations(cells, words=False) if found.about == "unit" else None
     if durations is None:
-        raise _ambiguous(name, found)
+        raise _ambiguous(name, cells, found, is_target=is_target)
     return durations
 
 
@@ -150,7 +157,7 @@ def form_from_json(stored: Any) -> Form | None:
     return None if stored is None else Durations(int(str(stored).partition(":")[2] or 0))
 
 
-def _ambiguous(name: str, found: Ambiguous) -> DataError:
+def _ambiguous(name: str, cells: Cells, found: Ambiguous, *, is_target: bool) -> DataError:
     readings = " or ".join(found.readings)
     if found.about == "marks":
         return DataError(
@@ -159,9 +166,17 @@ def _ambiguous(name: str, found: Ambiguous) -> DataError:
             fix="say which mark is the decimal one: data.decimal=. or data.decimal=','",
             override="data.decimal=.",
         )
+    if is_target:
+        return DataError(
+            f"the numbers of the target {name!r} can be read in two ways: {readings}",
+            where="data.target",
+            fix="write them alike in the file",
+        )
+    parts = found.about == "unit" and find_parts(cells.values, cells.counts, given=True) is not None
+    use = "use the number and its unit as two inputs" if parts else "take the column as names of categories"
     return DataError(
         f"the numbers of column {name!r} can be read in two ways: {readings}",
         where=f"column {name!r}",
-        fix="write them alike in the file, or take the column as names of categories",
-        override=f"data.roles={{{name}: categorical}}",
+        fix=f"write them alike in the file, or {use}",
+        override=f"data.roles={{{name}: {'parts' if parts else 'categorical'}}}",
     )

@@ -155,7 +155,7 @@ def _as_numbers(column: pd.Series[Any], form: TargetForm | None, reading: Readin
     cells = read_written(column, reading)
     if not len(cells.values):
         return None
-    found = form_of_numbers(str(column.name), cells, reading)
+    found = form_of_numbers(str(column.name), cells, reading, is_target=True)
     if found is None or found.form is None:
         return None
     return _Numbers(cells.read_as(found.form).only_numbers(), found.form, found.remarks)

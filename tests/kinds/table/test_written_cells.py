@@ -211,3 +211,25 @@ def test_a_target_of_dates_is_refused() -> None:
     with pytest.raises(DataError, match="'y' holds dates") as error:
         table(pd.DataFrame({"x": X, "y": days}), target="y")
     assert error.value.override == "task=classification"
+
+
+def test_numbers_in_two_units_are_refused_with_a_role_that_reads_them() -> None:
+    prices = [f"{'$€'[at % 2]}{value / 7:.2f}" for at, value in enumerate(np.abs(X) + 1)]
+    frame = pd.DataFrame({"price": prices, "y": [f"{value:.3f}" for value in Y]})
+    with pytest.raises(DataError, match="in two ways") as error:
+        table(frame, target="y")
+    assert error.value.override == "data.roles={price: parts}"
+    data = table(frame, target="y", roles={"price": "parts"})
+    assert data.raw is not None and [column.role for column in data.raw.columns] == ["parts"]
+    with pytest.raises(DataError, match="the target 'price'") as error:
+        table(frame, target="price")
+    assert not error.value.override
+
+
+@pytest.mark.parametrize("name", ["pid", "MRN", "athlete", "device_no"])
+def test_ids_that_rows_share_are_told_by_usual_names(name: str) -> None:
+    frame = pd.DataFrame({name: np.arange(ROWS) // 4 * 3, "x": X, "y": Y.round(3)})
+    data = table(frame, target="y")
+    assert data.raw is not None and data.raw.columns[0].reason.startswith("an id that rows share")
+    other = table(frame.rename(columns={name: "engine"}), target="y")
+    assert other.raw is not None and other.raw.columns[0].role == "numeric"

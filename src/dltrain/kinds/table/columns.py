@@ -26,7 +26,9 @@ ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号
 NUMBER_NAME = re.compile(r"(?i:[ _-](no|nr|num|number))\.?$|[a-z]N[ro]$|(单号|号码)$")  # of ids where none repeats
 ENTITY = re.compile(
     r"(patient|subject|user|customer|client|student|pupil|participant|person|household|player|driver|account|member|"
-    r"employee)s?([ _-]?(id|no|nr|num|number|code))?|(用户|患者|病人|客户|学生|会员|员工)(id|编号|号)?",
+    r"employee|athlete|runner|rider|donor|respondent|volunteer)s?([ _-]?(id|no|nr|num|number|code))?|[pusc]id|mrn|"
+    r"(case|record|chart|worker|animal|machine|device|sensor|engine)s?[ _-]?(no|nr|num|number|code)|"
+    r"(用户|患者|病人|客户|学生|会员|员工|住院|病历)(id|编号|号)?",
     re.IGNORECASE,
 )
 NAMELESS = re.compile(r"column_1|Unnamed(: ?\d+)?|")
@@ -164,7 +166,7 @@ def _given(name: str, cells: Cells, role: Role, reading: Reading) -> Column:
     if role == "date":
         return replace(plain, dates=_form_of_dates(name, cells, reading) or DateFormat())
     if role == "parts":
-        parts = find_parts(cells.values, cells.counts)
+        parts = find_parts(cells.values, cells.counts, given=True)
         if parts is None:
             raise DataError(
                 f"the cells of {name!r} are not composed of several numbers in one way",
