@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import MAX_BAD_SHARE, Cells, Form, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.dates import infer_cells
 from dltrain.data.truth_values import are_truth_values, truth_of
 from dltrain.errors import ConfigError, DataError
 from dltrain.kinds.forms import Reading, form_of_numbers, read_written
@@ -154,7 +155,7 @@ def _as_numbers(column: pd.Series[Any], form: TargetForm | None, reading: Readin
     cells = read_written(column, reading)
     if not len(cells.values):
         return None
-    found = form_of_numbers(str(column.name), cells, reading)
+    found = form_of_numbers(str(column.name), cells, reading, is_target=True)
     if found is None or found.form is None:
         return None
     return _Numbers(cells.read_as(found.form).only_numbers(), found.form, found.remarks)
@@ -339,6 +340,13 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
     if form is not None:
         return task, "the task was given"
     values = name_list(class_names(cells)[0], 10)
+    if distinct > MAX_CLASS_NUMBERS and infer_cells(cells) is not None:
+        raise DataError(
+            f"{target!r} holds dates, and a date is neither an amount nor a class",
+            where="data.target",
+            fix="choose another column, such as the days until the date; or treat each date as a class",
+            override="task=classification",
+        )
     if cells.all_numbers:
         kind = "whole numbers" if whole else "numbers"
         hint = "task=regression treats them as amounts"
