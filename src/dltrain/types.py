@@ -110,6 +110,7 @@ class Spec:
         bins: edges of the bins of each input, as in `Facts`; empty where no input has any.
         causal: whether the model must give an output for each position of a sequence, `(B, T, out_features)`, that
             depends on no later position.
+        positional: whether the outputs depend on where something stands in the input, as with a string in an image.
         steps: of a window of a series, which those of its horizon may follow; 0 where nothing is forecast.
         columns: of values of a series, the first channels of a step; the output holds these columns step by step.
     """
@@ -120,6 +121,7 @@ class Spec:
     vocab_sizes: tuple[int, ...] = ()
     bins: tuple[tuple[float, ...], ...] = ()
     causal: bool = False
+    positional: bool = False
     steps: int = 0
     columns: int = 0
 
@@ -247,9 +249,9 @@ class Split:
     Args:
         inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for images, int64
             tokens `(N, T)` and lengths `(N,)` for texts, users `(N,)` and items `(N,)` for ratings.
-        target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
-            where a sample has a label. A number may be NaN and a label `MISSING_LABEL`, which are missing, if another
-            one of the sample is not.
+        target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, `(N, P)` int64 of
+            the characters of a string, or `(N, L)` int64, 1 where a sample has a label. A number may be NaN and a label
+            `MISSING_LABEL`, which are missing, if another one of the sample is not.
         ids: the name of each sample: a row number of the source (counted from 0) or a file's path.
         texts: each sample in words for a reader, such as the text itself, or user and item of a rating; may be empty.
         weight: `(N,)` float32 weight of each sample in the loss and in metrics, above 0; `None` if all count alike.

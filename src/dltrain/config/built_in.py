@@ -13,6 +13,7 @@ from typing import Any
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "data": {
         "animals": "dltrain.kinds.image.load.animals",
+        "captcha": "dltrain.kinds.image.captcha.captcha",
         "corpus": "dltrain.kinds.corpus.load.corpus",
         "csv": "dltrain.kinds.table.csv_config.csv",
         "cubic": "dltrain.kinds.table.formulas.cubic",

@@ -201,6 +201,7 @@ def spec_of(facts: Facts, task: Task) -> Spec:
         vocab_sizes=facts.vocab_sizes,
         bins=facts.bins,
         causal=task.causal,
+        positional=task.positional,
         steps=steps,
         columns=columns,
     )

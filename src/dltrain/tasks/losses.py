@@ -89,14 +89,17 @@ class Loss(nn.Module):
 
 
 class ClassificationLoss(Loss):
-    """The base class of losses with one output a class; `class_weights` scale the losses of each class's samples."""
+    """The base class of losses with one output a class; `class_weights` scale the losses of each class's samples.
 
-    tasks: tuple[str, ...] = ("classification",)
+    The characters of a string reach it one by one, as samples of their own.
+    """
+
+    tasks: tuple[str, ...] = ("classification", "characters")
     class_weights: Tensor | None
 
     def __init__(self, facts: Facts, class_weights: ClassWeights) -> None:
         super().__init__()
-        self.out_features = facts.vocab_sizes[0] if task_class(facts.task).causal else len(facts.classes)
+        self.out_features = task_class(facts.task).output_count(facts)
         self.register_buffer("class_weights", class_weight_tensor(facts, class_weights), persistent=False)
 
     def weight(self, target: Tensor, weights: Tensor | None = None) -> Tensor | float:
@@ -129,7 +132,7 @@ class CrossEntropy(ClassificationLoss):
         ConfigError: there are class weights, and the task is the next token.
     """
 
-    tasks: tuple[str, ...] = ("classification", "next_token")
+    tasks: tuple[str, ...] = ("classification", "characters", "next_token")
     takes_logits: ClassVar[bool] = True
 
     def __init__(
@@ -149,7 +152,9 @@ class CrossEntropy(ClassificationLoss):
         self.label_smoothing = label_smoothing
 
     def weight(self, target: Tensor, weights: Tensor | None = None) -> Tensor | float:
-        return (target != IGNORED).sum() if target.dim() == 2 else super().weight(target, weights)
+        if self.class_weights is None and target.dim() == 2:
+            return (target != IGNORED).sum()
+        return super().weight(target, weights)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(
