@@ -99,8 +99,8 @@ class TensorLoader:
                 inputs = self.draw(inputs, *((0, 0) if self.seed is None else (self.seed, self.epoch)), number)
             weights = None if self.weights is None else self.weights[chosen]
             prepared = inputs if self.prepare is None else self.prepare(inputs)
-            folds = () if self.fold is None else (self.fold[chosen],)
-            yield Batch((*prepared, *folds), self.target[chosen], weights, mixing)
+            fold = None if self.fold is None else self.fold[chosen]
+            yield Batch(prepared, self.target[chosen], weights, mixing, fold)
 
     def _batch_indices(self) -> Iterator[slice | torch.Tensor]:
         """Yields the indices of each batch's samples."""

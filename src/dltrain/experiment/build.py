@@ -31,7 +31,7 @@ from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.models.fold_ensemble import FoldEnsemble
-from dltrain.models.names import count_models, picked_model
+from dltrain.models.names import count_models, picked_models
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
@@ -396,10 +396,10 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
         )
 
     def build(fitting: Spec) -> nn.Module:
-        models = [construct(target, node["_target_"], fitting, arguments(node)) for _ in range(facts.folds or 1)]
-        return FoldEnsemble(models) if facts.folds else models[0]
+        return construct(target, node["_target_"], fitting, arguments(node))
 
-    return kind.assemble(build, facts, spec)
+    models = [kind.assemble(build, facts, spec) for _ in range(facts.folds or 1)]
+    return FoldEnsemble(models) if facts.folds else models[0]
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:
@@ -412,7 +412,7 @@ def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) ->
 
 def unfrozen_too_late(model: nn.Module, settings: TrainerSettings) -> list[str]:
     """Returns a warning if a model waits with some parameters for an epoch that never comes, else nothing."""
-    picked = picked_model(model)
+    picked, *_ = picked_models(model)
     late = isinstance(picked, Unfreezing) and (picked.unfreeze_epoch or 0) >= settings.last_epoch
     words = f"the frozen stages are never trained, since there are only {settings.last_epoch} epochs"
     return [f"{words}: lower model.unfreeze_epoch"] if late else []
@@ -432,6 +432,13 @@ def build_augment(node: Mapping[str, Any], data: Data) -> Augmentation | None:
     """
     augment: Augmentation = resolve("augment", node)(**arguments(node))
     kind = kind_of(data.facts)
+    if augment and augment.mix is not None and data.facts.folds:
+        raise ConfigError(
+            "mixing would show each model samples of the fold that validates it",
+            where="augment",
+            fix="do not mix samples, or let one fold validate: data.fold=0",
+            override="data.fold=0",
+        )
     if augment and not {kind.name, kind.models_of} & set(augment.takes):
         raise ConfigError(
             f"this augmentation is for {' or '.join(augment.takes)} data, and this is {data.facts.kind} data",

@@ -15,8 +15,7 @@ def name_of(model: nn.Module) -> str:
 
 def class_of(model: nn.Module) -> type[nn.Module]:
     """Returns the class of the model that the user picked, of an ensemble over folds that of its models."""
-    picked = picked_model(model)
-    return class_of(picked.models[0]) if isinstance(picked, FoldEnsemble) else type(picked)
+    return type(picked_models(model)[0])
 
 
 def count_models(model: nn.Module) -> int:
@@ -41,3 +40,11 @@ def picked_model(model: nn.Module) -> nn.Module:
     """
     core = model.core if isinstance(getattr(type(model), "core", None), property) else None
     return picked_model(core) if isinstance(core, nn.Module) else inner_model(model)
+
+
+def picked_models(model: nn.Module) -> list[nn.Module]:
+    """Returns the model that the user picked; of an ensemble over folds those of all folds."""
+    picked = picked_model(model)
+    if not isinstance(picked, FoldEnsemble):
+        return [picked]
+    return [one for part in picked.models for one in picked_models(part)]

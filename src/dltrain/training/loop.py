@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from dltrain.models.names import picked_model
+from dltrain.models.names import picked_models
 from dltrain.tasks.evaluation import evaluate
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
@@ -67,8 +67,9 @@ def fit(
         began = perf_counter()
         state.running = running = state.running or Running.zero(device)
         train.set_epoch(state.epoch, running.batches)
-        if isinstance(picked := picked_model(model), Unfreezing):
-            picked.freeze_for(state.epoch)
+        for picked in picked_models(model):
+            if isinstance(picked, Unfreezing):
+                picked.freeze_for(state.epoch)
         model.train()
 
         for micro_batches in grouped(train, settings.accumulate):
@@ -139,7 +140,7 @@ def validate(
 
 def loss_of(model: nn.Module, task: Task, batch: Batch) -> Tensor:
     """Returns the mean loss over a batch; of mixed samples the losses for both targets in the shares of the mixture."""
-    output = model(*batch.inputs)
+    output = batch.output_of(model)
     loss = task.objective(output, *batch.weighted_target)
     if batch.mixing is None:
         return loss
