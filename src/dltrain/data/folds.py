@@ -90,7 +90,7 @@ class Folds:
             given: the splits that have files of their own.
             where: what gives the validation split files of its own.
             ordered: the key that puts the samples in an order of time; empty for none.
-            why_single: why there cannot be a model of each fold, as a reason; empty where there can.
+            why_single: why there cannot be a model of each fold, as a clause about that model; empty where there can.
 
         Raises:
             DataError: the keys contradict each other.
@@ -111,10 +111,14 @@ class Folds:
                 override="data.folds=null",
             )
         if fold is None and (ordered or why_single):
-            obstacle = f"with {ordered}" if ordered else "with a model of each fold"
+            what = (
+                f"data.folds={folds} cannot be used with {ordered}, because folds would train on later rows than those "
+                "that they predict"
+                if ordered
+                else f"data.folds={folds} without data.fold trains a model of each fold, {why_single}"
+            )
             raise DataError(
-                f"data.folds={folds} cannot be used {obstacle}, because folds "
-                f"{'would train on later rows than those that they predict' if ordered else why_single}",
+                what,
                 where="data.folds",
                 fix=f"train without folds, or cross-validate: dltrain -m data.folds={folds} 'data.fold=range({folds})'",
                 override="data.folds=null",
