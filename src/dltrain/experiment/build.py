@@ -30,7 +30,7 @@ from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_me
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
-from dltrain.models.fold_ensemble import FoldEnsemble
+from dltrain.models.fold_ensemble import ensemble_of
 from dltrain.models.names import count_models, picked_models
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
@@ -399,7 +399,7 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
         return construct(target, node["_target_"], fitting, arguments(node))
 
     models = [kind.assemble(build, facts, spec) for _ in range(facts.folds or 1)]
-    return FoldEnsemble(models) if facts.folds else models[0]
+    return ensemble_of(models) if facts.folds else models[0]
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:

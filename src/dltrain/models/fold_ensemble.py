@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from dltrain.types import FrozenTrunk
 
 
 class FoldEnsemble(nn.Module):
@@ -42,23 +44,6 @@ class FoldEnsemble(nn.Module):
         """Sets the votes of all models, as in `Auto`."""
         for model in self.models:
             model.blend(votes)  # type: ignore[operator]
-
-    # Where the models have a frozen trunk, it is the same one, so that its features are computed once for all of them.
-
-    @property
-    def trunk(self) -> nn.Module:
-        """Returns the trunk of the models, as in `FrozenTrunk`."""
-        return self.models[0].trunk  # type: ignore[return-value]
-
-    @property
-    def is_trunk_fixed(self) -> bool:
-        """Tells whether the trunk of the models is frozen in every epoch."""
-        return self.models[0].is_trunk_fixed  # type: ignore[return-value]
-
-    @property
-    def features(self) -> Callable[[Tensor], Tensor]:
-        """Returns what computes the outputs of the trunk."""
-        return self.models[0].features  # type: ignore[return-value]
 
     def forward(self, *inputs: Tensor, fold: Tensor | None = None) -> Tensor:
         """Returns `(B, members, out_features)`.
@@ -101,6 +86,35 @@ class FoldEnsemble(nn.Module):
                 parts.append(_with_members(model(*(tensor[rows] for tensor in inputs))))
                 order.append(rows)
         return torch.cat(parts)[torch.cat(order).argsort()]
+
+
+class TrunkEnsemble(FoldEnsemble):
+    """Models with a frozen trunk, which is the same for all of them, so that its features are computed once."""
+
+    @property
+    def trunk(self) -> nn.Module:
+        """Returns the trunk of the models, as in `FrozenTrunk`."""
+        return self._first.trunk
+
+    @property
+    def is_trunk_fixed(self) -> bool:
+        """Tells whether the trunk is frozen in every epoch."""
+        return self._first.is_trunk_fixed
+
+    def features(self, x: Tensor) -> Tensor:
+        """Returns the outputs of the trunk, `(B, F)`."""
+        return self._first.features(x)
+
+    @property
+    def _first(self) -> FrozenTrunk:
+        first = self.models[0]
+        assert isinstance(first, FrozenTrunk)
+        return first
+
+
+def ensemble_of(models: Sequence[nn.Module]) -> FoldEnsemble:
+    """Returns the ensemble of a model for each fold."""
+    return TrunkEnsemble(models) if isinstance(models[0], FrozenTrunk) else FoldEnsemble(models)
 
 
 def _with_members(output: Tensor) -> Tensor:
