@@ -159,6 +159,19 @@ class Unfreezing(Protocol):
 
 
 @runtime_checkable
+class Remembering(Protocol):
+    """A model that stores training samples, because it answers by comparing others with them."""
+
+    def remember(self, inputs: tuple[Tensor, ...], target: Tensor, /) -> None:
+        """Stores training samples, as the model takes them, and their targets."""
+        ...
+
+    def make_room(self, saved: Mapping[str, Tensor], /) -> None:
+        """Makes room for the samples of a saved model, given its tensors by their names."""
+        ...
+
+
+@runtime_checkable
 class FrozenTrunk(Protocol):
     """A model of a trunk, which may be frozen, and a head that also takes the trunk's outputs in place of inputs."""
 

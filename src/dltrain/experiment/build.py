@@ -41,7 +41,7 @@ from dltrain.training.batch_size import find_batch_size
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, Spec, Split, SplitName, Unfreezing
+from dltrain.types import SPLITS, Data, Facts, Remembering, Spec, Split, SplitName, Unfreezing
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
@@ -131,6 +131,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
+    remember(model, data)
     words, files = (
         ((), {})
         if begun is not None
@@ -408,6 +409,20 @@ def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) ->
     model = build_model(node, data.facts, spec)
     materialise(model, first_inputs(data), node["_target_"])
     return model
+
+
+def remember(model: nn.Module, data: Data) -> None:
+    """Gives a model that compares samples with those of training the latter; of several, each those of other folds.
+
+    Raises:
+        ConfigError: it cannot compare such samples.
+    """
+    samples = data.splits["train"]
+    for number, picked in enumerate(picked_models(model)):
+        if isinstance(picked, Remembering):
+            rows = slice(None) if samples.fold is None else samples.fold != number
+            inputs = tuple(tensor[rows] for tensor in samples.inputs)
+            picked.remember(inputs if data.prepare is None else data.prepare(inputs), samples.target[rows])
 
 
 def unfrozen_too_late(model: nn.Module, settings: TrainerSettings) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+
+from torch import Tensor, nn
 
 from dltrain.models.auto import Auto
 from dltrain.models.fold_ensemble import FoldEnsemble
+from dltrain.types import Remembering
 
 
 def name_of(model: nn.Module) -> str:
@@ -48,3 +51,11 @@ def picked_models(model: nn.Module) -> list[nn.Module]:
     if not isinstance(picked, FoldEnsemble):
         return [picked]
     return [one for part in picked.models for one in picked_models(part)]
+
+
+def make_room(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
+    """Makes room in a model that stores training samples for those among saved weights; changes no other model."""
+    for name, part in model.named_modules():
+        if isinstance(part, Remembering):
+            prefix = f"{name}." if name else ""
+            part.make_room({key.removeprefix(prefix): saved[key] for key in saved if key.startswith(prefix)})
