@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -161,6 +161,19 @@ class Unfreezing(Protocol):
 
 
 @runtime_checkable
+class Remembering(Protocol):
+    """A model that stores training samples, because it answers by comparing others with them."""
+
+    def remember(self, inputs: tuple[Tensor, ...], target: Tensor, /) -> None:
+        """Stores training samples, as the model takes them, and their targets."""
+        ...
+
+    def make_room(self, saved: Mapping[str, Tensor], /) -> None:
+        """Makes room for the samples of a saved model, given its tensors by their names."""
+        ...
+
+
+@runtime_checkable
 class FrozenTrunk(Protocol):
     """A model of a trunk, which may be frozen, and a head that also takes the trunk's outputs in place of inputs."""
 
@@ -192,13 +205,18 @@ class Mixing(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Inputs `(B, ...)` in the order in which a model takes them, folds of training samples last; the target, `(B, K)`
-    float or `(B,)` int64; and the weights as in `Split.weights`."""
+    """Inputs `(B, ...)` in the order in which a model takes them; the target, `(B, K)` float or `(B,)` int64; the
+    weights as in `Split.weights`; and the folds `(B,)` of training samples that are divided into folds."""
 
     inputs: tuple[Tensor, ...]
     target: Tensor
     weights: Tensor | None = None
     mixing: Mixing | None = None
+    fold: Tensor | None = None
+
+    def output_of(self, model: Callable[..., Tensor]) -> Tensor:
+        """Returns the output of a model, which also takes the samples' folds if they have any."""
+        return model(*self.inputs) if self.fold is None else model(*self.inputs, fold=self.fold)
 
     @property
     def weighted_target(self) -> tuple[Tensor, ...]:
@@ -417,6 +435,8 @@ class Data:
         kept: tensors that a later prediction needs and that are too large for the facts, such as the items that each
             user has rated; they are stored in the run folder.
         raw: the samples before they are encoded, for checks and baselines of the kind; `None` if it keeps none.
+        with_fold: returns the data with another fold as the validation split, without reading it again; `None` where no
+            fold validates.
     """
 
     facts: Facts
@@ -426,6 +446,7 @@ class Data:
     notes: tuple[str, ...] = ()
     kept: Mapping[str, Tensor] = field(default_factory=dict)
     raw: Any = None
+    with_fold: Callable[[int], Data] | None = None
 
 
 class Loader(Protocol):

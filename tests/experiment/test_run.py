@@ -48,6 +48,7 @@ TAKES = {
     "tabm": ("table",),
     "textcnn": ("text",),
     **dict.fromkeys(("dlinear", "patchtst", "tide"), ("series",)),
+    "knn": ("table", "image"),
     **dict.fromkeys(("linear", "mlp"), ("table", "image", "series")),
     **dict.fromkeys(("rnn", "lstm", "gru"), ("text", "corpus", "series", "image")),
 }

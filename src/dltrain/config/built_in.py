@@ -32,6 +32,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "bag": "dltrain.models.bag.Bag",
         "cnn": "dltrain.models.cnn.CNN",
         "dlinear": "dltrain.models.dlinear.DLinear",
+        "knn": "dltrain.models.knn.KNN",
         "linear": "dltrain.models.linear.Linear",
         "mlp": "dltrain.models.mlp.MLP",
         "patchtst": "dltrain.models.patchtst.PatchTST",

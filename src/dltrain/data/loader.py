@@ -106,7 +106,7 @@ class TensorLoader:
                 inputs = self.draw(inputs, *((0, 0) if self.seed is None else (self.seed, self.epoch)), number)
             weights = None if self.weights is None else others.pop(0)
             prepared = inputs if self.prepare is None else self.prepare(inputs)
-            yield Batch((*prepared, *others), target, weights, mixing)
+            yield Batch(prepared, target, weights, mixing, others[0] if others else None)
 
     def _batches(self, order: torch.Tensor | None) -> Iterator[slice | torch.Tensor]:
         """Yields the positions of each batch's samples."""

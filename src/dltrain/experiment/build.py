@@ -30,8 +30,8 @@ from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_me
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
-from dltrain.models.fold_ensemble import FoldEnsemble
-from dltrain.models.names import count_models, picked_model
+from dltrain.models.fold_ensemble import ensemble_of
+from dltrain.models.names import count_models, picked_models
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
@@ -41,7 +41,7 @@ from dltrain.training.batch_size import find_batch_size
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, Spec, Split, SplitName, Unfreezing
+from dltrain.types import SPLITS, Data, Facts, Remembering, Spec, Split, SplitName, Unfreezing
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
@@ -131,6 +131,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
+    remember(model, data)
     words, files = (
         ((), {})
         if begun is not None
@@ -397,10 +398,10 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
         )
 
     def build(fitting: Spec) -> nn.Module:
-        models = [construct(target, node["_target_"], fitting, arguments(node)) for _ in range(facts.folds or 1)]
-        return FoldEnsemble(models) if facts.folds else models[0]
+        return construct(target, node["_target_"], fitting, arguments(node))
 
-    return kind.assemble(build, facts, spec)
+    models = [kind.assemble(build, facts, spec) for _ in range(facts.folds or 1)]
+    return ensemble_of(models) if facts.folds else models[0]
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:
@@ -411,9 +412,23 @@ def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) ->
     return model
 
 
+def remember(model: nn.Module, data: Data) -> None:
+    """Gives a model that compares samples with those of training the latter; of several, each those of other folds.
+
+    Raises:
+        ConfigError: it cannot compare such samples.
+    """
+    samples = data.splits["train"]
+    for number, picked in enumerate(picked_models(model)):
+        if isinstance(picked, Remembering):
+            rows = slice(None) if samples.fold is None else samples.fold != number
+            inputs = tuple(tensor[rows] for tensor in samples.inputs)
+            picked.remember(inputs if data.prepare is None else data.prepare(inputs), samples.target[rows])
+
+
 def unfrozen_too_late(model: nn.Module, settings: TrainerSettings) -> list[str]:
     """Returns a warning if a model waits with some parameters for an epoch that never comes, else nothing."""
-    picked = picked_model(model)
+    picked, *_ = picked_models(model)
     late = isinstance(picked, Unfreezing) and (picked.unfreeze_epoch or 0) >= settings.last_epoch
     words = f"the frozen stages are never trained, since there are only {settings.last_epoch} epochs"
     return [f"{words}: lower model.unfreeze_epoch"] if late else []
@@ -433,6 +448,13 @@ def build_augment(node: Mapping[str, Any], data: Data) -> Augmentation | None:
     """
     augment: Augmentation = resolve("augment", node)(**arguments(node))
     kind = kind_of(data.facts)
+    if augment and augment.mix is not None and data.facts.folds:
+        raise ConfigError(
+            "mixing would show each model samples of the fold that validates it",
+            where="augment",
+            fix="do not mix samples, or let one fold validate: data.fold=0",
+            override="data.fold=0",
+        )
     if augment and not {kind.name, kind.models_of} & set(augment.takes):
         raise ConfigError(
             f"this augmentation is for {' or '.join(augment.takes)} data, and this is {data.facts.kind} data",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from dltrain.models.names import picked_model
+from dltrain.models.names import picked_models
 from dltrain.tasks.evaluation import evaluate
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
@@ -59,8 +59,7 @@ def fit(
     model, optimizer, scheduler, scaler = state.model, state.optimizer, state.scheduler, state.scaler
     parameters = list(model.parameters())
     device = parameters[0].device
-    picked = picked_model(model)
-    unfreezing = picked if isinstance(picked, Unfreezing) else None
+    unfreezing = [picked for picked in picked_models(model) if isinstance(picked, Unfreezing)]
     better = task.describe_metric(settings.monitor).better
     started = perf_counter() - state.seconds
     deadline = math.inf if settings.max_minutes is None else started + 60 * settings.max_minutes
@@ -69,8 +68,8 @@ def fit(
         began = perf_counter()
         state.running = running = state.running or Running()
         train.set_epoch(state.epoch, running.batches)
-        if unfreezing is not None:
-            unfreezing.freeze_for(state.epoch)
+        for picked in unfreezing:
+            picked.freeze_for(state.epoch)
         model.train()
 
         for micro_batches in grouped(train, settings.accumulate):
@@ -140,7 +139,7 @@ def validate(
 
 def loss_of(model: nn.Module, task: Task, batch: Batch) -> Tensor:
     """Returns the mean loss over a batch; of mixed samples the losses for both targets in the shares of the mixture."""
-    output = model(*batch.inputs)
+    output = batch.output_of(model)
     loss = task.objective(output, *batch.weighted_target)
     if batch.mixing is None:
         return loss
