@@ -26,6 +26,7 @@ def dates(start: str, count: int, freq: str, spelling: str) -> list[str]:
     ("times", "unit", "next_time", "usual"),
     [
         (dates("1949-01-01", 30, "MS", "%Y-%m"), "months", "1951-07", (12,)),
+        (dates("1749-01-01", 700, "MS", "%Y-%m"), "months", "1807-05", (12,)),
         (dates("2001-01-31", 30, "ME", "%Y-%m-%d"), "months", "2003-07-31", (12,)),
         (dates("2001-01-01", 12, "QS", "%Y-%m-%d"), "months", "2004-01-01", (4,)),
         (dates("2026-01-01", 30, "h", "%Y-%m-%d %H:%M"), "seconds", "2026-01-02 06:00", (24, 168, 8736)),
