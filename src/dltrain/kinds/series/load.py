@@ -84,7 +84,7 @@ def series(
         calendar: cycles that are inputs; `auto` for those that training contains twice and a window not once.
         holidays: the country whose holidays are inputs, such as DE.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
-        freq: the length of a step, such as `h`, `15min`, `D`, `B`, `W`, `MS`, `QS`; None to find it.
+        freq: the length of a step, such as `h`, `15min`, `D`, `B`, `W`, `MS`, `BME`, `QS`; None to find it.
         window: the number of steps that a forecast is based on; None to choose by the horizon and the season.
         horizon: steps that are forecast.
         gaps: missing steps and values are interpolated (`interpolate`) or refused (`refuse`); `ignore` takes the rows
