@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "dlinear": "dltrain.models.dlinear.DLinear",
         "linear": "dltrain.models.linear.Linear",
         "mlp": "dltrain.models.mlp.MLP",
+        "nhits": "dltrain.models.nhits.NHiTS",
         "patchtst": "dltrain.models.patchtst.PatchTST",
         "pretrained": "dltrain.models.pretrained.Pretrained",
         "recommender": "dltrain.models.recommender.Recommender",
@@ -53,6 +54,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "huber": "dltrain.tasks.losses.Huber",
         "mae": "dltrain.tasks.losses.MeanAbsoluteError",
         "mse": "dltrain.tasks.losses.MeanSquaredError",
+        "quantile": "dltrain.tasks.losses.Quantile",
         "sampled_softmax": "dltrain.tasks.losses.SampledSoftmax",
     },
     "scheduler": {
