@@ -45,6 +45,7 @@ class Facts:
         target_low: the least that each column of values of a series can be; empty where nothing is known of it.
         target_whole: whether each column of values of a series holds whole numbers alone.
         target_rounded: whether forecasts of each are rounded to them; of a few pieces the expected number tells more.
+        target_gaps: whether numbers of a forecast's target may be missing, which then count nowhere.
         target_naive: mean absolute and mean squared error of the seasonal naive forecast in training, of each column.
         weight: the column that weighs the samples in the loss and in metrics; empty if all count alike.
         preprocessing: what the encoder needs; its form belongs to the kind of data.
@@ -67,6 +68,7 @@ class Facts:
     target_low: tuple[float | None, ...] = ()
     target_whole: tuple[bool, ...] = ()
     target_rounded: tuple[bool, ...] = ()
+    target_gaps: bool = False
     target_naive: tuple[tuple[float, ...], ...] = ()
     weight: str = ""
     folds: int = 0
@@ -113,6 +115,7 @@ class Spec:
         positional: whether the outputs depend on where something stands in the input, as with a string in an image.
         steps: of a window of a series, which those of its horizon may follow; 0 where nothing is forecast.
         columns: of values of a series, the first channels of a step; the output holds these columns step by step.
+        vectors: channels at the end of a step that hold a learned vector of its series.
     """
 
     kind: str
@@ -124,6 +127,7 @@ class Spec:
     positional: bool = False
     steps: int = 0
     columns: int = 0
+    vectors: int = 0
 
     @property
     def is_tokens(self) -> bool:

@@ -39,7 +39,7 @@ ONE_EACH = {
     "ratings": "ratings",
 }
 TAKES = {
-    "auto": ("table",),
+    "auto": ("table", "series"),
     "bag": ("text",),
     "cnn": ("image",),
     "pretrained": ("image",),
@@ -47,7 +47,7 @@ TAKES = {
     "resnet": ("image",),
     "tabm": ("table",),
     "textcnn": ("text",),
-    **dict.fromkeys(("dlinear", "patchtst", "tide"), ("series",)),
+    **dict.fromkeys(("dlinear", "nhits", "patchtst", "tide"), ("series",)),
     "knn": ("table", "image"),
     **dict.fromkeys(("linear", "mlp"), ("table", "image", "series")),
     **dict.fromkeys(("rnn", "lstm", "gru"), ("text", "corpus", "series", "image")),

@@ -35,6 +35,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "knn": "dltrain.models.knn.KNN",
         "linear": "dltrain.models.linear.Linear",
         "mlp": "dltrain.models.mlp.MLP",
+        "nhits": "dltrain.models.nhits.NHiTS",
         "patchtst": "dltrain.models.patchtst.PatchTST",
         "pretrained": "dltrain.models.pretrained.Pretrained",
         "recommender": "dltrain.models.recommender.Recommender",
@@ -55,6 +56,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "huber": "dltrain.tasks.losses.Huber",
         "mae": "dltrain.tasks.losses.MeanAbsoluteError",
         "mse": "dltrain.tasks.losses.MeanSquaredError",
+        "quantile": "dltrain.tasks.losses.Quantile",
         "sampled_softmax": "dltrain.tasks.losses.SampledSoftmax",
     },
     "scheduler": {

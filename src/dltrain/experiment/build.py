@@ -137,6 +137,8 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         if begun is not None
         else begin(model, start, facts, spec, lambda other: rebuild_model(bare, data, other, config["seed"]))
     )
+    if begun is None and start is None:
+        kind.solve(model, data, task)
     trial = try_model(
         model,
         task,

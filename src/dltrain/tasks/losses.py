@@ -30,11 +30,13 @@ class Loss(nn.Module):
         tasks: the names of the tasks that it serves.
         out_features: the width of output that it needs.
         takes_logits: whether it turns outputs into probabilities itself, so that a model must not.
+        levels: of the quantiles that an output holds after the prediction, each as many numbers as it.
     """
 
     tasks: tuple[str, ...]
     out_features: int
     takes_logits: ClassVar[bool] = False
+    levels: Sequence[float] = ()
 
     def weight(self, target: Tensor, weights: Tensor | None = None) -> Tensor | float:
         """Returns the divisor of the mean over a batch with this target, up to a constant factor."""
@@ -348,6 +350,35 @@ class Huber(RegressionLoss):
 
     def each(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.huber_loss(output, target, delta=self.delta, reduction="none")
+
+
+class Quantile(RegressionLoss):
+    """The pinball loss of the median and of the two ends of an interval (Koenker and Bassett, 1978).
+
+    The output is `(B, 3·K)`: K medians, K lower and K upper ends.
+
+    Args:
+        facts: of the data.
+        level: the share of targets that the intervals are to hold.
+    """
+
+    tasks: tuple[str, ...] = ("regression", "forecasting")
+
+    def __init__(self, facts: Facts, level: Annotated[float, Range(0.01, 0.99)] = 0.9) -> None:
+        super().__init__(facts)
+        self.levels = ((1 - level) / 2, (1 + level) / 2)
+        self.out_features *= 1 + len(self.levels)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.each(output, target).mean()
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        parts = output.chunk(1 + len(self.levels), dim=-1)
+        losses = [
+            torch.maximum(level * (target - part), (level - 1) * (target - part))
+            for level, part in zip((0.5, *self.levels), parts, strict=True)
+        ]
+        return torch.stack(losses).mean(dim=0)
 
 
 class RankingLoss(Loss):
