@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
 SplitName = Literal["train", "val", "test"]
+Network = Mapping[str, Any]  # what a pretrained network is, as JSON; empty for none
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
@@ -112,6 +113,7 @@ class Spec:
             depends on no later position.
         steps: of a window of a series, which those of its horizon may follow; 0 where nothing is forecast.
         columns: of values of a series, the first channels of a step; the output holds these columns step by step.
+        network: the pretrained network whose tokenizer numbers the tokens; empty where none does.
     """
 
     kind: str
@@ -122,6 +124,7 @@ class Spec:
     causal: bool = False
     steps: int = 0
     columns: int = 0
+    network: Network = field(default_factory=dict)
 
     @property
     def is_tokens(self) -> bool:
@@ -137,11 +140,13 @@ class InputFormat:
         options: values for the keys of a data config that are null, such as `size`.
         mean: the mean of each channel, on a scale from 0 to 1; empty where the data's own statistics are right.
         std: the standard deviation, likewise.
+        network: the network that they belong to, where the data must know it.
     """
 
     options: Mapping[str, Any]
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    network: Network = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -172,7 +177,7 @@ class FrozenTrunk(Protocol):
         """Tells whether the trunk is frozen in every epoch, so that its outputs can be computed once."""
         ...
 
-    def features(self, x: Tensor, /) -> Tensor:
+    def features(self, *inputs: Tensor) -> Tensor:
         """Returns the outputs of the trunk, `(B, F)`; the model returns the same for these as for the inputs."""
         ...
 

@@ -31,6 +31,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "bag": "dltrain.models.bag.Bag",
         "cnn": "dltrain.models.cnn.CNN",
         "dlinear": "dltrain.models.dlinear.DLinear",
+        "encoder": "dltrain.models.encoder.Encoder",
         "linear": "dltrain.models.linear.Linear",
         "mlp": "dltrain.models.mlp.MLP",
         "patchtst": "dltrain.models.patchtst.PatchTST",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from dltrain.data.cells import read_cells
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.data.text_files import SUFFIXES
-from dltrain.data.tokens import Padded, Tokens, TokensChoice, choose_tokens, split_text
+from dltrain.data.tokens import Padded, UnitChoice
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
 from dltrain.kinds.table.notes import note_task
 from dltrain.kinds.table.rows import Rows, split_rows
@@ -26,12 +25,10 @@ from dltrain.kinds.target_scale import check_outputs, scale_of_targets
 from dltrain.kinds.text.encoder import TextEncoder, inputs_of, join_texts
 from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
 from dltrain.kinds.text.targets import list_form, settle_case, with_bars
+from dltrain.kinds.text.tokenisation import Tokenisation
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
-
-MOST_IN_NAMES = 1.5  # words of a text on average
-REPEATED = 0.5  # share of distinct words, above which they hardly repeat
 
 Count = Annotated[int, Range(1)]
 
@@ -42,7 +39,8 @@ def text(
     target: str | Sequence[str] | None = None,
     text: str | Sequence[str] | None = None,
     task: str = "auto",
-    tokens: TokensChoice = "auto",
+    tokens: UnitChoice = "auto",
+    tokenizer: str | None = None,
     length: Count | None = None,
     vocabulary: Count = 30_000,
     least: Count = 2,
@@ -73,7 +71,10 @@ def text(
         target: the column to predict, or several of numbers or of labels; None if only one is left besides the texts.
         text: the column of texts, or several, which are joined; None for those that carry words.
         task: `auto` decides by the target's values; a task of your own, by its dotted path, decides itself.
-        tokens: `word` or `character`; `auto` uses characters if the script has no spaces between words.
+        tokens: `word`, `character`, or `bpe` for byte pairs learned from the training texts; `auto` uses characters if
+            the script has no spaces between words.
+        tokenizer: the folder or package of a pretrained network whose tokens to take, or the content of a
+            `tokenizer.json`; None for that of the model.
         length: the largest number of tokens of a text; None for what 95 % of the training texts have, at most 512.
         vocabulary: the maximum size of the vocabulary.
         least: how often a token must occur in the training texts.
@@ -117,7 +118,7 @@ def text(
         source,
         Goal(task, ignore_case, decimal, thousands),
         Splitting(val_fraction, test_fraction, seed, group),
-        Tokenisation(tokens, length, vocabulary, least),
+        Tokenisation(tokens, tokenizer, length, vocabulary, least),
     )
 
 
@@ -146,16 +147,6 @@ class Splitting:
     group: str | None
 
 
-@dataclass(frozen=True)
-class Tokenisation:
-    """How texts become tokens, as in `text`; `size` is the maximum size of the vocabulary."""
-
-    tokens: TokensChoice
-    length: int | None
-    size: int
-    least: int
-
-
 def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: Tokenisation) -> Data:
     """Infers the target, splits the texts, fits the encoder to the training texts, and returns all of them encoded.
 
@@ -173,16 +164,14 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
     parts, split_notes = split_texts(source, frame, target, splitting)
 
     texts = {name: join_texts(frame[list(source.text)].iloc[rows]) for name, rows in parts.items()}
-    tokens = choose_unit(texts["train"]) if tokenisation.tokens == "auto" else tokenisation.tokens
-    tokenised = {name: [split_text(text, tokens) for text in part] for name, part in texts.items()}
+    vocabulary, tokens = tokenisation.learn(texts["train"])
+    tokenised = {name: tokens if name == "train" else vocabulary.split_texts(part) for name, part in texts.items()}
     encoder = TextEncoder.fit(
         tokenised["train"],
         columns=source.text,
         reader=target.reader,
-        tokens=tokens,
+        vocabulary=vocabulary,
         length=tokenisation.length,
-        size=tokenisation.size,
-        least=tokenisation.least,
         has_header=source.has_header,
         ignore_case=bool(goal.ignore_case),
         suffixes=frozenset() if source.is_text_file else SUFFIXES,
@@ -198,14 +187,6 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
     notes = (*source.notes, *[case_note] * bool(case_note), *note_task(target), *split_notes)
     facts = gather_facts(encoder, target, target.y[parts["train"]])
     return Data(facts, splits, encoder.prepare, notes=(*notes, *_notes_on_tokens(encoder, padded)))
-
-
-def choose_unit(texts: Sequence[str]) -> Tokens:
-    """Returns the unit of a token: characters also where texts are names, single words that hardly repeat."""
-    tokens = choose_tokens(texts)
-    words = Counter(word for text in texts for word in split_text(text, "word"))
-    single = sum(words.values()) < MOST_IN_NAMES * len(texts)
-    return "character" if single and len(words) > REPEATED * sum(words.values()) else tokens
 
 
 def split_texts(
