@@ -106,9 +106,8 @@ def read_tokenizer(given: str) -> str:
         raise DataError(what, where="data.tokenizer", fix=fix)
     if not is_static(folder):
         return content
-    return json.dumps(
-        json.loads(content) | {"post_processor": None}, ensure_ascii=False
-    )  # the words alone have vectors
+    without = json.loads(content) | {"post_processor": None}  # only the tokens of a text itself have a meaning
+    return json.dumps(without, ensure_ascii=False)
 
 
 def _of_word_pieces(folder: Path) -> str:

@@ -49,7 +49,7 @@ def data(lines: Path) -> Data:
 
 @pytest.mark.parametrize("tokens", ["word", "character"])
 def test_the_fitted_encoder_and_the_one_read_back_encode_the_splits_of_the_training(
-    lines: Path, tokens: load.TokensChoice, monkeypatch: pytest.MonkeyPatch
+    lines: Path, tokens: load.UnitChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted: list[CorpusEncoder] = []
     read: list[Sequence[Document]] = []
