@@ -25,7 +25,14 @@ from dltrain.training.checkpoint import load_weights, pointed
 GOOD, BAD = ["fine", "lovely", "great"], ["poor", "awful", "dull"]
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *GOOD, *BAD, "a", "film", "with", "words", "some", "more"]
 SHORT = (
-    *("model=encoder", "model.path=tiny", "data=text", "data.path=a.csv", "data.val_fraction=0.2", "baseline=none"),
+    *(
+        "model=encoder",
+        "model.path=tiny",
+        "data=text",
+        "data.path=a.csv",
+        "data.val_fraction=0.2",
+        "baseline.seconds=0",
+    ),
     *("trainer.epochs=2", "trainer.threads=1", "trainer.batch_size=8", "hydra.run.dir=run"),
 )
 
@@ -176,6 +183,23 @@ def test_frozen_stages_stay_and_the_others_learn_slower_than_the_head(bert: Path
     assert scales["head.2.weight"] == 1.0
     assert scales["trunk.network.encoder.layer.1.output.dense.weight"] == pytest.approx(0.1)
     assert scales["trunk.network.encoder.layer.0.output.dense.weight"] == pytest.approx(0.09)
+
+
+def test_the_run_says_what_was_learned_elsewhere_and_what_here(bert: Path, dltrain: Callable) -> None:
+    called = dltrain(*SHORT, "baseline.seconds=100")
+    assert called.code == 0, called.err
+    result = json.loads(RunDir("run").result.read_text("utf-8"))
+    sentence = next(one for one in result["diagnosis"] if one.startswith("accuracy: features learned elsewhere"))
+    assert f"a head learned here, reach {result['test']['accuracy']:.3f}" in sentence
+    best = max(values["accuracy"] for values in result["baseline"].values())
+    assert f"learned here alone, {best:.3f}" in sentence
+    called = dltrain(*SHORT, "baseline.seconds=100", "model.freeze=none", "hydra.run.dir=tuned")
+    assert called.code == 0, called.err
+    result = json.loads(RunDir("tuned").result.read_text("utf-8"))
+    assert "frozen_features" in result["baseline"]
+    frozen = result["baseline"]["frozen_features"]["accuracy"]
+    assert f"with a linear model of them, reach {frozen:.3f}" in called.out
+    assert f"Encoder, trained further here, {result['test']['accuracy']:.3f}" in called.out
 
 
 def test_a_run_begins_with_the_weights_and_the_tokens_of_another(bert: Path, dltrain: Callable) -> None:

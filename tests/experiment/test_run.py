@@ -42,6 +42,7 @@ TAKES = {
     "auto": ("table",),
     "bag": ("text",),
     "cnn": ("image",),
+    "encoder": ("text",),
     "pretrained": ("image",),
     "recommender": ("ratings",),
     "resnet": ("image",),
@@ -59,6 +60,7 @@ TURNS = {  # the cells of one class, and the sizes of another, share the kinds t
     "transformer": ("corpus", "series"),
     "transformer_small": ("text", "image", "table"),
     **dict.fromkeys(LARGE, ()),
+    "encoder": (),  # which needs a folder of weights: test_encoder_runs.py
 }
 PAIRS = sorted(
     {(name, MODELS[KINDS[name]]) for name in options("data")}

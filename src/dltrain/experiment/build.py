@@ -69,6 +69,7 @@ class Setup:
         device: the device of model, loss and batches.
         threads: the number of CPU threads.
         start: the weights that the model begins with, a sentence each.
+        untrained: builds the model with the weights that its config names; None if it begins with others.
     """
 
     source: Source
@@ -87,6 +88,7 @@ class Setup:
     device: torch.device
     threads: int
     start: tuple[str, ...] = ()
+    untrained: Callable[[], nn.Module] | None = None
 
     @property
     def splits(self) -> Mapping[SplitName, Split]:
@@ -129,6 +131,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
     bare = without_starting_weights(config["model"])
+    full = config["model"], facts, spec
     node = config["model"] if begun is None and start is None else bare
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
@@ -190,6 +193,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         device=device,
         threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0] // count_models(model)),
         start=words,
+        untrained=None if config["model"] == bare or config.get("init_from") else partial(build_model, *full),
     )
 
 
