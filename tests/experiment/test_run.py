@@ -26,7 +26,7 @@ KINDS = {
     **dict.fromkeys(("cubic", "regression", "grades", "csv", "iris", "wine", "breast_cancer", "diabetes"), "table"),
     **dict.fromkeys(("animals", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
     **dict.fromkeys(("corpus", "verse"), "corpus"),
-    **{name: name for name in ("text", "series", "ratings")},
+    **{name: name for name in ("text", "series", "ratings", "words")},
 }
 LARGE = ("transformer_medium", "transformer_large")  # of a family that is tried in other sizes
 MODELS = {kind: kind_of(Facts(kind, "", ())).default_model for kind in KINDS.values()}
@@ -37,6 +37,7 @@ ONE_EACH = {
     "corpus": "verse",
     "series": "series",
     "ratings": "ratings",
+    "words": "words",
 }
 TAKES = {
     "auto": ("table",),
@@ -48,6 +49,7 @@ TAKES = {
     "resnet": ("image",),
     "tabm": ("table",),
     "textcnn": ("text",),
+    "word2vec": ("words",),
     **dict.fromkeys(("dlinear", "patchtst", "tide"), ("series",)),
     **dict.fromkeys(("linear", "mlp"), ("table", "image", "series")),
     **dict.fromkeys(("rnn", "lstm", "gru"), ("text", "corpus", "series", "image")),
@@ -75,6 +77,7 @@ SMALL = {
     "verse": ["data.rows=100", "data.length=16"],
     "series": ["data.rows=300", "data.window=24"],
     "ratings": ["data.rows=600"],
+    "words": ["data.rows=400"],
 }
 SMALL_MODELS = {  # the README's commands train the same in their full size
     ("corpus", "transformer"): ["model.width=16", "model.ngrams=2"],

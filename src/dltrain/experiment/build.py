@@ -214,8 +214,8 @@ def spec_of(facts: Facts, task: Task) -> Spec:
 
 def budget_of(node: Mapping[str, Any], kind: Kind) -> Budget:
     """Returns how long the model of a config node trains by default: as it says itself, else as its kind of data."""
-    own: Callable[..., Budget] | None = getattr(resolve("model", node), "budget", None)
-    return kind.budget if own is None else own(**arguments(node))
+    own: Callable[..., Mapping[str, Any]] | None = getattr(resolve("model", node), "budget", None)
+    return kind.budget if own is None else replace(kind.budget, **own(**arguments(node)))
 
 
 def check_settings(settings: TrainerSettings, task: Task) -> None:

@@ -12,13 +12,14 @@ from dltrain.errors import ConfigError
 from dltrain.models.layers.stages import Freeze, Stages
 from dltrain.models.text_networks import PoolChoice, build_trunk, describe_network, load_weights_of
 from dltrain.storage import digest
-from dltrain.training.budget import Budget
 from dltrain.types import InputFormat, Range, Spec
 
 EPS = 1e-6
 SPREAD = 1e-4  # of the head's first weights, as in `Pretrained`
-FROZEN_BUDGET = Budget(fewest=30, most=30, batch_sizes=(), large_batch=32)
-TUNED_BUDGET = Budget(samples=30_000, fewest=3, most=10, batch_sizes=(), large_batch=32)
+# How long it trains by default, as in `Budget`: a head for long, which takes seconds, everything for a few epochs.
+BATCHES: Mapping[str, Any] = {"batch_sizes": (), "large_batch": 32}
+FROZEN_BUDGET: Mapping[str, Any] = {"fewest": 30, "most": 30, **BATCHES}
+TUNED_BUDGET: Mapping[str, Any] = {"samples": 30_000, "fewest": 3, "most": 10, **BATCHES}
 
 
 class Encoder(nn.Module):
@@ -103,8 +104,8 @@ class Encoder(nn.Module):
         return InputFormat({"tokenizer": str(folder)}, network=describe_network(folder, pool))
 
     @classmethod
-    def budget(cls, freeze: Freeze = "trunk", unfreeze_epoch: int | None = None, **_: Any) -> Budget:
-        """Returns how long it trains by default: a head for long, which takes seconds, everything for a few epochs."""
+    def budget(cls, freeze: Freeze = "trunk", unfreeze_epoch: int | None = None, **_: Any) -> Mapping[str, Any]:
+        """Returns how long it trains by default, by the fields of `Budget`."""
         return FROZEN_BUDGET if freeze == "trunk" and unfreeze_epoch is None else TUNED_BUDGET
 
     @property
