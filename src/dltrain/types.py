@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
 SplitName = Literal["train", "val", "test"]
+Network = Mapping[str, Any]  # what a pretrained network is, as JSON; empty for none
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
@@ -116,6 +117,7 @@ class Spec:
         steps: of a window of a series, which those of its horizon may follow; 0 where nothing is forecast.
         columns: of values of a series, the first channels of a step; the output holds these columns step by step.
         vectors: channels at the end of a step that hold a learned vector of its series.
+        network: the pretrained network whose tokenizer numbers the tokens; empty where none does.
     """
 
     kind: str
@@ -128,6 +130,7 @@ class Spec:
     steps: int = 0
     columns: int = 0
     vectors: int = 0
+    network: Network = field(default_factory=dict)
 
     @property
     def is_tokens(self) -> bool:
@@ -143,11 +146,13 @@ class InputFormat:
         options: values for the keys of a data config that are null, such as `size`.
         mean: the mean of each channel, on a scale from 0 to 1; empty where the data's own statistics are right.
         std: the standard deviation, likewise.
+        network: the network that they belong to, where the data must know it.
     """
 
     options: Mapping[str, Any]
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    network: Network = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -191,7 +196,7 @@ class FrozenTrunk(Protocol):
         """Tells whether the trunk is frozen in every epoch, so that its outputs can be computed once."""
         ...
 
-    def features(self, x: Tensor, /) -> Tensor:
+    def features(self, *inputs: Tensor) -> Tensor:
         """Returns the outputs of the trunk, `(B, F)`; the model returns the same for these as for the inputs."""
         ...
 

@@ -38,6 +38,7 @@ from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
+from dltrain.training.budget import Budget
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
@@ -68,6 +69,7 @@ class Setup:
         device: the device of model, loss and batches.
         threads: the number of CPU threads.
         start: the weights that the model begins with, a sentence each.
+        untrained: builds the model with the weights that its config names; None if it begins with others.
     """
 
     source: Source
@@ -86,6 +88,7 @@ class Setup:
     device: torch.device
     threads: int
     start: tuple[str, ...] = ()
+    untrained: Callable[[], nn.Module] | None = None
 
     @property
     def splits(self) -> Mapping[SplitName, Split]:
@@ -117,7 +120,8 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     loss = build_loss(config["loss"], facts).to(device)
     metrics = build_metrics(config.get("metric"), facts)
     task = build_task(facts, loss, list(metrics.values()))
-    settings = settings.settled(len(data.splits["train"]), kind.budget)
+    budget = budget_of(config["model"], kind)
+    settings = settings.settled(len(data.splits["train"]), budget)
     check_settings(settings, task)
     check_monitor(settings.monitor, metrics, task)
     if "val" not in data.splits and not facts.folds:
@@ -127,6 +131,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
     bare = without_starting_weights(config["model"])
+    full = config["model"], facts, spec
     node = config["model"] if begun is None and start is None else bare
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
@@ -156,7 +161,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         samples = data.splits["train"]
         size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
         settings = replace(settings, batch_size=size)
-    train, evaluation = build_loaders(data, settings, device, model, task, change, config["seed"])
+    train, evaluation = build_loaders(data, settings, budget, device, model, task, change, config["seed"])
 
     optimizer = build_optimizer(config["optimizer"], model)
     steps_per_epoch = -(-len(train) // settings.accumulate)
@@ -191,6 +196,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         device=device,
         threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0] // count_models(model)),
         start=words,
+        untrained=None if config["model"] == bare or config.get("init_from") else partial(build_model, *full),
     )
 
 
@@ -208,6 +214,12 @@ def spec_of(facts: Facts, task: Task) -> Spec:
         steps=steps,
         columns=columns,
     )
+
+
+def budget_of(node: Mapping[str, Any], kind: Kind) -> Budget:
+    """Returns how long the model of a config node trains by default: as it says itself, else as its kind of data."""
+    own: Callable[..., Mapping[str, Any]] | None = getattr(resolve("model", node), "budget", None)
+    return kind.budget if own is None else replace(kind.budget, **own(**arguments(node)))
 
 
 def check_settings(settings: TrainerSettings, task: Task) -> None:
@@ -351,6 +363,7 @@ def splits_of(data: Data) -> dict[SplitName, Split]:
 def build_loaders(
     data: Data,
     settings: TrainerSettings,
+    budget: Budget,
     device: torch.device,
     model: nn.Module,
     task: Task,
@@ -359,7 +372,7 @@ def build_loaders(
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
     """Returns the training split's loader, shuffled and augmented, and one for each split in its own order."""
     kind, count = kind_of(data.facts), len(data.splits["train"])
-    batch_size = min(settings.batch_size_for(count, kind.budget), count)
+    batch_size = min(settings.batch_size_for(count, budget), count)
     options = kind.loader_options(data.facts)
     train = TensorLoader(
         data.splits["train"],

@@ -294,6 +294,7 @@ BUILT_IN: Mapping[str, str] = {
     "series": "dltrain.kinds.series.kind.Series",
     "table": "dltrain.kinds.table.kind.Table",
     "text": "dltrain.kinds.text.kind.Text",
+    "words": "dltrain.kinds.words.kind.Words",
 }
 
 _own: dict[str, type[Kind]] = {}

@@ -411,6 +411,25 @@ class PairwiseRanking(RankingLoss):
         return functional.softplus(output[:, 1:] - output[:, :1]).mean(dim=1, keepdim=True)
 
 
+class NegativeSampling(Loss):
+    """The negative log-likelihood of a true word and of noise words, each told apart by itself (Mikolov et al., 2013).
+
+    Outputs are scores `(B, 1 + N)`, the true word's first; targets are unused.
+    """
+
+    tasks: tuple[str, ...] = ("word_vectors",)
+    out_features = 1
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__()
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.each(output, target).mean()
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.softplus(-output[:, 0]) + functional.softplus(output[:, 1:]).sum(dim=1)
+
+
 def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | None:
     """Returns `(K,)` float32 weights; `balanced` means samples / (classes · samples of the class), as in scikit-learn.
 
