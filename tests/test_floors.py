@@ -16,6 +16,7 @@ FLOORS = """
     config
     data
     runs
+    loggers
     drawing
     tasks
     models

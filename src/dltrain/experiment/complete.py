@@ -12,6 +12,7 @@ from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.experiment.build import Setup
 from dltrain.experiment.features import with_cached_features
 from dltrain.experiment.log import progress
+from dltrain.experiment.loggers import begin_logging
 from dltrain.experiment.results import Timing, save_results
 from dltrain.experiment.signals import Stopped, StopRequest, finishing
 from dltrain.runs.folder import RunDir
@@ -108,12 +109,14 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
     history = HistoryLog(run.history, keep=state.epoch)
     if state.epoch and len(run.read_history()) < state.epoch:
         log.warning("warning %s lacks rows of trained epochs", run.history)
+    begin_logging(setup.loggers, run, state.epoch, verbosity)
     watcher = setup.kind.watch(run, setup.data.facts, settings.last_epoch, keep=state.epoch)
     with closing(history):
-        for moment in progress(moments, settings.last_epoch, verbosity):
+        for moment in progress(moments, settings, verbosity, behind=state.epoch):
             spent = False
             if not isinstance(moment, Pause):
                 history.log(state.step, moment)
+                setup.loggers.log(moment)
                 saver.after_epoch()
                 if watcher is not None:
                     watcher.after_epoch(state.epoch, state.judged, last=state.epoch == settings.last_epoch)

@@ -17,6 +17,7 @@ from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.build import Setup
 from dltrain.experiment.changes import save_changes
 from dltrain.experiment.complete import complete, is_spent, new_saver
+from dltrain.experiment.loggers import log_result
 from dltrain.experiment.results import Timing, described, save_results
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.run import build_checked, introduce, recorded, save_facts
@@ -62,7 +63,7 @@ def resume_job(
         setup, saver, has_checkpoint = _restored(run, config, force=force, sweep=sweep)
         samples.accept()
     state, verbosity = setup.state, logging.DEBUG if sweep else logging.INFO
-    with recorded(run, config):
+    with recorded(run, config), setup.loggers.closed_after():
         run.write_status("running", exit_code=1, resumed=utc_now(), error="", where="", fix="", override="", warning="")
         remove_half_written(run.path)
         for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
@@ -85,6 +86,7 @@ def resume_job(
         if not sweep:
             write_report(run)
             log.info("report  %s", run.report)
+        log_result(setup.loggers, run)
 
 
 def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:

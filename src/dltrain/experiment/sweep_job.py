@@ -17,6 +17,7 @@ from dltrain.errors import CheckpointError, DltrainError
 from dltrain.experiment import build
 from dltrain.experiment.continuation import resume_job
 from dltrain.experiment.log import configure_logging
+from dltrain.experiment.loggers import log_result
 from dltrain.experiment.run import begin, recorded, train
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep_folder import can_continue, clear, is_own, is_running
@@ -97,7 +98,9 @@ def run_job(composed: DictConfig) -> float:
                 begin(run, composed)
                 update(sweep, at_most_every=UPDATE_SECONDS, jobs=name)
                 setup = build.build(config)
-                train(setup, config, run, began, verbosity=logging.DEBUG, reads_test=reads_test)
+                with setup.loggers.closed_after():
+                    train(setup, config, run, began, verbosity=logging.DEBUG, reads_test=reads_test)
+                    log_result(setup.loggers, run)
     except Exception as error:
         log.debug("failed  job %s: %s", name, error)
         return worst(config["trainer"]["monitor"])
