@@ -25,7 +25,7 @@ FLOORS = """
     kinds
     report
     experiment
-    inference
+    inference watch
     api cli
 """
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.splitlines()) for room in rooms.split()}
