@@ -24,6 +24,7 @@ from dltrain.experiment.loggers import build_loggers
 from dltrain.experiment.optimizer import build_optimizer
 from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.outside_models import construct
+from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
@@ -71,6 +72,7 @@ class Setup:
         threads: the number of CPU threads.
         start: the weights that the model begins with, a sentence each.
         loggers: where the run is written to besides its folder.
+        pruning: what a search asks of the run; `None` if it is no job of a search.
     """
 
     source: Source
@@ -90,6 +92,7 @@ class Setup:
     threads: int
     start: tuple[str, ...] = ()
     loggers: Loggers = field(default_factory=lambda: Loggers({}))
+    pruning: Pruning | None = None
 
     @property
     def splits(self) -> Mapping[SplitName, Split]:

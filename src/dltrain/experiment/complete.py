@@ -103,6 +103,8 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
         Stopped: a signal asked the process to end; the state is saved.
     """
     settings, state = setup.settings, setup.state
+    if setup.pruning is not None:
+        settings = setup.pruning.limited(settings, state.seconds)
     moments: Iterator[Row | Pause] = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
     if is_spent(state, settings):
         moments = iter(())  # training was over, and the process was killed before it recorded that
@@ -121,6 +123,8 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
                 if watcher is not None:
                     watcher.after_epoch(state.epoch, state.judged, last=state.epoch == settings.last_epoch)
                 spent = is_spent(state, settings)
+                if setup.pruning is not None and not spent and state.epoch < settings.last_epoch:
+                    setup.pruning.after_epoch(moment, settings.monitor)
             if isinstance(moment, Pause) or request.number or saver.is_due:
                 history.sync()
                 saver.save()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from dltrain.experiment.build import Setup
 from dltrain.experiment.changes import save_changes
 from dltrain.experiment.complete import complete, is_spent, new_saver
 from dltrain.experiment.loggers import log_result
+from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.results import Timing, described, save_results
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.run import build_checked, introduce, recorded, save_facts
@@ -41,6 +43,7 @@ def resume_job(
     force: bool = False,
     sweep: str = "",
     reads_test: bool = True,
+    pruning: Pruning | None = None,
 ) -> None:
     """Continues a run from its newest intact checkpoint, or from the beginning if there is none.
 
@@ -53,6 +56,7 @@ def resume_job(
         sweep: the folder of the sweep whose job this is, which reports no progress and draws no page; empty for a run
             of its own.
         reads_test: whether the test split is evaluated.
+        pruning: what a search asks of the job.
 
     Raises:
         DltrainError, ExceptionGroup: the run cannot be continued, and nothing was changed; or training failed, and
@@ -61,6 +65,7 @@ def resume_job(
     """
     with on_approval() as samples:
         setup, saver, has_checkpoint = _restored(run, config, force=force, sweep=sweep)
+        setup = replace(setup, pruning=pruning)
         samples.accept()
     state, verbosity = setup.state, logging.DEBUG if sweep else logging.INFO
     with recorded(run, config), setup.loggers.closed_after():
