@@ -60,6 +60,7 @@ def _refuse_empty(item: Override) -> None:
         return
     value, typed = item.value(), (item.input_line or "").partition("=")[2]
     if isinstance(value, IntervalSweep):
+        assert value.start is not None and value.end is not None
         is_empty = value.start >= value.end
         fix = "give the smaller number first, as in interval(0.001,0.1)"
     else:

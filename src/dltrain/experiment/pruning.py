@@ -79,5 +79,5 @@ def pruning_of(hydra: Any, job: str) -> Pruning | None:
     if job in record.trials and hydra.sweeper.get("pruner", "none") != "none":
         from dltrain.experiment.search import find_trial
 
-        trial = find_trial(hydra.sweeper, folder, record, record.trials[job])
+        trial = find_trial(hydra.sweeper, folder, record.trials[job])
     return Pruning(trial, record.deadline)

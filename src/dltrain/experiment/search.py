@@ -30,6 +30,7 @@ from dltrain.experiment.search_study import (
     described,
     enqueue_grid,
     measure_importance,
+    new_sampler,
     open_study,
     quiet_optuna,
 )
@@ -92,7 +93,7 @@ class Search:
             uuid4().hex[:8], self.settings.shared_name, self.settings.sampler
         )
         self.began = monotonic() - self.record.seconds
-        study = open_study(self.settings, self.folder, self.record.id)
+        study = open_study(self.settings, self.folder)
         assert study is not None
         check_same_search(study, self.searched)
         most = self.settings.n_trials or N_TRIALS
@@ -111,6 +112,7 @@ class Search:
         return [one for one in study.get_trials(deepcopy=False) if one.user_attrs.get(OWNER) == self.record.id]
 
     def _ask(self, study: Study, number: int) -> tuple[int, Trial]:
+        study.sampler = new_sampler(self.settings, number, self.record.id)
         trial = study.ask(self.space.distributions)
         trial.set_user_attr(JOB, number)
         trial.set_user_attr(OVERRIDES, redacted(list(self.space.spell(trial.params))))
@@ -190,21 +192,19 @@ class Search:
         update(self.folder)
 
 
-def find_trial(sweeper: Any, folder: Path, record: SearchRecord, number: int) -> Trial | None:
+def find_trial(sweeper: Any, folder: Path, number: int) -> Trial | None:
     """Returns the trial of a job of a search, in the process that trains the job; `None` if it cannot be found.
 
     Args:
         sweeper: the job's section `hydra.sweeper`.
         folder: the sweep's folder.
-        record: of the search.
         number: of the trial.
     """
     from optuna.trial import Trial
 
-    plain = {key: value for key, value in OmegaConf.to_container(sweeper, resolve=True).items()}  # type: ignore[union-attr]
-    settings = SearchSettings(**{one.name: plain[one.name] for one in fields(SearchSettings) if one.name in plain})
+    settings = SearchSettings(**{one.name: _plain(sweeper[one.name]) for one in fields(SearchSettings)})
     try:
-        study = open_study(settings, folder, record.id)
+        study = open_study(settings, folder)
         assert study is not None
         with quiet_optuna():
             trial_id = study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
@@ -229,4 +229,3 @@ def _value(run: RunDir) -> float | None:
         return None
     value = objective(run)
     return value if abs(value) < float("inf") else None
-

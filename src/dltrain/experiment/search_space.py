@@ -105,8 +105,10 @@ def read_space(params: Mapping[str, str], overrides: Sequence[str], loader: Conf
     Raises:
         ConfigError: there is nothing to choose from, or a range is empty.
     """
-    lines = [*(f"{key}={value}" for key, value in params.items()), *overrides]
-    parsed = {item.get_key_element(): item for item in OverridesParser.create(loader).parse_overrides(lines)}
+    parser = OverridesParser.create(loader)
+    typed = {item.get_key_element(): item for item in parser.parse_overrides(list(overrides))}
+    lines = [f"{key}={value}" for key, value in params.items() if key not in typed]
+    parsed = typed | {item.get_key_element(): item for item in parser.parse_overrides(lines)}
     fixed, dimensions = [], []
     for key, item in parsed.items():
         if item.is_sweep_override():
@@ -126,6 +128,7 @@ def read_space(params: Mapping[str, str], overrides: Sequence[str], loader: Conf
 def _dimension(key: str, item: Override) -> Dimension:
     value = item.value()
     if isinstance(value, IntervalSweep):
+        assert value.start is not None and value.end is not None
         whole = isinstance(value.start, int) and isinstance(value.end, int)
         return _number(key, value.start, value.end, None, whole=whole, logarithmic="log" in value.tags)
     if isinstance(value, RangeSweep):
@@ -139,9 +142,7 @@ def _dimension(key: str, item: Override) -> Dimension:
     return Dimension(key, tuple(item.sweep_string_iterator()))
 
 
-def _number(
-    key: str, low: float, high: float, step: float | None, *, whole: bool, logarithmic: bool
-) -> Dimension:
+def _number(key: str, low: float, high: float, step: float | None, *, whole: bool, logarithmic: bool) -> Dimension:
     if logarithmic and low <= 0:
         what = f"a logarithmic search cannot begin at {low:g}"
         raise ConfigError(what, where=key, fix="begin above 0, or leave out the tag log")

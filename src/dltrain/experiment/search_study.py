@@ -1,4 +1,4 @@
-"""The study of a search: Optuna's record of every trial, in a file of the sweep's folder or in a storage that is shared."""
+"""The study of a search: Optuna's record of every trial, in the sweep's folder or in a storage that is shared."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ FILE = "study.db"
 OWN_NAME = "search"  # of the study in a sweep's own file
 ATTRIBUTE = "dltrain"  # of a study: what it searches
 N_TRIALS = 20
+LEAST_FINISHED = 10  # trials from which the importance of keys is estimated
 # Overrides that say where and how a job runs, not what it learns: they may differ between machines that share a study.
 LOCAL = ("trainer.device", "trainer.threads", "data.path", "data.root", "logger", "hydra.")
 
@@ -83,7 +84,9 @@ def check_fits(settings: SearchSettings, space: SearchSpace) -> None:
         for one in space.dimensions:
             if not one.grid:
                 fix = "give the values, as a,b,c or range(...), or choose another sampler"
-                raise ConfigError("a grid has no end in an interval of numbers", one.key, fix, "hydra.sweeper.sampler=tpe")
+                raise ConfigError(
+                    "a grid has no end in an interval of numbers", one.key, fix, "hydra.sweeper.sampler=tpe"
+                )
     if settings.sampler == "cmaes":
         if sum(not one.values for one in space.dimensions) < 2:
             what = "CMA-ES needs at least two keys with numbers to search"
@@ -99,13 +102,12 @@ def described(space: SearchSpace, settings: SearchSettings) -> dict[str, Any]:
     return {"searched": searched, "fixed": sorted(fixed), "direction": settings.direction}
 
 
-def open_study(settings: SearchSettings, folder: Path | None, own_id: str = "") -> Study | None:
+def open_study(settings: SearchSettings, folder: Path | None) -> Study | None:
     """Opens or creates the study of a search.
 
     Args:
         settings: the search's settings.
         folder: the sweep's folder; `None` to create nothing, and open the study only if it exists.
-        own_id: of this search: several that share a study must not draw the same numbers.
 
     Returns:
         The study; `None` if there is none and none is to be created.
@@ -124,13 +126,11 @@ def open_study(settings: SearchSettings, folder: Path | None, own_id: str = "") 
             storage = optuna.storages.get_storage(url)
             if folder is None and name not in optuna.get_all_study_names(storage):
                 return None
-            seed = settings.seed if settings.storage is None else (settings.seed + int(own_id or "0", 16)) % 2**32
             return optuna.create_study(
                 storage=storage,
                 study_name=name,
                 direction=settings.direction or "minimize",
                 load_if_exists=True,
-                sampler=new_sampler(settings, seed),
                 pruner=new_pruner(settings),
             )
     except DltrainError:
@@ -171,10 +171,20 @@ def enqueue_grid(study: Study, space: SearchSpace) -> int:
     return len(combinations)
 
 
-def new_sampler(settings: SearchSettings, seed: int) -> BaseSampler:
-    """Returns the sampler; a grid's combinations are in the study, so that nothing is left to draw."""
+def new_sampler(settings: SearchSettings, number: int, own_id: str) -> BaseSampler:
+    """Returns the sampler of one job, whose numbers depend on nothing but its arguments and the study.
+
+    So a search that goes on after a kill proposes what it would have proposed, and searches that share a study never
+    draw the same numbers. A grid's combinations are in the study, and nothing is left to draw.
+
+    Args:
+        settings: the search's settings.
+        number: of the job.
+        own_id: of the search.
+    """
     from optuna import samplers
 
+    seed = (settings.seed + number + (int(own_id, 16) if settings.storage else 0)) % 2**32
     match settings.sampler:
         case "tpe":
             return samplers.TPESampler(seed=seed, multivariate=True, warn_independent_sampling=False)
@@ -209,12 +219,12 @@ def measure_importance(study: Study) -> tuple[dict[str, float], int]:
     from optuna.trial import TrialState
 
     finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
-    if finished < 4:
+    if finished < LEAST_FINISHED:
         return {}, finished
     try:
         with quiet_optuna():
             return dict(get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))), finished
-    except (ValueError, RuntimeError):  # all results are the same
+    except Exception:  # such as that all results are the same; the search itself needs no importance
         return {}, finished
 
 

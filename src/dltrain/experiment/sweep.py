@@ -13,7 +13,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext
-from omegaconf import open_dict
+from omegaconf import OmegaConf, open_dict
 
 from dltrain.config.compose import Job, Sweep, compose
 from dltrain.config.files import locate
@@ -121,6 +121,7 @@ def _run(
 ) -> tuple[int, dict[str, Any]]:
     """Launches the jobs of a sweep, and sums them up."""
     secrets = {secret for job in sweep.jobs for secret in secrets_of(job.config)}
+    secrets.update(secrets_of(OmegaConf.to_container(sweep.master.hydra.sweeper, resolve=False)))
     stopped, fault = 0, None
     try:
         _launch(sweep, callbacks, folder, quiet)

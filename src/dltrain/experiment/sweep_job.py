@@ -19,7 +19,7 @@ from dltrain.experiment import build
 from dltrain.experiment.continuation import resume_job
 from dltrain.experiment.log import configure_logging
 from dltrain.experiment.loggers import log_result
-from dltrain.experiment.pruning import pruning_of
+from dltrain.experiment.pruning import Pruned, pruning_of
 from dltrain.experiment.run import begin, recorded, train
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep_folder import can_continue, clear, is_own, is_running
@@ -92,9 +92,7 @@ def run_job(composed: DictConfig) -> float:
         if continues:
             try:
                 with locked(run.path):
-                    resume_job(
-                        run, composed, config, began, sweep=str(sweep), reads_test=reads_test, pruning=pruning
-                    )
+                    resume_job(run, composed, config, began, sweep=str(sweep), reads_test=reads_test, pruning=pruning)
             except CheckpointError as error:
                 log.warning("warning job %s begins anew: %s", name, error.what)
                 clear(run)
@@ -108,6 +106,9 @@ def run_job(composed: DictConfig) -> float:
                 with setup.loggers.closed_after():
                     train(setup, config, run, began, verbosity=logging.DEBUG, reads_test=reads_test)
                     log_result(setup.loggers, run)
+    except Pruned as reason:
+        log.info("pruned  job %s %s", name, reason.what)
+        return worst(config["trainer"]["monitor"])
     except Exception as error:
         log.debug("failed  job %s: %s", name, error)
         return worst(config["trainer"]["monitor"])
