@@ -1,7 +1,7 @@
 """Hydra's way to dltrain's search. Hydra imports this at every start, so it imports neither torch nor Optuna.
 
-`hydra/sweeper=optuna` is dltrain's own file, configs/hydra/sweeper/optuna.yaml. Hydra finds it before the config that the
-plugin `hydra-optuna-sweeper` stores under the same name.
+`hydra/sweeper=optuna` is dltrain's own file, configs/hydra/sweeper/optuna.yaml, which Hydra finds before the config
+that the plugin hydra-optuna-sweeper stores under the same name.
 """
 
 from __future__ import annotations
