@@ -68,6 +68,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "trainer": {"trainer": "dltrain.training.settings.TrainerSettings"},
     "baseline": {"baselines": "dltrain.experiment.baselines.BaselineSettings"},
+    "logger": {
+        "mlflow": "dltrain.loggers.mlflow.MLflow",
+        "tensorboard": "dltrain.loggers.tensorboard.TensorBoard",
+        "wandb": "dltrain.loggers.wandb.WandB",
+    },
     "augment": {
         "images": "dltrain.kinds.image.augment.Augment",
         "texts": "dltrain.kinds.text.augment.AugmentText",

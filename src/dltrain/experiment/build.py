@@ -6,7 +6,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -20,16 +20,19 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.lazy_layers import materialise
+from dltrain.experiment.loggers import build_loggers
 from dltrain.experiment.optimizer import build_optimizer
 from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.outside_models import construct
+from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
-from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
+from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_entry
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
+from dltrain.loggers.logger import Loggers
 from dltrain.models.fold_ensemble import ensemble_of
 from dltrain.models.names import count_models, picked_models
 from dltrain.runs.folder import RunDir
@@ -70,6 +73,8 @@ class Setup:
         threads: the number of CPU threads.
         start: the weights that the model begins with, a sentence each.
         untrained: builds the model with the weights that its config names; None if it begins with others.
+        loggers: where the run is written to besides its folder.
+        pruning: what a search asks of the run; `None` if it is no job of a search.
     """
 
     source: Source
@@ -89,6 +94,8 @@ class Setup:
     threads: int
     start: tuple[str, ...] = ()
     untrained: Callable[[], nn.Module] | None = None
+    loggers: Loggers = field(default_factory=lambda: Loggers({}))
+    pruning: Pruning | None = None
 
     @property
     def splits(self) -> Mapping[SplitName, Split]:
@@ -110,6 +117,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     device = choose_device(settings.device)
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
+    loggers = build_loggers(config.get("logger"))
     meet_task(config["task"]["name"])
     start = start_of(config) if begun is None else None
     wanted = input_format(config, start, begun)
@@ -197,6 +205,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0] // count_models(model)),
         start=words,
         untrained=None if config["model"] == bare or config.get("init_from") else partial(build_model, *full),
+        loggers=loggers,
     )
 
 
@@ -309,7 +318,7 @@ def build_metrics(
     """
     metrics = {}
     for name, node in (nodes or {}).items():
-        make_metric = resolve_metric(name, node, trusted)
+        make_metric = resolve_entry("metric", name, node, trusted)
         try:
             metrics[name] = make_metric(facts, **arguments(node))
         except Exception as error:
@@ -348,7 +357,7 @@ def code_behind(
         trusted: as in `resolve`.
     """
     kind = kind_of(task.facts)
-    makers = [resolve_metric(name, node, trusted) for name, node in (metrics or {}).items()]
+    makers = [resolve_entry("metric", name, node, trusted) for name, node in (metrics or {}).items()]
     return code_of(task, task.loss, kind, kind.encoder(task.facts), *makers)
 
 
