@@ -37,7 +37,7 @@ from dltrain.errors import DataError
 from dltrain.kinds.forms import form_from_json, form_to_json
 from dltrain.kinds.strings import encode_strings
 from dltrain.tasks.registry import is_known, task_class
-from dltrain.types import Facts
+from dltrain.types import MISSING_LABEL, Facts
 
 if TYPE_CHECKING:  # a first look at a table needs no torch
     from torch import Tensor
@@ -128,8 +128,10 @@ class TargetReader:
         """Returns encoded targets as numbers to average, `(N, K)`, and their names: of two classes only the second.
 
         Args:
-            y: the targets, as `encode` returned them.
+            y: the targets, as `encode` returned them; a missing label becomes NaN.
         """
+        if self.form == "labels":
+            return np.where(y == MISSING_LABEL, np.nan, y), self.outputs
         if self.form != "class":
             return y.reshape(len(y), -1).astype(np.float64), self.outputs or (self.name,)
         shares = np.eye(len(self.classes))[y]
@@ -330,7 +332,7 @@ def _numbers(name: str, cells: Cells) -> NDArray[np.float64]:
 
 
 def _label(name: str, cells: Cells) -> NDArray[np.int64]:
-    """Returns labels `(N, 1)`, 1 for the second of two values, by size or by code point."""
+    """Returns labels `(N, 1)`, 1 for the second of two values, by size or by code point; `MISSING_LABEL` for a gap."""
     classes, index = class_names(cells)
     if len(classes) != 2 and not set(classes) <= {"0", "1"}:
         raise DataError(
@@ -339,7 +341,7 @@ def _label(name: str, cells: Cells) -> NDArray[np.int64]:
             fix="write 0 and 1 if only one value occurs",
         )
     if len(classes) == 1:
-        index = np.where(index < 0, -1, int(classes[0]))
+        index = np.where(index < 0, MISSING_LABEL, int(classes[0]))
     return index[:, None]
 
 

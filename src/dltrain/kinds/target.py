@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import MAX_BAD_SHARE, Cells, Form, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.dates import infer_cells
 from dltrain.data.truth_values import are_truth_values, truth_of
 from dltrain.errors import ConfigError, DataError
 from dltrain.kinds.forms import Reading, form_of_numbers, read_written
@@ -166,7 +167,7 @@ def _as_numbers(column: pd.Series[Any], form: TargetForm | None, reading: Readin
     cells = read_written(column, reading)
     if not len(cells.values):
         return None
-    found = form_of_numbers(str(column.name), cells, reading)
+    found = form_of_numbers(str(column.name), cells, reading, is_target=True)
     if found is None or found.form is None:
         return None
     return _Numbers(cells.read_as(found.form).only_numbers(), found.form, found.remarks)
@@ -236,16 +237,7 @@ def _infer_several(
     forms = {name: found.form for name, found in numbers.items() if found is not None}
     reader = TargetReader(title, chosen, outputs=tuple(names), forms=forms)
     y = reader.encode(cells)
-    if reader.form == "number":
-        present = np.asarray(~np.isnan(y).all(axis=1))
-    else:
-        present = np.asarray(np.all([column.codes >= 0 for column in cells.values()], axis=0))
-    if present.sum() < 2:
-        raise DataError(
-            f"{'only one row has' if present.any() else 'no row has'} a value of all of {title}",
-            where="data.target",
-            fix="leave out the target that is mostly empty, or give more rows",
-        )
+    present = np.asarray(~np.isnan(reader.as_numbers(y)[0]).all(axis=1))
     return Target(reader, reason if form is None else "; ".join(["the task was given", *remarks]), y, present)
 
 
@@ -368,6 +360,13 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
     if form is not None:
         return task, "the task was given"
     values = name_list(class_names(cells)[0], 10)
+    if distinct > MAX_CLASS_NUMBERS and infer_cells(cells) is not None:
+        raise DataError(
+            f"{target!r} holds dates, and a date is neither an amount nor a class",
+            where="data.target",
+            fix="choose another column, such as the days until the date; or treat each date as a class",
+            override="task=classification",
+        )
     if cells.all_numbers:
         kind = "whole numbers" if whole else "numbers"
         hint = "task=regression treats them as amounts"

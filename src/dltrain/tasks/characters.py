@@ -69,7 +69,7 @@ class Characters(Task):
         each = self._of_places(output).flatten(0, 1), target.flatten()  # (B·P, K) and (B·P,)
         if not weight:
             return self.loss(*each)
-        return self.loss.weighted_mean(*each, weight[0].repeat_interleave(target.shape[1]))
+        return self.loss.weighted_mean(*each, weight[0].flatten())  # (B·P,)
 
     def combine_members(self, output: Tensor) -> Tensor:
         if output.dim() == 2:

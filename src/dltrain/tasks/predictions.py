@@ -23,6 +23,7 @@ class Predictions:
         outputs: `(N, out_features)` of a model, which the probabilities of classes come from; `None` elsewhere.
         naive: `(N, 2, C)` mean absolute and mean squared error of the naive forecast of each sample's series, by which
             errors are divided; `None` where there is one series or none.
+        ends: `(N, 2, K)` lower and upper ends of intervals in the target's own unit; `None` where the loss learns none.
     """
 
     values: Tensor
@@ -31,6 +32,7 @@ class Predictions:
     ranks: Tensor | None = None
     outputs: Tensor | None = None
     naive: Tensor | None = None
+    ends: Tensor | None = None
 
     def is_finite(self) -> Tensor:
         """Tells of which samples `(N,)` every predicted value and probability is a finite number."""
@@ -39,9 +41,9 @@ class Predictions:
 
     def of(self, chosen: Tensor) -> Predictions:
         """Returns the predictions for some of the samples, given their indices `(n,)`, without probabilities."""
-        parts = (self.losses, self.ranks, self.naive)
-        losses, ranks, naive = (None if part is None else part[chosen] for part in parts)
-        return Predictions(self.values[chosen], None, losses, ranks, naive=naive)
+        parts = (self.losses, self.ranks, self.naive, self.ends)
+        losses, ranks, naive, ends = (None if part is None else part[chosen] for part in parts)
+        return Predictions(self.values[chosen], None, losses, ranks, naive=naive, ends=ends)
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:
@@ -58,4 +60,5 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         joined("ranks"),
         joined("outputs"),
         joined("naive"),
+        joined("ends"),
     )

@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, str] = {
     "ranking": "dltrain.tasks.ranking.Ranking",
     "rating": "dltrain.tasks.rating.Rating",
     "regression": "dltrain.tasks.regression.Regression",
+    "word_vectors": "dltrain.tasks.word_vectors.WordVectors",
 }
 
 _own: dict[str, type[Task]] = {}

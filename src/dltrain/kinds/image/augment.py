@@ -14,7 +14,6 @@ from dltrain.data.seeding import seeded
 from dltrain.errors import ConfigError
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.image.mixing import Mix
-from dltrain.kinds.image.randaugment import randaugment
 from dltrain.tasks.registry import task_class
 from dltrain.types import Data, Range
 
@@ -79,6 +78,8 @@ class Augment(Augmentation):
         if self.hflip or self.vflip or self.crop:
             pixels = self._move(pixels, draws)
         if self.randaugment:
+            from dltrain.kinds.image.randaugment import randaugment  # torchvision takes long to import
+
             pixels = randaugment(pixels, self.randaugment, self.magnitude, seed, epoch, batch)
         if self.rotation or self.scale:
             pixels = self._warp(pixels.float(), draws)

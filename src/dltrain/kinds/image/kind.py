@@ -61,7 +61,8 @@ class Image(Kind):
         stored = facts.preprocessing
         height, width = stored["size"]
         resize = stored.get("resize", "crop")
-        options = {"channels": stored["channels"], "resize": resize} | ({"size": height} if height == width else {})
+        options = {"channels": stored["channels"], "resize": resize, "folds": facts.folds or "none"}
+        options |= {"size": height} if height == width else {}
         return InputFormat(options, tuple(stored["mean"]), tuple(stored["std"]))
 
     def suit(self, data: Data, wanted: InputFormat) -> Data:

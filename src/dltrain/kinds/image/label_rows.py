@@ -78,7 +78,7 @@ def label_rows(
     elif coded:
         reason = f"{targets[0]} numbers {len(goal.classes)} classes (task={TASKS['number']} takes them as amounts)"
     remarks = [*notes, *note, f"{goal.task}, because {reason}"]
-    if goal.form == "labels" and (goal.y.sum(axis=1) == 1).all():
+    if goal.form == "labels" and (goal.y >= 0).all() and (goal.y.sum(axis=1) == 1).all():
         remarks.append("each image has exactly one of these labels: a single column would be learned as classes")
     present = np.flatnonzero(goal.present)
     if len(present) < len(files):

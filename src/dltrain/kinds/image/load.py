@@ -15,6 +15,7 @@ from dltrain.data.archives import is_archive, unpack
 from dltrain.data.class_folders import refuse_bad
 from dltrain.data.folder_layout import FoldersMean, NoClassFolders
 from dltrain.data.folder_tree import spell_path
+from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.samples.animals import draw_animals
 from dltrain.data.splits import Fraction, Indices
 from dltrain.errors import DataError, StorageError
@@ -55,6 +56,8 @@ def animals(
     on_bad: OnBad = "error",
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads images of animals, one folder per class; draws eight kinds of animals if `data/animals` is missing.
@@ -69,6 +72,9 @@ def animals(
         on_bad: whether an image that cannot be read stops the run or is left out.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
+        folds: the number of folds of all images that are not for testing, each with a model that has not learned from
+            it; `auto` is 5 below 10,000 images; None for none.
+        fold: the fold that alone is the validation split, counted from 0; None for an ensemble of all folds.
         seed: of the split.
 
     Raises:
@@ -84,7 +90,7 @@ def animals(
             raise StorageError(f"cannot write images into {folder}: {error.strerror}", where="data.path") from error
         notes = (f"{path} did not exist: drew 480 images of eight animals",)
     way = resize_from_config(resize)
-    settings = Settings(size, way, channels, mirror, on_bad, val_fraction, test_fraction, seed)
+    settings = Settings(size, way, channels, mirror, on_bad, val_fraction, test_fraction, seed, folds=folds, fold=fold)
     return load_labelled(from_folders(folder, "auto", "auto"), settings, notes)
 
 
@@ -106,6 +112,8 @@ def images(
     folders: FoldersMean = "auto",
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads any folder of images: a folder a class, in splits or not, a table that names images and their targets, or
@@ -138,6 +146,9 @@ def images(
         folders: whether the outermost folders are `classes` or `splits`; `auto` decides by their names and contents.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
+        folds: the number of folds of all images that are not for testing, each with a model that has not learned from
+            it; `auto` is 5 below 10,000 images; None for none.
+        fold: the fold that alone is the validation split, counted from 0; None for an ensemble of all folds.
         seed: of the split.
 
     Raises:
@@ -145,7 +156,9 @@ def images(
     """
     way = resize_from_config(resize)
     side = size_from_config(size)
-    settings = Settings(side, way, channels, mirror, on_bad, val_fraction, test_fraction, seed, window, group)
+    settings = Settings(
+        side, way, channels, mirror, on_bad, val_fraction, test_fraction, seed, window, group, folds, fold
+    )
     place = Path(path).expanduser()
     if place.is_file() and holds_arrays(place):
         return _load_arrays(place, labels, task, settings)
@@ -185,7 +198,7 @@ def image_data(
     pixels: Pixels,
     labels: Indices,
     classes: Sequence[str],
-    parts: Mapping[SplitName, Indices],
+    parts: Mapping[SplitName, Indices] | Divided,
     ids: Sequence[str],
     *,
     target: str = "class",
@@ -199,7 +212,7 @@ def image_data(
         pixels: `(N, C, H, W)`.
         labels: class indices `(N,)`.
         classes: class names in the order of their indices.
-        parts: positions of the images of each split.
+        parts: the images of each split.
         ids: the name of each image.
         target: the name of the target.
         mirror: whether an image keeps its class when mirrored, left to right.
@@ -207,7 +220,8 @@ def image_data(
         notes: what was inferred or left out.
     """
     reader = TargetReader(target, TASKS["class"], classes=tuple(classes))
-    data = encoded_data(pixels, labels, reader, parts, ids, mirror=mirror, resize=resize)
+    divided = parts if isinstance(parts, Divided) else Divided(dict(parts))
+    data = encoded_data(pixels, labels, reader, divided, ids, mirror=mirror, resize=resize)
     return replace(data, notes=tuple(notes))
 
 
@@ -215,7 +229,7 @@ def encoded_data(
     pixels: Pixels,
     y: NDArray[Any],
     reader: TargetReader,
-    parts: Mapping[SplitName, Indices],
+    divided: Divided,
     ids: Sequence[str],
     *,
     mirror: bool,
@@ -232,7 +246,7 @@ def encoded_data(
         pixels: `(N, C, H, W)`.
         y: the targets, as in `Split`.
         reader: reads the targets of new images.
-        parts: positions of the images of each split.
+        divided: the images of each split.
         ids: the name of each image.
         mirror: whether an image keeps its target when mirrored, left to right.
         resize: how new images are resized.
@@ -242,6 +256,7 @@ def encoded_data(
         name_part: the part of the names of files that is the target.
         seed: of the folds for the means of their levels.
     """
+    parts = divided.parts
     train = parts["train"]
     encoder = ImageEncoder.fit(pixels[train], reader, resize=resize, window=window)
     encoder = replace(encoder, file_column=file_column, name_part=name_part)
@@ -264,6 +279,7 @@ def encoded_data(
         class_counts=counts,
         target_mean=mean,
         target_std=std,
+        folds=divided.models,
         preprocessing=encoder.to_json() | {"mirror": mirror},
     )
     splits = {
@@ -271,6 +287,7 @@ def encoded_data(
             (torch.from_numpy(pixels[at]), *([torch.from_numpy(columns[name])] if columns else [])),
             torch.from_numpy(y[at]),
             tuple(ids[row] for row in at),
+            fold=divided.of_split(name),
         )
         for name, at in parts.items()
     }
@@ -295,7 +312,7 @@ def load_labelled(labelled: Labelled, settings: Settings, notes: Sequence[str] =
         raise DataError("no image can be read", where=str(labelled.folder), fix="replace them")
     labelled = labelled.take([index for index, image in enumerate(images) if image is not None])
     readable = [image for image in images if image is not None]
-    return _finish(labelled, readable, settings, resize, [*notes, *labelled.notes, *whole, *skipped])
+    return _by_fold(labelled, readable, settings, resize, [*notes, *labelled.notes, *whole, *skipped])
 
 
 def _load_arrays(path: Path, labels: str | None, task: str, settings: Settings) -> Data:
@@ -312,20 +329,28 @@ def _load_arrays(path: Path, labels: str | None, task: str, settings: Settings) 
     if isinstance(size, int) and max(height, width) < size:
         notes.append(f"enlarged to {size} pixels; data.size={max(height, width)} trains faster")
     images = [resize_array(image, size, settings.channels, resize) for image in arrays]
-    return _finish(labelled, images, settings, resize, notes)
+    return _by_fold(labelled, images, settings, resize, notes)
+
+
+def _by_fold(
+    labelled: Labelled, images: Sequence[Decoded], settings: Settings, resize: Resize, notes: Sequence[str]
+) -> Data:
+    """Splits and encodes images of one size, for one fold of several and for any other that is wanted later."""
+    return by_fold(lambda fold: _finish(labelled, images, replace(settings, fold=fold), resize, notes), settings.fold)
 
 
 def _finish(
     labelled: Labelled, images: Sequence[Decoded], settings: Settings, resize: Resize, notes: Sequence[str]
 ) -> Data:
     """Splits and encodes images of one size."""
-    parts, split_notes = _split(labelled, settings)
+    divided = _split(labelled, settings)
+    parts = divided.parts
     window, window_notes = fit_window([images[index] for index in parts["train"]], settings.window)
     data = encoded_data(
         stack([in_eight_bits(image, window) for image in images]),
         labelled.y,
         labelled.reader,
-        parts,
+        divided,
         labelled.names,
         mirror=settings.mirror,
         resize=resize,
@@ -339,11 +364,11 @@ def _finish(
     mirror_notes = ["training may mirror images; data.mirror=false if that changes the numbers"] if mirrored else []
     files = {name: [labelled.files[row] for row in at] for name, at in parts.items()} if labelled.files else {}
     raw = ImageFiles(files) if files else None
-    return replace(data, notes=(*notes, *window_notes, *split_notes, *mirror_notes), raw=raw)
+    return replace(data, notes=(*notes, *window_notes, *divided.notes, *mirror_notes), raw=raw)
 
 
-def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indices], list[str]]:
-    """Returns the positions of the images of each split, which has files of its own or is cut from train, and notes.
+def _split(labelled: Labelled, settings: Settings) -> Divided:
+    """Returns the positions of the images of each split, which has files of its own or is cut from train.
 
     Raises:
         DataError: no image of a class or of a split can be read.
@@ -359,6 +384,13 @@ def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indi
             rarest = labelled.reader.classes[int(counts.argmin())]
             whose = "with the character" if labelled.reader.form == "string" else "of the class"
             raise DataError(f"no image {whose} {rarest} can be read", where=where, fix="replace some")
+    folds = Folds.read(
+        settings.folds,
+        settings.fold,
+        len(labelled.names),
+        given=labelled.given,
+        where="a validation split of its own",
+    )
     return split_rows(
         labelled.rows(),
         val_fraction=settings.val_fraction,
@@ -368,4 +400,6 @@ def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indi
         group=settings.group,
         time=None,
         given=labelled.given,
+        folds=folds,
+        classes=labelled.reader.classes,
     )

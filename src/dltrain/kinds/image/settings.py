@@ -37,6 +37,8 @@ class Settings:
         seed: of the split.
         window: the range of values of images of more than 8 bits; None to fit it.
         group: the column whose equal values stay in one split.
+        folds: as in `Folds.read`.
+        fold: as in `Folds.read`.
     """
 
     size: Size | None
@@ -49,6 +51,8 @@ class Settings:
     seed: int
     window: Sequence[float] | None = None
     group: str | None = None
+    folds: int | str | None = None
+    fold: int | None = None
 
     def shaped(self, labelled: Labelled) -> tuple[Size, Resize, Sequence[str]]:
         """Returns the size of images, how they are resized, and notes on that: strings are read in whole images."""

@@ -19,7 +19,7 @@ from dltrain.tasks.pages.page import Page
 from dltrain.tasks.plots.calibration import draw_calibration
 from dltrain.tasks.plots.classes import draw_confused_pairs, draw_confusion
 from dltrain.tasks.plots.curves import LONGEST_NAME, OneClass, rate_plots
-from dltrain.tasks.predicted import Floats, Predicted, read_predicted
+from dltrain.tasks.predicted import Floats, Predicted, mistakes, read_predicted
 from dltrain.tasks.statistics import confusion_counts, scores_of_each, wilson
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def class_indices(names: Sequence[str]) -> dict[str, int]:
 def accuracy_interval(predicted: Predicted, split: str, subject: str) -> str:
     """Returns a sentence about the confidence interval of the accuracy, whose name is its `subject`."""
     total = len(predicted.true)
-    right = int((predicted.true == predicted.predicted).reshape(total, -1).all(axis=1).sum())
+    right = total - int(mistakes(predicted.true, predicted.predicted).sum())
     low, high = wilson(right, total)
     wide = "; more samples would narrow this down" if high - low > 0.1 else ""
     return (
