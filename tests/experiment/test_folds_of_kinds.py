@@ -247,7 +247,7 @@ def test_a_run_in_folds_lists_flipped_labels_of_training_images(dltrain: Callabl
     assert hit[: int((reached >= 0.6).argmax()) + 1].mean() >= 0.7  # precision at a recall of 0.6
     assert set(listed.split) <= {"val", "test"} and (listed.split == "val").sum() > 10
     page = called.run.report.read_text("utf-8")
-    assert "Labels that may be wrong" in page and Path(listed.id[0]).name in page
+    assert "training, by folds" in page and Path(listed.id[0]).name in page
 
 
 @pytest.mark.parametrize(
