@@ -111,7 +111,7 @@ def test_cached_features_give_what_the_whole_network_gives(
 def test_augmentation_says_that_nothing_is_cached(place: Path, dltrain: Callable) -> None:
     called = dltrain(*SHORT, "augment=light")
     assert called.code == 0, called.err
-    assert "features not cached: augmentation changes every image" in called.out
+    assert "features not cached: augmentation changes every sample" in called.out
     assert "augment=none" in called.out
 
 

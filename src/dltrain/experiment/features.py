@@ -41,11 +41,11 @@ def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
     if not isinstance(picked, FrozenTrunk) or not picked.is_trunk_fixed:
         return setup
     if not isinstance(model, FrozenTrunk):
-        log.log(verbosity, "features not cached: other inputs join the images")
+        log.log(verbosity, "features not cached: other inputs join the trunk's")
         return setup
     if not are_cacheable(setup):
         if setup.train.change is not None:
-            words = "augmentation changes every image, so that the frozen trunk computes its features in each epoch"
+            words = "augmentation changes every sample, so that the frozen trunk computes its features in each epoch"
             log.log(verbosity, "features not cached: %s; augment=none trains the head in seconds", words)
         return setup
     began, count, threads = perf_counter(), sum(map(len, setup.data.splits.values())), torch.get_num_threads()

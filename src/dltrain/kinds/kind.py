@@ -153,6 +153,9 @@ class Kind:
         """
         return build(spec)
 
+    def solve(self, model: nn.Module, data: Data, task: Task) -> None:
+        """Gives the parts of a new model that are solved instead of trained their weights."""
+
     def window_of(self, facts: Facts) -> tuple[int, int]:
         """Returns `steps` and `columns` of a model's spec."""
         return (0, 0)
@@ -291,6 +294,7 @@ BUILT_IN: Mapping[str, str] = {
     "series": "dltrain.kinds.series.kind.Series",
     "table": "dltrain.kinds.table.kind.Table",
     "text": "dltrain.kinds.text.kind.Text",
+    "words": "dltrain.kinds.words.kind.Words",
 }
 
 _own: dict[str, type[Kind]] = {}

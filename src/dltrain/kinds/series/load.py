@@ -87,11 +87,12 @@ def series(
         calendar: cycles that are inputs; `auto` for those that training contains twice and a window not once.
         holidays: the country whose holidays are inputs, such as DE.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
-        freq: the length of a step, such as `h`, `15min`, `D`, `B`, `W`, `MS`, `QS`; None to find it.
+        freq: the length of a step, such as `h`, `15min`, `D`, `B`, `W`, `MS`, `BME`, `QS`; None to find it.
         window: the number of steps that a forecast is based on; None to choose by the horizon and the season.
         horizon: steps that are forecast.
-        gaps: missing steps and values are interpolated (`interpolate`) or refused (`refuse`); `ignore` takes the rows
-            as evenly spaced in their order, whatever their times.
+        gaps: missing steps and values are interpolated (`interpolate`), or the model is told of them (`mask`) and they
+            count in no loss and no metric, or they are refused (`refuse`); `ignore` takes the rows as evenly spaced in
+            their order, whatever their times.
         max_gap: the largest number of consecutive steps that are interpolated.
         repeats: rows with one time and different values are refused, or give their `mean` or the `first` of them.
         encoding: a Python encoding name, or `auto`.
@@ -256,6 +257,7 @@ def _fit(
             axis, cycles, holidays, window=window, training=longest, beside=bool(panel.roles.covariates)
         ),
         levels=levels,
+        masked=panel.reading.gaps == "mask",
         repeats=panel.reading.repeats,
     )
     return replace(encoder, effects=_effects(encoder, training)) if encoder.looks_ahead else encoder
@@ -315,6 +317,7 @@ def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]],
         target_low=tuple(0.0 if low >= 0 else None for low in values.min(axis=0).tolist()),
         target_whole=tuple(whole.tolist()),
         target_rounded=tuple((whole & (sizes >= LARGE)).tolist()),
+        target_gaps=encoder.masked,
         target_naive=tuple(map(tuple, naive.tolist())),
         preprocessing=encoder.to_json(),
     )

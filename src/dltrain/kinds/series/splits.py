@@ -137,6 +137,21 @@ def check_window(training: int, window: int, horizon: int) -> None:
         )
 
 
+def windows_with_gaps(missing: NDArray[np.bool_], window: int, horizon: int) -> NDArray[np.int64]:
+    """Returns the numbers of the windows with any value of each column and any value to forecast.
+
+    Args:
+        missing: `(n, C)` which values are.
+        window: the steps of a window.
+        horizon: the steps of a target.
+    """
+    given = np.concatenate([np.zeros((1, missing.shape[1])), np.cumsum(~missing, axis=0)])
+    ends = np.arange(window, len(missing) - horizon + 1)
+    before = (given[ends] > given[ends - window]).all(axis=1)
+    after = (given[ends + horizon] > given[ends]).any(axis=1)
+    return ends[before & after] - window
+
+
 def usable_windows(filled: NDArray[np.bool_], window: int, horizon: int) -> NDArray[np.int64]:
     """Returns the numbers of the windows with all targets, and with no missing value among these or at their own end:
     an interpolated value at a window's end would reveal the next value.
@@ -167,9 +182,13 @@ def split_windows(
     dropped = 0
     usable = []
     for series, _ in panel:
-        usable.append(usable_windows(series.filled, encoder.window, encoder.horizon))
+        if series.missing is None:
+            usable.append(usable_windows(series.filled, encoder.window, encoder.horizon))
+        else:
+            usable.append(windows_with_gaps(series.missing, encoder.window, encoder.horizon))
         dropped += max(0, len(series) - encoder.window - encoder.horizon + 1) - len(usable[-1])
-    notes = [f"left out {dropped} windows that end in, or forecast, an interpolated step"] if dropped else []
+    without = "have no value, or none to forecast" if encoder.masked else "end in, or forecast, an interpolated step"
+    notes = [f"left out {dropped} windows that {without}"] if dropped else []
     stride = _stride(sum(map(len, usable)), encoder)
     if stride > 1:
         notes.append(f"every {stride}th window is trained on: all of them would take {MOST_BYTES >> 30} GB")
@@ -206,7 +225,7 @@ def split_windows(
 
 def _stride(windows: int, encoder: WindowEncoder) -> int:
     """Returns of how many windows one is trained on, so that they fit into memory; views of one series always do."""
-    if not (encoder.is_panel or encoder.looks_ahead):
+    if not (encoder.is_panel or encoder.looks_ahead or encoder.masked):
         return 1
     steps, channels = encoder.input_shape
     return max(1, -(-4 * windows * steps * channels // MOST_BYTES))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,7 +17,7 @@ from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.data.text_files import SUFFIXES
-from dltrain.data.tokens import Padded, Tokens, TokensChoice, choose_tokens, split_text
+from dltrain.data.tokens import Padded, UnitChoice
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
 from dltrain.kinds.table.notes import note_task
 from dltrain.kinds.table.rows import Rows, split_rows
@@ -28,12 +26,10 @@ from dltrain.kinds.target_scale import check_outputs, scale_of_targets
 from dltrain.kinds.text.encoder import TextEncoder, inputs_of, join_texts
 from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
 from dltrain.kinds.text.targets import list_form, settle_case, with_bars
+from dltrain.kinds.text.tokenisation import Tokenisation
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
-
-MOST_IN_NAMES = 1.5  # words of a text on average
-REPEATED = 0.5  # share of distinct words, above which they hardly repeat
 
 Count = Annotated[int, Range(1)]
 T = TypeVar("T")
@@ -45,7 +41,8 @@ def text(
     target: str | Sequence[str] | None = None,
     text: str | Sequence[str] | None = None,
     task: str = "auto",
-    tokens: TokensChoice = "auto",
+    tokens: UnitChoice = "auto",
+    tokenizer: str | None = None,
     length: Count | None = None,
     vocabulary: Count = 30_000,
     least: Count = 2,
@@ -78,7 +75,10 @@ def text(
         target: the column to predict, or several of numbers or of labels; None if only one is left besides the texts.
         text: the column of texts, or several, which are joined; None for those that carry words.
         task: `auto` decides by the target's values; a task of your own, by its dotted path, decides itself.
-        tokens: `word` or `character`; `auto` uses characters if the script has no spaces between words.
+        tokens: `word`, `character`, or `bpe` for byte pairs learned from the training texts; `auto` uses characters if
+            the script has no spaces between words.
+        tokenizer: the folder or package of a pretrained network whose tokens to take, or the content of a
+            `tokenizer.json`; None for that of the model.
         length: the largest number of tokens of a text; None for what 95 % of the training texts have, at most 512.
         vocabulary: the maximum size of the vocabulary.
         least: how often a token must occur in the training texts.
@@ -125,7 +125,7 @@ def text(
         source,
         Goal(task, ignore_case, decimal, thousands),
         Splitting(val_fraction, test_fraction, seed, group, folds, fold),
-        Tokenisation(tokens, length, vocabulary, least),
+        Tokenisation(tokens, tokenizer, length, vocabulary, least),
     )
 
 
@@ -156,16 +156,6 @@ class Splitting:
     fold: int | None = None
 
 
-@dataclass(frozen=True)
-class Tokenisation:
-    """How texts become tokens, as in `text`; `size` is the maximum size of the vocabulary."""
-
-    tokens: TokensChoice
-    length: int | None
-    size: int
-    least: int
-
-
 def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: Tokenisation) -> Data:
     """Infers the target, splits the texts, fits the encoder to the training texts, and returns all of them encoded.
 
@@ -182,43 +172,38 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
     target = infer_task(columns, goal.task, reading, find_lists=True)
     texts, names = join_texts(frame[list(source.text)]), frame.index.astype(str).tolist()
 
-    @cache
-    def split_all(unit: Tokens) -> list[list[str]]:
-        return [split_text(text, unit) for text in texts]
-
     def divide(fold: int | None) -> Data:
         divided = split_texts(source, frame, target, replace(splitting, fold=fold))
-        parts, tokens = divided.parts, tokenisation.tokens
-        if tokens == "auto":
-            tokens = choose_unit(_take(texts, parts["train"]), _take(split_all("word"), parts["train"]))
-        tokenised = split_all(tokens)
+        of_split = {name: _take(texts, rows) for name, rows in divided.parts.items()}
+        vocabulary, tokens = tokenisation.learn(of_split["train"])
+        tokenised = {
+            name: tokens if name == "train" else vocabulary.split_texts(part) for name, part in of_split.items()
+        }
         encoder = TextEncoder.fit(
-            _take(tokenised, parts["train"]),
+            tokenised["train"],
             columns=source.text,
             reader=target.reader,
-            tokens=tokens,
+            vocabulary=vocabulary,
             length=tokenisation.length,
-            size=tokenisation.size,
-            least=tokenisation.least,
             has_header=source.has_header,
             ignore_case=bool(goal.ignore_case),
             suffixes=frozenset() if source.is_text_file else SUFFIXES,
             takes_bare_files=source.has_bare_files,
             lists=lists,
         )
-        padded = {name: encoder.encode_tokens(_take(tokenised, rows)) for name, rows in parts.items()}
+        padded = {name: encoder.encode_tokens(part) for name, part in tokenised.items()}
         splits = {
             name: Split(
                 inputs_of(padded[name]),
                 torch.from_numpy(target.y[rows]),
                 tuple(_take(names, rows)),
-                tuple(_take(texts, rows)),
+                tuple(of_split[name]),
                 fold=divided.of_split(name),
             )
-            for name, rows in parts.items()
+            for name, rows in divided.parts.items()
         }
         notes = (*source.notes, *[case_note] * bool(case_note), *note_task(target), *divided.notes)
-        facts = replace(gather_facts(encoder, target, target.y[parts["train"]]), folds=divided.models)
+        facts = replace(gather_facts(encoder, target, target.y[divided.parts["train"]]), folds=divided.models)
         return Data(facts, splits, encoder.prepare, notes=(*notes, *_notes_on_tokens(encoder, padded)))
 
     return by_fold(divide, splitting.fold)
@@ -226,19 +211,6 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
 
 def _take(items: Sequence[T], at: Indices) -> list[T]:
     return [items[row] for row in at.tolist()]
-
-
-def choose_unit(texts: Sequence[str], words_of: Sequence[Sequence[str]]) -> Tokens:
-    """Returns the unit of a token: characters also where texts are names, single words that hardly repeat.
-
-    Args:
-        texts: the training texts.
-        words_of: the words of each.
-    """
-    tokens = choose_tokens(texts)
-    words = Counter(word for of_text in words_of for word in of_text)
-    single = sum(words.values()) < MOST_IN_NAMES * len(texts)
-    return "character" if single and len(words) > REPEATED * sum(words.values()) else tokens
 
 
 def split_texts(source: Source, frame: pd.DataFrame, target: Target, splitting: Splitting) -> Divided:
