@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 
+import numpy as np
+
 from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.experiment.build import Setup
 from dltrain.experiment.features import with_cached_features
@@ -83,6 +85,7 @@ def complete(
         timing = Timing(began, train_seconds, saver.seconds, in_sweep=in_sweep, reads_test=reads_test)
         save_results(run, setup, seed, timing)
         setup.kind.save_augmented(run, setup.train)
+        save_likeness(run, setup)
         setup.kind.save_extras(run, setup.data, setup.task, state.judged, setup.device)
         setup.profile.seconds["save"] = saver.seconds
         if settings.profile:
@@ -92,6 +95,17 @@ def complete(
             explanation.override = f"trainer.batch_size={size // 2}"
             raise explanation from error
         raise
+
+
+def save_likeness(run: RunDir, setup: Setup) -> None:
+    """Writes what tells samples that are unlike those of training; nothing of a run that tries a few batches."""
+    run.likeness.unlink(missing_ok=True)  # of a run that is resumed
+    if setup.settings.limit_batches is not None:
+        return
+    try:
+        setup.kind.save_likeness(run, setup.data, setup.state.judged, setup.evaluation)
+    except (RuntimeError, ValueError, np.linalg.LinAlgError) as error:  # the model is trained, and its result stands
+        log.warning("samples unlike those of training cannot be told: %s: %s", type(error).__name__, error)
 
 
 def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, verbosity: int = logging.INFO) -> None:
