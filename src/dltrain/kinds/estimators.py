@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -36,6 +37,7 @@ def predictors(
     """
     train = data.splits["train"]
     x, x_held_out = features(train), features(data.splits[split])
+    form = form_of(data.facts)
     y = train.target.numpy() if data.facts.outputs else train.target.flatten().numpy()
     weight = None if train.weight is None else train.weight.numpy()
     rng = np.random.default_rng(0)
@@ -43,7 +45,8 @@ def predictors(
         rows = np.arange(len(y))
         if len(y) > MAX_ROWS.get(name, len(y)):
             rows = np.sort(rng.choice(len(y), MAX_ROWS[name], replace=False))
-        predict = partial(fit_and_predict, make, x, y, x_held_out, data.facts, rows, weight)
+        fitted = fit_and_predict_places if form == "string" else fit_and_predict
+        predict = partial(fitted, make, x, y, x_held_out, data.facts, rows, weight)
         yield Method(name, predict, note_on_weight(make, y[rows], weight))
 
 
@@ -64,7 +67,8 @@ def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:
         yield "nearest_neighbours", lambda y: _nearest_neighbours(y, classification=False)
         booster = HistGradientBoostingRegressor
     else:
-        each, common = (OneVsRestClassifier, "commonest_labels") if facts.outputs else (_itself, "majority")
+        several = facts.outputs and form_of(facts) == "labels"
+        each, common = (OneVsRestClassifier, "commonest_labels") if several else (_itself, "majority")
         yield common, lambda y: each(DummyClassifier(strategy="prior"))
         logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
         yield "logistic_regression", lambda y: each(logistic)
@@ -152,6 +156,23 @@ def _label_scores(
         return torch.full((x_held_out.shape[0], 1), float(values[rows].mean()) if len(rows) else 0.5)
     method = _fit(make, x, values, rows, weight)
     return torch.from_numpy(np.asarray(method.predict_proba(x_held_out), dtype=np.float32)[:, 1:])
+
+
+def fit_and_predict_places(
+    make: Maker,
+    x: Inputs,
+    y: NDArray[Any],
+    x_held_out: Inputs,
+    facts: Facts,
+    rows: NDArray[np.int64],
+    weight: NDArray[np.float32] | None = None,
+) -> Predictions:
+    """Fits a method to each place of strings, `y` is `(N, P)`, and returns its predictions; arguments as for
+    `fit_and_predict`."""
+    of_place = replace(facts, outputs=())
+    parts = [predicted(_fit(make, x, place, rows, weight), x_held_out, of_place) for place in y.T]
+    scores = torch.stack([part.probabilities for part in parts if part.probabilities is not None], dim=1)
+    return Predictions(scores.argmax(dim=2), scores)
 
 
 def _fit(make: Maker, x: Inputs, y: NDArray[Any], rows: NDArray[np.int64], weight: NDArray[np.float32] | None) -> Any:

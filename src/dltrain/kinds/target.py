@@ -24,10 +24,12 @@ from dltrain.kinds.labels import (
     class_names,
     find_separator,
     lists_labels,
+    read_strings,
     read_target,
     split_labels,
     wanted_form,
 )
+from dltrain.kinds.string_target import infer_strings
 from dltrain.tasks.registry import is_known
 
 MAX_CLASS_NUMBERS = 10
@@ -64,7 +66,7 @@ class Target:
 
     @property
     def form(self) -> TargetForm:
-        """Returns the form of the target: a number, a class or labels."""
+        """Returns the form of the target: a number, a class, labels or a string."""
         return self.reader.form
 
     @property
@@ -79,18 +81,25 @@ class Target:
 
 
 def infer_task(
-    columns: pd.DataFrame, task: str = "auto", reading: Reading | None = None, *, find_lists: bool = False
+    columns: pd.DataFrame,
+    task: str = "auto",
+    reading: Reading | None = None,
+    *,
+    find_lists: bool = False,
+    strings: bool = False,
 ) -> Target:
     """Returns the target of a table's target columns, with its task.
 
     One column is a number, a class, or, if the task needs labels, a list of them, separated by | ; , or spaces. Several
-    columns are several numbers, or, if each has two values, several labels.
+    columns are several numbers, or, if each has two values, several labels. A string that is read character by
+    character is in one column, too.
 
     Args:
         columns: the target columns alone.
         task: the task; `auto` decides by the values. A user's own task has an attribute `target`, the form of its
             targets.
         reading: how cells are read; `None` to judge by these columns alone.
+        strings: whether the samples may be read character by character, as images can.
         find_lists: whether a column that certainly lists labels is one of labels even if no task asks for them.
 
     Raises:
@@ -98,10 +107,13 @@ def infer_task(
         ConfigError: the task does not exist, or is not for tables.
     """
     names = [str(name) for name in columns.columns]
-    form = _form_of_task(task)
+    form = _form_of_task(task, strings=strings)
     if len(names) > 1:
         return _infer_several(columns, names, task, form, reading)
     (name,) = names
+    if strings and form in (None, "string") and (read := infer_strings(columns.iloc[:, 0], name, task)) is not None:
+        cells = read_strings(columns.iloc[:, 0])
+        return Target(read.reader, read.reason, read.reader.encode({name: cells}), cells.codes >= 0)
     if form == "labels":
         return _infer_listed_labels(columns.iloc[:, 0], name, task, "the task was given")
     if find_lists and form is None and lists_labels(read_cells(columns.iloc[:, 0], missing=EMPTY).values):
@@ -162,7 +174,7 @@ def _as_numbers(column: pd.Series[Any], form: TargetForm | None, reading: Readin
     return _Numbers(cells.read_as(found.form).only_numbers(), found.form, found.remarks)
 
 
-def _form_of_task(task: str) -> TargetForm | None:
+def _form_of_task(task: str, *, strings: bool = False) -> TargetForm | None:
     """Returns the form of targets that a task needs; `None` for `auto`.
 
     Raises:
@@ -179,6 +191,13 @@ def _form_of_task(task: str) -> TargetForm | None:
             override=f"task={near[0] if near else 'auto'}",
         )
     form = wanted_form(task)
+    if form == "string" and not strings:
+        raise ConfigError(
+            f"the task {task} reads strings in images, and this is other data",
+            where="task",
+            fix="let dltrain choose",
+            override="task=auto",
+        )
     if form not in get_args(TargetForm):
         raise ConfigError(
             f"the task {task} is not for the target of a table",
@@ -194,9 +213,10 @@ def _infer_several(
     columns: pd.DataFrame, names: Sequence[str], task: str, form: TargetForm | None, reading: Reading | None
 ) -> Target:
     title = ", ".join(names)
-    if form == "class":
+    if form in ("class", "string"):
+        several = "classes need" if form == "class" else "a string needs"
         raise DataError(
-            f"{title} are several columns, and classes need a single column",
+            f"{title} are several columns, and {several} a single column",
             where="data.target",
             fix="predict them as labels, each with two values",
             override="task=multilabel",

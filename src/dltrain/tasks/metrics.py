@@ -193,12 +193,18 @@ def forecast_errors(
         share = torch.where(size > 0, 200 * (predicted - target).abs() / size, 0.0)
         return torch.cat([errors.update(predicted, target), share.sum(0, keepdim=True)])  # (6, columns)
 
+    def weighted(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+        predicted, target, weights = (tensor.double().reshape(-1, columns) for tensor in (predicted, target, weights))
+        size = predicted.abs() + target.abs()
+        share = torch.where((size > 0) & (weights > 0), 200 * (predicted - target).abs() / size, 0.0)
+        return torch.cat([errors.sums_of(predicted, target, weights), (weights * share).sum(0, keepdim=True)])
+
     def compute(sums: Tensor) -> dict[str, float]:
         smape = float((sums[5] / sums[0]).mean())
         values = errors.compute(sums[:5])
         return {name: values[name] for name in named} | {"smape": smape, "r2": values["r2"]}
 
-    return Metric(update, compute, (*named, "smape", "r2"), info or {})
+    return Metric(update, compute, (*named, "smape", "r2"), info or {}, weighted=weighted)
 
 
 def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:

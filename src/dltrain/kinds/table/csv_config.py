@@ -6,13 +6,14 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 import pandas as pd
 import yaml
 
 from dltrain.data.cells import name_list
 from dltrain.data.file_index import FileIndex, find_column, may_name_files
+from dltrain.data.folds import FoldOption, FoldsOption
 from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, make_grades
 from dltrain.data.samples.on_demand import writing
 from dltrain.data.splits import Fraction
@@ -64,8 +65,8 @@ def csv(
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
-    folds: Annotated[int, Range(2)] | Literal["auto", "none"] | None = None,
-    fold: Annotated[int, Range(0)] | None = None,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads a table with a column `target` to predict: CSV, Excel, Parquet or JSON lines.

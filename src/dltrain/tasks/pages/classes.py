@@ -55,13 +55,13 @@ class ClassesPage(Page):
                 "confusion",
                 "Confusion matrix: counts, and shares of the true class",
                 "predictions",
-                lambda run, text: draw_confusion(run, self.predicted(run), text),
+                lambda run, text: draw_confusion(self.facts.classes, self.predicted(run), text, self.facts.target),
             ),
             Plot(
                 "confused_pairs",
                 "Classes that are taken for others most often",
                 "predictions",
-                lambda run, text: draw_confused_pairs(run, self.predicted(run), text),
+                lambda run, text: draw_confused_pairs(self.facts.classes, self.predicted(run), text),
             ),
             *rate_plots(self.one_against_rest, self.legend_title()),
             Plot(
