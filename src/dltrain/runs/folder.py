@@ -65,6 +65,10 @@ class RunDir:
         return self.path / "status.json"
 
     @property
+    def profile(self) -> Path:
+        return self.path / "profile.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
