@@ -25,13 +25,13 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
-from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
 from dltrain.config.options import config_dir, local_config_dir
 
 CONFIG_NAME = "train"
-FOR_ALL = ("experiment", "debug", "recipe")  # groups whose files set keys of every section
+FOR_ALL = ("experiment", "debug", "recipe", "search")  # groups whose files set keys of every section
 RECIPE = "recipe"  # the group whose values every option of the user overrides
 
 
@@ -194,6 +194,14 @@ class Files(CachingConfigRepository):
     def _models_of(self, config_path: str) -> list[str]:
         """Returns the models that a file picks."""
         return [str(default.value) for default in _defaults_of(config_path, self) if _names(default, "model")]
+
+    def get_schema_source(self) -> ConfigSource:
+        """Refuses to hold a file against a config that code stored under the same name, such as a plugin's.
+
+        Raises:
+            ConfigLoadError: always; Hydra then takes the file as it is.
+        """
+        raise ConfigLoadError("files are checked against the signatures of their targets")
 
     @property
     def recipe_of_model(self) -> str:

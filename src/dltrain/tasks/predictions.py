@@ -15,8 +15,9 @@ class Predictions:
 
     Args:
         values: `(N,)` int64 class indices, or `(N, K)` numbers in the target's own unit, or `(N, K)` int64 0 and 1, or
-            `(N, T)` int64 tokens.
-        probabilities: `(N, K)` of each class or label; `None` where there are none.
+            `(N, T)` int64 tokens, or `(N, P)` int64 characters.
+        probabilities: `(N, K)` of each class or label, or `(N, P, K)` of each character at each place; `None` where
+            there are none.
         losses: `(N, T)` in nats, of each target token; `None` of other tasks, or where the targets are not given.
         ranks: `(N,)` rank of the true item in the order for its user, the best is 1; `None` of other tasks.
         outputs: `(N, out_features)` of a model, which the probabilities of classes come from; `None` elsewhere.
