@@ -177,6 +177,22 @@ class FrozenTrunk(Protocol):
         ...
 
 
+@runtime_checkable
+class Stepwise(Protocol):
+    """A model of answers that also writes one token after another, without computing those before it again.
+
+    A state is a tuple of tensors with one row a sample, so that rows can be chosen from it.
+    """
+
+    def begin(self, source: Tensor, lengths: Tensor, /) -> tuple[Tensor, ...]:
+        """Returns the state before the first token, for sources `(B, S)` of these lengths `(B,)`."""
+        ...
+
+    def step(self, state: tuple[Tensor, ...], tokens: Tensor, /) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Returns the outputs for the tokens that follow `tokens` `(B,)`, `(B, out_features)`, and the state then."""
+        ...
+
+
 class Mixing(NamedTuple):
     """How the samples of a batch are mixed in pairs.
 

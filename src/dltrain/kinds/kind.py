@@ -90,6 +90,7 @@ class Kind:
         budget: the default number of epochs and batch size.
         has_places: whether `attribute` and `write_places` work.
         stored_words: what the run keeps beyond its facts, in words.
+        answers_prompts: whether a prompt is a sample, of which the prediction is the answer.
     """
 
     name: ClassVar[str]
@@ -99,6 +100,7 @@ class Kind:
     budget: ClassVar[Budget] = Budget()
     has_places: ClassVar[bool] = False
     stored_words: ClassVar[str] = "predictions need it"
+    answers_prompts: ClassVar[bool] = False
 
     def encoder(self, facts: Facts) -> Encoder:
         """Returns the encoder of new samples for a model that was trained on data with these facts.
@@ -284,6 +286,7 @@ def _shortened(names: Sequence[str]) -> str:
 BUILT_IN: Mapping[str, str] = {
     "corpus": "dltrain.kinds.corpus.kind.Corpus",
     "image": "dltrain.kinds.image.kind.Image",
+    "pairs": "dltrain.kinds.pairs.kind.Pairs",
     "ratings": "dltrain.kinds.ratings.kind.Ratings",
     "series": "dltrain.kinds.series.kind.Series",
     "table": "dltrain.kinds.table.kind.Table",

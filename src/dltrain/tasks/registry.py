@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BUILT_IN: Mapping[str, str] = {
     "classification": "dltrain.tasks.classification.Classification",
     "forecasting": "dltrain.tasks.forecasting.Forecasting",
+    "generation": "dltrain.tasks.generation.Generation",
     "multilabel": "dltrain.tasks.multilabel.Multilabel",
     "next_token": "dltrain.tasks.next_token.NextToken",
     "ranking": "dltrain.tasks.ranking.Ranking",
