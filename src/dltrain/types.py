@@ -29,7 +29,8 @@ class Facts:
     Args:
         kind: of the data, such as `table`; a model says which kinds it takes.
         task: such as `classification`.
-        input_shape: shape of one input without the batch dimension: `(F,)`, `(C, H, W)`, `(T,)` tokens or `(T, C)`.
+        input_shape: shape of one input without the batch dimension: `(F,)`, `(C, H, W)`, `(T,)` tokens or `(T, C)`; of
+            pairs `(S, T)`, the tokens of a source and of an answer with its end.
         target: the target's name in the source; of several their names, joined by commas.
         outputs: names of the predicted numbers or labels, if there are several.
         classes: class names in the order of their indices; empty for other tasks.
@@ -104,7 +105,7 @@ class Spec:
 
     Args:
         kind: of the data.
-        input_shape: shape of one input without the batch dimension.
+        input_shape: shape of one input without the batch dimension; of pairs as in `Facts`.
         out_features: width of the output that the loss needs.
         vocab_sizes: number of distinct values of each integer input; empty where inputs are real numbers.
         bins: edges of the bins of each input, as in `Facts`; empty where no input has any.
@@ -259,7 +260,8 @@ class Split:
 
     Args:
         inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for images, int64
-            tokens `(N, T)` and lengths `(N,)` for texts, users `(N,)` and items `(N,)` for ratings.
+            tokens `(N, T)` and lengths `(N,)` for texts, with beginnings of answers `(N, T)` for pairs, users `(N,)`
+            and items `(N,)` for ratings.
         target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
             where a sample has a label. A number may be NaN, which is missing, if another one of the sample is not.
         ids: the name of each sample: a row number of the source (counted from 0) or a file's path.

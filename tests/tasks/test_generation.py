@@ -220,6 +220,7 @@ def test_scores_of_translations_are_those_of_sacrebleu() -> None:
     found = translation_scores(mine, true)
     assert found["bleu"] == pytest.approx(sacrebleu.corpus_bleu(mine, [true]).score)
     assert found["chrf"] == pytest.approx(sacrebleu.corpus_chrf(mine, [true]).score)
+    assert translation_scores(["12", "7"], ["12", "8"]) == {}
     chinese = translation_scores(["我喜欢喝茶。"], ["我喜欢喝水。"])
     characters = sacrebleu.corpus_bleu(["我喜欢喝茶。"], [["我喜欢喝水。"]], tokenize="char")
     assert chinese["bleu"] == pytest.approx(characters.score)

@@ -102,7 +102,7 @@ def _read(files: Files, form: TableFormat, key: str, target_key: str) -> tuple[p
         frame, notes, has_header = read_headed(files.path, form)
         if not has_header or form.header != AUTO or any(map(is_usual, map(str, frame.columns))):
             return frame, notes, has_header
-        first = " and ".join(repr(shorten(str(name))) for name in frame.columns[:2])
+        first = " and ".join(shorten(str(name)) for name in frame.columns[:2])
         if any(_is_sentence(str(name)) for name in frame.columns):
             frame, notes, _ = read_headed(files.path, replace(form, header=NONE))
             notes.append(

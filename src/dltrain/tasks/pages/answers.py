@@ -57,10 +57,15 @@ class AnswersPage(Page):
 
     def worst_table(self, examples: Sequence[Example]) -> Table | None:
         rows = [
-            [shown(example.text or example.id), shown(example.true), shown(example.predicted), example.error]
+            [
+                shown(example.text or example.id),
+                shown(example.true),
+                shown(example.predicted),
+                f"{float(example.error.replace(',', '')):.0f}",
+            ]
             for example in examples
         ]
-        caption = "The edits are the characters to change in the model's answer."
+        caption = "The edits are the characters to change in the model's answer; an exact one has none."
         return Table(["Source", "True", "Predicted", "Edits"], rows, caption, 3) if rows else None
 
     def confidence(self, run: Run) -> Iterator[str]:
