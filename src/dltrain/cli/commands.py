@@ -196,7 +196,12 @@ _ALL = (
             Flag(("--steps",), "how many steps to forecast, or tokens to write after a prompt (200)", "N", int),
             Flag(("--user",), "recommend items to this user", "USER", many=True),
             Flag(("--everyone",), "recommend items to every user of training"),
-            Flag(("--likes",), "recommend items to a new user who likes these, by id or title", "ITEMS", many=True),
+            Flag(
+                ("--likes",),
+                "recommend items to a new user who likes these, or name words like these",
+                "ITEMS",
+                many=True,
+            ),
             Flag(("--top",), "how many classes to write for each input, or items to recommend (10)", "N", int),
             Flag(("--prompt",), "let a language model continue this text, or answer this source of pairs", "TEXT"),
             Flag(("--beams",), "of pairs: the likeliest of N answers that are followed side by side (1)", "N", int),
@@ -271,6 +276,21 @@ _ALL = (
         examples=(
             ("dltrain runs", "all runs in outputs"),
             ("dltrain runs 'test/accuracy>0.9' --sort seconds", "runs above 0.9, sorted by duration"),
+        ),
+    ),
+    Command(
+        "watch",
+        "show the runs and sweeps in a folder as they go, in a browser",
+        ("[FOLDER] [--port N]",),
+        names=("[FOLDER]",),
+        flags=(Flag(("--port",), "the port of the page; by default a free one", "N", int, default=0),),
+        notes=(
+            "FOLDER is outputs by default. The page is served to this machine alone, reads files, and changes nothing. "
+            "From another machine, forward the port: ssh -L N:127.0.0.1:N HOST.",
+        ),
+        examples=(
+            ("dltrain watch", "all runs in outputs"),
+            ("dltrain watch outputs/multirun --port 8000", "at http://127.0.0.1:8000/"),
         ),
     ),
     Command(

@@ -63,6 +63,10 @@ class Generation(Task):
         return ANSWERS
 
     @classmethod
+    def output_count(cls, facts: Facts) -> int:
+        return facts.vocab_sizes[1]
+
+    @classmethod
     def default_loss(cls, facts: Facts) -> Loss:
         return CrossEntropy(facts)
 
