@@ -123,7 +123,7 @@ class ClassificationLoss(Loss):
 
 
 class CrossEntropy(ClassificationLoss):
-    """`torch.nn.functional.cross_entropy`; for the next token the mean over all positions that are not ignored.
+    """`torch.nn.functional.cross_entropy`; for tokens the mean over all positions that are not ignored.
 
     Args:
         facts: of the data.
@@ -131,10 +131,10 @@ class CrossEntropy(ClassificationLoss):
         label_smoothing: share of the target that is spread over all classes.
 
     Raises:
-        ConfigError: there are class weights, and the task is the next token.
+        ConfigError: there are class weights, and tokens are predicted.
     """
 
-    tasks: tuple[str, ...] = ("classification", "characters", "next_token")
+    tasks: tuple[str, ...] = ("classification", "characters", "next_token", "generation")
     takes_logits: ClassVar[bool] = True
 
     def __init__(
@@ -145,7 +145,7 @@ class CrossEntropy(ClassificationLoss):
     ) -> None:
         if task_class(facts.task).causal and class_weights is not None:
             raise ConfigError(
-                "class weights do not work for the next token",
+                "class weights do not work for tokens",
                 where="loss.class_weights",
                 fix="leave them out",
                 override="loss.class_weights=null",
