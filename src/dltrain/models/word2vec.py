@@ -41,7 +41,8 @@ class Word2Vec(nn.Module):
 
     def forward(self, around: Tensor, words: Tensor) -> Tensor:
         vectors = self.embed(around)  # (B, C, width)
-        mean = vectors.sum(dim=1) / (around != PADDING).sum(dim=1, keepdim=True).clamp(min=1)
+        count = (around != PADDING).sum(dim=1, keepdim=True).clamp(min=1)
+        mean = vectors[:, 0] if around.shape[1] == 1 else vectors.sum(dim=1) / count
         word = words if words.dim() == 1 else words[:, 0]
         scores = (mean * self.place(word)).sum(dim=1, keepdim=True)
         if words.dim() == 1:
