@@ -16,6 +16,7 @@ FLOORS = """
     config
     data
     runs
+    loggers
     drawing
     tasks
     models
@@ -24,7 +25,7 @@ FLOORS = """
     kinds
     report
     experiment
-    inference
+    inference watch
     api cli
 """
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS.splitlines()) for room in rooms.split()}

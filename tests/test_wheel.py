@@ -33,6 +33,7 @@ def test_the_wheel_carries_the_configs_and_the_templates_and_nothing_else(wheel:
         assert path.relative_to(ROOT / "src").as_posix() in names
     assert {name.split("/")[0] for name in names} == {
         "dltrain",
+        "hydra_plugins",
         f"{wheel.name.removesuffix('-py3-none-any.whl')}.dist-info",
     }
 

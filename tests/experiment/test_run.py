@@ -40,7 +40,7 @@ ONE_EACH = {
     "words": "words",
 }
 TAKES = {
-    "auto": ("table",),
+    "auto": ("table", "series"),
     "bag": ("text",),
     "cnn": ("image",),
     "encoder": ("text",),
@@ -49,8 +49,9 @@ TAKES = {
     "resnet": ("image",),
     "tabm": ("table",),
     "textcnn": ("text",),
+    **dict.fromkeys(("dlinear", "nhits", "patchtst", "tide"), ("series",)),
+    "knn": ("table", "image"),
     "word2vec": ("words",),
-    **dict.fromkeys(("dlinear", "patchtst", "tide"), ("series",)),
     **dict.fromkeys(("linear", "mlp"), ("table", "image", "series")),
     **dict.fromkeys(("rnn", "lstm", "gru"), ("text", "corpus", "series", "image")),
 }
@@ -214,7 +215,7 @@ def test_the_cubic_experiment_equals_a_plain_loop_bit_for_bit(dltrain: Callable)
         torch.nn.ReLU(),
         torch.nn.Linear(128, 1),
     )
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     losses = []
     for _ in range(epochs):
         optimizer.zero_grad()

@@ -226,21 +226,6 @@ def test_ray_launches_jobs(dltrain: Callable, tmp_path: Path, monkeypatch: pytes
         ray.shutdown()
 
 
-@pytest.mark.filterwarnings("default")
-def test_optuna_sweeps_over_what_jobs_monitor(dltrain: Callable, tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    optuna = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1", "hydra.sweep.dir=s")
-    called = dltrain("-m", *UNSTABLE, *optuna, "optimizer.lr=choice(0.01,1e20)", "seed=choice(1,2)")
-    states = [row["state"] for row in rows_of(tmp_path / "s")]
-    assert (called.code, len(states)) == (0 if set(states) == {"done"} else 6, 3), called.err
-    best = yaml.safe_load((tmp_path / "s" / "optimization_results.yaml").read_text())["best_value"]
-    assert best == min(objective(RunDir(f"s/{n}")) for n, state in enumerate(states) if state == "done")
-    wrong = dltrain("-m", *JOBS, "trainer.monitor=val/accuracy", *optuna[:1], "optimizer.lr=interval(0.1,0.2)")
-    assert (wrong.code, "hydra.sweeper.direction=maximize" in wrong.err) == (2, True)
-    below = dltrain("-m", *JOBS, *optuna[:1], "optimizer.lr=interval(-1,0.2)")
-    assert (below.code, "-1" in below.err, "at optimizer.lr" in below.err) == (2, True, True)
-
-
 def test_a_sweeper_that_decides_on_the_way_may_choose_from_an_interval() -> None:
     parsed = OverridesParser.create().parse_overrides(["a=interval(0,1)", "b=x,y,z", "c=range(1,9)", "d=5"])
     jobs, count = combine(parsed, is_basic=False)

@@ -278,6 +278,21 @@ _ALL = (
         ),
     ),
     Command(
+        "watch",
+        "show the runs and sweeps in a folder as they go, in a browser",
+        ("[FOLDER] [--port N]",),
+        names=("[FOLDER]",),
+        flags=(Flag(("--port",), "the port of the page; by default a free one", "N", int, default=0),),
+        notes=(
+            "FOLDER is outputs by default. The page is served to this machine alone, reads files, and changes nothing. "
+            "From another machine, forward the port: ssh -L N:127.0.0.1:N HOST.",
+        ),
+        examples=(
+            ("dltrain watch", "all runs in outputs"),
+            ("dltrain watch outputs/multirun --port 8000", "at http://127.0.0.1:8000/"),
+        ),
+    ),
+    Command(
         "compare",
         "print what differs between two runs, and draw their curves",
         ("A B [-o PAGE.html]",),

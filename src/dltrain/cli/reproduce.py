@@ -32,7 +32,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.log import configure_logging
     from dltrain.experiment.results import fingerprint
     from dltrain.experiment.signals import deferred
-    from dltrain.experiment.targets import SLOTS, resolve, resolve_metric
+    from dltrain.experiment.targets import SLOTS, resolve, resolve_entry
     from dltrain.inference.load import finished
     from dltrain.runs.config import RunConfig
     from dltrain.runs.folder import RunDir, utc_now
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
         if "_target_" in config[slot]:
             resolve(slot, config[slot], flags.trust)
     for metric, node in config["metric"].items():
-        resolve_metric(metric, node, flags.trust)
+        resolve_entry("metric", metric, node, flags.trust)
     with on_approval() as samples:
         setup = job.build_checked(config)
         if fingerprint(setup.data) != before.data.fingerprint:

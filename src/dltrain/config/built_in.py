@@ -13,6 +13,7 @@ from typing import Any
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "data": {
         "animals": "dltrain.kinds.image.load.animals",
+        "captcha": "dltrain.kinds.image.captcha.captcha",
         "corpus": "dltrain.kinds.corpus.load.corpus",
         "csv": "dltrain.kinds.table.csv_config.csv",
         "cubic": "dltrain.kinds.table.formulas.cubic",
@@ -33,8 +34,10 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "cnn": "dltrain.models.cnn.CNN",
         "dlinear": "dltrain.models.dlinear.DLinear",
         "encoder": "dltrain.models.encoder.Encoder",
+        "knn": "dltrain.models.knn.KNN",
         "linear": "dltrain.models.linear.Linear",
         "mlp": "dltrain.models.mlp.MLP",
+        "nhits": "dltrain.models.nhits.NHiTS",
         "patchtst": "dltrain.models.patchtst.PatchTST",
         "pretrained": "dltrain.models.pretrained.Pretrained",
         "recommender": "dltrain.models.recommender.Recommender",
@@ -57,6 +60,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "mae": "dltrain.tasks.losses.MeanAbsoluteError",
         "mse": "dltrain.tasks.losses.MeanSquaredError",
         "negative_sampling": "dltrain.tasks.losses.NegativeSampling",
+        "quantile": "dltrain.tasks.losses.Quantile",
         "sampled_softmax": "dltrain.tasks.losses.SampledSoftmax",
     },
     "scheduler": {
@@ -64,6 +68,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "trainer": {"trainer": "dltrain.training.settings.TrainerSettings"},
     "baseline": {"baselines": "dltrain.experiment.baselines.BaselineSettings"},
+    "logger": {
+        "mlflow": "dltrain.loggers.mlflow.MLflow",
+        "tensorboard": "dltrain.loggers.tensorboard.TensorBoard",
+        "wandb": "dltrain.loggers.wandb.WandB",
+    },
     "augment": {
         "images": "dltrain.kinds.image.augment.Augment",
         "texts": "dltrain.kinds.text.augment.AugmentText",

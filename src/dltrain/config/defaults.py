@@ -9,7 +9,7 @@ from typing import Any
 from dltrain.config.loader import Composed, merge
 
 FIXED = ("data", "model")  # groups whose picked option also applies to the defaults
-ON_TOP = ("experiment", "debug")  # groups that change keys of the others
+ON_TOP = ("experiment", "debug", "search")  # groups that change keys of the others
 
 
 @dataclass(frozen=True)

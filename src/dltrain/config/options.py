@@ -9,6 +9,8 @@ from pathlib import Path
 
 from dltrain.errors import ConfigError
 
+COMBINED = ("logger", "metric")  # groups of which several options may be picked at once, as a list
+
 _named_folder: ContextVar[Path | None] = ContextVar("named_folder", default=None)
 
 

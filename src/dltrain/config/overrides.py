@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from dltrain.config.defaults import FIXED
 from dltrain.config.foreign_keys import NETWORKS, OTHERWISE, VALUES, counterpart, translated
 from dltrain.config.loader import CONFIG_NAME, Composed, Loader
-from dltrain.config.options import config_dir, groups, option_file, options
+from dltrain.config.options import COMBINED, config_dir, groups, option_file, options
 from dltrain.config.validation import in_order, nearest, same_word, spelled, unknown_key
 from dltrain.errors import ConfigError
 
@@ -76,6 +76,8 @@ def values_of(override: Override, loader: Loader) -> list[str]:
     value = override.value()
     if isinstance(value, Glob):
         return value.filter(group_options(override.key_or_group, loader)) or ["*"]
+    if isinstance(value, list):
+        return [str(one).strip("'\"") for one in value]
     if override.is_discrete_sweep():
         return [str(value).strip("'\"") for value in override.sweep_string_iterator()]
     return ["null" if value is None else str(value)]
@@ -94,6 +96,9 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
         fix = f"give its keys one by one: {' '.join(f'{group}.{key}={_spelled(value)}' for key, value in keys.items())}"
         return [ConfigError(f"{group} takes the name of an option", where=group, fix=fix)]
     values = values_of(override, loader)
+    if isinstance(override.value(), list) and group not in COMBINED:
+        fix = "give one option, or train with each of them by -m"
+        return [ConfigError("several options cannot be combined", group, fix, f"{group}={','.join(values)}")]
     unknown = [value for value in values if not _exists(group, value, choices, loader)]
     if group == "data" and len(values) == 1 and unknown and _is_table(unknown[0]):
         fix, new = "give the file as data.path", f"data=csv data.path={unknown[0]}"
@@ -103,6 +108,7 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
         return [ConfigError(what, where=group, fix="networks of torchvision and timm are pretrained", override=new)]
     near = {value: _option_meant(group, value, choices) for value in unknown}
     corrected = ",".join(near.get(value) or value for value in values) if all(near.values()) else ""
+    corrected = f"[{corrected}]" if corrected and isinstance(override.value(), list) else corrected
     return [
         ConfigError(
             f"there is no {group} named {value or repr(value)}",
@@ -119,7 +125,10 @@ def check_single(override: Override, loader: Loader) -> list[ConfigError]:
     if not override.is_sweep_override() or not is_group(override.key_or_group, loader):
         return []
     typed = (override.input_line or "").partition("=")[2]
-    return [_several_values(override.key_or_group, typed)]
+    error = _several_values(override.key_or_group, typed)
+    if override.key_or_group in COMBINED:
+        error.fix, error.override = "put them in brackets", f"{override.key_or_group}=[{typed}]"
+    return [error]
 
 
 def _several_values(key: str, typed: str) -> ConfigError:

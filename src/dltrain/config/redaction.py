@@ -13,6 +13,7 @@ SECRET = re.compile(
 )
 HARMLESS = re.compile(r"tokeni[sz]\w*|(?<![a-z0-9_])((max|min|num|n)_)?tokens\w*", re.IGNORECASE)
 ASSIGNED = re.compile(r"""([\w.@/-]+)["']?\s*[=:]\s*""")  # a key in an override, or in a mapping in an override
+IN_ADDRESS = re.compile(r"(?<=://)([^/:@\s]*):([^/@\s]+)(?=@)")  # user and password in a URL
 SHORTEST = 4  # characters of a secret that is searched for by its value
 
 
@@ -42,6 +43,8 @@ def secrets_of(value: Any, key: str = "") -> Iterator[str]:
             yield from secrets_of(item, key)
     elif is_secret(key) and value is not None and len(str(value)) >= SHORTEST:
         yield str(value)
+    elif isinstance(value, str):
+        yield from (found[2] for found in IN_ADDRESS.finditer(value) if len(found[2]) >= SHORTEST)
 
 
 def without(secrets: Sequence[str], text: str) -> str:
@@ -52,7 +55,9 @@ def without(secrets: Sequence[str], text: str) -> str:
 
 
 def _without_assigned(text: str) -> str:
-    """Returns overrides such as `+model.api_token=abc` or `+logger={api_key:abc}`, cut after the first secret key."""
+    """Returns overrides such as `+model.api_token=abc` or `+logger={api_key:abc}`, cut after the first secret key, and
+    without passwords in URLs."""
+    text = IN_ADDRESS.sub(rf"\1:{REDACTED}", text)
     for assigned in ASSIGNED.finditer(text):
         if is_secret(assigned[1]):
             return text[: assigned.end()] + REDACTED

@@ -33,6 +33,8 @@ def combine(parsed: Sequence[Override], *, is_basic: bool) -> tuple[list[list[st
     Raises:
         ConfigError: Hydra's own sweeper cannot choose from an interval.
     """
+    for item in parsed:
+        _refuse_empty(item)
     if is_basic:
         for item in parsed:
             if item.is_sweep_override() and not item.is_discrete_sweep():
@@ -46,6 +48,26 @@ def combine(parsed: Sequence[Override], *, is_basic: bool) -> tuple[list[list[st
     for key, values in choices.items():
         jobs += [[f"{name}={value}" for name, value in (first | {key: other}).items()] for other in values[1:]]
     return jobs, None
+
+
+def _refuse_empty(item: Override) -> None:
+    """Checks that an override of several values has at least one.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if not item.is_sweep_override():
+        return
+    value, typed = item.value(), (item.input_line or "").partition("=")[2]
+    if isinstance(value, IntervalSweep):
+        assert value.start is not None and value.end is not None
+        is_empty = value.start >= value.end
+        fix = "give the smaller number first, as in interval(0.001,0.1)"
+    else:
+        is_empty = not any(True for _ in item.sweep_string_iterator())
+        fix = "give values as a,b,c, or a range whose end, which does not count, lies behind its start: range(0,5)"
+    if is_empty:
+        raise ConfigError(f"{typed} contains no value", where=item.key_or_group, fix=fix)
 
 
 def _ends(item: Override) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -20,18 +20,21 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.lazy_layers import materialise
+from dltrain.experiment.loggers import build_loggers
 from dltrain.experiment.optimizer import build_optimizer
 from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.outside_models import construct
+from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
-from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_metric
+from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_entry
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
-from dltrain.models.fold_ensemble import FoldEnsemble
-from dltrain.models.names import count_models, picked_model
+from dltrain.loggers.logger import Loggers
+from dltrain.models.fold_ensemble import ensemble_of
+from dltrain.models.names import count_models, picked_models
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
@@ -42,7 +45,7 @@ from dltrain.training.budget import Budget
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, Spec, Split, SplitName, Unfreezing
+from dltrain.types import SPLITS, Data, Facts, Remembering, Spec, Split, SplitName, Unfreezing
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
@@ -70,6 +73,8 @@ class Setup:
         threads: the number of CPU threads.
         start: the weights that the model begins with, a sentence each.
         untrained: builds the model with the weights that its config names; None if it begins with others.
+        loggers: where the run is written to besides its folder.
+        pruning: what a search asks of the run; `None` if it is no job of a search.
     """
 
     source: Source
@@ -89,6 +94,8 @@ class Setup:
     threads: int
     start: tuple[str, ...] = ()
     untrained: Callable[[], nn.Module] | None = None
+    loggers: Loggers = field(default_factory=lambda: Loggers({}))
+    pruning: Pruning | None = None
 
     @property
     def splits(self) -> Mapping[SplitName, Split]:
@@ -110,6 +117,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     device = choose_device(settings.device)
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses
+    loggers = build_loggers(config.get("logger"))
     meet_task(config["task"]["name"])
     start = start_of(config) if begun is None else None
     wanted = input_format(config, start, begun)
@@ -136,11 +144,14 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
+    remember(model, data)
     words, files = (
         ((), {})
         if begun is not None
         else begin(model, start, facts, spec, lambda other: rebuild_model(bare, data, other, config["seed"]))
     )
+    if begun is None and start is None:
+        kind.solve(model, data, task)
     trial = try_model(
         model,
         task,
@@ -194,6 +205,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0] // count_models(model)),
         start=words,
         untrained=None if config["model"] == bare or config.get("init_from") else partial(build_model, *full),
+        loggers=loggers,
     )
 
 
@@ -207,6 +219,7 @@ def spec_of(facts: Facts, task: Task) -> Spec:
         vocab_sizes=facts.vocab_sizes,
         bins=facts.bins,
         causal=task.causal,
+        positional=task.positional,
         steps=steps,
         columns=columns,
     )
@@ -305,7 +318,7 @@ def build_metrics(
     """
     metrics = {}
     for name, node in (nodes or {}).items():
-        make_metric = resolve_metric(name, node, trusted)
+        make_metric = resolve_entry("metric", name, node, trusted)
         try:
             metrics[name] = make_metric(facts, **arguments(node))
         except Exception as error:
@@ -344,7 +357,7 @@ def code_behind(
         trusted: as in `resolve`.
     """
     kind = kind_of(task.facts)
-    makers = [resolve_metric(name, node, trusted) for name, node in (metrics or {}).items()]
+    makers = [resolve_entry("metric", name, node, trusted) for name, node in (metrics or {}).items()]
     return code_of(task, task.loss, kind, kind.encoder(task.facts), *makers)
 
 
@@ -409,10 +422,10 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
         )
 
     def build(fitting: Spec) -> nn.Module:
-        models = [construct(target, node["_target_"], fitting, arguments(node)) for _ in range(facts.folds or 1)]
-        return FoldEnsemble(models) if facts.folds else models[0]
+        return construct(target, node["_target_"], fitting, arguments(node))
 
-    return kind.assemble(build, facts, spec)
+    models = [kind.assemble(build, facts, spec) for _ in range(facts.folds or 1)]
+    return ensemble_of(models) if facts.folds else models[0]
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:
@@ -423,9 +436,23 @@ def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) ->
     return model
 
 
+def remember(model: nn.Module, data: Data) -> None:
+    """Gives a model that compares samples with those of training the latter; of several, each those of other folds.
+
+    Raises:
+        ConfigError: it cannot compare such samples.
+    """
+    samples = data.splits["train"]
+    for number, picked in enumerate(picked_models(model)):
+        if isinstance(picked, Remembering):
+            rows = slice(None) if samples.fold is None else samples.fold != number
+            inputs = tuple(tensor[rows] for tensor in samples.inputs)
+            picked.remember(inputs if data.prepare is None else data.prepare(inputs), samples.target[rows])
+
+
 def unfrozen_too_late(model: nn.Module, settings: TrainerSettings) -> list[str]:
     """Returns a warning if a model waits with some parameters for an epoch that never comes, else nothing."""
-    picked = picked_model(model)
+    picked, *_ = picked_models(model)
     late = isinstance(picked, Unfreezing) and (picked.unfreeze_epoch or 0) >= settings.last_epoch
     words = f"the frozen stages are never trained, since there are only {settings.last_epoch} epochs"
     return [f"{words}: lower model.unfreeze_epoch"] if late else []
@@ -445,6 +472,13 @@ def build_augment(node: Mapping[str, Any], data: Data) -> Augmentation | None:
     """
     augment: Augmentation = resolve("augment", node)(**arguments(node))
     kind = kind_of(data.facts)
+    if augment and augment.mix is not None and data.facts.folds:
+        raise ConfigError(
+            "mixing would show each model samples of the fold that validates it",
+            where="augment",
+            fix="do not mix samples, or let one fold validate: data.fold=0",
+            override="data.fold=0",
+        )
     if augment and not {kind.name, kind.models_of} & set(augment.takes):
         raise ConfigError(
             f"this augmentation is for {' or '.join(augment.takes)} data, and this is {data.facts.kind} data",

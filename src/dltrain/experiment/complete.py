@@ -6,17 +6,17 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing
 
-import torch
-
 from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.experiment.build import Setup
 from dltrain.experiment.features import with_cached_features
 from dltrain.experiment.log import progress
+from dltrain.experiment.loggers import begin_logging
 from dltrain.experiment.results import Timing, save_results
 from dltrain.experiment.signals import Stopped, StopRequest, finishing
 from dltrain.runs.folder import RunDir
 from dltrain.runs.history import HistoryLog
 from dltrain.training.loop import Pause, Row, fit
+from dltrain.training.random_state import use_deterministic
 from dltrain.training.saving import Saver
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import TrainState
@@ -51,7 +51,7 @@ def complete(
         DltrainError, Stopped: as `train` does.
     """
     settings, state = setup.settings, setup.state
-    torch.use_deterministic_algorithms(settings.deterministic)
+    use_deterministic(settings.deterministic)
     setup = with_cached_features(setup, verbosity)
     if settings.on_divergence == "rollback" and not state.step:
         saver.save()  # a checkpoint to go back to
@@ -102,22 +102,28 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
         Stopped: a signal asked the process to end; the state is saved.
     """
     settings, state = setup.settings, setup.state
+    if setup.pruning is not None:
+        settings = setup.pruning.limited(settings, state.seconds)
     moments: Iterator[Row | Pause] = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
     if is_spent(state, settings):
         moments = iter(())  # training was over, and the process was killed before it recorded that
     history = HistoryLog(run.history, keep=state.epoch)
     if state.epoch and len(run.read_history()) < state.epoch:
         log.warning("warning %s lacks rows of trained epochs", run.history)
+    begin_logging(setup.loggers, run, state.epoch, verbosity)
     watcher = setup.kind.watch(run, setup.data.facts, settings.last_epoch, keep=state.epoch)
     with closing(history):
-        for moment in progress(moments, settings.last_epoch, verbosity):
+        for moment in progress(moments, settings, verbosity, behind=state.epoch):
             spent = False
             if not isinstance(moment, Pause):
                 history.log(state.step, moment)
+                setup.loggers.log(moment)
                 saver.after_epoch()
                 if watcher is not None:
                     watcher.after_epoch(state.epoch, state.judged, last=state.epoch == settings.last_epoch)
                 spent = is_spent(state, settings)
+                if setup.pruning is not None and not spent and state.epoch < settings.last_epoch:
+                    setup.pruning.after_epoch(moment, settings.monitor)
             if isinstance(moment, Pause) or request.number or saver.is_due:
                 history.sync()
                 saver.save()

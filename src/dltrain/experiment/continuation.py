@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.build import Setup
 from dltrain.experiment.changes import save_changes
 from dltrain.experiment.complete import complete, is_spent, new_saver
+from dltrain.experiment.loggers import log_result
+from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.results import Timing, described, save_results
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.run import build_checked, introduce, recorded, save_facts
@@ -26,6 +29,7 @@ from dltrain.runs.lock import locked
 from dltrain.runs.result import Result
 from dltrain.storage import write_bytes, write_text
 from dltrain.training.checkpoint import resumable
+from dltrain.training.random_state import use_deterministic
 from dltrain.training.saving import Saver
 
 log = logging.getLogger("dltrain")
@@ -40,6 +44,7 @@ def resume_job(
     force: bool = False,
     sweep: str = "",
     reads_test: bool = True,
+    pruning: Pruning | None = None,
 ) -> None:
     """Continues a run from its newest intact checkpoint, or from the beginning if there is none.
 
@@ -52,6 +57,7 @@ def resume_job(
         sweep: the folder of the sweep whose job this is, which reports no progress and draws no page; empty for a run
             of its own.
         reads_test: whether the test split is evaluated.
+        pruning: what a search asks of the job.
 
     Raises:
         DltrainError, ExceptionGroup: the run cannot be continued, and nothing was changed; or training failed, and
@@ -60,9 +66,10 @@ def resume_job(
     """
     with on_approval() as samples:
         setup, saver, has_checkpoint = _restored(run, config, force=force, sweep=sweep)
+        setup = replace(setup, pruning=pruning)
         samples.accept()
     state, verbosity = setup.state, logging.DEBUG if sweep else logging.INFO
-    with recorded(run, config):
+    with recorded(run, config), setup.loggers.closed_after():
         run.write_status("running", exit_code=1, resumed=utc_now(), error="", where="", fix="", override="", warning="")
         remove_half_written(run.path)
         for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
@@ -85,6 +92,7 @@ def resume_job(
         if not sweep:
             write_report(run)
             log.info("report  %s", run.report)
+        log_result(setup.loggers, run)
 
 
 def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
@@ -109,7 +117,7 @@ def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
         saver.load_best()
         if run.predictions.exists() and before.shown_split == "val":
             write_bytes(run.validation, run.predictions.read_bytes())
-        torch.use_deterministic_algorithms(setup.settings.deterministic)
+        use_deterministic(setup.settings.deterministic)
         with recorded(run, config):
             timing = Timing(
                 began - before.seconds,

@@ -7,19 +7,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import perf_counter
 from typing import TextIO
 
 from tqdm import tqdm
 
 from dltrain.config.redaction import without
+from dltrain.drawing.wording import spell_seconds
 from dltrain.errors import StorageError
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.metric_table import METRICS
 from dltrain.training.loop import Pause, Row
+from dltrain.training.settings import TrainerSettings
 
 log = logging.getLogger("dltrain")
 
 PROGRESS_LINES = 20  # of a run whose output is not a terminal
+BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} epochs, {elapsed}{postfix}"
 
 
 def configure_logging(console: bool = True) -> None:
@@ -45,21 +49,58 @@ class _Console(logging.StreamHandler[TextIO]):
             super().handleError(record)
 
 
-def progress(moments: Iterator[Row | Pause], epochs: int, verbosity: int) -> Iterator[Row | Pause]:
-    """Yields the rows and pauses, and reports progress: a bar on a terminal, a few lines elsewhere."""
+def progress(
+    moments: Iterator[Row | Pause], settings: TrainerSettings, verbosity: int, *, behind: int = 0
+) -> Iterator[Row | Pause]:
+    """Yields the rows and pauses, and reports progress and the time that is left.
+
+    On a terminal it is a bar, elsewhere a few lines.
+
+    Args:
+        moments: the rows and pauses of `fit`.
+        settings: the trainer's.
+        verbosity: the log level of the lines.
+        behind: the epochs that were trained before.
+    """
+    epochs = settings.last_epoch
+    left = TimeLeft(settings, behind)
     if sys.stdout.isatty() and verbosity >= logging.INFO and _console_is_on():
-        with tqdm(total=epochs, unit="epoch", dynamic_ncols=True, file=sys.stdout) as bar:
+        with tqdm(total=epochs, initial=behind, bar_format=BAR, dynamic_ncols=True, file=sys.stdout) as bar:
             for moment in moments:
                 if not isinstance(moment, Pause):
+                    bar.set_postfix_str("  ".join(filter(None, (left.after(moment), _spelled(moment)))), refresh=False)
                     bar.update(int(moment["epoch"]) - bar.n)
-                    bar.set_postfix_str(_spelled(moment), refresh=False)
                 yield moment
         return
     every = max(1, -(-epochs // PROGRESS_LINES))
     for moment in moments:
         if not isinstance(moment, Pause) and (moment["epoch"] % every == 0 or moment["epoch"] in (1, epochs)):
-            log.log(verbosity, "epoch   %d/%d  %s", moment["epoch"], epochs, _spelled(moment))
+            words = "  ".join(filter(None, (_spelled(moment), left.after(moment))))
+            log.log(verbosity, "epoch   %d/%d  %s", moment["epoch"], epochs, words)
         yield moment
+
+
+class TimeLeft:
+    """The time that training will still take, from the mean duration of its epochs.
+
+    Args:
+        settings: the trainer's.
+        behind: the epochs that were trained before, by an earlier process.
+    """
+
+    def __init__(self, settings: TrainerSettings, behind: int = 0) -> None:
+        self.settings, self.behind, self.began = settings, behind, perf_counter()
+
+    def after(self, row: Row) -> str:
+        """Returns the time that is left after an epoch, in words; empty after the last one."""
+        epochs = self.settings.last_epoch - int(row["epoch"])
+        seconds = (perf_counter() - self.began) / max(1, int(row["epoch"]) - self.behind) * epochs
+        if self.settings.max_minutes is not None:
+            seconds = min(seconds, 60 * self.settings.max_minutes - row["seconds"])
+        if epochs <= 0 or seconds <= 0:
+            return ""
+        most = "" if self.settings.patience is None else "at most "  # it may stop at any epoch
+        return f"{most}{spell_seconds(seconds)} left"
 
 
 @contextmanager

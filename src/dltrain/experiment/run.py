@@ -35,6 +35,7 @@ from dltrain.experiment import build
 from dltrain.experiment.changes import save_changes
 from dltrain.experiment.complete import complete, new_saver
 from dltrain.experiment.log import logged_to
+from dltrain.experiment.loggers import log_result
 from dltrain.experiment.results import described
 from dltrain.experiment.resume import read_config
 from dltrain.experiment.signals import Stopped, deferred, no_error_after_a_signal
@@ -78,10 +79,11 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
         _name_folder(job.composed, run.path)
 
         def train_and_report(composed: DictConfig) -> None:
-            with locked(run.path), recorded(run, job.config):
+            with locked(run.path), recorded(run, job.config), setup.loggers.closed_after():
                 begin(run, composed, job.defaults)
                 train(setup, job.config, run, began)
                 write_report(run)
+                log_result(setup.loggers, run)
                 log.info("report  %s", run.report)
 
         _call(train_and_report, job, callbacks)

@@ -13,7 +13,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext
-from omegaconf import open_dict
+from omegaconf import OmegaConf, open_dict
 
 from dltrain.config.compose import Job, Sweep, compose
 from dltrain.config.files import locate
@@ -21,21 +21,20 @@ from dltrain.config.loader import CONFIG_NAME, own_hydra
 from dltrain.config.quoting import quote, quoted
 from dltrain.config.redaction import REDACTED, redacted, secrets_of, without
 from dltrain.data.samples.on_demand import on_approval
-from dltrain.errors import ConfigError, DataError, OutOfMemory, explained
+from dltrain.errors import ConfigError, DataError, DltrainError, OutOfMemory, explained
 from dltrain.experiment import build
 from dltrain.experiment.results import described
 from dltrain.experiment.run import build_callbacks
 from dltrain.experiment.signals import Stopped
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep_answer import finish_sweep
-from dltrain.experiment.sweep_folder import Command, find_begun, fingerprints_of, new_record
+from dltrain.experiment.sweep_folder import REOPENED, Command, find_begun, fingerprints_of, new_record
 from dltrain.experiment.sweep_job import QUIET, direction_of, run_job, update
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.report.sweep import read_summary
 from dltrain.runs.lock import check_writable, locked, reserve
 from dltrain.runs.sweep_record import SweepRecord
 from dltrain.storage import make_folder, write_text
-from dltrain.tasks.metric_table import METRICS
 
 log = logging.getLogger("dltrain")
 
@@ -87,13 +86,16 @@ def resume_sweep(folder: Path, given: Mapping[str, str], *, quiet: bool = False)
     """
     record = SweepRecord.read(folder)
     assert record is not None, "the folder is that of a sweep"
-    if record.jobs is None:
+    if not record.can_continue:
         what = "the sweeper chose these jobs as it went, so the sweep cannot be continued"
         raise ConfigError(what, where=str(folder), fix="begin a new one")
     words = [word for word in record.overrides if not word.startswith("hydra.sweep.dir=")]
     secret = [word.partition("=")[0] for word in words if REDACTED in word]
+    reopened = {key: value for key, value in given.items() if key in REOPENED and record.search is not None}
+    words = [word for word in words if word.partition("=")[0] not in reopened]
+    words += [f"{key}={value}" for key, value in reopened.items()]
     for key in given:
-        if key not in (name.lstrip("+") for name in secret):
+        if key not in (name.lstrip("+") for name in secret) and key not in reopened:
             what = "a sweep is continued as it began"
             raise ConfigError(what, where=key, fix=f"leave it out, or train one job further: dltrain resume {folder}/0")
     words = [
@@ -119,6 +121,7 @@ def _run(
 ) -> tuple[int, dict[str, Any]]:
     """Launches the jobs of a sweep, and sums them up."""
     secrets = {secret for job in sweep.jobs for secret in secrets_of(job.config)}
+    secrets.update(secrets_of(OmegaConf.to_container(sweep.master.hydra.sweeper, resolve=False)))
     stopped, fault = 0, None
     try:
         _launch(sweep, callbacks, folder, quiet)
@@ -142,7 +145,7 @@ def _run(
     return stopped or code, summary
 
 
-def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> str:
+def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> tuple[str, str]:
     """Builds every job once, so that a job that cannot run is refused before anything is written.
 
     Args:
@@ -150,7 +153,7 @@ def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> str:
         begun: the folder of the sweep that they continue; `None` for a new one.
 
     Returns:
-        The metric that the first job monitors.
+        The metric that the first job monitors, and whether it is to `minimize` or to `maximize`.
 
     Raises:
         ExceptionGroup: one ConfigError for each wrong value of a config.
@@ -168,7 +171,8 @@ def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> str:
     for job in jobs:
         try:
             setup = build.build(job.config)
-            monitors.append(setup.settings.monitor)
+            better = setup.task.describe_metric(setup.settings.monitor).better
+            monitors.append((setup.settings.monitor, {"min": "minimize", "max": "maximize"}[better]))
             fingerprint = before.get(tuple(redacted(list(job.overrides))))
             if fingerprint and fingerprint != described(setup.data)["fingerprint"]:
                 raise DataError(
@@ -182,7 +186,7 @@ def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> str:
             if len(jobs) == 1 or not isinstance(explained(error), OutOfMemory):
                 locate(error, job.key_files)
                 raise
-    return monitors[0] if monitors else ""
+    return monitors[0] if monitors else ("", "")
 
 
 def _launch(sweep: Sweep, callbacks: Callbacks, folder: Path, quiet: bool) -> None:
@@ -203,24 +207,29 @@ def _launch(sweep: Sweep, callbacks: Callbacks, folder: Path, quiet: bool) -> No
         os.environ.pop(QUIET, None)
 
 
-def _check_sweeper(sweep: Sweep, monitor: str) -> None:
+def _check_sweeper(sweep: Sweep, monitored: tuple[str, str]) -> None:
     """Checks that the sweeper can be created and that it optimizes in the direction of the monitored metric.
+
+    A sweeper whose direction is open is given the right one.
 
     Raises:
         ConfigError: the sweeper cannot be created, or optimizes in the wrong direction.
     """
+    monitor, right = monitored
+    if "direction" in sweep.master.hydra.sweeper and sweep.master.hydra.sweeper.direction is None:
+        sweep.master.hydra.sweeper.direction = right or None
     context = HydraContext(config_loader=sweep.loader, callbacks=Callbacks())
     try:
         Plugins.instance().instantiate_sweeper(
             config=copy.deepcopy(sweep.master), hydra_context=context, task_function=run_job
         )
+    except (DltrainError, ExceptionGroup):
+        raise
     except Exception as error:  # whatever a plugin makes of settings that are not its own
         what = " ".join(str(error).split())
         raise ConfigError(what, where="hydra.sweeper", fix="check the settings of sweeper and launcher") from error
     direction = direction_of(sweep.master.hydra)
-    metric = METRICS.get(monitor.rpartition("/")[2])
-    right = direction if metric is None else {"min": "minimize", "max": "maximize"}[metric.better]
-    if direction in ("minimize", "maximize") and direction != right:
+    if right and direction in ("minimize", "maximize") and direction != right:
         raise ConfigError(
             f"the sweeper would {direction} {monitor}",
             where="hydra.sweeper.direction",

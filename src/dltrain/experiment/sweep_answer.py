@@ -9,6 +9,7 @@ from typing import Any
 
 from dltrain.errors import explained
 from dltrain.experiment.continuation import read_test_split
+from dltrain.experiment.loggers import log_plots
 from dltrain.experiment.resume import read_config, resolved
 from dltrain.experiment.sweep_job import redact_file
 from dltrain.report.out_of_fold import NAME as OUT_OF_FOLD
@@ -60,6 +61,7 @@ def finish_sweep(
     if summary.best is not None:
         best = RunDir(folder / summary.best["folder"])
         write_report(best)
+        log_plots(configs.get(read_overrides(best)) or {}, best)
         log.info("best    %s (%s %.4g)", summary.best["overrides"], summary.measure, summary.best[summary.measure])
         for sentence in [*describe_answer(summary), describe_test(summary)]:
             log.info("        %s", sentence)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
 from dltrain.config.compose import Job, Sweep
@@ -22,6 +23,8 @@ from dltrain.runs.sweep_record import NAME, SweepRecord
 from dltrain.storage import make_folder
 from dltrain.training.checkpoint import resumable
 
+# Keys of a search that may change when it goes on.
+REOPENED = tuple(f"hydra.sweeper.{name}" for name in ("n_trials", "n_jobs", "max_minutes", "direction"))
 CHOSEN_IN_RUN = ("trainer.batch_size",)  # `auto` is replaced by what was found
 STORAGE = 4  # the exit code of a run whose disk was full
 
@@ -48,7 +51,18 @@ def new_record(sweep: Sweep, command: Command) -> SweepRecord:
         jobs = tuple(tuple(redacted(list(job.overrides))) for job in sweep.jobs)
     later = jobs is None or differ_in_more_than_repeats(jobs) or any("data.fold" in dict(pairs(job)) for job in jobs)
     words = tuple(redacted(list(command.words)))
-    return SweepRecord(words, command.multirun, command.config_dir, jobs, later)
+    return SweepRecord(words, command.multirun, command.config_dir, jobs, later, _search_of(sweep))
+
+
+def _search_of(sweep: Sweep) -> tuple[str, ...] | None:
+    """Returns what a sweeper that goes on where it ended makes its jobs from; `None` for another sweeper."""
+    settings = sweep.master.hydra.sweeper
+    sweeper = Plugins.instance().class_name_to_class.get(str(settings.get("_target_")))
+    if not getattr(sweeper, "resumes", False):
+        return None
+    kept = {str(key): value for key, value in settings.items() if f"hydra.sweeper.{key}" not in REOPENED}
+    words = [f"hydra.sweeper.{key}={value}" for key, value in kept.items() if value is not None]
+    return tuple(map(str, redacted([*words, *sweep.overrides])))
 
 
 def find_begun(sweep: Sweep, record: SweepRecord, *, named: bool) -> Path | None:
@@ -66,7 +80,7 @@ def find_begun(sweep: Sweep, record: SweepRecord, *, named: bool) -> Path | None
     for path in sorted({path.parent for path in records}, reverse=True):
         try:
             begun = SweepRecord.read(path)
-            if begun is None or begun.jobs is None or begun.jobs != record.jobs:
+            if begun is None or not begun.is_same(record):
                 continue
             if begun.state == "done" or is_running(path):
                 return None
@@ -80,7 +94,7 @@ def find_begun(sweep: Sweep, record: SweepRecord, *, named: bool) -> Path | None
 def _named(sweep: Sweep, record: SweepRecord) -> Path | None:
     folder = sweep.folder
     begun = SweepRecord.read(folder) if folder.is_dir() else None
-    if begun is not None and begun.jobs is not None and begun.jobs == record.jobs:
+    if begun is not None and begun.is_same(record):
         check_unchanged(folder, sweep.jobs)
         return folder
     if folder.is_file() or any(folder.rglob("status.json")):

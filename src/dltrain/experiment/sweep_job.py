@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, time
 from typing import Any, cast
@@ -17,6 +18,8 @@ from dltrain.errors import CheckpointError, DltrainError
 from dltrain.experiment import build
 from dltrain.experiment.continuation import resume_job
 from dltrain.experiment.log import configure_logging
+from dltrain.experiment.loggers import log_result
+from dltrain.experiment.pruning import Pruned, pruning_of
 from dltrain.experiment.run import begin, recorded, train
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep_folder import can_continue, clear, is_own, is_running
@@ -67,6 +70,8 @@ def run_job(composed: DictConfig) -> float:
         if state_of(run) == "done" and run.result.exists():
             log.debug("kept    job %s", name)
             return objective(run)
+        if state_of(run) == "pruned":
+            return worst(str(composed.trainer.monitor))
         if not is_running(run.path):
             continues = can_continue(run)
             if not continues:
@@ -82,11 +87,12 @@ def run_job(composed: DictConfig) -> float:
     log.info("job     %s: %s", name, " ".join(redacted(overrides)))
     drop_leftovers(composed, overrides)
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+    pruning = pruning_of(hydra, str(name))
     try:
         if continues:
             try:
                 with locked(run.path):
-                    resume_job(run, composed, config, began, sweep=str(sweep), reads_test=reads_test)
+                    resume_job(run, composed, config, began, sweep=str(sweep), reads_test=reads_test, pruning=pruning)
             except CheckpointError as error:
                 log.warning("warning job %s begins anew: %s", name, error.what)
                 clear(run)
@@ -96,8 +102,13 @@ def run_job(composed: DictConfig) -> float:
             with locked(run.path), recorded(run, config):
                 begin(run, composed)
                 update(sweep, at_most_every=UPDATE_SECONDS, jobs=name)
-                setup = build.build(config)
-                train(setup, config, run, began, verbosity=logging.DEBUG, reads_test=reads_test)
+                setup = replace(build.build(config), pruning=pruning)
+                with setup.loggers.closed_after():
+                    train(setup, config, run, began, verbosity=logging.DEBUG, reads_test=reads_test)
+                    log_result(setup.loggers, run)
+    except Pruned as reason:
+        log.info("pruned  job %s %s", name, reason.what)
+        return worst(config["trainer"]["monitor"])
     except Exception as error:
         log.debug("failed  job %s: %s", name, error)
         return worst(config["trainer"]["monitor"])

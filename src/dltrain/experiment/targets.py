@@ -33,6 +33,7 @@ from dltrain.experiment.outside_models import filled, takes_spec
 from dltrain.kinds import kind as kinds
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind
+from dltrain.loggers.logger import Logger
 from dltrain.tasks import registry as tasks
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
@@ -71,7 +72,11 @@ SLOTS: Mapping[str, Slot] = {
     "baseline": Slot(BaselineSettings, supplied=0),
     "augment": Slot(Augmentation, supplied=0),
 }
-METRIC = Slot(Metric, classes=False, functions=True)  # each entry of the node `metric`
+# Each entry of a node that holds several targets by their names.
+ENTRIES: Mapping[str, Slot] = {
+    "metric": Slot(Metric, classes=False, functions=True),
+    "logger": Slot(Logger, functions=True, supplied=0),
+}
 OWN = {"task": Slot(Task), "kind": Slot(Kind)}  # the user's own, which facts name by a dotted path
 
 
@@ -88,11 +93,14 @@ def check(config: Mapping[str, Any]) -> list[ConfigError]:
             errors.append(error)
             continue
         errors += check_arguments(name, target, node)
-    for name, node in (config.get("metric") or {}).items():
-        try:
-            errors += check_call(resolve_metric(name, node), arguments(node), f"metric.{name}", METRIC.supplied)
-        except ConfigError as error:
-            errors.append(error)
+    for group, slot in ENTRIES.items():
+        for name, node in (config.get(group) or {}).items():
+            try:
+                errors += check_call(
+                    resolve_entry(group, name, node), arguments(node), f"{group}.{name}", slot.supplied
+                )
+            except ConfigError as error:
+                errors.append(error)
     seed = config["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         what = f"{spelled(seed)} is not a whole number, at least 0 and below 2^63"
@@ -124,19 +132,21 @@ def resolve(slot_name: str, node: Mapping[str, Any], trusted: Collection[str] | 
     return find_object(path, where, trusted, lambda candidate: fits(slot, candidate, path), _wanted(slot, slot_name))
 
 
-def resolve_metric(name: str, node: Any, trusted: Collection[str] | None = None) -> Callable[..., Metric]:
-    """Returns the user's own function `(facts, **config) -> Metric`; `trusted` as in `resolve`.
+def resolve_entry(group: str, name: str, node: Any, trusted: Collection[str] | None = None) -> Callable[..., Any]:
+    """Returns what an entry of a node names, such as a metric or a logger; `trusted` as in `resolve`.
 
     Raises:
-        ConfigError: the function does not exist, or may not be called.
+        ConfigError: it does not exist, or may not be called.
     """
-    where, path = f"metric.{name}._target_", node.get("_target_") if isinstance(node, Mapping) else None
+    slot, where = ENTRIES[group], f"{group}.{name}._target_"
+    path = node.get("_target_") if isinstance(node, Mapping) else None
+    if isinstance(path, str) and path in BUILT_IN.get(group, {}):
+        path = BUILT_IN[group][path]
     if not isinstance(path, str) or "." not in path:
-        raise ConfigError(f"{spelled(path)} is not a function", where=where, fix="write it as module.function")
-    make_metric: Callable[..., Metric] = find_object(
-        path, where, trusted, lambda one: fits(METRIC, one, path), _wanted(METRIC, "metric")
-    )
-    return make_metric
+        form = "module.Name" if slot.classes else "module.function"
+        what = "a class or function" if slot.classes else "a function"
+        raise ConfigError(f"{spelled(path)} is not {what}", where=where, fix=f"write it as {form}")
+    return find_object(path, where, trusted, lambda one: fits(slot, one, path), _wanted(slot, group))
 
 
 def meet_task(name: str, trusted: Collection[str] | None = None) -> None:

@@ -16,6 +16,7 @@ from dltrain.report.configurations import REPEATS, SPLITTING, Configuration, Ver
 from dltrain.runs.folder import RunDir
 from dltrain.runs.lock import state_of
 from dltrain.runs.result import Result
+from dltrain.runs.search_record import SearchRecord
 from dltrain.runs.sweep_record import SweepRecord
 from dltrain.storage import write_csv, write_text
 from dltrain.tasks.metric_table import (
@@ -50,6 +51,7 @@ class Summary:
         verdict: which configuration is best, and how sure that is.
         command: the command that repeats the best job; empty where there is none.
         state: of the sweep.
+        search: what is recorded of the search, if the sweep is one.
     """
 
     rows: list[Row]
@@ -61,11 +63,12 @@ class Summary:
     verdict: Verdict = field(default_factory=lambda: Verdict(None))
     command: str = ""
     state: str = "done"
+    search: SearchRecord | None = None
 
     @property
     def failed(self) -> list[Row]:
-        """Returns the rows of jobs that did not finish."""
-        return [row for row in self.rows if row["state"] != "done"]
+        """Returns the rows of jobs that did not finish, except those that a search ended early."""
+        return [row for row in self.rows if row["state"] not in ("done", "pruned")]
 
     @property
     def chosen(self) -> list[Row]:
@@ -142,9 +145,9 @@ def read_summary(folder: Path) -> Summary:
     if best is not None:
         command = repeat_command(next(job.overrides for job in jobs if job.row is best), record)
     state = "done" if record is None else record.state
-    return Summary(
-        rows, measure, best, reason if best is None else "", declared, configurations, verdict, command, state
-    )
+    search = SearchRecord.read(folder)
+    reason = reason if best is None else ""
+    return Summary(rows, measure, best, reason, declared, configurations, verdict, command, state, search)
 
 
 def repeat_command(overrides: Sequence[str], record: SweepRecord | None) -> str:
@@ -152,7 +155,7 @@ def repeat_command(overrides: Sequence[str], record: SweepRecord | None) -> str:
     words = ["dltrain", *overrides]
     if record is not None and record.config_dir:
         words += ["--config-dir", record.config_dir]
-    if record is not None and not record.multirun:
+    if (record is not None and not record.multirun) or any(word.startswith("search=") for word in overrides):
         words.append("hydra.mode=RUN")
     return shlex.join(words)
 

@@ -70,8 +70,10 @@ def write_page(summary: Summary, folder: Path) -> Path:
         keys=keys,
         job_keys=[*keys, *repeats],
         repeated=len(ranked) < len(rows),
-        effects={key: effects_of(key, ranked) for key in keys},
+        effects={key: effects_of(key, ranked) for key in keys if summary.search is None or is_repeated(key, ranked)},
+        importance=sorted(summary.search.importance.items(), key=lambda item: -item[1]) if summary.search else [],
         rows=rows,
+        pruned=[row for row in rows if row["state"] == "pruned"],
         failed=[row for row in summary.failed if row["state"] not in (WAITING, "running")],
         parallel=draw_parallel(summary, ranked) if summary.measure else None,
         curves=draw_curves(summary, folder) if summary.measure else None,
@@ -106,6 +108,9 @@ def describe_answer(summary: Summary) -> list[str]:
         )
         return [f"{so_far}{best.name} is the winner, with a {score}.", sure]
     first = f"{so_far}{best.name} has the best {score}, but that does not make it the winner."
+    if verdict.confidence is None and summary.search is not None:
+        advice = "Train it again with other seeds, such as seed=1 and seed=2, to see how much its score varies."
+        return [first, verdict.reason, advice]
     if verdict.confidence is None:
         advice = "Repeat each configuration to find out, such as with seed=range(3)"
         return [first, verdict.reason, f"{advice}{_or_splits(summary)}."]
@@ -174,6 +179,12 @@ def effects_of(key: str, ranked: list[Configuration]) -> list[Effect]:
         return (math.inf, effect.value) if number is None else (number, "")
 
     return sorted(effects, key=place)
+
+
+def is_repeated(key: str, ranked: list[Configuration]) -> bool:
+    """Tells whether several configurations share a value of a key, so that its values can be compared."""
+    values = [one.values[key] for one in ranked if key in one.values]
+    return len(set(values)) <= len(values) / 2
 
 
 def spell_score(one: Configuration) -> str:

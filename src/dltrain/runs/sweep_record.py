@@ -24,6 +24,7 @@ class SweepRecord:
         config_dir: the user's additional folder of configs; `None` without one.
         jobs: the overrides of each job, without secrets; `None` if the sweeper decides as it goes.
         test_later: whether jobs leave the test split until a configuration is chosen.
+        search: what a sweeper that goes on where it ended makes its jobs from, without secrets; `None` for another one.
         state: `running`, `done`, `failed` if some jobs failed, or `interrupted`.
     """
 
@@ -32,6 +33,7 @@ class SweepRecord:
     config_dir: str | None = None
     jobs: tuple[tuple[str, ...], ...] | None = None
     test_later: bool = True
+    search: tuple[str, ...] | None = None
     state: str = "running"
 
     @classmethod
@@ -46,13 +48,14 @@ class SweepRecord:
             return None
         stored = read_json(path)
         try:
-            jobs = stored["jobs"]
+            jobs, search = stored["jobs"], stored.get("search")
             return cls(
                 _texts(stored["overrides"]),
                 bool(stored["multirun"]),
                 stored["config_dir"],
                 None if jobs is None else tuple(map(_texts, jobs)),
                 bool(stored["test_later"]),
+                None if search is None else _texts(search),
                 str(stored["state"]),
             )
         except (KeyError, TypeError) as error:
@@ -66,6 +69,15 @@ class SweepRecord:
         """
         stored: Mapping[str, Any] = {"schema": SCHEMA} | asdict(self)
         write_json(folder / NAME, stored)
+
+    @property
+    def can_continue(self) -> bool:
+        """Tells whether the sweep can go on from its folder."""
+        return self.jobs is not None or self.search is not None
+
+    def is_same(self, other: SweepRecord) -> bool:
+        """Tells whether another record is of a sweep of the same jobs, or of the same search."""
+        return self.can_continue and (self.jobs, self.search) == (other.jobs, other.search)
 
     def with_state(self, state: str) -> SweepRecord:
         """Returns a copy with another state."""

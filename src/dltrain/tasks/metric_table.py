@@ -39,6 +39,7 @@ def _share(label: str, better: Better = "max", headline: bool = False) -> Metric
 # In the order in which they are shown.
 METRICS: Mapping[str, MetricInfo] = {
     "loss": MetricInfo("Loss", "min"),
+    "exact": _share("Whole strings right", headline=True),
     "accuracy": _share("Accuracy", headline=True),
     "precision": _share("Precision"),
     "recall": _share("Recall"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dltrain.types import Facts
 
 BUILT_IN: Mapping[str, str] = {
+    "characters": "dltrain.tasks.characters.Characters",
     "classification": "dltrain.tasks.classification.Classification",
     "forecasting": "dltrain.tasks.forecasting.Forecasting",
     "multilabel": "dltrain.tasks.multilabel.Multilabel",

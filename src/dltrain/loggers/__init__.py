@@ -1,0 +1,1 @@
+"""Loggers: where a run is written to besides its own folder."""
