@@ -24,7 +24,7 @@ from dltrain.types import Facts, Spec
 
 KINDS = {
     **dict.fromkeys(("cubic", "regression", "grades", "csv", "iris", "wine", "breast_cancer", "diabetes"), "table"),
-    **dict.fromkeys(("animals", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
+    **dict.fromkeys(("animals", "captcha", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
     **dict.fromkeys(("corpus", "verse"), "corpus"),
     **dict.fromkeys(("pairs", "sums", "number_words"), "pairs"),
     **{name: name for name in ("text", "series", "ratings", "words")},

@@ -414,7 +414,8 @@ class PairwiseRanking(RankingLoss):
 class NegativeSampling(Loss):
     """The negative log-likelihood of a true word and of noise words, each told apart by itself (Mikolov et al., 2013).
 
-    Outputs are scores `(B, 1 + N)`, the true word's first; targets are unused.
+    Outputs are scores `(B, 1 + N)`, the true word's first; all noise words together weigh as much as `data.negatives`.
+    Targets are unused.
     """
 
     tasks: tuple[str, ...] = ("word_vectors",)
@@ -422,12 +423,14 @@ class NegativeSampling(Loss):
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
+        self.negatives = int(facts.preprocessing.get("negatives", 5))
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return self.each(output, target).mean()
 
     def each(self, output: Tensor, target: Tensor) -> Tensor:
-        return functional.softplus(-output[:, 0]) + functional.softplus(output[:, 1:]).sum(dim=1)
+        true, noise = functional.softplus(-output[:, 0]), functional.softplus(output[:, 1:])
+        return true + self.negatives / max(1, noise.shape[1]) * noise.sum(dim=1)
 
 
 def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | None:
