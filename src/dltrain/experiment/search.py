@@ -123,15 +123,21 @@ class Search:
         """Trains the jobs of trials that have no result, because an earlier process ended, and those that failed."""
         from optuna.trial import Trial, TrialState, create_trial
 
+        begun: list[tuple[int, Trial]] = []
         for frozen in self._own(study):
             job = int(frozen.user_attrs[JOB])
             if frozen.state is TrialState.RUNNING:
-                self._launch(study, [(job, Trial(study, frozen._trial_id))])
+                begun.append((job, Trial(study, frozen._trial_id)))
             elif frozen.state is TrialState.FAIL and _state(self._job(job)) != "done":
                 self._run([(job, frozen.params)])
                 if (value := _value(self._job(job))) is not None:  # the study takes no result for a failed trial
                     again = create_trial(params=frozen.params, distributions=frozen.distributions, value=value)
                     study.add_trial(again)
+        begun.sort(key=lambda item: item[0])
+        while begun:  # a launcher numbers the jobs that it is given one after the other
+            together = [item for place, item in enumerate(begun) if item[0] == begun[0][0] + place]
+            self._launch(study, together)
+            begun = begun[len(together) :]
 
     def _launch(self, study: Study, trials: Sequence[tuple[int, Trial]]) -> None:
         """Trains the jobs of trials, and tells the study what they reached."""
