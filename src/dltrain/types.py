@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
 SplitName = Literal["train", "val", "test"]
+Network = Mapping[str, Any]  # what a pretrained network is, as JSON; empty for none
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
@@ -45,6 +46,7 @@ class Facts:
         target_low: the least that each column of values of a series can be; empty where nothing is known of it.
         target_whole: whether each column of values of a series holds whole numbers alone.
         target_rounded: whether forecasts of each are rounded to them; of a few pieces the expected number tells more.
+        target_gaps: whether numbers of a forecast's target may be missing, which then count nowhere.
         target_naive: mean absolute and mean squared error of the seasonal naive forecast in training, of each column.
         weight: the column that weighs the samples in the loss and in metrics; empty if all count alike.
         preprocessing: what the encoder needs; its form belongs to the kind of data.
@@ -67,6 +69,7 @@ class Facts:
     target_low: tuple[float | None, ...] = ()
     target_whole: tuple[bool, ...] = ()
     target_rounded: tuple[bool, ...] = ()
+    target_gaps: bool = False
     target_naive: tuple[tuple[float, ...], ...] = ()
     weight: str = ""
     folds: int = 0
@@ -110,8 +113,11 @@ class Spec:
         bins: edges of the bins of each input, as in `Facts`; empty where no input has any.
         causal: whether the model must give an output for each position of a sequence, `(B, T, out_features)`, that
             depends on no later position.
+        positional: whether the outputs depend on where something stands in the input, as with a string in an image.
         steps: of a window of a series, which those of its horizon may follow; 0 where nothing is forecast.
         columns: of values of a series, the first channels of a step; the output holds these columns step by step.
+        vectors: channels at the end of a step that hold a learned vector of its series.
+        network: the pretrained network whose tokenizer numbers the tokens; empty where none does.
     """
 
     kind: str
@@ -120,8 +126,11 @@ class Spec:
     vocab_sizes: tuple[int, ...] = ()
     bins: tuple[tuple[float, ...], ...] = ()
     causal: bool = False
+    positional: bool = False
     steps: int = 0
     columns: int = 0
+    vectors: int = 0
+    network: Network = field(default_factory=dict)
 
     @property
     def is_tokens(self) -> bool:
@@ -137,11 +146,13 @@ class InputFormat:
         options: values for the keys of a data config that are null, such as `size`.
         mean: the mean of each channel, on a scale from 0 to 1; empty where the data's own statistics are right.
         std: the standard deviation, likewise.
+        network: the network that they belong to, where the data must know it.
     """
 
     options: Mapping[str, Any]
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    network: Network = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -159,6 +170,19 @@ class Unfreezing(Protocol):
 
 
 @runtime_checkable
+class Remembering(Protocol):
+    """A model that stores training samples, because it answers by comparing others with them."""
+
+    def remember(self, inputs: tuple[Tensor, ...], target: Tensor, /) -> None:
+        """Stores training samples, as the model takes them, and their targets."""
+        ...
+
+    def make_room(self, saved: Mapping[str, Tensor], /) -> None:
+        """Makes room for the samples of a saved model, given its tensors by their names."""
+        ...
+
+
+@runtime_checkable
 class FrozenTrunk(Protocol):
     """A model of a trunk, which may be frozen, and a head that also takes the trunk's outputs in place of inputs."""
 
@@ -172,7 +196,7 @@ class FrozenTrunk(Protocol):
         """Tells whether the trunk is frozen in every epoch, so that its outputs can be computed once."""
         ...
 
-    def features(self, x: Tensor, /) -> Tensor:
+    def features(self, *inputs: Tensor) -> Tensor:
         """Returns the outputs of the trunk, `(B, F)`; the model returns the same for these as for the inputs."""
         ...
 
@@ -190,13 +214,18 @@ class Mixing(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Inputs `(B, ...)` in the order in which a model takes them, folds of training samples last; the target, `(B, K)`
-    float or `(B,)` int64; and the weights as in `Split.weights`."""
+    """Inputs `(B, ...)` in the order in which a model takes them; the target, `(B, K)` float or `(B,)` int64; the
+    weights as in `Split.weights`; and the folds `(B,)` of training samples that are divided into folds."""
 
     inputs: tuple[Tensor, ...]
     target: Tensor
     weights: Tensor | None = None
     mixing: Mixing | None = None
+    fold: Tensor | None = None
+
+    def output_of(self, model: Callable[..., Tensor]) -> Tensor:
+        """Returns the output of a model, which also takes the samples' folds if they have any."""
+        return model(*self.inputs) if self.fold is None else model(*self.inputs, fold=self.fold)
 
     @property
     def weighted_target(self) -> tuple[Tensor, ...]:
@@ -237,6 +266,9 @@ class ForecastTimes:
         return tuple(names[code] + self.times[first] for code, first in pairs)
 
 
+MISSING_LABEL = -1  # in targets `(N, L)`
+
+
 @dataclass(frozen=True)
 class Split:
     """The samples of a split, in memory on the CPU and in the order of the source.
@@ -244,8 +276,9 @@ class Split:
     Args:
         inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for images, int64
             tokens `(N, T)` and lengths `(N,)` for texts, users `(N,)` and items `(N,)` for ratings.
-        target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, or `(N, L)` int64, 1
-            where a sample has a label. A number may be NaN, which is missing, if another one of the sample is not.
+        target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, `(N, P)` int64 of
+            the characters of a string, or `(N, L)` int64, 1 where a sample has a label. A number may be NaN and a label
+            `MISSING_LABEL`, which are missing, if another one of the sample is not.
         ids: the name of each sample: a row number of the source (counted from 0) or a file's path.
         texts: each sample in words for a reader, such as the text itself, or user and item of a rating; may be empty.
         weight: `(N,)` float32 weight of each sample in the loss and in metrics, above 0; `None` if all count alike.
@@ -263,11 +296,11 @@ class Split:
 
     @property
     def weights(self) -> Tensor | None:
-        """Returns the float32 weights of classes or labels `(N,)`, or of numbers `(N, K)`, where a missing one has 0;
+        """Returns the float32 weights of classes `(N,)`, or of numbers or labels `(N, K)`, where a missing one has 0;
         `None` if all count alike."""
-        if not self.target.is_floating_point():
+        if self.target.dim() == 1 and not self.target.is_floating_point():
             return self.weight
-        missing = self.target.isnan()
+        missing = self.target.isnan() if self.target.is_floating_point() else self.target == MISSING_LABEL
         if self.weight is None and not missing.any():
             return None
         weight = 1.0 if self.weight is None else self.weight[:, None]
@@ -411,6 +444,8 @@ class Data:
         kept: tensors that a later prediction needs and that are too large for the facts, such as the items that each
             user has rated; they are stored in the run folder.
         raw: the samples before they are encoded, for checks and baselines of the kind; `None` if it keeps none.
+        with_fold: returns the data with another fold as the validation split, without reading it again; `None` where no
+            fold validates.
     """
 
     facts: Facts
@@ -420,6 +455,7 @@ class Data:
     notes: tuple[str, ...] = ()
     kept: Mapping[str, Tensor] = field(default_factory=dict)
     raw: Any = None
+    with_fold: Callable[[int], Data] | None = None
 
 
 class Loader(Protocol):

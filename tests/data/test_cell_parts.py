@@ -37,6 +37,9 @@ def a_range(number):
         (lambda n, c: f"{n(-800, 800) / 10}, {n(-800, 800) / 10}", "-33.9, 18.4", ["1", "2"], [-33.9, 18.4]),
         (lambda n, c: a_range(n), "10-20", ["1", "2"], [10, 20]),
         (lambda n, c: f"{n(4, 6)}'{n(0, 11)}\"", "5'11\"", ["1", "2"], [5, 11]),
+        (lambda n, c: f"{n(1, 9)}-{n(10, 20)}K", "5-10K", ["1", "K"], [5, 10]),
+        (lambda n, c: f"{n(1, 9) / 10}-{n(10, 20) / 10}", "0.5-1.2", ["1", "2"], [0.5, 1.2]),
+        (lambda n, c: f"{c('$€')}{n(1, 99)}", "€5", ["1", "2"], ["€", 5]),
         (lambda n, c: f"{n(5, 90)} {c(['kg', 'lb'])}", "36 kg", ["1", "2"], [36, "kg"]),
         (lambda n, c: f"Tower {c('ABC')} - {n(1, 99)}", "Tower B - 7", ["1", "2"], ["Tower B", 7]),
     ],
@@ -89,6 +92,13 @@ def test_cells_of_several_numbers_are_split(write, text, suffixes, values):
 def test_dates_codes_and_text_are_not_split(write):
     cells = made(write)
     assert find(cells) is None, cells[:3]
+
+
+def test_what_may_be_a_day_is_split_where_the_user_says_so():
+    floors = [f"{1 + at % 9}/{9 + at % 20}" for at in range(200)]
+    assert find(floors) is None
+    parts = find_parts(floors, [1] * len(floors), given=True)
+    assert [column.tolist() for column in parts.split(["3/12"])] == [[3], [12]]
 
 
 def test_a_few_other_cells_are_gaps_and_many_prevent_splitting():

@@ -343,3 +343,7 @@ def test_moments_that_may_be_read_in_several_ways_are_refused_with_the_key() -> 
 )
 def test_a_column_of_dates_is_told_from_others(texts: tuple[str, ...], dates: bool) -> None:
     assert are_dates(cells_of(*texts)) is dates
+
+
+def test_a_column_without_any_cell_has_no_dates() -> None:
+    assert len(DateFormat(order="dmy").read([])) == 0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dltrain.data.durations import parse_durations
+from dltrain.data.durations import Durations, parse_durations
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,13 @@ from dltrain.data.durations import parse_durations
         ("1 Std. 30 Min.", 5400),
         ("2小时30分钟", 9000),
         ("1天 2小时", 93600),
+        ("7:51 AM", 28260),
+        ("12:05 am", 300),
+        ("12:05:10 p.m.", 43510),
+        ("1h30", 5400),
+        ("3yrs 2mon", 99_932_400),
+        ("2 weeks", 1_209_600),
+        ("1 month", 2_629_800),
     ],
 )
 def test_durations_are_seconds(text, seconds):
@@ -49,5 +56,24 @@ def test_other_texts_are_no_durations():
         "P",
         "PT",
         "P1M",
+        "13:05 PM",
+        "0:05 AM",
+        "1h75",
     ]
     assert np.isnan(parse_durations([*texts, "1:00"])).tolist() == [True] * len(texts) + [False]
+
+
+@pytest.mark.parametrize(
+    ("column", "new", "seconds"),
+    [
+        (["7:51:10", "10:05:00"], "7:51", np.nan),
+        (["7:51", "10:05"], "7:51:10", np.nan),
+        (["7:51", "59:30"], "1:02:03", 3723),
+        (["59:30", "1:02:03"], "7:51", 471),
+        (["7:51 PM", "10:05 AM"], "8:00 am", 28800),
+    ],
+)
+def test_a_text_with_other_colons_is_a_duration_where_they_have_one_meaning(column, new, seconds):
+    form = Durations.of(column)
+    assert not np.isnan(form.parse(column)).any()
+    np.testing.assert_equal(form.parse([new]), [seconds])

@@ -145,10 +145,10 @@ def test_a_typing_error_in_codes_keeps_them_names():
         (["68.6%", "0.7"], Marks(), "percent", ("'0.7' is 0.7 %", "'0.7' is a share of 1")),
         (["(5)", "(7)"], Marks(), "brackets", ("'(5)' is below zero", "'(5)' is above zero")),
         (
-            [f"{i} kg" for i in range(20)] + [f"{i} lb" for i in range(20)],
+            [f"{i} kg" for i in range(20)] + [f"{i} cm" for i in range(20)],
             Marks(),
             "unit",
-            ("'0 kg' is in kg", "'0 lb' is in lb"),
+            ("'0 kg' is in kg", "'0 cm' is in cm"),
         ),
         (
             [f"${i}" for i in range(20)] + [f"{i}" for i in range(1, 20)],
@@ -209,7 +209,34 @@ def test_words_among_numbers_are_gaps():
     result = infer(cells)
     assert result.gaps == ("<0.5", "not measured")
     assert int(np.isnan(result.numbers).sum()) == 2
-    assert infer(["not measured"] * 60 + cells) is None  # more than a fifth
+    assert infer(["not measured"] * 60 + cells).gaps == ("not measured", "<0.5")
+    assert infer(["not measured"] * 200 + cells) is None  # more than half
+    assert infer([f"sample {chr(97 + i)}" for i in range(20)] * 3 + cells) is None  # many words in a fifth
+
+
+def test_limits_and_marks_without_a_letter_or_digit_are_gaps_however_many_they_are():
+    measured = [f"{i / 100:.2f}" for i in range(1, 120)]
+    limits = [f"<{i / 100:.2f}" for i in range(40, 120)]
+    assert infer(measured + limits).format == NumberFormat()
+    assert infer(measured + [".."] * 300).gaps == ("..",)
+
+
+def test_a_number_out_of_a_constant_one_is_a_number_and_fractions_are_not():
+    assert numbers(["4.1/5", "3.9/5", "4.9 /5", "NEW"] * 9 + [f"{i / 10}/5" for i in range(10, 40)])["4.1/5"] == 4.1
+    assert numbers(["7 out of 10", "8.5 out of 10"])["8.5 out of 10"] == 8.5
+    for fractions in (["1/2", "1/4", "3/4"], [f"{100 + i}/{60 + i % 7}" for i in range(50)]):
+        assert infer(fractions) is None
+
+
+def test_units_of_one_quantity_are_converted_to_the_most_frequent_one():
+    result = infer([f"{i}.5 kg" for i in range(40)] + [f"{i}00 g" for i in range(20, 40)] + ["2 lb"])
+    read = dict(zip(range(61), result.numbers, strict=True))
+    assert result.format.unit == "kg" and read[39] == 39.5 and read[40] == 2.0
+    assert "other units are converted: '2000 g' is 2 kg" in result.remarks
+    again = NumberFormat.from_json(json.loads(json.dumps(result.format.to_json())))
+    assert again == result.format and again.parse(["300 g", "1 kg"]).tolist() == [0.3, 1]
+    assert np.isnan(again.parse(["5", "3 m"])).all()
+    assert isinstance(infer([f"{i}.5 kg" for i in range(40)] + [f"{i}0 cm" for i in range(40)]), Ambiguous)
 
 
 def test_a_few_numbers_of_another_unit_are_gaps():

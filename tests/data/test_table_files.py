@@ -105,8 +105,8 @@ def read(text: str) -> list[list[object]]:
 
 def test_lists_and_objects_within_objects_become_columns_and_texts() -> None:
     line = json.dumps({"a": 1, "tags": ["x", "y"], "votes": [0, 1], "by": {"name": "Ann", "at": {"town": "Ulm"}}})
-    names = ["a", "tags", "votes", "by.name", "by.at"]
-    assert read(f"{line}\n{line}\n") == [names, *[[1, "x|y", "[0, 1]", "Ann", '{"town": "Ulm"}']] * 2]
+    names = ["a", "tags", "votes", "by.name", "by.at.town"]
+    assert read(f"{line}\n{line}\n") == [names, *[[1, "x|y", "[0, 1]", "Ann", "Ulm"]] * 2]
     assert read('{"a": []}\n{"a": ["x|y", "z"]}') == [["a"], [""], ['["x|y", "z"]']]
 
 
@@ -133,3 +133,37 @@ def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(DataError) as caught:
         read_json(text.encode(), "x.jsonl")
     assert caught.value.fix
+
+
+def test_records_and_lists_of_parquet_are_columns_as_in_json(tmp_path: Path) -> None:
+    rows = [
+        {"user": {"age": age, "home": {"town": "Ulm"}}, "tags": ["red", "large"][: age % 3], "at": [age, 2]}
+        for age in range(20, 30)
+    ]
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet", row_group_size=4)
+    frame, _ = read_table(str(tmp_path / "x.parquet"))
+    assert list(frame.columns) == ["user.age", "user.home.town", "tags", "at"]
+    assert frame.iloc[0].tolist() == [20, "Ulm", "red|large", "[20, 2]"]
+    pd.testing.assert_frame_equal(pd.concat(stream_parquet(tmp_path / "x.parquet", 3)), frame)
+
+
+def test_whole_numbers_that_floats_do_not_tell_apart_are_names_whatever_their_type() -> None:
+    ids = pd.Series([2**60 + 3 * number for number in range(50)])
+    for column in (ids, ids.astype("uint64"), ids.astype("string")):
+        cells = read_cells(column)
+        assert np.isnan(cells.numbers).all() and list(cells.values) == list(map(str, ids))
+
+
+def test_each_row_of_merged_cells_has_their_value(tmp_path: Path) -> None:
+    from openpyxl import load_workbook
+
+    table = [["Sales of 2024", None], ["region", "sales"], ["North", 1], [None, 2], [None, 3], ["South", 4], [None, 5]]
+    path = book(tmp_path, Readme=[["Nothing"]], Data=table)
+    workbook = load_workbook(path)
+    for merged in ("A1:B1", "A3:A5", "A6:A7"):
+        workbook["Data"].merge_cells(merged)
+    workbook.save(path)
+    for skip in ("auto", 1):
+        frame, _ = read_table(path, skip=skip)
+        assert frame["region"].tolist() == ["North"] * 3 + ["South"] * 2
+        assert frame["sales"].tolist() == [1, 2, 3, 4, 5]

@@ -170,6 +170,37 @@ def test_a_row_of_totals_is_left_out(tmp_path: Path, label: str) -> None:
     assert len(frame) == len(body) and "a total" in notes[-1] and label in notes[-1]
 
 
+STATISTICS = {"Total": "sum", "Mean": "mean", "Max": "max", "Minimum": "min", "Median": "median", "Std": "std"}
+
+
+@pytest.mark.parametrize("label", STATISTICS)
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_last_row_of_a_statistic_is_left_out_wherever_its_name_stands(tmp_path: Path, label: str, at: int) -> None:
+    body = [[*row[1 : at + 1], "NS"[number % 2], *row[at + 1 :]] for number, row in enumerate(rows())]
+    values = pd.DataFrame(body).drop(columns=at).astype(float).agg(STATISTICS[label]).tolist()
+    end = [f"{value:.2f}" for value in values]
+    frame, notes = read_table(written(tmp_path, text([NAMES, *body, [*end[:at], label, *end[at:]]])))
+    assert len(frame) == len(body) and label in notes[-1]
+
+
+def test_a_category_called_as_a_statistic_stays_a_row(tmp_path: Path) -> None:
+    body = [[*row[:3], ("low", "average", "Max")[number % 3]] for number, row in enumerate(rows())]
+    for last in range(len(body) - 2, len(body) + 1):
+        assert len(read_table(written(tmp_path, text([NAMES, *body[:last]])))[0]) == last
+
+
+@pytest.mark.parametrize("label", ["Summe", ""])
+def test_a_row_of_totals_with_decimal_commas_is_left_out(tmp_path: Path, label: str) -> None:
+    amounts = [[f"shop {number}", 1234.5 * number + 17, 2.25 * number] for number in range(1, 30)]
+    sums = [label, *(sum(row[at] for row in amounts) for at in (1, 2))]
+    lines = [
+        ";".join([name, *(f"{value:_.2f}".replace(".", ",").replace("_", ".") for value in values)])
+        for name, *values in [*amounts, sums]
+    ]
+    frame, notes = read_table(written(tmp_path, "\n".join(["shop;sales;tax", *lines])))
+    assert len(frame) == 29 and "a total" in notes[-1]
+
+
 @pytest.mark.parametrize("label", ["Total {}", "{} Total", "Subtotal", "小计"])
 @pytest.mark.parametrize("grand", [False, True])
 def test_rows_of_subtotals_are_left_out(tmp_path: Path, label: str, grand: bool) -> None:
@@ -209,6 +240,9 @@ def test_a_last_row_of_exact_sums_without_a_label_is_a_total(tmp_path: Path) -> 
     other = [["x", *row[1:3], "1"] for row in [*body, ["", "7", "8", "9"]]]
     other[-1][0] = ""
     assert len(read_table(written(tmp_path, text([NAMES, *other])))[0]) == len(other)
+    numbers = [[row[1], row[2], "1"] for row in body]
+    total = [str(sum(int(row[at]) for row in numbers)) for at in range(3)]
+    assert len(read_table(written(tmp_path, text([NAMES[:3], *numbers, total])))[0]) == len(body)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_cached_features_give_what_the_whole_network_gives(
 def test_augmentation_says_that_nothing_is_cached(place: Path, dltrain: Callable) -> None:
     called = dltrain(*SHORT, "augment=light")
     assert called.code == 0, called.err
-    assert "features not cached: augmentation changes every image" in called.out
+    assert "features not cached: augmentation changes every sample" in called.out
     assert "augment=none" in called.out
 
 
@@ -279,3 +279,31 @@ def test_python_trains_it_as_well(place: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(place)
     model = train(*SHORT, quiet=True)
     assert model.result["parameters"] == sum(parameter.numel() for parameter in model.module.parameters())
+
+
+def test_the_folds_of_a_sweep_pass_the_frozen_trunk_once(
+    place: Path, dltrain: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, whole = [], features.features_of
+    monkeypatch.setattr(features, "features_of", lambda *parts: calls.append(parts) or whole(*parts))
+    keys = [key for key in SHORT if not key.startswith("hydra")]
+    called = dltrain("-m", *keys, "data.folds=3", "data.fold=range(3)", "hydra.sweep.dir=s")
+    assert called.code == 0, called.err
+    assert len(calls) == 3  # train, val and test of the first fold
+    monkeypatch.setattr(features, "are_cacheable", lambda setup: False)
+    assert dltrain(*keys, "data.folds=3", "data.fold=2", "hydra.run.dir=alone").code == 0
+    for cached, alone in zip(losses("s/2"), losses("alone"), strict=True):
+        assert cached == pytest.approx(alone, rel=1e-4)
+
+
+def test_an_ensemble_over_folds_trains_its_heads_on_features_of_one_trunk(
+    place: Path, dltrain: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = dltrain(*SHORT, "data.folds=2")
+    assert called.code == 0, called.err
+    assert "samples pass the frozen trunk once" in called.out
+    monkeypatch.setattr(features, "are_cacheable", lambda setup: False)
+    assert dltrain(*SHORT, "data.folds=2", "hydra.run.dir=whole").code == 0
+    for cached, whole in zip(losses("run"), losses("whole"), strict=True):
+        assert cached == pytest.approx(whole, rel=1e-4)
+    assert dltrain("evaluate", "run", "data.path=images").code == 0

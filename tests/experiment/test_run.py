@@ -26,7 +26,7 @@ KINDS = {
     **dict.fromkeys(("cubic", "regression", "grades", "csv", "iris", "wine", "breast_cancer", "diabetes"), "table"),
     **dict.fromkeys(("animals", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
     **dict.fromkeys(("corpus", "verse"), "corpus"),
-    **{name: name for name in ("text", "series", "ratings")},
+    **{name: name for name in ("text", "series", "ratings", "words")},
 }
 LARGE = ("transformer_medium", "transformer_large")  # of a family that is tried in other sizes
 MODELS = {kind: kind_of(Facts(kind, "", ())).default_model for kind in KINDS.values()}
@@ -37,17 +37,21 @@ ONE_EACH = {
     "corpus": "verse",
     "series": "series",
     "ratings": "ratings",
+    "words": "words",
 }
 TAKES = {
-    "auto": ("table",),
+    "auto": ("table", "series"),
     "bag": ("text",),
     "cnn": ("image",),
+    "encoder": ("text",),
     "pretrained": ("image",),
     "recommender": ("ratings",),
     "resnet": ("image",),
     "tabm": ("table",),
     "textcnn": ("text",),
-    **dict.fromkeys(("dlinear", "patchtst", "tide"), ("series",)),
+    **dict.fromkeys(("dlinear", "nhits", "patchtst", "tide"), ("series",)),
+    "knn": ("table", "image"),
+    "word2vec": ("words",),
     **dict.fromkeys(("linear", "mlp"), ("table", "image", "series")),
     **dict.fromkeys(("rnn", "lstm", "gru"), ("text", "corpus", "series", "image")),
 }
@@ -59,6 +63,7 @@ TURNS = {  # the cells of one class, and the sizes of another, share the kinds t
     "transformer": ("corpus", "series"),
     "transformer_small": ("text", "image", "table"),
     **dict.fromkeys(LARGE, ()),
+    "encoder": (),  # which needs a folder of weights: test_encoder_runs.py
 }
 PAIRS = sorted(
     {(name, MODELS[KINDS[name]]) for name in options("data")}
@@ -73,6 +78,7 @@ SMALL = {
     "verse": ["data.rows=100", "data.length=16"],
     "series": ["data.rows=300", "data.window=24"],
     "ratings": ["data.rows=600"],
+    "words": ["data.rows=400"],
 }
 SMALL_MODELS = {  # the README's commands train the same in their full size
     ("corpus", "transformer"): ["model.width=16", "model.ngrams=2"],
@@ -209,7 +215,7 @@ def test_the_cubic_experiment_equals_a_plain_loop_bit_for_bit(dltrain: Callable)
         torch.nn.ReLU(),
         torch.nn.Linear(128, 1),
     )
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     losses = []
     for _ in range(epochs):
         optimizer.zero_grad()

@@ -78,11 +78,15 @@ def test_a_target_that_no_training_row_has_is_refused_with_the_targets_that_are_
     assert table(late, target=["a"], drop=["b"], time="t").facts.target == "a"
 
 
-def test_a_row_without_one_of_several_labels_is_left_out() -> None:
-    rows = pd.DataFrame({"x": NUMBERS, "rain": ["", *TWO[1:]], "fog": [*BITS[:-1], ""]})
+def test_a_missing_label_of_several_costs_only_itself() -> None:
+    rows = pd.DataFrame({"x": NUMBERS, "rain": ["", *TWO[1:-1], ""], "fog": [*BITS[:-1], ""]})
     data = table(rows, target=["rain", "fog"], val_fraction=0, test_fraction=0)
-    assert len(data.splits["train"]) == 38
-    assert "left out 2 of 40 rows, which have no value of rain, fog" in data.notes
+    train = data.splits["train"]
+    assert len(train) == 39
+    assert train.target[0].tolist() == [-1, int(BITS[0] == max(BITS))]
+    assert train.weights is not None and train.weights.sum() == 2 * 39 - 1
+    assert "left out 1 of 40 rows, which have no value of rain, fog" in data.notes
+    assert "missing targets, of which the row's other targets are still used: rain (1)" in data.notes
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,6 @@ def test_labels_listed_in_a_cell_are_separated_and_an_empty_cell_has_none(
         ({"a": TWO, "b": BITS}, "classification", "classes need a single column", "task=multilabel"),
         ({"a": TWO, "b": SPARSE}, "multilabel", "a label must have two values, and 'b' has 7", "data.target=[a]"),
         ({"a": ["same"] * 40}, "multilabel", "contain 1 different labels", "task=classification"),
-        ({"a": [*BITS[:20], *[""] * 20], "b": [*[""] * 20, *BITS[20:]]}, "auto", "no row has a value of all", ""),
     ],
 )
 def test_targets_that_do_not_go_together_are_refused(

@@ -68,7 +68,7 @@ def test_no_candidate_changes_what_another_learns() -> None:
 @pytest.mark.parametrize("folds", [0, 3])
 def test_the_votes_are_those_with_the_lowest_validation_loss(folds: int) -> None:
     model = auto(candidates=["linear", "mlp"]).eval()
-    fold = () if not folds else (torch.arange(200) % folds,)
+    fold = torch.arange(200) % folds if folds else None
     if folds:
         model = FoldEnsemble([auto(candidates=["linear", "mlp"]) for _ in range(folds)]).eval()
     x = torch.randn(200, 3)
@@ -82,11 +82,11 @@ def test_the_votes_are_those_with_the_lowest_validation_loss(folds: int) -> None
             for one in model.models:
                 one.models[0].load_state_dict(first.models[0].state_dict())
     task = build_task(NUMBER, MeanSquaredError(NUMBER))
-    choice = choose_blend(model, task, [Batch((x, *fold), y)])
+    choice = choose_blend(model, task, [Batch((x,), y, fold=fold)])
     assert choice is not None
     assert choice.votes == {"linear": VOTES, "mlp": 0}
     assert choice.loss == pytest.approx(choice.losses["linear"]) == pytest.approx(1e-4, rel=0.5)
-    torch.testing.assert_close(task.combine_members(model(x, *fold)), first.models[0](x))
+    torch.testing.assert_close(task.combine_members(Batch((x,), y, fold=fold).output_of(model)), first.models[0](x))
 
 
 def test_a_blend_is_better_than_each_of_two_with_independent_errors() -> None:

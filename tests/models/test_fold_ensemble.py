@@ -33,17 +33,17 @@ X = torch.zeros(4, 3)
 
 def test_a_sample_trains_the_models_of_all_other_folds() -> None:
     model = FoldEnsemble([Constant(0.0), Constant(1.0), Constant(2.0)]).train()
-    output = model(X, FOLD)
+    output = model(X, fold=FOLD)
     assert output.shape == (4, model.members, 1) == (4, 2, 1)
     assert output[:, :, 0].tolist() == [[0.0, 1.0], [1.0, 2.0], [0.0, 2.0], [1.0, 2.0]]
-    model(X[:1], FOLD[:1]).sum().backward()
+    model(X[:1], fold=FOLD[:1]).sum().backward()
     assert [part.value.grad.item() for part in model.models] == [1.0, 1.0, 0.0]
 
 
 def test_a_sample_is_validated_by_the_model_that_has_not_learned_from_it() -> None:
     model = FoldEnsemble([Constant(0.0), Constant(1.0), Constant(2.0)]).eval()
-    assert model(X, FOLD)[:, :, 0].tolist() == [[2.0] * 3, [0.0] * 3, [1.0] * 3, [0.0] * 3]
-    assert model(X, FOLD).shape == (4, model.members, 1)
+    assert model(X, fold=FOLD)[:, :, 0].tolist() == [[2.0] * 3, [0.0] * 3, [1.0] * 3, [0.0] * 3]
+    assert model(X, fold=FOLD).shape == (4, model.members, 1)
 
 
 def test_all_models_predict_a_new_sample() -> None:
@@ -56,7 +56,7 @@ def test_members_within_the_models_count_each(training: bool) -> None:
     torch.manual_seed(0)
     model = FoldEnsemble([TabM(SPEC, members=4, dropout=0.0, hidden=(5,)) for _ in range(3)]).train(training)
     x = torch.randn(4, 3)
-    output = model(x, FOLD)
+    output = model(x, fold=FOLD)
     assert output.shape == (4, model.members, 2) == (4, 8 if training else 12, 2)
     expected = [0, 1] if training else [2]  # of the first sample, whose fold is 2
     torch.testing.assert_close(output[0, : 4 * len(expected)], torch.cat([model.models[at](x)[0] for at in expected]))

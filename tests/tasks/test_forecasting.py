@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -68,7 +69,7 @@ def test_a_run_forecasts_better_than_the_last_season(dltrain: Callable) -> None:
     result = called.result
     assert result["test"]["rmse"] < result["baseline"]["seasonal"]["rmse"] < result["baseline"]["last_value"]["rmse"]
     assert list(result["test"]) == ["loss", "mse", "rmse", "mae", "smape", "r2", "mase", "rmsse"]
-    assert "Linear" in called.out
+    assert "each alone: ridge" in called.out
     head = called.run.predictions.read_text("utf-8").splitlines()[0]
     assert head == "time,origin,step,true,predicted,low,high"
 
@@ -111,3 +112,62 @@ def test_a_table_of_too_many_forecasts_holds_the_last_of_each_series() -> None:
     times = ForecastTimes(("a", "b"), np.array([0] * 5 + [1] * 3), tuple(map(str, range(20))), np.arange(8), 2)
     assert _last_of_each(times, 8).tolist() == list(range(8))
     assert _last_of_each(times, 4).tolist() == [3, 4, 6, 7]
+
+
+def test_the_default_tries_linear_models_and_a_network_and_says_which_it_took(dltrain: Callable) -> None:
+    options = ("data=series", "data.rows=300", "data.window=24", "data.horizon=2", "trainer.epochs=2", "baseline=none")
+    called = dltrain(*options, "hydra.run.dir=a")
+    assert called.code == 0, called.err
+    result = called.result
+    assert set(result["blend"]["votes"]) == {"ridge", "dlinear", "patchtst"}
+    assert sum(result["blend"]["votes"].values()) == 8
+    assert "blend: " in called.out
+    assert dltrain("predict", "a", "--steps", "5").code == 0
+    named = dltrain("model=auto", *options, "hydra.run.dir=b")
+    assert (named.folder / "b/predictions.csv").read_text() == (named.folder / "a/predictions.csv").read_text()
+    refused = dltrain(*options, "model.candidates=[mlp]")
+    assert refused.code == 2
+    assert "mlp is no candidate for series data" in refused.err
+    assert "model.candidates=[ridge,dlinear,patchtst]" in refused.err
+
+
+def test_the_solved_candidate_is_as_good_as_the_ridge_baseline(dltrain: Callable) -> None:
+    options = ("data=series", "data.rows=600", "data.window=24", "data.calendar=false", "trainer.epochs=1")
+    called = dltrain(*options, "model.candidates=[ridge,dlinear]")
+    result = called.result
+    assert result["blend"]["votes"]["ridge"] >= 6
+    assert result["test"]["rmse"] == pytest.approx(result["baseline"]["ridge"]["rmse"], rel=0.03)
+    refused = dltrain(*options, "model.candidates=[ridge]")
+    assert refused.code == 2
+    assert "nothing to train" in refused.err
+
+
+@pytest.mark.parametrize("source", [["data.horizon=3"], ["data.path=panel.csv", "data.horizon=2"]])
+def test_a_quantile_loss_gives_the_ends_of_intervals(source: list[str], dltrain: Callable) -> None:
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=200)
+    waves = [size * (10 + np.sin(np.arange(200) * 0.9) + rng.normal(0, 0.2, 200)) for size in (1, 100)]
+    parts = [pd.DataFrame({"unique_id": at, "ds": days, "y": y}) for at, y in zip("ab", waves, strict=True)]
+    pd.concat(parts).to_csv("panel.csv", index=False)
+    options = ("data=series", "data.rows=600", "data.window=24", "loss=quantile", "baseline=none")
+    called = dltrain(*options, *source, "model.candidates=[ridge,dlinear]", "hydra.run.dir=run")
+    assert called.code == 0, called.err
+    table = pd.read_csv(called.run.predictions)
+    assert (table["low"] <= table["predicted"]).all()
+    assert (table["predicted"] <= table["high"]).all()
+    held = ((table["low"] <= table["true"]) & (table["true"] <= table["high"])).mean()
+    assert held == pytest.approx(0.9, abs=0.08)
+    assert called.result["certainty"]["measured"]["coverage"] == pytest.approx(held, abs=0.01)
+    ahead = dltrain("predict", "run", "--steps", "3")
+    assert ahead.code == 0, ahead.err
+    assert "low" in ahead.out.splitlines()[0]
+
+
+def test_members_of_a_panel_keep_the_exact_scale() -> None:
+    facts = replace(series(rows=100, window=5).facts, preprocessing={"series": []})
+    task = build_task(facts, build_loss({}, facts))
+    scale = torch.tensor([1234567.0, 0.0123, 3.3333333, 1.7, 2.9])
+    output = torch.cat([torch.randn(4, 6, 1), scale.expand(4, 6, 5)], dim=2)
+    combined = task.combine_members(output)
+    assert torch.equal(combined[:, 1:], scale.expand(4, 5))
+    torch.testing.assert_close(combined[:, :1], output[..., :1].mean(dim=1))

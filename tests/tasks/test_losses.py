@@ -23,6 +23,7 @@ from dltrain.tasks.losses import (
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
+    Quantile,
 )
 from dltrain.types import Facts
 
@@ -291,3 +292,23 @@ def test_class_weights_stay_out_of_checkpoints_and_follow_the_device() -> None:
     loss = CrossEntropy(classes(), "balanced")
     assert not loss.state_dict()
     assert [name for name, _ in loss.named_buffers()] == ["class_weights"]
+
+
+def test_quantile_loss_is_least_at_the_quantiles() -> None:
+    facts = Facts("table", "regression", (1,))
+    loss = Quantile(facts, level=0.8)
+    assert loss.out_features == 3
+    target = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
+    best = torch.quantile(target[:, 0], torch.tensor([0.5, 0.1, 0.9]))
+    least = loss(best.expand(20_000, 3), target)
+    for at in range(3):
+        for change in (-0.1, 0.1):
+            other = best.clone()
+            other[at] += change
+            assert loss(other.expand(20_000, 3), target) > least
+    weights = torch.rand(20_000, 1)
+    each = loss.each(best.expand(20_000, 3), target)
+    assert each.shape == (20_000, 1)
+    assert loss.weighted_mean(best.expand(20_000, 3), target, weights) == pytest.approx(
+        float((each * weights).sum() / weights.sum())
+    )

@@ -23,7 +23,7 @@ from dltrain.tasks.metrics import (
     regression_errors,
     roc_auc,
 )
-from dltrain.types import Facts
+from dltrain.types import MISSING_LABEL, Facts
 
 RAGGED = (1, 7, 2, 30)
 
@@ -236,7 +236,7 @@ def test_a_weight_is_as_many_copies_of_a_sample(form: str) -> None:
     count = 4 if form == "four" else 2
     target, predicted = (torch.randint(0, count, shape, generator=generator) for _ in range(2))
     metric = {"labels": label_counts(3), "numbers": regression_errors(0.4)}.get(form, confusion(count))
-    weights = copies[:, None].float() if form == "numbers" else copies.float()
+    weights = copies.float() if target.dim() == 1 else copies[:, None].float().expand(shape)
     repeated = metric.compute(
         metric.update(predicted.repeat_interleave(copies, 0), target.repeat_interleave(copies, 0))
     )
@@ -253,6 +253,27 @@ def test_the_area_under_the_curve_is_weighted(class_count: int) -> None:
     repeated = roc_auc(scores.repeat_interleave(copies, 0), target.repeat_interleave(copies, 0))
     assert found == pytest.approx(repeated)
     assert found != pytest.approx(roc_auc(scores, target))
+
+
+def test_each_of_several_labels_is_measured_where_it_is_known() -> None:
+    generator = torch.Generator().manual_seed(5)
+    target = torch.randint(0, 2, (80, 3), generator=generator)
+    scores = torch.rand(80, 3, generator=generator)
+    weights = (torch.rand(80, 3, generator=generator) < torch.tensor([0.9, 0.5, 0.3])).float()
+    target[weights == 0], predicted = MISSING_LABEL, (scores > 0.5).long()
+    kept = weights.amax(dim=1) > 0  # as `Split` has them
+    target, predicted, scores, weights = target[kept], predicted[kept], scores[kept], weights[kept]
+    found = weighted_over_batches(label_counts(3), predicted, target, weights)
+    columns = [(target[weights[:, k] > 0, k].numpy(), predicted[weights[:, k] > 0, k].numpy()) for k in range(3)]
+    assert found["f1"] == pytest.approx(np.mean([sk.f1_score(*pair) for pair in columns]))
+    assert found["precision"] == pytest.approx(np.mean([sk.precision_score(*pair) for pair in columns]))
+    wrong = (predicted != target) & (weights > 0)
+    assert found["accuracy"] == pytest.approx(float((~wrong.any(dim=1)).double().mean()))
+    assert found["hamming_loss"] == pytest.approx(float(wrong.sum() / weights.sum()))
+    areas = [
+        sk.roc_auc_score(target[weights[:, k] > 0, k].numpy(), scores[weights[:, k] > 0, k].numpy()) for k in range(3)
+    ]
+    assert label_roc_auc(scores, target, weights) == pytest.approx(np.mean(areas))
 
 
 def test_each_of_several_numbers_is_measured_where_it_is_known() -> None:

@@ -130,6 +130,41 @@ def test_a_missing_number_costs_only_itself(
     assert answer["interval"]["low"] < trained["rmse"] < answer["interval"]["high"]
 
 
+def test_a_missing_label_costs_only_itself(
+    dltrain: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: dict
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(1)
+    warm = [
+        "yes" if p > 0 else "no" if here else "" for p, here in zip(inputs["p"], random.random(200) < 0.6, strict=True)
+    ]
+    wet = [str(int(q > 0.3)) if here else "" for q, here in zip(inputs["q"], random.random(200) < 0.4, strict=True)]
+    write(Path("gaps.csv"), inputs | {"warm": warm, "wet": wet})
+    lost = sum(not one and not other for one, other in zip(warm, wet, strict=True))
+    called = dltrain("data=csv", "data.path=gaps.csv", "data.target=[warm,wet]", "trainer.epochs=40", *SURELY)
+    assert called.code == 0, called.err
+    assert sum(called.result["data"]["splits"].values()) == 200 - lost
+    assert "the row's other targets are still used: warm" in called.out
+
+    rows = list(csv.DictReader(called.run.predictions.read_text("utf-8").splitlines()))
+    assert {row["true_wet"] for row in rows} == {"", "0", "1"}
+    known = [row for row in rows if row["true_wet"]]
+    right = np.mean([row["true_wet"] == row["predicted_wet"] for row in known])
+    assert called.result["outputs"]["wet"]["accuracy"] == pytest.approx(right)
+    every = [all(row[f"true_{name}"] in ("", row[f"predicted_{name}"]) for name in ("warm", "wet")) for row in rows]
+    assert called.result["test"]["accuracy"] == pytest.approx(np.mean(every))
+    assert np.mean(every) > 0.8
+    assert set(called.result["baseline"]) == {
+        "commonest_labels",
+        "logistic_regression",
+        "nearest_neighbours",
+        "gradient_boosting",
+    }
+    assert called.result["baseline"]["logistic_regression"]["roc_auc"] > 0.9
+    page = called.run.report.read_text("utf-8")
+    assert "of which it is known whether they have it" in page and ">nan<" not in page
+
+
 def test_a_loss_of_ones_own_that_cannot_leave_out_numbers_is_refused_with_a_command_that_works(
     dltrain: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: dict
 ) -> None:

@@ -196,7 +196,12 @@ _ALL = (
             Flag(("--steps",), "how many steps to forecast, or tokens to write after a prompt (200)", "N", int),
             Flag(("--user",), "recommend items to this user", "USER", many=True),
             Flag(("--everyone",), "recommend items to every user of training"),
-            Flag(("--likes",), "recommend items to a new user who likes these, by id or title", "ITEMS", many=True),
+            Flag(
+                ("--likes",),
+                "recommend items to a new user who likes these, or name words like these",
+                "ITEMS",
+                many=True,
+            ),
             Flag(("--top",), "how many classes to write for each input, or items to recommend (10)", "N", int),
             Flag(("--prompt",), "let a language model continue this text", "TEXT"),
             Flag(

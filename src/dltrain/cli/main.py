@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dltrain.cli.commands import COMMANDS, FLAGS, Options
+from dltrain.cli.compiler import delay_compiler
 from dltrain.cli.proposals import leaves, propose
 from dltrain.errors import ConfigError, DltrainError, explained
 from dltrain.experiment.signals import heard
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # for the user's own models and data
+    delay_compiler()
     code = 0
     try:
         with heard():

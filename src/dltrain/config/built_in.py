@@ -13,6 +13,7 @@ from typing import Any
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "data": {
         "animals": "dltrain.kinds.image.load.animals",
+        "captcha": "dltrain.kinds.image.captcha.captcha",
         "corpus": "dltrain.kinds.corpus.load.corpus",
         "csv": "dltrain.kinds.table.csv_config.csv",
         "cubic": "dltrain.kinds.table.formulas.cubic",
@@ -24,6 +25,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "text": "dltrain.kinds.text.load.text",
         "torchvision_images": "dltrain.kinds.image.torchvision_sets.torchvision_images",
         "toy_table": "dltrain.kinds.table.scikit_learn.toy_table",
+        "words": "dltrain.kinds.words.load.words",
         "verse": "dltrain.kinds.corpus.load.verse",
     },
     "model": {
@@ -31,8 +33,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "bag": "dltrain.models.bag.Bag",
         "cnn": "dltrain.models.cnn.CNN",
         "dlinear": "dltrain.models.dlinear.DLinear",
+        "encoder": "dltrain.models.encoder.Encoder",
+        "knn": "dltrain.models.knn.KNN",
         "linear": "dltrain.models.linear.Linear",
         "mlp": "dltrain.models.mlp.MLP",
+        "nhits": "dltrain.models.nhits.NHiTS",
         "patchtst": "dltrain.models.patchtst.PatchTST",
         "pretrained": "dltrain.models.pretrained.Pretrained",
         "recommender": "dltrain.models.recommender.Recommender",
@@ -42,6 +47,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "tide": "dltrain.models.tide.TiDE",
         "textcnn": "dltrain.models.textcnn.TextCNN",
         "transformer": "dltrain.models.transformer.Transformer",
+        "word2vec": "dltrain.models.word2vec.Word2Vec",
     },
     "loss": {
         "bce": "dltrain.tasks.losses.BinaryCrossEntropy",
@@ -53,6 +59,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "huber": "dltrain.tasks.losses.Huber",
         "mae": "dltrain.tasks.losses.MeanAbsoluteError",
         "mse": "dltrain.tasks.losses.MeanSquaredError",
+        "negative_sampling": "dltrain.tasks.losses.NegativeSampling",
+        "quantile": "dltrain.tasks.losses.Quantile",
         "sampled_softmax": "dltrain.tasks.losses.SampledSoftmax",
     },
     "scheduler": {

@@ -139,7 +139,7 @@ _WORDS: Mapping[str, str] = {
     "c penalty reg_lambda reg_alpha": "for a penalty on weights, give trainer.l1, trainer.l2 or optimizer.weight_decay",
     "n_estimators max_depth num_leaves": "dltrain trains neural networks, and no trees",
     "mode monitor_mode greater_is_better": "whether more is better follows from trainer.monitor",
-    "kfold k_fold folds n_folds cv n_splits": "train on several random splits: dltrain -m data.seed=0,1,2,3,4",
+    "kfold k_fold folds n_folds cv n_splits": "cross-validate: dltrain -m data.folds=5 'data.fold=range(5)'",
     "pos_weight scale_pos_weight": "give a weight for each class, as loss.class_weights=[1,3] with "
     "loss=cross_entropy, or loss.class_weights=balanced",
     "metrics": "every metric of the task is measured; trainer.monitor chooses the one that decides which epoch is best",

@@ -179,14 +179,21 @@ class Files(CachingConfigRepository):
         self.overrides = overrides
 
     def load_config(self, config_path: str) -> ConfigResult | None:
-        """Returns a file; where data, or no one else, picks a recipe, it is the model's own, if there is one."""
+        """Returns a file; where data, or no one else, picks a recipe, it is the model's own, if there is one and the
+        picked recipe is not made for this model."""
         loaded = super().load_config(config_path)
         picks = config_path == CONFIG_NAME or config_path.startswith("data/")
         if loaded is not None and picks and (recipe := self.recipe_of_model):
             for default in loaded.defaults_list or ():
-                if isinstance(default, GroupDefault) and str(default.group).strip("/") == RECIPE:
+                if not (isinstance(default, GroupDefault) and _names(default, RECIPE)):
+                    continue
+                if recipe not in self._models_of(f"{RECIPE}/{default.value}"):
                     default.value = recipe
         return loaded
+
+    def _models_of(self, config_path: str) -> list[str]:
+        """Returns the models that a file picks."""
+        return [str(default.value) for default in _defaults_of(config_path, self) if _names(default, "model")]
 
     def get_schema_source(self) -> ConfigSource:
         """Refuses to hold a file against a config that code stored under the same name, such as a plugin's.
@@ -333,6 +340,11 @@ def _defaults_of(name: str | None, files: Files) -> list[GroupDefault]:
     loaded = files.load_config(str(name))
     defaults = [] if loaded is None or loaded.defaults_list is None else loaded.defaults_list
     return [default for default in defaults if isinstance(default, GroupDefault)]
+
+
+def _names(default: GroupDefault, group: str) -> bool:
+    """Tells whether an entry of a defaults list picks an option of a group."""
+    return str(default.group).strip("/") == group
 
 
 def _group(entry: ResultDefault) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +92,9 @@ class Parts:
         ]
 
 
-def find_parts(texts: Sequence[str], counts: Sequence[int] | NDArray[np.integer[Any]]) -> Parts | None:
+def find_parts(
+    texts: Sequence[str], counts: Sequence[int] | NDArray[np.integer[Any]], *, given: bool = False
+) -> Parts | None:
     """Returns how the cells of a column are composed of several numbers, or numbers and words; `None` where that is
     not certain.
 
@@ -102,6 +105,7 @@ def find_parts(texts: Sequence[str], counts: Sequence[int] | NDArray[np.integer[
     Args:
         texts: the distinct texts of the column, without missing ones.
         counts: how many cells hold each.
+        given: whether the user says that they are, so that no date, telephone number or id needs to be feared.
     """
     step = max(1, len(texts) // SAMPLE)
     pieces = [NUMBER.split(str(text).strip()) for text in texts[::step]]
@@ -133,7 +137,7 @@ def find_parts(texts: Sequence[str], counts: Sequence[int] | NDArray[np.integer[
         if all(place in (None, text) for place, text in zip(places, row[::2], strict=True))
     ]
     few = sum(count for _, count in fitting) < SHARED * total
-    if few or len(parts.parts) < 2 or _may_be_names(places, [row for row, _ in fitting]):
+    if few or len(parts.parts) < 2 or (not given and _may_be_names(places, [row for row, _ in fitting])):
         return None
     return parts
 
@@ -147,7 +151,7 @@ def _are_words(words: Counter[str], *, first: bool, last: bool) -> bool:
         edges += [] if last else [text[-1:]]
         if DATE_WORD.match(_word(text)) or any(edge.isascii() and edge.isalnum() for edge in edges):
             return False
-        if not LETTER.search(text):
+        if not LETTER.search(text) and not any(map(_is_currency, text)):
             return False
     return True
 
@@ -176,11 +180,14 @@ def _may_be_names(places: Sequence[str | None], rows: Sequence[Sequence[str]]) -
     if len(columns) > 2 or between[0] is None or between[0].strip() in {".", ":", "T", ""}:
         return True
     first, second = numbers
+    measured = bool(_word(places[0] or "") or _word(places[-1] or "")) or bool(np.any(np.array(numbers) % 1))
+    if "-" in between[0] and measured:  # 5-10K, 0.5-1.2
+        return bool(np.mean(first <= second) < SHARED)
     if "-" in between[0]:  # 10-20 is a range, 555-1234 a telephone number
         widths = [{len(text) for text in column} for column in columns]
         fixed = all(len(width) == 1 for width in widths) and max(max(width) for width in widths) > 2
         return bool(fixed or np.mean(first <= second) < SHARED or second.max() <= DATE_LIKE)
-    return bool(first.max() <= DATE_LIKE and second.max() <= DATE_LIKE)
+    return bool(first.max() <= DATE_LIKE and second.max() <= DATE_LIKE and not measured)
 
 
 def _name(places: Sequence[str | None]) -> tuple[Part, ...]:
@@ -200,5 +207,9 @@ def _name(places: Sequence[str | None]) -> tuple[Part, ...]:
 
 
 def _word(text: str) -> str:
-    """Returns a text without the blanks and punctuation around it."""
-    return re.sub(r"^[\W_]+|[\W_]+$", "", text)
+    """Returns a text without the blanks and punctuation around it; a sign such as $ as it is."""
+    return re.sub(r"^[\W_]+|[\W_]+$", "", text) or "".join(sign for sign in text if _is_currency(sign))
+
+
+def _is_currency(sign: str) -> bool:
+    return unicodedata.category(sign) == "Sc"

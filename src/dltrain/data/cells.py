@@ -161,6 +161,8 @@ def read_cells(
     codes, distinct = pd.factorize(column)
     if is_number:
         numbers = np.asarray(distinct, dtype=np.float64)
+        if pd.api.types.is_integer_dtype(distinct.dtype):
+            numbers[np.abs(numbers) > EXACT] = np.nan  # as in texts, these are names
         values = Numbers(numbers) if numbers.dtype == distinct.dtype else tuple(map(_spell, distinct))
         return Cells(codes.astype(np.int32), values, numbers, rows, form)
     return _read_distinct(codes, [str(value) for value in distinct], missing, rows)

@@ -17,6 +17,7 @@ from pyarrow import csv as arrow_csv
 
 from dltrain.data.cells import MISSING, name_list
 from dltrain.data.double_colons import has_double_colons, parsable, without_double_colons
+from dltrain.data.drawn_tables import read_drawn, refuse_markup
 from dltrain.data.table_end import MOST, are_footers, leave_out_end
 from dltrain.data.table_format import AUTO, BLANKS, DOUBLE_COLON, NONE, STAND_IN, TableFormat
 from dltrain.data.table_records import DECIMAL_COMMA, QuoteError, Record, is_number_like, read_records
@@ -46,6 +47,8 @@ def read_text(data: bytes, path: str, form: TableFormat) -> tuple[pd.DataFrame, 
         DataError: it is not text, has no rows, a quote is not closed, or a row does not fit the header.
     """
     data, notes = to_utf8(data, path, form.encoding)
+    refuse_markup(data, path)
+    data, form, drawn_notes = read_drawn(data, form)
     if form.comment not in (AUTO, NONE):
         data = _without_comments(data, form.comment)
     lines = _head(data)
@@ -67,7 +70,7 @@ def read_text(data: bytes, path: str, form: TableFormat) -> tuple[pd.DataFrame, 
     table, commas = read_decimal_commas(table) if form.points and layout.separator != "," else (table, [])
     decimal = [f"commas are decimal points in {name_list(commas)}"] if commas else []
     frame, end_notes = leave_out_end(table.to_pandas(types_mapper=pd.ArrowDtype))
-    return frame, (*notes, *layout.notes, *layout_notes, *decimal, *footers, *end_notes)
+    return frame, (*notes, *drawn_notes, *layout.notes, *layout_notes, *decimal, *footers, *end_notes)
 
 
 def _without_comments(data: bytes, mark: str) -> bytes:

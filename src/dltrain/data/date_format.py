@@ -27,6 +27,7 @@ from dltrain.errors import DataError
 
 Numbers = Literal["compact", "years", "excel", "unix", "unix_ms"]
 DAY = 86_400 * SECOND
+FEW = 0.05  # a share of texts that may be slips
 NUMBERS: Mapping[str, tuple[float, int]] = {  # the length of 1 and the moment of 0, in microseconds
     "excel": (DAY, -25_569 * DAY),
     "unix": (SECOND, 0),
@@ -129,9 +130,9 @@ class ShapedTexts:
         width = min(max(map(len, texts), default=0), LONGEST) or 1
         characters = np.array(texts, dtype=f"U{width}").view(np.uint32).reshape(-1, width)
         order = np.argsort(shapes, kind="stable")
-        ends = np.cumsum(np.bincount(shapes, minlength=len(distinct)))
+        ends = np.cumsum(np.bincount(shapes, minlength=len(distinct)))[: len(distinct)]
         self.groups: list[tuple[NDArray[np.int64], NDArray[np.uint32], tuple[Layout, ...]]] = []
-        for shape, start, stop in zip(distinct, [0, *ends[:-1]], ends, strict=True):
+        for shape, start, stop in zip(distinct, [0, *ends[:-1]][: len(distinct)], ends, strict=True):
             layouts = find_layouts(shape)
             if layouts:
                 rows = order[start:stop]
@@ -144,6 +145,17 @@ class ShapedTexts:
             if layouts[0].separator:
                 rows.setdefault(layouts[0].separator, []).append(group)
         return {separator: np.concatenate(groups) for separator, groups in rows.items()}
+
+    def reads_alike(self, moments: Moments) -> bool:
+        """Tells whether all texts of one separator are dates, if they are more than a few of all texts.
+
+        Args:
+            moments: `(n,)` of all texts, by some format.
+        """
+        groups = self.rows_by_separator().values()
+        return len(groups) > 1 and any(
+            len(rows) > FEW * self.count and not np.isnat(moments[rows]).any() for rows in groups
+        )
 
     def rows_where(self, matches: Callable[[Layout], bool]) -> NDArray[np.int64]:
         """Returns the positions of the texts that have such a layout."""

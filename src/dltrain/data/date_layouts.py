@@ -23,7 +23,8 @@ Span = tuple[int, int]  # from where to where digits stand
 DIGITS = str.maketrans("123456789", "0" * 9)  # turns a text into its shape
 LONGEST = 64  # characters of a date
 FIRST_YEAR, LAST_YEAR = 1000, 2999
-USUAL_YEARS = (1800, 2199)  # in 202611, 20261121 and 11-2026, which may be other numbers
+USUAL_YEARS = (1800, 2199)  # in 202611 and 20261121, which may be other numbers
+MONTH_YEARS = (1600, 2199)  # in 11-2026, likewise
 SECOND = 1_000_000  # microseconds
 NO_DATE = np.datetime64("NaT", "us")
 SECONDS = r"(?P<second>00)(?:[.,](?P<fraction>0{1,9}))?"
@@ -107,7 +108,9 @@ class Layout:
         years = number(self.year)
         if self.short_year:
             years = last_year - (last_year - years) % 100
-        first_year, last = USUAL_YEARS if isinstance(self.day, int) or self.number else (FIRST_YEAR, LAST_YEAR)
+        first_year, last = (FIRST_YEAR, LAST_YEAR)
+        if isinstance(self.day, int) or self.number:
+            first_year, last = USUAL_YEARS if self.number else MONTH_YEARS
         possible = (years >= first_year) & (years <= last)
         if self.week is not None:
             days, of_year = _weeks(years, number(self.week), number(self.weekday))

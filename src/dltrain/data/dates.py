@@ -67,7 +67,8 @@ def infer_dates(
     shares = {form: _share(moments, counts) for form, moments in readings.items()}
     if max(shares.values(), default=0.0) < enough:
         return None
-    readings = drop_impossible(column, {form: readings[form] for form in readings if shares[form] >= HALF})
+    possible = {form: readings[form] for form in readings if shares[form] >= HALF or column.reads_alike(readings[form])}
+    readings = drop_impossible(column, possible)
     if max(shares[form] for form in readings) < enough:
         return None
     readings = drop_unlikely(column, join_equal(readings), texts)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from dltrain.data.cells import name_list, nearest, shorten
+from dltrain.data.merged_cells import fill_merged, merged_cells
 from dltrain.data.table_end import leave_out_end
 from dltrain.data.table_format import TableFormat
 from dltrain.data.table_start import COUNT, find_begin, name_columns, note_units
@@ -35,7 +36,11 @@ def read_excel(file: Path, form: TableFormat | None = None) -> tuple[pd.DataFram
             wanted = names if form.sheet is None else [_find_sheet(form.sheet, names)]
             skip = form.skip if isinstance(form.skip, int) else 0
             options: dict[str, Any] = {"header": None, "dtype": object, "keep_default_na": False, "na_values": [""]}
-            sheets = {name: _without_empty(book.parse(name, skiprows=skip, **options)) for name in wanted}
+            merged = merged_cells(file)
+            sheets = {}
+            for name in wanted:
+                cells = fill_merged(book.parse(name, skiprows=skip, **options), merged.get(name, ()), skip)
+                sheets[name] = _without_empty(cells)
     except DataError:
         raise
     except Exception as error:  # openpyxl also raises errors of zipfile and of its XML parser

@@ -36,7 +36,7 @@ def read_json(data: bytes, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
 def stream_json_lines(source: Any, name: str, rows: int) -> Iterator[pd.DataFrame]:
     """Yields frames of up to `rows` rows from text with a JSON object a line, or with one list or object of all rows.
 
-    An object within an object becomes columns such as `user.name`, a list of texts one text such as `red|large`.
+    Objects within an object become columns such as `user.name`, a list of texts one text such as `red|large`.
 
     Raises:
         DataError: a line is not an object, or there is no line.
@@ -151,19 +151,19 @@ def _plain(record: dict[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for key, value in record.items():
         if isinstance(value, dict):
-            plain |= {f"{key}.{inner}": _spell(nested) for inner, nested in value.items()}
+            plain |= {f"{key}.{inner}": nested for inner, nested in _plain(value).items()}
         else:
-            plain[key] = _spell(value)
+            plain[key] = spell_nested(value)
     return plain
 
 
-def _spell(value: Any) -> Any:
+def spell_nested(value: Any) -> Any:
     """Returns a plain value as it is, a list of texts as `a|b`, and anything else as JSON."""
     if not isinstance(value, dict | list):
         return value
     if isinstance(value, list) and all(isinstance(text, str) and "|" not in text for text in value):
         return "|".join(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _without_mark(text: bytes) -> bytes:

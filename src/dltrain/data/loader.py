@@ -14,6 +14,7 @@ from dltrain.errors import DataError
 from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split
 
 STRETCH = 20  # number of batches whose samples are sorted by length together
+MOST_BYTES = 2**24  # of a split whose samples are put into the order of an epoch at once
 
 
 class TensorLoader:
@@ -88,38 +89,47 @@ class TensorLoader:
         self.epoch, self.start = epoch, start
 
     def __iter__(self) -> Iterator[Batch]:
-        for number, chosen in islice(enumerate(self._batch_indices()), self.start, None):
-            inputs = tuple(tensor[chosen] for tensor in self.inputs)
-            if self.change is not None and self.seed is not None:
-                inputs = self.change(inputs, self.seed, self.epoch, number)
+        count, order = len(self.inputs), self._order()
+        stored = [*self.inputs, self.target, *(part for part in (self.weights, self.fold) if part is not None)]
+        if order is not None and sum(tensor.nbytes for tensor in stored) <= MOST_BYTES:
+            stored, order = [tensor[order] for tensor in stored], None
+        for number, chosen in islice(enumerate(self._batches(order)), self.start, None):
+            parts = [tensor[chosen] for tensor in stored]
+            inputs, target, others = tuple(parts[:count]), parts[count], parts[count + 1 :]
             mixing = None
-            if self.mix is not None and self.seed is not None:
-                inputs, mixing = self.mix(inputs, self.seed, self.epoch, number)
+            if self.seed is not None:
+                if self.change is not None:
+                    inputs = self.change(inputs, self.seed, self.epoch, number)
+                if self.mix is not None:
+                    inputs, mixing = self.mix(inputs, self.seed, self.epoch, number)
             if self.draw is not None:
                 inputs = self.draw(inputs, *((0, 0) if self.seed is None else (self.seed, self.epoch)), number)
-            weights = None if self.weights is None else self.weights[chosen]
+            weights = None if self.weights is None else others.pop(0)
             prepared = inputs if self.prepare is None else self.prepare(inputs)
-            folds = () if self.fold is None else (self.fold[chosen],)
-            yield Batch((*prepared, *folds), self.target[chosen], weights, mixing)
+            yield Batch(prepared, target, weights, mixing, others[0] if others else None)
 
-    def _batch_indices(self) -> Iterator[slice | torch.Tensor]:
-        """Yields the indices of each batch's samples."""
-        count = len(self.target)
-        whole = self.sizes[0] == count and not self.balance
-        if self.seed is None or whole:
-            start = 0
-            for size in self.sizes:
-                yield slice(start, start + size)
-                start += size
+    def _batches(self, order: torch.Tensor | None) -> Iterator[slice | torch.Tensor]:
+        """Yields the positions of each batch's samples."""
+        if order is not None:
+            yield from order.split(self.sizes)
             return
+        start = 0
+        for size in self.sizes:
+            yield slice(start, start + size)
+            start += size
+
+    def _order(self) -> torch.Tensor | None:
+        """Returns the positions of an epoch's samples, in their order; `None` for that of the split."""
+        count = len(self.target)
+        if self.seed is None or (self.sizes[0] == count and not self.balance):
+            return None
         if self.balance:
             order = balanced_order(self.target.cpu(), self.seed, self.epoch)
         else:
             order = permutation(count, self.seed, self.epoch)
         if self.lengths is not None:
             order = bucket_order(order, self.lengths, self.sizes, self.seed, self.epoch)
-        order = order[: self.samples].to(self.target.device)
-        yield from order.split(self.sizes)
+        return order[: self.samples].to(self.target.device)
 
 
 def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:

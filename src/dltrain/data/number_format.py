@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ class NumberFormat:
         unit: the text before or after the numbers, such as `$`, `kg` or `%`; empty for none.
         multipliers: whether k, M, 万 and the like occur, so that letters such as m and B, else units, multiply too.
         brackets: whether brackets stand for a minus sign, as in (3,615).
+        others: the keys of other units that occur, and how much of `unit` one of each is.
     """
 
     decimal: Decimal = "."
@@ -34,15 +35,19 @@ class NumberFormat:
     unit: str = ""
     multipliers: bool = False
     brackets: bool = False
+    others: tuple[tuple[str, float], ...] = ()
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> NumberFormat:
         """Returns the format that `to_json` has stored."""
-        return cls(**stored)
+        return replace(cls(**stored), others=tuple((str(key), float(size)) for key, size in stored.get("others", ())))
 
     def to_json(self) -> dict[str, Any]:
         """Returns the format as a dictionary for JSON."""
-        return asdict(self)
+        stored = asdict(self)
+        if not self.others:
+            del stored["others"]
+        return stored
 
     def parse(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Returns the numbers of texts, `(N,)`; NaN where a text is no number in this format.
@@ -53,7 +58,7 @@ class NumberFormat:
         """
         split = split_texts(texts)
         surroundings = split.surroundings(self.multipliers)
-        return self.read(split, surroundings, fitting(surroundings, self.unit, self.brackets))
+        return self.read(split, surroundings, fitting(surroundings, self.unit, self.brackets, dict(self.others)))
 
     def read(
         self, split: SplitTexts, surroundings: Sequence[Surroundings | None], fits: NDArray[np.bool_]
@@ -66,6 +71,11 @@ class NumberFormat:
         signs = np.array([s.sign if s else 1 for s in surroundings])
         if signs.min() < 0:
             numbers = numbers * signs[split.codes]
+        if self.others:
+            sizes = dict(self.others)
+            numbers = (
+                numbers * np.array([sizes.get(unit_key(s.unit), 1.0) if s else 1.0 for s in surroundings])[split.codes]
+            )
         bare = np.array([s is not None and not s.unit for s in surroundings])
         wrong = ~fits[split.codes] & ~(bare[split.codes] & (numbers == 0))
         numbers[wrong] = np.nan
@@ -103,9 +113,11 @@ class Ambiguous:
     readings: tuple[str, str]
 
 
-def fitting(surroundings: Sequence[Surroundings | None], unit: str, brackets: bool) -> NDArray[np.bool_]:
-    """Returns which surroundings have this unit, or none if that is no percent sign."""
-    keys = {unit_key(unit)} | (set() if unit in PERCENT else {""})
+def fitting(
+    surroundings: Sequence[Surroundings | None], unit: str, brackets: bool, others: Collection[str] = ()
+) -> NDArray[np.bool_]:
+    """Returns which surroundings have this unit or another one, or none if that is no percent sign and the only one."""
+    keys = {unit_key(unit), *others} | (set() if unit in PERCENT or others else {""})
     return np.array([s is not None and unit_key(s.unit) in keys and brackets >= s.brackets for s in surroundings])
 
 

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 FEW = 100
 PLAIN = r"^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"  # what needs no splitting
-SPLIT = (  # the digit of m2 belongs to the unit, that of [1] to a footnote
+SPLIT = (  # the digit of m2 belongs to the unit, that of [1] to a footnote; 4/5 is 4, in fifths
     r"^(?P<head>[^0-9]*)(?P<body>[0-9](?:[0-9.,' ]*[0-9])?(?:[eE][+-]?[0-9]+)?)"
-    r"(?P<tail>[^0-9]*(?:(?:m|ft|in|yd|mi)[23][^0-9]*)?(?:\[[0-9]{1,2}\])?)$"
+    r"(?P<tail>(?: ?/ ?| (?:out )?of )[1-9][0-9]{0,2}(?: ?[a-zA-Z]+)?"
+    r"|[^0-9]*(?:(?:m|ft|in|yd|mi)[23][^0-9]*)?(?:\[[0-9]{1,2}\])?)$"
 )
+OUT_OF = re.compile(r"(?:/|out\s?of|of) ?[1-9]\d{0,2}(?: ?[^\W\d]+)?")  # 4/5, 4.1 out of 5 stars
+AS_TEXT = r"""^(?:="([^"]*)"|'([+-]?[0-9].*))$"""  # ="12" and '12, of a spreadsheet
 FOOTNOTE = re.compile(r"\s?(?:[*†‡§]{1,3}|\[[0-9a-z]{1,2}\])$")
 ABOUT = r"~|≈|∼|≃|(?:ca|circa|approx|about|around)\b\.?|约|約|大约"
 HEAD = re.compile(
@@ -126,13 +129,16 @@ def split_texts(texts: Sequence[str]) -> SplitTexts:
 
 
 def to_ascii(column: pa.Array) -> pa.Array:
-    """Returns texts without blanks around them; their spaces, apostrophes, minus signs, full-width marks and digits of
-    all scripts are written as in ASCII."""
+    """Returns texts without blanks around them, and without the marks of cells that a spreadsheet wrote as texts; their
+    spaces, apostrophes, minus signs, full-width marks and digits of all scripts are written as in ASCII."""
     if not pc.all(pc.string_is_ascii(column)).as_py():
         for character in set("".join(column.to_pylist())):
             if not character.isascii() and (spelling := _ascii(character)):
                 column = pc.replace_substring(column, character, spelling)
-    return pc.utf8_trim_whitespace(column)
+    column = pc.utf8_trim_whitespace(column)
+    if pc.any(pc.match_substring_regex(column, AS_TEXT)).as_py():
+        column = pc.replace_substring_regex(column, AS_TEXT, r"\1\2")
+    return column
 
 
 def _ascii(character: str) -> str:
@@ -219,6 +225,8 @@ def _is_currency(text: str) -> bool:
 
 def _is_unit(text: str) -> bool:
     if not text:
+        return True
+    if OUT_OF.fullmatch(text):
         return True
     letters = unicodedata.normalize("NFKC", text)  # ㎡ and ℃ are one character each, and no letters
     names = any(c.isalpha() or c in UNIT_SIGNS or _is_currency_sign(c) for c in letters)

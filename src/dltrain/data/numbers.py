@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,15 +32,19 @@ from dltrain.data.number_marks import (
     find_evidence,
     number_pattern,
 )
-from dltrain.data.number_texts import SplitTexts, Surroundings, split_texts, unit_key
+from dltrain.data.number_texts import OUT_OF, SplitTexts, Surroundings, split_texts, unit_key
+from dltrain.data.units import sizes_of
 
-MOST = 0.8  # the share of a column's cells that have to be numbers
+MOST = 0.8  # the share of a column's cells that have to be numbers, whatever the others are
+LEAST = 0.5  # the same where the others are a few words, such as n.d., or limits, such as <0.5
+FEW_WORDS = 10
 SHARED = 0.95  # the share of its numbers that have to have its unit
 ENOUGH_DISTINCT = 20  # so many distinct numbers beside words are no names of categories
 ENOUGH_FRACTIONS = 5  # so many, if some have decimal places
 SAMPLE = 5_000  # texts of a column that are looked at for the marks of its file
 SPELLED = {",": "commas", ".": "points", " ": "spaces", "'": "apostrophes"}
 CODE = re.compile(r"[^\W\d_]\d|\d[^\W\d_]")  # V27, 12A
+LIMIT = re.compile(r"(?:[<>]=?|[≤≥])\s*[0-9.,]*[0-9]")  # of what a device can measure
 MANY_DECIMALS = 0.1  # texts like 12.5 for one like 1.234
 ZERO = r"^-?0*[.,]?0*$"
 PHONE_DIGITS = 9
@@ -85,9 +89,10 @@ def infer_format(
     """Returns how the numbers of a column are written and what they are, or what is ambiguous about them; `None` if
     the column is not one of numbers.
 
-    A column is one of numbers if 80 % of its cells are, with one format and one unit. If there are others, its numbers
-    also have to be more than a few, so that 1, 2, 3 and A stay categories, and the others must not be codes such as
-    V27. Whole numbers of which some begin with 0, or are beyond 2**53, are names.
+    A column is one of numbers if 80 % of its cells are, with one format and one unit, or half of them if the others
+    are a few words or limits such as <0.5; marks such as `..` do not count. If there are others, its numbers also have
+    to be more than a few, so that 1, 2, 3 and A stay categories, and the others must not be codes such as V27. Whole
+    numbers of which some begin with 0, or are beyond 2**53, are names.
 
     Args:
         texts: the distinct texts of the column, without missing ones.
@@ -100,10 +105,10 @@ def infer_format(
         # Of texts in general, and streets, a few tell. Distinct texts of a column of numbers are half numbers at least.
         sample = _sample(texts)
         column = _Column.split(sample, np.ones(len(sample), dtype=np.int64))
-        if column.weights.sum() < len(sample) / 3 or column.find_unit() is None:
+        if column.weights.sum() < len(sample) / 3 or (column.find_unit() is None and column.find_quantity() is None):
             return None
     column = _Column.split(texts, cells)
-    return column.judge(file, given) if len(texts) and column.weights.sum() >= MOST * cells.sum() else None
+    return column.judge(file, given) if len(texts) and column.weights.sum() >= LEAST * column.telling else None
 
 
 @dataclass(frozen=True)
@@ -136,13 +141,22 @@ class _Column:
             weights = _weigh(parts, surroundings, cells)
         return cls(texts, cells, parts, surroundings, weights, multipliers)
 
+    @property
+    def telling(self) -> int:
+        """Returns how many cells hold a letter or a digit; others, such as `..`, only say that there is no value."""
+        return int(sum(count for text, count in zip(self.texts, self.cells.tolist(), strict=True) if _tells(text)))
+
     def judge(self, file: Marks, given: Marks) -> Numbers | Ambiguous | None:
         """Returns what `infer_format` does."""
-        unit = self.find_unit()
-        if not isinstance(unit, str):
-            return unit
+        unit: str | Ambiguous | None = self.find_unit()
+        others: Mapping[str, float] = {}
+        if isinstance(unit, Ambiguous) or unit is None:
+            converted = self.find_quantity()
+            if converted is None:
+                return unit
+            unit, others = converted
         in_brackets = np.array([s is not None and s.brackets for s in self.surroundings])
-        fits = fitting(self.surroundings, unit, brackets=True)
+        fits = fitting(self.surroundings, unit, brackets=True, others=others)
         mine = fits[self.parts.codes] & _not_null(self.parts.bodies)
         if in_brackets[fits].any() and not self.weights[fits & ~in_brackets].any():
             text = self.texts[int(mine.argmax())]
@@ -151,7 +165,8 @@ class _Column:
         marks = choose_marks(self._find_evidence(bodies, cells), file, given)
         if isinstance(marks, MarkConflict):
             return Ambiguous("marks", (_reading(marks.with_point, "."), _reading(marks.with_comma, ",")))
-        style = NumberFormat(*marks, unit, self.multipliers, bool(in_brackets[fits].any()))
+        brackets = bool(in_brackets[fits].any())
+        style = NumberFormat(*marks, unit, self.multipliers, brackets, tuple(sorted(others.items())))
         numbers = style.read(self.parts, self.surroundings, fits)
         broken = cells[np.isnan(numbers[mine])].sum() > RARE * self.cells.sum()  # as 1.2.3 beside 1.2
         if broken or _are_codes(bodies, numbers, style) or self._are_words(numbers):
@@ -168,15 +183,30 @@ class _Column:
                 return evidence
         return find_evidence(bodies, cells)
 
-    def find_unit(self) -> str | Ambiguous | None:
-        """Returns the unit that nearly all numbers share, empty for none; the ambiguity if two units are frequent;
-        `None` if many are, as after the numbers of houses."""
+    def find_quantity(self) -> tuple[str, Mapping[str, float]] | None:
+        """Returns the most frequent unit and how much of it the others are, if nearly all measure one quantity."""
+        if len(self.texts) < ENOUGH_DISTINCT:
+            return None
+        by_key, names = self._count_units()
+        key = max(by_key, key=lambda unit: by_key[unit])
+        frequent = {unit for unit, count in by_key.items() if count > RARE * by_key.total()}
+        sizes = sizes_of(key, frequent - {key})
+        return None if sizes is None else (names[key], sizes)
+
+    def _count_units(self) -> tuple[Counter[str], dict[str, str]]:
+        """Returns how many cells have each unit, by its key, and the usual name of each; empty for none."""
         by_key: Counter[str] = Counter()
         names: dict[str, str] = {}
         for code in np.argsort(-self.weights, kind="stable"):
             if (s := self.surroundings[code]) is not None and self.weights[code]:
                 by_key[unit_key(s.unit)] += int(self.weights[code])
                 names.setdefault(unit_key(s.unit), s.unit)
+        return by_key, names
+
+    def find_unit(self) -> str | Ambiguous | None:
+        """Returns the unit that nearly all numbers share, empty for none; the ambiguity if two units are frequent;
+        `None` if many are, as after the numbers of houses."""
+        by_key, names = self._count_units()
         units = [key for key in by_key if key]
         if not units:
             return ""
@@ -189,6 +219,8 @@ class _Column:
         if by_key[""] >= SHARED * total:
             return ""
         second = max((other for other in by_key if other != key), key=lambda other: by_key[other])
+        if any(map(OUT_OF.match, (key, second))):  # 1/2 and 3/4, or 120/80
+            return None
         if by_key[key] + by_key[second] < SHARED * total:
             return None
         if {key, second} & PERCENT and "" in (key, second):
@@ -217,18 +249,25 @@ class _Column:
         gaps = np.flatnonzero(np.isnan(numbers))
         if not len(gaps):
             return False
-        total = self.cells.sum()
-        if self.cells[gaps].sum() > (1 - MOST) * total:
+        total = self.telling
+        gaps = np.array([gap for gap in gaps.tolist() if _tells(self.texts[gap])], dtype=np.int64)
+        words = [gap for gap in gaps.tolist() if not LIMIT.match(str(self.texts[gap]))]
+        share = MOST if len(words) > FEW_WORDS else LEAST
+        if self.cells[gaps].sum() > (1 - share) * total:
             return True
         codes = sum(int(self.cells[gap]) for gap in gaps.tolist() if CODE.search(str(self.texts[gap])))
         distinct = np.unique(numbers[~np.isnan(numbers)])
         enough = ENOUGH_FRACTIONS if np.any(distinct % 1) else ENOUGH_DISTINCT
-        return codes > RARE * total or len(distinct) < max(enough, len(gaps))
+        return codes > RARE * total or len(distinct) < max(enough, len(words))
 
     def _remark(self, style: NumberFormat, numbers: NDArray[np.float64]) -> tuple[str, ...]:
         """Returns what a reader of the table may want to know, each with the first example."""
         is_number = ~np.isnan(numbers)
         remarks = [f"the unit is {style.unit}"] if style.unit else []
+        if style.others:
+            other = style.others[0][0]
+            first = self._example(other)
+            remarks.append(f"other units are converted: {first!r} is {style.parse([first])[0]:.15g} {style.unit}")
 
         def add(what: str, applies: NDArray[np.bool_]) -> None:
             applies = applies & is_number
@@ -280,6 +319,10 @@ def _weigh(
 def _reading(text: str, decimal: Literal[".", ","]) -> str:
     bare = pa.array([re.sub("[ ']", "", text)])
     return f"{text!r} is {parse_bodies(bare, decimal, '.' if decimal == ',' else ',')[0]:.15g}"
+
+
+def _tells(text: str) -> bool:
+    return any(map(str.isalnum, text))
 
 
 def _not_null(texts: pa.Array) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from dltrain.data.json_lines import spell_nested
 from dltrain.errors import DataError
 
 
@@ -19,11 +20,10 @@ def read_parquet(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         A frame of at least one row, and no notes.
 
     Raises:
-        DataError: this is not a Parquet file, or a column holds lists or records.
+        DataError: this is not a Parquet file, or has no rows.
     """
     try:
         table = parquet.ParquetFile(file).read()
-        _check_columns(table.schema)
         frame = _to_frame(table)
     except DataError:
         raise
@@ -42,13 +42,12 @@ def stream_parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
         rows: most rows of a frame.
 
     Raises:
-        DataError: it is not a Parquet file, or has no rows, or a column holds lists or records.
+        DataError: it is not a Parquet file, or has no rows.
     """
     try:
         file = parquet.ParquetFile(path)
     except Exception as error:  # errors of pyarrow and of the file system
         raise _unreadable(path, error) from None
-    _check_columns(file.schema_arrow)
     if file.metadata.num_rows == 0:
         raise DataError(f"{path} contains no rows", where="data.path", fix="give a file with rows")
     start = 0
@@ -65,19 +64,17 @@ def _unreadable(file: Path, error: Exception) -> DataError:
     )
 
 
-def _check_columns(schema: pa.Schema) -> None:
-    """Refuses columns of lists or records."""
-    for field in schema:
-        if pa.types.is_nested(field.type):
-            raise DataError(
-                f"the cells of column {field.name!r} are lists or records",
-                where="data.path",
-                fix="write plain columns of numbers and text",
-            )
-
-
 def _to_frame(table: pa.Table) -> pd.DataFrame:
-    """Returns a frame with dates as timestamps, and decimals and half-precision numbers as floats."""
+    """Returns a frame with dates as timestamps, and decimals and half-precision numbers as floats.
+
+    Records become columns such as `user.name`, and lists texts such as `red|large`, as in JSON.
+    """
+    while any(pa.types.is_struct(field.type) for field in table.schema):
+        table = table.flatten()
+    for position, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type):
+            texts = [cell if cell is None else str(spell_nested(cell)) for cell in table.column(position).to_pylist()]
+            table = table.set_column(position, field.name, pa.array(texts, pa.string()))
     for position, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type) or pa.types.is_float16(field.type):
             table = table.set_column(position, field.name, table.column(position).cast(pa.float64()))

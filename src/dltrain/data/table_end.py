@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import name_list, shorten
+from dltrain.data.number_format import NumberFormat, Numbers
+from dltrain.data.numbers import infer_format
 from dltrain.data.table_records import Record, is_missing, is_number_like
 
 MOST = 20  # lines below a table
@@ -30,6 +33,13 @@ TOTAL = re.compile(
 SUBTOTAL = re.compile(
     rf"{TOTAL.pattern}|.{{1,60}}\b(totals?|summe|gesamt|итого)\W*|.{{1,60}}(合计|小计)", re.IGNORECASE
 )
+STATISTICS: Mapping[str, Callable[[NDArray[np.float64]], float]] = {  # of rows below a table, by their names
+    r"max(imum)?|最大值?|höchstwert": np.max,
+    r"min(imum)?|最小值?|mindestwert": np.min,
+    r"median|中位数": np.median,
+    r"(sd|std|stdev|std?\. ?dev|standard deviation|standardabweichung|标准差)\.?": lambda x: float(np.std(x, ddof=1)),
+    r"(count|n|anzahl|计数)": len,
+}
 MOST_ROWS = 20_000  # of a table that may have subtotals; longer ones are no reports
 
 
@@ -128,14 +138,14 @@ def _called_totals(frame: pd.DataFrame) -> list[int]:
 
 
 def _leave_out_totals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Returns a table without last rows that are sums or means of the others, and notes on them."""
+    """Returns a table without last rows that are sums, means or other statistics of the others, and notes on them."""
     end = len(frame)
     while end > 3 and not any(_texts(frame, end - 1)):
         end -= 1
     stop, notes = end, []
-    while stop > 3 and end - stop < MOST and _is_labelled(_texts(frame, stop - 1)):
+    while stop > 3 and end - stop < MOST and _label(_texts(frame, stop - 1)):
         stop -= 1
-    unlabelled = stop == end and end > 5 and not _texts(frame, end - 1)[0]
+    unlabelled = stop == end and end > 5 and (len(frame) <= MOST_ROWS or not _texts(frame, end - 1)[0])
     if unlabelled:
         stop -= 1
     if stop == end:
@@ -145,13 +155,13 @@ def _leave_out_totals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     left_out = []
     for position in range(stop, end):
         cells = _texts(frame, position)
-        if _sums(frame, position, cells, numbers, exactly=unlabelled):
+        label = _label(cells)
+        summed = _sums(frame, position, cells, numbers, exactly=unlabelled, every=not _is_labelled(cells))
+        if summed or _is_statistic(label, cells, numbers):
             left_out.append(position)
-            label = next((cell for cell in cells if cell), "")
-            words = "which has the columns' sums" if unlabelled else f"{shorten(label)}"
+            words = f"{shorten(label)}" if label else "which has the columns' sums"
             notes.append(f"left out the row {position + 1} below the header, a total: {words}")
-        elif not unlabelled:
-            label = next(cell for cell in cells if cell)
+        elif _is_labelled(cells):
             notes.append(
                 f"row {position + 1} is called {shorten(label)}, but has no sums of the columns: it counts as a row"
             )
@@ -161,30 +171,89 @@ def _leave_out_totals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _is_labelled(cells: Sequence[str]) -> bool:
+    """Tells whether the first filled cell of a row is the name of a total."""
     first = next((cell for cell in cells if cell), "")
     return TOTAL.fullmatch(first) is not None
 
 
-def _numbers(column: pd.Series[Any]) -> NDArray[np.float64] | None:
+def _label(cells: Sequence[str]) -> str:
+    """Returns the first cell of a row that is the name of a total or of another statistic; empty if there is none."""
+    return next((cell for cell in cells if TOTAL.fullmatch(cell) or _statistic(cell)), "")
+
+
+def _statistic(label: str) -> Callable[[NDArray[np.float64]], float] | None:
+    """Returns the statistic that a cell names; None if it names none."""
+    return next((of for name, of in STATISTICS.items() if re.fullmatch(name, label, re.IGNORECASE)), None)
+
+
+def _is_statistic(label: str, cells: Sequence[str], numbers: Sequence[_Numbers | None]) -> bool:
+    """Tells whether all numbers of a row, at least two, are the statistic of their columns that its label names."""
+    statistic = _statistic(label)
+    if statistic is None:
+        return False
+    pairs = [
+        (above.read(cell), float(statistic(above.values)))
+        for cell, above in zip(cells, numbers, strict=True)
+        if cell and above is not None
+    ]
+    return len(pairs) > 1 and all(np.isclose(own, right, rtol=5e-3, atol=0) for own, right in pairs)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """The numbers of a column's present cells `(n,)`, and how they are written; `None` for points and commas between
+    thousands."""
+
+    values: NDArray[np.float64]
+    form: NumberFormat | None = None
+
+    def read(self, cell: str) -> float:
+        """Returns the number of another cell; NaN if it is none."""
+        if self.form is not None:
+            return float(self.form.parse([cell])[0])
+        return float(_plain(pd.Series([cell]))[0])
+
+
+def _numbers(column: pd.Series[Any]) -> _Numbers | None:
     """Returns the numbers of a column; None if it has any other cell."""
     if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         return None
-    texts = column.dropna()
-    read = pd.to_numeric(texts.astype(str).str.replace(r"[,$€£¥%\s]", "", regex=True), errors="coerce")
-    numbers = read.to_numpy(dtype=np.float64, na_value=np.nan)
-    missing = np.array([is_missing(text) for text in texts.astype(str)[np.isnan(numbers)]], dtype=bool)
-    return numbers[~np.isnan(numbers)] if missing.all() and len(missing) < len(numbers) else None
+    texts = column.dropna().astype(str)
+    form = None
+    if texts.str.contains(",", regex=False).any():
+        of_text = texts.str.strip().value_counts()
+        found = infer_format(list(map(str, of_text.index)), of_text.to_numpy(dtype=np.int64))
+        form = found.format if isinstance(found, Numbers) else None
+    read = _plain(texts) if form is None else form.parse(texts.str.strip().tolist())
+    missing = np.array([is_missing(text) for text in texts[np.isnan(read)]], dtype=bool)
+    return _Numbers(read[~np.isnan(read)], form) if missing.all() and len(missing) < len(read) else None
+
+
+def _plain(texts: pd.Series[Any]) -> NDArray[np.float64]:
+    read = pd.to_numeric(texts.str.replace(r"[,$€£¥%\s]", "", regex=True), errors="coerce")
+    return read.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _sums(
     frame: pd.DataFrame,
     position: int,
     cells: Sequence[str],
-    numbers: Sequence[NDArray[np.float64] | None],
+    numbers: Sequence[_Numbers | None],
     *,
     exactly: bool,
+    every: bool = False,
 ) -> bool:
-    """Tells whether a row has the sums or means of columns above it."""
+    """Tells whether a row has the sums or means of columns above it.
+
+    Args:
+        frame: the table.
+        position: of the row.
+        cells: of the row, as texts.
+        numbers: those of each column above it; None for a column of words.
+        exactly: whether every number has to be the sum of its column, and no other cell may be filled; in two columns,
+            if the first cell of the row is filled.
+        every: whether every number has to be a sum or a mean.
+    """
     matches, others = 0, 0
     for column, above in enumerate(numbers):
         if not cells[column]:
@@ -192,12 +261,12 @@ def _sums(
         if above is None:
             others += exactly
             continue
-        own = _numbers(frame.iloc[position : position + 1, column])
-        if own is None or not len(own):
+        own = above.read(cells[column])
+        if np.isnan(own):
             continue
         near = 1e-9 if exactly else 5e-3
-        summed = bool(np.isclose(own[0], above.sum(), rtol=near, atol=0)) and above.any()
-        averaged = not exactly and bool(np.isclose(own[0], above.mean(), rtol=near, atol=0))
+        summed = bool(np.isclose(own, above.values.sum(), rtol=near, atol=0)) and above.values.any()
+        averaged = not exactly and bool(np.isclose(own, above.values.mean(), rtol=near, atol=0))
         matches += bool(summed or averaged)
-        others += exactly and not summed
-    return matches > 0 and others == 0
+        others += (exactly and not summed) or (every and not (summed or averaged))
+    return matches > (exactly and bool(cells[0])) and others == 0

@@ -29,6 +29,7 @@ from dltrain.data.table_records import (
 from dltrain.errors import DataError
 
 COUNT = 200  # records by which the table is judged
+RARE_SEPARATORS = "^~\x01\x1f¦¬§"
 NAMED_SEPARATOR = re.compile(r'\s*"?sep=(.)"?[\s,;]*', re.IGNORECASE)
 UNIT = re.compile(
     r"[\[(].+[\])]|%|‰|°.*|[µμmckMGhn]?(m|g|s|l|L|A|V|W|Pa|Hz|J|N|mol|cd|K|t|B|eV|bar)([²³23]|\^\d)?|min|hrs?|h|days?|d|years?|"
@@ -186,15 +187,28 @@ def _find_separator(lines: Sequence[str], quote: str) -> str:
         rows = [record.cells for record in _first_records(lines, separator, quote)]
         width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
         if width > 1:
-            tables[separator] = (score := (count / len(rows), width)), rows
+            even = [row for row in rows if len(row) == width]
+            tables[separator] = (score := (count / len(rows), width)), even
             best, best_score = max((best, best_score), (separator, score), key=lambda scored: scored[1])
     if best == ",":
         for separator, (score, rows) in tables.items():
             with_comma = [cell.strip() for row in rows for cell in row if "," in cell]
             if separator != "," and score[0] >= best_score[0] and all(map(DECIMAL_COMMA.fullmatch, with_comma)):
                 return separator
+    if not tables and (rare := _find_rare_separator(lines, quote)):
+        return rare
     uneven = best_score[0] < 0.9 or not number_columns(tables[best][1][1:])
     return BLANKS if uneven and _is_aligned(lines, quote) else best
+
+
+def _find_rare_separator(lines: Sequence[str], quote: str) -> str:
+    """Returns a rare separator that gives all of the first records the same number of fields, numbers among them; empty
+    if there is none."""
+    for separator in RARE_SEPARATORS:
+        rows = [record.cells for record in _first_records(lines, separator, quote)][:-1]
+        if len(rows) > 2 and len(set(map(len, rows))) == 1 and len(rows[0]) > 1 and number_columns(rows[1:]):
+            return separator
+    return ""
 
 
 def _has_single_quotes(lines: Sequence[str], separator: str | None) -> bool:

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from itertools import accumulate
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from dltrain.errors import DataError
 from dltrain.types import Facts
 
-Tokens = Literal["word", "character"]
+Tokens = Literal["word", "character", "piece"]  # pieces of words are in subwords.py
 TokensChoice = Literal["auto", "word", "character"]
+UnitChoice = Literal["auto", "word", "character", "bpe"]  # of the kinds of data that also learn pieces
 
 PADDING, UNKNOWN, END = 0, 1, 2  # fills up; was not in training; ends a document
 IGNORED = -100  # the target of a position that is not predicted; what torch calls ignore_index
@@ -63,7 +65,12 @@ class Vocabulary:
     Args:
         tokens: what a token is.
         entries: every token at its own number: the special ones first, then the most frequent ones.
+
+    Attributes:
+        frame: how many tokens stand before and after those of every classified text.
     """
+
+    frame: ClassVar[tuple[int, int]] = (0, 0)
 
     tokens: Tokens
     entries: tuple[str, ...]
@@ -93,7 +100,11 @@ class Vocabulary:
             KeyError: there is none.
         """
         tokens: Tokens = stored["tokens"]
-        return cls(tokens, (*SPECIAL, *stored["vocabulary"]))
+        if tokens == "piece":
+            from dltrain.data.subwords import Subwords
+
+            return Subwords.from_json(stored)
+        return Vocabulary(tokens, (*SPECIAL, *stored["vocabulary"]))
 
     @classmethod
     def of(cls, facts: Facts) -> Vocabulary:
@@ -123,6 +134,25 @@ class Vocabulary:
     def words(self) -> tuple[str, ...]:
         """Returns the tokens that stand in texts, the most frequent first, without the special ones."""
         return self.entries[len(SPECIAL) :]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Returns the tokens of `words` as a reader sees them."""
+        return self.words
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Returns the number of characters of each of `words`."""
+        return tuple(map(len, self.words))
+
+    def split_texts(self, texts: Sequence[str]) -> list[list[str]]:
+        """Returns the tokens of texts that are classified."""
+        return [split_text(text, self.tokens) for text in texts]
+
+    def locate(self, text: str) -> tuple[list[str], list[int]]:
+        """Returns the tokens of a text that is continued, and where each begins in it, in characters."""
+        pieces = split_pieces(text, self.tokens)
+        return pieces, [0, *accumulate(map(len, pieces[:-1]))] if pieces else []
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -159,12 +189,14 @@ class Padded:
 
 
 def pad(texts: Sequence[Sequence[str]], vocabulary: Vocabulary, length: int) -> Padded:
-    """Returns the numbers of the texts' tokens, each text cut or filled up to `length`."""
+    """Returns the numbers of the texts' tokens, each text cut before its frame's end, or filled up, to `length`."""
     tokens = np.full((len(texts), length), PADDING, dtype=np.int64)
+    _, closing = vocabulary.frame
     for row, text in enumerate(texts):
-        beginning = text[:length]
-        tokens[row, : len(beginning)] = vocabulary.number(beginning)
+        fitting = text if len(text) <= length else [*text[: length - closing], *text[len(text) - closing :]]
+        tokens[row, : len(fitting)] = vocabulary.number(fitting)
     counts = np.array([len(text) for text in texts], dtype=np.int64)
     unknown = (tokens == UNKNOWN).sum(axis=1)
     tokens[counts == 0, 0] = UNKNOWN
-    return Padded(tokens, counts.clip(1, length), counts == 0, (counts - length).clip(0), unknown)
+    empty = counts == sum(vocabulary.frame)
+    return Padded(tokens, counts.clip(1, length), empty, (counts - length).clip(0), unknown)

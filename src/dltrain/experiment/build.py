@@ -33,18 +33,19 @@ from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.loggers.logger import Loggers
-from dltrain.models.fold_ensemble import FoldEnsemble
-from dltrain.models.names import count_models, picked_model
+from dltrain.models.fold_ensemble import ensemble_of
+from dltrain.models.names import count_models, picked_models
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
+from dltrain.training.budget import Budget
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
-from dltrain.types import SPLITS, Data, Facts, Spec, Split, SplitName, Unfreezing
+from dltrain.types import SPLITS, Data, Facts, Remembering, Spec, Split, SplitName, Unfreezing
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
@@ -71,6 +72,7 @@ class Setup:
         device: the device of model, loss and batches.
         threads: the number of CPU threads.
         start: the weights that the model begins with, a sentence each.
+        untrained: builds the model with the weights that its config names; None if it begins with others.
         loggers: where the run is written to besides its folder.
         pruning: what a search asks of the run; `None` if it is no job of a search.
     """
@@ -91,6 +93,7 @@ class Setup:
     device: torch.device
     threads: int
     start: tuple[str, ...] = ()
+    untrained: Callable[[], nn.Module] | None = None
     loggers: Loggers = field(default_factory=lambda: Loggers({}))
     pruning: Pruning | None = None
 
@@ -125,7 +128,8 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     loss = build_loss(config["loss"], facts).to(device)
     metrics = build_metrics(config.get("metric"), facts)
     task = build_task(facts, loss, list(metrics.values()))
-    settings = settings.settled(len(data.splits["train"]), kind.budget)
+    budget = budget_of(config["model"], kind)
+    settings = settings.settled(len(data.splits["train"]), budget)
     check_settings(settings, task)
     check_monitor(settings.monitor, metrics, task)
     if "val" not in data.splits and not facts.folds:
@@ -135,15 +139,19 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
     bare = without_starting_weights(config["model"])
+    full = config["model"], facts, spec
     node = config["model"] if begun is None and start is None else bare
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
+    remember(model, data)
     words, files = (
         ((), {})
         if begun is not None
         else begin(model, start, facts, spec, lambda other: rebuild_model(bare, data, other, config["seed"]))
     )
+    if begun is None and start is None:
+        kind.solve(model, data, task)
     trial = try_model(
         model,
         task,
@@ -161,7 +169,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         samples = data.splits["train"]
         size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
         settings = replace(settings, batch_size=size)
-    train, evaluation = build_loaders(data, settings, device, model, task, change, config["seed"])
+    train, evaluation = build_loaders(data, settings, budget, device, model, task, change, config["seed"])
 
     optimizer = build_optimizer(config["optimizer"], model)
     steps_per_epoch = -(-len(train) // settings.accumulate)
@@ -196,6 +204,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         device=device,
         threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0] // count_models(model)),
         start=words,
+        untrained=None if config["model"] == bare or config.get("init_from") else partial(build_model, *full),
         loggers=loggers,
     )
 
@@ -210,9 +219,16 @@ def spec_of(facts: Facts, task: Task) -> Spec:
         vocab_sizes=facts.vocab_sizes,
         bins=facts.bins,
         causal=task.causal,
+        positional=task.positional,
         steps=steps,
         columns=columns,
     )
+
+
+def budget_of(node: Mapping[str, Any], kind: Kind) -> Budget:
+    """Returns how long the model of a config node trains by default: as it says itself, else as its kind of data."""
+    own: Callable[..., Mapping[str, Any]] | None = getattr(resolve("model", node), "budget", None)
+    return kind.budget if own is None else replace(kind.budget, **own(**arguments(node)))
 
 
 def check_settings(settings: TrainerSettings, task: Task) -> None:
@@ -356,6 +372,7 @@ def splits_of(data: Data) -> dict[SplitName, Split]:
 def build_loaders(
     data: Data,
     settings: TrainerSettings,
+    budget: Budget,
     device: torch.device,
     model: nn.Module,
     task: Task,
@@ -364,7 +381,7 @@ def build_loaders(
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
     """Returns the training split's loader, shuffled and augmented, and one for each split in its own order."""
     kind, count = kind_of(data.facts), len(data.splits["train"])
-    batch_size = min(settings.batch_size_for(count, kind.budget), count)
+    batch_size = min(settings.batch_size_for(count, budget), count)
     options = kind.loader_options(data.facts)
     train = TensorLoader(
         data.splits["train"],
@@ -405,10 +422,10 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
         )
 
     def build(fitting: Spec) -> nn.Module:
-        models = [construct(target, node["_target_"], fitting, arguments(node)) for _ in range(facts.folds or 1)]
-        return FoldEnsemble(models) if facts.folds else models[0]
+        return construct(target, node["_target_"], fitting, arguments(node))
 
-    return kind.assemble(build, facts, spec)
+    models = [kind.assemble(build, facts, spec) for _ in range(facts.folds or 1)]
+    return ensemble_of(models) if facts.folds else models[0]
 
 
 def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) -> nn.Module:
@@ -419,9 +436,23 @@ def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) ->
     return model
 
 
+def remember(model: nn.Module, data: Data) -> None:
+    """Gives a model that compares samples with those of training the latter; of several, each those of other folds.
+
+    Raises:
+        ConfigError: it cannot compare such samples.
+    """
+    samples = data.splits["train"]
+    for number, picked in enumerate(picked_models(model)):
+        if isinstance(picked, Remembering):
+            rows = slice(None) if samples.fold is None else samples.fold != number
+            inputs = tuple(tensor[rows] for tensor in samples.inputs)
+            picked.remember(inputs if data.prepare is None else data.prepare(inputs), samples.target[rows])
+
+
 def unfrozen_too_late(model: nn.Module, settings: TrainerSettings) -> list[str]:
     """Returns a warning if a model waits with some parameters for an epoch that never comes, else nothing."""
-    picked = picked_model(model)
+    picked, *_ = picked_models(model)
     late = isinstance(picked, Unfreezing) and (picked.unfreeze_epoch or 0) >= settings.last_epoch
     words = f"the frozen stages are never trained, since there are only {settings.last_epoch} epochs"
     return [f"{words}: lower model.unfreeze_epoch"] if late else []
@@ -441,6 +472,13 @@ def build_augment(node: Mapping[str, Any], data: Data) -> Augmentation | None:
     """
     augment: Augmentation = resolve("augment", node)(**arguments(node))
     kind = kind_of(data.facts)
+    if augment and augment.mix is not None and data.facts.folds:
+        raise ConfigError(
+            "mixing would show each model samples of the fold that validates it",
+            where="augment",
+            fix="do not mix samples, or let one fold validate: data.fold=0",
+            override="data.fold=0",
+        )
     if augment and not {kind.name, kind.models_of} & set(augment.takes):
         raise ConfigError(
             f"this augmentation is for {' or '.join(augment.takes)} data, and this is {data.facts.kind} data",

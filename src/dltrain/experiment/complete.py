@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing
 
-import torch
-
 from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.experiment.build import Setup
 from dltrain.experiment.features import with_cached_features
@@ -18,6 +16,7 @@ from dltrain.experiment.signals import Stopped, StopRequest, finishing
 from dltrain.runs.folder import RunDir
 from dltrain.runs.history import HistoryLog
 from dltrain.training.loop import Pause, Row, fit
+from dltrain.training.random_state import use_deterministic
 from dltrain.training.saving import Saver
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import TrainState
@@ -52,7 +51,7 @@ def complete(
         DltrainError, Stopped: as `train` does.
     """
     settings, state = setup.settings, setup.state
-    torch.use_deterministic_algorithms(settings.deterministic)
+    use_deterministic(settings.deterministic)
     setup = with_cached_features(setup, verbosity)
     if settings.on_divergence == "rollback" and not state.step:
         saver.save()  # a checkpoint to go back to

@@ -29,6 +29,7 @@ from dltrain.runs.lock import locked
 from dltrain.runs.result import Result
 from dltrain.storage import write_bytes, write_text
 from dltrain.training.checkpoint import resumable
+from dltrain.training.random_state import use_deterministic
 from dltrain.training.saving import Saver
 
 log = logging.getLogger("dltrain")
@@ -116,7 +117,7 @@ def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
         saver.load_best()
         if run.predictions.exists() and before.shown_split == "val":
             write_bytes(run.validation, run.predictions.read_bytes())
-        torch.use_deterministic_algorithms(setup.settings.deterministic)
+        use_deterministic(setup.settings.deterministic)
         with recorded(run, config):
             timing = Timing(
                 began - before.seconds,

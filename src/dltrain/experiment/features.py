@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import KeysView
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
@@ -17,7 +18,7 @@ from dltrain.experiment.build import Setup
 from dltrain.models.names import picked_model
 from dltrain.tasks.precision import autocast
 from dltrain.training.settings import choose_threads
-from dltrain.types import FrozenTrunk
+from dltrain.types import FrozenTrunk, SplitName
 
 log = logging.getLogger("dltrain")
 
@@ -40,28 +41,50 @@ def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
     if not isinstance(picked, FrozenTrunk) or not picked.is_trunk_fixed:
         return setup
     if not isinstance(model, FrozenTrunk):
-        log.log(verbosity, "features not cached: other inputs join the images")
+        log.log(verbosity, "features not cached: other inputs join the trunk's")
         return setup
     if not are_cacheable(setup):
         if setup.train.change is not None:
-            words = "augmentation changes every image, so that the frozen trunk computes its features in each epoch"
+            words = "augmentation changes every sample, so that the frozen trunk computes its features in each epoch"
             log.log(verbosity, "features not cached: %s; augment=none trains the head in seconds", words)
         return setup
     began, count, threads = perf_counter(), sum(map(len, setup.data.splits.values())), torch.get_num_threads()
-    cache, key = setup.source.features, _key(setup, model)
-    if key not in cache:
+    cache, key, names = setup.source.features, _key(setup, model), sample_names(setup)
+    if not all(names[split] <= cache.get(key, {}).keys() for split in names):
         cache.clear()  # of another trunk
         log.log(verbosity, "features %s samples pass the frozen trunk once", f"{count:,}")
         torch.set_num_threads(1)  # each batch has one; more of them share the batches
-        cache[key] = {name: features_of(model, loader, setup) for name, loader in setup.evaluation.items()}
+        cache[key] = {}
+        for split, of_split in names.items():
+            if not of_split <= cache[key].keys():
+                rows = features_of(model, setup.evaluation[split], setup)
+                cache[key] |= dict(zip(of_split, rows, strict=True))
         log.log(verbosity, "features computed in %.1f s; now the head is trained on them", perf_counter() - began)
     else:
         log.log(verbosity, "features of %s samples, as an earlier job computed them", f"{count:,}")
-    features = cache[key]
+    features = {split: torch.stack([cache[key][name] for name in of_split]) for split, of_split in names.items()}
     # A resumed run keeps the number of threads of its checkpoint.
     torch.set_num_threads(threads if setup.state.step else threads_of_head(setup, features["train"]))
     evaluation = {name: on_features(loader, features[name]) for name, loader in setup.evaluation.items()}
     return replace(setup, train=on_features(setup.train, features["train"]), evaluation=evaluation)
+
+
+def sample_names(setup: Setup) -> dict[SplitName, KeysView[str]]:
+    """Returns a name for each sample of each split, in order, under which its features are stored.
+
+    Samples that folds move between training and validation keep their names, unless several have the same.
+    """
+    data = setup.data
+    moved = data.with_fold is not None or data.facts.folds > 0
+    names: dict[SplitName, KeysView[str]] = {}
+    for split, samples in setup.splits.items():
+        place = "test" if split == "test" else "fold"
+        of_split = dict.fromkeys(f"{place} {name}" for name in samples.ids) if moved else {}
+        if len(of_split) < len(samples):
+            digest = hashlib.sha256("\0".join(samples.ids).encode()).hexdigest()
+            of_split = dict.fromkeys(f"{split} {digest} {row}" for row in range(len(samples)))
+        names[split] = of_split.keys()
+    return names
 
 
 def estimate(setup: Setup) -> tuple[TensorLoader, float]:

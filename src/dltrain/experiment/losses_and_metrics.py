@@ -60,7 +60,7 @@ def check_metrics(
         return
     model.eval()
     with autocast(precision, batch.target.device):
-        prediction = task.decode(task.combine_members(model(*batch.inputs)))
+        prediction = task.decode(task.combine_members(batch.output_of(model)))
     taken = {*METRICS, *task.own_metric().names}
     for name, metric in metrics.items():
         values = _values(name, metric, prediction, batch.target)

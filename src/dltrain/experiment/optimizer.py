@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from dltrain.errors import ConfigError
 from dltrain.experiment.outputs import reason_of
 from dltrain.experiment.targets import arguments, resolve
-from dltrain.models.names import picked_model
+from dltrain.models.names import picked_models
 
 
 def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
@@ -53,9 +53,11 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
 
 def rate_scales(model: nn.Module) -> dict[int, float]:
     """Returns the learning rates of parameters as shares of `lr`, by their `id`; empty if a model names none."""
-    picked = picked_model(model)
-    scales: Mapping[str, float] = getattr(picked, "rate_scales", {})
-    return {id(parameter): scales[name] for name, parameter in picked.named_parameters() if name in scales}
+    rates: dict[int, float] = {}
+    for picked in picked_models(model):
+        scales: Mapping[str, float] = getattr(picked, "rate_scales", {})
+        rates |= {id(parameter): scales[name] for name, parameter in picked.named_parameters() if name in scales}
+    return rates
 
 
 def divided_by_rate(group: Mapping[str, Any], scales: Mapping[int, float], rate: float) -> list[dict[str, Any]]:

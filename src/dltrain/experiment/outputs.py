@@ -49,8 +49,8 @@ class Watch:
         if self.hook is not None:
             self.hook.remove()
 
-    def call(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Returns the model's output.
+    def call(self, model: nn.Module, inputs: tuple[Tensor, ...], fold: Tensor | None = None) -> Tensor:
+        """Returns the model's output; `fold` as in `Batch`.
 
         Raises:
             ConfigError: the model fails, or changes its input, or returns something else than the task needs.
@@ -60,7 +60,7 @@ class Watch:
             raise refusal
         before = [tensor.clone() for tensor in inputs]
         try:
-            output: Tensor = model(*inputs)
+            output: Tensor = model(*inputs) if fold is None else model(*inputs, fold=fold)
         except Exception as error:
             shape = "×".join(map(str, self.spec.input_shape))
             what = f"{self.name} fails {when} on an input of shape {shape}"

@@ -11,7 +11,7 @@ from dltrain.errors import ConfigError, DltrainError
 from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.repeatable import is_close, is_repeatable
 from dltrain.experiment.unregistered import TORCHS_OWN, constants
-from dltrain.models.names import inner_model
+from dltrain.models.names import inner_model, make_room
 from dltrain.training.saving import load_into
 
 
@@ -40,6 +40,7 @@ def check_reload(
     """
     try:
         fresh = rebuild()
+        make_room(fresh, weights)
         load_into(fresh.state_dict(), weights, f"the state_dict() of the trained {name}")
         same = is_close(outputs(fresh), expected, tolerance)
     except DltrainError as error:

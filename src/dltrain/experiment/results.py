@@ -28,6 +28,7 @@ from dltrain.experiment.examples import (
     read_outputs,
     record_outputs,
 )
+from dltrain.experiment.learned_elsewhere import compare_origins, frozen_features
 from dltrain.experiment.reload import check_reload
 from dltrain.experiment.targets import resolve
 from dltrain.experiment.verdict import diagnose
@@ -115,7 +116,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     if not timing.in_sweep:
         explain_examples(run, setup)
     explain_seconds = perf_counter() - explaining
-    baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name], timing.train_seconds)
+    baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name], timing)
+    origins = compare_origins(setup, metrics[split_name], baselines, comparison)
     # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
     has_dropout = "dropout" in inspect.signature(class_of(state.model)).parameters
@@ -131,7 +133,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         baseline_notes={baseline.name: baseline.note for baseline in baselines if baseline.note},
         comparison=None if comparison is None else asdict(comparison),
         blend=None if blend is None else blend._asdict(),
-        diagnosis=(*[unlike] * bool(unlike), *blended, *setup.notes, *diagnosis),
+        diagnosis=(*[unlike] * bool(unlike), *blended, *origins, *setup.notes, *diagnosis),
         doctor=tuple(asdict(finding) for finding in (*setup.source.findings, *wrong_labels)),
         certainty=certainty,
         importance=tuple(asdict(one) for one in explained.importance),
@@ -169,7 +171,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     compared = [comparison.words] if comparison else []
     for finding in wrong_labels:
         log.info("%-7s %s", finding.severity, finding)
-    for sentence in [*blended, *compared, *notes, *diagnosis, *describe_certainty(certainty)]:
+    for sentence in [*blended, *compared, *origins, *notes, *diagnosis, *describe_certainty(certainty)]:
         log.log(timing.verbosity, "        %s", sentence)
 
 
@@ -250,12 +252,14 @@ def find_wrong_labels(run: RunDir, setup: Setup, predictions: Mapping[SplitName,
 
 
 def compare_with_baselines(
-    setup: Setup, split: SplitName, predictions: Predictions, train_seconds: float
+    setup: Setup, split: SplitName, predictions: Predictions, timing: Timing
 ) -> tuple[tuple[Baseline, ...], Comparison | None]:
     """Returns the baselines' metrics on a held-out split, and the comparison of the model with the best of them."""
     if split not in setup.data.splits or split == "train" or setup.settings.limit_batches is not None:
         return (), None
-    baselines, shown = setup.source.baselines(split, setup.baseline, train_seconds), setup.data.splits[split]
+    shown, limit = setup.data.splits[split], setup.baseline.limit(timing.train_seconds)
+    baselines = setup.source.baselines(split, setup.baseline, timing.train_seconds)
+    baselines += () if timing.in_sweep else frozen_features(setup, split, limit)
     return baselines, setup.task.compare(
         name_of(setup.state.model), shown.target, predictions, baselines, *shown.weighted_target[1:]
     )

@@ -20,6 +20,7 @@ from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Data, SplitName
 
 MOST = 2  # data sets in memory
+FOLD = "fold"  # the key of a data config that chooses the validation split alone
 
 
 class Source:
@@ -27,11 +28,14 @@ class Source:
 
     Args:
         data: the data, split and encoded.
+        features: of each sample by its name, by a digest of the frozen trunk; other folds of the data share them.
     """
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, features: dict[str, dict[str, Tensor]] | None = None) -> None:
         self.data = data
-        self.features: dict[str, Mapping[SplitName, Tensor]] = {}  # of each split, by the frozen trunk they come from
+        self.features: dict[str, dict[str, Tensor]] = (
+            {} if features is None else features
+        )  # of each sample, by its name
         self._baselines: dict[tuple[SplitName, BaselineSettings], tuple[Baseline, ...]] = {}
 
     @cached_property
@@ -69,11 +73,22 @@ class Sources:
             DltrainError: the data cannot be read, or is for another task.
         """
         key = json.dumps([node, task], sort_keys=True)
-        source = self._loaded.pop(key, None) or Source(for_task(resolve("data", node)(**arguments(node)), task))
+        source = self._loaded.pop(key, None) or self._of_another_fold(node, task)
+        source = source or Source(for_task(resolve("data", node)(**arguments(node)), task))
         self._loaded[key] = source
         while len(self._loaded) > MOST:
             del self._loaded[next(iter(self._loaded))]
         return source
+
+    def _of_another_fold(self, node: Mapping[str, Any], task: str) -> Source | None:
+        """Returns the data set from what was read for another fold of it; `None` where nothing was."""
+        if node.get(FOLD) is None:
+            return None
+        for key, source in self._loaded.items():
+            other, for_other = json.loads(key)
+            if source.data.with_fold is not None and for_other == task and {**other, FOLD: node[FOLD]} == node:
+                return Source(for_task(source.data.with_fold(node[FOLD]), task), source.features)
+        return None
 
     def forget(self, sweep: str = "") -> None:
         """Forgets all data, whose files may have changed since, except within the same `sweep`."""

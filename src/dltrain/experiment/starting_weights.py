@@ -15,7 +15,7 @@ from dltrain.errors import CheckpointError, ConfigError
 from dltrain.experiment.outside_models import without_start
 from dltrain.experiment.targets import arguments, resolve
 from dltrain.kinds.kind import kind_of
-from dltrain.models.names import picked_model
+from dltrain.models.names import picked_models
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.storage import digest
 from dltrain.tasks.registry import is_known, task_class
@@ -177,7 +177,7 @@ def begin(
     Raises:
         ConfigError: the run is of another model, or the model cannot learn from random weights.
     """
-    picked = picked_model(model)
+    picked, *_ = picked_models(model)
     own = tuple(getattr(picked, "start_words", ()))
     if start is not None:
         return start.load_into(model, facts, partial(tensors_of_outputs, build_for, spec)) + own, start.digests

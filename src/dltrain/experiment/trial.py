@@ -222,7 +222,7 @@ def _learn(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: 
 def _pass_back(model: nn.Module, task: Task, batch: Batch, watch: Watch, precision: Precision) -> Tensor:
     model.train()
     with autocast(precision, batch.target.device):
-        output = watch.call(model, batch.inputs)
+        output = watch.call(model, batch.inputs, batch.fold)
         loss = loss_of(output, task, batch, watch.name)
     if not loss.requires_grad:
         raise ConfigError(
@@ -255,7 +255,7 @@ def _strangers(model: nn.Module, task: Task, batch: Batch, loss: Tensor, precisi
     if not strangers:
         return []
     with autocast(precision, batch.target.device):
-        again = task.objective(model(*batch.inputs), batch.target)
+        again = task.objective(batch.output_of(model), batch.target)
     lasting = {id(leaf) for leaf in leaves_of(again)}
     return [leaf for leaf in strangers if id(leaf) in lasting or isinstance(leaf, nn.Parameter)]
 

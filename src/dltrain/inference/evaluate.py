@@ -163,7 +163,7 @@ def evaluate_input(
         absent = f"there is no column {column_of_weights}, so all samples count alike"
         notes.append(absent if whole.weight is None else f"samples are weighed by {column_of_weights}")
     notes += opened.notes
-    if model.facts.classes and (whole.target == whole.target[0]).all():
+    if model.facts.classes and whole.target.dim() == 1 and (whole.target == whole.target[0]).all():
         notes.append(f"every sample is labelled {model.facts.classes[int(whole.target[0])]}")
     notes += model.task.notes_on_new_data(whole.inputs, stored_tensors_of(model))
     trained = model.kind.count_trained(whole.inputs, stored_tensors_of(model))

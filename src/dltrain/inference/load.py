@@ -28,6 +28,7 @@ from dltrain.inference.frames import prediction_frame, with_remarks
 from dltrain.inference.inputs import Input, open_inputs
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.kinds.kind import is_known as is_known_kind
+from dltrain.models.names import make_room
 from dltrain.runs.config import RunConfig
 from dltrain.runs.folder import RunDir, advise_restart, refuse_links
 from dltrain.runs.lock import state_of
@@ -217,6 +218,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         for node, last in _without_and_with_pretrained(model_node, trust):
             try:
                 module = _build(run, node, facts, spec_of(facts, task), result.seed, trust)
+                make_room(module, weights)
                 load_into(module.state_dict(), weights, best)
                 check_config(run, result.basis)
                 loaded = LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dltrain.tasks.registry import task_class
 from dltrain.types import Data, Split, SplitName
 
 FEW_SAMPLES = 50
@@ -80,14 +81,14 @@ def check_balance(data: Data) -> Iterator[Finding]:
     if not counts:
         return
     rarest, commonest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
-    if counts[commonest] > IMBALANCE * max(1, counts[rarest]):
+    if not task_class(data.facts.task).unbalanced and counts[commonest] > IMBALANCE * max(1, counts[rarest]):
         yield Finding(
             "note",
             f"{commonest} has {counts[commonest]:,} training samples and {rarest} {counts[rarest]:,}",
             "if the rare ones matter, look at f1 and try trainer.balance=resample",
         )
     for name, split in data.splits.items():
-        present = set(split.target.tolist())
+        present = set(split.target.flatten().tolist())
         absent = [label for index, label in enumerate(counts) if index not in present]
         if absent and name != "train":
             named = ", ".join(absent[:5]) + (" ..." if absent[5:] else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from dltrain.kinds.labels import form_of
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
-from dltrain.types import Data, Facts, Split, SplitName
+from dltrain.types import MISSING_LABEL, Data, Facts, Split, SplitName
 
 MAX_ROWS = {"logistic_regression": 20_000, "nearest_neighbours": 5_000}
 NEIGHBOURS = (1, 3, 5, 9, 15, 25)
@@ -36,6 +37,7 @@ def predictors(
     """
     train = data.splits["train"]
     x, x_held_out = features(train), features(data.splits[split])
+    form = form_of(data.facts)
     y = train.target.numpy() if data.facts.outputs else train.target.flatten().numpy()
     weight = None if train.weight is None else train.weight.numpy()
     rng = np.random.default_rng(0)
@@ -43,7 +45,8 @@ def predictors(
         rows = np.arange(len(y))
         if len(y) > MAX_ROWS.get(name, len(y)):
             rows = np.sort(rng.choice(len(y), MAX_ROWS[name], replace=False))
-        predict = partial(fit_and_predict, make, x, y, x_held_out, data.facts, rows, weight)
+        fitted = fit_and_predict_places if form == "string" else fit_and_predict
+        predict = partial(fitted, make, x, y, x_held_out, data.facts, rows, weight)
         yield Method(name, predict, note_on_weight(make, y[rows], weight))
 
 
@@ -64,7 +67,8 @@ def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:
         yield "nearest_neighbours", lambda y: _nearest_neighbours(y, classification=False)
         booster = HistGradientBoostingRegressor
     else:
-        each, common = (OneVsRestClassifier, "commonest_labels") if facts.outputs else (_itself, "majority")
+        several = facts.outputs and form_of(facts) == "labels"
+        each, common = (OneVsRestClassifier, "commonest_labels") if several else (_itself, "majority")
         yield common, lambda y: each(DummyClassifier(strategy="prior"))
         logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
         yield "logistic_regression", lambda y: each(logistic)
@@ -110,7 +114,8 @@ def fit_and_predict(
 ) -> Predictions:
     """Fits a method to training samples and returns its predictions.
 
-    Of several numbers, of which some are missing, each has a method of its own, fitted to the samples that have it.
+    Of several numbers or labels, of which some are missing, each has a method of its own, fitted to the samples that
+    have it.
 
     Args:
         make: the maker of the method.
@@ -122,14 +127,52 @@ def fit_and_predict(
         weight: `(N,)` of the training samples; methods that take none ignore it.
         each_alone: whether each of several numbers has a method of its own even if none is missing.
     """
-    if not each_alone and not np.isnan(y).any():
+    labels = form_of(facts) == "labels"
+    missing = y == MISSING_LABEL if labels else np.isnan(y)
+    if not each_alone and not missing.any():
         return predicted(_fit(make, x, y, rows, weight), x_held_out, facts)
     parts = []
-    for numbers in y.T:
-        known = rows[~np.isnan(numbers[rows])]
-        known = known if len(known) else np.flatnonzero(~np.isnan(numbers))
-        parts.append(predicted(_fit(make, x, numbers[:, None], known, weight), x_held_out, facts).values)
-    return Predictions(torch.cat(parts, dim=1))
+    for values, gaps in zip(y.T, missing.T, strict=True):
+        known = rows[~gaps[rows]]
+        known = known if len(known) else np.flatnonzero(~gaps)
+        if labels:
+            parts.append(_label_scores(make, x, values, x_held_out, known, weight))
+        else:
+            parts.append(predicted(_fit(make, x, values[:, None], known, weight), x_held_out, facts).values)
+    outputs = torch.cat(parts, dim=1)
+    return Predictions((outputs > 0.5).long(), outputs) if labels else Predictions(outputs)
+
+
+def _label_scores(
+    make: Maker,
+    x: Inputs,
+    values: NDArray[Any],
+    x_held_out: Inputs,
+    rows: NDArray[np.int64],
+    weight: NDArray[np.float32] | None,
+) -> torch.Tensor:
+    """Returns the probability `(M, 1)` that held-out samples have a label, by a method fitted to it alone."""
+    if len(set(values[rows].tolist())) < 2:
+        return torch.full((x_held_out.shape[0], 1), float(values[rows].mean()) if len(rows) else 0.5)
+    method = _fit(make, x, values, rows, weight)
+    return torch.from_numpy(np.asarray(method.predict_proba(x_held_out), dtype=np.float32)[:, 1:])
+
+
+def fit_and_predict_places(
+    make: Maker,
+    x: Inputs,
+    y: NDArray[Any],
+    x_held_out: Inputs,
+    facts: Facts,
+    rows: NDArray[np.int64],
+    weight: NDArray[np.float32] | None = None,
+) -> Predictions:
+    """Fits a method to each place of strings, `y` is `(N, P)`, and returns its predictions; arguments as for
+    `fit_and_predict`."""
+    of_place = replace(facts, outputs=())
+    parts = [predicted(_fit(make, x, place, rows, weight), x_held_out, of_place) for place in y.T]
+    scores = torch.stack([part.probabilities for part in parts if part.probabilities is not None], dim=1)
+    return Predictions(scores.argmax(dim=2), scores)
 
 
 def _fit(make: Maker, x: Inputs, y: NDArray[Any], rows: NDArray[np.int64], weight: NDArray[np.float32] | None) -> Any:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from dltrain.data.cell_parts import find_parts
 from dltrain.data.cells import Cells, Form, name_list, read_cells, shorten
-from dltrain.data.durations import Durations
-from dltrain.data.number_format import Ambiguous, NumberFormat
+from dltrain.data.durations import Durations, parse_durations
+from dltrain.data.number_format import Ambiguous, NumberFormat, Numbers
 from dltrain.data.number_marks import Decimal, Marks, Thousands
-from dltrain.data.numbers import infer_format, judge_marks
+from dltrain.data.numbers import ENOUGH_DISTINCT, FEW_WORDS, LEAST, infer_format, judge_marks
 from dltrain.errors import DataError
 
 MOST = 0.95  # the share of cells that have to be durations
@@ -65,27 +67,53 @@ class FormOfNumbers:
     remarks: tuple[str, ...]
 
 
-def form_of_numbers(name: str, cells: Cells, reading: Reading) -> FormOfNumbers | None:
+def form_of_numbers(name: str, cells: Cells, reading: Reading, *, is_target: bool = False) -> FormOfNumbers | None:
     """Returns how the numbers of a column are written; `None` if it is not one of numbers.
+
+    Args:
+        name: of the column.
+        cells: of the column.
+        reading: of the file.
+        is_target: whether the column is to be predicted, so that it has no role.
 
     Raises:
         DataError: the numbers have two readings, and nothing in the file decides.
     """
     if cells.all_numbers and not cells.as_written:
         return FormOfNumbers(None, ())
-    counts = cells.counts
-    found = infer_format(cells.values, counts, reading.file, reading.given)
-    if isinstance(found, Ambiguous):
-        raise _ambiguous(name, found)
-    if found is not None:
+    found = infer_format(cells.values, cells.counts, reading.file, reading.given)
+    if isinstance(found, Numbers):
         if cells.all_numbers and found.format == NumberFormat():
             return FormOfNumbers(None, ())
-        words = [f"words are gaps: {name_list(map(shorten, found.gaps), WORDS_NAMED)}"] if found.gaps else []
-        return FormOfNumbers(found.format, (*found.remarks, *words))
-    seconds = Durations().parse(cells.values)
-    if counts[~np.isnan(seconds)].sum() > MOST * counts.sum():
-        return FormOfNumbers(Durations(), ("durations, in seconds",))
-    return None
+        return FormOfNumbers(found.format, (*found.remarks, *([note_gaps(found.gaps)] if found.gaps else [])))
+    if found is None:
+        return _form_of_durations(cells, words=True)
+    durations = _form_of_durations(cells, words=False) if found.about == "unit" else None
+    if durations is None:
+        raise _ambiguous(name, cells, found, is_target=is_target)
+    return durations
+
+
+def _form_of_durations(cells: Cells, *, words: bool) -> FormOfNumbers | None:
+    """Returns how the durations of a column are written; `None` if it is not one of them.
+
+    Args:
+        cells: of the column, nearly all of which have to be durations.
+        words: whether half of them are enough if the others are a few words, such as DNF.
+    """
+    is_one = ~np.isnan(parse_durations(cells.values))
+    count, present = int(cells.counts[is_one].sum()), cells.present
+    durations, others = (list(compress(cells.values, which.tolist())) for which in (is_one, ~is_one))
+    few_words = len(others) <= FEW_WORDS and len(durations) >= ENOUGH_DISTINCT and count >= LEAST * present
+    if not durations or not (count > MOST * present or (words and few_words)):
+        return None
+    gaps = [note_gaps(others)] if others else []
+    return FormOfNumbers(Durations.of(durations), ("durations, in seconds", *gaps))
+
+
+def note_gaps(words: Sequence[str]) -> str:
+    """Returns a remark on the words of a column that count as gaps."""
+    return f"words are gaps: {name_list(map(shorten, words), WORDS_NAMED)}"
 
 
 def read_written(column: pd.Series[Any], reading: Reading, cells: Cells | None = None) -> Cells:
@@ -117,17 +145,19 @@ def form_to_json(form: Form | None) -> Any:
     """Returns the value that `form_from_json` reads."""
     if isinstance(form, NumberFormat):
         return form.to_json()
-    return None if form is None else "durations"
+    if isinstance(form, Durations):
+        return f"durations:{form.colons}" if form.colons else "durations"
+    return None
 
 
 def form_from_json(stored: Any) -> Form | None:
     """Returns the form that `form_to_json` stored."""
     if isinstance(stored, Mapping):
         return NumberFormat.from_json(stored)
-    return None if stored is None else Durations()
+    return None if stored is None else Durations(int(str(stored).partition(":")[2] or 0))
 
 
-def _ambiguous(name: str, found: Ambiguous) -> DataError:
+def _ambiguous(name: str, cells: Cells, found: Ambiguous, *, is_target: bool) -> DataError:
     readings = " or ".join(found.readings)
     if found.about == "marks":
         return DataError(
@@ -136,9 +166,17 @@ def _ambiguous(name: str, found: Ambiguous) -> DataError:
             fix="say which mark is the decimal one: data.decimal=. or data.decimal=','",
             override="data.decimal=.",
         )
+    if is_target:
+        return DataError(
+            f"the numbers of the target {name!r} can be read in two ways: {readings}",
+            where="data.target",
+            fix="write them alike in the file",
+        )
+    parts = found.about == "unit" and find_parts(cells.values, cells.counts, given=True) is not None
+    use = "use the number and its unit as two inputs" if parts else "take the column as names of categories"
     return DataError(
         f"the numbers of column {name!r} can be read in two ways: {readings}",
         where=f"column {name!r}",
-        fix="write them alike in the file, or take the column as names of categories",
-        override=f"data.roles={{{name}: categorical}}",
+        fix=f"write them alike in the file, or {use}",
+        override=f"data.roles={{{name}: {'parts' if parts else 'categorical'}}}",
     )

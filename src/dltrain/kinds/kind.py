@@ -115,8 +115,11 @@ class Kind:
         return KindPage(facts)
 
     def input_format(self, facts: Facts) -> InputFormat | None:
-        """Returns what a model that begins with the weights of a run with these facts should get; None for anything."""
-        return None
+        """Returns what a model that begins with the weights of a run with these facts should get; None for anything.
+
+        By default as many folds, since there is a model for each.
+        """
+        return InputFormat({"folds": facts.folds or "none"})
 
     def suit(self, data: Data, wanted: InputFormat) -> Data:
         """Returns data whose inputs a model gets as its weights ask for, as far as loading has not seen to it."""
@@ -149,6 +152,9 @@ class Kind:
             spec: what the whole model must fit.
         """
         return build(spec)
+
+    def solve(self, model: nn.Module, data: Data, task: Task) -> None:
+        """Gives the parts of a new model that are solved instead of trained their weights."""
 
     def window_of(self, facts: Facts) -> tuple[int, int]:
         """Returns `steps` and `columns` of a model's spec."""
@@ -288,6 +294,7 @@ BUILT_IN: Mapping[str, str] = {
     "series": "dltrain.kinds.series.kind.Series",
     "table": "dltrain.kinds.table.kind.Table",
     "text": "dltrain.kinds.text.kind.Text",
+    "words": "dltrain.kinds.words.kind.Words",
 }
 
 _own: dict[str, type[Kind]] = {}

@@ -35,15 +35,21 @@ from dltrain.data.split_names import class_key
 from dltrain.data.truth_values import are_truth_values, truth_of
 from dltrain.errors import DataError
 from dltrain.kinds.forms import form_from_json, form_to_json
+from dltrain.kinds.strings import encode_strings
 from dltrain.tasks.registry import is_known, task_class
-from dltrain.types import Facts
+from dltrain.types import MISSING_LABEL, Facts
 
 if TYPE_CHECKING:  # a first look at a table needs no torch
     from torch import Tensor
 
-TargetForm = Literal["number", "class", "labels"]
+TargetForm = Literal["number", "class", "labels", "string"]
 
-TASKS: Mapping[TargetForm, str] = {"number": "regression", "class": "classification", "labels": "multilabel"}
+TASKS: Mapping[TargetForm, str] = {
+    "number": "regression",
+    "class": "classification",
+    "labels": "multilabel",
+    "string": "characters",
+}
 SEPARATORS = ("|", ";", ",", " ")
 SHARED, SHARED_BY_COMMAS = 0.5, 0.8  # of the labels in lists, which other cells have too
 FEWEST_ASCENDING = 5  # lists of numbers in ascending order, which no decimal commas have by chance
@@ -58,8 +64,8 @@ class TargetReader:
     Args:
         name: the target as the source spells it; the names of several columns, joined by commas.
         task: the task's name in the facts.
-        classes: class names in the order of their indices.
-        outputs: the names of several numbers or labels.
+        classes: class names in the order of their indices; of strings their characters.
+        outputs: the names of several numbers or labels; of strings their places.
         forms: how the numbers of a target column are written, where they are not plain.
         ignore_case: whether a class may be spelled in another case or with other blanks.
     """
@@ -101,16 +107,18 @@ class TargetReader:
         return torch.from_numpy(self.encode({name: self._read(frame[name]) for name in columns}))
 
     def encode(self, cells: Mapping[str, Cells]) -> NDArray[Any]:
-        """Returns the targets `(N,)`, `(N, K)` or `(N, L)` of columns that have been read.
+        """Returns the targets `(N,)`, `(N, K)`, `(N, L)` or `(N, P)` of columns that have been read.
 
         Args:
             cells: by the names of the columns: the target itself, or each of the outputs.
 
         Raises:
-            DataError: a column contains a class that training did not have, or not a number.
+            DataError: a column contains a class or a character that training did not have, or not a number.
         """
         if self.form == "class":
             return _class_indices(self.name, self.classes, cells[self.name])
+        if self.form == "string":
+            return encode_strings(self.name, self.classes, len(self.outputs), cells[self.name])
         if self.form == "labels" and self.name in cells:
             return _listed_labels(self.name, self.outputs, cells[self.name])
         encode = _label if self.form == "labels" else _numbers
@@ -120,16 +128,22 @@ class TargetReader:
         """Returns encoded targets as numbers to average, `(N, K)`, and their names: of two classes only the second.
 
         Args:
-            y: the targets, as `encode` returned them.
+            y: the targets, as `encode` returned them; a missing label becomes NaN.
         """
+        if self.form == "labels":
+            return np.where(y == MISSING_LABEL, np.nan, y), self.outputs
         if self.form != "class":
             return y.reshape(len(y), -1).astype(np.float64), self.outputs or (self.name,)
         shares = np.eye(len(self.classes))[y]
         names = tuple(f"{self.name}={name}" for name in self.classes)
         return (shares[:, 1:], names[1:]) if len(names) == 2 else (shares, names)
 
+    def spell(self, target: NDArray[Any]) -> str:
+        """Returns the name of a sample's class, or its string, for its encoded target."""
+        return "".join(self.classes[index] for index in np.atleast_1d(target))
+
     def _columns(self, frame: pd.DataFrame) -> tuple[str, ...]:
-        listed = self.form == "labels" and self.name in frame.columns
+        listed = self.form == "string" or (self.form == "labels" and self.name in frame.columns)
         columns = self.outputs if self.outputs and not listed else (self.name,)
         absent = next((name for name in columns if name not in frame.columns), None)
         if absent is None:
@@ -147,6 +161,8 @@ class TargetReader:
         """Returns a column read as `read_target` did in training, even if a part of it looks different."""
         if self.form == "number":
             return read_cells(column, form=self.forms.get(str(column.name)))
+        if self.form == "string":
+            return read_strings(column)
         if self.form == "class":
             column = spell_as(column, self.classes) if self.ignore_case else column
             return read_cells(column, missing=_missing_words(self.classes))
@@ -165,8 +181,13 @@ def wanted_form(task: str) -> str:
 
 
 def form_of(facts: Facts) -> TargetForm:
-    """Returns the form of the target, by the facts of the data: a number, a class or labels."""
+    """Returns the form of the target, by the facts of the data: a number, a class, labels or a string."""
     return TargetReader.of(facts).form
+
+
+def read_strings(column: pd.Series[Any]) -> Cells:
+    """Returns the cells of a column of strings, as they are written."""
+    return read_cells(column, missing=EMPTY, as_written=True)
 
 
 def read_target(column: pd.Series[Any]) -> Cells:
@@ -311,7 +332,7 @@ def _numbers(name: str, cells: Cells) -> NDArray[np.float64]:
 
 
 def _label(name: str, cells: Cells) -> NDArray[np.int64]:
-    """Returns labels `(N, 1)`, 1 for the second of two values, by size or by code point."""
+    """Returns labels `(N, 1)`, 1 for the second of two values, by size or by code point; `MISSING_LABEL` for a gap."""
     classes, index = class_names(cells)
     if len(classes) != 2 and not set(classes) <= {"0", "1"}:
         raise DataError(
@@ -320,7 +341,7 @@ def _label(name: str, cells: Cells) -> NDArray[np.int64]:
             fix="write 0 and 1 if only one value occurs",
         )
     if len(classes) == 1:
-        index = np.where(index < 0, -1, int(classes[0]))
+        index = np.where(index < 0, MISSING_LABEL, int(classes[0]))
     return index[:, None]
 
 

@@ -72,7 +72,7 @@ class KindPage:
     def limits(self, run: Run) -> Iterator[str]:
         """Yields what the model cannot do, as far as that follows from the data."""
         classes = self.facts.classes
-        if classes and not all(map(is_code, classes)):
+        if classes and not self.facts.outputs and not all(map(is_code, classes)):
             names = listed(list(map(shown, classes)), 10, ", ")
             yield f"For any input it answers with one of these {len(classes)} classes: {names}."
 

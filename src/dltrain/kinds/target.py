@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import MAX_BAD_SHARE, Cells, Form, check_numbers, name_list, nearest, read_cells, shorten
+from dltrain.data.dates import infer_cells
 from dltrain.data.truth_values import are_truth_values, truth_of
 from dltrain.errors import ConfigError, DataError
 from dltrain.kinds.forms import Reading, form_of_numbers, read_written
@@ -23,10 +24,12 @@ from dltrain.kinds.labels import (
     class_names,
     find_separator,
     lists_labels,
+    read_strings,
     read_target,
     split_labels,
     wanted_form,
 )
+from dltrain.kinds.string_target import infer_strings
 from dltrain.tasks.registry import is_known
 
 MAX_CLASS_NUMBERS = 10
@@ -62,7 +65,7 @@ class Target:
 
     @property
     def form(self) -> TargetForm:
-        """Returns the form of the target: a number, a class or labels."""
+        """Returns the form of the target: a number, a class, labels or a string."""
         return self.reader.form
 
     @property
@@ -77,18 +80,25 @@ class Target:
 
 
 def infer_task(
-    columns: pd.DataFrame, task: str = "auto", reading: Reading | None = None, *, find_lists: bool = False
+    columns: pd.DataFrame,
+    task: str = "auto",
+    reading: Reading | None = None,
+    *,
+    find_lists: bool = False,
+    strings: bool = False,
 ) -> Target:
     """Returns the target of a table's target columns, with its task.
 
     One column is a number, a class, or, if the task needs labels, a list of them, separated by | ; , or spaces. Several
-    columns are several numbers, or, if each has two values, several labels.
+    columns are several numbers, or, if each has two values, several labels. A string that is read character by
+    character is in one column, too.
 
     Args:
         columns: the target columns alone.
         task: the task; `auto` decides by the values. A user's own task has an attribute `target`, the form of its
             targets.
         reading: how cells are read; `None` to judge by these columns alone.
+        strings: whether the samples may be read character by character, as images can.
         find_lists: whether a column that certainly lists labels is one of labels even if no task asks for them.
 
     Raises:
@@ -96,10 +106,13 @@ def infer_task(
         ConfigError: the task does not exist, or is not for tables.
     """
     names = [str(name) for name in columns.columns]
-    form = _form_of_task(task)
+    form = _form_of_task(task, strings=strings)
     if len(names) > 1:
         return _infer_several(columns, names, task, form, reading)
     (name,) = names
+    if strings and form in (None, "string") and (read := infer_strings(columns.iloc[:, 0], name, task)) is not None:
+        cells = read_strings(columns.iloc[:, 0])
+        return Target(read.reader, read.reason, read.reader.encode({name: cells}), cells.codes >= 0)
     if form == "labels":
         return _infer_listed_labels(columns.iloc[:, 0], name, task, "the task was given")
     if find_lists and form is None and lists_labels(read_cells(columns.iloc[:, 0], missing=EMPTY).values):
@@ -154,13 +167,13 @@ def _as_numbers(column: pd.Series[Any], form: TargetForm | None, reading: Readin
     cells = read_written(column, reading)
     if not len(cells.values):
         return None
-    found = form_of_numbers(str(column.name), cells, reading)
+    found = form_of_numbers(str(column.name), cells, reading, is_target=True)
     if found is None or found.form is None:
         return None
     return _Numbers(cells.read_as(found.form).only_numbers(), found.form, found.remarks)
 
 
-def _form_of_task(task: str) -> TargetForm | None:
+def _form_of_task(task: str, *, strings: bool = False) -> TargetForm | None:
     """Returns the form of targets that a task needs; `None` for `auto`.
 
     Raises:
@@ -177,6 +190,13 @@ def _form_of_task(task: str) -> TargetForm | None:
             override=f"task={near[0] if near else 'auto'}",
         )
     form = wanted_form(task)
+    if form == "string" and not strings:
+        raise ConfigError(
+            f"the task {task} reads strings in images, and this is other data",
+            where="task",
+            fix="let dltrain choose",
+            override="task=auto",
+        )
     if form not in get_args(TargetForm):
         raise ConfigError(
             f"the task {task} is not for the target of a table",
@@ -192,9 +212,10 @@ def _infer_several(
     columns: pd.DataFrame, names: Sequence[str], task: str, form: TargetForm | None, reading: Reading | None
 ) -> Target:
     title = ", ".join(names)
-    if form == "class":
+    if form in ("class", "string"):
+        several = "classes need" if form == "class" else "a string needs"
         raise DataError(
-            f"{title} are several columns, and classes need a single column",
+            f"{title} are several columns, and {several} a single column",
             where="data.target",
             fix="predict them as labels, each with two values",
             override="task=multilabel",
@@ -216,16 +237,7 @@ def _infer_several(
     forms = {name: found.form for name, found in numbers.items() if found is not None}
     reader = TargetReader(title, chosen, outputs=tuple(names), forms=forms)
     y = reader.encode(cells)
-    if reader.form == "number":
-        present = np.asarray(~np.isnan(y).all(axis=1))
-    else:
-        present = np.asarray(np.all([column.codes >= 0 for column in cells.values()], axis=0))
-    if present.sum() < 2:
-        raise DataError(
-            f"{'only one row has' if present.any() else 'no row has'} a value of all of {title}",
-            where="data.target",
-            fix="leave out the target that is mostly empty, or give more rows",
-        )
+    present = np.asarray(~np.isnan(reader.as_numbers(y)[0]).all(axis=1))
     return Target(reader, reason if form is None else "; ".join(["the task was given", *remarks]), y, present)
 
 
@@ -348,6 +360,13 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
     if form is not None:
         return task, "the task was given"
     values = name_list(class_names(cells)[0], 10)
+    if distinct > MAX_CLASS_NUMBERS and infer_cells(cells) is not None:
+        raise DataError(
+            f"{target!r} holds dates, and a date is neither an amount nor a class",
+            where="data.target",
+            fix="choose another column, such as the days until the date; or treat each date as a class",
+            override="task=classification",
+        )
     if cells.all_numbers:
         kind = "whole numbers" if whole else "numbers"
         hint = "task=regression treats them as amounts"

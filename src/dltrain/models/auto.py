@@ -1,20 +1,25 @@
-"""Several models of tables in one, and the blend of them that validation chooses."""
+"""Several models in one, and the blend of them that validation chooses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import lcm
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
+from dltrain.models.dlinear import DLinear
 from dltrain.models.layers.activations import Activation
 from dltrain.models.layers.piecewise import Embedding
 from dltrain.models.linear import Linear
 from dltrain.models.mlp import MLP, without_decay
+from dltrain.models.nhits import NHiTS
+from dltrain.models.patchtst import PatchTST
+from dltrain.models.ridge import Ridge
 from dltrain.models.tabm import TabM
+from dltrain.models.tide import TiDE
 from dltrain.types import InputFormat, Range, Spec
 
 VOTES = 8  # of which a candidate has none, some or all
@@ -22,7 +27,48 @@ LINEAR_RATE, MLP_RATES, TABM_RATE = 10.0, (1.0, 2.0), 2.0  # as multiples of the
 MLP_DROPOUTS = (0.3, 0.1)
 TABM_MEMBERS = 4  # more would take most of the time
 
-Candidate = Literal["linear", "mlp", "tabm"]
+Candidate = Literal["linear", "mlp", "tabm", "ridge", "dlinear", "patchtst", "nhits", "tide"]
+
+
+class Part(NamedTuple):
+    """One of the models of a candidate.
+
+    Args:
+        model: its class.
+        rate: its learning rate, as a multiple of the usual one.
+        arguments: of its own.
+        dense: whether it takes the width of hidden layers and what belongs to it.
+    """
+
+    model: Callable[..., nn.Module]
+    rate: float = 1.0
+    arguments: Mapping[str, Any] = {}
+    dense: bool = False
+
+
+class Parts(NamedTuple):
+    """The models of a candidate, the kind of data that it is a candidate for, and whether it is one without being
+    named."""
+
+    takes: str
+    usual: bool
+    parts: Sequence[Part]
+
+
+CANDIDATES: Mapping[Candidate, Parts] = {
+    "linear": Parts("table", True, [Part(Linear, LINEAR_RATE)]),
+    "mlp": Parts(
+        "table",
+        True,
+        [Part(MLP, rate, {"dropout": share}, True) for share, rate in zip(MLP_DROPOUTS, MLP_RATES, strict=True)],
+    ),
+    "tabm": Parts("table", True, [Part(TabM, TABM_RATE, {"members": TABM_MEMBERS, "sharing": "mini"}, True)]),
+    "ridge": Parts("series", True, [Part(Ridge)]),
+    "dlinear": Parts("series", True, [Part(DLinear)]),
+    "patchtst": Parts("series", True, [Part(PatchTST)]),
+    "nhits": Parts("series", False, [Part(NHiTS)]),
+    "tide": Parts("series", False, [Part(TiDE)]),
+}
 
 
 class Auto(nn.Module):
@@ -34,48 +80,44 @@ class Auto(nn.Module):
 
     Args:
         spec: of the data.
-        candidates: `linear`, `mlp` (two, of which one has more dropout and the other a higher learning rate) and
-            `tabm`.
-        hidden: width of each hidden layer.
-        activation: between the layers.
+        candidates: of tables `linear`, `mlp` (two, of which one has more dropout and the other a higher learning rate)
+            and `tabm`; of series `ridge`, `dlinear`, `patchtst`, `nhits` and `tide`; None for the usual ones, which are
+            all of a table and the first three of a series.
+        hidden: width of each hidden layer of `mlp` and `tabm`.
+        activation: between these layers.
         embed: embeds numbers as in `MLP`.
         embed_width: width of each number's embedding.
+
+    Raises:
+        ConfigError: there is no candidate, or one is for other data.
     """
 
-    takes = ("table",)
+    takes = ("table", "series")
     votes: Tensor
 
     def __init__(
         self,
         spec: Spec,
-        candidates: Sequence[Candidate] = ("linear", "mlp", "tabm"),
+        candidates: Sequence[Candidate] | None = None,
         hidden: Sequence[Annotated[int, Range(1)]] = (256, 128),
         activation: Activation = "relu",
         embed: Embedding | None = "residual",
         embed_width: Annotated[int, Range(1)] = 12,
     ) -> None:
         super().__init__()
-        if not candidates:
-            raise ConfigError(
-                "there is no model to choose from",
-                where="model.candidates",
-                fix="name at least one",
-                override=f"model.candidates=[{','.join(get_args(Candidate))}]",
-            )
         numbers = {"hidden": hidden, "activation": activation, "embed": embed, "embed_width": embed_width}
-
-        def models(candidate: Candidate) -> list[tuple[nn.Module, float]]:
-            if candidate == "linear":
-                return [(Linear(spec), LINEAR_RATE)]
-            if candidate == "mlp":
-                return [
-                    (MLP(spec, dropout=dropout, **numbers), rate)  # type: ignore[arg-type]
-                    for dropout, rate in zip(MLP_DROPOUTS, MLP_RATES, strict=True)
-                ]
-            return [(TabM(spec, members=TABM_MEMBERS, sharing="mini", **numbers), TABM_RATE)]  # type: ignore[arg-type]
-
-        built = {name: models(name) for name in dict.fromkeys(candidates)}
+        built = {
+            name: [(part.model(spec, **part.arguments, **(numbers if part.dense else {})), part.rate) for part in parts]
+            for name, parts in _chosen(spec, candidates).items()
+        }
         self.models = nn.ModuleList(model for some in built.values() for model, _ in some)
+        if not any(True for _ in self.models.parameters()):
+            raise ConfigError(
+                f"{' and '.join(built)} alone is solved, and there is nothing to train",
+                where="model.candidates",
+                fix="name a model that is trained as well",
+                override=f"model.candidates=[{','.join(_usual(spec))}]",
+            )
         self.candidates: Mapping[str, int] = {
             name: sum(getattr(model, "members", 1) for model, _ in some) for name, some in built.items()
         }
@@ -119,3 +161,27 @@ class Auto(nn.Module):
         outputs = [model(x) for model in self.models]
         members = torch.cat([output if output.dim() == 3 else output[:, None] for output in outputs], dim=1)
         return members if self.training else members.index_select(1, self.votes)
+
+
+def _chosen(spec: Spec, names: Sequence[Candidate] | None) -> dict[Candidate, Sequence[Part]]:
+    """Returns the models of each candidate.
+
+    Raises:
+        ConfigError: there is none, or one is for other data.
+    """
+    fitting = {name: one for name, one in CANDIDATES.items() if one.takes == spec.kind}
+    names = _usual(spec) if names is None else list(dict.fromkeys(names))
+    strange = [name for name in names if name not in fitting]
+    if strange or not names:
+        raise ConfigError(
+            f"{strange[0]} is no candidate for {spec.kind} data" if strange else "there is no model to choose from",
+            where="model.candidates",
+            fix=f"name some of {', '.join(fitting)}" if strange else "name at least one",
+            override=f"model.candidates=[{','.join(_usual(spec))}]",
+        )
+    return {name: fitting[name].parts for name in names}
+
+
+def _usual(spec: Spec) -> list[Candidate]:
+    """Returns the candidates for such data that need not be named."""
+    return [name for name, one in CANDIDATES.items() if one.takes == spec.kind and one.usual]

@@ -24,7 +24,8 @@ class CNN(nn.Module):
         norm: normalisation after each convolution; `batch` or `none`.
         activation: after each convolution or its normalisation, and after each hidden layer.
         pool: pooling by which a stage halves height and width.
-        head: `average` pools each channel to one number; `flatten` keeps every position.
+        head: `average` pools each channel to one number; `flatten` keeps every position; `auto` averages, unless the
+            outputs depend on where something stands, as with the characters of a string.
         hidden: width of each hidden layer of the head.
         dropout: before each linear layer of the head.
     """
@@ -40,7 +41,7 @@ class CNN(nn.Module):
         norm: Literal["batch", "none"] = "batch",
         activation: Activation = "relu",
         pool: Literal["max", "average"] = "max",
-        head: Literal["average", "flatten"] = "average",
+        head: Literal["auto", "average", "flatten"] = "auto",
         hidden: Sequence[Annotated[int, Range(1)]] = (),
         dropout: Annotated[float, Range(0, 0.99)] = 0.2,
     ) -> None:
@@ -60,7 +61,7 @@ class CNN(nn.Module):
         self.stages = nn.Sequential(*layers)
 
         top: list[nn.Module] = []
-        if head == "average":
+        if head == "average" or (head == "auto" and not spec.positional):
             top.append(nn.AdaptiveAvgPool2d(1))
         else:
             width *= height * breadth

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+
+from torch import Tensor, nn
 
 from dltrain.models.auto import Auto
 from dltrain.models.fold_ensemble import FoldEnsemble
+from dltrain.types import Remembering
 
 
 def name_of(model: nn.Module) -> str:
@@ -15,8 +18,7 @@ def name_of(model: nn.Module) -> str:
 
 def class_of(model: nn.Module) -> type[nn.Module]:
     """Returns the class of the model that the user picked, of an ensemble over folds that of its models."""
-    picked = picked_model(model)
-    return class_of(picked.models[0]) if isinstance(picked, FoldEnsemble) else type(picked)
+    return type(picked_models(model)[0])
 
 
 def count_models(model: nn.Module) -> int:
@@ -41,3 +43,19 @@ def picked_model(model: nn.Module) -> nn.Module:
     """
     core = model.core if isinstance(getattr(type(model), "core", None), property) else None
     return picked_model(core) if isinstance(core, nn.Module) else inner_model(model)
+
+
+def picked_models(model: nn.Module) -> list[nn.Module]:
+    """Returns the model that the user picked; of an ensemble over folds those of all folds."""
+    picked = picked_model(model)
+    if not isinstance(picked, FoldEnsemble):
+        return [picked]
+    return [one for part in picked.models for one in picked_models(part)]
+
+
+def make_room(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
+    """Makes room in a model that stores training samples for those among saved weights; changes no other model."""
+    for name, part in model.named_modules():
+        if isinstance(part, Remembering):
+            prefix = f"{name}." if name else ""
+            part.make_room({key.removeprefix(prefix): saved[key] for key in saved if key.startswith(prefix)})

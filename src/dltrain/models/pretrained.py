@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
+from dltrain.models.layers.stages import Freeze, Stages
 from dltrain.models.trunks import build_trunk, format_of, stages_of
 from dltrain.models.weight_files import DEFAULT, find_weights, load_trunk, read_weights
 from dltrain.storage import digest
@@ -41,7 +42,7 @@ class Pretrained(nn.Module):
         spec: Spec,
         name: str = "resnet18",
         weights: str | None = DEFAULT,
-        freeze: Literal["trunk", "none"] | Annotated[int, Range(0)] = "trunk",
+        freeze: Freeze = "trunk",
         unfreeze_epoch: Annotated[int, Range(1)] | None = None,
         layer_decay: Annotated[float, Range(0, 1, open_low=True)] = 0.7,
         dropout: Annotated[float, Range(0, 0.99)] = 0.0,
@@ -58,17 +59,7 @@ class Pretrained(nn.Module):
         nn.init.zeros_(last.bias)
         self.head = nn.Sequential(nn.BatchNorm1d(trunk.width, eps=EPS, affine=False), nn.Dropout(dropout), last)
 
-        stages = stages_of(self.trunk)
-        self.stages = tuple(tuple(modules) for _, modules in stages)
-        self.frozen_stages = self._count_frozen(freeze, name)
-        self.unfreeze_epoch = unfreeze_epoch
-        if unfreeze_epoch is not None and not self.frozen_stages:
-            raise ConfigError(
-                "nothing is frozen that could be trained later",
-                where="model.unfreeze_epoch",
-                fix="freeze the trunk first",
-                override="model.freeze=trunk",
-            )
+        self.stages = Stages(self.trunk, stages_of(self.trunk), freeze, unfreeze_epoch, name)
         self.layer_decay = layer_decay
         self.start_words: tuple[str, ...] = ()
         self.start_files: dict[str, str] = {}
@@ -77,8 +68,7 @@ class Pretrained(nn.Module):
             load_trunk(trunk, read_weights(path), path, name)
             self.start_words = (f"{name} with the weights of {path}; its head is new",)
             self.start_files = {path.name: digest(path)}
-        self.start_words += (self._describe_training([stage for stage, _ in stages]),)
-        self._freeze(self.frozen_stages)
+        self.start_words += (self.stages.describe(),)
 
     @classmethod
     def input_format(cls, name: str = "resnet18", weights: str | None = DEFAULT, **_: Any) -> InputFormat:
@@ -95,12 +85,17 @@ class Pretrained(nn.Module):
     @property
     def is_trunk_fixed(self) -> bool:
         """Tells whether only the head is trained, in every epoch."""
-        return self.frozen_stages == len(self.stages) and self.unfreeze_epoch is None
+        return self.stages.are_fixed
+
+    @property
+    def unfreeze_epoch(self) -> int | None:
+        """Returns the number of epochs after which everything is trained; None for never."""
+        return self.stages.unfreeze_epoch
 
     @property
     def lacks_weights(self) -> str:
         """Returns why the model cannot learn unless it gets weights from elsewhere; empty if it can."""
-        if self.start_files or self.frozen_stages < len(self.stages):
+        if self.start_files or self.stages.frozen < len(self.stages.names):
             return ""
         return "the trunk has random weights and is frozen, so that its features say little"
 
@@ -110,26 +105,17 @@ class Pretrained(nn.Module):
         if self.layer_decay == 1 or self.is_trunk_fixed:
             return {}
         scales = {name: 1.0 for name, _ in self.named_parameters()}
-        lowest = self.layer_decay ** len(self.stages)
-        scales |= {f"trunk.{name}": lowest for name, _ in self.trunk.named_parameters()}  # such as position embeddings
-        for number, modules in enumerate(self.stages):
-            scale = self.layer_decay ** (len(self.stages) - number)
-            scales |= {f"trunk.{name}": scale for name, _ in self.trunk.named_parameters() if _is_in(name, modules)}
-        return scales
+        own = self.stages.rate_scales(self.layer_decay)
+        return scales | {f"trunk.{name}": scale for name, scale in own.items()}
 
     def freeze_for(self, epoch: int) -> None:
         """Freezes the stages that an epoch, counted from 0, does not train, and unfreezes the others."""
-        if self.unfreeze_epoch is not None:
-            self._freeze(self.frozen_stages if epoch < self.unfreeze_epoch else 0)
+        self.stages.freeze_for(epoch)
 
     def train(self, mode: bool = True) -> Pretrained:
         """Sets the mode of the head and of stages that are trained; frozen ones stay in evaluation mode."""
         super().train(mode)
-        if self.frozen_now == len(self.stages):
-            self.trunk.eval()
-        for modules in self.stages[: self.frozen_now]:
-            for name in modules:
-                self.trunk.get_submodule(name).eval()
+        self.stages.set_mode()
         return self
 
     def features(self, x: Tensor) -> Tensor:
@@ -139,39 +125,3 @@ class Pretrained(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Returns `(B, out_features)` for images `(B, C, H, W)`, or for their features `(B, F)`."""
         return self.head(x if x.dim() == 2 else self.features(x))
-
-    def _count_frozen(self, freeze: str | int, name: str) -> int:
-        """Returns how many stages are frozen at first.
-
-        Raises:
-            ConfigError: there are not so many.
-        """
-        if isinstance(freeze, int) and freeze > len(self.stages):
-            raise ConfigError(
-                f"{name} has {len(self.stages)} stages",
-                where="model.freeze",
-                fix="give fewer, or freeze them all",
-                override="model.freeze=trunk",
-            )
-        return {"trunk": len(self.stages), "none": 0}[freeze] if isinstance(freeze, str) else freeze
-
-    def _freeze(self, count: int) -> None:
-        """Freezes so many stages from the input on; with at least one, also what belongs to none."""
-        self.frozen_now = count
-        trained = [name for modules in self.stages[count:] for name in modules]
-        for name, parameter in self.trunk.named_parameters():
-            parameter.requires_grad_(count == 0 or _is_in(name, trained))
-
-    def _describe_training(self, names: list[str]) -> str:
-        frozen, trained = names[: self.frozen_stages], names[self.frozen_stages :]
-        first = "" if self.unfreeze_epoch is None else f"in the first {self.unfreeze_epoch} epochs "
-        then = "" if self.unfreeze_epoch is None else ", and then everything"
-        if not frozen:
-            return f"trains all {len(names)} stages ({', '.join(names)}) and the head"
-        if not trained:
-            return f"{first}trains the head alone{then}; the {len(names)} stages of the trunk are frozen"
-        return f"{first}trains {', '.join(trained)} and the head{then}; frozen: {', '.join(frozen)}"
-
-
-def _is_in(name: str, modules: Any) -> bool:
-    return any(name.startswith(f"{module}.") for module in modules)

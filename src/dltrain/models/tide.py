@@ -72,7 +72,7 @@ class TiDE(nn.Module):
         if self.project is not None:
             others = self.project(self.shape.others(window))  # (B, C, L, projected)
             parts.append(others.flatten(2))
-            ahead = [others[:, :, self.shape.steps :]] if self.ahead else []
+            ahead = [self.shape.for_outputs(others[:, :, self.shape.steps :])] if self.ahead else []
         steps = self.decoder(self.encoder(torch.cat(parts, dim=2))).unflatten(2, (self.shape.horizon, -1))
         forecast = self.temporal(torch.cat([steps, *ahead], dim=3))[..., 0]
         return self.shape.join(forecast + self.linear(values))

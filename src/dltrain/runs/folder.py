@@ -68,6 +68,10 @@ class RunDir:
         return self.path / "samples.csv"
 
     @property
+    def vectors(self) -> Path:
+        return self.path / "vectors.txt"
+
+    @property
     def examples(self) -> Path:
         return self.path / "examples"
 

@@ -3,7 +3,8 @@
 The scores of n held-out samples, such as absolute errors, are exchangeable with that of a new one. So the new score is
 at most the k-th smallest of them, k = ⌈(n + 1) · level⌉, with a probability of at least `level`, whatever the model and
 the noise (split conformal prediction; Lei et al., 2018). Errors are divided by an estimate of their spread where this
-helps, so that intervals are wide where the noise is large.
+helps, so that intervals are wide where the noise is large. Where a model itself predicts the ends of an interval, the
+score is by how much the truth lies outside of them, negative within (Romano et al., 2019).
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Conformal:
         if rank > self.count:
             return math.inf
         score = self.scores[max(0, rank - 1) * len(self.scores) // self.count]  # of a rank that is not less
-        return score * (1 + ROUNDING)
+        return score + ROUNDING * abs(score)
 
     def radius(self, level: float, predicted: Floats, inputs: Floats) -> Floats:
         """Returns half the width of each prediction's interval, `(N,)`; arguments as for `Spread.of`."""
@@ -127,6 +128,11 @@ class Conformal:
                 raise ValueError("the spread has another number of weights")
             spread = Spread(**parts)
         return cls(stored["count"], scores, spread)
+
+
+def outside(true: Floats, low: Floats, high: Floats) -> Floats:
+    """Returns by how much true values lie outside of intervals, negative within."""
+    return np.maximum(low - true, true - high)
 
 
 def fit_intervals(held_out: Samples, training: Samples | None, stored: int = STORED) -> Conformal | None:

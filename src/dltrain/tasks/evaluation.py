@@ -44,7 +44,7 @@ def _evaluate(
     targets: list[tuple[Tensor, ...]] = []
     for batch in batches:
         with autocast(precision, device):
-            output = task.combine_members(model(*batch.inputs))
+            output = task.combine_members(batch.output_of(model))
             loss = task.objective(output, *batch.weighted_target)
         weight = task.loss.weight(*batch.weighted_target)
         loss_sum += loss.to(loss_sum) * weight

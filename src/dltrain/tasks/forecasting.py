@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -81,7 +81,8 @@ class Forecasting(Regression):
         return forecast_errors(columns, reference, in_unit=columns == 1 or not self.mixes_units, info=declared)
 
     def is_known(self, target: Tensor) -> Tensor:
-        return ~target.isnan().any(dim=1)
+        missing = target.isnan()
+        return ~(missing.all(dim=1) if self.facts.target_gaps else missing.any(dim=1))
 
     @classmethod
     def page(cls, facts: Facts) -> Page:
@@ -90,34 +91,45 @@ class Forecasting(Regression):
         return ForecastsPage(facts)
 
     def computed(self, output: Tensor) -> Tensor:
-        return output[..., : self.width]
+        return output[..., : self.loss.out_features]
 
     def _scale(self, output: Tensor) -> Tensor | None:
         """Returns the scale that follows an output, `(..., 5, C)`; `None` where there is one series alone."""
-        if output.shape[-1] == self.width:
+        if output.shape[-1] == self.loss.out_features:
             return None
-        return output[..., self.width :].unflatten(-1, (SCALES, self.columns_of_values))
+        return output[..., self.loss.out_features :].unflatten(-1, (SCALES, self.columns_of_values))
+
+    def combine_members(self, output: Tensor) -> Tensor:
+        if output.dim() == 2 or self._scale(output) is None:
+            return super().combine_members(output)
+        # All members have the same scale, of which a mean would lose digits.
+        return torch.cat([super().combine_members(self.computed(output)), output[:, 0, self.loss.out_features :]], -1)
 
     def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         scale = self._scale(output)
-        if scale is None or weights is not None:
+        if scale is None:
             return super().objective(output, target, weights)
         one = scale if output.dim() == 2 else scale[:, 0]
         one = one if target.device.type == "mps" else one.double()
         coarse, rest, std = one.unbind(1)[:3]
         steps = target.unflatten(1, (-1, self.columns_of_values))
         relative = ((steps - coarse[:, None] - rest[:, None]) / std[:, None]).flatten(1)
-        return self.loss(*each_member(self.computed(output), relative.to(output.dtype)))
+        computed, relative = self.computed(output), relative.to(output.dtype)
+        if weights is None:
+            return self.loss(*each_member(computed, relative))
+        return self.loss.weighted_mean(*each_member(computed, torch.where(weights > 0, relative, 0.0), weights))
 
     def decode(self, output: Tensor) -> Tensor:
-        output = self.combine_members(output)
-        scale, steps = self._scale(output), self.computed(output)
+        return self._possible(super().decode(output))
+
+    def in_unit(self, numbers: Tensor, output: Tensor) -> Tensor:
+        scale = self._scale(output)
         if scale is None:
-            return self._possible(super().decode(steps))
-        exact, scale = (part.float() if output.device.type == "mps" else part.double() for part in (steps, scale))
+            return super().in_unit(numbers, output)
+        exact, scale = (part.float() if output.device.type == "mps" else part.double() for part in (numbers, scale))
         coarse, rest, std = scale.unbind(1)[:3]
         values = exact.unflatten(1, (-1, self.columns_of_values)) * std[:, None] + (coarse + rest)[:, None]
-        return self._possible(values.flatten(1))
+        return values.flatten(1)
 
     def _possible(self, values: Tensor) -> Tensor:
         """Returns forecasts `(N, H·C)` that the series can have: none below zero, and whole numbers."""
@@ -133,8 +145,8 @@ class Forecasting(Regression):
 
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
         scale = self._scale(output.float())
-        naive = None if scale is None else scale[:, 3:].cpu().double()
-        return Predictions(self.decode(output.float()).cpu(), naive=naive)
+        naive = None if scale is None else (scale if output.dim() == 2 else scale[:, 0])[:, 3:].cpu().double()
+        return replace(super().predict(output, target), naive=naive)
 
     def evaluate(
         self,
@@ -161,8 +173,8 @@ class Forecasting(Regression):
         errors = (predictions.values - target).double().unflatten(1, (-1, self.columns_of_values))  # (N, H, C)
         absolute, squared = naive.unbind(1)  # (N, C), or (1, C)
         return {
-            "mase": float((errors.abs() / absolute[:, None]).mean()),
-            "rmsse": float((errors.square() / squared[:, None]).mean().sqrt()),
+            "mase": float((errors.abs() / absolute[:, None]).nanmean()),
+            "rmsse": float((errors.square() / squared[:, None]).nanmean().sqrt()),
         }
 
     def _naive(self, predictions: Predictions) -> Tensor | None:
@@ -177,14 +189,14 @@ class Forecasting(Regression):
         if predictions.naive is None:
             return super()._squared(predictions, target, weights)
         errors = (predictions.values - target).double().unflatten(1, (-1, self.columns_of_values))
-        return np.asarray((errors.square() / predictions.naive[:, 1, None]).mean(dim=(1, 2)))
+        return np.asarray((errors.square() / predictions.naive[:, 1, None]).nanmean(dim=(1, 2)))
 
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
         if predictions.naive is None:
             return super().errors(split, predictions)
         errors = (predictions.values - split.target[: len(predictions.values)]).double()
         columns = errors.unflatten(1, (-1, self.columns_of_values))
-        return np.asarray((columns.abs() / predictions.naive[:, 0, None]).mean(dim=(1, 2)))
+        return np.asarray((columns.abs() / predictions.naive[:, 0, None]).nanmean(dim=(1, 2)))
 
     def learn_certainty(
         self, splits: Mapping[SplitName, Split], predictions: Mapping[SplitName, Predictions]
@@ -196,7 +208,9 @@ class Forecasting(Regression):
             self.uncertain = "there is no validation split (data.val_fraction)"
             return {"uncertain": self.uncertain}
         relative = [self._relative(splits[name], predictions[name]) for name in ("val", "train") if name in predictions]
-        growth = np.sqrt(np.square(relative[-1]).mean(axis=0))
+        growth = np.sqrt(np.nanmean(np.square(relative[-1]), axis=0))
+        if any(part.ends is not None for part in predictions.values()):
+            growth = np.ones(self.width)  # predicted intervals grow by themselves
         self.profile = tuple(float(f"{each:.7g}") for each in np.where(growth > 0, growth, 1.0))
         candidates = [Conformal.fit(_finite(errors / np.array(self.profile))) for errors in relative]
         candidates = [each for each in candidates if each.count]
@@ -208,7 +222,10 @@ class Forecasting(Regression):
         return {"conformal": [asdict(self.conformal[0])], "profile": list(self.profile)}
 
     def _relative(self, split: Split, predictions: Predictions) -> Floats:
-        """Returns absolute errors `(N, H·C)`, divided by the naive error of their series."""
+        """Returns absolute errors `(N, H·C)`, or by how much true values lie outside of predicted intervals, divided by
+        the naive error of their series."""
+        if predictions.ends is not None:
+            return self._outside(split, predictions) / np.asarray(self._sizes(predictions))
         errors = (predictions.values - split.target[: len(predictions.values)]).double().abs()
         return np.asarray(errors / self._sizes(predictions))
 
@@ -231,6 +248,9 @@ class Forecasting(Regression):
         radius = self.conformal[0].quantile(level) * sizes
         values = np.asarray(predictions.values.double())
         low, high = values - radius, values + radius
+        if predictions.ends is not None:
+            low, high = (np.asarray(end) for end in predictions.ends.double().unbind(dim=1))
+            low, high = np.minimum(low - radius, values), np.maximum(high + radius, values)
         lows = [-math.inf if low is None else low for low in self.facts.target_low] * self.horizon
         if any(self.facts.target_whole):
             whole = np.array(self.facts.target_whole * self.horizon)
@@ -296,8 +316,9 @@ class Forecasting(Regression):
         predicted, target = both
         metrics = {}
         for at, name in enumerate(self.facts.features):
-            metric = forecast_errors(1, (float(target[:, at].mean()),))
-            metrics[name] = metric.compute(metric.sums_of(predicted[:, at, None], target[:, at, None]))
+            present = ~target[:, at].isnan()
+            metric = forecast_errors(1, (float(target[present, at].mean()),))
+            metrics[name] = metric.compute(metric.sums_of(predicted[present, at, None], target[present, at, None]))
         return metrics
 
 
@@ -348,4 +369,4 @@ def _spelled(times: Mapping[str, NDArray[Any]], numbers: Mapping[str, NDArray[np
     cells = zip(*(column.tolist() for column in times.values()), strict=True)
     rows = zip(*(column.tolist() for column in numbers.values()), strict=True)
     for named, row in zip(cells, rows, strict=True):
-        yield [*(safe_cell(str(cell)) for cell in named), *(f"{number:.9g}" for number in row)]
+        yield [*(safe_cell(str(cell)) for cell in named), *("" if math.isnan(each) else f"{each:.9g}" for each in row)]

@@ -30,18 +30,21 @@ class Loss(nn.Module):
         tasks: the names of the tasks that it serves.
         out_features: the width of output that it needs.
         takes_logits: whether it turns outputs into probabilities itself, so that a model must not.
+        levels: of the quantiles that an output holds after the prediction, each as many numbers as it.
     """
 
     tasks: tuple[str, ...]
     out_features: int
     takes_logits: ClassVar[bool] = False
+    levels: Sequence[float] = ()
 
     def weight(self, target: Tensor, weights: Tensor | None = None) -> Tensor | float:
         """Returns the divisor of the mean over a batch with this target, up to a constant factor."""
         return float(len(target)) if weights is None else weights.sum()
 
     def each(self, output: Tensor, target: Tensor) -> Tensor:
-        """Returns the loss of each sample `(B,)`, or of each number `(B, K)`, of which `forward` is the mean."""
+        """Returns the loss of each sample `(B,)`, or of each number or label `(B, K)`, of which `forward` is the
+        mean."""
         raise NotImplementedError
 
     def weighted_mean(self, output: Tensor, target: Tensor, weights: Tensor) -> Tensor:
@@ -65,6 +68,15 @@ class Loss(nn.Module):
                 replaces="loss._target_",
             )
         losses = self.each(output, target)
+        if losses.shape != weights.shape:
+            raise ConfigError(
+                f"the method each of the loss {type(self).__name__} returns losses of shape {tuple(losses.shape)}, and "
+                f"weights have the shape {tuple(weights.shape)}",
+                where="loss",
+                fix="let each(output, target) return a loss for each sample, or for each number or label of a sample",
+                override="loss=auto",
+                replaces="loss._target_",
+            )
         return (losses * weights.to(losses.dtype)).sum() / self.weight(target, weights)
 
     def probabilities(self, output: Tensor) -> Tensor:
@@ -79,14 +91,17 @@ class Loss(nn.Module):
 
 
 class ClassificationLoss(Loss):
-    """The base class of losses with one output a class; `class_weights` scale the losses of each class's samples."""
+    """The base class of losses with one output a class; `class_weights` scale the losses of each class's samples.
 
-    tasks: tuple[str, ...] = ("classification",)
+    The characters of a string reach it one by one, as samples of their own.
+    """
+
+    tasks: tuple[str, ...] = ("classification", "characters")
     class_weights: Tensor | None
 
     def __init__(self, facts: Facts, class_weights: ClassWeights) -> None:
         super().__init__()
-        self.out_features = facts.vocab_sizes[0] if task_class(facts.task).causal else len(facts.classes)
+        self.out_features = task_class(facts.task).output_count(facts)
         self.register_buffer("class_weights", class_weight_tensor(facts, class_weights), persistent=False)
 
     def weight(self, target: Tensor, weights: Tensor | None = None) -> Tensor | float:
@@ -119,7 +134,7 @@ class CrossEntropy(ClassificationLoss):
         ConfigError: there are class weights, and the task is the next token.
     """
 
-    tasks: tuple[str, ...] = ("classification", "next_token")
+    tasks: tuple[str, ...] = ("classification", "characters", "next_token")
     takes_logits: ClassVar[bool] = True
 
     def __init__(
@@ -139,7 +154,9 @@ class CrossEntropy(ClassificationLoss):
         self.label_smoothing = label_smoothing
 
     def weight(self, target: Tensor, weights: Tensor | None = None) -> Tensor | float:
-        return (target != IGNORED).sum() if target.dim() == 2 else super().weight(target, weights)
+        if self.class_weights is None and target.dim() == 2:
+            return (target != IGNORED).sum()
+        return super().weight(target, weights)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(
@@ -248,11 +265,14 @@ class BinaryCrossEntropy(ClassificationLoss):
         return self.mean_by_class(self._losses(output, target), target)
 
     def each(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.times_class_weight(self._losses(output, target), target)
+        losses = self._losses(output, target)
+        return losses if self.labels else self.times_class_weight(losses, target)
 
     def _losses(self, output: Tensor, target: Tensor) -> Tensor:
+        """Returns the loss of each sample `(B,)`, or of each label `(B, L)`."""
         expected = self._expected(output, target)
-        return functional.binary_cross_entropy_with_logits(output, expected, reduction="none").mean(dim=1)
+        losses = functional.binary_cross_entropy_with_logits(output, expected, reduction="none")
+        return losses if self.labels else losses.mean(dim=1)
 
     def _expected(self, output: Tensor, target: Tensor) -> Tensor:
         """Returns the probabilities `(B, out_features)` that the outputs should have."""
@@ -332,6 +352,35 @@ class Huber(RegressionLoss):
         return functional.huber_loss(output, target, delta=self.delta, reduction="none")
 
 
+class Quantile(RegressionLoss):
+    """The pinball loss of the median and of the two ends of an interval (Koenker and Bassett, 1978).
+
+    The output is `(B, 3·K)`: K medians, K lower and K upper ends.
+
+    Args:
+        facts: of the data.
+        level: the share of targets that the intervals are to hold.
+    """
+
+    tasks: tuple[str, ...] = ("regression", "forecasting")
+
+    def __init__(self, facts: Facts, level: Annotated[float, Range(0.01, 0.99)] = 0.9) -> None:
+        super().__init__(facts)
+        self.levels = ((1 - level) / 2, (1 + level) / 2)
+        self.out_features *= 1 + len(self.levels)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.each(output, target).mean()
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        parts = output.chunk(1 + len(self.levels), dim=-1)
+        losses = [
+            torch.maximum(level * (target - part), (level - 1) * (target - part))
+            for level, part in zip((0.5, *self.levels), parts, strict=True)
+        ]
+        return torch.stack(losses).mean(dim=0)
+
+
 class RankingLoss(Loss):
     """The base class of losses of scores `(B, 1 + N)`, the chosen item's first and then others'; targets are unused."""
 
@@ -360,6 +409,25 @@ class PairwiseRanking(RankingLoss):
 
     def each(self, output: Tensor, target: Tensor) -> Tensor:
         return functional.softplus(output[:, 1:] - output[:, :1]).mean(dim=1, keepdim=True)
+
+
+class NegativeSampling(Loss):
+    """The negative log-likelihood of a true word and of noise words, each told apart by itself (Mikolov et al., 2013).
+
+    Outputs are scores `(B, 1 + N)`, the true word's first; targets are unused.
+    """
+
+    tasks: tuple[str, ...] = ("word_vectors",)
+    out_features = 1
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__()
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.each(output, target).mean()
+
+    def each(self, output: Tensor, target: Tensor) -> Tensor:
+        return functional.softplus(-output[:, 0]) + functional.softplus(output[:, 1:]).sum(dim=1)
 
 
 def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | None:

@@ -39,12 +39,16 @@ def _share(label: str, better: Better = "max", headline: bool = False) -> Metric
 # In the order in which they are shown.
 METRICS: Mapping[str, MetricInfo] = {
     "loss": MetricInfo("Loss", "min"),
+    "exact": _share("Whole strings right", headline=True),
     "accuracy": _share("Accuracy", headline=True),
     "precision": _share("Precision"),
     "recall": _share("Recall"),
     "f1": _share("F1"),
     "roc_auc": _share("ROC AUC"),
     "hamming_loss": MetricInfo("Hamming loss", "min", "", 0.0, 1.0),
+    "above_noise": _share("Above noise", headline=True),
+    "odd_one_out": _share("Odd one out", headline=True),
+    "word_pairs": _share("Word pairs", headline=True),
     "mse": MetricInfo("MSE", "min", "squared target", 0.0),
     "rmse": MetricInfo("RMSE", "min", "target", 0.0, headline=True),
     "mae": MetricInfo("MAE", "min", "target", 0.0),

@@ -110,31 +110,31 @@ def _not_zero(counts: Tensor) -> Tensor:
 
 
 def label_counts(label_count: int) -> Metric:
-    """Returns the metric of labels, for targets and predictions `(B, L)` of 0 and 1.
+    """Returns the metric of labels, for targets and predictions `(B, L)` of 0 and 1, of which some may be missing.
 
-    As in scikit-learn, accuracy is the share of samples with all labels right, precision, recall and F1 are means over
-    the labels, and the Hamming loss is the share of wrong labels.
+    As in scikit-learn, accuracy is the share of samples with all (known) labels right, precision, recall and F1 are
+    means over the labels, and the Hamming loss is the share of wrong labels.
     """
 
     def update(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        weight = 1 if weights is None else weights.double()[:, None]
-        wrong = predicted != target
-        hits = (predicted * target * weight).sum(0)
-        whole = torch.zeros_like(hits)
-        whole[0] = (~wrong.any(dim=1, keepdim=True) * weight).sum()
-        count = torch.full_like(hits, float(len(target) if weights is None else weights.double().sum()))
-        alarms, misses = (predicted == 1) & wrong, (target == 1) & wrong
-        rows = [hits, (alarms * weight).sum(0), (misses * weight).sum(0), whole, count]
-        return torch.stack(rows).double()  # (5, L)
+        weight = torch.ones_like(target, dtype=torch.float64) if weights is None else weights.double()
+        of_sample = weight.amax(dim=1)
+        wrong = (predicted != target) & (weight > 0)
+        right = (~wrong.any(dim=1) * of_sample).sum()
+        rows = [
+            (part * weight).sum(0) for part in (predicted * (target == 1), (predicted == 1) & wrong, target * wrong)
+        ]
+        rows += [weight.sum(0), *(total.expand(label_count) for total in (right, of_sample.sum()))]
+        return torch.stack(rows)  # (6, L)
 
     def compute(sums: Tensor) -> dict[str, float]:
-        hits, alarms, misses, whole, count = sums
+        hits, alarms, misses, counts, right, samples = sums
         return {
-            "accuracy": float(whole[0] / count[0]),
+            "accuracy": float(right[0] / samples[0]),
             "precision": float((hits / _not_zero(hits + alarms)).mean()),
             "recall": float((hits / _not_zero(hits + misses)).mean()),
             "f1": float((2 * hits / _not_zero(2 * hits + alarms + misses)).mean()),
-            "hamming_loss": float((alarms + misses).sum() / (count[0] * label_count)),
+            "hamming_loss": float((alarms + misses).sum() / counts.sum()),
         }
 
     return Metric(update, compute, ("accuracy", "precision", "recall", "f1", "hamming_loss"), weighted=update)
@@ -193,12 +193,18 @@ def forecast_errors(
         share = torch.where(size > 0, 200 * (predicted - target).abs() / size, 0.0)
         return torch.cat([errors.update(predicted, target), share.sum(0, keepdim=True)])  # (6, columns)
 
+    def weighted(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+        predicted, target, weights = (tensor.double().reshape(-1, columns) for tensor in (predicted, target, weights))
+        size = predicted.abs() + target.abs()
+        share = torch.where((size > 0) & (weights > 0), 200 * (predicted - target).abs() / size, 0.0)
+        return torch.cat([errors.sums_of(predicted, target, weights), (weights * share).sum(0, keepdim=True)])
+
     def compute(sums: Tensor) -> dict[str, float]:
         smape = float((sums[5] / sums[0]).mean())
         values = errors.compute(sums[:5])
         return {name: values[name] for name in named} | {"smape": smape, "r2": values["r2"]}
 
-    return Metric(update, compute, (*named, "smape", "r2"), info or {})
+    return Metric(update, compute, (*named, "smape", "r2"), info or {}, weighted=weighted)
 
 
 def _errors(count: float, total: float, squares: float, absolute: float, squared: float) -> dict[str, float]:
@@ -260,14 +266,19 @@ def label_roc_auc(probabilities: Tensor, target: Tensor, weights: Tensor | None 
     Args:
         probabilities: `(N, L)`.
         target: `(N, L)` of 0 and 1.
-        weights: `(N,)` of the samples.
+        weights: `(N, L)` of the labels, 0 of a missing one.
     """
-    share = target.double().mean(dim=0)
-    if not probabilities.isfinite().all() or bool(((share == 0) | (share == 1)).any()):
+    if not probabilities.isfinite().all():
         return None
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(target.numpy(), probabilities.numpy(), sample_weight=_as_array(weights)))
+    weights = torch.ones_like(probabilities) if weights is None else weights
+    areas = []
+    for columns in zip(probabilities.T, target.T, weights.T, strict=True):
+        scores, true, weight = (column[columns[2] > 0] for column in columns)
+        area = roc_auc(torch.stack([1 - scores, scores], dim=1), true, weight)
+        if area is None:
+            return None
+        areas.append(area)
+    return sum(areas) / len(areas)
 
 
 def _as_array(weights: Tensor | None) -> NDArray[np.float64] | None:

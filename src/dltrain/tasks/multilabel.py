@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,15 +17,18 @@ from dltrain.tasks.outputs import output_columns, output_table
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.scored import ScoredTask
 from dltrain.tasks.task import Rows
-from dltrain.types import Facts, Split
+from dltrain.types import MISSING_LABEL, Facts, Split
 
 if TYPE_CHECKING:
     from dltrain.tasks.pages.page import Page
 
 
 class Multilabel(ScoredTask):
-    """Predicts which of L labels a sample has, those with a probability above one half; targets are `(B, L)` of 0
-    and 1."""
+    """Predicts which of L labels a sample has, those with a probability above one half.
+
+    Targets are `(B, L)` of 0 and 1, or `MISSING_LABEL` where it is not known whether a sample has a label: the loss and
+    the metrics of that label then leave the sample out.
+    """
 
     name: ClassVar[str] = "multilabel"
     target: ClassVar[str] = "labels"
@@ -42,6 +46,12 @@ class Multilabel(ScoredTask):
         from dltrain.tasks.pages.labels import LabelsPage
 
         return LabelsPage(facts)
+
+    def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        return super().objective(output, target if weights is None else target.clamp(min=0), weights)
+
+    def is_known(self, target: Tensor) -> Tensor:
+        return (target != MISSING_LABEL).any(dim=1)
 
     def decode(self, output: Tensor) -> Tensor:
         return (self.combine_members(output) > 0).long()
@@ -64,13 +74,15 @@ class Multilabel(ScoredTask):
 
     def _spell(self, has: Tensor) -> str:
         """Returns the names of the labels of a sample, given 0 or 1 for each label `(L,)`."""
-        return safe_cell(", ".join(name for name, value in zip(self.facts.outputs, has.tolist(), strict=True) if value))
+        names = zip(self.facts.outputs, has.tolist(), strict=True)
+        return safe_cell(", ".join(name for name, value in names if value == 1))
 
     def errors(self, split: Split, predictions: Predictions) -> NDArray[np.float64]:
-        """Returns the mean over the labels of 1 minus the probability of the truth."""
+        """Returns the mean over a sample's known labels of 1 minus the probability of the truth."""
         assert predictions.probabilities is not None
         target = split.target[: len(predictions.values)]
-        return np.asarray((target - predictions.probabilities).abs().mean(dim=1).double())
+        errors = (target - predictions.probabilities).abs()
+        return np.asarray(errors.masked_fill(target == MISSING_LABEL, torch.nan).nanmean(dim=1).double())
 
     def difference(self, predictions: Predictions, rows: Sequence[Mapping[str, str]]) -> float:
         """Returns how far the probabilities are from where the recorded labels would be the predicted ones."""
@@ -83,8 +95,10 @@ class Multilabel(ScoredTask):
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
         metric, count = confusion(2), len(predictions.values)
-        weights = () if split.weight is None else (split.weight[:count],)
+        weights = torch.ones(count, len(self.facts.outputs)) if split.weights is None else split.weights[:count]
+        columns = zip(predictions.values.T, split.target[:count].T, weights.T, strict=True)
         return {
-            name: metric.compute(metric.sums_of(predictions.values[:, index], split.target[:count, index], *weights))
-            for index, name in enumerate(self.facts.outputs)
+            name: metric.compute(metric.sums_of(*(part[column[2] > 0] for part in column)))
+            for name, column in zip(self.facts.outputs, columns, strict=True)
+            if (column[2] > 0).any()
         }

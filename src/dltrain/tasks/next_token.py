@@ -49,6 +49,10 @@ class NextToken(Task):
         return CrossEntropy(facts)
 
     @classmethod
+    def output_count(cls, facts: Facts) -> int:
+        return facts.vocab_sizes[0]
+
+    @classmethod
     def page(cls, facts: Facts) -> Page:
         from dltrain.tasks.pages.tokens import TokensPage
 

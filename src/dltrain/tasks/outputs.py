@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
+import torch
+
 from dltrain.runs.tables import safe_cell
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.task import Rows
-from dltrain.types import Split
+from dltrain.types import MISSING_LABEL, Split
 
 
 def output_table(outputs: Sequence[str], split: Split, predictions: Predictions) -> Rows:
     """Returns the rows of predictions.csv: true_NAME and predicted_NAME of each output, and score_NAME of a label; the
-    true cell of a missing number is empty."""
+    true cell of a missing number or label is empty."""
     scores = predictions.probabilities
+    target = split.target[: len(predictions.values)]
+    if not target.is_floating_point():
+        target = target.double().masked_fill(target == MISSING_LABEL, torch.nan)
     forms = ("true", "predicted") if scores is None else ("true", "predicted", "score")
-    parts = [split.target[: len(predictions.values)], predictions.values, *([] if scores is None else [scores])]
+    parts = [target, predictions.values, *([] if scores is None else [scores])]
     rows = zip(split.ids, *(part.tolist() for part in parts), strict=False)
     return Rows(
         ["id", *(f"{form}_{name}" for name in outputs for form in forms)],

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dltrain.types import MISSING_LABEL
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -29,6 +31,11 @@ class Predicted:
     true: NDArray[Any]
     predicted: NDArray[Any]
     scores: Floats
+
+
+def mistakes(true: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:
+    """Returns which samples `(N,)` have another class than predicted, or a label that is known and another."""
+    return np.asarray(((true != predicted) & (true != MISSING_LABEL)).reshape(len(true), -1).any(axis=1))
 
 
 def read_predicted(

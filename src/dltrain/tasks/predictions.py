@@ -15,13 +15,15 @@ class Predictions:
 
     Args:
         values: `(N,)` int64 class indices, or `(N, K)` numbers in the target's own unit, or `(N, K)` int64 0 and 1, or
-            `(N, T)` int64 tokens.
-        probabilities: `(N, K)` of each class or label; `None` where there are none.
+            `(N, T)` int64 tokens, or `(N, P)` int64 characters.
+        probabilities: `(N, K)` of each class or label, or `(N, P, K)` of each character at each place; `None` where
+            there are none.
         losses: `(N, T)` in nats, of each target token; `None` of other tasks, or where the targets are not given.
         ranks: `(N,)` rank of the true item in the order for its user, the best is 1; `None` of other tasks.
         outputs: `(N, out_features)` of a model, which the probabilities of classes come from; `None` elsewhere.
         naive: `(N, 2, C)` mean absolute and mean squared error of the naive forecast of each sample's series, by which
             errors are divided; `None` where there is one series or none.
+        ends: `(N, 2, K)` lower and upper ends of intervals in the target's own unit; `None` where the loss learns none.
     """
 
     values: Tensor
@@ -30,6 +32,7 @@ class Predictions:
     ranks: Tensor | None = None
     outputs: Tensor | None = None
     naive: Tensor | None = None
+    ends: Tensor | None = None
 
     def is_finite(self) -> Tensor:
         """Tells of which samples `(N,)` every predicted value and probability is a finite number."""
@@ -38,9 +41,9 @@ class Predictions:
 
     def of(self, chosen: Tensor) -> Predictions:
         """Returns the predictions for some of the samples, given their indices `(n,)`, without probabilities."""
-        parts = (self.losses, self.ranks, self.naive)
-        losses, ranks, naive = (None if part is None else part[chosen] for part in parts)
-        return Predictions(self.values[chosen], None, losses, ranks, naive=naive)
+        parts = (self.losses, self.ranks, self.naive, self.ends)
+        losses, ranks, naive, ends = (None if part is None else part[chosen] for part in parts)
+        return Predictions(self.values[chosen], None, losses, ranks, naive=naive, ends=ends)
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:
@@ -57,4 +60,5 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         joined("ranks"),
         joined("outputs"),
         joined("naive"),
+        joined("ends"),
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dltrain.types import Facts
 
 BUILT_IN: Mapping[str, str] = {
+    "characters": "dltrain.tasks.characters.Characters",
     "classification": "dltrain.tasks.classification.Classification",
     "forecasting": "dltrain.tasks.forecasting.Forecasting",
     "multilabel": "dltrain.tasks.multilabel.Multilabel",
@@ -21,6 +22,7 @@ BUILT_IN: Mapping[str, str] = {
     "ranking": "dltrain.tasks.ranking.Ranking",
     "rating": "dltrain.tasks.rating.Rating",
     "regression": "dltrain.tasks.regression.Regression",
+    "word_vectors": "dltrain.tasks.word_vectors.WordVectors",
 }
 
 _own: dict[str, type[Task]] = {}

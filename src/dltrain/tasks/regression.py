@@ -16,7 +16,7 @@ from dltrain.errors import ConfigError
 from dltrain.runs.tables import safe_cell
 from dltrain.tasks.certainty import LEVEL, Certainty, check_level, check_share
 from dltrain.tasks.comparison import Baseline, Comparison, compare_errors
-from dltrain.tasks.conformal import STORED, Conformal, Floats, Samples, fit_intervals
+from dltrain.tasks.conformal import STORED, Conformal, Floats, Samples, fit_intervals, outside
 from dltrain.tasks.losses import Loss, MeanSquaredError
 from dltrain.tasks.metrics import Metric, regression_errors
 from dltrain.tasks.outputs import output_columns, output_table
@@ -80,9 +80,25 @@ class Regression(Task):
 
     def decode(self, output: Tensor) -> Tensor:
         output = self.combine_members(output)
+        return self.in_unit(self.parts(output)[0], output)
+
+    def parts(self, output: Tensor) -> tuple[Tensor, ...]:
+        """Returns the predictions `(B, K)` in an output, and the ends of their intervals if the loss learns them."""
+        return self.computed(output).chunk(1 + len(self.loss.levels), dim=-1)
+
+    def in_unit(self, numbers: Tensor, output: Tensor) -> Tensor:
+        """Returns standardised numbers `(B, K)` in the target's own unit, given the output that they are part of."""
         # In float64, because a target may be large compared to its spread; mps has no float64.
-        exact = output.float() if output.device.type == "mps" else output.double()
-        return exact * like(self.std, exact) + like(self.mean, exact) if self.scaled else output
+        exact = numbers.float() if numbers.device.type == "mps" else numbers.double()
+        return exact * like(self.std, exact) + like(self.mean, exact) if self.scaled else numbers
+
+    def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
+        output = self.combine_members(output.float())
+        middle, *ends = (self.in_unit(part, output).cpu().double() for part in self.parts(output))
+        if not ends:
+            return Predictions(self.decode(output).cpu())
+        low, high = (torch.minimum(ends[0], middle), torch.maximum(ends[1], middle))  # which lines may cross
+        return Predictions(self.decode(output).cpu(), ends=torch.stack([low, high], dim=1))
 
     def compare(
         self,
@@ -139,11 +155,20 @@ class Regression(Task):
             training = _by_output(splits["train"], predictions["train"], most=FITTED)
         stored = max(FEWEST_STORED, STORED // len(held_out))
         fitted = [fit_intervals(*pair, stored) for pair in zip(held_out, training, strict=True)]
+        if predictions["val"].ends is not None:
+            scores = self._outside(splits["val"], predictions["val"])
+            sound = [column[np.isfinite(column)] for column in scores.T]
+            fitted = [Conformal.fit(column, None, stored) if len(column) else None for column in sound]
         self.conformal = tuple(each for each in fitted if each is not None)
         if len(self.conformal) < len(fitted):
             self.conformal, self.uncertain = (), "no validation sample has a finite error"
             return {"uncertain": self.uncertain}
         return {"conformal": [asdict(each) for each in self.conformal]}
+
+    def _outside(self, split: Split, predictions: Predictions) -> Floats:
+        """Returns by how much true values lie outside of the predicted intervals, `(N, K)`."""
+        low, high = _ends_of(predictions)
+        return outside(_flat(split.target[: len(predictions.values)]), low, high)
 
     def use_certainty(self, stored: Mapping[str, Any]) -> None:
         self.uncertain = str(stored.get("uncertain", ""))
@@ -174,6 +199,11 @@ class Regression(Task):
 
     def intervals(self, predictions: Predictions, inputs: tuple[Tensor, ...], level: float) -> tuple[Floats, Floats]:
         """Returns the lower and upper ends of the intervals, `(N, K)` each."""
+        if predictions.ends is not None:
+            low, high = _ends_of(predictions)
+            wider = np.array([each.quantile(level) for each in self.conformal])
+            values = _flat(predictions.values)
+            return np.minimum(low - wider, values), np.maximum(high + wider, values)
         values, columns = _flat(predictions.values), spread_inputs(inputs)
         pairs = zip(self.conformal, values.T, strict=True)
         radius = np.stack([each.radius(level, predicted, columns) for each, predicted in pairs], axis=1)
@@ -251,6 +281,13 @@ def spread_inputs(inputs: tuple[Tensor, ...]) -> Floats:
     if not 0 < sum(tensor.shape[1] for tensor in numbers) <= SPREAD_INPUTS:
         return np.empty((len(inputs[0]), 0))
     return np.concatenate([tensor.double().numpy(force=True) for tensor in numbers], axis=1)
+
+
+def _ends_of(predictions: Predictions) -> tuple[Floats, Floats]:
+    """Returns the ends of predicted intervals, `(N, K)` each."""
+    assert predictions.ends is not None
+    low, high = predictions.ends.unbind(dim=1)
+    return _flat(low), _flat(high)
 
 
 def _flat(values: Tensor) -> Floats:

@@ -52,6 +52,11 @@ class ScoredTask(Task):
 
 
 def _mistakes(predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> NDArray[np.float64]:
-    """Returns 1 for each sample whose class or any label is wrong, else 0, `(N,)`; times its weight by the mean one."""
-    wrong = np.asarray((predictions.values != target).reshape(len(target), -1).any(dim=1).double())
-    return wrong if weights is None else wrong * np.asarray(weights.double() / weights.double().mean())
+    """Returns 1 for each sample whose class or any known label is wrong, else 0, `(N,)`; times its weight by the mean
+    one."""
+    wrong = (predictions.values != target).reshape(len(target), -1)
+    if weights is None:
+        return np.asarray(wrong.any(dim=1).double())
+    weight = weights.double().reshape(len(target), -1)
+    of_sample = weight.amax(dim=1)
+    return np.asarray((wrong & (weight > 0)).any(dim=1) * of_sample / of_sample.mean())

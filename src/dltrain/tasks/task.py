@@ -59,11 +59,12 @@ class Task:
 
     Attributes:
         name: recorded as `Facts.task`; of a task of one's own its dotted path.
-        target: what the target of a table must be for this task: `number`, `class` or `labels`; empty where the kind
-            of data decides.
+        target: what the target of a table must be for this task: `number`, `class`, `labels` or `string`; empty where
+            the kind of data decides.
         primary_metric: the metric by which results are compared.
         causal: whether a model must give an output for each position of a sequence, `(B, T, out_features)`, that
             depends on no later position.
+        positional: whether the place of a thing in an input decides what is right, as with characters of a string.
         takes_penalty: whether an output may have one more column in training, a penalty for each sample.
         unbalanced: why classes cannot be shown equally often, in words; empty where they can.
         export_words: what an exported model returns, in words.
@@ -75,6 +76,7 @@ class Task:
     target: ClassVar[str] = ""
     primary_metric: ClassVar[str]
     causal: ClassVar[bool] = False
+    positional: ClassVar[bool] = False
     takes_penalty: ClassVar[bool] = False
     unbalanced: ClassVar[str] = "the target is a number"
     export_words: ClassVar[str] = "numbers in the target's own unit"
@@ -92,6 +94,11 @@ class Task:
     def default_loss(cls, facts: Facts) -> Loss:
         """Returns the loss for this data if the config names none."""
         raise NotImplementedError
+
+    @classmethod
+    def output_count(cls, facts: Facts) -> int:
+        """Returns the width of an output that has a score for each class."""
+        return len(facts.classes)
 
     @classmethod
     def page(cls, facts: Facts) -> Page:

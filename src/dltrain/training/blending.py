@@ -98,7 +98,7 @@ def _outputs_of(
     answers: list[tuple[Tensor, ...]] = []
     for batch in batches:
         with autocast(precision, device):
-            members = model(*batch.inputs)[:, : sum(sizes)].split(sizes, dim=1)
+            members = batch.output_of(model)[:, : sum(sizes)].split(sizes, dim=1)
         parts.append(tuple(task.combine_members(part.float()) for part in members))
         answers.append(batch.weighted_target)
     outputs = [torch.cat(some) for some in zip(*parts, strict=True)]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from itertools import chain
+from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dltrain.errors import Diverged
 from dltrain.training.state import TrainState
@@ -27,34 +26,25 @@ def check_finite(state: TrainState, accumulate: int) -> None:
     running = state.running
     assert running is not None
     lr = running.lr
-    # A sum that is not finite stays so.
-    sound = int(torch.hstack(running.sums).isfinite().sum()) if running.sums else 0
-    if sound < len(running.rates):
-        ago = len(running.rates) - sound - 1
-        lr = running.rates[sound]
+    bad = running.read()
+    if bad is not None:
+        ago = len(running.rates) - bad - 1
+        lr = running.rates[bad]
         steps = -(-running.batches // accumulate)
         where = (
             f"step {state.step - ago} (epoch {state.epoch + 1}, batch {(steps - ago - 1) * accumulate + 1}, lr {lr:g})"
         )
-        raise _diverged(f"the training loss is {float(running.loss)} since {where}", lr)
+        raise _diverged(f"the training loss is {running.loss} since {where}", lr)
     # The last loss was measured before the last step, so it says nothing of the weights that would be saved.
-    models = [state.model] if state.average is None else [state.model, state.judged]
-    if not all(math.isfinite(largest(model)) for model in models):
+    if not math.isfinite(largest(state.numbers)):
         where = f"step {state.step} (epoch {state.epoch + 1}, batch {running.batches}, lr {lr:g})"
         raise _diverged(f"some weights are not finite after {where}", lr)
     running.rates.clear()
-    running.sums.clear()
 
 
-def largest(model: nn.Module) -> float:
-    """Returns the largest absolute value among a model's parameters and the running statistics of its batch norms.
-
-    It is not finite where one of them is not. Other buffers may hold infinities on purpose, such as masks.
-    """
-    norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._NormBase))
-    statistics = chain.from_iterable(norm.buffers() for norm in norms)
-    tensors = [tensor.detach() for tensor in chain(model.parameters(), statistics) if tensor.is_floating_point()]
-    return float(nn.utils.get_total_norm([tensor for tensor in tensors if tensor.numel()], math.inf))
+def largest(tensors: Sequence[Tensor]) -> float:
+    """Returns the largest absolute value in the tensors; it is not finite where one of them is not."""
+    return float(nn.utils.get_total_norm(tensors, math.inf)) if tensors else 0.0
 
 
 def _diverged(what: str, lr: float) -> Diverged:

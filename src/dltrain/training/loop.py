@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from dltrain.models.names import picked_model
+from dltrain.models.names import picked_models
 from dltrain.tasks.evaluation import evaluate
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
@@ -59,26 +59,26 @@ def fit(
     model, optimizer, scheduler, scaler = state.model, state.optimizer, state.scheduler, state.scaler
     parameters = list(model.parameters())
     device = parameters[0].device
+    unfreezing = [picked for picked in picked_models(model) if isinstance(picked, Unfreezing)]
     better = task.describe_metric(settings.monitor).better
     started = perf_counter() - state.seconds
     deadline = math.inf if settings.max_minutes is None else started + 60 * settings.max_minutes
 
     while state.epoch < settings.last_epoch and (perf_counter() < deadline or state.epoch == 0):
         began = perf_counter()
-        state.running = running = state.running or Running.zero(device)
+        state.running = running = state.running or Running()
         train.set_epoch(state.epoch, running.batches)
-        if isinstance(picked := picked_model(model), Unfreezing):
+        for picked in unfreezing:
             picked.freeze_for(state.epoch)
         model.train()
 
         for micro_batches in grouped(train, settings.accumulate):
             weights = [task.loss.weight(*batch.weighted_target) for batch in micro_batches]
             group_weight = sum(weights)
-            running.weight += group_weight
             for batch, weight in zip(micro_batches, weights, strict=True):
                 with autocast(settings.precision, device):
                     loss = loss_of(model, task, batch)
-                running.loss += loss.detach().to(running.loss) * weight
+                running.add(loss, weight)
                 # The gradient of a group of batches is that of one batch holding all their samples.
                 scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()
             if settings.l1 or settings.l2:
@@ -107,7 +107,7 @@ def fit(
                 began = perf_counter()
 
         check_finite(state, settings.accumulate)  # the one synchronisation of an epoch's steps
-        train_loss = float(running.loss / running.weight)
+        train_loss = running.loss / running.weight
         row: Row = {"epoch": state.epoch + 1, "step": state.step, "seconds": 0.0, "lr": running.lr}
         running.seconds += perf_counter() - began
         row |= {"train/loss": train_loss, "train_seconds": running.seconds}
@@ -139,7 +139,7 @@ def validate(
 
 def loss_of(model: nn.Module, task: Task, batch: Batch) -> Tensor:
     """Returns the mean loss over a batch; of mixed samples the losses for both targets in the shares of the mixture."""
-    output = model(*batch.inputs)
+    output = batch.output_of(model)
     loss = task.objective(output, *batch.weighted_target)
     if batch.mixing is None:
         return loss

@@ -53,6 +53,13 @@ def generator_states() -> tuple[Any, ...]:
 TURN = threading.RLock()
 
 
+def use_deterministic(deterministic: bool, *, warn_only: bool = False) -> None:
+    """Calls `torch.use_deterministic_algorithms`, which imports torch's compiler, only where it changes anything."""
+    now = (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
+    if now != (deterministic, warn_only):
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
     """Leaves every generator, torch's number of threads and what a model may set of torch's switches as they were.
@@ -81,7 +88,7 @@ def undisturbed(device: torch.device) -> Iterator[None]:
             for name, value in switches.items():
                 setattr(torch.backends.cudnn, name, value)
             torch.set_default_dtype(dtype)
-            torch.use_deterministic_algorithms(deterministic, warn_only=only_warns)
+            use_deterministic(deterministic, warn_only=only_warns)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,7 +15,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
-from dltrain.tasks.evaluation import zero
 from dltrain.tasks.metric_table import Better
 from dltrain.training.random_state import restore_random_state, save_random_state
 from dltrain.training.schedules import advance
@@ -45,52 +46,73 @@ class Plan:
 
 @dataclass
 class Running:
-    """Sums over the steps of an epoch under way, on the model's device.
+    """Sums over the steps of an epoch under way.
+
+    Losses stay on their device until the sums are read: only then does anybody wait for it.
 
     Args:
-        loss: of the samples so far, float64.
-        weight: what the sum is to be divided by.
+        loss: of the samples of all steps that have been read.
+        weight: what this sum is to be divided by.
         batches: shown so far.
         lr: that the last step was taken with.
-        rates: of every step since the sums were last looked at.
-        sums: `loss` after each of these steps.
-        seconds: that the steps took.
+        rates: of every step since the sums were last read.
+        sizes: the number of batches of each of these steps.
+        losses: of these batches, means, in one tensor or several.
+        weights: what each of these means was divided by, numbers or tensors.
+        seconds: that all steps took.
     """
 
-    loss: Tensor
-    weight: Tensor
+    loss: float = 0.0
+    weight: float = 0.0
     batches: int = 0
     lr: float = 0.0
     rates: list[float] = field(default_factory=list)
-    sums: list[Tensor] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)
+    weights: list[Tensor | float] = field(default_factory=list)
     seconds: float = 0.0
 
-    @classmethod
-    def zero(cls, device: torch.device) -> Running:
-        """Returns the sums at the beginning of an epoch."""
-        return cls(zero(device), zero(device))
+    def add(self, loss: Tensor, weight: Tensor | float) -> None:
+        """Adds the mean loss of a batch, and what it was divided by."""
+        self.losses.append(loss.detach())
+        self.weights.append(weight)
+        if len(self.losses) == MOST_TENSORS:
+            self.losses[:] = [torch.hstack(self.losses)]
+            if isinstance(weight, Tensor):
+                self.weights[:] = [torch.hstack([*map(torch.as_tensor, self.weights)])]
 
     def count(self, lr: float, batches: int) -> None:
         """Counts a step with that learning rate, on so many batches."""
         self.lr = lr
         self.rates.append(lr)
-        # Copied, not compared: that is the cheaper of the two, and nobody waits for the device.
-        self.sums.append(self.loss.clone())
-        if len(self.sums) == MOST_TENSORS:
-            self.sums[:] = [torch.hstack(self.sums)]
+        self.sizes.append(batches)
         self.batches += batches
 
-    def filled(self, loss: float, weight: float, batches: int, lr: float, seconds: float) -> Running:
-        """Sets the sums to what `saved` returned, and returns them."""
-        self.loss.fill_(loss)
-        self.weight.fill_(weight)
-        self.batches, self.lr, self.seconds = batches, lr, seconds
-        return self
+    def read(self) -> int | None:
+        """Adds the losses since the last time to the sums; returns the first of these steps that makes one not finite.
+
+        They are added one after the other in float64, so that the sums are the same whenever they are read.
+        """
+        if not self.losses:
+            return None
+        losses = torch.hstack(self.losses).double().tolist()
+        apart = isinstance(self.weights[0], Tensor)
+        weights = torch.hstack([*map(torch.as_tensor, self.weights)]).tolist() if apart else self.weights
+        batches = zip(losses, weights, strict=True)
+        bad = None
+        for step, size in enumerate(self.sizes):
+            for loss, weight in islice(batches, size):
+                self.loss += loss * weight
+                self.weight += weight
+            if bad is None and not math.isfinite(self.loss):
+                bad = step
+        for pending in (self.losses, self.weights, self.sizes):
+            pending.clear()
+        return bad
 
     def saved(self) -> dict[str, float]:
-        """Returns the sums as primitives, without `sums`, which are looked at before a save."""
-        sums = {"loss": float(self.loss), "weight": float(self.weight)}
-        return sums | {"batches": self.batches, "lr": self.lr, "seconds": self.seconds}
+        """Returns the sums as primitives, once they have been read."""
+        return {name: getattr(self, name) for name in ("loss", "weight", "batches", "lr", "seconds")}
 
 
 @dataclass
@@ -138,6 +160,16 @@ class TrainState:
     rollbacks: int = 0
     pause_at: float = math.inf
     stop_requested: bool = False
+
+    @cached_property
+    def numbers(self) -> list[Tensor]:
+        """Returns the tensors of all models that must hold finite numbers: parameters and running statistics.
+
+        Other buffers may hold infinities on purpose, such as masks.
+        """
+        models = [self.model] if self.average is None else [self.model, self.judged]
+        tensors = [tensor for model in models for tensor in (*model.parameters(), *_running_statistics(model))]
+        return [tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
 
     @property
     def judged(self) -> nn.Module:
@@ -188,7 +220,8 @@ class TrainState:
             self.model.load_state_dict(state["model"])
             self.average.n_averaged.fill_(state["averaged"])
         before = Plan(**state["plan"])
-        planned = [{name: group[name] for name in group if name != "params"} for group in self.optimizer.param_groups]
+        kept = ("params", "foreach", "fused")  # how steps are computed is part of the saved state
+        planned = [{name: group[name] for name in group if name not in kept} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         for name in _COUNTS:
@@ -196,7 +229,7 @@ class TrainState:
         # Which batches remain of an epoch is only known while they are made in the same way.
         same = (self.plan.batch_size, self.plan.steps_per_epoch) == (before.batch_size, before.steps_per_epoch)
         saved = state["running"] if same else None
-        self.running = None if saved is None else Running.zero(self._device).filled(**saved)
+        self.running = None if saved is None else Running(**saved)
         if self.plan == before:
             if self.scheduler is not None:
                 self.scheduler.load_state_dict(state["scheduler"])
@@ -231,6 +264,13 @@ class TrainState:
 
 
 _COUNTS = ("epoch", "step", "samples", "seconds", "best", "best_epoch", "best_step", "stale", "rollbacks")
+
+
+def _running_statistics(model: nn.Module) -> Iterator[Tensor]:
+    """Yields the running means and variances of a model's batch norms."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            yield from module.buffers()
 
 
 def average_of(model: nn.Module, decay: float) -> AveragedModel:

@@ -47,10 +47,12 @@ def data(lines: Path) -> Data:
     return corpus(path=str(lines / "a.txt"), test_path=str(lines / "b.txt"), length=16, tokens="word")
 
 
-@pytest.mark.parametrize("tokens", ["word", "character"])
+@pytest.mark.parametrize("tokens", ["word", "character", "bpe"])
 def test_the_fitted_encoder_and_the_one_read_back_encode_the_splits_of_the_training(
-    lines: Path, tokens: load.TokensChoice, monkeypatch: pytest.MonkeyPatch
+    lines: Path, tokens: load.UnitChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if tokens == "bpe":
+        pytest.importorskip("tokenizers")
     fitted: list[CorpusEncoder] = []
     read: list[Sequence[Document]] = []
     fit, read_documents = CorpusEncoder.fit, CorpusEncoder.read

@@ -10,7 +10,7 @@ from dltrain.data.cells import read_cells
 from dltrain.errors import DataError
 from dltrain.kinds.series.axis_reader import read_axis
 from dltrain.kinds.series.period import guess_period
-from dltrain.kinds.series.time_axis import TimeAxis, usual_periods
+from dltrain.kinds.series.time_axis import TimeAxis, parse_frequency, usual_periods
 
 
 def axis_of(times: list[str]) -> tuple[TimeAxis, list[int]]:
@@ -26,6 +26,9 @@ def dates(start: str, count: int, freq: str, spelling: str) -> list[str]:
     ("times", "unit", "next_time", "usual"),
     [
         (dates("1949-01-01", 30, "MS", "%Y-%m"), "months", "1951-07", (12,)),
+        (dates("1749-01-01", 700, "MS", "%Y-%m"), "months", "1807-05", (12,)),
+        (dates("2001-01-31", 30, "BME", "%Y-%m-%d"), "month ends", "2003-07-31", (12,)),
+        (dates("2001-03-30", 12, "BQE", "%Y-%m-%d"), "month ends", "2004-03-31", (4,)),
         (dates("2001-01-31", 30, "ME", "%Y-%m-%d"), "months", "2003-07-31", (12,)),
         (dates("2001-01-01", 12, "QS", "%Y-%m-%d"), "months", "2004-01-01", (4,)),
         (dates("2026-01-01", 30, "h", "%Y-%m-%d %H:%M"), "seconds", "2026-01-02 06:00", (24, 168, 8736)),
@@ -149,3 +152,14 @@ def test_what_comes_next_is_spelled_as_the_source_does(times: list[str], after: 
     assert steps.tolist() == [0, 1]
     assert axis.spell(2) == after
     assert TimeAxis.from_json(axis.to_json()) == axis
+
+
+def test_the_last_day_of_a_market_may_come_before_the_last_weekday() -> None:
+    times = dates("2017-01-31", 40, "BME", "%Y-%m-%d")
+    times[14] = "2018-03-29"  # the day before Good Friday
+    axis, steps = axis_of(times)
+    assert (axis.unit, axis.step, axis.step_words) == ("month ends", 1, "1 month")
+    assert steps == list(range(40))
+    assert [axis.spell(at) for at in (13, 14, 40)] == ["2018-02-28", "2018-03-30", "2020-05-29"]
+    assert parse_frequency("BME") == ("month ends", 1)
+    assert parse_frequency("2bq") == ("month ends", 6)

@@ -105,9 +105,10 @@ def test_a_file_of_a_header_alone_is_refused(tmp_path, name):
     assert "contains no rows" in refusal(path=written(tmp_path, name, frame().head(0))).what
 
 
-def test_cells_of_lists_are_refused(tmp_path):
-    path = written(tmp_path, "x.parquet", pd.DataFrame({"a": [[1], [2, 3]], "y": [1, 2]}))
-    assert "'a' are lists" in refusal(path=path).what
+def test_cells_of_lists_are_inputs_by_their_numbers(tmp_path):
+    frame = pd.DataFrame({"a": [[number, number**2 % 50 + 40] for number in range(40)], "y": np.arange(40) / 3})
+    data = csv(path=written(tmp_path, "x.parquet", frame), target="y")
+    assert data.facts.features == ("a 1", "a 2")
 
 
 def test_splits_from_files_of_their_own(tmp_path):
@@ -177,3 +178,13 @@ def test_the_command_line_takes_all_of_it(dltrain: Callable, tmp_path: Path) -> 
     assert dltrain(*options, "data.path=x.xlsx", "data.roles={k: categorical}", "hydra.run.dir=b").code == 0
     refused = dltrain(*options, "data.path=x.xlsx", "data.roles={k: category}")
     assert refused.code == 2 and "data.roles" in refused.err
+
+
+@pytest.mark.parametrize("above", ["Size,,Look\n", "Size,Weight,Result\n(cm),(kg),-\n"])
+def test_a_target_in_a_second_line_of_the_header_is_refused_with_the_lines_to_skip(tmp_path: Path, above: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(above + "a,b,y\n" + "".join(f"{i},{i * i % 7},{i * 3 % 11}.5\n" for i in range(60)))
+    with pytest.raises(DataError, match="a line below it has") as error:
+        csv(path=str(path), target="y")
+    key, _, lines = error.value.override.partition("=")
+    assert key == "data.skip" and csv(path=str(path), target="y", skip=lines).facts.target == "y"

@@ -183,3 +183,53 @@ def test_numbers_such_as_a_thousand_with_a_point_beside_short_ones_are_refused()
     values = [grouped(value, ".") for value in (1234, 2345, 3456, 4567, 5678, 464, 733, 320)] * 10
     with pytest.raises(DataError, match="two ways"):
         table(pd.DataFrame({"x": values, "y": range(80)}), target="y")
+
+
+def test_words_among_dates_and_durations_are_gaps_and_said() -> None:
+    days = pd.date_range("2020-01-01", periods=ROWS).strftime("%d.%m.%Y").tolist()
+    times = [f"1:{at % 60:02d}:{at % 7:02d}" for at in range(ROWS)]
+    frame = pd.DataFrame({"day": days, "time": times, "y": [f"{value:.3f}" for value in Y]})
+    frame.loc[::5, "day"] = ["unknown", "0000-00-00"] * (ROWS // 10)
+    frame.loc[::4, "time"] = "DNF"
+    data = table(frame, target="y")
+    assert data.raw is not None and [column.role for column in data.raw.columns] == ["date", "numeric"]
+    for words in ("day: words are gaps: 'unknown', '0000-00-00'", "durations, in seconds; words are gaps: 'DNF'"):
+        assert any(words in note for note in data.notes)
+
+
+def test_dates_with_dashes_do_not_decide_how_many_ambiguous_ones_with_slashes_are_read() -> None:
+    days = pd.date_range("2020-01-01", periods=ROWS)[np.random.default_rng(1).permutation(ROWS)]
+    written = [f"{day.month}/{day.day}/{day.year}" if day.day <= 12 else f"{day:%d-%m-%Y}" for day in days]
+    with pytest.raises(DataError, match="may be") as error:
+        table(pd.DataFrame({"day": written, "x": X, "y": Y.round(3)}), target="y")
+    assert error.value.override == "data.dates=dmy"
+    table(pd.DataFrame({"day": written, "x": X, "y": Y.round(3)}), target="y", dates="dmy")
+
+
+def test_a_target_of_dates_is_refused() -> None:
+    days = pd.date_range("2020-01-01", periods=ROWS // 2).strftime("%Y-%m-%d").tolist() * 2
+    with pytest.raises(DataError, match="'y' holds dates") as error:
+        table(pd.DataFrame({"x": X, "y": days}), target="y")
+    assert error.value.override == "task=classification"
+
+
+def test_numbers_in_two_units_are_refused_with_a_role_that_reads_them() -> None:
+    prices = [f"{'$€'[at % 2]}{value / 7:.2f}" for at, value in enumerate(np.abs(X) + 1)]
+    frame = pd.DataFrame({"price": prices, "y": [f"{value:.3f}" for value in Y]})
+    with pytest.raises(DataError, match="in two ways") as error:
+        table(frame, target="y")
+    assert error.value.override == "data.roles={price: parts}"
+    data = table(frame, target="y", roles={"price": "parts"})
+    assert data.raw is not None and [column.role for column in data.raw.columns] == ["parts"]
+    with pytest.raises(DataError, match="the target 'price'") as error:
+        table(frame, target="price")
+    assert not error.value.override
+
+
+@pytest.mark.parametrize("name", ["pid", "MRN", "athlete", "device_no"])
+def test_ids_that_rows_share_are_told_by_usual_names(name: str) -> None:
+    frame = pd.DataFrame({name: np.arange(ROWS) // 4 * 3, "x": X, "y": Y.round(3)})
+    data = table(frame, target="y")
+    assert data.raw is not None and data.raw.columns[0].reason.startswith("an id that rows share")
+    other = table(frame.rename(columns={name: "engine"}), target="y")
+    assert other.raw is not None and other.raw.columns[0].role == "numeric"

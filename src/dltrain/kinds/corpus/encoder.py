@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dltrain.data.subwords import learn_pieces
 from dltrain.data.text_files import SUFFIXES, TextSamples, read_samples
-from dltrain.data.tokens import END, SPECIAL, UNKNOWN, Tokens, Vocabulary, split_pieces
+from dltrain.data.tokens import END, SPECIAL, UNKNOWN, UnitChoice, Vocabulary, split_pieces
 from dltrain.errors import DataError
 from dltrain.kinds.corpus.documents import Document, plain_lines
 from dltrain.kinds.corpus.stream import Stream
@@ -41,23 +42,26 @@ class CorpusEncoder:
     prepare: None = None
 
     @classmethod
-    def fit(cls, texts: Iterable[str], *, tokens: Tokens, length: int, size: int, least: int) -> CorpusEncoder:
+    def fit(cls, texts: Sequence[str], *, tokens: UnitChoice, length: int, size: int, least: int) -> CorpusEncoder:
         """Returns an encoder with the vocabulary of the training documents.
 
         Args:
             texts: the training documents.
-            tokens: the unit of a token.
+            tokens: the unit of a token; `auto` is `character`.
             length: tokens per window.
             size: the maximum size of the vocabulary.
             least: how often a token must occur to be in the vocabulary.
 
         Raises:
-            DataError: no token occurs so often.
+            DataError: no token occurs so often, or a package is missing.
         """
-        vocabulary = Vocabulary.learn((split_pieces(text, tokens) for text in texts), tokens, size=size, least=least)
+        if tokens == "bpe":
+            return cls(learn_pieces(texts, size=size, least=least, keeps_case=True), length)
+        unit = "character" if tokens == "auto" else tokens
+        vocabulary = Vocabulary.learn((split_pieces(text, unit) for text in texts), unit, size=size, least=least)
         if len(vocabulary) == len(SPECIAL):
             raise DataError(
-                f"no {tokens} occurs {least} times in the training texts",
+                f"no {unit} occurs {least} times in the training texts",
                 where="data.least",
                 fix="give more text, or keep tokens that occur once",
                 override="data.least=1",
@@ -114,11 +118,11 @@ class CorpusEncoder:
 
     def encode_prompt(self, prompt: str) -> list[int]:
         """Returns the tokens of a prompt; an empty prompt is the beginning of a document."""
-        return self.vocabulary.number(split_pieces(prompt, self.vocabulary.tokens)).tolist() or [END]
+        return self.vocabulary.number(self.vocabulary.locate(prompt)[0]).tolist() or [END]
 
     def unknown_tokens(self, prompt: str) -> list[str]:
         """Returns the tokens of a prompt that are not in the vocabulary, each once."""
-        pieces = split_pieces(prompt, self.vocabulary.tokens)
+        pieces, _ = self.vocabulary.locate(prompt)
         numbers = self.vocabulary.number(pieces)
         return list(dict.fromkeys(piece for piece, number in zip(pieces, numbers, strict=True) if number == UNKNOWN))
 

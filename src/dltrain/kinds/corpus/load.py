@@ -12,7 +12,7 @@ import numpy as np
 
 from dltrain.data.samples.texts import write_verse
 from dltrain.data.splits import Fraction
-from dltrain.data.tokens import UNKNOWN, Tokens, TokensChoice
+from dltrain.data.tokens import UNKNOWN, UnitChoice
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.corpus.documents import Document, cut_documents, divide, draw_documents, read_documents
 from dltrain.kinds.corpus.encoder import CorpusEncoder
@@ -29,7 +29,7 @@ Count = Annotated[int, Range(1)]
 def corpus(
     *,
     path: str | None = None,
-    tokens: TokensChoice = "auto",
+    tokens: UnitChoice = "auto",
     length: Annotated[int, Range(2)] = 128,
     characters: Annotated[int, Range(1)] | None = 1_000_000,
     vocabulary: Count = 8000,
@@ -48,7 +48,7 @@ def corpus(
 
     Args:
         path: the file or folder.
-        tokens: `word` or `character`; `auto` is `character`.
+        tokens: `word`, `character`, or `bpe` for byte pairs learned from the training text; `auto` is `character`.
         length: tokens that a model looks back on.
         characters: the maximum number of characters, documents drawn at random; None for all.
         vocabulary: the maximum size of the vocabulary.
@@ -75,8 +75,7 @@ def corpus(
             with named_by(f"data.{name}_path"):
                 held_out[name], guesses = read_documents(Path(split_file).expanduser(), encoding)
             notes += guesses
-    unit: Tokens = "character" if tokens == "auto" else tokens
-    settings = Settings(unit, length, characters, vocabulary, least, val_fraction, test_fraction, seed)
+    settings = Settings(tokens, length, characters, vocabulary, least, val_fraction, test_fraction, seed)
     return build_data(Source(documents, held_out, notes), settings)
 
 
@@ -122,7 +121,7 @@ class Source:
 class Settings:
     """How documents are chosen, split and encoded, as in `corpus`; `size` is the maximum size of the vocabulary."""
 
-    tokens: Tokens
+    tokens: UnitChoice
     length: int
     characters: int | None
     size: int
@@ -152,7 +151,7 @@ def build_data(source: Source, settings: Settings) -> Data:
     parts: dict[SplitName, Sequence[Document]] = {**divide(pieces, fractions, rng), **source.held_out}
 
     encoder = CorpusEncoder.fit(
-        (document.text for document in parts["train"]),
+        [document.text for document in parts["train"]],
         tokens=settings.tokens,
         length=settings.length,
         size=settings.size,

@@ -13,7 +13,7 @@ from dltrain.runs.folder import RunDir
 from dltrain.storage import write_csv
 
 SAMPLES = 8  # at most, in one run
-SAMPLE_TOKENS = {"character": 160, "word": 40}
+SAMPLE_TOKENS = {"character": 160, "word": 40, "piece": 50}
 SAMPLE_SEED = 0
 SAMPLE_TEMPERATURE = 0.7
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dltrain.data.tokens import END, IGNORED, PADDING, Vocabulary, split_pieces
+from dltrain.data.tokens import END, IGNORED, PADDING, Vocabulary
 from dltrain.errors import DataError
 from dltrain.kinds.corpus.documents import Document
 from dltrain.types import Split
@@ -40,8 +40,8 @@ class Stream:
         """
         tokens, offsets, sizes = [], [], []
         for document in documents:
-            pieces = split_pieces(document.text, vocabulary.tokens)
-            ends = document.start + np.cumsum([0, *map(len, pieces)])
+            pieces, starts = vocabulary.locate(document.text)
+            ends = document.start + np.array([*starts, len(document.text)])
             tokens += [vocabulary.number(pieces), np.full(int(document.whole), END)]
             offsets.append(ends if document.whole else ends[:-1])
             sizes.append(len(offsets[-1]))

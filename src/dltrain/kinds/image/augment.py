@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from dltrain.data.seeding import seeded
+from dltrain.errors import ConfigError
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.image.mixing import Mix
-from dltrain.kinds.image.randaugment import randaugment
+from dltrain.tasks.registry import task_class
 from dltrain.types import Data, Range
 
 Share = Annotated[float, Range(0, 1)]
@@ -77,6 +78,8 @@ class Augment(Augmentation):
         if self.hflip or self.vflip or self.crop:
             pixels = self._move(pixels, draws)
         if self.randaugment:
+            from dltrain.kinds.image.randaugment import randaugment  # torchvision takes long to import
+
             pixels = randaugment(pixels, self.randaugment, self.magnitude, seed, epoch, batch)
         if self.rotation or self.scale:
             pixels = self._warp(pixels.float(), draws)
@@ -87,7 +90,18 @@ class Augment(Augmentation):
         return (pixels, *others)
 
     def suited_to(self, data: Data) -> Augment:
-        """Returns the augmentation, without mirroring if a mirrored image may be of another class."""
+        """Returns the augmentation, without mirroring if a mirrored image may be of another class.
+
+        Raises:
+            ConfigError: a rectangle of another image would replace what stands at some places, and not at others.
+        """
+        if self.cutmix and task_class(data.facts.task).positional:
+            raise ConfigError(
+                "CutMix replaces some characters of a string, and their share of the image does not say which",
+                where="augment.cutmix",
+                fix="leave it out; augment.mixup mixes whole images",
+                override="augment.cutmix=0",
+            )
         return self if data.mirror else replace(self, hflip=0.0)
 
     def _move(self, pixels: Tensor, draws: Tensor) -> Tensor:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from dltrain.kinds.checks import Finding
 from dltrain.kinds.image.duplicates import Copies, Rows, find_copies
+from dltrain.kinds.labels import TargetReader
 from dltrain.types import SPLITS, Data, SplitName
 
 NAMED = 5  # files, or groups of files, in a finding
@@ -20,6 +22,8 @@ DARK = 8  # of 255, up to which all pixels of a black image are
 SMALL_FILE = 16_384  # bytes, up to which a file may hold a tiny image; more where four bytes a pixel need more
 MOST_OPENED = 5_000  # small files whose size in pixels is looked at
 ENLARGED = 4  # times, from which on an image is tiny
+
+Names = NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ def check_images(data: Data) -> Iterator[Finding]:
         partial = f"; near copies were looked for among {copies.compared:,} of the images"
     groups = _groups(copies)
     if data.facts.classes:
-        target = np.concatenate([split.target.numpy() for split in splits])
+        reader = TargetReader.of(data.facts)
+        target = np.array([reader.spell(one) for split in splits for one in split.target.numpy()], dtype=object)
         yield from _conflicts(data, groups, target, ids)
     yield from _across(names, groups, split_of, copies, ids, partial)
     yield from _within(groups, split_of, ids, partial)
@@ -57,18 +62,17 @@ def _groups(copies: Copies) -> list[Rows]:
     return [order[start : start + size] for start, size in zip(starts, sizes, strict=True) if size > 1]
 
 
-def _conflicts(data: Data, groups: Sequence[Rows], target: Rows, ids: Sequence[str]) -> Iterator[Finding]:
+def _conflicts(data: Data, groups: Sequence[Rows], target: Names, ids: Sequence[str]) -> Iterator[Finding]:
     unlike = [group for group in groups if len(set(target[group].tolist())) > 1]
     if not unlike:
         return
-    classes = data.facts.classes
-    pairs = [" = ".join(f"{ids[row]} ({classes[target[row]]})" for row in _one_each(group, target)) for group in unlike]
+    pairs = [" = ".join(f"{ids[row]} ({target[row]})" for row in _one_each(group, target)) for group in unlike]
     count = "1 image has a copy" if len(unlike) == 1 else f"{len(unlike):,} images have copies"
     what = f"{count} with another {data.facts.target}: {_named(pairs)}"
     yield Finding("warning", what, "at most one of these labels is right")
 
 
-def _one_each(group: Rows, target: Rows) -> Rows:
+def _one_each(group: Rows, target: Names) -> Rows:
     """Returns the first image of each class in a group."""
     _, first = np.unique(target[group], return_index=True)
     return group[np.sort(first)]

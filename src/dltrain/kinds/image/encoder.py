@@ -19,6 +19,7 @@ from dltrain.errors import DataError
 from dltrain.kinds.image.arrays import as_images, new_images
 from dltrain.kinds.image.columns import STORED, encoder_of_columns
 from dltrain.kinds.image.depth import FULL, Decoded, Pixels, Window, in_eight_bits, is_deep
+from dltrain.kinds.image.file_names import labels_by_name
 from dltrain.kinds.image.files import IMAGES, SUFFIXES, is_image
 from dltrain.kinds.image.pixels import (
     Channels,
@@ -56,6 +57,7 @@ class ImageEncoder:
         window: the range of values of images of more than 8 bits; `None` if the training images had 8.
         columns: encodes the columns of a table that join the images; `None` if none do.
         file_column: the column of a table that named the training images; `None` without a table.
+        name_part: the part of the names of the training images that was their target; `None` for another one.
         scales_depth: whether deeper images are scaled by the range of 16 bits, as runs of older versions do.
     """
 
@@ -68,6 +70,7 @@ class ImageEncoder:
     window: Window | None = None
     columns: TableEncoder | None = None
     file_column: str | None = None
+    name_part: str | None = None
     scales_depth: bool = False
     suffixes: frozenset[str] = SUFFIXES
     takes_rows: bool = False
@@ -105,8 +108,8 @@ class ImageEncoder:
             raise DataError("facts.json does not say how images were prepared", fix="train again") from None
         reader, old = TargetReader.of(facts), "window" not in stored
         columns = encoder_of_columns(facts)
-        named = stored.get("file_column")
-        return cls(height, width, channels, resize, normalize, reader, window, columns, named, scales_depth=old)
+        named, part = stored.get("file_column"), stored.get("name_part")
+        return cls(height, width, channels, resize, normalize, reader, window, columns, named, part, scales_depth=old)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -130,6 +133,7 @@ class ImageEncoder:
             **self.reader.forms_to_json(),
             **({} if self.columns is None else {STORED: self.columns.to_json()}),
             **({} if self.file_column is None else {"file_column": self.file_column}),
+            **({} if self.name_part is None else {"name_part": self.name_part}),
         }
 
     def encode(self, raw: Raw, /) -> Encoded:
@@ -179,7 +183,7 @@ class ImageEncoder:
         )
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the targets of files, from the table that names them or from the names of their folders.
+        """Returns the targets of files: from the table that names them, their names, or those of their folders.
 
         Raises:
             DataError: the input is not files, or a folder does not have the name of a class.
@@ -188,6 +192,8 @@ class ImageEncoder:
             raise DataError("an array has no labels", fix="give files, in a folder for each class")
         if isinstance(raw, TableFiles) and set(raw.frame.columns) & {self.reader.name, *self.reader.outputs}:
             return self.reader.targets(raw.frame)
+        if self.name_part is not None:
+            return self.reader.targets(labels_by_name(raw, self.name_part, self.reader.name))
         if self.reader.form != "class":
             raise DataError(
                 f"folders of images do not say {self.reader.name}",

@@ -33,7 +33,7 @@ from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
 from dltrain.types import BatchTransform, Data, Facts, InputFormat, Spec, Split, SplitName
 
-THUMBNAIL = 16  # pixels per side of the images for baselines
+THUMBNAIL = 16  # pixels per side of the images for baselines, of wide ones the root of width times height
 
 
 class Image(Kind):
@@ -59,7 +59,8 @@ class Image(Kind):
         stored = facts.preprocessing
         height, width = stored["size"]
         resize = stored.get("resize", "crop")
-        options = {"channels": stored["channels"], "resize": resize} | ({"size": height} if height == width else {})
+        options = {"channels": stored["channels"], "resize": resize, "folds": facts.folds or "none"}
+        options |= {"size": height} if height == width else {}
         return InputFormat(options, tuple(stored["mean"]), tuple(stored["std"]))
 
     def suit(self, data: Data, wanted: InputFormat) -> Data:
@@ -118,9 +119,12 @@ class Image(Kind):
 
 
 def thumbnails(split: Split) -> NDArray[np.float32]:
-    """Returns the inputs of baselines for a split: 16×16 grey pixels `(N, 256)`, and the columns beside the images."""
+    """Returns the inputs of baselines for a split: about 256 grey pixels, 16×16 of a square, and the columns beside the
+    images."""
     inputs, *columns = split.inputs
     grey = inputs.float().mean(dim=1, keepdim=True) / 255
-    size = (min(THUMBNAIL, inputs.shape[2]), min(THUMBNAIL, inputs.shape[3]))
+    height, width = inputs.shape[2:]
+    size = (round(THUMBNAIL * (height / width) ** 0.5), round(THUMBNAIL * (width / height) ** 0.5))
+    size = (min(max(1, size[0]), height), min(max(1, size[1]), width))
     pixels = nn.functional.adaptive_avg_pool2d(grey, size).flatten(1).float()
     return np.asarray(torch.cat([pixels, *columns], dim=1))

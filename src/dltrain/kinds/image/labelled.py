@@ -40,6 +40,7 @@ class Labelled:
         notes: what was inferred or left out.
         used: columns of the table that join the images.
         file_column: the column of the table that names the images; `None` without a table.
+        name_part: the part of the names of files that is the target; `None` for another one.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Labelled:
     notes: Sequence[str] = ()
     used: UsedColumns | None = None
     file_column: str | None = None
+    name_part: str | None = None
 
     def take(self, at: Sequence[int]) -> Labelled:
         """Returns the files at these positions."""

@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import name_list, read_cells
-from dltrain.data.column_names import pick_column, plain
+from dltrain.data.column_names import pick_column
 from dltrain.data.file_index import FileIndex, find_column
 from dltrain.data.folder_tree import spell_path
-from dltrain.data.split_names import split_of
-from dltrain.data.splits import Indices
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
-from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.files import IMAGES
+from dltrain.kinds.image.label_rows import TARGET_NAMES, LabelColumns, label_rows
 from dltrain.kinds.image.labelled import Labelled
-from dltrain.kinds.labels import TASKS
-from dltrain.kinds.target import infer_task
-from dltrain.types import SPLITS, SplitName
 
-TARGET_NAMES = "(labels?|class|classes|category|target|tags?|species|breed|diagnosis)(id|name|code)?|标签|类别|分类"
-SPLIT_NAMES = "split|subset|partition|usage|phase|set"
 TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".json", ".jsonl")
 NAMED = 3  # cells or files that a message names
-
-
-@dataclass(frozen=True)
-class LabelColumns:
-    """The columns of a table that the user names; `None` where dltrain finds them.
-
-    Args:
-        image: the column of files.
-        target: the column to predict, or several.
-        group: a column whose equal values stay in one split.
-        use: columns that join the images in the model.
-    """
-
-    image: str | None = None
-    target: str | Sequence[str] | None = None
-    group: str | None = None
-    use: Sequence[str] = ()
 
 
 def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, skip: bool) -> Labelled:
@@ -84,28 +57,7 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
         remarks.append(f"{repeats:,} rows of {path.name} repeat another one's image and target")
     if unnamed := len(index.files) - len(files):
         remarks.append(f"left out {unnamed:,} of {len(index.files):,} images, which {path.name} does not name")
-    splits, given, note = _splits(frame, {image, *targets})
-    listed = task == "auto" and len(targets) == 1 and frame[targets[0]].astype(str).str.contains("|", regex=False).any()
-    coded = task == "auto" and len(targets) == 1 and _holds_class_codes(frame[targets[0]])
-    goal = infer_task(frame[targets], TASKS["labels"] if listed else TASKS["class"] if coded else task)
-    reason = goal.reason
-    if listed:
-        reason = f"{targets[0]} lists labels, separated by | (task={TASKS['class']} takes each list as a class)"
-    elif coded:
-        reason = f"{targets[0]} numbers {len(goal.classes)} classes (task={TASKS['number']} takes them as amounts)"
-    remarks += [*note, f"{goal.task}, because {reason}"]
-    if goal.form == "labels" and (goal.y.sum(axis=1) == 1).all():
-        remarks.append("each image has exactly one of these labels: a single column would be learned as classes")
-    present = np.flatnonzero(goal.present)
-    if len(present) < len(files):
-        remarks.append(f"left out {len(files) - len(present):,} images without a value of {name_list(targets)}")
-    group = {} if columns.group is None else {columns.group: read_cells(frame[columns.group])}
-    used = UsedColumns.read(frame, columns.use) if columns.use else None
-    if used is not None:
-        remarks += [f"{column.name} joins the images as {column.role}" for column in used.columns]
-    names = frame[image].astype(str).tolist()
-    labelled = Labelled(folder, files, names, goal.reader, goal.y, splits, given, group, remarks, used, image)
-    return labelled.take(present.tolist())
+    return label_rows(folder, files, frame, image, targets, columns, task, remarks)
 
 
 def _locate(labels: str, folder: Path) -> Path:
@@ -195,15 +147,6 @@ def _only_numbers_rows(column: pd.Series[Any]) -> bool:
     return len(cells) > 1 and any(cells == list(map(str, range(first, first + len(cells)))) for first in (0, 1))
 
 
-def _holds_class_codes(column: pd.Series[Any]) -> bool:
-    """Tells whether a column that is called like classes holds all whole numbers from 0 or 1 on, each several times."""
-    cells = column.dropna().astype(str).str.strip()
-    codes = set(cells)
-    if not re.fullmatch(TARGET_NAMES, plain(str(column.name))) or len(codes) < 2 or 2 * len(codes) > len(cells):
-        return False
-    return any(codes == set(map(str, range(first, first + len(codes)))) for first in (0, 1))
-
-
 def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: bool) -> tuple[list[int], list[Path]]:
     """Returns the rows that name an image, and the images.
 
@@ -256,25 +199,6 @@ def _once_each(
             )
     rows = list(first.values())
     return frame.iloc[rows].reset_index(drop=True), list(first), len(files) - len(rows)
-
-
-def _splits(frame: pd.DataFrame, taken: set[str]) -> tuple[Indices, tuple[SplitName, ...], list[str]]:
-    """Returns the split of each row as an index in `SPLITS`, the splits that a column gives, and a note on it."""
-    column = pick_column(frame, "split", None, SPLIT_NAMES, taken)
-    none: tuple[Indices, tuple[SplitName, ...], list[str]] = (np.zeros(len(frame), dtype=np.int64), (), [])
-    if column is None:
-        return none
-    cells = frame[column].fillna("").astype(str)
-    uses = {cell: named.use for cell in set(cells) if (named := split_of(cell)) and named.use != "unlabelled"}
-    if "train" not in uses.values() or len(set(uses.values())) < 2 or set(cells) - set(uses):
-        return none
-    given = [name for name in SPLITS if name != "train" and name in uses.values()]
-    test_is_val = given == ["val"]
-    if test_is_val:
-        uses, given = {cell: "test" if use == "val" else use for cell, use in uses.items()}, ["test"]
-    spelled = ", ".join(f"{cell} is {use}" for cell, use in sorted(uses.items()))
-    splits = np.array([SPLITS.index(uses[cell]) for cell in cells])
-    return splits, tuple(given), [f"splits by the column {column}: {spelled}"]
 
 
 def propose_labels(folder: Path, error: DataError) -> DataError:

@@ -2,74 +2,48 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dltrain.config.validation import spelled
 from dltrain.data.archives import is_archive, unpack
 from dltrain.data.class_folders import refuse_bad
 from dltrain.data.folder_layout import FoldersMean, NoClassFolders
 from dltrain.data.folder_tree import spell_path
+from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.samples.animals import draw_animals
 from dltrain.data.splits import Fraction, Indices
-from dltrain.errors import ConfigError, DataError, StorageError
+from dltrain.errors import DataError, StorageError
 from dltrain.kinds.image.arrays import from_arrays, holds_arrays
 from dltrain.kinds.image.checks import ImageFiles
 from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.depth import Decoded, Pixels, Window, fit_window, in_eight_bits
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
+from dltrain.kinds.image.file_names import NAMES, from_names, propose_names
 from dltrain.kinds.image.files import IMAGES
+from dltrain.kinds.image.label_rows import LabelColumns
 from dltrain.kinds.image.labelled import Labelled, from_folders
-from dltrain.kinds.image.labels_table import TABLES, LabelColumns, from_table, propose_labels
-from dltrain.kinds.image.pixels import Channels, Resize, decode_all, read_resize, resize_array, stack
+from dltrain.kinds.image.labels_table import TABLES, from_table, propose_labels
+from dltrain.kinds.image.pixels import Channels, Resize, decode_all, resize_array, stack
+from dltrain.kinds.image.settings import (
+    OnBad,
+    ResizeOption,
+    Settings,
+    Side,
+    refuse_too_many,
+    resize_from_config,
+    size_from_config,
+)
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.rows import split_rows
 from dltrain.kinds.target_scale import scale_of_targets
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
-
-SIDE = 64  # pixels, by default
-
-Side = Annotated[int, Range(8)]
-ResizeOption = Literal["crop", "pad", "stretch"] | Mapping[str, Any]
-OnBad = Literal["error", "skip"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How images are prepared and split; see `images`.
-
-    Args:
-        size: width and height after resizing, in pixels.
-        resize: how images are resized.
-        channels: 1 for grey, 3 for colour, None to decide by the images.
-        mirror: whether an image keeps its target when mirrored.
-        on_bad: what happens to images that cannot be read.
-        val_fraction: fraction of the validation split, if it has no folder.
-        test_fraction: fraction of the test split, if it has no folder.
-        seed: of the split.
-        window: the range of values of images of more than 8 bits; None to fit it.
-        group: the column whose equal values stay in one split.
-    """
-
-    size: int
-    resize: Resize
-    channels: Channels
-    mirror: bool
-    on_bad: OnBad
-    val_fraction: float
-    test_fraction: float
-    seed: int
-    window: Sequence[float] | None = None
-    group: str | None = None
 
 
 def animals(
@@ -82,6 +56,8 @@ def animals(
     on_bad: OnBad = "error",
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads images of animals, one folder per class; draws eight kinds of animals if `data/animals` is missing.
@@ -96,6 +72,9 @@ def animals(
         on_bad: whether an image that cannot be read stops the run or is left out.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
+        folds: the number of folds of all images that are not for testing, each with a model that has not learned from
+            it; `auto` is 5 below 10,000 images; None for none.
+        fold: the fold that alone is the validation split, counted from 0; None for an ensemble of all folds.
         seed: of the split.
 
     Raises:
@@ -111,8 +90,8 @@ def animals(
             raise StorageError(f"cannot write images into {folder}: {error.strerror}", where="data.path") from error
         notes = (f"{path} did not exist: drew 480 images of eight animals",)
     way = resize_from_config(resize)
-    settings = Settings(size or SIDE, way, channels, mirror, on_bad, val_fraction, test_fraction, seed)
-    return _load(from_folders(folder, "auto", "auto"), settings, notes)
+    settings = Settings(size, way, channels, mirror, on_bad, val_fraction, test_fraction, seed, folds=folds, fold=fold)
+    return load_labelled(from_folders(folder, "auto", "auto"), settings, notes)
 
 
 def images(
@@ -124,7 +103,7 @@ def images(
     group: str | None = None,
     use: Sequence[str] = (),
     task: str = "auto",
-    size: Side | None = None,
+    size: Side | Sequence[Side] | None = None,
     resize: ResizeOption | None = None,
     channels: Channels = None,
     window: Sequence[float] | None = None,
@@ -133,9 +112,12 @@ def images(
     folders: FoldersMean = "auto",
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.15,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
-    """Reads any folder of images: a folder a class, in splits or not, or a table that names images and their targets.
+    """Reads any folder of images: a folder a class, in splits or not, a table that names images and their targets, or
+    targets in the names of files.
 
     The folder is `class/*.jpg` or `train|val|test/class/*.jpg`, in the usual spellings of splits, or a zip file of it.
     With only `train` and `val`, `val` is the test split, and a part of `train` the validation split. Arrays with their
@@ -143,15 +125,19 @@ def images(
 
     Args:
         path: the folder, or the table itself if it lies in it.
-        labels: a table with a row for each image, in the folder or elsewhere; None for classes by folder.
+        labels: a table with a row for each image, in the folder or elsewhere; `names` for the names of the files; None
+            for classes by folder.
         image: the table's column of files, with or without folder and suffix; None to find it.
-        target: the table's column to predict, or several: classes, numbers, or labels; None to find it.
-        group: a column of the table; images with equal values stay in one split.
+        target: the table's column to predict, or several: classes, numbers, labels, or strings; of names their `name`
+            without suffix, `prefix` before the last number, `part1`, `part2` ...; None to find it.
+        group: a column of the table, or a part of the names; images with equal values stay in one split.
         use: columns of the table that join the images in the model.
         task: `auto` decides by the target's values.
-        size: width and height that images are brought to, in pixels; none for 64, or what a model's weights ask for.
+        size: width and height that images are brought to, in pixels, or [width, height]; none for 64, or what a model's
+            weights ask for; of strings the images' own, up to 64 high.
         resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts;
-            `share` and `filter` as in `CentreCrop`; none for `crop`, or what a model's weights ask for.
+            `share` and `filter` as in `CentreCrop`; none for `crop`, or what a model's weights ask for; of strings
+            `stretch`.
         channels: 1 for grey, 3 for colour, none to see by the images.
         window: the values that become black and white, [low, high]; None for 0 and 255, or, if the images have more
             than 8 bits, a range that is fitted to the training images.
@@ -160,13 +146,19 @@ def images(
         folders: whether the outermost folders are `classes` or `splits`; `auto` decides by their names and contents.
         val_fraction: share of the validation split, where no folder is one.
         test_fraction: share of the test split, where no folder is one.
+        folds: the number of folds of all images that are not for testing, each with a model that has not learned from
+            it; `auto` is 5 below 10,000 images; None for none.
+        fold: the fold that alone is the validation split, counted from 0; None for an ensemble of all folds.
         seed: of the split.
 
     Raises:
         DataError: there are no images, or some cannot be read, or the table does not name them.
     """
     way = resize_from_config(resize)
-    settings = Settings(size or SIDE, way, channels, mirror, on_bad, val_fraction, test_fraction, seed, window, group)
+    side = size_from_config(size)
+    settings = Settings(
+        side, way, channels, mirror, on_bad, val_fraction, test_fraction, seed, window, group, folds, fold
+    )
     place = Path(path).expanduser()
     if place.is_file() and holds_arrays(place):
         return _load_arrays(place, labels, task, settings)
@@ -175,7 +167,9 @@ def images(
     folder, notes = _unpacked(place)
     if labels is not None:
         columns = LabelColumns(image, target, group, [use] if isinstance(use, str) else list(map(str, use)))
-        return _load(from_table(folder, labels, columns, task, skip=on_bad == "skip"), settings, notes)
+        if labels == NAMES and not any((place / NAMES).is_file() for place in (Path(), folder)):
+            return load_labelled(from_names(folder, columns, task), settings, notes)
+        return load_labelled(from_table(folder, labels, columns, task, skip=on_bad == "skip"), settings, notes)
     for key, value in (("image", image), ("target", target), ("group", group), ("use", list(use))):
         if value:
             raise DataError(
@@ -185,11 +179,12 @@ def images(
                 override=f"data.{key}={'[]' if key == 'use' else 'null'}",
             )
     try:
-        return _load(from_folders(folder, folders, task), settings, notes)
+        return load_labelled(from_folders(folder, folders, task), settings, notes)
     except NoClassFolders as error:
         if holds_arrays(folder):
             return _load_arrays(folder, None, task, settings)
-        raise propose_labels(folder, error) from None
+        proposed = propose_labels(folder, error)
+        raise (propose_names(folder, error) if proposed is error else proposed) from None
 
 
 def _unpacked(path: Path) -> tuple[Path, list[str]]:
@@ -199,28 +194,11 @@ def _unpacked(path: Path) -> tuple[Path, list[str]]:
     return path, []
 
 
-def resize_from_config(value: ResizeOption | None) -> Resize:
-    """Returns the way to resize that `data.resize` asks for.
-
-    Raises:
-        ConfigError: there is no such way.
-    """
-    try:
-        return read_resize(value or "crop")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{spelled(value)} says no way to resize: {error}",
-            where="data.resize",
-            fix="give crop, pad, stretch, or {share: 0.875, filter: bicubic}",
-            override="data.resize=crop",
-        ) from None
-
-
 def image_data(
     pixels: Pixels,
     labels: Indices,
     classes: Sequence[str],
-    parts: Mapping[SplitName, Indices],
+    parts: Mapping[SplitName, Indices] | Divided,
     ids: Sequence[str],
     *,
     target: str = "class",
@@ -234,7 +212,7 @@ def image_data(
         pixels: `(N, C, H, W)`.
         labels: class indices `(N,)`.
         classes: class names in the order of their indices.
-        parts: positions of the images of each split.
+        parts: the images of each split.
         ids: the name of each image.
         target: the name of the target.
         mirror: whether an image keeps its class when mirrored, left to right.
@@ -242,7 +220,8 @@ def image_data(
         notes: what was inferred or left out.
     """
     reader = TargetReader(target, TASKS["class"], classes=tuple(classes))
-    data = encoded_data(pixels, labels, reader, parts, ids, mirror=mirror, resize=resize)
+    divided = parts if isinstance(parts, Divided) else Divided(dict(parts))
+    data = encoded_data(pixels, labels, reader, divided, ids, mirror=mirror, resize=resize)
     return replace(data, notes=tuple(notes))
 
 
@@ -250,7 +229,7 @@ def encoded_data(
     pixels: Pixels,
     y: NDArray[Any],
     reader: TargetReader,
-    parts: Mapping[SplitName, Indices],
+    divided: Divided,
     ids: Sequence[str],
     *,
     mirror: bool,
@@ -258,6 +237,7 @@ def encoded_data(
     window: Window | None = None,
     used: UsedColumns | None = None,
     file_column: str | None = None,
+    name_part: str | None = None,
     seed: int = 0,
 ) -> Data:
     """Returns data of images of one size, with the statistics of the training split.
@@ -266,23 +246,28 @@ def encoded_data(
         pixels: `(N, C, H, W)`.
         y: the targets, as in `Split`.
         reader: reads the targets of new images.
-        parts: positions of the images of each split.
+        divided: the images of each split.
         ids: the name of each image.
         mirror: whether an image keeps its target when mirrored, left to right.
         resize: how new images are resized.
         window: the range of values that became the pixels, if the images have more than 8 bits.
         used: columns that join the images.
         file_column: the column of a table that named the images.
+        name_part: the part of the names of files that is the target.
         seed: of the folds for the means of their levels.
     """
+    parts = divided.parts
     train = parts["train"]
     encoder = ImageEncoder.fit(pixels[train], reader, resize=resize, window=window)
-    encoder = replace(encoder, file_column=file_column)
+    encoder = replace(encoder, file_column=file_column, name_part=name_part)
     columns: dict[SplitName, NDArray[np.float32]] = {}
     if used is not None:
         of_columns, columns = used.encode(reader, y, parts, seed)
         encoder = replace(encoder, columns=of_columns)
+    count = len(reader.classes)
+    counts = tuple(np.bincount(y[train].ravel(), minlength=count).tolist()) if count else ()
     numbers = reader.form == "number"
+    mirror = mirror and reader.form != "string"  # mirrored, it is read from its end
     mean, std = scale_of_targets(y[train], reader.outputs) if numbers else (0.0, 1.0)
     facts = Facts(
         kind="image",
@@ -291,9 +276,10 @@ def encoded_data(
         target=reader.name,
         outputs=reader.outputs,
         classes=reader.classes,
-        class_counts=tuple(np.bincount(y[train], minlength=len(reader.classes)).tolist()) if reader.classes else (),
+        class_counts=counts,
         target_mean=mean,
         target_std=std,
+        folds=divided.models,
         preprocessing=encoder.to_json() | {"mirror": mirror},
     )
     splits = {
@@ -301,6 +287,7 @@ def encoded_data(
             (torch.from_numpy(pixels[at]), *([torch.from_numpy(columns[name])] if columns else [])),
             torch.from_numpy(y[at]),
             tuple(ids[row] for row in at),
+            fold=divided.of_split(name),
         )
         for name, at in parts.items()
     }
@@ -308,15 +295,16 @@ def encoded_data(
     return Data(facts, splits, encoder.prepare, mirror, kept=trained)
 
 
-def _load(labelled: Labelled, settings: Settings, notes: Sequence[str] = ()) -> Data:
+def load_labelled(labelled: Labelled, settings: Settings, notes: Sequence[str] = ()) -> Data:
     """Decodes, splits and encodes images.
 
     Raises:
         DataError: an image cannot be read and must not be skipped, or the images do not fit into memory.
     """
     files = labelled.files
-    _refuse_too_many(len(files), settings.size)
-    images, bad = decode_all(files, settings.size, settings.channels, settings.resize, keep_depth=True)
+    size, resize, whole = settings.shaped(labelled)
+    refuse_too_many(len(files), size)
+    images, bad = decode_all(files, size, settings.channels, resize, keep_depth=True)
     if settings.on_bad == "error":
         refuse_bad(bad, len(files), labelled.folder, IMAGES.noun)
     skipped = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
@@ -324,7 +312,7 @@ def _load(labelled: Labelled, settings: Settings, notes: Sequence[str] = ()) -> 
         raise DataError("no image can be read", where=str(labelled.folder), fix="replace them")
     labelled = labelled.take([index for index, image in enumerate(images) if image is not None])
     readable = [image for image in images if image is not None]
-    return _finish(labelled, readable, settings, [*notes, *labelled.notes, *skipped])
+    return _by_fold(labelled, readable, settings, resize, [*notes, *labelled.notes, *whole, *skipped])
 
 
 def _load_arrays(path: Path, labels: str | None, task: str, settings: Settings) -> Data:
@@ -334,41 +322,53 @@ def _load_arrays(path: Path, labels: str | None, task: str, settings: Settings) 
         DataError: the arrays do not belong together, or do not fit into memory.
     """
     labelled, arrays = from_arrays(path, labels, task)
-    _refuse_too_many(len(arrays), settings.size)
+    size, resize, _ = settings.shaped(labelled)
+    refuse_too_many(len(arrays), size)
     notes = list(labelled.notes)
     height, width = arrays[0].shape[:2]
-    if max(height, width) < settings.size:
-        notes.append(f"enlarged to {settings.size} pixels; data.size={max(height, width)} trains faster")
-    images = [resize_array(image, settings.size, settings.channels, settings.resize) for image in arrays]
-    return _finish(labelled, images, settings, notes)
+    if isinstance(size, int) and max(height, width) < size:
+        notes.append(f"enlarged to {size} pixels; data.size={max(height, width)} trains faster")
+    images = [resize_array(image, size, settings.channels, resize) for image in arrays]
+    return _by_fold(labelled, images, settings, resize, notes)
 
 
-def _finish(labelled: Labelled, images: Sequence[Decoded], settings: Settings, notes: Sequence[str]) -> Data:
+def _by_fold(
+    labelled: Labelled, images: Sequence[Decoded], settings: Settings, resize: Resize, notes: Sequence[str]
+) -> Data:
+    """Splits and encodes images of one size, for one fold of several and for any other that is wanted later."""
+    return by_fold(lambda fold: _finish(labelled, images, replace(settings, fold=fold), resize, notes), settings.fold)
+
+
+def _finish(
+    labelled: Labelled, images: Sequence[Decoded], settings: Settings, resize: Resize, notes: Sequence[str]
+) -> Data:
     """Splits and encodes images of one size."""
-    parts, split_notes = _split(labelled, settings)
+    divided = _split(labelled, settings)
+    parts = divided.parts
     window, window_notes = fit_window([images[index] for index in parts["train"]], settings.window)
     data = encoded_data(
         stack([in_eight_bits(image, window) for image in images]),
         labelled.y,
         labelled.reader,
-        parts,
+        divided,
         labelled.names,
         mirror=settings.mirror,
-        resize=settings.resize,
+        resize=resize,
         window=window,
         used=labelled.used,
         file_column=labelled.file_column,
+        name_part=labelled.name_part,
         seed=settings.seed,
     )
     mirrored = settings.mirror and labelled.reader.form == "number"
     mirror_notes = ["training may mirror images; data.mirror=false if that changes the numbers"] if mirrored else []
     files = {name: [labelled.files[row] for row in at] for name, at in parts.items()} if labelled.files else {}
     raw = ImageFiles(files) if files else None
-    return replace(data, notes=(*notes, *window_notes, *split_notes, *mirror_notes), raw=raw)
+    return replace(data, notes=(*notes, *window_notes, *divided.notes, *mirror_notes), raw=raw)
 
 
-def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indices], list[str]]:
-    """Returns the positions of the images of each split, which has files of its own or is cut from train, and notes.
+def _split(labelled: Labelled, settings: Settings) -> Divided:
+    """Returns the positions of the images of each split, which has files of its own or is cut from train.
 
     Raises:
         DataError: no image of a class or of a split can be read.
@@ -379,10 +379,18 @@ def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indi
         if not (labelled.splits == SPLITS.index(name)).any():
             raise DataError(f"no image of the {name} split can be read", where=where, fix="replace some")
     if labelled.reader.classes:
-        counts = np.bincount(labelled.y[labelled.splits == 0], minlength=len(labelled.reader.classes))
+        counts = np.bincount(labelled.y[labelled.splits == 0].ravel(), minlength=len(labelled.reader.classes))
         if not counts.all():
             rarest = labelled.reader.classes[int(counts.argmin())]
-            raise DataError(f"no image of the class {rarest} can be read", where=where, fix="replace some")
+            whose = "with the character" if labelled.reader.form == "string" else "of the class"
+            raise DataError(f"no image {whose} {rarest} can be read", where=where, fix="replace some")
+    folds = Folds.read(
+        settings.folds,
+        settings.fold,
+        len(labelled.names),
+        given=labelled.given,
+        where="a validation split of its own",
+    )
     return split_rows(
         labelled.rows(),
         val_fraction=settings.val_fraction,
@@ -392,16 +400,6 @@ def _split(labelled: Labelled, settings: Settings) -> tuple[dict[SplitName, Indi
         group=settings.group,
         time=None,
         given=labelled.given,
+        folds=folds,
+        classes=labelled.reader.classes,
     )
-
-
-def _refuse_too_many(count: int, size: int) -> None:
-    needed = count * 3 * size * size
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
-    if needed > memory // 3:
-        raise DataError(
-            f"{count:,} images of {size}×{size} pixels need {needed >> 30} GiB, more than a third of the memory",
-            where="data.size",
-            fix="choose a smaller size",
-            override=f"data.size={max(8, math.isqrt(memory // 3 // (count * 3)))}",
-        )

@@ -49,6 +49,6 @@ class ImagePage(KindPage):
         return "Predict an image, or every image of a folder:"
 
     def limits(self, run: Run) -> Iterator[str]:
-        if self.facts.classes:
+        if self.facts.classes and not self.facts.outputs:
             names = listed(list(map(shown, self.facts.classes)), 10, ", ")
             yield f"It calls any image one of these {len(self.facts.classes)} classes, whatever it shows: {names}."

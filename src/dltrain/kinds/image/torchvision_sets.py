@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torchvision import datasets
 
+from dltrain.data.folds import FoldOption, Folds, FoldsOption, by_fold, split_samples
 from dltrain.data.splits import Fraction, split_indices
 from dltrain.errors import DataError
 from dltrain.kinds.image.depth import Pixels
@@ -45,6 +46,8 @@ def torchvision_images(
     rows: Annotated[int, Range(100)] | None = None,
     mirror: bool = False,
     val_fraction: Fraction = 0.1,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Returns one of torchvision's sets of small images, with its own test split.
@@ -55,6 +58,8 @@ def torchvision_images(
         rows: the number of images of its training split, for a quick try; None for all.
         mirror: whether training may show images mirrored, left to right.
         val_fraction: fraction of its training split that is the validation split.
+        folds: the number of folds of its training split; None for none.
+        fold: the fold that alone is the validation split, counted from 0; None for a model of each fold.
         seed: of the choice of rows and of the validation split.
 
     Raises:
@@ -67,18 +72,24 @@ def torchvision_images(
         share = 1 - rows / len(labels)
         chosen = split_indices(len(labels), val_fraction=0.0, test_fraction=share, seed=seed, strata=labels)["train"]
         notes = [f"took {len(chosen):,} of {len(labels):,} training images: data.rows={rows}"]
-    parts = split_indices(len(chosen), val_fraction=val_fraction, test_fraction=0.0, seed=seed, strata=labels[chosen])
-    parts["test"] = np.arange(len(test_labels)) + len(chosen)
+    every = np.concatenate([pixels[chosen], test_pixels])
+    targets = np.concatenate([labels[chosen], test_labels])
     ids = [*(f"train/{row}" for row in chosen), *(f"test/{row}" for row in range(len(test_labels)))]
-    return image_data(
-        np.concatenate([pixels[chosen], test_pixels]),
-        np.concatenate([labels[chosen], test_labels]),
-        classes,
-        parts,
-        ids,
-        mirror=mirror,
-        notes=notes,
-    )
+
+    def divide(fold: int | None) -> Data:
+        divided = split_samples(
+            len(chosen),
+            Folds.read(folds, fold, len(chosen)),
+            val_fraction=val_fraction,
+            test_fraction=0.0,
+            seed=seed,
+            strata=labels[chosen],
+            classes=classes,
+        )
+        divided.parts["test"] = np.arange(len(test_labels)) + len(chosen)
+        return image_data(every, targets, classes, divided, ids, mirror=mirror, notes=[*notes, *divided.notes])
+
+    return by_fold(divide, fold)
 
 
 Part = tuple[Pixels, NDArray[np.int64], tuple[str, ...]]

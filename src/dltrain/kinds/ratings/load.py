@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dltrain.data.cells import name_list, read_cells
 from dltrain.data.column_names import pick_column
+from dltrain.data.folds import FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_format import Header, TableFormat
@@ -58,6 +59,8 @@ def ratings(
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads a table of user, item and rating, or of who chose what, or generates one; ids keep their spelling.
@@ -93,6 +96,9 @@ def ratings(
         scale_target: standardise the ratings inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
+        folds: the number of folds of all ratings that are not for testing, with `leave_last` of the users, for
+            cross-validation; None for none.
+        fold: the fold that is the validation split, counted from 0; with `time` only what comes before it trains.
         seed: of generated ratings and of a random split.
 
     Raises:
@@ -129,47 +135,59 @@ def ratings(
             fix="learn which items users choose instead",
             override="data.split=leave_last",
         )
-    parts, how = split_ratings(
-        pairs,
-        split,
-        columns.get("time"),
-        val_fraction=val_fraction,
-        test_fraction=test_fraction,
-        seed=seed,
-        noun=noun,
-        in_order=table.layout == "pairs",
-    )
     roles = ", ".join(f"{role} {name}" for role, name in columns.items())
-    notes += (f"columns: {roles}", *left_out, *how)
+    read_notes = (*notes, f"columns: {roles}", *left_out)
     title_of: dict[str, str] = {}
+    title_notes: tuple[str, ...] = ()
     if titles is not None:
-        title_of, title_notes = read_titles(titles, columns["item"], pairs["item"].tolist(), encoding)
-        notes += tuple(f"titles: {note}" for note in title_notes)
+        title_of, of_titles = read_titles(titles, columns["item"], pairs["item"].tolist(), encoding)
+        title_notes = tuple(f"titles: {note}" for note in of_titles)
 
-    train = pairs.iloc[parts["train"]]
-    encoder = PairEncoder.fit(
-        train,
-        columns,
-        split=split,
-        negatives=negatives if ranking else 0,
-        titles=title_of,
-        unrated=gaps,
-        layout=table.layout,
-        has_header=table.has_header,
-    )
-    if item_features is not None:
-        features, feature_notes = read_features(item_features, columns["item"], encoder.items, encoding)
-        encoder = replace(encoder, features=features)
-        notes += feature_notes
-    if encoder.titles:
-        notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
-    splits, rated = _encode(pairs, parts, encoder, title_of, seen)
-    notes += _count_untrained(splits)
-    if count is not None:
-        splits["train"], weight_note = _weigh(splits["train"], train["count"].to_numpy(), count)
-        notes += (weight_note,)
-    facts = _facts(encoder, train["target"].to_numpy(), scale_target and not ranking)
-    return Data(facts, splits, notes=notes, kept=rated)
+    def divide(fold: int | None) -> Data:
+        parts, how = split_ratings(
+            pairs,
+            split,
+            columns.get("time"),
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            seed=seed,
+            noun=noun,
+            in_order=table.layout == "pairs",
+            folds=Folds.read(
+                folds,
+                fold,
+                len(pairs),
+                ordered="data.split=time" if split == "time" else "",
+                why_single="which knows no users and items that are in its fold alone",
+            ),
+        )
+        notes = (*read_notes, *how, *title_notes)
+        train = pairs.iloc[parts["train"]]
+        encoder = PairEncoder.fit(
+            train,
+            columns,
+            split=split,
+            negatives=negatives if ranking else 0,
+            titles=title_of,
+            unrated=gaps,
+            layout=table.layout,
+            has_header=table.has_header,
+        )
+        if item_features is not None:
+            features, feature_notes = read_features(item_features, columns["item"], encoder.items, encoding)
+            encoder = replace(encoder, features=features)
+            notes += feature_notes
+        if encoder.titles:
+            notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
+        splits, rated = _encode(pairs, parts, encoder, title_of, seen)
+        notes += _count_untrained(splits)
+        if count is not None:
+            splits["train"], weight_note = _weigh(splits["train"], train["count"].to_numpy(), count)
+            notes += (weight_note,)
+        facts = _facts(encoder, train["target"].to_numpy(), scale_target and not ranking)
+        return Data(facts, splits, notes=notes, kept=rated)
+
+    return by_fold(divide, fold)
 
 
 def choose_split(split: SplitChoice, frame: pd.DataFrame, columns: Mapping[Role, str]) -> SplitBy:

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from dltrain.data.splits import Indices, split_groups, split_indices
+from dltrain.data.folds import NO_FOLDS, Folds, split_samples
+from dltrain.data.splits import Indices, split_groups
 from dltrain.errors import DataError
 from dltrain.types import SPLITS, SplitName
 
@@ -25,8 +26,12 @@ def split_ratings(
     seed: int,
     noun: str = "rating",
     in_order: bool = True,
+    folds: Folds = NO_FOLDS,
 ) -> tuple[dict[SplitName, Indices], list[str]]:
     """Splits ratings.
+
+    Folds are made of those that are not for testing: at random, in the order of time, or of the users, of whom those of
+    a fold are validated by their last rating before the test split; all other ratings train.
 
     Args:
         table: columns user and item, and time if there is one.
@@ -37,6 +42,7 @@ def split_ratings(
         seed: of a random split.
         noun: what a row is: a rating or a choice.
         in_order: whether rows without times may be in their order, as those of a matrix are not.
+        folds: what the config says of folds.
 
     Returns:
         Positions in ascending order for each split, and notes on how they were chosen.
@@ -45,7 +51,8 @@ def split_ratings(
         DataError: a split would be empty, or there is no column of times to split by.
     """
     if split == "random":
-        return split_indices(len(table), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed), []
+        divided = split_samples(len(table), folds, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
+        return divided.parts, list(divided.notes)
     if split == "time":
         if time is None:
             raise DataError(
@@ -55,19 +62,28 @@ def split_ratings(
                 override="data.split=random",
             )
         codes = np.unique(table["time"].to_numpy(), return_inverse=True)[1]
-        parts = split_groups(codes, "time", val_fraction=val_fraction, test_fraction=test_fraction, seed=None)
-        return parts, [f"split in the order of {time}: the latest ratings are the test split"]
+        share = 0.0 if folds.count else val_fraction
+        parts = split_groups(codes, "time", val_fraction=share, test_fraction=test_fraction, seed=None)
+        divided = folds.divide(parts, seed=seed, times=codes)
+        return divided.parts, [f"split in the order of {time}: the latest ratings are the test split", *divided.notes]
     drawn = time is None and (not in_order or lists_by_item(table))
     ordered = table if not drawn else table.sample(frac=1, random_state=seed)
-    parts = leave_last(ordered, val=val_fraction > 0, test=test_fraction > 0)
+    parts = leave_last(ordered, val=val_fraction > 0 or folds.count > 0, test=test_fraction > 0)
     if len(parts) == 1:
         return parts, []
+    notes: list[str] = []
+    if folds.count:
+        of_fold = folds.divide({"train": parts["val"]}, seed=seed)
+        parts = {**parts, "train": np.sort(np.concatenate([parts["train"], of_fold.parts["train"]]))}
+        parts["val"] = of_fold.parts["val"]
+        notes = [f"fold {folds.fold} of {folds.count} of the users is validated, and the others train (data.fold)"]
     last = f"each user's last {noun} by {time}" if time else f"each user's last {noun} in the order of the file"
     if drawn:
         last = f"one {noun} of each user, drawn at random since the file lists them by item and has no times,"
     purpose = "is for testing" if test_fraction else "is for validation"
-    before = f", {'another' if drawn else 'the one before'} for validation" if val_fraction and test_fraction else ""
-    return parts, [f"{last} {purpose}{before}; users with too few {noun}s are only for training"]
+    both = "val" in parts and test_fraction > 0
+    before = f", {'another' if drawn else 'the one before'} for validation" if both else ""
+    return parts, [f"{last} {purpose}{before}; users with too few {noun}s are only for training", *notes]
 
 
 def lists_by_item(table: pd.DataFrame) -> bool:

@@ -14,12 +14,13 @@ from dltrain.data.date_format import AmbiguousDates, DateFormat
 from dltrain.data.dates import HALF, infer_cells, no_time
 from dltrain.errors import DataError
 from dltrain.kinds.series.spelling import COUNTED, find_spelling
-from dltrain.kinds.series.time_axis import DAY, RELATIVE, TimeAxis, Unit, parse_frequency
+from dltrain.kinds.series.time_axis import DAY, RELATIVE, TimeAxis, Unit, last_weekdays, parse_frequency
 
 TOLERANCE = 0.05  # largest deviation of a time, as a fraction of a step
 COMMON = 0.1  # fraction of all steps, above which the smallest step is not an accident
 SAMPLE = 50  # times by which the spelling is told
 CLOSED, LONGEST_CLOSED = 0.1, 8  # share of weekdays without a row, and most in a row, of an open market
+EARLY, ON_TIME = 4, 0.8  # days before the last weekday of a month, and the share of rows without any
 FEW = 10  # times, below which weekends may be missing by chance
 OFFSET = re.compile(r"(?<=\d)\s?(Z|UTC|GMT|[+-]\d\d:?\d\d)$", re.IGNORECASE)  # after a time of day
 NUMBERED = re.compile(r"([^\W\d][\w ]*?[_ ]?)(\d{1,6})")  # V12, day 3
@@ -226,9 +227,19 @@ class _DatedSteps:
         one_day = moments.day.nunique() == 1 or bool(moments.is_month_end.all())
         if step >= 27 * DAY and one_day and moments.normalize().nunique() > 1:
             return "months", _usual_step(self._months(), self.groups)
+        if step >= 27 * DAY and self._near_month_ends().all() and (self._before_month_end() == 0).mean() >= ON_TIME:
+            return "month ends", _usual_step(self._months(), self.groups)
         if step == DAY and (moments.day_of_week < 5).all() and len(moments) > 5:
             return "weekdays", 1.0
         return "seconds", step
+
+    def _before_month_end(self) -> NDArray[np.int64]:
+        """Returns how many days each row is before the last weekday of its month, `(N,)`."""
+        return np.asarray((last_weekdays(self.moments) - self.moments.normalize()).days)
+
+    def _near_month_ends(self) -> NDArray[np.bool_]:
+        """Tells which rows `(N,)` may be the last day of a month on which a market is open."""
+        return self._before_month_end() <= EARLY
 
     def _months(self) -> NDArray[np.float64]:
         """Returns how many months each row is after the first of its series, `(N,)`."""
@@ -242,6 +253,8 @@ class _DatedSteps:
             ends = self.moments.is_month_end & self.firsts[self.groups].is_month_end
             days = np.where(ends, 0, self.moments.day - self.firsts[self.groups].day)
             return np.asarray((self._months() + days / 31) / axis.step)
+        if axis.unit == "month ends":
+            return np.asarray((self._months() + np.where(self._near_month_ends(), 0.0, 0.5)) / axis.step)
         if axis.unit in ("weekdays", "sessions"):
             days = self.moments.to_numpy().astype("datetime64[D]")
             counted = np.busday_count(self.firsts.to_numpy().astype("datetime64[D]")[self.groups], days)

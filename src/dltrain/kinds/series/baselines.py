@@ -29,7 +29,7 @@ def predictors(data: Data, name: SplitName) -> Iterator[Method]:
         season = split.season.reshape(len(split), encoder.horizon, -1).double().numpy()
         yield Method("seasonal", partial(_predictions, encoder, split, season))
     yield Method("theta", partial(_theta, encoder, data.splits["train"], split))
-    rows = _most_rows(encoder)
+    rows = most_rows(encoder)
     note = f"fitted to {rows:,} of {len(data.splits['train']):,} windows" if rows < len(data.splits["train"]) else ""
     yield Method("ridge", partial(_ridge, encoder, data.splits["train"], split), note)
 
@@ -42,9 +42,9 @@ def _theta(encoder: WindowEncoder, train: Split, split: Split) -> Predictions:
     """
     some = torch.from_numpy(np.sort(np.random.default_rng(0).permutation(len(train))[:THETA_ROWS]))
     few = Split(tuple(tensor[some] for tensor in train.inputs), train.target[some], ())
-    target = _scale(encoder, few.target.numpy().reshape(len(few), -1, len(encoder.names)), few)
+    target = in_scale(encoder, few.target.numpy().reshape(len(few), -1, len(encoder.names)), few)
     values = _values_of(encoder, few)
-    errors = [float(np.square(_theta_of(values, encoder, alpha) - target).mean()) for alpha in SMOOTHINGS]
+    errors = [float(np.nanmean(np.square(_theta_of(values, encoder, alpha) - target))) for alpha in SMOOTHINGS]
     steps = _theta_of(_values_of(encoder, split), encoder, SMOOTHINGS[int(np.argmin(errors))])
     return _predictions(encoder, split, encoder.unscale(steps, split.inputs))
 
@@ -67,7 +67,7 @@ def _theta_of(values: Floats, encoder: WindowEncoder, alpha: float) -> Floats:
     return level[:, None] + slope[:, None] / 2 * drift[None, :, None] + season
 
 
-def _most_rows(encoder: WindowEncoder) -> int:
+def most_rows(encoder: WindowEncoder) -> int:
     steps, channels = encoder.input_shape
     return min(MAX_ROWS, max(1000, MOST_NUMBERS // (steps * channels)))
 
@@ -95,18 +95,21 @@ def _ridge(encoder: WindowEncoder, train: Split, split: Split) -> Predictions:
     what is beside the values in the window and its horizon."""
     from sklearn.linear_model import RidgeCV
 
-    chosen = np.sort(np.random.default_rng(0).permutation(len(train))[: _most_rows(encoder)])
+    complete = np.flatnonzero(~train.target.isnan().any(dim=1).numpy())
+    if not len(complete):
+        complete = np.arange(len(train))
+    chosen = np.sort(complete[np.random.default_rng(0).permutation(len(complete))[: most_rows(encoder)]])
     some = Split(tuple(tensor[torch.from_numpy(chosen)] for tensor in train.inputs), train.target[chosen], ())
     x, last, spread = _relative(encoder, some)
     target = some.target.numpy().reshape(len(some), -1, len(encoder.names))
-    y = (_scale(encoder, target, some) - last) / spread
+    y = (in_scale(encoder, target, some) - last) / spread
     model = RidgeCV(np.logspace(-3, 3, 13)).fit(x, y.reshape(len(y), -1))
     x, last, spread = _relative(encoder, split)
     steps = np.asarray(model.predict(x)).reshape(len(x), -1, last.shape[2])
     return _predictions(encoder, split, encoder.unscale(steps * spread + last, split.inputs))
 
 
-def _scale(encoder: WindowEncoder, values: Floats, split: Split) -> Floats:
+def in_scale(encoder: WindowEncoder, values: Floats, split: Split) -> Floats:
     """Returns values `(N, H, C)` in the series' unit in the scale of the stored windows."""
     zero = encoder.unscale(np.zeros_like(values), split.inputs)
     return (values - zero) / (encoder.unscale(np.ones_like(values), split.inputs) - zero)

@@ -106,7 +106,8 @@ class Calendar:
 
 def _seconds(axis: TimeAxis) -> float:
     """Returns the length of a step in seconds, about."""
-    return axis.step * {"months": MONTH, "weekdays": 1.4 * DAY, "sessions": 1.4 * DAY}.get(axis.unit, 1.0)
+    lengths = {"months": MONTH, "month ends": MONTH, "weekdays": 1.4 * DAY, "sessions": 1.4 * DAY}
+    return axis.step * lengths.get(axis.unit, 1.0)
 
 
 def _phase(cycle: Cycle, moments: pd.DatetimeIndex) -> Floats:

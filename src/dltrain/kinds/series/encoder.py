@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dltrain.types import Raw
 
 Floats = NDArray[np.float64]
+MASK = 0.1  # of a missing value: of the few that are, a model learns little, and that should not disturb what it has
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,7 @@ class WindowEncoder:
         calendar: the calendar as inputs.
         levels: the cells of each static column.
         effects: `(K', C)` by how much what is known ahead changes the values, by a regression on the training part.
+        masked: whether channels after the values say which of these are missing.
         repeats: what happens to rows with one time and different values, as in `data=series`.
         by_end: whether the id of a window is the time of its last step, as in older runs.
     """
@@ -71,6 +73,7 @@ class WindowEncoder:
     calendar: Calendar = field(default_factory=Calendar)
     levels: tuple[tuple[str, ...], ...] = ()
     effects: Floats | None = None
+    masked: bool = False
     repeats: Repeats = "refuse"
     by_end: bool = False
 
@@ -106,6 +109,7 @@ class WindowEncoder:
                 calendar=Calendar(**_calendar(stored.get("calendar", {}))),
                 levels=tuple(tuple(map(str, cells)) for cells in stored.get("levels", ())),
                 effects=np.asarray(stored["effects"], np.float64) if stored.get("effects") else None,
+                masked=bool(stored.get("masked")),
                 repeats=stored.get("repeats", "refuse"),
                 by_end=by_end,
             )
@@ -125,6 +129,8 @@ class WindowEncoder:
             shapes = (state.mean.shape, state.std.shape, state.naive.shape, state.last.shape[1:])
             if shapes != ((columns,), (columns,), (2, columns), (columns,)) or len(state.last) > self.window:
                 raise ValueError(shapes)
+            if (state.missing is None) == self.masked or (self.masked and state.missing.shape != state.last.shape):  # type: ignore[union-attr]
+                raise ValueError(self.masked)
         if shape != self.input_shape or not (self.is_panel or len(self.states[0].last) == self.window):
             raise ValueError(shape)
 
@@ -144,6 +150,7 @@ class WindowEncoder:
             "spread": self.spread.tolist(),
             "calendar": {"cycles": list(self.calendar.cycles), "holidays": self.calendar.holidays},
             "levels": [list(cells) for cells in self.levels],
+            "masked": self.masked,
             "repeats": self.repeats,
             "effects": None if self.effects is None else self.effects.tolist(),
         }
@@ -174,12 +181,17 @@ class WindowEncoder:
         return sum(covariate.width for covariate in self.covariates if covariate.name in self.roles.observed)
 
     @property
+    def hidden(self) -> int:
+        """Returns how many channels of a step, the first ones, are not known ahead."""
+        return len(self.names) * (1 + self.masked) + self.observed
+
+    @property
     def input_shape(self) -> tuple[int, int]:
         """Returns the shape of a window as the model takes it: with its horizon, if something of that is known, and
         with the embedding of its series, if there are several."""
         steps = self.window + (self.horizon if self.looks_ahead else 0)
         beside = sum(covariate.width for covariate in self.covariates) + self.calendar.width
-        return steps, len(self.names) + beside + self.embedding_width
+        return steps, len(self.names) * (1 + self.masked) + beside + self.embedding_width
 
     @property
     def embedding_width(self) -> int:
@@ -268,7 +280,7 @@ class WindowEncoder:
             roles,
             self.forms,
             self.covariates,
-            gaps="interpolate" if roles.time else "ignore",
+            gaps=("mask" if self.masked else "interpolate") if roles.time else "ignore",
             max_gap=None,
             repeats=self.repeats,
             dates=self.axis.dates or "auto",
@@ -292,11 +304,14 @@ class WindowEncoder:
         beside = (series.beside - self.center) / self.spread
         if len(beside) < count:  # steps that were forecast
             beside = np.concatenate([beside, np.full((count - len(beside), beside.shape[1]), np.nan)])
-        hidden = columns + self.observed
+        if self.masked:
+            missing = np.zeros_like(scaled) if series.missing is None else series.missing
+            scaled = np.concatenate([scaled, MASK * missing], axis=1)
+        hidden, columns, masked = self.hidden, scaled.shape[1], columns * self.masked
         given = np.ones(count - self.window + 1, dtype=bool)
         if not self.looks_ahead:
             rows = np.concatenate([scaled, beside[:count]], axis=1)
-            return Windows(unfold(rows.astype(np.float32), self.window), given, self.window, hidden)
+            return Windows(unfold(rows.astype(np.float32), self.window), given, self.window, hidden, masked)
         rows = np.zeros((count + self.horizon, self.input_shape[1] - self.embedding_width))
         rows[:count, :columns] = scaled
         known = min(len(beside), len(rows))
@@ -304,14 +319,14 @@ class WindowEncoder:
         rows[known:, hidden : columns + beside.shape[1]] = np.nan
         if self.calendar.width:
             rows[:, -self.calendar.width :] = self.calendar.encode(series.moments(len(rows)))
-        missing = np.concatenate([[0], np.cumsum(np.isnan(rows[:, hidden:]).any(axis=1))])
-        given = missing[self.window + self.horizon :] == missing[self.window : count + 1]
+        unknown = np.concatenate([[0], np.cumsum(np.isnan(rows[:, hidden:]).any(axis=1))])
+        given = unknown[self.window + self.horizon :] == unknown[self.window : count + 1]
         view = unfold(np.nan_to_num(rows).astype(np.float32), self.window + self.horizon)
-        return Windows(view, given, self.window, hidden)
+        return Windows(view, given, self.window, hidden, masked)
 
     def rows_ahead(self, series: RegularSeries, state: SeriesState) -> Floats:
         """Returns what is known ahead of the steps of a series, `(n, K')`."""
-        view = self.windows(series, state).view[:, :, len(self.names) + self.observed :]
+        view = self.windows(series, state).view[:, :, self.hidden :]
         return torch.cat([view[:, 0], view[-1, 1:]])[: len(series)].double().numpy()
 
     def join(self, parts: Sequence[tuple[Windows, NDArray[np.int64], RegularSeries]]) -> tuple[Tensor, ...]:
@@ -379,12 +394,17 @@ class WindowEncoder:
         """Returns the steps after each window in the series' unit, `(n - T + 1, H·C)` float64: views of one series if
         no value was missing, else with NaN for missing values.
 
-        A window that ends in an interpolated value has no targets, since that value depends on the next one.
+        A window that ends in an interpolated value has no targets, since that value depends on the next one, unless the
+        model knows which values are missing; then only targets beyond the end are left out as a whole.
         """
-        values = np.where(series.filled[:, None], np.nan, series.values)
+        missing = series.filled[:, None] if series.missing is None else series.missing
+        values = np.where(missing, np.nan, series.values)
         beyond = np.full((self.horizon, values.shape[1]), np.nan)
         steps = torch.from_numpy(np.concatenate([values[self.window :], beyond]))
         targets = steps.unfold(0, self.horizon, 1).transpose(1, 2).flatten(1)
+        if series.missing is not None:
+            complete = torch.arange(len(targets)) < len(targets) - self.horizon
+            return targets.masked_fill(~complete[:, None], np.nan)
         filled = torch.from_numpy(series.filled[self.window - 1 :])
         return targets.masked_fill(filled[:, None], np.nan) if filled.any() else targets
 

@@ -71,7 +71,10 @@ def _of_series(model: UsableModel, encoder: WindowEncoder, series: RegularSeries
             if name in ends:
                 interval.append(ahead + beyond * (ends[name] - ahead))
         filled = np.concatenate([longer.filled, np.zeros(len(ahead), dtype=bool)])
-        longer = replace(longer, values=np.concatenate([longer.values, ahead]), filled=filled)
+        missing = longer.missing
+        if missing is not None:
+            missing = np.concatenate([missing, np.zeros(ahead.shape, dtype=bool)])
+        longer = replace(longer, values=np.concatenate([longer.values, ahead]), filled=filled, missing=missing)
     columns: dict[str, Any] = {"series": series.name} if series.name else {}
     columns["time"] = [series.spell(end + step) for step in range(steps)]
     if steps > 1 and not encoder.by_end:
@@ -118,5 +121,6 @@ def _tail(series: RegularSeries, window: int) -> RegularSeries:
         filled=series.filled[begin:],
         first=series.first + begin,
         times=series.times[begin:],
+        missing=None if series.missing is None else series.missing[begin:],
         covariates=None if series.covariates is None else series.covariates[begin:],
     )

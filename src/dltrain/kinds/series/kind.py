@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
@@ -16,11 +17,13 @@ from dltrain.kinds.page import KindPage
 from dltrain.kinds.series import baselines
 from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.kinds.series.forecast import forecast
+from dltrain.kinds.series.solve import solve
 from dltrain.kinds.series.window_scale import WindowScaled
 from dltrain.training.budget import Budget
 from dltrain.types import Data, Facts, Spec, SplitName
 
 if TYPE_CHECKING:
+    from dltrain.tasks.task import Task
     from dltrain.types import Raw
 
 
@@ -28,7 +31,8 @@ class Series(Kind):
     """Windows of a series, and the steps that follow them."""
 
     name: ClassVar[str] = "series"
-    default_model: ClassVar[str] = "linear"
+    default_model: ClassVar[str] = "auto"
+    strongest_model: ClassVar[str] = "auto"
     budget: ClassVar[Budget] = Budget(batches=1000, fewest=8, most=200, large_batch=128)
 
     def encoder(self, facts: Facts) -> WindowEncoder:
@@ -51,7 +55,7 @@ class Series(Kind):
         encoder = WindowEncoder.of(facts)
         channels = encoder.input_shape[1] - encoder.embedding_width
         return WindowScaled(
-            build(spec),
+            build(replace(spec, vectors=encoder.embedding_width)),
             encoder.window if encoder.looks_ahead else None,
             len(encoder.names) if channels > len(encoder.names) else None,
             None if encoder.effects is None else torch.tensor(encoder.effects, dtype=torch.float32),
@@ -62,6 +66,9 @@ class Series(Kind):
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         return baselines.predictors(data, split)
+
+    def solve(self, model: nn.Module, data: Data, task: Task) -> None:
+        solve(model, data, task)
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings; repeated samples are normal, since windows overlap."""

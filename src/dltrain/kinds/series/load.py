@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from dltrain.data.cells import name_list
+from dltrain.data.folds import FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.samples.ratings_and_series import generate_series
 from dltrain.data.splits import Fraction
 from dltrain.data.table_files import read_file
@@ -22,7 +23,7 @@ from dltrain.kinds.series.encoder import Floats, WindowEncoder
 from dltrain.kinds.series.panel import Given, Panel, read_panel
 from dltrain.kinds.series.period import guess_period
 from dltrain.kinds.series.read import Gaps, Reading, RegularSeries, Repeats
-from dltrain.kinds.series.splits import check_window, choose_window, split_steps, split_windows
+from dltrain.kinds.series.splits import Division, check_window, choose_window, split_windows
 from dltrain.kinds.series.states import SeriesState
 from dltrain.kinds.series.time_axis import usual_periods
 from dltrain.types import Data, Facts, Range, SplitName
@@ -66,6 +67,8 @@ def series(
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.2,
     test_steps: Annotated[int, Range(1)] | None = None,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads series, or generates one; the first steps of each are for training, then come validation and test.
@@ -84,11 +87,12 @@ def series(
         calendar: cycles that are inputs; `auto` for those that training contains twice and a window not once.
         holidays: the country whose holidays are inputs, such as DE.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
-        freq: the length of a step, such as `h`, `15min`, `D`, `B`, `W`, `MS`, `QS`; None to find it.
+        freq: the length of a step, such as `h`, `15min`, `D`, `B`, `W`, `MS`, `BME`, `QS`; None to find it.
         window: the number of steps that a forecast is based on; None to choose by the horizon and the season.
         horizon: steps that are forecast.
-        gaps: missing steps and values are interpolated (`interpolate`) or refused (`refuse`); `ignore` takes the rows
-            as evenly spaced in their order, whatever their times.
+        gaps: missing steps and values are interpolated (`interpolate`), or the model is told of them (`mask`) and they
+            count in no loss and no metric, or they are refused (`refuse`); `ignore` takes the rows as evenly spaced in
+            their order, whatever their times.
         max_gap: the largest number of consecutive steps that are interpolated.
         repeats: rows with one time and different values are refused, or give their `mean` or the `first` of them.
         encoding: a Python encoding name, or `auto`.
@@ -105,6 +109,8 @@ def series(
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
         test_steps: the number of test steps, instead of a share.
+        folds: the number of folds of all steps before the test split, for cross-validation; None for none.
+        fold: the fold that is the validation split, counted from 0; the steps before it are the training split.
         seed: of a generated series.
 
     Raises:
@@ -118,32 +124,57 @@ def series(
     given = Given(as_names(target), time, as_names(series), as_names(known), as_names(observed))
     options = Reading(Roles(()), {}, (), gaps, max_gap, repeats, str(dates), freq)
     panel = read_panel(frame, given, options, decimal, thousands)
-    notes += panel.notes
 
-    parts, left_out = _split(panel, horizon, val_fraction, test_fraction, test_steps)
-    period = _guess_period(parts)
+    def divide(fold: int | None) -> Data:
+        of_config = Folds.read(folds, fold, max(map(len, panel.series)), ordered="a series")
+        division = Division(horizon, val_fraction, test_fraction, test_steps, of_config)
+        return _divide(panel, division, window, (calendar, holidays), scale_target, notes + panel.notes)
+
+    return by_fold(divide, fold)
+
+
+def _divide(
+    panel: Panel,
+    division: Division,
+    window: int | None,
+    calendar: tuple[Any, str | None],
+    scale_target: bool,
+    notes: tuple[str, ...],
+) -> Data:
+    """Splits and encodes a panel; the arguments are those of `series`, which chooses a window where none is given.
+
+    Of folds, the first one decides on window, season and calendar, so that the models of all folds are alike.
+
+    Raises:
+        DataError: the series are too short.
+    """
+    horizon = division.horizon
+    parts, left_out = _split(panel, division)
+    first = parts
+    if division.folds.count:
+        first, _ = _split(panel, replace(division, folds=replace(division.folds, fold=0)))
+    period = _guess_period(first)
     if window is None:
-        window = choose_window(_usual_training(parts), horizon, period)
+        window = choose_window(_usual_training(first), horizon, period)
         season = "" if period is None else f" and a season of {period}"
         notes += (f"windows of {window} steps, by the horizon of {horizon}{season}: data.window",)
     long = [(one, steps) for one, steps in parts if len(steps["train"]) >= window + horizon]
     if not long:
         check_window(max(len(steps["train"]) for _, steps in parts), window, horizon)
     short = [one.name for one, _ in parts if all(one is not other for other, _ in long)]
-    encoder = _fit(panel, long, window, horizon, period, (calendar, holidays))
+    longest = max(len(steps["train"]) for _, steps in first)
+    encoder = _fit(panel, long, window, horizon, period, (*calendar, longest))
     splits, dropped = split_windows(long, encoder)
     if encoder.calendar.width:
         notes += (f"inputs of the calendar: {name_list(encoder.calendar.names)} (data.calendar)",)
     if left_out or short:
         names = [*left_out, *short]
         notes += (f"left out {len(names)} series, too short for a window and its horizon: {name_list(names, 3)}",)
-    notes += (*dropped, _describe(long))
+    notes += (*dropped, _describe(long, division.folds))
     return Data(_facts(encoder, long, scale_target), splits, notes=notes)
 
 
-def _split(
-    panel: Panel, horizon: int, val_fraction: float, test_fraction: float, test_steps: int | None
-) -> tuple[list[tuple[RegularSeries, Split]], list[str]]:
+def _split(panel: Panel, division: Division) -> tuple[list[tuple[RegularSeries, Split]], list[str]]:
     """Returns the series, each with the steps of its splits, and the names of those that are too short for these.
 
     Raises:
@@ -153,14 +184,14 @@ def _split(
     short: list[str] = []
     for one in sorted(panel.series, key=len, reverse=True):
         try:
-            split_steps(len(one), horizon, val_fraction, test_fraction, test_steps)
+            division.split(len(one))
         except DataError:
             if not short and one is max(panel.series, key=len):
                 raise
             short.append(one.name)
     for one in panel.series:
         if one.name not in short:
-            parts.append((one, split_steps(len(one), horizon, val_fraction, test_fraction, test_steps)))
+            parts.append((one, division.split(len(one))))
     return parts, short
 
 
@@ -190,9 +221,11 @@ def _fit(
     window: int,
     horizon: int,
     period: int | None,
-    calendar: tuple[Any, str | None],
+    calendar: tuple[Any, str | None, int],
 ) -> WindowEncoder:
     """Returns an encoder with the scale of each series in its training steps alone.
+
+    `calendar` are cycles, holidays, and the number of steps that decide which cycles are inputs.
 
     Raises:
         DataError: every column is constant there.
@@ -207,7 +240,7 @@ def _fit(
         )
     beside = np.concatenate([one.beside[:count] for one, count in training])
     spread = beside.std(axis=0)
-    axis, longest = parts[0][0].axis, max(count for _, count in training)
+    axis, (cycles, holidays, longest) = parts[0][0].axis, calendar
     levels = tuple(tuple(sorted({one.static[at] for one, _ in parts} - {""})) for at in range(len(panel.roles.static)))
     encoder = WindowEncoder(
         names=names,
@@ -220,8 +253,11 @@ def _fit(
         covariates=panel.reading.covariates,
         center=beside.mean(axis=0),
         spread=np.where(spread > 0, spread, 1.0),
-        calendar=Calendar.choose(axis, *calendar, window=window, training=longest, beside=bool(panel.roles.covariates)),
+        calendar=Calendar.choose(
+            axis, cycles, holidays, window=window, training=longest, beside=bool(panel.roles.covariates)
+        ),
         levels=levels,
+        masked=panel.reading.gaps == "mask",
         repeats=panel.reading.repeats,
     )
     return replace(encoder, effects=_effects(encoder, training)) if encoder.looks_ahead else encoder
@@ -246,13 +282,19 @@ def _effects(encoder: WindowEncoder, training: Sequence[tuple[RegularSeries, int
     return np.asarray(model.coef_, np.float64).reshape(len(encoder.names), -1).T
 
 
-def _describe(parts: Sequence[tuple[RegularSeries, Split]]) -> str:
+def _describe(parts: Sequence[tuple[RegularSeries, Split]], folds: Folds) -> str:
     """Returns where the splits end, in words."""
     if len(parts) > 1:
+        if folds.count:
+            return (
+                f"each series is split by time: its last steps test, fold {folds.fold} of {folds.count} of the others "
+                "validates, and the steps before it train (data.fold)"
+            )
         return "each series is split by time: its last steps test, those before validate"
     ((one, steps),) = parts
     ends = ", ".join(f"{name} to {one.spell(part[-1])}" for name, part in steps.items())
-    return f"split by time: {ends}"
+    fold = f"fold {folds.fold} of {folds.count} validates (data.fold), " if folds.count else ""
+    return f"split by time: {fold}{ends}"
 
 
 def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]], scale_target: bool) -> Facts:
@@ -275,6 +317,7 @@ def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]],
         target_low=tuple(0.0 if low >= 0 else None for low in values.min(axis=0).tolist()),
         target_whole=tuple(whole.tolist()),
         target_rounded=tuple((whole & (sizes >= LARGE)).tolist()),
+        target_gaps=encoder.masked,
         target_naive=tuple(map(tuple, naive.tolist())),
         preprocessing=encoder.to_json(),
     )

@@ -18,7 +18,7 @@ from dltrain.kinds.series.columns import Roles, codes_of, is_still
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.time_axis import TimeAxis
 
-Gaps = Literal["interpolate", "refuse", "ignore"]
+Gaps = Literal["interpolate", "mask", "refuse", "ignore"]
 Repeats = Literal["refuse", "mean", "first"]
 Floats = NDArray[np.float64]
 INVENTED = 1 / 3  # share of steps without a row, above which these are not the steps of the series
@@ -33,6 +33,7 @@ class RegularSeries:
         names: the names of the columns of values.
         values: `(n, C)` float64.
         filled: `(n,)` whether any value of a step was missing.
+        missing: `(n, C)` which values were, where the model is to know; None where it is not.
         axis: the times.
         first: the step on the axis of the first value.
         name: of the series; empty where there is one alone.
@@ -52,6 +53,7 @@ class RegularSeries:
     covariates: Floats | None = None
     static: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -221,8 +223,10 @@ class Reading:
             notes=tuple(notes),
         )
         if filled.any():
-            self._check_gaps(series)
+            self._check_gaps(series, whole)
             series = replace(series, values=_interpolate(whole))
+        if self.gaps == "mask":
+            series = replace(series, missing=np.isnan(whole))
         return series
 
     def _without_repeats(
@@ -266,14 +270,15 @@ class Reading:
             override="data.repeats=mean",
         )
 
-    def _check_gaps(self, series: RegularSeries) -> None:
-        """Refuses gaps that are not to be filled.
+    def _check_gaps(self, series: RegularSeries, whole: Floats) -> None:
+        """Refuses gaps that are not to be filled, given the values `(n, C)` with NaN for missing ones.
 
         Raises:
             DataError: a gap is too long, or gaps are refused, or most steps have no row.
         """
         missing = series.filled
-        if missing.mean() > INVENTED and self.gaps != "refuse":
+        invented = np.isnan(whole).all(axis=1).mean() if self.gaps == "mask" else missing.mean()
+        if invented > INVENTED and self.gaps != "refuse":
             raise IncompleteSeries(
                 f"{missing.sum()} of {len(series)} steps of {series.axis.step_words} from {series.spell(0)} to "
                 f"{series.spell(len(series) - 1)} have no value: most rows are further apart",
@@ -286,7 +291,8 @@ class Reading:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
         starts, lengths = edges[::2], edges[1::2] - edges[::2]
         longest = int(lengths.argmax())
-        if self.gaps == "refuse" or (self.max_gap is not None and lengths[longest] > self.max_gap):
+        limited = self.max_gap is not None and self.gaps != "mask"
+        if self.gaps == "refuse" or (limited and lengths[longest] > (self.max_gap or 0)):
             start, length = int(starts[longest]), int(lengths[longest])
             refusal = DataError if self.gaps == "refuse" else IncompleteSeries
             raise refusal(
@@ -329,7 +335,8 @@ def _notes_of(series: Sequence[RegularSeries], problems: Sequence[tuple[str, Dat
     filled = sum(int(one.filled.sum()) for one in series)
     if filled:
         total = sum(map(len, series))
-        yield f"interpolated {filled} of {total} steps, which were missing: data.gaps"
+        way = "interpolated" if series[0].missing is None else "told the model of"
+        yield f"{way} {filled} of {total} steps, which were missing: data.gaps"
     if problems:
         name, error = problems[0]
         count = len(problems)

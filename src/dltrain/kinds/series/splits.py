@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dltrain.data.folds import NO_FOLDS, Folds
 from dltrain.data.splits import check_fractions
 from dltrain.errors import DataError
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
@@ -32,42 +33,82 @@ class WindowSplit(Split):
     season: Tensor | None = None
 
 
-def split_steps(
-    count: int, horizon: int, val_fraction: float, test_fraction: float, test_steps: int | None
-) -> dict[SplitName, range]:
-    """Returns the steps of each split that is not left out: the last ones for testing, those before for validation.
+@dataclass(frozen=True)
+class Division:
+    """How the steps of a series are divided into splits.
 
-    A held-out split has at least as many steps as the horizon.
-
-    Raises:
-        DataError: no step would be left to train on, or the test split would be shorter than the horizon.
+    Args:
+        horizon: the steps of a forecast; a held-out split has at least as many.
+        val_fraction: share of the validation split; 0 for none.
+        test_fraction: share of the test split; 0 for none.
+        test_steps: the number of test steps, instead of a share.
+        folds: the folds of the other steps, of which one validates, and only what comes before it trains.
     """
-    if test_steps is not None and test_steps < horizon:
-        raise DataError(
-            f"data.test_steps={test_steps} is less than the horizon of {horizon}",
-            where="data.test_steps",
-            fix="test at least as many steps as the horizon",
-            override=f"data.test_steps={horizon}",
-        )
-    test = max(round(count * test_fraction), horizon) if test_fraction else 0
-    test = test if test_steps is None else test_steps
-    val = max(round(count * val_fraction), horizon) if val_fraction else 0
-    if test_steps is None:
-        check_fractions(val_fraction, test_fraction)
-    if count - test - val < horizon + 2:
-        raise DataError(
-            f"{count} steps are too few: {max(0, count - test - val)} for training, {val} validation, {test} test",
-            where="data.test_steps" if test_steps is not None else "data.horizon",
-            fix="give a longer series or hold out fewer steps"
-            if horizon == 1 or test_steps is not None
-            else "give a longer series or a shorter horizon",
-            override=f"data.test_steps={max(horizon, count // 5)}" if test_steps is not None else "data.horizon=1",
-        )
-    steps: dict[SplitName, range] = {
-        "train": range(count - test - val),
-        "val": range(count - test - val, count - test),
-        "test": range(count - test, count),
-    }
+
+    horizon: int
+    val_fraction: float
+    test_fraction: float
+    test_steps: int | None = None
+    folds: Folds = NO_FOLDS
+
+    def split(self, count: int) -> dict[SplitName, range]:
+        """Returns the steps of each split that is not left out: the last ones for testing, those before for validation.
+
+        Of folds, the steps between validation and test are of later folds and not used.
+
+        Args:
+            count: the steps of the series.
+
+        Raises:
+            DataError: no step would be left to train on, or a held-out split would be shorter than the horizon.
+        """
+        if self.test_steps is not None and self.test_steps < self.horizon:
+            raise DataError(
+                f"data.test_steps={self.test_steps} is less than the horizon of {self.horizon}",
+                where="data.test_steps",
+                fix="test at least as many steps as the horizon",
+                override=f"data.test_steps={self.horizon}",
+            )
+        if self.test_steps is None:
+            check_fractions(self.val_fraction, self.test_fraction)
+        test = max(round(count * self.test_fraction), self.horizon) if self.test_fraction else 0
+        test = test if self.test_steps is None else self.test_steps
+        if self.folds.fold is not None:
+            return self._split_by_fold(count, count - test, self.folds.fold)
+        val = max(round(count * self.val_fraction), self.horizon) if self.val_fraction else 0
+        if count - test - val < self.horizon + 2:
+            raise DataError(
+                f"{count} steps are too few: {max(0, count - test - val)} for training, {val} validation, {test} test",
+                where="data.test_steps" if self.test_steps is not None else "data.horizon",
+                fix="give a longer series or hold out fewer steps"
+                if self.horizon == 1 or self.test_steps is not None
+                else "give a longer series or a shorter horizon",
+                override=f"data.test_steps={max(self.horizon, count // 5)}"
+                if self.test_steps is not None
+                else "data.horizon=1",
+            )
+        return _present(range(count - test - val), range(count - test - val, count - test), range(count - test, count))
+
+    def _split_by_fold(self, count: int, end: int, fold: int) -> dict[SplitName, range]:
+        """Returns the steps of each split, with a fold of the steps up to the test split for validation."""
+        folds = self.folds.count
+        size = max(0, end) // (folds + 1)
+        start = end - size * (folds - fold)
+        if size < self.horizon or end - size * folds < self.horizon + 2:
+            most = max(0, end) // (self.horizon + 2) - 1
+            raise DataError(
+                f"{count} steps are too few for {folds} folds: the shortest part has {size}, and {count - end} test",
+                where="data.folds",
+                fix="use fewer folds, or a shorter horizon"
+                if most > 1
+                else "give a longer series, or train without folds",
+                override=f"data.folds={most}" if most > 1 else "",
+            )
+        return _present(range(start), range(start, start + size), range(end, count))
+
+
+def _present(train: range, val: range, test: range) -> dict[SplitName, range]:
+    steps: dict[SplitName, range] = {"train": train, "val": val, "test": test}
     return {name: part for name, part in steps.items() if part}
 
 
@@ -94,6 +135,21 @@ def check_window(training: int, window: int, horizon: int) -> None:
             fix="give a longer series, a shorter window or a shorter horizon",
             override=f"data.window={shorter}" if shorter + horizon <= training else "data.horizon=1",
         )
+
+
+def windows_with_gaps(missing: NDArray[np.bool_], window: int, horizon: int) -> NDArray[np.int64]:
+    """Returns the numbers of the windows with any value of each column and any value to forecast.
+
+    Args:
+        missing: `(n, C)` which values are.
+        window: the steps of a window.
+        horizon: the steps of a target.
+    """
+    given = np.concatenate([np.zeros((1, missing.shape[1])), np.cumsum(~missing, axis=0)])
+    ends = np.arange(window, len(missing) - horizon + 1)
+    before = (given[ends] > given[ends - window]).all(axis=1)
+    after = (given[ends + horizon] > given[ends]).any(axis=1)
+    return ends[before & after] - window
 
 
 def usable_windows(filled: NDArray[np.bool_], window: int, horizon: int) -> NDArray[np.int64]:
@@ -126,9 +182,13 @@ def split_windows(
     dropped = 0
     usable = []
     for series, _ in panel:
-        usable.append(usable_windows(series.filled, encoder.window, encoder.horizon))
+        if series.missing is None:
+            usable.append(usable_windows(series.filled, encoder.window, encoder.horizon))
+        else:
+            usable.append(windows_with_gaps(series.missing, encoder.window, encoder.horizon))
         dropped += max(0, len(series) - encoder.window - encoder.horizon + 1) - len(usable[-1])
-    notes = [f"left out {dropped} windows that end in, or forecast, an interpolated step"] if dropped else []
+    without = "have no value, or none to forecast" if encoder.masked else "end in, or forecast, an interpolated step"
+    notes = [f"left out {dropped} windows that {without}"] if dropped else []
     stride = _stride(sum(map(len, usable)), encoder)
     if stride > 1:
         notes.append(f"every {stride}th window is trained on: all of them would take {MOST_BYTES >> 30} GB")
@@ -165,7 +225,7 @@ def split_windows(
 
 def _stride(windows: int, encoder: WindowEncoder) -> int:
     """Returns of how many windows one is trained on, so that they fit into memory; views of one series always do."""
-    if not (encoder.is_panel or encoder.looks_ahead):
+    if not (encoder.is_panel or encoder.looks_ahead or encoder.masked):
         return 1
     steps, channels = encoder.input_shape
     return max(1, -(-4 * windows * steps * channels // MOST_BYTES))

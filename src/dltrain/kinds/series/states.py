@@ -31,6 +31,7 @@ class SeriesState:
         beside: `(T + A, K)` the covariates of these steps and of those after them that the source gives.
         last_step: the step on the axis of its last value.
         times: of the steps of `beside`, as the source writes them.
+        missing: `(T, C)` which of its last values are; None where the model does not know.
     """
 
     name: str
@@ -43,6 +44,7 @@ class SeriesState:
     beside: Floats
     last_step: int
     times: tuple[str, ...] = ()
+    missing: NDArray[np.bool_] | None = None
 
     @classmethod
     def fit(cls, series: RegularSeries, training: int, window: int, period: int | None) -> SeriesState:
@@ -61,6 +63,7 @@ class SeriesState:
             series.beside[begin:],
             series.first + len(series) - 1,
             series.times[begin:],
+            None if series.missing is None else series.missing[begin:],
         )
 
     def as_series(self, names: Sequence[str]) -> RegularSeries:
@@ -68,7 +71,16 @@ class SeriesState:
         first = self.last_step - len(self.last) + 1
         filled = np.zeros(len(self.last), dtype=bool)
         return RegularSeries(
-            tuple(names), self.last, filled, self.axis, first, self.name, self.times, self.beside, self.static
+            tuple(names),
+            self.last,
+            filled,
+            self.axis,
+            first,
+            self.name,
+            self.times,
+            self.beside,
+            self.static,
+            missing=self.missing,
         )
 
     @property
@@ -96,6 +108,7 @@ class SeriesState:
             beside=beside.reshape(len(beside), -1),
             last_step=int(stored["last_step"]),
             times=tuple(map(str, stored.get("times", ()))),
+            missing=np.asarray(stored["missing"], bool) if stored.get("missing") else None,
             **arrays,
         )
 
@@ -112,6 +125,7 @@ class SeriesState:
             "beside": [[None if np.isnan(cell) else cell for cell in row] for row in self.beside.tolist()],
             "last_step": self.last_step,
             "times": list(self.times),
+            **({} if self.missing is None else {"missing": self.missing.tolist()}),
         }
 
 

@@ -14,12 +14,13 @@ from dltrain.data.date_format import DateFormat
 from dltrain.errors import DataError
 from dltrain.kinds.series.spelling import spell_time
 
-Unit = Literal["rows", "numbers", "seconds", "weekdays", "sessions", "months"]
+Unit = Literal["rows", "numbers", "seconds", "weekdays", "sessions", "months", "month ends"]
 DAY = 86_400
 WHOLE = 1e-6  # of a step, by which a whole number may be off
 RELATIVE = "{year}-{month}"  # of months that are counted from the first year on, as in 1-01
 CLOCK = {"s": 1, "sec": 1, "min": 60, "t": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
 MONTHS = {"m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12, "as": 12}
+MONTH_ENDS = {"bm": 1, "bme": 1, "bq": 3, "bqe": 3, "by": 12, "bye": 12, "ba": 12}
 FREQUENCY = re.compile(r"(\d*)\s*([a-z]+)(?:-[a-z]+)?", re.IGNORECASE)
 
 
@@ -28,7 +29,8 @@ class TimeAxis:
     """Evenly spaced times.
 
     Args:
-        unit: the unit of a step; `rows` without times, `sessions` for the days on which a market is open.
+        unit: the unit of a step; `rows` without times, `sessions` for the days on which a market is open, `month ends`
+            for the last weekdays of months.
         start: the time of the step `at`: a number, or an ISO date.
         step: the length of a step in units.
         spelling: the spelling of a date as for `spell_time`, empty for ISO with the time of day; what stands before a
@@ -73,6 +75,9 @@ class TimeAxis:
         if self.unit == "months":
             moment = start + pd.DateOffset(months=round(steps * self.step))
             return moment + pd.offsets.MonthEnd(0) if start.is_month_end and start.day > 28 else moment
+        if self.unit == "month ends":
+            month = start + pd.DateOffset(months=round(steps * self.step))
+            return last_weekdays(pd.DatetimeIndex([month]))[0] + (start - start.normalize())
         if self.unit in ("weekdays", "sessions"):
             of_day = start - start.normalize()
             day = np.busday_offset(start.to_datetime64().astype("datetime64[D]"), steps, roll="forward")
@@ -101,7 +106,9 @@ class TimeAxis:
         if self.unit == "seconds":
             units = (("weeks", 7 * DAY), ("days", DAY), ("hours", 3600), ("minutes", 60), ("seconds", 1))
             size, unit = next(((size / long, name) for name, long in units if size % long == 0), (size, unit))
-        if self.unit == "months" and size % 3 == 0:
+        if self.unit == "month ends":
+            unit = "months"
+        if unit == "months" and size % 3 == 0:
             size, unit = (size / 12, "years") if size % 12 == 0 else (size / 3, "quarters")
         if self.unit == "sessions":
             unit = "trading days"
@@ -109,7 +116,7 @@ class TimeAxis:
 
 
 def parse_frequency(freq: str) -> tuple[Unit, float]:
-    """Returns unit and length of a step that is named as pandas does: `h`, `15min`, `D`, `B`, `W`, `MS`, `QS`, `YS`.
+    """Returns unit and length of a step that is named as pandas does: `h`, `15min`, `D`, `B`, `W`, `MS`, `BME`, `QS`.
 
     Raises:
         DataError: there is no such step.
@@ -119,6 +126,8 @@ def parse_frequency(freq: str) -> tuple[Unit, float]:
         count, name = float(match[1] or 1), match[2].lower()
         if name == "b" and count == 1:
             return "weekdays", 1.0
+        if name in MONTH_ENDS:
+            return "month ends", count * MONTH_ENDS[name]
         if name in MONTHS:
             return "months", count * MONTHS[name]
         if name in CLOCK:
@@ -126,14 +135,21 @@ def parse_frequency(freq: str) -> tuple[Unit, float]:
     raise DataError(
         f"{freq!r} is not the length of a step",
         where="data.freq",
-        fix="give s, min, 15min, h, D, B (weekdays), W, MS (months), QS (quarters) or YS (years)",
+        fix="give s, min, 15min, h, D, B (weekdays), W, MS (months), BME (last weekdays of months), QS (quarters) or "
+        "YS (years)",
         override="data.freq=D",
     )
 
 
+def last_weekdays(moments: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Returns the last weekday of the month of each time."""
+    ends = moments.normalize() + pd.offsets.MonthEnd(0)
+    return ends - pd.to_timedelta(np.maximum(ends.day_of_week - 4, 0), unit="D")
+
+
 def usual_periods(axis: TimeAxis) -> tuple[int, ...]:
     """Returns the lengths of the calendar's cycles in steps: days and weeks of hours, years of months ..."""
-    if axis.unit == "months" or axis.spelling == RELATIVE:
+    if axis.unit in ("months", "month ends") or axis.spelling == RELATIVE:
         return (round(12 / axis.step),) if 12 % axis.step == 0 and axis.step < 12 else ()
     if axis.unit in ("weekdays", "sessions"):
         return (5,)

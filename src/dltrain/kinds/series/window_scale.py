@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from dltrain.models.ridge import solved_parts
+
 LEAST_SPREAD = 0.01  # relative to the training part's, against division by zero in a constant window
+
+
+class Seen(NamedTuple):
+    """Windows as the model sees them.
+
+    Args:
+        x: `(B, L, channels)`.
+        last: `(B, 1, C)` added to its output.
+        spread: `(B, 1, C)` by which that is multiplied before.
+        after: `(B, H, C)` the effects of what is known ahead, added as well; None for none.
+    """
+
+    x: Tensor
+    last: Tensor
+    spread: Tensor
+    after: Tensor | None
 
 
 class WindowScaled(nn.Module):
@@ -48,22 +67,37 @@ class WindowScaled(nn.Module):
         super().__init__()
         self.model = model
         self.steps, self.columns, self.divide = steps, columns, divide
-        self.effects = None if effects is None else nn.Parameter(effects.clone())
+        self.effects: Tensor | None
+        trained = not solved_parts(model)  # which were solved with these effects
+        if effects is not None and trained:
+            self.effects = nn.Parameter(effects.clone())
+        else:
+            self.register_buffer("effects", None if effects is None else effects.clone())
         self.embeddings = nn.ModuleList(nn.Embedding(count, width) for count in levels)
         names: frozenset[str] = getattr(model, "no_decay", frozenset())
         own = {f"embeddings.{number}.weight" for number in range(len(levels))} | (
-            {"effects"} if effects is not None else set()
+            {"effects"} if effects is not None and trained else set()
         )
         self.no_decay = frozenset({f"model.{name}" for name in names} | own)
         for embedding in self.embeddings:
             nn.init.normal_(embedding.weight, std=0.1)  # type: ignore[arg-type]
 
     @property
+    def candidates(self) -> Mapping[str, int]:
+        """Returns the candidates of which the model is a blend, as in `Auto`; none if it is no blend."""
+        return getattr(self.model, "candidates", {})
+
+    def blend(self, votes: Sequence[int] | None) -> None:
+        """Sets the votes of the model, as in `Auto`."""
+        self.model.blend(votes)  # type: ignore[operator]
+
+    @property
     def wrapped(self) -> nn.Module:
         """Returns the wrapped model."""
         return self.model
 
-    def forward(self, window: Tensor, codes: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
+    def seen(self, window: Tensor, codes: Tensor | None = None) -> Seen:
+        """Returns windows `(B, T, C)` as the model sees them, and what makes its output a forecast."""
         values = window[:, : self.steps, : self.columns]
         after: Tensor | None = None
         if self.effects is not None:
@@ -78,11 +112,16 @@ class WindowScaled(nn.Module):
             x = torch.cat([x, self._beside(window)], dim=2)
         if codes is not None:
             x = torch.cat([x, self._vectors(codes)[:, None].expand(-1, x.shape[1], -1)], dim=2)
+        return Seen(x, last, spread, after)
+
+    def forward(self, window: Tensor, codes: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
+        x, last, spread, after = self.seen(window, codes)
         output = self.model(x)
         if output.dim() == 3:
             spread, last = spread[:, None], last[:, None]
-        forecast = output.unflatten(-1, (-1, values.shape[2])) * spread + last  # (B, H, C), or (B, members, H, C)
+        forecast = output.unflatten(-1, (-1, last.shape[-1])) * spread + last  # (B, H, C), or (B, members, H, C)
         if after is not None:
+            after = after.repeat(1, forecast.shape[-2] // after.shape[1], 1)  # of the median and of other quantiles
             forecast = forecast + (after if output.dim() == 2 else after[:, None])
         forecast = forecast.flatten(-2)
         if scale is None:

@@ -21,20 +21,40 @@ class Windows:
         given: `(n',)` whether the source has the known covariates of a window's horizon.
         steps: T, of a window without its horizon.
         hidden: the channels that are not known ahead, the first ones.
+        masked: how many columns of values are followed by as many channels that say which of them are missing; 0 for
+            none.
     """
 
     view: Tensor
     given: NDArray[np.bool_]
     steps: int
     hidden: int
+    masked: int = 0
 
     def finish(self, chosen: Tensor) -> Tensor:
         """Returns windows of the view, without what is not known ahead."""
-        if self.view.shape[1] == self.steps:
+        ahead = self.view.shape[1] > self.steps
+        if not (ahead or self.masked):
             return chosen
         chosen = chosen.clone()
-        chosen[:, self.steps :, : self.hidden] = 0
+        if self.masked:
+            _carry_on(chosen[:, : self.steps, : self.masked], chosen[:, : self.steps, self.masked : 2 * self.masked])
+        if ahead:
+            chosen[:, self.steps :, : self.hidden] = 0
         return chosen
+
+
+def _carry_on(values: Tensor, missing: Tensor) -> None:
+    """Replaces missing values at the end of windows by the last given ones, in place: what was interpolated there rests
+    on what follows.
+
+    Args:
+        values: `(N, T, C)`.
+        missing: likewise, above 0 for missing values.
+    """
+    steps = torch.arange(values.shape[1])[None, :, None]
+    last = ((missing == 0) * steps).amax(dim=1, keepdim=True).long()  # (N, 1, C)
+    values.copy_(torch.where(steps > last, values.gather(1, last), values))
 
 
 def unfold(rows: NDArray[Any], steps: int) -> Tensor:

@@ -13,9 +13,10 @@ from dltrain.data.cell_parts import Parts, find_parts
 from dltrain.data.cells import Cells, Form, check_numbers, check_range, name_list, nearest, shorten
 from dltrain.data.date_format import AmbiguousDates, DateFormat
 from dltrain.data.dates import infer_cells
+from dltrain.data.numbers import FEW_WORDS, LEAST
 from dltrain.data.truth_values import are_truth_values
 from dltrain.errors import DataError
-from dltrain.kinds.forms import Reading, form_of_numbers
+from dltrain.kinds.forms import Reading, form_of_numbers, note_gaps
 from dltrain.kinds.table.words import has_words
 
 MAX_DISTINCT_SHARE = 0.5
@@ -25,7 +26,9 @@ ID_NAME = re.compile(r"(?i:(^|[ _-])(id|uuid|guid)$|^index$)|[a-z]I[dD]$|(编号
 NUMBER_NAME = re.compile(r"(?i:[ _-](no|nr|num|number))\.?$|[a-z]N[ro]$|(单号|号码)$")  # of ids where none repeats
 ENTITY = re.compile(
     r"(patient|subject|user|customer|client|student|pupil|participant|person|household|player|driver|account|member|"
-    r"employee)s?([ _-]?(id|no|nr|num|number|code))?|(用户|患者|病人|客户|学生|会员|员工)(id|编号|号)?",
+    r"employee|athlete|runner|rider|donor|respondent|volunteer)s?([ _-]?(id|no|nr|num|number|code))?|[pusc]id|mrn|"
+    r"(case|record|chart|worker|animal|machine|device|sensor|engine)s?[ _-]?(no|nr|num|number|code)|"
+    r"(用户|患者|病人|客户|学生|会员|员工|住院|病历)(id|编号|号)?",
     re.IGNORECASE,
 )
 NAMELESS = re.compile(r"column_1|Unnamed(: ?\d+)?|")
@@ -163,7 +166,7 @@ def _given(name: str, cells: Cells, role: Role, reading: Reading) -> Column:
     if role == "date":
         return replace(plain, dates=_form_of_dates(name, cells, reading) or DateFormat())
     if role == "parts":
-        parts = find_parts(cells.values, cells.counts)
+        parts = find_parts(cells.values, cells.counts, given=True)
         if parts is None:
             raise DataError(
                 f"the cells of {name!r} are not composed of several numbers in one way",
@@ -220,7 +223,7 @@ def _judge_texts(name: str, cells: Cells, reading: Reading) -> Column:
     if are_truth_values(cells.values):
         return Column(name, "boolean", "true and false")
     if dates := _form_of_dates(name, cells, reading):
-        return Column(name, "date", "dates", dates=dates)
+        return Column(name, "date", "dates", dates=dates, remarks=_words_among_dates(cells, dates))
     if parts := find_parts(cells.values, cells.counts):
         return Column(name, "parts", "cells of several numbers", parts=parts)
     if is_entity(name, cells):
@@ -243,10 +246,25 @@ def _form_of_compact_dates(cells: Cells) -> DateFormat | None:
 def _form_of_dates(name: str, cells: Cells, reading: Reading) -> DateFormat | None:
     """Returns how the dates of a column are written; `None` if they are none.
 
+    Half of the cells have to be dates if the others are a few words, such as n/a and 0000-00-00, else nearly all.
+
     Raises:
         DataError: they have two readings.
     """
     form = infer_cells(cells, dates=reading.dates)
+    if form is None:
+        form = infer_cells(cells, dates=reading.dates, enough=LEAST)
+        if isinstance(form, DateFormat):
+            words = int(np.isnat(form.read(cells.values)).sum())
+            form = form if words <= FEW_WORDS and len(cells.values) - words >= FEWEST_DATES else None
+        else:
+            form = None
     if isinstance(form, AmbiguousDates):
         raise form.refuse(f"column {name!r}")
     return form
+
+
+def _words_among_dates(cells: Cells, dates: DateFormat) -> tuple[str, ...]:
+    """Returns a remark on the cells that are no dates, if there are any."""
+    words = np.flatnonzero(np.isnat(dates.read(cells.values))).tolist()
+    return (note_gaps([cells.values[at] for at in words]),) if words else ()

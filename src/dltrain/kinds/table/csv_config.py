@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 import pandas as pd
 import yaml
 
 from dltrain.data.cells import name_list
 from dltrain.data.file_index import FileIndex, find_column, may_name_files
+from dltrain.data.folds import FoldOption, FoldsOption
 from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, make_grades
 from dltrain.data.samples.on_demand import writing
 from dltrain.data.splits import Fraction
 from dltrain.data.table_files import read_file
-from dltrain.data.table_format import Header, TableFormat
+from dltrain.data.table_format import AUTO, Header, TableFormat
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.forms import DecimalChoice, ThousandsChoice
 from dltrain.kinds.image.files import IMAGES
@@ -27,6 +29,9 @@ from dltrain.kinds.table.rows import Duplicates, Outliers
 from dltrain.kinds.table.scale import Numeric
 from dltrain.storage import make_folder, write_text
 from dltrain.types import Data, Range, SplitName
+
+HEADERS = 5  # first lines of a table, among which its real header may be
+MOST_CELLS = 1_000_000  # of a table that is read again to find it
 
 
 def csv(
@@ -60,8 +65,8 @@ def csv(
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
-    folds: Annotated[int, Range(2)] | Literal["auto", "none"] | None = None,
-    fold: Annotated[int, Range(0)] | None = None,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads a table with a column `target` to predict: CSV, Excel, Parquet or JSON lines.
@@ -129,6 +134,7 @@ def csv(
             fix=f"choose one of {name_list(names)}",
             override=f"data.target={names[-1]}",
         )
+    refuse_target_below_the_header(frames[0], path, form, target)
     held_out: dict[SplitName, pd.DataFrame] = {}
     files: dict[SplitName, str | None] = {"val": val_path, "test": test_path}
     for name, other in files.items():
@@ -163,6 +169,44 @@ def csv(
         seed=seed,
         notes=(*generated, *notes),
     )
+
+
+def refuse_target_below_the_header(
+    frame: pd.DataFrame, path: str, form: TableFormat, target: str | Sequence[str]
+) -> None:
+    """Refuses a table whose header does not name the target, while a line below it does.
+
+    Args:
+        frame: the table.
+        path: its path.
+        form: how it was read.
+        target: the columns to predict.
+
+    Raises:
+        DataError: it does; the fix is a number of lines to skip, with which the file was read.
+    """
+    targets = {target} if isinstance(target, str) else set(map(str, target))
+    if targets <= set(map(str, frame.columns)) or form.skip != AUTO:
+        return
+    if frame.size > MOST_CELLS:
+        return
+    skip = next((lines for lines in range(1, HEADERS) if _names(path, replace(form, skip=lines), targets)), None)
+    if skip is not None:
+        raise DataError(
+            f"the header has no column {', '.join(sorted(targets))!r}, but a line below it has",
+            where="data.target",
+            fix="if that line is the header, skip what is above it",
+            override=f"data.skip={skip}",
+        )
+
+
+def _names(path: str, form: TableFormat, targets: Collection[str]) -> bool:
+    """Tells whether the header of a file, read in a format, names all targets."""
+    try:
+        frame, _ = read_file(path, form)
+    except DataError:
+        return False
+    return set(targets) <= set(map(str, frame.columns))
 
 
 def refuse_names_of_images(

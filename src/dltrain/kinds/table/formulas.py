@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dltrain.data.splits import Fraction, Indices, split_indices
+from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold, split_samples
+from dltrain.data.splits import Fraction
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.encoder import TableEncoder
-from dltrain.types import Data, Facts, Range, Split, SplitName
+from dltrain.types import Data, Facts, Range, Split
 
 
 def cubic(
@@ -22,6 +23,8 @@ def cubic(
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
+    folds: FoldsOption = "none",
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Returns y = x³ on `rows` evenly spaced points between -10 and 10.
@@ -32,12 +35,20 @@ def cubic(
         scale_target: whether the loss sees y standardised.
         val_fraction: share of the validation split.
         test_fraction: share of the test split.
+        folds: the number of folds of all rows that are not for testing; `auto` is 5 below 10,000 rows, `none` for none.
+        fold: the fold that alone is the validation split, counted from 0; None for a model of each fold.
         seed: of the split.
     """
     x = torch.linspace(-10, 10, rows)[:, None]  # (N, 1)
-    parts = split_indices(rows, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
-    truth = {"formula": "x³"}
-    return _regression_data(x, x**3, parts, features=("x",), truth=truth, scale=scale, scale_target=scale_target)
+
+    def divide(fold: int | None) -> Data:
+        divided = split_samples(
+            rows, Folds.read(folds, fold, rows), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
+        )
+        truth = {"formula": "x³"}
+        return _regression_data(x, x**3, divided, features=("x",), truth=truth, scale=scale, scale_target=scale_target)
+
+    return by_fold(divide, fold)
 
 
 def regression(
@@ -50,6 +61,8 @@ def regression(
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
+    folds: FoldsOption = "none",
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Returns scikit-learn's `make_regression`; the facts contain the true coefficients.
@@ -63,6 +76,8 @@ def regression(
         scale_target: whether the loss sees the target standardised.
         val_fraction: share of the validation split.
         test_fraction: share of the test split.
+        folds: the number of folds of all rows that are not for testing; `auto` is 5 below 10,000 rows, `none` for none.
+        fold: the fold that alone is the validation split, counted from 0; None for a model of each fold.
         seed: of the data and of the split.
     """
     from sklearn.datasets import make_regression
@@ -70,22 +85,28 @@ def regression(
     x, y, coefficients = make_regression(
         rows, features, n_informative=features, bias=bias, noise=noise, coef=True, random_state=seed
     )
-    parts = split_indices(rows, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
-    return _regression_data(
-        torch.from_numpy(x).float(),
-        torch.from_numpy(y).float()[:, None],
-        parts,
-        features=tuple(f"x{number}" for number in range(features)),
-        truth={"coefficients": np.atleast_1d(coefficients).tolist(), "bias": bias},
-        scale=scale,
-        scale_target=scale_target,
-    )
+
+    def divide(fold: int | None) -> Data:
+        divided = split_samples(
+            rows, Folds.read(folds, fold, rows), val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
+        )
+        return _regression_data(
+            torch.from_numpy(x).float(),
+            torch.from_numpy(y).float()[:, None],
+            divided,
+            features=tuple(f"x{number}" for number in range(features)),
+            truth={"coefficients": np.atleast_1d(coefficients).tolist(), "bias": bias},
+            scale=scale,
+            scale_target=scale_target,
+        )
+
+    return by_fold(divide, fold)
 
 
 def _regression_data(
     x: Tensor,
     y: Tensor,
-    parts: Mapping[SplitName, Indices],
+    divided: Divided,
     *,
     features: tuple[str, ...],
     truth: Mapping[str, object],
@@ -93,7 +114,7 @@ def _regression_data(
     scale_target: bool,
 ) -> Data:
     """Returns data of inputs `(N, F)` and a target `(N, 1)`, scaled by the training split alone."""
-    train = parts["train"]
+    parts, train = divided.parts, divided.parts["train"]
     target = TargetReader("y", TASKS["number"])
     encoder = TableEncoder.fit_numbers(x[train], features, target, scale=scale)
     spread = float(y[train].std(correction=0))
@@ -105,9 +126,13 @@ def _regression_data(
         features=encoder.features,
         target_mean=float(y[train].mean()) if scale_target else 0.0,
         target_std=(spread or 1.0) if scale_target else 1.0,
+        folds=divided.models,
         preprocessing=encoder.to_json(),
         truth=truth,
     )
     inputs = encoder.encode_numbers(x)
-    splits = {name: Split((inputs[index],), y[index], tuple(map(str, index))) for name, index in parts.items()}
-    return Data(facts, splits)
+    splits = {
+        name: Split((inputs[index],), y[index], tuple(map(str, index)), fold=divided.of_split(name))
+        for name, index in parts.items()
+    }
+    return Data(facts, splits, notes=divided.notes)

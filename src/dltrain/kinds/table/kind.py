@@ -24,7 +24,7 @@ from dltrain.kinds.table.encoder import TableEncoder, inputs_by_column
 from dltrain.kinds.table.raw import RawTable
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Facts, InputFormat, Split, SplitName
+from dltrain.types import Data, Facts, Split, SplitName
 
 
 class Table(Kind):
@@ -37,9 +37,6 @@ class Table(Kind):
 
     def encoder(self, facts: Facts) -> TableEncoder:
         return TableEncoder.of(facts)
-
-    def input_format(self, facts: Facts) -> InputFormat:
-        return InputFormat({"folds": facts.folds or "none"})
 
     def page(self, facts: Facts) -> KindPage:
         from dltrain.kinds.table.page import TablePage

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, name_list, nearest, read_cells
+from dltrain.data.folds import Folds, by_fold
 from dltrain.data.spelling import merge_spellings
 from dltrain.data.splits import Indices
 from dltrain.errors import DataError
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice, read_written
 from dltrain.kinds.table.columns import Column, Role, find_id, infer_columns, no_column
 from dltrain.kinds.table.encoder import TableEncoder
-from dltrain.kinds.table.folds import count_folds, fold_rows, keep_fold, note_folds
 from dltrain.kinds.table.notes import note_classes, note_columns, note_outliers, note_task
 from dltrain.kinds.table.numeric import Impute
 from dltrain.kinds.table.raw import RawTable
@@ -139,66 +139,66 @@ def table(
     notes = [*notes, *note_task(goal)]
 
     rows, left_out = _leave_out(rows, columns, gaps=impute == "drop", repeats=duplicates == "drop")
-    count = count_folds(folds, fold, len(rows.y), time, held_out or ())
-    parts, split_notes = split_rows(
-        rows,
-        val_fraction=0.0 if count else val_fraction,
-        test_fraction=test_fraction,
-        seed=seed,
-        stratify=goal.form == "class",
-        group=group,
-        time=time,
-        given=tuple(held_out or ()),
-        dates=dates,
-    )
-    if count:
-        strata = rows.y if goal.form == "class" else None
-        fold_of_row = fold_rows(rows, parts["train"], count, seed=seed, strata=strata, group=group)
-        if fold is None:
-            split_notes.append(note_folds(count))
-        else:
-            parts, count = keep_fold(parts, fold_of_row, fold), 0
-    repeats = note_repeats(number_rows(rows, columns), parts) if duplicates == "keep" else []
-    train = rows.take(parts["train"])
-    limits = find_limits(train.inputs, columns)
-    stay, outlier_notes = _treat_outliers(train, limits, outliers)
-    if not stay.all():
-        parts["train"] = parts["train"][stay]
-        train = train.take(np.flatnonzero(stay))
-    notes += [*left_out, *split_notes, *repeats, *outlier_notes, *note_classes(goal, rows.y, parts)]
+    numbers = number_rows(rows, columns) if duplicates == "keep" else None
 
-    groups = None if group is None else number_groups(train.inputs[group])
-    encoder = TableEncoder.fit(
-        train.inputs,
-        columns,
-        goal.reader,
-        ignore_case=bool(ignore_case),
-        numeric=numeric,
-        impute=impute,
-        limits=limits if outliers == "clip" else None,
-        y=train.y,
-        seed=seed,
-        groups=groups,
-        id=id,
-    )
-    encoded = _encode(encoder, rows, parts)
-    for at, values in encoder.encode_training(train.inputs, train.y, seed, groups):
-        encoded["train"][:, at] = values
-    facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target, weigher, count)
-    weights = None if weigher is None else torch.from_numpy(weigher.read(rows.inputs[weigher.name]))
-    splits = {
-        name: Split(
-            inputs=(torch.from_numpy(encoded[name]),),
-            target=torch.from_numpy(rows.y[at]),
-            ids=rows.names(at, id),
-            weight=None if weights is None else weights[at],
-            fold=torch.from_numpy(fold_of_row[at]) if count and name == "train" else None,
+    def divide(fold: int | None) -> Data:
+        divided = split_rows(
+            rows,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            seed=seed,
+            stratify=goal.form == "class",
+            group=group,
+            time=time,
+            given=tuple(held_out or ()),
+            dates=dates,
+            folds=Folds.read(folds, fold, len(rows.y), given=held_out or (), ordered="data.time" if time else ""),
+            classes=goal.classes,
         )
-        for name, at in parts.items()
-    }
-    at_random = group is None and time is None
-    raw = RawTable(columns, rows, parts, at_random, int((~goal.present).sum()), ignore_case is None)
-    return Data(facts, splits, notes=(*notes, *note_columns(columns, encoder, impute)), raw=raw)
+        parts = divided.parts
+        repeats = [] if numbers is None else note_repeats(numbers, parts)
+        train = rows.take(parts["train"])
+        limits = find_limits(train.inputs, columns)
+        stay, outlier_notes = _treat_outliers(train, limits, outliers)
+        if not stay.all():
+            parts["train"] = parts["train"][stay]
+            train = train.take(np.flatnonzero(stay))
+        of_rows = [*left_out, *divided.notes, *repeats, *outlier_notes, *note_classes(goal, rows.y, parts)]
+
+        groups = None if group is None else number_groups(train.inputs[group])
+        encoder = TableEncoder.fit(
+            train.inputs,
+            columns,
+            goal.reader,
+            ignore_case=bool(ignore_case),
+            numeric=numeric,
+            impute=impute,
+            limits=limits if outliers == "clip" else None,
+            y=train.y,
+            seed=seed,
+            groups=groups,
+            id=id,
+        )
+        encoded = _encode(encoder, rows, parts)
+        for at, values in encoder.encode_training(train.inputs, train.y, seed, groups):
+            encoded["train"][:, at] = values
+        facts = _gather_facts(goal, encoder, encoded["train"], train.y, scale_target, weigher, divided.models)
+        weights = None if weigher is None else torch.from_numpy(weigher.read(rows.inputs[weigher.name]))
+        splits = {
+            name: Split(
+                inputs=(torch.from_numpy(encoded[name]),),
+                target=torch.from_numpy(rows.y[at]),
+                ids=rows.names(at, id),
+                weight=None if weights is None else weights[at],
+                fold=divided.of_split(name),
+            )
+            for name, at in parts.items()
+        }
+        at_random = group is None and time is None
+        raw = RawTable(columns, rows, parts, at_random, int((~goal.present).sum()), ignore_case is None)
+        return Data(facts, splits, notes=(*notes, *of_rows, *note_columns(columns, encoder, impute)), raw=raw)
+
+    return by_fold(divide, fold)
 
 
 def _join(

@@ -38,8 +38,8 @@ def note_task(goal: Target) -> Iterator[str]:
     yield f"{goal.task}, because {goal.reason}"
     if unlabelled := int((~goal.present).sum()):
         yield f"left out {unlabelled} of {len(goal.present)} rows, which have no value of {goal.name}"
-    if goal.form == "number" and goal.outputs:
-        gaps = np.isnan(goal.y[goal.present]).sum(axis=0).tolist()
+    if goal.outputs:
+        gaps = np.isnan(goal.reader.as_numbers(goal.y[goal.present])[0]).sum(axis=0).tolist()
         named = [f"{name} ({count})" for name, count in zip(goal.outputs, gaps, strict=True) if count]
         if named:
             yield f"missing targets, of which the row's other targets are still used: {name_list(named)}"
@@ -51,7 +51,7 @@ def note_classes(goal: Target, y: NDArray[Any], parts: Mapping[SplitName, Indice
     if goal.form == "number":
         return
     if goal.form == "labels":
-        counts = {name: y[at].sum(axis=0) for name, at in parts.items()}
+        counts = {name: (y[at] == 1).sum(axis=0) for name, at in parts.items()}
     else:
         counts = {name: np.bincount(y[at], minlength=len(classes)) for name, at in parts.items()}
     total = np.sum(list(counts.values()), axis=0)

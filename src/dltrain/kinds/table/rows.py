@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, Form, nearest
 from dltrain.data.dates import no_time, read_moments
+from dltrain.data.folds import NO_FOLDS, Divided, Folds
 from dltrain.data.splits import Indices, split_groups, split_indices
 from dltrain.errors import DataError
 from dltrain.kinds.table.columns import COUNTING, ID_REASON, Column
@@ -169,11 +170,24 @@ def split_rows(
     time: str | None,
     given: Collection[SplitName] = (),
     dates: str = "auto",
-) -> tuple[dict[SplitName, Indices], list[str]]:
-    """Splits the rows: those of `given` files by their file, the others at random, by group or by time.
+    folds: Folds = NO_FOLDS,
+    classes: Sequence[str] = (),
+) -> Divided:
+    """Splits the rows: those of `given` files by their file, the others at random, by group or by time; and divides
+    those that are not for testing into folds.
 
-    Returns:
-        Positions in ascending order for each split, and notes.
+    Args:
+        rows: all rows.
+        val_fraction: share of the validation split; without meaning where there are folds.
+        test_fraction: share of the test split.
+        seed: of the splits.
+        stratify: whether the targets are classes, of which every split gets the same shares.
+        group: the column whose equal values stay together.
+        time: the column in whose order rows are split.
+        given: the splits that have files of their own.
+        dates: how dates are read.
+        folds: what the config says of them.
+        classes: the names of the classes.
 
     Raises:
         DataError: a split would be empty, or the rows cannot be split by the given column.
@@ -181,18 +195,24 @@ def split_rows(
     _check_split(rows, group, time, given)
     main = np.flatnonzero(rows.files == 0)
     fractions = {
-        "val_fraction": 0.0 if "val" in given else val_fraction,
+        "val_fraction": 0.0 if "val" in given or folds.count else val_fraction,
         "test_fraction": 0.0 if "test" in given else test_fraction,
     }
     notes: list[str] = []
+    groups: Indices | None = None
+    times: Indices | None = None
     if time is not None:
         cells = rows.inputs[time].take(main)
         codes = _order_by_time(time, cells, dates)
+        times = np.zeros(len(rows.y), dtype=np.int64)
+        times[main] = codes
         parts = split_groups(codes, "time", seed=None, **fractions)
         spans = ", ".join(f"{name} {_spell_span(cells, codes, at)}" for name, at in parts.items())
         notes.append(f"split in the order of {time}: {spans}")
     elif group is not None:
         codes = number_groups(rows.inputs[group].take(main))
+        groups = np.zeros(len(rows.y), dtype=np.int64)
+        groups[main] = codes
         parts = split_groups(codes, "group", seed=seed, **fractions)
         notes.append(f"split by {group}: rows with the same of its {codes.max() + 1} values stay together")
     else:
@@ -201,7 +221,10 @@ def split_rows(
     splits |= {name: np.flatnonzero(rows.files == SPLITS.index(name)) for name in given}
     if group is not None:
         notes += _note_shared_groups(group, rows.inputs[group].codes, splits, given)
-    return {name: splits[name] for name in SPLITS if name in splits}, notes
+    ordered = {name: splits[name] for name in SPLITS if name in splits}
+    strata = rows.y if stratify else None
+    divided = folds.divide(ordered, seed=seed, strata=strata, classes=classes, groups=groups, times=times)
+    return divided._replace(notes=(*notes, *divided.notes))
 
 
 def _check_split(rows: Rows, group: str | None, time: str | None, given: Collection[SplitName]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from dltrain.data.folds import FoldOption, FoldsOption
 from dltrain.data.splits import Fraction
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.scale import Numeric
@@ -19,6 +20,8 @@ def toy_table(
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
+    folds: FoldsOption = "none",
+    fold: FoldOption = None,
     seed: Seed = 0,
 ) -> Data:
     """Returns one of scikit-learn's tables, loaded like any other table.
@@ -29,6 +32,8 @@ def toy_table(
         scale_target: whether the loss sees a regression's target standardised.
         val_fraction: share of the validation split.
         test_fraction: share of the test split.
+        folds: the number of folds of all rows that are not for testing; `auto` is 5 below 10,000 rows, `none` for none.
+        fold: the fold that alone is the validation split, counted from 0; None for a model of each fold.
         seed: of the split.
     """
     from sklearn import datasets
@@ -45,5 +50,7 @@ def toy_table(
         scale_target=scale_target,
         val_fraction=val_fraction,
         test_fraction=test_fraction,
+        folds=folds,
+        fold=fold,
         seed=seed,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.data.tokens import Tokens, Vocabulary, split_text
+from dltrain.data.tokens import Tokens, Vocabulary, choose_tokens, split_text
 from dltrain.kinds.estimators import fit_and_predict
 from dltrain.kinds.labels import form_of
 from dltrain.kinds.method import Method
@@ -31,7 +31,8 @@ def predictors(data: Data, split: SplitName) -> Iterator[Method]:
     rows = np.arange(len(y))
     if len(y) > MAX_TEXTS:
         rows = np.sort(np.random.default_rng(0).choice(len(y), MAX_TEXTS, replace=False))
-    tokens = Vocabulary.of(facts).tokens
+    unit = Vocabulary.of(facts).tokens
+    tokens = unit if unit in LONGEST_RUN else choose_tokens(train.texts)
     texts = [train.texts[row] for row in rows]
     fit = partial(_fit_and_predict, facts, tokens, texts, y[rows], held_out.texts)
     if form_of(facts) == "number":

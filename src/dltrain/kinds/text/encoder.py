@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dltrain.data.cells import name_list, nearest
 from dltrain.data.text_files import SUFFIXES, is_text, named_files, read_samples
-from dltrain.data.tokens import SPECIAL, Padded, Tokens, Vocabulary, pad, split_text
+from dltrain.data.tokens import Padded, Vocabulary, pad
 from dltrain.errors import DataError
 from dltrain.kinds.labels import TargetReader, target_of_files
 from dltrain.kinds.text.targets import ListForm, as_trained, with_bars
@@ -74,26 +74,22 @@ class TextEncoder:
         *,
         columns: Sequence[str],
         reader: TargetReader,
-        tokens: Tokens,
+        vocabulary: Vocabulary,
         length: int | None = None,
-        size: int,
-        least: int,
         has_header: bool = True,
         ignore_case: bool = False,
         suffixes: frozenset[str] = SUFFIXES,
         takes_bare_files: bool = False,
         lists: ListForm = "",
     ) -> TextEncoder:
-        """Returns an encoder with the vocabulary of the training texts.
+        """Returns an encoder with the length of the training texts.
 
         Args:
-            texts: the tokens of each training text, from `split_text`.
+            texts: the tokens of each training text.
             columns: the columns of texts in a table.
             reader: reads the target's columns.
-            tokens: the unit of a token.
+            vocabulary: of these tokens.
             length: the largest number of tokens of a text; None for as many as 95 % of the texts have, at most 512.
-            size: the maximum size of the vocabulary.
-            least: how often a token must occur to be in the vocabulary.
             has_header: as in the class.
             ignore_case: as in the class.
             suffixes: as in the class.
@@ -101,21 +97,13 @@ class TextEncoder:
             lists: as in the class.
 
         Raises:
-            DataError: there are no tokens, or no token occurs so often.
+            DataError: there are no tokens.
         """
-        counts = [len(text) for text in texts]
-        if not any(counts):
+        counts, framing = [len(text) for text in texts], sum(vocabulary.frame)
+        if max(counts) == framing:
             raise DataError("the training texts are all empty", where="data.text", fix="choose the column of texts")
         if length is None:
-            length = min(MOST_TOKENS, max(1, int(np.percentile(counts, SHARE_WHOLE))))
-        vocabulary = Vocabulary.learn(texts, tokens, size=size, least=least)
-        if len(vocabulary) == len(SPECIAL):
-            raise DataError(
-                f"no {tokens} occurs {least} times in the training texts",
-                where="data.least",
-                fix="give more texts, or take characters as tokens" if tokens == "word" else "give more texts",
-                override="data.tokens=character" if tokens == "word" else "",
-            )
+            length = min(MOST_TOKENS, max(1 + framing, int(np.percentile(counts, SHARE_WHOLE))))
         return cls(
             vocabulary,
             length,
@@ -180,11 +168,11 @@ class TextEncoder:
             DataError: the column is missing, or a file cannot be read.
         """
         texts, ids = self._read(raw)
-        padded = self.encode_tokens([split_text(text, self.vocabulary.tokens) for text in texts])
+        padded = self.encode_tokens(self.vocabulary.split_texts(texts))
         return Encoded(inputs_of(padded), ids, tuple(self._remarks(padded, row) for row in range(len(texts))))
 
     def encode_tokens(self, texts: Sequence[Sequence[str]]) -> Padded:
-        """Returns the numbers of tokens from `split_text`, cut and padded."""
+        """Returns the numbers of tokens from `Vocabulary.split_texts`, cut and padded."""
         return pad(texts, self.vocabulary, self.length)
 
     def targets(self, raw: Raw, /) -> Tensor:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.cells import read_cells
+from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.data.text_files import SUFFIXES
-from dltrain.data.tokens import Padded, Tokens, TokensChoice, choose_tokens, split_text
+from dltrain.data.tokens import Padded, UnitChoice
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
 from dltrain.kinds.table.notes import note_task
 from dltrain.kinds.table.rows import Rows, split_rows
@@ -26,14 +26,13 @@ from dltrain.kinds.target_scale import check_outputs, scale_of_targets
 from dltrain.kinds.text.encoder import TextEncoder, inputs_of, join_texts
 from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
 from dltrain.kinds.text.targets import list_form, settle_case, with_bars
+from dltrain.kinds.text.tokenisation import Tokenisation
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
 
-MOST_IN_NAMES = 1.5  # words of a text on average
-REPEATED = 0.5  # share of distinct words, above which they hardly repeat
-
 Count = Annotated[int, Range(1)]
+T = TypeVar("T")
 
 
 def text(
@@ -42,7 +41,8 @@ def text(
     target: str | Sequence[str] | None = None,
     text: str | Sequence[str] | None = None,
     task: str = "auto",
-    tokens: TokensChoice = "auto",
+    tokens: UnitChoice = "auto",
+    tokenizer: str | None = None,
     length: Count | None = None,
     vocabulary: Count = 30_000,
     least: Count = 2,
@@ -63,6 +63,8 @@ def text(
     rows: Annotated[int, Range(10)] = 3000,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads texts from a table, lines of fastText, `class/*.txt` or `train|val|test/class/*.txt`; without a path,
@@ -73,7 +75,10 @@ def text(
         target: the column to predict, or several of numbers or of labels; None if only one is left besides the texts.
         text: the column of texts, or several, which are joined; None for those that carry words.
         task: `auto` decides by the target's values; a task of your own, by its dotted path, decides itself.
-        tokens: `word` or `character`; `auto` uses characters if the script has no spaces between words.
+        tokens: `word`, `character`, or `bpe` for byte pairs learned from the training texts; `auto` uses characters if
+            the script has no spaces between words.
+        tokenizer: the folder or package of a pretrained network whose tokens to take, or the content of a
+            `tokenizer.json`; None for that of the model.
         length: the largest number of tokens of a text; None for what 95 % of the training texts have, at most 512.
         vocabulary: the maximum size of the vocabulary.
         least: how often a token must occur in the training texts.
@@ -94,6 +99,9 @@ def text(
         rows: the number of generated reviews.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
+        folds: the number of folds of all texts that are not for testing, each with a model that has not learned from
+            it; `auto` is 5 below 10,000 texts; None for none.
+        fold: the fold that alone is the validation split, counted from 0; None for an ensemble of all folds.
         seed: of the split, and of the generated reviews.
 
     Raises:
@@ -116,8 +124,8 @@ def text(
     return build_data(
         source,
         Goal(task, ignore_case, decimal, thousands),
-        Splitting(val_fraction, test_fraction, seed, group),
-        Tokenisation(tokens, length, vocabulary, least),
+        Splitting(val_fraction, test_fraction, seed, group, folds, fold),
+        Tokenisation(tokens, tokenizer, length, vocabulary, least),
     )
 
 
@@ -144,16 +152,8 @@ class Splitting:
     test_fraction: float
     seed: int
     group: str | None
-
-
-@dataclass(frozen=True)
-class Tokenisation:
-    """How texts become tokens, as in `text`; `size` is the maximum size of the vocabulary."""
-
-    tokens: TokensChoice
-    length: int | None
-    size: int
-    least: int
+    folds: int | str | None = None
+    fold: int | None = None
 
 
 def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: Tokenisation) -> Data:
@@ -170,48 +170,51 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
     columns = frame[list(source.target)]
     reading = Reading.of((read_cells(columns[name]) for name in columns), goal.decimal, goal.thousands)
     target = infer_task(columns, goal.task, reading, find_lists=True)
-    parts, split_notes = split_texts(source, frame, target, splitting)
+    texts, names = join_texts(frame[list(source.text)]), frame.index.astype(str).tolist()
 
-    texts = {name: join_texts(frame[list(source.text)].iloc[rows]) for name, rows in parts.items()}
-    tokens = choose_unit(texts["train"]) if tokenisation.tokens == "auto" else tokenisation.tokens
-    tokenised = {name: [split_text(text, tokens) for text in part] for name, part in texts.items()}
-    encoder = TextEncoder.fit(
-        tokenised["train"],
-        columns=source.text,
-        reader=target.reader,
-        tokens=tokens,
-        length=tokenisation.length,
-        size=tokenisation.size,
-        least=tokenisation.least,
-        has_header=source.has_header,
-        ignore_case=bool(goal.ignore_case),
-        suffixes=frozenset() if source.is_text_file else SUFFIXES,
-        takes_bare_files=source.has_bare_files,
-        lists=lists,
-    )
-    padded = {name: encoder.encode_tokens(part) for name, part in tokenised.items()}
-    names = frame.index.astype(str)
-    splits = {
-        name: Split(inputs_of(padded[name]), torch.from_numpy(target.y[rows]), tuple(names[rows]), tuple(texts[name]))
-        for name, rows in parts.items()
-    }
-    notes = (*source.notes, *[case_note] * bool(case_note), *note_task(target), *split_notes)
-    facts = gather_facts(encoder, target, target.y[parts["train"]])
-    return Data(facts, splits, encoder.prepare, notes=(*notes, *_notes_on_tokens(encoder, padded)))
+    def divide(fold: int | None) -> Data:
+        divided = split_texts(source, frame, target, replace(splitting, fold=fold))
+        of_split = {name: _take(texts, rows) for name, rows in divided.parts.items()}
+        vocabulary, tokens = tokenisation.learn(of_split["train"])
+        tokenised = {
+            name: tokens if name == "train" else vocabulary.split_texts(part) for name, part in of_split.items()
+        }
+        encoder = TextEncoder.fit(
+            tokenised["train"],
+            columns=source.text,
+            reader=target.reader,
+            vocabulary=vocabulary,
+            length=tokenisation.length,
+            has_header=source.has_header,
+            ignore_case=bool(goal.ignore_case),
+            suffixes=frozenset() if source.is_text_file else SUFFIXES,
+            takes_bare_files=source.has_bare_files,
+            lists=lists,
+        )
+        padded = {name: encoder.encode_tokens(part) for name, part in tokenised.items()}
+        splits = {
+            name: Split(
+                inputs_of(padded[name]),
+                torch.from_numpy(target.y[rows]),
+                tuple(_take(names, rows)),
+                tuple(of_split[name]),
+                fold=divided.of_split(name),
+            )
+            for name, rows in divided.parts.items()
+        }
+        notes = (*source.notes, *[case_note] * bool(case_note), *note_task(target), *divided.notes)
+        facts = replace(gather_facts(encoder, target, target.y[divided.parts["train"]]), folds=divided.models)
+        return Data(facts, splits, encoder.prepare, notes=(*notes, *_notes_on_tokens(encoder, padded)))
+
+    return by_fold(divide, splitting.fold)
 
 
-def choose_unit(texts: Sequence[str]) -> Tokens:
-    """Returns the unit of a token: characters also where texts are names, single words that hardly repeat."""
-    tokens = choose_tokens(texts)
-    words = Counter(word for text in texts for word in split_text(text, "word"))
-    single = sum(words.values()) < MOST_IN_NAMES * len(texts)
-    return "character" if single and len(words) > REPEATED * sum(words.values()) else tokens
+def _take(items: Sequence[T], at: Indices) -> list[T]:
+    return [items[row] for row in at.tolist()]
 
 
-def split_texts(
-    source: Source, frame: pd.DataFrame, target: Target, splitting: Splitting
-) -> tuple[dict[SplitName, Indices], list[str]]:
-    """Returns the rows of each split, without those that have no label, and notes.
+def split_texts(source: Source, frame: pd.DataFrame, target: Target, splitting: Splitting) -> Divided:
+    """Returns the rows of each split, without those that have no label.
 
     Args:
         source: the source of the frame.
@@ -223,7 +226,9 @@ def split_texts(
     files = np.concatenate([np.full(len(part), SPLITS.index(name)) for name, part in source.frames.items()])
     group = splitting.group
     inputs = {} if group is None else {group: read_cells(frame[group]).take(labelled)}
-    parts, notes = split_rows(
+    given = tuple(name for name in source.frames if name != "train")
+    folds = Folds.read(splitting.folds, splitting.fold, len(labelled), given=given)
+    divided = split_rows(
         Rows(inputs, target.y[labelled], labelled, files[labelled]),
         val_fraction=splitting.val_fraction,
         test_fraction=splitting.test_fraction,
@@ -231,9 +236,15 @@ def split_texts(
         stratify=target.form == "class",
         group=group,
         time=None,
-        given=tuple(name for name in source.frames if name != "train"),
+        given=given,
+        folds=folds,
+        classes=target.classes,
     )
-    return {name: labelled[rows] for name, rows in parts.items()}, notes
+    of_all: Indices | None = None
+    if divided.fold is not None:
+        of_all = np.full(len(frame), -1)
+        of_all[labelled[: len(divided.fold)]] = divided.fold
+    return Divided({name: labelled[rows] for name, rows in divided.parts.items()}, of_all, divided.notes)
 
 
 def gather_facts(encoder: TextEncoder, target: Target, y: NDArray[Any]) -> Facts:

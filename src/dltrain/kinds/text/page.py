@@ -32,7 +32,7 @@ class TextPage(KindPage):
 
     def shown_names(self) -> Sequence[str]:
         """Returns the most frequent tokens."""
-        return shown_tokens(Vocabulary.of(self.facts).words)
+        return shown_tokens(Vocabulary.of(self.facts).names)
 
     def describe_input(self) -> str:
         """Returns the length of a text."""

@@ -17,7 +17,7 @@ class WindowShape(NamedTuple):
         length: all of them, with those of the horizon where something of these is known.
         columns: C, of values.
         beside: K, the channels beside the values.
-        horizon: H, the steps to forecast.
+        horizon: H, the numbers to forecast of each column.
     """
 
     steps: int
@@ -40,6 +40,11 @@ class WindowShape(NamedTuple):
     def others(self, window: Tensor) -> Tensor:
         """Returns what is beside the values of windows `(B, L, channels)`, for each column alike, `(B, C, L, K)`."""
         return window[:, None, :, self.columns :].expand(-1, self.columns, -1, -1)
+
+    def for_outputs(self, ahead: Tensor) -> Tensor:
+        """Returns what is known of the steps to forecast `(B, C, steps, K)` for each of the H forecast numbers, which
+        are several times these steps where quantiles are forecast."""
+        return ahead.repeat(1, 1, self.horizon // ahead.shape[2], 1)
 
     def join(self, forecasts: Tensor) -> Tensor:
         """Returns forecasts of each column `(B, C, H)` step by step, `(B, H·C)`."""

@@ -19,7 +19,7 @@ from dltrain.tasks.pages.page import Page
 from dltrain.tasks.plots.calibration import draw_calibration
 from dltrain.tasks.plots.classes import draw_confused_pairs, draw_confusion
 from dltrain.tasks.plots.curves import LONGEST_NAME, OneClass, rate_plots
-from dltrain.tasks.predicted import Floats, Predicted, read_predicted
+from dltrain.tasks.predicted import Floats, Predicted, mistakes, read_predicted
 from dltrain.tasks.statistics import confusion_counts, scores_of_each, wilson
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ class ClassesPage(Page):
                 "confusion",
                 "Confusion matrix: counts, and shares of the true class",
                 "predictions",
-                lambda run, text: draw_confusion(run, self.predicted(run), text),
+                lambda run, text: draw_confusion(self.facts.classes, self.predicted(run), text, self.facts.target),
             ),
             Plot(
                 "confused_pairs",
                 "Classes that are taken for others most often",
                 "predictions",
-                lambda run, text: draw_confused_pairs(run, self.predicted(run), text),
+                lambda run, text: draw_confused_pairs(self.facts.classes, self.predicted(run), text),
             ),
             *rate_plots(self.one_against_rest, self.legend_title()),
             Plot(
@@ -199,7 +199,7 @@ def class_indices(names: Sequence[str]) -> dict[str, int]:
 def accuracy_interval(predicted: Predicted, split: str, subject: str) -> str:
     """Returns a sentence about the confidence interval of the accuracy, whose name is its `subject`."""
     total = len(predicted.true)
-    right = int((predicted.true == predicted.predicted).reshape(total, -1).all(axis=1).sum())
+    right = total - int(mistakes(predicted.true, predicted.predicted).sum())
     low, high = wilson(right, total)
     wide = "; more samples would narrow this down" if high - low > 0.1 else ""
     return (

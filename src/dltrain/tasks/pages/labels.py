@@ -16,8 +16,9 @@ from dltrain.tasks.metric_table import describe_metric
 from dltrain.tasks.pages.classes import accuracy_interval
 from dltrain.tasks.pages.page import Page
 from dltrain.tasks.plots.curves import OneClass, rate_plots
-from dltrain.tasks.predicted import Floats, Predicted, read_predicted
+from dltrain.tasks.predicted import Floats, Predicted, mistakes, read_predicted
 from dltrain.tasks.statistics import roc, scores_of_each
+from dltrain.types import MISSING_LABEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,34 +39,41 @@ class LabelsPage(Page):
         return rate_plots(self.each_label, "")
 
     def each_label(self, run: Run) -> list[OneClass]:
-        """Returns the samples and scores of each label."""
+        """Returns the samples and scores of each label, of the samples for which it is known."""
         predicted = self.predicted(run)
         if predicted is None or not predicted.scores.size:
             return []
-        columns = zip(self.facts.outputs, predicted.true.T == 1, predicted.scores.T, strict=True)
-        return [OneClass(name, positive, scores) for name, positive, scores in columns]
+        columns = zip(self.facts.outputs, predicted.true.T, predicted.scores.T, strict=True)
+        return [OneClass(name, true[true >= 0] == 1, scores[true >= 0]) for name, true, scores in columns]
 
     def read(self, run: Run) -> Predicted | None:
-        return read_predicted(run.folder.predictions, self.facts.outputs, dtype=np.int64)
+        return read_predicted(run.folder.predictions, self.facts.outputs, read=_label, dtype=np.int64)
 
     def score_table(self, run: Run) -> Table | None:
         names, predicted = self.facts.outputs, self.predicted(run)
         if predicted is None:
             return None
-        scores = scores_of_each(predicted.true, predicted.predicted, len(names))
+        true, count = predicted.true, len(predicted.true)
+        # A predicted label that is not known to be right or wrong counts as neither.
+        scores = scores_of_each(np.maximum(true, 0), np.where(true < 0, 0, predicted.predicted), len(names))
         labels = self.each_label(run)
+        gaps = bool((true < 0).any())
         areas = {label.name: curve.area for label in labels if (curve := roc(label.positive, label.scores))}
         rows = [
             [
                 shown(name),
                 *(f"{values[position]:.3f}" for values in scores.values()),
                 f"{areas[name]:.3f}" if name in areas else "–",
-                f"{predicted.true[:, position].sum():,}",
+                f"{(true[:, position] == 1).sum():,}",
+                *([f"{(true[:, position] >= 0).sum():,}"] if gaps else []),
             ]
             for position, name in enumerate(names)
         ]
-        caption = f"Each label by itself; the last column counts its samples, out of {len(predicted.true):,}."
-        head = ["Label", *(describe_metric(name).label for name in scores), "ROC AUC", "Samples"]
+        caption = (
+            f"Each label by itself; {'Samples' if gaps else 'the last column'} counts its samples, out of {count:,}"
+        )
+        caption += ", and Known those of which it is known whether they have it." if gaps else "."
+        head = ["Label", *(describe_metric(name).label for name in scores), "ROC AUC", "Samples", *["Known"] * gaps]
         return Table(head, rows, caption, folded=f"Scores of all {len(names)} outputs" if len(names) > MAX_ROWS else "")
 
     def worst_table(self, examples: Sequence[Example]) -> Table | None:
@@ -83,7 +91,8 @@ class LabelsPage(Page):
 
     def confidence(self, run: Run) -> Iterator[str]:
         if (predicted := self.predicted(run)) is not None:
-            subject = "The share of samples with all labels right"
+            gaps = (predicted.true < 0).any()
+            subject = f"The share of samples with all {'known ' if gaps else ''}labels right"
             yield accuracy_interval(predicted, SPLIT_WORDS[run.shown_split], subject)
 
     def describe_importance(self) -> tuple[str, float]:
@@ -100,4 +109,9 @@ class LabelsPage(Page):
         self, axes: Axes, points: Floats, true: NDArray[Any], predicted: NDArray[Any], text: Lettering
     ) -> tuple[NDArray[np.bool_], str]:
         axes.plot(*points.T, "o", markersize=4, markeredgewidth=0, alpha=0.6, color=COLORS[0])
-        return (true != predicted).any(axis=1), "a label wrong"
+        return mistakes(true, predicted), "a label wrong"
+
+
+def _label(cell: str) -> float:
+    """Returns 0 or 1 as they are, and `MISSING_LABEL` for an empty cell."""
+    return float(cell or MISSING_LABEL)

@@ -9,7 +9,6 @@ import numpy as np
 from dltrain.drawing.names import shorten_apart, wrap
 from dltrain.drawing.style import COLORS, INK, SOFT, Drawing, Lettering, name_axes, new_axes, new_figure, text_width
 from dltrain.drawing.wording import is_code
-from dltrain.runs.reader import Run
 from dltrain.tasks.predicted import Floats, Indices, Predicted
 from dltrain.tasks.statistics import confusion_counts
 
@@ -21,18 +20,27 @@ if TYPE_CHECKING:
 MAX_NUMBERED = 20  # most classes for which counts are written into the cells
 MAX_LISTED = 60  # most classes of which each has its name beside the matrix
 LONGEST_NAME = 16  # letters, beyond which a class stands on the lower axis by its number
+SHORTEST_NAME = 2  # letters, up to which even many classes stand there by their names
 WHOLE_NAME = 60  # letters, beyond which a name is shortened even where there is room
 FEWEST_CLASSES = 5  # below which the matrix alone shows which classes are confused
 PAGE, MOST_COLUMNS = 10.6, 40  # inches of the page, and numbers of classes that fit below a matrix on it
 PAIRS, LINE_OF_PAIR = 12, 52
 
 
-def draw_confusion(run: Run, predicted: Predicted | None, text: Lettering) -> Drawing | None:
+def draw_confusion(
+    names: Sequence[str], predicted: Predicted | None, text: Lettering, target: str, noun: str = "class"
+) -> Drawing | None:
     """Draws counts of true by predicted class, coloured by the share of the true class.
 
     Many classes, or long names, are numbered: whole names stand at the rows, and numbers at the columns.
+
+    Args:
+        names: of the classes.
+        predicted: the predictions; `None` for nothing to draw.
+        text: of names.
+        target: whose classes they are.
+        noun: what a class is.
     """
-    names = run.facts.classes
     if predicted is None:
         return None
     count = len(names)
@@ -53,24 +61,33 @@ def draw_confusion(run: Run, predicted: Predicted | None, text: Lettering) -> Dr
     every = -(-len(ticks) // MOST_COLUMNS)
     axes.set_xticks(ticks[::every], columns[::every], rotation=0 if upright else 90, fontsize=size, color=INK)
     axes.set_yticks(ticks, rows, fontsize=size, color=INK)
-    whose = f" {text(run.facts.target, 20)}" if all(map(is_code, names)) else ""
+    whose = f" {text(target, 20)}" if all(map(is_code, names)) else ""
     name_axes(axes, f"predicted{whose}" + (", by the number of the class" if by_number else ""), f"true{whose}")
     if count <= MAX_NUMBERED:
         _write_counts(axes, counts, shares)
     else:
         bar = figure.colorbar(image, ax=axes, shrink=0.7, pad=0.02)
-        bar.set_label("share of the true class", fontsize=9.5, color=SOFT)
+        bar.set_label(f"share of the true {noun}", fontsize=9.5, color=SOFT)
         bar.ax.tick_params(length=0, labelsize=9, labelcolor=SOFT)
         bar.outline.set_visible(False)
     right = int(counts.diagonal().sum())
-    return Drawing(figure, f"Confusion matrix: {right:,} of {counts.sum():,} predictions name the true class.")
+    return Drawing(figure, f"Confusion matrix: {right:,} of {counts.sum():,} predictions name the true {noun}.")
 
 
-def draw_confused_pairs(run: Run, predicted: Predicted | None, text: Lettering) -> Drawing | None:
-    """Draws how often one class is taken for another, the most frequent pairs first; nothing for a few classes."""
+def draw_confused_pairs(
+    names: Sequence[str], predicted: Predicted | None, text: Lettering, noun: str = "class", counted: str = "samples"
+) -> Drawing | None:
+    """Draws how often one class is taken for another, the most frequent pairs first; nothing for a few classes.
+
+    Args:
+        names: of the classes.
+        predicted: the predictions; `None` for nothing to draw.
+        text: of names.
+        noun: what a class is.
+        counted: what is counted, in the plural.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    names = run.facts.classes
     if predicted is None or len(names) < FEWEST_CLASSES:
         return None
     counts = confusion_counts(predicted.true, predicted.predicted, len(names))
@@ -95,11 +112,11 @@ def draw_confused_pairs(run: Run, predicted: Predicted | None, text: Lettering) 
     axes.set(xlim=(0, 1.25 * max(values)), ylim=(float(heights.sum()), 0))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axes.set_yticks(at, labels, fontsize=8.5, color=INK, linespacing=1.1)
-    name_axes(axes, "samples", "")
+    name_axes(axes, counted, "")
     (true, other), errors = pairs[0], int(wrong.sum())
     return Drawing(
         figure,
-        f"True → predicted class: {sum(values):,} of {errors:,} errors are in {len(pairs)} pairs, most often "
+        f"True → predicted {noun}: {sum(values):,} of {errors:,} errors are in {len(pairs)} pairs, most often "
         f"{names[true]} is taken for {names[other]}.",
     )
 
@@ -108,7 +125,8 @@ def _labels(names: Sequence[str]) -> tuple[list[str], list[str], range]:
     """Returns labels of rows and columns, and the classes that they are of; the same where all names are short."""
     count = len(names)
     ticks = range(0, count, -(-count // MAX_LISTED))
-    if count <= MAX_NUMBERED and max(map(text_width, names)) <= LONGEST_NAME:
+    longest = max(map(text_width, names))
+    if (count <= MAX_NUMBERED and longest <= LONGEST_NAME) or (count <= MOST_COLUMNS and longest <= SHORTEST_NAME):
         return list(names), list(names), ticks
     whole = shorten_apart(names, WHOLE_NAME)
     return [f"{whole[index]} · {index + 1}" for index in ticks], [str(index + 1) for index in ticks], ticks

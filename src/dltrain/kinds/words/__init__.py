@@ -1,0 +1,1 @@
+"""Words of a corpus, whose vectors are learned from their neighbours."""
