@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from statistics import median
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -93,6 +94,7 @@ class Search:
             uuid4().hex[:8], self.settings.shared_name, self.settings.sampler
         )
         self.began = monotonic() - self.record.seconds
+        self.beside: list[float] = []  # seconds of each launch besides training
         study = open_study(self.settings, self.folder)
         assert study is not None
         check_same_search(study, self.searched)
@@ -144,7 +146,10 @@ class Search:
         from optuna.trial import TrialState
 
         self._note(trials={str(number): trial.number for number, trial in trials})
+        began = monotonic()
         self._run([(number, trial.params) for number, trial in trials])
+        if trained := [Result.read(run) for number, _ in trials if (run := self._job(number)).result.exists()]:
+            self.beside.append(monotonic() - began - max(result.train_seconds for result in trained))
         for number, trial in trials:
             value = _value(self._job(number))
             if value is not None:
@@ -176,10 +181,8 @@ class Search:
         return monotonic() - self.began + self._overhead() >= limit
 
     def _overhead(self) -> float:
-        """Returns the seconds that a job takes besides its training, by the jobs so far."""
-        results = [Result.read(run) for name in self.record.trials if (run := self._job(int(name))).result.exists()]
-        beside = sorted(result.seconds - result.train_seconds for result in results)
-        return beside[len(beside) // 2] if beside else 0.0
+        """Returns the seconds that a launch takes besides training, by those so far."""
+        return median(self.beside) if self.beside else 0.0
 
     def _note(self, trials: Mapping[str, int] | None = None) -> None:
         """Writes what the search's jobs must know."""
