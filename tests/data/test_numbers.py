@@ -212,6 +212,9 @@ def test_words_among_numbers_are_gaps():
     assert infer(["not measured"] * 60 + cells).gaps == ("not measured", "<0.5")
     assert infer(["not measured"] * 200 + cells) is None  # more than half
     assert infer([f"sample {chr(97 + i)}" for i in range(20)] * 3 + cells) is None  # many words in a fifth
+    sizes = [str(30 + i % 25) for i in range(100)]
+    assert infer(sizes + ["S", "L"] * 40) is None  # categories
+    assert infer(sizes + ["unknown"] * 80).gaps == ("unknown",)
 
 
 def test_limits_and_marks_without_a_letter_or_digit_are_gaps_however_many_they_are():
