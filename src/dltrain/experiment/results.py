@@ -116,7 +116,10 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     if not timing.in_sweep:
         explain_examples(run, setup)
     explain_seconds = perf_counter() - explaining
+    setup.profile.seconds["evaluate"] += evaluation_seconds
+    setup.profile.seconds["explain"] = explain_seconds
     baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name], timing)
+    setup.profile.seconds["baselines"] = sum(baseline.seconds for baseline in baselines)
     origins = compare_origins(setup, metrics[split_name], baselines, comparison)
     # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0

@@ -24,7 +24,7 @@ from dltrain.experiment.outside_models import without_pretrained
 from dltrain.experiment.source import is_installed
 from dltrain.experiment.targets import arguments, check_arguments, meet_kind, meet_task, resolve
 from dltrain.inference.agreement import check_agreement
-from dltrain.inference.frames import prediction_frame, with_remarks
+from dltrain.inference.frames import prediction_frame, with_remarks, with_unlike
 from dltrain.inference.inputs import Input, open_inputs
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.kinds.kind import is_known as is_known_kind
@@ -156,6 +156,9 @@ class LoadedModel:
             raise DataError("there are no samples", fix="give at least one")
         encoded = self.encoder.encode(raw)
         predictions = self.predict_encoded(encoded)
+        unlike = self.kind.are_unlike(self, encoded.inputs)
+        if unlike is not None:
+            encoded = with_unlike(encoded, unlike, self.kind.unlike_words)
         return with_remarks(encoded, predictions), predictions
 
     def predict_encoded(self, encoded: Encoded) -> Predictions:
