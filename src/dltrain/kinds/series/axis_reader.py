@@ -23,6 +23,7 @@ CLOSED, LONGEST_CLOSED = 0.1, 8  # share of weekdays without a row, and most in 
 EARLY, ON_TIME = 4, 0.8  # days before the last weekday of a month, and the share of rows without any
 FEW = 10  # times, below which weekends may be missing by chance
 OFFSET = re.compile(r"(?<=\d)\s?(Z|UTC|GMT|[+-]\d\d:?\d\d)$", re.IGNORECASE)  # after a time of day
+MIDNIGHT = re.compile(r"\s24[:.]00")  # which is written as 00:00 of the next day
 NUMBERED = re.compile(r"([^\W\d][\w ]*?[_ ]?)(\d{1,6})")  # V12, day 3
 COUNTED_MONTH = re.compile(r"(\d{1,2})-(0[1-9]|1[0-2])")  # 1-01 is the first month of the first year
 
@@ -140,7 +141,8 @@ def _by_clocks(cells: Cells, form: DateFormat, utc: NDArray[np.datetime64]) -> _
                 moments = utc + np.timedelta64(int(ahead[last]), "s")
             spelled = sorted({_spell_offset(seconds) for seconds in ahead.tolist()})
             notes = (f"times have the offsets {' and '.join(spelled)}; later times are given with {offset.strip()}",)
-    chosen = np.unique(np.linspace(0, len(texts) - 1, SAMPLE).astype(int))
+    usual = np.array([at for at, text in enumerate(texts) if not MIDNIGHT.search(text)] or range(len(texts)))
+    chosen = usual[np.unique(np.linspace(0, len(usual) - 1, SAMPLE).astype(int))]
     ends = [len(endings[row]) for row in chosen]
     bare = [texts[row][: len(texts[row]) - end] for row, end in zip(chosen, ends, strict=True)]
     spelling = find_spelling([pd.Timestamp(local[row]) for row in chosen], bare)

@@ -16,8 +16,10 @@ from dltrain.data.cells import Cells, name_list, nearest
 from dltrain.data.column_names import pick_column, plain
 from dltrain.data.dates import are_dates
 from dltrain.errors import DataError
+from dltrain.kinds.series.date_columns import PARTS
 
-TIME = r"(unix|utc)?(timestamp|datetime|date|time)(utc)?|t|ds|year|month|week|day|hour|period|quarter|index|"
+TIME = r"(unix|utc|local)?(timestamp|datetime|date|time|epoch)(utc|local|ms|s)?|t|ts|dt|ds|datum|fecha|zeit|"
+TIME += r"(iso)?(year|yr)(iso)?(week|wk|month|mon|quarter|qtr)|year|month|week|day|hour|period|quarter|index|"
 TIME += r"(时间|日期|月份|年份|年|月|日|时间戳|年月)"
 SERIES = r"(unique|series|ts|item|store|shop|sku|product|station|sensor|site|customer|user|asset|meter|region|country)"
 SERIES += (
@@ -26,11 +28,17 @@ SERIES += (
 SERIES += r"asset|meter|region|country|state|city|branch|location|department|dept|family|category"
 # In names of parts of a date or a day, which name no series.
 WITHIN = r"year|quarter|month|week|day|date|hour|minute|time|period|slot|interval|uhr|stunde|doy"
+PART_OF_DATE = "|".join([*PARTS.values(), r"week(day|end)|isweekend|dow|wday|isoyear"])
+PART_OF_DATE += r"|(day|week|hour|month|minute)of(the)?(day|week|month|year)"
 MOST_TOGETHER = {1: 1000, 2: 12, 3: 6}  # candidates of which so many are tried together
 CERTAIN = r"uniqueid|seriesid|tsid|seriesname|series"  # names of nothing else
+SUMMARY = (
+    r"(grand)?(total|sum|min|max|minimum|maximum|mean|avg|average|median|std|var|count|annual)"  # of all its values
+)
 COUNTER = r"no|nr|index|id|row|rownumber|rowid|column1|unnamed0"
 REPEATED = 1 / 3  # share of rows whose time another one has, from which on there may be several series
 COPIES = 0.01  # share of rows that may repeat time and series of another
+FEW_ROWS = 10  # in which values may climb evenly by chance
 ROWS_EACH = 3  # at least, on average, of the series that a column names
 
 
@@ -124,7 +132,31 @@ def find_time(
             return name
     counting = next(iter(cells))  # a column without a name, as spreadsheets and pandas write their row numbers
     nameless = plain(counting) in ("column1", "unnamed0")
-    return counting if nameless and len(cells) > 1 and _counts(cells[counting]) else None
+    if len(cells) < 2 or counting in (taken or ()):
+        return None
+    return counting if (nameless and _counts(cells[counting])) or _climbs(cells[counting]) else None
+
+
+def check_rows(cells: Mapping[str, Cells], taken: Sequence[str]) -> None:
+    """Refuses a table without times in which a column of words differs in every row: its rows may be no steps.
+
+    Args:
+        cells: of all columns.
+        taken: the columns that have a role.
+
+    Raises:
+        DataError: there is such a column.
+    """
+    for name, column in cells.items():
+        unlike = len(column.values) == len(column.codes) > FEW_ROWS and not column.missing
+        if name not in taken and unlike and np.isnan(column.numbers).all():
+            raise DataError(
+                f"no column of times was found, and {name!r} differs in every row, as in {column.values[0]!r}: "
+                "the rows may be no steps in time",
+                where="data.time",
+                fix="write its times as 2026-11-21, or say that each row is a step, in the order of the file",
+                override="data.gaps=ignore",
+            )
 
 
 def find_series(cells: Mapping[str, Cells], time: str | None, taken: Sequence[str]) -> tuple[str, ...]:
@@ -205,7 +237,8 @@ def find_static(cells: Mapping[str, Cells], codes: NDArray[np.int64], taken: Seq
     count = int(codes.max()) + 1
     static = []
     for name, column in cells.items():
-        if name in taken or not 2 <= len(column.values) <= count / 2:
+        summary = column.all_numbers and re.fullmatch(SUMMARY, plain(name))
+        if name in taken or summary or not 2 <= len(column.values) <= count / 2:
             continue
         if is_still(column, codes):
             static.append(name)
@@ -221,6 +254,19 @@ def is_still(cells: Cells, codes: NDArray[np.int64]) -> bool:
 def is_counter(name: str, cells: Cells) -> bool:
     """Tells whether a column only counts the rows."""
     return bool(re.fullmatch(COUNTER, plain(name))) and _counts(cells)
+
+
+def is_part_of_date(name: str, cells: Mapping[str, Cells]) -> bool:
+    """Tells whether a column of whole numbers is called as a part of a date is, such as month or weekday."""
+    numbers = cells[name].numbers
+    return bool(re.fullmatch(PART_OF_DATE, plain(name))) and bool((numbers == np.floor(numbers)).all())
+
+
+def _climbs(cells: Cells) -> bool:
+    """Tells whether numbers climb by one whole step from row to row, as seconds since 1970 do and values do not."""
+    numbers = cells.as_numbers()
+    steps = np.diff(numbers)
+    return len(numbers) > FEW_ROWS and bool((steps == steps[0]).all()) and steps[0] >= 1 and not cells.missing
 
 
 def _counts(cells: Cells) -> bool:

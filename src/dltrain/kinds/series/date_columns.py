@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dltrain.data.cells import read_cells
 from dltrain.data.column_names import plain
 from dltrain.data.date_format import DateFormat
-from dltrain.data.dates import are_dates, infer_dates
+from dltrain.data.dates import infer_dates
 
 PARTS = {
     "year": r"years?|yr|jahr|年|年份|年度",
@@ -37,8 +37,11 @@ TOGETHER = (
     ("year", "week"),
 )
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-DATE = r"date|day|datum|fecha|ymd|tradingdate|tradedate|日期"
-CLOCK = r"time|timeofday|clock|hour|hhmm|hhmmss|uhrzeit|zeit|hora|时间"
+DATE = r"date|day|datum|fecha|ymd|(trading|trade|settlement|delivery|operating|market|business)(date|day)|日期"
+CLOCK = r"time|timeofday|clock|(delivery)?hour|hr|hh|hhmm|hhmmss|uhrzeit|zeit|hora|stunde|时间|"
+CLOCK += r"he|hourending|hourend|endinghour|hb|hourbeginning"
+PERIOD = r"(settlement|trading|delivery|market)?period|slot|interval"
+PERIODS = (24, 48, 96, 144, 288)  # of a day, counted from 1 on
 OF_DAY = re.compile(r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?|24[:.]00(?:[:.]00)?")
 ENOUGH = 0.5  # of the cells, by which a column of times of day is told
 
@@ -94,7 +97,7 @@ def _texts_of_parts(frame: pd.DataFrame, named: Mapping[str, str], parts: Sequen
 def _join_clock(frame: pd.DataFrame, taken: Collection[str]) -> pd.DataFrame:
     """Returns the frame with dates and their times of day in one column; the frame itself without two such columns."""
     free = [name for name in map(str, frame.columns) if name not in taken]
-    for clock in (name for name in free if re.fullmatch(CLOCK, plain(name))):
+    for clock in (name for name in free if re.fullmatch(f"{CLOCK}|{PERIOD}", plain(name))):
         for day in (name for name in free if name != clock and re.fullmatch(DATE, plain(name))):
             texts = _texts_of_clock(frame[day], frame[clock])
             if texts is not None:
@@ -107,16 +110,40 @@ def _texts_of_clock(days: pd.Series[Any], clocks: pd.Series[Any]) -> list[str] |
     day, clock = read_cells(days), read_cells(clocks)
     if not day.values or not clock.values or (day.codes < 0).any() or (clock.codes < 0).any():
         return None
-    form = None if day.all_numbers and not are_dates(day) else infer_dates(day.values[:500])
+    compact = all(re.fullmatch(r"\d{8}", value) for value in day.values[:500])
+    form = None if day.all_numbers and not compact else infer_dates(day.values[:500])
     if form is None or any(":" in value for value in day.values[:10]):
         return None
-    if all(re.fullmatch(r"\d{1,2}", value) and int(value) <= 24 for value in clock.values):
+    is_period = bool(re.fullmatch(PERIOD, plain(str(clocks.name))))
+    if not is_period and all(re.fullmatch(r"\d{1,2}", value) and int(value) <= 24 for value in clock.values):
         spelled = [f"{int(value):02}:00" for value in clock.values]
+    elif all(re.fullmatch(r"\d{1,4}", value) for value in clock.values):
+        counted = _clocks_of([int(value) for value in clock.values], clock.values, is_period)
+        if counted is None:
+            return None
+        spelled = counted
     elif sum(bool(OF_DAY.fullmatch(value)) for value in clock.values) > ENOUGH * len(clock.values):
         spelled = [value.replace(".", ":") for value in clock.values]
     else:
         return None
-    return [f"{day.values[one]} {spelled[other]}" for one, other in zip(day.codes, clock.codes, strict=True)]
+    dates = [f"{value[:4]}-{value[4:6]}-{value[6:]}" if compact else value for value in day.values]
+    return [f"{dates[one]} {spelled[other]}" for one, other in zip(day.codes, clock.codes, strict=True)]
+
+
+def _clocks_of(numbers: Sequence[int], texts: Sequence[str], is_period: bool) -> list[str] | None:
+    """Returns the times of day that distinct numbers mean: 1745 or 945 for clocks, or the numbers from 1 on of periods
+    of a day, which are given by their beginnings; `None` where they mean none."""
+    if is_period and max(numbers) in PERIODS and min(numbers) == 1 and len(numbers) == max(numbers):
+        minutes = [(number - 1) * 1440 // max(numbers) for number in numbers]
+        return [f"{minute // 60:02}:{minute % 60:02}" for minute in minutes]
+    if (
+        not is_period
+        and max(numbers) <= 2400
+        and all(number % 100 < 60 for number in numbers)
+        and max(map(len, texts)) >= 3
+    ):
+        return [f"{number // 100:02}:{number % 100:02}" for number in numbers]
+    return None
 
 
 def _instead(frame: pd.DataFrame, columns: Sequence[str], between: str, texts: Sequence[str]) -> pd.DataFrame:

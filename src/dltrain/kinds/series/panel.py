@@ -15,11 +15,14 @@ from dltrain.kinds.forms import Reading as FormReading
 from dltrain.kinds.series.columns import (
     Roles,
     check_named,
+    check_rows,
     codes_of,
     find_series,
     find_static,
     find_time,
     is_counter,
+    is_part_of_date,
+    is_still,
     list_override,
 )
 from dltrain.kinds.series.covariates import Covariate
@@ -95,7 +98,7 @@ def read_panel(
         check_named(key, getattr(given, key), frame)
     time = find_time(frame, cells, given.time, beside)
     series = given.series
-    if not series and turned is not None:
+    if not series and turned is not None and turned.by_row:
         series = _name_rows(cells, turned.time, turned.value)
     elif not series:
         series = find_series(cells, time, (*given.target, *given.known, *given.observed))
@@ -103,9 +106,12 @@ def read_panel(
     reading = FormReading.of(
         (column for name, column in cells.items() if name not in (time, *series)), decimal, thousands
     )
-    forms, remarks = _choose_values(frame, cells, given.target, taken, reading)
-    roles = Roles(tuple(forms), time or "", series, given.known, given.observed)
     codes = codes_of(cells, series) if series else np.zeros(len(frame), np.int64)
+    beside_values = [name for name in cells if is_still(cells[name], codes) or (time and is_part_of_date(name, cells))]
+    forms, remarks = _choose_values(frame, cells, given.target, taken, reading, beside_values)
+    roles = Roles(tuple(forms), time or "", series, given.known, given.observed)
+    if time is None and options.gaps != "ignore":
+        check_rows(cells, (*taken, *roles.target))
     if series:
         roles = replace(roles, static=find_static(cells, codes, (*taken, *roles.target)))
     covariates = tuple(
@@ -159,8 +165,10 @@ def _choose_values(
     target: Sequence[str],
     taken: Sequence[str],
     reading: FormReading,
+    last: Sequence[str],
 ) -> tuple[dict[str, Form | None], list[str]]:
-    """Returns the columns of values and how their numbers are written, and remarks on that.
+    """Returns the columns of values and how their numbers are written, and remarks on that; without a target, those
+    named last are values only where nothing else is.
 
     Raises:
         DataError: a column does not exist, or is not one of numbers.
@@ -174,7 +182,7 @@ def _choose_values(
     numeric = [name for name, form in read.items() if form is not None]
     clean = [name for name in numeric if read_cells(frame[name], form=_form(read[name])).all_numbers]
     check_named("target", target, frame, clean)
-    chosen = [*dict.fromkeys(target)] or numeric
+    chosen = [*dict.fromkeys(target)] or [name for name in numeric if name not in last] or numeric
     remarks = []
     for name in chosen:
         written_so = read.get(name)

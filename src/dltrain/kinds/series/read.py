@@ -222,6 +222,9 @@ class Reading:
             _fill_covariates(beside, last - first + 1),
             notes=tuple(notes),
         )
+        outside = int((~inside & ~np.isnan(values).all(axis=1)).sum())
+        if outside:
+            series = replace(series, notes=(*notes, _outside_note(self.roles.target, values[~inside], outside)))
         if filled.any():
             self._check_gaps(series, whole)
             series = replace(series, values=_interpolate(whole))
@@ -284,7 +287,7 @@ class Reading:
                 f"{series.spell(len(series) - 1)} have no value: most rows are further apart",
                 where=f"column {series.axis.name!r}",
                 fix="treat the rows as evenly spaced"
-                if self.freq is not None
+                if self.freq is not None or not series.axis.has_dates
                 else "say how long a step is, as in data.freq=W, or treat the rows as evenly spaced",
                 override="data.gaps=ignore",
             )
@@ -302,6 +305,13 @@ class Reading:
                 fix="fill them in the file, or have them interpolated",
                 override="data.gaps=interpolate" if self.gaps == "refuse" else f"data.max_gap={length}",
             )
+
+
+def _outside_note(names: Sequence[str], values: Floats, rows: int) -> str:
+    """Returns what is said of rows before or after those in which all columns have values."""
+    lacking = [name for name, column in zip(names, np.isnan(values).T, strict=True) if column.any()]
+    shorter = f"{name_list(lacking, 3)} {'has' if len(lacking) == 1 else 'have'} no value there"
+    return f"left out {rows:,} rows at the ends: {shorter}; data.target forecasts fewer columns"
 
 
 def _is_night(text: str) -> bool:
