@@ -256,11 +256,7 @@ class Forecasting(Regression):
         if predictions.ends is not None:
             low, high = (np.asarray(end) for end in predictions.ends.double().unbind(dim=1))
             low, high = np.minimum(low - radius, values), np.maximum(high + radius, values)
-        lows = [-math.inf if low is None else low for low in self.facts.target_low] * self.horizon
-        if any(self.facts.target_whole):
-            whole = np.array(self.facts.target_whole * self.horizon)
-            low, high = np.where(whole, np.floor(low), low), np.where(whole, np.ceil(high), high)
-        return np.maximum(low, lows), np.maximum(high, lows)
+        return as_values(low, self.facts, down=True), as_values(high, self.facts, down=False)
 
     def certainty_columns(
         self, predictions: Predictions, inputs: tuple[Tensor, ...], certainty: Certainty
@@ -375,3 +371,18 @@ def _spelled(times: Mapping[str, NDArray[Any]], numbers: Mapping[str, NDArray[np
     rows = zip(*(column.tolist() for column in numbers.values()), strict=True)
     for named, row in zip(cells, rows, strict=True):
         yield [*(safe_cell(str(cell)) for cell in named), *("" if math.isnan(each) else f"{each:.9g}" for each in row)]
+
+
+def as_values(ends: Floats, facts: Facts, *, down: bool) -> Floats:
+    """Returns ends of intervals `(N, H·C)` as values of their columns can be: whole, and not below the lowest possible.
+
+    Args:
+        ends: step by step.
+        facts: of the columns, C.
+        down: whether these are the lower ends, and are rounded down.
+    """
+    steps = ends.shape[1] // max(1, len(facts.features))
+    if any(facts.target_whole):
+        ends = np.where(np.array(facts.target_whole * steps), np.floor(ends) if down else np.ceil(ends), ends)
+    lows = [-math.inf if low is None else low for low in facts.target_low] * steps
+    return np.maximum(ends, lows) if lows else ends

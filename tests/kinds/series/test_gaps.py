@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,10 @@ def test_missing_steps_count_in_no_loss_and_no_metric(dltrain: Callable, tmp_pat
     error = (table["predicted_v0"] - table["true_v0"]).abs().mean()
     assert result["outputs"]["v0"]["mae"] == pytest.approx(error, rel=1e-4)
     assert "told the model of" in called.out
+    assert "cannot be drawn" not in called.out + called.err
+    assert "is left out" not in called.out + called.err
+    plots = {plot.stem for plot in called.run.plots.glob("*.png")}
+    assert {"forecasts", "worst_forecasts", "predicted_against_true"} <= plots
     evaluated = dltrain("evaluate", "run", f"data.path={path}", "--json")
     assert evaluated.code == 0, evaluated.err
     ahead = dltrain("predict", "run", "--steps", "4")
@@ -123,3 +128,23 @@ def test_a_longer_gap_is_no_error_where_the_model_knows(tmp_path: Path) -> None:
     first = np.concatenate([split.times.first for split in data.splits.values() if split.times is not None])
     assert not (set(range(60, 80)) & set(first.tolist()))  # windows without any value
     assert torch.cat([split.target for split in data.splits.values()]).isfinite().any(dim=1).all()
+
+
+@pytest.mark.parametrize("gaps", ["interpolate", "mask"])
+def test_whole_numbers_with_gaps_are_forecast_whole_and_not_negative_however_far(
+    dltrain: Callable, tmp_path: Path, gaps: str
+) -> None:
+    rng = np.random.default_rng(2)
+    sold = rng.poisson(14, 200).astype(float)
+    sold[rng.choice(np.arange(5, 195), 20, replace=False)] = np.nan
+    frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=200), "sold": sold})
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    options = (f"data.path={tmp_path}/s.csv", f"data.gaps={gaps}", "data.horizon=3", "model=dlinear")
+    called = dltrain("data=series", *options, "trainer.epochs=2", "hydra.run.dir=run")
+    assert called.code == 0, called.err
+    ahead = dltrain("predict", "run", "--steps", "60")
+    assert ahead.code == 0, ahead.err
+    table = pd.read_csv(StringIO(ahead.out))[["predicted", "low", "high"]]
+    assert (table == table.round()).all(axis=None)
+    assert (table.iloc[-1]["high"] - table.iloc[-1]["low"]) > 12
+    assert (table >= 0).all(axis=None)

@@ -13,6 +13,7 @@ from dltrain.kinds.kind import UsableModel
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
 from dltrain.kinds.series.read import RegularSeries
 from dltrain.tasks.certainty import LEVEL, Certainty
+from dltrain.tasks.forecasting import as_values
 from dltrain.types import Encoded
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def _of_series(model: UsableModel, encoder: WindowEncoder, series: RegularSeries
         beyond = np.sqrt(1 + (len(longer) - end) / encoder.horizon)  # errors of a random walk grow so
         for name, interval in (("low", low), ("high", high)):
             if name in ends:
-                interval.append(ahead + beyond * (ends[name] - ahead))
+                wider = ahead + beyond * (ends[name] - ahead)
+                interval.append(as_values(wider, model.facts, down=name == "low"))
         filled = np.concatenate([longer.filled, np.zeros(len(ahead), dtype=bool)])
         missing = longer.missing
         if missing is not None:

@@ -308,7 +308,8 @@ def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]])
     columns, horizon = len(encoder.names), encoder.horizon
     state = encoder.states[0]
     values = np.concatenate([one.values[: len(steps["train"])] for one, steps in parts])
-    whole = (values == np.round(values)).all(axis=0)
+    filled = np.concatenate([one.filled[: len(steps["train"])] for one, steps in parts])
+    whole = (values == np.round(values))[~filled].all(axis=0)
     sizes = np.min([np.abs(one.values[: len(steps["train"])]).mean(axis=0) for one, steps in parts], axis=0)
     standard = not encoder.is_panel  # each of several series has a scale of its own
     naive = np.mean([state.naive for state in encoder.states], axis=0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dltrain.drawing.style import COLORS, INK, SOFT, Drawing, Lettering, add_legend, new_axes, new_figure
 from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.runs.reader import SPLIT_WORDS, Run
-from dltrain.tasks.pages.forecasts import Forecasts, Texts, errors_by_series
+from dltrain.tasks.pages.forecasts import Forecasts, Texts, errors_by_series, spread_of
 from dltrain.tasks.predicted import Floats
 
 MOST_STEPS = 400
@@ -66,8 +66,10 @@ def draw_worst_forecasts(run: Run, forecasts: Forecasts | None, text: Lettering)
         return None
     true, predicted = forecasts.true, forecasts.predicted  # (N, H, C)
     columns = true.shape[2]
-    spread = np.maximum(true.std(axis=(0, 1)), np.finfo(float).tiny)
-    errors = np.abs(predicted - true).mean(axis=1) / spread  # (N, C)
+    spread = np.maximum(spread_of(true), np.finfo(float).tiny)
+    given = np.isfinite(true)
+    sizes = np.where(given, np.abs(predicted - true), 0.0).sum(axis=1) / np.maximum(given.sum(axis=1), 1)
+    errors = sizes / spread  # (N, C)
     chosen: list[int] = []
     for index in np.argsort(-errors.max(axis=1), kind="stable").tolist():
         apart = all(

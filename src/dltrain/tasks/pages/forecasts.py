@@ -91,11 +91,12 @@ class ForecastsPage(NumbersPage):
         rows = []
         for name, scaled in errors_by_series(forecasts, self.facts).items():
             mine = forecasts.series == name
-            error = forecasts.predicted[mine] - forecasts.true[mine]
+            true, given = forecasts.true[mine], np.isfinite(forecasts.true[mine])
+            error = (forecasts.predicted[mine] - true)[given]
             covered = ""
             if forecasts.low is not None and forecasts.high is not None:
-                held = (forecasts.low[mine] <= forecasts.true[mine]) & (forecasts.true[mine] <= forecasts.high[mine])
-                covered = f"{held.mean():.0%}"
+                held = (forecasts.low[mine] <= true) & (true <= forecasts.high[mine])
+                covered = f"{held[given].mean():.0%}"
             sizes = (float(np.square(error).mean()) ** 0.5, float(np.abs(error).mean()))
             rows.append([shown(name), spell(scaled), *map(spell, sizes), covered or "–", f"{mine.sum():,}"])
         caption = "The series with the largest errors first. RMSE and MAE are in the unit of each."
@@ -115,7 +116,7 @@ class ForecastsPage(NumbersPage):
 
 def read_forecasts(path: Path, facts: Facts) -> Forecasts | None:
     """Reads predictions.csv, with a row for each step or, of older runs, for each window; `None` where it is missing or
-    has other columns.
+    has other columns. A missing true value is NaN.
 
     Raises:
         ValueError: a cell is no number.
@@ -138,7 +139,8 @@ def read_forecasts(path: Path, facts: Facts) -> Forecasts | None:
     def numbers(form: str) -> Floats | None:
         if any(form + name not in cells for name in names):
             return None
-        return np.stack([cells[form + name].astype(np.float64) for name in names], axis=1).reshape(-1, horizon, columns)
+        each = [np.where(cells[form + name] == "", "nan", cells[form + name]).astype(np.float64) for name in names]
+        return np.stack(each, axis=1).reshape(-1, horizon, columns)
 
     true, predicted = numbers("true"), numbers("predicted")
     if true is None or predicted is None:
@@ -174,12 +176,21 @@ def _read_windows(head: Sequence[str], body: Sequence[Sequence[str]], facts: Fac
 
 def errors_by_series(forecasts: Forecasts, facts: Facts) -> dict[str, float]:
     """Returns the MASE of each series, the largest first; that of a series which training did not have is relative to
-    the spread of its true values."""
+    the spread of its true values. Without any true value it is 0."""
     stored = facts.preprocessing.get("series", ())
     naive = {str(state["name"]): np.asarray(state["naive"], np.float64)[0] for state in stored}
     errors = {}
     for name in dict.fromkeys(forecasts.series.tolist()):
         mine = forecasts.series == name
-        size = naive.get(name, np.maximum(forecasts.true[mine].std(axis=(0, 1)), np.finfo(float).tiny))
-        errors[name] = float(np.abs((forecasts.predicted[mine] - forecasts.true[mine]) / size).mean())
+        true, given = forecasts.true[mine], np.isfinite(forecasts.true[mine])
+        if not given.any():
+            errors[name] = 0.0
+            continue
+        size = naive.get(name, np.maximum(spread_of(true), np.finfo(float).tiny))
+        errors[name] = float(np.abs((forecasts.predicted[mine] - true) / size)[given].mean())
     return dict(sorted(errors.items(), key=lambda pair: -pair[1]))
+
+
+def spread_of(true: Floats) -> Floats:
+    """Returns the standard deviation of each column `(C,)` of true values `(N, H, C)`, 0 where all are missing."""
+    return np.array([column[np.isfinite(column)].std() if np.isfinite(column).any() else 0.0 for column in true.T])
