@@ -50,6 +50,7 @@ class Facts:
         target_gaps: whether numbers of a forecast's target may be missing, which then count nowhere.
         target_naive: mean absolute and mean squared error of the seasonal naive forecast in training, of each column.
         weight: the column that weighs the samples in the loss and in metrics; empty if all count alike.
+        samples: training samples, by which a model may choose how much it computes; 0 where that is not recorded.
         preprocessing: what the encoder needs; its form belongs to the kind of data.
         truth: what is known about generated data, such as the true coefficients.
     """
@@ -74,6 +75,7 @@ class Facts:
     target_naive: tuple[tuple[float, ...], ...] = ()
     weight: str = ""
     folds: int = 0
+    samples: int = 0
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, Any] = field(default_factory=dict)
 
@@ -119,6 +121,7 @@ class Spec:
         columns: of values of a series, the first channels of a step; the output holds these columns step by step.
         vectors: channels at the end of a step that hold a learned vector of its series.
         network: the pretrained network whose tokenizer numbers the tokens; empty where none does.
+        samples: training samples; 0 where that is not recorded.
     """
 
     kind: str
@@ -132,6 +135,7 @@ class Spec:
     columns: int = 0
     vectors: int = 0
     network: Network = field(default_factory=dict)
+    samples: int = 0
 
     @property
     def is_tokens(self) -> bool:

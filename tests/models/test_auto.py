@@ -121,3 +121,15 @@ def test_a_blend_of_no_models_is_refused() -> None:
     with pytest.raises(ConfigError, match="no model to choose from") as caught:
         auto(candidates=[])
     assert caught.value.override == "model.candidates=[linear,mlp,tabm]"
+
+
+@pytest.mark.parametrize(
+    ("samples", "columns", "strong"), [(70_000, 1, "patchtst"), (18_000, 321, "nhits"), (0, 321, "patchtst")]
+)
+def test_a_transformer_is_no_candidate_where_it_would_take_hours(samples: int, columns: int, strong: str) -> None:
+    spec = Spec("series", (192, columns), columns, steps=192, columns=columns, samples=samples)
+    model = Auto(spec)
+    assert [*model.candidates] == ["ridge", "dlinear", strong]
+    assert bool(model.notes) == (strong == "nhits")
+    named = Auto(spec, candidates=["ridge", "patchtst"])
+    assert ([*named.candidates], named.notes) == (["ridge", "patchtst"], ())

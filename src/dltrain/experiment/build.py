@@ -229,6 +229,7 @@ def spec_of(facts: Facts, task: Task) -> Spec:
         positional=task.positional,
         steps=steps,
         columns=columns,
+        samples=facts.samples,
     )
 
 

@@ -126,6 +126,7 @@ def _try(
             notes = [
                 *untrained_layers(inner_model(twin), name),
                 *squashed_output(output, task.loss, name),
+                *(note for part in twin.modules() for note in getattr(part, "notes", ())),
             ]
             check_metrics(metrics, twin, task, batch, precision)
             try:

@@ -26,6 +26,10 @@ VOTES = 8  # of which a candidate has none, some or all
 LINEAR_RATE, MLP_RATES, TABM_RATE = 10.0, (1.0, 2.0), 2.0  # as multiples of the learning rate
 MLP_DROPOUTS = (0.3, 0.1)
 TABM_MEMBERS = 4  # more would take most of the time
+MOST_PATCHES = (
+    5_000_000  # of all columns of all training windows, an hour of one core; above, N-HiTS is a tenth of that
+)
+PATCH_STRIDE = 8
 
 Candidate = Literal["linear", "mlp", "tabm", "ridge", "dlinear", "patchtst", "nhits", "tide"]
 
@@ -82,7 +86,7 @@ class Auto(nn.Module):
         spec: of the data.
         candidates: of tables `linear`, `mlp` (two, of which one has more dropout and the other a higher learning rate)
             and `tabm`; of series `ridge`, `dlinear`, `patchtst`, `nhits` and `tide`; None for the usual ones, which are
-            all of a table and the first three of a series.
+            all of a table and the first three of a series, `nhits` in place of `patchtst` where that would take hours.
         hidden: width of each hidden layer of `mlp` and `tabm`.
         activation: between these layers.
         embed: embeds numbers as in `MLP`.
@@ -93,6 +97,7 @@ class Auto(nn.Module):
     """
 
     takes = ("table", "series")
+    notes: tuple[str, ...] = ()
     votes: Tensor
 
     def __init__(
@@ -105,6 +110,8 @@ class Auto(nn.Module):
         embed_width: Annotated[int, Range(1)] = 12,
     ) -> None:
         super().__init__()
+        if candidates is None and _is_large(spec):
+            self.notes = ("patchtst would take hours, so that nhits is tried in its place: model.candidates",)
         numbers = {"hidden": hidden, "activation": activation, "embed": embed, "embed_width": embed_width}
         built = {
             name: [(part.model(spec, **part.arguments, **(numbers if part.dense else {})), part.rate) for part in parts]
@@ -184,4 +191,10 @@ def _chosen(spec: Spec, names: Sequence[Candidate] | None) -> dict[Candidate, Se
 
 def _usual(spec: Spec) -> list[Candidate]:
     """Returns the candidates for such data that need not be named."""
-    return [name for name, one in CANDIDATES.items() if one.takes == spec.kind and one.usual]
+    usual = [name for name, one in CANDIDATES.items() if one.takes == spec.kind and one.usual]
+    return ["nhits" if name == "patchtst" and _is_large(spec) else name for name in usual]
+
+
+def _is_large(spec: Spec) -> bool:
+    """Tells whether a series has so many patches that a transformer over them takes hours."""
+    return spec.samples * spec.columns * (spec.steps // PATCH_STRIDE + 1) > MOST_PATCHES

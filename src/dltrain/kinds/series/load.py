@@ -178,7 +178,7 @@ def _divide(
         names = [*left_out, *short]
         notes += (f"left out {len(names)} series, too short for a window and its horizon: {name_list(names, 3)}",)
     notes += (*dropped, _describe(long, division.folds))
-    return Data(_facts(encoder, long), splits, notes=notes)
+    return Data(_facts(encoder, long, len(splits["train"])), splits, notes=notes)
 
 
 def _split(panel: Panel, division: Division) -> tuple[list[tuple[RegularSeries, Split]], list[str]]:
@@ -304,7 +304,7 @@ def _describe(parts: Sequence[tuple[RegularSeries, Split]], folds: Folds) -> str
     return f"split by time: {fold}{ends}"
 
 
-def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]]) -> Facts:
+def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]], samples: int) -> Facts:
     columns, horizon = len(encoder.names), encoder.horizon
     state = encoder.states[0]
     values = np.concatenate([one.values[: len(steps["train"])] for one, steps in parts])
@@ -327,6 +327,7 @@ def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]])
         target_rounded=tuple((whole & (sizes >= LARGE)).tolist()),
         target_gaps=encoder.masked,
         target_naive=tuple(map(tuple, naive.tolist())),
+        samples=samples,
         preprocessing=encoder.to_json(),
     )
 
