@@ -181,3 +181,65 @@ def test_noise_does_not_make_a_year_of_months_two() -> None:
     assert quarters == [4] * 100
     of_two_weeks = np.tile([5.0, 1, 4, 2, 8, 9, 1, 6, 1, 4, 2, 2, 9, 1], 20)
     assert guess_period(of_two_weeks + np.random.default_rng(0).normal(0, 1, 280), (7,)) == 14
+
+
+def test_the_best_of_periods_that_are_alike_is_found() -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        waves = 10 * np.sin(2 * np.pi * np.arange(420) / 60)
+        values = np.stack([waves + rng.normal(0, 2, 420), waves + rng.normal(0, 2, 420), rng.random(420)], axis=1)
+        assert guess_period(values, (60,)) == 60
+
+
+@pytest.mark.parametrize(("second", "unit"), [(1, "unix"), (1000, "unix_ms")])
+def test_seconds_since_1970_are_dates_and_stay_numbers(second: int, unit: str, tmp_path: Path) -> None:
+    times = second * (1609459200 + 3600 * np.arange(200))
+    data = load(pd.DataFrame({"timestamp": times, "v": wave(200, 24)}), tmp_path)
+    encoder = WindowEncoder.of(data.facts)
+    assert (encoder.axis.unit, encoder.axis.spelling, encoder.axis.step_words) == ("seconds", unit, "1 hour")
+    assert next_time(data) == str(second * (1609459200 + 3600 * 200))
+
+
+def test_periods_of_statistical_offices_are_months_and_a_point_is_missing(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"year": np.repeat(range(1995, 2005), 12), "period": [f"M{at % 12 + 1:02}" for at in range(120)]}
+    )
+    data = load(frame.assign(value=[*wave(60), ".", *wave(59)]), tmp_path)
+    assert (data.facts.features, next_time(data)) == (("value",), "2005-01")
+    assert any("interpolated 1 of 120" in note for note in data.notes)
+    quarters = frame[::3].assign(period=[f"Q0{at % 4 + 1}" for at in range(40)], value=wave(40, 4))
+    assert next_time(load(quarters, tmp_path)) == "2005-01"
+
+
+def test_a_stated_step_allows_for_days_that_shift(tmp_path: Path) -> None:
+    fridays = [
+        day - pd.Timedelta(days=int(at % 30 == 7))
+        for at, day in enumerate(pd.date_range("2015-01-02", freq="7D", periods=120))
+    ]
+    frame = pd.DataFrame({"date": fridays, "v": wave(120)})
+    with pytest.raises(DataError, match="not a whole number of steps") as refused:
+        load(frame, tmp_path)
+    assert "data.freq" in refused.value.fix
+    data = load(frame, tmp_path, freq="W")
+    assert next_time(data) == "2017-04-21"
+    shown = {time for split in data.splits.values() for time in split.ids}
+    assert shown <= {f"{day:%Y-%m-%d}" for day in fridays}
+    with pytest.raises(DataError, match="not a whole number of steps"):
+        load(
+            pd.DataFrame({"date": pd.date_range("2020-01-01", periods=200, freq="h"), "v": wave(200)}),
+            tmp_path,
+            freq="D",
+        )
+
+
+def test_a_number_that_may_mean_nothing_is_named(tmp_path: Path) -> None:
+    values = wave(200)
+    values[20:24] = -200
+    frame = pd.DataFrame({"date": pd.date_range("2020-01-01", periods=200), "co": values})
+    assert any("co: -200, which 4 cells hold" in note for note in load(frame, tmp_path).notes)
+    assert not any("-200" in note for note in load(frame.assign(co=np.linspace(-200, 500, 200)), tmp_path).notes)
+
+
+def test_a_counter_of_any_name_is_no_value(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"instant": range(1, 101), "date": pd.date_range("2020-01-01", periods=100), "cnt": wave(100)})
+    assert load(frame, tmp_path).facts.features == ("cnt",)

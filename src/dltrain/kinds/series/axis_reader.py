@@ -17,10 +17,12 @@ from dltrain.kinds.series.spelling import COUNTED, find_spelling
 from dltrain.kinds.series.time_axis import DAY, RELATIVE, TimeAxis, Unit, last_weekdays, parse_frequency
 
 TOLERANCE = 0.05  # largest deviation of a time, as a fraction of a step
+TOLERANCE_STATED = 0.35  # the same where the user says how long a step is
 COMMON = 0.1  # fraction of all steps, above which the smallest step is not an accident
 SAMPLE = 50  # times by which the spelling is told
 CLOSED, LONGEST_CLOSED = 0.1, 8  # share of weekdays without a row, and most in a row, of an open market
 EARLY, ON_TIME = 4, 0.8  # days before the last weekday of a month, and the share of rows without any
+THIS_CENTURY = (946_684_800, 2_208_988_800)  # from 2000 to 2039, in seconds
 FEW = 10  # times, below which weekends may be missing by chance
 OFFSET = re.compile(r"(?<=\d)\s?(Z|UTC|GMT|[+-]\d\d:?\d\d)$", re.IGNORECASE)  # after a time of day
 MIDNIGHT = re.compile(r"\s24[:.]00")  # which is written as 00:00 of the next day
@@ -84,6 +86,8 @@ def read_steps(
     """
     if (cells.codes < 0).any():
         raise _no_time(cells, int((cells.codes < 0).argmax()), name)
+    if dates == "auto" and like is None:
+        dates = _counted_from_1970(cells)
     read = _read_moments(cells, name, dates)
     if isinstance(read, _Moments):
         axis = TimeAxis("seconds", name=name, spelling=read.spelling, offset=read.offset, dates=read.form)
@@ -158,6 +162,17 @@ def _spell_offset(seconds: int) -> str:
     return f"{'-' if seconds < 0 else '+'}{hours:02}:{minutes:02}"
 
 
+def _counted_from_1970(cells: Cells) -> str:
+    """Returns `unix` or `unix_ms` where numbers are whole minutes of this century, counted so; else `auto`."""
+    numbers = cells.numbers
+    for name, second in COUNTED.items():
+        first, last = (year * second for year in THIS_CENTURY)
+        if cells.all_numbers and numbers.min() > first and numbers.max() < last:
+            minutes = bool((np.diff(np.sort(numbers)) % (60 * second) == 0).all())
+            return name if minutes and len(numbers) > FEW else "auto"
+    return "auto"
+
+
 def _date_format(cells: Cells, name: str, dates: str | DateFormat) -> DateFormat | None:
     """Returns how dates are written: as in an earlier series, if that reads all of them; None if there are none.
 
@@ -202,6 +217,7 @@ class _DatedSteps:
         begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
         self.firsts, self.lasts = moments[order[begins]], moments[order[[*(begins[1:] - 1), len(order) - 1]]]
         self.seconds = (moments - self.firsts[groups]).total_seconds().to_numpy(np.float64)
+        self.stated = freq is not None
         self.unit, self.step = self._choose() if freq is None else parse_frequency(freq)
 
     def read(self, cells: Cells) -> Steps:
@@ -211,7 +227,7 @@ class _DatedSteps:
             self._check_like(axis)
             axis = replace(axis, unit=self.like.unit, step=self.like.step)
         exact = self._exact(axis)
-        steps = _whole(exact, cells, axis, self.like)
+        steps = _whole(exact, cells, axis, self.like, TOLERANCE_STATED if self.stated else TOLERANCE)
         notes: tuple[str, ...] = ()
         if axis.unit == "weekdays" and (closed := self._closed_days(steps)):
             axis = replace(axis, unit="sessions")
@@ -309,7 +325,9 @@ def other_step(own: TimeAxis, like: TimeAxis) -> DataError:
     )
 
 
-def _whole(exact: NDArray[np.float64], cells: Cells, axis: TimeAxis, like: TimeAxis | None) -> NDArray[np.int64]:
+def _whole(
+    exact: NDArray[np.float64], cells: Cells, axis: TimeAxis, like: TimeAxis | None, tolerance: float = TOLERANCE
+) -> NDArray[np.int64]:
     """Returns steps as whole numbers.
 
     Raises:
@@ -317,7 +335,7 @@ def _whole(exact: NDArray[np.float64], cells: Cells, axis: TimeAxis, like: TimeA
     """
     steps = np.round(exact).astype(np.int64)
     off = np.abs(exact - steps)
-    if off.max() > TOLERANCE:
+    if off.max() > tolerance:
         at = int(off.argmax())
         raise DataError(
             f"{cells.values[cells.codes[at]]} is not a whole number of steps ({axis.step_words}) after the first",

@@ -28,7 +28,8 @@ SERIES += (
 SERIES += r"asset|meter|region|country|state|city|branch|location|department|dept|family|category"
 # In names of parts of a date or a day, which name no series.
 WITHIN = r"year|quarter|month|week|day|date|hour|minute|time|period|slot|interval|uhr|stunde|doy"
-PART_OF_DATE = "|".join([*PARTS.values(), r"week(day|end)|isweekend|dow|wday|isoyear"])
+PART_OF_DATE = "|".join([*PARTS.values(), r"week(day|end)|isweekend|dow|wday|isoyear|mnth|season"])
+PART_OF_DATE += r"|(is|public)?(holiday|workingday|workday|businessday|weekend|weekday)"
 PART_OF_DATE += r"|(day|week|hour|month|minute)of(the)?(day|week|month|year)"
 MOST_TOGETHER = {1: 1000, 2: 12, 3: 6}  # candidates of which so many are tried together
 CERTAIN = r"uniqueid|seriesid|tsid|seriesname|series"  # names of nothing else
@@ -134,7 +135,7 @@ def find_time(
     nameless = plain(counting) in ("column1", "unnamed0")
     if len(cells) < 2 or counting in (taken or ()):
         return None
-    return counting if (nameless and _counts(cells[counting])) or _climbs(cells[counting]) else None
+    return counting if (nameless and _counts(cells[counting])) or climbs(cells[counting]) else None
 
 
 def check_rows(cells: Mapping[str, Cells], taken: Sequence[str]) -> None:
@@ -256,13 +257,13 @@ def is_counter(name: str, cells: Cells) -> bool:
     return bool(re.fullmatch(COUNTER, plain(name))) and _counts(cells)
 
 
-def is_part_of_date(name: str, cells: Mapping[str, Cells]) -> bool:
+def is_part_of_date(name: str, cells: Cells) -> bool:
     """Tells whether a column of whole numbers is called as a part of a date is, such as month or weekday."""
-    numbers = cells[name].numbers
+    numbers = cells.numbers
     return bool(re.fullmatch(PART_OF_DATE, plain(name))) and bool((numbers == np.floor(numbers)).all())
 
 
-def _climbs(cells: Cells) -> bool:
+def climbs(cells: Cells) -> bool:
     """Tells whether numbers climb by one whole step from row to row, as seconds since 1970 do and values do not."""
     numbers = cells.as_numbers()
     steps = np.diff(numbers)

@@ -43,6 +43,7 @@ CLOCK += r"he|hourending|hourend|endinghour|hb|hourbeginning"
 PERIOD = r"(settlement|trading|delivery|market)?period|slot|interval"
 PERIODS = (24, 48, 96, 144, 288)  # of a day, counted from 1 on
 OF_DAY = re.compile(r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?|24[:.]00(?:[:.]00)?")
+OF_YEAR = {"month": r"M(0?[1-9]|1[0-2])", "quarter": r"Q0?[1-4]"}  # periods as statistical offices write them
 ENOUGH = 0.5  # of the cells, by which a column of times of day is told
 
 
@@ -68,6 +69,12 @@ def _name_parts(frame: pd.DataFrame, taken: Collection[str]) -> dict[str, str]:
         fitting = [name for name in map(str, frame.columns) if name not in taken and re.fullmatch(pattern, plain(name))]
         if fitting:
             named[part] = fitting[0]
+    for name in map(str, frame.columns):
+        if name not in taken and re.fullmatch(PERIOD, plain(name)):
+            values = read_cells(frame[name]).values
+            for part, pattern in OF_YEAR.items():
+                if part not in named and values and all(re.fullmatch(pattern, value) for value in values):
+                    named[part] = name
     return named
 
 
@@ -160,5 +167,6 @@ def _numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
     if cells.all_numbers:
         return cells.as_numbers()
     of_month = {name: float(number) for number, name in enumerate(MONTHS, 1)}
-    values = [float(value) if value.isdigit() else of_month.get(value[:3].casefold(), np.nan) for value in cells.values]
+    texts = [value[1:] if re.fullmatch("|".join(OF_YEAR.values()), value) else value for value in cells.values]
+    values = [float(value) if value.isdigit() else of_month.get(value[:3].casefold(), np.nan) for value in texts]
     return np.array([*values, np.nan])[cells.codes]

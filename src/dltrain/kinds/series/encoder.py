@@ -20,7 +20,7 @@ from dltrain.kinds.series.calendar import Calendar
 from dltrain.kinds.series.columns import Roles
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.date_columns import join_dates
-from dltrain.kinds.series.read import Reading, RegularSeries, Repeats, read_all, with_plain_dates
+from dltrain.kinds.series.read import Reading, RegularSeries, Repeats, read_all, with_plain_cells
 from dltrain.kinds.series.states import SCALES, SeriesState
 from dltrain.kinds.series.time_axis import TimeAxis
 from dltrain.kinds.series.wide import turn_wide
@@ -262,7 +262,7 @@ class WindowEncoder:
         return long, [Remark(f"series shorter than {self.window} steps", one.name) for one in short]
 
     def _read_frame(self, frame: pd.DataFrame) -> list[RegularSeries]:
-        roles, frame = self.roles, with_plain_dates(frame)
+        roles, frame = self.roles, with_plain_cells(frame)
         if not set(roles.target) <= set(frame.columns) and (turned := turn_wide(frame)) is not None:
             frame = turned.frame
         if roles.time not in frame.columns:

@@ -16,6 +16,7 @@ from dltrain.kinds.series.columns import (
     Roles,
     check_named,
     check_rows,
+    climbs,
     codes_of,
     find_series,
     find_static,
@@ -27,9 +28,10 @@ from dltrain.kinds.series.columns import (
 )
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.date_columns import join_dates
-from dltrain.kinds.series.read import Reading, RegularSeries, read_all, unused, unused_note, with_plain_dates
+from dltrain.kinds.series.read import Reading, RegularSeries, read_all, unused, unused_note, with_plain_cells
 from dltrain.kinds.series.wide import turn_wide
 
+STAND_INS = frozenset(sign * size for sign in (1, -1) for size in (99, 200, 999, 9999, 99999, 999999))
 SHOWN = 3  # names of series in a note
 
 
@@ -84,7 +86,7 @@ def read_panel(
         DataError: there are no numbers, a column does not exist, the times are not evenly spaced, two rows contradict
             each other, or a gap is too long.
     """
-    frame = with_plain_dates(frame.set_axis([str(name) for name in frame.columns], axis="columns"))
+    frame = with_plain_cells(frame.set_axis([str(name) for name in frame.columns], axis="columns"))
     notes: list[str] = []
     turned = turn_wide(frame) if not set(given.target) & set(frame.columns) and given.time is None else None
     if turned is not None:
@@ -107,7 +109,11 @@ def read_panel(
         (column for name, column in cells.items() if name not in (time, *series)), decimal, thousands
     )
     codes = codes_of(cells, series) if series else np.zeros(len(frame), np.int64)
-    beside_values = [name for name in cells if is_still(cells[name], codes) or (time and is_part_of_date(name, cells))]
+    beside_values = [
+        name
+        for name, column in cells.items()
+        if is_still(column, codes) or (time and (is_part_of_date(name, column) or climbs(column)))
+    ]
     forms, remarks = _choose_values(frame, cells, given.target, taken, reading, beside_values)
     roles = Roles(tuple(forms), time or "", series, given.known, given.observed)
     if time is None and options.gaps != "ignore":
@@ -187,6 +193,7 @@ def _choose_values(
     for name in chosen:
         written_so = read.get(name)
         remarks += [f"{name}: {remark}" for remark in (written_so.remarks if written_so else ())]
+        remarks += _remark_stand_in(name, read_cells(frame[name], form=_form(written_so)))
         others = [other for other in clean if other != name]
         _check_words(name, frame, _form(read.get(name)), [other for other in chosen if other in others] or others)
     for name in free:
@@ -199,6 +206,20 @@ def _choose_values(
             fix="give a file with a column of values",
         )
     return {name: _form(read.get(name)) for name in chosen}, remarks
+
+
+def _remark_stand_in(name: str, cells: Cells) -> list[str]:
+    """Returns a remark where a column holds a number such as -999 far from all others, which may stand for a gap."""
+    numbers = cells.as_numbers()
+    distinct = np.unique(numbers[np.isfinite(numbers)])
+    for stand_in, others in ((distinct[:1], distinct[1:]), (distinct[-1:], distinct[:-1])):
+        if len(others) > 1 and stand_in[0] in STAND_INS and (count := int((numbers == stand_in[0]).sum())) > 1:
+            if np.abs(others - stand_in[0]).min() > np.ptp(others):
+                return [
+                    f"{name}: {stand_in[0]:g}, which {count} cells hold, is far from all other values; if it means "
+                    "that there is none, leave these cells empty"
+                ]
+    return []
 
 
 def _form(numbers: FormOfNumbers | None) -> Form | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 CANDIDATES = 12
 CYCLES = 2.5  # that the training part must contain
-WORTH = 0.7  # a shorter period is preferred unless a longer one's squared error is below this share of its own
+WORTH = 0.7  # a period is preferred to its multiples unless their squared error is below this share of its own
 WORTH_OTHER = 0.5  # the same of a period of the calendar, which noise may make less exact than one of its multiples
 NEAR = 0.08  # a calendar period replaces peaks within this relative distance
 BY_CHANCE = 0.007  # probability that noise has a peak among all lags, and likewise among the calendar's periods
@@ -60,10 +60,11 @@ def guess_period(
     errors = [_error_of(flat, present, period) for period in periods]
     least, exact = min(zip(errors, periods, strict=True))
     for period, error in zip(periods, errors, strict=True):
-        worth = WORTH_OTHER if period in calendar and exact not in calendar and exact % period == 0 else WORTH
-        if error * worth <= least:
+        times = round(exact / period)
+        worth = WORTH_OTHER if period in calendar and exact not in calendar else WORTH
+        if times > 1 and abs(exact - times * period) <= times and error * worth <= least:
             return int(period)
-    return exact
+    return int(exact)
 
 
 def _without_trend(x: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:

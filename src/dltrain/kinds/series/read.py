@@ -185,7 +185,7 @@ class Reading:
         steps, axis, notes = read.steps[rows], read.axes[group], []
         time = cells[self.roles.time].take(rows) if self.roles.time and axis.unit != "rows" else None
         if time is not None:
-            kept, values, repeated = self._without_repeats(time, steps, values)
+            kept, values, repeated = self._without_repeats(time, steps, values, axis)
             if repeated:
                 notes.append(repeated)
             steps, values, covariates = steps[kept], values[kept], covariates[kept]
@@ -233,7 +233,7 @@ class Reading:
         return series
 
     def _without_repeats(
-        self, time: Cells, steps: NDArray[np.int64], values: Floats
+        self, time: Cells, steps: NDArray[np.int64], values: Floats, axis: TimeAxis
     ) -> tuple[NDArray[np.int64], Floats, str]:
         """Returns the rows to keep, the values `(R, C)`, those of kept rows averaged if that is wanted, and a note.
 
@@ -250,7 +250,7 @@ class Reading:
         if not differ.any():
             return kept, values, f"left out rows with the same time and values as another: {len(again):,}"
         if self.repeats == "refuse":
-            raise self._contradiction(time, int(first[differ][0]), int(again[differ][0]), steps, again)
+            raise self._contradiction(time, int(first[differ][0]), int(again[differ][0]), steps, again, axis)
         if self.repeats == "mean":
             totals = pd.DataFrame(values).groupby(steps).transform("mean")
             values = totals.to_numpy()
@@ -258,13 +258,19 @@ class Reading:
         return kept, values, f"of {len(again):,} rows with the time of another, {words} is taken: data.repeats"
 
     def _contradiction(
-        self, time: Cells, one: int, other: int, steps: NDArray[np.int64], again: NDArray[np.int64]
+        self,
+        time: Cells,
+        one: int,
+        other: int,
+        steps: NDArray[np.int64],
+        again: NDArray[np.int64],
+        axis: TimeAxis,
     ) -> DataError:
         text = time.values[time.codes[one]]
         fix = "leave one of them out, take their mean or the first of them, or name the column that tells series apart"
         if self.roles.series:
             fix = "leave one of them out, or take their mean or the first of them"
-        elif len(again) <= 24 and len(steps) / max(1, len(again)) > 2 and _is_night(text):
+        elif len(again) <= 24 and len(steps) / max(1, len(again)) > 2 and _is_night(axis, int(steps[one])):
             fix = "where clocks were set back, an hour comes twice: take the mean of both, or the first of them"
         return DataError(
             f"two rows have the time {text} and different values",
@@ -314,10 +320,12 @@ def _outside_note(names: Sequence[str], values: Floats, rows: int) -> str:
     return f"left out {rows:,} rows at the ends: {shorter}; data.target forecasts fewer columns"
 
 
-def _is_night(text: str) -> bool:
-    """Tells whether a time is one at which clocks are set back."""
-    moment = pd.to_datetime(text, errors="coerce")
-    return not pd.isna(moment) and moment.hour <= 3 and moment.month in (3, 4, 9, 10, 11)
+def _is_night(axis: TimeAxis, step: int) -> bool:
+    """Tells whether a step is at a time at which clocks are set back."""
+    if axis.unit != "seconds":
+        return False
+    moment = axis.moment(step)
+    return moment.hour <= 3 and moment.month in (3, 4, 9, 10, 11)
 
 
 def _groups(cells: Mapping[str, Cells], columns: Sequence[str], rows: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -376,15 +384,20 @@ def _interpolate(values: Floats) -> Floats:
     return filled
 
 
-def with_plain_dates(frame: pd.DataFrame) -> pd.DataFrame:
-    """Returns a table whose typed dates without a time of day are texts without one."""
+def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table whose typed dates without a time of day are texts without one, and in which a point alone, as
+    statistical offices write it, is a missing value."""
     dated = [
         name
         for name in frame.columns
         if pd.api.types.is_datetime64_dtype(frame[name].dtype)
         and (frame[name].dropna().dt.normalize() == frame[name].dropna()).all()
     ]
-    return frame.assign(**{name: frame[name].dt.strftime("%Y-%m-%d") for name in dated}) if dated else frame
+    plain = {name: frame[name].dt.strftime("%Y-%m-%d") for name in dated}
+    texts = [name for name in frame.columns if name not in dated and not pd.api.types.is_numeric_dtype(frame[name])]
+    points = [name for name in texts if (frame[name] == ".").any()]
+    plain |= {name: frame[name].mask(frame[name] == ".") for name in points}
+    return frame.assign(**plain) if plain else frame
 
 
 def read_all(frame: pd.DataFrame) -> dict[str, Cells]:
