@@ -208,7 +208,7 @@ def test_periods_of_statistical_offices_are_months_and_a_point_is_missing(tmp_pa
     assert (data.facts.features, next_time(data)) == (("value",), "2005-01")
     assert any("interpolated 1 of 120" in note for note in data.notes)
     quarters = frame[::3].assign(period=[f"Q0{at % 4 + 1}" for at in range(40)], value=wave(40, 4))
-    assert next_time(load(quarters, tmp_path)) == "2005-01"
+    assert next_time(load(quarters, tmp_path)) == "2005-Q1"
 
 
 def test_a_stated_step_allows_for_days_that_shift(tmp_path: Path) -> None:
@@ -238,6 +238,14 @@ def test_a_number_that_may_mean_nothing_is_named(tmp_path: Path) -> None:
     frame = pd.DataFrame({"date": pd.date_range("2020-01-01", periods=200), "co": values})
     assert any("co: -200, which 4 cells hold" in note for note in load(frame, tmp_path).notes)
     assert not any("-200" in note for note in load(frame.assign(co=np.linspace(-200, 500, 200)), tmp_path).notes)
+
+
+def test_what_happens_or_not_is_no_value_unless_it_is_named(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"date": pd.date_range("2020-01-01", periods=100), "promo": [0, 1, 1, 0] * 25, "v": wave(100)})
+    data = load(frame, tmp_path)
+    assert data.facts.features == ("v",)
+    assert any("not used: promo (data.known" in note for note in data.notes)
+    assert load(frame, tmp_path, target="promo").facts.features == ("promo",)
 
 
 def test_a_counter_of_any_name_is_no_value(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_years_and_quarters_are_dates_and_what_is_none_stays_as_it_is(tmp_path: 
     )
     joined = join_dates(frame, ())
     assert list(joined.columns) == ["year-quarter", "x"]
-    assert list(joined["year-quarter"][:5]) == ["1959-01", "1959-04", "1959-07", "1959-10", "1960-01"]
+    assert list(joined["year-quarter"][:5]) == ["1959-Q1", "1959-Q2", "1959-Q3", "1959-Q4", "1960-Q1"]
     assert join_dates(frame, ("quarter",)) is frame
     days = frame.assign(month=2, day=30)
     for other in (frame.assign(quarter=range(40)), frame.assign(quarter="spring"), frame[["year", "x"]], days):

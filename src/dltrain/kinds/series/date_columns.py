@@ -84,10 +84,10 @@ def _texts_of_parts(frame: pd.DataFrame, named: Mapping[str, str], parts: Sequen
     least = np.array([0 if part in ("hour", "minute") else 1 for part in parts])
     if not (np.isfinite(numbers) & (numbers == np.floor(numbers)) & (numbers >= least)).all():
         return None
-    if "quarter" in parts:
-        numbers[:, 1] = 3 * numbers[:, 1] - 2  # its first month
     rows = numbers.astype(int).tolist()
-    if "dayofyear" in parts:
+    if "quarter" in parts:
+        texts = [f"{year:04}-Q{quarter}" for year, quarter in rows]
+    elif "dayofyear" in parts:
         days = [str(np.datetime64(f"{row[0]:04}-01-01") + row[1] - 1) for row in rows]
         if any(int(day[:4]) != row[0] for day, row in zip(days, rows, strict=True)):
             return None

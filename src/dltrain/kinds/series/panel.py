@@ -112,7 +112,9 @@ def read_panel(
     beside_values = [
         name
         for name, column in cells.items()
-        if is_still(column, codes) or (time and (is_part_of_date(name, column) or climbs(column)))
+        if is_still(column, codes)
+        or set(column.values) == {"0", "1"}
+        or (time and (is_part_of_date(name, column) or climbs(column)))
     ]
     forms, remarks = _choose_values(frame, cells, given.target, taken, reading, beside_values)
     roles = Roles(tuple(forms), time or "", series, given.known, given.observed)
