@@ -167,6 +167,7 @@ def test_the_configs_of_another_program_stop_nothing(write: Callable, dltrain: C
     write("configs/model/latin.yaml", "").write_bytes(b"# caf\xe9\n")
     write("new.csv", "number,年龄,city,pay\n1,30,Ulm,300\n")
     assert dltrain("--help").code == 0
+    assert "wandb: {}" not in dltrain("list", "logger").out
     assert "callbacks" not in dltrain("list").out
     assert dltrain("predict", str(people_run), "new.csv").code == 0
     assert dltrain("data=iris", "debug=smoke", "baseline=none").code == 0

@@ -20,6 +20,7 @@ from dltrain.config.compose import compose_jobs
 from dltrain.experiment import build
 from dltrain.experiment.results import fingerprint
 from dltrain.experiment.sources import SOURCES
+from dltrain.kinds.image.captcha import captcha
 from dltrain.kinds.image.digits import digits
 from dltrain.kinds.image.load import images
 from dltrain.kinds.ratings.load import ratings
@@ -120,6 +121,12 @@ def test_several_labels_of_images_and_texts_can_be_divided(labelled: Path) -> No
     frame.to_csv(labelled / "t.csv", index=False)
     keys: dict[str, Any] = {"path": str(labelled / "t.csv"), "text": "text", "target": "tags", "task": "multilabel"}
     assert len(text(**keys, folds=3, fold=1).splits["val"]) == 9
+
+
+def test_captchas_are_divided_into_folds(tmp_path: Path) -> None:
+    data = captcha(root=str(tmp_path), rows=100, size=16, folds=4, fold=3)
+    assert {name: len(part) for name, part in data.splits.items()} == {"train": 60, "val": 20, "test": 20}
+    assert captcha(root=str(tmp_path), rows=100, size=16, folds=4).facts.folds == 4
 
 
 def test_folds_of_a_series_never_train_on_what_comes_later() -> None:
@@ -247,7 +254,7 @@ def test_a_run_in_folds_lists_flipped_labels_of_training_images(dltrain: Callabl
     assert hit[: int((reached >= 0.6).argmax()) + 1].mean() >= 0.7  # precision at a recall of 0.6
     assert set(listed.split) <= {"val", "test"} and (listed.split == "val").sum() > 10
     page = called.run.report.read_text("utf-8")
-    assert "Labels that may be wrong" in page and Path(listed.id[0]).name in page
+    assert "training, by folds" in page and Path(listed.id[0]).name in page
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from dltrain.config.loader import (
     own_hydra,
     search_path_of,
 )
-from dltrain.config.options import check_local_configs, configs_named
+from dltrain.config.options import UNPICKED, check_local_configs, configs_named
 from dltrain.config.overrides import check_group, check_key, check_single, group_options, outside_groups, parse
 from dltrain.config.sweeps import combine, is_basic, params_of
 from dltrain.config.validation import missing_value
@@ -183,6 +183,8 @@ def _parse(overrides: Sequence[str], search_path: ConfigSearchPath) -> tuple[lis
     loader = Loader(search_path)
     parsed = parse(overrides, loader)
     for item in parsed:
+        if item.key_or_group in UNPICKED:
+            check_local_configs({item.key_or_group})
         if item.key_or_group == "hydra.output_subdir":
             what = "a run always keeps its config and overrides in .hydra/"
             raise ConfigError(what, where="hydra.output_subdir", fix="leave it out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from dltrain.errors import ConfigError
 
 COMBINED = ("logger", "metric")  # groups of which several options may be picked at once, as a list
+UNPICKED = frozenset({"logger"})  # groups of which a run need not pick anything, and other programs have files
 
 _named_folder: ContextVar[Path | None] = ContextVar("named_folder", default=None)
 
@@ -37,10 +38,13 @@ def local_config_dir() -> Path | None:
     return folder if folder.is_dir() and not folder.samefile(config_dir()) else None
 
 
-def check_local_configs() -> None:
+def check_local_configs(among: Collection[str] | None = None) -> None:
     """Checks that no file in the user's `configs/` has the name of one of dltrain's options.
 
     Files outside the groups, such as another program's train.yaml, are never read.
+
+    Args:
+        among: the groups to look at; None for all but those of which a run need not pick anything.
 
     Raises:
         ConfigError: a file has such a name.
@@ -48,7 +52,9 @@ def check_local_configs() -> None:
     folder, own = local_config_dir(), config_dir()
     if folder is None:
         return
-    for path in sorted(path for group in groups() for path in (folder / group).rglob("*.yaml")):
+    for path in sorted(
+        path for group in among or set(groups()) - UNPICKED for path in (folder / group).rglob("*.yaml")
+    ):
         name = path.relative_to(folder)
         if (own / name).exists():
             raise ConfigError(f"configs/{name} hides dltrain's own {name}", where="configs/", fix="rename the file")

@@ -42,6 +42,7 @@ from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
 from dltrain.training.budget import Budget
+from dltrain.training.profile import Profile
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState, average_of
@@ -75,6 +76,7 @@ class Setup:
         untrained: builds the model with the weights that its config names; None if it begins with others.
         loggers: where the run is written to besides its folder.
         pruning: what a search asks of the run; `None` if it is no job of a search.
+        profile: where the time of the run goes.
     """
 
     source: Source
@@ -96,6 +98,7 @@ class Setup:
     untrained: Callable[[], nn.Module] | None = None
     loggers: Loggers = field(default_factory=lambda: Loggers({}))
     pruning: Pruning | None = None
+    profile: Profile = field(default_factory=Profile)
 
     @property
     def splits(self) -> Mapping[SplitName, Split]:
@@ -113,6 +116,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     Raises:
         DltrainError: the objects do not fit each other, or the data cannot be read.
     """
+    profile = Profile()
     settings = TrainerSettings(**arguments(config["trainer"]))
     device = choose_device(settings.device)
     if settings.deterministic:
@@ -121,7 +125,8 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     meet_task(config["task"]["name"])
     start = start_of(config) if begun is None else None
     wanted = input_format(config, start, begun)
-    source = SOURCES.load(fill_in(config["data"], wanted), config["task"]["name"])
+    with profile.measure("read and encode data"):
+        source = SOURCES.load(fill_in(config["data"], wanted), config["task"]["name"])
     kind = kind_of(source.data.facts)
     data = source.data if wanted is None else kind.suit(source.data, wanted)
     facts = data.facts
@@ -185,6 +190,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     average = None if settings.ema is None else average_of(model, settings.ema)
+    profile.seconds["build and try the model"] = profile.age - profile.seconds["read and encode data"]
     return Setup(
         source=source,
         data=data,
@@ -206,6 +212,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         start=words,
         untrained=None if config["model"] == bare or config.get("init_from") else partial(build_model, *full),
         loggers=loggers,
+        profile=profile,
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
+
+import numpy as np
 
 from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.experiment.build import Setup
@@ -13,13 +15,17 @@ from dltrain.experiment.log import progress
 from dltrain.experiment.loggers import begin_logging
 from dltrain.experiment.results import Timing, save_results
 from dltrain.experiment.signals import Stopped, StopRequest, finishing
+from dltrain.report.page import write_report
 from dltrain.runs.folder import RunDir
 from dltrain.runs.history import HistoryLog
+from dltrain.storage import write_json
 from dltrain.training.loop import Pause, Row, fit
+from dltrain.training.profile import TimedLoader
 from dltrain.training.random_state import use_deterministic
 from dltrain.training.saving import Saver
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import TrainState
+from dltrain.types import Loader
 
 log = logging.getLogger("dltrain")
 
@@ -51,6 +57,7 @@ def complete(
         DltrainError, Stopped: as `train` does.
     """
     settings, state = setup.settings, setup.state
+    setup.profile.begin(began)
     use_deterministic(settings.deterministic)
     setup = with_cached_features(setup, verbosity)
     if settings.on_divergence == "rollback" and not state.step:
@@ -78,12 +85,27 @@ def complete(
         timing = Timing(began, train_seconds, saver.seconds, in_sweep=in_sweep, reads_test=reads_test)
         save_results(run, setup, seed, timing)
         setup.kind.save_augmented(run, setup.train)
+        save_likeness(run, setup)
         setup.kind.save_extras(run, setup.data, setup.task, state.judged, setup.device)
+        setup.profile.seconds["save"] = saver.seconds
+        if settings.profile:
+            write_json(run.profile, setup.profile.to_json())
     except Exception as error:
         if isinstance(explanation := explained(error), OutOfMemory) and (size := setup.train.sizes[0]) > 1:
             explanation.override = f"trainer.batch_size={size // 2}"
             raise explanation from error
         raise
+
+
+def save_likeness(run: RunDir, setup: Setup) -> None:
+    """Writes what tells samples that are unlike those of training; nothing of a run that tries a few batches."""
+    run.likeness.unlink(missing_ok=True)  # of a run that is resumed
+    if setup.settings.limit_batches is not None:
+        return
+    try:
+        setup.kind.save_likeness(run, setup.data, setup.state.judged, setup.evaluation)
+    except (RuntimeError, ValueError, np.linalg.LinAlgError) as error:  # the model is trained, and its result stands
+        log.warning("samples unlike those of training cannot be told: %s: %s", type(error).__name__, error)
 
 
 def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, verbosity: int = logging.INFO) -> None:
@@ -104,7 +126,8 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
     settings, state = setup.settings, setup.state
     if setup.pruning is not None:
         settings = setup.pruning.limited(settings, state.seconds)
-    moments: Iterator[Row | Pause] = fit(state, setup.task, setup.train, setup.evaluation.get("val"), settings)
+    train, val, watch = profiled(setup)
+    moments: Iterator[Row | Pause] = fit(state, setup.task, train, val, settings)
     if is_spent(state, settings):
         moments = iter(())  # training was over, and the process was killed before it recorded that
     history = HistoryLog(run.history, keep=state.epoch)
@@ -112,7 +135,7 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
         log.warning("warning %s lacks rows of trained epochs", run.history)
     begin_logging(setup.loggers, run, state.epoch, verbosity)
     watcher = setup.kind.watch(run, setup.data.facts, settings.last_epoch, keep=state.epoch)
-    with closing(history):
+    with closing(history), watch:
         for moment in progress(moments, settings, verbosity, behind=state.epoch):
             spent = False
             if not isinstance(moment, Pause):
@@ -134,3 +157,27 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
                 return
     if state.epoch < settings.last_epoch and settings.max_minutes is not None:
         log.log(verbosity, "stop    after %g minutes", settings.max_minutes)
+
+
+def profiled(setup: Setup) -> tuple[Loader, Loader | None, AbstractContextManager[None]]:
+    """Returns the loaders of the training and the validation split, and a context for the training; all of them measure
+    time if `trainer.profile` says so."""
+    train, val, profile = setup.train, setup.evaluation.get("val"), setup.profile
+    if not setup.settings.profile:
+        return train, val, nullcontext()
+    timed = None if val is None else TimedLoader(val, profile, "evaluate", whole=True)
+    steps = profile.steps(setup.state.model, setup.state.optimizer, setup.device)
+    return TimedLoader(train, profile, "load batches"), timed, steps
+
+
+def write_page(run: RunDir, setup: Setup) -> None:
+    """Writes the run's plots and page; with `trainer.profile` once more with the time that they took.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    with setup.profile.measure("plots and page"):
+        write_report(run)
+    if setup.settings.profile:
+        write_json(run.profile, setup.profile.to_json())
+        write_report(run)

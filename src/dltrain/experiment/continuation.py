@@ -17,13 +17,12 @@ from dltrain.data.samples.on_demand import on_approval
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.build import Setup
 from dltrain.experiment.changes import save_changes
-from dltrain.experiment.complete import complete, is_spent, new_saver
+from dltrain.experiment.complete import complete, is_spent, new_saver, write_page
 from dltrain.experiment.loggers import log_result
 from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.results import Timing, described, save_results
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.run import build_checked, introduce, recorded, save_facts
-from dltrain.report.page import write_report
 from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now
 from dltrain.runs.lock import locked
 from dltrain.runs.result import Result
@@ -90,7 +89,7 @@ def resume_job(
             log.log(verbosity, "resume  from the beginning: the run ended before its first checkpoint")
         complete(setup, saver, run, config["seed"], began - state.seconds, verbosity, reads_test=reads_test)
         if not sweep:
-            write_report(run)
+            write_page(run, setup)
             log.info("report  %s", run.report)
         log_result(setup.loggers, run)
 

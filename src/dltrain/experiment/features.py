@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import KeysView
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 from time import perf_counter
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from dltrain.experiment.build import Setup
 from dltrain.models.names import picked_model
 from dltrain.tasks.precision import autocast
 from dltrain.training.settings import choose_threads
-from dltrain.types import FrozenTrunk, SplitName
+from dltrain.types import FrozenTrunk, Split
 
 log = logging.getLogger("dltrain")
 
@@ -49,14 +49,15 @@ def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
             log.log(verbosity, "features not cached: %s; augment=none trains the head in seconds", words)
         return setup
     began, count, threads = perf_counter(), sum(map(len, setup.data.splits.values())), torch.get_num_threads()
-    cache, key, names = setup.source.features, _key(setup, model), sample_names(setup)
-    if not all(names[split] <= cache.get(key, {}).keys() for split in names):
+    cache, key = setup.source.features, _key(setup, model)
+    names = {split: sample_names(samples) for split, samples in setup.splits.items()}
+    if not all(cache.get(key, {}).keys() >= set(of_split) for of_split in names.values()):
         cache.clear()  # of another trunk
         log.log(verbosity, "features %s samples pass the frozen trunk once", f"{count:,}")
         torch.set_num_threads(1)  # each batch has one; more of them share the batches
         cache[key] = {}
         for split, of_split in names.items():
-            if not of_split <= cache[key].keys():
+            if not cache[key].keys() >= set(of_split):
                 rows = features_of(model, setup.evaluation[split], setup)
                 cache[key] |= dict(zip(of_split, rows, strict=True))
         log.log(verbosity, "features computed in %.1f s; now the head is trained on them", perf_counter() - began)
@@ -69,22 +70,13 @@ def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
     return replace(setup, train=on_features(setup.train, features["train"]), evaluation=evaluation)
 
 
-def sample_names(setup: Setup) -> dict[SplitName, KeysView[str]]:
-    """Returns a name for each sample of each split, in order, under which its features are stored.
-
-    Samples that folds move between training and validation keep their names, unless several have the same.
-    """
-    data = setup.data
-    moved = data.with_fold is not None or data.facts.folds > 0
-    names: dict[SplitName, KeysView[str]] = {}
-    for split, samples in setup.splits.items():
-        place = "test" if split == "test" else "fold"
-        of_split = dict.fromkeys(f"{place} {name}" for name in samples.ids) if moved else {}
-        if len(of_split) < len(samples):
-            digest = hashlib.sha256("\0".join(samples.ids).encode()).hexdigest()
-            of_split = dict.fromkeys(f"{split} {digest} {row}" for row in range(len(samples)))
-        names[split] = of_split.keys()
-    return names
+def sample_names(samples: Split) -> list[str]:
+    """Returns a name for each sample, equal where samples have equal stored inputs, which their features depend on."""
+    rows = [np.ascontiguousarray(tensor.reshape(len(samples), -1).numpy()) for tensor in samples.inputs]
+    return [
+        hashlib.blake2b(b"".join(of_input[row].tobytes() for of_input in rows), digest_size=16).hexdigest()
+        for row in range(len(samples))
+    ]
 
 
 def estimate(setup: Setup) -> tuple[TensorLoader, float]:

@@ -35,6 +35,7 @@ from dltrain.experiment.verdict import diagnose
 from dltrain.explain.explanation import MAPS, Explanation, write_projection
 from dltrain.kinds.checks import Finding
 from dltrain.models.names import class_of, name_of
+from dltrain.models.ridge import solved_parts
 from dltrain.runs.folder import SCHEMA, RunDir, read_json
 from dltrain.runs.provenance import basis_of
 from dltrain.runs.result import DataRecord, Result
@@ -116,12 +117,21 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     if not timing.in_sweep:
         explain_examples(run, setup)
     explain_seconds = perf_counter() - explaining
+    setup.profile.seconds["evaluate"] += evaluation_seconds
+    setup.profile.seconds["explain"] = explain_seconds
     baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name], timing)
+    setup.profile.seconds["baselines"] = sum(baseline.seconds for baseline in baselines)
     origins = compare_origins(setup, metrics[split_name], baselines, comparison)
     # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
     has_dropout = "dropout" in inspect.signature(class_of(state.model)).parameters
-    diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch, dropout=has_dropout)
+    diagnosis = diagnose(
+        run.read_history(),
+        best_epoch,
+        setup.settings.last_epoch,
+        dropout=has_dropout,
+        solved=bool(solved_parts(state.model)),
+    )
     diagnosis += advise_model(setup, comparison)
     blended = () if blend is None else (str(blend),)
     Result(

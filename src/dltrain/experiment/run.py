@@ -33,7 +33,7 @@ from dltrain.data.samples.on_demand import on_approval
 from dltrain.errors import ConfigError, DltrainError, StorageError, explained
 from dltrain.experiment import build
 from dltrain.experiment.changes import save_changes
-from dltrain.experiment.complete import complete, new_saver
+from dltrain.experiment.complete import complete, new_saver, write_page
 from dltrain.experiment.log import logged_to
 from dltrain.experiment.loggers import log_result
 from dltrain.experiment.results import described
@@ -42,7 +42,6 @@ from dltrain.experiment.signals import Stopped, deferred, no_error_after_a_signa
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.models.names import name_of
-from dltrain.report.page import write_report
 from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
 from dltrain.storage import make_folder, write_bytes, write_json, write_text
@@ -82,7 +81,7 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
             with locked(run.path), recorded(run, job.config), setup.loggers.closed_after():
                 begin(run, composed, job.defaults)
                 train(setup, job.config, run, began)
-                write_report(run)
+                write_page(run, setup)
                 log_result(setup.loggers, run)
                 log.info("report  %s", run.report)
 

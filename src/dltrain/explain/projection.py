@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dltrain.explain.last_layer import last_layer_inputs
 from dltrain.types import BatchTransform
 
 MAX_ROWS = 2000
@@ -62,27 +63,14 @@ def project_features(
     """
     deadline = perf_counter() + seconds
     rows = _spaced_rows(len(inputs[0]))
-    last_input: list[Tensor] = []
-
-    def remember(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        last_input[:] = [arguments[0].detach()]  # overwritten until the last layer is called
-
-    hooks = [layer.register_forward_pre_hook(remember) for layer in model.modules() if isinstance(layer, nn.Linear)]
-    model.eval()
+    chosen = torch.from_numpy(rows).to(inputs[0].device)
     parts: list[NDArray[Any]] = []
-    try:
-        with torch.no_grad():
-            for chosen in torch.from_numpy(rows).to(inputs[0].device).split(BATCH):
-                if perf_counter() >= deadline:
-                    return None  # the first rows alone would not do: they may all be of one class
-                batch = tuple(tensor[chosen] for tensor in inputs)
-                model(*(batch if prepare is None else prepare(batch)))
-                if not last_input:
-                    return None
-                parts.append(last_input[0].reshape(len(chosen), -1).cpu().double().numpy())
-    finally:
-        for hook in hooks:
-            hook.remove()
+    for features_of_batch in last_layer_inputs(model, tuple(tensor[chosen] for tensor in inputs), prepare, BATCH):
+        parts.append(features_of_batch.cpu().double().numpy())
+        if perf_counter() >= deadline and (seconds <= 0 or sum(map(len, parts)) < len(rows)):
+            return None  # the first rows alone would not do: they may all be of one class
+    if not parts:
+        return None
     features = np.concatenate(parts)
     spaced = _spaced_rows(len(features), features.shape[1])
     return _project(features[spaced], rows[spaced], "last layer's inputs")

@@ -166,11 +166,21 @@ def evaluate_input(
     if model.facts.classes and whole.target.dim() == 1 and (whole.target == whole.target[0]).all():
         notes.append(f"every sample is labelled {model.facts.classes[int(whole.target[0])]}")
     notes += model.task.notes_on_new_data(whole.inputs, stored_tensors_of(model))
+    notes += _unlike(model, whole)
     trained = model.kind.count_trained(whole.inputs, stored_tensors_of(model))
     if trained:
         notes.append(f"the model was trained on {trained:,} of these {len(whole):,} samples: the metrics are too good")
     evaluation = evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
     return replace(evaluation, own_split=False, trained=trained)
+
+
+def _unlike(model: LoadedModel, split: Split) -> list[str]:
+    """Returns a note on samples that are unlike those of training, if there are any."""
+    unlike = model.kind.are_unlike(model, split.inputs)
+    names = [] if unlike is None else [split.ids[row] for row in unlike.nonzero().flatten().tolist()]
+    if not names:
+        return []
+    return [f"{model.kind.unlike_words}: {len(names):,} of {len(split):,} samples, {name_list(names, NAMED)}"]
 
 
 def _join_weights(splits: Sequence[Split]) -> Tensor | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from torch import Tensor
 
 from dltrain.data.cells import name_list
 from dltrain.data.sample_files import TableFiles
@@ -75,6 +76,20 @@ def with_remarks(encoded: Encoded, predictions: Predictions) -> Encoded:
         of_sample if sound else (*of_sample, NO_NUMBER)
         for of_sample, sound in zip(encoded.remarks, finite, strict=True)
     ]
+    return replace(encoded, remarks=tuple(remarks))
+
+
+def with_unlike(encoded: Encoded, unlike: Tensor, words: str) -> Encoded:
+    """Returns samples with a remark more on each that is unlike those of training, but for unreadable ones.
+
+    Args:
+        encoded: the samples.
+        unlike: `(N,)` whether each is.
+        words: the remark.
+    """
+    odd = set(unlike.nonzero().flatten().tolist()) - set(encoded.unreadable)
+    pairs = enumerate(encoded.remarks)
+    remarks = [(*of_sample, Remark(words)) if row in odd else of_sample for row, of_sample in pairs]
     return replace(encoded, remarks=tuple(remarks))
 
 

@@ -51,6 +51,9 @@ class UsableModel(Protocol):
     """A trained model that can forecast, recommend or write."""
 
     @property
+    def run(self) -> RunDir: ...
+
+    @property
     def facts(self) -> Facts: ...
 
     @property
@@ -90,6 +93,8 @@ class Kind:
         budget: the default number of epochs and batch size.
         has_places: whether `attribute` and `write_places` work.
         stored_words: what the run keeps beyond its facts, in words.
+        unlike_words: the remark on samples that `are_unlike` those of training.
+        answers_prompts: whether a prompt is a sample, of which the prediction is the answer.
     """
 
     name: ClassVar[str]
@@ -99,6 +104,8 @@ class Kind:
     budget: ClassVar[Budget] = Budget()
     has_places: ClassVar[bool] = False
     stored_words: ClassVar[str] = "predictions need it"
+    unlike_words: ClassVar[str] = "unlike the training samples"
+    answers_prompts: ClassVar[bool] = False
 
     def encoder(self, facts: Facts) -> Encoder:
         """Returns the encoder of new samples for a model that was trained on data with these facts.
@@ -221,6 +228,28 @@ class Kind:
         """
         return None
 
+    def save_likeness(
+        self, run: RunDir, data: Data, model: nn.Module, loaders: Mapping[SplitName, TensorLoader]
+    ) -> None:
+        """Writes what tells samples that are unlike those of training; nothing where that cannot be told.
+
+        Args:
+            run: the run's folder.
+            data: the data.
+            model: trained.
+            loaders: of the splits, in their order; what they yield may be features that were computed before.
+        """
+
+    def are_unlike(self, model: UsableModel, inputs: tuple[Tensor, ...]) -> Tensor | None:
+        """Tells which of new samples `(N,)` are unlike those of training, as far as the run knows; `None` if it does
+        not.
+
+        Args:
+            model: trained.
+            inputs: of the samples, as they are stored.
+        """
+        return None
+
     def watch(self, run: RunDir, facts: Facts, epochs: int, keep: int) -> Watcher | None:
         """Returns a watcher of the model during its training, None for none.
 
@@ -290,6 +319,7 @@ def _shortened(names: Sequence[str]) -> str:
 BUILT_IN: Mapping[str, str] = {
     "corpus": "dltrain.kinds.corpus.kind.Corpus",
     "image": "dltrain.kinds.image.kind.Image",
+    "pairs": "dltrain.kinds.pairs.kind.Pairs",
     "ratings": "dltrain.kinds.ratings.kind.Ratings",
     "series": "dltrain.kinds.series.kind.Series",
     "table": "dltrain.kinds.table.kind.Table",

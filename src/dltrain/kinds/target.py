@@ -35,6 +35,7 @@ from dltrain.tasks.registry import is_known
 MAX_CLASS_NUMBERS = 10
 MIN_ROWS_PER_CLASS_NUMBER = 5
 MAX_LABELS = 1000
+MOST_DISTINCT = 0.9  # a share of rows; more different values are no classes
 
 
 @dataclass(frozen=True)
@@ -350,9 +351,14 @@ def choose_task(target: str, cells: Cells, task: str) -> tuple[str, str]:
         check_numbers(target, cells)
         if cells.all_numbers:
             return TASKS["number"], f"{target} has {distinct} distinct numbers"
-    if distinct == rows:
+    if distinct > MOST_DISTINCT * rows:
+        each = (
+            f"each of the {rows} rows has a different value"
+            if distinct == rows
+            else f"{rows} rows have {distinct} values"
+        )
         raise DataError(
-            f"each of the {rows} rows has a different value of {target!r}: these are not classes",
+            f"{each} of {target!r}: these are not classes",
             where="data.target",
             fix="predict numbers" if cells.all_numbers else "choose a column whose values repeat",
             override="task=regression" if cells.all_numbers else "",

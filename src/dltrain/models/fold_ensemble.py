@@ -101,9 +101,9 @@ class TrunkEnsemble(FoldEnsemble):
         """Tells whether the trunk is frozen in every epoch."""
         return self._first.is_trunk_fixed
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, *inputs: Tensor) -> Tensor:
         """Returns the outputs of the trunk, `(B, F)`."""
-        return self._first.features(x)
+        return self._first.features(*inputs)
 
     @property
     def _first(self) -> FrozenTrunk:

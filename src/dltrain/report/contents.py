@@ -9,6 +9,7 @@ from dltrain.kinds.kind import page_of_kind
 from dltrain.report.sections.data import changed, data, reproduction
 from dltrain.report.sections.limits import limits
 from dltrain.report.sections.predictions import importance, predictions, worst_examples, wrong_labels
+from dltrain.report.sections.profile import profile
 from dltrain.report.sections.results import baselines, key_numbers, training_curves
 from dltrain.report.sections.use import use
 from dltrain.runs.reader import Run
@@ -27,6 +28,7 @@ SECTIONS: Sequence[SectionBuilder] = (
     use,
     data,
     changed,
+    profile,
     reproduction,
 )
 

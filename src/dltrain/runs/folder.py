@@ -43,6 +43,11 @@ class RunDir:
         return self.path / "kept.safetensors"
 
     @property
+    def likeness(self) -> Path:
+        """Returns the path of what tells samples that are unlike those of training, where there is anything."""
+        return self.path / "likeness.safetensors"
+
+    @property
     def recommendations(self) -> Path:
         """Returns the path of recommendations for some users, where the data is ratings."""
         return self.path / "recommendations.csv"
@@ -58,6 +63,10 @@ class RunDir:
     @property
     def status(self) -> Path:
         return self.path / "status.json"
+
+    @property
+    def profile(self) -> Path:
+        return self.path / "profile.json"
 
     @property
     def checkpoints(self) -> Path:

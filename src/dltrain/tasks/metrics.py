@@ -113,7 +113,7 @@ def label_counts(label_count: int) -> Metric:
     """Returns the metric of labels, for targets and predictions `(B, L)` of 0 and 1, of which some may be missing.
 
     As in scikit-learn, accuracy is the share of samples with all (known) labels right, precision, recall and F1 are
-    means over the labels, and the Hamming loss is the share of wrong labels.
+    means over the labels that some sample is known to have or not, and the Hamming loss is the share of wrong labels.
     """
 
     def update(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -128,7 +128,7 @@ def label_counts(label_count: int) -> Metric:
         return torch.stack(rows)  # (6, L)
 
     def compute(sums: Tensor) -> dict[str, float]:
-        hits, alarms, misses, counts, right, samples = sums
+        hits, alarms, misses, counts, right, samples = sums[:, sums[3] > 0]
         return {
             "accuracy": float(right[0] / samples[0]),
             "precision": float((hits / _not_zero(hits + alarms)).mean()),
@@ -261,7 +261,8 @@ def roc_auc(probabilities: Tensor, target: Tensor, weights: Tensor | None = None
 
 
 def label_roc_auc(probabilities: Tensor, target: Tensor, weights: Tensor | None = None) -> float | None:
-    """Returns the mean of the areas under the ROC curves of all labels; `None` where one is undefined.
+    """Returns the mean of the areas under the ROC curves of the labels that are known of some sample; `None` where one
+    is undefined.
 
     Args:
         probabilities: `(N, L)`.
@@ -274,11 +275,13 @@ def label_roc_auc(probabilities: Tensor, target: Tensor, weights: Tensor | None 
     areas = []
     for columns in zip(probabilities.T, target.T, weights.T, strict=True):
         scores, true, weight = (column[columns[2] > 0] for column in columns)
+        if not len(true):
+            continue
         area = roc_auc(torch.stack([1 - scores, scores], dim=1), true, weight)
         if area is None:
             return None
         areas.append(area)
-    return sum(areas) / len(areas)
+    return sum(areas) / len(areas) if areas else None
 
 
 def _as_array(weights: Tensor | None) -> NDArray[np.float64] | None:

@@ -49,6 +49,7 @@ class TrainerSettings:
         precision: of the forward pass; weights stay float32.
         deterministic: whether to refuse operations whose results may differ from run to run.
         limit_batches: most batches of each split an epoch; none for all.
+        profile: whether to measure where the run's time goes, for its page.
     """
 
     epochs: Annotated[int, Range(1)] | None = 50
@@ -73,6 +74,7 @@ class TrainerSettings:
     precision: Precision = "float32"
     deterministic: bool = False
     limit_batches: Annotated[int, Range(1)] | None = None
+    profile: bool = False
 
     def settled(self, count: int, budget: Budget | None = None) -> TrainerSettings:
         """Returns the same settings with a number of epochs, for a training split of `count` samples."""

@@ -176,3 +176,11 @@ def test_a_run_measures_by_weight_and_new_files_are_weighed_as_they_say(dltrain:
     bad.to_csv(tmp_path / "bad.csv", index=False)
     refused = dltrain("evaluate", str(folder), "data.path=bad.csv")
     assert refused.code == 2 and "is no weight" in refused.err
+
+
+def test_a_held_out_file_without_weights_counts_alike_and_it_is_said() -> None:
+    made = frame()
+    data = weighed(made, held_out={"test": made.drop(columns="w")})
+    assert "the test file has no column w, so all its rows count alike" in data.notes
+    weight = data.splits["test"].weight
+    assert weight is not None and (weight == 1).all()

@@ -233,3 +233,24 @@ def test_ids_that_rows_share_are_told_by_usual_names(name: str) -> None:
     assert data.raw is not None and data.raw.columns[0].reason.startswith("an id that rows share")
     other = table(frame.rename(columns={name: "engine"}), target="y")
     assert other.raw is not None and other.raw.columns[0].role == "numeric"
+
+
+@pytest.mark.parametrize(
+    ("column", "trained", "new", "what"),
+    [
+        ("x", ["1234.5", "7.25"], ["1.234", "12,5"], "another decimal mark"),
+        ("x", ["1.234,5", "7,25"], ["1.234", "12.5"], "another decimal mark"),
+        ("day", ["13/02/2020", "03/04/2020"], ["05/06/2020", "02/13/2020"], "another order"),
+        ("day", ["02/13/2020", "03/04/2020"], ["05/06/2020", "13/02/2020"], "another order"),
+    ],
+)
+def test_a_new_file_that_is_written_otherwise_is_refused(
+    column: str, trained: list[str], new: list[str], what: str
+) -> None:
+    frame = pd.DataFrame({column: trained * (ROWS // 2), "z": X, "y": [f"{value:.3f}" for value in Y]})
+    encoder = read_back(table(frame, target="y"))
+    with pytest.raises(DataError, match=what) as error:
+        encoder.encode(pd.DataFrame({column: new, "z": ["1", "2"]}))
+    assert error.value.where == f"column {column!r}"
+    one_bad = encoder.encode(pd.DataFrame({column: [*trained * 4, new[1]], "z": ["1"] * 9}))
+    assert [len(remarks) for remarks in one_bad.remarks] == [0] * 8 + [1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from dltrain.data.folds import FoldOption, FoldsOption
 from dltrain.data.samples.captcha import draw_captchas, names_of_captchas
 from dltrain.data.splits import Fraction
 from dltrain.errors import StorageError
@@ -25,6 +26,8 @@ def captcha(
     size: Side | None = None,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.2,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Returns captchas of four characters, which are drawn into a folder if they are not there.
@@ -35,6 +38,8 @@ def captcha(
         size: width and height that images are brought to, in pixels; none for their own, 100×40.
         val_fraction: share of the validation split.
         test_fraction: share of the test split.
+        folds: the number of folds of all images that are not for testing; None for none.
+        fold: the fold that alone is the validation split, counted from 0; None for a model of each fold.
         seed: of what is drawn, and of the split.
 
     Raises:
@@ -52,5 +57,5 @@ def captcha(
         notes = [f"drew {missing:,} captchas of four characters into {folder}"]
     labelled = from_names(folder, LabelColumns(target=PART), TASKS["string"])
     labelled = labelled.take([row for row, file in enumerate(labelled.files) if file.name in names])
-    settings = Settings(size, None, 1, False, "error", val_fraction, test_fraction, seed)
+    settings = Settings(size, None, 1, False, "error", val_fraction, test_fraction, seed, folds=folds, fold=fold)
     return load_labelled(labelled, settings, notes)

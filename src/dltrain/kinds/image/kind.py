@@ -23,9 +23,10 @@ from dltrain.kinds.image.checks import check_images
 from dltrain.kinds.image.columns import build_with_columns, encoder_of_columns
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
+from dltrain.kinds.image.likeness import are_unlike, save_likeness
 from dltrain.kinds.image.maps import write_overlay
 from dltrain.kinds.image.views import views_of
-from dltrain.kinds.kind import Kind
+from dltrain.kinds.kind import Kind, UsableModel
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.runs.folder import RunDir
@@ -42,6 +43,7 @@ class Image(Kind):
     name: ClassVar[str] = "image"
     default_model: ClassVar[str] = "cnn"
     has_places: ClassVar[bool] = True
+    unlike_words: ClassVar[str] = "the image is unlike the training images"
     budget: ClassVar[Budget] = Budget(large_batch=128)
 
     def encoder(self, facts: Facts) -> ImageEncoder:
@@ -109,6 +111,14 @@ class Image(Kind):
     def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
         """Returns how many images have the pixels of a training image; `None` in runs of older versions."""
         return int(torch.isin(digests(inputs[0]), stored[TRAINED]).sum()) if TRAINED in stored else None
+
+    def save_likeness(
+        self, run: RunDir, data: Data, model: nn.Module, loaders: Mapping[SplitName, TensorLoader]
+    ) -> None:
+        save_likeness(run, data, model, loaders)
+
+    def are_unlike(self, model: UsableModel, inputs: tuple[Tensor, ...]) -> Tensor | None:
+        return are_unlike(model, inputs)
 
     def save_augmented(self, run: RunDir, train: TensorLoader) -> None:
         save_augmented(run, train)

@@ -34,7 +34,9 @@ def draw_samples(run: Run, text: Lettering) -> Drawing | None:
     titles = [_title(row, numbers, long, text) for row in run.examples[:count]]
     lines = max((title.count("\n") + 1 for title in titles), default=1)
     rows = -(-count // columns)
-    figure = new_figure(5.4, (1.62 if not long else 1.75 + 0.13 * lines) * rows)
+    tall = min(1.0, pixels.shape[2] / pixels.shape[3])  # of wide images no room is left empty
+    spare = 1.25 * (1 - tall)
+    figure = new_figure(5.4, ((1.62 if not long else 1.75 + 0.13 * lines) - spare) * rows)
     axes = new_axes(figure, rows=rows, columns=columns)
     for one in axes:
         one.set_axis_off()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells
 from dltrain.data.date_format import DateFormat, spell_moment
-from dltrain.data.date_layouts import Moments
+from dltrain.data.date_layouts import Moments, Order
 from dltrain.data.splits import Indices
 from dltrain.drawing.section import shown
+from dltrain.errors import DataError
 from dltrain.kinds.table.column_encoder import ColumnEncoder, Oddity, as_tuples
 from dltrain.kinds.table.scale import standardisation
 
@@ -22,6 +23,9 @@ from dltrain.kinds.table.scale import standardisation
 CYCLES = {"day of year": 2, "day of month": 1, "weekday": 3, "hour": 2}
 YEAR, WEEKEND, DAYS_SINCE = "year", "weekend", "days since"
 SATURDAY = 5
+MOST_UNREAD, READ = 0.2, 0.95  # shares of cells by which a file has another order of day and month than the training's
+SPELLED: Mapping[str, str] = {"dmy": "21/11/2026", "mdy": "11/21/2026", "ymd": "26/11/21"}
+ORDERS: frozenset[Order] = frozenset({"dmy", "mdy", "ymd"})
 CONSTANT = 1e-6  # smallest spread of an input that is not left out
 
 
@@ -136,8 +140,13 @@ class CalendarEncoder(ColumnEncoder):
         return (*(part in (YEAR, DAYS_SINCE) for part in self.parts), *[False] * self.indicator)
 
     def encode(self, cells: Cells, interpolate_from: Indices | None = None) -> NDArray[np.float32]:
-        """Returns the inputs `(N, inputs)`, 0 where a cell is missing or no date; dates are not interpolated."""
+        """Returns the inputs `(N, inputs)`, 0 where a cell is missing or no date; dates are not interpolated.
+
+        Raises:
+            DataError: the dates have another order of day, month and year than in training.
+        """
         moments = _read(cells, self.dates)
+        self._check_order(cells, np.isnat(moments) & (cells.codes >= 0))
         names, values = calendar_features(moments, np.datetime64(self.first, "us"))
         chosen = values[:, [names.index(part) for part in self.parts]].astype(np.float64)
         scaled = (chosen - np.array(self.means)) / np.array(self.stds)
@@ -145,6 +154,17 @@ class CalendarEncoder(ColumnEncoder):
         scaled[missing] = 0
         columns = [scaled, missing[:, None]] if self.indicator else [scaled]
         return np.concatenate(columns, axis=1).astype(np.float32)
+
+    def _check_order(self, cells: Cells, unread: NDArray[np.bool_]) -> None:
+        if self.dates.order not in SPELLED or unread.sum() <= MOST_UNREAD * cells.present:
+            return
+        for order in ORDERS - {self.dates.order}:
+            if np.isnat(_read(cells, replace(self.dates, order=order))[unread]).mean() < 1 - READ:
+                raise DataError(
+                    f"dates such as {cells.spell(int(unread.argmax()))} are written in another order than in training",
+                    where=f"column {self.name!r}",
+                    fix=f"write them as {SPELLED[self.dates.order]}, or as 2026-11-21",
+                )
 
     def find_oddities(self, cells: Cells) -> Iterator[Oddity]:
         """Yields which cells are no dates, which are outside the training range, and which are missing if none was in

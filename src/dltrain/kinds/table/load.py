@@ -113,13 +113,14 @@ def table(
     several = isinstance(target, Sequence) and not isinstance(target, str)  # YAML may read a name as a number
     targets = list(dict.fromkeys(map(str, target if several else [target])))
     drop = [drop] if isinstance(drop, str) else list(map(str, drop))
-    frame, files = _join(frame, held_out or {}, targets, drop)
+    held_out, unweighed = _weigh_alike(held_out or {}, weight)
+    frame, files = _join(frame, held_out, targets, drop)
     if ignore_case:
         frame = frame.apply(merge_spellings)
     weigher: WeightReader | None = None
     if weight is not None:
         weigher, counted, weight_notes = _read_weights(frame, str(weight), targets, (decimal, thousands, dates))
-        frame, files, notes = frame[counted], files[counted], [*notes, *weight_notes]
+        frame, files, notes = frame[counted], files[counted], [*notes, *weight_notes, *unweighed]
     cells = {name: read_cells(frame[name]) for name in frame.columns}
     reading = Reading.of((cells[name] for name in cells if name not in drop), decimal, thousands, dates)
     cells = {name: read_written(frame[name], reading, of_column) for name, of_column in cells.items()}
@@ -201,6 +202,18 @@ def table(
     return by_fold(divide, fold)
 
 
+def _weigh_alike(
+    held_out: Mapping[SplitName, pd.DataFrame], weight: str | None
+) -> tuple[dict[SplitName, pd.DataFrame], list[str]]:
+    """Returns held-out files with a weight of 1 in each row of those that have no weights, and notes on these."""
+    frames, notes = dict(held_out), []
+    for name, other in held_out.items():
+        if weight is not None and weight not in map(str, other.columns):
+            frames[name] = other.assign(**{str(weight): "1"})
+            notes.append(f"the {name} file has no column {weight}, so all its rows count alike")
+    return frames, notes
+
+
 def _join(
     frame: pd.DataFrame, held_out: Mapping[SplitName, pd.DataFrame], targets: Sequence[str], drop: Sequence[str]
 ) -> tuple[pd.DataFrame, Indices]:
@@ -223,7 +236,8 @@ def _join(
             raise DataError(
                 f"the {name} file has no column {absent[0]!r}, which the training file has",
                 where=f"data.{name}_path",
-                fix=f"add it or rename one of its columns: {name_list(other.columns)}",
+                fix=f"add it, rename one of its columns ({name_list(other.columns)}), or learn without it",
+                override=f"data.drop=[{','.join([*drop, *absent])}]",
             )
         frames.append(other.reindex(columns=frame.columns))
         files.append(np.full(len(other), SPLITS.index(name)))

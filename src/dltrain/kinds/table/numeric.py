@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import compress
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import LARGEST, Cells, Form, check_numbers, read_cells
+from dltrain.data.cells import LARGEST, Cells, Form, check_numbers, read_cells, shorten
+from dltrain.data.number_format import NumberFormat, Numbers
+from dltrain.data.numbers import infer_format
 from dltrain.data.splits import Indices
 from dltrain.drawing.wording import spell
+from dltrain.errors import DataError
 from dltrain.kinds.forms import form_from_json, form_to_json
 from dltrain.kinds.table.column_encoder import ColumnEncoder, Floats, Oddity, as_tuples
 from dltrain.kinds.table.scale import Numeric, Scale
@@ -21,6 +25,7 @@ Impute = Literal["median", "mean", "most_frequent", "interpolate", "drop", "cate
 
 EXTRAPOLATED = "Outside these ranges the model extrapolates, with unknown accuracy."
 ROUNDING = 1e-6  # relative rounding error of 32-bit numbers, in comparisons with a range
+MOST_UNREAD = 0.2  # share of cells that are no numbers, beyond which the decimal mark may be another one
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,11 @@ class NumericEncoder(ColumnEncoder):
         """Returns `(N, 1)`, or `(N, 2)` with the indicator; a cell that is no number counts as missing.
 
         Raises:
-            DataError: none of the cells is a number.
+            DataError: none of the cells is a number, or many have another decimal mark than in training.
         """
         cells = cells.read_as(self.form)
         numbers = _finite(cells.numbers)
+        self._check_mark(cells)
         if cells.present and np.isnan(numbers[cells.codes[cells.codes >= 0]]).all():
             check_numbers(self.name, cells, strict=True)
         by_value = not self.interpolate and len(numbers) < len(cells.codes)
@@ -117,6 +123,20 @@ class NumericEncoder(ColumnEncoder):
             columns.append(missing)
         encoded = np.stack(columns, axis=1).astype(np.float32)
         return encoded[cells.codes] if by_value else encoded
+
+    def _check_mark(self, cells: Cells) -> None:
+        unread = np.isnan(cells.numbers)
+        if not unread.any() or cells.counts[unread].sum() <= MOST_UNREAD * cells.present:
+            return
+        mark = self.form.decimal if isinstance(self.form, NumberFormat) else "."
+        found = infer_format(cells.values, cells.counts)
+        if isinstance(found, Numbers) and found.format.decimal != mark:
+            first = next(compress(cells.values, (unread & ~np.isnan(found.numbers)).tolist()))
+            raise DataError(
+                f"numbers such as {shorten(first)} are written with another decimal mark than in training",
+                where=f"column {self.name!r}",
+                fix=f"write them with {mark!r}",
+            )
 
     def decode(self, x: Floats) -> Floats:
         return self.scale.invert(x)

@@ -37,8 +37,10 @@ class Text(Kind):
         return TextPage(facts)
 
     def input_format(self, facts: Facts) -> InputFormat | None:
-        stored = facts.preprocessing
-        return InputFormat({"tokenizer": stored["tokenizer"]}, network=stored[NETWORK]) if NETWORK in stored else None
+        stored, usual = facts.preprocessing, super().input_format(facts)
+        if NETWORK not in stored or usual is None:
+            return usual
+        return replace(usual, options={**usual.options, "tokenizer": stored["tokenizer"]}, network=stored[NETWORK])
 
     def suit(self, data: Data, wanted: InputFormat) -> Data:
         """Returns data whose facts describe the network whose tokenizer numbers its tokens."""

@@ -49,8 +49,9 @@ def wrong_labels(run: Run, plots: Plots) -> Section:
         "To a model that was not trained on these samples, their labels are less probable than the labels of so many "
         "samples should be. A model errs, too: look at each before you change it."
     )
+    places = {**SPLIT_WORDS, "val": "training, by folds"} if run.facts.folds else SPLIT_WORDS
     rows = [
-        [shown(name), SPLIT_WORDS[split], *(shown(page.read_cell(cell)) for cell in (label, likely))]
+        [shown(name), places[split], *(shown(page.read_cell(cell)) for cell in (label, likely))]
         + [_number(score, 3) for score in (own, other)]
         for name, split, label, own, likely, other in run.wrong_labels[:MOST_WRONG]
     ]

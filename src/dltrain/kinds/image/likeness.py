@@ -1,0 +1,197 @@
+"""Tells images that are unlike the training images, by where a model's last layer sees them and by their pixels.
+
+An image is unlike the training images if it is farther from its nearest ones than nearly all of the validation split:
+as the inputs of the model's last linear layer, standardised and projected to their principal components (k nearest
+neighbours; Sun et al., 2022), or in a few statistics of its pixels. A network may see a blank image as an average one;
+its pixels give it away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor, nn
+
+from dltrain.data.loader import TensorLoader
+from dltrain.errors import CheckpointError
+from dltrain.explain.last_layer import last_layer_inputs
+from dltrain.kinds.kind import UsableModel
+from dltrain.models.names import inner_model
+from dltrain.runs.folder import RunDir
+from dltrain.storage import write_bytes
+from dltrain.training.checkpoint import read_tensors
+from dltrain.types import BatchTransform, Data, SplitName
+
+Floats = NDArray[np.float64]
+
+STORED, HELD_OUT = 1000, 1000  # images of train and of val at most, evenly spaced
+FEWEST = 20  # images of val, below which nothing is told
+WIDEST = 16_384  # features of a layer
+COMPONENTS = 64
+LEAST_VARIANCE = 1e-3  # of a component, as a share of the first one's
+NEIGHBOUR = 5  # whose distance counts
+QUANTILE = 0.995  # of the distances of images that the model has not seen
+DEVIATIONS, FEW = 2.576, 4.0  # of their logarithms at that quantile, and more by FEW over the root of their number
+BATCH = 128
+BRIGHTNESS = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles
+
+
+@dataclass(frozen=True)
+class Space:
+    """The training images as points, and how far a new one may be from them.
+
+    Args:
+        mean: of the training images, `(F,)`.
+        basis: from the difference to it to coordinates of variance 1, `(F, D)`.
+        points: of the training images, `(n, D)`.
+        limit: the distance beyond which an image is unlike them.
+    """
+
+    mean: Tensor
+    basis: Tensor
+    points: Tensor
+    limit: Tensor
+
+    @classmethod
+    def fit(cls, training: Floats, held_out: Floats, *, learned: bool) -> Space | None:
+        """Returns the space of training images `(n, F)`; `None` if they do not vary, or are not finite.
+
+        Args:
+            training: the training images.
+            held_out: images of the validation split `(m, F)`, by whose distances the limit is set.
+            learned: whether the features were learned from the training images; otherwise their distances to each
+                other count as well.
+        """
+        if not (np.isfinite(training).all() and np.isfinite(held_out).all()):
+            return None
+        mean, spread = training.mean(axis=0), training.std(axis=0)
+        if not spread.max() > 0:
+            return None
+        spread = np.where(spread > 1e-6 * spread.max(), spread, spread.max())
+        _, sizes, directions = np.linalg.svd((training - mean) / spread, full_matrices=False)
+        variances = np.square(sizes) / len(training)
+        count = min(COMPONENTS, int((variances > LEAST_VARIANCE * variances[0]).sum()))
+        basis = directions[:count].T / (spread[:, None] * np.sqrt(variances[:count]))
+        points = (training - mean) @ basis
+        tensors = [torch.from_numpy(part).float() for part in (mean, basis, points)]
+        space = cls(tensors[0], tensors[1], tensors[2], torch.zeros(()))
+        near = space.distances(torch.from_numpy(held_out).float())
+        if not learned:
+            near = torch.cat([near, space.distances(torch.from_numpy(training).float(), among_themselves=True)])
+        distances = near.double().numpy()
+        logs = np.log(np.maximum(distances, 1e-12))
+        deviations = DEVIATIONS + FEW / len(logs) ** 0.5
+        limit = max(np.quantile(distances, QUANTILE, method="higher"), np.exp(logs.mean() + deviations * logs.std()))
+        return cls(space.mean, space.basis, space.points, torch.tensor(limit, dtype=torch.float32))
+
+    def distances(self, features: Tensor, *, among_themselves: bool = False) -> Tensor:
+        """Returns the distance of each image to the k-th nearest training image, `(N,)`, for features `(N, F)`; without
+        itself, if they are the training images."""
+        coordinates = (features - self.mean) @ self.basis
+        nearest = min(NEIGHBOUR + among_themselves, len(self.points))
+        return torch.cdist(coordinates, self.points).kthvalue(nearest, dim=1).values
+
+    def are_unlike(self, features: Tensor) -> Tensor:
+        """Tells which images `(N,)` are too far away, or not finite."""
+        return ~(self.distances(features) <= self.limit)
+
+    def to_tensors(self, name: str) -> dict[str, Tensor]:
+        """Returns the tensors that `of` reads."""
+        return {f"{name}.{part}": getattr(self, part).contiguous() for part in self.__dataclass_fields__}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], name: str) -> Space:
+        """Returns the space that `to_tensors` wrote.
+
+        Raises:
+            KeyError: a tensor is missing.
+        """
+        return cls(*(tensors[f"{name}.{part}"] for part in cls.__dataclass_fields__))
+
+
+def save_likeness(run: RunDir, data: Data, model: nn.Module, loaders: Mapping[SplitName, TensorLoader]) -> None:
+    """Writes the spaces of a run's training images; nothing without a linear layer, or with few validation images."""
+    if "val" not in loaders or "val" not in data.splits or len(data.splits["val"]) < FEWEST:
+        return
+    features: list[Floats] = []
+    pixels: list[Floats] = []
+    splits: tuple[tuple[SplitName, int], ...] = (("train", STORED), ("val", HELD_OUT))
+    for name, most in splits:
+        images, loader = data.splits[name].inputs[0], loaders[name]
+        rows = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
+        chosen = tuple(tensor[rows.to(tensor.device)] for tensor in loader.inputs)
+        inputs = _features(model, chosen, loader.prepare)
+        if inputs is None:
+            return
+        features.append(np.asarray(inputs.double()))
+        pixels.append(np.asarray(statistics(images[rows]).double()))
+    spaces = {"features": Space.fit(*features, learned=True), "pixels": Space.fit(*pixels, learned=False)}
+    tensors: dict[str, Tensor] = {}
+    for part, space in spaces.items():
+        if space is None:
+            return
+        tensors |= space.to_tensors(part)
+    write_bytes(run.likeness, safetensors_bytes(tensors))
+
+
+def are_unlike(model: UsableModel, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    """Tells which images `(N,)` are unlike the training images; `None` of a run that does not know.
+
+    Raises:
+        CheckpointError: what the run knows is damaged.
+    """
+    path = model.run.own(model.run.likeness)
+    if not path.exists():
+        return None
+    stored: Any = read_tensors(path, fix="delete the file, without which no image is remarked, or train again")
+    on_device = tuple(tensor.to(model.device) for tensor in inputs)
+    features = _features(inner_model(model.module), on_device, model.encoder.prepare)
+    if features is None:
+        return None
+    try:
+        unlike = Space.of(stored, "features").are_unlike(features)
+        return unlike | Space.of(stored, "pixels").are_unlike(statistics(inputs[0]))
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+
+
+def _features(model: nn.Module, inputs: tuple[Tensor, ...], prepare: BatchTransform | None) -> Tensor | None:
+    """Returns the inputs of the last linear layer `(N, F)`, on the CPU; `None` if there is none or it is too wide."""
+    parts: list[Tensor] = []
+    for part in last_layer_inputs(model, inputs, prepare, BATCH):
+        if part.shape[1] > WIDEST:
+            return None
+        parts.append(part.float().cpu())
+    return torch.cat(parts) if parts else None
+
+
+def statistics(images: Tensor) -> Tensor:
+    """Returns a few numbers about the pixels of each image `(N, S)`, for images `(N, C, H, W)` of uint8.
+
+    They are mean and spread of each channel, the brightness of darker and lighter parts, and the logarithms of how much
+    channels and neighbouring pixels differ.
+    """
+    return torch.cat([_statistics(part.float() / 255) for part in images.split(BATCH)])
+
+
+def _statistics(x: Tensor) -> Tensor:
+    grey = x.mean(dim=1)
+    levels = torch.tensor(BRIGHTNESS)
+    parts = [x.mean(dim=(2, 3)), _log(x.std(dim=(2, 3))), torch.quantile(grey.flatten(1), levels, dim=1).T]
+    if x.shape[1] == 3:
+        differences = torch.stack([x[:, 0] - x[:, 1], x[:, 1] - x[:, 2]], dim=1)
+        parts += [differences.mean(dim=(2, 3)), _log(differences.std(dim=(2, 3)))]
+    for axis in (1, 2):
+        parts.append(_log(grey.diff(dim=axis).abs().mean(dim=(1, 2)))[:, None])
+    return torch.cat(parts, dim=1)
+
+
+def _log(x: Tensor) -> Tensor:
+    """Returns logarithms of numbers from 0 to 1, of those below one grey level of 255 that of half of it."""
+    return x.clamp(min=0.5 / 255).log()
