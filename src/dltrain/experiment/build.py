@@ -404,11 +404,11 @@ def build_loaders(
         merge_single=any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()),
         limit=settings.limit_batches,
     )
-    size, limit = task.evaluation_batch(batch_size), settings.limit_batches
-    evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order()}
+    size, limit, draw = task.evaluation_batch(batch_size), settings.limit_batches, options.fixed_draw or options.draw
+    evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order(draw)}
     for name, split in splits_of(data).items():
         if name != "train":
-            evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=options.draw, limit=limit)
+            evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=draw, limit=limit)
     return train, evaluation
 
 
