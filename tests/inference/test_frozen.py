@@ -5,8 +5,9 @@ tests/frozen/schema_1 was written by the first version of schema 1:
 dltrain model=mlp data=csv data.path=people.csv data.target=stays model.hidden=[8] trainer.epochs=3 baseline=none
 
 The others, of every kind of data, were written by the last version whose configs named its own modules, pairs and words
-by the first version that had them, with what their .hydra/overrides.yaml says. NAME.out is what that version printed for `dltrain predict NAME` and the words below, and
-targets.txt lists every target that its configs could name.
+by the first version that had them, with what their .hydra/overrides.yaml says. NAME.out is what that version printed
+for `dltrain predict NAME` and the words below, and targets.txt lists every target that the configs of the last version
+with modules could name.
 """
 
 from __future__ import annotations
