@@ -40,10 +40,13 @@ class LoaderOptions:
 
     Args:
         draw: draws random inputs for a batch, such as negatives.
+        fixed_draw: draws the same for every batch of an evaluation, whatever their size, also of a finished run; None
+            where an evaluation takes `draw`, or needs none.
         bucket_by_length: whether a training batch has samples of about the same length, their second input.
     """
 
     draw: RandomTransform | None = None
+    fixed_draw: RandomTransform | None = None
     bucket_by_length: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import pandas as pd
@@ -42,7 +43,8 @@ class Words(Kind):
         return WordsPage(facts)
 
     def loader_options(self, facts: Facts) -> LoaderOptions:
-        return LoaderOptions(draw=NoiseWords.of(self.encoder(facts)))
+        noise = NoiseWords.of(self.encoder(facts))
+        return LoaderOptions(draw=noise, fixed_draw=replace(noise, varies=False))
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields nothing: words and their neighbours are meant to repeat, and to differ in frequency."""

@@ -26,10 +26,12 @@ class NoiseWords:
     Args:
         count: the number of noise words of a batch.
         frequencies: how often each word, without the special ones, occurs in the training text.
+        varies: whether every batch has noise words of its own.
     """
 
     count: int
     frequencies: tuple[int, ...]
+    varies: bool = True
 
     @classmethod
     def of(cls, encoder: WordsEncoder) -> NoiseWords:
@@ -38,7 +40,7 @@ class NoiseWords:
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]:
         around, word = inputs
-        draws = torch.rand(self.count, generator=seeded(seed, epoch, batch))
+        draws = torch.rand(self.count, generator=seeded(seed, epoch, batch if self.varies else 0))
         noise = torch.searchsorted(self._shares, draws).clamp(max=len(self.frequencies) - 1) + len(SPECIAL)
         shared = noise.to(word.device).expand(len(word), -1)
         return around, torch.cat([word[:, None], shared], dim=1)
