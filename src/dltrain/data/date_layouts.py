@@ -267,6 +267,8 @@ def _dates(text: str) -> tuple[Layout, ...]:
         return _numbers(spans, lengths, {characters.strip() or " " for characters in between[1:-1]})
     if names in YEAR_FIRST and len(names) == len(spans) and [at for _, at in words] == [*range(1, len(names) + 1)]:
         return (_year_first(spans),) if _fit(lengths, "422"[: len(spans)], short_year=True) else ()
+    if names == ("m",) and words[0][1] == 1 and _fit(lengths, "42"):  # 2015M01
+        return (Layout(spans[0], spans[1]),)
     if len(names) == 1 and names[0] in MONTHS:
         return _with_month(MONTHS[names[0]], words[0][1], spans, lengths)
     if all(name in QUARTERS or name == "年" for name in names) and any(name in QUARTERS for name in names):

@@ -60,6 +60,7 @@ def spells(count: int, template: str) -> list[str]:
         (spells(60, "{y}-Q{q}"), "months", "2015-Q1"),
         (days("2015-01-05", 60, "%G-W%V", "W-MON"), "seconds", "2016-W09"),
         (days("1949-01-01", 60, "%b-%y", "MS"), "months", "Jan-54"),
+        (days("1949-01-01", 60, "%YM%m", "MS"), "months", "1954M01"),
         ([f"{1 + at // 12}-{at % 12 + 1:02}" for at in range(36)], "numbers", "4-01"),
         ([f"{t.month}/{t.day}/{t:%y}" for t in pd.date_range("2022-01-03", periods=60)], "seconds", "3/4/22"),
         ([str(1640995200 + 3600 * at) for at in range(60)], "seconds", "1641211200"),

@@ -214,13 +214,13 @@ def _remark_stand_in(name: str, cells: Cells) -> list[str]:
     """Returns a remark where a column holds a number such as -999 far from all others, which may stand for a gap."""
     numbers = cells.as_numbers()
     distinct = np.unique(numbers[np.isfinite(numbers)])
-    for stand_in, others in ((distinct[:1], distinct[1:]), (distinct[-1:], distinct[:-1])):
-        if len(others) > 1 and stand_in[0] in STAND_INS and (count := int((numbers == stand_in[0]).sum())) > 1:
-            if np.abs(others - stand_in[0]).min() > np.ptp(others):
-                return [
-                    f"{name}: {stand_in[0]:g}, which {count} cells hold, is far from all other values; if it means "
-                    "that there is none, leave these cells empty"
-                ]
+    for ends, others in ((distinct[:1], distinct[1:]), (distinct[-1:], distinct[:-1])):
+        far = len(others) > 1 and np.abs(others - ends[0]).min() > np.ptp(others)
+        if far and ends[0] in STAND_INS and (count := int((numbers == ends[0]).sum())) > 1:
+            return [
+                f"{name}: {ends[0]:g}, which {count} cells hold, is far from all other values; if it means that there "
+                "is none, leave these cells empty"
+            ]
     return []
 
 
