@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import StringIO
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -19,21 +18,12 @@ from dltrain.kinds.ratings.fold_in import fold_in
 from dltrain.runs.folder import RunDir
 from dltrain.runs.tables import CsvWriter
 from dltrain.storage import write_text
-from dltrain.tasks.order import Score, rated_by, score_all, scored_by, top_items
+from dltrain.tasks.order import Score, ScoresAfter, ScoresItems, rated_by, score_all, scored_by, top_items
 from dltrain.tasks.task import Task
 from dltrain.types import Data
 
 PAGE_USERS, PAGE_ITEMS = 5, 10  # on a run's page
 AT_ONCE = 256  # users whose items are scored together
-
-
-@runtime_checkable
-class ScoresItems(Protocol):
-    """A model that scores all items for users in a way of its own, which is faster than pair by pair."""
-
-    def score_items(self, user: Tensor) -> Tensor:
-        """Returns the score of every item for users `(B,)`, `(B, items)`."""
-        ...
 
 
 def recommend(model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
@@ -99,7 +89,8 @@ def recommend_by_likes(model: UsableModel, likes: Sequence[str], top: int) -> tu
 
     Args:
         model: the trained model.
-        likes: ids or titles of items, one or several between commas.
+        likes: ids or titles of items, one or several between commas; models that go by the order read them from the
+            first choice to the last.
         top: how many items to return, without those that are liked.
 
     Raises:
@@ -118,11 +109,24 @@ def recommend_by_likes(model: UsableModel, likes: Sequence[str], top: int) -> tu
             where="--likes",
             fix=f"did you mean {near[0]}?" if near else f"give items of {encoder.item} by id or title, between commas",
         )
-    items = torch.tensor(sorted({at for _, at in found if at}))
-    folded = fold_in(model.module, model.task, items, encoder.ranks_items)
+    items = torch.tensor(list(dict.fromkeys(at for _, at in found if at)))
     stored = {"rated": items.to(torch.int32), "rated_until": torch.tensor([0, len(items)])}
-    frame = best_items(encoder, model.task, stored, scored_by(folded, model.device), None, top)
+    frame = best_items(encoder, model.task, stored, score_likes(model, items, encoder.ranks_items), None, top)
     return frame, [f"the model knows no item {like!r}, which is left out" for like in unknown]
+
+
+@torch.no_grad()
+def _score_after(module: ScoresAfter, items: Tensor, device: torch.device) -> Score:
+    scores = module.score_after(items.to(device)).float().cpu()
+    return lambda _, item: scores[item]
+
+
+def score_likes(model: UsableModel, items: Tensor, ranking: bool) -> Score:
+    """Returns a function that scores items for a new user who likes items `(N,)`, whatever the user's number."""
+    if isinstance(model.module, ScoresAfter):
+        return _score_after(model.module, items, model.device)
+    folded = fold_in(model.module, model.task, items.sort().values, ranking)
+    return scored_by(folded, model.device)
 
 
 def find_items(text: str, index: Mapping[str, int]) -> Iterator[tuple[str, int]]:
