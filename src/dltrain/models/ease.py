@@ -34,6 +34,7 @@ class Ease(nn.Module):
     """
 
     takes = ("ratings",)
+    formats = ("safetensors",)  # what it looks up in histories cannot be traced
     needs_order = False
     factors: Tensor  # (items, K)
     scales: Tensor  # (K,)

@@ -35,6 +35,7 @@ class SASRec(nn.Module):
     """
 
     takes = ("ratings",)
+    formats = ("safetensors",)  # what it looks up in histories cannot be traced
     needs_order = True
     causal: Tensor  # (length, length), whether a place reads another
 

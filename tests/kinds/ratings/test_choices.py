@@ -115,6 +115,9 @@ def test_a_model_of_what_comes_next_goes_by_the_order(model: str, dltrain: Calla
     assert again.code == 0, again.err
     measured = json.loads(again.out)["metrics"]
     assert measured == {name: result["test"][name] for name in measured}
+    refused = dltrain("export", "run", "--format", "torch-export")
+    assert refused.code == 2 and "dltrain export run --format=safetensors" in refused.err
+    assert dltrain("export", "run", "--format=safetensors").code == 0
     firsts = []
     for likes in ("i3,i4,i5", "i5,i4,i3"):
         called = dltrain("predict", "run", "--likes", likes, "--json", "--top", "3")
@@ -178,3 +181,24 @@ def test_a_baseline_that_is_better_is_answered_with_ease(dltrain: Callable, tmp_
     called = dltrain("data=choices", "data.path=r.csv", "model=recommender", "trainer.epochs=1", "hydra.run.dir=run")
     assert called.code == 0, called.err
     assert "to do better, try model=ease" in called.out
+
+
+def test_choices_are_ranked_with_any_split(dltrain: Callable, tmp_path: Path) -> None:
+    write_rounds(tmp_path / "r.csv")
+    data = ratings(path=str(tmp_path / "r.csv"), split="time", choices=True)
+    assert data.facts.task == "ranking"
+    train = data.splits["train"]
+    assert train.order is not None and sorted(train.order.tolist()) == list(range(len(train)))
+    times = [int(row.split(",")[2]) for row in (tmp_path / "r.csv").read_text("utf-8").splitlines()[1:]]
+    ordered = [times[int(train.ids[at])] for at in train.order.tolist()]
+    assert ordered == sorted(ordered)
+    latest = [times[int(name)] for name in data.splits["test"].ids]
+    assert min(latest) >= max(ordered)
+    for split in ("time", "random"):
+        called = dltrain(
+            "data=choices", "data.path=r.csv", f"data.split={split}", "trainer.threads=1", f"hydra.run.dir={split}"
+        )
+        assert called.code == 0, called.err
+        result = json.loads((tmp_path / split / "result.json").read_text("utf-8"))
+        assert set(result["test"]) == {"loss", "hit_rate@10", "ndcg@10", "recall@10"}
+        assert result["test"]["ndcg@10"] > result["baseline"]["most_rated"]["ndcg@10"]
