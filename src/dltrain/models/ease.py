@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dltrain.errors import ConfigError
 from dltrain.models.layers.histories import Histories
 from dltrain.types import Range, Spec
 
+MOST = 4000  # of users or items, whichever are fewer: they are solved for in about half a minute
 START = 2.0  # logarithm of the sharpness before training
 FAINTEST = 1e-6  # the weight of a choice, below which it is left out
 
@@ -31,12 +33,15 @@ class Ease(nn.Module):
         penalty: of the squared weights; `auto` if the validation split chooses it.
         half_life: number of later choices that halve the weight of one; 0 if all weigh alike; `auto` if the validation
             split chooses it.
+
+    Raises:
+        ConfigError: there are too many users and items.
     """
 
     takes = ("ratings",)
     formats = ("safetensors",)  # what it looks up in histories cannot be traced
     needs_order = False
-    factors: Tensor  # (items, K)
+    factors: Tensor  # (items, K), with as many columns as there are users or items, whichever are fewer
     scales: Tensor  # (K,)
     shares: Tensor  # (items,)
     popularity: Tensor  # (items,), for users without choices
@@ -50,11 +55,18 @@ class Ease(nn.Module):
     ) -> None:
         super().__init__()
         users, items = spec.vocab_sizes
+        if min(users, items) > MOST:
+            raise ConfigError(
+                f"{users - 1:,} users and {items - 1:,} items are too many: either must be at most {MOST:,}",
+                where="model",
+                fix="choose a model that is trained",
+                override="model=recommender",
+            )
         self.penalty, self.half_life = penalty, half_life
         self.histories = Histories(users, items)
         self.sharpness = nn.Parameter(torch.tensor(START))
-        self.register_buffer("factors", torch.zeros(items, 0))
-        self.register_buffer("scales", torch.zeros(0))
+        self.register_buffer("factors", torch.zeros(items, min(users, items)))
+        self.register_buffer("scales", torch.zeros(min(users, items)))
         self.register_buffer("shares", torch.zeros(items))
         self.register_buffer("popularity", torch.zeros(items))
         self.register_buffer("decay", torch.ones(()))
@@ -69,14 +81,11 @@ class Ease(nn.Module):
     def make_room(self, saved: Mapping[str, Tensor]) -> None:
         """Stores zeros in the shapes of a saved model's tensors, given by their names."""
         self.histories.make_room(saved, "histories")
-        if "scales" in saved:
-            self.factors = self.factors.new_zeros(len(self.factors), len(saved["scales"]))
-            self.scales = self.scales.new_zeros(len(saved["scales"]))
 
     def take(self, factors: Tensor, scales: Tensor, shares: Tensor) -> None:
         """Stores the weights between items, as in the class."""
-        self.factors, self.scales = factors.float(), scales.float()
-        self.shares.copy_(shares)
+        for own, solved in ((self.factors, factors), (self.scales, scales), (self.shares, shares)):
+            own.copy_(solved)
 
     def take_half_life(self, half_life: float) -> None:
         """Stores how fast choices lose weight; 0 for not at all."""

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dltrain.data.samples.ratings_and_series import generate_ratings
+from dltrain.errors import ConfigError
 from dltrain.inference.load import load
 from dltrain.kinds.ratings.load import ratings
 from dltrain.kinds.ratings.solve import give_weights, products_of, solve
@@ -147,15 +148,23 @@ def test_a_new_user_with_the_choices_of_another_gets_the_same_items(dltrain: Cal
                 torch.testing.assert_close(module.score_after(mine), scores)  # type: ignore[operator]
 
 
-def test_a_resumed_run_of_sasrec_ends_as_one_that_was_never_stopped(dltrain: Callable, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["sasrec", "ease"])
+def test_a_resumed_run_ends_as_one_that_was_never_stopped(model: str, dltrain: Callable, tmp_path: Path) -> None:
     write_rounds(tmp_path / "r.csv")
-    options = ("data=choices", "data.path=r.csv", "model=sasrec", "scheduler=constant", "trainer.threads=1")
+    options = ("data=choices", "data.path=r.csv", f"model={model}", "scheduler=constant", "trainer.threads=1")
     assert dltrain(*options, "trainer.epochs=3", "hydra.run.dir=whole").code == 0
     assert dltrain(*options, "trainer.epochs=2", "hydra.run.dir=parts").code == 0
     called = dltrain("resume", "parts", "trainer.epochs=3")
     assert called.code == 0, called.err
     tests = [json.loads((tmp_path / run / "result.json").read_text())["test"] for run in ("whole", "parts")]
     assert tests[0] == tests[1]
+    called = dltrain(*options, "trainer.epochs=1", "init_from=parts", "hydra.run.dir=again")
+    assert called.code == 0, called.err
+
+
+def test_ease_refuses_more_users_and_items_than_it_can_solve_for() -> None:
+    with pytest.raises(ConfigError, match="5,000 users and 6,000 items are too many"):
+        Ease(spec_of(5001, 6001))
 
 
 def test_models_of_choices_refuse_what_they_cannot_learn_from(dltrain: Callable, tmp_path: Path) -> None:

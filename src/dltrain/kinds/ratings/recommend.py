@@ -28,7 +28,7 @@ AT_ONCE = 256  # users whose items are scored together
 
 def recommend(model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
     """Returns the best `top` items for each user: `user`, `place`, `item`, `title` if there are titles, `predicted`;
-    and remarks about new users, for whom all items are new and the items' biases decide.
+    and remarks about new users, for whom all items are new and come in the order that suits users in general.
 
     Raises:
         CheckpointError: the run's record of rated items is missing.
@@ -38,7 +38,8 @@ def recommend(model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.Da
     score = scored_by(model.module, model.device)
     frames = [best_items(encoder, model.task, model.kept, score, user, top) for user in users]
     new = [user for user, index in zip(users, encoder.encode_users(users).tolist(), strict=True) if index == 0]
-    remarks = [f"user {user} is new: all items are considered, and the items' biases decide" for user in new]
+    order = "items come in the order that suits users in general; --likes A,B,C goes by items that they like"
+    remarks = [f"user {user} is new: {order}" for user in new]
     return pd.concat(frames), remarks
 
 

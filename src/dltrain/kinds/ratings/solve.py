@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
-from dltrain.kinds.ratings.ease import AT_ONCE, MOST, PENALTIES, TOP, Products
+from dltrain.kinds.ratings.ease import AT_ONCE, PENALTIES, TOP, Products
 from dltrain.models.ease import Ease
 from dltrain.types import Data
 
@@ -24,7 +24,7 @@ def solve(model: nn.Module, data: Data) -> None:
     split, or where there is none from each user's last training choice.
 
     Raises:
-        ConfigError: there are too many users and items, or choices have weights.
+        ConfigError: choices have weights.
     """
     sizes, train = data.facts.vocab_sizes, data.splits["train"]
     for part in model.modules():
@@ -35,13 +35,6 @@ def solve(model: nn.Module, data: Data) -> None:
                 f"{type(part).__name__} counts all choices alike, and data.count weighs them",
                 where="data.count",
                 fix="leave it out, or choose a model that is trained",
-                override="model=recommender",
-            )
-        if min(sizes) > MOST:
-            raise ConfigError(
-                f"{sizes[0] - 1:,} users and {sizes[1] - 1:,} items are too many: either must be at most {MOST:,}",
-                where="model",
-                fix="choose a model that is trained",
                 override="model=recommender",
             )
         order = torch.arange(len(train)) if train.order is None else train.order
