@@ -369,7 +369,7 @@ def test_a_config_of_the_users_own_may_not_hide_a_built_in_one(dltrain: Callable
     assert "model/mlp.yaml" in called.err
 
 
-OTHERS = ("mse", "mae", "huber", "sampled_softmax", "bpr")
+OTHERS = ("mse", "mae", "huber", "quantile", "sampled_softmax", "bpr", "negative_sampling")
 CLASSES = [
     *((name, "wine") for name in options("loss") if name not in OTHERS),
     ("bce", "breast_cancer"),  # one output instead of one a class
