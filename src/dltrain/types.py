@@ -179,7 +179,8 @@ class Remembering(Protocol):
     """A model that stores training samples, because it answers by comparing others with them."""
 
     def remember(self, inputs: tuple[Tensor, ...], target: Tensor, /) -> None:
-        """Stores training samples, as the model takes them, and their targets."""
+        """Stores training samples, as the model takes them, and their targets; from the earliest to the latest where
+        that is known."""
         ...
 
     def make_room(self, saved: Mapping[str, Tensor], /) -> None:
@@ -306,6 +307,7 @@ class Split:
         weight: `(N,)` float32 weight of each sample in the loss and in metrics, above 0; `None` if all count alike.
         fold: `(N,)` int64 fold of each training sample, counted from 0; `None` without folds.
         times: when the steps of forecasts are; `None` where nothing is forecast.
+        order: `(N,)` int64 numbers of the samples from the earliest to the latest; `None` where that is not known.
     """
 
     inputs: tuple[Tensor, ...]
@@ -315,6 +317,7 @@ class Split:
     weight: Tensor | None = None
     fold: Tensor | None = None
     times: ForecastTimes | None = None
+    order: Tensor | None = None
 
     @property
     def weights(self) -> Tensor | None:

@@ -108,6 +108,14 @@ def test_sampled_softmax_is_torchs_cross_entropy_of_the_first() -> None:
     torch.testing.assert_close(SampledSoftmax(DATA.facts)(output, first), functional.cross_entropy(output, first))
 
 
+def test_drawn_items_that_stand_for_all_others_weigh_as_many_as_they_stand_for() -> None:
+    others = DATA.facts.vocab_sizes[1] - 2
+    output = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    chosen, drawn = output[:, :1], output[:, 1:].exp().mean(dim=1, keepdim=True)
+    wanted = (chosen.exp() + others * drawn).log() - chosen
+    torch.testing.assert_close(SampledSoftmax(DATA.facts, estimate=True).each(output, output), wanted)
+
+
 def test_pairwise_ranking_by_hand() -> None:
     output = torch.tensor([[1.0, 0.0, 3.0]])
     wanted = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(2))) / 2

@@ -462,7 +462,8 @@ def remember(model: nn.Module, data: Data) -> None:
     samples = data.splits["train"]
     for number, picked in enumerate(picked_models(model)):
         if isinstance(picked, Remembering):
-            rows = slice(None) if samples.fold is None else samples.fold != number
+            rows = torch.arange(len(samples)) if samples.order is None else samples.order
+            rows = rows if samples.fold is None else rows[samples.fold[rows] != number]
             inputs = tuple(tensor[rows] for tensor in samples.inputs)
             picked.remember(inputs if data.prepare is None else data.prepare(inputs), samples.target[rows])
 

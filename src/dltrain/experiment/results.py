@@ -277,7 +277,7 @@ def compare_with_baselines(
 
 def advise_model(setup: Setup, comparison: Comparison | None) -> list[str]:
     """Returns advice to try the kind's strongest model, if a baseline is clearly better than another one."""
-    strongest = setup.kind.strongest_model
+    strongest = setup.kind.strongest_for(setup.data.facts)
     if not strongest or comparison is None or comparison.difference >= -comparison.margin:
         return []
     if class_of(setup.state.model) is resolve("model", {"_target_": strongest}):

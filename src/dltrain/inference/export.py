@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict
 from io import StringIO
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from dltrain.errors import CheckpointError, ConfigError, DltrainError, StorageError, require
 from dltrain.inference.load import LoadedModel
+from dltrain.models.names import picked_model
 from dltrain.runs.folder import SCHEMA
 from dltrain.storage import make_folder, write_bytes
 from dltrain.tasks.task import TOLERANCE
@@ -65,6 +66,7 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
     for package in PACKAGES.get(kind, ()):
         fix = f"pip install 'dltrain[{kind}]' (or pip install {' '.join(PACKAGES[kind])})"
         require(package, kind, f"an export as {kind} needs", ConfigError, where="--format", fix=fix)
+    check_format(model.module, kind)
     inputs = read_examples(model)
     deployed = Deployed(model).eval()
     with torch.no_grad():
@@ -101,6 +103,24 @@ def export(model: LoadedModel, kind: Format, path: Path) -> float:
             with suppress(OSError):
                 left.unlink(missing_ok=True)
     return difference
+
+
+def check_format(module: nn.Module, kind: Format) -> None:
+    """Checks that the model may be exported in a format: one that names its `formats` in none but these.
+
+    Raises:
+        ConfigError: it may not.
+    """
+    picked = type(picked_model(module))
+    formats: Collection[str] = getattr(picked, "formats", SUFFIXES)
+    if kind not in formats:
+        raise ConfigError(
+            f"{picked.__name__} cannot be exported as {kind}",
+            where="--format",
+            fix=f"export it as {' or '.join(formats)}, which holds the weights alone, or use dltrain predict",
+            override=f"--format={next(iter(formats))}",
+            replaces=f"--format {kind}",
+        )
 
 
 def _first_sentence(error: Exception) -> str:

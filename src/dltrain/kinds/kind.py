@@ -124,6 +124,10 @@ class Kind:
 
         return KindPage(facts)
 
+    def strongest_for(self, facts: Facts) -> str:
+        """Returns the model that is proposed if a baseline is better than another one; may be empty."""
+        return self.strongest_model
+
     def input_format(self, facts: Facts) -> InputFormat | None:
         """Returns what a model that begins with the weights of a run with these facts should get; None for anything.
 

@@ -392,12 +392,25 @@ class RankingLoss(Loss):
 
 
 class SampledSoftmax(RankingLoss):
-    """Cross-entropy of the chosen item among itself and the items drawn at random."""
+    """Cross-entropy of the chosen item among itself and the items drawn at random.
+
+    Args:
+        facts: of the data.
+        estimate: whether the drawn items stand for all others, each for several of these, so that the loss estimates
+            the cross-entropy among all items.
+    """
+
+    def __init__(self, facts: Facts, estimate: bool = False) -> None:
+        super().__init__(facts)
+        self.others = max(1, facts.vocab_sizes[1] - 2) if estimate else None  # without the chosen item and item 0
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return self.each(output, target).mean()
 
     def each(self, output: Tensor, target: Tensor) -> Tensor:
+        if self.others is not None:
+            drawn = output[:, 1:] + math.log(self.others / (output.shape[1] - 1))
+            output = torch.cat([output[:, :1], drawn], dim=1)
         return (output.logsumexp(dim=1) - output[:, 0])[:, None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,24 @@ from dltrain.types import Split
 
 Score = Callable[[Tensor, Tensor], Tensor]  # users (B,) and items (B,) to scores (B,), on the CPU
 PAIRS = 100_000  # number of pairs that are scored at once
+
+
+@runtime_checkable
+class ScoresItems(Protocol):
+    """A model that scores all items for users in a way of its own, which is faster than pair by pair."""
+
+    def score_items(self, user: Tensor) -> Tensor:
+        """Returns the score of every item for users `(B,)`, `(B, items)`."""
+        ...
+
+
+@runtime_checkable
+class ScoresAfter(Protocol):
+    """A model that scores items for new users by what these have chosen."""
+
+    def score_after(self, items: Tensor) -> Tensor:
+        """Returns the score of every item, `(items,)`, for a user who has chosen items `(N,)` in this order."""
+        ...
 
 
 def rank_items(split: Split, stored: Mapping[str, Tensor], count: int, score: Score) -> Predictions:
@@ -88,7 +107,20 @@ def top_items(user: int, stored: Mapping[str, Tensor], count: int, score: Score,
 
 
 def scored_by(model: nn.Module, device: torch.device) -> Score:
-    """Returns a function that scores pairs by a model, without clamping them to a range, so that fewer items tie."""
+    """Returns a function that scores pairs by a model, without clamping them to a range, so that fewer items tie.
+
+    A model that knows new users by their choices reads these once for all of a user's pairs.
+    """
+
+    @torch.no_grad()
+    def score_by_user(users: Tensor, items: Tensor) -> Tensor:
+        assert isinstance(model, ScoresItems)
+        model.eval()
+        some, place = users.unique(return_inverse=True)
+        return model.score_items(some.to(device)).float().cpu()[place, items]
+
+    if isinstance(model, ScoresItems) and isinstance(model, ScoresAfter):
+        return score_by_user
 
     @torch.no_grad()
     def score(users: Tensor, items: Tensor) -> Tensor:

@@ -46,6 +46,7 @@ class PairEncoder:
         layout: of tables: a row for each pair, or a matrix.
         has_header: whether the training table named its columns.
         features: of the items.
+        ordered: whether it is known which of a user's choices came first.
     """
 
     user: str
@@ -60,6 +61,7 @@ class PairEncoder:
     layout: Layout = "pairs"
     has_header: bool = True
     features: ItemFeatures = ItemFeatures()  # noqa: RUF009 - it is frozen
+    ordered: bool = True
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     takes_rows: ClassVar[bool] = True
@@ -128,6 +130,7 @@ class PairEncoder:
                 layout=cast(Layout, str(stored.get("layout", "pairs"))),
                 has_header=bool(stored.get("has_header", True)),
                 features=ItemFeatures.from_json(stored),
+                ordered=bool(stored.get("ordered", True)),
             )
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
@@ -153,6 +156,7 @@ class PairEncoder:
             | ({"unrated": list(self.unrated)} if self.unrated else {})
             | ({"layout": self.layout} if self.layout != "pairs" else {})
             | ({} if self.has_header else {"has_header": False})
+            | ({} if self.ordered else {"ordered": False})
             | self.features.to_json()
         )
 

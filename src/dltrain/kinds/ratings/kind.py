@@ -24,10 +24,12 @@ from dltrain.kinds.ratings.recommend import (
     recommend_to_all,
     save_recommendations,
 )
+from dltrain.kinds.ratings.solve import solve
+from dltrain.models.layers.histories import ReadsHistories
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Facts, Spec, SplitName
+from dltrain.types import Data, Facts, InputFormat, Spec, SplitName
 
 
 class Ratings(Kind):
@@ -46,13 +48,22 @@ class Ratings(Kind):
 
         return RatingsPage(facts)
 
+    def input_format(self, facts: Facts) -> InputFormat | None:
+        """Returns as many negatives as the weights were trained with."""
+        wanted = super().input_format(facts)
+        negatives = {"negatives": PairEncoder.of(facts).negatives} if ranks_items(facts) else {}
+        return InputFormat({**({} if wanted is None else wanted.options), **negatives})
+
     def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
         """Returns the model, with vectors for features of items if the data has any.
 
         Raises:
-            ConfigError: it takes none.
+            ConfigError: it takes none, or it reads what users have chosen, and this data does not say it.
         """
-        model, features = build(spec), PairEncoder.of(facts).features
+        model, encoder = build(spec), PairEncoder.of(facts)
+        features = encoder.features
+        if isinstance(model, ReadsHistories):
+            check_histories(model, encoder)
         if features.names:
             if not isinstance(model, TakesItemFeatures):
                 raise ConfigError(
@@ -63,6 +74,12 @@ class Ratings(Kind):
                 )
             model.take_item_features([(), *features.of_item])
         return model
+
+    def solve(self, model: nn.Module, data: Data, task: Task) -> None:
+        solve(model, data)
+
+    def strongest_for(self, facts: Facts) -> str:
+        return "ease" if ranks_items(facts) else ""
 
     def loader_options(self, facts: Facts) -> LoaderOptions:
         return LoaderOptions(draw=Negatives.of(facts))
@@ -90,3 +107,28 @@ class Ratings(Kind):
 
     def recommend_by_likes(self, model: UsableModel, likes: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
         return recommend_by_likes(model, likes, top)
+
+
+def check_histories(model: ReadsHistories, encoder: PairEncoder) -> None:
+    """Checks that data says what a model asks for that reads what users have chosen.
+
+    Raises:
+        ConfigError: ratings are predicted, or the order of choices is not known.
+    """
+    name = type(model).__name__
+    if not encoder.ranks_items:
+        raise ConfigError(
+            f"{name} ranks items, and this run predicts ratings",
+            where="model",
+            fix="learn which items users choose, or choose a model of ratings: model=recommender",
+            override="data.split=leave_last",
+            replaces="data.split",
+        )
+    if model.needs_order and not encoder.ordered:
+        raise ConfigError(
+            f"{name} learns what comes next, and the file does not say what users chose first: it has no times, and "
+            "lists them by item",
+            where="model",
+            fix="give a column of times (data.time), or choose a model that needs no order",
+            override="model=ease",
+        )

@@ -23,11 +23,12 @@ from dltrain.kinds.ratings.columns import Role, counts_of, find_columns, may_be_
 from dltrain.kinds.ratings.encoder import PairEncoder
 from dltrain.kinds.ratings.matrix import Layout
 from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
-from dltrain.kinds.ratings.splits import SplitBy, split_ratings
+from dltrain.kinds.ratings.splits import SplitBy, find_order, split_ratings
 from dltrain.kinds.ratings.unrated import find_unrated, read_unrated
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
 SplitChoice = Literal["auto", "random", "time", "leave_last"]
+NEGATIVES = 16  # unless the user or the model says otherwise
 COUNTED_ROWS = "rows"  # as `data.count`
 MOST_EVENTS = 10  # kinds of events that a note names
 
@@ -44,6 +45,7 @@ def ratings(
     titles: str | None = None,
     item_features: str | None = None,
     split: SplitChoice = "auto",
+    choices: bool = False,
     unrated: str | float = "auto",
     layout: Layout = "auto",
     on_bad: OnBad = "error",
@@ -55,7 +57,7 @@ def ratings(
     quote: str = "auto",
     sheet: str | int | None = None,
     rows: Annotated[int, Range(20)] = 20_000,
-    negatives: Annotated[int, Range(1)] = 16,
+    negatives: Annotated[int, Range(1)] | None = None,
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
@@ -79,8 +81,8 @@ def ratings(
         item_features: a file of items and what they share, such as genres: each level has a vector beside the item's.
         split: `random`; `time`, with the latest ratings for testing; `leave_last`, with each user's last rating for
             testing and the one before for validation, where the model learns which items a user chooses, whatever the
-            ratings, and ranks items; or `auto`, which is `leave_last` without ratings. A fraction of 0 leaves a split
-            out.
+            ratings, and ranks items; or `auto`, which is `leave_last` for choices. A fraction of 0 leaves a split out.
+        choices: whether to learn which items users choose with the other splits too; always so without ratings.
         unrated: the number among the ratings that means "not rated", `none`, or `auto` to find it.
         layout: `pairs` for a row for each user and item; `users_in_rows` or `items_in_rows` for a matrix; or `auto`.
         on_bad: whether a row without user, item, numeric rating or, if there are times, time is refused or skipped.
@@ -92,7 +94,8 @@ def ratings(
         quote: the character around cells, `none`, or `auto`; for CSV.
         sheet: the name of a sheet or its number, counted from 1; None to find it; for Excel.
         rows: the number of generated ratings.
-        negatives: with `leave_last`, the number of other items for each chosen one, drawn again in every epoch.
+        negatives: with `leave_last`, the number of other items for each chosen one, drawn again in every epoch; None
+            for as many as the model asks for, else 16.
         scale_target: standardise the ratings inside the loss.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
@@ -112,8 +115,8 @@ def ratings(
     frame, notes = table.frame, table.notes
     found = find_columns(frame, {"user": user, "item": item, "target": target, "time": time})
     columns, notes = dict(found.columns), (*notes, *found.notes)
-    split = choose_split(split, frame, columns)
-    ranking = split == "leave_last"
+    split = choose_split(split, frame, columns, choices)
+    ranking = choices or split == "leave_last"
     noun = "rating" if "target" in columns else "choice"
     seen: pd.DataFrame | None = None
     gaps: tuple[float, ...] = ()
@@ -122,9 +125,11 @@ def ratings(
         frame, seen, gap_notes = _leave_out(frame, columns["target"], gaps)
         notes += gap_notes
     elif columns.pop("target", None) is not None:
-        notes += ("leave_last ignores the values of ratings, and learns which user rated which item",)
+        notes += ("the values of ratings make no difference: learns which user rated which item",)
     else:
         notes += _note_choices(frame, columns, count)
+    if ranking and not choices:
+        notes += ("data=choices picks the model for choices, and its settings",)
     if count is not None:
         columns |= _choose_count(frame, count, ranking)
     pairs, left_out = read_pairs(frame, columns, on_bad, str(dates))
@@ -162,17 +167,19 @@ def ratings(
             ),
         )
         notes = (*read_notes, *how, *title_notes)
-        train = pairs.iloc[parts["train"]]
+        train, order = pairs.iloc[parts["train"]], find_order(pairs, table.layout == "pairs")
         encoder = PairEncoder.fit(
             train,
             columns,
             split=split,
-            negatives=negatives if ranking else 0,
+            negatives=(negatives or NEGATIVES) if ranking else 0,
             titles=title_of,
             unrated=gaps,
             layout=table.layout,
             has_header=table.has_header,
         )
+        if ranking:
+            encoder = replace(encoder, ordered=order is not None)
         if item_features is not None:
             features, feature_notes = read_features(item_features, columns["item"], encoder.items, encoding)
             encoder = replace(encoder, features=features)
@@ -181,6 +188,8 @@ def ratings(
             notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
         splits, rated = _encode(pairs, parts, encoder, title_of, seen)
         notes += _count_untrained(splits)
+        if ranking and order is not None:
+            splits["train"] = replace(splits["train"], order=_order_within(order, parts["train"]))
         if count is not None:
             splits["train"], weight_note = _weigh(splits["train"], train["count"].to_numpy(), count)
             notes += (weight_note,)
@@ -190,12 +199,16 @@ def ratings(
     return by_fold(divide, fold)
 
 
-def choose_split(split: SplitChoice, frame: pd.DataFrame, columns: Mapping[Role, str]) -> SplitBy:
-    """Returns how to split: `leave_last` where there are no ratings to predict, else at random.
+def choose_split(
+    split: SplitChoice, frame: pd.DataFrame, columns: Mapping[Role, str], choices: bool = False
+) -> SplitBy:
+    """Returns how to split: `leave_last` where choices are to be learned or there are no ratings, else at random.
 
     Raises:
         DataError: there are no ratings, and the user wants another split, or a column may hold ratings.
     """
+    if choices:
+        return "leave_last" if split == "auto" else split
     if "target" in columns:
         return "random" if split == "auto" else split
     if split == "leave_last":
@@ -331,6 +344,16 @@ def _count_untrained(splits: Mapping[SplitName, Split]) -> tuple[str, ...]:
         if (count := int((indices == 0).sum()))
     ]
     return (", ".join(words) + "; the model treats them as unknown",) if words else ()
+
+
+def _order_within(order: Indices, chosen: Indices) -> Tensor:
+    """Returns the numbers of chosen rows, from the earliest to the latest.
+
+    Args:
+        order: all rows from the earliest to the latest.
+        chosen: the rows, in ascending order.
+    """
+    return torch.from_numpy(np.searchsorted(chosen, order[np.isin(order, chosen)]))
 
 
 def _facts(encoder: PairEncoder, ratings: NDArray[np.float64], scale_target: bool) -> Facts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import StringIO
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from dltrain.kinds.ratings.fold_in import fold_in
 from dltrain.runs.folder import RunDir
 from dltrain.runs.tables import CsvWriter
 from dltrain.storage import write_text
-from dltrain.tasks.order import Score, rated_by, score_all, scored_by, top_items
+from dltrain.tasks.order import Score, ScoresAfter, ScoresItems, rated_by, score_all, scored_by, top_items
 from dltrain.tasks.task import Task
 from dltrain.types import Data
 
@@ -27,18 +26,9 @@ PAGE_USERS, PAGE_ITEMS = 5, 10  # on a run's page
 AT_ONCE = 256  # users whose items are scored together
 
 
-@runtime_checkable
-class ScoresItems(Protocol):
-    """A model that scores all items for users in a way of its own, which is faster than pair by pair."""
-
-    def score_items(self, user: Tensor) -> Tensor:
-        """Returns the score of every item for users `(B,)`, `(B, items)`."""
-        ...
-
-
 def recommend(model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
     """Returns the best `top` items for each user: `user`, `place`, `item`, `title` if there are titles, `predicted`;
-    and remarks about new users, for whom all items are new and the items' biases decide.
+    and remarks about new users, for whom all items are new and come in the order that suits users in general.
 
     Raises:
         CheckpointError: the run's record of rated items is missing.
@@ -48,7 +38,8 @@ def recommend(model: UsableModel, users: Sequence[str], top: int) -> tuple[pd.Da
     score = scored_by(model.module, model.device)
     frames = [best_items(encoder, model.task, model.kept, score, user, top) for user in users]
     new = [user for user, index in zip(users, encoder.encode_users(users).tolist(), strict=True) if index == 0]
-    remarks = [f"user {user} is new: all items are considered, and the items' biases decide" for user in new]
+    order = "items come in the order that suits users in general; --likes A,B,C goes by items that they like"
+    remarks = [f"user {user} is new: {order}" for user in new]
     return pd.concat(frames), remarks
 
 
@@ -99,7 +90,8 @@ def recommend_by_likes(model: UsableModel, likes: Sequence[str], top: int) -> tu
 
     Args:
         model: the trained model.
-        likes: ids or titles of items, one or several between commas.
+        likes: ids or titles of items, one or several between commas; models that go by the order read them from the
+            first choice to the last.
         top: how many items to return, without those that are liked.
 
     Raises:
@@ -118,11 +110,24 @@ def recommend_by_likes(model: UsableModel, likes: Sequence[str], top: int) -> tu
             where="--likes",
             fix=f"did you mean {near[0]}?" if near else f"give items of {encoder.item} by id or title, between commas",
         )
-    items = torch.tensor(sorted({at for _, at in found if at}))
-    folded = fold_in(model.module, model.task, items, encoder.ranks_items)
+    items = torch.tensor(list(dict.fromkeys(at for _, at in found if at)))
     stored = {"rated": items.to(torch.int32), "rated_until": torch.tensor([0, len(items)])}
-    frame = best_items(encoder, model.task, stored, scored_by(folded, model.device), None, top)
+    frame = best_items(encoder, model.task, stored, score_likes(model, items, encoder.ranks_items), None, top)
     return frame, [f"the model knows no item {like!r}, which is left out" for like in unknown]
+
+
+@torch.no_grad()
+def _score_after(module: ScoresAfter, items: Tensor, device: torch.device) -> Score:
+    scores = module.score_after(items.to(device)).float().cpu()
+    return lambda _, item: scores[item]
+
+
+def score_likes(model: UsableModel, items: Tensor, ranking: bool) -> Score:
+    """Returns a function that scores items for a new user who likes items `(N,)`, whatever the user's number."""
+    if isinstance(model.module, ScoresAfter):
+        return _score_after(model.module, items, model.device)
+    folded = fold_in(model.module, model.task, items.sort().values, ranking)
+    return scored_by(folded, model.device)
 
 
 def find_items(text: str, index: Mapping[str, int]) -> Iterator[tuple[str, int]]:

@@ -66,7 +66,7 @@ def split_ratings(
         parts = split_groups(codes, "time", val_fraction=share, test_fraction=test_fraction, seed=None)
         divided = folds.divide(parts, seed=seed, times=codes)
         return divided.parts, [f"split in the order of {time}: the latest ratings are the test split", *divided.notes]
-    drawn = time is None and (not in_order or lists_by_item(table))
+    drawn = find_order(table, in_order) is None
     ordered = table if not drawn else table.sample(frac=1, random_state=seed)
     parts = leave_last(ordered, val=val_fraction > 0 or folds.count > 0, test=test_fraction > 0)
     if len(parts) == 1:
@@ -84,6 +84,19 @@ def split_ratings(
     both = "val" in parts and test_fraction > 0
     before = f", {'another' if drawn else 'the one before'} for validation" if both else ""
     return parts, [f"{last} {purpose}{before}; users with too few {noun}s are only for training", *notes]
+
+
+def find_order(table: pd.DataFrame, in_order: bool = True) -> Indices | None:
+    """Returns the positions of ratings from the earliest to the latest, by their times or else by the file; None where
+    neither says.
+
+    Args:
+        table: columns user and item, and time if there is one.
+        in_order: as in `split_ratings`.
+    """
+    if "time" in table:
+        return np.argsort(table["time"].to_numpy(), kind="stable")
+    return np.arange(len(table)) if in_order and not lists_by_item(table) else None
 
 
 def lists_by_item(table: pd.DataFrame) -> bool:
