@@ -61,9 +61,7 @@ def fit(
     return train_epochs(Learner(state, task, val, settings), train, settings)
 
 
-def train_epochs(
-    learner: Learning[Outcome], train: Loader, settings: TrainerSettings
-) -> Iterator[Outcome | Pause]:
+def train_epochs(learner: Learning[Outcome], train: Loader, settings: TrainerSettings) -> Iterator[Outcome | Pause]:
     """Trains what learns, one model or several at once, as `fit` says; yields its result after every epoch."""
     state = learner.state
     started = perf_counter() - state.seconds

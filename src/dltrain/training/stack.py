@@ -65,12 +65,14 @@ class Stack:
         assert state.running is not None
         weights = [self._divisor(batch) for batch in micro_batches]
         group_weight = sum(weights)
-        for batch, weight in zip(micro_batches, weights, strict=True):
+        for number, (batch, weight) in enumerate(zip(micro_batches, weights, strict=True)):
             losses = self.losses(batch)
             state.running.add(losses, weight)
+            objectives = losses if len(weights) == 1 else losses * (weight / group_weight)
+            if number == 0 and self.penalizes:
+                objectives = objectives + self._penalties()
             # The models share no weight, so that the gradient of the sum holds that of each.
-            (losses if len(weights) == 1 else losses * (weight / group_weight)).sum().backward()
-        self._penalize()
+            objectives.sum().backward()
         self._clip()
         self.optimizer.step([rate * pace for rate in self.rates_on_device])
         self.optimizer.zero_grad()
@@ -78,15 +80,15 @@ class Stack:
         state.running.count(pace, len(micro_batches))
         if state.scheduler is not None:
             state.optimizer.step()  # of nothing; torch counts it
-            cast(LRScheduler, state.scheduler).step()
+            state.scheduler.step()
         state.step += 1
         state.samples += sum(batch.target.shape[1] for batch in micro_batches)
 
     def settle(self, began: float) -> None:
         """Gives each learner its part of the sums and of the state; those that diverged are noted."""
-        losses_and_rates = self._unstack()
+        sums = self._unstack()
         seconds = (perf_counter() - began) / len(self.learners)  # each model's share
-        for place, (learner, running) in enumerate(zip(self.learners, losses_and_rates, strict=True)):
+        for place, (learner, running) in enumerate(zip(self.learners, sums, strict=True)):
             running.seconds += seconds
             try:
                 check_finite(learner.state, learner.settings.accumulate)
@@ -107,17 +109,19 @@ class Stack:
         """Returns the loss of each model `(K,)` on its own batch."""
 
         def output_of(weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
-            return cast(Tensor, functional_call(self.model, (weights, buffers), inputs))
+            output: Tensor = functional_call(self.model, (weights, buffers), inputs)
+            return output
 
         outputs = vmap(output_of, randomness="different")(self.weights, self.buffers, batch.inputs)
         if len(self.tasks) == 1:
-            return cast(Tensor, vmap(self.learners[0].task.objective)(outputs, *batch.weighted_target))
-        losses = [
+            losses: Tensor = vmap(self.learners[0].task.objective)(outputs, *batch.weighted_target)
+            return losses
+        parts = [
             vmap(task.objective)(outputs[rows], *(part[rows] for part in batch.weighted_target))
             for task, rows in self.tasks
         ]
         places = torch.cat([rows for _, rows in self.tasks])
-        return torch.cat(losses)[places.argsort()]
+        return torch.cat(parts)[places.argsort()]
 
     def _stack(self) -> None:
         """Stacks weights and buffers of the models and the state of their optimizers."""
@@ -127,10 +131,14 @@ class Stack:
         order = [named[id(one)] for group in states[0].optimizer.param_groups for one in group["params"]]
         parameters = [dict(model.named_parameters()) for model in models]
         self.weights = {
-            name: torch.stack([one[name].detach() for one in parameters]).requires_grad_(parameters[0][name].requires_grad)
+            name: torch.stack([one[name].detach() for one in parameters]).requires_grad_(
+                parameters[0][name].requires_grad
+            )
             for name in order
         }
-        self.optimizer = STACKED[type(states[0].optimizer)]([state.optimizer for state in states], [*self.weights.values()])
+        self.optimizer = STACKED[type(states[0].optimizer)](
+            [state.optimizer for state in states], [*self.weights.values()]
+        )
         self.buffers = stacked_buffers(models)
         device = next(iter(self.weights.values())).device
         self.rates_on_device = [rate.to(device) for rate in self.rates]
@@ -181,8 +189,8 @@ class Stack:
             state.step, state.samples, state.seconds = self.state.step, self.state.samples, self.state.seconds
             for group, rate in zip(state.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * share
-            if state.scheduler is not None:
-                follow(cast(LRScheduler, state.scheduler), cast(LRScheduler, self.state.scheduler))
+            if state.scheduler is not None and self.state.scheduler is not None:
+                follow(state.scheduler, self.state.scheduler)
             sums.append(running)
         for pending in (stacked.losses, stacked.weights, stacked.sizes, stacked.rates):
             pending.clear()
@@ -199,14 +207,11 @@ class Stack:
         ]
         return torch.stack(divisors)
 
-    def _penalize(self) -> None:
-        """Adds the gradients of the penalties `trainer.l1` and `trainer.l2`, which leave vectors alone."""
-        if not self.penalizes:
-            return
+    def _penalties(self) -> Tensor:
+        """Returns the penalties `trainer.l1` and `trainer.l2` of each model `(K,)`, which leave vectors alone."""
         sizes = [weight.flatten(1) for weight in self.weights.values() if weight.dim() > 2]
         terms = [self.l1 * size.abs().sum(1) + self.l2 * size.square().sum(1) for size in sizes]
-        if terms:
-            torch.stack(terms).sum().backward()
+        return sum(terms, torch.zeros_like(self.l1))
 
     @torch.no_grad()
     def _clip(self) -> None:
