@@ -52,6 +52,7 @@ log = logging.getLogger("dltrain")
 
 SECTIONS = ("optimizer", "loss")  # whose values may differ from job to job; what they cannot be is refused later
 VALUES = {"trainer": ("l1", "l2", "clip_norm"), "data": ("fold",)}
+UNLIKE = "no other job has the same structure"
 REPORT_SECONDS = 10.0  # between two lines of progress
 
 
@@ -140,24 +141,20 @@ def stacks_of(jobs: Sequence[Job]) -> list[list[Job]]:
     for job in jobs:
         by_config.setdefault(json.dumps(_shared(job.config), sort_keys=True), []).append(job)
     stacks: list[list[Job]] = []
+    alone: dict[str, list[Job]] = {}
     for alike in by_config.values():
         groups: list[list[Job]] = []
         for job in alike:
-            reason = "no other job has the same structure" if len(alike) == 1 else _prepare(job)
-            if reason:
-                _report([job], reason)
-                continue
-            fitting = (group for group in groups if not _why_not_stacked([group[0], job]))
-            group = next(fitting, None)
-            if group is None:
+            if reason := UNLIKE if len(alike) == 1 else _prepare(job):
+                alone.setdefault(reason, []).append(job)
+            elif fitting := [group for group in groups if not _why_not_stacked([group[0], job])]:
+                fitting[0].append(job)
+            else:
                 groups.append([job])
-            else:
-                group.append(job)
-        for group in groups:
-            if len(group) == 1:
-                _report(group, "no other job has the same structure")
-            else:
-                stacks.append(group)
+        stacks += [group for group in groups if len(group) > 1]
+        alone.setdefault(UNLIKE, []).extend(group[0] for group in groups if len(group) == 1)
+    for reason, those in alone.items():
+        _report(those, reason)
     return stacks
 
 
@@ -367,12 +364,10 @@ def _threads(setups: Sequence[build.Setup]) -> int:
 
 
 def _report(jobs: Sequence[Job], reason: str) -> None:
-    log.info(
-        "fleet   job%s %s: %s",
-        f"s {_numbers(jobs)} train" if len(jobs) > 1 else f" {jobs[0].number} trains",
-        "one by one" if len(jobs) > 1 else "alone",
-        reason,
-    )
+    """Reports why jobs do not train at once."""
+    if jobs:
+        words = "jobs %s train one by one" if len(jobs) > 1 else "job %s trains alone"
+        log.info(f"fleet   {words}: %s", _numbers(jobs), reason)
 
 
 def _numbers(jobs: Sequence[Job]) -> str:

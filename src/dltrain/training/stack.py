@@ -197,15 +197,15 @@ class Stack:
         return sums
 
     def _divisor(self, batch: Batch) -> Tensor | float:
-        """Returns what the mean loss of each model's batch is divided by, one number if it is the same for all."""
-        first = self.learners[0].task.loss.weight(*(part[0] for part in batch.weighted_target))
-        if not isinstance(first, Tensor):
-            return first
+        """Returns what the mean loss of each model's batch is divided by, one number if it counts samples alone."""
+        firsts = [task.loss.weight(*(part[rows[0]] for part in batch.weighted_target)) for task, rows in self.tasks]
+        if not any(isinstance(first, Tensor) for first in firsts):
+            return firsts[0]
         divisors = [
             torch.as_tensor(learner.task.loss.weight(*(part[place] for part in batch.weighted_target)))
             for place, learner in enumerate(self.learners)
         ]
-        return torch.stack(divisors)
+        return torch.stack([divisor.to(batch.target.device, torch.float32) for divisor in divisors])
 
     def _penalties(self) -> Tensor:
         """Returns the penalties `trainer.l1` and `trainer.l2` of each model `(K,)`, which leave vectors alone."""
