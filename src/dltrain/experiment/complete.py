@@ -129,7 +129,8 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
     train, val, watch = profiled(setup)
     moments: Iterator[Row | Pause] = fit(state, setup.task, train, val, settings)
     if is_spent(state, settings):
-        moments = iter(())  # training was over, and the process was killed before it recorded that
+        moments = iter(())  # training was over before: in a stack, or the process was killed before it recorded that
+        log_stop(settings, state, verbosity)
     records = Records(setup, saver, run, verbosity)
     with closing(records), watch:
         for moment in progress(moments, settings, verbosity, behind=state.epoch):
@@ -144,10 +145,15 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
             if request.number:
                 raise Stopped(request.number)
             if spent:
-                log.log(verbosity, "stop    %s did not improve for %d epochs", settings.monitor, state.stale)
+                log_stop(settings, state, verbosity)
                 return
     if state.epoch < settings.last_epoch and settings.max_minutes is not None:
         log.log(verbosity, "stop    after %g minutes", settings.max_minutes)
+
+
+def log_stop(settings: TrainerSettings, state: TrainState, verbosity: int) -> None:
+    """Logs that patience is used up."""
+    log.log(verbosity, "stop    %s did not improve for %d epochs", settings.monitor, state.stale)
 
 
 class Records:

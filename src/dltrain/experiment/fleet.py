@@ -10,87 +10,43 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast
+from typing import cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
 from dltrain.config.loader import hydra_config
 from dltrain.config.redaction import redacted
 from dltrain.data.stacked_loader import StackedLoader
-from dltrain.data.stacked_loader import why_not_stacked as why_batches_are_not
 from dltrain.errors import Diverged, explained
 from dltrain.experiment import build
 from dltrain.experiment.complete import Records, is_spent, new_saver
-from dltrain.experiment.pruning import pruning_of
+from dltrain.experiment.fleet_jobs import Job, compose_job, numbers_of, report, stacks_of
 from dltrain.experiment.run import begin, recorded, train
 from dltrain.experiment.signals import Stopped, finishing
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep_job import UPDATE_SECONDS, concluded, redact_file, update
-from dltrain.experiment.targets import arguments, drop_leftovers, resolve
-from dltrain.runs.folder import RunDir
+from dltrain.experiment.targets import arguments, resolve
 from dltrain.runs.lock import claim, locked
 from dltrain.runs.sweep_record import SweepRecord
 from dltrain.storage import make_folder
 from dltrain.tasks.task import Task
-from dltrain.training.loop import Learner, Pause, Row, train_epochs
+from dltrain.training.loop import Pause, Row, train_epochs
 from dltrain.training.random_state import use_deterministic
-from dltrain.training.saving import Saver
 from dltrain.training.settings import choose_threads
 from dltrain.training.stack import Stack
-from dltrain.training.stackable import disagreement, why_not_stacked
+from dltrain.training.stackable import disagreement
 
 log = logging.getLogger("dltrain")
 
-SECTIONS = ("optimizer", "loss")  # whose values may differ from job to job; what they cannot be is refused later
-VALUES = {"trainer": ("l1", "l2", "clip_norm"), "data": ("fold",)}
-UNLIKE = "no other job has the same structure"
 REPORT_SECONDS = 10.0  # between two lines of progress
-
-
-@dataclass
-class Job:
-    """A job of the sweep, before and while it trains.
-
-    Args:
-        number: of the job.
-        hydra: its composed config, with Hydra's own.
-        composed: the same without Hydra's own.
-        config: the same, resolved.
-        run: its folder.
-        setup: the objects that train, once they are built.
-        saver: saves its state, once it trains.
-        seconds: what it took so far; of what a stack took together, its share.
-        failure: why it diverged; `None` if it did not.
-        is_trained: whether its training is over.
-        lock: of its folder, from when it trains until it is done.
-    """
-
-    number: int
-    hydra: DictConfig
-    composed: DictConfig
-    config: Mapping[str, Any]
-    run: RunDir
-    setup: build.Setup | None = None
-    saver: Saver | None = None
-    seconds: float = 0.0
-    failure: Diverged | None = None
-    is_trained: bool = False
-    lock: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def learner(self) -> Learner:
-        """Returns what its setup trains."""
-        assert self.setup is not None
-        return Learner(self.setup.state, self.setup.task, self.setup.evaluation.get("val"), self.setup.settings)
 
 
 def launch(
@@ -120,7 +76,7 @@ def launch(
     make_folder(folder, parents=True)
     redact_file(folder / "multirun.yaml")  # the sweep may be killed before its end
     SOURCES.forget(str(folder))
-    jobs = [_job(context, master, words, number) for number, words in enumerate(overrides, first)]
+    jobs = [compose_job(context, master, words, number) for number, words in enumerate(overrides, first)]
     try:
         for stack in stacks_of([job for job in jobs if not job.run.status.exists()]):
             train_at_once(stack, folder)
@@ -133,29 +89,6 @@ def launch(
     finally:
         for job in jobs:
             job.lock.close()
-
-
-def stacks_of(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Builds jobs and returns those that train at once, in groups; reports why others do not."""
-    by_config: dict[str, list[Job]] = {}
-    for job in jobs:
-        by_config.setdefault(json.dumps(_shared(job.config), sort_keys=True), []).append(job)
-    stacks: list[list[Job]] = []
-    alone: dict[str, list[Job]] = {}
-    for alike in by_config.values():
-        groups: list[list[Job]] = []
-        for job in alike:
-            if reason := UNLIKE if len(alike) == 1 else _prepare(job):
-                alone.setdefault(reason, []).append(job)
-            elif fitting := [group for group in groups if not _why_not_stacked([group[0], job])]:
-                fitting[0].append(job)
-            else:
-                groups.append([job])
-        stacks += [group for group in groups if len(group) > 1]
-        alone.setdefault(UNLIKE, []).extend(group[0] for group in groups if len(group) == 1)
-    for reason, those in alone.items():
-        _report(those, reason)
-    return stacks
 
 
 def train_at_once(jobs: Sequence[Job], sweep: Path) -> None:
@@ -184,16 +117,18 @@ def train_at_once(jobs: Sequence[Job], sweep: Path) -> None:
     stack, loader = Stack(learners, schedule), StackedLoader([setup.train for setup in setups])
     loader.set_epoch(0)
     if reason := disagreement(stack, next(iter(loader))):
-        _report(jobs, reason)
+        report(jobs, reason)
         return
     try:
         with ExitStack() as histories:
             records = {job.number: histories.enter_context(closing(_begin(job))) for job in jobs}
-            log.info("fleet   jobs %s train at once", _numbers(jobs))
+            for job in jobs:
+                job.together = numbers_of(jobs)
+            log.info("fleet   jobs %s train at once", numbers_of(jobs))
             _train(list(jobs), records, stack, loader, sweep)
     except Exception as error:
         reason = str(explained(error) or f"{type(error).__name__}: {error}")
-        log.warning("warning jobs %s stop training at once: %s", _numbers(jobs), reason)
+        log.warning("warning jobs %s stop training at once: %s", numbers_of(jobs), reason)
     finally:
         for job in jobs:
             job.seconds += (perf_counter() - began) / len(jobs)
@@ -204,6 +139,7 @@ def train_at_once(jobs: Sequence[Job], sweep: Path) -> None:
 def _train(jobs: list[Job], records: Mapping[int, Records], stack: Stack, loader: StackedLoader, sweep: Path) -> None:
     settings = stack.learners[0].settings
     reported = perf_counter()
+    stack.state.pause_at = min(one.state.pause_at for one in stack.learners)
     with finishing(stack.state) as request:
         for moment in train_epochs(stack, loader, settings):
             if isinstance(moment, Pause):
@@ -289,63 +225,12 @@ def _conclude(job: Job, composed: DictConfig) -> float:
         with recorded(job.run, config):
             if job.failure is not None:
                 raise job.failure
+            log.debug("fleet   trained at once with jobs %s", job.together)
             began = perf_counter() - job.seconds
             train(setup, config, job.run, began, logging.DEBUG, reads_test=reads_test, saver=job.saver)
 
     with job.lock:
         return concluded(job.run, str(job.config["trainer"]["monitor"]), write_results)
-
-
-def _job(context: HydraContext, master: DictConfig, overrides: Sequence[str], number: int) -> Job:
-    """Returns a job as Hydra's own launcher composes it."""
-    composed = context.config_loader.load_sweep_config(master, list(overrides))
-    with open_dict(composed):
-        composed.hydra.job.id = composed.hydra.job.num = number
-    with hydra_config(composed):
-        folder = Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)
-        with open_dict(composed.hydra.runtime):
-            composed.hydra.runtime.output_dir = str(folder.absolute())
-        plain = deepcopy(composed)
-        with open_dict(plain):
-            del plain["hydra"]
-        drop_leftovers(plain, list(composed.hydra.overrides.task))
-        config = cast(dict[str, Any], OmegaConf.to_container(plain, resolve=True))
-    return Job(number, composed, plain, config, RunDir(folder))
-
-
-def _prepare(job: Job) -> str:
-    """Builds a job; returns why it has to run alone, or nothing."""
-    began = perf_counter()
-    pruning = pruning_of(job.hydra.hydra, str(job.number))
-    if pruning is not None and (pruning.trial is not None or pruning.deadline is not None):
-        return "the search may end it early"
-    try:
-        setup = build.build(job.config)
-    except Exception as error:  # the job meets it again, and records it
-        return f"it cannot be built: {explained(error) or error}"
-    job.setup, job.seconds = setup, perf_counter() - began
-    if setup.loggers:
-        return "its loggers write one run at a time"
-    return _why_not_stacked([job])
-
-
-def _why_not_stacked(jobs: Sequence[Job]) -> str:
-    """Returns why built jobs cannot train at once, in words; empty if nothing is known against it."""
-    setups = [cast(build.Setup, job.setup) for job in jobs]
-    return why_not_stacked([job.learner for job in jobs]) or why_batches_are_not([setup.train for setup in setups])
-
-
-def _shared(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the part of a config that is the same for all jobs of a stack."""
-    shared = {section: dict(values) if isinstance(values, Mapping) else values for section, values in config.items()}
-    del shared["seed"]
-    for section, keys in VALUES.items():
-        for key in keys:
-            shared[section].pop(key, None)
-    for section in SECTIONS:
-        shared[section] = shared[section].get("_target_")
-    shared["model"] = {key: value for key, value in shared["model"].items() if not isinstance(value, float)}
-    return shared
 
 
 def _share_tasks(jobs: Sequence[Job]) -> None:
@@ -361,21 +246,3 @@ def _threads(setups: Sequence[build.Setup]) -> int:
     """Returns the number of CPU threads for a stack."""
     numbers = sum(parameter.numel() for setup in setups for parameter in setup.state.model.parameters())
     return setups[0].settings.threads or choose_threads(numbers * setups[0].train.sizes[0])
-
-
-def _report(jobs: Sequence[Job], reason: str) -> None:
-    """Reports why jobs do not train at once."""
-    if jobs:
-        words = "jobs %s train one by one" if len(jobs) > 1 else "job %s trains alone"
-        log.info(f"fleet   {words}: %s", _numbers(jobs), reason)
-
-
-def _numbers(jobs: Sequence[Job]) -> str:
-    """Returns the numbers of jobs, such as `0-3, 5`."""
-    parts: list[list[int]] = []
-    for number in sorted(job.number for job in jobs):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    return ", ".join("-".join(map(str, part)) for part in parts)
