@@ -6,7 +6,7 @@ ARGS ?= model=cnn data=animals
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test faults soak lint format wheel clean
+.PHONY: help install train test faults soak bench lint format wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,10 @@ faults: install ## kill, end and starve real runs, and compare the bits of what 
 
 soak: install ## the same with 500 kills, which takes an hour or so
 	DLTRAIN_KILLS=500 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults -s tests/faults/test_kill.py
+
+bench: install ## compare speed with hand-written loops and scripts, alone on the machine, which takes minutes
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/processes.py
 
 lint: install ## check style and types
 	$(BIN)/ruff check src tests

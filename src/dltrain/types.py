@@ -30,7 +30,8 @@ class Facts:
     Args:
         kind: of the data, such as `table`; a model says which kinds it takes.
         task: such as `classification`.
-        input_shape: shape of one input without the batch dimension: `(F,)`, `(C, H, W)`, `(T,)` tokens or `(T, C)`.
+        input_shape: shape of one input without the batch dimension: `(F,)`, `(C, H, W)`, `(T,)` tokens or `(T, C)`; of
+            pairs `(S, T)`, the tokens of a source and of an answer with its end.
         target: the target's name in the source; of several their names, joined by commas.
         outputs: names of the predicted numbers or labels, if there are several.
         classes: class names in the order of their indices; empty for other tasks.
@@ -107,7 +108,7 @@ class Spec:
 
     Args:
         kind: of the data.
-        input_shape: shape of one input without the batch dimension.
+        input_shape: shape of one input without the batch dimension; of pairs as in `Facts`.
         out_features: width of the output that the loss needs.
         vocab_sizes: number of distinct values of each integer input; empty where inputs are real numbers.
         bins: edges of the bins of each input, as in `Facts`; empty where no input has any.
@@ -201,6 +202,22 @@ class FrozenTrunk(Protocol):
         ...
 
 
+@runtime_checkable
+class Stepwise(Protocol):
+    """A model of answers that also writes one token after another, without computing those before it again.
+
+    A state is a tuple of tensors with one row a sample, so that rows can be chosen from it.
+    """
+
+    def begin(self, source: Tensor, lengths: Tensor, /) -> tuple[Tensor, ...]:
+        """Returns the state before the first token, for sources `(B, S)` of these lengths `(B,)`."""
+        ...
+
+    def step(self, state: tuple[Tensor, ...], tokens: Tensor, /) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Returns the outputs for the tokens that follow `tokens` `(B,)`, `(B, out_features)`, and the state then."""
+        ...
+
+
 class Mixing(NamedTuple):
     """How the samples of a batch are mixed in pairs.
 
@@ -275,7 +292,8 @@ class Split:
 
     Args:
         inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for images, int64
-            tokens `(N, T)` and lengths `(N,)` for texts, users `(N,)` and items `(N,)` for ratings.
+            tokens `(N, T)` and lengths `(N,)` for texts, with beginnings of answers `(N, T)` for pairs, users `(N,)`
+            and items `(N,)` for ratings.
         target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, `(N, P)` int64 of
             the characters of a string, or `(N, L)` int64, 1 where a sample has a label. A number may be NaN and a label
             `MISSING_LABEL`, which are missing, if another one of the sample is not.

@@ -156,7 +156,7 @@ def test_a_folder_that_is_named_wins_over_what_is_built_in(write: Callable) -> N
 FOREIGN = {
     "configs/train.yaml": "defaults: [model: mnist]\n",
     "configs/config.yaml": "lr: 0.1\n",
-    "configs/logger/wandb.yaml": "wandb: {}\n",
+    "configs/callbacks/progress.yaml": "progress: {}\n",
     "configs/model/net.yaml": "\ttabs: are no YAML\n",
 }
 
@@ -168,6 +168,7 @@ def test_the_configs_of_another_program_stop_nothing(write: Callable, dltrain: C
     write("new.csv", "number,年龄,city,pay\n1,30,Ulm,300\n")
     assert dltrain("--help").code == 0
     assert "wandb: {}" not in dltrain("list", "logger").out
+    assert "callbacks" not in dltrain("list").out
     assert dltrain("predict", str(people_run), "new.csv").code == 0
     assert dltrain("data=iris", "debug=smoke", "baseline=none").code == 0
     assert dltrain("data=iris", "momentum=0.9").code == 2  # looks into every option's file

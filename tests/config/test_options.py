@@ -21,7 +21,7 @@ TARGETED = [(group, name) for group, name in OPTIONS if group in SLOTS and (grou
 
 
 def composed_node(group: str, name: str) -> dict[str, Any]:
-    extra = ["data.path=somewhere"] if group == "data" and name in ("csv", "images") else []
+    extra = ["data.path=somewhere"] if group == "data" and name in ("csv", "images", "pairs") else []
     (job,) = compose_jobs(["recipe=plain", f"{group}={name}", *extra], sweep=False)
     return dict(job.config[group])
 
@@ -54,7 +54,7 @@ def test_every_option_says_in_a_line_what_it_is(group: str, name: str) -> None:
 
 @pytest.mark.parametrize(("group", "name"), [(group, name) for group, name in OPTIONS if group != "search"])
 def test_every_option_composes_and_passes_the_checks(group: str, name: str) -> None:
-    extra = ["data.path=somewhere"] if group == "data" and name in ("csv", "images") else []
+    extra = ["data.path=somewhere"] if group == "data" and name in ("csv", "images", "pairs") else []
     jobs = compose_jobs([f"{group}={name}", *extra], sweep=False)  # several where an experiment is a sweep
     assert jobs and all(check(job.config) == [] for job in jobs)
 

@@ -51,6 +51,9 @@ def numbers(cells, file=Marks(), given=Marks()):  # noqa: B008
         {"¥5": 5, "￥6": 6},
         {"5 €": 5, "6€": 6, "€7": 7},
         {"USD 5": 5, "6 USD": 6},
+        {"$ 1,234.50": 1234.5, "$-": 0, "$ -": 0},
+        {"5,25 €": 5.25, "- €": 0},
+        {'="12.5"': 12.5, "'7": 7},
         {"3000元": 3000, "1.2万元": 12000, "3亿元": 3e8},
         {"68.6%": 68.6, "0%": 0, "0": 0},
         {"%50": 50, "%7": 7},
@@ -212,6 +215,9 @@ def test_words_among_numbers_are_gaps():
     assert infer(["not measured"] * 60 + cells).gaps == ("not measured", "<0.5")
     assert infer(["not measured"] * 200 + cells) is None  # more than half
     assert infer([f"sample {chr(97 + i)}" for i in range(20)] * 3 + cells) is None  # many words in a fifth
+    sizes = [str(30 + i % 25) for i in range(100)]
+    assert infer(sizes + ["S", "L"] * 40) is None  # categories
+    assert infer(sizes + ["unknown"] * 80).gaps == ("unknown",)
 
 
 def test_limits_and_marks_without_a_letter_or_digit_are_gaps_however_many_they_are():

@@ -24,8 +24,9 @@ from dltrain.types import Facts, Spec
 
 KINDS = {
     **dict.fromkeys(("cubic", "regression", "grades", "csv", "iris", "wine", "breast_cancer", "diabetes"), "table"),
-    **dict.fromkeys(("animals", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
+    **dict.fromkeys(("animals", "captcha", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
     **dict.fromkeys(("corpus", "verse"), "corpus"),
+    **dict.fromkeys(("pairs", "sums", "number_words"), "pairs"),
     **{name: name for name in ("text", "series", "ratings", "words")},
 }
 LARGE = ("transformer_medium", "transformer_large")  # of a family that is tried in other sizes
@@ -35,6 +36,7 @@ ONE_EACH = {
     "image": "digits",
     "text": "text",
     "corpus": "verse",
+    "pairs": "number_words",
     "series": "series",
     "ratings": "ratings",
     "words": "words",
@@ -42,6 +44,7 @@ ONE_EACH = {
 TAKES = {
     "auto": ("table", "series"),
     "bag": ("text",),
+    **dict.fromkeys(("encoder_decoder", "gru_attention"), ("pairs",)),
     "cnn": ("image",),
     "encoder": ("text",),
     "pretrained": ("image",),
@@ -76,6 +79,9 @@ SMALL = {
     "text": ["data.rows=300"],
     "corpus": ["data.characters=20000", "data.length=16"],
     "verse": ["data.rows=100", "data.length=16"],
+    "pairs": ["data.path=pairs.csv"],
+    "sums": ["data.rows=60", "data.digits=2"],
+    "number_words": ["data.rows=60"],
     "series": ["data.rows=300", "data.window=24"],
     "ratings": ["data.rows=600"],
     "words": ["data.rows=400"],
@@ -96,6 +102,8 @@ def sources(tmp_path: Path, known_sets: Path, drawn_animals: Path) -> None:
     from PIL import Image
 
     (tmp_path / "table.csv").write_text("a,b,y\n" + "".join(f"{i * 7 % 11},{i * 3 % 5},{i % 2}\n" for i in range(60)))
+    pairs = "".join(f"{i % 7} and {i},{i % 7 + i}\n" for i in range(60))
+    (tmp_path / "pairs.csv").write_text("question,answer\n" + pairs)
     shutil.copytree(drawn_animals, tmp_path / "data" / "animals")
     for name, colour in (("红", "red"), ("blue", "blue")):
         (tmp_path / "images" / name).mkdir(parents=True)

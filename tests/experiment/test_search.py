@@ -239,6 +239,24 @@ def test_a_search_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(
     assert (other.code, "a sweep is continued as it began" in other.err) == (2, True)
 
 
+def test_a_search_of_other_data_or_configs_does_not_go_on(dltrain: Callable, optuna: Any, tmp_path: Path) -> None:
+    (tmp_path / "configs" / "model").mkdir(parents=True)
+    model, table = tmp_path / "configs" / "model" / "plain.yaml", tmp_path / "table.csv"
+    model.write_text("# Plain.\n_target_: linear\nbias: true\n")
+    table.write_text("a,b,y\n" + "".join(f"{i * 7 % 11},{i * 3 % 5},{i % 2}\n" for i in range(60)))
+    own = ("model=plain", "data=csv", "data.path=table.csv", "data.target=y")
+    search = ("-m", *own, *OPTUNA[3:], RATE, "hydra.sweeper.n_trials=1", "hydra.sweep.dir=s", "--quiet")
+    assert dltrain(*search).code == 0
+    model.write_text("# Plain.\n_target_: linear\nbias: false\n")
+    called = dltrain("resume", "s", "hydra.sweeper.n_trials=2")
+    assert (called.code, "the configs have changed since the sweep" in called.err) == (2, True), called.err
+    model.write_text("# Plain.\n_target_: linear\nbias: true\n")
+    table.write_text(table.read_text() + "1,1,1\n")
+    called = dltrain("resume", "s", "hydra.sweeper.n_trials=2")
+    assert (called.code, "the data has changed since the sweep" in called.err) == (2, True), called.err
+    assert len(rows_of(tmp_path / "s")) == 1
+
+
 def test_searches_join_one_study_if_they_search_the_same(dltrain: Callable, optuna: Any, tmp_path: Path) -> None:
     shared = (f"hydra.sweeper.storage=sqlite:///{tmp_path}/study.db", "hydra.sweeper.study_name=rates")
     for name in ("a", "b"):

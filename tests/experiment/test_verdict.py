@@ -29,6 +29,7 @@ def test_stopping_too_early_is_told() -> None:
 def test_under_fitting_is_told() -> None:
     flat = np.linspace(0.7, 0.69, 40).tolist()
     assert any(said.startswith("under-fitting") for said in diagnose(rows(flat, flat), best_epoch=3, epochs=40))
+    assert diagnose(rows(flat), best_epoch=40, epochs=80, solved=True) == []
 
 
 def test_a_flat_end_says_nothing() -> None:

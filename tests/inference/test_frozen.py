@@ -4,9 +4,10 @@ tests/frozen/schema_1 was written by the first version of schema 1:
 
 dltrain model=mlp data=csv data.path=people.csv data.target=stays model.hidden=[8] trainer.epochs=3 baseline=none
 
-The others, of every kind of data, were written by the last version whose configs named its own modules, with what their
-.hydra/overrides.yaml says. NAME.out is what that version printed for `dltrain predict NAME` and the words below, and
-targets.txt lists every target that its configs could name.
+The others, of every kind of data, were written by the last version whose configs named its own modules, pairs and words
+by the first version that had them, with what their .hydra/overrides.yaml says. NAME.out is what that version printed
+for `dltrain predict NAME` and the words below, and targets.txt lists every target that the configs of the last version
+with modules could name.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ RUNS = [path.name for path in sorted(FROZEN.glob("schema_*")) if path.is_dir()]
 PREDICTIONS = {
     "schema_1_corpus": ("--prompt", "春风", "--steps", "8", "--temperature", "0"),
     "schema_1_image": ("pictures",),
+    "schema_1_pairs": ("--prompt", "twelve thousand seven"),
     "schema_1_ranking": ("--user", "u1", "--top", "3"),
     "schema_1_ratings": ("--user", "u1", "--top", "3"),
     "schema_1_series": ("--steps", "4"),
     "schema_1_table": ("people.csv",),
     "schema_1_text": ("reviews.csv",),
+    "schema_1_words": ("--likes", "in", "--top", "3"),
 }
 
 

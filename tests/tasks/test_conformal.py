@@ -7,7 +7,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from dltrain.tasks.conformal import Conformal, Spread, fit_intervals
+from dltrain.tasks.certainty import describe
+from dltrain.tasks.conformal import Conformal, Spread, fit_intervals, outside
 
 
 def test_the_quantile_is_the_one_of_finite_samples() -> None:
@@ -95,3 +96,27 @@ def test_damaged_records_are_refused(change: dict[str, object]) -> None:
     stored = asdict(Conformal.fit(np.arange(3.0))) | change
     with pytest.raises((KeyError, TypeError, ValueError)):
         Conformal.from_json(stored)
+
+
+def test_scores_of_few_independent_groups_count_as_so_many() -> None:
+    scores = np.arange(1.0, 201)
+    assert Conformal.fit(scores).quantile(0.9) == pytest.approx(181, rel=1e-5)
+    grouped = Conformal.fit(scores, units=20)
+    assert (grouped.count, len(grouped.scores)) == (20, 20)
+    assert grouped.quantile(0.9) == pytest.approx(190, rel=1e-5)  # the 19th of 20
+    assert Conformal.fit(scores, units=8).quantile(0.9) == np.inf
+    assert Conformal.fit(scores, units=500) == Conformal.fit(scores)
+
+
+def test_scores_within_predicted_intervals_narrow_them() -> None:
+    scores = outside(np.array([5.0, 0.0, 11.0]), np.array([1.0, 1.0, 1.0]), np.array([10.0, 10.0, 10.0]))
+    assert scores.tolist() == [-4, 1, 1]
+    narrower = Conformal.fit(-np.arange(1.0, 100)).quantile(0.9)
+    assert narrower == pytest.approx(-10, rel=1e-5)
+    assert narrower >= -10
+
+
+def test_intervals_that_hold_too_little_are_called_too_narrow() -> None:
+    measured = {"level": 0.9, "coverage": 0.84, "width": 2.0}
+    assert "too narrow" in describe({"measured": measured})[1]
+    assert len(describe({"measured": measured | {"coverage": 0.88}})) == 1

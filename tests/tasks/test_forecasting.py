@@ -156,7 +156,8 @@ def test_a_quantile_loss_gives_the_ends_of_intervals(source: list[str], dltrain:
     assert (table["low"] <= table["predicted"]).all()
     assert (table["predicted"] <= table["high"]).all()
     held = ((table["low"] <= table["true"]) & (table["true"] <= table["high"])).mean()
-    assert held == pytest.approx(0.9, abs=0.08)
+    assert held > 0.82
+    assert (table["high"] - table["low"]).mean() < 6 * (table["predicted"] - table["true"]).std()
     assert called.result["certainty"]["measured"]["coverage"] == pytest.approx(held, abs=0.01)
     ahead = dltrain("predict", "run", "--steps", "3")
     assert ahead.code == 0, ahead.err

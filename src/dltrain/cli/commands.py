@@ -172,7 +172,7 @@ _ALL = (
         "predict new samples; needs only the run's folder",
         (
             "RUN INPUT ... [-o FILE] [--interval 0.9] [--sets] [--threshold 0.5] [--top 3] [--tta] [--explain FOLDER]",
-            "RUN --prompt TEXT [--steps 200]",
+            "RUN --prompt TEXT [--steps 200] [--beams 5]",
             "RUN --steps 12 [HISTORY]",
             "RUN --user 42 [--top 10]",
             "RUN --everyone [--top 10] [-o FILE]",
@@ -203,7 +203,8 @@ _ALL = (
                 many=True,
             ),
             Flag(("--top",), "how many classes to write for each input, or items to recommend (10)", "N", int),
-            Flag(("--prompt",), "let a language model continue this text", "TEXT"),
+            Flag(("--prompt",), "let a language model continue this text, or answer this source of pairs", "TEXT"),
+            Flag(("--beams",), "of pairs: the likeliest of N answers that are followed side by side (1)", "N", int),
             Flag(
                 ("--temperature",),
                 "with --prompt: 0 takes the likeliest token, more varies more (0.8)",
@@ -217,7 +218,7 @@ _ALL = (
         keys={**_LABELS, **_FORMAT, **_DEVICE},
         notes=(
             "INPUT is a table, an image, a folder, a pattern such as 'photos/*.jpg', a text file, or - for standard "
-            "input; it needs no target.",
+            "input; it needs no target. For models of pairs, each line of a text is a source.",
         ),
         examples=(
             ("dltrain predict RUN new.csv -o predictions.csv", "a table"),

@@ -68,6 +68,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
             what = "how sure predictions are was learned without test-time augmentation"
             raise ConfigError(what, where="--tta", fix="leave out --sets and --interval, or --tta")
         model = with_views(model)
+    if flags.beams is not None:
+        model = model.with_beams(flags.beams)
     certainty = Certainty(flags.interval, flags.sets, flags.threshold, flags.top)
     model.task.check_certainty(certainty)
     explanations = None if flags.explain is None else Explanations(model, Path(flags.explain).expanduser())
@@ -103,7 +105,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
 
 
 def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], options: Options) -> int:
-    """Prints a prompt and the text with which a language model continues it.
+    """Prints a prompt and the text with which a language model continues it, or the answer to a source.
 
     Raises:
         DltrainError: the run is of another kind, or a flag is out of range.
@@ -127,6 +129,10 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
     from dltrain.inference.load import load
 
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
+    if model.kind.answers_prompts:
+        return answer_prompt(model, flags, options)
+    if flags.beams is not None:
+        model.task.with_beams(flags.beams)
     sampling = {"temperature": temperature, "top_k": flags.top_k, "top_p": flags.top_p, "seed": seed}
     text, unknown = model.kind.continue_text(model, flags.prompt, steps, **sampling)
     if unknown and not options.quiet:
@@ -136,6 +142,28 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
         print(json.dumps({"prompt": flags.prompt, "text": text, "unknown": unknown}, ensure_ascii=False))
     else:
         print(flags.prompt + text)
+    return 0
+
+
+def answer_prompt(model: LoadedModel, flags: Namespace, options: Options) -> int:
+    """Prints the answer to a source.
+
+    Raises:
+        DltrainError: a flag is for language models alone, or out of range.
+    """
+    for name in ("steps", *PROMPT_FLAGS):
+        if getattr(flags, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            what = f"{flag} is for language models, and this model writes the likeliest answer"
+            raise ConfigError(what, where=flag, fix="leave it out")
+    (row,) = model.predict([flags.prompt], beams=flags.beams).to_dict("records")
+    if row["remarks"] and not options.quiet:
+        print(f"remark  {row['remarks']}", file=sys.stderr)
+    if options.json:
+        names = ("predicted", "probability", "remarks")
+        print(json.dumps({"prompt": flags.prompt} | {name: row[name] for name in names}, ensure_ascii=False))
+    else:
+        print(row["predicted"])
     return 0
 
 

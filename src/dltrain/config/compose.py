@@ -101,7 +101,8 @@ def compose_job(overrides: Sequence[str], folder: str | None = None) -> Job:
     """
     composed = compose(overrides, folder)
     if isinstance(composed, Sweep):
-        raise ConfigError("hydra.mode makes this config a sweep", where="hydra.mode", fix="remove hydra.mode")
+        fix = "give hydra.mode=RUN, or leave out what sets it, such as search=..."
+        raise ConfigError("the config describes a sweep", where="hydra.mode", fix=fix)
     return composed
 
 

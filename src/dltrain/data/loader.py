@@ -78,10 +78,11 @@ class TensorLoader:
         """Returns the number of samples in an epoch."""
         return sum(self.sizes)
 
-    def in_order(self) -> TensorLoader:
-        """Returns a loader of the same tensors that keeps the order of the split, changes nothing at random, and gives
-        samples no folds."""
+    def in_order(self, draw: RandomTransform | None = None) -> TensorLoader:
+        """Returns a loader of the same tensors that keeps the order of the split, changes nothing at random, adds what
+        `draw` draws, if it is given in place of the loader's own, and gives samples no folds."""
         other = copy(self)
+        other.draw = draw or self.draw
         other.seed, other.start, other.fold = None, 0, None
         return other
 

@@ -21,6 +21,7 @@ SPLIT = (  # the digit of m2 belongs to the unit, that of [1] to a footnote; 4/5
 )
 OUT_OF = re.compile(r"(?:/|out\s?of|of) ?[1-9]\d{0,2}(?: ?[^\W\d]+)?")  # 4/5, 4.1 out of 5 stars
 AS_TEXT = r"""^(?:="([^"]*)"|'([+-]?[0-9].*))$"""  # ="12" and '12, of a spreadsheet
+ZERO = r"^(?:([$€£¥]) *-|- *([$€£¥]))$"  # as a spreadsheet writes 0 in its format for accounts
 FOOTNOTE = re.compile(r"\s?(?:[*†‡§]{1,3}|\[[0-9a-z]{1,2}\])$")
 ABOUT = r"~|≈|∼|≃|(?:ca|circa|approx|about|around)\b\.?|约|約|大约"
 HEAD = re.compile(
@@ -138,6 +139,8 @@ def to_ascii(column: pa.Array) -> pa.Array:
     column = pc.utf8_trim_whitespace(column)
     if pc.any(pc.match_substring_regex(column, AS_TEXT)).as_py():
         column = pc.replace_substring_regex(column, AS_TEXT, r"\1\2")
+    if pc.any(pc.match_substring_regex(column, ZERO)).as_py():
+        column = pc.replace_substring_regex(column, ZERO, r"\1\2 0")
     return column
 
 

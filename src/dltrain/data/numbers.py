@@ -38,6 +38,8 @@ from dltrain.data.units import sizes_of
 MOST = 0.8  # the share of a column's cells that have to be numbers, whatever the others are
 LEAST = 0.5  # the same where the others are a few words, such as n.d., or limits, such as <0.5
 FEW_WORDS = 10
+FREQUENT = 0.05  # the share of cells from which on a word may be a category of its own
+ENOUGH_MEASURED = 100  # so many distinct whole numbers are amounts, whatever stands beside them
 SHARED = 0.95  # the share of its numbers that have to have its unit
 ENOUGH_DISTINCT = 20  # so many distinct numbers beside words are no names of categories
 ENOUGH_FRACTIONS = 5  # so many, if some have decimal places
@@ -257,7 +259,12 @@ class _Column:
             return True
         codes = sum(int(self.cells[gap]) for gap in gaps.tolist() if CODE.search(str(self.texts[gap])))
         distinct = np.unique(numbers[~np.isnan(numbers)])
-        enough = ENOUGH_FRACTIONS if np.any(distinct % 1) else ENOUGH_DISTINCT
+        fractions = bool(np.any(distinct % 1))
+        frequent = sum(int(self.cells[word]) > FREQUENT * total for word in words)
+        many = self.cells[gaps].sum() > (1 - MOST) * total
+        if many and frequent > 1 and not fractions and len(distinct) < ENOUGH_MEASURED:  # S, L and 30 to 54 are sizes
+            return True
+        enough = ENOUGH_FRACTIONS if fractions else ENOUGH_DISTINCT
         return codes > RARE * total or len(distinct) < max(enough, len(words))
 
     def _remark(self, style: NumberFormat, numbers: NDArray[np.float64]) -> tuple[str, ...]:

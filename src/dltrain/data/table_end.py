@@ -148,7 +148,7 @@ def _leave_out_totals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     unlabelled = stop == end and end > 5 and (len(frame) <= MOST_ROWS or not _texts(frame, end - 1)[0])
     if unlabelled:
         stop -= 1
-    if stop == end:
+    if stop == end or (unlabelled and not _begins_with_a_sum(frame, stop)):
         return frame, []
     body = frame.iloc[:stop]
     numbers = [_numbers(body.iloc[:, column]) for column in range(frame.shape[1])]
@@ -168,6 +168,14 @@ def _leave_out_totals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if not left_out:
         return frame, notes
     return frame.drop(frame.index[left_out]).reset_index(drop=True), notes
+
+
+def _begins_with_a_sum(frame: pd.DataFrame, position: int) -> bool:
+    """Tells whether the first filled cell of a row is the sum of its column, so that reading all columns pays."""
+    cells = _texts(frame, position)
+    column = next((at for at, cell in enumerate(cells) if cell), None)
+    above = None if column is None else _numbers(frame.iloc[:position, column])
+    return above is not None and bool(np.isclose(above.read(cells[column or 0]), above.values.sum(), rtol=1e-9, atol=0))
 
 
 def _is_labelled(cells: Sequence[str]) -> bool:

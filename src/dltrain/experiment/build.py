@@ -42,6 +42,7 @@ from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
 from dltrain.training.batch_size import find_batch_size
 from dltrain.training.budget import Budget
+from dltrain.training.precision_choice import choose_precision
 from dltrain.training.profile import Profile
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
@@ -74,6 +75,7 @@ class Setup:
         threads: the number of CPU threads.
         start: the weights that the model begins with, a sentence each.
         untrained: builds the model with the weights that its config names; None if it begins with others.
+        precision_reason: why the precision was chosen; empty where the config names it.
         loggers: where the run is written to besides its folder.
         pruning: what a search asks of the run; `None` if it is no job of a search.
         profile: where the time of the run goes.
@@ -96,6 +98,7 @@ class Setup:
     threads: int
     start: tuple[str, ...] = ()
     untrained: Callable[[], nn.Module] | None = None
+    precision_reason: str = ""
     loggers: Loggers = field(default_factory=lambda: Loggers({}))
     pruning: Pruning | None = None
     profile: Profile = field(default_factory=Profile)
@@ -175,6 +178,11 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
         settings = replace(settings, batch_size=size)
     train, evaluation = build_loaders(data, settings, budget, device, model, task, change, config["seed"])
+    multiplications, reason = trial.multiplications * train.sizes[0], ""
+    if settings.precision == "auto":
+        loader = evaluation.get("val", evaluation["train"])
+        precision, reason = choose_precision(model, task, loader, device, multiplications)
+        settings = replace(settings, precision=precision)
 
     optimizer = build_optimizer(config["optimizer"], model)
     steps_per_epoch = -(-len(train) // settings.accumulate)
@@ -208,9 +216,10 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         | {"code": code_behind(task, config.get("metric")) | code_of(resolve("data", config["data"]))}
         | {"start": files},
         device=device,
-        threads=settings.threads or choose_threads(trial.multiplications * train.sizes[0] // count_models(model)),
+        threads=settings.threads or choose_threads(multiplications // count_models(model)),
         start=words,
         untrained=None if config["model"] == bare or config.get("init_from") else partial(build_model, *full),
+        precision_reason=reason,
         loggers=loggers,
         profile=profile,
     )
@@ -404,11 +413,11 @@ def build_loaders(
         merge_single=any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()),
         limit=settings.limit_batches,
     )
-    size, limit = task.evaluation_batch(batch_size), settings.limit_batches
-    evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order()}
+    size, limit, draw = task.evaluation_batch(batch_size), settings.limit_batches, options.fixed_draw or options.draw
+    evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order(draw)}
     for name, split in splits_of(data).items():
         if name != "train":
-            evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=options.draw, limit=limit)
+            evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=draw, limit=limit)
     return train, evaluation
 
 

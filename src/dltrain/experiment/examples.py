@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dltrain.errors import CheckpointError
 from dltrain.runs.folder import RunDir
@@ -104,7 +105,8 @@ def outputs_of(
         flat = output.flatten(1)
         chosen = torch.linspace(0, flat.shape[1] - 1, min(MOST_NUMBERS, flat.shape[1])).long()
         parts.append(flat[:, chosen.to(flat.device)].float().cpu())
-    return torch.cat(parts)
+    width = max(part.shape[1] for part in parts)  # batches of short answers may have fewer numbers
+    return torch.cat([functional.pad(part, (0, width - part.shape[1])) for part in parts])
 
 
 def _read(run: RunDir, name: str) -> Mapping[str, Tensor]:

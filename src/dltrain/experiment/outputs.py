@@ -76,7 +76,7 @@ class Watch:
         return output
 
     def _look(self, model: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        length = tuple(inputs[0].shape[1:2]) if self.spec.causal else ()
+        length = tuple(inputs[-1].shape[1:2]) if self.spec.causal else ()
         items = tuple(inputs[-1].shape[1:2]) if self.several else ()
         wanted = (len(inputs[0]), *length, *(items or (self.spec.out_features,)))
         when = "in training" if model.training else "in evaluation"

@@ -35,6 +35,7 @@ from dltrain.experiment.verdict import diagnose
 from dltrain.explain.explanation import MAPS, Explanation, write_projection
 from dltrain.kinds.checks import Finding
 from dltrain.models.names import class_of, name_of
+from dltrain.models.ridge import solved_parts
 from dltrain.runs.folder import SCHEMA, RunDir, read_json
 from dltrain.runs.provenance import basis_of
 from dltrain.runs.result import DataRecord, Result
@@ -124,7 +125,13 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
     has_dropout = "dropout" in inspect.signature(class_of(state.model)).parameters
-    diagnosis = diagnose(run.read_history(), best_epoch, setup.settings.last_epoch, dropout=has_dropout)
+    diagnosis = diagnose(
+        run.read_history(),
+        best_epoch,
+        setup.settings.last_epoch,
+        dropout=has_dropout,
+        solved=bool(solved_parts(state.model)),
+    )
     diagnosis += advise_model(setup, comparison)
     blended = () if blend is None else (str(blend),)
     Result(

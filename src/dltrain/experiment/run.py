@@ -215,8 +215,7 @@ def train(
     """
     torch.set_num_threads(setup.threads)
     introduce(setup, verbosity)
-    if config["trainer"]["batch_size"] == "auto":
-        keep_batch_size(run, setup)
+    keep_choices(run, setup, config)
     save_facts(run, setup)
     complete(setup, saver or new_saver(run, setup), run, config["seed"], began, verbosity, reads_test=reads_test)
 
@@ -228,13 +227,20 @@ def save_facts(run: RunDir, setup: build.Setup) -> None:
         write_bytes(run.kept, safetensors_bytes(dict(setup.data.kept)))
 
 
-def keep_batch_size(run: RunDir, setup: build.Setup) -> None:
-    """Logs the batch size that was found, and writes it into the run's config, since other machines may differ."""
-    size = setup.settings.batch_size
-    log.info("batch   %s samples per step, which fit into the memory of %s", size, setup.device)
-    config = read_config(run)
-    config.trainer.batch_size = size
-    write_text(run.config, OmegaConf.to_yaml(config))
+def keep_choices(run: RunDir, setup: build.Setup, config: Mapping[str, Any]) -> None:
+    """Logs what was chosen in place of `auto` by this machine, and writes it into the run's config, since other
+    machines may differ."""
+    chosen: dict[str, Any] = {}
+    if config["trainer"]["batch_size"] == "auto":
+        chosen["batch_size"] = size = setup.settings.batch_size
+        log.info("batch   %s samples per step, which fit into the memory of %s", size, setup.device)
+    if config["trainer"]["precision"] == "auto":
+        chosen["precision"] = setup.settings.precision
+        log.info("numbers %s, because %s", setup.settings.precision, setup.precision_reason)
+    if chosen:
+        stored = read_config(run)
+        stored.trainer.update(chosen)
+        write_text(run.config, OmegaConf.to_yaml(stored))
 
 
 def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:

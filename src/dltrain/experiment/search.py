@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from statistics import median
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -93,6 +94,7 @@ class Search:
             uuid4().hex[:8], self.settings.shared_name, self.settings.sampler
         )
         self.began = monotonic() - self.record.seconds
+        self.beside: list[float] = []  # seconds of each launch besides training
         study = open_study(self.settings, self.folder)
         assert study is not None
         check_same_search(study, self.searched)
@@ -123,22 +125,31 @@ class Search:
         """Trains the jobs of trials that have no result, because an earlier process ended, and those that failed."""
         from optuna.trial import Trial, TrialState, create_trial
 
+        begun: list[tuple[int, Trial]] = []
         for frozen in self._own(study):
             job = int(frozen.user_attrs[JOB])
             if frozen.state is TrialState.RUNNING:
-                self._launch(study, [(job, Trial(study, frozen._trial_id))])
+                begun.append((job, Trial(study, frozen._trial_id)))
             elif frozen.state is TrialState.FAIL and _state(self._job(job)) != "done":
                 self._run([(job, frozen.params)])
                 if (value := _value(self._job(job))) is not None:  # the study takes no result for a failed trial
                     again = create_trial(params=frozen.params, distributions=frozen.distributions, value=value)
                     study.add_trial(again)
+        begun.sort(key=lambda item: item[0])
+        while begun:  # a launcher numbers the jobs that it is given one after the other
+            together = [item for place, item in enumerate(begun) if item[0] == begun[0][0] + place]
+            self._launch(study, together)
+            begun = begun[len(together) :]
 
     def _launch(self, study: Study, trials: Sequence[tuple[int, Trial]]) -> None:
         """Trains the jobs of trials, and tells the study what they reached."""
         from optuna.trial import TrialState
 
         self._note(trials={str(number): trial.number for number, trial in trials})
+        began = monotonic()
         self._run([(number, trial.params) for number, trial in trials])
+        if trained := [Result.read(run) for number, _ in trials if (run := self._job(number)).result.exists()]:
+            self.beside.append(monotonic() - began - max(result.train_seconds for result in trained))
         for number, trial in trials:
             value = _value(self._job(number))
             if value is not None:
@@ -170,10 +181,8 @@ class Search:
         return monotonic() - self.began + self._overhead() >= limit
 
     def _overhead(self) -> float:
-        """Returns the seconds that a job takes besides its training, by the jobs so far."""
-        results = [Result.read(run) for name in self.record.trials if (run := self._job(int(name))).result.exists()]
-        beside = sorted(result.seconds - result.train_seconds for result in results)
-        return beside[len(beside) // 2] if beside else 0.0
+        """Returns the seconds that a launch takes besides training, by those so far."""
+        return median(self.beside) if self.beside else 0.0
 
     def _note(self, trials: Mapping[str, int] | None = None) -> None:
         """Writes what the search's jobs must know."""

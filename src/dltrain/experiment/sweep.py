@@ -28,7 +28,15 @@ from dltrain.experiment.run import build_callbacks
 from dltrain.experiment.signals import Stopped
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep_answer import finish_sweep
-from dltrain.experiment.sweep_folder import REOPENED, Command, find_begun, fingerprints_of, new_record
+from dltrain.experiment.sweep_folder import (
+    REOPENED,
+    Command,
+    begun_job,
+    check_unchanged,
+    find_begun,
+    fingerprints_of,
+    new_record,
+)
 from dltrain.experiment.sweep_job import QUIET, direction_of, run_job, update
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.report.sweep import read_summary
@@ -62,8 +70,11 @@ def run_sweep(
     with own_hydra():
         check_writable(sweep.folder)
         begun = find_begun(sweep, record, named=named)
+        others = begun_job(begun, command) if begun is not None and record.search is not None else []
         with on_approval() as samples:
-            _check_sweeper(sweep, check_jobs(sweep.jobs, begun))
+            if begun is not None and others:
+                check_unchanged(begun, others)
+            _check_sweeper(sweep, check_jobs([*sweep.jobs, *others], begun))
             callbacks = build_callbacks(sweep.master)
             folder = begun or _new_folder(sweep.folder, named=named)
             samples.accept()

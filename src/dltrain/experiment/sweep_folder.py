@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
-from dltrain.config.compose import Job, Sweep
+from dltrain.config.compose import Job, Sweep, compose_job
 from dltrain.config.redaction import REDACTED, redacted
 from dltrain.errors import CheckpointError, ConfigError
 from dltrain.experiment.resume import differences
@@ -111,6 +111,24 @@ def is_running(folder: Path) -> bool:
             return False
     except ConfigError:
         return True
+
+
+def begun_job(folder: Path, command: Command) -> list[Job]:
+    """Returns the first job that a search has begun, composed anew, so that it shows whether configs or data changed.
+
+    Args:
+        folder: the search's folder.
+        command: what was typed.
+
+    Returns:
+        The job; nothing if none has begun, or its overrides contained a secret.
+    """
+    for path in sorted(folder.rglob("status.json")):
+        overrides = read_overrides(RunDir(path.parent))
+        if overrides and REDACTED not in " ".join(overrides):
+            job = compose_job([*overrides, "hydra.mode=RUN"], command.config_dir)
+            return [replace(job, overrides=overrides)]
+    return []
 
 
 def check_unchanged(folder: Path, jobs: Sequence[Job]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def diagnose(
-    history: Sequence[Mapping[str, float]], best_epoch: int, epochs: int, *, dropout: bool = True
+    history: Sequence[Mapping[str, float]], best_epoch: int, epochs: int, *, dropout: bool = True, solved: bool = False
 ) -> list[str]:
     """Returns sentences about over-fitting, under-fitting and stopping too early, with what to try.
 
@@ -17,6 +17,7 @@ def diagnose(
         best_epoch: the epoch whose weights were kept, counted from 1.
         epochs: the maximum number of epochs.
         dropout: whether the model's config has this key.
+        solved: whether a part of the model is as good as it gets before training begins.
     """
     if len(history) < 5:
         return []
@@ -36,7 +37,7 @@ def diagnose(
     recent = float(np.mean(values[-max(2, len(values) // 5) : -len(tail)])) if len(values) > 2 * len(tail) else end
     if len(history) == epochs and best_epoch > 0.9 * epochs and end < recent - 0.02 * abs(recent):
         sentences.append(f"the model was still improving when training ended: try trainer.epochs={2 * epochs}")
-    if train_end > 0.95 * train_start:
+    if train_end > 0.95 * train_start and not solved:
         sentences.append(
             f"under-fitting: the training loss hardly fell, from {train_start:.3g} to {train_end:.3g}; try another "
             "optimizer.lr, a larger model or more epochs"

@@ -199,7 +199,8 @@ def evaluate_split(
     model: LoadedModel, split: Split, source: str, column: pd.Series[Any] | None = None, notes: Sequence[str] = ()
 ) -> Evaluation:
     """Evaluates encoded samples, and groups of them by the values of a column `(N,)`."""
-    loader = TensorLoader(split, model.task.evaluation_batch(BATCH), model.device, prepare=model.encoder.prepare)
+    size, draw = model.task.evaluation_batch(BATCH), model.kind.loader_options(model.facts).fixed_draw
+    loader = TensorLoader(split, size, model.device, prepare=model.encoder.prepare, draw=draw)
     metrics, predictions = model.task.evaluate(model.module, loader, split, stored_tensors_of(model), model.precision)
     certainty = model.task.measure_certainty(split, predictions)
     predictions = model.task.calibrated(predictions)

@@ -26,6 +26,7 @@ from dltrain.data.sample_files import FolderFiles, SampleFolder
 from dltrain.data.streams import HEAD, Rejoined, read_head, stream_csv
 from dltrain.data.table_files import JSON_LINES, START, content_of, read_file
 from dltrain.data.table_format import AUTO, NONE, TableFormat
+from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
 from dltrain.inference.file_column import FileColumn
 from dltrain.kinds.image.files import SUFFIXES
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from dltrain.types import Raw
 
 ROWS, FILES = 4096, 256  # per part
+TABLES = frozenset([".csv", ".tsv", ".json", ".jsonl", ".ndjson"])  # suffixes of texts that hold tables
 WHOLE = 1 << 26  # bytes up to which a file is read at once, as in training
 STANDARD_INPUT = "-"
 
@@ -97,6 +99,13 @@ class ReadsHeaders(Protocol):
     """An encoder that knows whether the training table named its columns."""
 
     has_header: bool
+
+
+@runtime_checkable
+class ReadsLines(Protocol):
+    """An encoder that takes each line of a text as a sample, if its first line is one and not that of a table."""
+
+    def is_sample(self, line: str) -> bool: ...
 
 
 def open_inputs(
@@ -204,7 +213,8 @@ def _open_table(path: Path, encoder: Encoder, form: TableFormat, folder: Path) -
     if content == "parquet":
         return Input(_for(encoder, stream_parquet(path, ROWS), folder))
     lists_files = not encoder.takes_rows and content == "text"
-    if content in ("excel", "zip", "fasttext") or (size <= WHOLE and not lists_files):
+    holds_lines = content == "text" and isinstance(encoder, ReadsLines) and path.suffix.lower() not in TABLES
+    if content in ("excel", "zip", "fasttext") or (size <= WHOLE and not lists_files and not holds_lines):
         return Input(_for(encoder, _read_at_once(path, form), folder), size, passed=lambda: size)
     file = cast(BinaryIO, gzip.open(path) if content == "gzip" else path.open("rb"))  # noqa: SIM115
     opened = _open_text(Rejoined(read_head(file), file), str(path), encoder, form, folder)
@@ -251,6 +261,8 @@ def _as_file(head: bytes) -> Iterator[Raw]:
 def _open_text(source: Rejoined, name: str, encoder: Encoder, form: TableFormat, folder: Path) -> Input:
     frames: Iterator[pd.DataFrame]
     content = content_of(source.head, None)
+    if content == "text" and isinstance(encoder, ReadsLines) and _holds_lines(source.head, name, encoder):
+        return Input(_lines(source.read(), name, form.encoding), passed=lambda: source.passed)
     if content == "json" or Path(name).suffix.lower() in JSON_LINES:
         frames = stream_json_lines(source, name, ROWS)
     elif content == "fasttext":
@@ -261,6 +273,19 @@ def _open_text(source: Rejoined, name: str, encoder: Encoder, form: TableFormat,
         whole = len(source.head) < HEAD
         frames = _read_head(source, name, form) if whole else stream_csv(source, name, form, ROWS)
     return Input(_for(encoder, frames, folder), passed=lambda: source.passed)
+
+
+def _holds_lines(head: bytes, name: str, encoder: ReadsLines) -> bool:
+    """Tells whether a text holds a sample a line: it is no table by its name, nor by its first line."""
+    first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    return Path(name).suffix.lower() not in TABLES and encoder.is_sample(first)
+
+
+def _lines(data: bytes, name: str, encoding: str) -> Iterator[Raw]:
+    """Yields the lines of a text in frames of one column; blank ones are empty samples."""
+    text, _ = decode(data, name, encoding)
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").removesuffix("\n").split("\n")
+    yield from _in_parts(pd.DataFrame({"line": lines}, dtype=object), ROWS)
 
 
 def _read_head(source: Rejoined, name: str, form: TableFormat) -> Iterator[pd.DataFrame]:

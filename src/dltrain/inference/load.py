@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -111,6 +111,7 @@ class LoadedModel:
         sets: bool = False,
         threshold: float | None = None,
         top: int | None = None,
+        beams: int | None = None,
     ) -> pd.DataFrame:
         """Returns the predictions of new samples: `id`, `predicted`, for numbers `low` and `high`, for classes a
         `score_` for each, and `remarks`.
@@ -123,11 +124,14 @@ class LoadedModel:
             threshold: of the second of two classes' probability, above which it is predicted; `None` for one half.
             top: how many of the most probable classes are returned, as `top_1`, `score_1` ..., in place of a `score_`
                 for each class; `None` for these.
+            beams: the number of beginnings of an answer that are followed side by side; `None` for one.
 
         Raises:
             DataError: they are not what the model was trained on.
             ConfigError: the run cannot give what is asked for.
         """
+        if beams is not None:
+            return self.with_beams(beams).predict(samples)
         certainty = Certainty(interval, sets, threshold, top)
         self.task.check_certainty(certainty)
         if isinstance(samples, str | PathLike):
@@ -161,19 +165,24 @@ class LoadedModel:
             encoded = with_unlike(encoded, unlike, self.kind.unlike_words)
         return with_remarks(encoded, predictions), predictions
 
-    def predict_encoded(self, encoded: Encoded) -> Predictions:
-        """Returns the predictions of encoded samples, computed in batches."""
-        return self.task.calibrated(join([self.task.predict(output) for _, output in self.outputs(encoded.inputs)]))
+    def with_beams(self, beams: int) -> LoadedModel:
+        """Returns the same model, which follows so many beginnings of an answer side by side.
+
+        Raises:
+            ConfigError: it writes no answers, or there are none to follow.
+        """
+        return replace(self, task=self.task.with_beams(beams))
 
     @torch.no_grad()
-    def outputs(self, inputs: tuple[Tensor, ...]) -> Iterator[tuple[slice, Tensor]]:
-        """Yields for each batch of stored inputs `(N, ...)` its samples as a slice, and the combined output."""
+    def predict_encoded(self, encoded: Encoded) -> Predictions:
+        """Returns the predictions of encoded samples, computed in batches."""
         prepare = self.encoder.prepare
-        for start in range(0, len(inputs[0]), EVALUATION_BATCH):
-            batch = slice(start, start + EVALUATION_BATCH)
-            stored = tuple(tensor[batch].to(self.device) for tensor in inputs)
+        parts = []
+        for start in range(0, len(encoded.inputs[0]), EVALUATION_BATCH):
+            stored = tuple(tensor[start : start + EVALUATION_BATCH].to(self.device) for tensor in encoded.inputs)
             with autocast(self.precision, self.device):
-                yield batch, self.task.combine_members(self.module(*(stored if prepare is None else prepare(stored))))
+                parts.append(self.task.infer(self.module, stored if prepare is None else prepare(stored)))
+        return self.task.calibrated(join(parts))
 
 
 def _as_raw(samples: Any) -> Raw:

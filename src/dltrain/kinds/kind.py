@@ -40,10 +40,13 @@ class LoaderOptions:
 
     Args:
         draw: draws random inputs for a batch, such as negatives.
+        fixed_draw: draws the same for every batch of an evaluation, whatever their size, also of a finished run; None
+            where an evaluation takes `draw`, or needs none.
         bucket_by_length: whether a training batch has samples of about the same length, their second input.
     """
 
     draw: RandomTransform | None = None
+    fixed_draw: RandomTransform | None = None
     bucket_by_length: bool = False
 
 
@@ -94,6 +97,7 @@ class Kind:
         has_places: whether `attribute` and `write_places` work.
         stored_words: what the run keeps beyond its facts, in words.
         unlike_words: the remark on samples that `are_unlike` those of training.
+        answers_prompts: whether a prompt is a sample, of which the prediction is the answer.
     """
 
     name: ClassVar[str]
@@ -104,6 +108,7 @@ class Kind:
     has_places: ClassVar[bool] = False
     stored_words: ClassVar[str] = "predictions need it"
     unlike_words: ClassVar[str] = "unlike the training samples"
+    answers_prompts: ClassVar[bool] = False
 
     def encoder(self, facts: Facts) -> Encoder:
         """Returns the encoder of new samples for a model that was trained on data with these facts.
@@ -317,6 +322,7 @@ def _shortened(names: Sequence[str]) -> str:
 BUILT_IN: Mapping[str, str] = {
     "corpus": "dltrain.kinds.corpus.kind.Corpus",
     "image": "dltrain.kinds.image.kind.Image",
+    "pairs": "dltrain.kinds.pairs.kind.Pairs",
     "ratings": "dltrain.kinds.ratings.kind.Ratings",
     "series": "dltrain.kinds.series.kind.Series",
     "table": "dltrain.kinds.table.kind.Table",

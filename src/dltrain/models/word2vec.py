@@ -15,7 +15,8 @@ from dltrain.types import Range, Spec
 class Word2Vec(nn.Module):
     """The product of the mean vector of the words around a place and a second vector of each word that may be there.
 
-    Inputs are neighbours `(B, C)`, with padding, and words `(B,)` or `(B, N)`; the output is `(B, 1)` or `(B, N)`.
+    Inputs are neighbours `(B, C)`, with padding, and words `(B,)` or `(B, 1 + N)`, each followed by noise words, which
+    are the same in all rows. The output is `(B, 1)` or `(B, 1 + N)`; a noise word that equals the row's word scores 0.
 
     Args:
         spec: of the data.
@@ -39,6 +40,13 @@ class Word2Vec(nn.Module):
         return self.embed.table.weight
 
     def forward(self, around: Tensor, words: Tensor) -> Tensor:
-        mean = self.embed(around).sum(dim=1) / (around != PADDING).sum(dim=1, keepdim=True).clamp(min=1)  # (B, width)
-        places = self.place(words if words.dim() == 2 else words[:, None])  # (B, N, width)
-        return torch.bmm(places, mean.unsqueeze(2)).squeeze(2)
+        vectors = self.embed(around)  # (B, C, width)
+        count = (around != PADDING).sum(dim=1, keepdim=True).clamp(min=1)
+        mean = vectors[:, 0] if around.shape[1] == 1 else vectors.sum(dim=1) / count
+        word = words if words.dim() == 1 else words[:, 0]
+        scores = (mean * self.place(word)).sum(dim=1, keepdim=True)
+        if words.dim() == 1:
+            return scores
+        noise = words[0, 1:]
+        others = (mean @ self.place(noise).T).masked_fill(noise == word[:, None], 0.0)
+        return torch.cat([scores, others], dim=1)

@@ -9,6 +9,7 @@ from typing import Any
 from dltrain.errors import ConfigError
 from dltrain.tasks.conformal import Conformal
 
+NARROW = 0.04  # share of true values that an interval may lack without a word
 LEVEL = 0.9
 
 
@@ -87,6 +88,9 @@ def describe(certainty: Mapping[str, Any] | None) -> list[str]:
             f"Intervals of {level} hold {100 * measured['coverage']:.1f} % of the true values, a mean of all outputs; "
             f"of {measured['lowest_output']} they hold {100 * measured['lowest']:.1f} %, the fewest."
         )
+    has_intervals = "width" in measured or "lowest" in measured
+    if has_intervals and measured["coverage"] < measured["level"] - NARROW:
+        sentences.append("They are too narrow: errors are larger there than where they are learned from.")
     if "error" in measured:
         sentences.append(_calibration(measured["temperature"], measured["error"], measured["error_before"]))
     if "size" in measured:

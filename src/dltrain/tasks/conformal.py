@@ -85,11 +85,21 @@ class Conformal:
     spread: Spread | None = None
 
     @classmethod
-    def fit(cls, scores: Floats, spread: Spread | None = None, stored: int = STORED) -> Conformal:
-        """Returns what is stored of scores `(n,)`, at most `stored` of them."""
-        size = min(len(scores), stored)
+    def fit(
+        cls, scores: Floats, spread: Spread | None = None, stored: int = STORED, units: int | None = None
+    ) -> Conformal:
+        """Returns what is stored of scores `(n,)`, at most `stored` of them.
+
+        Args:
+            scores: of held-out samples.
+            spread: by which errors were divided.
+            stored: number of scores to store.
+            units: number of independent groups of scores, which then count as one sample each.
+        """
+        count = len(scores) if units is None else min(len(scores), units)
+        size = min(count, stored)
         ranks = -(-np.arange(1, size + 1) * len(scores) // max(1, size))
-        return cls(len(scores), _rounded(np.sort(scores)[ranks - 1]), spread)
+        return cls(count, _rounded(np.sort(scores)[ranks - 1]), spread)
 
     @property
     def largest_level(self) -> float:

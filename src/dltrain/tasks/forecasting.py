@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dltrain.tasks.pages.page import Page
 
 MOST_ROWS = 1_000_000  # of predictions.csv
+FEWEST = 9  # of which the largest is above a new one with a probability of 90 %
 SCALES = 5  # numbers of each column that follow an output: mean in two parts, deviation, two naive errors
 
 
@@ -212,7 +213,11 @@ class Forecasting(Regression):
         if any(part.ends is not None for part in predictions.values()):
             growth = np.ones(self.width)  # predicted intervals grow by themselves
         self.profile = tuple(float(f"{each:.7g}") for each in np.where(growth > 0, growth, 1.0))
-        candidates = [Conformal.fit(_finite(errors / np.array(self.profile))) for errors in relative]
+        # The errors of a forecast's steps are similar, so that they count as one, as long as 90 % can be told of these.
+        candidates = [
+            Conformal.fit(_finite(errors / np.array(self.profile)), units=max(FEWEST, len(errors)))
+            for errors in relative
+        ]
         candidates = [each for each in candidates if each.count]
         candidates = [each for each in candidates if each.largest_level >= LEVEL] or candidates
         if not candidates:

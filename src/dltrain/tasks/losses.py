@@ -123,7 +123,7 @@ class ClassificationLoss(Loss):
 
 
 class CrossEntropy(ClassificationLoss):
-    """`torch.nn.functional.cross_entropy`; for the next token the mean over all positions that are not ignored.
+    """`torch.nn.functional.cross_entropy`; for tokens the mean over all positions that are not ignored.
 
     Args:
         facts: of the data.
@@ -131,10 +131,10 @@ class CrossEntropy(ClassificationLoss):
         label_smoothing: share of the target that is spread over all classes.
 
     Raises:
-        ConfigError: there are class weights, and the task is the next token.
+        ConfigError: there are class weights, and tokens are predicted.
     """
 
-    tasks: tuple[str, ...] = ("classification", "characters", "next_token")
+    tasks: tuple[str, ...] = ("classification", "characters", "next_token", "generation")
     takes_logits: ClassVar[bool] = True
 
     def __init__(
@@ -145,7 +145,7 @@ class CrossEntropy(ClassificationLoss):
     ) -> None:
         if task_class(facts.task).causal and class_weights is not None:
             raise ConfigError(
-                "class weights do not work for the next token",
+                "class weights do not work for tokens",
                 where="loss.class_weights",
                 fix="leave them out",
                 override="loss.class_weights=null",
@@ -414,7 +414,8 @@ class PairwiseRanking(RankingLoss):
 class NegativeSampling(Loss):
     """The negative log-likelihood of a true word and of noise words, each told apart by itself (Mikolov et al., 2013).
 
-    Outputs are scores `(B, 1 + N)`, the true word's first; targets are unused.
+    Outputs are scores `(B, 1 + N)`, the true word's first; all noise words together weigh as much as `data.negatives`.
+    Targets are unused.
     """
 
     tasks: tuple[str, ...] = ("word_vectors",)
@@ -422,12 +423,14 @@ class NegativeSampling(Loss):
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
+        self.negatives = int(facts.preprocessing.get("negatives", 5))
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return self.each(output, target).mean()
 
     def each(self, output: Tensor, target: Tensor) -> Tensor:
-        return functional.softplus(-output[:, 0]) + functional.softplus(output[:, 1:]).sum(dim=1)
+        true, noise = functional.softplus(-output[:, 0]), functional.softplus(output[:, 1:])
+        return true + self.negatives / max(1, noise.shape[1]) * noise.sum(dim=1)
 
 
 def class_weight_tensor(facts: Facts, class_weights: ClassWeights) -> Tensor | None:

@@ -39,7 +39,7 @@ def _share(label: str, better: Better = "max", headline: bool = False) -> Metric
 # In the order in which they are shown.
 METRICS: Mapping[str, MetricInfo] = {
     "loss": MetricInfo("Loss", "min"),
-    "exact": _share("Whole strings right", headline=True),
+    "exact": _share("Exactly right", headline=True),
     "accuracy": _share("Accuracy", headline=True),
     "precision": _share("Precision"),
     "recall": _share("Recall"),
@@ -56,6 +56,10 @@ METRICS: Mapping[str, MetricInfo] = {
     "mase": MetricInfo("MASE", "min", "", 0.0),
     "rmsse": MetricInfo("RMSSE", "min", "", 0.0),
     "r2": MetricInfo("R²", "max", "", None, 1.0),
+    "character_error_rate": MetricInfo("Character error rate", "min", "", 0.0),
+    "token_accuracy": _share("Token accuracy"),
+    "bleu": MetricInfo("BLEU", "max", "", 0.0, 100.0),
+    "chrf": MetricInfo("chrF", "max", "", 0.0, 100.0),
     "bits_per_character": MetricInfo("Bits per character", "min", "bits", 0.0, headline=True),
     "perplexity": MetricInfo("Perplexity", "min", "", 1.0),
     "ndcg@10": MetricInfo("NDCG@10", "max", "", 0.0, 1.0, headline=True),

@@ -7,11 +7,11 @@ from typing import Literal
 
 import torch
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Returns the context in which a forward pass runs with that precision."""
-    if precision == "float32":
+    """Returns the context in which a forward pass runs with that precision; float32 until `auto` has been settled."""
+    if precision in ("auto", "float32"):
         return nullcontext()
     return torch.autocast(device.type, dtype=getattr(torch, precision))

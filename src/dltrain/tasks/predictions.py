@@ -18,12 +18,15 @@ class Predictions:
             `(N, T)` int64 tokens, or `(N, P)` int64 characters.
         probabilities: `(N, K)` of each class or label, or `(N, P, K)` of each character at each place; `None` where
             there are none.
-        losses: `(N, T)` in nats, of each target token; `None` of other tasks, or where the targets are not given.
+        losses: `(N, T)` in nats, of each target token, or of each token of a written answer; `None` of other tasks, or
+            where the targets are not given.
         ranks: `(N,)` rank of the true item in the order for its user, the best is 1; `None` of other tasks.
         outputs: `(N, out_features)` of a model, which the probabilities of classes come from; `None` elsewhere.
         naive: `(N, 2, C)` mean absolute and mean squared error of the naive forecast of each sample's series, by which
             errors are divided; `None` where there is one series or none.
         ends: `(N, 2, K)` lower and upper ends of intervals in the target's own unit; `None` where the loss learns none.
+        edits: `(N, 2)` int64 characters to change in a written answer to make the true one, and the latter's length;
+            `None` of other tasks, or where the targets are not given.
     """
 
     values: Tensor
@@ -33,6 +36,7 @@ class Predictions:
     outputs: Tensor | None = None
     naive: Tensor | None = None
     ends: Tensor | None = None
+    edits: Tensor | None = None
 
     def is_finite(self) -> Tensor:
         """Tells of which samples `(N,)` every predicted value and probability is a finite number."""
@@ -41,9 +45,9 @@ class Predictions:
 
     def of(self, chosen: Tensor) -> Predictions:
         """Returns the predictions for some of the samples, given their indices `(n,)`, without probabilities."""
-        parts = (self.losses, self.ranks, self.naive, self.ends)
-        losses, ranks, naive, ends = (None if part is None else part[chosen] for part in parts)
-        return Predictions(self.values[chosen], None, losses, ranks, naive=naive, ends=ends)
+        parts = (self.losses, self.ranks, self.naive, self.ends, self.edits)
+        losses, ranks, naive, ends, edits = (None if part is None else part[chosen] for part in parts)
+        return Predictions(self.values[chosen], None, losses, ranks, naive=naive, ends=ends, edits=edits)
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:
@@ -61,4 +65,5 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         joined("outputs"),
         joined("naive"),
         joined("ends"),
+        joined("edits"),
     )

@@ -17,6 +17,7 @@ BUILT_IN: Mapping[str, str] = {
     "characters": "dltrain.tasks.characters.Characters",
     "classification": "dltrain.tasks.classification.Classification",
     "forecasting": "dltrain.tasks.forecasting.Forecasting",
+    "generation": "dltrain.tasks.generation.Generation",
     "multilabel": "dltrain.tasks.multilabel.Multilabel",
     "next_token": "dltrain.tasks.next_token.NextToken",
     "ranking": "dltrain.tasks.ranking.Ranking",

@@ -139,6 +139,19 @@ class Task:
         """Returns predictions with their scores, on the CPU; with what also needs the target, if it is given."""
         return Predictions(self.decode(output.float()).cpu())
 
+    def infer(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> Predictions:
+        """Returns a model's predictions of new samples, whose prepared inputs `(B, ...)` are given."""
+        return self.predict(self.combine_members(model(*inputs)))
+
+    def with_beams(self, beams: int) -> Task:
+        """Returns the task with so many beginnings of an answer followed side by side.
+
+        Raises:
+            ConfigError: the predictions are no texts that a model writes.
+        """
+        what = "a search with beams is for answers that a model writes"
+        raise ConfigError(what, where="--beams", fix="leave it out")
+
     def explained(self, output: Tensor) -> Tensor:
         """Returns the number of each sample's output that an explanation is about, `(B,)`: the first one."""
         return self.combine_members(output).flatten(1)[:, 0]

@@ -46,7 +46,8 @@ class TrainerSettings:
             weights; none for no average.
         device: `auto` is cuda if there is a GPU, else cpu.
         threads: CPU threads; none to choose by the size of a step.
-        precision: of the forward pass; weights stay float32.
+        precision: of the forward pass; weights stay float32. `auto` takes bfloat16 where the device multiplies it
+            faster, a step is large enough, and a batch has almost the same loss.
         deterministic: whether to refuse operations whose results may differ from run to run.
         limit_batches: most batches of each split an epoch; none for all.
         profile: whether to measure where the run's time goes, for its page.

@@ -15,7 +15,7 @@ from PIL import Image
 from dltrain.errors import DataError
 from dltrain.kinds.image.load import images
 from dltrain.kinds.table.csv_config import csv
-from dltrain.types import Data
+from dltrain.types import MISSING_LABEL, Data
 
 COUNT = 40
 
@@ -69,6 +69,17 @@ def test_numbers_are_amounts(folder: Path) -> None:
     assert load(folder, mirror=False).notes[-1] != data.notes[-1]
     several = load(folder, target=["age"])
     assert torch.equal(several.splits["test"].target, data.splits["test"].target)
+
+
+def test_a_missing_label_of_an_image_is_said_and_costs_only_itself(folder: Path) -> None:
+    red = [None if n % 5 == 0 else int(n > 20) for n in range(COUNT)]
+    low = [None if n < 2 else int(n % 4 == 0) for n in range(COUNT)]
+    write(folder, image=names("i{:02d}"), red=red, low=low)
+    data = load(folder, target=["low", "red"])
+    assert "left out 1 images without a value of low, red" in data.notes
+    assert "missing targets, of which the row's other targets are still used: low (1), red (7)" in data.notes
+    expected = [[MISSING_LABEL if label is None else label for label in (low[n], red[n])] for n in range(COUNT)]
+    assert data.splits["train"].target.tolist() == [expected[number] for number in numbers_of(data, "train")]
 
 
 def test_several_labels_come_in_columns_or_in_one_cell(folder: Path) -> None:

@@ -231,3 +231,9 @@ def test_years_and_quarters_are_dates_and_what_is_none_stays_as_it_is(tmp_path: 
     days = frame.assign(month=2, day=30)
     for other in (frame.assign(quarter=range(40)), frame.assign(quarter="spring"), frame[["year", "x"]], days):
         assert join_dates(other, ()) is other
+
+
+def test_values_are_always_standardised() -> None:
+    with pytest.raises(DataError, match="standardised") as caught:
+        series(rows=100, scale_target=False)
+    assert caught.value.override == "data.scale_target=true"

@@ -18,6 +18,7 @@ from dltrain.data.splits import Indices
 from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.labels import TASKS
+from dltrain.kinds.table.notes import note_missing_targets
 from dltrain.kinds.target import infer_task
 from dltrain.types import SPLITS, SplitName
 
@@ -83,6 +84,7 @@ def label_rows(
     present = np.flatnonzero(goal.present)
     if len(present) < len(files):
         remarks.append(f"left out {len(files) - len(present):,} images without a value of {name_list(targets)}")
+    remarks += note_missing_targets(goal)
     group = {} if columns.group is None else {columns.group: read_cells(frame[columns.group])}
     used = UsedColumns.read(frame, columns.use) if columns.use else None
     if used is not None:

@@ -105,7 +105,8 @@ def series(
         quote: the character around cells that hold a delimiter, `none`, or `auto`.
         sheet: the name or the number of a sheet of a workbook.
         rows: the number of generated steps.
-        scale_target: standardise the values inside the loss; those of several series always are, each by itself.
+        scale_target: values are always standardised inside the loss, those of several series each by itself; false is
+            refused.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
         test_steps: the number of test steps, instead of a share.
@@ -116,6 +117,13 @@ def series(
     Raises:
         DataError: the file cannot be read as series, or they are too short.
     """
+    if not scale_target:
+        raise DataError(
+            "a model of series forecasts in the scale of its windows, which are standardised",
+            where="data.scale_target",
+            fix="leave it out",
+            override="data.scale_target=true",
+        )
     notes: tuple[str, ...]
     if path is None:
         frame, notes = generate_series(rows, seed), (f"generated {rows} hours: give your own series with data.path",)
@@ -128,7 +136,7 @@ def series(
     def divide(fold: int | None) -> Data:
         of_config = Folds.read(folds, fold, max(map(len, panel.series)), ordered="a series")
         division = Division(horizon, val_fraction, test_fraction, test_steps, of_config)
-        return _divide(panel, division, window, (calendar, holidays), scale_target, notes + panel.notes)
+        return _divide(panel, division, window, (calendar, holidays), notes + panel.notes)
 
     return by_fold(divide, fold)
 
@@ -138,7 +146,6 @@ def _divide(
     division: Division,
     window: int | None,
     calendar: tuple[Any, str | None],
-    scale_target: bool,
     notes: tuple[str, ...],
 ) -> Data:
     """Splits and encodes a panel; the arguments are those of `series`, which chooses a window where none is given.
@@ -171,7 +178,7 @@ def _divide(
         names = [*left_out, *short]
         notes += (f"left out {len(names)} series, too short for a window and its horizon: {name_list(names, 3)}",)
     notes += (*dropped, _describe(long, division.folds))
-    return Data(_facts(encoder, long, scale_target), splits, notes=notes)
+    return Data(_facts(encoder, long), splits, notes=notes)
 
 
 def _split(panel: Panel, division: Division) -> tuple[list[tuple[RegularSeries, Split]], list[str]]:
@@ -297,13 +304,13 @@ def _describe(parts: Sequence[tuple[RegularSeries, Split]], folds: Folds) -> str
     return f"split by time: {fold}{ends}"
 
 
-def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]], scale_target: bool) -> Facts:
+def _facts(encoder: WindowEncoder, parts: Sequence[tuple[RegularSeries, Split]]) -> Facts:
     columns, horizon = len(encoder.names), encoder.horizon
     state = encoder.states[0]
     values = np.concatenate([one.values[: len(steps["train"])] for one, steps in parts])
     whole = (values == np.round(values)).all(axis=0)
     sizes = np.min([np.abs(one.values[: len(steps["train"])]).mean(axis=0) for one, steps in parts], axis=0)
-    standard = scale_target and not encoder.is_panel  # each of several series has a scale of its own
+    standard = not encoder.is_panel  # each of several series has a scale of its own
     naive = np.mean([state.naive for state in encoder.states], axis=0)
     return Facts(
         kind="series",

@@ -38,6 +38,11 @@ def note_task(goal: Target) -> Iterator[str]:
     yield f"{goal.task}, because {goal.reason}"
     if unlabelled := int((~goal.present).sum()):
         yield f"left out {unlabelled} of {len(goal.present)} rows, which have no value of {goal.name}"
+    yield from note_missing_targets(goal)
+
+
+def note_missing_targets(goal: Target) -> Iterator[str]:
+    """Yields how many values of each of several targets are missing in rows that have another one."""
     if goal.outputs:
         gaps = np.isnan(goal.reader.as_numbers(goal.y[goal.present])[0]).sum(axis=0).tolist()
         named = [f"{name} ({count})" for name, count in zip(goal.outputs, gaps, strict=True) if count]

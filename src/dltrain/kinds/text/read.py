@@ -160,7 +160,7 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
     Raises:
         DataError: a file cannot be read, or a column is missing or cannot be inferred.
     """
-    train, notes, has_header = _read_table(files["train"], form)
+    train, notes, has_header = read_headed(files["train"], form)
     frames: dict[SplitName, pd.DataFrame] = {"train": train}
     for name, path in files.items():
         if name != "train":
@@ -189,7 +189,7 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
     return Source(frames, target, text, tuple(notes), has_header=has_header, is_text_file=is_text_file)
 
 
-def _read_table(path: str, form: TableFormat) -> tuple[pd.DataFrame, list[str], bool]:
+def read_headed(path: str, form: TableFormat) -> tuple[pd.DataFrame, list[str], bool]:
     """Returns the table in a file, notes on how it was read, and whether its columns have names there."""
     with named_by("data.path"):
         frame, notes = read_file(path, form)

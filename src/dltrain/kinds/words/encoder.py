@@ -51,7 +51,7 @@ class WordsEncoder:
         counts: how often each word of the vocabulary, without the special ones, occurs in the training text.
         method: `skipgram` pairs a word with each word around it, `cbow` with all of them.
         window: the largest distance of two words.
-        negatives: the number of noise words that a word is compared with.
+        negatives: how many noise words weigh as much as all that a word is compared with.
     """
 
     vocabulary: Vocabulary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import pandas as pd
@@ -30,7 +31,7 @@ class Words(Kind):
     name: ClassVar[str] = "words"
     default_model: ClassVar[str] = "word2vec"
     budget: ClassVar[Budget] = Budget(
-        samples=10_000_000, fewest=5, most=30, batch_sizes=((200_000, 512),), large_batch=4096
+        samples=10_000_000, fewest=5, most=30, batch_sizes=((10_000, 512), (50_000, 2048)), large_batch=4096
     )
 
     def encoder(self, facts: Facts) -> WordsEncoder:
@@ -42,7 +43,8 @@ class Words(Kind):
         return WordsPage(facts)
 
     def loader_options(self, facts: Facts) -> LoaderOptions:
-        return LoaderOptions(draw=NoiseWords.of(self.encoder(facts)))
+        noise = NoiseWords.of(self.encoder(facts))
+        return LoaderOptions(draw=noise, fixed_draw=replace(noise, varies=False))
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields nothing: words and their neighbours are meant to repeat, and to differ in frequency."""

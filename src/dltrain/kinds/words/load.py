@@ -45,7 +45,7 @@ def words(
         path: the file or folder.
         method: `skipgram` learns each word around a word by itself, `cbow` the word by all around it.
         window: the largest distance of two words; each word looks as far as it draws, up to that.
-        negatives: the number of noise words that each word is compared with.
+        negatives: how many noise words weigh as much as all that a batch of words is compared with.
         vocabulary: the maximum number of distinct words.
         least: how often a word must occur in the training text.
         subsample: share of the text above which a word is read less often; 0 for never (Mikolov et al., 2013).

@@ -9,36 +9,41 @@ import torch
 from torch import Tensor
 
 from dltrain.data.seeding import seeded
-from dltrain.data.tokens import PADDING, SPECIAL
+from dltrain.data.tokens import SPECIAL
 from dltrain.kinds.words.encoder import WordsEncoder
 
+SHARED = 64  # noise words of a batch
 POWER = 0.75  # of a word's frequency (Mikolov et al., 2013)
 
 
 @dataclass(frozen=True)
 class NoiseWords:
-    """Draws noise words for each word: neighbours `(B, C)` and words `(B,)` become neighbours and `(B, 1 + count)`, the
-    true word first; a noise word that equals it is padding.
+    """Draws noise words for a batch: neighbours `(B, C)` and words `(B,)` become neighbours and `(B, 1 + count)`, each
+    word followed by the noise words, which are the same for all.
+
+    So the scores of noise words are one product of matrices; to gather five for each word took twice the time.
 
     Args:
-        count: the number of noise words for each word.
+        count: the number of noise words of a batch.
         frequencies: how often each word, without the special ones, occurs in the training text.
+        varies: whether every batch has noise words of its own.
     """
 
     count: int
     frequencies: tuple[int, ...]
+    varies: bool = True
 
     @classmethod
     def of(cls, encoder: WordsEncoder) -> NoiseWords:
         """Returns the noise words of an encoder's training text."""
-        return cls(encoder.negatives, encoder.counts)
+        return cls(SHARED, encoder.counts)
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int, /) -> tuple[Tensor, ...]:
         around, word = inputs
-        draws = torch.rand(len(word), self.count, generator=seeded(seed, epoch, batch))
+        draws = torch.rand(self.count, generator=seeded(seed, epoch, batch if self.varies else 0))
         noise = torch.searchsorted(self._shares, draws).clamp(max=len(self.frequencies) - 1) + len(SPECIAL)
-        noise = noise.to(word.device)
-        return around, torch.cat([word[:, None], noise.masked_fill(noise == word[:, None], PADDING)], dim=1)
+        shared = noise.to(word.device).expand(len(word), -1)
+        return around, torch.cat([word[:, None], shared], dim=1)
 
     @cached_property
     def _shares(self) -> Tensor:

@@ -60,6 +60,13 @@ class TokenEmbedding(nn.Module):
         return self.dropout(rows * (tokens != PADDING).unsqueeze(2))
 
 
+def new_embedding(vocab_size: int, width: int, std: float = 0.1) -> nn.Embedding:
+    """Returns a table of small random vectors; that of padding is zeros."""
+    table = nn.Embedding(vocab_size, width, padding_idx=PADDING)
+    nn.init.normal_(table.weight[1:], std=std)
+    return table
+
+
 def ngram_buckets(tokens: Tensor, longest: int) -> Tensor:
     """Returns hashes `(longest - 1, B, T)` of the n-grams that end at each token, from pairs on.
 

@@ -1,0 +1,1 @@
+"""Pairs of a source and its answer: translations, spellings, sums, questions."""
