@@ -53,6 +53,7 @@ class TensorLoader:
         merge_single: bool = False,
         limit: int | None = None,
     ) -> None:
+        self.split = split
         self.inputs = tuple(tensor.to(device) for tensor in split.inputs)
         exact = split.target.float() if device.type == "mps" and split.target.is_floating_point() else split.target
         self.target = exact.to(device)  # mps has no float64
@@ -90,7 +91,7 @@ class TensorLoader:
         self.epoch, self.start = epoch, start
 
     def __iter__(self) -> Iterator[Batch]:
-        count, order = len(self.inputs), self._order()
+        count, order = len(self.inputs), self.order()
         stored = [*self.inputs, self.target, *(part for part in (self.weights, self.fold) if part is not None)]
         if order is not None and sum(tensor.nbytes for tensor in stored) <= MOST_BYTES:
             stored, order = [tensor[order] for tensor in stored], None
@@ -119,7 +120,7 @@ class TensorLoader:
             yield slice(start, start + size)
             start += size
 
-    def _order(self) -> torch.Tensor | None:
+    def order(self) -> torch.Tensor | None:
         """Returns the positions of an epoch's samples, in their order; `None` for that of the split."""
         count = len(self.target)
         if self.seed is None or (self.sizes[0] == count and not self.balance):

@@ -129,34 +129,74 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
     train, val, watch = profiled(setup)
     moments: Iterator[Row | Pause] = fit(state, setup.task, train, val, settings)
     if is_spent(state, settings):
-        moments = iter(())  # training was over, and the process was killed before it recorded that
-    history = HistoryLog(run.history, keep=state.epoch)
-    if state.epoch and len(run.read_history()) < state.epoch:
-        log.warning("warning %s lacks rows of trained epochs", run.history)
-    begin_logging(setup.loggers, run, state.epoch, verbosity)
-    watcher = setup.kind.watch(run, setup.data.facts, settings.last_epoch, keep=state.epoch)
-    with closing(history), watch:
+        moments = iter(())  # training was over before: in a stack, or the process was killed before it recorded that
+        log_stop(settings, state, verbosity)
+    records = Records(setup, saver, run, verbosity)
+    with closing(records), watch:
         for moment in progress(moments, settings, verbosity, behind=state.epoch):
             spent = False
             if not isinstance(moment, Pause):
-                history.log(state.step, moment)
-                setup.loggers.log(moment)
-                saver.after_epoch()
-                if watcher is not None:
-                    watcher.after_epoch(state.epoch, state.judged, last=state.epoch == settings.last_epoch)
+                records.after_epoch(moment)
                 spent = is_spent(state, settings)
                 if setup.pruning is not None and not spent and state.epoch < settings.last_epoch:
                     setup.pruning.after_epoch(moment, settings.monitor)
             if isinstance(moment, Pause) or request.number or saver.is_due:
-                history.sync()
-                saver.save()
+                records.save()
             if request.number:
                 raise Stopped(request.number)
             if spent:
-                log.log(verbosity, "stop    %s did not improve for %d epochs", settings.monitor, state.stale)
+                log_stop(settings, state, verbosity)
                 return
     if state.epoch < settings.last_epoch and settings.max_minutes is not None:
         log.log(verbosity, "stop    after %g minutes", settings.max_minutes)
+
+
+def log_stop(settings: TrainerSettings, state: TrainState, verbosity: int) -> None:
+    """Logs that patience is used up."""
+    log.log(verbosity, "stop    %s did not improve for %d epochs", settings.monitor, state.stale)
+
+
+class Records:
+    """What a run writes while it trains: history, checkpoints, loggers and the pictures of its kind.
+
+    Args:
+        setup: the objects that train.
+        saver: saves the state.
+        run: the run's folder.
+        verbosity: the level at which the loggers' messages are logged.
+    """
+
+    def __init__(self, setup: Setup, saver: Saver, run: RunDir, verbosity: int) -> None:
+        self.setup, self.saver = setup, saver
+        epoch = setup.state.epoch
+        self.history = HistoryLog(run.history, keep=epoch)
+        if epoch and len(run.read_history()) < epoch:
+            log.warning("warning %s lacks rows of trained epochs", run.history)
+        begin_logging(setup.loggers, run, epoch, verbosity)
+        self.watcher = setup.kind.watch(run, setup.data.facts, setup.settings.last_epoch, keep=epoch)
+
+    def after_epoch(self, row: Row) -> None:
+        """Writes the row of an epoch, and remembers the weights if it was the best."""
+        state = self.setup.state
+        self.history.log(state.step, row)
+        self.setup.loggers.log(row)
+        self.saver.after_epoch()
+        if self.watcher is not None:
+            last = state.epoch == self.setup.settings.last_epoch
+            self.watcher.after_epoch(state.epoch, state.judged, last=last)
+
+    def save(self) -> None:
+        """Writes a checkpoint, and the history up to it.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        self.history.sync()
+        self.saver.save()
+
+    def close(self) -> None:
+        """Closes the history."""
+        self.history.close()
 
 
 def profiled(setup: Setup) -> tuple[Loader, Loader | None, AbstractContextManager[None]]:

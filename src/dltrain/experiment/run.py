@@ -47,6 +47,7 @@ from dltrain.runs.lock import check_writable, claim, locked, reserve
 from dltrain.storage import make_folder, write_bytes, write_json, write_text
 from dltrain.tasks.registry import page_of
 from dltrain.training.random_state import TURN
+from dltrain.training.saving import Saver
 
 log = logging.getLogger("dltrain")
 
@@ -195,6 +196,7 @@ def train(
     verbosity: int = logging.INFO,
     *,
     reads_test: bool = True,
+    saver: Saver | None = None,
 ) -> None:
     """Trains until the end or until patience is used up, and writes everything but plots and page.
 
@@ -205,6 +207,7 @@ def train(
         began: `perf_counter` when the run began.
         verbosity: the log level of progress; the result is always logged at INFO.
         reads_test: whether the test split is evaluated.
+        saver: of the state, if it is trained already; `None` to make one.
 
     Raises:
         DltrainError: training failed; the folder contains what was written before.
@@ -214,7 +217,7 @@ def train(
     introduce(setup, verbosity)
     keep_choices(run, setup, config)
     save_facts(run, setup)
-    complete(setup, new_saver(run, setup), run, config["seed"], began, verbosity, reads_test=reads_test)
+    complete(setup, saver or new_saver(run, setup), run, config["seed"], began, verbosity, reads_test=reads_test)
 
 
 def save_facts(run: RunDir, setup: build.Setup) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, time
@@ -88,32 +89,54 @@ def run_job(composed: DictConfig) -> float:
     drop_leftovers(composed, overrides)
     config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
     pruning = pruning_of(hydra, str(name))
-    try:
+
+    def train_here() -> None:
         if continues:
             try:
                 with locked(run.path):
                     resume_job(run, composed, config, began, sweep=str(sweep), reads_test=reads_test, pruning=pruning)
+                return
             except CheckpointError as error:
                 log.warning("warning job %s begins anew: %s", name, error.what)
                 clear(run)
                 claim(run.path)
-                continues = False
-        if not continues:
-            with locked(run.path), recorded(run, config):
-                begin(run, composed)
-                update(sweep, at_most_every=UPDATE_SECONDS, jobs=name)
-                setup = replace(build.build(config), pruning=pruning)
-                with setup.loggers.closed_after():
-                    train(setup, config, run, began, verbosity=logging.DEBUG, reads_test=reads_test)
-                    log_result(setup.loggers, run)
+        with locked(run.path), recorded(run, config):
+            begin(run, composed)
+            update(sweep, at_most_every=UPDATE_SECONDS, jobs=name)
+            setup = replace(build.build(config), pruning=pruning)
+            with setup.loggers.closed_after():
+                train(setup, config, run, began, verbosity=logging.DEBUG, reads_test=reads_test)
+                log_result(setup.loggers, run)
+
+    return concluded(run, str(config["trainer"]["monitor"]), train_here)
+
+
+def concluded(run: RunDir, monitor: str, train_here: Callable[[], None]) -> float:
+    """Trains the job that Hydra has begun, and shows its outcome on the sweep's page.
+
+    Args:
+        run: the job's folder.
+        monitor: the monitored metric.
+        train_here: trains the job and records its outcome in the folder.
+
+    Returns:
+        The monitored value, as `run_job` does.
+
+    Raises:
+        Stopped: a signal asked the process to end.
+    """
+    hydra = HydraConfig.get()
+    name = hydra.job.num
+    try:
+        train_here()
     except Pruned as reason:
         log.info("pruned  job %s %s", name, reason.what)
-        return worst(config["trainer"]["monitor"])
+        return worst(monitor)
     except Exception as error:
         log.debug("failed  job %s: %s", name, error)
-        return worst(config["trainer"]["monitor"])
+        return worst(monitor)
     finally:
-        update(sweep, at_most_every=UPDATE_SECONDS, jobs=name)
+        update(Path(hydra.sweep.dir), at_most_every=UPDATE_SECONDS, jobs=name)
     return objective(run)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from dltrain.training.state import Running, TrainState
 from dltrain.types import Batch, Loader, Unfreezing
 
 Row = dict[str, float]
+Outcome = TypeVar("Outcome", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,12 @@ def fit(
     Raises:
         Diverged: the training loss or a weight is no finite number.
     """
-    model, optimizer, scheduler, scaler = state.model, state.optimizer, state.scheduler, state.scaler
-    parameters = list(model.parameters())
-    device = parameters[0].device
-    unfreezing = [picked for picked in picked_models(model) if isinstance(picked, Unfreezing)]
-    better = task.describe_metric(settings.monitor).better
+    return train_epochs(Learner(state, task, val, settings), train, settings)
+
+
+def train_epochs(learner: Learning[Outcome], train: Loader, settings: TrainerSettings) -> Iterator[Outcome | Pause]:
+    """Trains what learns, one model or several at once, as `fit` says; yields its result after every epoch."""
+    state = learner.state
     started = perf_counter() - state.seconds
     deadline = math.inf if settings.max_minutes is None else started + 60 * settings.max_minutes
 
@@ -68,49 +71,123 @@ def fit(
         began = perf_counter()
         state.running = running = state.running or Running()
         train.set_epoch(state.epoch, running.batches)
-        for picked in unfreezing:
-            picked.freeze_for(state.epoch)
-        model.train()
+        learner.begin_epoch()
 
         for micro_batches in grouped(train, settings.accumulate):
-            weights = [task.loss.weight(*batch.weighted_target) for batch in micro_batches]
-            group_weight = sum(weights)
-            for batch, weight in zip(micro_batches, weights, strict=True):
-                with autocast(settings.precision, device):
-                    loss = loss_of(model, task, batch)
-                running.add(loss, weight)
-                # The gradient of a group of batches is that of one batch holding all their samples.
-                scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()
-            if settings.l1 or settings.l2:
-                scaler.scale(penalty(parameters, settings.l1, settings.l2)).backward()
-            if settings.clip_norm is not None:
-                scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-            scaler.step(optimizer)
-            scaler.update()
-            optimizer.zero_grad(set_to_none=True)
-
-            running.count(optimizer.param_groups[0]["lr"], len(micro_batches))
-            if scheduler is not None and not isinstance(scheduler, ReduceLROnPlateau):
-                scheduler.step()
-            if state.average is not None:
-                state.average.update_parameters(model)
-            state.step += 1
-            state.samples += sum(len(batch.target) for batch in micro_batches)
-
+            learner.take_step(micro_batches)
             if (now := perf_counter()) >= deadline:
                 break
             if (state.stop_requested or now >= state.pause_at) and running.batches < len(train):
-                state.seconds, running.seconds = now - started, running.seconds + now - began
-                check_finite(state, settings.accumulate)
+                state.seconds = now - started
+                learner.settle(began)
                 yield Pause(state.step)
                 began = perf_counter()
 
-        check_finite(state, settings.accumulate)  # the one synchronisation of an epoch's steps
-        train_loss = running.loss / running.weight
+        learner.settle(began)  # the one synchronisation of an epoch's steps
+        yield from learner.end_epoch(started)
+
+
+class Learning(Protocol[Outcome]):
+    """What `train_epochs` trains."""
+
+    @property
+    def state(self) -> TrainState:
+        """Returns the state, whose epoch, step and running sums are those of the training."""
+        ...
+
+    def begin_epoch(self) -> None:
+        """Prepares the model for the steps of an epoch."""
+        ...
+
+    def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
+        """Takes one step of the optimizer on a group of batches."""
+        ...
+
+    def settle(self, began: float) -> None:
+        """Reads the sums of the steps since `began`, on the clock of `perf_counter`, and checks that all is finite."""
+        ...
+
+    def end_epoch(self, started: float) -> Iterator[Outcome | Pause]:
+        """Validates and yields the epoch's result; `started` is when the first epoch began."""
+        ...
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One model, and what it learns.
+
+    Args:
+        state: the model in training.
+        task: the task.
+        val: the batches of the validation split; `None` without one.
+        settings: the trainer's.
+    """
+
+    state: TrainState
+    task: Task
+    val: Loader | None
+    settings: TrainerSettings
+
+    def begin_epoch(self) -> None:
+        """Puts the model into training mode, with those parameters frozen that are in this epoch."""
+        for picked in picked_models(self.state.model):
+            if isinstance(picked, Unfreezing):
+                picked.freeze_for(self.state.epoch)
+        self.state.model.train()
+
+    def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
+        """Takes one step of the optimizer and its schedule on a group of batches."""
+        state, task, settings = self.state, self.task, self.settings
+        model, optimizer, scheduler, scaler, running = (
+            state.model,
+            state.optimizer,
+            state.scheduler,
+            state.scaler,
+            state.running,
+        )
+        assert running is not None
+        weights = [task.loss.weight(*batch.weighted_target) for batch in micro_batches]
+        group_weight = sum(weights)
+        for batch, weight in zip(micro_batches, weights, strict=True):
+            with autocast(settings.precision, batch.target.device):
+                loss = loss_of(model, task, batch)
+            running.add(loss, weight)
+            # The gradient of a group of batches is that of one batch holding all their samples.
+            scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()
+        if settings.l1 or settings.l2:
+            scaler.scale(penalty(model.parameters(), settings.l1, settings.l2)).backward()
+        if settings.clip_norm is not None:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+
+        running.count(optimizer.param_groups[0]["lr"], len(micro_batches))
+        if scheduler is not None and not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
+        if state.average is not None:
+            state.average.update_parameters(model)
+        state.step += 1
+        state.samples += sum(len(batch.target) for batch in micro_batches)
+
+    def settle(self, began: float) -> None:
+        """Reads the sums of the steps.
+
+        Raises:
+            Diverged: the training loss or a weight is no finite number.
+        """
+        check_finite(self.state, self.settings.accumulate)
+        assert self.state.running is not None
+        self.state.running.seconds += perf_counter() - began
+
+    def end_epoch(self, started: float) -> Iterator[Row | Pause]:
+        """Validates, judges the epoch and yields its row; before that a `Pause` if training is to stop meanwhile."""
+        state, task, val, settings = self.state, self.task, self.val, self.settings
+        running = state.running
+        assert running is not None
         row: Row = {"epoch": state.epoch + 1, "step": state.step, "seconds": 0.0, "lr": running.lr}
-        running.seconds += perf_counter() - began
-        row |= {"train/loss": train_loss, "train_seconds": running.seconds}
+        row |= {"train/loss": running.loss / running.weight, "train_seconds": running.seconds}
         if val is not None:
             try:
                 metrics = validate(state.judged, task, lambda: until_stopped(val, state), settings.precision)
@@ -122,9 +199,10 @@ def fit(
         row["seconds"] = state.seconds = perf_counter() - started
 
         state.epoch, state.running = state.epoch + 1, None
+        better = task.describe_metric(settings.monitor).better
         state.judge(row[settings.monitor], better, settings.min_delta, settings.keep == "last")
-        if isinstance(scheduler, ReduceLROnPlateau):
-            scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
+        if isinstance(state.scheduler, ReduceLROnPlateau):
+            state.scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
         yield row
 
 

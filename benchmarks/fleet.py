@@ -1,0 +1,93 @@
+"""Jobs that train at once (hydra/launcher=fleet) against the same jobs one by one.
+
+    python benchmarks/fleet.py
+    python benchmarks/fleet.py --jobs 16 --epochs 5 --whole
+
+Both train the same MLPs 10-64-64-1 on generated numbers, batches of 32, without dropout; `training` compares the loop
+with its evaluations alone, `--whole` also the whole command with all that it checks and writes. Seconds are those of
+the processor, on one thread, because the machine may have other work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from time import process_time
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from dltrain.config.compose import compose_jobs
+from dltrain.data.stacked_loader import StackedLoader
+from dltrain.experiment import build
+from dltrain.training import schedules
+from dltrain.training.loop import Learner, fit, train_epochs
+from dltrain.training.stack import Stack
+
+COMMON = [
+    "model=mlp", "model.hidden=[64,64]", "model.dropout=0", "model.embed=null", "data=regression", "data.rows=2000",
+    "data.features=10", "trainer.batch_size=32", "trainer.patience=null", "trainer.threads=1", "scheduler=constant",
+    "baseline=none",
+]  # fmt: skip
+
+
+def overrides_of(jobs: int, epochs: int) -> list[str]:
+    """Returns the overrides of a sweep over seeds and learning rates."""
+    return [*COMMON, f"trainer.epochs={epochs}", f"seed=range({-(-jobs // 4)})", "optimizer.lr=0.0003,0.001,0.003,0.01"]
+
+
+def learners_of(jobs: int, epochs: int) -> list[tuple[Learner, build.TensorLoader]]:
+    """Returns what each job trains, freshly built."""
+    setups = [build.build(job.config) for job in compose_jobs(overrides_of(jobs, epochs), sweep=True)][:jobs]
+    task = setups[0].task
+    return [(Learner(one.state, task, one.evaluation["val"], one.settings), one.train) for one in setups]
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Returns the processor's seconds that some work takes."""
+    began = process_time()
+    work()
+    return process_time() - began
+
+
+def training(jobs: int, epochs: int) -> tuple[float, float]:
+    """Returns the seconds of the training one by one, and at once."""
+    alone = learners_of(jobs, epochs)
+    one_by_one = seconds_of(lambda: [list(fit(a.state, a.task, train, a.val, a.settings)) for a, train in alone])
+    pairs = learners_of(jobs, epochs)
+    stack = Stack([one for one, _ in pairs], lambda optimizer: schedules.constant(optimizer, 1, 1))
+    loader = StackedLoader([train for _, train in pairs])
+    return one_by_one, seconds_of(lambda: list(train_epochs(stack, loader, pairs[0][0].settings)))
+
+
+def whole(jobs: int, epochs: int, *more: str) -> float:
+    """Returns the processor's seconds of the command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "dltrain", "--quiet", "-m", *overrides_of(jobs, epochs), *more]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--whole", action="store_true", help="also compare the whole command")
+    options = parser.parse_args()
+    compared = {"training": training(options.jobs, options.epochs)}
+    if options.whole:
+        at_once = whole(options.jobs, options.epochs, "hydra/launcher=fleet")
+        compared["whole"] = (whole(options.jobs, options.epochs), at_once)
+    for name, (one_by_one, at_once) in compared.items():
+        ratio = one_by_one / at_once
+        print(f"{name:10} {options.jobs} jobs: {one_by_one:.1f} s one by one, {at_once:.1f} s at once, {ratio:.1f} x")
+
+
+if __name__ == "__main__":
+    main()
