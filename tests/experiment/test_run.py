@@ -27,7 +27,8 @@ KINDS = {
     **dict.fromkeys(("animals", "captcha", "images", "digits", "mnist", "fashion_mnist", "cifar10"), "image"),
     **dict.fromkeys(("corpus", "verse"), "corpus"),
     **dict.fromkeys(("pairs", "sums", "number_words"), "pairs"),
-    **{name: name for name in ("text", "series", "ratings", "words")},
+    **dict.fromkeys(("ratings", "choices"), "ratings"),
+    **{name: name for name in ("text", "series", "words")},
 }
 LARGE = ("transformer_medium", "transformer_large")  # of a family that is tried in other sizes
 MODELS = {kind: kind_of(Facts(kind, "", ())).default_model for kind in KINDS.values()}
@@ -44,6 +45,7 @@ ONE_EACH = {
 TAKES = {
     "auto": ("table", "series"),
     "bag": ("text",),
+    **dict.fromkeys(("ease", "sasrec"), ("ratings",)),
     **dict.fromkeys(("encoder_decoder", "gru_attention"), ("pairs",)),
     "cnn": ("image",),
     "encoder": ("text",),
@@ -67,9 +69,11 @@ TURNS = {  # the cells of one class, and the sizes of another, share the kinds t
     "transformer_small": ("text", "image", "table"),
     **dict.fromkeys(LARGE, ()),
     "encoder": (),  # which needs a folder of weights: test_encoder_runs.py
+    **dict.fromkeys(("ease", "sasrec"), ()),  # which rank choices, as below
 }
 PAIRS = sorted(
     {(name, MODELS[KINDS[name]]) for name in options("data")}
+    | {("choices", model) for model in ("ease", "sasrec")}
     | {(ONE_EACH[kind], model) for model in options("model") for kind in TURNS.get(model, TAKES.get(model, SEQUENCES))}
 )
 SMALL = {
@@ -84,6 +88,7 @@ SMALL = {
     "number_words": ["data.rows=60"],
     "series": ["data.rows=300", "data.window=24"],
     "ratings": ["data.rows=600"],
+    "choices": ["data.rows=600"],
     "words": ["data.rows=400"],
 }
 SMALL_MODELS = {  # the README's commands train the same in their full size
@@ -369,7 +374,7 @@ def test_a_config_of_the_users_own_may_not_hide_a_built_in_one(dltrain: Callable
     assert "model/mlp.yaml" in called.err
 
 
-OTHERS = ("mse", "mae", "huber", "quantile", "sampled_softmax", "bpr", "negative_sampling")
+OTHERS = ("mse", "mae", "huber", "quantile", "sampled_softmax", "estimated_softmax", "bpr", "negative_sampling")
 CLASSES = [
     *((name, "wine") for name in options("loss") if name not in OTHERS),
     ("bce", "breast_cancer"),  # one output instead of one a class

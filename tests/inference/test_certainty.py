@@ -45,7 +45,7 @@ def draw(noise: str, rows: int, seed: int) -> pd.DataFrame:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to train in, without plots."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dltrain.experiment.run.write_report", lambda run: None)
+    monkeypatch.setattr("dltrain.experiment.complete.write_report", lambda run: None)
     return tmp_path
 
 
@@ -184,7 +184,9 @@ def sure(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_temperature_makes_probabilities_right_and_changes_no_class(sure: Path) -> None:
     model, new = load(sure), draw_classes(3000, 2, 4)
     encoded = model.encoder.encode(new)
-    outputs = torch.cat([output for _, output in model.outputs(encoded.inputs)])
+    prepare = model.encoder.prepare
+    with torch.no_grad():
+        outputs = model.module(*(encoded.inputs if prepare is None else prepare(encoded.inputs)))
     plain, shown = model.task.predict(outputs), model.predict_encoded(encoded)
     assert model.result["certainty"]["temperature"] > 1.2
     assert torch.equal(plain.values, shown.values)

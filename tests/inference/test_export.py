@@ -15,6 +15,7 @@ import dltrain as package
 from dltrain.errors import CheckpointError
 from dltrain.experiment.targets import resolve
 from dltrain.inference import export as exporting
+from dltrain.inference.load import LoadedModel
 
 
 @pytest.fixture(params=["people_run", "pay_run", "image_run"])
@@ -22,11 +23,18 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(shutil.copytree(request.getfixturevalue(request.param), tmp_path / "run"))
 
 
+@torch.no_grad()
+def output_of(model: LoadedModel, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """What the network says of stored inputs."""
+    prepare = model.encoder.prepare
+    return model.module(*(inputs if prepare is None else prepare(inputs)))
+
+
 def known(run: Path) -> tuple[tuple[torch.Tensor, ...], np.ndarray]:
     """The stored inputs of the examples, and what the model says of them: probabilities or numbers, `(n, K)`."""
     model = package.load(run)
     inputs = (load_file(run / "examples" / "inputs.safetensors")["input_0"],)
-    (output,) = [output for _, output in model.outputs(inputs)]
+    output = output_of(model, inputs)
     said = model.task.predict(output)
     return inputs, np.asarray(said.values if said.probabilities is None else said.probabilities)
 
@@ -75,7 +83,7 @@ def test_numbers_and_scores_are_exported_as_they_are_predicted(dltrain: Callable
     model, extra = package.load("run"), {"dltrain.json": ""}
     inputs = tuple(load_file("run/examples/inputs.safetensors").values())
     said = torch.export.load(json.loads(called.out)["export"], extra_files=extra).module()(*inputs)
-    (output,) = [output for _, output in model.outputs(inputs)]
+    output = output_of(model, inputs)
     torch.testing.assert_close(said, model.task.predict(output).values.float())
     assert "probabilities" not in json.loads(extra["dltrain.json"])["outputs"]
 

@@ -62,7 +62,8 @@ def test_means_of_ragged_batches_combine_to_the_mean_of_all() -> None:
 
 def test_samples_with_weights_count_by_them() -> None:
     task, output, target = task_of(), random(4, 9), torch.arange(12).reshape(4, 3) % 3
-    weighted = task.objective(output, target, torch.tensor([2.0, 0.5, 0.5, 1.0]))
+    weights = torch.tensor([2.0, 0.5, 0.5, 1.0])[:, None].expand(4, 3)  # as `Split.weights` has them
+    weighted = task.objective(output, target, weights)
     each = torch.stack([task.objective(output[row : row + 1], target[row : row + 1]) for row in range(4)])
     torch.testing.assert_close(weighted, (each * torch.tensor([2.0, 0.5, 0.5, 1.0])).sum() / 4)
 

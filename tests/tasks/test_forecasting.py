@@ -80,7 +80,7 @@ def test_other_models_take_series_too(dltrain: Callable) -> None:
         assert dltrain(f"model={model}", *options).code == 0
     refused = dltrain("model=cnn", "data=series", "data.rows=300")
     assert refused.code == 2
-    assert "model=linear" in refused.err
+    assert "model=auto" in refused.err
 
 
 def test_ratings_train_by_their_recipe_and_the_shape_of_one_linear_layer(dltrain: Callable) -> None:

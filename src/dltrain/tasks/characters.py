@@ -233,7 +233,10 @@ def string_matches(blank: int | None) -> Metric:
     def update(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         right = predicted == target
         counted = torch.ones_like(right) if blank is None else (predicted != blank) | (target != blank)
-        weight = torch.ones(len(target), dtype=torch.float64, device=target.device) if weights is None else weights
+        # All places of a sample have its weight.
+        weight = (
+            torch.ones(len(target), device=target.device) if weights is None else weights.reshape(len(target), -1)[:, 0]
+        )
         rows = [(right & counted).sum(dim=1), counted.sum(dim=1), right.all(dim=1), torch.ones_like(weight)]
         return torch.stack([(weight.double() * row).sum() for row in rows])
 

@@ -402,7 +402,8 @@ class SampledSoftmax(RankingLoss):
 
     def __init__(self, facts: Facts, estimate: bool = False) -> None:
         super().__init__(facts)
-        self.others = max(1, facts.vocab_sizes[1] - 2) if estimate else None  # without the chosen item and item 0
+        items = facts.vocab_sizes[1:2]  # none where the data ranks nothing, which is refused later
+        self.others = max(1, items[0] - 2) if estimate and items else None  # without the chosen item and item 0
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return self.each(output, target).mean()

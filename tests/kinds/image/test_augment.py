@@ -57,7 +57,7 @@ def test_the_same_seed_epoch_and_batch_give_the_same_images(pixels: Tensor) -> N
 def test_a_batch_is_the_same_whether_or_not_those_before_it_were_drawn(pixels: Tensor) -> None:
     shuffled = loader(pixels, STRONG)
     last = list(epoch_of(shuffled, 2))[-1]
-    chosen = list(shuffled._batch_indices())[-1]
+    chosen = list(shuffled._batches(shuffled.order()))[-1]
     assert torch.equal(last[0], STRONG((pixels[chosen],), 0, 2, 2)[0])
 
 
