@@ -412,3 +412,7 @@ def test_blanks_and_line_ends_are_on_the_map_of_words(make_run: MakeRun, draw: D
     drawing = draw(run, "words")
     assert drawing is not None
     assert [note.get_text() for note in drawing.figure.axes[0].texts] == ["␣", "⏎", "_", "a", r"\$"]
+
+
+def test_a_name_that_is_no_text_stops_no_plot() -> None:
+    assert Lettering([7, None, "年"]).families[0] == "DejaVu Sans"  # type: ignore[list-item]

@@ -64,7 +64,7 @@ class Lettering:
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        unusual = {char for text in texts for char in text if char > "~" and char.isprintable()}
+        unusual = {char for text in map(str, texts) for char in text if char > "~" and char.isprintable()}
         self.families = ["DejaVu Sans"]
         self.missing = _undrawn(unusual, "DejaVu Sans")
         self._fall_back()
