@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -45,5 +44,5 @@ class Compiler(ModuleType):
 
 def delay_compiler() -> None:
     """Delays the import of the compiler until something is compiled; does nothing where it has been imported."""
-    if NAME not in sys.modules and find_spec("torch") is not None:
+    if NAME not in sys.modules:
         sys.modules[NAME] = Compiler(NAME)

@@ -32,7 +32,7 @@ def find_changes(config: Mapping[str, Any], choices: Mapping[str, str | None], d
         for group, option in choices.items()
         if option != usual.get(group)
     ]
-    before, after = dict(_leaves(defaults.values)), dict(_leaves(config))
+    before, after = dict(leaves(defaults.values)), dict(leaves(config))
     return changed + [
         Change(key, "" if before.get(key) == "???" else _spelled(before[key]) if key in before else "", _spelled(value))
         for key, value in after.items()
@@ -40,10 +40,11 @@ def find_changes(config: Mapping[str, Any], choices: Mapping[str, str | None], d
     ]
 
 
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the dotted path and the value of every key that holds no others."""
     for name, value in node.items():
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

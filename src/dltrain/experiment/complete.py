@@ -105,7 +105,11 @@ def save_likeness(run: RunDir, setup: Setup) -> None:
     try:
         setup.kind.save_likeness(run, setup.data, setup.state.judged, setup.evaluation)
     except (RuntimeError, ValueError, np.linalg.LinAlgError) as error:  # the model is trained, and its result stands
-        log.warning("samples unlike those of training cannot be told: %s: %s", type(error).__name__, error)
+        log.warning(
+            "warning predict cannot tell samples unlike those of training: %s: %s",
+            type(error).__name__,
+            error,
+        )
 
 
 def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, verbosity: int = logging.INFO) -> None:

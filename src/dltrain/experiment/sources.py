@@ -33,9 +33,7 @@ class Source:
 
     def __init__(self, data: Data, features: dict[str, dict[str, Tensor]] | None = None) -> None:
         self.data = data
-        self.features: dict[str, dict[str, Tensor]] = (
-            {} if features is None else features
-        )  # of each sample, by its name
+        self.features: dict[str, dict[str, Tensor]] = {} if features is None else features
         self._baselines: dict[tuple[SplitName, BaselineSettings], tuple[Baseline, ...]] = {}
 
     @cached_property

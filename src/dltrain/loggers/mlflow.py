@@ -6,12 +6,13 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from dltrain.config.diff import leaves
 from dltrain.errors import ConfigError, require
 from dltrain.loggers.logger import LoggedRun, Logger
 from dltrain.runs.folder import read_json
@@ -66,7 +67,7 @@ class MLflow(Logger):
         from mlflow.entities import Param
 
         assert self.client is not None
-        params = [Param(_name(key), _spelled(value)[:LONGEST]) for key, value in _leaves(run.config)]
+        params = [Param(_name(key), _spelled(value)[:LONGEST]) for key, value in leaves(run.config)]
         for first in range(0, len(params), AT_ONCE):
             self.client.log_batch(self.run_id, params=params[first : first + AT_ONCE])
         self.client.log_text(self.run_id, yaml.safe_dump(dict(run.config), allow_unicode=True), "config.yaml")
@@ -98,14 +99,6 @@ class MLflow(Logger):
 def _name(key: str) -> str:
     """Returns a key with the characters that MLflow takes: `hit_rate@10` becomes `hit_rate_10`."""
     return re.sub(r"[^\w\-. :/]", "_", key)
-
-
-def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}", value
 
 
 def _spelled(value: Any) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from base64 import b64encode
 from collections import defaultdict
-from pathlib import Path
 
 from dltrain.drawing.plot import Drawn
 from dltrain.drawing.section import Plots, Section
 from dltrain.report.answer import answer, best_epoch
 from dltrain.report.contents import SectionBuilder, page_sections
 from dltrain.report.plots import draw_plots
+from dltrain.report.templates import page_template
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
 from dltrain.storage import write_text
@@ -34,23 +34,14 @@ def write_report(run: RunDir) -> None:
 
 def render(run: Run, drawn: list[Drawn]) -> str:
     """Returns the page as HTML."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     plots = defaultdict(list)
     for item in drawn:
         plots[item.plot.section].append(item)
     sections = list(page_sections(run, plots, lambda build: _build(build, run, plots)))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["base64"] = lambda content: b64encode(content).decode("ascii")
+    template = page_template(TEMPLATE, base64=lambda content: b64encode(content).decode("ascii"))
     claim, basis = answer(run)
     unfinished = run.state if run.state not in ("running", "done") else ""  # a run writes its page before it is done
-    return environment.get_template(TEMPLATE).render(
+    return template.render(
         name=run.name, claim=claim, basis=basis, best_epoch=best_epoch(run), unfinished=unfinished, sections=sections
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 from dltrain.report.configurations import CONFIDENCE, REPEATS, Configuration, rank
 from dltrain.report.sweep import WAITING, Summary
 from dltrain.report.sweep_plots import as_number, draw_curves, draw_parallel, ordered_rows
+from dltrain.report.templates import page_template
 from dltrain.storage import write_text
 
 TEMPLATE = "sweep.html.jinja"
@@ -45,22 +46,12 @@ def write_page(summary: Summary, folder: Path) -> Path:
     Raises:
         StorageError: it cannot be written.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = spell
-    environment.filters["link"] = lambda name: quote(f"{name}/")
     ranked = rank(summary.configurations, larger_is_better=summary.larger_is_better)
     rows = ordered_rows(summary)
     keys = list(dict.fromkeys(key for one in ranked for key in one.values))
     repeats = [key for key in REPEATS if any(key in row for row in rows)]
-    page = environment.get_template(TEMPLATE).render(
+    template = page_template(TEMPLATE, number=spell, link=lambda name: quote(f"{name}/"))
+    page = template.render(
         name=folder.resolve().name,
         summary=summary,
         progress=describe_progress(summary),

@@ -23,11 +23,12 @@ from dltrain.tasks.comparison import Baseline, Comparison, mean_and_margin, word
 from dltrain.tasks.decoding import SILENT, write_answers
 from dltrain.tasks.edit_distance import edit_distances
 from dltrain.tasks.evaluation import evaluate, evaluate_fully
-from dltrain.tasks.losses import CrossEntropy, Loss
+from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.predictions import Predictions, join
-from dltrain.tasks.task import Rows, Task
+from dltrain.tasks.task import Rows
+from dltrain.tasks.token_task import TokenTask
 from dltrain.tasks.translation_scores import translation_scores
 from dltrain.types import Facts, Split
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 UNSAYABLE = "\ufffd"  # a token that is not in the vocabulary, or the rest of an answer that was cut
 
 
-class Generation(Task):
+class Generation(TokenTask):
     """Writes an answer to a source; targets are `(B, T)` tokens, negative where ignored.
 
     In training, the model is given the true beginning of the answer at each position. Its outputs may have fewer
@@ -50,7 +51,6 @@ class Generation(Task):
 
     name: ClassVar[str] = "generation"
     primary_metric: ClassVar[str] = "exact"
-    causal: ClassVar[bool] = True
     export_words: ClassVar[str] = "probabilities of the token that follows each position of the beginning of an answer"
 
     def __init__(self, facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> None:
@@ -67,10 +67,6 @@ class Generation(Task):
         return facts.vocab_sizes[1]
 
     @classmethod
-    def default_loss(cls, facts: Facts) -> Loss:
-        return CrossEntropy(facts)
-
-    @classmethod
     def page(cls, facts: Facts) -> Page:
         from dltrain.tasks.pages.answers import AnswersPage
 
@@ -85,13 +81,6 @@ class Generation(Task):
 
     def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         return self.loss(output.flatten(0, 1), target[:, : output.shape[1]].flatten())
-
-    def combine_members(self, output: Tensor) -> Tensor:
-        return output
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Returns the output itself, since the metrics need the whole distribution, not only the likeliest token."""
-        return output
 
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
         """Returns the likeliest token at each position after the true beginning."""
@@ -153,14 +142,6 @@ class Generation(Task):
         true = self.spell_true(target)
         edits = edit_distances(self.spell(values), true)
         return torch.from_numpy(np.stack([edits, np.array(list(map(len, true)), dtype=np.int64)], axis=1))
-
-    def evaluation_batch(self, batch_size: int) -> int:
-        """Returns the batch size of training, since outputs, a number for each position and token, are large."""
-        return batch_size
-
-    def is_known(self, target: Tensor) -> Tensor:
-        """Tells which samples `(N,)` have an answer."""
-        return (target >= 0).any(dim=1)
 
     def compare(
         self,

@@ -95,10 +95,11 @@ class Multilabel(ScoredTask):
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
         metric, count = confusion(2), len(predictions.values)
-        weights = torch.ones(count, len(self.facts.outputs)) if split.weights is None else split.weights[:count]
-        columns = zip(predictions.values.T, split.target[:count].T, weights.T, strict=True)
-        return {
-            name: metric.compute(metric.sums_of(*(part[column[2] > 0] for part in column)))
-            for name, column in zip(self.facts.outputs, columns, strict=True)
-            if (column[2] > 0).any()
-        }
+        target, *weighed = (part[:count] for part in split.weighted_target)
+        weights = weighed[0] if weighed else torch.ones(count, len(self.facts.outputs))
+        metrics = {}
+        for name, *column in zip(self.facts.outputs, predictions.values.T, target.T, weights.T, strict=True):
+            known = column[-1] > 0
+            if known.any():
+                metrics[name] = metric.compute(metric.sums_of(*(part[known] for part in column)))
+        return metrics

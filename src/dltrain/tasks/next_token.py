@@ -15,17 +15,18 @@ from torch.nn import functional
 from dltrain.data.tokens import END, IGNORED, PADDING, UNKNOWN, Vocabulary
 from dltrain.runs.tables import safe_cell
 from dltrain.tasks.comparison import Baseline, Comparison, words
-from dltrain.tasks.losses import CrossEntropy, Loss
+from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
 from dltrain.tasks.predictions import Predictions
-from dltrain.tasks.task import Rows, Task
+from dltrain.tasks.task import Rows
+from dltrain.tasks.token_task import TokenTask
 from dltrain.types import Facts, Split
 
 if TYPE_CHECKING:
     from dltrain.tasks.pages.page import Page
 
 
-class NextToken(Task):
+class NextToken(TokenTask):
     """Predicts a distribution over the vocabulary at each position; targets are `(B, T)`, negative where ignored.
 
     Predictions hold the likeliest token at each position and, where the targets are given, the loss of each target.
@@ -33,7 +34,6 @@ class NextToken(Task):
 
     name: ClassVar[str] = "next_token"
     primary_metric: ClassVar[str] = "bits_per_character"
-    causal: ClassVar[bool] = True
     export_words: ClassVar[str] = "probabilities"
 
     def __init__(self, facts: Facts, loss: Loss, metrics: Sequence[Metric] = ()) -> None:
@@ -43,10 +43,6 @@ class NextToken(Task):
 
     def own_metric(self) -> Metric:
         return surprise(self.characters)
-
-    @classmethod
-    def default_loss(cls, facts: Facts) -> Loss:
-        return CrossEntropy(facts)
 
     @classmethod
     def output_count(cls, facts: Facts) -> int:
@@ -61,13 +57,6 @@ class NextToken(Task):
     def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         return self.loss(output.flatten(0, 1), target.flatten())
 
-    def combine_members(self, output: Tensor) -> Tensor:
-        return output
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Returns the output itself, since the metric needs the whole distribution, not only the likeliest token."""
-        return output
-
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
         losses = None if target is None else losses_of(output, target).cpu()
         return Predictions(output.argmax(dim=2).cpu(), losses=losses)
@@ -75,14 +64,6 @@ class NextToken(Task):
     def measure(self, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> dict[str, float]:
         assert predictions.losses is not None
         return self.metric.compute(self.metric.update(predictions.losses, target))
-
-    def evaluation_batch(self, batch_size: int) -> int:
-        """Returns the batch size of training, since outputs, a number for each position and token, are large."""
-        return batch_size
-
-    def is_known(self, target: Tensor) -> Tensor:
-        """Tells which windows `(N,)` have a token to predict."""
-        return (target >= 0).any(dim=1)
 
     def compare(
         self,

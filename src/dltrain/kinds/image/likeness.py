@@ -149,7 +149,7 @@ def are_unlike(model: UsableModel, inputs: tuple[Tensor, ...]) -> Tensor | None:
     path = model.run.own(model.run.likeness)
     if not path.exists():
         return None
-    stored: Any = read_tensors(path, fix="delete the file, without which no image is remarked, or train again")
+    stored: Any = read_tensors(path, fix="train again, or delete the file: predict then tells no unlike images")
     on_device = tuple(tensor.to(model.device) for tensor in inputs)
     features = _features(inner_model(model.module), on_device, model.encoder.prepare)
     if features is None:
