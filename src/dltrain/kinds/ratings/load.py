@@ -130,7 +130,7 @@ def ratings(
     noun = "rating" if "target" in columns else "choice"
     seen: pd.DataFrame | None = None
     gaps: tuple[float, ...] = ()
-    spelling = ""
+    spelling = marks = ""
     if "target" in columns:
         numbers, spelling, spelled = read_spelled(frame[columns["target"]])
         if numbers is not None:
@@ -148,7 +148,7 @@ def ratings(
                 )
     if not ranking:
         pass
-    elif columns.pop("target", None) is not None:
+    elif (marks := columns.pop("target", "")) != "":
         notes += ("the values of ratings make no difference: learns which user rated which item",)
     else:
         if unrated == "auto":
@@ -207,7 +207,7 @@ def ratings(
             has_header=table.has_header,
         )
         if ranking:
-            encoder = replace(encoder, ordered=order is not None)
+            encoder = replace(encoder, ordered=order is not None, marks=marks if gaps else "")
         if known.any():
             encoder = replace(encoder, users=(*encoder.users, *train["user"][known].unique().tolist()))
         if item_features is not None:
