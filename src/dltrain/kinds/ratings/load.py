@@ -25,6 +25,7 @@ from dltrain.kinds.ratings.matrix import Layout
 from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
 from dltrain.kinds.ratings.splits import SplitBy, find_order, split_ratings
 from dltrain.kinds.ratings.unrated import find_unrated, read_unrated
+from dltrain.memory import refuse_rows
 from dltrain.types import Data, Facts, Range, Split, SplitName
 
 SplitChoice = Literal["auto", "random", "time", "leave_last"]
@@ -57,7 +58,7 @@ def ratings(
     quote: str = "auto",
     sheet: str | int | None = None,
     rows: Annotated[int, Range(20)] = 20_000,
-    negatives: Annotated[int, Range(1)] | None = None,
+    negatives: Annotated[int, Range(1, 100_000)] | None = None,
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
@@ -108,6 +109,7 @@ def ratings(
         DataError: the file cannot be read as ratings, or there is nothing to learn from them.
     """
     if path is None:
+        refuse_rows(rows, 200)
         table = Table(generate_ratings(rows, seed), (f"generated {rows} ratings: give your own with data.path",))
     else:
         form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet, points=True)
