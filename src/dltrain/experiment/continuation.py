@@ -26,7 +26,7 @@ from dltrain.experiment.run import build_checked, introduce, recorded, save_fact
 from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now
 from dltrain.runs.lock import locked
 from dltrain.runs.result import Result
-from dltrain.storage import write_bytes, write_text
+from dltrain.storage import write_bytes, write_yaml
 from dltrain.training.checkpoint import resumable
 from dltrain.training.random_state import use_deterministic
 from dltrain.training.saving import Saver
@@ -73,7 +73,7 @@ def resume_job(
         remove_half_written(run.path)
         for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
             log.info("change  %s: %s, was %s", key, spelled(redacted(new, key)), spelled(old))
-        write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
+        write_yaml(run.config, redacted(OmegaConf.to_container(stored)))
         save_changes(run)
         save_facts(run, setup)
         introduce(setup, verbosity)

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.built_in import BEFORE, current_target
 from dltrain.errors import CheckpointError
-from dltrain.runs.folder import RunDir
+from dltrain.runs.folder import RunDir, yaml_loader
 
 PLAIN_REFERENCE = re.compile(r"\$\{[\w.]+\}")
 
@@ -29,9 +29,9 @@ class RunConfig:
         try:
             text = self.path.read_text("utf-8")
             # A small file of aliases of aliases can fill the memory, and dltrain writes no aliases.
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml_loader())):
                 raise ValueError("it contains aliases")
-            read = yaml.safe_load(text)
+            read = yaml.load(text, yaml_loader())
             if not isinstance(read, dict):
                 raise ValueError("it is not a mapping")
             self.values: DictConfig = OmegaConf.create(_with_references_only(_with_current_targets(read)))
