@@ -238,14 +238,10 @@ class TableEncoder:
 
     def names_of(self, frame: pd.DataFrame) -> tuple[str, ...]:
         """Returns the names of rows: the cells of the column of ids, where there is one, else the rows' numbers."""
-        numbers = tuple(map(str, frame.index.tolist()))
         if self.id in frame.columns:
-            return read_cells(frame[self.id]).or_else(numbers)
-        others = (name for name in frame.columns if name not in {*self.names, self.target.name, *self.target.outputs})
-        for name in others:
-            if looks_like_id(name) and names_rows(name, cells := read_cells(frame[name])):
-                return cells.or_else(numbers)
-        return numbers
+            return read_cells(frame[self.id]).or_else(tuple(map(str, frame.index.tolist())))
+        taken = {*self.names, self.target.name, *self.target.outputs}
+        return names_of_rows(frame.drop(columns=[name for name in frame.columns if name in taken]))
 
     def encode_cells(self, table: Mapping[str, Cells], interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns encoded columns that have been read, `(N, F)`.
@@ -374,6 +370,15 @@ def columns_of(facts: Facts) -> tuple[ColumnEncoder, ...]:
         return TableEncoder.of(facts).columns
     except DataError:
         return ()
+
+
+def names_of_rows(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Returns the names of rows: the cells of the first column of ids, where there is one, else the rows' numbers."""
+    numbers = tuple(map(str, frame.index.tolist()))
+    for name in frame.columns:
+        if looks_like_id(name) and names_rows(name, cells := read_cells(frame[name])):
+            return cells.or_else(numbers)
+    return numbers
 
 
 def inputs_by_column(facts: Facts) -> dict[str, list[int]]:
