@@ -42,9 +42,10 @@ from dltrain.experiment.signals import Stopped, deferred, no_error_after_a_signa
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.models.names import name_of
+from dltrain.runs.config import write_yaml
 from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
-from dltrain.storage import make_folder, write_bytes, write_json, write_yaml
+from dltrain.storage import make_folder, write_bytes, write_json
 from dltrain.tasks.registry import page_of
 from dltrain.training.random_state import TURN
 from dltrain.training.saving import Saver
