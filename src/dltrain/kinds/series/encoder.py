@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -421,7 +421,7 @@ class WindowEncoder:
         return targets.masked_fill(filled[:, None], np.nan) if filled.any() else targets
 
 
-def _filler(stored: dict[str, Any], columns: int) -> GapFiller | None:
+def _filler(stored: Mapping[str, Any], columns: int) -> GapFiller | None:
     """Returns what fills the ends of windows; older runs repeated the last value there."""
     weights = stored.get("filler") or [[]] * columns
     return GapFiller(np.asarray(weights, np.float64).reshape(columns, -1)) if stored.get("masked") else None
