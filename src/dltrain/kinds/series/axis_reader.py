@@ -14,7 +14,7 @@ from dltrain.data.date_format import NUMBERS, AmbiguousDates, DateFormat
 from dltrain.data.date_layouts import find_range
 from dltrain.data.dates import HALF, infer_cells, no_time
 from dltrain.errors import DataError
-from dltrain.kinds.series.doubtful_times import read_doubtful
+from dltrain.kinds.series.doubtful_times import read_doubtful, read_elapsed
 from dltrain.kinds.series.spelling import find_spelling, months_in, spells
 from dltrain.kinds.series.time_axis import DAY, RELATIVE, TimeAxis, Unit, last_weekdays, parse_frequency
 
@@ -29,7 +29,7 @@ EARLY, ON_TIME = 4, 0.8  # days before the last weekday of a month, and the shar
 FEW = 10  # times, below which weekends may be missing by chance
 OFFSET = re.compile(r"(?<=\d)\s?(Z|UTC|GMT|[+-]\d\d:?\d\d)$", re.IGNORECASE)  # after a time of day
 MIDNIGHT = re.compile(r"\s24[:.]00")  # which is written as 00:00 of the next day
-NUMBERED = re.compile(r"([^\W\d][\w ]*?[_ ]?)(\d{1,6})")  # V12, day 3
+NUMBERED = re.compile(r"([^\W\d](?:[^\W\d]| )*)(\d{1,6})")  # V12, day 3
 COUNTED_MONTH = re.compile(r"(\d{1,2})-(0[1-9]|1[0-2])")  # 1-01 is the first month of the first year
 
 
@@ -112,10 +112,12 @@ def read_steps(
 
 def _digits(cells: Cells, prefix: str) -> tuple[int, int]:
     """Returns how many digits the numbers of all cells have before and after the point, as in `TimeAxis`."""
+    if prefix.startswith("{"):
+        return 0, 0
     whole, _, fraction = zip(*(text[len(prefix) :].partition(".") for text in cells.values), strict=True)
     padded = any(len(text) > 1 and text.startswith("0") for text in whole)
     decimals = set(map(len, fraction))
-    width = max(map(len, whole)) if padded and prefix != RELATIVE else 0
+    width = max(map(len, whole)) if padded else 0
     return width, decimals.pop() if len(decimals) == 1 else -max(decimals)
 
 
@@ -147,6 +149,9 @@ def _read_moments(
     if all(numbered) and len({match[1] for match in numbered if match}) == 1:
         numbers = np.array([float(match[2]) for match in numbered if match])
         return numbers[cells.codes], next(match[1] for match in numbered if match)
+    elapsed = read_elapsed(cells.values)
+    if elapsed is not None:
+        return elapsed.seconds[cells.codes], elapsed.spelling
     bad = np.isnat((form or DateFormat()).read(cells.values))
     raise _no_time(cells, int(bad[cells.codes].argmax()), name)
 

@@ -86,8 +86,10 @@ def read_panel(
         DataError: there are no numbers, a column does not exist, the times are not evenly spaced, two rows contradict
             each other, or a gap is too long.
     """
-    frame = with_plain_cells(frame.set_axis([str(name) for name in frame.columns], axis="columns"))
-    notes: list[str] = []
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    count = len(frame)
+    frame = with_plain_cells(frame)
+    notes = [f"left out {count - len(frame):,} rows without any cell below the table"] if len(frame) < count else []
     turned = turn_wide(frame) if not set(given.target) & set(frame.columns) and given.time is None else None
     if turned is not None:
         frame, given = turned.frame, replace(given, target=given.target or (turned.value,), time=turned.time)
@@ -231,6 +233,6 @@ def _check_words(
     try:
         check_numbers(name, read_cells(frame[name], form=form), strict=strict)
     except DataError as error:
-        fix = "correct it, or leave the cell empty to have it interpolated"
+        fix = "correct it, leave the cell empty to have it interpolated, or say what stands for no value (data.missing)"
         fix += ", or leave the column out" if others else ""
         raise DataError(error.what, error.where, fix, list_override("target", others)) from None

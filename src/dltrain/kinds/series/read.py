@@ -392,8 +392,11 @@ def _interpolate(values: Floats) -> Floats:
 
 
 def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Returns a table whose typed dates without a time of day are texts without one, and in which a point alone, as
-    statistical offices write it, is a missing value."""
+    """Returns a table without last rows that are empty, whose typed dates without a time of day are texts without one,
+    and in which a point alone, as statistical offices write it, is a missing value."""
+    if _ends_empty(frame):
+        filled = np.flatnonzero((frame.notna() & (frame != "")).any(axis=1).to_numpy())
+        frame = frame.iloc[: filled[-1] + 1] if len(filled) else frame
     dated = [
         name
         for name in frame.columns
@@ -405,6 +408,10 @@ def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
     points = [name for name in texts if (frame[name] == ".").any()]
     plain |= {name: frame[name].mask(frame[name] == ".") for name in points}
     return frame.assign(**plain) if plain else frame
+
+
+def _ends_empty(frame: pd.DataFrame) -> bool:
+    return bool(len(frame)) and all(pd.isna(cell) or cell == "" for cell in frame.iloc[-1])
 
 
 def read_times(column: pd.Series[Any]) -> Cells:
