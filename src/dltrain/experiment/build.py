@@ -25,6 +25,7 @@ from dltrain.experiment.optimizer import build_optimizer
 from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.outside_models import construct
 from dltrain.experiment.pruning import Pruning
+from dltrain.experiment.size import SizeLimit, refuse_step, refuse_weights
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
@@ -153,6 +154,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
+    refuse_weights(model, arguments(config["model"]), device)
     remember(model, data)
     words, files = (
         ((), {})
@@ -179,6 +181,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
         settings = replace(settings, batch_size=size)
     train, evaluation = build_loaders(data, settings, budget, device, model, task, change, config["seed"])
+    refuse_step(train.sizes[0], trial.kept_bytes, device)
     multiplications, reason = trial.multiplications * train.sizes[0], ""
     if settings.precision == "auto":
         loader = evaluation.get("val", evaluation["train"])
@@ -447,7 +450,8 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
         )
 
     def build(fitting: Spec) -> nn.Module:
-        return construct(target, node["_target_"], fitting, arguments(node))
+        with SizeLimit(node["_target_"], arguments(node)):
+            return construct(target, node["_target_"], fitting, arguments(node))
 
     models = [kind.assemble(build, facts, spec) for _ in range(facts.folds or 1)]
     return ensemble_of(models) if facts.folds else models[0]

@@ -37,7 +37,7 @@ class CNN(nn.Module):
         self,
         spec: Spec,
         channels: Sequence[Annotated[int, Range(1)]] = (32, 64, 128, 256),
-        convolutions: Annotated[int, Range(1)] = 1,
+        convolutions: Annotated[int, Range(1, 1000)] = 1,
         kernel_size: Literal[1, 3, 5, 7] = 3,
         norm: Literal["batch", "none"] = "batch",
         activation: Activation = "relu",

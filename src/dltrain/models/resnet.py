@@ -58,7 +58,7 @@ class ResNet(nn.Module):
         self,
         spec: Spec,
         channels: Sequence[Annotated[int, Range(1)]] = (16, 32, 64, 128),
-        blocks: Annotated[int, Range(1)] = 1,
+        blocks: Annotated[int, Range(1, 1000)] = 1,
         dropout: Annotated[float, Range(0, 0.99)] = 0.0,
     ) -> None:
         super().__init__()

@@ -21,7 +21,6 @@ from dltrain.data.splits import Fraction, Indices
 from dltrain.errors import DataError, StorageError
 from dltrain.kinds.image.arrays import from_arrays, holds_arrays
 from dltrain.kinds.image.checks import ImageFiles
-from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.depth import Decoded, Pixels, Window, fit_window, in_eight_bits
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
@@ -40,6 +39,7 @@ from dltrain.kinds.image.settings import (
     resize_from_config,
     size_from_config,
 )
+from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.rows import split_rows
 from dltrain.kinds.target_scale import scale_of_targets
