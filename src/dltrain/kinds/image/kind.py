@@ -44,7 +44,7 @@ class Image(Kind):
     default_model: ClassVar[str] = "cnn"
     has_places: ClassVar[bool] = True
     unlike_words: ClassVar[str] = "the image is unlike the training images"
-    budget: ClassVar[Budget] = Budget(large_batch=128)
+    budget: ClassVar[Budget] = Budget(fewest=12, large_batch=128)
 
     def encoder(self, facts: Facts) -> ImageEncoder:
         return ImageEncoder.of(facts)
