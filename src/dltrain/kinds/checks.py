@@ -21,7 +21,7 @@ FEW_SAMPLES = 50
 IMBALANCE = 3.0
 MOST_CONFLICTS = 0.01  # groups of equal samples with different targets, as a share of the samples
 
-NO_LABEL = MISSING - {"none"} | {"<na>", "unlabelled", "unlabeled", "not labelled", "no label"}
+NO_LABEL = MISSING - {"none"} | {"<na>", "unknown", "unlabelled", "unlabeled", "not labelled", "no label"}
 Severity = Literal["warning", "note"]
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ FILLED = 0.05  # share of the cells, below which a column carries nothing
 PROSE, UNSPACED_PROSE = 3.0, 6.0  # words, or characters of a script without spaces, of a cell on average
 MOST_LABELS, LABEL_SHARE = 50, 0.05  # distinct cells of several words that are still labels
 REPEATED = 0.5  # share of distinct cells of one word, below which they are labels
-SPELLED = 0.95  # of the rows, whose target a column tells, from which on it spells the target again
+SPELLED = 0.95  # of the rows, in which a column tells the target, or is part of another one, to count as such
 NUMERAL = r"[+-]?[\d.]+"
 LINK = re.compile(r"(https?:|ftp:)?//\S+|www\.\S+|[\w-]+(\.[\w-]+)+(/\S*)?|[\w.+-]+@[\w-]+(\.[\w-]+)+", re.IGNORECASE)
 PATH = re.compile(r"(?=.*[/\\])[^\s:*?\"<>|]+(\.\w{1,5})?|([A-Za-z]:|~|\.{1,2})?[/\\].*|\S+\.[A-Za-z]\w{1,4}")
@@ -45,6 +46,7 @@ class Content:
         carries: what that is.
         words: the mean number of words of a cell; of characters where the script has no spaces.
         distinct: the number of distinct cells in the sample.
+        filled: the share of cells that are not missing.
         two_valued: whether its cells are 0 and 1, or no and yes, and both occur.
     """
 
@@ -52,6 +54,7 @@ class Content:
     words: float = 0.0
     distinct: int = 0
     two_valued: bool = False
+    filled: float = 1.0
 
     @property
     def is_target(self) -> bool:
@@ -88,7 +91,7 @@ def judge_column(column: pd.Series[Any]) -> Content:
         return Content("labels", words, distinct, two_valued)
     if _share(cells, CODE.fullmatch) >= MOST:
         return Content("codes", words, distinct)
-    return Content("names", words, distinct)
+    return Content("names", words, distinct, filled=len(cells) / len(at))
 
 
 def _share(cells: Sequence[str], test: Any) -> float:
@@ -97,6 +100,27 @@ def _share(cells: Sequence[str], test: Any) -> float:
 
 def _is_date(cell: str) -> bool:
     return bool(find_layouts(cell.translate(DIGITS))) and not cell.replace(".", "").replace(",", "").isdigit()
+
+
+def find_excerpts(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
+    """Returns the columns of texts that are parts of another one, row by row, and that column: what a reader marked in
+    a text is not known of a new one."""
+    at = np.unique(np.linspace(0, len(frame) - 1, min(SAMPLE, len(frame))).astype(int))
+    cells = {name: frame[name].iloc[at].fillna("").astype(str).str.casefold().str.strip() for name in names}
+    found: dict[str, str] = {}
+    for name, other in permutations(names, 2):
+        pairs = [(part, whole) for part, whole in zip(cells[name], cells[other], strict=True) if part]
+        shorter = any(len(part) < len(whole) for part, whole in pairs)
+        if other not in found and shorter and sum(part in whole for part, whole in pairs) >= SPELLED * len(pairs):
+            found[name] = other
+    return found
+
+
+def is_prose(name: str) -> bool:
+    """Tells whether the name of a column reads like a text, as where the first line of a file is no header."""
+    if HEADER_WORD.fullmatch(name) or name.rstrip().endswith(("?", ":")):
+        return False
+    return len(UNSPACED_LETTER.findall(name)) >= UNSPACED_PROSE or len(name.split()) > PROSE
 
 
 def choose_texts(contents: Mapping[str, Content], taken: Collection[str | None]) -> tuple[tuple[str, ...], str]:
@@ -110,7 +134,11 @@ def choose_texts(contents: Mapping[str, Content], taken: Collection[str | None])
     words = tuple(name for name, content in free.items() if content.carries == "words")
     if words:
         return words, "which carries words" if len(words) == 1 else "which carry words"
-    names = {name: content.words for name, content in free.items() if content.carries == "names"}
+    names = {
+        name: content.words
+        for name, content in free.items()
+        if content.carries == "names" and content.filled > MOST / 2
+    }
     if not names:
         labels = {name: content for name, content in free.items() if content.carries == "labels"}
         others = any(content.carries in ("codes", "links", "paths") for content in free.values())
@@ -159,7 +187,12 @@ def find_joinable(
         if name in taken or content.carries not in ("numbers", "labels") or content.distinct < 2:
             continue
         named = any(plain(name).startswith(plain(column)) for column in target)
-        if named or numbers_rows(name, frame[name], content) or spells_target(frame, name, target):
+        if (
+            named
+            or looks_like_id(name)
+            or numbers_rows(name, frame[name], content)
+            or spells_target(frame, name, target)
+        ):
             continue
         with suppress(DataError):
             UsedColumns.read(frame, [name])

@@ -18,7 +18,7 @@ from dltrain.kinds.kind import Kind, LoaderOptions
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.text import baselines
-from dltrain.kinds.text.copies import check_copies
+from dltrain.kinds.text.copies import SharedIds, check_copies
 from dltrain.kinds.text.encoder import TextEncoder
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
@@ -70,6 +70,8 @@ class Text(Kind):
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings about copies of texts, about the balance of classes, and about the number of samples."""
         yield from check_copies(data)
+        if isinstance(data.raw, SharedIds):
+            yield from data.raw.check()
         yield from check_balance(data)
         yield from check_size(data)
 
