@@ -222,7 +222,7 @@ def find_titles(frame: pd.DataFrame, path: str, item: str, items: Collection[str
     Raises:
         DataError: the table has no such columns.
     """
-    ids = find_items(frame, path, item, items, "data.titles")
+    ids = find_ids(frame, path, item, items, "data.titles")
     title = pick_column(frame, "titles", None, TITLE, [ids])
     if title is None:
         texts = {name: read_cells(frame[name]) for name in frame.columns if name != ids}
@@ -238,27 +238,30 @@ def find_titles(frame: pd.DataFrame, path: str, item: str, items: Collection[str
     return ids, title
 
 
-def find_items(frame: pd.DataFrame, path: str, item: str, items: Collection[str], key: str) -> str:
-    """Returns the name of the column of items in a table of items.
+def find_ids(
+    frame: pd.DataFrame, path: str, item: str, items: Collection[str], key: str, role: Literal["item", "user"] = "item"
+) -> str:
+    """Returns the name of the column of ids in a table of items, or of users.
 
     Args:
         frame: the table.
         path: the path of its file.
-        item: the name of the column of items in the table of ratings.
-        items: the ids of the items that are rated.
+        item: the name of the column of items, or of users, in the table of ratings.
+        items: the ids in that column.
         key: of the config that names the file.
+        role: whether it is a table of items or of users.
 
     Raises:
         DataError: no column holds such ids.
     """
     known = set(items)
     shares = {str(name): _share(frame, name, known) for name in frame.columns}
-    by_name = [rf"{re.escape(plain(item))}", *ITEM, "id"]
+    by_name = [rf"{re.escape(plain(item))}", *NAMES[role], "id"]
     named = next(filter(None, (pick_column(frame, "titles", None, names) for names in by_name)), None)
     ids = named if named is not None and shares[named] else max(shares, key=shares.__getitem__)
     if not shares[ids]:
         raise DataError(
-            f"no column of {path} holds ids of the items: {name_list(frame.columns)}",
+            f"no column of {path} holds ids of the {role}s: {name_list(frame.columns)}",
             where=key,
             fix=f"give one with ids as in the column {item}",
             override=f"{key}=null",

@@ -16,7 +16,7 @@ from torch import Tensor
 from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells
 from dltrain.errors import DataError
 from dltrain.kinds.ratings.columns import with_plain_names
-from dltrain.kinds.ratings.features import ItemFeatures
+from dltrain.kinds.ratings.features import Features
 from dltrain.kinds.ratings.matrix import Layout, melt
 from dltrain.kinds.ratings.spelled import read_spelled
 from dltrain.kinds.ratings.unrated import without
@@ -47,6 +47,8 @@ class PairEncoder:
         layout: of tables: a row for each pair, or a matrix.
         has_header: whether the training table named its columns.
         features: of the items.
+        user_features: of the users.
+        trained: the number of users with training ratings, the first ones; 0 for all of them.
         ordered: whether it is known which of a user's choices came first.
         spelling: how ratings were spelled in training, such as `of 5`; empty for plain numbers.
     """
@@ -62,7 +64,9 @@ class PairEncoder:
     unrated: tuple[float, ...] = ()
     layout: Layout = "pairs"
     has_header: bool = True
-    features: ItemFeatures = ItemFeatures()  # noqa: RUF009 - it is frozen
+    features: Features = Features()  # noqa: RUF009 - it is frozen
+    user_features: Features = Features()  # noqa: RUF009
+    trained: int = 0
     ordered: bool = True
     spelling: str = ""
 
@@ -135,7 +139,9 @@ class PairEncoder:
                 unrated=tuple(map(float, stored.get("unrated", ()))),
                 layout=cast(Layout, str(stored.get("layout", "pairs"))),
                 has_header=bool(stored.get("has_header", True)),
-                features=ItemFeatures.from_json(stored),
+                features=Features.from_json(stored, "item"),
+                user_features=Features.from_json(stored, "user"),
+                trained=int(stored.get("trained", 0)),
                 ordered=bool(stored.get("ordered", True)),
                 spelling=str(stored.get("spelling", "")),
             )
@@ -143,6 +149,8 @@ class PairEncoder:
                 raise ValueError(encoder.sizes)
             if encoder.layout not in get_args(Layout) or not encoder.features.fits(len(encoder.items)):
                 raise ValueError(encoder.layout)
+            if not encoder.user_features.fits(len(encoder.users)) or encoder.trained > len(encoder.users):
+                raise ValueError(encoder.trained)
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not name the users and items of training", fix="train again") from None
         return encoder
@@ -165,7 +173,9 @@ class PairEncoder:
             | ({} if self.has_header else {"has_header": False})
             | ({} if self.ordered else {"ordered": False})
             | ({"spelling": self.spelling} if self.spelling else {})
-            | self.features.to_json()
+            | ({"trained": self.trained} if self.trained else {})
+            | self.features.to_json("item")
+            | self.user_features.to_json("user")
         )
 
     @property

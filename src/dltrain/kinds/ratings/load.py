@@ -28,6 +28,14 @@ from dltrain.types import Data, Range
 NEGATIVES = 16  # unless the user or the model says otherwise
 
 
+def with_user_features(encoder: PairEncoder, path: str, encoding: str) -> tuple[PairEncoder, tuple[str, ...]]:
+    """Returns an encoder that knows the features of users in a file, and those in it without ratings too; and notes."""
+    features, others, notes = read_features(path, encoder.user, encoder.users, encoding, "user", with_others=True)
+    trained, users = len(encoder.users), (*encoder.users, *others)
+    known = (f"{len(others):,} users without training ratings are known by their features alone",) if others else ()
+    return replace(encoder, users=users, user_features=features, trained=trained), (*notes, *known)
+
+
 def ratings(
     *,
     path: str | None = None,
@@ -39,6 +47,7 @@ def ratings(
     dates: str | int = "auto",
     titles: str | None = None,
     item_features: str | None = None,
+    user_features: str | None = None,
     split: SplitChoice = "auto",
     choices: bool = False,
     unrated: str | float = "auto",
@@ -74,6 +83,7 @@ def ratings(
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         titles: a file of items and their titles.
         item_features: a file of items and what they share, such as genres: each level has a vector beside the item's.
+        user_features: likewise of users, such as ages. Users in it without ratings are known by their features.
         split: `random`; `time`, with the latest ratings for testing; `leave_last`, with each user's last rating for
             testing and the one before for validation, where the model learns which items a user chooses, whatever the
             ratings, and ranks items; or `auto`, which is `leave_last` for choices. A fraction of 0 leaves a split out.
@@ -196,9 +206,11 @@ def ratings(
         if ranking:
             encoder = replace(encoder, ordered=order is not None)
         if item_features is not None:
-            features, feature_notes = read_features(item_features, columns["item"], encoder.items, encoding)
-            encoder = replace(encoder, features=features)
-            notes += feature_notes
+            of_items = read_features(item_features, columns["item"], encoder.items, encoding, "item")
+            encoder, notes = replace(encoder, features=of_items.features), (*notes, *of_items.notes)
+        if user_features is not None:
+            encoder, more = with_user_features(encoder, user_features, encoding)
+            notes += more
         if encoder.titles:
             notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
         splits, rated = encode_splits(pairs, parts, encoder, title_of, seen)
