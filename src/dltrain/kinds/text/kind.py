@@ -58,7 +58,7 @@ class Text(Kind):
         return LoaderOptions(bucket_by_length=True)
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return baselines.predictors(data, split)
+        return baselines.predictors(data, split, seconds)
 
     def describe(self, facts: Facts) -> str:
         return f"{facts.input_shape[0]} tokens"
