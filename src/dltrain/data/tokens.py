@@ -19,8 +19,7 @@ from dltrain.memory import refuse_beyond
 from dltrain.types import Facts
 
 Tokens = Literal["word", "character", "piece"]  # pieces of words are in subwords.py
-TokensChoice = Literal["auto", "word", "character"]
-UnitChoice = Literal["auto", "word", "character", "bpe"]  # of the kinds of data that also learn pieces
+UnitChoice = Literal["auto", "word", "character", "bpe"]
 
 PADDING, UNKNOWN, END = 0, 1, 2  # fills up; was not in training; ends a document
 IGNORED = -100  # the target of a position that is not predicted; what torch calls ignore_index

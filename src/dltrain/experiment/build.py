@@ -41,13 +41,14 @@ from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
+from dltrain.training.averaging import average_of
 from dltrain.training.batch_size import find_batch_size
 from dltrain.training.budget import Budget
 from dltrain.training.precision_choice import choose_precision
 from dltrain.training.profile import Profile
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
-from dltrain.training.state import Plan, TrainState, average_of
+from dltrain.training.state import Plan, TrainState
 from dltrain.types import SPLITS, Data, Facts, Remembering, Spec, Split, SplitName, Unfreezing
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
@@ -200,7 +201,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         optimizer, settings.last_epoch * steps_per_epoch, steps_per_epoch, **arguments(config["scheduler"])
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
-    average = None if settings.ema is None else average_of(model, settings.ema)
+    average = average_of(model, settings, settings.last_epoch * steps_per_epoch)
     profile.seconds["build and try the model"] = profile.age - profile.seconds["read and encode data"]
     return Setup(
         source=source,
@@ -263,6 +264,13 @@ def check_settings(settings: TrainerSettings, task: Task) -> None:
             where="trainer.threads",
             fix="give fewer threads",
             override=f"trainer.threads={cores}",
+        )
+    if settings.ema is not None and settings.swa is not None:
+        raise ConfigError(
+            "weights are averaged in one way, and trainer.ema and trainer.swa are two",
+            where="trainer.swa",
+            fix="leave one of them out",
+            override="trainer.swa=null",
         )
     if settings.balance == "resample" and task.unbalanced:
         raise ConfigError(

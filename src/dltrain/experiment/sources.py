@@ -20,7 +20,8 @@ from dltrain.tasks.comparison import Baseline
 from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Data, SplitName
 
-MOST = 2  # data sets in memory
+FEWEST = 2  # data sets in memory, whatever their size
+MOST_BYTES = 1 << 29  # of data sets beyond these, such as the other folds of a table
 FOLD = "fold"  # the key of a data config that chooses the validation split alone
 
 
@@ -36,6 +37,12 @@ class Source:
         self.data = data
         self.features: dict[str, dict[str, Tensor]] = {} if features is None else features
         self._baselines: dict[tuple[SplitName, BaselineSettings], tuple[Baseline, ...]] = {}
+
+    @cached_property
+    def bytes(self) -> int:
+        """Returns the size of its samples in memory."""
+        splits = self.data.splits.values()
+        return sum(tensor.nbytes for split in splits for tensor in (*split.inputs, split.target))
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -75,7 +82,7 @@ class Sources:
         source = self._loaded.pop(key, None) or self._of_another_fold(node, task)
         source = source or Source(for_task(_read(node), task))
         self._loaded[key] = source
-        while len(self._loaded) > MOST:
+        while len(self._loaded) > FEWEST and sum(one.bytes for one in self._loaded.values()) > MOST_BYTES:
             del self._loaded[next(iter(self._loaded))]
         return source
 

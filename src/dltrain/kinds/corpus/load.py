@@ -14,6 +14,7 @@ from dltrain.data.samples.texts import write_verse
 from dltrain.data.splits import Fraction
 from dltrain.data.tokens import UNKNOWN, UnitChoice
 from dltrain.errors import DataError, named_by
+from dltrain.kinds.corpus.copies import Documents
 from dltrain.kinds.corpus.documents import Document, cut_documents, divide, draw_documents, read_documents
 from dltrain.kinds.corpus.encoder import CorpusEncoder
 from dltrain.memory import refuse_rows
@@ -178,4 +179,4 @@ def build_data(source: Source, settings: Settings) -> Data:
         vocab_sizes=(len(encoder.vocabulary),),
         preprocessing=encoder.to_json(),
     )
-    return Data(facts, splits, notes=tuple(notes))
+    return Data(facts, splits, notes=tuple(notes), raw=Documents(parts))
