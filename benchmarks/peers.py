@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -143,6 +144,8 @@ def by_data_loader(work: Work) -> float:
 def by_lightning(work: Work) -> float:
     """Returns the seconds of Lightning's `Trainer.fit`."""
     import lightning
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
     class Module(lightning.LightningModule):
         def __init__(self) -> None:
