@@ -11,7 +11,7 @@ from dltrain.errors import ConfigError
 
 CGROUP = Path("/sys/fs/cgroup")  # of version 2: the container that this process runs in
 MEMINFO = Path("/proc/meminfo")
-UNKNOWN = 8 << 30  # bytes, where the system does not say
+UNKNOWN = 1 << 50  # bytes, where the system does not say, so that only what no machine has is refused
 
 
 def free_memory() -> int:

@@ -86,7 +86,7 @@ class Image(Kind):
         return views_of(facts)
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return estimators.predictors(data, split, thumbnails, boosting=False)
+        return estimators.predictors(data, split, thumbnails, seconds, boosting=False)
 
     def check(self, data: Data) -> Iterator[Finding]:
         yield from check_images(data)

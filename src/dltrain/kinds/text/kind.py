@@ -65,7 +65,7 @@ class Text(Kind):
         return LoaderOptions(bucket_by_length=True)
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return baselines.predictors(data, split)
+        return baselines.predictors(data, split, seconds)
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings about copies of texts, about the balance of classes, and about the number of samples."""
