@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from dltrain.kinds.checks import Finding, check_balance
 from dltrain.kinds.corpus import baselines
+from dltrain.kinds.corpus.copies import Documents, check_copies
 from dltrain.kinds.corpus.encoder import CorpusEncoder
 from dltrain.kinds.corpus.generate import TextGenerator
 from dltrain.kinds.corpus.sampling import Samples
@@ -37,8 +38,10 @@ class Corpus(Kind):
         return baselines.predictors(data, split)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        """Yields findings; repeated and few samples are normal here, since a sample is a window of many tokens."""
-        return check_balance(data)
+        """Yields findings; few samples are normal here, since a sample is a window of many tokens."""
+        if isinstance(data.raw, Documents):
+            yield from check_copies(data.raw)
+        yield from check_balance(data)
 
     def describe(self, facts: Facts) -> str:
         return f"{facts.input_shape[0]} tokens"

@@ -63,7 +63,7 @@ class Table(Kind):
             return Explanation()
         (x,) = loader.inputs
         columns = inputs_by_column(facts)
-        shuffled = permutation_importance(model, task, x, loader.target, columns, seconds, loader.weights)
+        shuffled = permutation_importance(model, task, (x,), loader.target, columns, seconds, loader.weights)
         return Explanation(tuple(shuffled), project_inputs(x))
 
 

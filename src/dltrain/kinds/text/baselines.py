@@ -1,4 +1,5 @@
-"""Baselines for texts: TF-IDF of words and pairs of words, or of character n-grams, and a linear model."""
+"""Baselines for texts: TF-IDF of words and pairs of words, or of character n-grams, with the columns that join the
+texts, and a linear model."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from dltrain.kinds.estimators import fit_and_predict
 from dltrain.kinds.labels import form_of
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
-from dltrain.types import Data, Facts, SplitName
+from dltrain.types import Data, Facts, Split, SplitName
 
 MAX_TEXTS = 50_000  # to which a baseline is fitted
 LONGEST_RUN: dict[Tokens, int] = {"word": 2, "character": 3}
@@ -34,7 +35,8 @@ def predictors(data: Data, split: SplitName) -> Iterator[Method]:
     unit = Vocabulary.of(facts).tokens
     tokens = unit if unit in LONGEST_RUN else choose_tokens(train.texts)
     texts = [train.texts[row] for row in rows]
-    fit = partial(_fit_and_predict, facts, tokens, texts, y[rows], held_out.texts)
+    beside = _beside(train)[rows], _beside(held_out)
+    fit = partial(_fit_and_predict, facts, tokens, texts, y[rows], held_out.texts, beside)
     if form_of(facts) == "number":
         yield Method("mean", partial(fit, lambda: DummyRegressor()))
         yield Method("tfidf_ridge", partial(fit, lambda: RidgeCV(np.logspace(-2, 2, 9))))
@@ -54,15 +56,24 @@ def _fit_and_predict(
     texts: list[str],
     y: NDArray[Any],
     held_out: tuple[str, ...],
+    beside: tuple[NDArray[np.float32], NDArray[np.float32]],
     make: Callable[[], Any],
 ) -> Predictions:
+    from scipy.sparse import hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(
         analyzer=partial(_runs, tokens), min_df=2 if len(texts) > 100 else 1, sublinear_tf=True
     )
-    x = vectorizer.fit_transform(texts)
-    return fit_and_predict(lambda _: make(), x, y, vectorizer.transform(held_out), facts, np.arange(len(y)))
+    x, x_held_out = vectorizer.fit_transform(texts), vectorizer.transform(held_out)
+    if beside[0].shape[1]:
+        x, x_held_out = hstack([x, beside[0]]).tocsr(), hstack([x_held_out, beside[1]]).tocsr()
+    return fit_and_predict(lambda _: make(), x, y, x_held_out, facts, np.arange(len(y)))
+
+
+def _beside(split: Split) -> NDArray[np.float32]:
+    """Returns the encoded columns that join the texts of a split, `(N, F)`; none if none do."""
+    return np.asarray(split.inputs[2]) if len(split.inputs) > 2 else np.empty((len(split), 0), dtype=np.float32)
 
 
 def _runs(tokens: Tokens, text: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ from dltrain.data.column_names import plain
 from dltrain.data.date_layouts import DIGITS, find_layouts
 from dltrain.data.table_records import is_number_like
 from dltrain.data.tokens import UNSPACED_LETTER
+from dltrain.errors import DataError
+from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.table.columns import looks_like_id
 
 Carries = Literal["words", "names", "labels", "numbers", "dates", "links", "paths", "codes", "nothing"]
@@ -25,6 +28,8 @@ FILLED = 0.05  # share of the cells, below which a column carries nothing
 PROSE, UNSPACED_PROSE = 3.0, 6.0  # words, or characters of a script without spaces, of a cell on average
 MOST_LABELS, LABEL_SHARE = 50, 0.05  # distinct cells of several words that are still labels
 REPEATED = 0.5  # share of distinct cells of one word, below which they are labels
+SPELLED = 0.95  # of the rows, whose target a column tells, from which on it spells the target again
+NUMERAL = r"[+-]?[\d.]+"
 LINK = re.compile(r"(https?:|ftp:)?//\S+|www\.\S+|[\w-]+(\.[\w-]+)+(/\S*)?|[\w.+-]+@[\w-]+(\.[\w-]+)+", re.IGNORECASE)
 PATH = re.compile(r"(?=.*[/\\])[^\s:*?\"<>|]+(\.\w{1,5})?|([A-Za-z]:|~|\.{1,2})?[/\\].*|\S+\.[A-Za-z]\w{1,4}")
 CODE = re.compile(r"[0-9a-fA-F]{8,}|(?=.*\d)[\w{}.:+/=@#-]+")
@@ -107,7 +112,9 @@ def choose_texts(contents: Mapping[str, Content], taken: Collection[str | None])
         return words, "which carries words" if len(words) == 1 else "which carry words"
     names = {name: content.words for name, content in free.items() if content.carries == "names"}
     if not names:
-        names = {name: content.words for name, content in free.items() if content.carries == "labels"}
+        labels = {name: content for name, content in free.items() if content.carries == "labels"}
+        others = any(content.carries in ("codes", "links", "paths") for content in free.values())
+        names = {} if others and len(labels) == 1 else {name: content.words for name, content in labels.items()}
     return ((max(names, key=names.__getitem__),), "which has the longest cells") if names else ((), "")
 
 
@@ -132,6 +139,49 @@ def numbers_rows(name: str, column: pd.Series[Any], content: Content) -> bool:
     if looks_like_id(name) or plain(name) in ("", "index", "column1"):
         return True
     return content.carries == "numbers" and all(str(cell).strip().isdigit() for cell in column.head(SAMPLE))
+
+
+def find_joinable(
+    frame: pd.DataFrame, contents: Mapping[str, Content], target: Sequence[str], taken: Collection[str | None]
+) -> tuple[str, ...]:
+    """Returns the columns of numbers and categories that can join the texts.
+
+    A column that spells a target again, is named after one, or has another value in each row is none.
+
+    Args:
+        frame: the table.
+        contents: what its columns carry.
+        target: the columns to predict.
+        taken: columns that have a role.
+    """
+    found = []
+    for name, content in contents.items():
+        if name in taken or content.carries not in ("numbers", "labels") or content.distinct < 2:
+            continue
+        named = any(plain(name).startswith(plain(column)) for column in target)
+        if named or numbers_rows(name, frame[name], content) or spells_target(frame, name, target):
+            continue
+        with suppress(DataError):
+            UsedColumns.read(frame, [name])
+            found.append(name)
+    return tuple(found)
+
+
+def spells_target(frame: pd.DataFrame, name: str, target: Sequence[str]) -> bool:
+    """Tells whether a column spells a target again: it has the target's labels, or nearly each of its values that
+    repeat, or its gaps, stands beside one label alone."""
+    values = frame[name].astype(str).str.strip()
+    for column in target:
+        labels = frame[column].astype(str).str.strip().where(frame[column].notna())
+        if set(values.unique()) <= set(labels.dropna().unique()) and not values.str.fullmatch(NUMERAL).all():
+            return True
+        usual = labels.value_counts(normalize=True).iloc[:1].sum()
+        for told in (values.where(values.duplicated(keep=False)), frame[name].notna()):
+            known = labels.notna() & told.notna()
+            counts = pd.crosstab(told[known], labels[known]).to_numpy()
+            if counts.size and counts.max(axis=1).sum() >= max(SPELLED, (1 + usual) / 2) * counts.sum() > 0:
+                return True
+    return False
 
 
 def why_data(frame: pd.DataFrame, contents: Mapping[str, Content]) -> str:

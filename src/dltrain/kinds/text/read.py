@@ -18,9 +18,19 @@ from dltrain.data.table_files import read_file
 from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.data.text_files import SUFFIXES, is_text, read_each
 from dltrain.errors import DataError, named_by
-from dltrain.kinds.text.columns import Content, choose_texts, describe, describe_unused, judge_columns, why_data
+from dltrain.kinds.split_column import follow_column
+from dltrain.kinds.text.columns import (
+    Content,
+    choose_texts,
+    describe,
+    describe_unused,
+    find_joinable,
+    judge_columns,
+    spells_target,
+    why_data,
+)
 from dltrain.kinds.text.targets import choose_target
-from dltrain.types import SplitName
+from dltrain.types import SPLITS, SplitName
 
 OnBad = Literal["error", "skip"]
 UNLABELLED = frozenset(["unsup", "unsupervised", "unlabelled", "unlabeled", "nolabel"])  # folders
@@ -36,12 +46,14 @@ class Columns:
         text: the columns of texts; empty to infer them.
         group: the column whose equal values stay in one split; None for no such column.
         task: the task that the target has to fit.
+        use: columns that join the texts.
     """
 
     target: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     group: str | None = None
     task: str = "auto"
+    use: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,7 @@ class Source:
         has_header: whether the columns have names in the source.
         is_text_file: whether the table is in a file whose name ends as that of a single text.
         has_bare_files: whether files with one text each have names without a suffix.
+        use: columns that join the texts.
     """
 
     frames: Mapping[SplitName, pd.DataFrame]
@@ -67,6 +80,7 @@ class Source:
     has_header: bool = True
     is_text_file: bool = False
     has_bare_files: bool = False
+    use: tuple[str, ...] = ()
 
     def check(self, columns: Columns, split_files: Mapping[SplitName, str]) -> None:
         """Refuses columns and files that this source does not support.
@@ -78,6 +92,9 @@ class Source:
             if named not in ((), own):
                 override = f"data.{key}={_as_value(own)}"
                 raise DataError(f"there is no column {name_list(named)!r}", where=f"data.{key}", override=override)
+        if columns.use != self.use:
+            what = "data.use names columns of a table, and there is none"
+            raise DataError(what, where="data.use", fix="leave it out", override="data.use=[]")
         if columns.group is not None and columns.group not in self.frames["train"].columns:
             raise DataError(f"there is no column {columns.group!r}", where="data.group", override="data.group=null")
         if self.has_splits and split_files:
@@ -122,12 +139,12 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
         frames[name] = frame[[not reason for reason in reasons]]
         notes += guesses
     if on_bad == "error":
-        if plain and len(set(wrong)) == 1 and wrong[0].startswith("data.encoding=") and len(wrong) == len(bad):
+        if plain and len(wrong) == len(bad) and all(fix.startswith("data.encoding=") for fix in wrong) and wrong:
             raise DataError(
                 f"{len(bad)} texts are not UTF-8, such as {spell_path(bad[0][0].name)}",
                 where="data.encoding",
                 fix="name their encoding, gbk for Chinese, cp1252 for European",
-                override=wrong[0],
+                override=max(wrong, key=wrong.count),
             )
         refuse_bad(bad, sum(len(split.files) for split in splits.values()), folder, "texts")
     if bad:
@@ -173,12 +190,17 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
     text = columns.text or _choose_texts(contents, columns, notes)
     target = columns.target
     if not target:
-        target, reason = choose_target(train, contents, columns.task, (*text, columns.group))
+        target, reason = choose_target(train, contents, columns.task, (*text, *columns.use, columns.group))
         notes.append(f"predicts {name_list(target)}, {reason} (choose another with data.target)")
-    if unused := describe_unused(contents, (*text, *target, columns.group)):
-        notes.append(unused)
+    used = (*text, *target, *columns.use, columns.group)
+    if len(frames) == 1:
+        followed = follow_column(train, used)
+        frames = {name: train[followed.splits == SPLITS.index(name)] for name in ("train", *followed.given)}
+        notes += followed.notes
+        used = (*used, followed.column)
+    notes += note_others(train, contents, target, columns.use, used)
     for name, frame in frames.items():
-        for column in (*text, *target):
+        for column in (*text, *target, *columns.use):
             if column not in frame.columns:
                 raise DataError(
                     f"the {name} file has no column {column!r}",
@@ -186,7 +208,38 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
                     fix=f"add it or rename one of its columns: {name_list(frame.columns)}",
                 )
     is_text_file = Path(files["train"]).suffix.lower() in SUFFIXES
-    return Source(frames, target, text, tuple(notes), has_header=has_header, is_text_file=is_text_file)
+    return Source(frames, target, text, tuple(notes), has_header=has_header, is_text_file=is_text_file, use=columns.use)
+
+
+def note_others(
+    frame: pd.DataFrame,
+    contents: Mapping[str, Content],
+    target: Sequence[str],
+    use: Sequence[str],
+    taken: Sequence[str | None],
+) -> list[str]:
+    """Returns notes on columns without a role, and on those that join the texts and tell the target by themselves.
+
+    Args:
+        frame: the table.
+        contents: what its columns carry.
+        target: the columns to predict.
+        use: columns that join the texts.
+        taken: all columns that have a role.
+    """
+    notes, joinable = [], find_joinable(frame, contents, target, taken)
+    if joinable:
+        key, several = f"data.use=[{','.join((*use, *joinable))}]", len(joinable) > 1
+        are = f"the columns {name_list(joinable, 10)} are" if several else f"the column {joinable[0]} is"
+        notes.append(f"{are} not used: {key} joins {'them' if several else 'it'} to the texts")
+    if unused := describe_unused(contents, (*taken, *joinable)):
+        notes.append(unused)
+    named = name_list(target)
+    telling = [name for name in use if spells_target(frame, name, target)]
+    return [
+        *notes,
+        *(f"{name} alone tells {named} in nearly all rows: is it known before {named}?" for name in telling),
+    ]
 
 
 def read_headed(path: str, form: TableFormat) -> tuple[pd.DataFrame, list[str], bool]:
@@ -205,7 +258,8 @@ def read_headed(path: str, form: TableFormat) -> tuple[pd.DataFrame, list[str], 
 
 def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
     group = () if columns.group is None else (columns.group,)
-    for key, names in (("target", columns.target), ("text", columns.text), ("group", group)):
+    named = {"target": columns.target, "text": columns.text, "group": group, "use": columns.use}
+    for key, names in named.items():
         for name in names:
             if name not in frame.columns:
                 near = nearest(name, frame.columns)
@@ -216,6 +270,14 @@ def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
                     fix=f"name one of its columns: {name_list(frame.columns)}",
                     override=f"data.{key}={_as_value(corrected)}" if near else "",
                 )
+    if twice := [name for name in columns.use if name in (*columns.target, *columns.text, columns.group)]:
+        left = [name for name in columns.use if name not in twice]
+        raise DataError(
+            f"the column {twice[0]!r} has another role already, so it cannot join the texts",
+            where="data.use",
+            fix="leave it out",
+            override=f"data.use=[{','.join(left)}]",
+        )
     if both := [name for name in columns.text if name in columns.target]:
         left = [name for name in columns.text if name not in columns.target]
         raise DataError(
@@ -233,14 +295,17 @@ def _as_value(names: Sequence[str]) -> str:
 
 def _choose_texts(contents: Mapping[str, Content], columns: Columns, notes: list[str]) -> tuple[str, ...]:
     """Returns the columns of texts, and adds a note about them."""
-    taken = (*columns.target, columns.group)
+    taken = (*columns.target, *columns.use, columns.group)
     text, reason = choose_texts(contents, taken)
     if not text:
-        others = name_list(describe({name: contents[name] for name in contents if name not in taken}), 10)
+        free = {name: content for name, content in contents.items() if name not in taken}
+        others = name_list(describe(free), 10)
+        readable = [name for name, content in free.items() if content.carries in ("codes", "links", "paths")]
         raise DataError(
             f"the table has no column of texts, only {others}" if others else "the table has no column of texts",
-            where="data.path",
-            fix="give one in addition to the target",
+            where="data.text" if readable else "data.path",
+            fix="give one in addition to the target" + (", or say which of these to read as texts" if readable else ""),
+            override=f"data.text={readable[0]}" if readable else "",
         )
     if sum(name not in taken for name in contents) > 1:
         notes.append(f"the texts are in {name_list(text)}, {reason} (choose others with data.text)")
