@@ -14,6 +14,11 @@ from dltrain.tasks.precision import Precision
 from dltrain.training.budget import Budget
 from dltrain.types import Range
 
+# Multiplications of a step's forward pass that each thread must have. Alone on two cores, a second thread makes steps of
+# up to 50 million 1.0 to 1.4 times as fast, of 75 million or more 1.6 to 2 times (benchmarks/threads.py); beside other
+# work it makes all of them slower, because the threads wait for each other in every layer.
+WORTH_A_THREAD = 30_000_000
+
 
 @dataclass(frozen=True)
 class TrainerSettings:
@@ -136,11 +141,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def count_cores() -> int:
+    """Returns the number of cores that this process may use, which those of a sweep share."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def choose_threads(multiplications: int) -> int:
-    """Returns the number of CPU threads for a step of so many multiplications.
+    """Returns the number of CPU threads for a step with so many multiplications in its forward pass.
 
     It depends on the work and the number of cores alone, because floating-point sums differ between numbers of threads.
-    Below a few million multiplications a step, a second thread costs more time than it saves.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if multiplications < 4_000_000 else cores
+    return max(1, min(count_cores(), multiplications // WORTH_A_THREAD))
