@@ -24,6 +24,7 @@ from dltrain.kinds.ratings.samples import count_untrained, encode_splits, facts_
 from dltrain.kinds.ratings.spelled import read_spelled
 from dltrain.kinds.ratings.splits import find_order, is_known, split_ratings
 from dltrain.kinds.ratings.unrated import leave_out_unrated
+from dltrain.memory import refuse_rows
 from dltrain.types import Data, Range
 
 NEGATIVES = 16  # unless the user or the model says otherwise
@@ -62,7 +63,7 @@ def ratings(
     quote: str = "auto",
     sheet: str | int | None = None,
     rows: Annotated[int, Range(20)] = 20_000,
-    negatives: Annotated[int, Range(1)] | None = None,
+    negatives: Annotated[int, Range(1, 100_000)] | None = None,
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
@@ -117,6 +118,7 @@ def ratings(
         DataError: the file cannot be read as ratings, or there is nothing to learn from them.
     """
     if path is None:
+        refuse_rows(rows, 200)
         table = Table(generate_ratings(rows, seed), (f"generated {rows} ratings: give your own with data.path",))
     else:
         form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet, points=True)
