@@ -80,4 +80,9 @@ def note_choices(frame: pd.DataFrame, columns: Mapping[Role, str], count: str | 
         for name, column in cells.items()
         if 1 < len(column.values) <= MOST_EVENTS and not column.all_numbers
     ]
-    return note, *(f"{words}: each row counts as one choice" for words in (*counts, *events))
+    negative = [
+        f"{name} holds negative numbers"
+        for name, column in cells.items()
+        if len(column.values) and column.all_numbers and column.numbers.min() < 0 < column.numbers.max()
+    ]
+    return note, *(f"{words}: each row counts as one choice" for words in (*counts, *events, *negative))

@@ -18,12 +18,13 @@ from dltrain.kinds.ratings.choices import RANKED, SplitChoice, check_marks, choo
 from dltrain.kinds.ratings.columns import Role, check_ratings, find_columns
 from dltrain.kinds.ratings.counts import choose_count, weigh
 from dltrain.kinds.ratings.encoder import PairEncoder
+from dltrain.kinds.ratings.lists import split_lists
 from dltrain.kinds.ratings.matrix import Layout
 from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
 from dltrain.kinds.ratings.samples import count_untrained, encode_splits, facts_of, order_within
 from dltrain.kinds.ratings.spelled import read_spelled
 from dltrain.kinds.ratings.splits import find_order, is_known, split_ratings
-from dltrain.kinds.ratings.unrated import leave_out_unrated
+from dltrain.kinds.ratings.unrated import leave_out_unrated, note_far
 from dltrain.memory import refuse_rows
 from dltrain.types import Data, Range
 
@@ -127,6 +128,9 @@ def ratings(
     given: dict[Role, str | None] = {"user": user, "item": item, "target": target, "time": time}
     found = find_columns(frame, {role: name or table.columns.get(role) for role, name in given.items()})
     columns, notes = dict(found.columns), (*notes, *found.notes)
+    if "target" not in columns:
+        frame, more = split_lists(frame, columns["user"], columns["item"])
+        notes += more
     split = choose_split(split, frame, columns, choices)
     ranking, is_matrix = choices or split in RANKED, table.layout != "pairs"
     noun = "rating" if "target" in columns else "choice"
@@ -139,6 +143,7 @@ def ratings(
             frame, notes = frame.assign(**{columns["target"]: numbers}), (*notes, spelled)
         if not ranking:
             check_ratings(frame, columns)
+            notes += note_far(frame[columns["target"]]) if unrated == "auto" else ()
         if not ranking or is_matrix or unrated not in ("auto", "none"):
             frame, others, gaps, more = leave_out_unrated(frame, columns["target"], unrated, is_matrix=is_matrix)
             notes += more
