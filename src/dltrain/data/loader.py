@@ -10,15 +10,16 @@ import torch
 
 from dltrain.data.balance import balanced_order
 from dltrain.data.seeding import seeded
+from dltrain.data.stored import read_batches
 from dltrain.errors import DataError
-from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split
+from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split, Stored
 
 STRETCH = 20  # number of batches whose samples are sorted by length together
 MOST_BYTES = 2**24  # of a split whose samples are put into the order of an epoch at once
 
 
 class TensorLoader:
-    """Yields batches of a split whose tensors all fit into the device's memory.
+    """Yields batches of a split, from the device's memory, or read ahead where inputs are no tensors.
 
     Args:
         split: the samples.
@@ -64,7 +65,7 @@ class TensorLoader:
         self.change = change
         self.mix = mix
         self.seed = seed
-        self.lengths = split.inputs[1] if bucket_by_length else None
+        self.lengths = split.tensors[1] if bucket_by_length else None
         self.balance = balance
         self.epoch = 0
         self.start = 0
@@ -92,11 +93,12 @@ class TensorLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         count, order = len(self.inputs), self.order()
-        stored = [*self.inputs, self.target, *(part for part in (self.weights, self.fold) if part is not None)]
+        stored: list[Stored] = [*self.inputs, self.target]
+        stored += [part for part in (self.weights, self.fold) if part is not None]
         if order is not None and sum(tensor.nbytes for tensor in stored) <= MOST_BYTES:
             stored, order = [tensor[order] for tensor in stored], None
-        for number, chosen in islice(enumerate(self._batches(order)), self.start, None):
-            parts = [tensor[chosen] for tensor in stored]
+        batches = islice(self._batches(order), self.start, None)
+        for number, parts in enumerate(read_batches(stored, batches), self.start):
             inputs, target, others = tuple(parts[:count]), parts[count], parts[count + 1 :]
             mixing = None
             if self.seed is not None:
