@@ -36,9 +36,9 @@ from dltrain.kinds.image.cache import PLACE
 from dltrain.kinds.image.load import images
 
 WORKLOADS = {  # photos, their width and height, and the size that they are brought to
-    "photos": (1500, 500, 375, 64),
-    "large": (400, 1280, 960, 224),
-    "small": (8000, 64, 64, 64),
+    "photos": (800, 500, 375, 64),
+    "large": (150, 1280, 960, 224),
+    "small": (3000, 64, 64, 64),
 }
 CLASSES, BATCH, WORKERS = 10, 128, 2
 STORAGES = ("memory", "cache", "stream")

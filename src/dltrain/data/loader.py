@@ -10,7 +10,7 @@ import torch
 
 from dltrain.data.balance import balanced_order
 from dltrain.data.seeding import seeded
-from dltrain.data.stored import read_batches
+from dltrain.data.stored import read_batches, take
 from dltrain.errors import DataError
 from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split, Stored
 
@@ -96,7 +96,7 @@ class TensorLoader:
         stored: list[Stored] = [*self.inputs, self.target]
         stored += [part for part in (self.weights, self.fold) if part is not None]
         if order is not None and sum(tensor.nbytes for tensor in stored) <= MOST_BYTES:
-            stored, order = [tensor[order] for tensor in stored], None
+            stored, order = [take(part, order) for part in stored], None
         batches = islice(self._batches(order), self.start, None)
         for number, parts in enumerate(read_batches(stored, batches), self.start):
             inputs, target, others = tuple(parts[:count]), parts[count], parts[count + 1 :]

@@ -19,11 +19,18 @@ def in_parts(stored: Stored) -> Iterable[Tensor]:
     return stored.split(max(1, PART // max(1, stored.nbytes // max(1, len(stored)))))
 
 
+def take(stored: Stored, rows: slice | Tensor) -> Tensor:
+    """Returns the rows at some positions `(n,)` or in a slice."""
+    if isinstance(stored, Tensor) and isinstance(rows, Tensor):
+        return stored.index_select(0, rows)  # for long rows ten times as fast as an index
+    return stored[rows]
+
+
 def read_batches(stored: Sequence[Stored], batches: Iterable[slice | Tensor]) -> Iterator[list[Tensor]]:
     """Yields what several inputs hold of the rows of each batch; a thread reads ahead where they are no tensors."""
 
     def read(rows: slice | Tensor) -> list[Tensor]:
-        return [part[rows] for part in stored]
+        return [take(part, rows) for part in stored]
 
     if all(isinstance(part, Tensor) for part in stored):
         yield from map(read, batches)

@@ -94,7 +94,7 @@ class Normalize:
         """Returns standardised float32 `(B, C, H, W)` for uint8 pixels; other inputs stay as they are."""
         pixels, *others = inputs
         scale, shift = _scale_and_shift(self.mean, self.std, pixels.device)
-        return (pixels * scale - shift, *others)
+        return (pixels.to(torch.float32, copy=True).mul_(scale).sub_(shift), *others)
 
 
 @lru_cache
