@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 
 import dltrain
+from dltrain.data.stored import in_parts
 from dltrain.errors import DltrainError, OutOfMemory
 from dltrain.experiment.baselines import rows_measured
 from dltrain.experiment.build import Setup
@@ -360,8 +361,9 @@ def fingerprint(data: Data) -> str:
     digest = hashlib.sha256()
     for name, split in sorted(data.splits.items()):
         digest.update(name.encode())
-        for tensor in (*split.inputs, split.target, *(() if split.weight is None else (split.weight,))):
-            digest.update(tensor.contiguous().numpy().data)
+        for stored in (*split.inputs, split.target, *(() if split.weight is None else (split.weight,))):
+            for part in in_parts(stored):
+                digest.update(part.contiguous().numpy().data)
     return digest.hexdigest()
 
 

@@ -29,7 +29,7 @@ Indices = NDArray[np.int64]
 def predictors(data: Data, split: SplitName) -> Iterator[Method]:
     """Yields baselines; each fits it to the training split and predicts another split."""
     train = data.splits["train"]
-    user, item = (tensor.numpy() for tensor in train.inputs)
+    user, item = (tensor.numpy() for tensor in train.tensors)
     rating = train.target[:, 0].numpy()
     sizes = data.facts.vocab_sizes
     if ranks_items(data.facts):
@@ -45,7 +45,7 @@ def predictors(data: Data, split: SplitName) -> Iterator[Method]:
 
 def _predict(data: Data, split: SplitName, fit: Callable[[], Score]) -> Predictions:
     low, high = data.facts.target_range
-    return Predictions(fit()(*data.splits[split].inputs)[:, None].clamp(low, high))
+    return Predictions(fit()(*data.splits[split].tensors)[:, None].clamp(low, high))
 
 
 def _order(data: Data, split: SplitName, fit: Callable[[], Score]) -> Predictions:

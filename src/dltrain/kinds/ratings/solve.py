@@ -39,7 +39,7 @@ def solve(model: nn.Module, data: Data) -> None:
             )
         order = torch.arange(len(train)) if train.order is None else train.order
         choices = train.inputs[0][order], train.inputs[1][order]
-        rest, held_out = choices, data.splits["val"].inputs if "val" in data.splits else None
+        rest, held_out = choices, data.splits["val"].tensors if "val" in data.splits else None
         if held_out is None:
             last = is_last(choices[0])
             rest, held_out = (choices[0][~last], choices[1][~last]), (choices[0][last], choices[1][last])
