@@ -55,7 +55,7 @@ from dltrain.types import Data, Split, SplitName
 
 log = logging.getLogger("dltrain")
 
-EXPLAIN_SECONDS = (1.0, 3.0)  # limits for importance and projection, by the training's time
+EXPLAIN_SECONDS = (1.5, 3.0)  # limits for importance and projection, by the training's time
 EXPLAINED = 4  # examples with the largest errors, and as many with the smallest
 EXPLAIN_SHARE = 0.05  # of the training's time; in a sweep without a least, since only the best job's page is read
 
