@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from enum import Enum
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -54,27 +53,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a whole JSON file or none; NaN and infinities, which JSON lacks, become null."""
     write_text(path, json.dumps(_finite(value), ensure_ascii=False, indent=2) + "\n")
-
-
-def write_yaml(path: Path, value: object) -> None:
-    """Writes a whole YAML file or none, of nested primitives; texts that look like numbers or truth values are
-    quoted."""
-    write_text(path, yaml_text(value))
-
-
-def yaml_text(value: object) -> str:
-    """Returns the text of a YAML file, as OmegaConf writes and reads it."""
-    import yaml
-    from omegaconf._utils import get_omega_conf_dumper
-
-    class Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
-        """OmegaConf's dumper, several times faster where PyYAML has its library in C."""
-
-    Dumper.add_representer(str, get_omega_conf_dumper().str_representer)
-    Dumper.add_multi_representer(Enum, lambda dumper, item: dumper.represent_str(item.name))
-    Dumper.ignore_aliases = lambda *_: True
-    text: str = yaml.dump(value, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=Dumper)
-    return text
 
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

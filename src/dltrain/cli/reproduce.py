@@ -34,11 +34,10 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.signals import deferred
     from dltrain.experiment.targets import SLOTS, resolve, resolve_entry
     from dltrain.inference.load import finished
-    from dltrain.runs.config import RunConfig
+    from dltrain.runs.config import RunConfig, write_yaml
     from dltrain.runs.folder import RunDir, utc_now
     from dltrain.runs.lock import claim, locked, reserve
     from dltrain.runs.result import Result
-    from dltrain.storage import write_yaml
 
     first = finished(RunDir(Path(name)), flags.trust)
     before = Result.read(first)

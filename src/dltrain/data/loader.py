@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from itertools import islice
 
 import torch
 
@@ -95,8 +94,11 @@ class TensorLoader:
         stored = [*self.inputs, self.target, *(part for part in (self.weights, self.fold) if part is not None)]
         if order is not None and sum(tensor.nbytes for tensor in stored) <= MOST_BYTES:
             stored, order = [tensor[order] for tensor in stored], None
-        for number, chosen in islice(enumerate(self._batches(order)), self.start, None):
-            parts = [tensor[chosen] for tensor in stored]
+        end = sum(self.sizes[: self.start])
+        for number in range(self.start, len(self.sizes)):
+            start, end = end, end + self.sizes[number]
+            chosen = slice(start, end) if order is None else order[start:end]
+            parts = [*stored] if self.sizes == [len(stored[0])] else [tensor[chosen] for tensor in stored]
             inputs, target, others = tuple(parts[:count]), parts[count], parts[count + 1 :]
             mixing = None
             if self.seed is not None:
@@ -109,16 +111,6 @@ class TensorLoader:
             weights = None if self.weights is None else others.pop(0)
             prepared = inputs if self.prepare is None else self.prepare(inputs)
             yield Batch(prepared, target, weights, mixing, others[0] if others else None)
-
-    def _batches(self, order: torch.Tensor | None) -> Iterator[slice | torch.Tensor]:
-        """Yields the positions of each batch's samples."""
-        if order is not None:
-            yield from order.split(self.sizes)
-            return
-        start = 0
-        for size in self.sizes:
-            yield slice(start, start + size)
-            start += size
 
     def order(self) -> torch.Tensor | None:
         """Returns the positions of an epoch's samples, in their order; `None` for that of the split."""

@@ -23,10 +23,11 @@ from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.results import Timing, described, save_results
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.run import build_checked, introduce, recorded, save_facts
+from dltrain.runs.config import write_yaml
 from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now
 from dltrain.runs.lock import locked
 from dltrain.runs.result import Result
-from dltrain.storage import write_bytes, write_yaml
+from dltrain.storage import write_bytes
 from dltrain.training.checkpoint import resumable
 from dltrain.training.random_state import use_deterministic
 from dltrain.training.saving import Saver

@@ -42,12 +42,14 @@ from dltrain.experiment.signals import Stopped, deferred, no_error_after_a_signa
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.models.names import name_of
+from dltrain.runs.config import write_yaml
 from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
-from dltrain.storage import make_folder, write_bytes, write_json, write_yaml
+from dltrain.storage import make_folder, write_bytes, write_json
 from dltrain.tasks.registry import page_of
 from dltrain.training.random_state import TURN
 from dltrain.training.saving import Saver
+from dltrain.training.settings import count_cores
 
 log = logging.getLogger("dltrain")
 
@@ -253,7 +255,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     for finding in setup.source.findings:
         log.log(verbosity, "%-7s %s", finding.severity, finding)
     parameters = sum(parameter.numel() for parameter in setup.state.model.parameters())
-    where = f"{setup.threads} thread{'s' * (setup.threads > 1)}" if setup.device.type == "cpu" else ""
+    where = threads_in_words(setup) if setup.device.type == "cpu" else ""
     if setup.device.type == "cuda":
         where = torch.cuda.get_device_name(setup.device)
     name = name_of(setup.state.model)
@@ -262,6 +264,15 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
     for sentence in setup.start:
         log.log(verbosity, "start   %s", sentence)
+
+
+def threads_in_words(setup: build.Setup) -> str:
+    """Returns the number of CPU threads, and why these are fewer than the cores."""
+    words = f"{setup.threads} thread{'s' * (setup.threads > 1)}"
+    cores = count_cores()
+    if setup.settings.threads is not None or setup.threads >= cores:
+        return words
+    return f"{words} of {cores}, because more would gain little in steps this small"
 
 
 def begin(run: RunDir, composed: DictConfig, hydra: Any, defaults: Defaults | None = None) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from dltrain.errors import ConfigError
+from dltrain.errors import ConfigError, OutOfMemory, explained
 from dltrain.experiment.baselines import BaselineSettings, run_baselines
+from dltrain.experiment.size import largest_of
 from dltrain.experiment.targets import arguments, resolve
 from dltrain.kinds.checks import Finding
 from dltrain.kinds.kind import kind_of
@@ -79,7 +80,7 @@ class Sources:
         """
         key = json.dumps([node, task], sort_keys=True)
         source = self._loaded.pop(key, None) or self._of_another_fold(node, task)
-        source = source or Source(for_task(resolve("data", node)(**arguments(node)), task))
+        source = source or Source(for_task(_read(node), task))
         self._loaded[key] = source
         while len(self._loaded) > FEWEST and sum(one.bytes for one in self._loaded.values()) > MOST_BYTES:
             del self._loaded[next(iter(self._loaded))]
@@ -104,6 +105,24 @@ class Sources:
     def keep_for(self, sweep: str) -> None:
         """Keeps the data that was loaded to check a sweep's jobs until these jobs run."""
         self._sweep = sweep
+
+
+def _read(node: Mapping[str, Any]) -> Data:
+    """Returns the data that a config node describes.
+
+    Raises:
+        DltrainError: it cannot be read, or does not fit into memory.
+    """
+    given = arguments(node)
+    try:
+        data: Data = resolve("data", node)(**given)
+    except Exception as error:
+        if not isinstance(explained(error), OutOfMemory):
+            raise
+        what, where = "the data does not fit into memory", f"data{largest_of(given)}"
+        fix = "give a smaller number" if "." in where else "give less data"
+        raise ConfigError(what, where=where, fix=fix) from error
+    return data
 
 
 def for_task(data: Data, name: str) -> Data:

@@ -29,11 +29,11 @@ from dltrain.experiment.targets import drop_leftovers
 from dltrain.report.sweep import summarize
 from dltrain.report.sweep_page import NAME as PAGE
 from dltrain.report.sweep_page import write_page
+from dltrain.runs.config import write_yaml
 from dltrain.runs.folder import RunDir
 from dltrain.runs.lock import claim, locked, state_of
 from dltrain.runs.result import Result
 from dltrain.runs.sweep_record import SweepRecord
-from dltrain.storage import write_yaml
 from dltrain.tasks.metric_table import METRICS
 
 log = logging.getLogger("dltrain")

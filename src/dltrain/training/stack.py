@@ -171,7 +171,11 @@ class Stack:
         for target, source in zip(targets, sources, strict=True):
             target.copy_(source)
         count = len(self.learners)
-        losses = torch.hstack(stacked.losses).view(-1, count) if stacked.losses else torch.zeros(0, count)
+        losses = (
+            torch.hstack(cast(list[Tensor], stacked.losses)).view(-1, count)
+            if stacked.losses
+            else torch.zeros(0, count)
+        )
         apart = bool(stacked.weights) and isinstance(stacked.weights[0], Tensor)
         divisors = torch.hstack(cast(list[Tensor], stacked.weights)).view(-1, count) if apart else None
         sums = []

@@ -31,7 +31,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Copies:
+class Alike:
     """Which images are copies of each other.
 
     Args:
@@ -47,7 +47,7 @@ class Copies:
     compared: int
 
 
-def find_copies(pixels: Tensor, first: Rows) -> Copies:
+def find_copies(pixels: Tensor, first: Rows) -> Alike:
     """Returns the copies among images.
 
     Two images are near copies if their perceptual hashes (the signs of their lowest frequencies) nearly agree, and
@@ -63,14 +63,14 @@ def find_copies(pixels: Tensor, first: Rows) -> Copies:
     exact = np.where(flat, np.arange(len(keys)), leader[place]).astype(np.int64)
     group = exact.copy()
     if min(pixels.shape[2:]) < FEWEST_PIXELS:
-        return Copies(group, exact, flat, 0)
+        return Alike(group, exact, flat, 0)
     rows = _chosen(len(pixels), first)
     rows = rows[~flat[rows]]
     if len(rows) > 1:
         for left, right in _near(pixels[torch.from_numpy(rows)], rows):
             _merge(group, left, right)
     roots = np.array([_root(group, row) for row in range(len(group))])
-    return Copies(roots, exact, flat, len(rows))
+    return Alike(roots, exact, flat, len(rows))
 
 
 def hashes(pixels: Tensor) -> NDArray[np.uint64]:
