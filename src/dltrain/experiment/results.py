@@ -70,6 +70,8 @@ class Timing:
         save_seconds: time for checkpoints.
         in_sweep: whether other jobs are waiting.
         reads_test: whether the test split is evaluated; the jobs of a sweep leave it until one of them is chosen.
+        has_baselines: whether baselines are measured; of a sweep whose test split is read for the chosen jobs, those of
+            the best job alone.
         verbosity: the log level of the result.
     """
 
@@ -78,6 +80,7 @@ class Timing:
     save_seconds: float
     in_sweep: bool = False
     reads_test: bool = True
+    has_baselines: bool = True
     verbosity: int = logging.INFO
 
 
@@ -137,6 +140,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         solved=bool(solved_parts(state.model)),
     )
     diagnosis += advise_model(setup, comparison)
+    if not timing.has_baselines and setup.baseline.seconds:
+        diagnosis.append("baselines are measured for the best job of the sweep alone")
     blended = () if blend is None else (str(blend),)
     Result(
         train=dict(metrics["train"]),
@@ -270,6 +275,8 @@ def compare_with_baselines(
 ) -> tuple[tuple[Baseline, ...], Comparison | None]:
     """Returns the baselines' metrics on a held-out split, and the comparison of the model with the best of them."""
     if split not in setup.data.splits or split == "train" or setup.settings.limit_batches is not None:
+        return (), None
+    if not timing.has_baselines:
         return (), None
     shown, limit = setup.data.splits[split], setup.baseline.limit(timing.train_seconds)
     baselines = setup.source.baselines(split, setup.baseline, timing.train_seconds)
