@@ -298,9 +298,9 @@ def compare_with_baselines(
 
 
 def advise_model(setup: Setup, comparison: Comparison | None) -> list[str]:
-    """Returns advice to try the kind's strongest model, if a baseline is clearly better than another one."""
+    """Returns advice to try the kind's strongest model, if a baseline is better than another one, clearly or not."""
     strongest = setup.kind.strongest_for(setup.data.facts)
-    if not strongest or comparison is None or comparison.difference >= -comparison.margin:
+    if not strongest or comparison is None or comparison.difference >= 0:
         return []
     if class_of(setup.state.model) is resolve("model", {"_target_": strongest}):
         return []
