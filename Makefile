@@ -29,8 +29,10 @@ test: install ## run the tests: make test TESTS=tests/test_cli.py
 faults: install ## kill, end and starve real runs, and compare the bits of what comes out: make faults DLTRAIN_FAULT_SEED=1
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults -s tests/faults
 
-soak: install ## the same with 500 kills, which takes an hour or so
+soak: install ## the same with 500 kills, and 64 jobs under 20, which takes an hour or so
 	DLTRAIN_KILLS=500 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults -s tests/faults/test_kill.py
+	DLTRAIN_SWEEP_JOBS=64 DLTRAIN_SWEEP_KILLS=20 OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest -m faults -s tests/faults/test_sweep_kill.py
 
 bench: install ## compare speed with hand-written loops and scripts, alone on the machine, which takes minutes
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop.py

@@ -309,9 +309,10 @@ def test_what_is_trusted_already_stays_trusted(typed: str, proposed: str) -> Non
         ("test RUN", "did you mean evaluate?: dltrain evaluate RUN|"),
         ("fit in.csv", "did you mean train?: dltrain train data=csv data.path=in.csv|"),
         (
-            "-m check model=mlp",
-            "the command check must be the first argument; only train takes -m; fix: dltrain check [",
+            "-m list model",
+            "the command list must be the first argument; only train and check take -m; fix: dltrain list [",
         ),
+        ("-m seed=1,2 hydra/launcher=submitit_slurm", "at hydra/launcher; fix: pip install 'dltrain[slurm]'|"),
         ("model=mlp train", "the command train must be the first argument; fix: dltrain train ["),
         ("check optimizer.lr=0.1,0.2", "fix: give one value, or train with each of them by -m|"),
         ("data=in.csv target=y", "give the file as data.path: dltrain data=csv data.path=in.csv data.target=y|"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from dltrain.config.defaults import FIXED
 from dltrain.config.loader import FOR_ALL, Composed, ConfigFile
 from dltrain.config.options import groups, options
 from dltrain.config.overrides import keys_in, unknown_in
@@ -53,7 +52,7 @@ def _check(file: ConfigFile, composed: Composed) -> Iterator[ConfigError]:
             yield ConfigError(what, where=file.display_path, fix=f"begin the file with {FIRST_LINE}")
         return
     if file.package in CALLED and "_target_" not in (sections.get(file.package) or {}):
-        usual = composed.usual_options(FIXED).get(file.package)
+        usual = composed.usual_options.get(file.package)
         fix = f"begin it with defaults: [{usual}], to change keys of that option, or give _target_ and every key"
         yield ConfigError("the file does not say what it configures", where=file.display_path, fix=fix)
         return

@@ -23,10 +23,11 @@ from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.results import Timing, described, save_results
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.run import build_checked, introduce, recorded, save_facts
+from dltrain.runs.config import write_yaml
 from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now
 from dltrain.runs.lock import locked
 from dltrain.runs.result import Result
-from dltrain.storage import write_bytes, write_text
+from dltrain.storage import write_bytes
 from dltrain.training.checkpoint import resumable
 from dltrain.training.random_state import use_deterministic
 from dltrain.training.saving import Saver
@@ -73,7 +74,7 @@ def resume_job(
         remove_half_written(run.path)
         for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
             log.info("change  %s: %s, was %s", key, spelled(redacted(new, key)), spelled(old))
-        write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
+        write_yaml(run.config, redacted(OmegaConf.to_container(stored)))
         save_changes(run)
         save_facts(run, setup)
         introduce(setup, verbosity)

@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from dltrain.models.layers.heads import check_heads
 from dltrain.models.layers.histories import Histories
 from dltrain.models.recommender import build_embedding
 from dltrain.models.transformer import Block
@@ -43,13 +44,14 @@ class SASRec(nn.Module):
         self,
         spec: Spec,
         width: Annotated[int, Range(1)] = 64,
-        layers: Annotated[int, Range(1)] = 1,
-        heads: Annotated[int, Range(1)] = 1,
+        layers: Annotated[int, Range(1, 1000)] = 1,
+        heads: Annotated[int, Range(1, 1024)] = 1,
         length: Annotated[int, Range(1)] = 20,
         dropout: Annotated[float, Range(0, 0.99)] = 0.2,
         spread: Annotated[float, Range(0, open_low=True)] = 0.05,
     ) -> None:
         super().__init__()
+        check_heads(width, heads)
         users, items = spec.vocab_sizes
         self.length, self.scale = length, width**0.5
         self.histories = Histories(users, items)

@@ -166,9 +166,9 @@ class Learner:
         running.count(optimizer.param_groups[0]["lr"], len(micro_batches))
         if scheduler is not None and not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
-        if state.average is not None:
-            state.average.update_parameters(model)
         state.step += 1
+        if state.average is not None:
+            state.average.after_step(model, state.step)
         state.samples += sum(len(batch.target) for batch in micro_batches)
 
     def settle(self, began: float) -> None:

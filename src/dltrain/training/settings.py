@@ -44,6 +44,8 @@ class TrainerSettings:
         max_minutes: minutes after which training ends, also within an epoch; none for no limit.
         ema: decay of an exponential moving average of the weights, which is then evaluated and stored instead of the
             weights; none for no average.
+        swa: share of all steps, the last ones, whose weights are averaged equally (stochastic weight averaging); their
+            average is then evaluated and stored, until they begin the weights are. None for no average.
         device: `auto` is cuda if there is a GPU, else cpu.
         threads: CPU threads; none to choose by the size of a step.
         precision: of the forward pass; weights stay float32. `auto` takes bfloat16 where the device multiplies it
@@ -70,6 +72,7 @@ class TrainerSettings:
     max_rollbacks: Annotated[int, Range(1)] = 3
     max_minutes: Annotated[float, Range(0, open_low=True)] | None = None
     ema: Annotated[float, Range(0, 0.99999)] | None = None
+    swa: Annotated[float, Range(0, 1, open_low=True)] | None = None
     device: str = "auto"
     threads: Annotated[int, Range(1)] | None = None
     precision: Precision = "float32"

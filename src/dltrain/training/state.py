@@ -13,13 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel
 
 from dltrain.tasks.metric_table import Better
+from dltrain.training.averaging import Average
 from dltrain.training.random_state import restore_random_state, save_random_state
 from dltrain.training.schedules import advance
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 MOST_TENSORS = 1000  # of one number each
 RATES = ("lr", "initial_lr", "max_lr", "min_lr")  # what torch's schedules keep in a parameter group
@@ -146,7 +144,7 @@ class TrainState:
     optimizer: Optimizer
     scheduler: LRScheduler | ReduceLROnPlateau | None
     scaler: torch.amp.GradScaler
-    average: AveragedModel | None = None
+    average: Average | None = None
     plan: Plan = Plan()
     epoch: int = 0
     step: int = 0
@@ -271,18 +269,3 @@ def _running_statistics(model: nn.Module) -> Iterator[Tensor]:
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._NormBase):
             yield from module.buffers()
-
-
-def average_of(model: nn.Module, decay: float) -> AveragedModel:
-    """Returns an exponential moving average of a model's weights and buffers, faster in its first steps."""
-
-    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        share = 1 - torch.as_tensor((1 + count) / (10 + count)).clamp(max=decay)
-        for mean, value in zip(averaged, current, strict=True):
-            if mean.is_floating_point():
-                moved = mean.lerp(value, share.to(mean.dtype))
-                mean.copy_(torch.where(mean == value, value, moved))  # infinite bounds would become no number
-            else:
-                mean.copy_(value)
-
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)

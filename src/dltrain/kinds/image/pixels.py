@@ -129,7 +129,7 @@ def read_image(
     Raises:
         OSError, ValueError, SyntaxError: the image cannot be decoded.
     """
-    height, width = _height_and_width(size)
+    height, width = height_and_width(size)
     with _open(path) as image:
         image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
@@ -219,7 +219,7 @@ def resize_image(image: Image.Image, size: Size, resize: Resize) -> Image.Image:
     `crop` scales it until it covers the size and cuts out the centre, `pad` scales it until it fits and fills up with
     black, `stretch` scales both sides without keeping the proportions.
     """
-    height, width = _height_and_width(size)
+    height, width = height_and_width(size)
     if isinstance(resize, CentreCrop):
         return resize(image, height, width)
     if resize == "crop":
@@ -229,7 +229,8 @@ def resize_image(image: Image.Image, size: Size, resize: Resize) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _height_and_width(size: Size) -> tuple[int, int]:
+def height_and_width(size: Size) -> tuple[int, int]:
+    """Returns height and width of a size."""
     return size if isinstance(size, tuple) else (size, size)
 
 

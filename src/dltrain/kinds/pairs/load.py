@@ -21,6 +21,7 @@ from dltrain.kinds.pairs.encoder import PairsEncoder, digests
 from dltrain.kinds.pairs.read import Files, Source, read_source
 from dltrain.kinds.pairs.split import split_pairs
 from dltrain.kinds.pairs.unit import choose_unit
+from dltrain.memory import refuse_rows
 from dltrain.tasks.translation_scores import is_scorer_installed
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
@@ -129,6 +130,7 @@ def sums(
         test_fraction: share of the test split; 0 for none.
         seed: of the numbers and the split.
     """
+    refuse_rows(rows, 200)
     questions, results = write_sums(rows, digits, seed)
     notes = (f"generated {len(questions):,} sums; give your own pairs with data=pairs data.path=FILE",)
     frame = pd.DataFrame({"sum": questions, "result": results}, dtype=object)
@@ -138,7 +140,7 @@ def sums(
 
 def number_words(
     *,
-    rows: Annotated[int, Range(20)] = 10_000,
+    rows: Annotated[int, Range(20, 1_000_000)] = 10_000,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,

@@ -18,6 +18,7 @@ from dltrain.errors import DataError
 from dltrain.kinds.ratings.columns import with_plain_names
 from dltrain.kinds.ratings.features import ItemFeatures
 from dltrain.kinds.ratings.matrix import Layout, melt
+from dltrain.kinds.ratings.spelled import read_spelled
 from dltrain.kinds.ratings.unrated import without
 from dltrain.tasks.ranking import Ranking
 from dltrain.tasks.registry import is_known, task_class
@@ -47,6 +48,7 @@ class PairEncoder:
         has_header: whether the training table named its columns.
         features: of the items.
         ordered: whether it is known which of a user's choices came first.
+        spelling: how ratings were spelled in training, such as `of 5`; empty for plain numbers.
     """
 
     user: str
@@ -62,6 +64,7 @@ class PairEncoder:
     has_header: bool = True
     features: ItemFeatures = ItemFeatures()  # noqa: RUF009 - it is frozen
     ordered: bool = True
+    spelling: str = ""
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     takes_rows: ClassVar[bool] = True
@@ -80,6 +83,7 @@ class PairEncoder:
         unrated: tuple[float, ...] = (),
         layout: Layout = "pairs",
         has_header: bool = True,
+        spelling: str = "",
     ) -> PairEncoder:
         """Returns an encoder with the users and items of the training pairs.
 
@@ -92,6 +96,7 @@ class PairEncoder:
             unrated: as in the class.
             layout: likewise.
             has_header: likewise.
+            spelling: likewise.
         """
         items = tuple(pairs["item"].unique().tolist())
         return cls(
@@ -106,6 +111,7 @@ class PairEncoder:
             unrated=unrated,
             layout=layout,
             has_header=has_header,
+            spelling=spelling,
         )
 
     @classmethod
@@ -131,6 +137,7 @@ class PairEncoder:
                 has_header=bool(stored.get("has_header", True)),
                 features=ItemFeatures.from_json(stored),
                 ordered=bool(stored.get("ordered", True)),
+                spelling=str(stored.get("spelling", "")),
             )
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
@@ -157,6 +164,7 @@ class PairEncoder:
             | ({"layout": self.layout} if self.layout != "pairs" else {})
             | ({} if self.has_header else {"has_header": False})
             | ({} if self.ordered else {"ordered": False})
+            | ({"spelling": self.spelling} if self.spelling else {})
             | self.features.to_json()
         )
 
@@ -204,8 +212,13 @@ class PairEncoder:
         if self.ranks_items:
             return self.encode_ratings(np.ones(len(frame)))
         cells = self._cells(frame, self.rating)
-        check_numbers(self.rating, cells, strict=True)
-        return self.encode_ratings(without(cells.as_numbers(), self.unrated))
+        spelled, spelling, note = read_spelled(frame[self.rating])
+        if spelled is None:
+            check_numbers(self.rating, cells, strict=True)
+        elif spelling != self.spelling:
+            trained = self.spelling or "plain numbers"
+            raise DataError(f"{note}, and training had {trained}", where="data.path", fix="write ratings as there")
+        return self.encode_ratings(without(cells.as_numbers() if spelled is None else spelled, self.unrated))
 
     def encode_users(self, ids: Iterable[str]) -> Tensor:
         """Returns the index of each user, `(N,)` int64; 0 for a user that training did not have."""

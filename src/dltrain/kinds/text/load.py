@@ -32,6 +32,7 @@ from dltrain.kinds.text.read import generate_reviews, read_tables
 from dltrain.kinds.text.source import Columns, Source
 from dltrain.kinds.text.targets import list_form, settle_case, with_bars
 from dltrain.kinds.text.tokenisation import Tokenisation
+from dltrain.memory import refuse_rows
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
@@ -124,6 +125,7 @@ def text(
     if test_path is not None:
         split_files["test"] = test_path
     if path is None:
+        refuse_rows(rows, 300)
         source = generate_reviews(rows, seed)
     elif (folder := Path(path).expanduser()).is_dir():
         source = read_class_folders(folder, encoding, on_bad)
