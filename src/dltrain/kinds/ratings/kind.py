@@ -90,7 +90,7 @@ class Ratings(Kind):
         return LoaderOptions(draw=Negatives.of(facts))
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return baselines.predictors(data, split)
+        return baselines.predictors(data, split, seconds)
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings; reading has removed repeated ratings already."""

@@ -39,8 +39,8 @@ def solve(model: nn.Module, data: Data) -> None:
                 override="model=recommender",
             )
         order = torch.arange(len(train)) if train.order is None else train.order
-        choices, counted = (train.inputs[0][order], train.inputs[1][order]), counted[order]
-        rest, held_out = choices, data.splits["val"].inputs if "val" in data.splits else None
+        choices, counted = (train.tensors[0][order], train.tensors[1][order]), counted[order]
+        rest, held_out = choices, data.splits["val"].tensors if "val" in data.splits else None
         if held_out is None:
             last = is_last(choices[0])
             rest, held_out = (choices[0][~last], choices[1][~last]), (choices[0][last], choices[1][last])
