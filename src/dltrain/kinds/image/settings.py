@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from dltrain.config.validation import spelled
-from dltrain.errors import ConfigError, DataError
+from dltrain.errors import ConfigError
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.image.pixels import Channels, Resize, Size, read_resize
+from dltrain.kinds.image.placement import Storage
+from dltrain.kinds.image.shapes import sizes_of, usual_way
 from dltrain.kinds.image.whole import shape_of_strings
 from dltrain.types import Range
 
@@ -28,7 +28,8 @@ class Settings:
 
     Args:
         size: after resizing; None for the usual one, of strings the one that shows whole images.
-        resize: how images are resized; None for the usual way, of strings `stretch`, which cuts nothing off.
+        resize: how images are resized; None for the way that suits their shapes, of strings `stretch`, which cuts
+            nothing off.
         channels: 1 for grey, 3 for colour, None to decide by the images.
         mirror: whether an image keeps its target when mirrored.
         on_bad: what happens to images that cannot be read.
@@ -39,6 +40,7 @@ class Settings:
         group: the column whose equal values stay in one split.
         folds: as in `Folds.read`.
         fold: as in `Folds.read`.
+        storage: where decoded images are.
     """
 
     size: Size | None
@@ -53,12 +55,19 @@ class Settings:
     group: str | None = None
     folds: int | str | None = None
     fold: int | None = None
+    storage: Storage = "auto"
 
-    def shaped(self, labelled: Labelled) -> tuple[Size, Resize, Sequence[str]]:
-        """Returns the size of images, how they are resized, and notes on that: strings are read in whole images."""
+    def shaped(self, labelled: Labelled, arrays: Sequence[tuple[int, int]] = ()) -> tuple[Size, Resize, Sequence[str]]:
+        """Returns the size of images, how they are resized, and notes on that: strings are read in whole images.
+
+        Args:
+            labelled: the images.
+            arrays: height and width of those that are in arrays.
+        """
         if labelled.reader.form == "string":
             return shape_of_strings(labelled.files, self.size, self.resize)
-        return self.size or SIDE, self.resize or "crop", ()
+        size = self.size or SIDE
+        return size, *usual_way(arrays or sizes_of(labelled.files), size, self.resize)
 
 
 def size_from_config(value: int | Sequence[int] | None) -> Size | None:
@@ -95,21 +104,3 @@ def resize_from_config(value: ResizeOption | None) -> Resize | None:
             fix="give crop, pad, stretch, or {share: 0.875, filter: bicubic}",
             override="data.resize=crop",
         ) from None
-
-
-def refuse_too_many(count: int, size: Size) -> None:
-    """Makes sure that images of that size fit into memory.
-
-    Raises:
-        DataError: they would fill more than a third of it.
-    """
-    height, width = size if isinstance(size, tuple) else (size, size)
-    needed = count * 3 * height * width
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
-    if needed > memory // 3:
-        raise DataError(
-            f"{count:,} images of {width}×{height} pixels need {needed >> 30} GiB, more than a third of the memory",
-            where="data.size",
-            fix="choose a smaller size",
-            override=f"data.size={max(8, math.isqrt(memory // 3 // (count * 3)))}",
-        )

@@ -430,5 +430,5 @@ def _filler(stored: Mapping[str, Any], columns: int) -> GapFiller | None:
     return GapFiller(np.asarray(weights, np.float64).reshape(columns, -1)) if stored.get("masked") else None
 
 
-def _calendar(stored: dict[str, Any]) -> dict[str, Any]:
+def _calendar(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {"cycles": tuple(stored.get("cycles", ())), "holidays": str(stored.get("holidays", ""))}

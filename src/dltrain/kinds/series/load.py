@@ -31,6 +31,7 @@ from dltrain.kinds.series.repeats import Repeats
 from dltrain.kinds.series.splits import Division, check_window, choose_window, split_windows
 from dltrain.kinds.series.states import SeriesState
 from dltrain.kinds.series.time_axis import usual_periods
+from dltrain.memory import refuse_rows
 from dltrain.types import Data, Facts, Range, SplitName
 
 SEASONAL = 1 / 3  # share of the series that must have the same season
@@ -133,6 +134,7 @@ def series(
         )
     notes: tuple[str, ...]
     if path is None:
+        refuse_rows(rows, 60)
         frame, notes = generate_series(rows, seed), (f"generated {rows} hours: give your own series with data.path",)
     else:
         frame, notes = read_file(path, TableFormat(encoding, delimiter, header, skip, comment, quote, sheet))

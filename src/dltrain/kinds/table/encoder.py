@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -238,14 +238,9 @@ class TableEncoder:
 
     def names_of(self, frame: pd.DataFrame) -> tuple[str, ...]:
         """Returns the names of rows: the cells of the column of ids, where there is one, else the rows' numbers."""
-        numbers = tuple(map(str, frame.index.tolist()))
         if self.id in frame.columns:
-            return read_cells(frame[self.id]).or_else(numbers)
-        others = (name for name in frame.columns if name not in {*self.names, self.target.name, *self.target.outputs})
-        for name in others:
-            if looks_like_id(name) and names_rows(name, cells := read_cells(frame[name])):
-                return cells.or_else(numbers)
-        return numbers
+            return read_cells(frame[self.id]).or_else(tuple(map(str, frame.index.tolist())))
+        return names_of_rows(frame, {*self.names, self.target.name, *self.target.outputs})
 
     def encode_cells(self, table: Mapping[str, Cells], interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns encoded columns that have been read, `(N, F)`.
@@ -374,6 +369,20 @@ def columns_of(facts: Facts) -> tuple[ColumnEncoder, ...]:
         return TableEncoder.of(facts).columns
     except DataError:
         return ()
+
+
+def names_of_rows(frame: pd.DataFrame, taken: Collection[str]) -> tuple[str, ...]:
+    """Returns the names of rows: the cells of the first column of ids, where there is one, else the rows' numbers.
+
+    Args:
+        frame: the rows.
+        taken: columns that have another role.
+    """
+    numbers = tuple(map(str, frame.index.tolist()))
+    for name in frame.columns:
+        if name not in taken and looks_like_id(name) and names_rows(name, cells := read_cells(frame[name])):
+            return cells.or_else(numbers)
+    return numbers
 
 
 def inputs_by_column(facts: Facts) -> dict[str, list[int]]:
