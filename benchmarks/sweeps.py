@@ -50,7 +50,7 @@ SPACE = (
 GRID = {
     "optimizer.lr": np.logspace(-5, -1, 17).tolist(),
     "optimizer.weight_decay": np.logspace(-6, 0, 7).tolist(),
-    "model.dropout": [0.0, 0.2, 0.4, 0.6, 0.8],
+    "model.dropout": [0.02, 0.2, 0.4, 0.6, 0.8],  # models without dropout have other layers
     "model.hidden": ["[16]", "[64]", "[64,64]", "[256,128]"],
 }
 LOGARITHMIC = ("optimizer.lr", "optimizer.weight_decay")

@@ -84,7 +84,8 @@ def complete(
         train_seconds = sum(row.get("train_seconds") or 0.0 for row in run.read_history())
         # Only the jobs of a sweep log below INFO.
         in_sweep = verbosity < logging.INFO
-        timing = Timing(began, train_seconds, saver.seconds, in_sweep=in_sweep, reads_test=reads_test)
+        now = reads_test or "test" not in setup.splits
+        timing = Timing(began, train_seconds, saver.seconds, in_sweep, reads_test=reads_test, has_baselines=now)
         save_results(run, setup, seed, timing)
         setup.kind.save_augmented(run, setup.train)
         save_likeness(run, setup)

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 
 import dltrain
+from dltrain.data.stored import in_parts
 from dltrain.errors import DltrainError, OutOfMemory
 from dltrain.experiment.baselines import rows_measured
 from dltrain.experiment.build import Setup
@@ -69,6 +70,8 @@ class Timing:
         save_seconds: time for checkpoints.
         in_sweep: whether other jobs are waiting.
         reads_test: whether the test split is evaluated; the jobs of a sweep leave it until one of them is chosen.
+        has_baselines: whether baselines are measured; of a sweep whose test split is read for the chosen jobs, those of
+            the best job alone.
         verbosity: the log level of the result.
     """
 
@@ -77,6 +80,7 @@ class Timing:
     save_seconds: float
     in_sweep: bool = False
     reads_test: bool = True
+    has_baselines: bool = True
     verbosity: int = logging.INFO
 
 
@@ -136,6 +140,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         solved=bool(solved_parts(state.model)),
     )
     diagnosis += advise_model(setup, comparison)
+    if not timing.has_baselines and setup.baseline.seconds:
+        diagnosis.append("baselines are measured for the best job of the sweep alone")
     blended = () if blend is None else (str(blend),)
     Result(
         train=dict(metrics["train"]),
@@ -270,6 +276,8 @@ def compare_with_baselines(
     """Returns the baselines' metrics on a held-out split, and the comparison of the model with the best of them."""
     if split not in setup.data.splits or split == "train" or setup.settings.limit_batches is not None:
         return (), None
+    if not timing.has_baselines:
+        return (), None
     shown, limit = setup.data.splits[split], setup.baseline.limit(timing.train_seconds)
     baselines = setup.source.baselines(split, setup.baseline, timing.train_seconds)
     chosen = rows_measured(setup.data, split)
@@ -290,9 +298,9 @@ def compare_with_baselines(
 
 
 def advise_model(setup: Setup, comparison: Comparison | None) -> list[str]:
-    """Returns advice to try the kind's strongest model, if a baseline is clearly better than another one."""
+    """Returns advice to try the kind's strongest model, if a baseline is better than another one, clearly or not."""
     strongest = setup.kind.strongest_for(setup.data.facts)
-    if not strongest or comparison is None or comparison.difference >= -comparison.margin:
+    if not strongest or comparison is None or comparison.difference >= 0:
         return []
     if class_of(setup.state.model) is resolve("model", {"_target_": strongest}):
         return []
@@ -360,8 +368,9 @@ def fingerprint(data: Data) -> str:
     digest = hashlib.sha256()
     for name, split in sorted(data.splits.items()):
         digest.update(name.encode())
-        for tensor in (*split.inputs, split.target, *(() if split.weight is None else (split.weight,))):
-            digest.update(tensor.contiguous().numpy().data)
+        for stored in (*split.inputs, split.target, *(() if split.weight is None else (split.weight,))):
+            for part in in_parts(stored):
+                digest.update(part.contiguous().numpy().data)
     return digest.hexdigest()
 
 
