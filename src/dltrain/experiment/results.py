@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 
 import dltrain
+from dltrain.data.stored import in_parts
 from dltrain.errors import DltrainError, OutOfMemory
 from dltrain.experiment.baselines import rows_measured
 from dltrain.experiment.build import Setup
@@ -54,7 +55,7 @@ from dltrain.types import Data, Split, SplitName
 
 log = logging.getLogger("dltrain")
 
-EXPLAIN_SECONDS = (1.0, 3.0)  # limits for importance and projection, by the training's time
+EXPLAIN_SECONDS = (1.5, 3.0)  # limits for importance and projection, by the training's time
 EXPLAINED = 4  # examples with the largest errors, and as many with the smallest
 EXPLAIN_SHARE = 0.05  # of the training's time; in a sweep without a least, since only the best job's page is read
 
@@ -297,9 +298,9 @@ def compare_with_baselines(
 
 
 def advise_model(setup: Setup, comparison: Comparison | None) -> list[str]:
-    """Returns advice to try the kind's strongest model, if a baseline is clearly better than another one."""
+    """Returns advice to try the kind's strongest model, if a baseline is better than another one, clearly or not."""
     strongest = setup.kind.strongest_for(setup.data.facts)
-    if not strongest or comparison is None or comparison.difference >= -comparison.margin:
+    if not strongest or comparison is None or comparison.difference >= 0:
         return []
     if class_of(setup.state.model) is resolve("model", {"_target_": strongest}):
         return []
@@ -367,8 +368,9 @@ def fingerprint(data: Data) -> str:
     digest = hashlib.sha256()
     for name, split in sorted(data.splits.items()):
         digest.update(name.encode())
-        for tensor in (*split.inputs, split.target, *(() if split.weight is None else (split.weight,))):
-            digest.update(tensor.contiguous().numpy().data)
+        for stored in (*split.inputs, split.target, *(() if split.weight is None else (split.weight,))):
+            for part in in_parts(stored):
+                digest.update(part.contiguous().numpy().data)
     return digest.hexdigest()
 
 

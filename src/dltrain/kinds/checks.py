@@ -132,7 +132,7 @@ def _keys(split: Split) -> Mapping[bytes, set[float]]:
 def _each(split: Split) -> Iterator[bytes]:
     """Yields a digest of each sample's inputs."""
     rows: list[NDArray[np.generic]] = [
-        np.ascontiguousarray(tensor.reshape(len(split), -1).numpy()) for tensor in split.inputs
+        np.ascontiguousarray(tensor.reshape(len(split), -1).numpy()) for tensor in split.tensors
     ]
     for index in range(len(split)):
         yield hashlib.blake2b(b"".join(row[index].tobytes() for row in rows), digest_size=16).digest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -21,7 +22,18 @@ from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_si
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.training.budget import Budget
-from dltrain.types import BatchTransform, Data, Encoded, Encoder, Facts, InputFormat, RandomTransform, Spec, SplitName
+from dltrain.types import (
+    BatchTransform,
+    Data,
+    Encoded,
+    Encoder,
+    Facts,
+    InputFormat,
+    RandomTransform,
+    Spec,
+    SplitName,
+    Stored,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +44,7 @@ if TYPE_CHECKING:
     from dltrain.data.loader import TensorLoader
     from dltrain.kinds.page import KindPage
     from dltrain.runs.folder import RunDir
+    from dltrain.tasks.precision import Precision
     from dltrain.tasks.task import Task
     from dltrain.types import Raw
 
@@ -76,7 +89,13 @@ class UsableModel(Protocol):
     @property
     def kept(self) -> Mapping[str, Tensor]: ...
 
+    @property
+    def precision(self) -> Precision: ...
+
     def predict_encoded(self, encoded: Encoded, /) -> Predictions: ...
+
+
+TellUnlike = Callable[[tuple[Stored, ...]], Tensor | None]
 
 
 class Watcher(Protocol):
@@ -98,7 +117,7 @@ class Kind:
         budget: the default number of epochs and batch size.
         has_places: whether `attribute` and `write_places` work.
         stored_words: what the run keeps beyond its facts, in words.
-        unlike_words: the remark on samples that `are_unlike` those of training.
+        unlike_words: the remark on samples that are unlike those of training.
         answers_prompts: whether a prompt is a sample, of which the prediction is the answer.
         samples_stand_alone: whether some samples of a split mean the same without the others between them.
     """
@@ -234,7 +253,7 @@ class Kind:
         """
         raise NotImplementedError
 
-    def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
+    def count_trained(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> int | None:
         """Returns how many of new samples the model was trained on; `None` if that is not known.
 
         Args:
@@ -255,15 +274,10 @@ class Kind:
             loaders: of the splits, in their order; what they yield may be features that were computed before.
         """
 
-    def are_unlike(self, model: UsableModel, inputs: tuple[Tensor, ...]) -> Tensor | None:
-        """Tells which of new samples `(N,)` are unlike those of training, as far as the run knows; `None` if it does
-        not.
-
-        Args:
-            model: trained.
-            inputs: of the samples, as they are stored.
-        """
-        return None
+    def telling_unlike(self, model: UsableModel) -> AbstractContextManager[TellUnlike]:
+        """Watches a trained model as it predicts new samples, and yields what tells afterwards, given their stored
+        inputs, which of them `(N,)` are unlike those of training; `None` if the run does not know."""
+        return nullcontext(lambda inputs: None)
 
     def watch(self, run: RunDir, facts: Facts, epochs: int, keep: int) -> Watcher | None:
         """Returns a watcher of the model during its training, None for none.

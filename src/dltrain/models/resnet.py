@@ -57,7 +57,7 @@ class ResNet(nn.Module):
     def __init__(
         self,
         spec: Spec,
-        channels: Sequence[Annotated[int, Range(1)]] = (16, 32, 64, 128),
+        channels: Sequence[Annotated[int, Range(1)]] = (32, 64, 128),
         blocks: Annotated[int, Range(1, 1000)] = 1,
         dropout: Annotated[float, Range(0, 0.99)] = 0.0,
     ) -> None:

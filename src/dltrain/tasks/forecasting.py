@@ -299,7 +299,7 @@ class Forecasting(Regression):
         parts = {
             "true": np.asarray(split.target[:count]),
             "predicted": np.asarray(predictions.values),
-            **self._ends(predictions, split.inputs, LEVEL),
+            **self._ends(predictions, split.tensors, LEVEL),
         }
         columns = self._by_column({form: values[chosen] for form, values in parts.items()})
         times = time_columns(split.times.of(chosen))

@@ -14,9 +14,9 @@ from dltrain.tasks.precision import Precision
 from dltrain.training.budget import Budget
 from dltrain.types import Range
 
-# Multiplications of a step's forward pass that each thread must have. Alone on two cores, a second thread makes steps of
-# up to 50 million 1.0 to 1.4 times as fast, of 75 million or more 1.6 to 2 times (benchmarks/threads.py); beside other
-# work it makes all of them slower, because the threads wait for each other in every layer.
+# Multiplications of a step's forward pass that each thread must have. Alone on two cores, a second thread makes steps
+# of up to 50 million 1.0 to 1.4 times as fast, of 75 million or more 1.6 to 2 times (benchmarks/threads.py); beside
+# other work it makes all of them slower, because the threads wait for each other in every layer.
 WORTH_A_THREAD = 30_000_000
 
 

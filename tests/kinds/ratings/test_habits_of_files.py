@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.errors import DataError
@@ -106,6 +107,8 @@ def test_what_was_shown_and_not_clicked_is_asked_about(tmp_path: Path, choices: 
     data = read(path, target="clicked", unrated=0, split="leave_last")
     assert truth(data) == expected(frame[frame["rating"] > 3].assign(rating=1))
     assert len(data.kept["rated"]) == len(truth(data))  # what was not clicked may still be recommended
+    targets = PairEncoder.of(data.facts).targets(shown)
+    assert torch.equal(~targets[:, 0].isnan(), torch.tensor((shown["clicked"] == 1).to_numpy()))  # in evaluation too
     assert len(truth(read(path, unrated="none"))) == len(frame)
 
 

@@ -12,7 +12,8 @@ from dltrain.errors import DataError
 from dltrain.kinds.ratings.columns import Role, counts_of, may_be_ratings, may_mark_choices
 from dltrain.kinds.ratings.splits import SplitBy
 
-SplitChoice = Literal["auto", "random", "time", "leave_last"]
+SplitChoice = Literal["auto", "random", "time", "user", "leave_last"]
+RANKED: frozenset[str] = frozenset(["leave_last", "user"])  # splits that learn what users choose, whatever they rate
 MOST_EVENTS = 10  # kinds of events that a note names
 
 
@@ -28,7 +29,7 @@ def choose_split(
         return "leave_last" if split == "auto" else split
     if "target" in columns:
         return "random" if split == "auto" else split
-    if split == "leave_last":
+    if split == "leave_last" or split == "user":
         return split
     others = may_be_ratings(frame, columns)
     if split == "auto" and not others:

@@ -51,6 +51,7 @@ class PairEncoder:
         trained: the number of users with training ratings, the first ones; 0 for all of them.
         ordered: whether it is known which of a user's choices came first.
         spelling: how ratings were spelled in training, such as `of 5`; empty for plain numbers.
+        marks: the name of the column whose numbers `unrated` mark rows that are no choices, if items are ranked.
     """
 
     user: str
@@ -69,6 +70,7 @@ class PairEncoder:
     trained: int = 0
     ordered: bool = True
     spelling: str = ""
+    marks: str = ""
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     takes_rows: ClassVar[bool] = True
@@ -144,6 +146,7 @@ class PairEncoder:
                 trained=int(stored.get("trained", 0)),
                 ordered=bool(stored.get("ordered", True)),
                 spelling=str(stored.get("spelling", "")),
+                marks=str(stored.get("marks", "")),
             )
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
@@ -173,6 +176,7 @@ class PairEncoder:
             | ({} if self.has_header else {"has_header": False})
             | ({} if self.ordered else {"ordered": False})
             | ({"spelling": self.spelling} if self.spelling else {})
+            | ({"marks": self.marks} if self.marks else {})
             | ({"trained": self.trained} if self.trained else {})
             | self.features.to_json("item")
             | self.user_features.to_json("user")
@@ -213,22 +217,24 @@ class PairEncoder:
         return Encoded(inputs, tuple(map(str, frame.index.tolist())), tuple(remarks))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the ratings `(N, 1)`, NaN for a missing one; 1 if items are ranked.
+        """Returns the ratings `(N, 1)`, NaN for a missing one; 1 for a choice if items are ranked.
 
         Raises:
             DataError: the column is missing, or contains something other than numbers.
         """
         frame = self._frame(raw)
-        if self.ranks_items:
+        if self.ranks_items and self.marks not in frame.columns:
             return self.encode_ratings(np.ones(len(frame)))
-        cells = self._cells(frame, self.rating)
-        spelled, spelling, note = read_spelled(frame[self.rating])
+        name = self.marks if self.ranks_items else self.rating
+        cells = self._cells(frame, name)
+        spelled, spelling, note = read_spelled(frame[name])
         if spelled is None:
-            check_numbers(self.rating, cells, strict=True)
+            check_numbers(name, cells, strict=True)
         elif spelling != self.spelling:
             trained = self.spelling or "plain numbers"
             raise DataError(f"{note}, and training had {trained}", where="data.path", fix="write ratings as there")
-        return self.encode_ratings(without(cells.as_numbers() if spelled is None else spelled, self.unrated))
+        ratings = without(cells.as_numbers() if spelled is None else spelled, self.unrated)
+        return self.encode_ratings(np.where(np.isnan(ratings), np.nan, 1.0) if self.ranks_items else ratings)
 
     def encode_users(self, ids: Iterable[str]) -> Tensor:
         """Returns the index of each user, `(N,)` int64; 0 for a user that training did not have."""

@@ -63,6 +63,13 @@ class Ratings(Kind):
         model, encoder = build(spec), PairEncoder.of(facts)
         if isinstance(model, ReadsHistories):
             check_histories(model, encoder)
+        elif encoder.split == "user":
+            raise ConfigError(
+                f"{type(model).__name__} has a vector for each user and learns none for those that are held out",
+                where="data.split",
+                fix="choose a model that knows users by their choices, or hold out the last one of each user",
+                override="model=ease",
+            )
         if encoder.features.names:
             if not isinstance(model, TakesItemFeatures):
                 raise _no_features(model, "item")
@@ -83,7 +90,7 @@ class Ratings(Kind):
         return LoaderOptions(draw=Negatives.of(facts))
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return baselines.predictors(data, split)
+        return baselines.predictors(data, split, seconds)
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings; reading has removed repeated ratings already."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
+import torch
 
 from dltrain.data.folds import FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.data.splits import Fraction
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.errors import DataError
-from dltrain.kinds.ratings.choices import SplitChoice, check_marks, choose_split, note_choices
+from dltrain.kinds.ratings.choices import RANKED, SplitChoice, check_marks, choose_split, note_choices
 from dltrain.kinds.ratings.columns import Role, check_ratings, find_columns
 from dltrain.kinds.ratings.counts import choose_count, weigh
 from dltrain.kinds.ratings.encoder import PairEncoder
@@ -20,7 +22,7 @@ from dltrain.kinds.ratings.matrix import Layout
 from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
 from dltrain.kinds.ratings.samples import count_untrained, encode_splits, facts_of, order_within
 from dltrain.kinds.ratings.spelled import read_spelled
-from dltrain.kinds.ratings.splits import find_order, split_ratings
+from dltrain.kinds.ratings.splits import find_order, is_known, split_ratings
 from dltrain.kinds.ratings.unrated import leave_out_unrated
 from dltrain.memory import refuse_rows
 from dltrain.types import Data, Range
@@ -85,8 +87,10 @@ def ratings(
         item_features: a file of items and what they share, such as genres: each level has a vector beside the item's.
         user_features: likewise of users, such as ages. Users in it without ratings are known by their features.
         split: `random`; `time`, with the latest ratings for testing; `leave_last`, with each user's last rating for
-            testing and the one before for validation, where the model learns which items a user chooses, whatever the
-            ratings, and ranks items; or `auto`, which is `leave_last` for choices. A fraction of 0 leaves a split out.
+            testing and the one before for validation; `user`, with the last rating of users that are held out, who are
+            known by their other ratings and train nothing; or `auto`, which is `leave_last` for choices. With
+            `leave_last` and `user` the model learns which items users choose, whatever the ratings, and ranks items. A
+            fraction of 0 leaves a split out.
         choices: whether to learn which items users choose with the other splits too; always so without ratings.
         unrated: the number among the ratings that means "not rated", `none`, or `auto` to find it; where choices are
             learned, a number leaves its rows out, such as 0 for what was shown and not clicked.
@@ -124,11 +128,11 @@ def ratings(
     found = find_columns(frame, {role: name or table.columns.get(role) for role, name in given.items()})
     columns, notes = dict(found.columns), (*notes, *found.notes)
     split = choose_split(split, frame, columns, choices)
-    ranking, is_matrix = choices or split == "leave_last", table.layout != "pairs"
+    ranking, is_matrix = choices or split in RANKED, table.layout != "pairs"
     noun = "rating" if "target" in columns else "choice"
     seen: pd.DataFrame | None = None
     gaps: tuple[float, ...] = ()
-    spelling = ""
+    spelling = marks = ""
     if "target" in columns:
         numbers, spelling, spelled = read_spelled(frame[columns["target"]])
         if numbers is not None:
@@ -146,7 +150,7 @@ def ratings(
                 )
     if not ranking:
         pass
-    elif columns.pop("target", None) is not None:
+    elif (marks := columns.pop("target", "")) != "":
         notes += ("the values of ratings make no difference: learns which user rated which item",)
     else:
         if unrated == "auto":
@@ -192,8 +196,9 @@ def ratings(
         )
         notes = (*read_notes, *how, *title_notes)
         train, order = pairs.iloc[parts["train"]], find_order(pairs, table.layout == "pairs")
+        known = is_known(parts, pairs["user"].to_numpy()) if split == "user" else np.zeros(len(train), dtype=bool)
         encoder = PairEncoder.fit(
-            train,
+            train[~known],
             columns,
             split=split,
             negatives=(negatives or NEGATIVES) if ranking else 0,
@@ -204,7 +209,9 @@ def ratings(
             has_header=table.has_header,
         )
         if ranking:
-            encoder = replace(encoder, ordered=order is not None)
+            encoder = replace(encoder, ordered=order is not None, marks=marks if gaps else "")
+        if known.any():
+            encoder = replace(encoder, users=(*encoder.users, *train["user"][known].unique().tolist()))
         if item_features is not None:
             of_items = read_features(item_features, columns["item"], encoder.items, encoding, "item")
             encoder, notes = replace(encoder, features=of_items.features), (*notes, *of_items.notes)
@@ -220,6 +227,9 @@ def ratings(
         if count is not None:
             splits["train"], weight_note = weigh(splits["train"], train["count"].to_numpy(), count)
             notes += (weight_note,)
+        if known.any():
+            weight = torch.ones(len(train)) if splits["train"].weight is None else splits["train"].weight
+            splits["train"] = replace(splits["train"], weight=weight.masked_fill(torch.from_numpy(known), 0.0))
         facts = facts_of(encoder, train["target"].to_numpy(), scale_target and not ranking)
         return Data(facts, splits, notes=notes, kept=rated)
 

@@ -66,7 +66,7 @@ class Table(Kind):
         """Returns the permutation importance of each column, and a projection of the rows to a plane."""
         if len(facts.input_shape) != 1 or loader.prepare is not None:
             return Explanation()
-        (x,) = loader.inputs
+        x = loader.inputs[0][:]
         columns = inputs_by_column(facts)
         shuffled = permutation_importance(model, task, (x,), loader.target, columns, seconds, loader.weights)
         return Explanation(tuple(shuffled), project_inputs(x))
@@ -74,5 +74,5 @@ class Table(Kind):
 
 def encoded_rows(split: Split) -> NDArray[np.float32]:
     """Returns the inputs of baselines for a split: the model's inputs, `(N, F)`."""
-    (inputs,) = split.inputs
+    (inputs,) = split.tensors
     return np.asarray(inputs.flatten(1).float())

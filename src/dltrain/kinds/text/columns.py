@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dltrain.data.cells import MISSING, name_list, shorten
 from dltrain.data.column_names import plain
@@ -24,6 +25,7 @@ from dltrain.kinds.table.columns import looks_like_id
 Carries = Literal["words", "names", "labels", "numbers", "dates", "links", "paths", "codes", "nothing"]
 
 SAMPLE = 1000  # cells by which a column is judged
+PROPOSED = 20_000  # rows by which it is judged whether a column can join the texts
 MOST = 0.8  # of the cells, which have to be alike
 FILLED = 0.05  # share of the cells, below which a column carries nothing
 PROSE, UNSPACED_PROSE = 3.0, 6.0  # words, or characters of a script without spaces, of a cell on average
@@ -69,8 +71,8 @@ def judge_columns(frame: pd.DataFrame) -> dict[str, Content]:
 
 def judge_column(column: pd.Series[Any]) -> Content:
     """Returns what a column carries."""
-    at = np.linspace(0, len(column) - 1, min(SAMPLE, len(column))).astype(int)
-    sample = [str(cell).strip() for cell in column.iloc[np.unique(at)] if not pd.isna(cell)]
+    at = _spaced(len(column), SAMPLE)
+    sample = [str(cell).strip() for cell in column.iloc[at] if not pd.isna(cell)]
     cells = [cell for cell in sample if cell.casefold() not in MISSING]
     if len(cells) <= FILLED * len(at):
         return Content("nothing")
@@ -94,6 +96,11 @@ def judge_column(column: pd.Series[Any]) -> Content:
     return Content("names", words, distinct, filled=len(cells) / len(at))
 
 
+def _spaced(count: int, most: int) -> NDArray[np.int64]:
+    """Returns evenly spaced positions of at most so many rows."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
+
+
 def _share(cells: Sequence[str], test: Any) -> float:
     return sum(bool(test(cell)) for cell in cells) / len(cells)
 
@@ -105,7 +112,7 @@ def _is_date(cell: str) -> bool:
 def find_excerpts(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
     """Returns the columns of texts that are parts of another one, row by row, and that column: what a reader marked in
     a text is not known of a new one."""
-    at = np.unique(np.linspace(0, len(frame) - 1, min(SAMPLE, len(frame))).astype(int))
+    at = _spaced(len(frame), SAMPLE)
     cells = {name: frame[name].iloc[at].fillna("").astype(str).str.casefold().str.strip() for name in names}
     found: dict[str, str] = {}
     for name, other in permutations(names, 2):
@@ -183,6 +190,7 @@ def find_joinable(
         taken: columns that have a role.
     """
     found = []
+    frame = frame.iloc[_spaced(len(frame), PROPOSED)]
     for name, content in contents.items():
         if name in taken or content.carries not in ("numbers", "labels") or content.distinct < 2:
             continue
@@ -210,9 +218,9 @@ def spells_target(frame: pd.DataFrame, name: str, target: Sequence[str]) -> bool
             return True
         usual = labels.value_counts(normalize=True).iloc[:1].sum()
         for told in (values.where(values.duplicated(keep=False)), frame[name].notna()):
-            known = labels.notna() & told.notna()
-            counts = pd.crosstab(told[known], labels[known]).to_numpy()
-            if counts.size and counts.max(axis=1).sum() >= max(SPELLED, (1 + usual) / 2) * counts.sum() > 0:
+            together = pd.DataFrame({"value": told, "label": labels}).dropna()
+            counts = together.value_counts(sort=False).groupby(level="value")
+            if len(together) and counts.max().sum() >= max(SPELLED, (1 + usual) / 2) * len(together):
                 return True
     return False
 

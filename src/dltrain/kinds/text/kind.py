@@ -31,7 +31,7 @@ class Text(Kind):
     """Texts, as tokens and their number."""
 
     name: ClassVar[str] = "text"
-    default_model: ClassVar[str] = "textcnn"
+    default_model: ClassVar[str] = "textcnn_bag"
     # A text has many words, so that fewer samples are enough.
     budget: ClassVar[Budget] = Budget(samples=60_000, fewest=4, batch_sizes=((2000, 32),), large_batch=64)
 
