@@ -49,9 +49,6 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
     assert (data.facts.kind, data.facts.input_shape, data.facts.target) == ("image", (3, 8, 8), "class")
     named = "3 classes, by folder: bee (10), cat (10), dog (10)"
     assert data.notes == (named, "30 images of 8×8 pixels, less than 1 MiB, in memory")
-        "3 classes, by folder: bee (10), cat (10), dog (10)",
-        "30 images of 8×8 pixels, less than 1 MiB, in memory",
-    )
     ids = [name for split in data.splits.values() for name in split.ids]
     assert sorted(ids) == sorted(f"{name}/{number:02d}.png" for name in ("bee", "cat", "dog") for number in range(10))
 
