@@ -35,6 +35,7 @@ soak: install ## the same with 500 kills, which takes an hour or so
 bench: install ## compare speed with hand-written loops and scripts, alone on the machine, which takes minutes
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/processes.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/images_loading.py
 
 lint: install ## check style and types
 	$(BIN)/ruff check src tests
