@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,9 +36,9 @@ from dltrain.kinds.image.cache import PLACE
 from dltrain.kinds.image.load import images
 
 WORKLOADS = {  # photos, their width and height, and the size that they are brought to
-    "photos": (800, 500, 375, 64),
-    "large": (150, 1280, 960, 224),
-    "small": (3000, 64, 64, 64),
+    "photos": (500, 500, 375, 64),
+    "large": (100, 1280, 960, 224),
+    "small": (2000, 64, 64, 64),
 }
 CLASSES, BATCH, WORKERS = 10, 128, 2
 STORAGES = ("memory", "cache", "stream")
@@ -66,6 +66,7 @@ def draw_all(folder: Path, count: int, width: int, height: int) -> None:
 
 def seconds_of(prepare: Callable[[], Iterable[Any]], count: int) -> tuple[float, float]:
     """Returns the seconds of a first epoch with all before it, and of a second one."""
+    sleep(0.2)  # the workers of the other side end
     began = perf_counter()
     loader = prepare()
     first = run(loader, count, began)
@@ -96,7 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="names of workloads with commas between: " + ", ".join(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--storages", default=",".join(STORAGES), help="with commas between")
+    parser.add_argument("--storages", default="memory,cache", help="with commas between: " + ", ".join(STORAGES))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     storages = asked.storages.split(",")
