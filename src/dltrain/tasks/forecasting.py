@@ -239,7 +239,7 @@ class Forecasting(Regression):
             return False
         gains = []
         for local in (False, True):
-            sizes = [np.asarray(self._sizes(predicted, split.inputs, local)) for split, predicted in (val, train)]
+            sizes = [np.asarray(self._sizes(predicted, split.tensors, local)) for split, predicted in (val, train)]
             errors = [np.asarray((p.values - s.target[: len(p.values)]).double().abs()) for s, p in (val, train)]
             scale = sizes[0] * np.nanmean(errors[1] / sizes[1], axis=0)
             gains.append(np.nanmean(-np.log(scale) - errors[0] / scale, axis=1))
@@ -250,7 +250,7 @@ class Forecasting(Regression):
     def _relative(self, split: Split, predictions: Predictions) -> Floats:
         """Returns absolute errors `(N, H·C)`, or by how much true values lie outside of predicted intervals, divided by
         the naive error of their series."""
-        sizes = self._sizes(predictions, split.inputs, self.local)
+        sizes = self._sizes(predictions, split.tensors, self.local)
         if predictions.ends is not None:
             return self._outside(split, predictions) / np.asarray(sizes)
         errors = (predictions.values - split.target[: len(predictions.values)]).double().abs()
