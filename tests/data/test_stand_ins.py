@@ -41,6 +41,7 @@ def test_what_says_no_values_is_refused() -> None:
     with pytest.raises(DataError, match="no column 'agee'") as refused:
         for_columns({"agee": ("-1",)}, ["age", "pay"])
     assert "'age'" in refused.value.fix
+    assert refused.value.override == "data.missing={age: [-1]}"
 
 
 def test_cells_are_told_however_their_numbers_are_written() -> None:
