@@ -6,7 +6,7 @@ ARGS ?= model=cnn data=animals
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test faults soak bench lint format wheel clean
+.PHONY: help install train test faults soak bench growth peers lint format wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,13 +29,22 @@ test: install ## run the tests: make test TESTS=tests/test_cli.py
 faults: install ## kill, end and starve real runs, and compare the bits of what comes out: make faults DLTRAIN_FAULT_SEED=1
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults -s tests/faults
 
-soak: install ## the same with 500 kills, which takes an hour or so
+soak: install ## the same with 500 kills, and 64 jobs under 20, which takes an hour or so
 	DLTRAIN_KILLS=500 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults -s tests/faults/test_kill.py
+	DLTRAIN_SWEEP_JOBS=64 DLTRAIN_SWEEP_KILLS=20 OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest -m faults -s tests/faults/test_sweep_kill.py
 
 bench: install ## compare speed with hand-written loops and scripts, alone on the machine, which takes minutes
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/processes.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/images_loading.py
+
+growth: install ## how time and memory grow with the data: make growth GROWTH="--only rows --full"
+	$(BIN)/python benchmarks/growth.py $(GROWTH)
+
+peers: install ## the same workloads in Lightning, Keras and skorch, which it installs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py
 
 lint: install ## check style and types
 	$(BIN)/ruff check src tests

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "dltrain"
 # From the ground up. tasks/registry.py and kinds/kind.py name what stands above or beside them as text alone.
 FLOORS = """
     errors types
-    storage
+    storage memory
     config
     data
     runs

@@ -367,6 +367,21 @@ class Split:
         weights = self.weights
         return (self.target,) if weights is None else (self.target, weights)
 
+    def of(self, chosen: NDArray[np.int64]) -> Split:
+        """Returns some of the samples, given their positions `(n,)`, without their order in time."""
+        rows = chosen.tolist()
+        return replace(
+            self,
+            inputs=tuple(tensor[rows] for tensor in self.inputs),
+            target=self.target[rows],
+            ids=tuple(self.ids[row] for row in rows),
+            texts=tuple(self.texts[row] for row in rows) if self.texts else (),
+            weight=None if self.weight is None else self.weight[rows],
+            fold=None if self.fold is None else self.fold[rows],
+            times=None if self.times is None else self.times.of(chosen),
+            order=None,
+        )
+
     def __len__(self) -> int:
         return len(self.target)
 

@@ -24,3 +24,11 @@ def test_check_refuses_what_training_would(dltrain: Callable) -> None:
     called = dltrain("check", "model=cnn", "data=iris")
     assert called.code == 2
     assert "dltrain check model=mlp data=iris" in called.err
+
+
+def test_check_builds_every_job_of_a_sweep(dltrain: Callable) -> None:
+    called = dltrain("check", "-m", "model=linear", "data=iris", "seed=1,2", "optimizer.lr=0.1,0.01")
+    assert (called.code, "sweep   4 jobs, each built and tried" in called.out) == (0, True), called.err
+    called = dltrain("check", "-m", "model=mlp", "data=iris", "model.dropout=0.1,2")
+    assert (called.code, "model.dropout" in called.err) == (2, True)
+    assert list(called.folder.iterdir()) == []

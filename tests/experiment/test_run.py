@@ -6,6 +6,8 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -15,11 +17,13 @@ from safetensors.torch import load_file
 from dltrain.config.compose import compose_jobs
 from dltrain.config.options import options
 from dltrain.errors import DataError
-from dltrain.experiment.build import build_model, build_optimizer
+from dltrain.experiment.build import Setup, build_model, build_optimizer
+from dltrain.experiment.run import threads_in_words
 from dltrain.experiment.targets import check
 from dltrain.kinds.kind import kind_of
 from dltrain.runs.folder import RunDir
 from dltrain.training.checkpoint import pointed
+from dltrain.training.settings import TrainerSettings
 from dltrain.types import Facts, Spec
 
 KINDS = {
@@ -438,3 +442,19 @@ def test_the_last_weights_can_be_kept(dltrain: Callable) -> None:
 def test_patience_counts_from_the_best_epoch_though_the_last_is_kept(dltrain: Callable) -> None:
     called = dltrain("data=iris", "trainer.patience=2", "trainer.min_delta=10", "trainer.keep=last")
     assert called.result["epochs"] == called.result["best_epoch"] == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads", "words"),
+    [
+        (None, 1, "1 thread of 4, because more would gain little in steps this small"),
+        (None, 4, "4 threads"),
+        (1, 1, "1 thread"),
+    ],
+)
+def test_fewer_threads_than_cores_are_explained(
+    asked: int | None, threads: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dltrain.experiment.run.count_cores", lambda: 4)
+    setup = SimpleNamespace(threads=threads, settings=TrainerSettings(threads=asked))
+    assert threads_in_words(cast(Setup, setup)) == words

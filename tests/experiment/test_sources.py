@@ -1,4 +1,4 @@
-"""Data for a task of the user's own, which a data function knows nothing of."""
+"""Data that jobs share, and data for a task of the user's own, which a data function knows nothing of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 
 from dltrain.config.compose import compose_jobs
 from dltrain.errors import ConfigError
-from dltrain.experiment import build
+from dltrain.experiment import build, sources
+from dltrain.experiment.sources import Sources
 from dltrain.kinds.ratings.encoder import ranks_items
 from dltrain.tasks import registry
 from dltrain.tasks.classification import Classification
@@ -57,3 +58,15 @@ def test_a_task_for_other_targets_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"the data is for classification, not for {name}") as caught:
         build.build(job.config)
     assert (caught.value.where, caught.value.override) == ("task", "task=auto")
+
+
+def test_small_data_sets_stay_in_memory_and_large_ones_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    (job,) = compose_jobs(["data=iris", "data.folds=3", "data.fold=0"], sweep=False)
+    nodes = [{**job.config["data"], "fold": fold} for fold in range(3)]
+    shared = Sources()
+    first = [shared.load(node) for node in nodes]
+    assert all(shared.load(node) is one for node, one in zip(nodes, first, strict=True))
+    monkeypatch.setattr(sources, "MOST_BYTES", 0)
+    last = shared.load({**nodes[0], "seed": 1})
+    assert shared.load({**nodes[0], "seed": 1}) is last and shared.load(nodes[2]) is first[2]
+    assert shared.load(nodes[0]) is not first[0]

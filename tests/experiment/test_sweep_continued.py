@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,15 @@ def test_secrets_are_given_again(dltrain: Callable, tmp_path: Path) -> None:
         assert not path.is_file() or b"hunter22" not in path.read_bytes(), path
 
 
+def trains_since(began: float, folder: Path) -> bool:
+    """Whether a job has written its history since then; a job that begins anew deletes it meanwhile."""
+    for path in folder.glob("*/metrics.csv"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime >= began:
+                return True
+    return False
+
+
 def test_jobs_under_random_kills_end_as_if_nobody_had_killed_them(dltrain: Callable, tmp_path: Path) -> None:
     chance = random.Random(0)
     grid = ("optimizer.lr=0.1,0.01", "seed=range(3)", "trainer.epochs=100", "trainer.save_epochs=1")
@@ -171,9 +181,7 @@ def test_jobs_under_random_kills_end_as_if_nobody_had_killed_them(dltrain: Calla
     kills = 0
     while kills < 2:
         child, began = subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.DEVNULL), time.time()
-        while child.poll() is None and not any(
-            path.stat().st_mtime >= began for path in (tmp_path / "killed").glob("*/metrics.csv")
-        ):
+        while child.poll() is None and not trains_since(began, tmp_path / "killed"):
             time.sleep(0.005)
         time.sleep(chance.uniform(0, 0.2))
         if child.poll() is not None:

@@ -119,7 +119,7 @@ def expected(
 
 def wait_for(path: Path, lines: int = 0) -> None:
     """Waits until a file is there, with so many lines."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not path.exists() or len(path.read_bytes().splitlines()) < lines:
         assert time.monotonic() < deadline, f"{path} did not come"
         time.sleep(0.002)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from dltrain.config.compose import compose_job
+from dltrain.loggers.logger import LoggedRun, Logger, Loggers
 from dltrain.runs.folder import RunDir
 
 QUICK = ("model=mlp", "data=iris", "baseline=none", "trainer.epochs=3", "trainer.threads=1", "trainer.patience=null")
@@ -96,6 +97,20 @@ def test_a_logger_that_fails_stops_no_run(method: str, dltrain: Callable, notebo
     assert called.code == 0
     assert called.run.read_status()["state"] == "done"
     assert called.err.count("the logger notebook is left out") == 1
+
+
+def test_a_logger_that_fails_in_several_jobs_of_a_sweep_is_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Logger):
+        def begin(self, run: LoggedRun) -> str:
+            raise OSError("the server is gone")
+
+    caplog.set_level("DEBUG")
+    for sweep, job in (("a", "0"), ("a", "1"), ("b", "0"), ("", "run"), ("", "run")):
+        Loggers({"broken": Broken()}).begin(LoggedRun(job, tmp_path / sweep / job, sweep, {}, {}))
+    assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG", "WARNING", "WARNING", "WARNING"]
+    assert "broken is left out from here on, and so in each other job" in caplog.text
 
 
 def test_a_resumed_run_says_how_many_epochs_are_behind_it(dltrain: Callable, notebook: Callable) -> None:

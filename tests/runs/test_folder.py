@@ -139,11 +139,16 @@ def test_a_missing_json_file_means_no_run_folder(tmp_path: Path) -> None:
         RunDir(tmp_path).read_status()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"<html>", b"\xff\xfe", b"[1, 2]", b"3", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"{", b"<html>", b"\xff\xfe", b"[1, 2]", b"3", b"[" * 100_000])
 def test_a_broken_json_file_is_a_checkpoint_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "status.json").write_bytes(content)
     with pytest.raises(CheckpointError):
         RunDir(tmp_path).read_status()
+
+
+def test_an_empty_status_is_that_of_a_run_killed_while_it_took_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "status.json").touch()
+    assert RunDir(tmp_path).read_status()["state"] == "running"
 
 
 def test_a_json_file_that_is_a_folder_is_a_checkpoint_error(tmp_path: Path) -> None:

@@ -79,9 +79,9 @@ class Counting(nn.Module):
 
 def test_what_is_written_follows_the_prompt_within_the_window() -> None:
     model = Counting()
-    assert generate(model, [3, 4], 3, window=3, temperature=0) == [5, 2, 3]  # never padding nor the unknown token
+    assert list(generate(model, [3, 4], 3, window=3, temperature=0)) == [5, 2, 3]  # never padding nor the unknown token
     assert model.seen == [2, 3, 3]
-    written = [generate(model, [3], 8, window=3, temperature=5.0, seed=seed) for seed in (0, 0, 1)]
+    written = [list(generate(model, [3], 8, window=3, temperature=5.0, seed=seed)) for seed in (0, 0, 1)]
     assert written[0] == written[1] != written[2]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from dltrain.experiment.build import build_task
 from dltrain.tasks.losses import CrossEntropy
 from dltrain.tasks.task import Task
 from dltrain.training import checkpoint, schedules
+from dltrain.training.averaging import Average, moving_average, tail_average
 from dltrain.training.checkpoint import load_state, load_weights, pointed
 from dltrain.training.loop import Pause, Row, fit
 from dltrain.training.saving import Saver, load_into, load_training
 from dltrain.training.settings import TrainerSettings
-from dltrain.training.state import Plan, TrainState, average_of
+from dltrain.training.state import Plan, TrainState
 from dltrain.types import Batch, Facts, Split
 
 CPU = torch.device("cpu")
@@ -59,7 +60,21 @@ class World:
         return fit(self.state, self.task, self.train, self.val, settings)
 
 
-def built(plan: Plan | None = None, seed: int = 0, lr: float = 0.1, device: torch.device = CPU) -> World:
+def averages_exponentially(model: nn.Module) -> Average:
+    return moving_average(model, 0.9)
+
+
+def averages_last(model: nn.Module) -> Average:
+    return tail_average(model, STEPS + 3)
+
+
+def built(
+    plan: Plan | None = None,
+    seed: int = 0,
+    lr: float = 0.1,
+    device: torch.device = CPU,
+    average: Callable[[nn.Module], Average] = averages_exponentially,
+) -> World:
     for seeded in (random.seed, np.random.seed, torch.manual_seed):
         seeded(seed)
     model = Noisy().to(device)
@@ -68,7 +83,7 @@ def built(plan: Plan | None = None, seed: int = 0, lr: float = 0.1, device: torc
     scheduler = schedules.cosine(optimizer, plan.epochs * plan.steps_per_epoch, plan.steps_per_epoch)
     # A scale that doubles within the run, and that no loss survives without.
     scaler = torch.amp.GradScaler(device.type, init_scale=64.0, growth_interval=4)
-    state = TrainState(model, optimizer, scheduler, scaler, average_of(model, 0.9), plan)
+    state = TrainState(model, optimizer, scheduler, scaler, average(model), plan)
     x = torch.randn(130, 4, generator=torch.Generator().manual_seed(1))
     y = (x[:, 0] > 0).long() + (x[:, 1] > 1).long()
     train, val = Split((x[:99],), y[:99], ("",) * 99), Split((x[99:],), y[99:], ("",) * 31)
@@ -102,9 +117,16 @@ def expected() -> Any:
     return finish(world, Saver(Path("/nowhere"), world.state), [])
 
 
-def cut(tmp_path: Path, steps: int, device: torch.device = CPU, *, validated: bool = True) -> list[dict[str, float]]:
+def cut(
+    tmp_path: Path,
+    steps: int,
+    device: torch.device = CPU,
+    *,
+    validated: bool = True,
+    average: Callable[[nn.Module], Average] = averages_exponentially,
+) -> list[dict[str, float]]:
     """Trains for so many steps, and saves, before or after the validation that follows; the rows until then."""
-    world = built(device=device)
+    world = built(device=device, average=average)
     saver = Saver(tmp_path, world.state)
     rows = []
     world.state.stop_requested = True
@@ -118,8 +140,8 @@ def cut(tmp_path: Path, steps: int, device: torch.device = CPU, *, validated: bo
     raise AssertionError("it never came to that step")
 
 
-def resumed(tmp_path: Path) -> tuple[World, Saver]:
-    world = built()
+def resumed(tmp_path: Path, average: Callable[[nn.Module], Average] = averages_exponentially) -> tuple[World, Saver]:
+    world = built(average=average)
     saver = Saver(tmp_path, world.state)
     assert saver.restore()
     return world, saver
@@ -131,6 +153,17 @@ def test_a_run_cut_after_any_step_ends_with_the_same_bits(steps: int, tmp_path: 
     world, saver = resumed(tmp_path)
     assert world.state.step == steps
     assert (world.state.running is None) == (steps % STEPS == 0)
+    assert finish(world, saver, rows) == expected
+
+
+@pytest.mark.parametrize("steps", [1, STEPS + 2, STEPS + 3, STEPS + 4, 2 * STEPS, 2 * STEPS + 5])
+def test_the_mean_of_the_last_weights_is_the_same_bits_after_a_cut_before_and_after_it_begins(
+    steps: int, tmp_path: Path
+) -> None:
+    whole = built(average=averages_last)
+    expected = finish(whole, Saver(Path("/nowhere"), whole.state), [])
+    rows = cut(tmp_path, steps, average=averages_last)
+    world, saver = resumed(tmp_path, averages_last)
     assert finish(world, saver, rows) == expected
 
 

@@ -23,11 +23,12 @@ from dltrain.tasks.evaluation import evaluate, evaluate_fully
 from dltrain.tasks.losses import CrossEntropy, MeanSquaredError
 from dltrain.tasks.task import Task
 from dltrain.training import schedules
+from dltrain.training.averaging import average_of, first_averaged, moving_average
 from dltrain.training.checkpoint import load_weights, pointed
 from dltrain.training.loop import Row, fit
 from dltrain.training.saving import Saver
 from dltrain.training.settings import TrainerSettings
-from dltrain.training.state import TrainState, average_of
+from dltrain.training.state import TrainState
 from dltrain.types import Batch, Facts, Spec, Split
 
 CPU = torch.device("cpu")
@@ -431,7 +432,7 @@ def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(tmp_path: Path
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
     state = new_state(model, torch.optim.SGD(model.parameters(), lr=0.05))
-    state.average = average_of(model, 0.3)
+    state.average = moving_average(model, 0.3)
     expected = None
     split = numbers(20)
     saver = Saver(tmp_path, state)
@@ -451,6 +452,27 @@ def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(tmp_path: Path
     assert not torch.equal(state.judged[0].weight, model[0].weight)
     saver.save()
     assert torch.equal(load_weights(pointed(tmp_path, "last"))["0.weight"], state.judged[0].weight)
+
+
+def test_the_mean_of_the_last_weights_is_what_is_evaluated_and_until_it_begins_the_weights_are() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    state = new_state(model, torch.optim.SGD(model.parameters(), lr=0.05))
+    state.average = average_of(model, TrainerSettings(swa=0.5), steps=6)
+    weights = []
+    split = numbers(20)
+    settings = TrainerSettings(epochs=6, batch_size="full", monitor="train/loss")
+    for row in fit(state, regression_task(), TensorLoader(split, 20, CPU), TensorLoader(split, 20, CPU), settings):
+        weights.append(model[0].weight.detach().clone())
+        expected = torch.stack(weights[3:] or weights[-1:]).mean(dim=0)
+        torch.testing.assert_close(state.judged[0].weight, expected)
+        assert row["val/loss"] == evaluate(state.judged, regression_task(), TensorLoader(split, 20, CPU))["loss"]
+    assert not torch.equal(state.judged[0].weight, model[0].weight)
+
+
+@pytest.mark.parametrize(("share", "steps", "first"), [(0.25, 100, 76), (1.0, 100, 1), (0.001, 100, 100), (0.5, 1, 1)])
+def test_a_share_of_the_steps_is_the_last_ones_at_least_one(share: float, steps: int, first: int) -> None:
+    assert first_averaged(share, steps) == first
 
 
 def test_time_that_is_over_ends_an_epoch_and_the_run() -> None:

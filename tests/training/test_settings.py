@@ -98,9 +98,15 @@ def test_what_is_no_device_is_refused(name: str) -> None:
         choose_device(name)
 
 
-def test_little_work_gets_one_thread_and_much_work_every_core() -> None:
-    assert choose_threads(1000) == 1
-    assert choose_threads(10**9) == len(os.sched_getaffinity(0))
+def test_each_thread_has_enough_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4), raising=False)
+    assert [choose_threads(work) for work in (1000, 29 * 10**6, 59 * 10**6)] == [1, 1, 1]
+    assert [choose_threads(work) for work in (60 * 10**6, 100 * 10**6, 10**9)] == [2, 3, 4]
+
+
+def test_threads_are_those_of_the_cores_that_a_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert choose_threads(10**9) == 1
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from dltrain.data.loader import TensorLoader
 from dltrain.data.stacked_loader import StackedLoader
 from dltrain.errors import Diverged
 from dltrain.experiment.build import build_task
+from dltrain.models.cnn import CNN
 from dltrain.models.mlp import MLP
 from dltrain.tasks.losses import CrossEntropy, Focal
 from dltrain.training import schedules
@@ -108,6 +110,29 @@ def test_each_model_trains_as_it_does_alone(schedule: Callable) -> None:
         if single.state.scheduler is not None:
             follows = {name: value for name, value in after["scheduler"].items() if name != "_last_lr"}
             assert follows == {name: value for name, value in before["scheduler"].items() if name != "_last_lr"}
+
+
+def test_the_first_steps_of_convolutions_and_batch_norms_are_those_of_each_alone() -> None:
+    images = torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+    split = Split((images,), (images.mean((1, 2, 3)) > 0).long(), ("",) * 64)
+    make = partial(CNN, Spec("image", (1, 8, 8), 3), channels=(4, 8), dropout=0.0)
+
+    def made() -> list[tuple[Learner, TensorLoader]]:
+        pairs = [learner(seed, split=split, model=make, lr=0.001 * (1 + seed)) for seed in range(3)]
+        return [(replace(one, val=TensorLoader(split, 64, CPU)), loader) for one, loader in pairs]
+
+    alone = []
+    for one, train in made():
+        alone.append((one, next(iter(fit(one.state, one.task, train, one.val, one.settings)))))
+    stack, loader = together(made())
+    assert disagreement(stack, next(iter(loader))) == ""
+    rows = next(iter(train_epochs(stack, loader, stack.learners[0].settings)))
+    assert isinstance(rows, tuple)
+    for row, member, (single, expected) in zip(rows, stack.learners, alone, strict=True):
+        assert isinstance(expected, dict)
+        assert_same(row, expected, 1e-4)  # after four steps
+        for name, tensor in single.state.model.state_dict().items():  # running means and variances as well
+            torch.testing.assert_close(member.state.model.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
 
 
 def test_accumulated_batches_make_one_step_of_each() -> None:

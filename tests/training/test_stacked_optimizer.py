@@ -46,6 +46,7 @@ def take_steps(alone: list[Optimizer], together: list[Optimizer], first: int, la
         for place in range(3)
     ]
     stacked = STACKED[type(together[0])](together, weights)
+    weights = stacked.weights
     rates = [
         torch.tensor([one.param_groups[group]["lr"] for one in together], dtype=torch.float64) for group in range(2)
     ]
@@ -58,7 +59,7 @@ def take_steps(alone: list[Optimizer], together: list[Optimizer], first: int, la
             optimizer.step()
         for weight, place in zip(weights, order, strict=True):
             weight.grad = torch.stack([own[place] for own in every])
-        stacked.step(rates)
+        stacked.step(stacked.pieces(), rates)
     stacked.unstack()
     return weights
 

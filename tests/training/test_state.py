@@ -15,9 +15,10 @@ from dltrain.data.loader import TensorLoader
 from dltrain.tasks.losses import MeanSquaredError
 from dltrain.tasks.regression import Regression
 from dltrain.training import schedules
+from dltrain.training.averaging import moving_average
 from dltrain.training.loop import fit
 from dltrain.training.settings import TrainerSettings
-from dltrain.training.state import TrainState, average_of
+from dltrain.training.state import TrainState
 from dltrain.types import Facts, Split
 
 FACTS = Facts("table", "regression", (3,))
@@ -109,11 +110,11 @@ def test_a_saved_state_continues_bit_for_bit(
 def test_an_average_of_infinite_bounds_stays_what_it_is() -> None:
     model = nn.Linear(2, 1)
     model.register_buffer("low", torch.tensor([-torch.inf, 0.0]))
-    average = average_of(model, 0.9)
-    for _ in range(3):
+    average = moving_average(model, 0.9)
+    for step in range(1, 4):
         with torch.no_grad():
             model.weight.add_(1)
-        average.update_parameters(model)
+        average.after_step(model, step)
     assert average.module.low.tolist() == [-torch.inf, 0.0]
     assert average.module.weight.isfinite().all()
     assert (average.module.weight < model.weight).all()

@@ -1,4 +1,7 @@
-"""`dltrain check [overrides]`: builds everything and estimates the cost of training; writes nothing."""
+"""`dltrain check [overrides]`: builds everything and estimates the cost of training; writes nothing.
+
+Of a sweep or a search, it builds every job that is known before it begins.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dltrain.cli.commands import COMMANDS, Options
 
 if TYPE_CHECKING:
+    from dltrain.config.compose import Sweep
     from dltrain.experiment.build import Setup
 
 STEPS = 5  # timed in each of two short epochs
@@ -23,10 +27,12 @@ def run(arguments: Sequence[str], options: Options) -> int:
         DltrainError, ExceptionGroup: the config cannot be trained.
     """
     flags = COMMANDS["check"].parse(arguments)
-    from dltrain.config.compose import compose_job
+    from dltrain.config.compose import Sweep, compose
     from dltrain.config.quoting import quote
 
-    job = compose_job([quote(word) for word in flags.words], flags.config_dir)
+    job = compose([quote(word) for word in flags.words], flags.config_dir, multirun=flags.multirun)
+    if isinstance(job, Sweep):
+        return check_whole(job, options)
     from dltrain.data.samples.on_demand import on_approval
     from dltrain.experiment.log import configure_logging
     from dltrain.experiment.run import build_checked, introduce
@@ -50,6 +56,24 @@ def run(arguments: Sequence[str], options: Options) -> int:
         )
         epochs = setup.settings.last_epoch
         print(f"time    about {_spelled(cost['seconds'])} for {epochs} epochs, less if it stops early")
+        print("check   passed; nothing was written")
+    return 0
+
+
+def check_whole(sweep: Sweep, options: Options) -> int:
+    """Builds and tries the jobs of a sweep, and of a search those at the ends of its choices.
+
+    Raises:
+        DltrainError, ExceptionGroup: a job or the sweeper is refused.
+    """
+    from dltrain.experiment.sweep import check_sweep
+
+    check_sweep(sweep)
+    if options.json:
+        print(json.dumps({"jobs": sweep.count, "checked": len(sweep.jobs)}))
+    elif not options.quiet:
+        words = f"{sweep.count} jobs" if sweep.count is not None else f"a search; {len(sweep.jobs)} jobs at its ends"
+        print(f"sweep   {words}, each built and tried")
         print("check   passed; nothing was written")
     return 0
 

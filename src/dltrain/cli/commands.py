@@ -58,6 +58,7 @@ _DEVICE = {"trainer.device": "auto, cpu, cuda, cuda:1, mps"}
 _TRUST = Flag(("--trust",), "run code of this package or module, which the run needs", "MODULE", many=True)
 _TTA = Flag(("--tta",), "average over shifted and mirrored images (test-time augmentation); ten times slower")
 _CONFIG_DIR = Flag(("-cd", "--config-dir"), "an additional folder of configs; its files override others", "FOLDER")
+_MULTIRUN = Flag(("-m", "--multirun"), "sweep: train one model for every combination of values, as in seed=1,2,3")
 _OVERRIDES = "[group=choice ...] [key=value ...]"
 
 
@@ -71,7 +72,7 @@ _ALL = (
         "train a model; -m trains one for every combination of values",
         (_OVERRIDES, f"-m {_OVERRIDES.replace('value', 'a,b,c')}"),
         flags=(
-            Flag(("-m", "--multirun"), "sweep: train one model for every combination of values, as in seed=1,2,3"),
+            _MULTIRUN,
             Flag(
                 ("-c", "--cfg"),
                 "print the composed config and stop: job, hydra or all",
@@ -125,7 +126,7 @@ _ALL = (
         "check",
         "check a command and estimate what it costs; writes nothing",
         (_OVERRIDES,),
-        flags=(_CONFIG_DIR,),
+        flags=(Flag(_MULTIRUN.names, "check every job of a sweep, as in seed=1,2,3"), _CONFIG_DIR),
         keys=KEYS,
         any_key=True,
         examples=(

@@ -100,5 +100,6 @@ def _refuse_misspelt_command(word: str) -> None:
 def _refuse_late_command(arguments: Sequence[str]) -> None:
     for before, word in pairwise(arguments):
         if word in COMMANDS and not before.startswith("--") and not Path(word).exists():
-            also = "; only train takes -m" if {"-m", "--multirun"} & {*arguments} and word != "train" else ""
+            sweeps = {"-m", "--multirun"} & {*arguments} and word not in ("train", "check")
+            also = "; only train and check take -m" if sweeps else ""
             raise ConfigError(f"the command {word} must be the first argument{also}", fix=COMMANDS[word].usage)

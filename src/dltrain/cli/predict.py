@@ -133,15 +133,18 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
         return answer_prompt(model, flags, options)
     if flags.beams is not None:
         model.task.with_beams(flags.beams)
-    sampling = {"temperature": temperature, "top_k": flags.top_k, "top_p": flags.top_p, "seed": seed}
+    sampling: dict[str, Any] = {"temperature": temperature, "top_k": flags.top_k, "top_p": flags.top_p, "seed": seed}
+    if not options.json:
+        sampling["written"] = lambda part: print(part, end="", flush=True)
+        print(flags.prompt, end="", flush=True)
     text, unknown = model.kind.continue_text(model, flags.prompt, steps, **sampling)
+    if not options.json:
+        print()
     if unknown and not options.quiet:
         tokens = ", ".join(map(repr, unknown[:MOST_REMARKS]))
         print(f"remark  not in the model's vocabulary: {tokens}", file=sys.stderr)
     if options.json:
         print(json.dumps({"prompt": flags.prompt, "text": text, "unknown": unknown}, ensure_ascii=False))
-    else:
-        print(flags.prompt + text)
     return 0
 
 

@@ -34,11 +34,10 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.experiment.signals import deferred
     from dltrain.experiment.targets import SLOTS, resolve, resolve_entry
     from dltrain.inference.load import finished
-    from dltrain.runs.config import RunConfig
+    from dltrain.runs.config import RunConfig, write_yaml
     from dltrain.runs.folder import RunDir, utc_now
     from dltrain.runs.lock import claim, locked, reserve
     from dltrain.runs.result import Result
-    from dltrain.storage import write_text
 
     first = finished(RunDir(Path(name)), flags.trust)
     before = Result.read(first)
@@ -70,7 +69,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
             OmegaConf.update(written, key, value)
         with deferred():  # a run with a config can be resumed
             again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
-            write_text(again.config, OmegaConf.to_yaml(written))
+            write_yaml(again.config, OmegaConf.to_container(written))
         job.train(setup, config, again, perf_counter())
     after = Result.read(again)
     figures = compare_figures(before, after)

@@ -21,14 +21,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from dltrain.config.defaults import FIXED, ON_TOP, Defaults, defaults_of
-from dltrain.config.files import FIRST_LINE, check_files, key_files_of, locate
+from dltrain.config.defaults import ON_TOP, Defaults, defaults_of
+from dltrain.config.files import FIRST_LINE, check_files, check_search, key_files_of, locate
 from dltrain.config.loader import (
     CONFIG_NAME,
+    FIXED,
     Composed,
-    ConfigFile,
     Loader,
-    WatchedLoader,
     hydra_config,
     own_hydra,
     search_path_of,
@@ -129,9 +128,9 @@ def compose_raw(overrides: Sequence[str], folder: str | None = None) -> DictConf
         ExceptionGroup, ConfigError: as `compose_job`.
     """
     with _configs(folder) as search_path:
-        parsed, _ = _parse(overrides, search_path)
-        lines = [item.input_line or "" for item in parsed]
-        return _compose(search_path, lines, lambda composed: _check(composed, parsed, sweep=False))
+        parsed, loader = _parse(overrides, search_path)
+        config, _ = _compose(loader, parsed, lambda composed: _check(composed, parsed, sweep=False))
+        return config
 
 
 def compose_jobs(overrides: Sequence[str], *, sweep: bool = False) -> list[Job]:
@@ -151,16 +150,14 @@ def compose_defaults(options: Mapping[str, str | None], folder: Path | None) -> 
         ConfigError: the options cannot be composed.
     """
     with _configs(None if folder is None else str(folder)) as search_path:
-        seen: list[Composed] = []
+        loader = Loader(search_path)
         fixed = [_pick(group, options[group]) for group in FIXED if options.get(group)]
-        _compose(search_path, fixed, seen.append)
-        usual = defaults_of(seen[0])
+        usual = defaults_of(_composed(loader, fixed))
         others = {group: option for group, option in options.items() if group not in (*FIXED, *ON_TOP)}
         picked = [_pick(group, option) for group, option in others.items() if option != usual.options.get(group)]
         if not picked:
             return usual
-        _compose(search_path, [*fixed, *picked], seen.append)
-        return Defaults(defaults_of(seen[1]).values, usual.options)
+        return Defaults(defaults_of(_composed(loader, [*fixed, *picked])).values, usual.options)
 
 
 @contextmanager
@@ -200,18 +197,16 @@ def _single(parsed: Sequence[Override], loader: Loader) -> Job:
     Raises:
         _IsSweep: the config asks for several jobs.
     """
-    seen: list[Composed] = []
 
-    def watch(composed: Composed) -> None:
+    def check(composed: Composed) -> None:
         modes = [item.value() for item in parsed if item.key_or_group == "hydra.mode"]
         mode = modes[-1] if modes else composed.config.hydra.mode
         if str(getattr(mode, "name", mode)) == RunMode.MULTIRUN.name:
             raise _IsSweep
         _raise_all(error for item in parsed for error in check_single(item, loader))
         _check(composed, parsed, sweep=False)
-        seen.append(composed)
 
-    composed = _compose(loader.get_search_path(), [item.input_line or "" for item in parsed], watch)
+    composed, seen = _compose(loader, parsed, check)
     swept = params_of(composed)
     if left := [key for key in swept if key not in {item.key_or_group for item in parsed}]:
         what = f"the config describes a sweep over {' and '.join(left)}"
@@ -219,12 +214,11 @@ def _single(parsed: Sequence[Override], loader: Loader) -> Job:
     with open_dict(composed.hydra):
         composed.hydra.mode = RunMode.RUN
         composed.hydra.overrides.hydra.append("hydra.mode=RUN")
-    return _job(composed, seen[0], parsed, loader)
+    return _job(composed, seen, parsed, loader)
 
 
 def _sweep(parsed: Sequence[Override], loader: Loader) -> Sweep:
     """Composes a sweep and each of its jobs."""
-    search_path = loader.get_search_path()
     own = [item for item in parsed if item.is_hydra_override()]
     tasks = [item for item in parsed if not item.is_hydra_override()]
     if swept := [item for item in own if item.is_sweep_override()]:
@@ -232,19 +226,14 @@ def _sweep(parsed: Sequence[Override], loader: Loader) -> Sweep:
     own_lines = [*(item.input_line or "" for item in own), "hydra.mode=MULTIRUN"]
     picks = [item for item in tasks if group_options(item.key_or_group, loader) and not item.is_sweep_override()]
 
-    files: list[ConfigFile] = []
-
-    def watch(composed: Composed) -> None:
-        _check(composed, own, sweep=True)
-        files.extend(composed.files)
-
     # Without the keys: they may belong to an option that only a job picks.
-    master = _compose(search_path, [*own_lines, *(item.input_line or "" for item in picks)], watch, RunMode.MULTIRUN)
+    sweeping = [*parse(own_lines, loader), *picks]
+    master, seen = _compose(loader, sweeping, lambda composed: _check(composed, own, sweep=True), RunMode.MULTIRUN)
     lines = [item.input_line or "" for item in tasks]
     with open_dict(master.hydra):
         master.hydra.overrides.task = lines
     params = params_of(master)
-    placed = key_files_of(files, ())
+    placed = key_files_of(seen.files, ())
     param_files = {key: placed[place] for key in params if (place := f"hydra.sweeper.params.{key}") in placed}
     try:
         swept_over = parse([f"{key}={value}" for key, value in params.items()], loader)
@@ -261,17 +250,11 @@ def _sweep(parsed: Sequence[Override], loader: Loader) -> Sweep:
 
 
 def _sweep_job(number: int, words: Sequence[str], own_lines: Sequence[str], loader: Loader) -> Job:
-    seen: list[Composed] = []
-    parsed = parse(words, loader)
-
-    def watch(composed: Composed) -> None:
-        _check(composed, parsed, sweep=True)
-        seen.append(composed)
-
-    composed = _compose(loader.get_search_path(), [*own_lines, *words], watch)
+    parsed, own = parse(words, loader), parse(own_lines, loader)
+    composed, seen = _compose(loader, [*own, *parsed], lambda composed: _check(composed, parsed, sweep=True))
     with open_dict(composed.hydra):
         composed.hydra.job.num, composed.hydra.job.id = number, str(number)
-    return _job(composed, seen[0], parsed, loader)
+    return _job(composed, seen, parsed, loader)
 
 
 def _check(composed: Composed, parsed: Sequence[Override], *, sweep: bool) -> None:
@@ -281,25 +264,46 @@ def _check(composed: Composed, parsed: Sequence[Override], *, sweep: bool) -> No
         ExceptionGroup: one ConfigError for each thing that is wrong with them.
     """
     keys = [item for item in parsed if not composed.repository.group_exists(item.key_or_group)]
-    errors, outside = check_files(composed), outside_groups(parsed, composed)
+    errors, outside = [*check_search(composed), *check_files(composed)], outside_groups(parsed, composed)
     _raise_all([*errors, *(error for item in keys for error in check_key(item, composed, sweep, outside))])
 
 
 def _compose(
-    search_path: ConfigSearchPath,
-    overrides: Sequence[str],
-    watch: Callable[[Composed], None],
+    loader: Loader,
+    parsed: Sequence[Override],
+    check: Callable[[Composed], None],
     run_mode: RunMode = RunMode.RUN,
-) -> DictConfig:
-    """Lets Hydra compose the config, and calls `watch` before the values of overrides are set.
+) -> tuple[DictConfig, Composed]:
+    """Lets Hydra compose the config, and calls `check` before the values of overrides are set.
 
     Raises:
         ConfigError: Hydra cannot compose it.
     """
-    try:
-        return WatchedLoader(search_path, watch).load_configuration(
-            CONFIG_NAME, list(overrides), run_mode, from_shell=False, validate_sweep_overrides=False
+    with _hydra_explained():
+        composed = loader.composed(parsed, run_mode)
+        check(composed)
+        lines = [item.input_line or "" for item in parsed]
+        config = loader.load_configuration(
+            CONFIG_NAME, lines, run_mode, from_shell=False, validate_sweep_overrides=False
         )
+        return config, composed
+
+
+def _composed(loader: Loader, picks: Sequence[str]) -> Composed:
+    """Returns the composition of options alone.
+
+    Raises:
+        ConfigError: Hydra cannot compose it.
+    """
+    with _hydra_explained():
+        return loader.composed(parse(picks, loader))
+
+
+@contextmanager
+def _hydra_explained() -> Iterator[None]:
+    """Turns what Hydra says about a composition inside the block into a ConfigError."""
+    try:
+        yield
     except yaml.YAMLError as error:
         raise ConfigError(" ".join(str(error).split()), where="a config file", fix="fix its YAML") from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:

@@ -8,7 +8,6 @@ from typing import Any
 
 from dltrain.config.loader import Composed, merge
 
-FIXED = ("data", "model")  # groups whose picked option also applies to the defaults
 ON_TOP = ("experiment", "debug", "search")  # groups that change keys of the others
 
 
@@ -31,4 +30,4 @@ def defaults_of(composed: Composed) -> Defaults:
     for file in composed.files:
         if file.group not in ON_TOP:
             merge(values, {name: value for name, value in file.placed.items() if name != "hydra"})
-    return Defaults(values, composed.usual_options(FIXED))
+    return Defaults(values, composed.usual_options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from dltrain.config.defaults import FIXED
 from dltrain.config.loader import FOR_ALL, Composed, ConfigFile
 from dltrain.config.options import groups, options
 from dltrain.config.overrides import keys_in, unknown_in
@@ -21,6 +20,18 @@ def check_files(composed: Composed) -> list[ConfigError]:
     A file of one section, such as `trainer/long.yaml`, is checked with the values, against the code that it calls.
     """
     return [error for file in composed.files if not file.built_in for error in _check(file, composed)]
+
+
+def check_search(composed: Composed) -> list[ConfigError]:
+    """Returns the error of a search whose keys are those of another model than the one that is picked."""
+    search, model = composed.options.get("search"), composed.options.get("model")
+    wanted = composed.overridden_by("search").get("model")
+    if wanted is None or model is None or wanted in composed.repository.family("model", model):
+        return []
+    own = next((one for one in composed.repository.family("model", model) if one in options("search")), "")
+    fix = f"search with that of {model}" if own else f"leave out model={model}, or write the keys to search yourself"
+    what = f"search={search} chooses values for model={wanted}, and the model is {model}"
+    return [ConfigError(what, where="search", fix=fix, override=f"search={own}" if own else "")]
 
 
 def key_files_of(files: Sequence[ConfigFile], typed: Iterable[str]) -> dict[str, str]:
@@ -53,7 +64,7 @@ def _check(file: ConfigFile, composed: Composed) -> Iterator[ConfigError]:
             yield ConfigError(what, where=file.display_path, fix=f"begin the file with {FIRST_LINE}")
         return
     if file.package in CALLED and "_target_" not in (sections.get(file.package) or {}):
-        usual = composed.usual_options(FIXED).get(file.package)
+        usual = composed.usual_options.get(file.package)
         fix = f"begin it with defaults: [{usual}], to change keys of that option, or give _target_ and every key"
         yield ConfigError("the file does not say what it configures", where=file.display_path, fix=fix)
         return

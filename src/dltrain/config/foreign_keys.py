@@ -149,6 +149,8 @@ _WORDS: Mapping[str, str] = {
     "save_steps eval_steps val_check_interval save_freq save_strategy": "every epoch is validated; "
     "trainer.save_epochs and trainer.save_minutes say how often a checkpoint is written",
     "early_stopping_monitor": "give trainer.monitor, which also decides which epoch is best",
+    "swa use_swa stochastic_weight_avg swa_epoch_start swa_start": "give trainer.swa, the share of all steps, the last "
+    "ones, whose weights are averaged, such as 0.25",
     "ema use_ema model_ema": "give trainer.ema, the decay of the average, such as 0.999",
     "clipvalue clip_value clip_grad_value": "trainer.clip_norm limits the norm of all gradients, not each value",
     "learning_rate_scheduler": "choose scheduler=cosine, one_cycle, plateau or step",

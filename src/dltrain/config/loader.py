@@ -7,14 +7,17 @@ option that the user picks is merged after it, so that the user's choice wins (`
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository, IConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import create_config_search_path
@@ -26,13 +29,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dltrain.config.options import config_dir, local_config_dir
 
 CONFIG_NAME = "train"
 FOR_ALL = ("experiment", "debug", "recipe", "search")  # groups whose files set keys of every section
 RECIPE = "recipe"  # the group whose values every option of the user overrides
+FIXED = ("data", "model")  # groups whose picked option also applies to the defaults that a run is compared with
 
 
 @contextmanager
@@ -54,8 +59,7 @@ def hydra_config(composed: DictConfig) -> Iterator[None]:
     """Makes `${hydra:...}` refer to this config inside the block."""
     current = HydraConfig.instance()
     before = current.cfg
-    current.set_config(composed)
-    OmegaConf.set_readonly(composed.hydra, None)
+    current.cfg = cast(Any, composed)  # `set_config` would copy all of it
     try:
         yield
     finally:
@@ -102,9 +106,9 @@ class ConfigFile:
         return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Composed:
-    """A composition, before the values of the command line are set.
+    """A composition, before the values of the command line are set; jobs that pick the same options share it.
 
     Args:
         config: all values, Hydra's own included.
@@ -118,7 +122,7 @@ class Composed:
     options: Mapping[str, str]
     repository: Files
 
-    @property
+    @cached_property
     def sections(self) -> dict[str, Any]:
         """Returns every section and key of the picked options, without those that an experiment sets."""
         sections: dict[str, Any] = {}
@@ -127,9 +131,31 @@ class Composed:
                 merge(sections, {name: value for name, value in file.placed.items() if name != "hydra"})
         return sections
 
-    def usual_options(self, fixed: Sequence[str]) -> dict[str, str | None]:
-        """Returns the option of every group if only the options of the groups `fixed` are picked."""
-        picks = {group: self.options[group] for group in fixed if group in self.options}
+    def copy(self) -> DictConfig:
+        """Returns a copy of the config."""
+        if self._pickled is None:
+            return copy.deepcopy(self.config)
+        copied: DictConfig = pickle.loads(self._pickled)
+        return copied
+
+    @cached_property
+    def _pickled(self) -> bytes | None:
+        """Returns the config as bytes, from which a copy takes a seventh of the time of a deep one; `None` in a process
+        of a launcher where Hydra has imported the plugins twice, so that their classes cannot be pickled."""
+        try:
+            return pickle.dumps(self.config, pickle.HIGHEST_PROTOCOL)
+        except (pickle.PicklingError, TypeError, AttributeError):
+            return None
+
+    def overridden_by(self, group: str) -> dict[str, str]:
+        """Returns the options of other groups that the picked option of a group picks in place of the usual ones."""
+        picks = _defaults_of(f"{group}/{self.options.get(group)}", self.repository)
+        return {str(default.group).strip("/"): str(default.value) for default in picks if default.override}
+
+    @cached_property
+    def usual_options(self) -> dict[str, str | None]:
+        """Returns the option of every group if only data and model are picked."""
+        picks = {group: self.options[group] for group in FIXED if group in self.options}
         typed = [f"{group}={'null' if option is None else option}" for group, option in picks.items()]
         defaults_list = create_defaults_list(
             repo=self.repository,
@@ -214,13 +240,17 @@ class Files(CachingConfigRepository):
         if model is None and picks.get("experiment") is not None:
             inherited = _defaults_of(f"experiment/{picks['experiment']}", self)
             model = next((default.value for default in inherited if str(default.group).strip("/") == "model"), None)
+        family = self.family("model", model) if isinstance(model, str) else []
+        return next((name for name in family if self.config_exists(f"{RECIPE}/{name}")), "")
+
+    def family(self, group: str, option: str) -> list[str]:
+        """Returns an option of a group, and those that it inherits from, one from the other."""
         family: list[str] = []
-        while isinstance(model, str) and model not in family:
-            if self.config_exists(f"{RECIPE}/{model}"):
-                return model
-            family.append(model)
-            model = next(self._parents(f"model/{model}"), None)
-        return ""
+        parent: str | None = option
+        while parent is not None and parent not in family:
+            family.append(parent)
+            parent = next(self._parents(f"{group}/{parent}"), None)
+        return family
 
     def _parents(self, config_path: str) -> Iterator[str]:
         """Yields the files of the same group that a file inherits from; a file may be in a folder that comes later."""
@@ -263,6 +293,8 @@ def search_path_of(folder: Path | None) -> ConfigSearchPath:
 class Loader(ConfigLoaderImpl):
     """Composes configs, in which the user's options override a recipe; can be pickled, for Hydra's launchers.
 
+    Jobs that pick the same options are composed of the same files, which are read and merged once.
+
     Args:
         search_path: the folders of configs.
     """
@@ -270,45 +302,98 @@ class Loader(ConfigLoaderImpl):
     def __init__(self, search_path: ConfigSearchPath) -> None:
         super().__init__(search_path)
         self.repository = Repository(search_path)
+        self._compositions: dict[tuple[str, ...], Composed] = {}
+        self._groups: dict[str, bool] = {}
+        self._parsed: dict[str, Override] = {}
+        self._merged: tuple[list[ResultDefault], Files]
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = {name: value for name, value in vars(self).items() if name != "_merged"}
+        return own | {"_compositions": {}, "_parsed": {}}
+
+    def parse(self, line: str) -> Override:
+        """Returns an override as Hydra parses it; jobs of a sweep share most of theirs.
+
+        Raises:
+            HydraException: it is none.
+        """
+        if line not in self._parsed:
+            (self._parsed[line],) = OverridesParser.create(config_loader=self).parse_overrides([line])
+        return self._parsed[line]
 
     def look_also_in(self, folders: Sequence[str]) -> None:
         """Adds the folders of `hydra.searchpath`, as Hydra itself does in each composition."""
         search_path = copy.deepcopy(self.config_search_path)
         for folder in folders:
             search_path.append("hydra.searchpath in command-line", folder, SearchPathQuery("main"))
-        self.repository = Repository(search_path)
+        self.repository, self._groups = Repository(search_path), {}
+
+    def composed(self, overrides: Sequence[Override], run_mode: RunMode = RunMode.RUN) -> Composed:
+        """Returns the composition of the options that overrides pick, before their values are set.
+
+        Args:
+            overrides: all overrides of a job.
+            run_mode: `MULTIRUN` for a sweep's own config.
+
+        Raises:
+            HydraException, OmegaConfBaseException, YAMLError: the options cannot be composed.
+        """
+        picks = [item.input_line or "" for item in overrides if not self._sets_value(item)]
+        key = (run_mode.name, *picks)
+        if key not in self._compositions:
+            config = super()._load_configuration_impl(
+                CONFIG_NAME, picks, run_mode, from_shell=False, validate_sweep_overrides=False
+            )
+            defaults, files = self._merged
+            own = [entry for entry in defaults if not _group(entry).startswith("hydra")]
+            options = {_group(one): str(one.config_path).rpartition("/")[2] for one in own if one.parent == CONFIG_NAME}
+            self._compositions[key] = Composed(config, [files.file(entry) for entry in own], options, files)
+        return self._compositions[key]
+
+    def _sets_value(self, override: Override) -> bool:
+        """Tells whether an override sets a value, rather than that it decides which files are read."""
+        key = override.key_or_group
+        if key not in self._groups:
+            self._groups[key] = bool(self.repository.group_exists(key))
+        return not self._groups[key] and key != "hydra.searchpath"
+
+    def _load_configuration_impl(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        parsed = [self.parse(line) for line in overrides]
+        if validate_sweep_overrides:
+            self.validate_sweep_overrides_legal(parsed, run_mode, from_shell)
+        config = self.composed(parsed, run_mode).copy()
+        values = [item for item in parsed if self._sets_value(item) and not item.is_sweep_override()]
+        self._apply_overrides_to_config(values, config)
+        own = [item for item in parsed if item.is_hydra_override()]
+        tasks = [item for item in parsed if not item.is_hydra_override()]
+        with open_dict(config.hydra):
+            job = config.hydra.job
+            config.hydra.overrides.hydra = [item.input_line for item in own]
+            config.hydra.overrides.task = [item.input_line for item in tasks]
+            job.env_set.update({name: os.environ[name] for name in job.env_copy})
+            joined = job.config.override_dirname
+            job.override_dirname = get_overrides_dirname(tasks, joined.exclude_keys, joined.item_sep, joined.kv_sep)
+        return config
 
     def _parse_overrides_and_create_caching_repo(
         self, config_name: str | None, overrides: list[str]
     ) -> tuple[list[Override], Files]:
-        parsed = OverridesParser.create().parse_overrides(overrides=overrides)
+        parsed = [self.parse(line) for line in overrides]
         files = Files(self.repository, parsed)
         self._process_config_searchpath(config_name, parsed, files)
         return parsed, files
 
     def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
-        return super()._compose_config_from_defaults_list(picked_last(defaults, cast(Files, repo)), repo)
-
-
-class WatchedLoader(Loader):
-    """Passes every composition to a function before the values of the command line are set.
-
-    Args:
-        search_path: the folders of configs.
-        watch: called with each composition; an exception ends the composition.
-    """
-
-    def __init__(self, search_path: ConfigSearchPath, watch: Callable[[Composed], None]) -> None:
-        super().__init__(search_path)
-        self.watch = watch
-
-    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         files = cast(Files, repo)
-        config = super()._compose_config_from_defaults_list(defaults, files)
-        own = [entry for entry in picked_last(defaults, files) if not _group(entry).startswith("hydra")]
-        options = {_group(one): str(one.config_path).rpartition("/")[2] for one in own if one.parent == CONFIG_NAME}
-        self.watch(Composed(config, [files.file(entry) for entry in own], options, files))
-        return config
+        self._merged = picked_last(defaults, files), files
+        return super()._compose_config_from_defaults_list(self._merged[0], repo)
 
 
 def picked_last(defaults: Sequence[ResultDefault], files: Files) -> list[ResultDefault]:

@@ -8,12 +8,10 @@ from typing import Any
 
 import yaml
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from dltrain.config.defaults import FIXED
 from dltrain.config.foreign_keys import NETWORKS, OTHERWISE, VALUES, counterpart, translated
 from dltrain.config.loader import CONFIG_NAME, Composed, Loader
 from dltrain.config.options import COMBINED, config_dir, groups, option_file, options
@@ -22,6 +20,14 @@ from dltrain.errors import ConfigError
 
 PLACEHOLDER = "..."  # a value that only the user knows
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
+EXTRAS = {  # options of Hydra's groups that plugins bring, and the extra that installs the plugin
+    "hydra/launcher": {
+        "joblib": "joblib",
+        "submitit_local": "slurm",
+        "submitit_slurm": "slurm",
+        "ray": "ray",
+    },
+}
 
 
 def parse(overrides: Sequence[str], loader: Loader) -> list[Override]:
@@ -30,13 +36,12 @@ def parse(overrides: Sequence[str], loader: Loader) -> list[Override]:
     Raises:
         ExceptionGroup: one ConfigError for each argument that is not `key=value`.
     """
-    parser = OverridesParser.create(config_loader=loader)
     parsed, errors = [], []
     for position, text in enumerate(overrides):
         try:
             if text.startswith("="):
                 raise HydraException
-            parsed += parser.parse_overrides([text])
+            parsed.append(loader.parse(text))
         except HydraException:
             if overrides[position + 1 : position + 2] == ["="] and len(overrides) > position + 2:
                 new, typed = text + "=" + overrides[position + 2], " ".join(overrides[position : position + 3])
@@ -106,6 +111,10 @@ def check_group(override: Override, loader: Loader) -> list[ConfigError]:
     if group == "model" and len(values) == 1 and unknown and (unknown[0] in NETWORKS or unknown[0].startswith("timm/")):
         what, new = f"there is no model named {unknown[0]}", f"model=pretrained model.name={unknown[0]}"
         return [ConfigError(what, where=group, fix="networks of torchvision and timm are pretrained", override=new)]
+    if missing := [value for value in unknown if value in EXTRAS.get(group, {})]:
+        extra = EXTRAS[group][missing[0]]
+        what, fix = f"{missing[0]} needs a package that is not installed", f"pip install 'dltrain[{extra}]'"
+        return [ConfigError(what, where=group, fix=fix)]
     near = {value: _option_meant(group, value, choices) for value in unknown}
     corrected = ",".join(near.get(value) or value for value in values) if all(near.values()) else ""
     corrected = f"[{corrected}]" if corrected and isinstance(override.value(), list) else corrected
@@ -236,7 +245,7 @@ def _of_other_option(typed: str, key: str, value: Any, composed: Composed) -> Co
     if isinstance(value, Mapping):
         return ConfigError(what, where=typed, fix=f"{fix}, as a list{in_order(key, value)}")
     certain = _certain_owner(group, owners, value)
-    is_picked = group in composed.repository.picked or option != composed.usual_options(FIXED).get(group)
+    is_picked = group in composed.repository.picked or option != composed.usual_options.get(group)
     if not certain or is_picked:
         return ConfigError(what, where=typed, fix=fix)
     new_key = "" if typed == key else f" {key}={PLACEHOLDER if value is None else _spelled(value)}"

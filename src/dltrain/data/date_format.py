@@ -21,17 +21,22 @@ from dltrain.data.date_layouts import (
     Order,
     Periods,
     find_layouts,
+    find_short_layouts,
     read_digits,
 )
 from dltrain.errors import DataError
 
-Numbers = Literal["compact", "years", "excel", "unix", "unix_ms"]
+Numbers = Literal[
+    "compact", "years", "weeks", "seasons", "my", "ym", "numbers", "excel", "unix", "unix_ms", "unix_us", "unix_ns"
+]
 DAY = 86_400 * SECOND
 FEW = 0.05  # a share of texts that may be slips
 NUMBERS: Mapping[str, tuple[float, int]] = {  # the length of 1 and the moment of 0, in microseconds
     "excel": (DAY, -25_569 * DAY),
     "unix": (SECOND, 0),
     "unix_ms": (SECOND / 1000, 0),
+    "unix_us": (1, 0),
+    "unix_ns": (1 / 1000, 0),
 }
 
 
@@ -47,8 +52,10 @@ class DateFormat:
             and month agree on.
         last_year: the last of the hundred years that two digits mean.
         periods: whether 1-2015 is January or the first quarter.
-        numbers: what numbers mean: `compact` for 20261121 and 202611, `years`, `excel` for days by Excel's count,
-            `unix` and `unix_ms` for seconds and milliseconds from 1970 on.
+        numbers: what numbers mean: `compact` for 20261121 and 202611, `years`, `weeks` for 202647 and 2026-47,
+            `seasons` for 2026/27, which begins in 2026, `my` and `ym` for 11/26 and 26/11, `numbers` for no dates,
+            `excel` for days by Excel's count, `unix`, `unix_ms`, `unix_us` and `unix_ns` for seconds, milliseconds,
+            microseconds and nanoseconds from 1970 on.
     """
 
     order: Order | Literal["", "either"] = ""
@@ -133,7 +140,7 @@ class ShapedTexts:
         ends = np.cumsum(np.bincount(shapes, minlength=len(distinct)))[: len(distinct)]
         self.groups: list[tuple[NDArray[np.int64], NDArray[np.uint32], tuple[Layout, ...]]] = []
         for shape, start, stop in zip(distinct, [0, *ends[:-1]][: len(distinct)], ends, strict=True):
-            layouts = find_layouts(shape)
+            layouts = find_layouts(shape) or find_short_layouts(shape)
             if layouts:
                 rows = order[start:stop]
                 self.groups.append((rows, np.ascontiguousarray(characters[rows, : len(shape)].T), layouts))
@@ -175,21 +182,22 @@ class ShapedTexts:
         moments = np.full(self.count, NO_DATE)
         for rows, characters, layouts in self.groups:
             for layout in layouts:
-                if _accepts(form, layout):
+                if accepts(form, layout):
                     moments[rows] = (layout.as_local if local else layout).read(characters, form.last_year or 0)
         return moments
 
-    def short_years(self, order: str) -> NDArray[np.int64]:
-        """Returns the distinct years of two digits, in ascending order."""
-        form, years = DateFormat(order, 0), []  # type: ignore[arg-type]
+    def short_years(self, order: str, numbers: str = "") -> NDArray[np.int64]:
+        """Returns the distinct years of two digits, in ascending order, by the order and the numbers of a format."""
+        form, years = DateFormat(order, 0, numbers=numbers), []  # type: ignore[arg-type]
         for _, characters, layouts in self.groups:
             for layout in layouts:
-                if layout.short_year and _accepts(form, layout):
+                if layout.short_year and accepts(form, layout):
                     years.append(read_digits(characters[slice(*layout.year)]))
         return np.unique(np.concatenate(years)) if years else np.empty(0, dtype=np.int64)
 
 
-def _accepts(form: DateFormat, layout: Layout) -> bool:
+def accepts(form: DateFormat, layout: Layout) -> bool:
+    """Tells whether a format reads texts by a layout."""
     return (
         layout.order in ("", form.order)
         and layout.periods in ("", form.periods)

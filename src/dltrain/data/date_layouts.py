@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dltrain.data.date_ranges import Ends, split_range
 from dltrain.data.date_words import FILLERS, MONTHS, QUARTERS, WEEKDAYS, WEEKS, ZONES
 
 Order = Literal["dmy", "mdy", "ymd"]
@@ -36,8 +37,9 @@ HOUR = rf"(?<!0)(?P<hour>0{{1,2}})(?:[:h时時点](?P<minute>00)分?(?::?{SECOND
 CLOCK = re.compile(rf"{HOUR}|{HALF.replace('half', 'm')})" + ZONE)
 COMPACT = re.compile(
     r"(?P<year>0000)(?P<month>00)(?:(?P<day>00)"
-    rf"(?:(?P<between>t|[ _-])?(?P<hour>00)(?P<minute>00)(?:{SECONDS})?{ZONE})?)?"
+    rf"(?:(?P<between>t|[ _-])?(?P<hour>00)(?:(?P<minute>00)(?:{SECONDS})?)?{ZONE})?)?"
 )
+SHORT = re.compile(r"(0{1,2}|0000)[/\-–](0{1,2}|0000)")
 DATE_ITEM = re.compile(r"0+|[^\W\d_]+|.", re.DOTALL)
 BETWEEN = frozenset(" .,/-–_'’\t:")
 WORD = "w"  # stands for one among what is between numbers
@@ -62,7 +64,7 @@ class Layout:
         zone: the minutes ahead of UTC, or the name of a time zone.
         order: the order of day, month and year that this is; empty if no other order is possible.
         periods: whether a number from 1 to 4 is a month or a quarter; empty if it is certain.
-        number: `compact` or `years` if the text is a number by itself.
+        number: what numbers have to mean, as in `DateFormat`, that this is a date; empty if it is one by itself.
         separator: between the parts, where the order is not certain.
     """
 
@@ -79,7 +81,7 @@ class Layout:
     zone: int | str = 0
     order: Order | Literal[""] = ""
     periods: Periods | Literal[""] = ""
-    number: Literal["", "compact", "years"] = ""
+    number: Literal["", "compact", "years", "weeks", "seasons", "my", "ym"] = ""
     separator: str = ""
 
     @property
@@ -192,6 +194,9 @@ def find_layouts(shape: str) -> tuple[Layout, ...]:
     compact = COMPACT.fullmatch(text)
     if compact:
         return _compact(compact, shape)
+    ends = find_range(text)
+    if ends is not None:
+        return find_layouts(ends.first)
     clock = CLOCK.search(text)
     if clock is None:
         return _dates(text)
@@ -207,10 +212,35 @@ def find_layouts(shape: str) -> tuple[Layout, ...]:
     return tuple(replace(layout, **fields) for layout in _dates(without) if not isinstance(layout.day, int))
 
 
+def find_range(text: str) -> Ends | None:
+    """Returns the ends of a span such as 2026-11-16/2026-11-22, which is dated by the first; `None` if it is none."""
+    ends = split_range(text)
+    if ends is None:
+        return None
+    first, last = (find_layouts(end.translate(DIGITS)) for end in (ends.first, ends.last))
+    dated = last and not last[0].number
+    both = first and not first[0].number and (dated or CLOCK.fullmatch(ends.last.translate(DIGITS)))
+    return ends if both else None
+
+
+def find_short_layouts(shape: str) -> tuple[Layout, ...]:
+    """Returns what two numbers mean that are dates only where a format says so: 11/26, 26/11 and 2026/2027."""
+    match = SHORT.fullmatch(shape)
+    if match is None:
+        return ()
+    first, last = match.span(1), match.span(2)
+    if match[1] == match[2] == "0000":
+        return (Layout(first, number="seasons"),)
+    layouts = (Layout(last, first, number="my"), Layout(first, last, number="ym"))
+    return tuple(layout for layout in layouts if layout.short_year)
+
+
 def _compact(match: re.Match[str], shape: str) -> tuple[Layout, ...]:
     spans = {name: match.span(name) for name in ("year", "month", "day") if match[name]}
     number: Literal["", "compact"] = "compact" if match[0].strip("0") == "" else ""
     layout = Layout(**spans, number=number)  # type: ignore[arg-type]
+    if number and not match["day"]:
+        return layout, Layout(layout.year, week=spans["month"], number="weeks")
     if not match["hour"]:
         return (layout,)
     timed = _clock(match, shape)
@@ -269,6 +299,8 @@ def _dates(text: str) -> tuple[Layout, ...]:
         return (_year_first(spans),) if _fit(lengths, "422"[: len(spans)], short_year=True) else ()
     if names == ("m",) and words[0][1] == 1 and _fit(lengths, "42"):  # 2015M01
         return (Layout(spans[0], spans[1]),)
+    if names == ("m",) and words[0][1] == 0 and _fit(lengths, "24"):  # M01/2015
+        return (Layout(spans[1], spans[0]),)
     if len(names) == 1 and names[0] in MONTHS:
         return _with_month(MONTHS[names[0]], words[0][1], spans, lengths)
     if all(name in QUARTERS or name == "年" for name in names) and any(name in QUARTERS for name in names):
@@ -292,9 +324,11 @@ def _fit(lengths: Sequence[int], most: str, *, short_year: bool = False) -> bool
 
 
 def _numbers(spans: Sequence[Span], lengths: tuple[int, ...], between: set[str]) -> tuple[Layout, ...]:
-    if len(between) > 1 or any(len(characters) > 1 or characters in "',:_" + WORD for characters in between):
-        return ()
     separator = next(iter(between), "")
+    if len(between) > 1 or len(separator) > 1 or separator in tuple("',_" + WORD):
+        return ()
+    if separator == ":" and not _fit(lengths, "42"):
+        return ()
     if lengths == (4,):
         return (Layout(spans[0], number="years"),)
     if _fit(lengths, "422"):
@@ -302,6 +336,8 @@ def _numbers(spans: Sequence[Span], lengths: tuple[int, ...], between: set[str])
     if _fit(lengths, "42") or _fit(lengths, "24"):
         year, part = spans if lengths[0] == 4 else reversed(spans)
         month = Layout(year, part)
+        if lengths == (4, 2):
+            return month, Layout(year, week=part, number="weeks"), Layout(year, number="seasons")
         if min(lengths) == 2:
             return (month,)
         return replace(month, periods="months"), Layout(year, quarter=part, periods="quarters")

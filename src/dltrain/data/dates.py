@@ -27,7 +27,9 @@ from dltrain.errors import DataError
 ENOUGH = 0.95  # fraction of the texts that one format has to read
 HALF = 0.5  # the same of a column that the user calls one of times
 MANY, FEW = 2000, 500  # from so many texts on, a sample is looked at first
-KEY = re.compile(r"(auto)?(dmy|mdy|ymd|months|quarters|years|excel|unix|unix_ms)?(?:(?:^|-)(\d{4}))?")
+WORDS = r"dmy|mdy|ymd|my|ym|months|quarters|years|weeks|seasons|numbers|excel|unix|unix_ms|unix_us|unix_ns"
+KEY = re.compile(rf"(auto)?({WORDS})?(?:(?:^|-)(\d{{4}}))?")
+STATED = ("my", "ym", "weeks", "seasons")  # numbers that are such dates only where that is said
 
 
 def infer_dates(
@@ -47,8 +49,9 @@ def infer_dates(
     Args:
         texts: the distinct texts, in the order of the file.
         counts: how often each occurs.
-        dates: `auto`, or a reading: `dmy`, `mdy`, `ymd`, `months` or `quarters` (of 1-2015), `years`, `excel`, `unix`
-            or `unix_ms` for numbers; `2035`, or `dmy-2035`, for the last year that two digits mean.
+        dates: `auto`, or a reading: `dmy`, `mdy`, `ymd`, `my` (of 11/26), `ym`, `months` or `quarters` (of 1-2015),
+            `years`, `weeks` (of 202647), `seasons` (of 2026/27), `excel`, `unix`, `unix_ms`, `unix_us` or `unix_ns` for
+            numbers, `numbers` for no dates; `2035`, or `dmy-2035`, for the last year that two digits mean.
         enough: the fraction of the cells that have to be dates.
         today: the day whose year is the last one that two digits mean, unless the column says otherwise.
 
@@ -59,7 +62,7 @@ def infer_dates(
     if word in NUMBERS:
         form = DateFormat(numbers=word)  # type: ignore[arg-type]
         return form if _share(form.read(texts), counts) >= enough else None
-    if not _may_be_dates(texts):
+    if word == "numbers" or not (word in STATED or _may_be_dates(texts)):
         return None
     column = ShapedTexts(texts)
     year = (today or datetime.date.today()).year
@@ -75,7 +78,7 @@ def infer_dates(
     if len(readings) > 1:
         return AmbiguousDates(_differing(texts, readings), _keys(readings))
     ((form, moments),) = readings.items()
-    if are_seasons(column, moments):
+    if word not in STATED and are_seasons(column, moments):
         return None
     if not word and (text := _day_or_year(column, texts)):
         return AmbiguousDates(text, _keys(readings), "a day of an unknown year")
@@ -138,8 +141,8 @@ def _read_key(dates: str) -> tuple[str, int | None]:
         raise DataError(
             f"{dates!r} is no way to read dates",
             where="data.dates",
-            fix="choose auto, dmy, mdy, ymd, months, quarters, years, excel, unix, unix_ms, "
-            "or the last year of two digits, as in 2035 and dmy-2035",
+            fix="choose auto, dmy, mdy, ymd, my, ym, months, quarters, years, weeks, seasons, excel, unix, unix_ms, "
+            "unix_us, unix_ns, numbers, or the last year of two digits, as in 2035 and dmy-2035",
             override="data.dates=auto",
         )
     return match[2] or "", int(match[3]) if match[3] else None
@@ -160,9 +163,9 @@ def _candidates(column: ShapedTexts, word: str, last_year: int | None, year: int
     if word in ("months", "quarters"):
         periods = [word]
     lengths = {len(characters) for _, characters, layouts in column.groups if layouts[0].number == "compact"}
-    numbers: Any = "years" if word == "years" else "compact" if len(lengths) == 1 else ""
+    numbers: Any = word if word in ("years", *STATED) else "compact" if len(lengths) == 1 else ""
     for order in orders:
-        short_years = column.short_years(order)
+        short_years = column.short_years(order, numbers)
         for last in [last_year] if last_year or not len(short_years) else last_years(short_years, year):
             for period in periods:
                 yield DateFormat(order, last, period, numbers)

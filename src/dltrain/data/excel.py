@@ -13,7 +13,8 @@ from dltrain.data.cells import name_list, nearest, shorten
 from dltrain.data.merged_cells import fill_merged, merged_cells
 from dltrain.data.table_end import leave_out_end
 from dltrain.data.table_format import TableFormat
-from dltrain.data.table_start import COUNT, find_begin, name_columns, note_units
+from dltrain.data.table_header import name_columns, note_units
+from dltrain.data.table_start import COUNT, find_begin
 from dltrain.errors import DataError, require
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from itertools import islice
 
 import torch
 
 from dltrain.data.balance import balanced_order
 from dltrain.data.seeding import seeded
-from dltrain.data.stored import read_batches, take
+from dltrain.data.stored import EVERY, read_batches, take
 from dltrain.errors import DataError
 from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split, Stored
 
@@ -97,8 +96,7 @@ class TensorLoader:
         stored += [part for part in (self.weights, self.fold) if part is not None]
         if order is not None and sum(tensor.nbytes for tensor in stored) <= MOST_BYTES:
             stored, order = [take(part, order) for part in stored], None
-        batches = islice(self._batches(order), self.start, None)
-        for number, parts in enumerate(read_batches(stored, batches), self.start):
+        for number, parts in enumerate(read_batches(stored, self._batches(order)), self.start):
             inputs, target, others = tuple(parts[:count]), parts[count], parts[count + 1 :]
             mixing = None
             if self.seed is not None:
@@ -113,14 +111,14 @@ class TensorLoader:
             yield Batch(prepared, target, weights, mixing, others[0] if others else None)
 
     def _batches(self, order: torch.Tensor | None) -> Iterator[slice | torch.Tensor]:
-        """Yields the positions of each batch's samples."""
-        if order is not None:
-            yield from order.split(self.sizes)
+        """Yields the positions of each batch's samples, from the first batch that is wanted on."""
+        if order is None and self.sizes == [len(self.target)]:
+            yield from (EVERY for _ in self.sizes[self.start :])
             return
-        start = 0
-        for size in self.sizes:
-            yield slice(start, start + size)
-            start += size
+        end = sum(self.sizes[: self.start])
+        for size in self.sizes[self.start :]:
+            start, end = end, end + size
+            yield slice(start, end) if order is None else order[start:end]
 
     def order(self) -> torch.Tensor | None:
         """Returns the positions of an epoch's samples, in their order; `None` for that of the split."""

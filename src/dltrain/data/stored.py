@@ -12,6 +12,7 @@ from dltrain.types import Stored
 
 PART = 2**24  # bytes that are looked at together
 AHEAD = 2  # batches that are read while one is used
+EVERY = slice(None)  # all rows
 
 
 def in_parts(stored: Stored) -> Iterable[Tensor]:
@@ -21,6 +22,8 @@ def in_parts(stored: Stored) -> Iterable[Tensor]:
 
 def take(stored: Stored, rows: slice | Tensor) -> Tensor:
     """Returns the rows at some positions `(n,)` or in a slice."""
+    if isinstance(stored, Tensor) and rows is EVERY:
+        return stored
     if isinstance(stored, Tensor) and isinstance(rows, Tensor):
         return stored.index_select(0, rows)  # for long rows ten times as fast as an index
     return stored[rows]

@@ -9,6 +9,8 @@ from dltrain.errors import DataError
 
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 PIECE = 1 << 20
+BEYOND_CHANCE = 4  # characters beyond ASCII; 联通 in GBK is UTF-8 by chance
+FREQUENT = frozenset("이다는에의을를가은하고도로한지기사리어아")  # syllables of Korean
 COMMON_ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "gbk", "gb18030", "big5", "cp1252", "latin-1", "cp1251")
 
 
@@ -20,7 +22,15 @@ def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]
     """
     if encoding != "auto":
         try:
-            return data.decode(encoding).removeprefix("\ufeff"), ()
+            text = data.decode(encoding).removeprefix("\ufeff")
+            if _is_rather_utf8(data, encoding):
+                raise DataError(
+                    f"{path} is UTF-8, and would be misread as {encoding}",
+                    where="data.encoding",
+                    fix="read it as it is",
+                    override="data.encoding=utf-8",
+                )
+            return text, ()
         except LookupError:
             nearest = difflib.get_close_matches(encoding.lower(), COMMON_ENCODINGS, n=1, cutoff=0.5)
             raise DataError(
@@ -77,6 +87,17 @@ def to_utf8(data: bytes, path: str, encoding: str) -> tuple[bytes, tuple[str, ..
     return text.encode("utf-8", "replace"), notes
 
 
+def _is_rather_utf8(data: bytes, encoding: str) -> bool:
+    """Tells whether bytes that another encoding also decodes are UTF-8, as text in that one never is by chance."""
+    if codecs.lookup(encoding).name.startswith("utf") or data.isascii():
+        return False
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return len(text.encode("ascii", "ignore")) <= len(text) - BEYOND_CHANCE
+
+
 def _is_utf8(data: bytes) -> bool:
     """Tells whether bytes are UTF-8, without a copy of all of them."""
     if data.isascii():
@@ -120,7 +141,8 @@ def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
     """Decodes bytes that are not UTF-8 as GB18030 if that yields everyday Chinese, as European text never does.
 
     Everyday Chinese lies in GB 2312: nearly every character belongs to it, and most to its first level, the 3,755
-    common ones (lead bytes 0xB0 to 0xD7). Korean in EUC-KR falls into that level too, but never beyond lead byte 0xC8.
+    common ones (lead bytes 0xB0 to 0xD7). Korean in EUC-KR falls into that level too, but never beyond lead byte 0xC8,
+    and then is Hangul with its everyday syllables.
 
     Raises:
         DataError: it does not.
@@ -143,6 +165,7 @@ def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
         and len(common) >= 0.6 * len(ideographs)
         and len(kana_and_lines) <= 0.05 * len(wide)
         and (len(common) < 20 or len(late) >= 0.1 * len(common))
+        and not _is_korean(data)
     ):
         return text, ("read as GB18030 (GBK): the text is not UTF-8, and in this encoding it is everyday Chinese",)
     if b"\0" in data:
@@ -154,6 +177,45 @@ def _decode_gb18030(data: bytes, at: str) -> tuple[str, tuple[str, ...]]:
     raise DataError(
         "the file is not UTF-8, and its encoding is not certain",
         where=at,
-        fix="save it as UTF-8 or name its encoding: data.encoding=gbk for Chinese, data.encoding=cp1252 for European",
-        override=f"data.encoding={'gbk' if len(common) > 0.5 * len(wide) else 'cp1252'}",
+        fix="save it as UTF-8 or name its encoding: gbk or big5 for Chinese, shift_jis for Japanese, cp949 for Korean, "
+        "cp1251 for Cyrillic, cp1252 for European",
+        override=f"data.encoding={_likeliest(data, 'gbk' if len(common) > 0.5 * len(wide) else 'cp1252')}",
     )
+
+
+def _is_korean(data: bytes) -> bool:
+    """Tells whether bytes are Hangul in EUC-KR: nearly all of it, with two of the most frequent syllables."""
+    letters = _letters(data, "cp949")
+    return bool(letters) and len(_among(letters, "가", "힣")) >= 0.9 * len(letters) and len(letters & FREQUENT) >= 2
+
+
+def _likeliest(data: bytes, otherwise: str) -> str:
+    """Returns the encoding that is proposed for bytes that may be of several."""
+    if _is_korean(data):
+        return "cp949"
+    for japanese in ("shift_jis", "euc_jp"):
+        letters = _letters(data, japanese)
+        if letters and len(_among(letters, "ぁ", "ヿ")) >= 0.2 * len(letters):
+            return japanese
+    for cyrillic in ("cp1251", "koi8-r"):
+        letters = _letters(data, cyrillic)
+        text = data.decode(cyrillic, "ignore")
+        small, large = (sum(map(text.count, _among(letters, *ends))) for ends in (("а", "я"), ("А", "Я")))
+        if small > 3 * large and small > sum(char.isascii() and char.isalpha() for char in text) / 2:
+            return cyrillic
+    big5 = _letters(data, "big5")
+    if big5 and otherwise != "gbk" and len(_among(big5, "\u4e00", "\u9fff")) >= 0.6 * len(big5):
+        return "big5"
+    return otherwise
+
+
+def _letters(data: bytes, encoding: str) -> set[str]:
+    """Returns the different characters beyond ASCII; none where the bytes are not in that encoding."""
+    try:
+        return {char for char in data.decode(encoding) if char > "\x7f"}
+    except UnicodeDecodeError:
+        return set()
+
+
+def _among(letters: set[str], first: str, last: str) -> set[str]:
+    return {char for char in letters if first <= char <= last}

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.errors import DataError
+from dltrain.memory import refuse_beyond
 from dltrain.types import Facts
 
 Tokens = Literal["word", "character", "piece"]  # pieces of words are in subwords.py
-TokensChoice = Literal["auto", "word", "character"]
-UnitChoice = Literal["auto", "word", "character", "bpe"]  # of the kinds of data that also learn pieces
+UnitChoice = Literal["auto", "word", "character", "bpe"]
 
 PADDING, UNKNOWN, END = 0, 1, 2  # fills up; was not in training; ends a document
 IGNORED = -100  # the target of a position that is not predicted; what torch calls ignore_index
@@ -189,7 +189,13 @@ class Padded:
 
 
 def pad(texts: Sequence[Sequence[str]], vocabulary: Vocabulary, length: int) -> Padded:
-    """Returns the numbers of the texts' tokens, each text cut before its frame's end, or filled up, to `length`."""
+    """Returns the numbers of the texts' tokens, each text cut before its frame's end, or filled up, to `length`.
+
+    Raises:
+        ConfigError: they do not fit into memory.
+    """
+    what = f"{len(texts):,} texts of {length:,} tokens"
+    refuse_beyond(8 * len(texts) * length, what, where="data.length", fix="cut them at fewer tokens")
     tokens = np.full((len(texts), length), PADDING, dtype=np.int64)
     _, closing = vocabulary.frame
     for row, text in enumerate(texts):

@@ -25,6 +25,7 @@ from dltrain.experiment.optimizer import build_optimizer
 from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.outside_models import construct
 from dltrain.experiment.pruning import Pruning
+from dltrain.experiment.size import SizeLimit, refuse_step, refuse_weights
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
@@ -40,13 +41,14 @@ from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
 from dltrain.tasks.registry import task_class
 from dltrain.tasks.task import Task
+from dltrain.training.averaging import average_of
 from dltrain.training.batch_size import find_batch_size
 from dltrain.training.budget import Budget
 from dltrain.training.precision_choice import choose_precision
 from dltrain.training.profile import Profile
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
-from dltrain.training.state import Plan, TrainState, average_of
+from dltrain.training.state import Plan, TrainState
 from dltrain.types import SPLITS, Data, Facts, Remembering, Spec, Split, SplitName, Unfreezing
 
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
@@ -152,6 +154,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
+    refuse_weights(model, arguments(config["model"]), device)
     remember(model, data)
     words, files = (
         ((), {})
@@ -178,6 +181,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
         settings = replace(settings, batch_size=size)
     train, evaluation = build_loaders(data, settings, budget, device, model, task, change, config["seed"])
+    refuse_step(train.sizes[0], trial.kept_bytes, device)
     multiplications, reason = trial.multiplications * train.sizes[0], ""
     if settings.precision == "auto":
         loader = evaluation.get("val", evaluation["train"])
@@ -197,7 +201,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         optimizer, settings.last_epoch * steps_per_epoch, steps_per_epoch, **arguments(config["scheduler"])
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
-    average = None if settings.ema is None else average_of(model, settings.ema)
+    average = average_of(model, settings, settings.last_epoch * steps_per_epoch)
     profile.seconds["build and try the model"] = profile.age - profile.seconds["read and encode data"]
     return Setup(
         source=source,
@@ -260,6 +264,13 @@ def check_settings(settings: TrainerSettings, task: Task) -> None:
             where="trainer.threads",
             fix="give fewer threads",
             override=f"trainer.threads={cores}",
+        )
+    if settings.ema is not None and settings.swa is not None:
+        raise ConfigError(
+            "weights are averaged in one way, and trainer.ema and trainer.swa are two",
+            where="trainer.swa",
+            fix="leave one of them out",
+            override="trainer.swa=null",
         )
     if settings.balance == "resample" and task.unbalanced:
         raise ConfigError(
@@ -439,7 +450,8 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
         )
 
     def build(fitting: Spec) -> nn.Module:
-        return construct(target, node["_target_"], fitting, arguments(node))
+        with SizeLimit(node["_target_"], arguments(node)):
+            return construct(target, node["_target_"], fitting, arguments(node))
 
     models = [kind.assemble(build, facts, spec) for _ in range(facts.folds or 1)]
     return ensemble_of(models) if facts.folds else models[0]

@@ -23,10 +23,11 @@ from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.results import Timing, described, save_results
 from dltrain.experiment.resume import differences, read_config
 from dltrain.experiment.run import build_checked, introduce, recorded, save_facts
+from dltrain.runs.config import write_yaml
 from dltrain.runs.folder import RunDir, read_json, remove_half_written, utc_now
 from dltrain.runs.lock import locked
 from dltrain.runs.result import Result
-from dltrain.storage import write_bytes, write_text
+from dltrain.storage import write_bytes
 from dltrain.training.checkpoint import resumable
 from dltrain.training.random_state import use_deterministic
 from dltrain.training.saving import Saver
@@ -73,7 +74,7 @@ def resume_job(
         remove_half_written(run.path)
         for key, old, new in differences(cast(Any, read_config(run)), cast(Any, stored)):
             log.info("change  %s: %s, was %s", key, spelled(redacted(new, key)), spelled(old))
-        write_text(run.config, OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(stored)))))
+        write_yaml(run.config, redacted(OmegaConf.to_container(stored)))
         save_changes(run)
         save_facts(run, setup)
         introduce(setup, verbosity)
@@ -94,7 +95,7 @@ def resume_job(
         log_result(setup.loggers, run)
 
 
-def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
+def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str, *, has_baselines: bool = True) -> None:
     """Evaluates the test split for a finished job of a sweep that was chosen, and writes its results again.
 
     The predictions of the validation split stay in the folder, as validation.csv.
@@ -103,6 +104,7 @@ def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
         run: the job's folder.
         config: the job's config, resolved.
         sweep: the sweep's folder.
+        has_baselines: whether baselines are measured on the test split as well.
 
     Raises:
         DltrainError, ExceptionGroup: the run cannot be built again, and nothing was changed; or its results cannot be
@@ -123,6 +125,7 @@ def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
                 before.train_seconds,
                 before.save_seconds,
                 in_sweep=True,
+                has_baselines=has_baselines,
                 verbosity=logging.DEBUG,
             )
             save_results(run, setup, int(config["seed"]), timing)

@@ -18,7 +18,7 @@ from typing import cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, env_override, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
@@ -195,25 +195,36 @@ def _begin(job: Job) -> Records:
     assert job.setup is not None
     claim(job.run.path)
     job.lock.enter_context(locked(job.run.path))
-    with hydra_config(job.hydra):
-        begin(job.run, job.composed)
+    begin(job.run, job.composed, job.hydra.hydra)
     job.saver = new_saver(job.run, job.setup)
     return Records(job.setup, job.saver, job.run, logging.DEBUG)
 
 
 def _finish(job: Job, context: HydraContext, task: TaskFunction) -> JobReturn:
     """Writes the results of a job that is trained; trains another one alone."""
-    return run_job(
-        hydra_context=context,
-        task_function=partial(_conclude, job) if job.is_trained else task,
-        config=job.hydra,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-    )
+    if not job.is_trained:
+        return run_job(
+            hydra_context=context,
+            task_function=task,
+            config=job.hydra,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+    words = [str(word) for word in job.hydra.hydra.overrides.task]
+    done = JobReturn(overrides=words, cfg=job.composed, hydra_cfg=job.hydra, status=JobStatus.COMPLETED)
+    conclude = partial(_conclude, job)
+    with hydra_config(job.hydra), env_override(job.hydra.hydra.job.env_set):
+        context.callbacks.on_job_start(config=job.hydra, task_function=conclude)
+        try:
+            done.return_value = conclude(job.composed)
+        except Exception as error:  # what `run_job` does with it
+            done.return_value, done.status = error, JobStatus.FAILED
+        context.callbacks.on_job_end(config=job.hydra, job_return=done)
+    return done
 
 
 def _conclude(job: Job, composed: DictConfig) -> float:
-    """Writes the results of a trained job into its folder, or why it diverged; returns what `run_job` does."""
+    """Writes the results of a trained job into its folder, or why it diverged; returns what a job returns."""
     record = SweepRecord.read(Path(HydraConfig.get().sweep.dir))
     reads_test = record is not None and not record.test_later
     log.info("job     %s: %s", job.number, " ".join(redacted(list(HydraConfig.get().overrides.task))))

@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -77,15 +76,13 @@ def compose_job(context: HydraContext, master: DictConfig, overrides: Sequence[s
     composed = context.config_loader.load_sweep_config(master, list(overrides))
     with open_dict(composed):
         composed.hydra.job.id = composed.hydra.job.num = number
+    plain = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
     with hydra_config(composed):
         folder = Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)
-        with open_dict(composed.hydra.runtime):
-            composed.hydra.runtime.output_dir = str(folder.absolute())
-        plain = deepcopy(composed)
-        with open_dict(plain):
-            del plain["hydra"]
         drop_leftovers(plain, list(composed.hydra.overrides.task))
         config = cast(dict[str, Any], OmegaConf.to_container(plain, resolve=True))
+    with open_dict(composed.hydra.runtime):
+        composed.hydra.runtime.output_dir = str(folder.absolute())
     return Job(number, composed, plain, config, RunDir(folder))
 
 
@@ -98,9 +95,7 @@ def stacks_of(jobs: Sequence[Job]) -> list[list[Job]]:
     alone: dict[str, list[Job]] = {}
     for alike in by_config.values():
         groups: list[list[Job]] = []
-        for job in sorted(
-            alike, key=lambda job: json.dumps(job.config["data"], sort_keys=True)
-        ):  # jobs share their data
+        for job in sorted(alike, key=_by_data):
             if reason := UNLIKE if len(alike) == 1 else _prepare(job):
                 alone.setdefault(reason, []).append(job)
             elif fitting := [group for group in groups if not _why_not_stacked([group[0], job])]:
@@ -112,6 +107,11 @@ def stacks_of(jobs: Sequence[Job]) -> list[list[Job]]:
     for reason, those in alone.items():
         report(those, reason)
     return stacks
+
+
+def _by_data(job: Job) -> str:
+    """Returns what sorts jobs so that those that share their data are built one after the other."""
+    return json.dumps(job.config["data"], sort_keys=True)
 
 
 def _prepare(job: Job) -> str:

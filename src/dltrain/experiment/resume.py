@@ -32,6 +32,7 @@ FIXED = (
     "optimizer._target_",
     "trainer.monitor",
     "trainer.ema",
+    "trainer.swa",
 )
 NODES = ("data", "model", "task", "loss", "augment", "optimizer", "scheduler", "trainer", "baseline")
 

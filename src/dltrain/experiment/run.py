@@ -42,12 +42,14 @@ from dltrain.experiment.signals import Stopped, deferred, no_error_after_a_signa
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
 from dltrain.models.names import name_of
+from dltrain.runs.config import write_yaml
 from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
-from dltrain.storage import make_folder, write_bytes, write_json, write_text
+from dltrain.storage import make_folder, write_bytes, write_json
 from dltrain.tasks.registry import page_of
 from dltrain.training.random_state import TURN
 from dltrain.training.saving import Saver
+from dltrain.training.settings import count_cores
 
 log = logging.getLogger("dltrain")
 
@@ -80,7 +82,7 @@ def run_single(job: Job, began: float, *, named: bool = False) -> RunDir:
 
         def train_and_report(composed: DictConfig) -> None:
             with locked(run.path), recorded(run, job.config), setup.loggers.closed_after():
-                begin(run, composed, job.defaults)
+                begin(run, composed, HydraConfig.get(), job.defaults)
                 train(setup, job.config, run, began)
                 write_page(run, setup)
                 log_result(setup.loggers, run)
@@ -240,7 +242,7 @@ def keep_choices(run: RunDir, setup: build.Setup, config: Mapping[str, Any]) -> 
     if chosen:
         stored = read_config(run)
         stored.trainer.update(chosen)
-        write_text(run.config, OmegaConf.to_yaml(stored))
+        write_yaml(run.config, OmegaConf.to_container(stored))
 
 
 def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
@@ -253,7 +255,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     for finding in setup.source.findings:
         log.log(verbosity, "%-7s %s", finding.severity, finding)
     parameters = sum(parameter.numel() for parameter in setup.state.model.parameters())
-    where = f"{setup.threads} thread{'s' * (setup.threads > 1)}" if setup.device.type == "cpu" else ""
+    where = threads_in_words(setup) if setup.device.type == "cpu" else ""
     if setup.device.type == "cuda":
         where = torch.cuda.get_device_name(setup.device)
     name = name_of(setup.state.model)
@@ -264,8 +266,23 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
         log.log(verbosity, "start   %s", sentence)
 
 
-def begin(run: RunDir, composed: DictConfig, defaults: Defaults | None = None) -> None:
+def threads_in_words(setup: build.Setup) -> str:
+    """Returns the number of CPU threads, and why these are fewer than the cores."""
+    words = f"{setup.threads} thread{'s' * (setup.threads > 1)}"
+    cores = count_cores()
+    if setup.settings.threads is not None or setup.threads >= cores:
+        return words
+    return f"{words} of {cores}, because more would gain little in steps this small"
+
+
+def begin(run: RunDir, composed: DictConfig, hydra: Any, defaults: Defaults | None = None) -> None:
     """Writes that the run is running, and its config; a signal waits, so that what it interrupts can be resumed.
+
+    Args:
+        run: the run.
+        composed: its config as written, without Hydra's own.
+        hydra: Hydra's own.
+        defaults: the defaults that it is compared with; `None` to compose them.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -273,7 +290,7 @@ def begin(run: RunDir, composed: DictConfig, defaults: Defaults | None = None) -
     """
     with deferred():
         run.write_status("running", exit_code=1, started=utc_now())
-        save_config(run, composed, HydraConfig.get())
+        save_config(run, composed, hydra)
         save_changes(run, defaults)
 
 
@@ -281,7 +298,7 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
     """Writes the composed config and Hydra's own, without secrets and with interpolations unresolved."""
     config = redacted(OmegaConf.to_container(composed, resolve=False))
     tasks = redacted(OmegaConf.to_container(hydra.overrides.task))
-    own = redacted(OmegaConf.to_container(OmegaConf.create({"hydra": hydra}), resolve=False))
+    own = redacted({"hydra": OmegaConf.to_container(hydra, resolve=False)})
     make_folder(run.hydra)
     for path, value in (
         (run.hydra / "config.yaml", config),
@@ -289,7 +306,7 @@ def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
         (run.hydra / "overrides.yaml", tasks),
         (run.config, config),  # last, because a run with this file can be resumed
     ):
-        write_text(path, OmegaConf.to_yaml(OmegaConf.create(value)))
+        write_yaml(path, value)
 
 
 def _record(run: RunDir, error: Exception, explanation: DltrainError | None, secrets: Sequence[str]) -> None:

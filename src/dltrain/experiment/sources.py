@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from dltrain.errors import ConfigError
+from dltrain.errors import ConfigError, OutOfMemory, explained
 from dltrain.experiment.baselines import BaselineSettings, run_baselines
+from dltrain.experiment.size import largest_of
 from dltrain.experiment.targets import arguments, resolve
 from dltrain.kinds.checks import Finding
 from dltrain.kinds.kind import kind_of
@@ -19,7 +20,8 @@ from dltrain.tasks.comparison import Baseline
 from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import Data, SplitName
 
-MOST = 2  # data sets in memory
+FEWEST = 2  # data sets in memory, whatever their size
+MOST_BYTES = 1 << 29  # of data sets beyond these, such as the other folds of a table
 FOLD = "fold"  # the key of a data config that chooses the validation split alone
 
 
@@ -35,6 +37,12 @@ class Source:
         self.data = data
         self.features: dict[str, dict[str, Tensor]] = {} if features is None else features
         self._baselines: dict[tuple[SplitName, BaselineSettings], tuple[Baseline, ...]] = {}
+
+    @cached_property
+    def bytes(self) -> int:
+        """Returns the size of its samples in memory."""
+        splits = self.data.splits.values()
+        return sum(tensor.nbytes for split in splits for tensor in (*split.inputs, split.target))
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -72,9 +80,9 @@ class Sources:
         """
         key = json.dumps([node, task], sort_keys=True)
         source = self._loaded.pop(key, None) or self._of_another_fold(node, task)
-        source = source or Source(for_task(resolve("data", node)(**arguments(node)), task))
+        source = source or Source(for_task(_read(node), task))
         self._loaded[key] = source
-        while len(self._loaded) > MOST:
+        while len(self._loaded) > FEWEST and sum(one.bytes for one in self._loaded.values()) > MOST_BYTES:
             del self._loaded[next(iter(self._loaded))]
         return source
 
@@ -97,6 +105,24 @@ class Sources:
     def keep_for(self, sweep: str) -> None:
         """Keeps the data that was loaded to check a sweep's jobs until these jobs run."""
         self._sweep = sweep
+
+
+def _read(node: Mapping[str, Any]) -> Data:
+    """Returns the data that a config node describes.
+
+    Raises:
+        DltrainError: it cannot be read, or does not fit into memory.
+    """
+    given = arguments(node)
+    try:
+        data: Data = resolve("data", node)(**given)
+    except Exception as error:
+        if not isinstance(explained(error), OutOfMemory):
+            raise
+        what, where = "the data does not fit into memory", f"data{largest_of(given)}"
+        fix = "give a smaller number" if "." in where else "give less data"
+        raise ConfigError(what, where=where, fix=fix) from error
+    return data
 
 
 def for_task(data: Data, name: str) -> Data:

@@ -26,6 +26,7 @@ from dltrain.experiment import build
 from dltrain.experiment.results import described
 from dltrain.experiment.run import build_callbacks
 from dltrain.experiment.signals import Stopped
+from dltrain.experiment.slots import AT_ONCE, jobs_at_once
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep_answer import finish_sweep
 from dltrain.experiment.sweep_folder import (
@@ -83,7 +84,21 @@ def run_sweep(
                 log.info("sweep   continues in %s: what is done stays as it is", folder)
             record.write(folder)
             SOURCES.keep_for(str(folder))
-            return _run(sweep, record, callbacks, folder, quiet)
+            try:
+                return _run(sweep, record, callbacks, folder, quiet)
+            finally:
+                SOURCES.forget()
+
+
+def check_sweep(sweep: Sweep) -> None:
+    """Checks the sweeper and every job, and writes nothing.
+
+    Raises:
+        ExceptionGroup, DltrainError: as `run_sweep`, before anything is written.
+    """
+    with own_hydra(), on_approval():
+        _check_sweeper(sweep, check_jobs(sweep.jobs))
+        build_callbacks(sweep.master)
 
 
 def resume_sweep(folder: Path, given: Mapping[str, str], *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
@@ -208,6 +223,8 @@ def _launch(sweep: Sweep, callbacks: Callbacks, folder: Path, quiet: bool) -> No
         master.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(folder))}")
     if quiet:
         os.environ[QUIET] = "1"  # for the processes of a launcher
+    if isinstance(n_jobs := master.hydra.launcher.get("n_jobs"), int):
+        os.environ[AT_ONCE] = str(jobs_at_once(n_jobs))
     try:
         callbacks.on_multirun_start(config=master, config_name=CONFIG_NAME)
         context = HydraContext(config_loader=sweep.loader, callbacks=callbacks)
@@ -216,6 +233,7 @@ def _launch(sweep: Sweep, callbacks: Callbacks, folder: Path, quiet: bool) -> No
         callbacks.on_multirun_end(config=master, config_name=CONFIG_NAME)
     finally:
         os.environ.pop(QUIET, None)
+        os.environ.pop(AT_ONCE, None)
 
 
 def _check_sweeper(sweep: Sweep, monitored: tuple[str, str]) -> None:

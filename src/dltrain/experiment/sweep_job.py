@@ -22,17 +22,18 @@ from dltrain.experiment.log import configure_logging
 from dltrain.experiment.loggers import log_result
 from dltrain.experiment.pruning import Pruned, pruning_of
 from dltrain.experiment.run import begin, recorded, train
+from dltrain.experiment.slots import take_share
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.sweep_folder import can_continue, clear, is_own, is_running
 from dltrain.experiment.targets import drop_leftovers
 from dltrain.report.sweep import summarize
 from dltrain.report.sweep_page import NAME as PAGE
 from dltrain.report.sweep_page import write_page
+from dltrain.runs.config import write_yaml
 from dltrain.runs.folder import RunDir
 from dltrain.runs.lock import claim, locked, state_of
 from dltrain.runs.result import Result
 from dltrain.runs.sweep_record import SweepRecord
-from dltrain.storage import write_text
 from dltrain.tasks.metric_table import METRICS
 
 log = logging.getLogger("dltrain")
@@ -61,6 +62,7 @@ def run_job(composed: DictConfig) -> float:
     if not log.handlers:  # a process of the launcher's own
         configure_logging(console=QUIET not in os.environ)
         os.chdir(hydra.runtime.cwd)  # paths in the config are relative to the folder of the command
+        take_share(str(composed.trainer.device))
     SOURCES.forget(str(hydra.sweep.dir))
     run, sweep = RunDir(hydra.runtime.output_dir), Path(hydra.sweep.dir)
     record = SweepRecord.read(sweep)
@@ -101,7 +103,7 @@ def run_job(composed: DictConfig) -> float:
                 clear(run)
                 claim(run.path)
         with locked(run.path), recorded(run, config):
-            begin(run, composed)
+            begin(run, composed, hydra)
             update(sweep, at_most_every=UPDATE_SECONDS, jobs=name)
             setup = replace(build.build(config), pruning=pruning)
             with setup.loggers.closed_after():
@@ -186,4 +188,4 @@ def redact_file(path: Path) -> None:
     """Removes the secrets from a file that Hydra itself wrote."""
     if path.exists():
         written = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        write_text(path, OmegaConf.to_yaml(OmegaConf.create(redacted(written))))
+        write_yaml(path, redacted(written))

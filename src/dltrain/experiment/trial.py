@@ -43,10 +43,12 @@ class Trial:
 
     Args:
         multiplications: their number for one sample in linear and convolutional layers.
+        kept_bytes: of the outputs of layers that a training step keeps for one sample.
         notes: warnings, each a sentence.
     """
 
     multiplications: int
+    kept_bytes: int
     notes: tuple[str, ...]
 
 
@@ -122,7 +124,8 @@ def _try(
         names = tensor_names(twin)
         with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:
             multiplications = _evaluate(twin, pair, watch)
-            output = _learn(twin, task, batch, watch, precision)
+            with _Outputs(twin) as outputs:
+                output = _learn(twin, task, batch, watch, precision)
             notes = [
                 *untrained_layers(inner_model(twin), name),
                 *squashed_output(output, task.loss, name),
@@ -141,7 +144,33 @@ def _try(
         check_reload(
             twin, lambda: rebuild().to(device), weights, lambda fresh: _outputs(fresh, pair), expected, TOLERANCE, name
         )
-    return Trial(multiplications, tuple(notes))
+    return Trial(multiplications, outputs.bytes // SAMPLES, tuple(notes))
+
+
+class _Outputs:
+    """Adds up, inside a `with` block, the bytes of what layers without layers in them put out and keep the graph of."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.bytes = 0
+        self.layers = [
+            layer
+            for layer in model.modules()
+            if not isinstance(layer, torch.jit.ScriptModule) and not [*layer.children()]
+        ]
+
+    def __enter__(self) -> _Outputs:
+        self.hooks = [layer.register_forward_hook(self._add) for layer in self.layers]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self.hooks:
+            hook.remove()
+
+    def _add(self, _: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        if isinstance(output, Tensor) and output.requires_grad:
+            places = [one.data_ptr() for one in inputs if isinstance(one, Tensor)]
+            if output.data_ptr() not in places:
+                self.bytes += output.numel() * output.element_size()
 
 
 def _copy(model: nn.Module, rebuild: Callable[[], nn.Module]) -> nn.Module:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dltrain.data.seeding import seeded
 from dltrain.tasks.task import Task
+from dltrain.types import BatchTransform, Stored
 
 MAX_COLUMNS = 50
 MAX_ROWS = 2000
@@ -38,11 +39,14 @@ class Importance:
 def permutation_importance(
     model: nn.Module,
     task: Task,
-    x: Tensor,
+    inputs: tuple[Stored, ...],
     target: Tensor,
     columns: Mapping[str, list[int]],
     seconds: float,
     weights: Tensor | None = None,
+    *,
+    others: str = "",
+    prepare: BatchTransform | None = None,
 ) -> list[Importance]:
     """Returns the importance of each column, the most important first.
 
@@ -52,30 +56,42 @@ def permutation_importance(
     Args:
         model: trained.
         task: gives the metric.
-        x: encoded rows `(N, F)` on the model's device; of more than 2,000, evenly spaced ones are taken.
-        target: of the same rows.
-        columns: positions of the inputs of each source column.
+        inputs: on the model's device, encoded rows `(N, F)` as the last one; of more than 2,000 samples, evenly spaced
+            ones are taken.
+        target: of the same samples.
+        columns: positions in the last input of what comes from each source column.
         seconds: after which no further shuffle is tried; columns that have not been shuffled by then are left out.
-        weights: of the same rows, as in `Split.weights`.
+        weights: of the same samples, as in `Split.weights`.
+        others: a name for all inputs but the last, which are shuffled together as a column; empty to leave them.
+        prepare: what loaders do to a batch.
     """
     deadline = perf_counter() + seconds
-    rows = torch.from_numpy(np.linspace(0, len(x) - 1, min(len(x), MAX_ROWS)).round().astype(np.int64)).to(x.device)
-    x, answers = x[rows], tuple(part[rows] for part in (target, weights) if part is not None)
+    count = len(target)
+    rows = torch.from_numpy(np.linspace(0, count - 1, min(count, MAX_ROWS)).round().astype(np.int64)).to(target.device)
+    *own, x = (part[rows] for part in inputs)
+    answers = tuple(part[rows] for part in (target, weights) if part is not None)
     model.eval()
+
+    def measure(*samples: Tensor) -> float:
+        return _measure(model, task, samples, answers, metric, prepare)
+
     if len(columns) > MAX_COLUMNS:
-        columns = _steepest(model, task, x, answers, columns)
+        columns = _steepest(model, task, (*own, x), answers, columns, prepare)
     metric = task.importance_metric
     sign = 1 if task.describe_metric(metric).better == "max" else -1
-    unshuffled = _measure(model, task, x, answers, metric)
-    drops: dict[str, list[float]] = {name: [] for name in columns}
+    unshuffled = measure(*own, x)
+    drops: dict[str, list[float]] = {name: [] for name in (*columns, *[others] * bool(others))}
     for shuffle in range(SHUFFLES):
-        for number, (name, inputs) in enumerate(columns.items()):
+        for number, name in enumerate(drops):
             if perf_counter() >= deadline:
                 break
             order = torch.randperm(len(x), generator=seeded(shuffle, number)).to(x.device)
-            shuffled = x.clone()
-            shuffled[:, inputs] = x[order][:, inputs]
-            drops[name].append(sign * (unshuffled - _measure(model, task, shuffled, answers, metric)))
+            if name in columns:
+                shuffled = x.clone()
+                shuffled[:, columns[name]] = x[order][:, columns[name]]
+                drops[name].append(sign * (unshuffled - measure(*own, shuffled)))
+            else:
+                drops[name].append(sign * (unshuffled - measure(*(part[order] for part in own), x)))
     importances = [
         Importance(name, float(np.mean(values)), float(np.std(values))) for name, values in drops.items() if values
     ]
@@ -83,19 +99,37 @@ def permutation_importance(
 
 
 @torch.no_grad()
-def _measure(model: nn.Module, task: Task, x: Tensor, answers: tuple[Tensor, ...], metric: str) -> float:
-    """Returns the metric of encoded rows `(N, F)`."""
-    parts = zip(x.split(BATCH), *(part.cpu().split(BATCH) for part in answers), strict=True)
-    sums = [task.metric.sums_of(task.decode(model(inputs)).cpu(), *true) for inputs, *true in parts]
+def _measure(
+    model: nn.Module,
+    task: Task,
+    inputs: tuple[Tensor, ...],
+    answers: tuple[Tensor, ...],
+    metric: str,
+    prepare: BatchTransform | None,
+) -> float:
+    """Returns the metric of samples."""
+    sums = []
+    for start in range(0, len(inputs[0]), BATCH):
+        batch = tuple(part[start : start + BATCH] for part in inputs)
+        output = model(*(batch if prepare is None else prepare(batch)))
+        true = (part[start : start + BATCH].cpu() for part in answers)
+        sums.append(task.metric.sums_of(task.decode(output).cpu(), *true))
     return task.metric.compute(torch.stack(sums).sum(dim=0))[metric]
 
 
 def _steepest(
-    model: nn.Module, task: Task, x: Tensor, answers: tuple[Tensor, ...], columns: Mapping[str, list[int]]
+    model: nn.Module,
+    task: Task,
+    inputs: tuple[Tensor, ...],
+    answers: tuple[Tensor, ...],
+    columns: Mapping[str, list[int]],
+    prepare: BatchTransform | None,
 ) -> dict[str, list[int]]:
     """Returns the columns along whose inputs the loss is steepest, by the mean absolute gradient."""
-    x = x[:BATCH].clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(task.objective(model(x), *(part[:BATCH] for part in answers)), x)
+    *own, x = (part[:BATCH] for part in inputs)
+    x = x.clone().requires_grad_()
+    output = model(*((*own, x) if prepare is None else prepare((*own, x))))
+    (gradient,) = torch.autograd.grad(task.objective(output, *(part[:BATCH] for part in answers)), x)
     slope = gradient.abs().mean(dim=0).cpu()
     ranked = sorted(columns, key=lambda name: -float(slope[columns[name]].sum()))
     return {name: columns[name] for name in ranked[:MAX_COLUMNS]}

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dltrain.data.cells import MISSING, name_list
 from dltrain.tasks.registry import task_class
 from dltrain.types import Data, Split, SplitName
 
@@ -20,6 +21,7 @@ FEW_SAMPLES = 50
 IMBALANCE = 3.0
 MOST_CONFLICTS = 0.01  # groups of equal samples with different targets, as a share of the samples
 
+NO_LABEL = MISSING - {"none"} | {"<na>", "unknown", "unlabelled", "unlabeled", "not labelled", "no label"}
 Severity = Literal["warning", "note"]
 
 
@@ -76,7 +78,7 @@ def find_conflicts(data: Data, groups: int) -> Iterator[Finding]:
 
 
 def check_balance(data: Data) -> Iterator[Finding]:
-    """Yields classes that are rare or missing in a split."""
+    """Yields classes that are rare, missing in a split, or called as if they were none."""
     counts = dict(zip(data.facts.classes, data.facts.class_counts, strict=False))
     if not counts:
         return
@@ -93,6 +95,11 @@ def check_balance(data: Data) -> Iterator[Finding]:
         if absent and name != "train":
             named = ", ".join(absent[:5]) + (" ..." if absent[5:] else "")
             yield Finding("note", f"classes without a sample in the {name} split: {named}", "give more samples of them")
+    gaps = [name for name in counts if name.casefold() in NO_LABEL]
+    if gaps and len(gaps) + 1 < len(counts):  # + and - are two classes
+        count = sum(counts[name] for name in gaps)
+        what = f"{name_list(gaps, 5)} {'are classes' if gaps[1:] else 'is a class'} of {count:,} training samples"
+        yield Finding("warning", what, "if these have no label, leave them out, or empty their cells")
     once = [name for name, count in counts.items() if count <= 1]
     if once:
         named = ", ".join(once[:5]) + (" ..." if once[5:] else "")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -36,8 +36,10 @@ from dltrain.types import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import torch
+    from numpy.typing import NDArray
 
     from dltrain.data.loader import TensorLoader
     from dltrain.kinds.page import KindPage
@@ -117,6 +119,7 @@ class Kind:
         stored_words: what the run keeps beyond its facts, in words.
         unlike_words: the remark on samples that are unlike those of training.
         answers_prompts: whether a prompt is a sample, of which the prediction is the answer.
+        samples_stand_alone: whether some samples of a split mean the same without the others between them.
     """
 
     name: ClassVar[str]
@@ -128,6 +131,7 @@ class Kind:
     stored_words: ClassVar[str] = "predictions need it"
     unlike_words: ClassVar[str] = "unlike the training samples"
     answers_prompts: ClassVar[bool] = False
+    samples_stand_alone: ClassVar[bool] = True
 
     def encoder(self, facts: Facts) -> Encoder:
         """Returns the encoder of new samples for a model that was trained on data with these facts.
@@ -206,6 +210,10 @@ class Kind:
             seconds: about how long they may take in all; the caller stops after that.
         """
         yield from ()
+
+    def part_of(self, data: Data, split: SplitName, chosen: NDArray[np.int64]) -> Data:
+        """Returns data of which a split holds some of its samples alone, given their positions."""
+        return replace(data, splits={**data.splits, split: data.splits[split].of(chosen)})
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings about the data."""

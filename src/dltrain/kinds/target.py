@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast, get_args
@@ -128,10 +129,17 @@ def infer_task(
     if reader.form == "class":
         reader = TargetReader(name, chosen, classes=class_names(cells)[0])
         reason += spelled
-        several = next((value for value in cells.values if "|" in value or ";" in value), None)
+        several = next((value for value in cells.values if "|" in value or ";" in value), _comma_list(cells.values))
         if several is not None:
             reason += f"; if {shorten(several)} lists several labels, give task=multilabel"
     return Target(reader, reason, reader.encode({name: cells}), cells.codes >= 0)
+
+
+def _comma_list(values: Sequence[str]) -> str | None:
+    """Returns a cell of parts between commas, all of which are cells or parts of other cells; None without one."""
+    counts = Counter(part.strip() for value in values for part in set(value.split(",")))
+    lists = (value for value in values if "," in value)
+    return next((value for value in lists if all(counts[part.strip()] > 1 for part in value.split(","))), None)
 
 
 def _merge_truth_values(column: pd.Series[Any]) -> tuple[pd.Series[Any], str]:

@@ -11,6 +11,8 @@ from typing import Any
 
 log = logging.getLogger("dltrain")
 
+_reported: set[tuple[Path, str]] = set()  # folders of sweeps, and loggers that failed in one of their jobs
+
 
 @dataclass(frozen=True)
 class LoggedRun:
@@ -59,7 +61,8 @@ class Logger:
 
 
 class Loggers:
-    """The loggers of a run as one. Each that fails is named in one warning, and not called again.
+    """The loggers of a run as one. Each that fails is named in one warning, and not called again in this run; the jobs
+    of a sweep in one process share the warning.
 
     Args:
         loggers: by their names in the config.
@@ -68,6 +71,7 @@ class Loggers:
     def __init__(self, loggers: Mapping[str, Logger]) -> None:
         self.loggers = dict(loggers)
         self.begun = False
+        self.sweep: Path | None = None
 
     def __bool__(self) -> bool:
         return bool(self.loggers)
@@ -80,7 +84,7 @@ class Loggers:
             if place:
                 log.log(verbosity, "logger  %s: %s", name, place)
 
-        self.begun = True
+        self.begun, self.sweep = True, run.folder.parent if run.sweep else None
         self._each(begin)
 
     def log(self, row: Mapping[str, float]) -> None:
@@ -115,6 +119,10 @@ class Loggers:
             except Exception as error:  # a full disk, a server that is gone, a bug: the run is worth more
                 del self.loggers[name]
                 reason = " ".join(str(error).split()) or "no reason given"
-                log.warning(
-                    "warning the logger %s is left out from here on: %s: %s", name, type(error).__name__, reason
-                )
+                level, others = logging.WARNING, ""
+                if self.sweep is not None:
+                    level = logging.DEBUG if (self.sweep, name) in _reported else logging.WARNING
+                    others = ", and so in each other job that it fails in"
+                    _reported.add((self.sweep, name))
+                what = f"{type(error).__name__}: {reason}"
+                log.log(level, "warning the logger %s is left out from here on%s: %s", name, others, what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import torch
 from torch import Tensor, nn
 
 from dltrain.models.layers.activations import Activation, activation_layer
@@ -36,7 +37,7 @@ class CNN(nn.Module):
         self,
         spec: Spec,
         channels: Sequence[Annotated[int, Range(1)]] = (32, 64, 128, 256),
-        convolutions: Annotated[int, Range(1)] = 1,
+        convolutions: Annotated[int, Range(1, 1000)] = 1,
         kernel_size: Literal[1, 3, 5, 7] = 3,
         norm: Literal["batch", "none"] = "batch",
         activation: Activation = "relu",
@@ -71,6 +72,7 @@ class CNN(nn.Module):
             width = next_width
         top += [*_dropout(dropout), nn.Linear(width, spec.out_features)]
         self.head = nn.Sequential(*top)
+        self.to(memory_format=torch.channels_last)  # convolutions take three quarters of the time on a CPU
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.stages(x))  # (B, C, H, W) to (B, out_features)

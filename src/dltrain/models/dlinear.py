@@ -24,7 +24,7 @@ class DLinear(nn.Module):
 
     takes = ("series",)
 
-    def __init__(self, spec: Spec, kernel: Annotated[int, Range(1)] = 25) -> None:
+    def __init__(self, spec: Spec, kernel: Annotated[int, Range(1, 10_000)] = 25) -> None:
         super().__init__()
         self.shape = WindowShape.of(spec)
         self.kernel = kernel if kernel % 2 else kernel + 1

@@ -32,7 +32,7 @@ class GRUAttention(nn.Module):
         spec: Spec,
         hidden: Annotated[int, Range(2)] = 128,
         embedding: Annotated[int, Range(1)] = 64,
-        layers: Annotated[int, Range(1)] = 1,
+        layers: Annotated[int, Range(1, 1000)] = 1,
         dropout: Annotated[float, Range(0, 0.99)] = 0.1,
     ) -> None:
         super().__init__()

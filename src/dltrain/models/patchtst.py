@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from dltrain.models.layers.heads import check_heads
 from dltrain.models.layers.windows import WindowShape
 from dltrain.types import Range, Spec
 
@@ -57,13 +58,14 @@ class PatchTST(nn.Module):
         patch_steps: Annotated[int, Range(1)] = 16,
         stride: Annotated[int, Range(1)] = 8,
         width: Annotated[int, Range(1)] = 16,
-        heads: Annotated[int, Range(1)] = 4,
-        layers: Annotated[int, Range(1)] = 3,
+        heads: Annotated[int, Range(1, 1024)] = 4,
+        layers: Annotated[int, Range(1, 1000)] = 3,
         hidden: Annotated[int, Range(1)] = 128,
         dropout: Annotated[float, Range(0, 0.99)] = 0.3,
         head_dropout: Annotated[float, Range(0, 0.99)] = 0.0,
     ) -> None:
         super().__init__()
+        check_heads(width, heads)
         self.shape = shape = WindowShape.of(spec)
         self.patch = min(patch_steps, shape.length)
         self.stride = min(stride, self.patch)

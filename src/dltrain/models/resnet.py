@@ -58,7 +58,7 @@ class ResNet(nn.Module):
         self,
         spec: Spec,
         channels: Sequence[Annotated[int, Range(1)]] = (32, 64, 128),
-        blocks: Annotated[int, Range(1)] = 1,
+        blocks: Annotated[int, Range(1, 1000)] = 1,
         dropout: Annotated[float, Range(0, 0.99)] = 0.0,
     ) -> None:
         super().__init__()
@@ -76,6 +76,7 @@ class ResNet(nn.Module):
         self.head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(width, spec.out_features)
         )
+        self.to(memory_format=torch.channels_last)  # convolutions take three quarters of the time on a CPU
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.stages(self.stem(x)))  # (B, C, H, W) to (B, out_features)

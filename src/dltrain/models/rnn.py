@@ -89,7 +89,7 @@ class RNN(nn.Module):
         spec: Spec,
         cell: Cell = "elman",
         hidden: Annotated[int, Range(1)] = 128,
-        layers: Annotated[int, Range(1)] = 1,
+        layers: Annotated[int, Range(1, 1000)] = 1,
         bidirectional: bool | None = None,
         pool: Pool | None = None,
         embedding: Annotated[int, Range(1)] | None = 128,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from torch import Tensor, nn
 
+from dltrain.models.layers.heads import check_heads
 from dltrain.models.layers.histories import Histories
 from dltrain.models.recommender import build_embedding
 from dltrain.models.transformer import Block
@@ -43,13 +44,14 @@ class SASRec(nn.Module):
         self,
         spec: Spec,
         width: Annotated[int, Range(1)] = 64,
-        layers: Annotated[int, Range(1)] = 1,
-        heads: Annotated[int, Range(1)] = 1,
+        layers: Annotated[int, Range(1, 1000)] = 1,
+        heads: Annotated[int, Range(1, 1024)] = 1,
         length: Annotated[int, Range(1)] = 20,
         dropout: Annotated[float, Range(0, 0.99)] = 0.2,
         spread: Annotated[float, Range(0, open_low=True)] = 0.05,
     ) -> None:
         super().__init__()
+        check_heads(width, heads)
         users, items = spec.vocab_sizes
         self.length, self.scale = length, width**0.5
         self.histories = Histories(users, items)
@@ -101,9 +103,10 @@ class SASRec(nn.Module):
         """Returns the vectors of users, `(B, width)`, by their latest choices `(B, length)`, 0 before the first."""
         x = self.dropout(self.scale * self.item(window) + self.positions)  # (B, length, width)
         chosen = (window > 0)[:, None, None] | torch.eye(self.length, dtype=torch.bool, device=window.device)
-        for block in self.blocks:
+        *lower, highest = self.blocks
+        for block in lower:
             x = block(x, chosen & self.causal, False, None)
-        vectors: Tensor = self.norm(x[:, -1])
+        vectors: Tensor = self.norm(cast(Block, highest).read_last(x, chosen[:, :, -1:])[:, 0])
         return vectors
 
     def _score_all(self, window: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class TiDE(nn.Module):
         self,
         spec: Spec,
         hidden: Annotated[int, Range(1)] = 128,
-        layers: Annotated[int, Range(1)] = 1,
+        layers: Annotated[int, Range(1, 1000)] = 1,
         decoded: Annotated[int, Range(1)] = 8,
         temporal: Annotated[int, Range(1)] = 64,
         projected: Annotated[int, Range(1)] = 4,

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from dltrain.report.configurations import REPEATS, SPLITTING, Configuration, Verdict, judge
-from dltrain.runs.folder import RunDir
+from dltrain.runs.folder import RunDir, yaml_loader
 from dltrain.runs.lock import state_of
 from dltrain.runs.result import Result
 from dltrain.runs.search_record import SearchRecord
@@ -281,7 +281,7 @@ class Job:
 def read_overrides(run: RunDir) -> tuple[str, ...]:
     """Returns the overrides from which a run was composed, without secrets; none where they were not written."""
     path = run.hydra / "overrides.yaml"
-    return tuple(map(str, yaml.safe_load(path.read_text("utf-8")) or [])) if path.exists() else ()
+    return tuple(map(str, yaml.load(path.read_text("utf-8"), yaml_loader()) or [])) if path.exists() else ()
 
 
 def read_job(run: RunDir, folder: Path) -> Job:

@@ -1,18 +1,22 @@
-"""Reads the config of a run folder. A stranger may have written it, so nothing of this machine is put into it."""
+"""Reads and writes the config of a run folder. A stranger may have written it: nothing of this machine goes into it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.built_in import BEFORE, current_target
 from dltrain.errors import CheckpointError
-from dltrain.runs.folder import RunDir
+from dltrain.runs.folder import RunDir, yaml_loader
+from dltrain.storage import write_text
 
 PLAIN_REFERENCE = re.compile(r"\$\{[\w.]+\}")
 
@@ -29,9 +33,9 @@ class RunConfig:
         try:
             text = self.path.read_text("utf-8")
             # A small file of aliases of aliases can fill the memory, and dltrain writes no aliases.
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml_loader())):
                 raise ValueError("it contains aliases")
-            read = yaml.safe_load(text)
+            read = yaml.load(text, yaml_loader())
             if not isinstance(read, dict):
                 raise ValueError("it is not a mapping")
             self.values: DictConfig = OmegaConf.create(_with_references_only(_with_current_targets(read)))
@@ -118,3 +122,22 @@ def _flat(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, node
+
+
+def write_yaml(path: Path, value: object) -> None:
+    """Writes a whole YAML file or none, of nested primitives; texts that look like numbers or truth values are
+    quoted."""
+    write_text(path, yaml_text(value))
+
+
+def yaml_text(value: object) -> str:
+    """Returns the text of a YAML file, as OmegaConf writes and reads it."""
+
+    class Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
+        """OmegaConf's dumper, several times faster where PyYAML has its library in C."""
+
+    Dumper.add_representer(str, get_omega_conf_dumper().str_representer)
+    Dumper.add_multi_representer(Enum, lambda dumper, item: dumper.represent_str(item.name))
+    Dumper.ignore_aliases = lambda *_: True
+    text: str = yaml.dump(value, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=Dumper)
+    return text

@@ -184,6 +184,8 @@ class RunDir:
         Raises:
             CheckpointError: this is not a run folder, or the file is damaged.
         """
+        if self.status.is_file() and not self.status.stat().st_size:
+            return {"schema": SCHEMA, "state": "running", "updated": utc_now()}  # killed while it took its folder
         status = read_json(self.status)
         if status.get("state") not in STATES:
             raise CheckpointError(f"{self.status} is damaged: its state is {status.get('state')!r}")
@@ -227,10 +229,17 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     if not path.exists():
         return {}
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        value = yaml.load(path.read_text(encoding="utf-8"), yaml_loader())
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise CheckpointError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     return value if isinstance(value, Mapping) else {}
+
+
+def yaml_loader() -> Any:
+    """Returns the safe loader of YAML, the one in C where PyYAML has it."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_json(path: Path) -> dict[str, Any]:

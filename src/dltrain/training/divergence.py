@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from dltrain.errors import Diverged
@@ -36,15 +37,23 @@ def check_finite(state: TrainState, accumulate: int) -> None:
         )
         raise _diverged(f"the training loss is {running.loss} since {where}", lr)
     # The last loss was measured before the last step, so it says nothing of the weights that would be saved.
-    if not math.isfinite(largest(state.numbers)):
+    if not are_finite(state.numbers):
         where = f"step {state.step} (epoch {state.epoch + 1}, batch {running.batches}, lr {lr:g})"
         raise _diverged(f"some weights are not finite after {where}", lr)
     running.rates.clear()
 
 
-def largest(tensors: Sequence[Tensor]) -> float:
-    """Returns the largest absolute value in the tensors; it is not finite where one of them is not."""
-    return float(nn.utils.get_total_norm(tensors, math.inf)) if tensors else 0.0
+def are_finite(tensors: Sequence[Tensor]) -> bool:
+    """Tells whether all numbers in the tensors, which are on one device, are finite.
+
+    If their sums are, all of them are; if one is not, it may also have overflown, and the largest number decides.
+    """
+    sums = [tensor.detach().sum() for tensor in tensors]
+    if sums and sums[0].device.type != "cpu":
+        sums = [torch.stack([number.float() for number in sums]).sum()]  # read at once
+    if all(math.isfinite(number.item()) for number in sums):
+        return True
+    return math.isfinite(nn.utils.get_total_norm(tensors, math.inf).item())
 
 
 def _diverged(what: str, lr: float) -> Diverged:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from time import perf_counter
 from typing import Protocol, TypeVar
@@ -15,10 +16,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dltrain.models.names import picked_models
 from dltrain.tasks.evaluation import evaluate
+from dltrain.tasks.metric_table import Better
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
 from dltrain.training.blending import Blending, choose_blend
 from dltrain.training.divergence import check_finite
+from dltrain.training.gradients import clip_norm, forget_gradients
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import Running, TrainState
 from dltrain.types import Batch, Loader, Unfreezing
@@ -128,12 +131,32 @@ class Learner:
     val: Loader | None
     settings: TrainerSettings
 
+    @cached_property
+    def modules(self) -> list[nn.Module]:
+        """Returns the model and all of its parts."""
+        return list(self.state.model.modules())
+
+    @cached_property
+    def parameters(self) -> list[nn.Parameter]:
+        """Returns the parameters of the model."""
+        return list(self.state.model.parameters())
+
+    @cached_property
+    def unfreezing(self) -> list[Unfreezing]:
+        """Returns the models within the model that freeze other parameters in some epochs."""
+        return [picked for picked in picked_models(self.state.model) if isinstance(picked, Unfreezing)]
+
+    @cached_property
+    def better(self) -> Better:
+        """Returns whether smaller or larger values of what is monitored are better."""
+        return self.task.describe_metric(self.settings.monitor).better
+
     def begin_epoch(self) -> None:
         """Puts the model into training mode, with those parameters frozen that are in this epoch."""
-        for picked in picked_models(self.state.model):
-            if isinstance(picked, Unfreezing):
-                picked.freeze_for(self.state.epoch)
-        self.state.model.train()
+        for picked in self.unfreezing:
+            picked.freeze_for(self.state.epoch)
+        if self.unfreezing or not all(module.training for module in self.modules):
+            self.state.model.train()
 
     def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
         """Takes one step of the optimizer and its schedule on a group of batches."""
@@ -158,17 +181,17 @@ class Learner:
             scaler.scale(penalty(model.parameters(), settings.l1, settings.l2)).backward()
         if settings.clip_norm is not None:
             scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+            clip_norm(self.parameters, settings.clip_norm)
         scaler.step(optimizer)
         scaler.update()
-        optimizer.zero_grad(set_to_none=True)
+        forget_gradients(optimizer)
 
         running.count(optimizer.param_groups[0]["lr"], len(micro_batches))
         if scheduler is not None and not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
-        if state.average is not None:
-            state.average.update_parameters(model)
         state.step += 1
+        if state.average is not None:
+            state.average.after_step(model, state.step)
         state.samples += sum(len(batch.target) for batch in micro_batches)
 
     def settle(self, began: float) -> None:
@@ -199,7 +222,7 @@ class Learner:
         row["seconds"] = state.seconds = perf_counter() - started
 
         state.epoch, state.running = state.epoch + 1, None
-        better = task.describe_metric(settings.monitor).better
+        better = self.better
         state.judge(row[settings.monitor], better, settings.min_delta, settings.keep == "last")
         if isinstance(state.scheduler, ReduceLROnPlateau):
             state.scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
@@ -251,6 +274,9 @@ def penalty(parameters: Iterable[Tensor], l1: float, l2: float) -> Tensor:
 
 def grouped(loader: Loader, size: int) -> Iterator[tuple[Batch, ...]]:
     """Yields batches in groups of `size`; the last group holds the remaining ones."""
+    if size == 1:
+        yield from zip(loader, strict=False)
+        return
     batches = iter(loader)
     while group := tuple(islice(batches, size)):
         yield group

@@ -14,6 +14,11 @@ from dltrain.tasks.precision import Precision
 from dltrain.training.budget import Budget
 from dltrain.types import Range
 
+# Multiplications of a step's forward pass that each thread must have. Alone on two cores, a second thread makes steps
+# of up to 50 million 1.0 to 1.4 times as fast, of 75 million or more 1.6 to 2 times (benchmarks/threads.py); beside
+# other work it makes all of them slower, because the threads wait for each other in every layer.
+WORTH_A_THREAD = 30_000_000
+
 
 @dataclass(frozen=True)
 class TrainerSettings:
@@ -44,6 +49,8 @@ class TrainerSettings:
         max_minutes: minutes after which training ends, also within an epoch; none for no limit.
         ema: decay of an exponential moving average of the weights, which is then evaluated and stored instead of the
             weights; none for no average.
+        swa: share of all steps, the last ones, whose weights are averaged equally (stochastic weight averaging); their
+            average is then evaluated and stored, until they begin the weights are. None for no average.
         device: `auto` is cuda if there is a GPU, else cpu.
         threads: CPU threads; none to choose by the size of a step.
         precision: of the forward pass; weights stay float32. `auto` takes bfloat16 where the device multiplies it
@@ -70,6 +77,7 @@ class TrainerSettings:
     max_rollbacks: Annotated[int, Range(1)] = 3
     max_minutes: Annotated[float, Range(0, open_low=True)] | None = None
     ema: Annotated[float, Range(0, 0.99999)] | None = None
+    swa: Annotated[float, Range(0, 1, open_low=True)] | None = None
     device: str = "auto"
     threads: Annotated[int, Range(1)] | None = None
     precision: Precision = "float32"
@@ -133,11 +141,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def count_cores() -> int:
+    """Returns the number of cores that this process may use, which those of a sweep share."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def choose_threads(multiplications: int) -> int:
-    """Returns the number of CPU threads for a step of so many multiplications.
+    """Returns the number of CPU threads for a step with so many multiplications in its forward pass.
 
     It depends on the work and the number of cores alone, because floating-point sums differ between numbers of threads.
-    Below a few million multiplications a step, a second thread costs more time than it saves.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if multiplications < 4_000_000 else cores
+    return max(1, min(count_cores(), multiplications // WORTH_A_THREAD))

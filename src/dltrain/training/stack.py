@@ -22,7 +22,7 @@ from dltrain.errors import Diverged
 from dltrain.tasks.task import Task
 from dltrain.training.divergence import check_finite
 from dltrain.training.loop import Learner, Pause, Row
-from dltrain.training.stacked_optimizer import STACKED
+from dltrain.training.stacked_optimizer import STACKED, Piece
 from dltrain.training.state import Running, TrainState
 from dltrain.types import Batch
 
@@ -73,8 +73,9 @@ class Stack:
                 objectives = objectives + self._penalties()
             # The models share no weight, so that the gradient of the sum holds that of each.
             objectives.sum().backward()
-        self._clip()
-        self.optimizer.step([rate * pace for rate in self.rates_on_device])
+        pieces = self.optimizer.pieces()
+        self._clip(pieces)
+        self.optimizer.step(pieces, [rate * pace for rate in self.rates_on_device])
         self.optimizer.zero_grad()
 
         state.running.count(pace, len(micro_batches))
@@ -130,15 +131,12 @@ class Stack:
         named = {id(parameter): name for name, parameter in models[0].named_parameters()}
         order = [named[id(one)] for group in states[0].optimizer.param_groups for one in group["params"]]
         parameters = [dict(model.named_parameters()) for model in models]
-        self.weights = {
-            name: torch.stack([one[name].detach() for one in parameters]).requires_grad_(
-                parameters[0][name].requires_grad
-            )
+        together = [
+            torch.stack([one[name].detach() for one in parameters]).requires_grad_(parameters[0][name].requires_grad)
             for name in order
-        }
-        self.optimizer = STACKED[type(states[0].optimizer)](
-            [state.optimizer for state in states], [*self.weights.values()]
-        )
+        ]
+        self.optimizer = STACKED[type(states[0].optimizer)]([state.optimizer for state in states], together)
+        self.weights = dict(zip(order, self.optimizer.weights, strict=True))
         self.buffers = stacked_buffers(models)
         device = next(iter(self.weights.values())).device
         self.rates_on_device = [rate.to(device) for rate in self.rates]
@@ -173,7 +171,11 @@ class Stack:
         for target, source in zip(targets, sources, strict=True):
             target.copy_(source)
         count = len(self.learners)
-        losses = torch.hstack(stacked.losses).view(-1, count) if stacked.losses else torch.zeros(0, count)
+        losses = (
+            torch.hstack(cast(list[Tensor], stacked.losses)).view(-1, count)
+            if stacked.losses
+            else torch.zeros(0, count)
+        )
         apart = bool(stacked.weights) and isinstance(stacked.weights[0], Tensor)
         divisors = torch.hstack(cast(list[Tensor], stacked.weights)).view(-1, count) if apart else None
         sums = []
@@ -214,15 +216,14 @@ class Stack:
         return sum(terms, torch.zeros_like(self.l1))
 
     @torch.no_grad()
-    def _clip(self) -> None:
+    def _clip(self, pieces: Sequence[Piece]) -> None:
         """Scales the gradients of each model whose norm exceeds its `trainer.clip_norm`."""
         if not self.clips:
             return
-        gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
-        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        norms = torch.stack([piece.gradient.norm(dim=1) for piece in pieces]).norm(dim=0)
         factors = (self.clip_norm / (norms + 1e-6)).clamp(max=1.0)
-        for gradient in gradients:
-            gradient.mul_(factors.view(-1, *[1] * (gradient.dim() - 1)))
+        for piece in pieces:
+            piece.gradient.mul_(factors[:, None])
 
 
 class DropoutOfRows(nn.Module):

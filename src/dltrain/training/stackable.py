@@ -25,7 +25,7 @@ def why_not_stacked(learners: Sequence[Learner]) -> str:
     first = learners[0]
     settings, state = first.settings, first.state
     reasons = {
-        "trainer.ema averages weights": state.average is not None,
+        f"trainer.{'swa' if settings.ema is None else 'ema'} averages weights": state.average is not None,
         f"trainer.precision={settings.precision}": settings.precision != "float32",
         "trainer.on_divergence=rollback takes one back alone": settings.on_divergence == "rollback",
         "trainer.max_minutes counts the time of each": settings.max_minutes is not None,

@@ -7,14 +7,48 @@ dimension of the models, and read and write the state of torch's optimizers, so 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import compress, islice
-from typing import Any, ClassVar
+from itertools import accumulate, islice
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from dltrain.training.state import RATES
+
+
+class Piece(NamedTuple):
+    """Weights that take a step together.
+
+    Args:
+        group: the number of their group of parameters.
+        weight: of all models `(K, n)`.
+        gradient: in the same shape.
+        stored: what torch's optimizer stores for them, in the same shape.
+    """
+
+    group: int
+    weight: Tensor
+    gradient: Tensor
+    stored: Mapping[str, Tensor]
+
+
+class Block(NamedTuple):
+    """The weights of a group side by side: one operation on all of them takes less time than one on each.
+
+    Args:
+        group: its number.
+        places: of the weights.
+        columns: of each weight.
+        weight: all of them `(K, n)`.
+        stored: as in `Piece`.
+    """
+
+    group: int
+    places: Sequence[int]
+    columns: Sequence[slice]
+    weight: Tensor
+    stored: Mapping[str, Tensor]
 
 
 class StackedOptimizer:
@@ -26,23 +60,40 @@ class StackedOptimizer:
 
     Attributes:
         values: the numbers in which the models may differ.
-        stored: the tensors of torch's optimizer for each parameter, in its shape.
+        names: of the tensors that torch's optimizer stores for each parameter, in its shape.
+        weights: copies of the given ones, which the steps change.
     """
 
     values: ClassVar[tuple[str, ...]]
-    stored: ClassVar[tuple[str, ...]]
+    names: ClassVar[tuple[str, ...]]
 
     def __init__(self, optimizers: Sequence[Optimizer], weights: Sequence[Tensor]) -> None:
         self.optimizers, self.weights = optimizers, list(weights)
+        self.blocks: list[Block] = []
         self.states = [[one.state[of] for group in one.param_groups for of in group["params"]] for one in optimizers]
-        self.tensors = {name: [self._gather(name, place) for place in range(len(weights))] for name in self.stored}
         self.groups: list[dict[str, Any]] = []
-        places = iter(range(len(self.weights)))
+        places = iter(range(len(weights)))
         for alike in zip(*(optimizer.param_groups for optimizer in optimizers), strict=True):
             columns = {name: [self.number(group, name) for group in alike] for name in self.values}
             numbers = {name: torch.tensor(column, dtype=torch.float64) for name, column in columns.items()}
-            on_device = {name: column.to(self.weights[0].device) for name, column in numbers.items()}
-            self.groups.append({**alike[0], **on_device, "places": list(islice(places, len(alike[0]["params"])))})
+            self.groups.append({**alike[0], **{name: one.to(weights[0].device) for name, one in numbers.items()}})
+            own = list(islice(places, len(alike[0]["params"])))
+            for dtype in dict.fromkeys(weights[place].dtype for place in own):
+                self._put_side_by_side([place for place in own if weights[place].dtype == dtype])
+
+    def _put_side_by_side(self, places: Sequence[int]) -> None:
+        """Makes a block of weights, of which they are parts from then on."""
+        count, given = len(self.optimizers), [self.weights[place] for place in places]
+        whole = torch.cat([weight.detach().reshape(count, -1) for weight in given], dim=1)
+        ends = list(accumulate(weight[0].numel() for weight in given))
+        columns = [slice(end - weight[0].numel(), end) for weight, end in zip(given, ends, strict=True)]
+        for place, part, weight in zip(places, columns, given, strict=True):
+            self.weights[place] = whole[:, part].view(weight.shape).detach().requires_grad_(weight.requires_grad)
+        stored = {
+            name: torch.cat([self._gather(name, place).reshape(count, -1) for place in places], dim=1)
+            for name in self.names
+        }
+        self.blocks.append(Block(len(self.groups) - 1, places, columns, whole, stored))
 
     @staticmethod
     def number(group: Mapping[str, Any], name: str) -> float:
@@ -53,11 +104,36 @@ class StackedOptimizer:
         """Tells whether torch's optimizer stores tensors for this group of parameters."""
         return True
 
-    def step(self, rates: Sequence[Tensor]) -> None:
-        """Changes the weights by their gradients, with the learning rates `(K,)` of each group in float64.
+    def pieces(self) -> list[Piece]:
+        """Returns all weights with gradients: those of a block as one, or one by one where some have no gradient."""
+        pieces = []
+        for block in self.blocks:
+            gradients = [self.weights[place].grad for place in block.places]
+            present = [one.reshape(len(one), -1) for one in gradients if one is not None]
+            if len(present) == len(gradients):
+                pieces.append(Piece(block.group, block.weight, torch.cat(present, dim=1), block.stored))
+                continue
+            for gradient, part in zip(gradients, block.columns, strict=True):
+                if gradient is not None:
+                    stored = {name: tensor[:, part] for name, tensor in block.stored.items()}
+                    own = gradient.reshape(len(gradient), -1)
+                    pieces.append(Piece(block.group, block.weight[:, part], own, stored))
+        return pieces
 
-        Weights without a gradient stay as they are.
+    @torch.no_grad()
+    def step(self, pieces: Sequence[Piece], rates: Sequence[Tensor]) -> None:
+        """Changes weights by their gradients.
+
+        Args:
+            pieces: as `pieces` returns them; their gradients may be changed.
+            rates: the learning rates `(K,)` of each group, in float64.
         """
+        for piece in pieces:
+            group, maximizes = self.groups[piece.group], self.groups[piece.group]["maximize"]
+            self.change(piece._replace(gradient=-piece.gradient) if maximizes else piece, group, rates[piece.group])
+
+    def change(self, piece: Piece, group: Mapping[str, Any], rate: Tensor) -> None:
+        """Takes the step of some weights, with the numbers of their group and its learning rates `(K,)`."""
         raise NotImplementedError
 
     def zero_grad(self) -> None:
@@ -67,17 +143,19 @@ class StackedOptimizer:
 
     def unstack(self) -> None:
         """Writes the state into torch's optimizers."""
-        for name, tensors in self.tensors.items():
-            targets, sources = [], []
-            for number, (optimizer, states) in enumerate(zip(self.optimizers, self.states, strict=True)):
-                stores = [self.stores(group) for group in optimizer.param_groups for _ in group["params"]]
-                for state, tensor in compress(zip(states, tensors, strict=True), stores):
-                    if state.get(name) is None:
-                        state[name] = torch.empty_like(tensor[number])
-                    targets.append(state[name])
-                    sources.append(tensor[number])
-            if targets:
-                torch._foreach_copy_(targets, sources)
+        targets, sources = [], []
+        for block in self.blocks:
+            for name, tensor in block.stored.items():
+                for place, part in zip(block.places, block.columns, strict=True):
+                    rows = tensor[:, part].view(self.weights[place].shape)
+                    for optimizer, states, row in zip(self.optimizers, self.states, rows, strict=True):
+                        if self.stores(optimizer.param_groups[block.group]):
+                            if states[place].get(name) is None:
+                                states[place][name] = torch.empty_like(row, memory_format=torch.contiguous_format)
+                            targets.append(states[place][name])
+                            sources.append(row)
+        if targets:
+            torch._foreach_copy_(targets, sources)
 
     def _gather(self, name: str, place: int) -> Tensor:
         """Returns what torch's optimizers store for a parameter `(K, ...)`, 0 where it is nothing yet."""
@@ -89,7 +167,7 @@ class StackedSGD(StackedOptimizer):
     """`torch.optim.SGD`, with or without momentum."""
 
     values = ("momentum", "dampening", "weight_decay")
-    stored = ("momentum_buffer",)
+    names = ("momentum_buffer",)
 
     def __init__(self, optimizers: Sequence[Optimizer], weights: Sequence[Tensor]) -> None:
         super().__init__(optimizers, weights)
@@ -104,32 +182,28 @@ class StackedSGD(StackedOptimizer):
     def stores(self, group: Mapping[str, Any]) -> bool:
         return bool(group["momentum"])
 
-    @torch.no_grad()
-    def step(self, rates: Sequence[Tensor]) -> None:
-        for group, rate in zip(self.groups, rates, strict=True):
-            for place in group["places"]:
-                weight = self.weights[place]
-                if weight.grad is None:
-                    continue
-                of = spread_over(weight)
-                gradient = -weight.grad if group["maximize"] else weight.grad
-                gradient = torch.addcmul(gradient, of(group["weight_decay"]), weight)
-                if self.has_momentum:
-                    buffer, momentum = self.tensors["momentum_buffer"][place], of(group["momentum"])
-                    if self.begun:
-                        buffer.mul_(momentum).addcmul_(of(1 - group["dampening"]), gradient)
-                    else:
-                        buffer.copy_(gradient)
-                    gradient = torch.addcmul(gradient, momentum, buffer) if group["nesterov"] else buffer
-                weight.addcmul_(of(-rate), gradient)
+    def step(self, pieces: Sequence[Piece], rates: Sequence[Tensor]) -> None:
+        super().step(pieces, rates)
         self.begun = True
+
+    def change(self, piece: Piece, group: Mapping[str, Any], rate: Tensor) -> None:
+        of = column_like(piece.weight)
+        gradient = torch.addcmul(piece.gradient, of(group["weight_decay"]), piece.weight)
+        if self.has_momentum:
+            buffer, momentum = piece.stored["momentum_buffer"], of(group["momentum"])
+            if self.begun:
+                buffer.mul_(momentum).addcmul_(of(1 - group["dampening"]), gradient)
+            else:
+                buffer.copy_(gradient)
+            gradient = torch.addcmul(gradient, momentum, buffer) if group["nesterov"] else buffer
+        piece.weight.addcmul_(of(-rate), gradient)
 
 
 class StackedAdam(StackedOptimizer):
     """`torch.optim.Adam` and `torch.optim.AdamW`, without `amsgrad`."""
 
     values = ("beta1", "beta2", "eps", "weight_decay")
-    stored = ("exp_avg", "exp_avg_sq")
+    names = ("exp_avg", "exp_avg_sq")
 
     def __init__(self, optimizers: Sequence[Optimizer], weights: Sequence[Tensor]) -> None:
         super().__init__(optimizers, weights)
@@ -139,26 +213,23 @@ class StackedAdam(StackedOptimizer):
     def number(group: Mapping[str, Any], name: str) -> float:
         return float(group["betas"][int(name[-1]) - 1] if name.startswith("beta") else group[name])
 
-    @torch.no_grad()
-    def step(self, rates: Sequence[Tensor]) -> None:
+    def step(self, pieces: Sequence[Piece], rates: Sequence[Tensor]) -> None:
         self.steps += 1
-        for group, rate in zip(self.groups, rates, strict=True):
-            size = rate / (1 - group["beta1"] ** self.steps)
-            spread = (1 - group["beta2"] ** self.steps).sqrt()
-            for place in group["places"]:
-                weight = self.weights[place]
-                if weight.grad is None:
-                    continue
-                of = spread_over(weight)
-                gradient = -weight.grad if group["maximize"] else weight.grad
-                if group["decoupled_weight_decay"]:
-                    weight.mul_(of(1 - rate * group["weight_decay"]))
-                else:
-                    gradient = torch.addcmul(gradient, of(group["weight_decay"]), weight)
-                mean, square = self.tensors["exp_avg"][place], self.tensors["exp_avg_sq"][place]
-                mean.lerp_(gradient, of(1 - group["beta1"]))
-                square.mul_(of(group["beta2"])).addcmul_(gradient * of(1 - group["beta2"]), gradient)
-                weight.addcdiv_(mean * of(-size), square.sqrt().div_(of(spread)).add_(of(group["eps"])))
+        super().step(pieces, rates)
+
+    def change(self, piece: Piece, group: Mapping[str, Any], rate: Tensor) -> None:
+        of, weight, gradient = column_like(piece.weight), piece.weight, piece.gradient
+        if group["decoupled_weight_decay"]:
+            weight.mul_(of(1 - rate * group["weight_decay"]))
+        else:
+            gradient = torch.addcmul(gradient, of(group["weight_decay"]), weight)
+        mean, square = piece.stored["exp_avg"], piece.stored["exp_avg_sq"]
+        mean.lerp_(gradient, of(1 - group["beta1"]))
+        square.lerp_(gradient.square(), of(1 - group["beta2"]))
+        # torch divides the square root by `spread` and adds eps; multiplied by it, one pass over the weights less
+        spread = (1 - group["beta2"] ** self.steps).sqrt()
+        size = rate / (1 - group["beta1"] ** self.steps) * spread
+        weight.addcdiv_(mean * of(-size), square.sqrt().add_(of(group["eps"] * spread)))
 
     def unstack(self) -> None:
         super().unstack()
@@ -176,13 +247,9 @@ STACKED: Mapping[type[Optimizer], type[StackedOptimizer]] = {
 }
 
 
-def spread_over(weight: Tensor) -> Callable[[Tensor], Tensor]:
-    """Returns a function that gives numbers `(K,)` the type and the number of dimensions of weights `(K, ...)`."""
-
-    def spread(numbers: Tensor) -> Tensor:
-        return numbers.to(weight.dtype).view(-1, *[1] * (weight.dim() - 1))
-
-    return spread
+def column_like(weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """Returns a function that makes numbers `(K,)` a column `(K, 1)` of the type of weights `(K, n)`."""
+    return lambda numbers: numbers.to(weight.dtype)[:, None]
 
 
 def why_not_stacked(optimizers: Sequence[Optimizer]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -13,13 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel
 
 from dltrain.tasks.metric_table import Better
+from dltrain.training.averaging import Average
 from dltrain.training.random_state import restore_random_state, save_random_state
 from dltrain.training.schedules import advance
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 MOST_TENSORS = 1000  # of one number each
 RATES = ("lr", "initial_lr", "max_lr", "min_lr")  # what torch's schedules keep in a parameter group
@@ -48,7 +46,7 @@ class Plan:
 class Running:
     """Sums over the steps of an epoch under way.
 
-    Losses stay on their device until the sums are read: only then does anybody wait for it.
+    Losses of a GPU stay there until the sums are read: only then does anybody wait for it.
 
     Args:
         loss: of the samples of all steps that have been read.
@@ -57,8 +55,8 @@ class Running:
         lr: that the last step was taken with.
         rates: of every step since the sums were last read.
         sizes: the number of batches of each of these steps.
-        losses: of these batches, means, in one tensor or several.
-        weights: what each of these means was divided by, numbers or tensors.
+        losses: of these batches, means; tensors of a GPU, or of several models, in one tensor or several.
+        weights: what each of these means was divided by, likewise.
         seconds: that all steps took.
     """
 
@@ -68,18 +66,16 @@ class Running:
     lr: float = 0.0
     rates: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
-    losses: list[Tensor] = field(default_factory=list)
+    losses: list[Tensor | float] = field(default_factory=list)
     weights: list[Tensor | float] = field(default_factory=list)
     seconds: float = 0.0
 
     def add(self, loss: Tensor, weight: Tensor | float) -> None:
         """Adds the mean loss of a batch, and what it was divided by."""
-        self.losses.append(loss.detach())
-        self.weights.append(weight)
-        if len(self.losses) == MOST_TENSORS:
-            self.losses[:] = [torch.hstack(self.losses)]
-            if isinstance(weight, Tensor):
-                self.weights[:] = [torch.hstack([*map(torch.as_tensor, self.weights)])]
+        for numbers, number in ((self.losses, loss), (self.weights, weight)):
+            numbers.append(read_from_cpu(number))
+            if len(numbers) == MOST_TENSORS and isinstance(numbers[-1], Tensor):
+                numbers[:] = [torch.hstack([*map(torch.as_tensor, numbers)])]
 
     def count(self, lr: float, batches: int) -> None:
         """Counts a step with that learning rate, on so many batches."""
@@ -95,10 +91,7 @@ class Running:
         """
         if not self.losses:
             return None
-        losses = torch.hstack(self.losses).double().tolist()
-        apart = isinstance(self.weights[0], Tensor)
-        weights = torch.hstack([*map(torch.as_tensor, self.weights)]).tolist() if apart else self.weights
-        batches = zip(losses, weights, strict=True)
+        batches = zip(read_at_once(self.losses), read_at_once(self.weights), strict=True)
         bad = None
         for step, size in enumerate(self.sizes):
             for loss, weight in islice(batches, size):
@@ -146,7 +139,7 @@ class TrainState:
     optimizer: Optimizer
     scheduler: LRScheduler | ReduceLROnPlateau | None
     scaler: torch.amp.GradScaler
-    average: AveragedModel | None = None
+    average: Average | None = None
     plan: Plan = Plan()
     epoch: int = 0
     step: int = 0
@@ -266,23 +259,24 @@ class TrainState:
 _COUNTS = ("epoch", "step", "samples", "seconds", "best", "best_epoch", "best_step", "stale", "rollbacks")
 
 
+def read_from_cpu(number: Tensor | float) -> Tensor | float:
+    """Returns the number in a tensor that is one number of the CPU; another tensor without its graph."""
+    if not isinstance(number, Tensor):
+        return number
+    return number.item() if number.dim() == 0 and number.device.type == "cpu" else number.detach()
+
+
+def read_at_once(numbers: Sequence[Tensor | float]) -> list[float]:
+    """Returns the numbers in tensors, which are all read from a GPU at once."""
+    plain = [number for number in numbers if not isinstance(number, Tensor)]
+    if len(plain) == len(numbers):
+        return plain
+    read: list[float] = torch.hstack([*map(torch.as_tensor, numbers)]).double().tolist()
+    return read
+
+
 def _running_statistics(model: nn.Module) -> Iterator[Tensor]:
     """Yields the running means and variances of a model's batch norms."""
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._NormBase):
             yield from module.buffers()
-
-
-def average_of(model: nn.Module, decay: float) -> AveragedModel:
-    """Returns an exponential moving average of a model's weights and buffers, faster in its first steps."""
-
-    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        share = 1 - torch.as_tensor((1 + count) / (10 + count)).clamp(max=decay)
-        for mean, value in zip(averaged, current, strict=True):
-            if mean.is_floating_point():
-                moved = mean.lerp(value, share.to(mean.dtype))
-                mean.copy_(torch.where(mean == value, value, moved))  # infinite bounds would become no number
-            else:
-                mean.copy_(value)
-
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)

@@ -67,6 +67,20 @@ def test_a_prompt_may_be_empty_or_hold_what_the_model_does_not_know() -> None:
         assert written == generator.continue_text(prompt, 6, top_p=1e-6, seed=5)
 
 
+def test_text_is_written_as_it_is_drawn() -> None:
+    parts: list[str] = []
+    text = TextGenerator(model(), ENCODER).continue_text("ab", 30, temperature=2.0, written=parts.append)
+    assert len(parts) == 30 and "".join(parts) == text
+
+
+def test_a_character_of_several_pieces_is_written_when_it_is_whole() -> None:
+    pytest.importorskip("tokenizers")
+    encoder = CorpusEncoder.fit(["猫と犬 abc"] * 3, tokens="bpe", length=8, size=256, least=9)
+    tokens = encoder.encode_prompt("a猫b")
+    assert len(tokens) == 5  # three bytes of one character
+    assert list(TextGenerator(model(), encoder)._parts(tokens)) == ["a", "猫", "b"]
+
+
 @pytest.mark.parametrize(
     ("top_p", "drawn"), [(0.3, {3}), (0.5, {3}), (0.51, {3, 5}), (0.81, {3, 4, 5}), (1.0, {3, 4, 5, 6})]
 )

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from dltrain.errors import DataError
 from dltrain.kinds.image.load import images
 from dltrain.kinds.image.pixels import read_image
+from dltrain.kinds.image.shapes import sizes_of
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -65,6 +66,50 @@ def test_the_policy_reaches_the_pixels_and_the_facts(folder: Path, policy: str) 
     image = data.splits["train"].inputs[0][data.splits["train"].ids.index("red/0.png")]
     assert tuple(image[:, 6, 1].tolist()) == ((0, 255, 0) if policy == "crop" else RED)
     assert (image[:, 0, 6].sum() == 0) == (policy == "pad")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "way", "note"),
+    [
+        ([(40, 30)] * 6, "crop", None),
+        ([(59, 30), (30, 59)] * 3, "crop", None),
+        (
+            [(90, 30)] * 6,
+            "stretch",
+            "cropping to 12×12 would cut off 67% of a typical image: they are stretched",
+        ),
+        ([(90, 30), (30, 90)] * 3, "pad", "some are wide and others are high"),
+        ([(30, 90)] * 5 + [(30, 30)], "stretch", "all alike"),
+    ],
+)
+def test_the_usual_way_to_resize_follows_the_shapes(
+    folder: Path, shapes: list[tuple[int, int]], way: str, note: str | None
+) -> None:
+    for number, shape in enumerate(shapes):
+        for colour in ("red", "blue"):
+            stripes(*shape).save(folder / colour / f"{number}.png")
+    data = images(path=str(folder), size=12, val_fraction=0, test_fraction=0)
+    assert data.facts.preprocessing["resize"] == way
+    assert any(note in one for one in data.notes) if note else not any("crop" in one for one in data.notes)
+
+
+def test_elongated_images_are_cut_where_that_is_wanted_and_the_run_says_so(folder: Path) -> None:
+    for colour in ("red", "blue"):
+        for number in range(4):
+            stripes(90, 30).save(folder / colour / f"{number}.png")
+    data = images(path=str(folder), size=12, resize="crop", val_fraction=0, test_fraction=0)
+    assert data.facts.preprocessing["resize"] == "crop"
+    assert any("data.resize=stretch shows all of them" in note for note in data.notes)
+    wide = images(path=str(folder), size=[36, 12], val_fraction=0, test_fraction=0)
+    assert wide.facts.preprocessing["resize"] == "crop"
+
+
+def test_a_photo_is_as_wide_as_it_is_seen_upright(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    stripes(90, 30).save(tmp_path / "a.jpg", exif=turned)
+    stripes(90, 30).save(tmp_path / "b.jpg")
+    assert sizes_of([tmp_path / "a.jpg", tmp_path / "b.jpg", tmp_path / "none.jpg"]) == [(90, 30), (30, 90)]
 
 
 def test_odd_kinds_of_images_have_a_defined_colour(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dltrain.data import memory
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import DataError, StorageError
 from dltrain.experiment.results import fingerprint
@@ -125,36 +124,14 @@ def test_storage_is_chosen_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     folder = fill(tmp_path / "photos")
     size = 40 * 3 * 8 * 8
     for available, room, expected in ((3 * size, 0, "memory"), (3 * size - 1, 10**6, "cache"), (0, 0, "stream")):
-        monkeypatch.setattr(placement, "available_memory", lambda left=available: left)
+        monkeypatch.setattr(placement, "free_memory", lambda left=available: left)
         monkeypatch.setattr(cache, "room", lambda left=room: left)
         (note,) = (note for note in load(folder, "auto").notes if "40 images" in note)
         words = {"memory": "in memory", "cache": "decoded once into", "stream": "decoded anew in every epoch"}
         assert words[expected] in note
-    with pytest.raises(DataError, match="do not fit into the less than 1 MiB") as refused:
+    with pytest.raises(DataError, match=r"do not fit into the 0\.0 MiB") as refused:
         load(folder, "memory")
     assert refused.value.override == "data.storage=auto"
-
-
-def test_limits_of_a_process_count_as_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    import resource
-
-    free = memory.available_memory()
-    assert free > 2**20
-    used = memory._fields(Path("/proc/self/status"))["VmSize:"] << 10
-    monkeypatch.setattr(
-        resource, "getrlimit", lambda limit: (used + 2**20, -1) if limit == resource.RLIMIT_AS else (-1, -1)
-    )
-    assert memory.available_memory() <= 2**20
-
-
-def test_a_group_of_processes_leaves_what_its_files_do_not_keep(tmp_path: Path) -> None:
-    group = tmp_path / "a" / "b"
-    group.mkdir(parents=True)
-    for place, most in ((group, "max"), (group.parent, "1000")):
-        (place / "memory.max").write_text(f"{most}\n")
-        (place / "memory.current").write_text("900\n")
-        (place / "memory.stat").write_text("anon 200\ninactive_file 700\n")
-    assert memory._left_below(tmp_path, "/a/b", "memory.max", "memory.current", "inactive_file") == [800]
 
 
 def decoded(folder: Path, size: int = 8) -> InFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,23 @@ def test_the_unit_of_a_token_follows_from_the_texts(
     sources: list[str], answers: list[str], unit: str, reason: str
 ) -> None:
     assert choose_unit(sources, answers) == (unit, reason)
+
+
+def test_byte_pairs_of_each_side_write_any_source_and_answer(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    path = tmp_path / "fra.txt"
+    path.write_text("\n".join("\t".join(pair) for pair in sentences(300)), encoding="utf-8")
+    data = pairs(path=str(path), tokens="bpe", vocabulary=300)
+    encoder = PairsEncoder.of(data.facts)
+    assert encoder.source.tokens == encoder.answer.tokens == "piece"
+    for text in ("Every king sees a tree!", "Zoë  SEES a naïve 猫?"):
+        for vocabulary, numbers in (
+            (encoder.source, replace(encoder, lengths=(99, 99)).encode_sources([text]).tokens[0].tolist()),
+            (encoder.answer, replace(encoder, lengths=(99, 99)).number_answer(text)[:-1].tolist()),
+        ):
+            assert vocabulary.spell(numbers) == text
+    test = data.splits["test"]
+    assert [encoder.source.spell(row) for row in test.inputs[0].tolist()] == list(test.texts)
 
 
 def test_what_is_cut_or_unknown_is_said(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from dltrain.data.samples.ratings_and_series import generate_series
 from dltrain.kinds.series.encoder import WindowEncoder
+from dltrain.kinds.series.gap_filler import GapFiller
 from dltrain.kinds.series.load import series
 
 MISSING = 0.1
@@ -36,6 +37,7 @@ def test_a_window_says_what_is_missing_and_never_shows_what_follows(tmp_path: Pa
     path, values, missing = with_gaps(tmp_path, columns=columns)
     data = series(path=path, window=12, horizon=3, gaps="mask", calendar=False)
     encoder = WindowEncoder.of(data.facts)
+    assert encoder.filler is not None
     count = 0
     for name, split in data.splits.items():
         x = split.inputs[0].double().numpy()
@@ -47,14 +49,34 @@ def test_a_window_says_what_is_missing_and_never_shows_what_follows(tmp_path: Pa
             np.testing.assert_array_equal(x[at, :, columns:] > 0, missing[window], err_msg=name)
             for column in range(columns):
                 given = np.flatnonzero(~missing[window, column])
-                expected = values[window, column].copy()
-                expected[given[-1] + 1 :] = expected[given[-1]]  # lines between given values are the values themselves
-                np.testing.assert_allclose(shown[at, :, column], expected, atol=1e-3)
+                last = given[-1] + 1  # lines between given values are the values themselves
+                np.testing.assert_allclose(shown[at, :last, column], values[window, column][:last], atol=1e-3)
             target = np.where(missing[ahead], np.nan, values[ahead]).ravel()
             np.testing.assert_allclose(split.target[at].numpy(), target)
             count += 1
     filled = series(path=path, window=12, horizon=3, calendar=False)
     assert count > 1.3 * sum(map(len, filled.splits.values()))
+
+
+def test_a_missing_value_at_the_end_of_a_window_rests_on_what_is_before_it_alone() -> None:
+    rng = np.random.default_rng(0)
+    values = np.zeros(600)
+    for step in range(1, 600):
+        values[step] = 0.9 * values[step - 1] + rng.normal()
+    missing = rng.random(600) < 0.2
+    filler = GapFiller.fit([(values[:, None], missing[:, None])], window=8)
+    filled = filler.fill(values[:, None], missing[:, None])[:, 0]
+    for step in np.flatnonzero(missing)[1::20].tolist():
+        hidden = np.concatenate([values[:step], np.full(600 - step, 1e6)])
+        again = filler.fill(hidden[:, None], missing[:, None])[:, 0]
+        assert again[step] == filled[step] != values[step]
+    np.testing.assert_array_equal(filled[~missing], values[~missing])
+    alone = missing & ~np.roll(missing, 1)
+    alone[0] = False
+    held = np.abs(np.roll(values, 1) - values)[alone].mean()
+    assert np.abs(filled - values)[alone].mean() < held
+    older = GapFiller(np.empty((1, 0)))  # of runs that repeated the last value
+    assert older.fill(np.array([[1.0], [5.0], [6.0]]), np.array([[False], [True], [True]])).tolist() == [[1.0]] * 3
 
 
 def test_missing_steps_count_in_no_loss_and_no_metric(dltrain: Callable, tmp_path: Path) -> None:

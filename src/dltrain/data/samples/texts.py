@@ -51,15 +51,14 @@ PLACES = ["小", "空", "旧", "高", "深", "南", "西", "故", "寒", "清"]
 
 
 def write_reviews(rows: int, seed: int) -> tuple[list[str], list[str]]:
-    """Returns short reviews and their labels, `positive` or `negative`.
+    """Returns different short reviews and their labels, `positive` or `negative`.
 
     Both labels use the same words: "not good" and "good , but very dull" are negative, so negations, degrees and the
     word "but" decide.
     """
     rng = np.random.default_rng(seed)
-    texts: list[str] = []
-    labels: list[str] = []
-    while len(texts) < rows:
+    labelled: dict[str, str] = {}
+    while len(labelled) < rows:
         first, judged = _claim(rng)
         text, total = rng.choice(OPENINGS) + first, judged
         if rng.random() < 0.6:
@@ -71,9 +70,8 @@ def write_reviews(rows: int, seed: int) -> tuple[list[str], list[str]]:
         if rng.random() < 0.3:
             text = f"{rng.choice(NEUTRAL)} {text}"
         if total:  # a review whose parts balance has no label
-            texts.append(text)
-            labels.append("positive" if total > 0 else "negative")
-    return texts, labels
+            labelled[text] = "positive" if total > 0 else "negative"
+    return list(labelled), list(labelled.values())
 
 
 def _claim(rng: np.random.Generator) -> tuple[str, int]:

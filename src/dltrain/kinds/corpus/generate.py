@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from dltrain.data.tokens import PADDING, UNKNOWN
 from dltrain.kinds.corpus.encoder import CorpusEncoder
+
+UNSPELLED = "\ufffd"  # the text of bytes that are no character, or not yet
+MOST_BYTES = 4  # of a character
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class TextGenerator:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
+        written: Callable[[str], None] | None = None,
     ) -> str:
         """Returns the text with which the model continues a prompt; an empty one is the beginning of a document.
 
@@ -43,18 +47,37 @@ class TextGenerator:
             top_k: as in `generate`.
             top_p: as in `generate`.
             seed: as in `generate`.
+            written: is called with each part of the text as soon as it is drawn.
         """
-        tokens = generate(
-            self.model,
-            self.encoder.encode_prompt(prompt),
-            steps,
-            window=self.encoder.length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-        )
-        return self.encoder.vocabulary.spell(tokens)
+        text = ""
+        for part in self._parts(
+            generate(
+                self.model,
+                self.encoder.encode_prompt(prompt),
+                steps,
+                window=self.encoder.length,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                seed=seed,
+            )
+        ):
+            text += part
+            if written is not None:
+                written(part)
+        return text
+
+    def _parts(self, tokens: Iterable[int]) -> Iterator[str]:
+        """Yields the text of tokens as they come; of a character in several pieces when it is whole."""
+        waiting: list[int] = []
+        for token in tokens:
+            waiting.append(token)
+            part = self.encoder.vocabulary.spell(waiting)
+            if not part.endswith(UNSPELLED) or len(waiting) >= MOST_BYTES:
+                yield part
+                waiting = []
+        if waiting:
+            yield self.encoder.vocabulary.spell(waiting)
 
 
 @torch.no_grad()
@@ -68,8 +91,8 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int = 0,
-) -> list[int]:
-    """Returns the tokens that follow a prompt.
+) -> Iterator[int]:
+    """Yields the tokens that follow a prompt.
 
     Args:
         model: a language model, in evaluation mode.
@@ -88,7 +111,7 @@ def generate(
     for _ in range(steps):
         context = torch.tensor([tokens[-window:]], device=device)
         tokens.append(draw(model(context)[0, -1].float().cpu(), temperature, top_k, top_p, generator))
-    return tokens[len(prompt) :]
+        yield tokens[-1]
 
 
 def draw(logits: Tensor, temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator) -> int:

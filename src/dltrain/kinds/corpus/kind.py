@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from dltrain.kinds.checks import Finding, check_balance
 from dltrain.kinds.corpus import baselines
+from dltrain.kinds.corpus.copies import Documents, check_copies
 from dltrain.kinds.corpus.encoder import CorpusEncoder
 from dltrain.kinds.corpus.generate import TextGenerator
 from dltrain.kinds.corpus.sampling import Samples
@@ -24,6 +25,7 @@ class Corpus(Kind):
     name: ClassVar[str] = "corpus"
     default_model: ClassVar[str] = "transformer"
     budget: ClassVar[Budget] = Budget(samples=19_000, fewest=1)
+    samples_stand_alone: ClassVar[bool] = False  # windows follow each other
 
     def encoder(self, facts: Facts) -> CorpusEncoder:
         return CorpusEncoder.of(facts)
@@ -37,8 +39,10 @@ class Corpus(Kind):
         return baselines.predictors(data, split)
 
     def check(self, data: Data) -> Iterator[Finding]:
-        """Yields findings; repeated and few samples are normal here, since a sample is a window of many tokens."""
-        return check_balance(data)
+        """Yields findings; few samples are normal here, since a sample is a window of many tokens."""
+        if isinstance(data.raw, Documents):
+            yield from check_copies(data.raw)
+        yield from check_balance(data)
 
     def describe(self, facts: Facts) -> str:
         return f"{facts.input_shape[0]} tokens"

@@ -14,8 +14,10 @@ from dltrain.data.samples.texts import write_verse
 from dltrain.data.splits import Fraction
 from dltrain.data.tokens import UNKNOWN, UnitChoice
 from dltrain.errors import DataError, named_by
+from dltrain.kinds.corpus.copies import Documents
 from dltrain.kinds.corpus.documents import Document, cut_documents, divide, draw_documents, read_documents
 from dltrain.kinds.corpus.encoder import CorpusEncoder
+from dltrain.memory import refuse_rows
 from dltrain.types import SPLITS, Data, Facts, Range, SplitName
 
 FEWEST_CHARACTERS = 100
@@ -96,6 +98,7 @@ def verse(
         test_fraction: share of the test split; 0 for none.
         seed: of the poems and the split.
     """
+    refuse_rows(rows, 200)
     poems = [Document(f"poem {number}", text) for number, text in enumerate(write_verse(rows, seed))]
     notes = (f"wrote {rows:,} poems",)
     settings = Settings("character", length, None, 8000, 2, val_fraction, test_fraction, seed)
@@ -176,4 +179,4 @@ def build_data(source: Source, settings: Settings) -> Data:
         vocab_sizes=(len(encoder.vocabulary),),
         preprocessing=encoder.to_json(),
     )
-    return Data(facts, splits, notes=tuple(notes))
+    return Data(facts, splits, notes=tuple(notes), raw=Documents(parts))

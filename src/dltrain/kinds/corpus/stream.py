@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dltrain.data.tokens import END, IGNORED, PADDING, Vocabulary
 from dltrain.errors import DataError
 from dltrain.kinds.corpus.documents import Document
+from dltrain.memory import refuse_beyond
 from dltrain.types import Split
 
 
@@ -60,10 +61,15 @@ class Stream:
         Args:
             length: tokens per window.
             stride: tokens from the beginning of a window to that of the next one.
+
+        Raises:
+            ConfigError: they do not fit into memory.
         """
         starts, tokens = [0], self.tokens
         while starts[-1] + length < len(tokens) - 1:
             starts.append(starts[-1] + stride)
+        what = f"{len(starts):,} windows of {length:,} tokens"
+        refuse_beyond(16 * len(starts) * length, what, where="data.length", fix="give a smaller number")
         inputs = np.full((len(starts), length), PADDING, dtype=np.int64)
         target = np.full((len(starts), length), IGNORED, dtype=np.int64)
         for row, start in enumerate(starts):

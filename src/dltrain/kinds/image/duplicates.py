@@ -34,7 +34,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Copies:
+class Alike:
     """Which images are copies of each other.
 
     Args:
@@ -62,7 +62,7 @@ class _Seen(NamedTuple):
     thumbs: Floats
 
 
-def find_copies(pixels: Sequence[Stored], first: Rows) -> Copies:
+def find_copies(pixels: Sequence[Stored], first: Rows) -> Alike:
     """Returns the copies among images.
 
     Two images are near copies if their perceptual hashes (the signs of their lowest frequencies) nearly agree, and
@@ -87,7 +87,7 @@ def find_copies(pixels: Sequence[Stored], first: Rows) -> Copies:
         for left, right in _near(seen.hashes[compared], seen.thumbs[compared], rows):
             _merge(group, left, right)
     roots = np.array([_root(group, row) for row in range(count)])
-    return Copies(roots, exact, flat, seen.brightest, len(rows))
+    return Alike(roots, exact, flat, seen.brightest, len(rows))
 
 
 def _look_at(pixels: Sequence[Stored], chosen: NDArray[np.bool_]) -> _Seen:

@@ -17,7 +17,6 @@ from dltrain.data.cells import name_list
 from dltrain.data.sample_files import FolderFiles, TableFiles, names_of
 from dltrain.errors import DataError
 from dltrain.kinds.image.arrays import as_images, new_images
-from dltrain.kinds.image.columns import STORED, encoder_of_columns
 from dltrain.kinds.image.depth import FULL, Decoded, Window, in_eight_bits, is_deep
 from dltrain.kinds.image.file_names import labels_by_name
 from dltrain.kinds.image.files import IMAGES, SUFFIXES, is_image
@@ -33,6 +32,7 @@ from dltrain.kinds.image.pixels import (
     resize_array,
     stack,
 )
+from dltrain.kinds.joined_columns import STORED, encoder_of_columns
 from dltrain.kinds.labels import TargetReader, target_of_files
 from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.types import Encoded, Facts, Remark, Stored

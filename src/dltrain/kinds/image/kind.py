@@ -22,12 +22,12 @@ from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_balance, check_size
 from dltrain.kinds.image.augmented import save_augmented
 from dltrain.kinds.image.checks import check_images
-from dltrain.kinds.image.columns import build_with_columns, encoder_of_columns
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.likeness import save_likeness, telling_unlike
 from dltrain.kinds.image.maps import write_overlay
 from dltrain.kinds.image.views import views_of
+from dltrain.kinds.joined_columns import build_with_columns, encoder_of_columns, importance_beside
 from dltrain.kinds.kind import Kind, TellUnlike, UsableModel
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
@@ -46,7 +46,7 @@ class Image(Kind):
     default_model: ClassVar[str] = "cnn"
     has_places: ClassVar[bool] = True
     unlike_words: ClassVar[str] = "the image is unlike the training images"
-    budget: ClassVar[Budget] = Budget(large_batch=128)
+    budget: ClassVar[Budget] = Budget(fewest=12, large_batch=128)
 
     def encoder(self, facts: Facts) -> ImageEncoder:
         return ImageEncoder.of(facts)
@@ -88,7 +88,7 @@ class Image(Kind):
         return views_of(facts)
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return estimators.predictors(data, split, thumbnails, boosting=False)
+        return estimators.predictors(data, split, thumbnails, seconds, boosting=False)
 
     def check(self, data: Data) -> Iterator[Finding]:
         yield from check_images(data)
@@ -126,8 +126,9 @@ class Image(Kind):
         save_augmented(run, train)
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
-        """Returns a projection of the last layer's inputs to a plane."""
-        return Explanation(projection=project_features(model, loader.inputs, loader.prepare, seconds))
+        """Returns the importance of columns that join the images, and a projection of the last layer's inputs."""
+        projection = project_features(model, loader.inputs, loader.prepare, seconds)
+        return Explanation(importance_beside(model, task, facts, "the image", loader, seconds), projection)
 
 
 def thumbnails(split: Split) -> NDArray[np.float32]:

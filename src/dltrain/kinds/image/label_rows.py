@@ -12,18 +12,15 @@ import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import name_list, read_cells
-from dltrain.data.column_names import pick_column, plain
-from dltrain.data.split_names import split_of
-from dltrain.data.splits import Indices
-from dltrain.kinds.image.columns import UsedColumns
+from dltrain.data.column_names import plain
 from dltrain.kinds.image.labelled import Labelled
+from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS
+from dltrain.kinds.split_column import follow_column
 from dltrain.kinds.table.notes import note_missing_targets
 from dltrain.kinds.target import infer_task
-from dltrain.types import SPLITS, SplitName
 
 TARGET_NAMES = "(labels?|class|classes|category|target|tags?|species|breed|diagnosis)(id|name|code)?|标签|类别|分类"
-SPLIT_NAMES = "split|subset|partition|usage|phase|set"
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def label_rows(
     Raises:
         DataError: the columns cannot be predicted.
     """
-    splits, given, note = _splits(frame, {image, *targets})
+    followed = follow_column(frame, {image, *targets})
     listed = task == "auto" and len(targets) == 1 and frame[targets[0]].astype(str).str.contains("|", regex=False).any()
     coded = task == "auto" and len(targets) == 1 and _holds_class_codes(frame[targets[0]])
     form = TASKS["labels"] if listed else TASKS["class"] if coded else task
@@ -78,7 +75,7 @@ def label_rows(
         reason = f"{targets[0]} lists labels, separated by | (task={TASKS['class']} takes each list as a class)"
     elif coded:
         reason = f"{targets[0]} numbers {len(goal.classes)} classes (task={TASKS['number']} takes them as amounts)"
-    remarks = [*notes, *note, f"{goal.task}, because {reason}"]
+    remarks = [*notes, *followed.notes, f"{goal.task}, because {reason}"]
     if goal.form == "labels" and (goal.y >= 0).all() and (goal.y.sum(axis=1) == 1).all():
         remarks.append("each image has exactly one of these labels: a single column would be learned as classes")
     present = np.flatnonzero(goal.present)
@@ -90,7 +87,9 @@ def label_rows(
     if used is not None:
         remarks += [f"{column.name} joins the images as {column.role}" for column in used.columns]
     names = frame[image].astype(str).tolist()
-    labelled = Labelled(folder, files, names, goal.reader, goal.y, splits, given, group, remarks, used, image)
+    labelled = Labelled(
+        folder, files, names, goal.reader, goal.y, followed.splits, followed.given, group, remarks, used, image
+    )
     return labelled.take(present.tolist())
 
 
@@ -101,22 +100,3 @@ def _holds_class_codes(column: pd.Series[Any]) -> bool:
     if not re.fullmatch(TARGET_NAMES, plain(str(column.name))) or len(codes) < 2 or 2 * len(codes) > len(cells):
         return False
     return any(codes == set(map(str, range(first, first + len(codes)))) for first in (0, 1))
-
-
-def _splits(frame: pd.DataFrame, taken: set[str]) -> tuple[Indices, tuple[SplitName, ...], list[str]]:
-    """Returns the split of each row as an index in `SPLITS`, the splits that a column gives, and a note on it."""
-    column = pick_column(frame, "split", None, SPLIT_NAMES, taken)
-    none: tuple[Indices, tuple[SplitName, ...], list[str]] = (np.zeros(len(frame), dtype=np.int64), (), [])
-    if column is None:
-        return none
-    cells = frame[column].fillna("").astype(str)
-    uses = {cell: named.use for cell in set(cells) if (named := split_of(cell)) and named.use != "unlabelled"}
-    if "train" not in uses.values() or len(set(uses.values())) < 2 or set(cells) - set(uses):
-        return none
-    given = [name for name in SPLITS if name != "train" and name in uses.values()]
-    test_is_val = given == ["val"]
-    if test_is_val:
-        uses, given = {cell: "test" if use == "val" else use for cell, use in uses.items()}, ["test"]
-    spelled = ", ".join(f"{cell} is {use}" for cell, use in sorted(uses.items()))
-    splits = np.array([SPLITS.index(uses[cell]) for cell in cells])
-    return splits, tuple(given), [f"splits by the column {column}: {spelled}"]

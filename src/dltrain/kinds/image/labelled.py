@@ -16,8 +16,8 @@ from dltrain.data.class_folders import find_splits
 from dltrain.data.folder_layout import FoldersMean
 from dltrain.data.folder_tree import spell_path
 from dltrain.data.splits import Indices
-from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.files import IMAGES
+from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS, TargetReader, index_classes
 from dltrain.kinds.table.rows import Rows
 from dltrain.kinds.target import infer_task

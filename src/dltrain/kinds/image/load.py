@@ -21,7 +21,6 @@ from dltrain.data.splits import Fraction, Indices
 from dltrain.errors import DataError, StorageError
 from dltrain.kinds.image.arrays import from_arrays, holds_arrays
 from dltrain.kinds.image.checks import ImageFiles
-from dltrain.kinds.image.columns import UsedColumns
 from dltrain.kinds.image.decoded import Chosen, DecodedImages, InMemory
 from dltrain.kinds.image.depth import Pixels, Window, fit_window
 from dltrain.kinds.image.digests import TRAINED, digests
@@ -41,6 +40,7 @@ from dltrain.kinds.image.settings import (
     resize_from_config,
     size_from_config,
 )
+from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.rows import split_rows
 from dltrain.kinds.target_scale import scale_of_targets
@@ -67,7 +67,8 @@ def animals(
         path: the folder.
         size: width and height that images are brought to, in pixels; none for 64, or what a model's weights ask for.
         resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts;
-            `share` and `filter` as in `CentreCrop`; none for `crop`, or what a model's weights ask for.
+            `share` and `filter` as in `CentreCrop`; none for `crop`, for `stretch` or `pad` where that would cut off
+            more than half of most images, or for what a model's weights ask for.
         channels: 1 for grey, 3 for colour, none to see by the images.
         mirror: whether an image keeps its class when mirrored, left to right; then training may do so.
         on_bad: whether an image that cannot be read stops the run or is left out.
@@ -138,8 +139,8 @@ def images(
         size: width and height that images are brought to, in pixels, or [width, height]; none for 64, or what a model's
             weights ask for; of strings the images' own, up to 64 high.
         resize: `crop` scales the shorter side and cuts around the centre, `pad` puts black beside, `stretch` distorts;
-            `share` and `filter` as in `CentreCrop`; none for `crop`, or what a model's weights ask for; of strings
-            `stretch`.
+            `share` and `filter` as in `CentreCrop`; none for `crop`, for `stretch` or `pad` where that would cut off
+            more than half of most images, or for what a model's weights ask for; of strings `stretch`.
         channels: 1 for grey, 3 for colour, none to see by the images.
         window: the values that become black and white, [low, high]; None for 0 and 255, or, if the images have more
             than 8 bits, a range that is fitted to the training images.
@@ -327,9 +328,9 @@ def _load_arrays(path: Path, labels: str | None, task: str, settings: Settings) 
         DataError: the arrays do not belong together, or do not fit into memory.
     """
     labelled, arrays = from_arrays(path, labels, task)
-    size, resize, _ = settings.shaped(labelled)
+    size, resize, shape_notes = settings.shaped(labelled, [(image.shape[0], image.shape[1]) for image in arrays])
     refuse_too_large(len(arrays), size)
-    notes = list(labelled.notes)
+    notes = [*labelled.notes, *shape_notes]
     height, width = arrays[0].shape[:2]
     if isinstance(size, int) and max(height, width) < size:
         notes.append(f"enlarged to {size} pixels; data.size={max(height, width)} trains faster")

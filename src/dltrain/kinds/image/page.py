@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dltrain.drawing.plot import Plot
 from dltrain.drawing.section import listed, shown
 from dltrain.drawing.wording import count
-from dltrain.kinds.image.columns import encoder_of_columns
 from dltrain.kinds.image.plots import draw_augmented, draw_explained, draw_samples
+from dltrain.kinds.joined_columns import encoder_of_columns
 from dltrain.kinds.page import KindPage
 from dltrain.runs.reader import Run
 from dltrain.types import Facts

@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 
-from dltrain.data.memory import available_memory
 from dltrain.errors import DataError
 from dltrain.kinds.image import cache
 from dltrain.kinds.image.decoded import DecodedImages, InMemory, InTheirFiles, when_changed
@@ -25,6 +24,7 @@ from dltrain.kinds.image.pixels import (
     height_and_width,
     without_warnings,
 )
+from dltrain.memory import free_memory, spelled
 
 Storage = Literal["auto", "memory", "cache", "stream"]
 
@@ -67,12 +67,12 @@ def decode_images(files: Sequence[Path], decoding: Decoding, storage: Storage, *
     size = len(files) * int(np.prod(planes)) * (5 if deep else 1)  # of deep images the decoded values, too
     on_disk = cache.size_of(len(files), planes, np.dtype(np.float32 if deep else np.uint8))
     chosen, reason = _choose(storage, size, on_disk)
-    words = f"{len(files):,} images of {width}×{height} pixels, {_spell(size)}"
+    words = f"{len(files):,} images of {width}×{height} pixels, {spelled(size)}"
     if chosen == "memory":
-        available = available_memory()
+        available = free_memory()
         if size > available:
             raise DataError(
-                f"{words} do not fit into the {_spell(available)} of free memory",
+                f"{words} do not fit into the {spelled(available)} of free memory",
                 where="data.storage",
                 fix="let dltrain choose where to put them",
                 override="data.storage=auto",
@@ -80,7 +80,8 @@ def decode_images(files: Sequence[Path], decoding: Decoding, storage: Storage, *
         return _in_memory(files, decoding, f"{words}, in memory")
     if chosen == "cache":
         images = cache.cached(files, decoding)
-        lost = [file for row, file in enumerate(files) if row not in set(images.rows.tolist())]
+        read = set(images.rows.tolist())
+        lost = [file for row, file in enumerate(files) if row not in read]
         bad = decode_all(lost, decoding)[1]
         if bad and not keep_bad:
             images.path.unlink(missing_ok=True)
@@ -94,10 +95,10 @@ def _choose(storage: Storage, size: int, on_disk: int) -> tuple[Storage, str]:
     """Returns where images of so many bytes go, and why they are not in memory."""
     if storage != "auto":
         return storage, f" (data.storage={storage})"
-    available = available_memory()
+    available = free_memory()
     if size * SHARE <= available:
         return "memory", ""
-    reason = f", more than a third of the {_spell(available)} of free memory"
+    reason = f", more than a third of the {spelled(available)} of free memory"
     if on_disk <= cache.room():
         return "cache", reason
     return "stream", f"{reason}, and the disk of {cache.cache_folder()} has no room for them"
@@ -153,19 +154,13 @@ def refuse_too_large(count: int, size: Size) -> None:
         DataError: they would fill more than a third of what is left.
     """
     height, width = height_and_width(size)
-    needed, available = count * 3 * height * width, available_memory()
+    needed, available = count * 3 * height * width, free_memory()
     if needed * SHARE > available:
         smaller = math.sqrt(available / SHARE / needed)
         raise DataError(
-            f"{count:,} images of {width}×{height} pixels need {_spell(needed)}, more than a third of the "
-            f"{_spell(available)} of free memory",
+            f"{count:,} images of {width}×{height} pixels need {spelled(needed)}, more than a third of the "
+            f"{spelled(available)} of free memory",
             where="data.size",
             fix="choose a smaller size",
             override=f"data.size={max(8, int(smaller * min(height, width)))}",
         )
-
-
-def _spell(size: int) -> str:
-    if size >= 2**30:
-        return f"{size / 2**30:.1f} GiB"
-    return f"{size / 2**20:,.0f} MiB" if size >= 2**20 else "less than 1 MiB"

@@ -11,6 +11,7 @@ from dltrain.errors import ConfigError
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.image.pixels import Channels, Resize, Size, read_resize
 from dltrain.kinds.image.placement import Storage
+from dltrain.kinds.image.shapes import sizes_of, usual_way
 from dltrain.kinds.image.whole import shape_of_strings
 from dltrain.types import Range
 
@@ -27,7 +28,8 @@ class Settings:
 
     Args:
         size: after resizing; None for the usual one, of strings the one that shows whole images.
-        resize: how images are resized; None for the usual way, of strings `stretch`, which cuts nothing off.
+        resize: how images are resized; None for the way that suits their shapes, of strings `stretch`, which cuts
+            nothing off.
         channels: 1 for grey, 3 for colour, None to decide by the images.
         mirror: whether an image keeps its target when mirrored.
         on_bad: what happens to images that cannot be read.
@@ -55,11 +57,17 @@ class Settings:
     fold: int | None = None
     storage: Storage = "auto"
 
-    def shaped(self, labelled: Labelled) -> tuple[Size, Resize, Sequence[str]]:
-        """Returns the size of images, how they are resized, and notes on that: strings are read in whole images."""
+    def shaped(self, labelled: Labelled, arrays: Sequence[tuple[int, int]] = ()) -> tuple[Size, Resize, Sequence[str]]:
+        """Returns the size of images, how they are resized, and notes on that: strings are read in whole images.
+
+        Args:
+            labelled: the images.
+            arrays: height and width of those that are in arrays.
+        """
         if labelled.reader.form == "string":
             return shape_of_strings(labelled.files, self.size, self.resize)
-        return self.size or SIDE, self.resize or "crop", ()
+        size = self.size or SIDE
+        return size, *usual_way(arrays or sizes_of(labelled.files), size, self.resize)
 
 
 def size_from_config(value: int | Sequence[int] | None) -> Size | None:

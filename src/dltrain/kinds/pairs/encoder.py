@@ -16,7 +16,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.data.cells import name_list, nearest
-from dltrain.data.tokens import END, IGNORED, PADDING, SPECIAL, UNKNOWN, Padded, Tokens, Vocabulary, pad, split_pieces
+from dltrain.data.subwords import learn_pieces
+from dltrain.data.tokens import (
+    END,
+    IGNORED,
+    PADDING,
+    SPECIAL,
+    UNKNOWN,
+    Padded,
+    Tokens,
+    UnitChoice,
+    Vocabulary,
+    pad,
+    split_pieces,
+)
 from dltrain.errors import DataError
 from dltrain.types import BatchTransform, Encoded, Facts, Remark
 
@@ -71,7 +84,7 @@ class PairsEncoder:
         sources: Sequence[str],
         answers: Sequence[str],
         *,
-        tokens: Tokens,
+        tokens: UnitChoice,
         length: int | None,
         size: int,
         least: int,
@@ -84,7 +97,7 @@ class PairsEncoder:
         Args:
             sources: of the training pairs.
             answers: to these, in the same order.
-            tokens: the unit of a token.
+            tokens: the unit of a token, not `auto`; `bpe` for byte pairs learned from each side.
             length: the largest number of tokens of a source or an answer; None for as many as the longest training pair
                 has, at most 256.
             size: the maximum size of a vocabulary.
@@ -94,13 +107,14 @@ class PairsEncoder:
             has_header: as in the class.
 
         Raises:
-            DataError: no token occurs so often.
+            DataError: no token occurs so often, or a package is missing.
         """
         vocabularies, lengths = [], []
         for name, texts in (("sources", sources), ("answers", answers)):
-            pieces = [split_pieces(plain(one), tokens) for one in texts]
-            vocabularies.append(Vocabulary.learn(pieces, tokens, size=size, least=least))
-            if len(vocabularies[-1]) == len(SPECIAL):
+            vocabulary = learn_vocabulary(list(map(plain, texts)), tokens, size=size, least=least)
+            pieces = [split(vocabulary, one) for one in texts]
+            vocabularies.append(vocabulary)
+            if len(vocabulary) == len(SPECIAL):
                 raise DataError(
                     f"no {tokens} occurs {least} times in the {name} of the training pairs",
                     where="data.least",
@@ -169,7 +183,7 @@ class PairsEncoder:
 
     def encode_sources(self, sources: Sequence[str]) -> Padded:
         """Returns the numbers of the sources' tokens, cut and padded."""
-        pieces = [split_pieces(plain(source), self.source.tokens) for source in sources]
+        pieces = [split(self.source, source) for source in sources]
         return pad(pieces, self.source, self.lengths[0])
 
     def encode_answers(self, answers: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -189,7 +203,7 @@ class PairsEncoder:
 
     def number_answer(self, answer: str) -> NDArray[np.int64]:
         """Returns the numbers of an answer's tokens and its end; only the first tokens of one that is too long."""
-        numbers = self.answer.number(split_pieces(plain(answer), self.answer.tokens))
+        numbers = self.answer.number(split(self.answer, answer))
         return np.append(numbers, END)[: self.lengths[1] + 1]
 
     def targets(self, raw: Raw, /) -> Tensor:
@@ -252,9 +266,32 @@ class PairsEncoder:
 
     def unknown_tokens(self, source: str) -> list[str]:
         """Returns the tokens of a source that are not in the vocabulary, each once."""
-        pieces = split_pieces(plain(source), self.source.tokens)
+        pieces = split(self.source, source)
         numbers = self.source.number(pieces)
         return list(dict.fromkeys(piece for piece, number in zip(pieces, numbers, strict=True) if number == UNKNOWN))
+
+
+def learn_vocabulary(texts: Sequence[str], tokens: UnitChoice, *, size: int, least: int) -> Vocabulary:
+    """Returns the vocabulary of one side of the training pairs.
+
+    Args:
+        texts: as `plain` returns them.
+        tokens: the unit of a token, not `auto`.
+        size: the maximum size of the vocabulary.
+        least: how often a token must occur to be in it.
+
+    Raises:
+        DataError: the package for byte pairs is missing.
+    """
+    if tokens == "bpe":
+        return learn_pieces(texts, size=size, least=least, keeps_case=True)
+    unit: Tokens = "character" if tokens == "character" else "word"
+    return Vocabulary.learn((split_pieces(text, unit) for text in texts), unit, size=size, least=least)
+
+
+def split(vocabulary: Vocabulary, text: str) -> list[str]:
+    """Returns the tokens of a source or an answer."""
+    return vocabulary.locate(plain(text))[0]
 
 
 def cells_of(column: pd.Series[Any]) -> list[str]:

@@ -15,12 +15,13 @@ from dltrain.data.cells import name_list
 from dltrain.data.samples.pairs import write_number_words, write_sums
 from dltrain.data.splits import Fraction
 from dltrain.data.table_format import Header, TableFormat
-from dltrain.data.tokens import END, UNKNOWN, TokensChoice
+from dltrain.data.tokens import END, UNKNOWN, UnitChoice
 from dltrain.errors import DataError
 from dltrain.kinds.pairs.encoder import PairsEncoder, digests
 from dltrain.kinds.pairs.read import Files, Source, read_source
 from dltrain.kinds.pairs.split import split_pairs
 from dltrain.kinds.pairs.unit import choose_unit
+from dltrain.memory import refuse_rows
 from dltrain.tasks.translation_scores import is_scorer_installed
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
@@ -35,7 +36,7 @@ def pairs(
     target_path: str | None = None,
     text: str | None = None,
     target: str | None = None,
-    tokens: TokensChoice = "auto",
+    tokens: UnitChoice = "auto",
     length: Count | None = None,
     vocabulary: Count = 30_000,
     least: Count = 2,
@@ -62,7 +63,8 @@ def pairs(
         target_path: the file of answers; None where `path` is a table.
         text: the column of sources; None to find it.
         target: the column of answers; None to find it.
-        tokens: `word` or `character`; `auto` is `word` where both sides repeat their words.
+        tokens: `word`, `character`, or `bpe` for byte pairs learned from each side of the training pairs; `auto` is
+            `word` where both sides repeat their words.
         length: the largest number of tokens of a source or an answer; None for the longest of the training pairs, at
             most 256.
         vocabulary: the maximum size of each vocabulary.
@@ -128,6 +130,7 @@ def sums(
         test_fraction: share of the test split; 0 for none.
         seed: of the numbers and the split.
     """
+    refuse_rows(rows, 200)
     questions, results = write_sums(rows, digits, seed)
     notes = (f"generated {len(questions):,} sums; give your own pairs with data=pairs data.path=FILE",)
     frame = pd.DataFrame({"sum": questions, "result": results}, dtype=object)
@@ -137,7 +140,7 @@ def sums(
 
 def number_words(
     *,
-    rows: Annotated[int, Range(20)] = 10_000,
+    rows: Annotated[int, Range(20, 1_000_000)] = 10_000,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
     seed: Annotated[int, Range(0)] = 0,
@@ -171,7 +174,7 @@ class Splitting:
 class Tokenisation:
     """How texts become tokens, as in `pairs`; `size` is the maximum size of a vocabulary."""
 
-    tokens: TokensChoice
+    tokens: UnitChoice
     length: int | None
     size: int
     least: int
@@ -189,7 +192,9 @@ def build_data(source: Source, splitting: Splitting, tokenisation: Tokenisation)
     texts = {name: frame[source.text].tolist() for name, frame in frames.items()}
     answers = {name: frame[source.target].tolist() for name, frame in frames.items()}
     unit, reason = choose_unit(texts["train"], answers["train"])
-    tokens = unit if tokenisation.tokens == "auto" else tokenisation.tokens
+    tokens: UnitChoice = tokenisation.tokens
+    if tokens == "auto":
+        tokens = "character" if unit == "character" else "word"
     encoder = PairsEncoder.fit(
         texts["train"],
         answers["train"],
@@ -202,7 +207,7 @@ def build_data(source: Source, splitting: Splitting, tokenisation: Tokenisation)
         has_header=source.has_header,
     )
     notes.append(note_tokens(encoder, reason if tokenisation.tokens == "auto" else ""))
-    if tokens == "word" and not is_scorer_installed():
+    if tokens != "character" and not is_scorer_installed():
         notes.append("BLEU and chrF are measured where sacrebleu is installed: pip install 'dltrain[translation]'")
     splits = {name: encode_split(encoder, frame) for name, frame in frames.items()}
     notes += [*note_cut(encoder, splits), *note_several(texts, answers)]

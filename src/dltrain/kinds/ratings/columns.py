@@ -12,7 +12,16 @@ import pandas as pd
 from dltrain.data.cells import Cells, name_list, read_cells
 from dltrain.data.column_names import pick_column, plain
 from dltrain.errors import DataError
-from dltrain.kinds.ratings.content import is_count, is_id, is_scale, is_short_scale, is_time
+from dltrain.kinds.ratings.content import (
+    are_articles,
+    are_marks,
+    is_count,
+    is_determined,
+    is_id,
+    is_scale,
+    is_short_scale,
+    is_time,
+)
 
 Role = Literal["user", "item", "target", "time", "count"]
 ROLES: tuple[Role, ...] = ("user", "item", "target", "time")  # that are looked for in every table
@@ -24,7 +33,7 @@ PEOPLE = (
 )
 THINGS = (
     "item|movie|film|book|product|anime|song|track|artist|album|business|game|joke|restaurant|recipe|course|article|"
-    "news|video|show|series|episode|app|place|venue|poi|hotel|page|listing|sku|content|podcast|beer|wine|exercise"
+    "news|video|show|series|episode|app|place|venue|poi|hotel|page|listing|sku|stock|content|podcast|beer|wine|exercise"
 )
 USER = (
     rf"({PEOPLE})(id|index|no|number|code)|uid|(用户|会员)(id|编号)",
@@ -37,15 +46,18 @@ ITEM = (
 NAMES: Mapping[Role, tuple[str, ...]] = {
     "user": USER,
     "item": ITEM,
-    "target": (rf"(user|{THINGS})?(rating|score|star)s?|overall|grade|评分|打分|得分|分数",),
+    "target": (rf"(my|user|{THINGS})?(rating|score|star)s?|overall|grade|评分|打分|得分|分数",),
     "time": (
-        r"(unix)?(review|rating|event)?timestamp|unix(review|rating)?time|时间戳",
+        r"(unix)?(review|rating|event)?timestamp|unix(review|rating)?time|ts|时间戳",
         r"(review|rating|event)?(datetime|date|time)|(created|rated)(at|on)|时间|日期",
     ),
 }
 TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|图书|课程)(名|名称)"
 TYPED = re.compile(r"(.+):(token|float|token_seq|float_seq)")  # as RecBole writes names
 UNNAMED = re.compile(r"column_\d+")
+ID = re.compile(
+    r".*(id|code|index|number|no|hour|day|week|weekday|month|year)"
+)  # names of columns that hold no ratings
 
 
 @dataclass(frozen=True)
@@ -102,24 +114,33 @@ def _by_cells(frame: pd.DataFrame, columns: Mapping[Role, str]) -> Found:
     """Returns the columns of a table without names: users come before items, and cells tell ratings from times."""
     found: dict[Role, str] = dict(columns)
     cells = {name: read_cells(frame[name]) for name in frame.columns if name not in columns.values()}
-    ids = [name for name, column in cells.items() if not is_time(column)]
-    if len(ids) > 2 and is_short_scale(cells[ids[0]]) and not any(is_scale(cells[name]) for name in ids[2:]):
-        ids.append(ids.pop(0))  # the rating comes first
+    time = _find_time(cells)
+    ids = [name for name in cells if name != time]
+    short = [name for name in ids if is_short_scale(cells[name])]
+    if len(ids) > 2 and len(short) == 1 and short[0] in ids[:2]:
+        ids = [*(name for name in ids if name != short[0]), short[0]]  # the rating comes first or between
+    if len(ids) > 1 and are_articles(cells[ids[0]]) and not are_articles(cells[ids[1]]):
+        ids[:2] = ids[1::-1]  # the item comes first
     for role in ROLES[:2]:
         if role not in found and ids:
             found[role] = ids.pop(0)
     if "user" not in found or "item" not in found:
         raise _missing(frame, found)
-    rest = [name for name in cells if name not in found.values()]
-    if "time" not in found and (times := [name for name in rest if is_time(cells[name])]):
-        found["time"] = times[0]
-    ratings = [name for name in rest if is_scale(cells[name]) and not is_time(cells[name])]
-    if "target" not in found and ratings:
-        found["target"] = ratings[0]
+    if "time" not in found and time is not None:
+        found["time"] = time
+    scales = [name for name in ids if name not in found.values() and is_scale(cells[name])]
+    if "target" not in found and scales:
+        found["target"] = short[0] if len(short) == 1 and short[0] in scales else scales[0]
     ordered = {role: found[role] for role in ROLES if role in found}
     roles = ", ".join(f"{role} {name}" for role, name in ordered.items() if role not in columns)
     keys = ", ".join(f"data.{role}" for role in ordered if role not in columns)
     return Found(ordered, (f"by their order and their cells: {roles} (choose others with {keys})",) if roles else ())
+
+
+def _find_time(cells: Mapping[str, Cells]) -> str | None:
+    """Returns the column of times: of several, one of dates, else the one of most values, as others may be ids."""
+    times = [name for name, column in cells.items() if is_time(column)]
+    return max(times, key=lambda name: (not cells[name].all_numbers, len(cells[name].values)), default=None)
 
 
 def _missing(frame: pd.DataFrame, columns: Mapping[Role, str]) -> DataError:
@@ -141,16 +162,52 @@ def _missing(frame: pd.DataFrame, columns: Mapping[Role, str]) -> DataError:
     )
 
 
-def may_be_ratings(frame: pd.DataFrame, taken: Collection[str]) -> list[str]:
+def may_be_ratings(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
     """Returns the columns of a few levels of numbers, which may be ratings under another name."""
-    others = {name: read_cells(frame[name]) for name in frame.columns if name not in taken}
+    others = {name: read_cells(frame[name]) for name in _of_both(frame, columns)}
     return [name for name, cells in others.items() if is_short_scale(cells) and len(cells.values) > 2]
 
 
-def counts_of(frame: pd.DataFrame, taken: Collection[str]) -> dict[str, Cells]:
+def may_mark_choices(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
+    """Returns the columns of two values, such as 0 and 1, which may say whether an item was chosen."""
+    return [name for name in _of_both(frame, columns) if are_marks(read_cells(frame[name]))]
+
+
+def counts_of(frame: pd.DataFrame, columns: Mapping[Role, str]) -> dict[str, Cells]:
     """Returns the columns of counts, such as how often a song was played."""
-    others = {name: read_cells(frame[name]) for name in frame.columns if name not in taken}
+    others = {name: read_cells(frame[name]) for name in _of_both(frame, columns)}
     return {name: cells for name, cells in others.items() if is_count(cells)}
+
+
+def _of_both(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
+    """Returns the columns without a role that are called like no id, and say more than what a user or an item is."""
+    return [
+        name
+        for name in map(str, frame.columns)
+        if name not in columns.values()
+        and not ID.fullmatch(plain(name))
+        and not any(is_determined(frame, name, columns[role]) for role in ROLES[:2] if role in columns)
+    ]
+
+
+def check_ratings(frame: pd.DataFrame, columns: Mapping[Role, str]) -> None:
+    """Checks that ratings are not the same in all rows of an item, or of a user.
+
+    Raises:
+        DataError: they are, so that the column holds a property of one of them, such as an item's mean rating.
+    """
+    target = columns["target"]
+    if len(read_cells(frame[target]).values) < 2:
+        return
+    for role in ROLES[:2]:
+        if is_determined(frame, target, columns[role]):
+            raise DataError(
+                f"{target} is the same in all rows of each {columns[role]}: it is no rating of an item by a user",
+                where="data.target",
+                fix="name another column, or learn which items users choose",
+                override="data.split=leave_last",
+                replaces="data.split",
+            )
 
 
 def find_titles(frame: pd.DataFrame, path: str, item: str, items: Collection[str]) -> tuple[str, str]:
@@ -165,7 +222,7 @@ def find_titles(frame: pd.DataFrame, path: str, item: str, items: Collection[str
     Raises:
         DataError: the table has no such columns.
     """
-    ids = find_items(frame, path, item, items, "data.titles")
+    ids = find_ids(frame, path, item, items, "data.titles")
     title = pick_column(frame, "titles", None, TITLE, [ids])
     if title is None:
         texts = {name: read_cells(frame[name]) for name in frame.columns if name != ids}
@@ -181,27 +238,30 @@ def find_titles(frame: pd.DataFrame, path: str, item: str, items: Collection[str
     return ids, title
 
 
-def find_items(frame: pd.DataFrame, path: str, item: str, items: Collection[str], key: str) -> str:
-    """Returns the name of the column of items in a table of items.
+def find_ids(
+    frame: pd.DataFrame, path: str, item: str, items: Collection[str], key: str, role: Literal["item", "user"] = "item"
+) -> str:
+    """Returns the name of the column of ids in a table of items, or of users.
 
     Args:
         frame: the table.
         path: the path of its file.
-        item: the name of the column of items in the table of ratings.
-        items: the ids of the items that are rated.
+        item: the name of the column of items, or of users, in the table of ratings.
+        items: the ids in that column.
         key: of the config that names the file.
+        role: whether it is a table of items or of users.
 
     Raises:
         DataError: no column holds such ids.
     """
     known = set(items)
     shares = {str(name): _share(frame, name, known) for name in frame.columns}
-    by_name = [rf"{re.escape(plain(item))}", *ITEM, "id"]
+    by_name = [rf"{re.escape(plain(item))}", *NAMES[role], "id"]
     named = next(filter(None, (pick_column(frame, "titles", None, names) for names in by_name)), None)
     ids = named if named is not None and shares[named] else max(shares, key=shares.__getitem__)
     if not shares[ids]:
         raise DataError(
-            f"no column of {path} holds ids of the items: {name_list(frame.columns)}",
+            f"no column of {path} holds ids of the {role}s: {name_list(frame.columns)}",
             where=key,
             fix=f"give one with ids as in the column {item}",
             override=f"{key}=null",

@@ -12,7 +12,7 @@ from dltrain.data.cells import Cells, read_cells, shorten
 from dltrain.data.date_layouts import DIGITS, find_layouts
 from dltrain.data.table_records import is_number_like
 
-FIRST_SECOND, LAST_SECOND = 1e8, 5e9  # of times in seconds since 1970; a thousand times that in milliseconds
+FIRST_SECOND, LAST_SECOND = 7.8e8, 2.5e9  # from 1994 to 2049, in seconds since 1970; in milliseconds, 1000 times that
 MOST_LEVELS, WIDEST = 101, 100.0  # distinct ratings, and from the lowest to the highest
 FEW_LEVELS = 11  # distinct values, up to which a column is a scale and hardly one of ids or counts
 LARGE = 20  # from which on whole numbers may be counts
@@ -20,6 +20,9 @@ SAMPLE = 200
 NARROW = 5  # columns; a matrix, whose items may be called by numbers, has more
 FIRST = 5_000  # rows by which the first line is judged
 WORD = re.compile(r"[^\W\d]+")
+ARTICLE = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]|97[89]\d{10}")  # ASIN, ISBN
+REPEATED = 50  # rows beside the first of an id, by which it is judged whether the id determines a column
+MARKS = frozenset(["0", "1", "-1", "true", "false", "yes", "no", "y", "n", "up", "down", "like", "dislike"])
 
 
 def is_time(cells: Cells) -> bool:
@@ -37,20 +40,38 @@ def is_scale(cells: Cells) -> bool:
     """Tells whether a column may hold ratings: numbers of few levels, close to each other."""
     if not len(cells.values) or not cells.all_numbers:
         return False
-    return len(cells.values) <= MOST_LEVELS and float(np.ptp(cells.numbers)) <= WIDEST
+    return 1 < len(cells.values) <= MOST_LEVELS and float(np.ptp(cells.numbers)) <= WIDEST
 
 
 def is_short_scale(cells: Cells) -> bool:
     """Tells whether a column holds so few levels that it hardly holds ids or counts."""
-    return is_scale(cells) and 1 < len(cells.values) <= FEW_LEVELS and float(np.abs(cells.numbers).max()) <= LARGE
+    return is_scale(cells) and len(cells.values) <= FEW_LEVELS and float(np.abs(cells.numbers).max()) <= LARGE
 
 
 def is_count(cells: Cells) -> bool:
-    """Tells whether a column may hold counts: whole numbers, large ones among them, and no times."""
+    """Tells whether a column may hold counts, or hours: no negative numbers, large ones among them, and no times."""
     if not len(cells.values) or not cells.all_numbers or is_time(cells):
         return False
-    whole = bool((cells.numbers % 1 == 0).all() and cells.numbers.min() >= 0)
-    return whole and float(cells.numbers.max()) > LARGE
+    return float(cells.numbers.min()) >= 0 and float(cells.numbers.max()) > LARGE
+
+
+def are_marks(cells: Cells) -> bool:
+    """Tells whether a column holds two values that may say whether something was chosen, such as 0 and 1."""
+    return len(cells.values) == 2 and {str(value).casefold() for value in cells.values} <= MARKS
+
+
+def are_articles(cells: Cells) -> bool:
+    """Tells whether a column holds article numbers of books or of a large shop, as no column of users does."""
+    return bool(len(cells.values)) and all(ARTICLE.fullmatch(str(value)) for value in cells.values[:SAMPLE])
+
+
+def is_determined(frame: pd.DataFrame, name: str, by: str) -> bool:
+    """Tells whether all rows with the same id have the same value in a column, as an item's genre or a user's age."""
+    for part in (frame[[name, by]].head(FIRST), frame[[name, by]]):
+        groups = part.groupby(by, observed=True)[name]
+        if len(part) - groups.ngroups < REPEATED or groups.nunique(dropna=False).max() > 1:
+            return False
+    return True
 
 
 def is_id(cells: Cells) -> bool:

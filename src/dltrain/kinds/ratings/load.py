@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from dltrain.data.cells import name_list, read_cells
-from dltrain.data.column_names import pick_column
 from dltrain.data.folds import FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.samples.ratings_and_series import generate_ratings
-from dltrain.data.splits import Fraction, Indices
+from dltrain.data.splits import Fraction
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.errors import DataError
-from dltrain.kinds.ratings.columns import Role, counts_of, find_columns, may_be_ratings
+from dltrain.kinds.ratings.choices import RANKED, SplitChoice, check_marks, choose_split, note_choices
+from dltrain.kinds.ratings.columns import Role, check_ratings, find_columns
+from dltrain.kinds.ratings.counts import choose_count, weigh
 from dltrain.kinds.ratings.encoder import PairEncoder
 from dltrain.kinds.ratings.matrix import Layout
 from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
-from dltrain.kinds.ratings.splits import SplitBy, find_order, split_ratings
-from dltrain.kinds.ratings.unrated import find_unrated, read_unrated
-from dltrain.types import Data, Facts, Range, Split, SplitName
+from dltrain.kinds.ratings.samples import count_untrained, encode_splits, facts_of, order_within
+from dltrain.kinds.ratings.spelled import read_spelled
+from dltrain.kinds.ratings.splits import find_order, is_known, split_ratings
+from dltrain.kinds.ratings.unrated import leave_out_unrated
+from dltrain.memory import refuse_rows
+from dltrain.types import Data, Range
 
-SplitChoice = Literal["auto", "random", "time", "leave_last"]
 NEGATIVES = 16  # unless the user or the model says otherwise
-COUNTED_ROWS = "rows"  # as `data.count`
-MOST_EVENTS = 10  # kinds of events that a note names
+
+
+def with_user_features(encoder: PairEncoder, path: str, encoding: str) -> tuple[PairEncoder, tuple[str, ...]]:
+    """Returns an encoder that knows the features of users in a file, and those in it without ratings too; and notes."""
+    features, others, notes = read_features(path, encoder.user, encoder.users, encoding, "user", with_others=True)
+    trained, users = len(encoder.users), (*encoder.users, *others)
+    known = (f"{len(others):,} users without training ratings are known by their features alone",) if others else ()
+    return replace(encoder, users=users, user_features=features, trained=trained), (*notes, *known)
 
 
 def ratings(
@@ -44,6 +49,7 @@ def ratings(
     dates: str | int = "auto",
     titles: str | None = None,
     item_features: str | None = None,
+    user_features: str | None = None,
     split: SplitChoice = "auto",
     choices: bool = False,
     unrated: str | float = "auto",
@@ -57,7 +63,7 @@ def ratings(
     quote: str = "auto",
     sheet: str | int | None = None,
     rows: Annotated[int, Range(20)] = 20_000,
-    negatives: Annotated[int, Range(1)] | None = None,
+    negatives: Annotated[int, Range(1, 100_000)] | None = None,
     scale_target: bool = True,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
@@ -79,11 +85,15 @@ def ratings(
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         titles: a file of items and their titles.
         item_features: a file of items and what they share, such as genres: each level has a vector beside the item's.
+        user_features: likewise of users, such as ages. Users in it without ratings are known by their features.
         split: `random`; `time`, with the latest ratings for testing; `leave_last`, with each user's last rating for
-            testing and the one before for validation, where the model learns which items a user chooses, whatever the
-            ratings, and ranks items; or `auto`, which is `leave_last` for choices. A fraction of 0 leaves a split out.
+            testing and the one before for validation; `user`, with the last rating of users that are held out, who are
+            known by their other ratings and train nothing; or `auto`, which is `leave_last` for choices. With
+            `leave_last` and `user` the model learns which items users choose, whatever the ratings, and ranks items. A
+            fraction of 0 leaves a split out.
         choices: whether to learn which items users choose with the other splits too; always so without ratings.
-        unrated: the number among the ratings that means "not rated", `none`, or `auto` to find it.
+        unrated: the number among the ratings that means "not rated", `none`, or `auto` to find it; where choices are
+            learned, a number leaves its rows out, such as 0 for what was shown and not clicked.
         layout: `pairs` for a row for each user and item; `users_in_rows` or `items_in_rows` for a matrix; or `auto`.
         on_bad: whether a row without user, item, numeric rating or, if there are times, time is refused or skipped.
         encoding: a Python encoding name, or `auto`.
@@ -108,30 +118,48 @@ def ratings(
         DataError: the file cannot be read as ratings, or there is nothing to learn from them.
     """
     if path is None:
+        refuse_rows(rows, 200)
         table = Table(generate_ratings(rows, seed), (f"generated {rows} ratings: give your own with data.path",))
     else:
         form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet, points=True)
         table = read_ratings(path, form, layout)
     frame, notes = table.frame, table.notes
-    found = find_columns(frame, {"user": user, "item": item, "target": target, "time": time})
+    given: dict[Role, str | None] = {"user": user, "item": item, "target": target, "time": time}
+    found = find_columns(frame, {role: name or table.columns.get(role) for role, name in given.items()})
     columns, notes = dict(found.columns), (*notes, *found.notes)
     split = choose_split(split, frame, columns, choices)
-    ranking = choices or split == "leave_last"
+    ranking, is_matrix = choices or split in RANKED, table.layout != "pairs"
     noun = "rating" if "target" in columns else "choice"
     seen: pd.DataFrame | None = None
     gaps: tuple[float, ...] = ()
+    spelling = marks = ""
+    if "target" in columns:
+        numbers, spelling, spelled = read_spelled(frame[columns["target"]])
+        if numbers is not None:
+            frame, notes = frame.assign(**{columns["target"]: numbers}), (*notes, spelled)
+        if not ranking:
+            check_ratings(frame, columns)
+        if not ranking or is_matrix or unrated not in ("auto", "none"):
+            frame, others, gaps, more = leave_out_unrated(frame, columns["target"], unrated, is_matrix=is_matrix)
+            notes += more
+            if others is not None and not ranking and not is_matrix:
+                seen = others
+                notes += (
+                    "these tell only what a user knows already (data.unrated=none keeps them; data.split=leave_last "
+                    "learns from them)",
+                )
     if not ranking:
-        gaps = _find_gaps(frame, columns["target"], unrated)
-        frame, seen, gap_notes = _leave_out(frame, columns["target"], gaps)
-        notes += gap_notes
-    elif columns.pop("target", None) is not None:
+        pass
+    elif (marks := columns.pop("target", "")) != "":
         notes += ("the values of ratings make no difference: learns which user rated which item",)
     else:
-        notes += _note_choices(frame, columns, count)
+        if unrated == "auto":
+            check_marks(frame, columns, choices)
+        notes += note_choices(frame, columns, count)
     if ranking and not choices:
         notes += ("data=choices picks the model for choices, and its settings",)
     if count is not None:
-        columns |= _choose_count(frame, count, ranking)
+        columns |= choose_count(frame, count, ranking)
     pairs, left_out = read_pairs(frame, columns, on_bad, str(dates))
     if not ranking and pairs["target"].nunique() == 1:
         raise DataError(
@@ -168,220 +196,41 @@ def ratings(
         )
         notes = (*read_notes, *how, *title_notes)
         train, order = pairs.iloc[parts["train"]], find_order(pairs, table.layout == "pairs")
+        known = is_known(parts, pairs["user"].to_numpy()) if split == "user" else np.zeros(len(train), dtype=bool)
         encoder = PairEncoder.fit(
-            train,
+            train[~known],
             columns,
             split=split,
             negatives=(negatives or NEGATIVES) if ranking else 0,
             titles=title_of,
             unrated=gaps,
+            spelling=spelling,
             layout=table.layout,
             has_header=table.has_header,
         )
         if ranking:
-            encoder = replace(encoder, ordered=order is not None)
+            encoder = replace(encoder, ordered=order is not None, marks=marks if gaps else "")
+        if known.any():
+            encoder = replace(encoder, users=(*encoder.users, *train["user"][known].unique().tolist()))
         if item_features is not None:
-            features, feature_notes = read_features(item_features, columns["item"], encoder.items, encoding)
-            encoder = replace(encoder, features=features)
-            notes += feature_notes
+            of_items = read_features(item_features, columns["item"], encoder.items, encoding, "item")
+            encoder, notes = replace(encoder, features=of_items.features), (*notes, *of_items.notes)
+        if user_features is not None:
+            encoder, more = with_user_features(encoder, user_features, encoding)
+            notes += more
         if encoder.titles:
             notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
-        splits, rated = _encode(pairs, parts, encoder, title_of, seen)
-        notes += _count_untrained(splits)
+        splits, rated = encode_splits(pairs, parts, encoder, title_of, seen)
+        notes += count_untrained(splits)
         if ranking and order is not None:
-            splits["train"] = replace(splits["train"], order=_order_within(order, parts["train"]))
+            splits["train"] = replace(splits["train"], order=order_within(order, parts["train"]))
         if count is not None:
-            splits["train"], weight_note = _weigh(splits["train"], train["count"].to_numpy(), count)
+            splits["train"], weight_note = weigh(splits["train"], train["count"].to_numpy(), count)
             notes += (weight_note,)
-        facts = _facts(encoder, train["target"].to_numpy(), scale_target and not ranking)
+        if known.any():
+            weight = torch.ones(len(train)) if splits["train"].weight is None else splits["train"].weight
+            splits["train"] = replace(splits["train"], weight=weight.masked_fill(torch.from_numpy(known), 0.0))
+        facts = facts_of(encoder, train["target"].to_numpy(), scale_target and not ranking)
         return Data(facts, splits, notes=notes, kept=rated)
 
     return by_fold(divide, fold)
-
-
-def choose_split(
-    split: SplitChoice, frame: pd.DataFrame, columns: Mapping[Role, str], choices: bool = False
-) -> SplitBy:
-    """Returns how to split: `leave_last` where choices are to be learned or there are no ratings, else at random.
-
-    Raises:
-        DataError: there are no ratings, and the user wants another split, or a column may hold ratings.
-    """
-    if choices:
-        return "leave_last" if split == "auto" else split
-    if "target" in columns:
-        return "random" if split == "auto" else split
-    if split == "leave_last":
-        return split
-    others = may_be_ratings(frame, list(columns.values()))
-    if split == "auto" and not others:
-        return "leave_last"
-    what = f"no column is called rating, and {others[0]!r} may hold ratings" if others else "there are no ratings"
-    either = "name it, or learn which items users choose: data.split=leave_last"
-    raise DataError(
-        what,
-        where="data.target",
-        fix=either if others else "learn which items users choose instead",
-        override=f"data.target={others[0]}" if others else "data.split=leave_last",
-        replaces="" if others else "data.split",
-    )
-
-
-def _find_gaps(frame: pd.DataFrame, target: str, given: str | float) -> tuple[float, ...]:
-    """Returns the numbers among the ratings that mean "not rated"."""
-    number = read_unrated(given)
-    if given == "auto":
-        number = find_unrated(read_cells(frame[target]).as_numbers(), target)
-    return () if number is None else (number,)
-
-
-def _leave_out(
-    frame: pd.DataFrame, target: str, gaps: Collection[float]
-) -> tuple[pd.DataFrame, pd.DataFrame | None, tuple[str, ...]]:
-    """Returns the rows with ratings, those without, and a note about these."""
-    numbers = read_cells(frame[target]).as_numbers()
-    missing = np.isin(numbers, list(gaps))
-    if not missing.any():
-        return frame, None, ()
-    spelled = ", ".join(f"{number:g}" for number in gaps)
-    share = 100 * missing.mean()
-    note = f"{share:.0f} % of {target} are {spelled}, which is taken for not rated: {missing.sum():,} rows tell only "
-    note += "what a user knows already (data.unrated=none keeps them; data.split=leave_last learns from them)"
-    if missing.all():
-        raise DataError(f"every rating is {spelled}", where="data.unrated", override="data.unrated=none")
-    return frame[~missing], frame[missing], (note,)
-
-
-def _choose_count(frame: pd.DataFrame, count: str, ranking: bool) -> dict[Role, str]:
-    """Returns the column of counts; nothing where rows are counted.
-
-    Raises:
-        DataError: there is no such column, or ratings are predicted, which counts do not weigh.
-    """
-    if not ranking:
-        raise DataError(
-            "counts weigh choices, and this run predicts ratings",
-            where="data.count",
-            fix="learn which items users choose",
-            override="data.split=leave_last",
-            replaces="data.split",
-        )
-    if count == COUNTED_ROWS and count not in frame.columns:
-        return {}
-    pick_column(frame, "count", count, "")
-    return {"count": count}
-
-
-def _weigh(train: Split, counts: NDArray[np.float64], name: str) -> tuple[Split, str]:
-    """Returns the training choices with weights by their counts `(N,)`, of mean 1, and a note on them.
-
-    Raises:
-        DataError: a count is negative.
-    """
-    if counts.min() < 0:
-        raise DataError(f"{name} holds negative counts", where="data.count", override="data.count=null")
-    weights = np.log2(1 + counts)
-    weights /= weights.mean() or 1.0
-    note = f"choices weigh log2(1 + {name}) in training: from {weights.min():.2g} to {weights.max():.2g} times the mean"
-    return replace(train, weight=torch.from_numpy(weights.astype(np.float32))), note
-
-
-def _note_choices(frame: pd.DataFrame, columns: Mapping[Role, str], count: str | None) -> tuple[str, ...]:
-    """Returns notes on a table of who chose what, and on its counts and kinds of events, which make no difference."""
-    note = "there are no ratings: learns which items users choose (data.target names a column of ratings)"
-    taken = [*columns.values(), count or ""]
-    counts = [f"{name} holds counts (data.count={name} weighs by them)" for name in counts_of(frame, taken)]
-    cells = {name: read_cells(frame[name]) for name in frame.columns if name not in columns.values()}
-    events = [
-        f"{name} holds {name_list(column.values)}"
-        for name, column in cells.items()
-        if 1 < len(column.values) <= MOST_EVENTS and not column.all_numbers
-    ]
-    return note, *(f"{words}: each row counts as one choice" for words in (*counts, *events))
-
-
-def _encode(
-    pairs: pd.DataFrame,
-    parts: Mapping[SplitName, Indices],
-    encoder: PairEncoder,
-    title_of: Mapping[str, str],
-    seen: pd.DataFrame | None,
-) -> tuple[dict[SplitName, Split], dict[str, Tensor]]:
-    """Returns the splits, and the items that each user has rated in any of them, or knows without a rating."""
-    users, items = encoder.encode_users(pairs["user"]), encoder.encode_items(pairs["item"])
-    target = encoder.encode_ratings(pairs["target"].to_numpy())
-    rows = pairs["row"].to_numpy()
-    splits = {
-        name: Split(
-            (users[at], items[at]),
-            target[at],
-            tuple(map(str, rows[at])),
-            () if name == "train" else _in_words(pairs.iloc[at], encoder, title_of),
-        )
-        for name, at in parts.items()
-    }
-    if seen is not None:
-        known = encoder.encode(seen).inputs
-        users, items = torch.cat([users, known[0]]), torch.cat([items, known[1]])
-        users, items = torch.unique(torch.stack([users, items]), dim=1).unbind()
-    return splits, rated_items(users, items, len(encoder.users))
-
-
-def _in_words(pairs: pd.DataFrame, encoder: PairEncoder, title_of: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns user and item of each rating in words: `userId 15, movieId 318, The Shawshank Redemption`."""
-    return tuple(
-        f"{encoder.user} {user}, {encoder.item} {item}" + (f", {title}" if (title := title_of.get(item, "")) else "")
-        for user, item in zip(pairs["user"], pairs["item"], strict=True)
-    )
-
-
-def _count_untrained(splits: Mapping[SplitName, Split]) -> tuple[str, ...]:
-    """Returns a note about the ratings in each split whose user or item has no training rating, if there are any."""
-    words = [
-        f"{count} of the {name} ratings are of {role}s without training ratings"
-        for name, split in splits.items()
-        for role, indices in zip(("user", "item"), split.tensors, strict=True)
-        if (count := int((indices == 0).sum()))
-    ]
-    return (", ".join(words) + "; the model treats them as unknown",) if words else ()
-
-
-def _order_within(order: Indices, chosen: Indices) -> Tensor:
-    """Returns the numbers of chosen rows, from the earliest to the latest.
-
-    Args:
-        order: all rows from the earliest to the latest.
-        chosen: the rows, in ascending order.
-    """
-    return torch.from_numpy(np.searchsorted(chosen, order[np.isin(order, chosen)]))
-
-
-def _facts(encoder: PairEncoder, ratings: NDArray[np.float64], scale_target: bool) -> Facts:
-    """Returns the facts, with the scale and the range of the training ratings `(N,)`."""
-    return Facts(
-        kind="ratings",
-        task="ranking" if encoder.ranks_items else "rating",
-        input_shape=(2,),
-        target=encoder.rating or encoder.item,
-        features=(encoder.user, encoder.item),
-        vocab_sizes=encoder.sizes,
-        target_mean=float(ratings.mean()) if scale_target else 0.0,
-        target_std=(float(ratings.std()) or 1.0) if scale_target else 1.0,
-        target_range=() if encoder.ranks_items else (float(ratings.min()), float(ratings.max())),
-        preprocessing=encoder.to_json(),
-    )
-
-
-def rated_items(user: Tensor, item: Tensor, users: int) -> dict[str, Tensor]:
-    """Returns the items that each user has rated in any split: `rated`, int32, user by user, and `rated_until`.
-
-    Args:
-        user: `(N,)` from 1; 0 is left out.
-        item: `(N,)` likewise.
-        users: the number of users; user n has `rated[rated_until[n - 1] : rated_until[n]]`.
-    """
-    trained = (user > 0) & (item > 0)
-    user, item = user[trained], item[trained]
-    order = torch.argsort(user, stable=True)
-    until = torch.bincount(user, minlength=users + 1).cumsum(0)
-    return {"rated": item[order].to(torch.int32), "rated_until": until}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from dltrain.data.cells import Cells, read_cells
+from dltrain.data.cells import Cells, name_list, read_cells
 from dltrain.data.column_names import plain
-from dltrain.kinds.ratings.columns import UNNAMED, find_role
+from dltrain.kinds.ratings.columns import TITLE, UNNAMED, find_role
 from dltrain.kinds.ratings.content import WIDEST, is_time
 from dltrain.kinds.ratings.unrated import LARGE
 
@@ -18,6 +20,8 @@ Layout = Literal["auto", "pairs", "users_in_rows", "items_in_rows"]
 
 FEWEST_COLUMNS = 6
 GAPS = 0.1  # share of the cells that are no ratings, at least
+ROUNDING = 0.051  # of means, to one place at least
+MOST_WORDS = 2  # that stand for gaps, such as "not seen"
 NAMES = ("user", "item", "rating")  # of the columns of a matrix
 
 
@@ -32,13 +36,25 @@ def find_layout(frame: pd.DataFrame) -> Layout:
     if len(items) < FEWEST_COLUMNS:
         return "pairs"
     cells = [read_cells(frame[name]) for name in items]
-    if any(not column.all_numbers or is_time(column) for column in cells):
+    words = {value for column in cells for value in _words(column)}
+    if len(words) > MOST_WORDS or any(is_time(column) for column in cells):
         return "pairs"
     numbers = np.concatenate([column.as_numbers() for column in cells])
     gaps = np.isnan(numbers) | (numbers == 0) | np.isin(numbers, list(LARGE))
     if gaps.mean() < GAPS or gaps.all() or np.ptp(numbers[~gaps]) > WIDEST:
         return "pairs"
-    return "items_in_rows" if ids and find_role(frame[ids], "item", ()) else "users_in_rows"
+    return "items_in_rows" if ids and _names_items(frame[ids]) else "users_in_rows"
+
+
+def _names_items(ids: pd.DataFrame) -> bool:
+    """Tells whether the column of ids is called as one of items or titles; a name may be a user's."""
+    name = plain(str(ids.columns[0]))
+    return bool(find_role(ids, "item", ())) or (name != "name" and bool(re.fullmatch(TITLE, name)))
+
+
+def _words(cells: Cells) -> list[str]:
+    """Returns the values of cells that are no numbers."""
+    return [str(cells.values[at]) for at in np.flatnonzero(np.isnan(cells.numbers)).tolist()]
 
 
 def _has_pairs(frame: pd.DataFrame) -> bool:
@@ -82,6 +98,12 @@ def melt(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Sequence[st
     rows = ids[0] if named and ids[0] not in NAMES else rows
     labels = [*read_cells(frame[ids[0]]).or_else([""] * len(frame))] if ids else [*map(str, range(1, len(frame) + 1))]
     numbers = np.stack([read_cells(frame[name]).as_numbers() for name in items], axis=1)  # (rows, columns)
+    extra = find_extra(numbers)
+    left_out = [f"{name} is left out: {extra[at]}" for at, name in enumerate(items) if at in extra]
+    items = [name for at, name in enumerate(items) if at not in extra]
+    numbers = np.delete(numbers, list(extra), axis=1)
+    words = sorted({word for name in items for word in _words(read_cells(frame[name]))})
+    left_out += [f"cells of {name_list(words)} are taken for not rated"] if words else []
     chosen = set(np.unique(numbers[~np.isnan(numbers)]).tolist()) <= {0.0, 1.0}
     at, of = np.nonzero((numbers == 1) if chosen else ~np.isnan(numbers))
     names = {rows: np.array(labels, dtype=object)[at], columns: np.array(items, dtype=object)[of]}
@@ -91,4 +113,31 @@ def melt(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Sequence[st
     note = f"a matrix: each row is {'an' if each == 'item' else 'a'} {each} and each of {len(items)} columns "
     note += f"{'an' if other == 'item' else 'a'} {other} (data.layout)"
     unnamed = [] if ids else [f"rows have no names: {each}s are numbered from 1"]
-    return (pairs.drop(columns=NAMES[2]) if chosen else pairs), [note, *unnamed]
+    return (pairs.drop(columns=NAMES[2]) if chosen else pairs), [note, *left_out, *unnamed]
+
+
+def find_extra(numbers: NDArray[np.float64]) -> dict[int, str]:
+    """Returns the columns of a matrix that hold no ratings, and why: without gaps, where the others have some, their
+    numbers are beyond those of the others, such as ages, or their means, sums or numbers.
+
+    Args:
+        numbers: the cells, `(rows, columns)`, NaN where one is missing.
+    """
+    gaps = np.isnan(numbers) | (numbers == 0) | np.isin(numbers, list(LARGE))
+    sparse = gaps.mean(axis=0) >= GAPS
+    if sparse.sum() < FEWEST_COLUMNS:
+        return {}
+    rated = np.where(gaps, np.nan, numbers)
+    low, high = np.nanmin(rated[:, sparse]), np.nanmax(rated[:, sparse])
+    whole = {at: numbers[:, at] for at in np.flatnonzero(~gaps.any(axis=0)).tolist()}
+    extra = {
+        at: f"its numbers, {each.min():g} to {each.max():g}, are beyond the ratings, {low:g} to {high:g}"
+        for at, each in whole.items()
+        if each.min() < low or each.max() > high
+    }
+    for at, each in whole.items():
+        others = np.delete(rated, [at, *extra], axis=1)
+        sums, counts = np.nansum(others, axis=1), np.maximum((~np.isnan(others)).sum(axis=1), 1)
+        if any(np.allclose(each, computed, atol=ROUNDING) for computed in (sums / counts, sums, counts)):
+            extra[at] = "it is computed from the others"
+    return extra

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,16 @@ from dltrain.data.dates import read_moments
 from dltrain.data.table_files import read_file, read_table
 from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.errors import DataError, named_by
-from dltrain.kinds.ratings.columns import Role, find_items, find_titles, with_plain_names
-from dltrain.kinds.ratings.content import why_data
+from dltrain.kinds.ratings.columns import Role, find_ids, find_titles, with_plain_names
+from dltrain.kinds.ratings.content import FIRST_SECOND, LAST_SECOND, why_data
 from dltrain.kinds.ratings.encoder import read_ids
-from dltrain.kinds.ratings.features import ItemFeatures, find_features
+from dltrain.kinds.ratings.features import Features, Of, find_features
 from dltrain.kinds.ratings.matrix import Layout, find_layout, melt
+from dltrain.kinds.ratings.netflix import lists_by_item_lines, read_item_lines
 
 OnBad = Literal["error", "skip"]
 MOST_COLUMNS = 12  # of a table with a row for each pair, whose first line may be data
+MOST_BAD = 0.5  # share of rows with an unusable cell, above which leaving them out is no advice
 EUROPEAN = "cp1252"  # the encoding that is proposed for European texts
 
 
@@ -36,12 +38,14 @@ class Table:
         notes: how it was read.
         has_header: whether the file names its columns.
         layout: of the file.
+        columns: the name of the column of each role, as far as the file's format says it.
     """
 
     frame: pd.DataFrame
     notes: tuple[str, ...]
     has_header: bool = True
     layout: Layout = "pairs"
+    columns: Mapping[Role, str] = field(default_factory=dict)
 
 
 def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table:
@@ -55,6 +59,9 @@ def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table
     Raises:
         DataError: the file cannot be read.
     """
+    if lists_by_item_lines(path):
+        frame, note = read_item_lines(path)
+        return Table(frame, (note,))
     frame, notes = read_file(path, form)
     has_header = form.header != NONE and not any(note.startswith("no header line") for note in notes)
     if form.header == AUTO and has_header and frame.shape[1] <= MOST_COLUMNS and (reason := why_data(frame)):
@@ -65,10 +72,12 @@ def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table
                 frame, notes, has_header = whole, (*more, f"{said} (data.header=first if it is one)"), False
     frame = with_plain_names(frame).reset_index(drop=True)
     layout = find_layout(frame) if layout == "auto" else layout
-    if layout != "pairs":
-        frame, more_notes = melt(frame, layout)
-        notes = (*notes, *more_notes)
-    return Table(frame, notes, has_header, layout)
+    if layout == "pairs":
+        return Table(frame, notes, has_header)
+    frame, more_notes = melt(frame, layout)
+    rows, others = map(str, frame.columns[:2])
+    user, item = (rows, others) if layout == "users_in_rows" else (others, rows)
+    return Table(frame, (*notes, *more_notes), has_header, layout, {"user": user, "item": item})
 
 
 def read_pairs(
@@ -97,6 +106,7 @@ def read_pairs(
     pairs["count"] = cells["count"].as_numbers() if "count" in cells else 1.0
     if "time" in cells:
         pairs["time"] = read_moments(cells["time"], columns["time"], dates=dates)
+        _check_unit(cells["time"], columns["time"])
     good = np.ones(len(frame), dtype=bool)
     for role in cells:
         bad = cells[role].codes < 0 if role in ("user", "item") else ~(np.abs(pairs[role].to_numpy()) <= LARGEST)
@@ -124,16 +134,39 @@ def read_pairs(
     return latest.reset_index(names="row"), notes
 
 
+def _check_unit(times: Cells, name: str) -> None:
+    """Checks that a column does not hold times both in seconds and in milliseconds.
+
+    Raises:
+        DataError: it does.
+    """
+    numbers = times.numbers
+    seconds, thousandths = ((numbers > unit * FIRST_SECOND) & (numbers < unit * LAST_SECOND) for unit in (1.0, 1000.0))
+    if seconds.any() and thousandths.any() and (seconds | thousandths).all():
+        at, other = int(seconds.argmax()), int(thousandths.argmax())
+        raise DataError(
+            f"column {name!r} holds times in seconds, such as {times.values[at]}, and in milliseconds, such as "
+            f"{times.values[other]}",
+            where="data.time",
+            fix="write all of them in one unit",
+        )
+
+
 def _bad_cell(cells: Cells, bad: NDArray[np.bool_], name: str, role: str) -> DataError:
     at = int(bad.argmax())
     cell = cells.spell(at)
     others = f" (and {bad.sum() - 1} more such cells)" if bad.sum() > 1 else ""
+    most = bad.mean() > MOST_BAD
     return DataError(
         f"{cell} is not a valid {role}{others}",
         where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",
-        fix="correct it, or leave these rows out",
-        override="data.on_bad=skip",
+        fix=f"give a column of numbers (data.{_key_of(role)})" if most else "correct it, or leave these rows out",
+        override="" if most else "data.on_bad=skip",
     )
+
+
+def _key_of(role: str) -> str:
+    return "target" if role == "rating" else role
 
 
 def read_items(path: str, known: Collection[str], encoding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -160,29 +193,52 @@ def read_items(path: str, known: Collection[str], encoding: str) -> tuple[pd.Dat
     return with_plain_names(frame), (*notes, *odd)
 
 
-def read_features(path: str, item: str, items: Sequence[str], encoding: str) -> tuple[ItemFeatures, tuple[str, ...]]:
-    """Returns the features of items, and notes on them.
+class ReadFeatures(NamedTuple):
+    """The features in a table of items or users.
+
+    Args:
+        features: of the rated ones, in the order of their numbers, and of the others.
+        others: the ids of those in the table that are not rated, or have not rated.
+        notes: on the features.
+    """
+
+    features: Features
+    others: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_features(
+    path: str, column: str, rated: Sequence[str], encoding: str, of: Of, *, with_others: bool = False
+) -> ReadFeatures:
+    """Returns the features of items, or of users.
 
     Args:
         path: the path of a table.
-        item: the name of the column of items in the table of ratings.
-        items: the ids of the items, in the order of their numbers.
+        column: the name of the column of items, or of users, in the table of ratings.
+        rated: the ids there, in the order of their numbers.
         encoding: as in `data=ratings`.
+        of: whether it is a table of items or of users.
+        with_others: whether those without ratings have features too.
 
     Raises:
-        DataError: the file cannot be read, or has no such items, or no features.
+        DataError: the file cannot be read, or has no such ids, or no features.
     """
-    with named_by("data.item_features"):
-        frame, _ = read_items(path, items, encoding)
-    features, notes = find_features(frame, find_items(frame, path, item, items, "data.item_features"), items)
+    key = f"data.{of}_features"
+    with named_by(key):
+        frame, _ = read_items(path, rated, encoding)
+    ids = find_ids(frame, path, column, rated, key, of)
+    known = set(rated)
+    listed = dict.fromkeys(read_cells(frame[ids]).or_else([""] * len(frame))) if with_others else {}
+    others = tuple(each for each in listed if each and each not in known)
+    features, notes = find_features(frame, ids, [*rated, *others], of)
     if not features.names:
         raise DataError(
-            f"no column of {path} holds features that several items share",
-            where="data.item_features",
-            fix="give columns such as genres or years",
-            override="data.item_features=null",
+            f"no column of {path} holds features that several {of}s share",
+            where=key,
+            fix="give columns such as genres or years" if of == "item" else "give columns such as ages or countries",
+            override=f"{key}=null",
         )
-    return features, tuple(notes)
+    return ReadFeatures(features, others, tuple(notes))
 
 
 def read_titles(path: str, item: str, items: Collection[str], encoding: str) -> tuple[dict[str, str], tuple[str, ...]]:

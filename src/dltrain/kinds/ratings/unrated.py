@@ -1,13 +1,15 @@
-"""Tells ratings from numbers that mean "not rated", such as 0 in a scale from 1 to 10, or 99."""
+"""Tells ratings from numbers that mean "not rated", such as 0 in a scale from 1 to 10, or 99, and leaves these out."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from dltrain.data.cells import read_cells
 from dltrain.errors import DataError
 
 FEWEST_LEVELS = 4  # of ratings and the number that may be none; likes and dislikes have fewer
@@ -15,6 +17,48 @@ LARGE = frozenset([99.0, 999.0, 9999.0, -99.0, -999.0, -9999.0])
 SENTINELS = LARGE | {-1.0, -9.0}
 MANY, CERTAIN = 0.15, 0.4  # share of zeros from which on they may mean nothing, and from which on they do
 TIMES = 3.0  # as frequent as the next level
+
+
+class Rated(NamedTuple):
+    """A table without the rows that hold no rating.
+
+    Args:
+        frame: the rows with ratings.
+        others: the rows without, `None` if there are none.
+        gaps: the numbers that mean "not rated".
+        notes: on what was left out.
+    """
+
+    frame: pd.DataFrame
+    others: pd.DataFrame | None
+    gaps: tuple[float, ...]
+    notes: tuple[str, ...]
+
+
+def leave_out_unrated(frame: pd.DataFrame, target: str, given: str | float, *, is_matrix: bool) -> Rated:
+    """Leaves out the rows whose rating means "not rated".
+
+    Args:
+        frame: the table.
+        target: the column of ratings.
+        given: as the config says it.
+        is_matrix: whether the table was a matrix, where a number stands for each pair that has not been rated.
+
+    Raises:
+        DataError: all rows are such, or it is not certain which are.
+    """
+    number = read_unrated(given)
+    if given == "auto":
+        number = find_unrated(read_cells(frame[target]).as_numbers(), target, is_matrix=is_matrix)
+    gaps = () if number is None else (number,)
+    missing = np.isin(read_cells(frame[target]).as_numbers(), list(gaps))
+    if not missing.any():
+        return Rated(frame, None, gaps, ())
+    if missing.all():
+        raise DataError(f"every rating is {number:g}", where="data.unrated", override="data.unrated=none")
+    note = f"{100 * missing.mean():.0f} % of {target} are {number:g}, which is taken for not rated: "
+    note += f"{missing.sum():,} rows are left out"
+    return Rated(frame[~missing], frame[missing], gaps, (note,))
 
 
 def read_unrated(given: str | float) -> float | None:
@@ -36,19 +80,23 @@ def read_unrated(given: str | float) -> float | None:
         ) from None
 
 
-def find_unrated(ratings: NDArray[np.float64], name: str) -> float | None:
+def find_unrated(ratings: NDArray[np.float64], name: str, *, is_matrix: bool = False) -> float | None:
     """Returns the number among ratings that means "not rated"; `None` where there is none.
 
-    It is 99, -1 or the like far from all others, or zero where zeros are much more frequent than the ratings beside it.
+    It is 99, -1 or the like far from all others, or zero where zeros are much more frequent than the ratings beside it,
+    or than all others in a matrix.
 
     Args:
         ratings: `(N,)`, NaN where one is missing.
         name: of their column.
+        is_matrix: whether they are the cells of a matrix.
 
     Raises:
         DataError: zeros may mean nothing, or the lowest rating.
     """
     levels, counts = np.unique(ratings[~np.isnan(ratings)], return_counts=True)
+    if is_matrix and 0 in levels and counts[levels == 0][0] >= CERTAIN * counts.sum():
+        return 0.0
     if len(levels) < FEWEST_LEVELS:
         return None
     for at, others in ((0, levels[1:]), (-1, levels[:-1])):

@@ -10,23 +10,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells
-from dltrain.data.date_format import AmbiguousDates, DateFormat
+from dltrain.data.date_format import NUMBERS, AmbiguousDates, DateFormat
+from dltrain.data.date_layouts import find_range
 from dltrain.data.dates import HALF, infer_cells, no_time
 from dltrain.errors import DataError
-from dltrain.kinds.series.spelling import COUNTED, find_spelling
+from dltrain.kinds.series.doubtful_times import read_doubtful, read_elapsed
+from dltrain.kinds.series.spelling import find_spelling, months_in, spells
 from dltrain.kinds.series.time_axis import DAY, RELATIVE, TimeAxis, Unit, last_weekdays, parse_frequency
 
 TOLERANCE = 0.05  # largest deviation of a time, as a fraction of a step
 TOLERANCE_STATED = 0.35  # the same where the user says how long a step is
+WHOLE_STEPS = 0.01  # largest relative error of a step that was rounded
+PART = 1e-4  # the same of 1/12 and the like
 COMMON = 0.1  # fraction of all steps, above which the smallest step is not an accident
 SAMPLE = 50  # times by which the spelling is told
 CLOSED, LONGEST_CLOSED = 0.1, 8  # share of weekdays without a row, and most in a row, of an open market
 EARLY, ON_TIME = 4, 0.8  # days before the last weekday of a month, and the share of rows without any
-THIS_CENTURY = (946_684_800, 2_208_988_800)  # from 2000 to 2039, in seconds
 FEW = 10  # times, below which weekends may be missing by chance
 OFFSET = re.compile(r"(?<=\d)\s?(Z|UTC|GMT|[+-]\d\d:?\d\d)$", re.IGNORECASE)  # after a time of day
 MIDNIGHT = re.compile(r"\s24[:.]00")  # which is written as 00:00 of the next day
-NUMBERED = re.compile(r"([^\W\d][\w ]*?[_ ]?)(\d{1,6})")  # V12, day 3
+NUMBERED = re.compile(r"([^\W\d](?:[^\W\d]| )*)(\d{1,6})")  # V12, day 3
 COUNTED_MONTH = re.compile(r"(\d{1,2})-(0[1-9]|1[0-2])")  # 1-01 is the first month of the first year
 
 
@@ -86,9 +89,7 @@ def read_steps(
     """
     if (cells.codes < 0).any():
         raise _no_time(cells, int((cells.codes < 0).argmax()), name)
-    if dates == "auto" and like is None:
-        dates = _counted_from_1970(cells)
-    read = _read_moments(cells, name, dates)
+    read = _read_moments(cells, name, dates, like)
     if isinstance(read, _Moments):
         axis = TimeAxis("seconds", name=name, spelling=read.spelling, offset=read.offset, dates=read.form)
         steps = _DatedSteps(axis, read.moments, groups, freq, like).read(cells)
@@ -101,17 +102,43 @@ def read_steps(
             fix="leave it out, or say how the numbers are dates",
             override="data.dates=unix",
         )
-    step = like.step if like is not None else _usual_step(numbers, groups)
+    step = like.step if like is not None else _exact_step(numbers, groups, _usual_step(numbers, groups))
     starts = np.array([numbers[groups == group].min() for group in range(groups.max() + 1)])
-    axes = tuple(TimeAxis("numbers", float(start), step, spelling, name) for start in starts)
+    width, decimals = _digits(cells, spelling)
+    axis = TimeAxis("numbers", step=step, spelling=spelling, name=name, width=width, decimals=decimals)
+    axes = tuple(replace(axis, start=float(start)) for start in starts)
     return Steps(axes, _whole((numbers - starts[groups]) / step, cells, axes[0], like))
 
 
-def _read_moments(cells: Cells, name: str, dates: str | DateFormat) -> _Moments | tuple[NDArray[np.float64], str]:
+def _digits(cells: Cells, prefix: str) -> tuple[int, int]:
+    """Returns how many digits the numbers of all cells have before and after the point, as in `TimeAxis`."""
+    if prefix.startswith("{"):
+        return 0, 0
+    whole, _, fraction = zip(*(text[len(prefix) :].partition(".") for text in cells.values), strict=True)
+    padded = any(len(text) > 1 and text.startswith("0") for text in whole)
+    decimals = set(map(len, fraction))
+    width = max(map(len, whole)) if padded else 0
+    return width, decimals.pop() if len(decimals) == 1 else -max(decimals)
+
+
+def _exact_step(numbers: NDArray[np.float64], groups: NDArray[np.int64], step: float) -> float:
+    """Returns a step such as 1/12 of which the numbers show a few digits, as the span of the longest series has it."""
+    spans = [float(np.ptp(numbers[groups == group])) for group in range(groups.max() + 1)]
+    count = round(max(spans) / step)
+    exact = max(spans) / count if count and step != round(step) else step
+    parts = round(1 / exact) if exact < 1 else 0  # of a year, for example
+    exact = 1 / parts if parts and abs(exact * parts - 1) < PART else exact
+    return exact if abs(exact / step - 1) < WHOLE_STEPS else step
+
+
+def _read_moments(
+    cells: Cells, name: str, dates: str | DateFormat, like: TimeAxis | None
+) -> _Moments | tuple[NDArray[np.float64], str]:
     """Returns the times, or where they are no dates, their numbers `(N,)` and how these are spelled."""
-    form = _date_format(cells, name, dates)
+    form, notes = _date_format(cells, name, dates, like is not None)
     if form is not None and not np.isnat(utc := form.read(cells.values)).any():
-        return _by_clocks(cells, form, utc)
+        read = _by_clocks(cells, form, utc, "" if like is None else like.spelling)
+        return replace(read, notes=(*notes, *read.notes))
     if cells.all_numbers:
         return cells.as_numbers(), ""
     counted = [COUNTED_MONTH.fullmatch(value) for value in cells.values]
@@ -122,18 +149,21 @@ def _read_moments(cells: Cells, name: str, dates: str | DateFormat) -> _Moments 
     if all(numbered) and len({match[1] for match in numbered if match}) == 1:
         numbers = np.array([float(match[2]) for match in numbered if match])
         return numbers[cells.codes], next(match[1] for match in numbered if match)
+    elapsed = read_elapsed(cells.values)
+    if elapsed is not None:
+        return elapsed.seconds[cells.codes], elapsed.spelling
     bad = np.isnat((form or DateFormat()).read(cells.values))
     raise _no_time(cells, int(bad[cells.codes].argmax()), name)
 
 
-def _by_clocks(cells: Cells, form: DateFormat, utc: NDArray[np.datetime64]) -> _Moments:
+def _by_clocks(cells: Cells, form: DateFormat, utc: NDArray[np.datetime64], usual_spelling: str) -> _Moments:
     """Returns the times as clocks show them: where offsets change, as clocks with the last row's offset do, unless all
-    times are one time of the day."""
+    times are one time of the day. They are spelled as in the training series, if that fits."""
     texts = cells.values
     local = form.read(texts, local=True)
     ahead = (local - utc).astype("timedelta64[s]").astype(np.int64)
     endings = [match[0] if (match := OFFSET.search(text)) and ":" in text else "" for text in texts]
-    zoned = bool(ahead.any() or any(endings)) and form.numbers not in ("unix", "unix_ms", "excel")
+    zoned = bool(ahead.any() or any(endings)) and form.numbers not in NUMBERS
     notes: tuple[str, ...] = ()
     offset, moments = "", local
     if zoned:
@@ -149,10 +179,12 @@ def _by_clocks(cells: Cells, form: DateFormat, utc: NDArray[np.datetime64]) -> _
     chosen = usual[np.unique(np.linspace(0, len(usual) - 1, SAMPLE).astype(int))]
     ends = [len(endings[row]) for row in chosen]
     bare = [texts[row][: len(texts[row]) - end] for row, end in zip(chosen, ends, strict=True)]
-    spelling = find_spelling([pd.Timestamp(local[row]) for row in chosen], bare)
-    if form.numbers in COUNTED:
-        spelling = form.numbers
-    elif zoned and not any(endings):
+    shown = [pd.Timestamp(local[row]) for row in chosen]
+    if usual_spelling and spells(usual_spelling, shown, bare):
+        spelling = usual_spelling
+    else:
+        spelling = find_spelling(shown, bare, form, months_in(texts, list(pd.DatetimeIndex(local))))
+    if zoned and not any(endings):
         spelling = ""
     return _Moments(pd.DatetimeIndex(moments)[cells.codes], spelling, offset, form, notes)
 
@@ -162,31 +194,29 @@ def _spell_offset(seconds: int) -> str:
     return f"{'-' if seconds < 0 else '+'}{hours:02}:{minutes:02}"
 
 
-def _counted_from_1970(cells: Cells) -> str:
-    """Returns `unix` or `unix_ms` where numbers are whole minutes of this century, counted so; else `auto`."""
-    numbers = cells.numbers
-    for name, second in COUNTED.items():
-        first, last = (year * second for year in THIS_CENTURY)
-        if cells.all_numbers and numbers.min() > first and numbers.max() < last:
-            minutes = bool((np.diff(np.sort(numbers)) % (60 * second) == 0).all())
-            return name if minutes and len(numbers) > FEW else "auto"
-    return "auto"
-
-
-def _date_format(cells: Cells, name: str, dates: str | DateFormat) -> DateFormat | None:
-    """Returns how dates are written: as in an earlier series, if that reads all of them; None if there are none.
+def _date_format(
+    cells: Cells, name: str, dates: str | DateFormat, again: bool
+) -> tuple[DateFormat | None, tuple[str, ...]]:
+    """Returns how dates are written: as in an earlier series, if that reads all of them; None if there are none. And
+    what is said of that.
 
     Raises:
         DataError: they may be read in several ways.
     """
     if isinstance(dates, DateFormat):
         if not np.isnat(dates.read(cells.values)).any():
-            return dates
+            return dates, ()
         dates = "auto"
+    if dates == "auto" and not again:
+        doubtful, note = read_doubtful(cells, name)
+        if doubtful is not None:
+            return doubtful, (note,)
     form = infer_cells(cells, dates=dates, enough=HALF)
     if isinstance(form, AmbiguousDates):
         raise form.refuse(f"column {name!r}")
-    return form
+    first = cells.values[0]
+    spans = form is not None and find_range(first) is not None
+    return form, (f"{name} holds spans of time, such as {first}, which are dated by their beginning",) if spans else ()
 
 
 def _no_time(cells: Cells, at: int, name: str) -> DataError:

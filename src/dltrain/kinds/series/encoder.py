@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.data.cells import Form, name_list
+from dltrain.data.stand_ins import StandIns, empty_cells
 from dltrain.errors import DataError
 from dltrain.kinds.forms import form_from_json, form_to_json
 from dltrain.kinds.series.calendar import Calendar
 from dltrain.kinds.series.columns import Roles
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.date_columns import join_dates
+from dltrain.kinds.series.gap_filler import GapFiller
 from dltrain.kinds.series.read import Reading, RegularSeries, Repeats, read_all, with_plain_cells
 from dltrain.kinds.series.states import SCALES, SeriesState
 from dltrain.kinds.series.time_axis import TimeAxis
 from dltrain.kinds.series.wide import turn_wide
-from dltrain.kinds.series.windows import Windows, take, unfold
+from dltrain.kinds.series.windows import Windows, unfold
 from dltrain.types import Encoded, Facts, ForecastTimes, Remark
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ class WindowEncoder:
         levels: the cells of each static column.
         effects: `(K', C)` by how much what is known ahead changes the values, by a regression on the training part.
         masked: whether channels after the values say which of these are missing.
+        filler: fills missing values at the end of a window, where there are such channels.
         repeats: what happens to rows with one time and different values, as in `data=series`.
+        missing: values that stand for missing ones, by column.
         by_end: whether the id of a window is the time of its last step, as in older runs.
     """
 
@@ -74,7 +78,9 @@ class WindowEncoder:
     levels: tuple[tuple[str, ...], ...] = ()
     effects: Floats | None = None
     masked: bool = False
+    filler: GapFiller | None = None
     repeats: Repeats = "refuse"
+    missing: StandIns = field(default_factory=dict)
     by_end: bool = False
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
@@ -110,7 +116,9 @@ class WindowEncoder:
                 levels=tuple(tuple(map(str, cells)) for cells in stored.get("levels", ())),
                 effects=np.asarray(stored["effects"], np.float64) if stored.get("effects") else None,
                 masked=bool(stored.get("masked")),
+                filler=_filler(stored, len(names)),
                 repeats=stored.get("repeats", "refuse"),
+                missing={name: tuple(values) for name, values in stored.get("missing_as", {}).items()},
                 by_end=by_end,
             )
             encoder.check(tuple(facts.input_shape))
@@ -151,7 +159,9 @@ class WindowEncoder:
             "calendar": {"cycles": list(self.calendar.cycles), "holidays": self.calendar.holidays},
             "levels": [list(cells) for cells in self.levels],
             "masked": self.masked,
+            "filler": None if self.filler is None else self.filler.weights.tolist(),
             "repeats": self.repeats,
+            "missing_as": {name: list(values) for name, values in self.missing.items()},
             "effects": None if self.effects is None else self.effects.tolist(),
         }
 
@@ -276,6 +286,7 @@ class WindowEncoder:
                     fix=f"rename the one of {name_list(frame.columns)} that it is, or add it",
                 )
         roles = replace(roles, static=tuple(name for name in roles.static if name in frame.columns))
+        frame, _ = empty_cells(frame, {name: self.missing[name] for name in self.missing if name in frame.columns})
         reading = Reading(
             roles,
             self.forms,
@@ -299,19 +310,20 @@ class WindowEncoder:
 
     def windows(self, series: RegularSeries, state: SeriesState) -> Windows:
         """Returns every window of a series, scaled."""
-        count, columns = len(series), len(self.names)
+        count, filled = len(series), None
         scaled = (series.values - state.mean) / state.std
         beside = (series.beside - self.center) / self.spread
         if len(beside) < count:  # steps that were forecast
             beside = np.concatenate([beside, np.full((count - len(beside), beside.shape[1]), np.nan)])
-        if self.masked:
-            missing = np.zeros_like(scaled) if series.missing is None else series.missing
+        if self.filler is not None:
+            missing = np.zeros(scaled.shape, bool) if series.missing is None else series.missing
+            filled = unfold(self.filler.fill(scaled, missing).astype(np.float32), self.window)
             scaled = np.concatenate([scaled, MASK * missing], axis=1)
-        hidden, columns, masked = self.hidden, scaled.shape[1], columns * self.masked
+        hidden, columns = self.hidden, scaled.shape[1]
         given = np.ones(count - self.window + 1, dtype=bool)
         if not self.looks_ahead:
             rows = np.concatenate([scaled, beside[:count]], axis=1)
-            return Windows(unfold(rows.astype(np.float32), self.window), given, self.window, hidden, masked)
+            return Windows(unfold(rows.astype(np.float32), self.window), given, self.window, hidden, filled)
         rows = np.zeros((count + self.horizon, self.input_shape[1] - self.embedding_width))
         rows[:count, :columns] = scaled
         known = min(len(beside), len(rows))
@@ -322,7 +334,7 @@ class WindowEncoder:
         unknown = np.concatenate([[0], np.cumsum(np.isnan(rows[:, hidden:]).any(axis=1))])
         given = unknown[self.window + self.horizon :] == unknown[self.window : count + 1]
         view = unfold(np.nan_to_num(rows).astype(np.float32), self.window + self.horizon)
-        return Windows(view, given, self.window, hidden, masked)
+        return Windows(view, given, self.window, hidden, filled)
 
     def rows_ahead(self, series: RegularSeries, state: SeriesState) -> Floats:
         """Returns what is known ahead of the steps of a series, `(n, K')`."""
@@ -331,7 +343,7 @@ class WindowEncoder:
 
     def join(self, parts: Sequence[tuple[Windows, NDArray[np.int64], RegularSeries]]) -> tuple[Tensor, ...]:
         """Returns the inputs of some windows, by their numbers, of several series."""
-        windows = [part.finish(take(part.view, chosen)) for part, chosen, _ in parts]
+        windows = [part.finish(chosen) for part, chosen, _ in parts]
         joined = windows[0].contiguous() if len(windows) == 1 else torch.cat(windows)
         if not self.is_panel:
             return (joined,)
@@ -409,5 +421,11 @@ class WindowEncoder:
         return targets.masked_fill(filled[:, None], np.nan) if filled.any() else targets
 
 
-def _calendar(stored: dict[str, Any]) -> dict[str, Any]:
+def _filler(stored: Mapping[str, Any], columns: int) -> GapFiller | None:
+    """Returns what fills the ends of windows; older runs repeated the last value there."""
+    weights = stored.get("filler") or [[]] * columns
+    return GapFiller(np.asarray(weights, np.float64).reshape(columns, -1)) if stored.get("masked") else None
+
+
+def _calendar(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {"cycles": tuple(stored.get("cycles", ())), "holidays": str(stored.get("holidays", ""))}

@@ -13,6 +13,7 @@ from dltrain.data.cells import name_list
 from dltrain.data.folds import FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.samples.ratings_and_series import generate_series
 from dltrain.data.splits import Fraction
+from dltrain.data.stand_ins import Missing, read_stand_ins
 from dltrain.data.table_files import read_file
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.errors import DataError
@@ -20,12 +21,14 @@ from dltrain.kinds.forms import DecimalChoice, ThousandsChoice
 from dltrain.kinds.series.calendar import Calendar, Cycle
 from dltrain.kinds.series.columns import Roles, as_names
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
+from dltrain.kinds.series.gap_filler import GapFiller
 from dltrain.kinds.series.panel import Given, Panel, read_panel
 from dltrain.kinds.series.period import guess_period
 from dltrain.kinds.series.read import Gaps, Reading, RegularSeries, Repeats
 from dltrain.kinds.series.splits import Division, check_window, choose_window, split_windows
 from dltrain.kinds.series.states import SeriesState
 from dltrain.kinds.series.time_axis import usual_periods
+from dltrain.memory import refuse_rows
 from dltrain.types import Data, Facts, Range, SplitName
 
 SEASONAL = 1 / 3  # share of the series that must have the same season
@@ -53,6 +56,7 @@ def series(
     gaps: Gaps = "interpolate",
     max_gap: Annotated[int, Range(0)] = 10,
     repeats: Repeats = "refuse",
+    missing: Missing = None,
     encoding: str = "auto",
     delimiter: str = "auto",
     decimal: DecimalChoice = "auto",
@@ -95,6 +99,7 @@ def series(
             their order, whatever their times.
         max_gap: the largest number of consecutive steps that are interpolated.
         repeats: rows with one time and different values are refused, or give their `mean` or the `first` of them.
+        missing: values that stand for missing ones, such as -200, or a mapping of columns to theirs.
         encoding: a Python encoding name, or `auto`.
         delimiter: one character, `tab`, or `auto`.
         decimal: the decimal mark of numbers, or `auto`.
@@ -126,11 +131,12 @@ def series(
         )
     notes: tuple[str, ...]
     if path is None:
+        refuse_rows(rows, 60)
         frame, notes = generate_series(rows, seed), (f"generated {rows} hours: give your own series with data.path",)
     else:
         frame, notes = read_file(path, TableFormat(encoding, delimiter, header, skip, comment, quote, sheet))
     given = Given(as_names(target), time, as_names(series), as_names(known), as_names(observed))
-    options = Reading(Roles(()), {}, (), gaps, max_gap, repeats, str(dates), freq)
+    options = Reading(Roles(()), {}, (), gaps, max_gap, repeats, str(dates), freq, missing=read_stand_ins(missing))
     panel = read_panel(frame, given, options, decimal, thousands)
 
     def divide(fold: int | None) -> Data:
@@ -266,8 +272,21 @@ def _fit(
         levels=levels,
         masked=panel.reading.gaps == "mask",
         repeats=panel.reading.repeats,
+        missing=panel.reading.missing,
     )
+    if encoder.masked:
+        encoder = replace(encoder, filler=_fit_filler(encoder, training))
     return replace(encoder, effects=_effects(encoder, training)) if encoder.looks_ahead else encoder
+
+
+def _fit_filler(encoder: WindowEncoder, training: Sequence[tuple[RegularSeries, int]]) -> GapFiller:
+    """Returns what fills the ends of windows, by the training steps of all series in the scale of each."""
+    parts = []
+    for series, count in training:
+        state = encoder.state_of(series)
+        assert series.missing is not None
+        parts.append(((series.values[:count] - state.mean) / state.std, series.missing[:count]))
+    return GapFiller.fit(parts, encoder.window)
 
 
 def _effects(encoder: WindowEncoder, training: Sequence[tuple[RegularSeries, int]]) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import Cells, Form, check_numbers, name_list, read_cells
+from dltrain.data.stand_ins import empty_cells, for_columns, remark_stand_in
 from dltrain.errors import DataError
 from dltrain.kinds.forms import DecimalChoice, FormOfNumbers, ThousandsChoice, form_of_numbers, read_written
 from dltrain.kinds.forms import Reading as FormReading
@@ -31,7 +32,6 @@ from dltrain.kinds.series.date_columns import join_dates
 from dltrain.kinds.series.read import Reading, RegularSeries, read_all, unused, unused_note, with_plain_cells
 from dltrain.kinds.series.wide import turn_wide
 
-STAND_INS = frozenset(sign * size for sign in (1, -1) for size in (99, 200, 999, 9999, 99999, 999999))
 SHOWN = 3  # names of series in a note
 
 
@@ -86,8 +86,10 @@ def read_panel(
         DataError: there are no numbers, a column does not exist, the times are not evenly spaced, two rows contradict
             each other, or a gap is too long.
     """
-    frame = with_plain_cells(frame.set_axis([str(name) for name in frame.columns], axis="columns"))
-    notes: list[str] = []
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    count = len(frame)
+    frame = with_plain_cells(frame)
+    notes = [f"left out {count - len(frame):,} rows without any cell below the table"] if len(frame) < count else []
     turned = turn_wide(frame) if not set(given.target) & set(frame.columns) and given.time is None else None
     if turned is not None:
         frame, given = turned.frame, replace(given, target=given.target or (turned.value,), time=turned.time)
@@ -104,6 +106,11 @@ def read_panel(
         series = _name_rows(cells, turned.time, turned.value)
     elif not series:
         series = find_series(cells, time, (*given.target, *given.known, *given.observed))
+    apart = {*series, *([time] if time else [])}
+    missing = for_columns(options.missing, list(frame.columns), apart)
+    frame, emptied = empty_cells(frame, missing)
+    cells |= read_all(frame[[name for name in missing if emptied]])
+    options = replace(options, missing=missing)
     taken = (*series, *given.known, *given.observed, *([time] if time else []))
     reading = FormReading.of(
         (column for name, column in cells.items() if name not in (time, *series)), decimal, thousands
@@ -138,6 +145,7 @@ def read_panel(
         for role, names in (("known ahead", roles.known), ("observed", roles.observed), ("static", roles.static))
         if names
     ]
+    remarks += emptied
     left = unused_note({name: cells[name] for name in unused(roles, frame.columns)}, codes)
     return Panel(read, options, (*notes, ", ".join(words), *remarks, *left, *more))
 
@@ -195,7 +203,7 @@ def _choose_values(
     for name in chosen:
         written_so = read.get(name)
         remarks += [f"{name}: {remark}" for remark in (written_so.remarks if written_so else ())]
-        remarks += _remark_stand_in(name, read_cells(frame[name], form=_form(written_so)))
+        remarks += remark_stand_in(name, read_cells(frame[name], form=_form(written_so)))
         others = [other for other in clean if other != name]
         _check_words(name, frame, _form(read.get(name)), [other for other in chosen if other in others] or others)
     for name in free:
@@ -208,20 +216,6 @@ def _choose_values(
             fix="give a file with a column of values",
         )
     return {name: _form(read.get(name)) for name in chosen}, remarks
-
-
-def _remark_stand_in(name: str, cells: Cells) -> list[str]:
-    """Returns a remark where a column holds a number such as -999 far from all others, which may stand for a gap."""
-    numbers = cells.as_numbers()
-    distinct = np.unique(numbers[np.isfinite(numbers)])
-    for ends, others in ((distinct[:1], distinct[1:]), (distinct[-1:], distinct[:-1])):
-        far = len(others) > 1 and np.abs(others - ends[0]).min() > np.ptp(others)
-        if far and ends[0] in STAND_INS and (count := int((numbers == ends[0]).sum())) > 1:
-            return [
-                f"{name}: {ends[0]:g}, which {count} cells hold, is far from all other values; if it means that there "
-                "is none, leave these cells empty"
-            ]
-    return []
 
 
 def _form(numbers: FormOfNumbers | None) -> Form | None:
@@ -239,6 +233,6 @@ def _check_words(
     try:
         check_numbers(name, read_cells(frame[name], form=form), strict=strict)
     except DataError as error:
-        fix = "correct it, or leave the cell empty to have it interpolated"
+        fix = "correct it, leave the cell empty to have it interpolated, or say what stands for no value (data.missing)"
         fix += ", or leave the column out" if others else ""
         raise DataError(error.what, error.where, fix, list_override("target", others)) from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, Form, check_numbers, name_list, read_cells
 from dltrain.data.date_format import DateFormat
+from dltrain.data.stand_ins import StandIns
 from dltrain.errors import DataError
 from dltrain.kinds.series.axis_reader import Steps, read_steps
 from dltrain.kinds.series.columns import Roles, codes_of, is_still
@@ -22,6 +24,7 @@ Gaps = Literal["interpolate", "mask", "refuse", "ignore"]
 Repeats = Literal["refuse", "mean", "first"]
 Floats = NDArray[np.float64]
 INVENTED = 1 / 3  # share of steps without a row, above which these are not the steps of the series
+POINTED = re.compile(r"\d{1,8}\.0")
 BETWEEN = " / "  # in the name of a series that several columns tell apart
 
 
@@ -99,6 +102,7 @@ class Reading:
         dates: how dates are read, or the format of an earlier series.
         freq: the length of a step, as `parse_frequency` reads it.
         like: the axis of the training series.
+        missing: values that stand for missing ones, by column.
     """
 
     roles: Roles
@@ -110,6 +114,7 @@ class Reading:
     dates: str | DateFormat = "auto"
     freq: str | None = None
     like: TimeAxis | None = None
+    missing: StandIns = field(default_factory=dict)
 
     def read(
         self, frame: pd.DataFrame, cells: Mapping[str, Cells]
@@ -125,6 +130,8 @@ class Reading:
         """
         roles = self.roles
         groups, group_names = _groups(cells, roles.series, len(frame))
+        if roles.time:
+            cells = {**cells, roles.time: read_times(frame[roles.time])}
         values = self._read_values(frame)
         beside = [self._read_covariate(frame, column) for column in self.covariates]
         covariates = np.concatenate([np.empty((len(frame), 0)), *beside], axis=1)
@@ -385,8 +392,11 @@ def _interpolate(values: Floats) -> Floats:
 
 
 def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Returns a table whose typed dates without a time of day are texts without one, and in which a point alone, as
-    statistical offices write it, is a missing value."""
+    """Returns a table without last rows that are empty, whose typed dates without a time of day are texts without one,
+    and in which a point alone, as statistical offices write it, is a missing value."""
+    if _ends_empty(frame):
+        filled = np.flatnonzero((frame.notna() & (frame != "")).any(axis=1).to_numpy())
+        frame = frame.iloc[: filled[-1] + 1] if len(filled) else frame
     dated = [
         name
         for name in frame.columns
@@ -398,6 +408,18 @@ def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
     points = [name for name in texts if (frame[name] == ".").any()]
     plain |= {name: frame[name].mask(frame[name] == ".") for name in points}
     return frame.assign(**plain) if plain else frame
+
+
+def _ends_empty(frame: pd.DataFrame) -> bool:
+    return bool(len(frame)) and all(pd.isna(cell) or cell == "" for cell in frame.iloc[-1])
+
+
+def read_times(column: pd.Series[Any]) -> Cells:
+    """Returns the cells of a column of times as they are written, because 1980.10 is not 1980.1; whole numbers that a
+    program has written with a point are whole."""
+    cells = read_cells(column, as_written=True)
+    pointed = all(POINTED.fullmatch(text) for text in cells.values)
+    return read_cells(column) if pointed else cells
 
 
 def read_all(frame: pd.DataFrame) -> dict[str, Cells]:

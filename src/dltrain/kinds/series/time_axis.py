@@ -39,6 +39,8 @@ class TimeAxis:
         offset: the offset from UTC, with which all times end.
         dates: how the source writes dates; None for numbers.
         at: the step whose time is `start`.
+        width: digits of a number before the point, where zeros fill them up.
+        decimals: digits after the point; negative for at most so many.
     """
 
     unit: Unit = "rows"
@@ -49,6 +51,8 @@ class TimeAxis:
     offset: str = ""
     dates: DateFormat | None = None
     at: int = 0
+    width: int = 0
+    decimals: int = 0
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> TimeAxis:
@@ -91,13 +95,23 @@ class TimeAxis:
             if self.spelling == RELATIVE:
                 year, month = divmod(round(number), 12)
                 return f"{year}-{month + 1:02}"
-            whole = round(number)
-            return f"{self.spelling}{whole if abs(number - whole) < WHOLE * self.step else f'{number:.10g}'}"
+            if self.spelling.startswith("{"):
+                minutes, seconds = divmod(round(number), 60)
+                return self.spelling.format(hours=minutes // 60, minutes=minutes % 60, seconds=seconds)
+            return self.spelling + self._spell_number(number)
         moment = self.moment(position)
         if self.spelling:
             return spell_time(moment, self.spelling) + self.offset
         days = (self.unit != "seconds" or self.step % DAY == 0) and moment == moment.normalize() and not self.offset
         return str(moment.date()) if days else moment.isoformat(sep=" ") + self.offset
+
+    def _spell_number(self, number: float) -> str:
+        if self.decimals > 0:
+            return f"{number:.{self.decimals}f}"
+        whole = round(number)
+        if abs(number - whole) < WHOLE * self.step:
+            return f"{whole:0{self.width}}"
+        return f"{round(number, -self.decimals) if self.decimals else number:.10g}"
 
     @property
     def step_words(self) -> str:

@@ -21,40 +21,42 @@ class Windows:
         given: `(n',)` whether the source has the known covariates of a window's horizon.
         steps: T, of a window without its horizon.
         hidden: the channels that are not known ahead, the first ones.
-        masked: how many columns of values are followed by as many channels that say which of them are missing; 0 for
-            none.
+        filled: `(n', T, C)` a view of the values, which are followed by as many channels that say which of them are
+            missing; here, a missing one rests on those before it alone. None where nothing is missing.
     """
 
     view: Tensor
     given: NDArray[np.bool_]
     steps: int
     hidden: int
-    masked: int = 0
+    filled: Tensor | None = None
 
-    def finish(self, chosen: Tensor) -> Tensor:
-        """Returns windows of the view, without what is not known ahead."""
+    def finish(self, numbers: NDArray[np.int64]) -> Tensor:
+        """Returns some windows of the view, by their numbers, without what is not known ahead."""
+        chosen = take(self.view, numbers)
         ahead = self.view.shape[1] > self.steps
-        if not (ahead or self.masked):
+        if not (ahead or self.filled is not None):
             return chosen
         chosen = chosen.clone()
-        if self.masked:
-            _carry_on(chosen[:, : self.steps, : self.masked], chosen[:, : self.steps, self.masked : 2 * self.masked])
+        if self.filled is not None:
+            columns, within = self.filled.shape[2], chosen[:, : self.steps]
+            _fill_ends(within[..., :columns], within[..., columns : 2 * columns], take(self.filled, numbers))
         if ahead:
             chosen[:, self.steps :, : self.hidden] = 0
         return chosen
 
 
-def _carry_on(values: Tensor, missing: Tensor) -> None:
-    """Replaces missing values at the end of windows by the last given ones, in place: what was interpolated there rests
-    on what follows.
+def _fill_ends(values: Tensor, missing: Tensor, filled: Tensor) -> None:
+    """Replaces missing values at the end of windows, in place: what was interpolated there rests on what follows.
 
     Args:
         values: `(N, T, C)`.
         missing: likewise, above 0 for missing values.
+        filled: likewise, by which they are replaced.
     """
-    steps = torch.arange(values.shape[1])[None, :, None]
-    last = ((missing == 0) * steps).amax(dim=1, keepdim=True).long()  # (N, 1, C)
-    values.copy_(torch.where(steps > last, values.gather(1, last), values))
+    numbers = torch.arange(1, values.shape[1] + 1)[None, :, None]
+    last = ((missing == 0) * numbers).amax(dim=1, keepdim=True)  # (N, 1, C)
+    values.copy_(torch.where(numbers > last, filled, values))
 
 
 def unfold(rows: NDArray[Any], steps: int) -> Tensor:

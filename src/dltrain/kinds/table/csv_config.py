@@ -17,6 +17,7 @@ from dltrain.data.folds import FoldOption, FoldsOption
 from dltrain.data.samples.grades import DEFAULT_ROWS, SAMPLE, make_grades
 from dltrain.data.samples.on_demand import writing
 from dltrain.data.splits import Fraction
+from dltrain.data.stand_ins import Missing
 from dltrain.data.table_files import read_file
 from dltrain.data.table_format import AUTO, Header, TableFormat
 from dltrain.errors import DataError, named_by
@@ -47,6 +48,7 @@ def csv(
     time: str | None = None,
     weight: str | None = None,
     dates: str | int = "auto",
+    missing: Missing = None,
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
     encoding: str = "auto",
@@ -84,6 +86,7 @@ def csv(
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
         weight: a column that weighs the rows in the loss and in metrics; rows of weight 0 are left out.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
+        missing: values that stand for missing cells, such as -999, or a mapping of columns to theirs.
         decimal: the decimal mark of numbers; `auto` decides by the column and the file.
         thousands: the mark between groups of three digits, `none`, or `auto`.
         encoding: a Python encoding name, or `auto`; for CSV.
@@ -158,6 +161,7 @@ def csv(
         time=time,
         weight=weight,
         dates=str(dates),
+        missing=missing,
         decimal=decimal,
         thousands=thousands,
         held_out=held_out,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from dltrain.data.cells import Cells, Form, name_list, nearest, read_cells, shorten
 from dltrain.data.spelling import spell_as
 from dltrain.data.splits import Indices
+from dltrain.data.stand_ins import StandIns, empty_cells
 from dltrain.errors import DataError
 from dltrain.kinds.labels import TargetReader
 from dltrain.kinds.table.boolean import BooleanEncoder
@@ -60,6 +61,7 @@ class TableEncoder:
         as_written: whether numbers are read with their marks and units; older runs had decimal commas as points.
         weight: reads the column of weights; `None` where all rows count alike.
         ignore_case: whether a category may be spelled in another case or with other blanks.
+        missing: values that stand for missing cells, by column.
     """
 
     columns: tuple[ColumnEncoder, ...]
@@ -71,6 +73,7 @@ class TableEncoder:
     prepare: None = None
     weight: WeightReader | None = None
     ignore_case: bool = False
+    missing: StandIns = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -87,6 +90,7 @@ class TableEncoder:
         groups: Indices | None = None,
         id: str | None = None,
         ignore_case: bool = False,
+        missing: StandIns | None = None,
     ) -> TableEncoder:
         """Returns an encoder fitted to the training rows.
 
@@ -102,6 +106,7 @@ class TableEncoder:
             groups: `(N,)` group of each row, numbered from 0 without gaps; those of a group are in one such fold.
             id: the column whose cells name the rows.
             ignore_case: whether a category may be spelled in another case or with other blanks.
+            missing: values that stand for missing cells, by column.
         """
         limits = limits or {}
         targets, names = target.as_numbers(y) if y is not None else (np.empty((0, 0)), ())
@@ -130,6 +135,7 @@ class TableEncoder:
             target,
             id,
             ignore_case=ignore_case,
+            missing=missing or {},
         )
 
     @classmethod
@@ -166,6 +172,7 @@ class TableEncoder:
                 "as_written" in stored,
                 weight=weight,
                 ignore_case=bool(stored.get("ignore_case")),
+                missing={str(name): tuple(map(str, values)) for name, values in stored.get("missing_as", {}).items()},
             )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how columns become inputs", fix="train again") from None
@@ -180,7 +187,9 @@ class TableEncoder:
                 stored |= {"mean": [column.mean for column in standard], "std": [column.std for column in standard]}
             return stored
         columns = [{"kind": column.role, **column.to_json()} for column in self.columns]
-        options = ({"id": self.id} if self.id else {}) | ({"ignore_case": True} if self.ignore_case else {})
+        missing = {name: list(values) for name, values in self.missing.items()}
+        given = {"id": self.id, "ignore_case": self.ignore_case, "missing_as": missing}
+        options = {key: value for key, value in given.items() if value}
         return {"columns": columns, "as_written": True} | options
 
     @property
@@ -229,14 +238,9 @@ class TableEncoder:
 
     def names_of(self, frame: pd.DataFrame) -> tuple[str, ...]:
         """Returns the names of rows: the cells of the column of ids, where there is one, else the rows' numbers."""
-        numbers = tuple(map(str, frame.index.tolist()))
         if self.id in frame.columns:
-            return read_cells(frame[self.id]).or_else(numbers)
-        others = (name for name in frame.columns if name not in {*self.names, self.target.name, *self.target.outputs})
-        for name in others:
-            if looks_like_id(name) and names_rows(name, cells := read_cells(frame[name])):
-                return cells.or_else(numbers)
-        return numbers
+            return read_cells(frame[self.id]).or_else(tuple(map(str, frame.index.tolist())))
+        return names_of_rows(frame, {*self.names, self.target.name, *self.target.outputs})
 
     def encode_cells(self, table: Mapping[str, Cells], interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns encoded columns that have been read, `(N, F)`.
@@ -327,7 +331,8 @@ class TableEncoder:
 
     def _frame(self, raw: Raw) -> pd.DataFrame:
         if isinstance(raw, pd.DataFrame):
-            return raw.set_axis(self._spell_as_in_training(list(map(str, raw.columns))), axis="columns")
+            frame = raw.set_axis(self._spell_as_in_training(list(map(str, raw.columns))), axis="columns")
+            return empty_cells(frame, self.missing)[0]
         if isinstance(raw, np.ndarray):
             if raw.ndim != 2 or raw.shape[1] != len(self.names):
                 raise DataError(
@@ -364,6 +369,20 @@ def columns_of(facts: Facts) -> tuple[ColumnEncoder, ...]:
         return TableEncoder.of(facts).columns
     except DataError:
         return ()
+
+
+def names_of_rows(frame: pd.DataFrame, taken: Collection[str]) -> tuple[str, ...]:
+    """Returns the names of rows: the cells of the first column of ids, where there is one, else the rows' numbers.
+
+    Args:
+        frame: the rows.
+        taken: columns that have another role.
+    """
+    numbers = tuple(map(str, frame.index.tolist()))
+    for name in frame.columns:
+        if name not in taken and looks_like_id(name) and names_rows(name, cells := read_cells(frame[name])):
+            return cells.or_else(numbers)
+    return numbers
 
 
 def inputs_by_column(facts: Facts) -> dict[str, list[int]]:

@@ -13,6 +13,7 @@ from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold,
 from dltrain.data.splits import Fraction
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.encoder import TableEncoder
+from dltrain.memory import refuse_rows
 from dltrain.types import Data, Facts, Range, Split
 
 
@@ -39,6 +40,7 @@ def cubic(
         fold: the fold that alone is the validation split, counted from 0; None for a model of each fold.
         seed: of the split.
     """
+    refuse_rows(rows, 80)
     x = torch.linspace(-10, 10, rows)[:, None]  # (N, 1)
 
     def divide(fold: int | None) -> Data:
@@ -82,6 +84,7 @@ def regression(
     """
     from sklearn.datasets import make_regression
 
+    refuse_rows(rows, 80 + 16 * features)
     x, y, coefficients = make_regression(
         rows, features, n_informative=features, bias=bias, noise=noise, coef=True, random_state=seed
     )

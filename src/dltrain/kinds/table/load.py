@@ -15,6 +15,7 @@ from dltrain.data.cells import Cells, name_list, nearest, read_cells
 from dltrain.data.folds import Folds, by_fold
 from dltrain.data.spelling import merge_spellings
 from dltrain.data.splits import Indices
+from dltrain.data.stand_ins import Missing, StandIns, empty_cells, for_columns, read_stand_ins, remark_stand_in
 from dltrain.errors import DataError
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice, read_written
 from dltrain.kinds.table.columns import Column, Role, find_id, infer_columns, no_column
@@ -41,6 +42,7 @@ from dltrain.kinds.target import Target, infer_task
 from dltrain.kinds.target_scale import check_outputs, scale_of_targets
 from dltrain.types import SPLITS, Data, Facts, Split, SplitName
 
+MOST_CLASSES = 20  # values of a target, up to which one of them is rather a class than no value
 GROUPS_ROWS = "data.group, which says which rows belong together"
 WEIGHS_ROWS = "data.weight, which weighs the rows"
 NAMES_ROWS = "data.id, which names the rows of predictions"
@@ -63,6 +65,7 @@ def table(
     time: str | None = None,
     weight: str | None = None,
     dates: str = "auto",
+    missing: Missing = None,
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
     held_out: Mapping[SplitName, pd.DataFrame] | None = None,
@@ -96,6 +99,8 @@ def table(
         time: a column of times or numbers: the first rows in its order are for training, the last ones for testing.
         weight: a column that weighs the rows in the loss and in metrics; rows of weight 0 are left out.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
+        missing: values that stand for missing cells: of all columns but classes and those that name, group, order or
+            weigh rows, or a mapping of columns to theirs.
         decimal: the decimal mark of numbers; `auto` decides by the column and the file.
         thousands: the mark between groups of three digits, `none`, or `auto`.
         held_out: the rows of the validation or test split, with the same columns, instead of a fraction.
@@ -115,6 +120,9 @@ def table(
     drop = [drop] if isinstance(drop, str) else list(map(str, drop))
     held_out, unweighed = _weigh_alike(held_out or {}, weight)
     frame, files = _join(frame, held_out, targets, drop)
+    stand_ins = _find_stand_ins(frame, missing, targets, (id, group, time, weight))
+    frame, emptied = empty_cells(frame, stand_ins)
+    notes = [*notes, *emptied]
     if ignore_case:
         frame = frame.apply(merge_spellings)
     weigher: WeightReader | None = None
@@ -128,6 +136,7 @@ def table(
     if ignore_case:
         goal = replace(goal, reader=replace(goal.reader, ignore_case=True))
     inputs = {name: of_column for name, of_column in cells.items() if name not in targets}
+    unsaid = [remark for name in targets for remark in remark_stand_in(name, read_written(frame[name], reading))]
     rows, judged = _read_rows(frame.drop(columns=targets), inputs, files, goal, reading)
     del frame  # texts take more memory than cells
     if id is not None and id not in rows.inputs:
@@ -137,7 +146,9 @@ def table(
     columns = _choose_columns(judged, goal.name, drop, roles or {}, reasons, reading)
     id = id or find_id(columns, judged)
     rows = rows.read_as({column.name: column.form for column in columns})
-    notes = [*notes, *note_task(goal)]
+    numeric_columns = [column.name for column in columns if column.role == "numeric"]
+    unsaid += [remark for name in numeric_columns for remark in remark_stand_in(name, rows.inputs[name])]
+    notes = [*notes, *note_task(goal), *unsaid]
 
     rows, left_out = _leave_out(rows, columns, gaps=impute == "drop", repeats=duplicates == "drop")
     numbers = number_rows(rows, columns) if duplicates == "keep" else None
@@ -179,6 +190,7 @@ def table(
             seed=seed,
             groups=groups,
             id=id,
+            missing=stand_ins,
         )
         encoded = _encode(encoder, rows, parts)
         for at, values in encoder.encode_training(train.inputs, train.y, seed, groups):
@@ -200,6 +212,20 @@ def table(
         return Data(facts, splits, notes=(*notes, *of_rows, *note_columns(columns, encoder, impute)), raw=raw)
 
     return by_fold(divide, fold)
+
+
+def _find_stand_ins(
+    frame: pd.DataFrame, missing: Missing, targets: Sequence[str], others: Sequence[str | None]
+) -> StandIns:
+    """Returns the values that stand for missing cells, by column; those of a target with few values are classes, and
+    only a mapping concerns them.
+
+    Raises:
+        DataError: the config does not say which values, or a column does not exist.
+    """
+    given = read_stand_ins(missing)
+    few = [name for name in targets if given and frame[name].nunique() <= MOST_CLASSES]
+    return for_columns(given, list(frame.columns), {*few, *filter(None, others)})
 
 
 def _weigh_alike(

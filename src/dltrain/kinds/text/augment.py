@@ -40,8 +40,8 @@ class AugmentText(Augmentation):
         return bool(self.dropout or self.deletion or self.swap)
 
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int) -> tuple[Tensor, ...]:
-        """Returns changed tokens `(B, T)` and lengths `(B,)`."""
-        tokens, lengths = inputs
+        """Returns changed tokens `(B, T)` and lengths `(B,)`, and other inputs as they are."""
+        tokens, lengths, *others = inputs
         draws = torch.rand(*tokens.shape, DRAWS, generator=seeded(seed, epoch, batch)).to(tokens.device)
         steps = torch.arange(tokens.shape[1], device=tokens.device)
         if self.swap:
@@ -51,7 +51,7 @@ class AugmentText(Augmentation):
             tokens = tokens.masked_fill(hit, UNKNOWN)
         if self.deletion:
             tokens, lengths = self._delete(tokens, lengths, steps, draws[:, :, 1])
-        return tokens, lengths
+        return tokens, lengths, *others
 
     def _swap(self, tokens: Tensor, lengths: Tensor, steps: Tensor, draws: Tensor) -> Tensor:
         """Returns tokens with pairs of neighbours swapped.

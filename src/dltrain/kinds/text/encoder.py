@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -12,11 +12,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dltrain.data.cells import name_list, nearest
+from dltrain.data.cells import name_list, nearest, shorten
 from dltrain.data.text_files import SUFFIXES, is_text, named_files, read_samples
 from dltrain.data.tokens import Padded, Vocabulary, pad
 from dltrain.errors import DataError
+from dltrain.kinds.joined_columns import STORED, encoder_of_columns
 from dltrain.kinds.labels import TargetReader, target_of_files
+from dltrain.kinds.table.encoder import TableEncoder, names_of_rows
+from dltrain.kinds.text.columns import is_prose
 from dltrain.kinds.text.targets import ListForm, as_trained, with_bars
 from dltrain.types import BatchTransform, Encoded, Facts, Remark
 
@@ -30,10 +33,10 @@ SHARE_WHOLE = 95  # per cent of the training texts that are then not cut
 
 def trim(inputs: tuple[Tensor, ...], /) -> tuple[Tensor, ...]:
     """Returns a batch without common padding; on a GPU unchanged, since reading the lengths would cost time."""
-    tokens, lengths = inputs
+    tokens, lengths, *others = inputs
     if lengths.device.type != "cpu" or torch.compiler.is_compiling():  # an export has one shape
-        return tokens, lengths
-    return tokens[:, : int(lengths.max())], lengths
+        return inputs
+    return tokens[:, : int(lengths.max())], lengths, *others
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class TextEncoder:
         suffixes: of files with one text each; empty where such a file was the training table.
         takes_bare_files: whether files with one text each may have names without a suffix.
         lists: how the target's cells write lists of labels, if not with separators.
+        beside: encodes the columns of numbers and categories that join the texts; `None` if none do.
     """
 
     vocabulary: Vocabulary
@@ -63,6 +67,7 @@ class TextEncoder:
     suffixes: frozenset[str] = SUFFIXES
     takes_bare_files: bool = False
     lists: ListForm = ""
+    beside: TableEncoder | None = None
     takes_rows: bool = True
     apart: bool = True
     prepare: BatchTransform = trim
@@ -81,6 +86,7 @@ class TextEncoder:
         suffixes: frozenset[str] = SUFFIXES,
         takes_bare_files: bool = False,
         lists: ListForm = "",
+        beside: TableEncoder | None = None,
     ) -> TextEncoder:
         """Returns an encoder with the length of the training texts.
 
@@ -95,6 +101,7 @@ class TextEncoder:
             suffixes: as in the class.
             takes_bare_files: as in the class.
             lists: as in the class.
+            beside: as in the class.
 
         Raises:
             DataError: there are no tokens.
@@ -114,6 +121,7 @@ class TextEncoder:
             suffixes=suffixes,
             takes_bare_files=takes_bare_files,
             lists=lists,
+            beside=beside,
         )
 
     @classmethod
@@ -139,6 +147,7 @@ class TextEncoder:
                 suffixes=SUFFIXES if stored.get("text_files", True) else frozenset(),
                 takes_bare_files=bool(stored.get("takes_bare_files", False)),
                 lists=lists,
+                beside=encoder_of_columns(facts),
             )
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not say how texts are encoded", fix="train again") from None
@@ -155,6 +164,7 @@ class TextEncoder:
         stored |= {} if self.suffixes else {"text_files": False}
         stored |= {"takes_bare_files": True} if self.takes_bare_files else {}
         stored |= {"lists": self.lists} if self.lists else {}
+        stored |= {} if self.beside is None else {STORED: self.beside.to_json()}
         return self.vocabulary.to_json() | stored | self.reader.forms_to_json()
 
     def recognises(self, path: Path) -> bool:
@@ -167,9 +177,19 @@ class TextEncoder:
         Raises:
             DataError: the column is missing, or a file cannot be read.
         """
+        if self.beside is not None and not isinstance(raw, pd.DataFrame):
+            raise DataError(
+                f"the model also takes {name_list(self.beside.names)} of each text",
+                fix=f"give a table with these columns and {name_list(self.columns)}",
+            )
         texts, ids = self._read(raw)
         padded = self.encode_tokens(self.vocabulary.split_texts(texts))
-        return Encoded(inputs_of(padded), ids, tuple(self._remarks(padded, row) for row in range(len(texts))))
+        encoded = Encoded(inputs_of(padded), ids, tuple(self._remarks(padded, row) for row in range(len(texts))))
+        if self.beside is None:
+            return encoded
+        others = self.beside.encode(raw)
+        remarks = tuple((*of_text, *of_row) for of_text, of_row in zip(encoded.remarks, others.remarks, strict=True))
+        return replace(encoded, inputs=(*encoded.inputs, *others.inputs), remarks=remarks)
 
     def encode_tokens(self, texts: Sequence[Sequence[str]]) -> Padded:
         """Returns the numbers of tokens from `Vocabulary.split_texts`, cut and padded."""
@@ -200,9 +220,15 @@ class TextEncoder:
     def _read(self, raw: Raw) -> tuple[Sequence[str], tuple[str, ...]]:
         """Returns the texts and their names."""
         if isinstance(raw, pd.DataFrame):
-            return join_texts(self._select(raw)), tuple(map(str, raw.index.tolist()))
+            return join_texts(self._select(raw)), self._names_of(raw)
         samples = read_samples(raw.tolist() if isinstance(raw, np.ndarray) else raw, self._named)
         return samples.texts, samples.names
+
+    def _names_of(self, frame: pd.DataFrame) -> tuple[str, ...]:
+        """Returns the names of rows: the cells of a column of ids, where there is one, else the rows' numbers."""
+        frame = frame.set_axis([str(name).strip() for name in frame.columns], axis="columns")
+        beside = self.beside.names if self.beside else ()
+        return names_of_rows(frame, {*self.columns, self.reader.name, *self.reader.outputs, *beside})
 
     def _select(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Returns the columns of texts."""
@@ -212,6 +238,13 @@ class TextEncoder:
             return frame[list(self.columns)]
         others = [name for name in frame.columns if name != self.reader.name]
         if len(others) == len(self.columns) == 1:  # the only column must be the texts, whatever its name
+            if is_prose(others[0]):
+                raise DataError(
+                    f"the first line would name the column of texts, and reads like a text: {shorten(others[0])}",
+                    where="data.header",
+                    fix="say that the file has no header, or add one",
+                    override="data.header=none",
+                )
             return frame[others]
         close = nearest(absent, frame.columns)
         raise DataError(

@@ -8,12 +8,19 @@ from typing import ClassVar
 
 from torch import nn
 
+from dltrain.data.cells import name_list
+from dltrain.data.loader import TensorLoader
 from dltrain.data.subwords import Subwords
+from dltrain.explain.explanation import Explanation
+from dltrain.kinds.checks import Finding, check_balance, check_size
+from dltrain.kinds.joined_columns import build_with_columns, encoder_of_columns, importance_beside
 from dltrain.kinds.kind import Kind, LoaderOptions
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.text import baselines
+from dltrain.kinds.text.copies import SharedIds, check_copies
 from dltrain.kinds.text.encoder import TextEncoder
+from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
 from dltrain.types import Data, Facts, InputFormat, Spec, SplitName
 
@@ -24,7 +31,7 @@ class Text(Kind):
     """Texts, as tokens and their number."""
 
     name: ClassVar[str] = "text"
-    default_model: ClassVar[str] = "textcnn"
+    default_model: ClassVar[str] = "textcnn_bag"
     # A text has many words, so that fewer samples are enough.
     budget: ClassVar[Budget] = Budget(samples=60_000, fewest=4, batch_sizes=((2000, 32),), large_batch=64)
 
@@ -52,13 +59,28 @@ class Text(Kind):
         return replace(data, facts=replace(data.facts, preprocessing=own))
 
     def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
-        return build(replace(spec, network=facts.preprocessing.get(NETWORK, {})))
+        return build_with_columns(build, facts, replace(spec, network=facts.preprocessing.get(NETWORK, {})))
 
     def loader_options(self, facts: Facts) -> LoaderOptions:
         return LoaderOptions(bucket_by_length=True)
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return baselines.predictors(data, split)
+        return baselines.predictors(data, split, seconds)
+
+    def check(self, data: Data) -> Iterator[Finding]:
+        """Yields findings about copies of texts, about the balance of classes, and about the number of samples."""
+        yield from check_copies(data)
+        if isinstance(data.raw, SharedIds):
+            yield from data.raw.check()
+        yield from check_balance(data)
+        yield from check_size(data)
 
     def describe(self, facts: Facts) -> str:
-        return f"{facts.input_shape[0]} tokens"
+        columns = encoder_of_columns(facts)
+        joined = "" if columns is None else f" and {', '.join(columns.names)}"
+        return f"{facts.input_shape[0]} tokens{joined}"
+
+    def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
+        """Returns the importance of the columns that join the texts, and of the texts themselves."""
+        texts = name_list(self.encoder(facts).columns)
+        return Explanation(importance_beside(model, task, facts, texts, loader, seconds))

@@ -19,14 +19,20 @@ from dltrain.data.table_format import Header, TableFormat
 from dltrain.data.text_files import SUFFIXES
 from dltrain.data.tokens import Padded, UnitChoice
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
+from dltrain.kinds.joined_columns import UsedColumns
+from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.notes import note_task
-from dltrain.kinds.table.rows import Rows, split_rows
+from dltrain.kinds.table.rows import Duplicates, Rows, split_rows
 from dltrain.kinds.target import Target, infer_task
 from dltrain.kinds.target_scale import check_outputs, scale_of_targets
+from dltrain.kinds.text.copies import SharedIds, leave_out_copies
 from dltrain.kinds.text.encoder import TextEncoder, inputs_of, join_texts
-from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
+from dltrain.kinds.text.folders import OnBad, read_class_folders
+from dltrain.kinds.text.read import generate_reviews, read_tables
+from dltrain.kinds.text.source import Columns, Source
 from dltrain.kinds.text.targets import list_form, settle_case, with_bars
 from dltrain.kinds.text.tokenisation import Tokenisation
+from dltrain.memory import refuse_rows
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
@@ -40,6 +46,7 @@ def text(
     path: str | None = None,
     target: str | Sequence[str] | None = None,
     text: str | Sequence[str] | None = None,
+    use: str | Sequence[str] = (),
     task: str = "auto",
     tokens: UnitChoice = "auto",
     tokenizer: str | None = None,
@@ -59,6 +66,7 @@ def text(
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
     ignore_case: bool | None = None,
+    duplicates: Duplicates = "keep",
     on_bad: OnBad = "error",
     rows: Annotated[int, Range(10)] = 3000,
     val_fraction: Fraction = 0.1,
@@ -74,6 +82,7 @@ def text(
         path: the file or folder.
         target: the column to predict, or several of numbers or of labels; None if only one is left besides the texts.
         text: the column of texts, or several, which are joined; None for those that carry words.
+        use: columns of numbers or categories that join the texts in the model.
         task: `auto` decides by the target's values; a task of your own, by its dotted path, decides itself.
         tokens: `word`, `character`, or `bpe` for byte pairs learned from the training texts; `auto` uses characters if
             the script has no spaces between words.
@@ -95,6 +104,8 @@ def text(
         decimal: the decimal mark of numbers to predict; `auto` decides by the column.
         thousands: the mark between groups of three digits, `none`, or `auto`.
         ignore_case: whether labels that differ by case alone are one label or several; None to ask.
+        duplicates: whether repeated texts with the same target stay; those that differ in case, marks and links alone
+            repeat each other.
         on_bad: whether a file that is empty or cannot be read stops the run or is left out.
         rows: the number of generated reviews.
         val_fraction: share of the validation split; 0 for none.
@@ -107,13 +118,14 @@ def text(
     Raises:
         DataError: the data has nothing to learn; the message says why.
     """
-    columns = Columns(_names(target), _names(text), group, task)
+    columns = Columns(_names(target), _names(text), group, task, _names(use))
     split_files: dict[SplitName, str] = {}
     if val_path is not None:
         split_files["val"] = val_path
     if test_path is not None:
         split_files["test"] = test_path
     if path is None:
+        refuse_rows(rows, 300)
         source = generate_reviews(rows, seed)
     elif (folder := Path(path).expanduser()).is_dir():
         source = read_class_folders(folder, encoding, on_bad)
@@ -121,6 +133,8 @@ def text(
         form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet)
         source = read_tables({"train": path, **split_files}, columns, form)
     source.check(columns, split_files)
+    if duplicates == "drop":
+        source = leave_out_copies(source)
     return build_data(
         source,
         Goal(task, ignore_case, decimal, thousands),
@@ -166,11 +180,13 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
     lists = list_form(frame[source.target[0]]) if len(source.target) == 1 else ""
     if lists:
         frame = frame.assign(**{source.target[0]: with_bars(frame[source.target[0]], lists)})
+    used = UsedColumns.read(frame, source.use, goal.decimal, goal.thousands) if source.use else None
     frame, case_note = settle_case(frame, source.target, goal.ignore_case)
     columns = frame[list(source.target)]
     reading = Reading.of((read_cells(columns[name]) for name in columns), goal.decimal, goal.thousands)
     target = infer_task(columns, goal.task, reading, find_lists=True)
-    texts, names = join_texts(frame[list(source.text)]), frame.index.astype(str).tolist()
+    joined = [] if used is None else [f"{column.name} joins the texts as {column.role}" for column in used.columns]
+    texts, names = join_texts(frame[list(source.text)]), source.row_names()
 
     def divide(fold: int | None) -> Data:
         divided = split_texts(source, frame, target, replace(splitting, fold=fold))
@@ -179,6 +195,10 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
         tokenised = {
             name: tokens if name == "train" else vocabulary.split_texts(part) for name, part in of_split.items()
         }
+        of_columns: TableEncoder | None = None
+        beside: dict[SplitName, NDArray[np.float32]] = {}
+        if used is not None:
+            of_columns, beside = used.encode(target.reader, target.y, divided.parts, splitting.seed)
         encoder = TextEncoder.fit(
             tokenised["train"],
             columns=source.text,
@@ -190,11 +210,12 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
             suffixes=frozenset() if source.is_text_file else SUFFIXES,
             takes_bare_files=source.has_bare_files,
             lists=lists,
+            beside=of_columns,
         )
         padded = {name: encoder.encode_tokens(part) for name, part in tokenised.items()}
         splits = {
             name: Split(
-                inputs_of(padded[name]),
+                (*inputs_of(padded[name]), *([torch.from_numpy(beside[name])] if beside else [])),
                 torch.from_numpy(target.y[rows]),
                 tuple(_take(names, rows)),
                 tuple(of_split[name]),
@@ -202,9 +223,11 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
             )
             for name, rows in divided.parts.items()
         }
-        notes = (*source.notes, *[case_note] * bool(case_note), *note_task(target), *divided.notes)
+        notes = (*source.notes, *[case_note] * bool(case_note), *note_task(target), *joined, *divided.notes)
         facts = replace(gather_facts(encoder, target, target.y[divided.parts["train"]]), folds=divided.models)
-        return Data(facts, splits, encoder.prepare, notes=(*notes, *_notes_on_tokens(encoder, padded)))
+        at_random = splitting.group is None and len(source.frames) == 1
+        ids = SharedIds.find(frame, source.roles, divided.parts) if at_random else None
+        return Data(facts, splits, encoder.prepare, notes=(*notes, *_notes_on_tokens(encoder, padded)), raw=ids)
 
     return by_fold(divide, splitting.fold)
 

@@ -1,88 +1,35 @@
-"""Reads labelled texts from tables or class folders, or generates them; does not split them."""
+"""Reads labelled texts from tables, or generates them; does not split them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
 from dltrain.data.cells import name_list, nearest
-from dltrain.data.class_folders import find_splits, refuse_bad
-from dltrain.data.folder_tree import FileType, spell_path
 from dltrain.data.samples.texts import write_reviews
 from dltrain.data.table_files import read_file
 from dltrain.data.table_format import AUTO, NONE, TableFormat
-from dltrain.data.text_files import SUFFIXES, is_text, read_each
+from dltrain.data.text_files import SUFFIXES
 from dltrain.errors import DataError, named_by
-from dltrain.kinds.text.columns import Content, choose_texts, describe, describe_unused, judge_columns, why_data
+from dltrain.kinds.split_column import follow_column
+from dltrain.kinds.text.columns import (
+    Content,
+    choose_texts,
+    describe,
+    describe_unused,
+    find_excerpts,
+    find_joinable,
+    judge_columns,
+    spells_target,
+    why_data,
+)
+from dltrain.kinds.text.source import Columns, Source, as_value
 from dltrain.kinds.text.targets import choose_target
-from dltrain.types import SplitName
-
-OnBad = Literal["error", "skip"]
-UNLABELLED = frozenset(["unsup", "unsupervised", "unlabelled", "unlabeled", "nolabel"])  # folders
-TEXTS = FileType("texts", SUFFIXES, "class/*.txt, or give a CSV file", is_text)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of a table that the user gives.
-
-    Args:
-        target: the columns to predict; empty to infer them.
-        text: the columns of texts; empty to infer them.
-        group: the column whose equal values stay in one split; None for no such column.
-        task: the task that the target has to fit.
-    """
-
-    target: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
-    group: str | None = None
-    task: str = "auto"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Texts before they are split.
-
-    Args:
-        frames: the texts of the files or folders that the user gives, by split; other splits are cut from `train`.
-        target: the columns to predict.
-        text: the columns to read.
-        notes: what was inferred.
-        has_splits: whether the source has its own splits, so that the user cannot give files for them.
-        has_header: whether the columns have names in the source.
-        is_text_file: whether the table is in a file whose name ends as that of a single text.
-        has_bare_files: whether files with one text each have names without a suffix.
-    """
-
-    frames: Mapping[SplitName, pd.DataFrame]
-    target: tuple[str, ...]
-    text: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    has_splits: bool = False
-    has_header: bool = True
-    is_text_file: bool = False
-    has_bare_files: bool = False
-
-    def check(self, columns: Columns, split_files: Mapping[SplitName, str]) -> None:
-        """Refuses columns and files that this source does not support.
-
-        Raises:
-            DataError: the user gives one.
-        """
-        for key, named, own in (("target", columns.target, self.target), ("text", columns.text, self.text)):
-            if named not in ((), own):
-                override = f"data.{key}={_as_value(own)}"
-                raise DataError(f"there is no column {name_list(named)!r}", where=f"data.{key}", override=override)
-        if columns.group is not None and columns.group not in self.frames["train"].columns:
-            raise DataError(f"there is no column {columns.group!r}", where="data.group", override="data.group=null")
-        if self.has_splits and split_files:
-            key = f"data.{next(iter(split_files))}_path"
-            raise DataError("a folder has its own splits", where=key, fix="leave it out", override=f"{key}=null")
+from dltrain.types import SPLITS, SplitName
 
 
 def generate_reviews(rows: int, seed: int) -> Source:
@@ -91,62 +38,6 @@ def generate_reviews(rows: int, seed: int) -> Source:
     frame = pd.DataFrame({"text": texts, "sentiment": labels}, dtype=object)
     notes = (f"generated {rows:,} short reviews; give your own with data.path",)
     return Source({"train": frame}, ("sentiment",), ("text",), notes, has_splits=True)
-
-
-def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
-    """Returns text files, each labelled by its folder.
-
-    Args:
-        folder: a folder of `class/*.txt` or `train|val|test/class/*.txt`.
-        encoding: a Python encoding name, or `auto`.
-        on_bad: whether a file that is empty or cannot be read is refused or left out.
-
-    Raises:
-        DataError: there are no such folders, files are refused, or too few are left.
-    """
-    folders = find_splits(folder, TEXTS)
-    splits = folders.splits
-    frames: dict[SplitName, pd.DataFrame] = {}
-    notes = folders.notes
-    bad: list[tuple[Path, str]] = []
-    wrong: list[str] = []  # corrections of files in another encoding
-    plain = True  # so that the others can be read in that encoding, too
-    for name, split in splits.items():
-        texts, guesses = read_each(split.files, encoding)
-        reasons = [_why_bad(text) for text in texts]
-        bad += [(file, reason) for file, reason in zip(split.files, reasons, strict=True) if reason]
-        wrong += [text.override for text in texts if isinstance(text, DataError)]
-        plain = plain and all(isinstance(text, DataError) or text.isascii() for text in texts)
-        names = [spell_path(file.relative_to(folder)) for file in split.files]
-        frame = pd.DataFrame({"text": texts, "class": map(spell_path, split.labels)}, index=names, dtype=object)
-        frames[name] = frame[[not reason for reason in reasons]]
-        notes += guesses
-    if on_bad == "error":
-        if plain and len(set(wrong)) == 1 and wrong[0].startswith("data.encoding=") and len(wrong) == len(bad):
-            raise DataError(
-                f"{len(bad)} texts are not UTF-8, such as {spell_path(bad[0][0].name)}",
-                where="data.encoding",
-                fix="name their encoding, gbk for Chinese, cp1252 for European",
-                override=wrong[0],
-            )
-        refuse_bad(bad, sum(len(split.files) for split in splits.values()), folder, "texts")
-    if bad:
-        notes += (f"left out {len(bad)} texts that cannot be read, such as {spell_path(bad[0][0].name)}",)
-    few = [name for name, frame in frames.items() if frame["class"].nunique() < (2 if name == "train" else 1)]
-    if few:
-        raise DataError(
-            f"too few texts of the {few[0]} split can be read", where=str(folder), fix="correct them, or add more"
-        )
-    bare = any(file.suffix.lower() not in SUFFIXES for split in splits.values() for file in split.files)
-    noted = tuple(dict.fromkeys(notes))
-    return Source(frames, ("class",), ("text",), noted, has_splits=True, has_bare_files=bare)
-
-
-def _why_bad(text: str | DataError) -> str:
-    """Returns why a file cannot be used; empty if it can."""
-    if isinstance(text, DataError):
-        return text.what
-    return "" if text.strip() else "it is empty"
 
 
 def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFormat) -> Source:
@@ -170,15 +61,20 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
             notes.append(f"{name}: the {len(frame)} rows of {path}")
     _check_columns(train, columns)
     contents = judge_columns(train)
-    text = columns.text or _choose_texts(contents, columns, notes)
+    text = columns.text or _choose_texts(train, contents, columns, notes)
     target = columns.target
     if not target:
-        target, reason = choose_target(train, contents, columns.task, (*text, columns.group))
+        target, reason = choose_target(train, contents, columns.task, (*text, *columns.use, columns.group))
         notes.append(f"predicts {name_list(target)}, {reason} (choose another with data.target)")
-    if unused := describe_unused(contents, (*text, *target, columns.group)):
-        notes.append(unused)
+    used = (*text, *target, *columns.use, columns.group)
+    if len(frames) == 1:
+        followed = follow_column(train, used)
+        frames = {name: train[followed.splits == SPLITS.index(name)] for name in ("train", *followed.given)}
+        notes += followed.notes
+        used = (*used, followed.column)
+    notes += note_others(train, contents, target, columns.use, used)
     for name, frame in frames.items():
-        for column in (*text, *target):
+        for column in (*text, *target, *columns.use):
             if column not in frame.columns:
                 raise DataError(
                     f"the {name} file has no column {column!r}",
@@ -186,7 +82,38 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
                     fix=f"add it or rename one of its columns: {name_list(frame.columns)}",
                 )
     is_text_file = Path(files["train"]).suffix.lower() in SUFFIXES
-    return Source(frames, target, text, tuple(notes), has_header=has_header, is_text_file=is_text_file)
+    return Source(frames, target, text, tuple(notes), has_header=has_header, is_text_file=is_text_file, use=columns.use)
+
+
+def note_others(
+    frame: pd.DataFrame,
+    contents: Mapping[str, Content],
+    target: Sequence[str],
+    use: Sequence[str],
+    taken: Sequence[str | None],
+) -> list[str]:
+    """Returns notes on columns without a role, and on those that join the texts and tell the target by themselves.
+
+    Args:
+        frame: the table.
+        contents: what its columns carry.
+        target: the columns to predict.
+        use: columns that join the texts.
+        taken: all columns that have a role.
+    """
+    notes, joinable = [], find_joinable(frame, contents, target, taken)
+    if joinable:
+        key, several = f"data.use=[{','.join((*use, *joinable))}]", len(joinable) > 1
+        are = f"the columns {name_list(joinable, 10)} are" if several else f"the column {joinable[0]} is"
+        notes.append(f"{are} not used: {key} joins {'them' if several else 'it'} to the texts")
+    if unused := describe_unused(contents, (*taken, *joinable)):
+        notes.append(unused)
+    named = name_list(target)
+    telling = [name for name in use if spells_target(frame, name, target)]
+    return [
+        *notes,
+        *(f"{name} alone tells {named} in nearly all rows: is it known before {named}?" for name in telling),
+    ]
 
 
 def read_headed(path: str, form: TableFormat) -> tuple[pd.DataFrame, list[str], bool]:
@@ -205,7 +132,8 @@ def read_headed(path: str, form: TableFormat) -> tuple[pd.DataFrame, list[str], 
 
 def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
     group = () if columns.group is None else (columns.group,)
-    for key, names in (("target", columns.target), ("text", columns.text), ("group", group)):
+    named = {"target": columns.target, "text": columns.text, "group": group, "use": columns.use}
+    for key, names in named.items():
         for name in names:
             if name not in frame.columns:
                 near = nearest(name, frame.columns)
@@ -214,34 +142,45 @@ def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
                     f"the table has no column {name!r}",
                     where=f"data.{key}",
                     fix=f"name one of its columns: {name_list(frame.columns)}",
-                    override=f"data.{key}={_as_value(corrected)}" if near else "",
+                    override=f"data.{key}={as_value(corrected)}" if near else "",
                 )
+    if twice := [name for name in columns.use if name in (*columns.target, *columns.text, columns.group)]:
+        left = [name for name in columns.use if name not in twice]
+        raise DataError(
+            f"the column {twice[0]!r} has another role already, so it cannot join the texts",
+            where="data.use",
+            fix="leave it out",
+            override=f"data.use=[{','.join(left)}]",
+        )
     if both := [name for name in columns.text if name in columns.target]:
         left = [name for name in columns.text if name not in columns.target]
         raise DataError(
             f"the column {both[0]!r} cannot be both the text and the target",
             where="data.text",
             fix="leave it out" if left else "leave data.text out, to use the columns that carry words",
-            override=f"data.text={_as_value(left)}" if left else "data.text=null",
+            override=f"data.text={as_value(left)}" if left else "data.text=null",
         )
 
 
-def _as_value(names: Sequence[str]) -> str:
-    """Returns names as the value of a key."""
-    return names[0] if len(names) == 1 else f"[{','.join(names)}]"
-
-
-def _choose_texts(contents: Mapping[str, Content], columns: Columns, notes: list[str]) -> tuple[str, ...]:
+def _choose_texts(
+    frame: pd.DataFrame, contents: Mapping[str, Content], columns: Columns, notes: list[str]
+) -> tuple[str, ...]:
     """Returns the columns of texts, and adds a note about them."""
-    taken = (*columns.target, columns.group)
+    taken = (*columns.target, *columns.use, columns.group)
     text, reason = choose_texts(contents, taken)
     if not text:
-        others = name_list(describe({name: contents[name] for name in contents if name not in taken}), 10)
+        free = {name: content for name, content in contents.items() if name not in taken}
+        others = name_list(describe(free), 10)
+        readable = [name for name, content in free.items() if content.carries in ("codes", "links", "paths")]
         raise DataError(
             f"the table has no column of texts, only {others}" if others else "the table has no column of texts",
-            where="data.path",
-            fix="give one in addition to the target",
+            where="data.text" if readable else "data.path",
+            fix="give one in addition to the target" + (", or say which of these to read as texts" if readable else ""),
+            override=f"data.text={readable[0]}" if readable else "",
         )
     if sum(name not in taken for name in contents) > 1:
+        excerpts = find_excerpts(frame, text)
+        text = tuple(name for name in text if name not in excerpts)
         notes.append(f"the texts are in {name_list(text)}, {reason} (choose others with data.text)")
+        notes += [f"{name} is not read: its texts are parts of those in {whole}" for name, whole in excerpts.items()]
     return text

@@ -16,6 +16,7 @@ from torch import Tensor
 from dltrain.data.text_files import SUFFIXES, read_samples
 from dltrain.data.tokens import LETTER, PADDING, UNKNOWN, Vocabulary, split_text
 from dltrain.errors import DataError
+from dltrain.memory import refuse_beyond
 from dltrain.types import Encoded, Facts
 
 if TYPE_CHECKING:
@@ -125,10 +126,13 @@ class WordsEncoder:
                 the window.
 
         Raises:
+            ConfigError: the windows do not fit into memory.
             DataError: no word has a neighbour.
         """
         words, count = sentences.words, len(sentences.words)
         reach = np.full(count, self.window) if rng is None else rng.integers(1, self.window + 1, count)
+        what = f"{2 * self.window:,} neighbours of each of {count:,} words"
+        refuse_beyond(16 * count * self.window, what, where="data.window", fix="give a smaller number")
         around = np.full((count, 2 * self.window), PADDING, dtype=np.int64)
         for distance in range(1, self.window + 1):
             same = sentences.sentence[distance:] == sentences.sentence[:-distance]

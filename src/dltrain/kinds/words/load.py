@@ -14,6 +14,7 @@ from dltrain.data.tokens import SPECIAL, Vocabulary
 from dltrain.errors import DataError
 from dltrain.kinds.corpus.documents import Document, cut_documents, divide, draw_documents, read_documents
 from dltrain.kinds.words.encoder import Method, Sentences, WordsEncoder, read_word_lines, split_sentences
+from dltrain.memory import refuse_rows
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
 Count = Annotated[int, Range(1)]
@@ -63,6 +64,7 @@ def words(
     """
     known: dict[str, Groups] = {"groups": (), "pairs": ()}
     if path is None:
+        refuse_rows(rows, 100)
         meanings = write_meanings(rows, seed)
         documents = [Document(f"sentence {number}", text) for number, text in enumerate(meanings.sentences)]
         notes: tuple[str, ...] = (f"wrote {rows:,} sentences with known meanings; give your own text with data.path",)
