@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
@@ -110,17 +111,16 @@ def main() -> None:
             draw_all(folder, count, width, height)
             rounds = []
             for _ in range(asked.rounds):
-                both = [seconds_of(lambda: plain(folder, size), count)]
-                for storage in storages:
-                    both.append(seconds_of(lambda storage=storage: ours(folder, size, storage), count))
+                both = [seconds_of(partial(plain, folder, size), count)]
+                both += [seconds_of(partial(ours, folder, size, storage), count) for storage in storages]
                 shutil.rmtree(os.environ[PLACE], ignore_errors=True)
                 rounds.append(both)
         middle = [[median(part) for part in zip(*of_side, strict=True)] for of_side in zip(*rounds, strict=True)]
         title = f"{count:,} of {width}×{height}, at {size}"
         for side, (first, later) in zip(["torchvision", *storages], middle, strict=True):
             ratios = middle[0][0] / first, middle[0][1] / later
-            print(f"{title:30} {side:12} {count / first:12,.0f} {ratios[0]:6.1f} {count / later:13,.0f} {ratios[1]:6.1f}",
-                  flush=True)  # fmt: skip
+            speeds = f"{count / first:12,.0f} {ratios[0]:6.1f} {count / later:13,.0f} {ratios[1]:6.1f}"
+            print(f"{title:30} {side:12} {speeds}", flush=True)
 
 
 if __name__ == "__main__":
