@@ -6,7 +6,7 @@ ARGS ?= model=cnn data=animals
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test faults soak bench lint format wheel clean
+.PHONY: help install train test faults soak bench growth peers lint format wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,14 @@ soak: install ## the same with 500 kills, and 64 jobs under 20, which takes an h
 bench: install ## compare speed with hand-written loops and scripts, alone on the machine, which takes minutes
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/processes.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/images_loading.py
+
+growth: install ## how time and memory grow with the data: make growth GROWTH="--only rows --full"
+	$(BIN)/python benchmarks/growth.py $(GROWTH)
+
+peers: install ## the same workloads in Lightning, Keras and skorch, which it installs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py
 
 lint: install ## check style and types
 	$(BIN)/ruff check src tests

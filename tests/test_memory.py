@@ -33,6 +33,28 @@ def test_without_a_limit_it_is_the_machines(tmp_path: Path, monkeypatch: pytest.
     assert memory.free_memory() > 0
 
 
+def test_limits_of_a_process_count_as_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    free = memory.free_memory()
+    assert free > 2**20
+    used = memory._fields(Path("/proc/self/status"))["VmSize:"] << 10
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda limit: (used + 2**20, -1) if limit == resource.RLIMIT_AS else (-1, -1)
+    )
+    assert memory.free_memory() <= 2**20
+
+
+def test_a_group_of_processes_leaves_what_its_files_do_not_keep(tmp_path: Path) -> None:
+    group = tmp_path / "a" / "b"
+    group.mkdir(parents=True)
+    for place, most in ((group, "max"), (group.parent, "1000")):
+        (place / "memory.max").write_text(f"{most}\n")
+        (place / "memory.current").write_text("900\n")
+        (place / "memory.stat").write_text("anon 200\ninactive_file 700\n")
+    assert memory._left_below(tmp_path, "/a/b", "memory.max", "memory.current", "inactive_file") == [800]
+
+
 def test_what_needs_more_is_refused_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_memory", lambda: GIB)
     memory.refuse_rows(1000, 1000)
@@ -42,7 +64,7 @@ def test_what_needs_more_is_refused_with_its_key(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [(0, "0.0 MiB"), (3 << 20, "3.0 MiB"), (1536 << 20, "1.5 GiB"), (1 << 63, "8,192.0 PiB")]
+    ("size", "words"), [(0, "less than 1 MiB"), (3 << 20, "3.0 MiB"), (1536 << 20, "1.5 GiB"), (1 << 63, "8,192.0 PiB")]
 )
 def test_bytes_are_spelled_in_the_unit_that_fits(size: int, words: str) -> None:
     assert memory.spelled(size) == words

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from dltrain.errors import ConfigError
 
-CGROUP = Path("/sys/fs/cgroup")  # of version 2: the container that this process runs in
+CGROUP = Path("/sys/fs/cgroup")  # of the groups, such as containers, that this process runs in
 MEMINFO = Path("/proc/meminfo")
-UNKNOWN = 8 << 30  # bytes, where the system does not say
+UNKNOWN = 1 << 50  # bytes, where the system does not say, so that only what no machine has is refused
 
 
 def free_memory() -> int:
-    """Returns the bytes of memory that this process can still take, of the machine and of its container."""
-    return min([_free_on_machine(), *_free_in_container()])
+    """Returns the bytes of memory that this process can still take, of the machine, within its groups' limits and its
+    own."""
+    return max(0, min([_free_on_machine(), *_left_of_groups(), *_left_of_limits()]))
 
 
 def refuse_beyond(
@@ -58,23 +59,66 @@ def refuse_rows(rows: int, each: int) -> None:
 
 def spelled(size: float) -> str:
     """Returns a number of bytes in words, such as `3.2 GiB`."""
-    power = min(3, max(0, int(math.log2(max(size, 1))) // 10 - 2))
+    if size < 2**20:
+        return "less than 1 MiB"
+    power = min(3, int(math.log2(size)) // 10 - 2)
     return f"{size / 1024 ** (power + 2):,.1f} {('MiB', 'GiB', 'TiB', 'PiB')[power]}"
 
 
 def _free_on_machine() -> int:
-    with suppress(OSError, ValueError, IndexError):
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
-        return 1024 * int(lines.get("MemAvailable", "").split()[0])
+    """Returns the bytes that the machine has free, or could free at once."""
+    with suppress(OSError, ValueError, KeyError):
+        return _fields(MEMINFO)["MemAvailable:"] << 10
     with suppress(OSError, ValueError, AttributeError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return UNKNOWN
 
 
-def _free_in_container() -> list[int]:
-    """Returns the bytes that the container's limit leaves; files that it only caches count as free."""
+def _left_of_groups() -> list[int]:
+    """Returns what the control groups of this process leave of their limits, of each of them."""
     with suppress(OSError, ValueError):
-        limit, held = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
-        statistics = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
-        return [max(0, limit - held + int(statistics.get("inactive_file", 0)))]
-    return []  # no container, or one without a limit ("max" is no number)
+        left = []
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, name = line.split(":", 2)
+            if controllers == "":
+                left += _left_below(CGROUP, name, "memory.max", "memory.current", "inactive_file")
+            elif "memory" in controllers.split(","):
+                names = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+                left += _left_below(CGROUP / "memory", name, *names)
+        return left
+    return []
+
+
+def _left_below(root: Path, name: str, limit: str, used: str, reclaimable: str) -> list[int]:
+    """Returns what a group and those around it leave; inside a container, the group's folder may be the root itself."""
+    own = root / name.lstrip("/")
+    left = []
+    for group in [own, *own.parents]:
+        with suppress(OSError, ValueError, KeyError):  # "max" is no number
+            most = int((group / limit).read_text())
+            left.append(most - int((group / used).read_text()) + _fields(group / "memory.stat")[reclaimable])
+        if group == root:
+            break
+    return left
+
+
+def _left_of_limits() -> list[int]:
+    """Returns what the limits of this process leave (`ulimit -v` and `-d`)."""
+    try:
+        import resource
+    except ImportError:
+        return []
+    left = []
+    with suppress(OSError, ValueError, KeyError):
+        status = _fields(Path("/proc/self/status"))
+        for limit, used in ((resource.RLIMIT_AS, "VmSize:"), (resource.RLIMIT_DATA, "VmData:")):
+            most, _ = resource.getrlimit(limit)
+            if most != resource.RLIM_INFINITY:
+                left.append(most - (status[used] << 10))
+    return left
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """Returns the numbers of a file of lines `name number`."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdigit()}

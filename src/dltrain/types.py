@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     from os import PathLike
 
     import numpy as np
     import pandas as pd
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
@@ -288,17 +289,41 @@ class ForecastTimes:
         return tuple(names[code] + self.times[first] for code, first in pairs)
 
 
+class Stored(Protocol):
+    """One input of all samples of a split `(N, ...)`: a tensor, or what reads the rows asked for as tensors."""
+
+    @property
+    def shape(self) -> torch.Size: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Tensor: ...
+
+    def to(self, device: Any, /) -> Stored: ...
+
+    def split(self, size: int, /) -> Iterable[Tensor]: ...
+
+
 MISSING_LABEL = -1  # in targets `(N, L)`
 
 
 @dataclass(frozen=True)
 class Split:
-    """The samples of a split, in memory on the CPU and in the order of the source.
+    """The samples of a split, on the CPU and in the order of the source.
 
     Args:
-        inputs: tensors `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for images, int64
-            tokens `(N, T)` and lengths `(N,)` for texts, with beginnings of answers `(N, T)` for pairs, users `(N,)`
-            and items `(N,)` for ratings.
+        inputs: `(N, ...)`: float32 for tables and the windows of series `(N, T, C)`, uint8 for images, int64 tokens
+            `(N, T)` and lengths `(N,)` for texts, with beginnings of answers `(N, T)` for pairs, users `(N,)` and items
+            `(N,)` for ratings; tensors, but for images that memory cannot hold.
         target: `(N, K)` float32 or float64 in the target's own unit, `(N,)` int64 class indices, `(N, P)` int64 of
             the characters of a string, or `(N, L)` int64, 1 where a sample has a label. A number may be NaN and a label
             `MISSING_LABEL`, which are missing, if another one of the sample is not.
@@ -310,7 +335,7 @@ class Split:
         order: `(N,)` int64 numbers of the samples from the earliest to the latest; `None` where that is not known.
     """
 
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[Stored, ...]
     target: Tensor
     ids: tuple[str, ...]
     texts: tuple[str, ...] = ()
@@ -318,6 +343,11 @@ class Split:
     fold: Tensor | None = None
     times: ForecastTimes | None = None
     order: Tensor | None = None
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Returns the inputs of a kind of data that always keeps them in memory."""
+        return cast("tuple[Tensor, ...]", self.inputs)
 
     @property
     def weights(self) -> Tensor | None:
@@ -336,6 +366,21 @@ class Split:
         """Returns the target, and the weights if there are any."""
         weights = self.weights
         return (self.target,) if weights is None else (self.target, weights)
+
+    def of(self, chosen: NDArray[np.int64]) -> Split:
+        """Returns some of the samples, given their positions `(n,)`, without their order in time."""
+        rows = chosen.tolist()
+        return replace(
+            self,
+            inputs=tuple(tensor[rows] for tensor in self.inputs),
+            target=self.target[rows],
+            ids=tuple(self.ids[row] for row in rows),
+            texts=tuple(self.texts[row] for row in rows) if self.texts else (),
+            weight=None if self.weight is None else self.weight[rows],
+            fold=None if self.fold is None else self.fold[rows],
+            times=None if self.times is None else self.times.of(chosen),
+            order=None,
+        )
 
     def __len__(self) -> int:
         return len(self.target)

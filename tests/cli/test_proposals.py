@@ -314,7 +314,7 @@ def test_what_is_trusted_already_stays_trusted(typed: str, proposed: str) -> Non
         ),
         ("-m seed=1,2 hydra/launcher=submitit_slurm", "at hydra/launcher; fix: pip install 'dltrain[slurm]'|"),
         ("model=mlp train", "the command train must be the first argument; fix: dltrain train ["),
-        ("check optimizer.lr=0.1,0.2", "fix: give one value, or train with each of them by -m|"),
+        ("check optimizer.lr=0.1,0.2", "or train with each of them by -m: dltrain check optimizer.lr=0.1,0.2 -m|"),
         ("data=in.csv target=y", "give the file as data.path: dltrain data=csv data.path=in.csv data.target=y|"),
         ("model.hidden=[64, 32]", "write a list without blanks, as in [64,32]"),
         ("predict RUN --data in.csv", "give the input without a flag: dltrain predict RUN INPUT ... [-o FILE]"),

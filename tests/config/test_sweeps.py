@@ -123,3 +123,13 @@ def test_keys_of_an_option_that_the_sweep_picks_may_be_set(dltrain: Callable) ->
 def test_hydras_own_keys_are_not_swept() -> None:
     with pytest.raises(ConfigError, match="cannot be swept"):
         compose(["hydra.job.name=a,b"], multirun=True)
+
+
+def test_a_search_of_another_model_is_refused_with_the_right_one() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        compose(["search=mlp", "model=cnn", "data=digits"])
+    (error,) = caught.value.exceptions
+    assert isinstance(error, ConfigError)
+    assert (error.where, error.override) == ("search", "search=cnn")
+    assert "search=mlp chooses values for model=mlp, and the model is cnn" in error.what
+    assert isinstance(compose(["search=rnn", "model=gru", "data=digits"]), Sweep)  # gru inherits from rnn

@@ -29,3 +29,14 @@ def test_the_likeliest_encoding_is_proposed(text: str, encoding: str) -> None:
 @pytest.mark.parametrize("text", ["男\n女\n男\n", "这个东西很好用，我买了三个，质量也不错\n"])
 def test_everyday_chinese_is_read(text: str) -> None:
     assert decode(text.encode("gbk"), "a.csv", "auto")[0] == text
+
+
+def test_utf8_is_not_misread_in_another_encoding() -> None:
+    data = "café, naïve, für, señor\n".encode()
+    for encoding in ("latin-1", "cp1252"):
+        with pytest.raises(DataError, match="is UTF-8, and would be misread") as refused:
+            decode(data, "a.csv", encoding)
+        assert refused.value.override == "data.encoding=utf-8"
+    assert decode("café, naïve, für, señor\n".encode("latin-1"), "a.csv", "latin-1")[0].startswith("café")
+    assert decode("联通".encode("gbk"), "a.csv", "gbk")[0] == "联通"  # UTF-8 by chance
+    assert decode(b"plain", "a.csv", "latin-1")[0] == "plain"

@@ -12,11 +12,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from dltrain.experiment import baselines
 from dltrain.experiment.baselines import BaselineSettings, run_baselines
 from dltrain.experiment.build import build_loss, build_task
+from dltrain.kinds import estimators
+from dltrain.kinds.corpus.load import verse
 from dltrain.kinds.image.digits import digits
 from dltrain.kinds.image.kind import thumbnails
 from dltrain.kinds.kind import kind_of
+from dltrain.kinds.series.load import series
 from dltrain.kinds.table.formulas import regression
 from dltrain.kinds.table.load import table
 from dltrain.kinds.table.scikit_learn import toy_table
@@ -79,8 +83,8 @@ def test_no_time_means_no_baseline() -> None:
 
 
 def test_the_time_limit_follows_the_training() -> None:
-    assert BaselineSettings().limit(4.0) == 3.0
-    assert BaselineSettings().limit(100.0) == 25.0
+    assert BaselineSettings().limit(4.0) == 2.0
+    assert BaselineSettings().limit(100.0) == 12.0
     assert BaselineSettings(7.0).limit(100.0) == 7.0
 
 
@@ -103,7 +107,27 @@ def test_what_takes_too_long_is_fitted_to_a_sample_and_says_so() -> None:
     data = table(towns(6000), target="price")
     notes = {method.name: method.note for method in kind_of(data.facts).baselines(data, "test", 1e-3)}
     assert notes["mean"] == ""
-    assert notes["gradient_boosting"] == "fitted to 1,200 of the 4,800 rows, to save time"
+    assert notes["gradient_boosting"] == "fitted to 1,200 of the 4,800 samples, to save time"
+
+
+def test_many_samples_are_measured_in_part_and_the_note_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "MOST_MEASURED", 50)
+    monkeypatch.setattr(baselines, "FEWEST_MEASURED", 10)
+    data = table(towns(900), target="price")
+    for one in measured(data):
+        assert len(one.predictions.values) == 50
+        assert one.note.endswith("measured on 50 of the 90 samples, to save time")
+    windows = series(rows=600, window=24)
+    assert [one.name for one in measured(windows)] == ["last_value", "seasonal", "theta", "ridge"]
+    letters = verse(rows=60)
+    assert len(measured(letters)[0].predictions.values) == len(letters.splits["test"])  # windows follow each other
+
+
+def test_methods_that_fit_each_class_are_left_out_for_many_and_a_note_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(estimators.MOST_CLASSES, "gradient_boosting", 2)
+    first, *others = measured(toy_table(name="iris"))
+    assert first.note == "gradient boosting is not fitted to more than 2 classes"
+    assert [one.name for one in others] == ["logistic_regression", "nearest_neighbours"]
 
 
 def test_a_run_says_how_it_stands_against_the_best_of_them(dltrain: Callable) -> None:

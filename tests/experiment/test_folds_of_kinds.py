@@ -215,8 +215,8 @@ def test_the_jobs_of_a_sweep_over_folds_read_their_data_once(
     from dltrain.kinds.image import load
 
     calls = []
-    decode = load.decode_all
-    monkeypatch.setattr(load, "decode_all", lambda *a, **k: calls.append(a) or decode(*a, **k))
+    decode = load.decode_images
+    monkeypatch.setattr(load, "decode_images", lambda *a, **k: calls.append(a) or decode(*a, **k))
     keys = ("data=images", "data.path=.", "data.labels=labels.csv", "data.target=kind", "data.size=8", "data.folds=4")
     called = dltrain("-m", *keys, "data.fold=range(4)", *SHORT, "model=linear", "trainer.epochs=1", "hydra.sweep.dir=s")
     assert called.code == 0, called.err

@@ -45,6 +45,15 @@ def test_a_process_sees_the_gpu_of_its_slot(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == expected
 
 
+def test_where_no_slot_can_be_taken_nothing_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    (tmp_path / f"dltrain-slots-{os.getuid()}").write_text("a file of somebody else's")
+    take_share.cache_clear()
+    assert (take_share("auto"), os.environ["CUDA_VISIBLE_DEVICES"]) == (-1, "0,1")
+    take_share.cache_clear()
+
+
 def test_processes_share_the_cores() -> None:
     cores = [0, 1, 2, 3, 8, 9, 10, 11]
     assert [share_of(cores, slot, 4) for slot in range(4)] == [[0, 1], [2, 3], [8, 9], [10, 11]]

@@ -137,6 +137,20 @@ def test_jobs_share_data_findings_and_baselines(dltrain: Callable, monkeypatch: 
     assert seen == {"data": 1, "findings": 1, "baselines": 1}
 
 
+def test_where_jobs_are_chosen_from_the_best_one_alone_is_compared_with_baselines(dltrain: Callable) -> None:
+    words = ("model=linear", "data=iris", "trainer.epochs=1", "trainer.threads=1", "data.folds=2", "data.fold=0,1")
+    called = dltrain("-m", *words, "hydra.sweep.dir=s")
+    assert called.code == 0, called.err
+    (best,) = {row["job"] for row in rows_of(called.folder / "s")} & {
+        path.parent.name for path in (called.folder / "s").glob("*/report.html")
+    }
+    for job in ("0", "1"):
+        result = json.loads((called.folder / "s" / job / "result.json").read_text())
+        assert bool(result["baseline"]) == (job == best)
+        assert ("best job of the sweep alone" in str(result["diagnosis"])) == (job != best)
+        assert result["test"]
+
+
 def test_another_sweep_in_the_same_process_reads_the_data_anew() -> None:
     SOURCES.forget("first")
     one = SOURCES.load({"_target_": "cubic"})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
+from dltrain.kinds.joined_columns import FEATURES, WithColumns
 from dltrain.models.bag import Bag
 from dltrain.models.layers.sequences import BUCKETS, TokenEmbedding, ngram_buckets
 from dltrain.models.textcnn import TextCNN
@@ -71,3 +73,14 @@ def test_a_token_is_looked_up_with_those_before_it() -> None:
     rows = [int(pairs[0, 1]), int(triples[0, 1])]
     vector = embedding.table.weight[3] + embedding.ngrams.weight[rows].sum(0)
     torch.testing.assert_close(embedding(x)[0, 1], vector)
+
+
+def test_a_bag_beside_the_network_is_a_second_member_with_vectors_of_its_own() -> None:
+    torch.manual_seed(0)
+    model = TextCNN(SPEC, bag=True).eval()
+    output = model(tokens(), LENGTHS)
+    assert output.shape == (4, model.members, 3) == (4, 2, 3)
+    torch.testing.assert_close(output[:, 1], model.bag(tokens(), LENGTHS))
+    assert {"embed.table.weight", "bag.embed.table.weight"} <= model.no_decay
+    joined = WithColumns(TextCNN(replace(SPEC, out_features=FEATURES), bag=True), 2, 3)
+    assert joined(tokens(), LENGTHS, torch.randn(4, 2)).shape == (4, 3)

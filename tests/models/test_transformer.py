@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dltrain.errors import ConfigError
-from dltrain.models.transformer import Transformer, angles, rotate, sinusoids
+from dltrain.models.transformer import Block, Transformer, angles, rotate, sinusoids
 from dltrain.types import Spec
 
 TEXT = Spec("text", (9,), 3, vocab_sizes=(20,))
@@ -132,6 +132,14 @@ def test_each_feature_of_a_table_is_a_token_of_its_own(bins: Any) -> None:
     changed = (model.tokens(moved) - vectors).abs().sum(dim=(0, 2)) > 0
     assert changed.sum() == 1
     assert model(x).shape == (5, 2)
+
+
+def test_a_block_reads_the_last_position_alone_as_it_reads_all() -> None:
+    torch.manual_seed(0)
+    block, x = Block(8, 2, 16, 0.1).eval(), torch.randn(3, 5, 8)
+    read = (torch.rand(3, 5) > 0.4)[:, None, None] | torch.eye(5, dtype=torch.bool)
+    whole = block(x, read & torch.ones(5, 5, dtype=torch.bool).tril(), False, None)
+    torch.testing.assert_close(block.read_last(x, read[:, :, -1:]), whole[:, -1:])
 
 
 def test_heads_must_divide_the_width() -> None:

@@ -31,6 +31,8 @@ from dltrain.report.plots import draw_plots
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
 from dltrain.storage import write_csv
+from dltrain.tasks.plots import classes as matrices
+from dltrain.tasks.plots import curves as rates
 from dltrain.tasks.registry import page_of
 from dltrain.types import Split
 
@@ -189,6 +191,19 @@ def test_no_pairs_where_nothing_is_confused(make_run: MakeRun, draw: Draw) -> No
     assert draw(run, "confusion") is not None
     assert draw(run, "confused_pairs") is None
     assert draw(make_run("few", classes=classes[:4]), "confused_pairs") is None
+
+
+def test_very_many_classes_have_pairs_and_the_curves_of_the_largest(
+    make_run: MakeRun, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matrices, "MAX_CLASSES", 5)
+    monkeypatch.setattr(rates, "MOST_MEASURED", 4)
+    run = make_run(classes=[f"class {number}" for number in range(6)], samples=60)
+    assert draw(run, "confusion") is None  # a class would be smaller than a pixel
+    assert draw(run, "confused_pairs") is not None
+    for name in ("roc", "precision_recall"):
+        drawing = draw(run, name)
+        assert drawing is not None and "of the 4 largest of 6 on the" in drawing.words
 
 
 def test_long_names_are_wrapped_above_samples(make_run: MakeRun) -> None:

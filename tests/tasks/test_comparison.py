@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from dltrain.tasks import comparison
 from dltrain.tasks.classification import Classification
-from dltrain.tasks.comparison import Baseline
+from dltrain.tasks.comparison import Baseline, compare_errors
 from dltrain.tasks.losses import CrossEntropy, MeanSquaredError
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.regression import Regression
@@ -62,6 +63,16 @@ def test_regression_is_compared_by_the_share_of_rmse() -> None:
     swapped = NUMBERS.compare("MLP", target, theirs, [rival("mean", "rmse", 0.5, mine)])
     assert swapped is not None
     assert swapped.difference == pytest.approx(-50, abs=0.01)
+
+
+def test_many_samples_are_resampled_in_stretches_with_about_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    mine, theirs = random.chisquare(1, 8000), 1.1 * random.chisquare(1, 8000)
+    found = compare_errors("MLP", mine, [theirs], [rival("mean", "rmse", 1.0, guess(1))])
+    monkeypatch.setattr(comparison, "MOST_RESAMPLED", 8000)
+    each = compare_errors("MLP", mine, [theirs], [rival("mean", "rmse", 1.0, guess(1))])
+    assert found.difference == each.difference
+    assert found.margin == pytest.approx(each.margin, rel=0.15)
 
 
 def test_nothing_to_compare_with_means_no_words() -> None:

@@ -15,8 +15,8 @@ from torch import Tensor
 from dltrain.tasks.metric_table import METRICS
 from dltrain.tasks.metrics import (
     Metric,
+    class_counts,
     class_scores,
-    confusion,
     joined,
     label_counts,
     label_roc_auc,
@@ -53,8 +53,8 @@ def test_classification_scores_equal_scikit_learns(class_count: int, seed: int) 
         torch.rand(200, generator=generator) < 0.6, target, torch.randint(class_count, (200,), generator=generator)
     )
     expected = pytest.approx(sklearn_scores(predicted, target, class_count), abs=1e-12)
-    assert over_batches(confusion(class_count), predicted, target, ()) == expected
-    assert over_batches(confusion(class_count), predicted, target, RAGGED) == expected
+    assert over_batches(class_counts(class_count), predicted, target, ()) == expected
+    assert over_batches(class_counts(class_count), predicted, target, RAGGED) == expected
 
 
 @settings(max_examples=60, deadline=None)
@@ -63,7 +63,7 @@ def test_classification_scores_equal_scikit_learns_where_classes_are_absent(
     class_count: int, pairs: list[tuple[int, int]]
 ) -> None:
     predicted, target = torch.tensor(pairs).remainder(class_count).unbind(1)
-    scores = over_batches(confusion(class_count), predicted, target, ())
+    scores = over_batches(class_counts(class_count), predicted, target, ())
     if class_count == 2:
         expected = {
             name: getattr(sk, f"{name}_score")(target, predicted, pos_label=1, zero_division=0)
@@ -74,17 +74,23 @@ def test_classification_scores_equal_scikit_learns_where_classes_are_absent(
     assert scores == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_confusion_matrix_has_true_classes_as_rows() -> None:
+def test_classes_are_counted_by_what_is_right_predicted_and_true() -> None:
     predicted, target = torch.tensor([0, 2, 2, 1, 0]), torch.tensor([0, 0, 2, 1, 0])
-    counts = confusion(3).update(predicted, target)
+    counts = class_counts(3).update(predicted, target)
     assert counts.dtype == torch.float64
-    np.testing.assert_array_equal(counts, sk.confusion_matrix(target, predicted))
+    matrix = sk.confusion_matrix(target, predicted)
+    np.testing.assert_array_equal(counts, [matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)])
+
+
+def test_the_sums_of_many_classes_are_no_matrix() -> None:
+    predicted = torch.tensor([99_999, 5])
+    assert class_counts(100_000).update(predicted, predicted).numel() == 300_000
 
 
 def test_scores_of_each_class_equal_scikit_learns() -> None:
     target = torch.tensor([0, 0, 1, 1, 2, 2, 2, 0])
     predicted = torch.tensor([0, 1, 1, 1, 2, 0, 1, 0])
-    scores = class_scores(confusion(4).update(predicted, target))  # class 3 never occurs
+    scores = class_scores(class_counts(4).update(predicted, target))  # class 3 never occurs
     expected = sk.precision_recall_fscore_support(target, predicted, labels=range(4), zero_division=0)
     for name, values in zip(("precision", "recall", "f1"), expected, strict=False):
         np.testing.assert_allclose(scores[name], values, atol=1e-12)
@@ -235,7 +241,7 @@ def test_a_weight_is_as_many_copies_of_a_sample(form: str) -> None:
     shape = {"labels": (rows, 3), "numbers": (rows, 1)}.get(form, (rows,))
     count = 4 if form == "four" else 2
     target, predicted = (torch.randint(0, count, shape, generator=generator) for _ in range(2))
-    metric = {"labels": label_counts(3), "numbers": regression_errors(0.4)}.get(form, confusion(count))
+    metric = {"labels": label_counts(3), "numbers": regression_errors(0.4)}.get(form, class_counts(count))
     weights = copies.float() if target.dim() == 1 else copies[:, None].float().expand(shape)
     repeated = metric.compute(
         metric.update(predicted.repeat_interleave(copies, 0), target.repeat_interleave(copies, 0))

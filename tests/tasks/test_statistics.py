@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1
 from dltrain.tasks import metrics
 from dltrain.tasks.statistics import (
     best_thresholds,
+    confused_pairs,
     confusion_counts,
     precision_recall,
     reliability,
@@ -85,11 +86,24 @@ def test_the_average_precision_is_scikit_learns_with_ties_too() -> None:
     assert precision_recall(np.zeros(5, bool), np.zeros(5)) is None
 
 
+def test_pairs_are_the_cells_beside_the_diagonal_the_largest_first() -> None:
+    random = np.random.default_rng(0)
+    true, predicted = random.integers(0, 6, 300), random.integers(0, 5, 300)
+    pairs, counts = confused_pairs(true, predicted, 6)
+    matrix = confusion_counts(true, predicted, 6)
+    np.fill_diagonal(matrix, 0)
+    assert len(pairs) == (matrix > 0).sum()
+    np.testing.assert_array_equal(matrix[tuple(pairs.T)], counts)
+    assert (np.diff(counts) <= 0).all()
+    assert len(confused_pairs(true, true, 6)[0]) == 0
+
+
 def test_class_scores_are_those_of_the_metrics() -> None:
     true, predicted = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 0, 2])
     counts = confusion_counts(true, predicted, 4)
     assert counts.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
-    expected = metrics.class_scores(torch.from_numpy(counts).double())
+    sums = np.stack([counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)])
+    expected = metrics.class_scores(torch.from_numpy(sums).double())
     for name, values in scores_of_each(true, predicted, 4).items():
         np.testing.assert_allclose(values, expected[name].numpy())
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -9,11 +12,14 @@ from torch.nn import functional
 
 from dltrain.errors import ConfigError
 from dltrain.experiment.build import build_loss, build_task
+from dltrain.storage import write_csv
+from dltrain.tasks import classification, temperature
 from dltrain.tasks.classification import Classification
 from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+from dltrain.tasks.predicted import read_predicted
 from dltrain.tasks.predictions import Predictions, join
 from dltrain.tasks.regression import Regression
-from dltrain.types import Facts
+from dltrain.types import Facts, Split
 
 
 def classes(count: int) -> Facts:
@@ -106,3 +112,26 @@ def test_predictions_of_batches_join_in_order() -> None:
     assert joined.probabilities is not None
     torch.testing.assert_close(joined.probabilities, whole.probabilities)
     assert join([Predictions(torch.ones(2, 1)), Predictions(torch.zeros(1, 1))]).probabilities is None
+
+
+def test_of_very_many_classes_a_row_has_the_score_of_the_predicted_one_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(classification, "MOST_SCORES", 2)
+    task = build_task(classes(3), CrossEntropy(classes(3)))
+    said, target = task.predict(random(20, 3)), torch.arange(20) % 3
+    write_csv(tmp_path / "predictions.csv", *task.table(Split((), target, tuple(map(str, range(20)))), said))
+    read = read_predicted(tmp_path / "predictions.csv", scores=3, read="abc".index, dtype=np.int64)
+    assert read is not None and read.scores.shape == (20, 1)
+    assert read.true.tolist() == target.tolist() and read.predicted.tolist() == said.values.tolist()
+    assert said.probabilities is not None
+    np.testing.assert_allclose(read.scores[:, 0], said.probabilities.amax(dim=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [200, 5000])
+def test_a_temperature_is_fitted_to_as_many_samples_as_tell_it(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(temperature, "MOST_NUMBERS", 3 * 1500)
+    target = torch.arange(samples) % 3
+    outputs = 4 * random(samples, 3) + 3 * functional.one_hot(target, 3)
+    found = temperature.fit_temperature(outputs, target, lambda some: some.softmax(dim=1))
+    assert 2 < found < 6

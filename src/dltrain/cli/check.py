@@ -99,7 +99,7 @@ def measure_step(setup: Setup) -> dict[str, Any]:
         "batch_size": setup.train.sizes[0],
         "step_seconds": seconds,
         "seconds": once + seconds * len(setup.train) * setup.settings.last_epoch,
-        "megabytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6,
+        "megabytes": sum(tensor.nbytes for tensor in tensors) / 1e6,
     }
 
 

@@ -48,6 +48,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "pretrained": "dltrain.models.pretrained.Pretrained",
         "recommender": "dltrain.models.recommender.Recommender",
         "resnet": "dltrain.models.resnet.ResNet",
+        "resnet9": "dltrain.models.resnet9.ResNet9",
         "rnn": "dltrain.models.rnn.RNN",
         "sasrec": "dltrain.models.sasrec.SASRec",
         "tabm": "dltrain.models.tabm.TabM",

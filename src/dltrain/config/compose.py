@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.defaults import ON_TOP, Defaults, defaults_of
-from dltrain.config.files import FIRST_LINE, check_files, key_files_of, locate
+from dltrain.config.files import FIRST_LINE, check_files, check_search, key_files_of, locate
 from dltrain.config.loader import (
     CONFIG_NAME,
     FIXED,
@@ -264,7 +264,7 @@ def _check(composed: Composed, parsed: Sequence[Override], *, sweep: bool) -> No
         ExceptionGroup: one ConfigError for each thing that is wrong with them.
     """
     keys = [item for item in parsed if not composed.repository.group_exists(item.key_or_group)]
-    errors, outside = check_files(composed), outside_groups(parsed, composed)
+    errors, outside = [*check_search(composed), *check_files(composed)], outside_groups(parsed, composed)
     _raise_all([*errors, *(error for item in keys for error in check_key(item, composed, sweep, outside))])
 
 

@@ -22,6 +22,18 @@ def check_files(composed: Composed) -> list[ConfigError]:
     return [error for file in composed.files if not file.built_in for error in _check(file, composed)]
 
 
+def check_search(composed: Composed) -> list[ConfigError]:
+    """Returns the error of a search whose keys are those of another model than the one that is picked."""
+    search, model = composed.options.get("search"), composed.options.get("model")
+    wanted = composed.overridden_by("search").get("model")
+    if wanted is None or model is None or wanted in composed.repository.family("model", model):
+        return []
+    own = next((one for one in composed.repository.family("model", model) if one in options("search")), "")
+    fix = f"search with that of {model}" if own else f"leave out model={model}, or write the keys to search yourself"
+    what = f"search={search} chooses values for model={wanted}, and the model is {model}"
+    return [ConfigError(what, where="search", fix=fix, override=f"search={own}" if own else "")]
+
+
 def key_files_of(files: Sequence[ConfigFile], typed: Iterable[str]) -> dict[str, str]:
     """Returns the user's file that set each key, except for keys that a built-in file or an override sets later."""
     key_files: dict[str, str] = {}

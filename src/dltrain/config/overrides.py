@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -37,13 +36,12 @@ def parse(overrides: Sequence[str], loader: Loader) -> list[Override]:
     Raises:
         ExceptionGroup: one ConfigError for each argument that is not `key=value`.
     """
-    parser = OverridesParser.create(config_loader=loader)
     parsed, errors = [], []
     for position, text in enumerate(overrides):
         try:
             if text.startswith("="):
                 raise HydraException
-            parsed += parser.parse_overrides([text])
+            parsed.append(loader.parse(text))
         except HydraException:
             if overrides[position + 1 : position + 2] == ["="] and len(overrides) > position + 2:
                 new, typed = text + "=" + overrides[position + 2], " ".join(overrides[position : position + 3])

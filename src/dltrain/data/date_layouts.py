@@ -37,7 +37,7 @@ HOUR = rf"(?<!0)(?P<hour>0{{1,2}})(?:[:h时時点](?P<minute>00)分?(?::?{SECOND
 CLOCK = re.compile(rf"{HOUR}|{HALF.replace('half', 'm')})" + ZONE)
 COMPACT = re.compile(
     r"(?P<year>0000)(?P<month>00)(?:(?P<day>00)"
-    rf"(?:(?P<between>t|[ _-])?(?P<hour>00)(?P<minute>00)(?:{SECONDS})?{ZONE})?)?"
+    rf"(?:(?P<between>t|[ _-])?(?P<hour>00)(?:(?P<minute>00)(?:{SECONDS})?)?{ZONE})?)?"
 )
 SHORT = re.compile(r"(0{1,2}|0000)[/\-–](0{1,2}|0000)")
 DATE_ITEM = re.compile(r"0+|[^\W\d_]+|.", re.DOTALL)

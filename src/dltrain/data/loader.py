@@ -9,15 +9,16 @@ import torch
 
 from dltrain.data.balance import balanced_order
 from dltrain.data.seeding import seeded
+from dltrain.data.stored import EVERY, read_batches, take
 from dltrain.errors import DataError
-from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split
+from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split, Stored
 
 STRETCH = 20  # number of batches whose samples are sorted by length together
 MOST_BYTES = 2**24  # of a split whose samples are put into the order of an epoch at once
 
 
 class TensorLoader:
-    """Yields batches of a split whose tensors all fit into the device's memory.
+    """Yields batches of a split, from the device's memory, or read ahead where inputs are no tensors.
 
     Args:
         split: the samples.
@@ -63,7 +64,7 @@ class TensorLoader:
         self.change = change
         self.mix = mix
         self.seed = seed
-        self.lengths = split.inputs[1] if bucket_by_length else None
+        self.lengths = split.tensors[1] if bucket_by_length else None
         self.balance = balance
         self.epoch = 0
         self.start = 0
@@ -91,14 +92,11 @@ class TensorLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         count, order = len(self.inputs), self.order()
-        stored = [*self.inputs, self.target, *(part for part in (self.weights, self.fold) if part is not None)]
+        stored: list[Stored] = [*self.inputs, self.target]
+        stored += [part for part in (self.weights, self.fold) if part is not None]
         if order is not None and sum(tensor.nbytes for tensor in stored) <= MOST_BYTES:
-            stored, order = [tensor[order] for tensor in stored], None
-        end = sum(self.sizes[: self.start])
-        for number in range(self.start, len(self.sizes)):
-            start, end = end, end + self.sizes[number]
-            chosen = slice(start, end) if order is None else order[start:end]
-            parts = [*stored] if self.sizes == [len(stored[0])] else [tensor[chosen] for tensor in stored]
+            stored, order = [take(part, order) for part in stored], None
+        for number, parts in enumerate(read_batches(stored, self._batches(order)), self.start):
             inputs, target, others = tuple(parts[:count]), parts[count], parts[count + 1 :]
             mixing = None
             if self.seed is not None:
@@ -111,6 +109,16 @@ class TensorLoader:
             weights = None if self.weights is None else others.pop(0)
             prepared = inputs if self.prepare is None else self.prepare(inputs)
             yield Batch(prepared, target, weights, mixing, others[0] if others else None)
+
+    def _batches(self, order: torch.Tensor | None) -> Iterator[slice | torch.Tensor]:
+        """Yields the positions of each batch's samples, from the first batch that is wanted on."""
+        if order is None and self.sizes == [len(self.target)]:
+            yield from (EVERY for _ in self.sizes[self.start :])
+            return
+        end = sum(self.sizes[: self.start])
+        for size in self.sizes[self.start :]:
+            start, end = end, end + size
+            yield slice(start, end) if order is None else order[start:end]
 
     def order(self) -> torch.Tensor | None:
         """Returns the positions of an epoch's samples, in their order; `None` for that of the split."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dltrain.data.loader import TensorLoader
-from dltrain.types import Batch
+from dltrain.types import Batch, Stored
 
 
 class StackedLoader:
@@ -62,9 +62,9 @@ class StackedLoader:
         return tuple(tensor.unflatten(0, shape) for tensor in prepare(tuple(tensor.flatten(0, 1) for tensor in inputs)))
 
 
-def joined(tensors: Sequence[Tensor]) -> Tensor:
+def joined(parts: Sequence[Stored]) -> Tensor:
     """Returns tensors one after another, without a copy of a single one."""
-    return tensors[0] if len(tensors) == 1 else torch.cat(tuple(tensors))
+    return parts[0][:] if len(parts) == 1 else torch.cat([part[:] for part in parts])
 
 
 def why_not_stacked(loaders: Sequence[TensorLoader]) -> str:
@@ -77,6 +77,7 @@ def why_not_stacked(loaders: Sequence[TensorLoader]) -> str:
     if first.prepare is not None and any(loader.split is not first.split for loader in loaders):
         return "their inputs are prepared from different data"
     reasons = {
+        "their inputs are read from the disk": not all(isinstance(part, Tensor) for part in first.inputs),
         "augmentation draws each batch apart": first.change or first.mix,
         "inputs are drawn for each batch apart": first.draw,
         "batches are of samples of similar length": first.lengths is not None,

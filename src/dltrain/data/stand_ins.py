@@ -19,7 +19,7 @@ StandIns = Mapping[str, tuple[str, ...]]  # by the names of columns; "" for all 
 USUAL = frozenset(
     sign * size
     for sign in (1, -1)
-    for size in (99, 200, 777, 888, 999, 7777, 8888, 9999, 99_999, 999_999, 99.9, 999.9, 9999.9)
+    for size in (99, 200, 777, 888, 999, 7777, 8888, 9999, 99_999, 999_999, 99.9, 99.99, 999.9, 999.99, 9999.9)
 )
 OFTEN = 3  # cells of a usual one; of another, the share below as well
 SHARE = 0.005

@@ -134,7 +134,10 @@ def _called_totals(frame: pd.DataFrame) -> list[int]:
         if pd.api.types.is_string_dtype(cells.dtype) or pd.api.types.is_object_dtype(cells.dtype):
             names = [name for name in cells.dropna().unique() if SUBTOTAL.fullmatch(str(name).strip())]
             called.update(np.flatnonzero(cells.isin(names)).tolist() if names else [])
-    return [at for at in sorted(called) if SUBTOTAL.fullmatch(next(filter(None, _texts(frame, at))))]
+    first = {at: next(filter(None, _texts(frame, at))) for at in sorted(called)}
+    # Rows of one name that follow each other are a category's.
+    alone = [at for at in first if first[at] not in (first.get(at - 1), first.get(at + 1))]
+    return [at for at in alone if SUBTOTAL.fullmatch(first[at])]
 
 
 def _leave_out_totals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -145,6 +148,8 @@ def _leave_out_totals(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     stop, notes = end, []
     while stop > 3 and end - stop < MOST and _label(_texts(frame, stop - 1)):
         stop -= 1
+    if stop < end and len({_texts(frame, at)[0] for at in range(stop, end)}) < (end - stop + 1) // 2:
+        return frame, []  # names that repeat are a category's
     unlabelled = stop == end and end > 5 and (len(frame) <= MOST_ROWS or not _texts(frame, end - 1)[0])
     if unlabelled:
         stop -= 1

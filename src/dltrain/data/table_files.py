@@ -19,9 +19,10 @@ from dltrain.data.files import check_file, read_bytes
 from dltrain.data.json_lines import is_json, read_json
 from dltrain.data.parquet import read_parquet
 from dltrain.data.table_format import AUTO, Header, TableFormat
+from dltrain.data.tsf import is_tsf, read_tsf
 from dltrain.errors import DataError
 
-Content = Literal["excel", "parquet", "json", "gzip", "zip", "fasttext", "text"]
+Content = Literal["excel", "parquet", "json", "gzip", "zip", "fasttext", "tsf", "text"]
 START = 1 << 12  # bytes by which the content is told
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 
@@ -63,7 +64,7 @@ def read_file(path: str, form: TableFormat) -> tuple[pd.DataFrame, tuple[str, ..
     if content in ("gzip", "zip"):
         data, notes = unpack(file, content)
         content = content_of(data[:START], None)
-    elif content in ("json", "fasttext", "text"):
+    elif content in ("json", "fasttext", "tsf", "text"):
         data = read_bytes(file)
     if content == "excel":
         frame, more = read_excel(file, form)
@@ -73,6 +74,8 @@ def read_file(path: str, form: TableFormat) -> tuple[pd.DataFrame, tuple[str, ..
         frame, more = read_json(data, path)
     elif content == "fasttext":
         frame, more = read_fasttext(data, path, form.encoding)
+    elif content == "tsf":
+        frame, more = read_tsf(data, path, form.encoding)
     else:
         frame, more = read_text(data, path, form)
     usual = {"excel": (".xlsx", ".xlsm"), "parquet": (".parquet", ".pq")}.get(content)
@@ -103,6 +106,8 @@ def content_of(head: bytes, file: Path | None) -> Content:
         return "excel"
     if is_fasttext(head):
         return "fasttext"
+    if is_tsf(head):
+        return "tsf"
     return "json" if suffix in JSON_LINES or is_json(head) else "text"
 
 

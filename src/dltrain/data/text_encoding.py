@@ -9,6 +9,7 @@ from dltrain.errors import DataError
 
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 PIECE = 1 << 20
+BEYOND_CHANCE = 4  # characters beyond ASCII; 联通 in GBK is UTF-8 by chance
 FREQUENT = frozenset("이다는에의을를가은하고도로한지기사리어아")  # syllables of Korean
 COMMON_ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "gbk", "gb18030", "big5", "cp1252", "latin-1", "cp1251")
 
@@ -21,7 +22,15 @@ def decode(data: bytes, path: str, encoding: str) -> tuple[str, tuple[str, ...]]
     """
     if encoding != "auto":
         try:
-            return data.decode(encoding).removeprefix("\ufeff"), ()
+            text = data.decode(encoding).removeprefix("\ufeff")
+            if _is_rather_utf8(data, encoding):
+                raise DataError(
+                    f"{path} is UTF-8, and would be misread as {encoding}",
+                    where="data.encoding",
+                    fix="read it as it is",
+                    override="data.encoding=utf-8",
+                )
+            return text, ()
         except LookupError:
             nearest = difflib.get_close_matches(encoding.lower(), COMMON_ENCODINGS, n=1, cutoff=0.5)
             raise DataError(
@@ -76,6 +85,17 @@ def to_utf8(data: bytes, path: str, encoding: str) -> tuple[bytes, tuple[str, ..
         return data.removeprefix(codecs.BOM_UTF8), ()
     text, notes = decode(data, path, encoding)
     return text.encode("utf-8", "replace"), notes
+
+
+def _is_rather_utf8(data: bytes, encoding: str) -> bool:
+    """Tells whether bytes that another encoding also decodes are UTF-8, as text in that one never is by chance."""
+    if codecs.lookup(encoding).name.startswith("utf") or data.isascii():
+        return False
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return len(text.encode("ascii", "ignore")) <= len(text) - BEYOND_CHANCE
 
 
 def _is_utf8(data: bytes) -> bool:

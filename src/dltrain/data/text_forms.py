@@ -12,5 +12,7 @@ WORD = re.compile(r"\w+")
 
 def normal_form(text: str) -> str:
     """Returns what is equal for a text and a copy of it: its words, without case, marks and links."""
-    plain = unicodedata.normalize("NFKC", html.unescape(text)).casefold()
-    return " ".join(WORD.findall(LINK.sub(" ", plain))) or " ".join(plain.split())
+    plain = html.unescape(text) if "&" in text else text
+    plain = (plain if plain.isascii() else unicodedata.normalize("NFKC", plain)).casefold()
+    without = LINK.sub(" ", plain) if "http" in plain or "www." in plain else plain
+    return " ".join(WORD.findall(without)) or " ".join(plain.split())

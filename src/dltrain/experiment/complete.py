@@ -16,10 +16,12 @@ from dltrain.experiment.log import progress
 from dltrain.experiment.loggers import begin_logging
 from dltrain.experiment.results import Timing, save_results
 from dltrain.experiment.signals import Stopped, StopRequest, finishing
-from dltrain.report.page import write_report
+from dltrain.report.page import render
+from dltrain.report.plots import draw_plots
 from dltrain.runs.folder import RunDir
 from dltrain.runs.history import HistoryLog
-from dltrain.storage import write_json
+from dltrain.runs.reader import Run
+from dltrain.storage import write_json, write_text
 from dltrain.training.loop import Pause, Row, fit
 from dltrain.training.profile import TimedLoader
 from dltrain.training.random_state import use_deterministic
@@ -83,7 +85,8 @@ def complete(
         train_seconds = sum(row.get("train_seconds") or 0.0 for row in run.read_history())
         # Only the jobs of a sweep log below INFO.
         in_sweep = verbosity < logging.INFO
-        timing = Timing(began, train_seconds, saver.seconds, in_sweep=in_sweep, reads_test=reads_test)
+        now = reads_test or "test" not in setup.splits
+        timing = Timing(began, train_seconds, saver.seconds, in_sweep, reads_test=reads_test, has_baselines=now)
         save_results(run, setup, seed, timing)
         setup.kind.save_augmented(run, setup.train)
         save_likeness(run, setup)
@@ -216,13 +219,15 @@ def profiled(setup: Setup) -> tuple[Loader, Loader | None, AbstractContextManage
 
 
 def write_page(run: RunDir, setup: Setup) -> None:
-    """Writes the run's plots and page; with `trainer.profile` once more with the time that they took.
+    """Writes the run's plots and page; with `trainer.profile` the page once more with the time that they took.
 
     Raises:
         StorageError: a file cannot be written.
     """
     with setup.profile.measure("plots and page"):
-        write_report(run)
+        read = Run(run)
+        drawn = draw_plots(read)
+        write_text(run.report, render(read, drawn))
     if setup.settings.profile:
         write_json(run.profile, setup.profile.to_json())
-        write_report(run)
+        write_text(run.report, render(read, drawn))

@@ -95,7 +95,7 @@ def resume_job(
         log_result(setup.loggers, run)
 
 
-def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
+def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str, *, has_baselines: bool = True) -> None:
     """Evaluates the test split for a finished job of a sweep that was chosen, and writes its results again.
 
     The predictions of the validation split stay in the folder, as validation.csv.
@@ -104,6 +104,7 @@ def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
         run: the job's folder.
         config: the job's config, resolved.
         sweep: the sweep's folder.
+        has_baselines: whether baselines are measured on the test split as well.
 
     Raises:
         DltrainError, ExceptionGroup: the run cannot be built again, and nothing was changed; or its results cannot be
@@ -124,6 +125,7 @@ def read_test_split(run: RunDir, config: Mapping[str, Any], sweep: str) -> None:
                 before.train_seconds,
                 before.save_seconds,
                 in_sweep=True,
+                has_baselines=has_baselines,
                 verbosity=logging.DEBUG,
             )
             save_results(run, setup, int(config["seed"]), timing)

@@ -9,11 +9,11 @@ from copy import copy
 from dataclasses import replace
 from time import perf_counter
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dltrain.data.loader import TensorLoader
+from dltrain.data.stored import in_parts
 from dltrain.experiment.build import Setup
 from dltrain.models.names import picked_model
 from dltrain.tasks.precision import autocast
@@ -72,10 +72,12 @@ def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
 
 def sample_names(samples: Split) -> list[str]:
     """Returns a name for each sample, equal where samples have equal stored inputs, which their features depend on."""
-    rows = [np.ascontiguousarray(tensor.reshape(len(samples), -1).numpy()) for tensor in samples.inputs]
+    rows = (
+        (row for part in in_parts(stored) for row in part.flatten(1).contiguous().numpy()) for stored in samples.inputs
+    )
     return [
-        hashlib.blake2b(b"".join(of_input[row].tobytes() for of_input in rows), digest_size=16).hexdigest()
-        for row in range(len(samples))
+        hashlib.blake2b(b"".join(row.tobytes() for row in of_sample), digest_size=16).hexdigest()
+        for of_sample in zip(*rows, strict=True)
     ]
 
 

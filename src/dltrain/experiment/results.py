@@ -18,7 +18,9 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 
 import dltrain
+from dltrain.data.stored import in_parts
 from dltrain.errors import DltrainError, OutOfMemory
+from dltrain.experiment.baselines import rows_measured
 from dltrain.experiment.build import Setup
 from dltrain.experiment.examples import (
     TOLERANCE,
@@ -53,9 +55,9 @@ from dltrain.types import Data, Split, SplitName
 
 log = logging.getLogger("dltrain")
 
-EXPLAIN_SECONDS = 3.0  # limit for importance and projection
+EXPLAIN_SECONDS = (1.5, 3.0)  # limits for importance and projection, by the training's time
 EXPLAINED = 4  # examples with the largest errors, and as many with the smallest
-EXPLAIN_SHARE = 0.05  # in a sweep, as a fraction of the training time: only the best job's page is read
+EXPLAIN_SHARE = 0.05  # of the training's time; in a sweep without a least, since only the best job's page is read
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Timing:
         save_seconds: time for checkpoints.
         in_sweep: whether other jobs are waiting.
         reads_test: whether the test split is evaluated; the jobs of a sweep leave it until one of them is chosen.
+        has_baselines: whether baselines are measured; of a sweep whose test split is read for the chosen jobs, those of
+            the best job alone.
         verbosity: the log level of the result.
     """
 
@@ -76,6 +80,7 @@ class Timing:
     save_seconds: float
     in_sweep: bool = False
     reads_test: bool = True
+    has_baselines: bool = True
     verbosity: int = logging.INFO
 
 
@@ -111,16 +116,18 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         run.write_status("running", warning=unlike)
         log.warning("warning %s", unlike)
     explaining = perf_counter()
+    least, most = EXPLAIN_SECONDS
+    seconds = min(most, max(least, EXPLAIN_SHARE * timing.train_seconds))
     explained = explain_result(
-        run, setup, split_name, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else EXPLAIN_SECONDS
+        run, setup, split_name, EXPLAIN_SHARE * timing.train_seconds if timing.in_sweep else seconds
     )
     if not timing.in_sweep:
-        explain_examples(run, setup)
+        explain_examples(run, setup, seconds)
     explain_seconds = perf_counter() - explaining
     setup.profile.seconds["evaluate"] += evaluation_seconds
     setup.profile.seconds["explain"] = explain_seconds
-    baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name], timing)
-    setup.profile.seconds["baselines"] = sum(baseline.seconds for baseline in baselines)
+    with setup.profile.measure("baselines"):
+        baselines, comparison = compare_with_baselines(setup, split_name, predictions[split_name], timing)
     origins = compare_origins(setup, metrics[split_name], baselines, comparison)
     # If the last weights are kept, the learning rate falls to zero, and the end is expected to be the best.
     best_epoch = state.best_epoch if setup.settings.keep == "best" else 0
@@ -133,6 +140,8 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         solved=bool(solved_parts(state.model)),
     )
     diagnosis += advise_model(setup, comparison)
+    if not timing.has_baselines and setup.baseline.seconds:
+        diagnosis.append("baselines are measured for the best job of the sweep alone")
     blended = () if blend is None else (str(blend),)
     Result(
         train=dict(metrics["train"]),
@@ -267,18 +276,31 @@ def compare_with_baselines(
     """Returns the baselines' metrics on a held-out split, and the comparison of the model with the best of them."""
     if split not in setup.data.splits or split == "train" or setup.settings.limit_batches is not None:
         return (), None
+    if not timing.has_baselines:
+        return (), None
     shown, limit = setup.data.splits[split], setup.baseline.limit(timing.train_seconds)
     baselines = setup.source.baselines(split, setup.baseline, timing.train_seconds)
-    baselines += () if timing.in_sweep else frozen_features(setup, split, limit)
-    return baselines, setup.task.compare(
-        name_of(setup.state.model), shown.target, predictions, baselines, *shown.weighted_target[1:]
+    chosen = rows_measured(setup.data, split)
+    frozen = () if timing.in_sweep else frozen_features(setup, split, limit)
+    if chosen is not None:
+        at = torch.from_numpy(chosen)
+        predictions = predictions.of(at)
+        frozen = tuple(replace(baseline, predictions=baseline.predictions.of(at)) for baseline in frozen)
+    part = shown if chosen is None else shown.of(chosen)
+    baselines += frozen
+    comparison = setup.task.compare(
+        name_of(setup.state.model), part.target, predictions, baselines, *part.weighted_target[1:]
     )
+    if comparison is not None and part is not shown:
+        words = f"{comparison.words}, on {len(part):,} of the {len(shown):,} samples"
+        comparison = replace(comparison, words=words)
+    return baselines, comparison
 
 
 def advise_model(setup: Setup, comparison: Comparison | None) -> list[str]:
-    """Returns advice to try the kind's strongest model, if a baseline is clearly better than another one."""
+    """Returns advice to try the kind's strongest model, if a baseline is better than another one, clearly or not."""
     strongest = setup.kind.strongest_for(setup.data.facts)
-    if not strongest or comparison is None or comparison.difference >= -comparison.margin:
+    if not strongest or comparison is None or comparison.difference >= 0:
         return []
     if class_of(setup.state.model) is resolve("model", {"_target_": strongest}):
         return []
@@ -301,7 +323,7 @@ def explain_result(run: RunDir, setup: Setup, split: SplitName, seconds: float) 
     return explanation
 
 
-def explain_examples(run: RunDir, setup: Setup) -> None:
+def explain_examples(run: RunDir, setup: Setup, seconds: float) -> None:
     """Writes where the model looks in the examples with the largest and the smallest errors, to examples/maps, as
     `rows` `(n,)` and `places` `(n, H, W)` uint8; nothing where inputs have no places."""
     (run.examples / MAPS).unlink(missing_ok=True)  # of a run that is resumed, whose examples were others
@@ -315,7 +337,7 @@ def explain_examples(run: RunDir, setup: Setup) -> None:
     rows = torch.tensor([row for pair in pairs for row in pair if row is not None])
     chosen = tuple(tensor[rows] for tensor in inputs)
     try:
-        places = setup.kind.attribute(setup.state.judged, setup.task, setup.data.facts, chosen, EXPLAIN_SECONDS)
+        places = setup.kind.attribute(setup.state.judged, setup.task, setup.data.facts, chosen, seconds)
     except Exception as error:  # the user's code may fail here; the model is trained, and its result is needed
         log.warning("the examples cannot be explained: %s: %s", type(error).__name__, error)
         return
@@ -346,8 +368,9 @@ def fingerprint(data: Data) -> str:
     digest = hashlib.sha256()
     for name, split in sorted(data.splits.items()):
         digest.update(name.encode())
-        for tensor in (*split.inputs, split.target, *(() if split.weight is None else (split.weight,))):
-            digest.update(tensor.contiguous().numpy().data)
+        for stored in (*split.inputs, split.target, *(() if split.weight is None else (split.weight,))):
+            for part in in_parts(stored):
+                digest.update(part.contiguous().numpy().data)
     return digest.hexdigest()
 
 

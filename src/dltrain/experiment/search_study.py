@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -250,12 +251,24 @@ def _is_missing_file(url: str) -> bool:
     return url.startswith("sqlite:///") and not Path(path).exists()
 
 
+def _in_words(searched: str | None) -> str:
+    """Returns a distribution of Optuna's as a person would say it."""
+    if searched is None:
+        return "not searched"
+    parts = dict(re.findall(r"(low|high|log|step)=([^,)]+)", searched))
+    if not {"low", "high"} <= parts.keys():
+        return "one of " + searched.partition("choices=(")[2].rstrip("),").replace("'", "")
+    words = f"from {parts['low']} to {parts['high']}"
+    words += ", logarithmic" if parts.get("log") == "True" else ""
+    return words + (f", in steps of {parts['step']}" if parts.get("step", "None") not in ("None", "1") else "")
+
+
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Returns the first thing in which two searches differ, in words."""
     there, here = dict(before["searched"]), dict(now["searched"])
     for key in {**there, **here}:
         if there.get(key) != here.get(key):
-            return f"{key} is {there.get(key, 'not searched')} there and {here.get(key, 'not searched')} here"
+            return f"{key} is {_in_words(there.get(key))} there and {_in_words(here.get(key))} here"
     if before["direction"] != now["direction"]:
         return f"it is to {before['direction']} there and to {now['direction']} here"
     different = sorted({*before["fixed"]} ^ {*now["fixed"]})

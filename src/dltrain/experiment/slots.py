@@ -7,6 +7,7 @@ files, which the system frees however a process ends; launchers need not know of
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import tempfile
 from functools import cache
@@ -14,6 +15,8 @@ from itertools import count
 from pathlib import Path
 
 import torch
+
+log = logging.getLogger("dltrain")
 
 AT_ONCE = "DLTRAIN_JOBS_AT_ONCE"  # tells the processes of a launcher how many of them share this machine
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -37,10 +40,14 @@ def take_share(device: str) -> int:
         device: `trainer.device`.
 
     Returns:
-        The number of the slot, from 0.
+        The number of the slot, from 0; -1 where none can be taken, and nothing is limited.
     """
     folder = Path(tempfile.gettempdir()) / f"dltrain-slots-{os.getuid()}"
-    slot = first_free(folder)
+    try:
+        slot = first_free(folder)
+    except OSError as error:
+        log.warning("warning this job shares GPUs and cores with all others: %s cannot be written: %s", folder, error)
+        return -1
     gpus = visible_gpus()
     if len(gpus) > 1 and device in ("auto", "cuda"):
         os.environ[VISIBLE] = gpus[slot % len(gpus)]

@@ -54,7 +54,7 @@ def finish_sweep(
         log.info("folds   %s: %s predictions of rows that a model had not seen", folder / OUT_OF_FOLD, f"{lines:,}")
     if ended and record.test_later:
         for row in summary.chosen:
-            _read_test(folder, row, configs)
+            _read_test(folder, row, configs, is_best=row is summary.best)
         summary = read_summary(folder)
     for job in summary.failed:
         log.warning("failed  job %s: %s", job["job"], job["error"] or job["state"])
@@ -76,7 +76,9 @@ def finish_sweep(
     return (0 if complete else 6), summary.as_dict()
 
 
-def _read_test(folder: Path, row: Mapping[str, Any], configs: Mapping[tuple[str, ...], Mapping[str, Any]]) -> None:
+def _read_test(
+    folder: Path, row: Mapping[str, Any], configs: Mapping[tuple[str, ...], Mapping[str, Any]], *, is_best: bool
+) -> None:
     """Reads the test split for a job that was chosen, unless it has done so, or there is none."""
     run = RunDir(folder / row["folder"])
     result = Result.read(run)
@@ -84,7 +86,7 @@ def _read_test(folder: Path, row: Mapping[str, Any], configs: Mapping[tuple[str,
         return
     try:
         config = configs.get(read_overrides(run)) or resolved(read_config(run))
-        read_test_split(run, config, str(folder))
+        read_test_split(run, config, str(folder), has_baselines=is_best)
     except Exception as error:
         reason = explained(error) or error
         log.warning("warning the test split cannot be read for job %s: %s", row["job"], reason)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dltrain.data.seeding import seeded
 from dltrain.tasks.task import Task
-from dltrain.types import BatchTransform
+from dltrain.types import BatchTransform, Stored
 
 MAX_COLUMNS = 50
 MAX_ROWS = 2000
@@ -39,7 +39,7 @@ class Importance:
 def permutation_importance(
     model: nn.Module,
     task: Task,
-    inputs: tuple[Tensor, ...],
+    inputs: tuple[Stored, ...],
     target: Tensor,
     columns: Mapping[str, list[int]],
     seconds: float,
@@ -66,9 +66,9 @@ def permutation_importance(
         prepare: what loaders do to a batch.
     """
     deadline = perf_counter() + seconds
-    *own, x = inputs
-    rows = torch.from_numpy(np.linspace(0, len(x) - 1, min(len(x), MAX_ROWS)).round().astype(np.int64)).to(x.device)
-    *own, x = (part[rows] for part in (*own, x))
+    count = len(target)
+    rows = torch.from_numpy(np.linspace(0, count - 1, min(count, MAX_ROWS)).round().astype(np.int64)).to(target.device)
+    *own, x = (part[rows] for part in inputs)
     answers = tuple(part[rows] for part in (target, weights) if part is not None)
     model.eval()
 

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dltrain.types import BatchTransform
+from dltrain.types import BatchTransform, Stored
+
+
+@contextmanager
+def watching_last_layer(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Yields a list that gets the inputs `(B, F)` of the linear layer that each call of the model calls last; nothing
+    if there is none."""
+    last_input: list[Tensor] = []
+    of_calls: list[Tensor] = []
+
+    def remember(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        last_input[:] = [arguments[0].detach()]  # overwritten until the last layer is called
+
+    def finish(whole: nn.Module, arguments: tuple[Tensor, ...], output: Any) -> None:
+        of_calls.extend(part.reshape(len(arguments[0]), -1) for part in last_input)
+        last_input.clear()
+
+    hooks = [layer.register_forward_pre_hook(remember) for layer in model.modules() if isinstance(layer, nn.Linear)]
+    hooks.append(model.register_forward_hook(finish))
+    try:
+        yield of_calls
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @torch.no_grad()
 def last_layer_inputs(
-    model: nn.Module, inputs: tuple[Tensor, ...], prepare: BatchTransform | None, batch: int
+    model: nn.Module, inputs: tuple[Stored, ...], prepare: BatchTransform | None, batch: int
 ) -> Iterator[Tensor]:
     """Yields the inputs `(B, F)` of the linear layer that is called last, batch by batch; nothing if there is none.
 
@@ -22,20 +47,11 @@ def last_layer_inputs(
         prepare: what loaders do to a batch.
         batch: samples at once.
     """
-    last_input: list[Tensor] = []
-
-    def remember(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        last_input[:] = [arguments[0].detach()]  # overwritten until the last layer is called
-
-    hooks = [layer.register_forward_pre_hook(remember) for layer in model.modules() if isinstance(layer, nn.Linear)]
     model.eval()
-    try:
+    with watching_last_layer(model) as of_calls:
         for start in range(0, len(inputs[0]), batch):
-            part = tuple(tensor[start : start + batch] for tensor in inputs)
+            part = tuple(stored[start : start + batch] for stored in inputs)
             model(*(part if prepare is None else prepare(part)))
-            if not last_input:
+            if not of_calls:
                 return
-            yield last_input[0].reshape(len(part[0]), -1)
-    finally:
-        for hook in hooks:
-            hook.remove()
+            yield of_calls.pop()

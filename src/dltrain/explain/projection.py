@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dltrain.explain.last_layer import last_layer_inputs
-from dltrain.types import BatchTransform
+from dltrain.types import BatchTransform, Stored
 
 MAX_ROWS = 2000
 MAX_ROWS_OF_WIDE = 500  # where there are more than 500 features
@@ -51,7 +51,7 @@ def project_inputs(x: Tensor) -> Projection | None:
 
 
 def project_features(
-    model: nn.Module, inputs: tuple[Tensor, ...], prepare: BatchTransform | None, seconds: float
+    model: nn.Module, inputs: tuple[Stored, ...], prepare: BatchTransform | None, seconds: float
 ) -> Projection | None:
     """Returns the projection of the inputs of the last linear layer; `None` where there is none, or time runs out.
 

@@ -148,7 +148,7 @@ def evaluate_input(
         what = "every sample with a label has weight 0" if weightless else "no sample has a label"
         raise DataError(what, where="data.path", fix="give labelled data, or use dltrain predict")
     whole = Split(
-        tuple(torch.cat(tensors) for tensors in zip(*(split.inputs for split in splits), strict=True)),
+        tuple(torch.cat(tensors) for tensors in zip(*(split.tensors for split in splits), strict=True)),
         torch.cat([split.target for split in splits]),
         tuple(name for split in splits for name in split.ids),
         weight=_join_weights(splits),
@@ -165,18 +165,18 @@ def evaluate_input(
     notes += opened.notes
     if model.facts.classes and whole.target.dim() == 1 and (whole.target == whole.target[0]).all():
         notes.append(f"every sample is labelled {model.facts.classes[int(whole.target[0])]}")
-    notes += model.task.notes_on_new_data(whole.inputs, stored_tensors_of(model))
-    notes += _unlike(model, whole)
+    notes += model.task.notes_on_new_data(whole.tensors, stored_tensors_of(model))
     trained = model.kind.count_trained(whole.inputs, stored_tensors_of(model))
     if trained:
         notes.append(f"the model was trained on {trained:,} of these {len(whole):,} samples: the metrics are too good")
-    evaluation = evaluate_split(model, whole, source, pd.concat(columns) if columns else None, notes)
-    return replace(evaluation, own_split=False, trained=trained)
+    with model.kind.telling_unlike(model) as tell_unlike:
+        evaluation = evaluate_split(model, whole, source, pd.concat(columns) if columns else None)
+    notes += _note_on_unlike(model, whole, tell_unlike(whole.inputs))
+    return replace(evaluation, notes=tuple(notes), own_split=False, trained=trained)
 
 
-def _unlike(model: LoadedModel, split: Split) -> list[str]:
+def _note_on_unlike(model: LoadedModel, split: Split, unlike: Tensor | None) -> list[str]:
     """Returns a note on samples that are unlike those of training, if there are any."""
-    unlike = model.kind.are_unlike(model, split.inputs)
     names = [] if unlike is None else [split.ids[row] for row in unlike.nonzero().flatten().tolist()]
     if not names:
         return []

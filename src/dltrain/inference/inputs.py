@@ -214,7 +214,7 @@ def _open_table(path: Path, encoder: Encoder, form: TableFormat, folder: Path) -
         return Input(_for(encoder, stream_parquet(path, ROWS), folder))
     lists_files = not encoder.takes_rows and content == "text"
     holds_lines = content == "text" and isinstance(encoder, ReadsLines) and path.suffix.lower() not in TABLES
-    if content in ("excel", "zip", "fasttext") or (size <= WHOLE and not lists_files and not holds_lines):
+    if content in ("excel", "zip", "fasttext", "tsf") or (size <= WHOLE and not lists_files and not holds_lines):
         return Input(_for(encoder, _read_at_once(path, form), folder), size, passed=lambda: size)
     file = cast(BinaryIO, gzip.open(path) if content == "gzip" else path.open("rb"))  # noqa: SIM115
     opened = _open_text(Rejoined(read_head(file), file), str(path), encoder, form, folder)

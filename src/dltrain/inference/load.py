@@ -159,8 +159,9 @@ class LoadedModel:
         if not len(raw):
             raise DataError("there are no samples", fix="give at least one")
         encoded = self.encoder.encode(raw)
-        predictions = self.predict_encoded(encoded)
-        unlike = self.kind.are_unlike(self, encoded.inputs)
+        with self.kind.telling_unlike(self) as tell_unlike:
+            predictions = self.predict_encoded(encoded)
+        unlike = tell_unlike(encoded.inputs)
         if unlike is not None:
             encoded = with_unlike(encoded, unlike, self.kind.unlike_words)
         return with_remarks(encoded, predictions), predictions

@@ -21,7 +21,7 @@ FEW_SAMPLES = 50
 IMBALANCE = 3.0
 MOST_CONFLICTS = 0.01  # groups of equal samples with different targets, as a share of the samples
 
-NO_LABEL = MISSING - {"none"} | {"<na>", "unlabelled", "unlabeled", "not labelled", "no label"}
+NO_LABEL = MISSING - {"none"} | {"<na>", "unknown", "unlabelled", "unlabeled", "not labelled", "no label"}
 Severity = Literal["warning", "note"]
 
 
@@ -132,7 +132,7 @@ def _keys(split: Split) -> Mapping[bytes, set[float]]:
 def _each(split: Split) -> Iterator[bytes]:
     """Yields a digest of each sample's inputs."""
     rows: list[NDArray[np.generic]] = [
-        np.ascontiguousarray(tensor.reshape(len(split), -1).numpy()) for tensor in split.inputs
+        np.ascontiguousarray(tensor.reshape(len(split), -1).numpy()) for tensor in split.tensors
     ]
     for index in range(len(split)):
         yield hashlib.blake2b(b"".join(row[index].tobytes() for row in rows), digest_size=16).digest()

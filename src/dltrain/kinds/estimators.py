@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,22 +18,29 @@ from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import MISSING_LABEL, Data, Facts, Split, SplitName
 
-MAX_ROWS = {"logistic_regression": 20_000, "nearest_neighbours": 5_000}
+MAX_ROWS = {"logistic_regression": 20_000, "nearest_neighbours": 5_000, "tfidf_logistic_regression": 50_000}
 NEIGHBOURS = (1, 3, 5, 9, 15, 25)
+# Beyond which a fit takes longer than training.
+MOST_CLASSES = {"logistic_regression": 100, "tfidf_logistic_regression": 100, "gradient_boosting": 20}
+FEW, SOME = 300, 1_200  # samples of two fits that tell how long a longer one takes
+SHARES = {"linear_regression": 0.3, "logistic_regression": 0.3, "nearest_neighbours": 0.3}  # of the time that is left
 
 Inputs = NDArray[np.float32] | pd.DataFrame
 Maker = Callable[[NDArray[Any]], Any]
 
 
 def predictors(
-    data: Data, split: SplitName, features: Callable[[Split], NDArray[np.float32]], *, boosting: bool
+    data: Data, split: SplitName, features: Callable[[Split], NDArray[np.float32]], seconds: float, *, boosting: bool
 ) -> Iterator[Method]:
     """Yields baselines, which are fitted to the training split and predict another split.
+
+    A method that would take longer than its share of the time is fitted to a sample of the training split.
 
     Args:
         data: the data.
         split: the split to predict.
         features: returns the inputs of the baselines for a split, `(N, F)`.
+        seconds: that all methods may take.
         boosting: whether to include gradient boosting.
     """
     train = data.splits["train"]
@@ -40,14 +48,57 @@ def predictors(
     form = form_of(data.facts)
     y = train.target.numpy() if data.facts.outputs else train.target.flatten().numpy()
     weight = None if train.weight is None else train.weight.numpy()
-    rng = np.random.default_rng(0)
-    for name, make in methods(data.facts, boosting=boosting):
-        rows = np.arange(len(y))
-        if len(y) > MAX_ROWS.get(name, len(y)):
-            rows = np.sort(rng.choice(len(y), MAX_ROWS[name], replace=False))
-        fitted = fit_and_predict_places if form == "string" else fit_and_predict
-        predict = partial(fitted, make, x, y, x_held_out, data.facts, rows, weight)
-        yield Method(name, predict, note_on_weight(make, y[rows], weight))
+    fitted = fit_and_predict_places if form == "string" else fit_and_predict
+    order = np.random.default_rng(0).permutation(len(y))
+    makers = dict(methods(data.facts, boosting=boosting))
+    fits = {name: partial(fitted, make, x, y, x_held_out, data.facts, weight=weight) for name, make in makers.items()}
+    notes = {name: note_on_weight(make, y[:FEW], weight) for name, make in makers.items()}
+    yield from within_time(fits, order, data.facts, seconds, notes)
+
+
+def within_time(
+    fits: Mapping[str, Callable[[NDArray[np.int64]], Predictions]],
+    order: NDArray[np.int64],
+    facts: Facts,
+    seconds: float,
+    notes: Mapping[str, str],
+) -> Iterator[Method]:
+    """Yields methods that take about so many seconds together, with notes on what is left out to save time.
+
+    Args:
+        fits: functions from the positions of training samples to predictions, the cheapest method first.
+        order: all positions, at random.
+        facts: of the data.
+        seconds: that all may take.
+        notes: on the methods.
+    """
+    began, first = perf_counter(), next(iter(fits))
+    many = [name for name in fits if len(facts.classes) > MOST_CLASSES.get(name, len(facts.classes))]
+    skipped = [f"{name.replace('_', ' ')} is not fitted to more than {MOST_CLASSES[name]} classes" for name in many]
+    for name, fit in fits.items():
+        if name in many:
+            continue
+        left = seconds - (perf_counter() - began)
+        most = min(len(order), MAX_ROWS.get(name, len(order)))
+        rows = len(order) if name == first else affordable(fit, order[:most], left * SHARES.get(name, 1.0))
+        words = [f"fitted to {rows:,} of the {len(order):,} samples, to save time"] if rows < len(order) else []
+        words += [notes[name]] if notes[name] else []
+        words += skipped if name == first else []
+        yield Method(name, partial(fit, np.sort(order[:rows])), "; ".join(words))
+
+
+def affordable(fit: Callable[[NDArray[np.int64]], Predictions], order: NDArray[np.int64], seconds: float) -> int:
+    """Returns to how many samples a method can be fitted in this time, by fits to a few of them."""
+    if len(order) <= 2 * SOME:
+        return len(order)
+    taken = []
+    for rows in (FEW, SOME):
+        started = perf_counter()
+        fit(np.sort(order[:rows]))
+        taken.append(perf_counter() - started)
+    each = max((taken[1] - taken[0]) / (SOME - FEW), 0.1 * taken[1] / SOME)
+    always = max(taken[0] - FEW * each, 0.0)
+    return int(np.clip((seconds - sum(taken) - always) / each, SOME, len(order)))
 
 
 def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:

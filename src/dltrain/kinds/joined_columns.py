@@ -167,6 +167,8 @@ class WithColumns(nn.Module):
         """Returns `(B, out_features)` for a sample's own inputs and, as the last one, its encoded columns `(B, F)`."""
         *own, columns = inputs
         features = torch.relu(self.samples(*own))
+        if features.dim() == 3:  # (B, members, FEATURES)
+            features = features.mean(dim=1)
         return self.head(torch.cat([features, self.columns(columns)], dim=1))
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -21,15 +22,29 @@ from dltrain.kinds.checks import Finding, check_balance, check_repeats, check_si
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.training.budget import Budget
-from dltrain.types import BatchTransform, Data, Encoded, Encoder, Facts, InputFormat, RandomTransform, Spec, SplitName
+from dltrain.types import (
+    BatchTransform,
+    Data,
+    Encoded,
+    Encoder,
+    Facts,
+    InputFormat,
+    RandomTransform,
+    Spec,
+    SplitName,
+    Stored,
+)
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import torch
+    from numpy.typing import NDArray
 
     from dltrain.data.loader import TensorLoader
     from dltrain.kinds.page import KindPage
     from dltrain.runs.folder import RunDir
+    from dltrain.tasks.precision import Precision
     from dltrain.tasks.task import Task
     from dltrain.types import Raw
 
@@ -74,7 +89,13 @@ class UsableModel(Protocol):
     @property
     def kept(self) -> Mapping[str, Tensor]: ...
 
+    @property
+    def precision(self) -> Precision: ...
+
     def predict_encoded(self, encoded: Encoded, /) -> Predictions: ...
+
+
+TellUnlike = Callable[[tuple[Stored, ...]], Tensor | None]
 
 
 class Watcher(Protocol):
@@ -96,8 +117,9 @@ class Kind:
         budget: the default number of epochs and batch size.
         has_places: whether `attribute` and `write_places` work.
         stored_words: what the run keeps beyond its facts, in words.
-        unlike_words: the remark on samples that `are_unlike` those of training.
+        unlike_words: the remark on samples that are unlike those of training.
         answers_prompts: whether a prompt is a sample, of which the prediction is the answer.
+        samples_stand_alone: whether some samples of a split mean the same without the others between them.
     """
 
     name: ClassVar[str]
@@ -109,6 +131,7 @@ class Kind:
     stored_words: ClassVar[str] = "predictions need it"
     unlike_words: ClassVar[str] = "unlike the training samples"
     answers_prompts: ClassVar[bool] = False
+    samples_stand_alone: ClassVar[bool] = True
 
     def encoder(self, facts: Facts) -> Encoder:
         """Returns the encoder of new samples for a model that was trained on data with these facts.
@@ -188,6 +211,10 @@ class Kind:
         """
         yield from ()
 
+    def part_of(self, data: Data, split: SplitName, chosen: NDArray[np.int64]) -> Data:
+        """Returns data of which a split holds some of its samples alone, given their positions."""
+        return replace(data, splits={**data.splits, split: data.splits[split].of(chosen)})
+
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings about the data."""
         yield from check_repeats(data)
@@ -226,7 +253,7 @@ class Kind:
         """
         raise NotImplementedError
 
-    def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
+    def count_trained(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> int | None:
         """Returns how many of new samples the model was trained on; `None` if that is not known.
 
         Args:
@@ -247,15 +274,10 @@ class Kind:
             loaders: of the splits, in their order; what they yield may be features that were computed before.
         """
 
-    def are_unlike(self, model: UsableModel, inputs: tuple[Tensor, ...]) -> Tensor | None:
-        """Tells which of new samples `(N,)` are unlike those of training, as far as the run knows; `None` if it does
-        not.
-
-        Args:
-            model: trained.
-            inputs: of the samples, as they are stored.
-        """
-        return None
+    def telling_unlike(self, model: UsableModel) -> AbstractContextManager[TellUnlike]:
+        """Watches a trained model as it predicts new samples, and yields what tells afterwards, given their stored
+        inputs, which of them `(N,)` are unlike those of training; `None` if the run does not know."""
+        return nullcontext(lambda inputs: None)
 
     def watch(self, run: RunDir, facts: Facts, epochs: int, keep: int) -> Watcher | None:
         """Returns a watcher of the model during its training, None for none.

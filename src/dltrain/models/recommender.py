@@ -66,6 +66,8 @@ class Recommender(nn.Module):
         self.spread = spread
         self.feature: nn.Embedding | None = None
         self.feature_bias: nn.Embedding | None = None
+        self.user_feature: nn.Embedding | None = None
+        self.user_feature_bias: nn.Embedding | None = None
 
     def take_item_features(self, features: Sequence[Sequence[int]]) -> None:
         """Adds vectors and biases for features of items: an item has the mean of its features' beside its own.
@@ -73,36 +75,54 @@ class Recommender(nn.Module):
         Args:
             features: the numbers of the features, from 1, of each item, from item 0, which has none.
         """
-        most = max(1, *map(len, features))
-        table = torch.zeros(len(features), most, dtype=torch.int64)
-        for item, numbers in enumerate(features):
-            table[item, : len(numbers)] = torch.tensor(numbers, dtype=torch.int64)
-        self.register_buffer("features_of", table)
+        self.register_buffer("features_of", table := feature_table(features))
+        self.feature, self.feature_bias = self._build_features(table, self.item, self.item_bias)
+
+    def take_user_features(self, features: Sequence[Sequence[int]], trained: int) -> None:
+        """Adds vectors and biases for features of users likewise.
+
+        Args:
+            features: as above, of each user, from user 0, who has none.
+            trained: number of users with training samples, from 1; the others have no vectors of their own.
+        """
+        self.register_buffer("user_features_of", table := feature_table(features))
+        self.user_feature, self.user_feature_bias = self._build_features(table, self.user, self.user_bias)
+        with torch.no_grad():
+            self.user.weight[trained + 1 :] = 0.0
+
+    def _build_features(
+        self, table: Tensor, own: nn.Embedding, bias: nn.Embedding | None
+    ) -> tuple[nn.Embedding, nn.Embedding | None]:
         rows = int(table.max()) + 1
-        self.feature = build_embedding(rows, self.item.embedding_dim, self.spread)
-        self.feature_bias = build_embedding(rows, 1, 0.0) if self.item_bias is not None else None
+        vectors = build_embedding(rows, own.embedding_dim, self.spread)
+        return vectors, None if bias is None else build_embedding(rows, 1, 0.0)
 
     def describe_items(self, item: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns the vectors `(..., width)` and the biases `(..., 1)` of items, with those of their features."""
         vector = self.item(item)
         bias = None if self.item_bias is None else self.item_bias(item)
-        if self.feature is not None:
-            features = self.features_of[item]  # type: ignore[index]
-            count = (features > 0).sum(dim=-1, keepdim=True).clamp(min=1)
-            vector = vector + self.feature(features).sum(dim=-2) / count
-            if bias is not None and self.feature_bias is not None:
-                bias = bias + self.feature_bias(features).sum(dim=-2) / count
-        return vector, bias
+        if self.feature is None:
+            return vector, bias
+        return add_features(vector, bias, self.features_of[item], self.feature, self.feature_bias)  # type: ignore[index]
+
+    def describe_users(self, user: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns the vectors and the biases of users likewise."""
+        vector = self.user(user)
+        bias = None if self.user_bias is None else self.user_bias(user)
+        if self.user_feature is None:
+            return vector, bias
+        features = self.user_features_of[user]  # type: ignore[index]
+        return add_features(vector, bias, features, self.user_feature, self.user_feature_bias)
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
         user, item = user[:, None], item.view(item.shape[0], -1)
-        p = self.user(user)  # (B, 1, width)
+        p, user_bias = self.describe_users(user)  # (B, 1, width), (B, 1, 1)
         q, item_bias = self.describe_items(item)  # (B, N, width), (B, N, 1)
         rows = [p, q]
-        score = p.new_zeros(*item.shape, 1)
-        if self.user_bias is not None and item_bias is not None:
-            rows += [self.user_bias(user), item_bias]
-            score = rows[2] + rows[3]
+        score: Tensor = p.new_zeros(*item.shape, 1)
+        if user_bias is not None and item_bias is not None:
+            rows += [user_bias, item_bias]
+            score = user_bias + item_bias
         if self.product:
             both = p[..., : self.width] * q[..., : self.width]
             score = score + (both.sum(dim=2, keepdim=True) if self.weigh is None else self.weigh(both))
@@ -112,7 +132,7 @@ class Recommender(nn.Module):
         score = score.squeeze(2)  # (B, N)
         if not self.training or not self.penalty:
             return score
-        squares = sum(row.square().sum(dim=2).mean(dim=1, keepdim=True) for row in rows)
+        squares = sum((row.square().sum(dim=2).mean(dim=1, keepdim=True) for row in rows), start=score.new_zeros(()))
         return torch.cat([score, self.penalty * squares], dim=1)  # (B, N + 1)
 
     def score_items(self, user: Tensor) -> Tensor:
@@ -121,8 +141,28 @@ class Recommender(nn.Module):
             items = torch.arange(self.item.num_embeddings, device=user.device)
             return self(user, items.expand(len(user), -1))
         vectors, biases = self.describe_items(torch.arange(self.item.num_embeddings, device=user.device))
-        score: Tensor = self.user(user) @ vectors.T
-        return score if self.user_bias is None or biases is None else score + self.user_bias(user) + biases[:, 0]
+        own, own_bias = self.describe_users(user)
+        score: Tensor = own @ vectors.T
+        return score if own_bias is None or biases is None else score + own_bias + biases[:, 0]
+
+
+def feature_table(features: Sequence[Sequence[int]]) -> Tensor:
+    """Returns the numbers of the features of each item or user as a table, `(N, M)`, with 0 for none."""
+    table = torch.zeros(len(features), max(1, *map(len, features)), dtype=torch.int64)
+    for row, numbers in enumerate(features):
+        table[row, : len(numbers)] = torch.tensor(numbers, dtype=torch.int64)
+    return table
+
+
+def add_features(
+    vector: Tensor, bias: Tensor | None, features: Tensor, vectors: nn.Embedding, biases: nn.Embedding | None
+) -> tuple[Tensor, Tensor | None]:
+    """Returns vectors `(..., width)` and biases `(..., 1)` with the mean of those of features `(..., M)` added."""
+    count = (features > 0).sum(dim=-1, keepdim=True).clamp(min=1)
+    vector = vector + vectors(features).sum(dim=-2) / count
+    if bias is not None and biases is not None:
+        bias = bias + biases(features).sum(dim=-2) / count
+    return vector, bias
 
 
 def build_embedding(rows: int, width: int, spread: float) -> nn.Embedding:

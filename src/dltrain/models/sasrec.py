@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from torch import Tensor, nn
@@ -103,9 +103,10 @@ class SASRec(nn.Module):
         """Returns the vectors of users, `(B, width)`, by their latest choices `(B, length)`, 0 before the first."""
         x = self.dropout(self.scale * self.item(window) + self.positions)  # (B, length, width)
         chosen = (window > 0)[:, None, None] | torch.eye(self.length, dtype=torch.bool, device=window.device)
-        for block in self.blocks:
+        *lower, highest = self.blocks
+        for block in lower:
             x = block(x, chosen & self.causal, False, None)
-        vectors: Tensor = self.norm(x[:, -1])
+        vectors: Tensor = self.norm(cast(Block, highest).read_last(x, chosen[:, :, -1:])[:, 0])
         return vectors
 
     def _score_all(self, window: Tensor) -> Tensor:

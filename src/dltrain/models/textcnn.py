@@ -1,4 +1,4 @@
-"""The convolutional network over words (Kim, 2014)."""
+"""The convolutional network over words (Kim, 2014), alone or beside a bag of words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from dltrain.models.bag import Bag
 from dltrain.models.layers.sequences import TokenEmbedding, embedding_names, pool_max
 from dltrain.types import Range, Spec
 
@@ -24,6 +25,10 @@ class TextCNN(nn.Module):
         embedding: width of a token's vector.
         embedding_dropout: dropout of these vectors' components.
         dropout: before the linear map.
+        bag: whether a bag of embeddings (`Bag`) is trained beside it, with vectors of its own, so that a prediction is
+            the mean of both: filters see phrases, and a sum sees all words of a text.
+
+    Outputs are `(B, out_features)`, and with `bag` those of both, `(B, 2, out_features)`.
     """
 
     takes = ("text",)
@@ -36,6 +41,7 @@ class TextCNN(nn.Module):
         embedding: Annotated[int, Range(1)] = 128,
         embedding_dropout: Annotated[float, Range(0, 0.99)] = 0.3,
         dropout: Annotated[float, Range(0, 0.99)] = 0.5,
+        bag: bool = False,
     ) -> None:
         super().__init__()
         (vocab_size,) = spec.vocab_sizes
@@ -47,13 +53,16 @@ class TextCNN(nn.Module):
         self.kernel_sizes = tuple(kernel_sizes)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(filters * len(kernel_sizes), spec.out_features)
+        self.bag = Bag(spec, embedding, embedding_dropout, dropout) if bag else None
+        self.members = 2 if bag else 1
         self.no_decay = embedding_names(self)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        x = self.embed(x).transpose(1, 2)  # (B, embedding, T)
+        vectors = self.embed(x).transpose(1, 2)  # (B, embedding, T)
         maxima = []
         for convolution, size in zip(self.convolutions, self.kernel_sizes, strict=True):
             reach = size - 1  # a filter has n + reach positions on a text of n words
-            values = convolution(x).relu().transpose(1, 2)  # (B, T + reach, filters)
+            values = convolution(vectors).relu().transpose(1, 2)  # (B, T + reach, filters)
             maxima.append(pool_max(values, None if lengths is None else lengths + reach))
-        return self.head(self.dropout(torch.cat(maxima, dim=1)))  # (B, out_features)
+        output = self.head(self.dropout(torch.cat(maxima, dim=1)))  # (B, out_features)
+        return output if self.bag is None else torch.stack([output, self.bag(x, lengths)], dim=1)

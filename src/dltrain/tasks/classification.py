@@ -16,7 +16,8 @@ from dltrain.runs.tables import safe_cell
 from dltrain.tasks.certainty import LEVEL, Certainty, check_level, check_share
 from dltrain.tasks.conformal import ROUNDING, Conformal
 from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, Loss
-from dltrain.tasks.metrics import Metric, confusion, roc_auc
+from dltrain.tasks.metrics import Metric, class_counts, roc_auc
+from dltrain.tasks.predicted import MOST_SCORES
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.scored import ScoredTask
 from dltrain.tasks.statistics import Calibration, best_thresholds, reliability
@@ -41,7 +42,7 @@ class Classification(ScoredTask):
     conformal: Conformal | None = None  # of 1 minus the probability of the true class
 
     def own_metric(self) -> Metric:
-        return confusion(len(self.facts.classes))
+        return class_counts(len(self.facts.classes))
 
     @classmethod
     def default_loss(cls, facts: Facts) -> Loss:
@@ -194,6 +195,15 @@ class Classification(ScoredTask):
         labels = [safe_cell(name) for name in self.facts.classes]
         pairs = zip(split.ids, split.target.tolist(), predictions.values.tolist(), strict=False)
         scores = predictions.probabilities
+        if len(labels) > MOST_SCORES:
+            best = scores.gather(1, predictions.values[:, None])
+            return Rows(
+                ["id", "true", "predicted", "score"],
+                (
+                    [safe_cell(sample), labels[t], labels[p], f"{float(best[row, 0]):.6g}"]
+                    for row, (sample, t, p) in enumerate(pairs)
+                ),
+            )
         return Rows(
             ["id", "true", "predicted", *(f"score_{name}" for name in self.facts.classes)],
             (

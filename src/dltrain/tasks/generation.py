@@ -166,7 +166,7 @@ class Generation(TokenTask):
 
     def table(self, split: Split, predictions: Predictions) -> Rows:
         """Returns the source, the true and the written answer, its probability, and the characters to change in it."""
-        sources = split.texts or self.spell_sources(split.inputs[0])
+        sources = split.texts or self.spell_sources(split.tensors[0])
         pairs = self._pairs(split, predictions)
         scores = self.probabilities(predictions).tolist()
         edits = self.errors(split, predictions).astype(int).tolist()

@@ -69,34 +69,38 @@ def joined(metrics: Sequence[Metric]) -> Metric:
     return Metric(update, compute, names, infos, weighted=update)
 
 
-def confusion(class_count: int) -> Metric:
-    """Returns the metric of accuracy, precision, recall and F1, from counts of true and predicted class.
+def class_counts(class_count: int) -> Metric:
+    """Returns the metric of accuracy, precision, recall and F1, from how often each class is right, predicted and true.
 
     Precision, recall and F1 are those of the positive class where there are two classes, else the means over all
-    classes that occur.
+    classes that occur. The sums are `(3, K)`, so that thousands of classes cost no matrix.
     """
 
     def update(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        cell = target * class_count + predicted
-        counts = torch.zeros(class_count * class_count, dtype=torch.float64, device=target.device)
-        ones = torch.ones_like(cell, dtype=torch.float64) if weights is None else weights.double()
-        counts.index_add_(0, cell, ones)
-        return counts.view(class_count, class_count)  # (true, predicted)
+        ones = torch.ones_like(target, dtype=torch.float64) if weights is None else weights.double()
+        counts = torch.zeros(3 * class_count, dtype=torch.float64, device=target.device)
+        counts.index_add_(
+            0,
+            torch.cat([target, predicted + class_count, target + 2 * class_count]),
+            torch.cat([ones * (predicted == target), ones, ones]),
+        )
+        return counts.view(3, class_count)
 
     def compute(counts: Tensor) -> dict[str, float]:
         scores = class_scores(counts)
-        occurs = (counts.sum(0) + counts.sum(1)) > 0
+        occurs = (counts[1] + counts[2]) > 0
         if class_count == 2:
             occurs = torch.tensor([False, True])
         means = {name: float(values[occurs].mean()) for name, values in scores.items()}
-        return {"accuracy": float(counts.diagonal().sum() / counts.sum()), **means}
+        return {"accuracy": float(counts[0].sum() / counts[2].sum()), **means}
 
     return Metric(update, compute, ("accuracy", "precision", "recall", "f1"), weighted=update)
 
 
 def class_scores(counts: Tensor) -> dict[str, Tensor]:
-    """Returns precision, recall and F1 of every class, each `(K,)`, from counts `(true, predicted)`; 0 if undefined."""
-    hits, predicted, true = counts.diagonal(), counts.sum(0), counts.sum(1)
+    """Returns precision, recall and F1 of every class, each `(K,)`, from counts `(3, K)` of samples of it that are
+    right, predicted and true; 0 if undefined."""
+    hits, predicted, true = counts
     return {
         "precision": hits / _not_zero(predicted),
         "recall": hits / _not_zero(true),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dltrain.runs.tables import safe_cell
 from dltrain.tasks.losses import BinaryCrossEntropy, Loss
-from dltrain.tasks.metrics import Metric, confusion, label_counts, label_roc_auc
+from dltrain.tasks.metrics import Metric, class_counts, label_counts, label_roc_auc
 from dltrain.tasks.outputs import output_columns, output_table
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.scored import ScoredTask
@@ -94,7 +94,7 @@ class Multilabel(ScoredTask):
         return farthest
 
     def metrics_by_output(self, split: Split, predictions: Predictions) -> dict[str, dict[str, float]]:
-        metric, count = confusion(2), len(predictions.values)
+        metric, count = class_counts(2), len(predictions.values)
         target, *weighed = (part[:count] for part in split.weighted_target)
         weights = weighed[0] if weighed else torch.ones(count, len(self.facts.outputs))
         metrics = {}

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from dltrain.types import MISSING_LABEL
 
+MOST_SCORES = 1000  # classes, of more than which a row has the score of the predicted one alone
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -25,7 +27,8 @@ class Predicted:
     Args:
         true: `(N,)`, or `(N, K)` of several outputs.
         predicted: of the same shape.
-        scores: `(N, K)` of the classes or labels; `(N, 0)` where numbers are predicted.
+        scores: `(N, K)` of the classes or labels; `(N, 1)` of the predicted class alone, where there are very many;
+            `(N, 0)` where numbers are predicted.
     """
 
     true: NDArray[Any]
@@ -51,7 +54,7 @@ def read_predicted(
     Args:
         path: of the file.
         outputs: names of several outputs; without them there is one, in the columns `true` and `predicted`.
-        scores: number of columns of scores that follow, where there is one output.
+        scores: number of columns of scores that follow, where there is one output; a column `score` is the only one.
         read: turns a cell into a number, such as the index of a class.
         dtype: of true and predicted values.
 
@@ -71,7 +74,8 @@ def read_predicted(
         else:
             if head[1:3] != ["true", "predicted"]:
                 return None
-            true, predicted, scored = [1], [2], list(range(3, 3 + scores))
+            true, predicted = [1], [2]
+            scored = [3] if scores and head[3:] == ["score"] else list(range(3, 3 + scores))
         return _read(rows, true + predicted, scored, read, dtype)
 
 

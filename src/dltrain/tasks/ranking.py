@@ -140,7 +140,7 @@ class Ranking(Task):
     def _names(self, split: Split, predictions: Predictions) -> tuple[list[str], list[str], list[str]]:
         """Returns the names of each sample's user, of its item, and of the item that comes first; empty if unknown."""
         users, items = (["", *self.facts.preprocessing[name]] for name in ("users", "items"))
-        user, item = (tensor.tolist() for tensor in split.inputs)
+        user, item = (tensor.tolist() for tensor in split.tensors)
         first = predictions.values.flatten().tolist()
         return [users[at] for at in user], [items[at] for at in item], [items[at] for at in first]
 

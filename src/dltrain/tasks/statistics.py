@@ -150,6 +150,17 @@ def confusion_counts(true: Indices, predicted: Indices, class_count: int) -> Ind
     return np.asarray(confusion_matrix(true, predicted, labels=np.arange(class_count)), dtype=np.int64)
 
 
+def confused_pairs(true: Indices, predicted: Indices, class_count: int) -> tuple[Indices, Indices]:
+    """Returns the pairs of a true and another, predicted class that occur, `(n, 2)`, and how often each does, `(n,)`;
+    the most frequent ones first, of equally frequent ones those with the larger share of the true class."""
+    wrong = true != predicted
+    codes, counts = np.unique(true[wrong] * class_count + predicted[wrong], return_counts=True)
+    pairs = np.stack(np.divmod(codes, class_count), axis=1)
+    shares = counts / np.bincount(true, minlength=class_count)[pairs[:, 0]]
+    order = np.lexsort((-shares, -counts))
+    return pairs[order], counts[order]
+
+
 def scores_of_each(true: NDArray[Any], predicted: NDArray[Any], count: int) -> dict[str, Floats]:
     """Returns precision, recall and F1 of every class or label, each `(K,)`; 0 where undefined.
 

@@ -182,14 +182,14 @@ def test_runs_of_older_versions_scale_as_they_did(tmp_path: Path) -> None:
 
 def test_values_that_are_no_numbers_become_black() -> None:
     image = np.array([[np.nan, 0.0], [1.0, np.inf]], dtype=np.float32)[..., None]
-    window, _ = fit_window([image], None)
+    window, _ = fit_window([image], 0, None)
     assert window == Window(0.0, 1.0)
     assert window(image)[..., 0].tolist() == [[0, 0], [255, 255]]
 
 
 def test_a_constant_image_has_a_range() -> None:
     image = np.full((4, 4, 1), 7.0, dtype=np.float32)
-    window, _ = fit_window([image], None)
+    window, _ = fit_window([image], 0, None)
     assert window is not None
     assert (window(image) == 0).all()
 

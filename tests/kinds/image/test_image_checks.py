@@ -150,7 +150,7 @@ def test_of_many_images_all_held_out_ones_are_compared(monkeypatch: pytest.Monke
 def test_copies_of_copies_are_one_group() -> None:
     chain = [photo(0), changed(photo(0), "compressed"), changed(photo(0), "resized").resize((120, 96))]
     pixels = np.stack([np.asarray(image.convert("RGB")) for image in [*chain, *map(photo, range(1, 30))]])
-    copies = find_copies(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()), np.arange(0))
+    copies = find_copies([torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())], np.arange(0))
     assert copies.group[:3].tolist() == [0, 0, 0]
     assert copies.group[3:].tolist() == list(range(3, 32))
     assert copies.exact.tolist() == list(range(32))

@@ -13,6 +13,7 @@ from torchvision import transforms
 
 from dltrain.kinds.image.pixels import (
     CentreCrop,
+    Decoding,
     Filter,
     Normalize,
     channel_statistics,
@@ -173,7 +174,7 @@ def test_decoding_keeps_the_order_and_says_what_it_could_not_read(tmp_path: Path
         Image.new("L", (8, 8), number * 10).save(path)
     files[1].write_bytes(b"")
     files[4].write_bytes(b"<html>")
-    decoded, bad = decode_all(files, 8, None)
+    decoded, bad = decode_all(files, Decoding(8, keep_depth=False))
     assert [None if pixels is None else int(pixels[0, 0, 0]) for pixels in decoded] == [0, None, 20, 30, None, 50]
     assert [path for path, _ in bad] == [files[1], files[4]]
     assert bad[0][1] == "it is empty"
@@ -194,14 +195,14 @@ def test_grey_images_among_colour_ones_get_three_channels() -> None:
 def test_channel_statistics_are_numpys() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 3, 9, 7), dtype=np.uint8)
     pixels[:, 1] //= 8
-    mean, std = channel_statistics(pixels)
+    mean, std = channel_statistics(torch.from_numpy(pixels))
     np.testing.assert_allclose(mean, (pixels / 255).mean(axis=(0, 2, 3)), rtol=1e-10)
     np.testing.assert_allclose(std, (pixels / 255).std(axis=(0, 2, 3)), rtol=1e-10)
 
 
 @pytest.mark.parametrize("value", [0, 17, 255])
 def test_a_flat_channel_has_a_deviation_of_one(value: int) -> None:
-    mean, std = channel_statistics(np.full((3, 1, 4, 4), value, dtype=np.uint8))
+    mean, std = channel_statistics(torch.full((3, 1, 4, 4), value, dtype=torch.uint8))
     assert (mean, std) == (pytest.approx((value / 255,)), (1.0,))
 
 

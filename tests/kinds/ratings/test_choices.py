@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -173,7 +174,9 @@ def test_models_of_choices_refuse_what_they_cannot_learn_from(dltrain: Callable,
     assert refused.code == 2
     assert "Ease ranks items, and this run predicts ratings" in refused.err
     assert "data.split=leave_last" in refused.err
-    refused = dltrain("data=choices", "data.path=r.csv", "data.count=rows")
+    counted = generate_ratings(1500, 0).assign(times=[1, 2, 3] * 500)
+    counted.to_csv(tmp_path / "counted.csv", index=False)
+    refused = dltrain("data=choices", "data.path=counted.csv", "data.count=times")
     assert refused.code == 2 and "Ease counts all choices alike" in refused.err
     lines = [f"u{user},{item}" for user in range(30) for item in range(user % 3, 20, 2)]
     (tmp_path / "listed.csv").write_text("user,item\n" + "\n".join(lines) + "\n", encoding="utf-8")
@@ -211,3 +214,51 @@ def test_choices_are_ranked_with_any_split(dltrain: Callable, tmp_path: Path) ->
         result = json.loads((tmp_path / split / "result.json").read_text("utf-8"))
         assert set(result["test"]) == {"loss", "hit_rate@10", "ndcg@10", "recall@10"}
         assert result["test"]["ndcg@10"] > result["baseline"]["most_rated"]["ndcg@10"]
+
+
+def test_users_that_are_held_out_train_nothing_and_are_known_by_their_choices(tmp_path: Path) -> None:
+    write_rounds(tmp_path / "r.csv", users=100)
+    data = ratings(path=str(tmp_path / "r.csv"), split="user", val_fraction=0.1, test_fraction=0.2)
+    assert {name: len(split) for name, split in data.splits.items()} == {
+        "train": 100 * STEPS - 30,
+        "val": 10,
+        "test": 20,
+    }
+    train, held_out = data.splits["train"], torch.cat([data.splits[name].inputs[0] for name in ("val", "test")])
+    assert (held_out > 0).all() and len(held_out.unique()) == 30
+    assert train.weight is not None
+    assert torch.equal(train.weight == 0, torch.isin(train.inputs[0], held_out))
+    frame = pd.read_csv(tmp_path / "r.csv")
+    names = ["", *data.facts.preprocessing["users"]]
+    others = frame[~frame["user"].isin([names[at] for at in held_out.tolist()])]
+    others.to_csv(tmp_path / "others.csv", index=False)
+    alone = ratings(path=str(tmp_path / "others.csv"), split="leave_last", val_fraction=0, test_fraction=0)
+    models = []
+    for each in (data, alone):
+        models.append(Ease(spec_of(*each.facts.vocab_sizes), penalty=7.0, half_life=4.0))
+        solve(models[-1], each)
+    items = [data.facts.preprocessing["items"], alone.facts.preprocessing["items"]]
+    liked = [[["", *known].index(name) for name in ("i3", "i4", "i5")] for known in items]
+    first, second = (model.score_after(torch.tensor(likes))[1:] for model, likes in zip(models, liked, strict=True))
+    assert set(items[0]) == set(items[1])
+    at = [items[1].index(name) for name in items[0]]
+    torch.testing.assert_close(first, second[at], rtol=1e-3, atol=1e-4)
+    user = int(data.splits["test"].inputs[0][0])
+    mine = models[0].histories.items[models[0].histories.ends[user - 1] : models[0].histories.ends[user]]
+    assert len(mine) == STEPS - 1
+    torch.testing.assert_close(models[0].score_after(mine), models[0].score_items(torch.tensor([user]))[0])
+
+
+@pytest.mark.parametrize("model", ["ease", "sasrec"])
+def test_a_run_measures_users_that_are_held_out(model: str, dltrain: Callable, tmp_path: Path) -> None:
+    write_rounds(tmp_path / "r.csv")
+    options = ("data=choices", "data.path=r.csv", "data.split=user", "trainer.threads=1", "hydra.run.dir=run")
+    more = ("trainer.epochs=12", "trainer.batch_size=32") if model == "sasrec" else ()
+    called = dltrain(*options, f"model={model}", *more)
+    assert called.code == 0, called.err
+    result = called.result
+    assert result["test"]["ndcg@10"] > result["baseline"]["most_rated"]["ndcg@10"] + 0.3
+    assert "ease" not in result["baseline"] and "neighbours" in result["baseline"]
+    refused = dltrain("data=ratings", "data.path=r.csv", "data.split=user")
+    assert refused.code == 2 and "dltrain data=ratings data.path=r.csv data.split=user model=ease" in refused.err
+    assert dltrain("check", "data=ratings", "data.path=r.csv", "data.split=user", "model=ease").code == 0

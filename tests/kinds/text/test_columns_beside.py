@@ -61,7 +61,7 @@ def test_columns_are_encoded_beside_the_texts_and_read_back(tmp_path: Path) -> N
     frame = pd.read_csv(path, dtype=str)
     encoded = kind_of(data.facts).encoder(data.facts).encode(frame)
     assert encoded.ids[:2] == ("5", "6")  # the column of ids
-    rows = list(map(int, data.splits["test"].ids))
+    rows = [int(name) - 5 for name in data.splits["test"].ids]
     for new, stored in zip(encoded.inputs, data.splits["test"].inputs, strict=True):
         assert torch.equal(new[rows], stored)
     with pytest.raises(DataError, match="the model also takes price, brand of each text"):
@@ -139,5 +139,6 @@ def test_texts_and_columns_decide_together(dltrain: Callable, tmp_path: Path) ->
     evaluated = json.loads(dltrain("evaluate", "run", "--json").out)
     assert evaluated["metrics"]["accuracy"] == pytest.approx(accuracy)
     assert "table_of_texts.csv" in (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert dltrain("predict", "run", "--text", "lovely").code == 2
+    (tmp_path / "new.txt").write_text("a lovely film")
+    assert "the model also takes price, brand of each text" in dltrain("predict", "run", "new.txt").err
     assert dltrain("export", "run", "--format", "torch-export").code == 0

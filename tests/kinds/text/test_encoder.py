@@ -136,3 +136,23 @@ def test_facts_that_do_not_say_how_texts_are_encoded_are_refused(damage: dict[st
     stored = {key: value for key, value in {**facts.preprocessing, **damage}.items() if value is not ...}
     with pytest.raises(DataError, match=r"facts\.json does not say how texts"):
         read_back(replace(facts, preprocessing=stored))
+
+
+def test_a_first_line_that_reads_like_a_text_is_not_taken_for_a_header(tmp_path: Path) -> None:
+    reviews().to_csv(tmp_path / "x.csv", index=False)
+    encoder = read_back(text(path=str(tmp_path / "x.csv"), target="mark").facts)
+    for name in ("a lovely house with market", "这个东西真的很好用"):
+        with pytest.raises(DataError, match="reads like a text") as refused:
+            encoder.encode(pd.DataFrame({name: ["good film"]}))
+        assert refused.value.override == "data.header=none"
+    for name in ("words", "column_1", "what do you like about it?"):
+        assert len(encoder.encode(pd.DataFrame({name: ["good film"]})).ids) == 1
+
+
+def test_a_column_of_ids_names_the_rows_in_training_and_later(tmp_path: Path) -> None:
+    frame = reviews().assign(tweet_id=[f"{row * 7 + 3}" for row in range(60)])
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    data = text(path=str(tmp_path / "x.csv"), target="mark")
+    names = frame["tweet_id"].tolist()
+    assert set(data.splits["test"].ids) <= set(names)
+    assert read_back(data.facts).encode(frame).ids == tuple(names)

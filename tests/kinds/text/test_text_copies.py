@@ -90,3 +90,12 @@ def test_a_column_of_splits_is_followed(tmp_path: Path) -> None:
     assert all(int(name) % 5 == 4 for name in data.splits["test"].ids)
     assert "splits by the column split: test is test, train is train, valid is val" in data.notes
     assert not any("data.use" in note for note in data.notes)
+
+
+def test_texts_of_one_source_in_two_splits_are_warned_about(tmp_path: Path) -> None:
+    rows = [[str(at), str(at // 5), prose(at), "ab"[at % 2]] for at in range(400)]
+    path = write(tmp_path / "x.csv", [["PhraseId", "SentenceId", "Phrase", "Sentiment"], *rows])
+    said = "data.group=SentenceId"
+    assert any(said in line for line in findings(text(path=path)))
+    assert not any(said in line for line in findings(text(path=path, group="SentenceId")))
+    assert not any("data.use" in note for note in text(path=path).notes)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from dltrain.errors import DataError
+from dltrain.kinds.checks import check_balance
 from dltrain.kinds.text.load import text
 from dltrain.types import Data
 
@@ -298,3 +299,51 @@ def test_texts_in_another_encoding_are_refused_with_one_that_reads_them(tmp_path
         text(path=str(folder))
     assert refused.value.override == "data.encoding=cp1252"
     assert texts_of(text(path=str(folder), encoding="cp1252"))[0].endswith(" é")
+
+
+def test_a_table_of_links_or_codes_alone_says_how_they_are_read(tmp_path: Path) -> None:
+    rows = [["url", "label"], *[[f"http://{PLAIN[at % 14]}.com/{at}", "ab"[at % 2]] for at in range(ROWS)]]
+    path = write(tmp_path / "x.csv", rows)
+    with pytest.raises(DataError, match="no column of texts, only url") as refused:
+        text(path=path)
+    assert refused.value.override == "data.text=url"
+    assert text(path=path, text="url").facts.classes == ("a", "b")
+
+
+def test_lists_between_commas_that_are_not_certain_are_asked_about(tmp_path: Path) -> None:
+    tags = ["red, blue", "blue", "green,red"]
+    path = write(tmp_path / "x.csv", [["text", "tags"], *[[prose(at), tags[at % 3]] for at in range(ROWS)]])
+    assert noted(text(path=path), "if 'red, blue' lists several labels, give task=multilabel")
+    assert text(path=path, task="multilabel").facts.outputs == ("blue", "green", "red")
+    places = ["Rome, Italy", "Oslo, Norway"]
+    path = write(tmp_path / "y.csv", [["text", "place"], *[[prose(at), places[at % 2]] for at in range(ROWS)]])
+    assert not noted(text(path=path), "several labels")
+
+
+def test_classes_that_are_called_like_gaps_are_warned_about(tmp_path: Path) -> None:
+    labels = ["neg", "pos", "neg", "pos", "N/A", "?"]
+    path = write(tmp_path / "x.csv", [["text", "label"], *[[prose(at), labels[at % 6]] for at in range(ROWS)]])
+    data = text(path=path)
+    said = [str(finding) for finding in check_balance(data)]
+    assert any(line.startswith("?, N/A are classes of 32 training samples") for line in said)
+    path = write(tmp_path / "y.csv", [["text", "charge"], *[[prose(at), "+-"[at % 2]] for at in range(ROWS)]])
+    assert not list(check_balance(text(path=path, target="charge")))
+
+
+def test_a_column_of_excerpts_is_not_read(tmp_path: Path) -> None:
+    texts = [prose(at) for at in range(ROWS)]
+    parts = [each if at % 2 else " ".join(each.split()[:4]) for at, each in enumerate(texts)]
+    rows = [["text", "selected_text", "mood"], *[[texts[at], parts[at], "ab"[at % 2]] for at in range(ROWS)]]
+    path = write(tmp_path / "x.csv", rows)
+    data = text(path=path)
+    assert data.splits["train"].texts[0] in texts
+    assert noted(data, "selected_text is not read: its texts are parts of those in text")
+    assert " | " in text(path=path, text=["text", "selected_text"], target="mood").splits["train"].texts[0]
+
+
+def test_a_column_that_is_mostly_empty_is_not_taken_for_the_texts(tmp_path: Path) -> None:
+    rows = [
+        ["Sentence #", "Word", "Tag"],
+        *[["" if at % 9 else f"Sentence: {at}", PLAIN[at % 11], "OB"[at % 2]] for at in range(ROWS)],
+    ]
+    assert text(path=write(tmp_path / "x.csv", rows)).splits["train"].texts[0] in PLAIN

@@ -43,7 +43,7 @@ def test_data_text_alone_picks_a_model_for_texts(dltrain: Callable) -> None:
     assert "TextCNN" in called.run.log.read_text("utf-8")
     refused = dltrain("data=text", "model=mlp", "data.rows=200")
     assert refused.code == 2
-    assert "dltrain data=text model=textcnn data.rows=200" in refused.err
+    assert "dltrain data=text model=textcnn_bag data.rows=200" in refused.err
     refused = dltrain("data=verse", "model=textcnn", "data.rows=60")
     assert refused.code == 2
     assert "model=transformer" in refused.err

@@ -93,8 +93,8 @@ class CorpusEncoder:
             DataError: the input is not text, or a file cannot be read.
         """
         split = self._windows(raw)
-        unknown = (split.inputs[0] == UNKNOWN).any(dim=1).tolist()
-        return Encoded(split.inputs, split.ids, tuple((Remark("unknown tokens"),) if some else () for some in unknown))
+        unknown = (split.tensors[0] == UNKNOWN).any(dim=1).tolist()
+        return Encoded(split.tensors, split.ids, tuple((Remark("unknown tokens"),) if some else () for some in unknown))
 
     def targets(self, raw: Raw, /) -> Tensor:
         """Returns the next tokens, `(N, T)`; each is predicted in only one window."""
@@ -138,7 +138,7 @@ class CorpusEncoder:
         length = min(self.length, max(len(stream.tokens) for stream in streams) - 1)
         parts = [stream.windows(length, max(1, self.length // 2)) for stream in streams]
         return Split(
-            (torch.cat([part.inputs[0] for part in parts]),),
+            (torch.cat([part.tensors[0] for part in parts]),),
             torch.cat([part.target for part in parts]),
             tuple(name for part in parts for name in part.ids),
         )

@@ -25,6 +25,7 @@ class Corpus(Kind):
     name: ClassVar[str] = "corpus"
     default_model: ClassVar[str] = "transformer"
     budget: ClassVar[Budget] = Budget(samples=19_000, fewest=1)
+    samples_stand_alone: ClassVar[bool] = False  # windows follow each other
 
     def encoder(self, facts: Facts) -> CorpusEncoder:
         return CorpusEncoder.of(facts)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from dltrain.kinds.checks import Finding
@@ -34,7 +33,7 @@ def check_images(data: Data) -> Iterator[Finding]:
     """Yields findings about copies of images, about images that show nothing, and about tiny ones."""
     names = [name for name in SPLITS if name in data.splits]
     splits = [data.splits[name] for name in names]
-    pixels = torch.cat([split.inputs[0] for split in splits])
+    pixels = [split.inputs[0] for split in splits]
     ids = [name for split in splits for name in split.ids]
     split_of = np.repeat(np.arange(len(splits)), [len(split) for split in splits])
     copies = find_copies(pixels, np.flatnonzero(split_of > 0))
@@ -45,14 +44,14 @@ def check_images(data: Data) -> Iterator[Finding]:
         data, copies.group, copies.exact, "image", CHANGED, lambda rows: " = ".join(ids[row] for row in rows), partial
     )
     yield from alike.find()
-    yield from _blank(pixels, copies, ids)
+    yield from _blank(copies, ids)
     yield from _tiny(data, names)
 
 
-def _blank(pixels: torch.Tensor, copies: Alike, ids: Sequence[str]) -> Iterator[Finding]:
+def _blank(copies: Alike, ids: Sequence[str]) -> Iterator[Finding]:
     """Yields images that show nothing: all black, or of one colour."""
     flat = np.flatnonzero(copies.flat)
-    dark = pixels[torch.from_numpy(flat)].flatten(1).amax(dim=1).numpy() <= DARK if len(flat) else np.zeros(0, bool)
+    dark = copies.brightest[flat] <= DARK
     for rows, words in ((flat[dark], "all black"), (flat[~dark], "of one colour")):
         if len(rows):
             images = "1 image is" if len(rows) == 1 else f"{len(rows):,} images are"

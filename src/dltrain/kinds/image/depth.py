@@ -71,11 +71,12 @@ def is_deep(image: Decoded) -> bool:
     return image.dtype != np.uint8
 
 
-def fit_window(images: Sequence[Decoded], given: Sequence[float] | None) -> tuple[Window | None, list[str]]:
+def fit_window(deep: Sequence[Decoded], shallow: int, given: Sequence[float] | None) -> tuple[Window | None, list[str]]:
     """Returns the window of training images and notes; `None` if all have 8 bits and none is given.
 
     Args:
-        images: `(H, W, C)` each.
+        deep: the images of more than 8 bits, `(H, W, C)` each.
+        shallow: the number of the others.
         given: low and high, which overrule the images.
 
     Raises:
@@ -85,11 +86,9 @@ def fit_window(images: Sequence[Decoded], given: Sequence[float] | None) -> tupl
     if given is not None:
         low, high = check_window(given)
         return Window(low, high, of_all=True), [f"values from {low:g} to {high:g} become 0 to 255 (data.window)"]
-    deep = [image for image in images if is_deep(image)]
     if not deep:
         return None, []
     window = _fit(deep)
-    shallow = len(images) - len(deep)
     if shallow:
         if not FULL[1] / 2 < window.high <= FULL[1]:
             raise DataError(
@@ -100,7 +99,7 @@ def fit_window(images: Sequence[Decoded], given: Sequence[float] | None) -> tupl
                 override=f"data.window=[{window.low:g},{window.high:g}]",
             )
         window = Window(*FULL)
-    share = f"{len(deep):,} of {len(images):,} training images" if shallow else "the images"
+    share = f"{len(deep):,} of {len(deep) + shallow:,} training images" if shallow else "the images"
     return window, [
         f"{share} have more than 8 bits: values from {window.low:g} to {window.high:g} become 0 to 255, by the "
         "training images (data.window sets another range)"

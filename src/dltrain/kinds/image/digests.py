@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dltrain.data.stored import in_parts
+from dltrain.types import Stored
+
 TRAINED = "trained"  # the digests of the training images, among the tensors that a run stores
 
 
-def digests(images: Tensor) -> Tensor:
+def digests(images: Stored) -> Tensor:
     """Returns a number for each image `(N,)` int64, which only equal pixels share."""
-    each = (blake2b(image.tobytes(), digest_size=8).digest() for image in images.numpy())
+    each = (blake2b(image.tobytes(), digest_size=8).digest() for part in in_parts(images) for image in part.numpy())
     return torch.from_numpy(np.frombuffer(b"".join(each), dtype=np.int64).copy())

@@ -11,7 +11,7 @@ from dltrain.data.folds import FoldOption, Folds, FoldsOption, by_fold, split_sa
 from dltrain.data.splits import Fraction
 from dltrain.kinds.image.load import image_data
 from dltrain.kinds.image.pixels import resize_image
-from dltrain.kinds.image.settings import refuse_too_many
+from dltrain.kinds.image.placement import refuse_too_large
 from dltrain.types import Data, Range
 
 
@@ -42,7 +42,7 @@ def digits(
 
     bunch = load_digits()
     pixels = (bunch.images * (255 / 16)).round().astype(np.uint8)  # (N, 8, 8)
-    refuse_too_many(len(pixels), size)
+    refuse_too_large(len(pixels), size)
     if size != 8:
         # As the encoder does with new digits.
         pixels = np.stack([np.asarray(resize_image(Image.fromarray(image), size, "stretch")) for image in pixels])

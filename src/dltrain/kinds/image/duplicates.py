@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from dltrain.data.stored import in_parts
 from dltrain.kinds.image.digests import digests
+from dltrain.types import Stored
 
 MOST = 20_000  # images that are compared with each other
 FEWEST_PIXELS = 16  # of a side, below which only equal pixels are copies
@@ -38,39 +41,67 @@ class Alike:
         group: `(N,)` first image of each image's group; of an image without copies, itself.
         exact: `(N,)` first image with the same pixels.
         flat: `(N,)` whether an image shows nothing, and so is no copy.
+        brightest: `(N,)` the largest value of a pixel.
         compared: number of images among which near copies were looked for.
     """
 
     group: Rows
     exact: Rows
     flat: NDArray[np.bool_]
+    brightest: NDArray[np.uint8]
     compared: int
 
 
-def find_copies(pixels: Tensor, first: Rows) -> Alike:
+class _Seen(NamedTuple):
+    """What is compared of some images, so that their pixels are read once: the hashes and thumbnails of chosen ones."""
+
+    keys: Rows
+    spread: Floats
+    brightest: NDArray[np.uint8]
+    hashes: NDArray[np.uint64]
+    thumbs: Floats
+
+
+def find_copies(pixels: Sequence[Stored], first: Rows) -> Alike:
     """Returns the copies among images.
 
     Two images are near copies if their perceptual hashes (the signs of their lowest frequencies) nearly agree, and
     their thumbnails are much more alike than those of other images are.
 
     Args:
-        pixels: `(N, C, H, W)` uint8.
+        pixels: `(n, C, H, W)` uint8 each, N in all.
         first: images that are compared even if there are more than 20,000; of the others, evenly spaced ones are.
     """
-    flat = np.concatenate([chunk.float().flatten(1).std(dim=1).numpy() < FLAT for chunk in pixels.split(CHUNK)])
-    keys = digests(pixels).numpy()
-    _, leader, place = np.unique(keys, return_index=True, return_inverse=True)
-    exact = np.where(flat, np.arange(len(keys)), leader[place]).astype(np.int64)
+    count = sum(map(len, pixels))
+    tiny = min(pixels[0].shape[2:]) < FEWEST_PIXELS
+    chosen = np.zeros(count, dtype=bool)
+    chosen[[] if tiny else _chosen(count, first)] = True
+    seen = _look_at(pixels, chosen)
+    flat = seen.spread < FLAT
+    _, leader, place = np.unique(seen.keys, return_index=True, return_inverse=True)
+    exact = np.where(flat, np.arange(count), leader[place]).astype(np.int64)
     group = exact.copy()
-    if min(pixels.shape[2:]) < FEWEST_PIXELS:
-        return Alike(group, exact, flat, 0)
-    rows = _chosen(len(pixels), first)
-    rows = rows[~flat[rows]]
+    compared = ~flat[chosen]
+    rows = np.flatnonzero(chosen)[compared]
     if len(rows) > 1:
-        for left, right in _near(pixels[torch.from_numpy(rows)], rows):
+        for left, right in _near(seen.hashes[compared], seen.thumbs[compared], rows):
             _merge(group, left, right)
-    roots = np.array([_root(group, row) for row in range(len(group))])
-    return Alike(roots, exact, flat, len(rows))
+    roots = np.array([_root(group, row) for row in range(count)])
+    return Alike(roots, exact, flat, seen.brightest, len(rows))
+
+
+def _look_at(pixels: Sequence[Stored], chosen: NDArray[np.bool_]) -> _Seen:
+    """Returns what is compared of all images, of which `chosen` `(N,)` ones are compared closely."""
+    parts: list[_Seen] = []
+    start = 0
+    for part in (part for of_split in pixels for part in in_parts(of_split)):
+        some = part[torch.from_numpy(chosen[start : start + len(part)])]
+        flattened = part.flatten(1)
+        spread = torch.cat([chunk.float().std(dim=1) for chunk in flattened.split(CHUNK)]).numpy()
+        brightest = flattened.amax(dim=1).numpy()
+        parts.append(_Seen(digests(part).numpy(), spread, brightest, hashes(some), thumbs(some)))
+        start += len(part)
+    return _Seen(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def hashes(pixels: Tensor) -> NDArray[np.uint64]:
@@ -96,12 +127,11 @@ def thumbs(pixels: Tensor) -> Floats:
     return np.asarray(torch.cat(parts))
 
 
-def _near(pixels: Tensor, rows: Rows) -> Iterator[tuple[int, int]]:
-    """Yields pairs of rows whose images are near copies."""
-    pairs = _similar(hashes(pixels))
+def _near(codes: NDArray[np.uint64], thumb: Floats, rows: Rows) -> Iterator[tuple[int, int]]:
+    """Yields pairs of rows whose images, with these hashes and thumbnails, are near copies."""
+    pairs = _similar(codes)
     if not len(pairs) or len(pairs) > MOST_PAIRS:
         return
-    thumb = thumbs(pixels)
     distance = _distances(thumb, pairs)
     pairs, distance = pairs[distance <= NEAR], distance[distance <= NEAR]
     others = thumb[np.linspace(0, len(thumb) - 1, min(OTHERS, len(thumb))).astype(np.int64)]

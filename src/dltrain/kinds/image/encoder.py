@@ -17,11 +17,12 @@ from dltrain.data.cells import name_list
 from dltrain.data.sample_files import FolderFiles, TableFiles, names_of
 from dltrain.errors import DataError
 from dltrain.kinds.image.arrays import as_images, new_images
-from dltrain.kinds.image.depth import FULL, Decoded, Pixels, Window, in_eight_bits, is_deep
+from dltrain.kinds.image.depth import FULL, Decoded, Window, in_eight_bits, is_deep
 from dltrain.kinds.image.file_names import labels_by_name
 from dltrain.kinds.image.files import IMAGES, SUFFIXES, is_image
 from dltrain.kinds.image.pixels import (
     Channels,
+    Decoding,
     Normalize,
     Resize,
     channel_statistics,
@@ -34,7 +35,7 @@ from dltrain.kinds.image.pixels import (
 from dltrain.kinds.joined_columns import STORED, encoder_of_columns
 from dltrain.kinds.labels import TargetReader, target_of_files
 from dltrain.kinds.table.encoder import TableEncoder
-from dltrain.types import Encoded, Facts, Remark
+from dltrain.types import Encoded, Facts, Remark, Stored
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -78,7 +79,7 @@ class ImageEncoder:
 
     @classmethod
     def fit(
-        cls, pixels: Pixels, reader: TargetReader, *, resize: Resize = "crop", window: Window | None = None
+        cls, pixels: Stored, reader: TargetReader, *, resize: Resize = "crop", window: Window | None = None
     ) -> ImageEncoder:
         """Returns an encoder fitted to the training images.
 
@@ -165,7 +166,8 @@ class ImageEncoder:
                 fix="give paths of image files, or an array (N, H, W, C) of uint8",
             )
         files = [Path(path) for path in raw]
-        images, bad = decode_all(files, self._size, self._channels, self.resize, keep_depth=self.window is not None)
+        decoding = Decoding(self._size, self._channels, self.resize, keep_depth=self.window is not None)
+        images, bad = decode_all(files, decoding)
         reasons = dict(bad)
         for index, image in enumerate(images):
             if image is not None and (reason := self._depth_refused(image, files[index])):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dltrain.data.loader import TensorLoader
+from dltrain.data.stored import in_parts
 from dltrain.explain.attribution import attribute
 from dltrain.explain.explanation import Explanation
 from dltrain.explain.projection import project_features
@@ -22,17 +24,17 @@ from dltrain.kinds.image.augmented import save_augmented
 from dltrain.kinds.image.checks import check_images
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
-from dltrain.kinds.image.likeness import are_unlike, save_likeness
+from dltrain.kinds.image.likeness import save_likeness, telling_unlike
 from dltrain.kinds.image.maps import write_overlay
 from dltrain.kinds.image.views import views_of
 from dltrain.kinds.joined_columns import build_with_columns, encoder_of_columns, importance_beside
-from dltrain.kinds.kind import Kind, UsableModel
+from dltrain.kinds.kind import Kind, TellUnlike, UsableModel
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
-from dltrain.types import BatchTransform, Data, Facts, InputFormat, Spec, Split, SplitName
+from dltrain.types import BatchTransform, Data, Facts, InputFormat, Spec, Split, SplitName, Stored
 
 THUMBNAIL = 16  # pixels per side of the images for baselines, of wide ones the root of width times height
 
@@ -44,7 +46,7 @@ class Image(Kind):
     default_model: ClassVar[str] = "cnn"
     has_places: ClassVar[bool] = True
     unlike_words: ClassVar[str] = "the image is unlike the training images"
-    budget: ClassVar[Budget] = Budget(large_batch=128)
+    budget: ClassVar[Budget] = Budget(fewest=12, large_batch=128)
 
     def encoder(self, facts: Facts) -> ImageEncoder:
         return ImageEncoder.of(facts)
@@ -86,7 +88,7 @@ class Image(Kind):
         return views_of(facts)
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return estimators.predictors(data, split, thumbnails, boosting=False)
+        return estimators.predictors(data, split, thumbnails, seconds, boosting=False)
 
     def check(self, data: Data) -> Iterator[Finding]:
         yield from check_images(data)
@@ -108,7 +110,7 @@ class Image(Kind):
     def write_places(self, path: Path, sample: Tensor, places: Tensor) -> None:
         write_overlay(path, sample.cpu().numpy(), places.double().numpy())
 
-    def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
+    def count_trained(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> int | None:
         """Returns how many images have the pixels of a training image; `None` in runs of older versions."""
         return int(torch.isin(digests(inputs[0]), stored[TRAINED]).sum()) if TRAINED in stored else None
 
@@ -117,8 +119,8 @@ class Image(Kind):
     ) -> None:
         save_likeness(run, data, model, loaders)
 
-    def are_unlike(self, model: UsableModel, inputs: tuple[Tensor, ...]) -> Tensor | None:
-        return are_unlike(model, inputs)
+    def telling_unlike(self, model: UsableModel) -> AbstractContextManager[TellUnlike]:
+        return telling_unlike(model)
 
     def save_augmented(self, run: RunDir, train: TensorLoader) -> None:
         save_augmented(run, train)
@@ -132,10 +134,10 @@ class Image(Kind):
 def thumbnails(split: Split) -> NDArray[np.float32]:
     """Returns the inputs of baselines for a split: about 256 grey pixels, 16×16 of a square, and the columns beside the
     images."""
-    inputs, *columns = split.inputs
-    grey = inputs.float().mean(dim=1, keepdim=True) / 255
-    height, width = inputs.shape[2:]
+    images, *columns = split.inputs
+    height, width = images.shape[2:]
     size = (round(THUMBNAIL * (height / width) ** 0.5), round(THUMBNAIL * (width / height) ** 0.5))
     size = (min(max(1, size[0]), height), min(max(1, size[1]), width))
-    pixels = nn.functional.adaptive_avg_pool2d(grey, size).flatten(1).float()
-    return np.asarray(torch.cat([pixels, *columns], dim=1))
+    grey = (part.float().mean(dim=1, keepdim=True) / 255 for part in in_parts(images))
+    pixels = torch.cat([nn.functional.adaptive_avg_pool2d(part, size).flatten(1) for part in grey])
+    return np.asarray(torch.cat([pixels, *(column[:] for column in columns)], dim=1))

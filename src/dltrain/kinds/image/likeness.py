@@ -8,7 +8,8 @@ its pixels give it away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +21,13 @@ from torch import Tensor, nn
 
 from dltrain.data.loader import TensorLoader
 from dltrain.errors import CheckpointError
-from dltrain.explain.last_layer import last_layer_inputs
-from dltrain.kinds.kind import UsableModel
+from dltrain.explain.last_layer import last_layer_inputs, watching_last_layer
+from dltrain.kinds.kind import TellUnlike, UsableModel
 from dltrain.models.names import inner_model
 from dltrain.runs.folder import RunDir
 from dltrain.storage import write_bytes
 from dltrain.training.checkpoint import read_tensors
-from dltrain.types import BatchTransform, Data, SplitName
+from dltrain.types import Data, SplitName, Stored
 
 Floats = NDArray[np.float64]
 
@@ -126,7 +127,7 @@ def save_likeness(run: RunDir, data: Data, model: nn.Module, loaders: Mapping[Sp
         images, loader = data.splits[name].inputs[0], loaders[name]
         rows = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
         chosen = tuple(tensor[rows.to(tensor.device)] for tensor in loader.inputs)
-        inputs = _features(model, chosen, loader.prepare)
+        inputs = _joined(last_layer_inputs(model, chosen, loader.prepare, BATCH))
         if inputs is None:
             return
         features.append(np.asarray(inputs.double()))
@@ -140,38 +141,61 @@ def save_likeness(run: RunDir, data: Data, model: nn.Module, loaders: Mapping[Sp
     write_bytes(run.likeness, safetensors_bytes(tensors))
 
 
-def are_unlike(model: UsableModel, inputs: tuple[Tensor, ...]) -> Tensor | None:
-    """Tells which images `(N,)` are unlike the training images; `None` of a run that does not know.
+@contextmanager
+def telling_unlike(model: UsableModel) -> Iterator[TellUnlike]:
+    """Watches a model as it predicts images, and yields what tells afterwards which of them are unlike the training
+    images; nothing of a run that does not know.
 
     Raises:
         CheckpointError: what the run knows is damaged.
     """
     path = model.run.own(model.run.likeness)
     if not path.exists():
-        return None
+        yield lambda inputs: None
+        return
     stored: Any = read_tensors(path, fix="train again, or delete the file: predict then tells no unlike images")
-    on_device = tuple(tensor.to(model.device) for tensor in inputs)
-    features = _features(inner_model(model.module), on_device, model.encoder.prepare)
+    with watching_last_layer(inner_model(model.module)) as seen:
+        yield lambda inputs: _are_unlike(model, stored, inputs, seen)
+
+
+def _are_unlike(
+    model: UsableModel, stored: Mapping[str, Tensor], inputs: tuple[Stored, ...], seen: Sequence[Tensor]
+) -> Tensor | None:
+    """Tells which images `(N,)` are unlike the training images.
+
+    Args:
+        model: the model.
+        stored: what the run knows of its training images.
+        inputs: the images.
+        seen: the last layer's inputs as the model predicted them; of no use if it saw them in several views or with
+            another precision than the training images.
+    """
+    features = None
+    if model.precision in ("auto", "float32") and sum(map(len, seen)) == len(inputs[0]):
+        features = _joined(seen)
+    else:
+        on_device = tuple(part.to(model.device) for part in inputs)
+        features = _joined(last_layer_inputs(inner_model(model.module), on_device, model.encoder.prepare, BATCH))
     if features is None:
         return None
     try:
         unlike = Space.of(stored, "features").are_unlike(features)
         return unlike | Space.of(stored, "pixels").are_unlike(statistics(inputs[0]))
     except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from None
+        raise CheckpointError(f"{model.run.likeness} is damaged: {error}") from None
 
 
-def _features(model: nn.Module, inputs: tuple[Tensor, ...], prepare: BatchTransform | None) -> Tensor | None:
+def _joined(features: Iterable[Tensor]) -> Tensor | None:
     """Returns the inputs of the last linear layer `(N, F)`, on the CPU; `None` if there is none or it is too wide."""
     parts: list[Tensor] = []
-    for part in last_layer_inputs(model, inputs, prepare, BATCH):
+    for part in features:
         if part.shape[1] > WIDEST:
             return None
         parts.append(part.float().cpu())
     return torch.cat(parts) if parts else None
 
 
-def statistics(images: Tensor) -> Tensor:
+def statistics(images: Stored) -> Tensor:
     """Returns a few numbers about the pixels of each image `(N, S)`, for images `(N, C, H, W)` of uint8.
 
     They are mean and spread of each channel, the brightness of darker and lighter parts, and the logarithms of how much

@@ -21,7 +21,8 @@ from dltrain.data.splits import Fraction, Indices
 from dltrain.errors import DataError, StorageError
 from dltrain.kinds.image.arrays import from_arrays, holds_arrays
 from dltrain.kinds.image.checks import ImageFiles
-from dltrain.kinds.image.depth import Decoded, Pixels, Window, fit_window, in_eight_bits
+from dltrain.kinds.image.decoded import Chosen, DecodedImages, InMemory
+from dltrain.kinds.image.depth import Pixels, Window, fit_window
 from dltrain.kinds.image.digests import TRAINED, digests
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.file_names import NAMES, from_names, propose_names
@@ -29,13 +30,13 @@ from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.label_rows import LabelColumns
 from dltrain.kinds.image.labelled import Labelled, from_folders
 from dltrain.kinds.image.labels_table import TABLES, from_table, propose_labels
-from dltrain.kinds.image.pixels import Channels, Resize, decode_all, resize_array, stack
+from dltrain.kinds.image.pixels import Channels, Decoding, Resize, resize_array
+from dltrain.kinds.image.placement import Storage, decode_images, refuse_too_large
 from dltrain.kinds.image.settings import (
     OnBad,
     ResizeOption,
     Settings,
     Side,
-    refuse_too_many,
     resize_from_config,
     size_from_config,
 )
@@ -43,7 +44,7 @@ from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.rows import split_rows
 from dltrain.kinds.target_scale import scale_of_targets
-from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
+from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName, Stored
 
 
 def animals(
@@ -115,6 +116,7 @@ def images(
     test_fraction: Fraction = 0.15,
     folds: FoldsOption = None,
     fold: FoldOption = None,
+    storage: Storage = "auto",
     seed: Annotated[int, Range(0)] = 0,
 ) -> Data:
     """Reads any folder of images: a folder a class, in splits or not, a table that names images and their targets, or
@@ -150,6 +152,8 @@ def images(
         folds: the number of folds of all images that are not for testing, each with a model that has not learned from
             it; `auto` is 5 below 10,000 images; None for none.
         fold: the fold that alone is the validation split, counted from 0; None for an ensemble of all folds.
+        storage: where decoded images are: in `memory`, in a `cache` on the disk that runs share, or nowhere, so that
+            they are decoded in every epoch (`stream`); `auto` decides by their size and the free memory.
         seed: of the split.
 
     Raises:
@@ -158,7 +162,7 @@ def images(
     way = resize_from_config(resize)
     side = size_from_config(size)
     settings = Settings(
-        side, way, channels, mirror, on_bad, val_fraction, test_fraction, seed, window, group, folds, fold
+        side, way, channels, mirror, on_bad, val_fraction, test_fraction, seed, window, group, folds, fold, storage
     )
     place = Path(path).expanduser()
     if place.is_file() and holds_arrays(place):
@@ -222,12 +226,13 @@ def image_data(
     """
     reader = TargetReader(target, TASKS["class"], classes=tuple(classes))
     divided = parts if isinstance(parts, Divided) else Divided(dict(parts))
-    data = encoded_data(pixels, labels, reader, divided, ids, mirror=mirror, resize=resize)
+    of_splits: dict[SplitName, Stored] = {name: torch.from_numpy(pixels[at]) for name, at in divided.parts.items()}
+    data = encoded_data(of_splits, labels, reader, divided, ids, mirror=mirror, resize=resize)
     return replace(data, notes=tuple(notes))
 
 
 def encoded_data(
-    pixels: Pixels,
+    pixels: Mapping[SplitName, Stored],
     y: NDArray[Any],
     reader: TargetReader,
     divided: Divided,
@@ -244,7 +249,7 @@ def encoded_data(
     """Returns data of images of one size, with the statistics of the training split.
 
     Args:
-        pixels: `(N, C, H, W)`.
+        pixels: the images of each split, `(N, C, H, W)`.
         y: the targets, as in `Split`.
         reader: reads the targets of new images.
         divided: the images of each split.
@@ -259,7 +264,7 @@ def encoded_data(
     """
     parts = divided.parts
     train = parts["train"]
-    encoder = ImageEncoder.fit(pixels[train], reader, resize=resize, window=window)
+    encoder = ImageEncoder.fit(pixels["train"], reader, resize=resize, window=window)
     encoder = replace(encoder, file_column=file_column, name_part=name_part)
     columns: dict[SplitName, NDArray[np.float32]] = {}
     if used is not None:
@@ -285,14 +290,14 @@ def encoded_data(
     )
     splits = {
         name: Split(
-            (torch.from_numpy(pixels[at]), *([torch.from_numpy(columns[name])] if columns else [])),
+            (pixels[name], *([torch.from_numpy(columns[name])] if columns else [])),
             torch.from_numpy(y[at]),
             tuple(ids[row] for row in at),
             fold=divided.of_split(name),
         )
         for name, at in parts.items()
     }
-    trained = {TRAINED: digests(splits["train"].inputs[0])}
+    trained = {TRAINED: digests(pixels["train"])}
     return Data(facts, splits, encoder.prepare, mirror, kept=trained)
 
 
@@ -302,18 +307,18 @@ def load_labelled(labelled: Labelled, settings: Settings, notes: Sequence[str] =
     Raises:
         DataError: an image cannot be read and must not be skipped, or the images do not fit into memory.
     """
-    files = labelled.files
+    files, skip = labelled.files, settings.on_bad == "skip"
     size, resize, whole = settings.shaped(labelled)
-    refuse_too_many(len(files), size)
-    images, bad = decode_all(files, size, settings.channels, resize, keep_depth=True)
-    if settings.on_bad == "error":
+    placed = decode_images(files, Decoding(size, settings.channels, resize), settings.storage, keep_bad=skip)
+    bad = placed.bad
+    if not skip:
         refuse_bad(bad, len(files), labelled.folder, IMAGES.noun)
     skipped = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
-    if len(bad) == len(files):
+    if placed.images is None:
         raise DataError("no image can be read", where=str(labelled.folder), fix="replace them")
-    labelled = labelled.take([index for index, image in enumerate(images) if image is not None])
-    readable = [image for image in images if image is not None]
-    return _by_fold(labelled, readable, settings, resize, [*notes, *labelled.notes, *whole, *skipped])
+    labelled = labelled.take(placed.readable)
+    every_note = [*notes, *labelled.notes, *whole, *skipped, placed.note]
+    return _by_fold(labelled, placed.images, settings, resize, every_note)
 
 
 def _load_arrays(path: Path, labels: str | None, task: str, settings: Settings) -> Data:
@@ -324,31 +329,34 @@ def _load_arrays(path: Path, labels: str | None, task: str, settings: Settings) 
     """
     labelled, arrays = from_arrays(path, labels, task)
     size, resize, shape_notes = settings.shaped(labelled, [(image.shape[0], image.shape[1]) for image in arrays])
-    refuse_too_many(len(arrays), size)
+    refuse_too_large(len(arrays), size)
     notes = [*labelled.notes, *shape_notes]
     height, width = arrays[0].shape[:2]
     if isinstance(size, int) and max(height, width) < size:
         notes.append(f"enlarged to {size} pixels; data.size={max(height, width)} trains faster")
-    images = [resize_array(image, size, settings.channels, resize) for image in arrays]
+    images = InMemory.gather((resize_array(image, size, settings.channels, resize) for image in arrays), len(arrays))
+    assert images is not None
     return _by_fold(labelled, images, settings, resize, notes)
 
 
 def _by_fold(
-    labelled: Labelled, images: Sequence[Decoded], settings: Settings, resize: Resize, notes: Sequence[str]
+    labelled: Labelled, images: DecodedImages, settings: Settings, resize: Resize, notes: Sequence[str]
 ) -> Data:
     """Splits and encodes images of one size, for one fold of several and for any other that is wanted later."""
     return by_fold(lambda fold: _finish(labelled, images, replace(settings, fold=fold), resize, notes), settings.fold)
 
 
 def _finish(
-    labelled: Labelled, images: Sequence[Decoded], settings: Settings, resize: Resize, notes: Sequence[str]
+    labelled: Labelled, images: DecodedImages, settings: Settings, resize: Resize, notes: Sequence[str]
 ) -> Data:
     """Splits and encodes images of one size."""
     divided = _split(labelled, settings)
     parts = divided.parts
-    window, window_notes = fit_window([images[index] for index in parts["train"]], settings.window)
+    train = parts["train"]
+    deep = Chosen(images, train[images.deep[train]])
+    window, window_notes = fit_window(deep, len(train) - len(deep), settings.window)
     data = encoded_data(
-        stack([in_eight_bits(image, window) for image in images]),
+        images.divide(parts, window, again=settings.fold is not None),
         labelled.y,
         labelled.reader,
         divided,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,11 +22,14 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
+from dltrain.data.stored import in_parts
 from dltrain.errors import DataError, require
 from dltrain.kinds.image.depth import Decoded, Pixels, is_deep
 from dltrain.kinds.image.files import HEIC_BRANDS
+from dltrain.types import Stored
 
 Channels = Literal[1, 3] | None
+AHEAD = 32  # images a core that are decoded before they are needed
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
 Filter = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -89,7 +94,7 @@ class Normalize:
         """Returns standardised float32 `(B, C, H, W)` for uint8 pixels; other inputs stay as they are."""
         pixels, *others = inputs
         scale, shift = _scale_and_shift(self.mean, self.std, pixels.device)
-        return (pixels * scale - shift, *others)
+        return (pixels.to(torch.float32, copy=True).mul_(scale).sub_(shift), *others)
 
 
 @lru_cache
@@ -101,17 +106,22 @@ def _scale_and_shift(mean: tuple[float, ...], std: tuple[float, ...], device: to
     return scale, shift
 
 
-def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(pixels: Stored) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Returns mean and standard deviation of each channel of `(N, C, H, W)`, on a scale from 0 to 1.
 
     The standard deviation of a constant channel is 1.
     """
-    counts = np.stack([np.bincount(pixels[:, channel].ravel(), minlength=256) for channel in range(pixels.shape[1])])
+    counts = sum(map(_count_levels, in_parts(pixels)), np.zeros((1, 256), dtype=np.int64))
     levels = np.arange(256) / 255
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = shares @ levels
     std = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0))
     return tuple(mean.tolist()), tuple(np.where(std < 1e-6, 1, std).tolist())
+
+
+def _count_levels(pixels: Tensor) -> NDArray[np.int64]:
+    """Returns how often each channel of `(N, C, H, W)` has each of the 256 levels, `(C, 256)`."""
+    return np.stack([np.bincount(channel.ravel(), minlength=256) for channel in pixels.numpy().swapaxes(0, 1)])
 
 
 def read_image(
@@ -134,10 +144,11 @@ def read_image(
         image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{image.width}×{image.height} pixels are too many")
-        if keep_depth and (deep := _deep_colours(path)) is not None:
+        if keep_depth and image.format == "PNG" and (deep := _deep_colours(path)) is not None:
             return np.dstack([_resize_values(deep[..., band], size, resize) for band in _bands(deep, channels)])
         _refuse_lost_bits(image)
-        return as_pixels(ImageOps.exif_transpose(image), size, channels, resize, keep_depth=keep_depth)
+        ImageOps.exif_transpose(image, in_place=True)
+        return as_pixels(image, size, channels, resize, keep_depth=keep_depth)
 
 
 def _open(path: Path) -> Image.Image:
@@ -192,7 +203,9 @@ def as_pixels(
     if "A" in image.getbands() or "transparency" in image.info:
         over = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-    pixels = np.asarray(resize_image(image.convert("L" if grey else "RGB"), size, resize), dtype=np.uint8)
+    mode = "L" if grey else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
+    pixels = np.asarray(resize_image(image, size, resize), dtype=np.uint8)
     return pixels[:, :, None] if grey else pixels
 
 
@@ -230,27 +243,69 @@ def resize_image(image: Image.Image, size: Size, resize: Resize) -> Image.Image:
 
 
 def height_and_width(size: Size) -> tuple[int, int]:
-    """Returns height and width of a size."""
+    """Returns height and width of a size, in pixels."""
     return size if isinstance(size, tuple) else (size, size)
 
 
-def decode_all(
-    files: Iterable[Path], size: Size, channels: Channels, resize: Resize = "crop", *, keep_depth: bool = False
-) -> tuple[list[Decoded | None], list[tuple[Path, str]]]:
+@dataclass(frozen=True)
+class Decoding:
+    """How image files become pixels of one size; see `read_image`."""
+
+    size: Size
+    channels: Channels = None
+    resize: Resize = "crop"
+    keep_depth: bool = True
+
+    def __call__(self, path: Path) -> Decoded:
+        """Returns an image as `(H, W, C)`.
+
+        Raises:
+            OSError, ValueError, SyntaxError: it cannot be decoded.
+        """
+        return read_image(path, self.size, self.channels, self.resize, keep_depth=self.keep_depth)
+
+
+def decode_all(files: Sequence[Path], decoding: Decoding) -> tuple[list[Decoded | None], list[tuple[Path, str]]]:
     """Returns every image as `read_image` does, `None` if it cannot be read, and the reasons of those."""
-    bad: list[tuple[Path, str]] = []
+    with without_warnings():
+        each = list(decode_each(files, decoding))
+    bad = [(file, image) for file, image in zip(files, each, strict=True) if isinstance(image, str)]
+    return [None if isinstance(image, str) else image for image in each], sorted(bad)
 
-    def decode(path: Path) -> Decoded | None:
+
+def decode_each(files: Iterable[Path], decoding: Decoding) -> Iterator[Decoded | str]:
+    """Yields every image as `read_image` does, or the reason why it cannot be read; threads read ahead."""
+
+    def decode(path: Path) -> Decoded | str:
         try:
-            return read_image(path, size, channels, resize, keep_depth=keep_depth)
+            return decoding(path)
         except Exception as error:  # Pillow's decoders may raise anything for a broken file
-            bad.append((path, _reason(path, error)))
-            return None
+            return _reason(path, error)
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # about odd metadata, and about sizes, which are checked above
-        decoded = list(pool.map(decode, files))
-    return decoded, sorted(bad)
+    waiting: deque[Future[Decoded | str]] = deque()
+    pool = ThreadPoolExecutor(cores())
+    try:
+        for file in files:
+            waiting.append(pool.submit(decode, file))
+            if len(waiting) > AHEAD * cores():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Suppresses Pillow's warnings about odd metadata, and about sizes, which are checked; only for the main thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _reason(path: Path, error: Exception) -> str:

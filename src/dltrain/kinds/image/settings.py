@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from dltrain.config.validation import spelled
-from dltrain.errors import ConfigError, DataError
+from dltrain.errors import ConfigError
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.image.pixels import Channels, Resize, Size, read_resize
+from dltrain.kinds.image.placement import Storage
 from dltrain.kinds.image.shapes import sizes_of, usual_way
 from dltrain.kinds.image.whole import shape_of_strings
 from dltrain.types import Range
@@ -41,6 +40,7 @@ class Settings:
         group: the column whose equal values stay in one split.
         folds: as in `Folds.read`.
         fold: as in `Folds.read`.
+        storage: where decoded images are.
     """
 
     size: Size | None
@@ -55,6 +55,7 @@ class Settings:
     group: str | None = None
     folds: int | str | None = None
     fold: int | None = None
+    storage: Storage = "auto"
 
     def shaped(self, labelled: Labelled, arrays: Sequence[tuple[int, int]] = ()) -> tuple[Size, Resize, Sequence[str]]:
         """Returns the size of images, how they are resized, and notes on that: strings are read in whole images.
@@ -103,21 +104,3 @@ def resize_from_config(value: ResizeOption | None) -> Resize | None:
             fix="give crop, pad, stretch, or {share: 0.875, filter: bicubic}",
             override="data.resize=crop",
         ) from None
-
-
-def refuse_too_many(count: int, size: Size) -> None:
-    """Makes sure that images of that size fit into memory.
-
-    Raises:
-        DataError: they would fill more than a third of it.
-    """
-    height, width = size if isinstance(size, tuple) else (size, size)
-    needed = count * 3 * height * width
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
-    if needed > memory // 3:
-        raise DataError(
-            f"{count:,} images of {width}×{height} pixels need {needed >> 30} GiB, more than a third of the memory",
-            where="data.size",
-            fix="choose a smaller size",
-            override=f"data.size={max(8, math.isqrt(memory // 3 // (count * 3)))}",
-        )

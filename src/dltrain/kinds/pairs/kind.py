@@ -16,7 +16,7 @@ from dltrain.kinds.pairs import baselines
 from dltrain.kinds.pairs.encoder import PairsEncoder, digests
 from dltrain.kinds.pairs.split import count_copies, words_of
 from dltrain.training.budget import Budget
-from dltrain.types import Data, Facts, SplitName
+from dltrain.types import Data, Facts, SplitName, Stored
 
 
 class Pairs(Kind):
@@ -55,10 +55,10 @@ class Pairs(Kind):
             )
         yield from check_size(data)
 
-    def count_trained(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> int | None:
+    def count_trained(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> int | None:
         if "trained" not in stored:
             return None
-        return int(np.isin(digests(inputs[0]), stored["trained"].numpy()).sum())
+        return int(np.isin(digests(inputs[0][:]), stored["trained"].numpy()).sum())
 
     def describe(self, facts: Facts) -> str:
         source, answer = facts.input_shape

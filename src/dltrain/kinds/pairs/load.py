@@ -219,7 +219,7 @@ def build_data(source: Source, splitting: Splitting, tokenisation: Tokenisation)
         vocab_sizes=encoder.vocab_sizes,
         preprocessing=encoder.to_json(),
     )
-    trained = torch.from_numpy(np.unique(digests(splits["train"].inputs[0])))
+    trained = torch.from_numpy(np.unique(digests(splits["train"].tensors[0])))
     return Data(facts, splits, encoder.prepare, notes=tuple(notes), kept={"trained": trained})
 
 
@@ -281,7 +281,7 @@ def note_cut(encoder: PairsEncoder, splits: Mapping[SplitName, Split]) -> list[s
             notes.append(
                 f"{cut:,} answers of the {name} split are longer than {encoder.lengths[1]} {unit}s: never right"
             )
-        for side, tokens in (("sources", split.inputs[0]), ("answers", split.target)):
+        for side, tokens in (("sources", split.tensors[0]), ("answers", split.target)):
             share = float((tokens == UNKNOWN).sum() / (tokens > 0).sum().clamp(min=1))
             if name != "train" and share > MANY_UNKNOWN:
                 notes.append(

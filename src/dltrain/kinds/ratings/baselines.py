@@ -20,23 +20,32 @@ from dltrain.types import Data, SplitName
 
 DAMPING = (1.0, 2.0, 4.0, 8.0, 16.0)  # as if there were so many additional average ratings
 ROUNDS = 20
+EASE_SECONDS = 60.0  # that EASE takes with as many items or users as it can be fitted to
+LEAST_LIMIT = 8.0  # seconds that it may always take
 SHRINKAGE = 10.0  # added to the number of an item's ratings when it is compared with others
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
-def predictors(data: Data, split: SplitName) -> Iterator[Method]:
-    """Yields baselines; each fits it to the training split and predicts another split."""
+def predictors(data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
+    """Yields baselines; each fits it to the training split and predicts another split.
+
+    EASE is left out where it would take much longer than all methods may, `seconds`, which a note says.
+    """
     train = data.splits["train"]
-    user, item = (tensor.numpy() for tensor in train.inputs)
+    user, item = (tensor.numpy() for tensor in train.tensors)
     rating = train.target[:, 0].numpy()
     sizes = data.facts.vocab_sizes
     if ranks_items(data.facts):
-        counts = np.bincount(item, minlength=sizes[1])
-        yield Method("most_rated", partial(_order, data, split, lambda: _by_item(counts)))
-        yield Method("neighbours", partial(_order, data, split, lambda: neighbours(user, item, sizes)))
-        if min(sizes) <= MOST:
+        learned = np.ones(len(user), dtype=bool) if train.weight is None else train.weight.numpy() > 0
+        counts = np.bincount(item[learned], minlength=sizes[1])
+        long = EASE_SECONDS * (min(sizes) / MOST) ** 3
+        fits = min(sizes) <= MOST and long <= max(LEAST_LIMIT, 2 * seconds)
+        note = "" if fits else f"ease is left out, because it would take about {long:,.0f} seconds"
+        yield Method("most_rated", partial(_order, data, split, lambda: _by_item(counts)), note)
+        yield Method("neighbours", partial(_order, data, split, lambda: neighbours(user, item, sizes, learned)))
+        if fits and learned.all():  # which scores no users that are held out
             yield Method("ease", partial(_order, data, split, lambda: ease(user, item, sizes)))
         return
     yield Method("mean", partial(_predict, data, split, lambda: _constant(float(rating.mean()))))
@@ -45,7 +54,7 @@ def predictors(data: Data, split: SplitName) -> Iterator[Method]:
 
 def _predict(data: Data, split: SplitName, fit: Callable[[], Score]) -> Predictions:
     low, high = data.facts.target_range
-    return Predictions(fit()(*data.splits[split].inputs)[:, None].clamp(low, high))
+    return Predictions(fit()(*data.splits[split].tensors)[:, None].clamp(low, high))
 
 
 def _order(data: Data, split: SplitName, fit: Callable[[], Score]) -> Predictions:
@@ -61,11 +70,14 @@ def _by_item(values: NDArray[np.generic]) -> Score:
     return lambda user, item: of_item[item]
 
 
-def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...]) -> Score:
-    """Returns the similarity of an item to those that a user has rated: the sum of shrunk cosines of their raters."""
-    rated = csr_array((np.ones(len(user)), (user, item)), shape=sizes)
+def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...], learned: NDArray[np.bool_] | None = None) -> Score:
+    """Returns the similarity of an item to those that a user has rated: the sum of shrunk cosines of their raters, who
+    are those of the `learned` rows."""
+    everything = csr_array((np.ones(len(user)), (user, item)), shape=sizes)
+    weight = np.ones(len(user)) if learned is None else learned.astype(np.float64)
+    rated = csr_array((weight, (user, item)), shape=sizes)
     length = np.sqrt(np.asarray(rated.sum(axis=0)) + SHRINKAGE)
-    shares = rated / length
+    shares = everything / length
 
     def score(users: Tensor, items: Tensor) -> Tensor:
         rows, row_of = np.unique(users.numpy(), return_inverse=True)

@@ -46,13 +46,17 @@ ITEM = (
 NAMES: Mapping[Role, tuple[str, ...]] = {
     "user": USER,
     "item": ITEM,
-    "target": (rf"(my|user|{THINGS})?(rating|score|star)s?|overall|grade|评分|打分|得分|分数",),
+    "target": (
+        rf"(my|user|{THINGS})?ratings?|评分|打分",
+        rf"(my|user|{THINGS})?(score|star)s?|overall|grade|得分|分数",
+    ),
     "time": (
         r"(unix)?(review|rating|event)?timestamp|unix(review|rating)?time|ts|时间戳",
         r"(review|rating|event)?(datetime|date|time)|(created|rated)(at|on)|时间|日期",
     ),
 }
 TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|图书|课程)(名|名称)"
+MOST_COLUMNS = 12  # of a table with a row for each pair
 TYPED = re.compile(r"(.+):(token|float|token_seq|float_seq)")  # as RecBole writes names
 UNNAMED = re.compile(r"column_\d+")
 ID = re.compile(
@@ -154,6 +158,13 @@ def _missing(frame: pd.DataFrame, columns: Mapping[Role, str]) -> DataError:
         ids.remove(named)
         needed.remove("item")
     chosen = dict(zip(needed, ids, strict=False)) if len(ids) >= len(needed) else {}
+    if frame.shape[1] > MOST_COLUMNS and sum(column.all_numbers for column in cells.values()) > MOST_COLUMNS:
+        return DataError(
+            f"no column looks like the {role}s",
+            where=f"data.{role}",
+            fix="name one, or if each row is a user and each column an item, say so",
+            override="data.layout=users_in_rows",
+        )
     return DataError(
         f"no column looks like the {role}s" if len(ids) > 0 else f"no column can name {role}s: none repeats its values",
         where=f"data.{role}",
@@ -222,7 +233,7 @@ def find_titles(frame: pd.DataFrame, path: str, item: str, items: Collection[str
     Raises:
         DataError: the table has no such columns.
     """
-    ids = find_items(frame, path, item, items, "data.titles")
+    ids = find_ids(frame, path, item, items, "data.titles")
     title = pick_column(frame, "titles", None, TITLE, [ids])
     if title is None:
         texts = {name: read_cells(frame[name]) for name in frame.columns if name != ids}
@@ -238,27 +249,30 @@ def find_titles(frame: pd.DataFrame, path: str, item: str, items: Collection[str
     return ids, title
 
 
-def find_items(frame: pd.DataFrame, path: str, item: str, items: Collection[str], key: str) -> str:
-    """Returns the name of the column of items in a table of items.
+def find_ids(
+    frame: pd.DataFrame, path: str, item: str, items: Collection[str], key: str, role: Literal["item", "user"] = "item"
+) -> str:
+    """Returns the name of the column of ids in a table of items, or of users.
 
     Args:
         frame: the table.
         path: the path of its file.
-        item: the name of the column of items in the table of ratings.
-        items: the ids of the items that are rated.
+        item: the name of the column of items, or of users, in the table of ratings.
+        items: the ids in that column.
         key: of the config that names the file.
+        role: whether it is a table of items or of users.
 
     Raises:
         DataError: no column holds such ids.
     """
     known = set(items)
     shares = {str(name): _share(frame, name, known) for name in frame.columns}
-    by_name = [rf"{re.escape(plain(item))}", *ITEM, "id"]
+    by_name = [rf"{re.escape(plain(item))}", *NAMES[role], "id"]
     named = next(filter(None, (pick_column(frame, "titles", None, names) for names in by_name)), None)
     ids = named if named is not None and shares[named] else max(shares, key=shares.__getitem__)
     if not shares[ids]:
         raise DataError(
-            f"no column of {path} holds ids of the items: {name_list(frame.columns)}",
+            f"no column of {path} holds ids of the {role}s: {name_list(frame.columns)}",
             where=key,
             fix=f"give one with ids as in the column {item}",
             override=f"{key}=null",

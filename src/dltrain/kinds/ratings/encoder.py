@@ -16,7 +16,8 @@ from torch import Tensor
 from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_cells
 from dltrain.errors import DataError
 from dltrain.kinds.ratings.columns import with_plain_names
-from dltrain.kinds.ratings.features import ItemFeatures
+from dltrain.kinds.ratings.features import Features
+from dltrain.kinds.ratings.lists import split_lists
 from dltrain.kinds.ratings.matrix import Layout, melt
 from dltrain.kinds.ratings.spelled import read_spelled
 from dltrain.kinds.ratings.unrated import without
@@ -47,8 +48,11 @@ class PairEncoder:
         layout: of tables: a row for each pair, or a matrix.
         has_header: whether the training table named its columns.
         features: of the items.
+        user_features: of the users.
+        trained: the number of users with training ratings, the first ones; 0 for all of them.
         ordered: whether it is known which of a user's choices came first.
         spelling: how ratings were spelled in training, such as `of 5`; empty for plain numbers.
+        marks: the name of the column whose numbers `unrated` mark rows that are no choices, if items are ranked.
     """
 
     user: str
@@ -62,9 +66,12 @@ class PairEncoder:
     unrated: tuple[float, ...] = ()
     layout: Layout = "pairs"
     has_header: bool = True
-    features: ItemFeatures = ItemFeatures()  # noqa: RUF009 - it is frozen
+    features: Features = Features()  # noqa: RUF009 - it is frozen
+    user_features: Features = Features()  # noqa: RUF009
+    trained: int = 0
     ordered: bool = True
     spelling: str = ""
+    marks: str = ""
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     takes_rows: ClassVar[bool] = True
@@ -135,14 +142,19 @@ class PairEncoder:
                 unrated=tuple(map(float, stored.get("unrated", ()))),
                 layout=cast(Layout, str(stored.get("layout", "pairs"))),
                 has_header=bool(stored.get("has_header", True)),
-                features=ItemFeatures.from_json(stored),
+                features=Features.from_json(stored, "item"),
+                user_features=Features.from_json(stored, "user"),
+                trained=int(stored.get("trained", 0)),
                 ordered=bool(stored.get("ordered", True)),
                 spelling=str(stored.get("spelling", "")),
+                marks=str(stored.get("marks", "")),
             )
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
             if encoder.layout not in get_args(Layout) or not encoder.features.fits(len(encoder.items)):
                 raise ValueError(encoder.layout)
+            if not encoder.user_features.fits(len(encoder.users)) or encoder.trained > len(encoder.users):
+                raise ValueError(encoder.trained)
         except (KeyError, TypeError, ValueError):
             raise DataError("facts.json does not name the users and items of training", fix="train again") from None
         return encoder
@@ -165,7 +177,10 @@ class PairEncoder:
             | ({} if self.has_header else {"has_header": False})
             | ({} if self.ordered else {"ordered": False})
             | ({"spelling": self.spelling} if self.spelling else {})
-            | self.features.to_json()
+            | ({"marks": self.marks} if self.marks else {})
+            | ({"trained": self.trained} if self.trained else {})
+            | self.features.to_json("item")
+            | self.user_features.to_json("user")
         )
 
     @property
@@ -203,22 +218,24 @@ class PairEncoder:
         return Encoded(inputs, tuple(map(str, frame.index.tolist())), tuple(remarks))
 
     def targets(self, raw: Raw, /) -> Tensor:
-        """Returns the ratings `(N, 1)`, NaN for a missing one; 1 if items are ranked.
+        """Returns the ratings `(N, 1)`, NaN for a missing one; 1 for a choice if items are ranked.
 
         Raises:
             DataError: the column is missing, or contains something other than numbers.
         """
         frame = self._frame(raw)
-        if self.ranks_items:
+        if self.ranks_items and self.marks not in frame.columns:
             return self.encode_ratings(np.ones(len(frame)))
-        cells = self._cells(frame, self.rating)
-        spelled, spelling, note = read_spelled(frame[self.rating])
+        name = self.marks if self.ranks_items else self.rating
+        cells = self._cells(frame, name)
+        spelled, spelling, note = read_spelled(frame[name])
         if spelled is None:
-            check_numbers(self.rating, cells, strict=True)
+            check_numbers(name, cells, strict=True)
         elif spelling != self.spelling:
             trained = self.spelling or "plain numbers"
             raise DataError(f"{note}, and training had {trained}", where="data.path", fix="write ratings as there")
-        return self.encode_ratings(without(cells.as_numbers() if spelled is None else spelled, self.unrated))
+        ratings = without(cells.as_numbers() if spelled is None else spelled, self.unrated)
+        return self.encode_ratings(np.where(np.isnan(ratings), np.nan, 1.0) if self.ranks_items else ratings)
 
     def encode_users(self, ids: Iterable[str]) -> Tensor:
         """Returns the index of each user, `(N,)` int64; 0 for a user that training did not have."""
@@ -235,7 +252,10 @@ class PairEncoder:
     def _frame(self, raw: Raw) -> pd.DataFrame:
         if isinstance(raw, pd.DataFrame):
             frame = with_plain_names(raw)
-            return frame if self.layout == "pairs" or self.item in frame.columns else melt(frame, self.layout)[0]
+            if self.layout != "pairs" and self.item not in frame.columns:
+                return melt(frame, self.layout)[0]
+            lists = self.ranks_items and {self.user, self.item} <= set(frame.columns)
+            return split_lists(frame, self.user, self.item)[0] if lists else frame
         if isinstance(raw, np.ndarray) and raw.ndim == 2 and raw.shape[1] == 2:
             return pd.DataFrame(raw, columns=[self.user, self.item])
         if isinstance(raw, Sequence):

@@ -1,11 +1,11 @@
-"""Features of items, such as genres and years: the levels of the columns of a table of items, each with a number."""
+"""Features of items or users, such as genres and ages: the levels of the columns of a table, each with a number."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,10 @@ import pandas as pd
 from dltrain.data.cells import Cells, name_list, read_cells
 from dltrain.kinds.labels import find_separator, lists_labels, split_labels
 
-FEWEST_ITEMS = 2  # that have a level, since one alone says no more than its item
+Of = Literal["item", "user"]
+FEWEST = 2  # items or users that have a level, since one alone says no more than its item or user
 BINS = 8  # of a column of numbers
-MOST_SHARE = 0.5  # of distinct texts among the items, above which a column holds titles
+MOST_SHARE = 0.5  # of distinct texts among them, above which a column holds titles or names
 
 
 @runtime_checkable
@@ -27,46 +28,64 @@ class TakesItemFeatures(Protocol):
         ...
 
 
+@runtime_checkable
+class TakesUserFeatures(Protocol):
+    """A model that has vectors for features of users beside those of the users."""
+
+    def take_user_features(self, features: Sequence[Sequence[int]], trained: int) -> None:
+        """Adds them, as `take_item_features` does, where only the first `trained` users have training samples."""
+        ...
+
+
 @dataclass(frozen=True)
-class ItemFeatures:
-    """The features of items.
+class Features:
+    """The features of items, or of users.
 
     Args:
         names: of the features, such as `genres=Drama`, in the order of their numbers from 1.
-        of_item: the numbers of the features of each item, in the order of the items.
+        of_each: the numbers of the features of each item or user, in their order.
     """
 
     names: tuple[str, ...] = ()
-    of_item: tuple[tuple[int, ...], ...] = ()
+    of_each: tuple[tuple[int, ...], ...] = ()
 
-    def fits(self, items: int) -> bool:
-        """Tells whether these may be the features of so many items."""
-        numbers = {number for each in self.of_item for number in each}
-        return len(self.of_item) in (0, items) and numbers <= set(range(1, len(self.names) + 1))
+    def fits(self, count: int) -> bool:
+        """Tells whether these may be the features of so many items or users."""
+        numbers = {number for each in self.of_each for number in each}
+        return len(self.of_each) in (0, count) and numbers <= set(range(1, len(self.names) + 1))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, of: Of) -> dict[str, Any]:
         """Returns the values that `from_json` reads; none without features."""
-        return {"item_features": list(map(list, self.of_item)), "feature_names": list(self.names)} if self.names else {}
+        features, names = KEYS[of]
+        return {features: list(map(list, self.of_each)), names: list(self.names)} if self.names else {}
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> ItemFeatures:
+    def from_json(cls, stored: Mapping[str, Any], of: Of) -> Features:
         """Returns the features that `to_json` stored; other keys are ignored."""
-        of_item = tuple(tuple(map(int, numbers)) for numbers in stored.get("item_features", ()))
-        return cls(tuple(map(str, stored.get("feature_names", ()))), of_item)
+        features, names = KEYS[of]
+        of_each = tuple(tuple(map(int, numbers)) for numbers in stored.get(features, ()))
+        return cls(tuple(map(str, stored.get(names, ()))), of_each)
+
+
+KEYS: Mapping[Of, tuple[str, str]] = {
+    "item": ("item_features", "feature_names"),
+    "user": ("user_features", "user_feature_names"),
+}
 
 
 def find_features(
-    frame: pd.DataFrame, ids: str, items: Sequence[str], taken: Collection[str] = ()
-) -> tuple[ItemFeatures, list[str]]:
-    """Returns the features of items by the columns of their table, and notes.
+    frame: pd.DataFrame, ids: str, items: Sequence[str], of: Of = "item", taken: Collection[str] = ()
+) -> tuple[Features, list[str]]:
+    """Returns the features of items or users by the columns of their table, and notes.
 
     Lists of labels have a feature for each label, numbers one for each of a few bins, other texts one for each; columns
-    of titles, links and other texts that are different for most items have none.
+    of titles, links and other texts that are different for most of them have none.
 
     Args:
-        frame: a table of items.
+        frame: a table of items or users.
         ids: the column that holds their ids.
-        items: the ids of the items, in the order of their numbers.
+        items: the ids, in the order of their numbers.
+        of: whether they are items or users.
         taken: columns that hold no features.
     """
     rows = {item: row for row, item in enumerate(read_cells(frame[ids]).or_else([""] * len(frame))) if item}
@@ -82,12 +101,12 @@ def find_features(
         for features, row in zip(named, known, strict=True):
             features += levels[row] if row >= 0 else []
     counts = Counter(feature for features in named for feature in features)
-    names = tuple(sorted(feature for feature, count in counts.items() if count >= FEWEST_ITEMS))
+    names = tuple(sorted(feature for feature, count in counts.items() if count >= FEWEST))
     number = {feature: at for at, feature in enumerate(names, 1)}
     of_item = tuple(tuple(number[feature] for feature in features if feature in number) for features in named)
-    notes = [f"{len(names)} features of items, of {name_list(used, 10)}: {sum(map(bool, of_item)):,} items have some"]
-    notes += [f"no features: {name_list(unused, 10)}, different for most items"] if unused else []
-    return ItemFeatures(names, of_item), notes
+    notes = [f"{len(names)} features of {of}s, of {name_list(used, 10)}: {sum(map(bool, of_item)):,} {of}s have some"]
+    notes += [f"no features: {name_list(unused, 10)}, different for most {of}s"] if unused else []
+    return Features(names, of_item), notes
 
 
 def _levels(name: str, cells: Cells) -> list[list[str]]:

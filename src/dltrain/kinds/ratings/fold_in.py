@@ -13,8 +13,8 @@ from dltrain.data.seeding import seeded
 from dltrain.errors import ConfigError
 from dltrain.tasks.task import Task
 
-STEPS, RATE = 100, 0.05
-SAMPLES = 128  # liked items in a step, each of which several times where they are few
+STEPS = 50  # at most
+SAMPLES = 1024  # at least, of liked items with others: each item stands in several where they are few
 TABLES = ("user", "user_bias")  # the embeddings of users in a model
 
 
@@ -57,32 +57,38 @@ def fold_in(module: nn.Module, task: Task, items: Tensor, ranking: bool, seed: i
         if isinstance(table := tables.get(name), nn.Embedding):
             setattr(folded, name, OneUser(table.weight[1:].detach().mean(dim=0)))
     rows = [cast(OneUser, getattr(folded, name)).row for name in TABLES if isinstance(tables.get(name), nn.Embedding)]
-    optimizer = torch.optim.Adam(rows, lr=RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    device = rows[0].device
-    users = torch.zeros(len(items), dtype=torch.int64, device=device)
-    was_training = module.training
-    folded.train()
-    for step in range(STEPS):
+    users = torch.zeros(len(items), dtype=torch.int64, device=rows[0].device)
+    liked = items.to(rows[0].device)
+    if ranking:
+        liked = _hold_against_others(liked, task, seed)
+        users, target = (
+            users[:1].expand(len(liked)),
+            torch.ones(len(liked), 1, dtype=torch.float64, device=liked.device),
+        )
+    else:
+        target = torch.full((len(items), 1), task.facts.target_range[1], dtype=torch.float64, device=liked.device)
+    optimizer = torch.optim.LBFGS(rows, max_iter=STEPS, history_size=STEPS, line_search_fn="strong_wolfe")
+
+    def measure() -> float:
         optimizer.zero_grad()
-        if ranking:
-            loss = _ranking_loss(folded, task, users, items.to(device), seed, step)
-        else:
-            target = torch.full((len(items), 1), task.facts.target_range[1], dtype=torch.float64, device=device)
-            loss = task.objective(folded(users, items.to(device)), target)
+        loss = task.objective(folded(users, liked), target)
         loss.backward(inputs=rows)
-        optimizer.step()
-        schedule.step()
+        return float(loss.detach())
+
+    was_training = module.training
+    folded.train()  # for the penalty, which belongs to the loss
+    for part in folded.modules():
+        if isinstance(part, nn.Dropout):
+            part.eval()
+    optimizer.step(measure)
     module.train(was_training)
     return folded.eval()
 
 
-def _ranking_loss(folded: nn.Module, task: Task, users: Tensor, items: Tensor, seed: int, step: int) -> Tensor:
-    """Returns the loss of liked items against others, as many others as in training."""
-    draws = seeded(seed, step, 0)
+def _hold_against_others(items: Tensor, task: Task, seed: int) -> Tensor:
+    """Returns liked items, some of them several times, each with as many others as in training, `(S, 1 + count)`."""
     count, total = int(task.facts.preprocessing["negatives"]), task.facts.vocab_sizes[1]
-    chosen = items[torch.randperm(max(SAMPLES, len(items)), generator=draws)[:SAMPLES] % len(items)][:, None]
-    others = torch.randint(1, total, (SAMPLES, count), generator=draws).to(items.device)
+    chosen = items.repeat(-(-SAMPLES // len(items)))[:, None]
+    others = torch.randint(1, total, (len(chosen), count), generator=seeded(seed, 0)).to(items.device)
     others = torch.where(torch.isin(others, items), torch.zeros_like(others), others)  # item 0 has no vector
-    output = folded(users[:1].expand(SAMPLES), torch.cat([chosen, others], dim=1))
-    return task.objective(output, torch.ones_like(chosen, dtype=torch.float64))
+    return torch.cat([chosen, others], dim=1)

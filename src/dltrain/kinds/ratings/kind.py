@@ -16,7 +16,7 @@ from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.ratings import baselines
 from dltrain.kinds.ratings.encoder import PairEncoder, ranks_items
-from dltrain.kinds.ratings.features import TakesItemFeatures
+from dltrain.kinds.ratings.features import TakesItemFeatures, TakesUserFeatures
 from dltrain.kinds.ratings.negatives import Negatives
 from dltrain.kinds.ratings.recommend import (
     recommend,
@@ -55,24 +55,29 @@ class Ratings(Kind):
         return InputFormat({**({} if wanted is None else wanted.options), **negatives})
 
     def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
-        """Returns the model, with vectors for features of items if the data has any.
+        """Returns the model, with vectors for features of items and users if the data has any.
 
         Raises:
             ConfigError: it takes none, or it reads what users have chosen, and this data does not say it.
         """
         model, encoder = build(spec), PairEncoder.of(facts)
-        features = encoder.features
         if isinstance(model, ReadsHistories):
             check_histories(model, encoder)
-        if features.names:
+        elif encoder.split == "user":
+            raise ConfigError(
+                f"{type(model).__name__} has a vector for each user and learns none for those that are held out",
+                where="data.split",
+                fix="choose a model that knows users by their choices, or hold out the last one of each user",
+                override="model=ease",
+            )
+        if encoder.features.names:
             if not isinstance(model, TakesItemFeatures):
-                raise ConfigError(
-                    f"{type(model).__name__} takes no features of items",
-                    where="data.item_features",
-                    fix="leave them out, or take the built-in recommender",
-                    override="model=recommender",
-                )
-            model.take_item_features([(), *features.of_item])
+                raise _no_features(model, "item")
+            model.take_item_features([(), *encoder.features.of_each])
+        if encoder.user_features.names:
+            if not isinstance(model, TakesUserFeatures):
+                raise _no_features(model, "user")
+            model.take_user_features([(), *encoder.user_features.of_each], encoder.trained)
         return model
 
     def solve(self, model: nn.Module, data: Data, task: Task) -> None:
@@ -85,7 +90,7 @@ class Ratings(Kind):
         return LoaderOptions(draw=Negatives.of(facts))
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return baselines.predictors(data, split)
+        return baselines.predictors(data, split, seconds)
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings; reading has removed repeated ratings already."""
@@ -107,6 +112,15 @@ class Ratings(Kind):
 
     def recommend_by_likes(self, model: UsableModel, likes: Sequence[str], top: int) -> tuple[pd.DataFrame, list[str]]:
         return recommend_by_likes(model, likes, top)
+
+
+def _no_features(model: nn.Module, of: str) -> ConfigError:
+    return ConfigError(
+        f"{type(model).__name__} takes no features of {of}s",
+        where=f"data.{of}_features",
+        fix="leave them out, or take the built-in recommender",
+        override="model=recommender",
+    )
 
 
 def check_histories(model: ReadsHistories, encoder: PairEncoder) -> None:

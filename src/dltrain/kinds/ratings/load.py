@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
-import pandas as pd
+import numpy as np
+import torch
 
 from dltrain.data.folds import FoldOption, Folds, FoldsOption, by_fold
 from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.data.splits import Fraction
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.errors import DataError
-from dltrain.kinds.ratings.choices import SplitChoice, check_marks, choose_split, note_choices
-from dltrain.kinds.ratings.columns import Role, check_ratings, find_columns
+from dltrain.kinds.ratings.choices import SplitChoice, choose_what_is_learned
+from dltrain.kinds.ratings.columns import Role, find_columns
 from dltrain.kinds.ratings.counts import choose_count, weigh
 from dltrain.kinds.ratings.encoder import PairEncoder
+from dltrain.kinds.ratings.lists import split_lists
 from dltrain.kinds.ratings.matrix import Layout
 from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
 from dltrain.kinds.ratings.samples import count_untrained, encode_splits, facts_of, order_within
-from dltrain.kinds.ratings.spelled import read_spelled
-from dltrain.kinds.ratings.splits import find_order, split_ratings
-from dltrain.kinds.ratings.unrated import leave_out_unrated
+from dltrain.kinds.ratings.splits import find_order, is_known, split_ratings
 from dltrain.memory import refuse_rows
 from dltrain.types import Data, Range
 
 NEGATIVES = 16  # unless the user or the model says otherwise
+
+
+def with_user_features(encoder: PairEncoder, path: str, encoding: str) -> tuple[PairEncoder, tuple[str, ...]]:
+    """Returns an encoder that knows the features of users in a file, and those in it without ratings too; and notes."""
+    features, others, notes = read_features(path, encoder.user, encoder.users, encoding, "user", with_others=True)
+    trained, users = len(encoder.users), (*encoder.users, *others)
+    known = (f"{len(others):,} users without training ratings are known by their features alone",) if others else ()
+    return replace(encoder, users=users, user_features=features, trained=trained), (*notes, *known)
 
 
 def ratings(
@@ -39,6 +48,7 @@ def ratings(
     dates: str | int = "auto",
     titles: str | None = None,
     item_features: str | None = None,
+    user_features: str | None = None,
     split: SplitChoice = "auto",
     choices: bool = False,
     unrated: str | float = "auto",
@@ -74,9 +84,12 @@ def ratings(
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         titles: a file of items and their titles.
         item_features: a file of items and what they share, such as genres: each level has a vector beside the item's.
+        user_features: likewise of users, such as ages. Users in it without ratings are known by their features.
         split: `random`; `time`, with the latest ratings for testing; `leave_last`, with each user's last rating for
-            testing and the one before for validation, where the model learns which items a user chooses, whatever the
-            ratings, and ranks items; or `auto`, which is `leave_last` for choices. A fraction of 0 leaves a split out.
+            testing and the one before for validation; `user`, with the last rating of users that are held out, who are
+            known by their other ratings and train nothing; or `auto`, which is `leave_last` for choices. With
+            `leave_last` and `user` the model learns which items users choose, whatever the ratings, and ranks items. A
+            fraction of 0 leaves a split out.
         choices: whether to learn which items users choose with the other splits too; always so without ratings.
         unrated: the number among the ratings that means "not rated", `none`, or `auto` to find it; where choices are
             learned, a number leaves its rows out, such as 0 for what was shown and not clicked.
@@ -112,40 +125,18 @@ def ratings(
     frame, notes = table.frame, table.notes
     given: dict[Role, str | None] = {"user": user, "item": item, "target": target, "time": time}
     found = find_columns(frame, {role: name or table.columns.get(role) for role, name in given.items()})
-    columns, notes = dict(found.columns), (*notes, *found.notes)
-    split = choose_split(split, frame, columns, choices)
-    ranking, is_matrix = choices or split == "leave_last", table.layout != "pairs"
-    noun = "rating" if "target" in columns else "choice"
-    seen: pd.DataFrame | None = None
-    gaps: tuple[float, ...] = ()
-    spelling = ""
-    if "target" in columns:
-        numbers, spelling, spelled = read_spelled(frame[columns["target"]])
-        if numbers is not None:
-            frame, notes = frame.assign(**{columns["target"]: numbers}), (*notes, spelled)
-        if not ranking:
-            check_ratings(frame, columns)
-        if not ranking or is_matrix or unrated not in ("auto", "none"):
-            frame, others, gaps, more = leave_out_unrated(frame, columns["target"], unrated, is_matrix=is_matrix)
-            notes += more
-            if others is not None and not ranking and not is_matrix:
-                seen = others
-                notes += (
-                    "these tell only what a user knows already (data.unrated=none keeps them; data.split=leave_last "
-                    "learns from them)",
-                )
-    if not ranking:
-        pass
-    elif columns.pop("target", None) is not None:
-        notes += ("the values of ratings make no difference: learns which user rated which item",)
-    else:
-        if unrated == "auto":
-            check_marks(frame, columns, choices)
-        notes += note_choices(frame, columns, count)
-    if ranking and not choices:
-        notes += ("data=choices picks the model for choices, and its settings",)
+    columns: Mapping[Role, str] = found.columns
+    notes = (*notes, *found.notes)
+    if "target" not in columns:
+        frame, more = split_lists(frame, columns["user"], columns["item"])
+        notes += more
+    learned = choose_what_is_learned(
+        frame, columns, split=split, choices=choices, unrated=unrated, count=count, is_matrix=table.layout != "pairs"
+    )
+    frame, columns, split, ranking = learned.frame, learned.columns, learned.split, learned.ranking
+    notes += learned.notes
     if count is not None:
-        columns |= choose_count(frame, count, ranking)
+        columns = {**columns, **choose_count(frame, count, ranking)}
     pairs, left_out = read_pairs(frame, columns, on_bad, str(dates))
     if not ranking and pairs["target"].nunique() == 1:
         raise DataError(
@@ -170,7 +161,7 @@ def ratings(
             val_fraction=val_fraction,
             test_fraction=test_fraction,
             seed=seed,
-            noun=noun,
+            noun=learned.noun,
             in_order=table.layout == "pairs",
             folds=Folds.read(
                 folds,
@@ -182,32 +173,40 @@ def ratings(
         )
         notes = (*read_notes, *how, *title_notes)
         train, order = pairs.iloc[parts["train"]], find_order(pairs, table.layout == "pairs")
+        known = is_known(parts, pairs["user"].to_numpy()) if split == "user" else np.zeros(len(train), dtype=bool)
         encoder = PairEncoder.fit(
-            train,
+            train[~known],
             columns,
             split=split,
             negatives=(negatives or NEGATIVES) if ranking else 0,
             titles=title_of,
-            unrated=gaps,
-            spelling=spelling,
+            unrated=learned.gaps,
+            spelling=learned.spelling,
             layout=table.layout,
             has_header=table.has_header,
         )
         if ranking:
-            encoder = replace(encoder, ordered=order is not None)
+            encoder = replace(encoder, ordered=order is not None, marks=learned.marks)
+        if known.any():
+            encoder = replace(encoder, users=(*encoder.users, *train["user"][known].unique().tolist()))
         if item_features is not None:
-            features, feature_notes = read_features(item_features, columns["item"], encoder.items, encoding)
-            encoder = replace(encoder, features=features)
-            notes += feature_notes
+            of_items = read_features(item_features, columns["item"], encoder.items, encoding, "item")
+            encoder, notes = replace(encoder, features=of_items.features), (*notes, *of_items.notes)
+        if user_features is not None:
+            encoder, more = with_user_features(encoder, user_features, encoding)
+            notes += more
         if encoder.titles:
             notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
-        splits, rated = encode_splits(pairs, parts, encoder, title_of, seen)
+        splits, rated = encode_splits(pairs, parts, encoder, title_of, learned.unrated)
         notes += count_untrained(splits)
         if ranking and order is not None:
             splits["train"] = replace(splits["train"], order=order_within(order, parts["train"]))
         if count is not None:
             splits["train"], weight_note = weigh(splits["train"], train["count"].to_numpy(), count)
             notes += (weight_note,)
+        if known.any():
+            weight = torch.ones(len(train)) if splits["train"].weight is None else splits["train"].weight
+            splits["train"] = replace(splits["train"], weight=weight.masked_fill(torch.from_numpy(known), 0.0))
         facts = facts_of(encoder, train["target"].to_numpy(), scale_target and not ranking)
         return Data(facts, splits, notes=notes, kept=rated)
 

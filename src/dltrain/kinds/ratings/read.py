@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,14 @@ from dltrain.data.dates import read_moments
 from dltrain.data.table_files import read_file, read_table
 from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.errors import DataError, named_by
-from dltrain.kinds.ratings.columns import Role, find_items, find_titles, with_plain_names
+from dltrain.kinds.ratings.columns import MOST_COLUMNS, Role, find_ids, find_titles, with_plain_names
 from dltrain.kinds.ratings.content import FIRST_SECOND, LAST_SECOND, why_data
 from dltrain.kinds.ratings.encoder import read_ids
-from dltrain.kinds.ratings.features import ItemFeatures, find_features
+from dltrain.kinds.ratings.features import Features, Of, find_features
 from dltrain.kinds.ratings.matrix import Layout, find_layout, melt
 from dltrain.kinds.ratings.netflix import lists_by_item_lines, read_item_lines
 
 OnBad = Literal["error", "skip"]
-MOST_COLUMNS = 12  # of a table with a row for each pair, whose first line may be data
 MOST_BAD = 0.5  # share of rows with an unusable cell, above which leaving them out is no advice
 EUROPEAN = "cp1252"  # the encoding that is proposed for European texts
 
@@ -193,29 +192,52 @@ def read_items(path: str, known: Collection[str], encoding: str) -> tuple[pd.Dat
     return with_plain_names(frame), (*notes, *odd)
 
 
-def read_features(path: str, item: str, items: Sequence[str], encoding: str) -> tuple[ItemFeatures, tuple[str, ...]]:
-    """Returns the features of items, and notes on them.
+class ReadFeatures(NamedTuple):
+    """The features in a table of items or users.
+
+    Args:
+        features: of the rated ones, in the order of their numbers, and of the others.
+        others: the ids of those in the table that are not rated, or have not rated.
+        notes: on the features.
+    """
+
+    features: Features
+    others: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_features(
+    path: str, column: str, rated: Sequence[str], encoding: str, of: Of, *, with_others: bool = False
+) -> ReadFeatures:
+    """Returns the features of items, or of users.
 
     Args:
         path: the path of a table.
-        item: the name of the column of items in the table of ratings.
-        items: the ids of the items, in the order of their numbers.
+        column: the name of the column of items, or of users, in the table of ratings.
+        rated: the ids there, in the order of their numbers.
         encoding: as in `data=ratings`.
+        of: whether it is a table of items or of users.
+        with_others: whether those without ratings have features too.
 
     Raises:
-        DataError: the file cannot be read, or has no such items, or no features.
+        DataError: the file cannot be read, or has no such ids, or no features.
     """
-    with named_by("data.item_features"):
-        frame, _ = read_items(path, items, encoding)
-    features, notes = find_features(frame, find_items(frame, path, item, items, "data.item_features"), items)
+    key = f"data.{of}_features"
+    with named_by(key):
+        frame, _ = read_items(path, rated, encoding)
+    ids = find_ids(frame, path, column, rated, key, of)
+    known = set(rated)
+    listed = dict.fromkeys(read_cells(frame[ids]).or_else([""] * len(frame))) if with_others else {}
+    others = tuple(each for each in listed if each and each not in known)
+    features, notes = find_features(frame, ids, [*rated, *others], of)
     if not features.names:
         raise DataError(
-            f"no column of {path} holds features that several items share",
-            where="data.item_features",
-            fix="give columns such as genres or years",
-            override="data.item_features=null",
+            f"no column of {path} holds features that several {of}s share",
+            where=key,
+            fix="give columns such as genres or years" if of == "item" else "give columns such as ages or countries",
+            override=f"{key}=null",
         )
-    return features, tuple(notes)
+    return ReadFeatures(features, others, tuple(notes))
 
 
 def read_titles(path: str, item: str, items: Collection[str], encoding: str) -> tuple[dict[str, str], tuple[str, ...]]:

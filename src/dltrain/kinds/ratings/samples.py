@@ -55,7 +55,7 @@ def count_untrained(splits: Mapping[SplitName, Split]) -> tuple[str, ...]:
     words = [
         f"{count} of the {name} ratings are of {role}s without training ratings"
         for name, split in splits.items()
-        for role, indices in zip(("user", "item"), split.inputs, strict=True)
+        for role, indices in zip(("user", "item"), split.tensors, strict=True)
         if (count := int((indices == 0).sum()))
     ]
     return (", ".join(words) + "; the model treats them as unknown",) if words else ()

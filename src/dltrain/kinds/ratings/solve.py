@@ -30,7 +30,8 @@ def solve(model: nn.Module, data: Data) -> None:
     for part in model.modules():
         if not isinstance(part, Ease):
             continue
-        if train.weight is not None:
+        counted = torch.ones(len(train), dtype=torch.bool) if train.weight is None else train.weight > 0
+        if train.weight is not None and len(train.weight[counted].unique()) > 1:
             raise ConfigError(
                 f"{type(part).__name__} counts all choices alike, and data.count weighs them",
                 where="data.count",
@@ -38,18 +39,24 @@ def solve(model: nn.Module, data: Data) -> None:
                 override="model=recommender",
             )
         order = torch.arange(len(train)) if train.order is None else train.order
-        choices = train.inputs[0][order], train.inputs[1][order]
-        rest, held_out = choices, data.splits["val"].inputs if "val" in data.splits else None
+        choices, counted = (train.tensors[0][order], train.tensors[1][order]), counted[order]
+        rest, held_out = choices, data.splits["val"].tensors if "val" in data.splits else None
         if held_out is None:
             last = is_last(choices[0])
             rest, held_out = (choices[0][~last], choices[1][~last]), (choices[0][last], choices[1][last])
-        penalty, half_life = choose(part, rest, (held_out[0], held_out[1]), ordered=train.order is not None)
+            counted_rest = counted[~last]
+        else:
+            counted_rest = counted
+        held_out = held_out[0], held_out[1]
+        penalty, half_life = choose(part, rest, held_out, ordered=train.order is not None, counted=counted_rest)
         part.remember(choices, torch.ones(len(order), 1))
-        give_weights(part, products_of(choices, sizes), penalty)
+        give_weights(part, products_of((choices[0][counted], choices[1][counted]), sizes), penalty)
         part.take_half_life(half_life)
 
 
-def choose(part: Ease, rest: Choices, held_out: Choices, *, ordered: bool) -> tuple[float, float]:
+def choose(
+    part: Ease, rest: Choices, held_out: Choices, *, ordered: bool, counted: Tensor | None = None
+) -> tuple[float, float]:
     """Returns the penalty and the half-life that order held-out choices best, each in its turn; what the user has fixed
     stays.
 
@@ -58,11 +65,13 @@ def choose(part: Ease, rest: Choices, held_out: Choices, *, ordered: bool) -> tu
         rest: the choices that are not held out.
         held_out: users and items; those that are 0 are unknown.
         ordered: whether it is known what was chosen first.
+        counted: which of `rest` weights are solved from; all without it. By the others a user is known.
     """
     penalties = PENALTIES if part.penalty == "auto" else (float(part.penalty),)
     half_lives = (HALF_LIVES if ordered else HALF_LIVES[:1]) if part.half_life == "auto" else (float(part.half_life),)
     part.remember(rest, torch.ones(len(rest[0]), 1))
-    products = products_of(rest, (len(part.histories.ends), len(part.shares)))
+    solved = rest if counted is None else (rest[0][counted], rest[1][counted])
+    products = products_of(solved, (len(part.histories.ends), len(part.shares)))
     known = torch.nonzero((held_out[0] > 0) & (held_out[1] > 0)).flatten()
     known = known[:: max(1, -(-len(known) // MOST_JUDGED))]
     user, item = held_out[0][known], held_out[1][known]

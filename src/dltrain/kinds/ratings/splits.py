@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dltrain.data.folds import NO_FOLDS, Folds, split_samples
 from dltrain.data.splits import Indices, split_groups
 from dltrain.errors import DataError
 from dltrain.types import SPLITS, SplitName
 
-SplitBy = Literal["random", "time", "leave_last"]
+SplitBy = Literal["random", "time", "user", "leave_last"]
 FEWEST_STEPS, MOSTLY = 20, 0.98  # from one rating of a user to the next, and the share that goes up
 
 
@@ -35,7 +37,7 @@ def split_ratings(
 
     Args:
         table: columns user and item, and time if there is one.
-        split: `random`, `time` or `leave_last`.
+        split: `random`, `time`, `user` or `leave_last`.
         time: the file's name of the column of times, if it has one.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none. With `leave_last` other values make no difference.
@@ -68,6 +70,15 @@ def split_ratings(
         return divided.parts, [f"split in the order of {time}: the latest ratings are the test split", *divided.notes]
     drawn = find_order(table, in_order) is None
     ordered = table if not drawn else table.sample(frac=1, random_state=seed)
+    if split == "user":
+        if folds.count:
+            raise DataError(
+                "users that are held out are not divided into folds",
+                where="data.folds",
+                fix="leave folds out, or hold out the last choice of each user",
+                override="data.folds=null",
+            )
+        return hold_out_users(ordered, noun, val_fraction, test_fraction, seed, drawn=drawn)
     parts = leave_last(ordered, val=val_fraction > 0 or folds.count > 0, test=test_fraction > 0)
     if len(parts) == 1:
         return parts, []
@@ -84,6 +95,67 @@ def split_ratings(
     both = "val" in parts and test_fraction > 0
     before = f", {'another' if drawn else 'the one before'} for validation" if both else ""
     return parts, [f"{last} {purpose}{before}; users with too few {noun}s are only for training", *notes]
+
+
+def hold_out_users(
+    ordered: pd.DataFrame, noun: str, val_fraction: float, test_fraction: float, seed: int, *, drawn: bool
+) -> tuple[dict[SplitName, Indices], list[str]]:
+    """Returns the last of the ratings of some users for `val` and `test`.
+
+    A model learns from the other users alone, and knows those that are held out by their ratings before the last, which
+    are in `train` too (`is_known`).
+
+    Args:
+        ordered: ratings, numbered from 0, in their order if they have no times.
+        noun: what a row is.
+        val_fraction: share of the users.
+        test_fraction: likewise.
+        seed: by which users are drawn.
+        drawn: whether the last one of each user is drawn at random.
+
+    Raises:
+        DataError: too few users have two ratings.
+    """
+    counts = ordered["user"].value_counts()
+    several = np.sort(counts.index[counts > 1].to_numpy())
+    users = np.random.default_rng(seed).permutation(several)
+    shares: list[tuple[SplitName, float]] = [("test", test_fraction), ("val", val_fraction)]
+    numbers: dict[SplitName, int] = {name: max(1, round(share * len(counts))) for name, share in shares if share > 0}
+    if sum(numbers.values()) >= len(users):
+        raise DataError(
+            f"{len(users)} users have several {noun}s, and {sum(numbers.values())} of these are to be held out",
+            where="data.split",
+            fix="hold out the last one of each user",
+            override="data.split=leave_last",
+        )
+    last = leave_last(ordered, val=False, test=True)["test"] if numbers else np.zeros(0, dtype=np.int64)
+    owner = ordered["user"].sort_index().to_numpy()
+    parts: dict[SplitName, Indices] = {"train": np.arange(len(ordered))}
+    start = 0
+    for name, number in reversed(numbers.items()):
+        chosen = users[start : start + number]
+        parts[name] = last[pd.Series(owner[last]).isin(chosen).to_numpy()]
+        start += number
+    for name in numbers:
+        parts["train"] = np.setdiff1d(parts["train"], parts[name])
+    which = f"one {noun}, drawn at random, is" if drawn else f"the last {noun} is"
+    words = " and ".join(f"{number:,} users for {name}" for name, number in numbers.items())
+    return parts, [f"held out are {words}: of each {which} predicted from the others, which train nothing"] * bool(
+        numbers
+    )
+
+
+def is_known(parts: Mapping[SplitName, Indices], users: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Tells which training rows are of users that are held out, by which a model knows these and learns nothing.
+
+    Args:
+        parts: the positions in each split.
+        users: of all rows, `(N,)`.
+    """
+    others = [users[rows] for name, rows in parts.items() if name != "train"]
+    return (
+        np.isin(users[parts["train"]], np.concatenate(others)) if others else np.zeros(len(parts["train"]), dtype=bool)
+    )
 
 
 def find_order(table: pd.DataFrame, in_order: bool = True) -> Indices | None:

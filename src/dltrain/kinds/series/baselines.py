@@ -46,7 +46,7 @@ def _theta(encoder: WindowEncoder, train: Split, split: Split) -> Predictions:
     values = _values_of(encoder, few)
     errors = [float(np.nanmean(np.square(_theta_of(values, encoder, alpha) - target))) for alpha in SMOOTHINGS]
     steps = _theta_of(_values_of(encoder, split), encoder, SMOOTHINGS[int(np.argmin(errors))])
-    return _predictions(encoder, split, encoder.unscale(steps, split.inputs))
+    return _predictions(encoder, split, encoder.unscale(steps, split.tensors))
 
 
 def _theta_of(values: Floats, encoder: WindowEncoder, alpha: float) -> Floats:
@@ -79,14 +79,14 @@ def _values_of(encoder: WindowEncoder, split: Split) -> Floats:
 
 def _repeat_last_value(encoder: WindowEncoder, split: Split) -> Predictions:
     last = np.repeat(_values_of(encoder, split)[:, -1:], encoder.horizon, axis=1)
-    return _predictions(encoder, split, encoder.unscale(last, split.inputs))
+    return _predictions(encoder, split, encoder.unscale(last, split.tensors))
 
 
 def _predictions(encoder: WindowEncoder, split: Split, values: Floats) -> Predictions:
     """Returns forecasts `(N, H, C)` in the series' unit as predictions."""
     naive = None
     if encoder.is_panel:
-        naive = split.inputs[2].double().unflatten(1, (-1, len(encoder.names)))[:, 3:]
+        naive = split.tensors[2].double().unflatten(1, (-1, len(encoder.names)))[:, 3:]
     return Predictions(torch.from_numpy(np.ascontiguousarray(values.reshape(len(values), -1))), naive=naive)
 
 
@@ -106,13 +106,13 @@ def _ridge(encoder: WindowEncoder, train: Split, split: Split) -> Predictions:
     model = RidgeCV(np.logspace(-3, 3, 13)).fit(x, y.reshape(len(y), -1))
     x, last, spread = _relative(encoder, split)
     steps = np.asarray(model.predict(x)).reshape(len(x), -1, last.shape[2])
-    return _predictions(encoder, split, encoder.unscale(steps * spread + last, split.inputs))
+    return _predictions(encoder, split, encoder.unscale(steps * spread + last, split.tensors))
 
 
 def in_scale(encoder: WindowEncoder, values: Floats, split: Split) -> Floats:
     """Returns values `(N, H, C)` in the series' unit in the scale of the stored windows."""
-    zero = encoder.unscale(np.zeros_like(values), split.inputs)
-    return (values - zero) / (encoder.unscale(np.ones_like(values), split.inputs) - zero)
+    zero = encoder.unscale(np.zeros_like(values), split.tensors)
+    return (values - zero) / (encoder.unscale(np.ones_like(values), split.tensors) - zero)
 
 
 def _relative(encoder: WindowEncoder, split: Split) -> tuple[Floats, Floats, Floats]:

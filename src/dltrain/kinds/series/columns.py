@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, name_list, nearest
 from dltrain.data.column_names import pick_column, plain
-from dltrain.data.dates import are_dates
+from dltrain.data.date_format import DateFormat
+from dltrain.data.dates import are_dates, infer_dates
 from dltrain.errors import DataError
-from dltrain.kinds.series.date_columns import PARTS
+from dltrain.kinds.series.date_columns import PARTS, PERIOD
 
 TIME = r"(unix|utc|local)?(timestamp|datetime|date|time|epoch)(utc|local|ms|s)?|t|ts|dt|ds|datum|fecha|zeit|"
 TIME += r"(iso)?(year|yr)(iso)?(week|wk|month|mon|quarter|qtr)|year|month|week|day|hour|period|quarter|index|"
+TIME += r"yyyymm(dd(hh(mm(ss)?)?)?)?|yyyyww|elapsed(time)?|duration|"
 TIME += r"(时间|日期|月份|年份|年|月|日|时间戳|年月)"
 SERIES = r"(unique|series|ts|item|store|shop|sku|product|station|sensor|site|customer|user|asset|meter|region|country)"
 SERIES += (
@@ -28,9 +30,10 @@ SERIES += (
 SERIES += r"asset|meter|region|country|state|city|branch|location|department|dept|family|category"
 # In names of parts of a date or a day, which name no series.
 WITHIN = r"year|quarter|month|week|day|date|hour|minute|time|period|slot|interval|uhr|stunde|doy"
-PART_OF_DATE = "|".join([*PARTS.values(), r"week(day|end)|isweekend|dow|wday|isoyear|mnth|season"])
+PART_OF_DATE = "|".join([*PARTS.values(), PERIOD, r"week(day|end)|isweekend|dow|wday|isoyear|mnth|season"])
 PART_OF_DATE += r"|(is|public)?(holiday|workingday|workday|businessday|weekend|weekday)"
 PART_OF_DATE += r"|(day|week|hour|month|minute)of(the)?(day|week|month|year)"
+DECIMAL = r"decimal(date|year|time)|(date|year)decimal|yearfraction|fractionalyear"
 MOST_TOGETHER = {1: 1000, 2: 12, 3: 6}  # candidates of which so many are tried together
 CERTAIN = r"uniqueid|seriesid|tsid|seriesname|series"  # names of nothing else
 SUMMARY = (
@@ -39,6 +42,7 @@ SUMMARY = (
 COUNTER = r"no|nr|index|id|row|rownumber|rowid|column1|unnamed0"
 REPEATED = 1 / 3  # share of rows whose time another one has, from which on there may be several series
 COPIES = 0.01  # share of rows that may repeat time and series of another
+FEW_DATES = 500  # by which a column of numbers is told to hold dates
 FEW_ROWS = 10  # in which values may climb evenly by chance
 ROWS_EACH = 3  # at least, on average, of the series that a column names
 
@@ -131,11 +135,23 @@ def find_time(
     for name in cells:
         if name not in (taken or ()) and are_dates(cells[name]):
             return name
+    for name in cells:
+        if name not in (taken or ()) and _climbs_as_dates(cells[name]):
+            return name
     counting = next(iter(cells))  # a column without a name, as spreadsheets and pandas write their row numbers
     nameless = plain(counting) in ("column1", "unnamed0")
     if len(cells) < 2 or counting in (taken or ()):
         return None
     return counting if (nameless and _counts(cells[counting])) or climbs(cells[counting]) else None
+
+
+def _climbs_as_dates(cells: Cells) -> bool:
+    """Tells whether all numbers of a column are dates such as 20261121 that never fall."""
+    if cells.missing or not cells.all_numbers or len(cells.values) < FEW_ROWS:
+        return False
+    form = infer_dates(cells.values[:FEW_DATES], enough=1.0)
+    compact = isinstance(form, DateFormat) and form.numbers == "compact"
+    return compact and bool((np.diff(cells.as_numbers()) >= 0).all())
 
 
 def check_rows(cells: Mapping[str, Cells], taken: Sequence[str]) -> None:
@@ -258,8 +274,11 @@ def is_counter(name: str, cells: Cells) -> bool:
 
 
 def is_part_of_date(name: str, cells: Cells) -> bool:
-    """Tells whether a column of whole numbers is called as a part of a date is, such as month or weekday."""
+    """Tells whether a column of whole numbers is called as a part of a date is, such as month or weekday, or one of
+    fractions as a date."""
     numbers = cells.numbers
+    if re.fullmatch(DECIMAL, plain(name)):
+        return True
     return bool(re.fullmatch(PART_OF_DATE, plain(name))) and bool((numbers == np.floor(numbers)).all())
 
 

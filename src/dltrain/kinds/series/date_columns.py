@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import read_cells
+from dltrain.data.cells import Cells, read_cells
 from dltrain.data.column_names import plain
 from dltrain.data.date_format import DateFormat
 from dltrain.data.dates import infer_dates
@@ -21,7 +21,7 @@ PARTS = {
     "month": r"months?|mon|mo|monat|月|月份",
     "quarter": r"quarters?|qtr|q|quartal|季度?",
     "week": r"weeks?|wk|weekofyear|weekno|isoweek|kw|woche|周",
-    "day": r"days?|dayofmonth|tag|日|日期",
+    "day": r"day|dayofmonth|tag|日|日期",
     "dayofyear": r"dayofyear|doy|yday|yearday|julianday",
     "hour": r"hours?|hr|hh|stunde|小?时",
     "minute": r"minutes?|min|分钟?",
@@ -75,7 +75,24 @@ def _name_parts(frame: pd.DataFrame, taken: Collection[str]) -> dict[str, str]:
             for part, pattern in OF_YEAR.items():
                 if part not in named and values and all(re.fullmatch(pattern, value) for value in values):
                     named[part] = name
-    return named
+    return named or _nameless_parts(frame, taken)
+
+
+def _nameless_parts(frame: pd.DataFrame, taken: Collection[str]) -> dict[str, str]:
+    """Returns the first columns of a table without header as year, month and day, if they are these in their order."""
+    names = [name for name in map(str, frame.columns) if re.fullmatch(r"column_\d+", name) and name not in taken][:3]
+    cells = [read_cells(frame[name], as_written=True) for name in names]  # 01 is a month, not a name
+    whole = [bool(column.values) and column.all_numbers and not column.missing for column in cells]
+    if len(names) < 2 or not all(whole[:2]):
+        return {}
+    year, month = (column.as_numbers() for column in cells[:2])
+    steps = np.diff(12 * year + month)
+    if year.min() < 1500 or year.max() > 2200 or set(month.tolist()) != set(range(1, 13)) or (steps < 0).any():
+        return {}
+    named = {"year": names[0], "month": names[1]}
+    if (steps == 1).mean() >= ENOUGH:
+        return named
+    return named | {"day": names[2]} if len(names) > 2 and whole[2] else {}
 
 
 def _texts_of_parts(frame: pd.DataFrame, named: Mapping[str, str], parts: Sequence[str]) -> list[str] | None:
@@ -122,6 +139,8 @@ def _texts_of_clock(days: pd.Series[Any], clocks: pd.Series[Any]) -> list[str] |
     if form is None or any(":" in value for value in day.values[:10]):
         return None
     is_period = bool(re.fullmatch(PERIOD, plain(str(clocks.name))))
+    if is_period and _clocks_change(day, clock):
+        return None
     if not is_period and all(re.fullmatch(r"\d{1,2}", value) and int(value) <= 24 for value in clock.values):
         spelled = [f"{int(value):02}:00" for value in clock.values]
     elif all(re.fullmatch(r"\d{1,4}", value) for value in clock.values):
@@ -135,6 +154,14 @@ def _texts_of_clock(days: pd.Series[Any], clocks: pd.Series[Any]) -> list[str] |
         return None
     dates = [f"{value[:4]}-{value[4:6]}-{value[6:]}" if compact else value for value in day.values]
     return [f"{dates[one]} {spelled[other]}" for one, other in zip(day.codes, clock.codes, strict=True)]
+
+
+def _clocks_change(day: Cells, clock: Cells) -> bool:
+    """Tells whether a day has all periods but those of one hour, which its clocks skip: these are no clock times."""
+    number = pd.Series(clock.as_numbers()).groupby(day.codes)
+    last, count = number.max(), number.count()
+    most = int(last.max())
+    return bool(((last == count) & (last == most - most // 24)).iloc[1:-1].any()) if most >= 24 else False
 
 
 def _clocks_of(numbers: Sequence[int], texts: Sequence[str], is_period: bool) -> list[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,11 @@ from dltrain.data.date_layouts import SECOND
 from dltrain.data.dates import infer_cells
 
 SEASON = re.compile(r"(\d{4})[/\-–](\d{4}|\d\d)")
+ELAPSED = re.compile(r"(\d{1,5}):([0-5]\d)(?::([0-5]\d))?")
 WEEK = re.compile(r"(\d{4})[/-]?(\d\d)")
 SHORT = re.compile(r"(\d{1,2})[/\-–](\d{1,2})")
 NAMES_OF_WEEKS = r"(iso)?(yr|year)?(iso)?(week|wk|kw|woche)(no|nr|id|of(the)?year)?|yw|yyyyww"
-NAMES_OF_SECONDS = r"(unix|epoch|posix)?(time|timestamp|ts|epoch|seconds|date|datetime)(unix|utc|ms|us|ns|s)?"
+NAMES_OF_SECONDS = r"(unix|epoch|posix)?(time|timestamp|ts|epoch|seconds)(unix|utc|s)?|(unix|epoch)(date|datetime)"
 COUNTED = ("unix", "unix_ms", "unix_us", "unix_ns")
 THIS_CENTURY = (946_684_800, 2_208_988_800)  # from 2000 to 2039, in seconds
 MONTHS, WEEKS, DAYS = 12, 53, 31
@@ -27,6 +29,27 @@ ENOUGH = 8  # times whose even steps are no accident
 FEW = 10  # times, below which whole minutes may be chance
 
 Moments = NDArray[np.datetime64]
+
+
+class Elapsed(NamedTuple):
+    """Times since a beginning: the seconds of each text `(n,)`, and their spelling for `TimeAxis`."""
+
+    seconds: NDArray[np.float64]
+    spelling: str
+
+
+def read_elapsed(texts: Sequence[str]) -> Elapsed | None:
+    """Returns texts such as 0:00:05 as times since a beginning, if some are beyond a day, or the first is 0:00:00; None
+    if they may be times of a day."""
+    matches = [match for text in texts if (match := ELAPSED.fullmatch(text))]
+    if not texts or len(matches) < len(texts) or len({match[3] is None for match in matches}) > 1:
+        return None
+    hours, minutes, seconds = np.array([[int(part or 0) for part in match.groups()] for match in matches]).T
+    if hours.max() < 24 and texts[0] != "0:00:00":
+        return None
+    width = min(len(match[1]) for match in matches)
+    spelling = f"{{hours:0{width}}}:{{minutes:02}}" + (":{seconds:02}" if matches[0][3] else "")
+    return Elapsed(3600.0 * hours + 60 * minutes + seconds, spelling)
 
 
 def read_doubtful(cells: Cells, name: str) -> tuple[DateFormat | None, str]:
@@ -80,7 +103,8 @@ def _counted_from_1970(cells: Cells, name: str) -> str:
         second = round(SECOND / NUMBERS[word][0])
         if (numbers > THIS_CENTURY[0] * second).all() and (numbers < THIS_CENTURY[1] * second).all():
             minutes = bool((np.diff(np.sort(numbers)) % 60 == 0).all()) and len(numbers) > FEW
-            if word != "unix" or minutes or re.fullmatch(NAMES_OF_SECONDS, plain(name)):
+            named = bool(re.fullmatch(NAMES_OF_SECONDS, plain(name))) and infer_cells(cells, enough=1.0) is None
+            if word != "unix" or minutes or named:
                 return word
     return ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from dltrain.data.folds import NO_FOLDS, Folds
 from dltrain.data.splits import check_fractions
 from dltrain.errors import DataError
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
-from dltrain.kinds.series.read import RegularSeries
+from dltrain.kinds.series.regular import RegularSeries
 from dltrain.kinds.series.windows import take
 from dltrain.types import Split, SplitName
 
@@ -31,6 +31,12 @@ class WindowSplit(Split):
     """
 
     season: Tensor | None = None
+
+    def of(self, chosen: NDArray[np.int64]) -> WindowSplit:
+        """Returns some of the windows, as of any split."""
+        part = super().of(chosen)
+        assert isinstance(part, WindowSplit)
+        return part if self.season is None else replace(part, season=self.season[chosen.tolist()])
 
 
 @dataclass(frozen=True)

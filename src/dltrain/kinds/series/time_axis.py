@@ -95,6 +95,9 @@ class TimeAxis:
             if self.spelling == RELATIVE:
                 year, month = divmod(round(number), 12)
                 return f"{year}-{month + 1:02}"
+            if self.spelling.startswith("{"):
+                minutes, seconds = divmod(round(number), 60)
+                return self.spelling.format(hours=minutes // 60, minutes=minutes % 60, seconds=seconds)
             return self.spelling + self._spell_number(number)
         moment = self.moment(position)
         if self.spelling:

@@ -20,6 +20,8 @@ from dltrain.kinds.series.grid import Grid, find_grid
 FEWEST = 6  # columns of times
 SHARE = 0.5  # of all columns
 NUMBERED = re.compile(r"([^\W\d][\w ]*?[_ ]?|)(\d{1,5})")
+EUROSTAT = re.compile(r"\\(time|TIME_PERIOD)\s*$")
+FLAGS = r"\s+[a-z]{1,4}$"
 NAMES_OF_STEPS = r"v|d|t|w|wk|day|week|month|step|time|period|x|"
 YEAR = re.compile(r"(?:y|yr|year|fy|x)[ _]?(\d{4})|(\d{4}) ?\[YR\2\]", re.IGNORECASE)  # Y1961; 1960 [YR1960]
 
@@ -52,6 +54,8 @@ def turn_wide(frame: pd.DataFrame) -> Turned | None:
     times = _dates_among(names) or _years_among(names) or _numbered_among(frame, names)
     if not times:
         return None
+    flags = _leave_out_flags(frame, names, times)
+    frame = frame if flags is None else flags
     again = _numbered_otherwise(names, times)
     others = [name for name in names if name not in times and name not in again]
     time, value = (_free(name, others) for name in ("time", "value"))
@@ -66,9 +70,21 @@ def turn_wide(frame: pd.DataFrame) -> Turned | None:
     turned[value] = values.reshape(-1)
     turned.index = pd.Index(frame.index.to_numpy()[rows] if len(frame) else rows)
     notes = [f"the columns {name_list(times, 3)} are times: {len(frame):,} rows are as many series"]
+    if flags is not None:
+        notes.append("left out the flags after numbers, such as 'p', and ':', which means that there is none")
     if again:
         notes.append(f"not used: {name_list(again, 3)}, which are numbered as the times are")
     return Turned(turned, time, value, tuple(notes))
+
+
+def _leave_out_flags(frame: pd.DataFrame, names: Sequence[str], times: Sequence[str]) -> pd.DataFrame | None:
+    """Returns a table of Eurostat's, whose first column is called geo\\TIME_PERIOD, without the flags after numbers;
+    `None` for any other table."""
+    if not any(EUROSTAT.search(name) for name in names if name not in times):
+        return None
+    cells = frame.iloc[:, [at for at, name in enumerate(names) if name in times]]
+    bare = cells.apply(lambda column: column.astype("string").str.strip().str.replace(FLAGS, "", regex=True))
+    return frame.assign(**{str(name): bare[name].mask(bare[name].isin(["", ":"])) for name in bare.columns})
 
 
 def _turn_grid(frame: pd.DataFrame, grid: Grid) -> Turned:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from dltrain.kinds.estimators import Maker, fit_and_predict, methods, note_on_weight
+from dltrain.kinds.estimators import FEW, Maker, fit_and_predict, methods, note_on_weight, within_time
 from dltrain.kinds.method import Method
 from dltrain.kinds.table.raw import RawTable
-from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, SplitName
 
-FEW, SOME = 300, 1_200  # rows of two fits that tell how long a longer one takes
-SHARES = {"linear_regression": 0.3, "logistic_regression": 0.3, "nearest_neighbours": 0.3}  # of the time that is left
 MOST_LEVELS = 255  # that gradient boosting takes as categories
 MOST_ONE_HOT = 500  # levels of a column that have an input each for a linear model
 
@@ -34,38 +29,29 @@ def predictors(data: Data, raw: RawTable, split: SplitName, seconds: float) -> I
         split: the split to predict.
         seconds: that all methods may take.
     """
-    named = list(methods(data.facts, boosting=True))
-    began = perf_counter()  # importing scikit-learn is not counted
+    makers = list(methods(data.facts, boosting=True))
     train, held_out = raw.frame("train"), raw.frame(split)
     y, weight = data.splits["train"].target, data.splits["train"].weight
     weights = None if weight is None else weight.numpy()
     targets = y.numpy() if data.facts.outputs else y.flatten().numpy()
     several_numbers = bool(data.facts.outputs) and y.is_floating_point()
-    order = np.random.default_rng(0).permutation(len(targets))
-    for name, make in named:
-        prepared = _prepared(name, make, train)
-        # The target means of categories are those of a single target.
-        alone = several_numbers and name == "gradient_boosting" and bool(_of_many_levels(train))
-        fit = partial(fit_and_predict, prepared, train, targets, held_out, data.facts, weight=weights, each_alone=alone)
-        left = seconds - (perf_counter() - began)
-        rows = len(order) if name == named[0][0] else _affordable(fit, order, left * SHARES.get(name, 1.0))
-        notes = [f"fitted to {rows:,} of the {len(order):,} rows, to save time"] if rows < len(order) else []
-        notes += [note] if (note := note_on_weight(make, targets[:FEW], weights)) else []
-        yield Method(name, partial(fit, np.sort(order[:rows])), "; ".join(notes))
-
-
-def _affordable(fit: Callable[[NDArray[np.int64]], Predictions], order: NDArray[np.int64], seconds: float) -> int:
-    """Returns to how many rows a method can be fitted in this time, by fits to a few of them."""
-    if len(order) <= 2 * SOME:
-        return len(order)
-    taken = []
-    for rows in (FEW, SOME):
-        started = perf_counter()
-        fit(np.sort(order[:rows]))
-        taken.append(perf_counter() - started)
-    each = max((taken[1] - taken[0]) / (SOME - FEW), 0.1 * taken[1] / SOME)
-    always = max(taken[0] - FEW * each, 0.0)
-    return int(np.clip((seconds - sum(taken) - always) / each, SOME, len(order)))
+    # The target means of categories are those of a single target.
+    apart = several_numbers and bool(_of_many_levels(train))
+    fits = {
+        name: partial(
+            fit_and_predict,
+            make if name == makers[0][0] else _prepared(name, make, train),  # the first one takes no inputs
+            train,
+            targets,
+            held_out,
+            data.facts,
+            weight=weights,
+            each_alone=apart and name == "gradient_boosting",
+        )
+        for name, make in makers
+    }
+    notes = {name: note_on_weight(make, targets[:FEW], weights) for name, make in makers}
+    yield from within_time(fits, np.random.default_rng(0).permutation(len(targets)), data.facts, seconds, notes)
 
 
 def _prepared(name: str, make: Maker, train: pd.DataFrame) -> Maker:

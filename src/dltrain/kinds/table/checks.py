@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, name_list
 from dltrain.data.spelling import spellings_of
+from dltrain.data.splits import Indices
 from dltrain.kinds.checks import FEW_SAMPLES, Finding, find_conflicts, find_shared
 from dltrain.kinds.table.columns import Column, is_entity
 from dltrain.kinds.table.raw import RawTable
@@ -102,18 +103,30 @@ def check_ids(data: Data, raw: RawTable) -> Iterator[Finding]:
     else:
         return
     for column in raw.columns:
-        cells = raw.rows.inputs[column.name]
-        if not is_entity(column.name, cells) or len(cells.values) < FEWEST_IDS:
-            continue
-        there = cells.codes[held_out_rows]
-        shared = float(np.isin(there[there >= 0], cells.codes[train]).mean()) if len(there) else 0.0
-        if shared >= MOST_SHARED_IDS:
-            yield Finding(
-                "warning",
-                f"{100 * shared:.0f} % of the {held_out} rows have a {column.name} that is also in train, so the "
-                f"result holds for a known {column.name} only",
-                f"to measure new ones, keep the rows of each together: data.group={column.name}",
-            )
+        yield from find_known_ids(column.name, raw.rows.inputs[column.name], train, held_out_rows, held_out)
+
+
+def find_known_ids(name: str, cells: Cells, train: Indices, held_out: Indices, split: SplitName) -> Iterator[Finding]:
+    """Yields that most held-out rows have an id that is also in train, if they have.
+
+    Args:
+        name: of the column.
+        cells: of all rows.
+        train: the training rows.
+        held_out: those of another split.
+        split: the name of that split.
+    """
+    if not is_entity(name, cells) or len(cells.values) < FEWEST_IDS:
+        return
+    there = cells.codes[held_out]
+    shared = float(np.isin(there[there >= 0], cells.codes[train]).mean()) if len(there) else 0.0
+    if shared >= MOST_SHARED_IDS:
+        yield Finding(
+            "warning",
+            f"{100 * shared:.0f} % of the {split} rows have a {name} that is also in train, so the result holds for a "
+            f"known {name} only",
+            f"to measure new ones, keep the rows of each together: data.group={name}",
+        )
 
 
 def check_times(raw: RawTable) -> Iterator[Finding]:

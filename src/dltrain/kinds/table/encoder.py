@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -240,8 +240,7 @@ class TableEncoder:
         """Returns the names of rows: the cells of the column of ids, where there is one, else the rows' numbers."""
         if self.id in frame.columns:
             return read_cells(frame[self.id]).or_else(tuple(map(str, frame.index.tolist())))
-        taken = {*self.names, self.target.name, *self.target.outputs}
-        return names_of_rows(frame.drop(columns=[name for name in frame.columns if name in taken]))
+        return names_of_rows(frame, {*self.names, self.target.name, *self.target.outputs})
 
     def encode_cells(self, table: Mapping[str, Cells], interpolate_from: Indices | None = None) -> NDArray[np.float32]:
         """Returns encoded columns that have been read, `(N, F)`.
@@ -372,11 +371,16 @@ def columns_of(facts: Facts) -> tuple[ColumnEncoder, ...]:
         return ()
 
 
-def names_of_rows(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Returns the names of rows: the cells of the first column of ids, where there is one, else the rows' numbers."""
+def names_of_rows(frame: pd.DataFrame, taken: Collection[str]) -> tuple[str, ...]:
+    """Returns the names of rows: the cells of the first column of ids, where there is one, else the rows' numbers.
+
+    Args:
+        frame: the rows.
+        taken: columns that have another role.
+    """
     numbers = tuple(map(str, frame.index.tolist()))
     for name in frame.columns:
-        if looks_like_id(name) and names_rows(name, cells := read_cells(frame[name])):
+        if name not in taken and looks_like_id(name) and names_rows(name, cells := read_cells(frame[name])):
             return cells.or_else(numbers)
     return numbers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -46,7 +47,11 @@ class Table(Kind):
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
         if isinstance(data.raw, RawTable):
             return baselines.predictors(data, data.raw, split, seconds)
-        return estimators.predictors(data, split, encoded_rows, boosting=True)
+        return estimators.predictors(data, split, encoded_rows, seconds, boosting=True)
+
+    def part_of(self, data: Data, split: SplitName, chosen: NDArray[np.int64]) -> Data:
+        part = super().part_of(data, split, chosen)
+        return replace(part, raw=part.raw.part_of(split, chosen)) if isinstance(part.raw, RawTable) else part
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings about the raw rows; tables that keep none are checked as any samples are."""
@@ -61,7 +66,7 @@ class Table(Kind):
         """Returns the permutation importance of each column, and a projection of the rows to a plane."""
         if len(facts.input_shape) != 1 or loader.prepare is not None:
             return Explanation()
-        (x,) = loader.inputs
+        x = loader.inputs[0][:]
         columns = inputs_by_column(facts)
         shuffled = permutation_importance(model, task, (x,), loader.target, columns, seconds, loader.weights)
         return Explanation(tuple(shuffled), project_inputs(x))
@@ -69,5 +74,5 @@ class Table(Kind):
 
 def encoded_rows(split: Split) -> NDArray[np.float32]:
     """Returns the inputs of baselines for a split: the model's inputs, `(N, F)`."""
-    (inputs,) = split.inputs
+    (inputs,) = split.tensors
     return np.asarray(inputs.flatten(1).float())

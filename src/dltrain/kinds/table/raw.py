@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,10 @@ class RawTable:
     def used(self) -> list[Column]:
         """Returns the columns that are inputs."""
         return [column for column in self.columns if column.role != "dropped"]
+
+    def part_of(self, split: SplitName, chosen: Indices) -> RawTable:
+        """Returns the table with some of the rows of a split alone, given their positions in it."""
+        return replace(self, parts={**self.parts, split: self.parts[split][chosen]})
 
     def frame(self, split: SplitName) -> pd.DataFrame:
         """Returns the inputs of a split as scikit-learn takes them: numbers as float64 with NaN, dates as several
@@ -83,4 +87,4 @@ def _categories(cells: Cells, train: Indices, at: Indices) -> pd.Categorical[Any
     renumbered = np.full(len(cells.values) + 1, -1)
     renumbered[known] = np.arange(len(known))
     levels: list[str] = [cells.values[code] for code in known.tolist()]
-    return pd.Categorical.from_codes(renumbered[cells.codes[at]].tolist(), pd.Index(levels))
+    return pd.Categorical.from_codes(renumbered[cells.codes[at]], pd.Index(levels))

@@ -8,42 +8,44 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dltrain.data.tokens import Tokens, Vocabulary, choose_tokens, split_text
-from dltrain.kinds.estimators import fit_and_predict
+from dltrain.kinds.estimators import fit_and_predict, within_time
 from dltrain.kinds.labels import form_of
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Data, Facts, Split, SplitName
 
-MAX_TEXTS = 50_000  # to which a baseline is fitted
 LONGEST_RUN: dict[Tokens, int] = {"word": 2, "character": 3}
 
 
-def predictors(data: Data, split: SplitName) -> Iterator[Method]:
-    """Yields baselines; each fits it to the training texts and predicts another split."""
+def predictors(data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
+    """Yields baselines; each fits it to training texts and predicts another split.
+
+    A method that would take longer than its share of the time is fitted to a sample of the texts.
+    """
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.multiclass import OneVsRestClassifier
 
     train, held_out, facts = data.splits["train"], data.splits[split], data.facts
     y = train.target.numpy() if facts.outputs else train.target.flatten().numpy()
-    rows = np.arange(len(y))
-    if len(y) > MAX_TEXTS:
-        rows = np.sort(np.random.default_rng(0).choice(len(y), MAX_TEXTS, replace=False))
     unit = Vocabulary.of(facts).tokens
     tokens = unit if unit in LONGEST_RUN else choose_tokens(train.texts)
-    texts = [train.texts[row] for row in rows]
-    beside = _beside(train)[rows], _beside(held_out)
-    fit = partial(_fit_and_predict, facts, tokens, texts, y[rows], held_out.texts, beside)
-    if form_of(facts) == "number":
-        yield Method("mean", partial(fit, lambda: DummyRegressor()))
-        yield Method("tfidf_ridge", partial(fit, lambda: RidgeCV(np.logspace(-2, 2, 9))))
-        return
     each, common = (OneVsRestClassifier, "commonest_labels") if facts.outputs else (_itself, "majority")
-    yield Method(common, partial(fit, lambda: each(DummyClassifier(strategy="prior"))))
-    yield Method("tfidf_logistic_regression", partial(fit, lambda: each(LogisticRegression(max_iter=500))))
+    makers: dict[str, Callable[[], Any]] = {
+        common: lambda: each(DummyClassifier(strategy="prior")),
+        "tfidf_logistic_regression": lambda: each(LogisticRegression(max_iter=500)),
+    }
+    if form_of(facts) == "number":
+        makers = {"mean": DummyRegressor, "tfidf_ridge": lambda: RidgeCV(np.logspace(-2, 2, 9))}
+    fits = {name: partial(_fit_and_predict, make, facts, tokens, train, held_out) for name, make in makers.items()}
+    first, *_ = makers  # which reads no text
+    nothing, new = (np.zeros((len(part), 1), dtype=np.float32) for part in (train, held_out))
+    fits[first] = partial(fit_and_predict, lambda _: makers[first](), nothing, y, new, facts)
+    yield from within_time(fits, np.random.default_rng(0).permutation(len(y)), facts, seconds, dict.fromkeys(fits, ""))
 
 
 def _itself(estimator: Any) -> Any:
@@ -51,24 +53,19 @@ def _itself(estimator: Any) -> Any:
 
 
 def _fit_and_predict(
-    facts: Facts,
-    tokens: Tokens,
-    texts: list[str],
-    y: NDArray[Any],
-    held_out: tuple[str, ...],
-    beside: tuple[NDArray[np.float32], NDArray[np.float32]],
-    make: Callable[[], Any],
+    make: Callable[[], Any], facts: Facts, tokens: Tokens, train: Split, held_out: Split, rows: NDArray[np.int64]
 ) -> Predictions:
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(
-        analyzer=partial(_runs, tokens), min_df=2 if len(texts) > 100 else 1, sublinear_tf=True
-    )
-    x, x_held_out = vectorizer.fit_transform(texts), vectorizer.transform(held_out)
-    if beside[0].shape[1]:
-        x, x_held_out = hstack([x, beside[0]]).tocsr(), hstack([x_held_out, beside[1]]).tocsr()
-    return fit_and_predict(lambda _: make(), x, y, x_held_out, facts, np.arange(len(y)))
+    vectorizer = TfidfVectorizer(analyzer=partial(_runs, tokens), min_df=2 if len(rows) > 100 else 1, sublinear_tf=True)
+    x = vectorizer.fit_transform([train.texts[row] for row in rows.tolist()])
+    x_held_out = vectorizer.transform(held_out.texts)
+    if (beside := _beside(train)).shape[1]:
+        x, x_held_out = hstack([x, beside[rows]]).tocsr(), hstack([x_held_out, _beside(held_out)]).tocsr()
+    target = train.target[torch.from_numpy(rows)]
+    y = target.numpy() if facts.outputs else target.flatten().numpy()
+    return fit_and_predict(lambda _: make(), x, y, x_held_out, facts, np.arange(len(rows)))
 
 
 def _beside(split: Split) -> NDArray[np.float32]:

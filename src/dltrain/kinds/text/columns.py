@@ -6,10 +6,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dltrain.data.cells import MISSING, name_list, shorten
 from dltrain.data.column_names import plain
@@ -23,12 +25,13 @@ from dltrain.kinds.table.columns import looks_like_id
 Carries = Literal["words", "names", "labels", "numbers", "dates", "links", "paths", "codes", "nothing"]
 
 SAMPLE = 1000  # cells by which a column is judged
+PROPOSED = 20_000  # rows by which it is judged whether a column can join the texts
 MOST = 0.8  # of the cells, which have to be alike
 FILLED = 0.05  # share of the cells, below which a column carries nothing
 PROSE, UNSPACED_PROSE = 3.0, 6.0  # words, or characters of a script without spaces, of a cell on average
 MOST_LABELS, LABEL_SHARE = 50, 0.05  # distinct cells of several words that are still labels
 REPEATED = 0.5  # share of distinct cells of one word, below which they are labels
-SPELLED = 0.95  # of the rows, whose target a column tells, from which on it spells the target again
+SPELLED = 0.95  # of the rows, in which a column tells the target, or is part of another one, to count as such
 NUMERAL = r"[+-]?[\d.]+"
 LINK = re.compile(r"(https?:|ftp:)?//\S+|www\.\S+|[\w-]+(\.[\w-]+)+(/\S*)?|[\w.+-]+@[\w-]+(\.[\w-]+)+", re.IGNORECASE)
 PATH = re.compile(r"(?=.*[/\\])[^\s:*?\"<>|]+(\.\w{1,5})?|([A-Za-z]:|~|\.{1,2})?[/\\].*|\S+\.[A-Za-z]\w{1,4}")
@@ -45,6 +48,7 @@ class Content:
         carries: what that is.
         words: the mean number of words of a cell; of characters where the script has no spaces.
         distinct: the number of distinct cells in the sample.
+        filled: the share of cells that are not missing.
         two_valued: whether its cells are 0 and 1, or no and yes, and both occur.
     """
 
@@ -52,6 +56,7 @@ class Content:
     words: float = 0.0
     distinct: int = 0
     two_valued: bool = False
+    filled: float = 1.0
 
     @property
     def is_target(self) -> bool:
@@ -66,8 +71,8 @@ def judge_columns(frame: pd.DataFrame) -> dict[str, Content]:
 
 def judge_column(column: pd.Series[Any]) -> Content:
     """Returns what a column carries."""
-    at = np.linspace(0, len(column) - 1, min(SAMPLE, len(column))).astype(int)
-    sample = [str(cell).strip() for cell in column.iloc[np.unique(at)] if not pd.isna(cell)]
+    at = _spaced(len(column), SAMPLE)
+    sample = [str(cell).strip() for cell in column.iloc[at] if not pd.isna(cell)]
     cells = [cell for cell in sample if cell.casefold() not in MISSING]
     if len(cells) <= FILLED * len(at):
         return Content("nothing")
@@ -88,7 +93,12 @@ def judge_column(column: pd.Series[Any]) -> Content:
         return Content("labels", words, distinct, two_valued)
     if _share(cells, CODE.fullmatch) >= MOST:
         return Content("codes", words, distinct)
-    return Content("names", words, distinct)
+    return Content("names", words, distinct, filled=len(cells) / len(at))
+
+
+def _spaced(count: int, most: int) -> NDArray[np.int64]:
+    """Returns evenly spaced positions of at most so many rows."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
 
 
 def _share(cells: Sequence[str], test: Any) -> float:
@@ -97,6 +107,27 @@ def _share(cells: Sequence[str], test: Any) -> float:
 
 def _is_date(cell: str) -> bool:
     return bool(find_layouts(cell.translate(DIGITS))) and not cell.replace(".", "").replace(",", "").isdigit()
+
+
+def find_excerpts(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
+    """Returns the columns of texts that are parts of another one, row by row, and that column: what a reader marked in
+    a text is not known of a new one."""
+    at = _spaced(len(frame), SAMPLE)
+    cells = {name: frame[name].iloc[at].fillna("").astype(str).str.casefold().str.strip() for name in names}
+    found: dict[str, str] = {}
+    for name, other in permutations(names, 2):
+        pairs = [(part, whole) for part, whole in zip(cells[name], cells[other], strict=True) if part]
+        shorter = any(len(part) < len(whole) for part, whole in pairs)
+        if other not in found and shorter and sum(part in whole for part, whole in pairs) >= SPELLED * len(pairs):
+            found[name] = other
+    return found
+
+
+def is_prose(name: str) -> bool:
+    """Tells whether the name of a column reads like a text, as where the first line of a file is no header."""
+    if HEADER_WORD.fullmatch(name) or name.rstrip().endswith(("?", ":")):
+        return False
+    return len(UNSPACED_LETTER.findall(name)) >= UNSPACED_PROSE or len(name.split()) > PROSE
 
 
 def choose_texts(contents: Mapping[str, Content], taken: Collection[str | None]) -> tuple[tuple[str, ...], str]:
@@ -110,7 +141,11 @@ def choose_texts(contents: Mapping[str, Content], taken: Collection[str | None])
     words = tuple(name for name, content in free.items() if content.carries == "words")
     if words:
         return words, "which carries words" if len(words) == 1 else "which carry words"
-    names = {name: content.words for name, content in free.items() if content.carries == "names"}
+    names = {
+        name: content.words
+        for name, content in free.items()
+        if content.carries == "names" and content.filled > MOST / 2
+    }
     if not names:
         labels = {name: content for name, content in free.items() if content.carries == "labels"}
         others = any(content.carries in ("codes", "links", "paths") for content in free.values())
@@ -155,11 +190,17 @@ def find_joinable(
         taken: columns that have a role.
     """
     found = []
+    frame = frame.iloc[_spaced(len(frame), PROPOSED)]
     for name, content in contents.items():
         if name in taken or content.carries not in ("numbers", "labels") or content.distinct < 2:
             continue
         named = any(plain(name).startswith(plain(column)) for column in target)
-        if named or numbers_rows(name, frame[name], content) or spells_target(frame, name, target):
+        if (
+            named
+            or looks_like_id(name)
+            or numbers_rows(name, frame[name], content)
+            or spells_target(frame, name, target)
+        ):
             continue
         with suppress(DataError):
             UsedColumns.read(frame, [name])
@@ -177,9 +218,9 @@ def spells_target(frame: pd.DataFrame, name: str, target: Sequence[str]) -> bool
             return True
         usual = labels.value_counts(normalize=True).iloc[:1].sum()
         for told in (values.where(values.duplicated(keep=False)), frame[name].notna()):
-            known = labels.notna() & told.notna()
-            counts = pd.crosstab(told[known], labels[known]).to_numpy()
-            if counts.size and counts.max(axis=1).sum() >= max(SPELLED, (1 + usual) / 2) * counts.sum() > 0:
+            together = pd.DataFrame({"value": told, "label": labels}).dropna()
+            counts = together.value_counts(sort=False).groupby(level="value")
+            if len(together) and counts.max().sum() >= max(SPELLED, (1 + usual) / 2) * len(together):
                 return True
     return False
 

@@ -12,13 +12,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dltrain.data.cells import name_list, nearest
+from dltrain.data.cells import name_list, nearest, shorten
 from dltrain.data.text_files import SUFFIXES, is_text, named_files, read_samples
 from dltrain.data.tokens import Padded, Vocabulary, pad
 from dltrain.errors import DataError
 from dltrain.kinds.joined_columns import STORED, encoder_of_columns
 from dltrain.kinds.labels import TargetReader, target_of_files
 from dltrain.kinds.table.encoder import TableEncoder, names_of_rows
+from dltrain.kinds.text.columns import is_prose
 from dltrain.kinds.text.targets import ListForm, as_trained, with_bars
 from dltrain.types import BatchTransform, Encoded, Facts, Remark
 
@@ -225,8 +226,9 @@ class TextEncoder:
 
     def _names_of(self, frame: pd.DataFrame) -> tuple[str, ...]:
         """Returns the names of rows: the cells of a column of ids, where there is one, else the rows' numbers."""
-        taken = {*self.columns, self.reader.name, *self.reader.outputs, *(self.beside.names if self.beside else ())}
-        return names_of_rows(frame.drop(columns=[name for name in frame.columns if str(name).strip() in taken]))
+        frame = frame.set_axis([str(name).strip() for name in frame.columns], axis="columns")
+        beside = self.beside.names if self.beside else ()
+        return names_of_rows(frame, {*self.columns, self.reader.name, *self.reader.outputs, *beside})
 
     def _select(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Returns the columns of texts."""
@@ -236,6 +238,13 @@ class TextEncoder:
             return frame[list(self.columns)]
         others = [name for name in frame.columns if name != self.reader.name]
         if len(others) == len(self.columns) == 1:  # the only column must be the texts, whatever its name
+            if is_prose(others[0]):
+                raise DataError(
+                    f"the first line would name the column of texts, and reads like a text: {shorten(others[0])}",
+                    where="data.header",
+                    fix="say that the file has no header, or add one",
+                    override="data.header=none",
+                )
             return frame[others]
         close = nearest(absent, frame.columns)
         raise DataError(

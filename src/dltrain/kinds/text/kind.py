@@ -18,7 +18,7 @@ from dltrain.kinds.kind import Kind, LoaderOptions
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
 from dltrain.kinds.text import baselines
-from dltrain.kinds.text.copies import check_copies
+from dltrain.kinds.text.copies import SharedIds, check_copies
 from dltrain.kinds.text.encoder import TextEncoder
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
@@ -31,7 +31,7 @@ class Text(Kind):
     """Texts, as tokens and their number."""
 
     name: ClassVar[str] = "text"
-    default_model: ClassVar[str] = "textcnn"
+    default_model: ClassVar[str] = "textcnn_bag"
     # A text has many words, so that fewer samples are enough.
     budget: ClassVar[Budget] = Budget(samples=60_000, fewest=4, batch_sizes=((2000, 32),), large_batch=64)
 
@@ -65,11 +65,13 @@ class Text(Kind):
         return LoaderOptions(bucket_by_length=True)
 
     def baselines(self, data: Data, split: SplitName, seconds: float) -> Iterator[Method]:
-        return baselines.predictors(data, split)
+        return baselines.predictors(data, split, seconds)
 
     def check(self, data: Data) -> Iterator[Finding]:
         """Yields findings about copies of texts, about the balance of classes, and about the number of samples."""
         yield from check_copies(data)
+        if isinstance(data.raw, SharedIds):
+            yield from data.raw.check()
         yield from check_balance(data)
         yield from check_size(data)
 

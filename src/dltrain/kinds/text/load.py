@@ -25,9 +25,11 @@ from dltrain.kinds.table.notes import note_task
 from dltrain.kinds.table.rows import Duplicates, Rows, split_rows
 from dltrain.kinds.target import Target, infer_task
 from dltrain.kinds.target_scale import check_outputs, scale_of_targets
-from dltrain.kinds.text.copies import leave_out_copies
+from dltrain.kinds.text.copies import SharedIds, leave_out_copies
 from dltrain.kinds.text.encoder import TextEncoder, inputs_of, join_texts
-from dltrain.kinds.text.read import Columns, OnBad, Source, generate_reviews, read_class_folders, read_tables
+from dltrain.kinds.text.folders import OnBad, read_class_folders
+from dltrain.kinds.text.read import generate_reviews, read_tables
+from dltrain.kinds.text.source import Columns, Source
 from dltrain.kinds.text.targets import list_form, settle_case, with_bars
 from dltrain.kinds.text.tokenisation import Tokenisation
 from dltrain.memory import refuse_rows
@@ -184,7 +186,7 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
     reading = Reading.of((read_cells(columns[name]) for name in columns), goal.decimal, goal.thousands)
     target = infer_task(columns, goal.task, reading, find_lists=True)
     joined = [] if used is None else [f"{column.name} joins the texts as {column.role}" for column in used.columns]
-    texts, names = join_texts(frame[list(source.text)]), frame.index.astype(str).tolist()
+    texts, names = join_texts(frame[list(source.text)]), source.row_names()
 
     def divide(fold: int | None) -> Data:
         divided = split_texts(source, frame, target, replace(splitting, fold=fold))
@@ -223,7 +225,9 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
         }
         notes = (*source.notes, *[case_note] * bool(case_note), *note_task(target), *joined, *divided.notes)
         facts = replace(gather_facts(encoder, target, target.y[divided.parts["train"]]), folds=divided.models)
-        return Data(facts, splits, encoder.prepare, notes=(*notes, *_notes_on_tokens(encoder, padded)))
+        at_random = splitting.group is None and len(source.frames) == 1
+        ids = SharedIds.find(frame, source.roles, divided.parts) if at_random else None
+        return Data(facts, splits, encoder.prepare, notes=(*notes, *_notes_on_tokens(encoder, padded)), raw=ids)
 
     return by_fold(divide, splitting.fold)
 

@@ -1,22 +1,19 @@
-"""Reads labelled texts from tables or class folders, or generates them; does not split them."""
+"""Reads labelled texts from tables, or generates them; does not split them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
 from dltrain.data.cells import name_list, nearest
-from dltrain.data.class_folders import find_splits, refuse_bad
-from dltrain.data.folder_tree import FileType, spell_path
 from dltrain.data.samples.texts import write_reviews
 from dltrain.data.table_files import read_file
 from dltrain.data.table_format import AUTO, NONE, TableFormat
-from dltrain.data.text_files import SUFFIXES, is_text, read_each
+from dltrain.data.text_files import SUFFIXES
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.split_column import follow_column
 from dltrain.kinds.text.columns import (
@@ -24,82 +21,15 @@ from dltrain.kinds.text.columns import (
     choose_texts,
     describe,
     describe_unused,
+    find_excerpts,
     find_joinable,
     judge_columns,
     spells_target,
     why_data,
 )
+from dltrain.kinds.text.source import Columns, Source, as_value
 from dltrain.kinds.text.targets import choose_target
 from dltrain.types import SPLITS, SplitName
-
-OnBad = Literal["error", "skip"]
-UNLABELLED = frozenset(["unsup", "unsupervised", "unlabelled", "unlabeled", "nolabel"])  # folders
-TEXTS = FileType("texts", SUFFIXES, "class/*.txt, or give a CSV file", is_text)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of a table that the user gives.
-
-    Args:
-        target: the columns to predict; empty to infer them.
-        text: the columns of texts; empty to infer them.
-        group: the column whose equal values stay in one split; None for no such column.
-        task: the task that the target has to fit.
-        use: columns that join the texts.
-    """
-
-    target: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
-    group: str | None = None
-    task: str = "auto"
-    use: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Source:
-    """Texts before they are split.
-
-    Args:
-        frames: the texts of the files or folders that the user gives, by split; other splits are cut from `train`.
-        target: the columns to predict.
-        text: the columns to read.
-        notes: what was inferred.
-        has_splits: whether the source has its own splits, so that the user cannot give files for them.
-        has_header: whether the columns have names in the source.
-        is_text_file: whether the table is in a file whose name ends as that of a single text.
-        has_bare_files: whether files with one text each have names without a suffix.
-        use: columns that join the texts.
-    """
-
-    frames: Mapping[SplitName, pd.DataFrame]
-    target: tuple[str, ...]
-    text: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    has_splits: bool = False
-    has_header: bool = True
-    is_text_file: bool = False
-    has_bare_files: bool = False
-    use: tuple[str, ...] = ()
-
-    def check(self, columns: Columns, split_files: Mapping[SplitName, str]) -> None:
-        """Refuses columns and files that this source does not support.
-
-        Raises:
-            DataError: the user gives one.
-        """
-        for key, named, own in (("target", columns.target, self.target), ("text", columns.text, self.text)):
-            if named not in ((), own):
-                override = f"data.{key}={_as_value(own)}"
-                raise DataError(f"there is no column {name_list(named)!r}", where=f"data.{key}", override=override)
-        if columns.use != self.use:
-            what = "data.use names columns of a table, and there is none"
-            raise DataError(what, where="data.use", fix="leave it out", override="data.use=[]")
-        if columns.group is not None and columns.group not in self.frames["train"].columns:
-            raise DataError(f"there is no column {columns.group!r}", where="data.group", override="data.group=null")
-        if self.has_splits and split_files:
-            key = f"data.{next(iter(split_files))}_path"
-            raise DataError("a folder has its own splits", where=key, fix="leave it out", override=f"{key}=null")
 
 
 def generate_reviews(rows: int, seed: int) -> Source:
@@ -108,62 +38,6 @@ def generate_reviews(rows: int, seed: int) -> Source:
     frame = pd.DataFrame({"text": texts, "sentiment": labels}, dtype=object)
     notes = (f"generated {rows:,} short reviews; give your own with data.path",)
     return Source({"train": frame}, ("sentiment",), ("text",), notes, has_splits=True)
-
-
-def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
-    """Returns text files, each labelled by its folder.
-
-    Args:
-        folder: a folder of `class/*.txt` or `train|val|test/class/*.txt`.
-        encoding: a Python encoding name, or `auto`.
-        on_bad: whether a file that is empty or cannot be read is refused or left out.
-
-    Raises:
-        DataError: there are no such folders, files are refused, or too few are left.
-    """
-    folders = find_splits(folder, TEXTS)
-    splits = folders.splits
-    frames: dict[SplitName, pd.DataFrame] = {}
-    notes = folders.notes
-    bad: list[tuple[Path, str]] = []
-    wrong: list[str] = []  # corrections of files in another encoding
-    plain = True  # so that the others can be read in that encoding, too
-    for name, split in splits.items():
-        texts, guesses = read_each(split.files, encoding)
-        reasons = [_why_bad(text) for text in texts]
-        bad += [(file, reason) for file, reason in zip(split.files, reasons, strict=True) if reason]
-        wrong += [text.override for text in texts if isinstance(text, DataError)]
-        plain = plain and all(isinstance(text, DataError) or text.isascii() for text in texts)
-        names = [spell_path(file.relative_to(folder)) for file in split.files]
-        frame = pd.DataFrame({"text": texts, "class": map(spell_path, split.labels)}, index=names, dtype=object)
-        frames[name] = frame[[not reason for reason in reasons]]
-        notes += guesses
-    if on_bad == "error":
-        if plain and len(wrong) == len(bad) and all(fix.startswith("data.encoding=") for fix in wrong) and wrong:
-            raise DataError(
-                f"{len(bad)} texts are not UTF-8, such as {spell_path(bad[0][0].name)}",
-                where="data.encoding",
-                fix="name their encoding, gbk for Chinese, cp1252 for European",
-                override=max(wrong, key=wrong.count),
-            )
-        refuse_bad(bad, sum(len(split.files) for split in splits.values()), folder, "texts")
-    if bad:
-        notes += (f"left out {len(bad)} texts that cannot be read, such as {spell_path(bad[0][0].name)}",)
-    few = [name for name, frame in frames.items() if frame["class"].nunique() < (2 if name == "train" else 1)]
-    if few:
-        raise DataError(
-            f"too few texts of the {few[0]} split can be read", where=str(folder), fix="correct them, or add more"
-        )
-    bare = any(file.suffix.lower() not in SUFFIXES for split in splits.values() for file in split.files)
-    noted = tuple(dict.fromkeys(notes))
-    return Source(frames, ("class",), ("text",), noted, has_splits=True, has_bare_files=bare)
-
-
-def _why_bad(text: str | DataError) -> str:
-    """Returns why a file cannot be used; empty if it can."""
-    if isinstance(text, DataError):
-        return text.what
-    return "" if text.strip() else "it is empty"
 
 
 def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFormat) -> Source:
@@ -187,7 +61,7 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
             notes.append(f"{name}: the {len(frame)} rows of {path}")
     _check_columns(train, columns)
     contents = judge_columns(train)
-    text = columns.text or _choose_texts(contents, columns, notes)
+    text = columns.text or _choose_texts(train, contents, columns, notes)
     target = columns.target
     if not target:
         target, reason = choose_target(train, contents, columns.task, (*text, *columns.use, columns.group))
@@ -268,7 +142,7 @@ def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
                     f"the table has no column {name!r}",
                     where=f"data.{key}",
                     fix=f"name one of its columns: {name_list(frame.columns)}",
-                    override=f"data.{key}={_as_value(corrected)}" if near else "",
+                    override=f"data.{key}={as_value(corrected)}" if near else "",
                 )
     if twice := [name for name in columns.use if name in (*columns.target, *columns.text, columns.group)]:
         left = [name for name in columns.use if name not in twice]
@@ -284,16 +158,13 @@ def _check_columns(frame: pd.DataFrame, columns: Columns) -> None:
             f"the column {both[0]!r} cannot be both the text and the target",
             where="data.text",
             fix="leave it out" if left else "leave data.text out, to use the columns that carry words",
-            override=f"data.text={_as_value(left)}" if left else "data.text=null",
+            override=f"data.text={as_value(left)}" if left else "data.text=null",
         )
 
 
-def _as_value(names: Sequence[str]) -> str:
-    """Returns names as the value of a key."""
-    return names[0] if len(names) == 1 else f"[{','.join(names)}]"
-
-
-def _choose_texts(contents: Mapping[str, Content], columns: Columns, notes: list[str]) -> tuple[str, ...]:
+def _choose_texts(
+    frame: pd.DataFrame, contents: Mapping[str, Content], columns: Columns, notes: list[str]
+) -> tuple[str, ...]:
     """Returns the columns of texts, and adds a note about them."""
     taken = (*columns.target, *columns.use, columns.group)
     text, reason = choose_texts(contents, taken)
@@ -308,5 +179,8 @@ def _choose_texts(contents: Mapping[str, Content], columns: Columns, notes: list
             override=f"data.text={readable[0]}" if readable else "",
         )
     if sum(name not in taken for name in contents) > 1:
+        excerpts = find_excerpts(frame, text)
+        text = tuple(name for name in text if name not in excerpts)
         notes.append(f"the texts are in {name_list(text)}, {reason} (choose others with data.text)")
+        notes += [f"{name} is not read: its texts are parts of those in {whole}" for name, whole in excerpts.items()]
     return text

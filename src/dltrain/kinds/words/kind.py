@@ -31,7 +31,11 @@ class Words(Kind):
     name: ClassVar[str] = "words"
     default_model: ClassVar[str] = "word2vec"
     budget: ClassVar[Budget] = Budget(
-        samples=10_000_000, fewest=5, most=30, batch_sizes=((10_000, 512), (50_000, 2048)), large_batch=4096
+        samples=10_000_000,
+        fewest=5,
+        most=30,
+        batch_sizes=((10_000, 512), (25_000, 1024), (50_000, 2048)),
+        large_batch=4096,
     )
 
     def encoder(self, facts: Facts) -> WordsEncoder:

@@ -20,7 +20,7 @@ from dltrain.tasks.plots.calibration import draw_calibration
 from dltrain.tasks.plots.classes import draw_confused_pairs, draw_confusion
 from dltrain.tasks.plots.curves import LONGEST_NAME, OneClass, rate_plots
 from dltrain.tasks.predicted import Floats, Predicted, mistakes, read_predicted
-from dltrain.tasks.statistics import confusion_counts, scores_of_each, wilson
+from dltrain.tasks.statistics import scores_of_each, wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,9 +77,12 @@ class ClassesPage(Page):
         return self.facts.target if all(map(is_code, self.facts.classes)) else ""
 
     def one_against_rest(self, run: Run) -> list[OneClass]:
-        """Returns the members and scores of each class; of two classes only those of the positive one."""
+        """Returns the members and scores of each class; of two classes only those of the positive one.
+
+        Nothing of so many classes that predictions have no score of each.
+        """
         predicted, classes = self.predicted(run), self.facts.classes
-        if predicted is None or not predicted.scores.size:
+        if predicted is None or predicted.scores.shape[1] < len(classes):
             return []
         if len(classes) == 2:
             return [OneClass(name_class(self.facts, 1), predicted.true == 1, predicted.scores[:, 1])]
@@ -149,16 +152,15 @@ class ClassesPage(Page):
     def _missed_classes(self, predicted: Predicted) -> Iterator[str]:
         """Yields sentences about up to three classes whose recall is far below the accuracy."""
         names = [name_class(self.facts, index) for index in range(len(self.facts.classes))]
-        table = confusion_counts(predicted.true, predicted.predicted, len(names))
-        total, accuracy = table.sum(axis=1), table.diagonal().sum() / table.sum()
-        recall = table.diagonal() / np.maximum(total, 1)
+        true, right = predicted.true, predicted.true == predicted.predicted
+        total, hits = (np.bincount(part, minlength=len(names)) for part in (true, true[right]))
+        accuracy, recall = right.mean(), hits / np.maximum(total, 1)
         missed = [index for index in np.argsort(recall, kind="stable") if total[index] >= 5 and recall[index] < 1]
         for index in [index for index in missed if recall[index] <= accuracy - SURELY_WORSE][:3]:
-            others = table[index].copy()
-            others[index] = 0
+            others = np.bincount(predicted.predicted[(true == index) & ~right])
             taken = f" and most often takes the others for {shown(names[others.argmax()])}" if len(names) > 2 else ""
             yield (
-                f"Of {total[index]:,} samples of {shown(names[index])} the model recognises {table[index, index]:,} "
+                f"Of {total[index]:,} samples of {shown(names[index])} the model recognises {hits[index]:,} "
                 f"({recall[index]:.0%}){taken}."
             )
 

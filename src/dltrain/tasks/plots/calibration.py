@@ -14,10 +14,10 @@ FEWEST = 20  # samples, below which the plot would show chance alone
 
 def draw_calibration(predicted: Predicted | None, classes: int) -> Drawing | None:
     """Draws the share of right predictions by their probability; nothing for fewer than 20 samples."""
-    if predicted is None or len(predicted.true) < FEWEST or predicted.scores.shape[1] != classes:
+    if predicted is None or len(predicted.true) < FEWEST or predicted.scores.shape[1] not in (1, classes):
         return None
     right = predicted.predicted == predicted.true
-    return _draw(predicted.scores.max(axis=1), right, 1 / predicted.scores.shape[1], "class")
+    return _draw(predicted.scores.max(axis=1), right, 1 / classes, "class")
 
 
 def draw_string_calibration(predicted: Predicted | None) -> Drawing | None:

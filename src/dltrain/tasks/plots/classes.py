@@ -10,13 +10,14 @@ from dltrain.drawing.names import shorten_apart, wrap
 from dltrain.drawing.style import COLORS, INK, SOFT, Drawing, Lettering, name_axes, new_axes, new_figure, text_width
 from dltrain.drawing.wording import is_code
 from dltrain.tasks.predicted import Floats, Indices, Predicted
-from dltrain.tasks.statistics import confusion_counts
+from dltrain.tasks.statistics import confused_pairs, confusion_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
 
+MAX_CLASSES = 500  # of a matrix; of more, a class would be smaller than a pixel
 MAX_NUMBERED = 20  # most classes for which counts are written into the cells
 MAX_LISTED = 60  # most classes of which each has its name beside the matrix
 LONGEST_NAME = 16  # letters, beyond which a class stands on the lower axis by its number
@@ -30,7 +31,7 @@ PAIRS, LINE_OF_PAIR = 12, 52
 def draw_confusion(
     names: Sequence[str], predicted: Predicted | None, text: Lettering, target: str, noun: str = "class"
 ) -> Drawing | None:
-    """Draws counts of true by predicted class, coloured by the share of the true class.
+    """Draws counts of true by predicted class, coloured by the share of the true class; nothing for over 500 classes.
 
     Many classes, or long names, are numbered: whole names stand at the rows, and numbers at the columns.
 
@@ -41,9 +42,9 @@ def draw_confusion(
         target: whose classes they are.
         noun: what a class is.
     """
-    if predicted is None:
-        return None
     count = len(names)
+    if predicted is None or count > MAX_CLASSES:
+        return None
     counts = confusion_counts(predicted.true, predicted.predicted, count)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     rows, columns, ticks = _labels([text(name, WHOLE_NAME) for name in names])
@@ -90,21 +91,17 @@ def draw_confused_pairs(
 
     if predicted is None or len(names) < FEWEST_CLASSES:
         return None
-    counts = confusion_counts(predicted.true, predicted.predicted, len(names))
-    totals = counts.sum(axis=1)
-    wrong = counts - np.diag(counts.diagonal())
-    order = np.lexsort((-(wrong / np.maximum(totals, 1)[:, None]).ravel(), -wrong.ravel()))[:PAIRS]
-    pairs = [divmod(int(at), len(names)) for at in order if wrong.flat[at]]
-    if not pairs:
+    confused, wrong = confused_pairs(predicted.true, predicted.predicted, len(names))
+    if not len(confused):
         return None
-    whole = [text(name, 3 * LINE_OF_PAIR) for name in names]
-    labels = [f"{wrap(whole[true], LINE_OF_PAIR)} →\n{wrap(whole[other], LINE_OF_PAIR)}" for true, other in pairs]
+    totals = np.bincount(predicted.true, minlength=len(names))
+    pairs, values = confused[:PAIRS].tolist(), wrong[:PAIRS].tolist()
+    labels = [" →\n".join(wrap(text(names[one], 3 * LINE_OF_PAIR), LINE_OF_PAIR) for one in pair) for pair in pairs]
     heights = np.array([label.count("\n") + 2.0 for label in labels])
     longest = max(text_width(line) for label in labels for line in label.split("\n"))
     figure = new_figure(max(6.4, 3.4 + 0.075 * longest), 0.8 + 0.14 * float(heights.sum()))
     (axes,) = new_axes(figure)
     at = np.cumsum(heights) - heights / 2
-    values = [int(wrong[pair]) for pair in pairs]
     axes.barh(at, values, 1.4, color=COLORS[0])
     for place, value, (true, _) in zip(at, values, pairs, strict=True):
         axes.text(value, place, f" {value:,} of {totals[true]:,}", va="center", fontsize=8.5, color=INK)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_CURVES = 10
+MOST_MEASURED = 100  # classes or labels, those with the most samples; a curve sorts all samples
 LONGEST_NAME = 52  # letters in a legend as wide as the plot
 
 
@@ -68,7 +69,8 @@ def rate_plots(classes_of: Callable[[Run], Sequence[OneClass]], title: str) -> t
 
 def draw_roc(run: Run, classes: Sequence[OneClass], title: str, text: Lettering) -> Drawing | None:
     """Draws the true by the false positive rate of each class or label against the rest."""
-    curves = {item.name: curve for item in classes if (curve := roc(item.positive, item.scores)) is not None}
+    largest, whose = _largest(classes)
+    curves = {item.name: curve for item in largest if (curve := roc(item.positive, item.scores)) is not None}
     if not curves:
         return None
     lines = [Line(name, curve.false_positive, curve.true_positive, curve.area) for name, curve in curves.items()]
@@ -77,12 +79,14 @@ def draw_roc(run: Run, classes: Sequence[OneClass], title: str, text: Lettering)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, dashes=(2, 3))
     _draw_lines(axes, lines, title, text, "area")
     name_axes(axes, "false positive rate", "true positive rate")
-    return Drawing(figure, f"ROC curves on the {SPLIT_WORDS[run.shown_split]} split; {_span(lines, 'area', 'areas')}.")
+    span = _span(lines, "area", "areas")
+    return Drawing(figure, f"ROC curves{whose} on the {SPLIT_WORDS[run.shown_split]} split; {span}.")
 
 
 def draw_precision_recall(run: Run, classes: Sequence[OneClass], title: str, text: Lettering) -> Drawing | None:
     """Draws precision by recall of each class or label against the rest; of a single one also its base rate."""
-    curves = {item.name: curve for item in classes if (curve := precision_recall(item.positive, item.scores))}
+    largest, whose = _largest(classes)
+    curves = {item.name: curve for item in largest if (curve := precision_recall(item.positive, item.scores))}
     if not curves:
         return None
     lines = [Line(name, curve.recall, curve.precision, curve.average) for name, curve in curves.items()]
@@ -96,7 +100,16 @@ def draw_precision_recall(run: Run, classes: Sequence[OneClass], title: str, tex
     _draw_lines(axes, lines, title, text, "average precision", steps=True)
     name_axes(axes, "recall", "precision")
     span = _span(lines, "average precision", "average precisions")
-    return Drawing(figure, f"Precision by recall on the {SPLIT_WORDS[run.shown_split]} split; {span}{base}.")
+    return Drawing(figure, f"Precision by recall{whose} on the {SPLIT_WORDS[run.shown_split]} split; {span}{base}.")
+
+
+def _largest(classes: Sequence[OneClass]) -> tuple[Sequence[OneClass], str]:
+    """Returns the classes whose curves are measured, in their order, and which of them these are, in words."""
+    if len(classes) <= MOST_MEASURED:
+        return classes, ""
+    sizes = np.array([item.positive.sum() for item in classes])
+    chosen = np.sort(np.argsort(-sizes, kind="stable")[:MOST_MEASURED])
+    return [classes[index] for index in chosen], f" of the {MOST_MEASURED} largest of {len(classes):,}"
 
 
 def _draw_lines(
