@@ -18,9 +18,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,9 +37,9 @@ from dltrain.kinds.image.cache import PLACE
 from dltrain.kinds.image.load import images
 
 WORKLOADS = {  # photos, their width and height, and the size that they are brought to
-    "photos": (800, 500, 375, 64),
-    "large": (150, 1280, 960, 224),
-    "small": (3000, 64, 64, 64),
+    "photos": (500, 500, 375, 64),
+    "large": (100, 1280, 960, 224),
+    "small": (2000, 64, 64, 64),
 }
 CLASSES, BATCH, WORKERS = 10, 128, 2
 STORAGES = ("memory", "cache", "stream")
@@ -66,6 +67,7 @@ def draw_all(folder: Path, count: int, width: int, height: int) -> None:
 
 def seconds_of(prepare: Callable[[], Iterable[Any]], count: int) -> tuple[float, float]:
     """Returns the seconds of a first epoch with all before it, and of a second one."""
+    sleep(0.2)  # the workers of the other side end
     began = perf_counter()
     loader = prepare()
     first = run(loader, count, began)
@@ -96,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="names of workloads with commas between: " + ", ".join(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--storages", default=",".join(STORAGES), help="with commas between")
+    parser.add_argument("--storages", default="memory,cache", help="with commas between: " + ", ".join(STORAGES))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     storages = asked.storages.split(",")
@@ -107,19 +109,18 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as place:
             folder, os.environ[PLACE] = Path(place) / "photos", str(Path(place) / "cache")
             draw_all(folder, count, width, height)
+            sides = [partial(plain, folder, size), *(partial(ours, folder, size, storage) for storage in storages)]
             rounds = []
             for _ in range(asked.rounds):
-                both = [seconds_of(lambda: plain(folder, size), count)]
-                for storage in storages:
-                    both.append(seconds_of(lambda storage=storage: ours(folder, size, storage), count))
+                both = [seconds_of(side, count) for side in sides]
                 shutil.rmtree(os.environ[PLACE], ignore_errors=True)
                 rounds.append(both)
         middle = [[median(part) for part in zip(*of_side, strict=True)] for of_side in zip(*rounds, strict=True)]
         title = f"{count:,} of {width}×{height}, at {size}"
         for side, (first, later) in zip(["torchvision", *storages], middle, strict=True):
             ratios = middle[0][0] / first, middle[0][1] / later
-            print(f"{title:30} {side:12} {count / first:12,.0f} {ratios[0]:6.1f} {count / later:13,.0f} {ratios[1]:6.1f}",
-                  flush=True)  # fmt: skip
+            speeds = f"{count / first:12,.0f} {ratios[0]:6.1f} {count / later:13,.0f} {ratios[1]:6.1f}"
+            print(f"{title:30} {side:12} {speeds}", flush=True)
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def test_codes_of_many_classes_are_no_amounts(folder: Path) -> None:
     write(folder, image=names("i{:02d}"), class_id=codes, score=codes)
     classes, amounts = load(folder, target="class_id"), load(folder, target="score")
     assert len(classes.facts.classes) == 15
-    assert "class_id numbers 15 classes (task=regression takes them as amounts)" in classes.notes[-1]
+    assert "class_id numbers 15 classes (task=regression takes them as amounts)" in classes.notes[-2]
     assert amounts.facts.task == "regression"
     assert load(folder, target="class_id", task="regression").facts.task == "regression"
 

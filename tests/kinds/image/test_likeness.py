@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
@@ -95,6 +96,25 @@ def test_an_evaluation_says_how_many_and_test_time_views_change_nothing(
     assert "unlike the training images: 1 of 21 samples" in note and "x.png" in note
     predicted = dltrain("predict", str(run), str(shapes / "noise"), "--tta")
     assert "remark  the image is unlike the training images: every sample" in predicted.err
+
+
+def test_the_network_sees_each_image_once(shapes: Path) -> None:
+    model = dltrain.load(trained(shapes, "cnn", "model=cnn", "model.channels=[8,16]"))
+    seen: list[int] = []
+    model.module.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    remarks = model.predict(str(shapes / "noise"))["remarks"]
+    assert sum(seen) == len(remarks) == 20
+    assert (remarks == "the image is unlike the training images").mean() >= 0.8
+
+
+def test_images_are_told_by_the_features_of_a_frozen_trunk(shapes: Path) -> None:
+    weights = shapes / "resnet18.pth"
+    torch.manual_seed(0)
+    torch.save(torchvision.models.resnet18().state_dict(), weights)
+    network = ("model=pretrained", "model.name=resnet18", f"model.weights={weights}", "augment=none")
+    run = trained(shapes, "pretrained", *network)
+    assert share(run, shapes / "new") <= 0.05
+    assert share(run, shapes / "inverted") >= 0.8
 
 
 def test_an_image_that_cannot_be_read_has_no_such_remark(shapes: Path, tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
     assert data.facts.classes == ("bee", "cat", "dog")
     assert data.facts.class_counts == (7, 7, 7)
     assert (data.facts.kind, data.facts.input_shape, data.facts.target) == ("image", (3, 8, 8), "class")
-    assert data.notes == ("3 classes, by folder: bee (10), cat (10), dog (10)",)
+    named = "3 classes, by folder: bee (10), cat (10), dog (10)"
+    assert data.notes == (named, "30 images of 8×8 pixels, less than 1 MiB, in memory")
     ids = [name for split in data.splits.values() for name in split.ids]
     assert sorted(ids) == sorted(f"{name}/{number:02d}.png" for name in ("bee", "cat", "dog") for number in range(10))
 
@@ -153,7 +154,7 @@ def test_hidden_files_and_other_files_are_ignored_and_counted(tmp_path: Path) ->
     draw(tmp_path / ".cache" / "00.png")
     data = load(tmp_path)
     assert sum(sizes(data).values()) == 20
-    assert data.notes[2:] == (
+    assert data.notes[1:-1] == (
         "ignored 2 hidden files and thumbnails, such as .cache/00.png",
         "ignored 2 files that are no images, such as readme.txt",
     )
@@ -196,7 +197,7 @@ def test_images_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) ->
 def test_images_that_cannot_be_read_are_left_out_on_demand(tmp_path: Path) -> None:
     data = load(break_some(tmp_path), on_bad="skip")
     assert sum(sizes(data).values()) == 20
-    assert data.notes[2:] == ("left out 3 images that cannot be read, such as empty.png",)
+    assert data.notes[1:-1] == ("left out 3 images that cannot be read, such as empty.png",)
     for split in data.splits.values():
         for pixels, label, name in zip(split.inputs[0], split.target, split.ids, strict=True):
             assert data.facts.classes[label] == name.split("/")[0]
@@ -315,7 +316,7 @@ def test_more_images_than_the_memory_holds_are_refused_with_a_size_that_fits(
 ) -> None:
     arrays = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "a.npz", train_images=arrays, train_labels=np.arange(20) % 2)
-    monkeypatch.setattr(placement, "available_memory", lambda: 3 * 20 * 3 * 52 * 52)
+    monkeypatch.setattr(placement, "free_memory", lambda: 3 * 20 * 3 * 52 * 52)
     with pytest.raises(DataError, match="more than a third of the") as refused:
         load(tmp_path / "a.npz", size=500)
     assert refused.value.override == "data.size=52"

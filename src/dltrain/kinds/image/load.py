@@ -317,7 +317,7 @@ def load_labelled(labelled: Labelled, settings: Settings, notes: Sequence[str] =
     if placed.images is None:
         raise DataError("no image can be read", where=str(labelled.folder), fix="replace them")
     labelled = labelled.take(placed.readable)
-    every_note = [*notes, placed.note, *labelled.notes, *whole, *skipped]
+    every_note = [*notes, *labelled.notes, *whole, *skipped, placed.note]
     return _by_fold(labelled, placed.images, settings, resize, every_note)
 
 

@@ -144,10 +144,11 @@ def read_image(
         image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{image.width}×{image.height} pixels are too many")
-        if keep_depth and (deep := _deep_colours(path)) is not None:
+        if keep_depth and image.format == "PNG" and (deep := _deep_colours(path)) is not None:
             return np.dstack([_resize_values(deep[..., band], size, resize) for band in _bands(deep, channels)])
         _refuse_lost_bits(image)
-        return as_pixels(ImageOps.exif_transpose(image), size, channels, resize, keep_depth=keep_depth)
+        ImageOps.exif_transpose(image, in_place=True)
+        return as_pixels(image, size, channels, resize, keep_depth=keep_depth)
 
 
 def _open(path: Path) -> Image.Image:
@@ -202,7 +203,9 @@ def as_pixels(
     if "A" in image.getbands() or "transparency" in image.info:
         over = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-    pixels = np.asarray(resize_image(image.convert("L" if grey else "RGB"), size, resize), dtype=np.uint8)
+    mode = "L" if grey else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
+    pixels = np.asarray(resize_image(image, size, resize), dtype=np.uint8)
     return pixels[:, :, None] if grey else pixels
 
 
