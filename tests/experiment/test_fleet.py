@@ -172,7 +172,7 @@ def test_an_interrupted_stack_goes_on_and_gives_the_same(dltrain: Callable, tmp_
     command = [sys.executable, "-m", "dltrain", "-m", *words, FLEET, "hydra.sweep.dir=s"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     history = tmp_path / "s" / "1" / "metrics.csv"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (history.exists() and len(history.read_text().splitlines()) > 5) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
