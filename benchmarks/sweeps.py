@@ -45,13 +45,13 @@ SPACE = (
     "optimizer.lr=tag(log,interval(1e-5,1e-1))",
     "optimizer.weight_decay=tag(log,interval(1e-6,1))",
     "model.dropout=interval(0,0.8)",
-    "model.hidden=choice([16],[64],[64,64],[256,128])",
+    "model.hidden=choice([16],[64],[64,64])",
 )
 GRID = {
     "optimizer.lr": np.logspace(-5, -1, 17).tolist(),
     "optimizer.weight_decay": np.logspace(-6, 0, 7).tolist(),
     "model.dropout": [0.02, 0.2, 0.4, 0.6, 0.8],  # models without dropout have other layers
-    "model.hidden": ["[16]", "[64]", "[64,64]", "[256,128]"],
+    "model.hidden": ["[16]", "[64]", "[64,64]"],
 }
 LOGARITHMIC = ("optimizer.lr", "optimizer.weight_decay")
 AT_ONCE = 85  # jobs in a stack

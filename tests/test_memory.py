@@ -64,7 +64,7 @@ def test_what_needs_more_is_refused_with_its_key(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [(0, "0.0 MiB"), (3 << 20, "3.0 MiB"), (1536 << 20, "1.5 GiB"), (1 << 63, "8,192.0 PiB")]
+    ("size", "words"), [(0, "less than 1 MiB"), (3 << 20, "3.0 MiB"), (1536 << 20, "1.5 GiB"), (1 << 63, "8,192.0 PiB")]
 )
 def test_bytes_are_spelled_in_the_unit_that_fits(size: int, words: str) -> None:
     assert memory.spelled(size) == words

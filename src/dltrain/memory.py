@@ -59,7 +59,9 @@ def refuse_rows(rows: int, each: int) -> None:
 
 def spelled(size: float) -> str:
     """Returns a number of bytes in words, such as `3.2 GiB`."""
-    power = min(3, max(0, int(math.log2(max(size, 1))) // 10 - 2))
+    if size < 2**20:
+        return "less than 1 MiB"
+    power = min(3, int(math.log2(size)) // 10 - 2)
     return f"{size / 1024 ** (power + 2):,.1f} {('MiB', 'GiB', 'TiB', 'PiB')[power]}"
 
 

@@ -57,7 +57,7 @@ TAKES = {
     "recommender": ("ratings",),
     "resnet": ("image",),
     "tabm": ("table",),
-    "textcnn": ("text",),
+    **dict.fromkeys(("textcnn", "textcnn_bag"), ("text",)),
     **dict.fromkeys(("dlinear", "nhits", "patchtst", "tide"), ("series",)),
     "knn": ("table", "image"),
     "word2vec": ("words",),

@@ -21,7 +21,7 @@ KILLS = int(os.environ.get("DLTRAIN_SWEEP_KILLS", "4"))
 CLOCKS = ("seconds", "samples_per_second")
 SWEEP = (
     *("-m", "model=linear", "data=iris", "baseline=none", "trainer.threads=1", "trainer.epochs=60", "--quiet"),
-    *("trainer.save_minutes=0.0002", "optimizer.lr=0.1,0.01", f"seed=range({JOBS // 2})"),
+    *("trainer.save_epochs=20", "optimizer.lr=0.1,0.01", f"seed=range({JOBS // 2})"),
 )
 
 

@@ -157,7 +157,7 @@ def test_losses_of_classes_serve_characters_and_others_are_refused() -> None:
 
 def test_places_cannot_be_balanced() -> None:
     with pytest.raises(ConfigError, match="only classes can be balanced, and the target is a string") as refused:
-        check_settings(TrainerSettings(balance="resample"), task_of())
+        check_settings(TrainerSettings(balance="resample"), task_of(), torch.device("cpu"))
     assert refused.value.override == "trainer.balance=none"
 
 

@@ -60,6 +60,7 @@ _KEYS: Mapping[str, str] = {
     "model.bias": "use_bias",
     "trainer.ema": "ema_decay model_ema_decay",
     "trainer.threads": "num_threads n_threads cpu_threads torch_threads",
+    "trainer.compile": "torch_compile compile_model",
     "trainer.deterministic": "use_deterministic_algorithms",
     "optimizer.lr": "learning_rate learningrate lr0 base_lr init_lr initial_lr learning_rate_init max_lr peak_lr",
     "optimizer.weight_decay": "wd weightdecay weight_decay_rate",

@@ -44,6 +44,7 @@ from dltrain.tasks.task import Task
 from dltrain.training.averaging import average_of
 from dltrain.training.batch_size import find_batch_size
 from dltrain.training.budget import Budget
+from dltrain.training.compilation import check_compiler
 from dltrain.training.precision_choice import choose_precision
 from dltrain.training.profile import Profile
 from dltrain.training.random_state import seed_in_use
@@ -140,7 +141,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     task = build_task(facts, loss, list(metrics.values()))
     budget = budget_of(config["model"], kind)
     settings = settings.settled(len(data.splits["train"]), budget)
-    check_settings(settings, task)
+    check_settings(settings, task, device)
     check_monitor(settings.monitor, metrics, task)
     if "val" not in data.splits and not facts.folds:
         settings = replace(settings, monitor="train/loss")
@@ -252,7 +253,7 @@ def budget_of(node: Mapping[str, Any], kind: Kind) -> Budget:
     return kind.budget if own is None else replace(kind.budget, **own(**arguments(node)))
 
 
-def check_settings(settings: TrainerSettings, task: Task) -> None:
+def check_settings(settings: TrainerSettings, task: Task, device: torch.device) -> None:
     """Checks the trainer's settings against this machine and the task.
 
     Raises:
@@ -272,6 +273,8 @@ def check_settings(settings: TrainerSettings, task: Task) -> None:
             fix="leave one of them out",
             override="trainer.swa=null",
         )
+    if settings.compile:
+        check_compiler(device)
     if settings.balance == "resample" and task.unbalanced:
         raise ConfigError(
             f"only classes can be balanced, and {task.unbalanced}",

@@ -10,6 +10,7 @@ import numpy as np
 
 from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.experiment.build import Setup
+from dltrain.experiment.compilation import compiled_for
 from dltrain.experiment.features import with_cached_features
 from dltrain.experiment.log import progress
 from dltrain.experiment.loggers import begin_logging
@@ -139,7 +140,7 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
         moments = iter(())  # training was over before: in a stack, or the process was killed before it recorded that
         log_stop(settings, state, verbosity)
     records = Records(setup, saver, run, verbosity)
-    with closing(records), watch:
+    with closing(records), watch, compiled_for(setup, verbosity):
         for moment in progress(moments, settings, verbosity, behind=state.epoch):
             spent = False
             if not isinstance(moment, Pause):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dltrain.data.tokens import PADDING
 from dltrain.models.layers.sequences import TokenEmbedding, embedding_names
@@ -39,10 +40,17 @@ class Word2Vec(nn.Module):
         assert self.embed.table is not None
         return self.embed.table.weight
 
-    def forward(self, around: Tensor, words: Tensor) -> Tensor:
-        vectors = self.embed(around)  # (B, C, width)
+    def average(self, around: Tensor) -> Tensor:
+        """Returns the mean vectors of words `(B, C)` without padding, `(B, width)`."""
+        if around.shape[1] == 1:
+            return self.embed(around)[:, 0]
+        if self.training:  # more than twice as fast as below, which every format of export knows
+            return functional.embedding_bag(around, self.vectors, mode="mean", padding_idx=PADDING)
         count = (around != PADDING).sum(dim=1, keepdim=True).clamp(min=1)
-        mean = vectors[:, 0] if around.shape[1] == 1 else vectors.sum(dim=1) / count
+        return self.embed(around).sum(dim=1) / count
+
+    def forward(self, around: Tensor, words: Tensor) -> Tensor:
+        mean = self.average(around)
         word = words if words.dim() == 1 else words[:, 0]
         scores = (mean * self.place(word)).sum(dim=1, keepdim=True)
         if words.dim() == 1:

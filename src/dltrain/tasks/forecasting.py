@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 1_000_000  # of predictions.csv
 FEWEST = 9  # of which the largest is above a new one with a probability of 90 %
+FEWEST_SERIES = 5  # by which it is told whether intervals go by the last changes in a window
+LAST_CHANGES = 12  # steps
 SCALES = 5  # numbers of each column that follow an output: mean in two parts, deviation, two naive errors
 
 
@@ -44,6 +46,7 @@ class Forecasting(Regression):
     target: ClassVar[str] = ""
     export_words: ClassVar[str] = "numbers in the series' own unit, step by step"
     profile: tuple[float, ...] = ()  # how errors grow with the step, of each output
+    local: bool = False  # whether intervals go by the last changes in each window too
 
     @property
     def columns_of_values(self) -> int:
@@ -208,7 +211,9 @@ class Forecasting(Regression):
         if "val" not in predictions or not self.facts.target_naive:
             self.uncertain = "there is no validation split (data.val_fraction)"
             return {"uncertain": self.uncertain}
-        relative = [self._relative(splits[name], predictions[name]) for name in ("val", "train") if name in predictions]
+        held = [(splits[name], predictions[name]) for name in ("val", "train") if name in predictions]
+        self.local = len(held) > 1 and self._tells_more_locally(*held)
+        relative = [self._relative(split, predicted) for split, predicted in held]
         growth = np.sqrt(np.nanmean(np.square(relative[-1]), axis=0))
         if any(part.ends is not None for part in predictions.values()):
             growth = np.ones(self.width)  # predicted intervals grow by themselves
@@ -224,32 +229,57 @@ class Forecasting(Regression):
             self.uncertain = "no validation sample has a finite error"
             return {"uncertain": self.uncertain}
         self.conformal = (max(candidates, key=lambda each: each.quantile(min(LEVEL, each.largest_level))),)
-        return {"conformal": [asdict(self.conformal[0])], "profile": list(self.profile)}
+        local = {"local": True} if self.local else {}
+        return {"conformal": [asdict(self.conformal[0])], "profile": list(self.profile), **local}
+
+    def _tells_more_locally(self, val: tuple[Split, Predictions], train: tuple[Split, Predictions]) -> bool:
+        """Tells whether the changes at the end of each window make the errors of the validation split clearly likelier,
+        by Laplace's distribution with a mean from training, as where the noise of several series grows."""
+        if val[1].naive is None or val[1].ends is not None or len(val[0].tensors) < 3:
+            return False
+        gains = []
+        for local in (False, True):
+            sizes = [np.asarray(self._sizes(predicted, split.tensors, local)) for split, predicted in (val, train)]
+            errors = [np.asarray((p.values - s.target[: len(p.values)]).double().abs()) for s, p in (val, train)]
+            scale = sizes[0] * np.nanmean(errors[1] / sizes[1], axis=0)
+            gains.append(np.nanmean(-np.log(scale) - errors[0] / scale, axis=1))
+        gain, series = gains[1] - gains[0], np.asarray(val[0].tensors[1][:, 0])[: len(gains[0])]
+        each = np.array([gain[series == one].mean() for one in np.unique(series)])
+        return len(each) >= FEWEST_SERIES and bool(each.mean() > each.std(ddof=1) / math.sqrt(len(each)))
 
     def _relative(self, split: Split, predictions: Predictions) -> Floats:
         """Returns absolute errors `(N, H·C)`, or by how much true values lie outside of predicted intervals, divided by
         the naive error of their series."""
+        sizes = self._sizes(predictions, split.tensors, self.local)
         if predictions.ends is not None:
-            return self._outside(split, predictions) / np.asarray(self._sizes(predictions))
+            return self._outside(split, predictions) / np.asarray(sizes)
         errors = (predictions.values - split.target[: len(predictions.values)]).double().abs()
-        return np.asarray(errors / self._sizes(predictions))
+        return np.asarray(errors / sizes)
 
-    def _sizes(self, predictions: Predictions) -> Tensor:
-        """Returns the naive error of each forecast step, `(N, H·C)` or `(1, H·C)`."""
+    def _sizes(self, predictions: Predictions, inputs: tuple[Tensor, ...], local: bool) -> Tensor:
+        """Returns the naive error of each forecast step, `(N, H·C)` or `(1, H·C)`, or its mean with the last changes in
+        each window."""
         naive = self._naive(predictions)
         assert naive is not None, "an older run learned no intervals"
-        return naive[:, 0].repeat(1, self.horizon)
+        sizes = naive[:, 0]
+        if local:
+            count, columns, steps = len(sizes), self.columns_of_values, self.facts.preprocessing["window"]
+            values = inputs[0][:count, max(0, steps - 1 - LAST_CHANGES) : steps, :columns].double()
+            std = inputs[2][:count, 2 * columns : 3 * columns].double()
+            sizes = (sizes + values.diff(dim=1).abs().mean(dim=1).to(sizes.device) * std.to(sizes.device)) / 2
+        return sizes.repeat(1, self.horizon)
 
     def use_certainty(self, stored: Mapping[str, Any]) -> None:
         self.uncertain = str(stored.get("uncertain", ""))
         if "conformal" in stored:
             self.conformal = (Conformal.from_json(stored["conformal"][0]),)
             self.profile = tuple(float(each) for each in stored["profile"])
+            self.local = bool(stored.get("local"))
             if len(self.profile) != self.width:
                 raise ValueError("there are not as many intervals as steps")
 
     def intervals(self, predictions: Predictions, inputs: tuple[Tensor, ...], level: float) -> tuple[Floats, Floats]:
-        sizes = np.asarray(self._sizes(predictions)) * np.array(self.profile)
+        sizes = np.asarray(self._sizes(predictions, inputs, self.local)) * np.array(self.profile)
         radius = self.conformal[0].quantile(level) * sizes
         values = np.asarray(predictions.values.double())
         low, high = values - radius, values + radius

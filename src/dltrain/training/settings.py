@@ -15,7 +15,7 @@ from dltrain.training.budget import Budget
 from dltrain.types import Range
 
 # Multiplications of a step's forward pass that each thread must have. Alone on two cores, a second thread makes steps
-# of up to 50 million 1.0 to 1.4 times as fast, of 75 million or more 1.6 to 2 times (benchmarks/threads.py); beside
+# of up to 50 million 1.0 to 1.4 times as fast, of 75 million or more 1.4 to 2 times (benchmarks/threads.py); beside
 # other work it makes all of them slower, because the threads wait for each other in every layer.
 WORTH_A_THREAD = 30_000_000
 
@@ -55,6 +55,8 @@ class TrainerSettings:
         threads: CPU threads; none to choose by the size of a step.
         precision: of the forward pass; weights stay float32. `auto` takes bfloat16 where the device multiplies it
             faster, a step is large enough, and a batch has almost the same loss.
+        compile: whether torch's compiler translates the passes of full batches, which takes about half a minute; the
+            run says after how many steps that pays off.
         deterministic: whether to refuse operations whose results may differ from run to run.
         limit_batches: most batches of each split an epoch; none for all.
         profile: whether to measure where the run's time goes, for its page.
@@ -81,6 +83,7 @@ class TrainerSettings:
     device: str = "auto"
     threads: Annotated[int, Range(1)] | None = None
     precision: Precision = "float32"
+    compile: bool = False
     deterministic: bool = False
     limit_batches: Annotated[int, Range(1)] | None = None
     profile: bool = False

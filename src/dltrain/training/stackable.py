@@ -30,6 +30,7 @@ def why_not_stacked(learners: Sequence[Learner]) -> str:
         "trainer.on_divergence=rollback takes one back alone": settings.on_divergence == "rollback",
         "trainer.max_minutes counts the time of each": settings.max_minutes is not None,
         "trainer.profile measures the time of each": settings.profile,
+        "trainer.compile compiles each": settings.compile,
         "the schedule follows what each reaches": type(state.scheduler) not in PROPORTIONAL,
         "parameters are unfrozen on the way": any(isinstance(one, Unfreezing) for one in picked_models(state.model)),
         "there is no float64 on mps": next(state.model.parameters()).device.type == "mps",

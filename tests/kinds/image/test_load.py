@@ -316,7 +316,7 @@ def test_more_images_than_the_memory_holds_are_refused_with_a_size_that_fits(
 ) -> None:
     arrays = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "a.npz", train_images=arrays, train_labels=np.arange(20) % 2)
-    monkeypatch.setattr(placement, "available_memory", lambda: 3 * 20 * 3 * 52 * 52)
+    monkeypatch.setattr(placement, "free_memory", lambda: 3 * 20 * 3 * 52 * 52)
     with pytest.raises(DataError, match="more than a third of the") as refused:
         load(tmp_path / "a.npz", size=500)
     assert refused.value.override == "data.size=52"

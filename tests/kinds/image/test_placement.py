@@ -129,7 +129,7 @@ def test_storage_is_chosen_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (note,) = (note for note in load(folder, "auto").notes if "40 images" in note)
         words = {"memory": "in memory", "cache": "decoded once into", "stream": "decoded anew in every epoch"}
         assert words[expected] in note
-    with pytest.raises(DataError, match=r"do not fit into the 0\.0 MiB") as refused:
+    with pytest.raises(DataError, match="do not fit into the less than 1 MiB") as refused:
         load(folder, "memory")
     assert refused.value.override == "data.storage=auto"
 

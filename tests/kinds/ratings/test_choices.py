@@ -174,7 +174,9 @@ def test_models_of_choices_refuse_what_they_cannot_learn_from(dltrain: Callable,
     assert refused.code == 2
     assert "Ease ranks items, and this run predicts ratings" in refused.err
     assert "data.split=leave_last" in refused.err
-    refused = dltrain("data=choices", "data.path=r.csv", "data.count=rows")
+    counted = generate_ratings(1500, 0).assign(times=[1, 2, 3] * 500)
+    counted.to_csv(tmp_path / "counted.csv", index=False)
+    refused = dltrain("data=choices", "data.path=counted.csv", "data.count=times")
     assert refused.code == 2 and "Ease counts all choices alike" in refused.err
     lines = [f"u{user},{item}" for user in range(30) for item in range(user % 3, 20, 2)]
     (tmp_path / "listed.csv").write_text("user,item\n" + "\n".join(lines) + "\n", encoding="utf-8")

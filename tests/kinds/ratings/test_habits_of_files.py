@@ -216,3 +216,44 @@ def test_titles_in_the_rows_of_a_matrix_are_items(tmp_path: Path) -> None:
     table = matrix()
     turned = table.set_index("user").T.rename_axis("title").reset_index()
     assert truth(read(write(tmp_path / "m.csv", turned))) == of_matrix(table)
+
+
+@pytest.mark.parametrize("form", ["{}", "[{}]"])
+@pytest.mark.parametrize("mark", [" ", ", ", "|"])
+def test_lists_of_items_are_choices_one_by_one(tmp_path: Path, mark: str, form: str) -> None:
+    frame = rated()
+    lists = frame.groupby("user")["item"].apply(lambda items: form.format(mark.join(map(str, items)))).reset_index()
+    path = write(tmp_path / "lists.csv", lists)
+    data = read(path)
+    assert truth(data) == expected(frame.assign(rating=1)) and noted(data, "item lists the items of each user")
+    assert len(PairEncoder.of(data.facts).encode(lists).ids) == len(frame)
+
+
+def test_titles_of_several_words_are_no_lists(tmp_path: Path) -> None:
+    titles = pd.DataFrame({"user": range(50), "item": [f"The Film {at % 20}" for at in range(50)]})
+    assert len(truth(read(write(tmp_path / "t.csv", titles)))) == 50
+
+
+def test_marks_in_a_matrix_are_choices(tmp_path: Path) -> None:
+    table = matrix().set_index("user").notna()
+    popular = table.assign(everybody=True)
+    for name, marks in (("words", popular), ("digits", popular.astype(int))):
+        data = read(write(tmp_path / f"{name}.csv", marks.reset_index()))
+        assert data.facts.task == "ranking" and len(truth(data)) == int(popular.to_numpy().sum())
+
+
+def test_ratings_go_before_scores_and_far_ones_are_said(tmp_path: Path) -> None:
+    frame = rated()
+    path = write(tmp_path / "r.csv", frame.assign(score=0.5, rating=frame["rating"].where(frame.index != 7, 55)))
+    data = read(path)
+    assert data.facts.target == "rating"
+    assert noted(data, "1 ratings are 55, and all others 1 to 5: data.unrated=55 leaves them out")
+    assert not noted(read(path, unrated=55), "all others")
+
+
+def test_a_wide_table_that_is_no_matrix_by_itself_is_asked_about(tmp_path: Path) -> None:
+    counts = (matrix().set_index("user") * 37).fillna(0).reset_index()
+    with pytest.raises(DataError, match="no column looks like the items") as refused:
+        read(write(tmp_path / "m.csv", counts))
+    assert refused.value.override == "data.layout=users_in_rows"
+    assert len(truth(read(str(tmp_path / "m.csv"), layout="users_in_rows"))) == len(of_matrix(matrix()))

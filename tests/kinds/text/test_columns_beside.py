@@ -139,5 +139,6 @@ def test_texts_and_columns_decide_together(dltrain: Callable, tmp_path: Path) ->
     evaluated = json.loads(dltrain("evaluate", "run", "--json").out)
     assert evaluated["metrics"]["accuracy"] == pytest.approx(accuracy)
     assert "table_of_texts.csv" in (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert dltrain("predict", "run", "--text", "lovely").code == 2
+    (tmp_path / "new.txt").write_text("a lovely film")
+    assert "the model also takes price, brand of each text" in dltrain("predict", "run", "new.txt").err
     assert dltrain("export", "run", "--format", "torch-export").code == 0

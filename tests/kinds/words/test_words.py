@@ -198,3 +198,12 @@ def test_ones_own_groups_and_pairs_are_scored(dltrain: Callable, tmp_path: Path)
     assert called.code == 0, called.err
     assert 0 <= called.result["test"]["odd_one_out"] <= 1
     assert "word_pairs" not in called.result["test"]
+
+
+def test_neighbours_are_averaged_alike_in_training_and_in_use() -> None:
+    torch.manual_seed(0)
+    model = Word2Vec(Spec("words", (4,), 1, vocab_sizes=(9,)), width=5)
+    around = torch.tensor([[3, 0, 4, 0], [5, 6, 7, 8], [2, 0, 0, 0]])
+    means = [model.train(training).average(around) for training in (True, False)]
+    torch.testing.assert_close(*means)
+    torch.testing.assert_close(means[0][0], model.vectors[[3, 4]].mean(dim=0))

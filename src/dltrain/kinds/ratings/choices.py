@@ -3,18 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
 from dltrain.data.cells import name_list, read_cells
 from dltrain.errors import DataError
-from dltrain.kinds.ratings.columns import Role, counts_of, may_be_ratings, may_mark_choices
+from dltrain.kinds.ratings.columns import Role, check_ratings, counts_of, may_be_ratings, may_mark_choices
+from dltrain.kinds.ratings.spelled import read_spelled
 from dltrain.kinds.ratings.splits import SplitBy
+from dltrain.kinds.ratings.unrated import Rated, leave_out_unrated, note_far
 
 SplitChoice = Literal["auto", "random", "time", "user", "leave_last"]
 RANKED: frozenset[str] = frozenset(["leave_last", "user"])  # splits that learn what users choose, whatever they rate
 MOST_EVENTS = 10  # kinds of events that a note names
+
+
+class Learned(NamedTuple):
+    """What is learned from a table: the ratings that users give, or which items they choose.
+
+    Args:
+        frame: the rows to learn from.
+        columns: the name of the column of each role, without ratings where choices are learned.
+        split: how to split.
+        ranking: whether choices are learned.
+        noun: what a row is: a rating or a choice.
+        unrated: rows without a rating, which tell what a user knows already; `None` for none.
+        gaps: numbers that mean "not rated".
+        spelling: how ratings are spelled, as in `PairEncoder`.
+        marks: the column that marks rows as no choices, likewise.
+        notes: on all that.
+    """
+
+    frame: pd.DataFrame
+    columns: Mapping[Role, str]
+    split: SplitBy
+    ranking: bool
+    noun: str
+    unrated: pd.DataFrame | None = None
+    gaps: tuple[float, ...] = ()
+    spelling: str = ""
+    marks: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def choose_what_is_learned(
+    frame: pd.DataFrame,
+    columns: Mapping[Role, str],
+    *,
+    split: SplitChoice,
+    choices: bool,
+    unrated: str | float,
+    count: str | None,
+    is_matrix: bool,
+) -> Learned:
+    """Returns what is learned from a table.
+
+    Args:
+        frame: the table.
+        columns: the name of the column of each role.
+        split: as in `data=ratings`.
+        choices: likewise.
+        unrated: likewise.
+        count: likewise.
+        is_matrix: whether the table was a matrix, where a number stands for each pair that has not been rated.
+
+    Raises:
+        DataError: it is not certain, or the ratings tell nothing.
+    """
+    by = choose_split(split, frame, columns, choices)
+    ranking = choices or by in RANKED
+    advice = ("data=choices picks the model for choices, and its settings",) if ranking and not choices else ()
+    if "target" not in columns:
+        if unrated == "auto":
+            check_marks(frame, columns, choices)
+        notes = (*note_choices(frame, columns, count), *advice)
+        return Learned(frame, columns, by, ranking, "choice", notes=notes)
+    target = columns["target"]
+    numbers, spelling, note = read_spelled(frame[target])
+    notes = (note,) if note else ()
+    if numbers is not None:
+        frame = frame.assign(**{target: numbers})
+    if not ranking:
+        check_ratings(frame, columns)
+        notes += note_far(frame[target]) if unrated == "auto" else ()
+    rated = Rated(frame, None, (), ())
+    if not ranking or is_matrix or unrated not in ("auto", "none"):
+        rated = leave_out_unrated(frame, target, unrated, is_matrix=is_matrix)
+    notes += rated.notes
+    if ranking:
+        others: dict[Role, str] = {role: name for role, name in columns.items() if role != "target"}
+        notes += ("the values of ratings make no difference: learns which user rated which item", *advice)
+        marks = target if rated.gaps else ""
+        return Learned(rated.frame, others, by, True, "rating", None, rated.gaps, spelling, marks, notes)
+    known = None if is_matrix else rated.others
+    if known is not None:
+        notes += (
+            "these tell only what a user knows already (data.unrated=none keeps them; data.split=leave_last learns "
+            "from them)",
+        )
+    return Learned(rated.frame, columns, by, False, "rating", known, rated.gaps, spelling, notes=notes)
 
 
 def choose_split(
@@ -80,4 +168,9 @@ def note_choices(frame: pd.DataFrame, columns: Mapping[Role, str], count: str | 
         for name, column in cells.items()
         if 1 < len(column.values) <= MOST_EVENTS and not column.all_numbers
     ]
-    return note, *(f"{words}: each row counts as one choice" for words in (*counts, *events))
+    negative = [
+        f"{name} holds negative numbers"
+        for name, column in cells.items()
+        if len(column.values) and column.all_numbers and column.numbers.min() < 0 < column.numbers.max()
+    ]
+    return note, *(f"{words}: each row counts as one choice" for words in (*counts, *events, *negative))

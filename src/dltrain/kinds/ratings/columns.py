@@ -46,13 +46,17 @@ ITEM = (
 NAMES: Mapping[Role, tuple[str, ...]] = {
     "user": USER,
     "item": ITEM,
-    "target": (rf"(my|user|{THINGS})?(rating|score|star)s?|overall|grade|评分|打分|得分|分数",),
+    "target": (
+        rf"(my|user|{THINGS})?ratings?|评分|打分",
+        rf"(my|user|{THINGS})?(score|star)s?|overall|grade|得分|分数",
+    ),
     "time": (
         r"(unix)?(review|rating|event)?timestamp|unix(review|rating)?time|ts|时间戳",
         r"(review|rating|event)?(datetime|date|time)|(created|rated)(at|on)|时间|日期",
     ),
 }
 TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|图书|课程)(名|名称)"
+MOST_COLUMNS = 12  # of a table with a row for each pair
 TYPED = re.compile(r"(.+):(token|float|token_seq|float_seq)")  # as RecBole writes names
 UNNAMED = re.compile(r"column_\d+")
 ID = re.compile(
@@ -154,6 +158,13 @@ def _missing(frame: pd.DataFrame, columns: Mapping[Role, str]) -> DataError:
         ids.remove(named)
         needed.remove("item")
     chosen = dict(zip(needed, ids, strict=False)) if len(ids) >= len(needed) else {}
+    if frame.shape[1] > MOST_COLUMNS and sum(column.all_numbers for column in cells.values()) > MOST_COLUMNS:
+        return DataError(
+            f"no column looks like the {role}s",
+            where=f"data.{role}",
+            fix="name one, or if each row is a user and each column an item, say so",
+            override="data.layout=users_in_rows",
+        )
     return DataError(
         f"no column looks like the {role}s" if len(ids) > 0 else f"no column can name {role}s: none repeats its values",
         where=f"data.{role}",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import Cells, read_cells, shorten
-from dltrain.data.date_layouts import DIGITS, find_layouts
+from dltrain.data.dates import are_dates
 from dltrain.data.table_records import is_number_like
 
 FIRST_SECOND, LAST_SECOND = 7.8e8, 2.5e9  # from 1994 to 2049, in seconds since 1970; in milliseconds, 1000 times that
@@ -32,8 +32,7 @@ def is_time(cells: Cells) -> bool:
     if cells.all_numbers:
         seconds = cells.numbers / (1000 if cells.numbers.max() > 1000 * FIRST_SECOND else 1)
         return bool((seconds >= FIRST_SECOND).all() and (seconds <= LAST_SECOND).all())
-    sample = [str(value) for value in cells.values[:SAMPLE]]
-    return all(find_layouts(text.translate(DIGITS)) for text in sample)
+    return are_dates(cells)
 
 
 def is_scale(cells: Cells) -> bool:

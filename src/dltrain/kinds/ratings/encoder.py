@@ -17,6 +17,7 @@ from dltrain.data.cells import Cells, check_numbers, name_list, nearest, read_ce
 from dltrain.errors import DataError
 from dltrain.kinds.ratings.columns import with_plain_names
 from dltrain.kinds.ratings.features import Features
+from dltrain.kinds.ratings.lists import split_lists
 from dltrain.kinds.ratings.matrix import Layout, melt
 from dltrain.kinds.ratings.spelled import read_spelled
 from dltrain.kinds.ratings.unrated import without
@@ -251,7 +252,10 @@ class PairEncoder:
     def _frame(self, raw: Raw) -> pd.DataFrame:
         if isinstance(raw, pd.DataFrame):
             frame = with_plain_names(raw)
-            return frame if self.layout == "pairs" or self.item in frame.columns else melt(frame, self.layout)[0]
+            if self.layout != "pairs" and self.item not in frame.columns:
+                return melt(frame, self.layout)[0]
+            lists = self.ranks_items and {self.user, self.item} <= set(frame.columns)
+            return split_lists(frame, self.user, self.item)[0] if lists else frame
         if isinstance(raw, np.ndarray) and raw.ndim == 2 and raw.shape[1] == 2:
             return pd.DataFrame(raw, columns=[self.user, self.item])
         if isinstance(raw, Sequence):

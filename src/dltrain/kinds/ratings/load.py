@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
-import pandas as pd
 import torch
 
 from dltrain.data.folds import FoldOption, Folds, FoldsOption, by_fold
@@ -14,16 +14,15 @@ from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.data.splits import Fraction
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.errors import DataError
-from dltrain.kinds.ratings.choices import RANKED, SplitChoice, check_marks, choose_split, note_choices
-from dltrain.kinds.ratings.columns import Role, check_ratings, find_columns
+from dltrain.kinds.ratings.choices import SplitChoice, choose_what_is_learned
+from dltrain.kinds.ratings.columns import Role, find_columns
 from dltrain.kinds.ratings.counts import choose_count, weigh
 from dltrain.kinds.ratings.encoder import PairEncoder
+from dltrain.kinds.ratings.lists import split_lists
 from dltrain.kinds.ratings.matrix import Layout
 from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
 from dltrain.kinds.ratings.samples import count_untrained, encode_splits, facts_of, order_within
-from dltrain.kinds.ratings.spelled import read_spelled
 from dltrain.kinds.ratings.splits import find_order, is_known, split_ratings
-from dltrain.kinds.ratings.unrated import leave_out_unrated
 from dltrain.memory import refuse_rows
 from dltrain.types import Data, Range
 
@@ -126,40 +125,18 @@ def ratings(
     frame, notes = table.frame, table.notes
     given: dict[Role, str | None] = {"user": user, "item": item, "target": target, "time": time}
     found = find_columns(frame, {role: name or table.columns.get(role) for role, name in given.items()})
-    columns, notes = dict(found.columns), (*notes, *found.notes)
-    split = choose_split(split, frame, columns, choices)
-    ranking, is_matrix = choices or split in RANKED, table.layout != "pairs"
-    noun = "rating" if "target" in columns else "choice"
-    seen: pd.DataFrame | None = None
-    gaps: tuple[float, ...] = ()
-    spelling = marks = ""
-    if "target" in columns:
-        numbers, spelling, spelled = read_spelled(frame[columns["target"]])
-        if numbers is not None:
-            frame, notes = frame.assign(**{columns["target"]: numbers}), (*notes, spelled)
-        if not ranking:
-            check_ratings(frame, columns)
-        if not ranking or is_matrix or unrated not in ("auto", "none"):
-            frame, others, gaps, more = leave_out_unrated(frame, columns["target"], unrated, is_matrix=is_matrix)
-            notes += more
-            if others is not None and not ranking and not is_matrix:
-                seen = others
-                notes += (
-                    "these tell only what a user knows already (data.unrated=none keeps them; data.split=leave_last "
-                    "learns from them)",
-                )
-    if not ranking:
-        pass
-    elif (marks := columns.pop("target", "")) != "":
-        notes += ("the values of ratings make no difference: learns which user rated which item",)
-    else:
-        if unrated == "auto":
-            check_marks(frame, columns, choices)
-        notes += note_choices(frame, columns, count)
-    if ranking and not choices:
-        notes += ("data=choices picks the model for choices, and its settings",)
+    columns: Mapping[Role, str] = found.columns
+    notes = (*notes, *found.notes)
+    if "target" not in columns:
+        frame, more = split_lists(frame, columns["user"], columns["item"])
+        notes += more
+    learned = choose_what_is_learned(
+        frame, columns, split=split, choices=choices, unrated=unrated, count=count, is_matrix=table.layout != "pairs"
+    )
+    frame, columns, split, ranking = learned.frame, learned.columns, learned.split, learned.ranking
+    notes += learned.notes
     if count is not None:
-        columns |= choose_count(frame, count, ranking)
+        columns = {**columns, **choose_count(frame, count, ranking)}
     pairs, left_out = read_pairs(frame, columns, on_bad, str(dates))
     if not ranking and pairs["target"].nunique() == 1:
         raise DataError(
@@ -184,7 +161,7 @@ def ratings(
             val_fraction=val_fraction,
             test_fraction=test_fraction,
             seed=seed,
-            noun=noun,
+            noun=learned.noun,
             in_order=table.layout == "pairs",
             folds=Folds.read(
                 folds,
@@ -203,13 +180,13 @@ def ratings(
             split=split,
             negatives=(negatives or NEGATIVES) if ranking else 0,
             titles=title_of,
-            unrated=gaps,
-            spelling=spelling,
+            unrated=learned.gaps,
+            spelling=learned.spelling,
             layout=table.layout,
             has_header=table.has_header,
         )
         if ranking:
-            encoder = replace(encoder, ordered=order is not None, marks=marks if gaps else "")
+            encoder = replace(encoder, ordered=order is not None, marks=learned.marks)
         if known.any():
             encoder = replace(encoder, users=(*encoder.users, *train["user"][known].unique().tolist()))
         if item_features is not None:
@@ -220,7 +197,7 @@ def ratings(
             notes += more
         if encoder.titles:
             notes += (f"titles of {sum(map(bool, encoder.titles)):,} of {len(encoder.items):,} items",)
-        splits, rated = encode_splits(pairs, parts, encoder, title_of, seen)
+        splits, rated = encode_splits(pairs, parts, encoder, title_of, learned.unrated)
         notes += count_untrained(splits)
         if ranking and order is not None:
             splits["train"] = replace(splits["train"], order=order_within(order, parts["train"]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def find_layout(frame: pd.DataFrame) -> Layout:
     ids, items = _parts(frame)
     if len(items) < FEWEST_COLUMNS:
         return "pairs"
-    cells = [read_cells(frame[name]) for name in items]
+    cells = [_read_marks(frame[name]) for name in items]
     words = {value for column in cells for value in _words(column)}
     if len(words) > MOST_WORDS or any(is_time(column) for column in cells):
         return "pairs"
@@ -50,6 +51,15 @@ def _names_items(ids: pd.DataFrame) -> bool:
     """Tells whether the column of ids is called as one of items or titles; a name may be a user's."""
     name = plain(str(ids.columns[0]))
     return bool(find_role(ids, "item", ())) or (name != "name" and bool(re.fullmatch(TITLE, name)))
+
+
+def _read_marks(column: pd.Series[Any]) -> Cells:
+    """Reads cells, with 1 and 0 for true and false."""
+    cells = read_cells(column)
+    words = [str(value).casefold() for value in cells.values]
+    if not words or not set(words) <= {"true", "false"}:
+        return cells
+    return replace(cells, numbers=np.array([float(word == "true") for word in words]))
 
 
 def _words(cells: Cells) -> list[str]:
@@ -97,12 +107,12 @@ def melt(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Sequence[st
     named = ids and not UNNAMED.fullmatch(ids[0]) and plain(ids[0])
     rows = ids[0] if named and ids[0] not in NAMES else rows
     labels = [*read_cells(frame[ids[0]]).or_else([""] * len(frame))] if ids else [*map(str, range(1, len(frame) + 1))]
-    numbers = np.stack([read_cells(frame[name]).as_numbers() for name in items], axis=1)  # (rows, columns)
+    numbers = np.stack([_read_marks(frame[name]).as_numbers() for name in items], axis=1)  # (rows, columns)
     extra = find_extra(numbers)
     left_out = [f"{name} is left out: {extra[at]}" for at, name in enumerate(items) if at in extra]
     items = [name for at, name in enumerate(items) if at not in extra]
     numbers = np.delete(numbers, list(extra), axis=1)
-    words = sorted({word for name in items for word in _words(read_cells(frame[name]))})
+    words = sorted({word for name in items for word in _words(_read_marks(frame[name]))})
     left_out += [f"cells of {name_list(words)} are taken for not rated"] if words else []
     chosen = set(np.unique(numbers[~np.isnan(numbers)]).tolist()) <= {0.0, 1.0}
     at, of = np.nonzero((numbers == 1) if chosen else ~np.isnan(numbers))
@@ -138,6 +148,7 @@ def find_extra(numbers: NDArray[np.float64]) -> dict[int, str]:
     for at, each in whole.items():
         others = np.delete(rated, [at, *extra], axis=1)
         sums, counts = np.nansum(others, axis=1), np.maximum((~np.isnan(others)).sum(axis=1), 1)
-        if any(np.allclose(each, computed, atol=ROUNDING) for computed in (sums / counts, sums, counts)):
+        computed = (sums / counts, sums, counts)
+        if np.ptp(each) > 0 and any(np.allclose(each, other, atol=ROUNDING) for other in computed):
             extra[at] = "it is computed from the others"
     return extra

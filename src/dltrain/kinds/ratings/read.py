@@ -16,7 +16,7 @@ from dltrain.data.dates import read_moments
 from dltrain.data.table_files import read_file, read_table
 from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.errors import DataError, named_by
-from dltrain.kinds.ratings.columns import Role, find_ids, find_titles, with_plain_names
+from dltrain.kinds.ratings.columns import MOST_COLUMNS, Role, find_ids, find_titles, with_plain_names
 from dltrain.kinds.ratings.content import FIRST_SECOND, LAST_SECOND, why_data
 from dltrain.kinds.ratings.encoder import read_ids
 from dltrain.kinds.ratings.features import Features, Of, find_features
@@ -24,7 +24,6 @@ from dltrain.kinds.ratings.matrix import Layout, find_layout, melt
 from dltrain.kinds.ratings.netflix import lists_by_item_lines, read_item_lines
 
 OnBad = Literal["error", "skip"]
-MOST_COLUMNS = 12  # of a table with a row for each pair, whose first line may be data
 MOST_BAD = 0.5  # share of rows with an unusable cell, above which leaving them out is no advice
 EUROPEAN = "cp1252"  # the encoding that is proposed for European texts
 

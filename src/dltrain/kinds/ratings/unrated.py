@@ -16,6 +16,7 @@ FEWEST_LEVELS = 4  # of ratings and the number that may be none; likes and disli
 LARGE = frozenset([99.0, 999.0, 9999.0, -99.0, -999.0, -9999.0])
 SENTINELS = LARGE | {-1.0, -9.0}
 MANY, CERTAIN = 0.15, 0.4  # share of zeros from which on they may mean nothing, and from which on they do
+RARE = 0.01  # share of ratings up to which one far from the others may be a mistake
 TIMES = 3.0  # as frequent as the next level
 
 
@@ -115,6 +116,21 @@ def find_unrated(ratings: NDArray[np.float64], name: str, *, is_matrix: bool = F
         fix="say which: data.unrated=0 if they are no ratings, data.unrated=none if they are",
         override="data.unrated=0",
     )
+
+
+def note_far(ratings: pd.Series[Any]) -> tuple[str, ...]:
+    """Returns a note on a rare rating that is far from all others, such as 55 among 1 to 5."""
+    cells = read_cells(ratings)
+    if len(cells.values) < FEWEST_LEVELS or not cells.all_numbers:
+        return ()
+    order = np.argsort(cells.numbers)
+    levels, counts = cells.numbers[order], cells.counts[order]
+    for at, others in ((0, levels[1:]), (-1, levels[:-1])):
+        level = float(levels[at])
+        if counts[at] <= RARE * counts.sum() and float(np.abs(others - level).min()) > np.ptp(others):
+            words = f"{counts[at]:,} ratings are {level:g}, and all others {others.min():g} to {others.max():g}"
+            return (f"{words}: data.unrated={level:g} leaves them out",)
+    return ()
 
 
 def without(ratings: NDArray[np.float64], unrated: Collection[float]) -> NDArray[Any]:

@@ -21,7 +21,7 @@ PARTS = {
     "month": r"months?|mon|mo|monat|月|月份",
     "quarter": r"quarters?|qtr|q|quartal|季度?",
     "week": r"weeks?|wk|weekofyear|weekno|isoweek|kw|woche|周",
-    "day": r"days?|dayofmonth|tag|日|日期",
+    "day": r"day|dayofmonth|tag|日|日期",
     "dayofyear": r"dayofyear|doy|yday|yearday|julianday",
     "hour": r"hours?|hr|hh|stunde|小?时",
     "minute": r"minutes?|min|分钟?",
@@ -56,9 +56,9 @@ def join_dates(frame: pd.DataFrame, taken: Collection[str]) -> pd.DataFrame:
         taken: the columns of values.
     """
     named = _name_parts(frame, taken)
-    for parts in TOGETHER:
-        if set(parts) <= set(named) and (texts := _texts_of_parts(frame, named, parts)) is not None:
-            return _instead(frame, [named[part] for part in parts], "-", texts)
+    parts = next((parts for parts in TOGETHER if set(parts) <= set(named)), ())
+    if parts and (texts := _texts_of_parts(frame, named, parts)) is not None:
+        return _instead(frame, [named[part] for part in parts], "-", texts)
     return _join_clock(frame, taken)
 
 

@@ -22,7 +22,10 @@ from dltrain.kinds.series.columns import Roles
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.date_columns import join_dates
 from dltrain.kinds.series.gap_filler import GapFiller
-from dltrain.kinds.series.read import Reading, RegularSeries, Repeats, read_all, with_plain_cells
+from dltrain.kinds.series.plain_cells import read_all, with_plain_cells
+from dltrain.kinds.series.read import Reading
+from dltrain.kinds.series.regular import RegularSeries
+from dltrain.kinds.series.repeats import Repeats
 from dltrain.kinds.series.states import SCALES, SeriesState
 from dltrain.kinds.series.time_axis import TimeAxis
 from dltrain.kinds.series.wide import turn_wide

@@ -11,7 +11,7 @@ import pandas as pd
 from dltrain.errors import ConfigError
 from dltrain.kinds.kind import UsableModel
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
-from dltrain.kinds.series.read import RegularSeries
+from dltrain.kinds.series.regular import RegularSeries
 from dltrain.tasks.certainty import LEVEL, Certainty
 from dltrain.tasks.forecasting import as_values
 from dltrain.types import Encoded

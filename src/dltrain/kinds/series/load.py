@@ -22,9 +22,12 @@ from dltrain.kinds.series.calendar import Calendar, Cycle
 from dltrain.kinds.series.columns import Roles, as_names
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
 from dltrain.kinds.series.gap_filler import GapFiller
+from dltrain.kinds.series.gaps import Gaps
 from dltrain.kinds.series.panel import Given, Panel, read_panel
 from dltrain.kinds.series.period import guess_period
-from dltrain.kinds.series.read import Gaps, Reading, RegularSeries, Repeats
+from dltrain.kinds.series.read import Reading
+from dltrain.kinds.series.regular import RegularSeries
+from dltrain.kinds.series.repeats import Repeats
 from dltrain.kinds.series.splits import Division, check_window, choose_window, split_windows
 from dltrain.kinds.series.states import SeriesState
 from dltrain.kinds.series.time_axis import usual_periods

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, Form, check_numbers, name_list, read_cells
 from dltrain.data.stand_ins import empty_cells, for_columns, remark_stand_in
@@ -29,7 +31,9 @@ from dltrain.kinds.series.columns import (
 )
 from dltrain.kinds.series.covariates import Covariate
 from dltrain.kinds.series.date_columns import join_dates
-from dltrain.kinds.series.read import Reading, RegularSeries, read_all, unused, unused_note, with_plain_cells
+from dltrain.kinds.series.plain_cells import read_all, with_plain_cells
+from dltrain.kinds.series.read import Reading
+from dltrain.kinds.series.regular import RegularSeries
 from dltrain.kinds.series.wide import turn_wide
 
 SHOWN = 3  # names of series in a note
@@ -146,7 +150,7 @@ def read_panel(
         if names
     ]
     remarks += emptied
-    left = unused_note({name: cells[name] for name in unused(roles, frame.columns)}, codes)
+    left = _unused_note({name: cells[name] for name in _unused(roles, frame.columns)}, codes)
     return Panel(read, options, (*notes, ", ".join(words), *remarks, *left, *more))
 
 
@@ -236,3 +240,25 @@ def _check_words(
         fix = "correct it, leave the cell empty to have it interpolated, or say what stands for no value (data.missing)"
         fix += ", or leave the column out" if others else ""
         raise DataError(error.what, error.where, fix, list_override("target", others)) from None
+
+
+def _unused(roles: Roles, names: Iterable[Any]) -> tuple[str, ...]:
+    """Returns the columns that have no role."""
+    taken = {*roles.target, roles.time, *roles.series, *roles.covariates, *roles.static}
+    return tuple(str(name) for name in names if str(name) not in taken)
+
+
+def _unused_note(columns: Mapping[str, Cells], codes: NDArray[np.int64]) -> Iterable[str]:
+    """Yields notes on columns that have no role.
+
+    Args:
+        columns: these columns.
+        codes: `(N,)` the series of each row.
+    """
+    still = [name for name, cells in columns.items() if len(cells.values) and is_still(cells, codes)]
+    rest = [name for name, cells in columns.items() if len(cells.values) and name not in still]
+    if rest:
+        keys = "data.known for those that are known ahead, data.observed for others"
+        yield f"not used: {name_list(rest)} ({keys})"
+    if still:
+        yield f"not used: {name_list(still)}, the same in all rows" + (" of a series" if codes.any() else "")

@@ -43,6 +43,9 @@ def spell_time(moment: pd.Timestamp, spelling: str) -> str:
     if later:
         end = moment + pd.DateOffset(months=int(later[1])) + pd.Timedelta(int(later[2]), "s")
         return spell_time(moment, spelling[: later.start()]) + spell_time(end, spelling[later.end() :])
+    shown = next((int(part) for part in PART.findall(spelling) if part.isdigit()), None)
+    if shown is not None:
+        moment = moment.round(f"{10 ** (9 - shown)}ns")
     return moment.strftime(PART.sub(lambda match: _spell_part(match[1], moment), spelling))
 
 

@@ -14,7 +14,7 @@ from dltrain.data.folds import NO_FOLDS, Folds
 from dltrain.data.splits import check_fractions
 from dltrain.errors import DataError
 from dltrain.kinds.series.encoder import Floats, WindowEncoder
-from dltrain.kinds.series.read import RegularSeries
+from dltrain.kinds.series.regular import RegularSeries
 from dltrain.kinds.series.windows import take
 from dltrain.types import Split, SplitName
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.kinds.series.read import RegularSeries
+from dltrain.kinds.series.regular import RegularSeries
 from dltrain.kinds.series.time_axis import TimeAxis
 
 Floats = NDArray[np.float64]
