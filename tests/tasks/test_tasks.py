@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dltrain.data.loader import TensorLoader
 from dltrain.errors import ConfigError
 from dltrain.experiment.build import build_loss, build_task
 from dltrain.storage import write_csv
@@ -135,3 +136,15 @@ def test_a_temperature_is_fitted_to_as_many_samples_as_tell_it(samples: int, mon
     outputs = 4 * random(samples, 3) + 3 * functional.one_hot(target, 3)
     found = temperature.fit_temperature(outputs, target, lambda some: some.softmax(dim=1))
     assert 2 < found < 6
+
+
+def test_scores_of_many_classes_are_kept_of_held_out_samples_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classification, "MANY", 2)
+    task, model = build_task(classes(3), CrossEntropy(classes(3))), torch.nn.Linear(3, 3)
+    split = Split((random(30, 3),), torch.arange(30) % 3, tuple(map(str, range(30))))
+    loader = TensorLoader(split, 8, torch.device("cpu"))
+    metrics, said = task.evaluate(model, loader, split, {}, thorough=False)
+    assert said.probabilities is None and said.outputs is None and "roc_auc" not in metrics
+    every, full = task.evaluate(model, loader, split, {})
+    assert full.probabilities is not None and "roc_auc" in every
+    assert torch.equal(said.values, full.values) and metrics.items() <= every.items()

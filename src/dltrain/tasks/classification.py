@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
 from dltrain.runs.tables import safe_cell
 from dltrain.tasks.certainty import LEVEL, Certainty, check_level, check_share
 from dltrain.tasks.conformal import ROUNDING, Conformal
+from dltrain.tasks.evaluation import evaluate_fully
 from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from dltrain.tasks.metrics import Metric, class_counts, roc_auc
+from dltrain.tasks.precision import Precision
 from dltrain.tasks.predicted import MOST_SCORES
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.scored import ScoredTask
@@ -29,7 +31,11 @@ from dltrain.types import Encoded, Facts, Split, SplitName
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dltrain.data.loader import TensorLoader
     from dltrain.tasks.pages.page import Page
+
+
+MANY = 100  # classes, of more than which the area under each one's curve takes longer than training
 
 
 class Classification(ScoredTask):
@@ -61,6 +67,20 @@ class Classification(ScoredTask):
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
         output = self.combine_members(output.float())
         return Predictions(self.decode(output).cpu(), self.loss.probabilities(output).cpu(), outputs=output.cpu())
+
+    def evaluate(
+        self,
+        model: nn.Module,
+        loader: TensorLoader,
+        split: Split,
+        stored: Mapping[str, Tensor],
+        precision: Precision = "float32",
+        *,
+        thorough: bool = True,
+    ) -> tuple[dict[str, float], Predictions]:
+        """Returns the metrics and predictions; of more than 100 classes those of scores only with `thorough`."""
+        scores = thorough or len(self.facts.classes) <= MANY
+        return evaluate_fully(model, self, loader, precision, scores=scores)
 
     def epoch_metrics(
         self, predictions: Predictions, target: Tensor, weights: Tensor | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,25 +17,31 @@ if TYPE_CHECKING:
     from dltrain.tasks.task import Task
 
 
+Kept = Literal["nothing", "values", "all"]  # of the predictions
+
+
 def evaluate(
     model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision = "float32"
 ) -> dict[str, float]:
     """Returns the loss and the task's metrics over all batches, exactly, also where batches differ in size."""
-    return _evaluate(model, task, batches, precision, keep=False)[0]
+    return _evaluate(model, task, batches, precision, keep="nothing")[0]
 
 
 def evaluate_fully(
-    model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision = "float32"
+    model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision = "float32", *, scores: bool = True
 ) -> tuple[dict[str, float], Predictions]:
-    """Returns what `evaluate` does and the metrics that need all samples at once, and the predictions."""
-    metrics, parts, targets = _evaluate(model, task, batches, precision, keep=True)
+    """Returns what `evaluate` does and the metrics that need all samples at once, and the predictions; without `scores`
+    neither these metrics nor probabilities, of which many classes have too many."""
+    metrics, parts, targets = _evaluate(model, task, batches, precision, keep="all" if scores else "values")
     predictions = join(parts)
+    if not scores:
+        return metrics, predictions
     return metrics | task.epoch_metrics(predictions, *map(torch.cat, zip(*targets, strict=True))), predictions
 
 
 @torch.no_grad()
 def _evaluate(
-    model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision, *, keep: bool
+    model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision, *, keep: Kept
 ) -> tuple[dict[str, float], list[Predictions], list[tuple[Tensor, ...]]]:
     model.eval()
     device = next(model.parameters()).device
@@ -52,8 +59,9 @@ def _evaluate(
         answers = (part.to(loss_sum.device) for part in batch.weighted_target)
         update = task.metric.sums_of(task.decode(output).to(loss_sum.device), *answers)
         sums = update if sums is None else sums + update
-        if keep:
-            parts.append(task.predict(output, batch.target))
+        if keep != "nothing":
+            part = task.predict(output, batch.target)
+            parts.append(part if keep == "all" else replace(part, probabilities=None, outputs=None))
             targets.append(tuple(part.cpu() for part in batch.weighted_target))
     assert sums is not None, "there is at least one batch"
     return {"loss": float(loss_sum / weight_sum), **task.metric.compute(sums.cpu())}, parts, targets

@@ -77,7 +77,7 @@ def neighbours(user: Indices, item: Indices, sizes: tuple[int, ...], learned: ND
     weight = np.ones(len(user)) if learned is None else learned.astype(np.float64)
     rated = csr_array((weight, (user, item)), shape=sizes)
     length = np.sqrt(np.asarray(rated.sum(axis=0)) + SHRINKAGE)
-    shares = everything / length
+    shares = csr_array(everything / length)  # which scipy returns in a form without fast access to rows
 
     def score(users: Tensor, items: Tensor) -> Tensor:
         rows, row_of = np.unique(users.numpy(), return_inverse=True)
