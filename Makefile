@@ -37,6 +37,7 @@ soak: install ## the same with 500 kills, and 64 jobs under 20, which takes an h
 bench: install ## compare speed with hand-written loops and scripts, alone on the machine, which takes minutes
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/processes.py
+	$(BIN)/python benchmarks/threads.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/images_loading.py
 
 growth: install ## how time and memory grow with the data: make growth GROWTH="--only rows --full"

@@ -41,6 +41,7 @@ def test_what_says_no_values_is_refused() -> None:
     with pytest.raises(DataError, match="no column 'agee'") as refused:
         for_columns({"agee": ("-1",)}, ["age", "pay"])
     assert "'age'" in refused.value.fix
+    assert refused.value.override == "data.missing={age: [-1]}"
 
 
 def test_cells_are_told_however_their_numbers_are_written() -> None:
@@ -119,7 +120,7 @@ def test_new_rows_are_read_with_the_stand_ins_of_the_run(dltrain: Callable[..., 
     called = dltrain("data=csv", "model=linear", *options, "baseline=none")
     assert called.code == 0, called.err
     predicted = set()
-    for value in ("-999", "", "-999.0"):
+    for value in ("-999", "NA", "-999.0"):
         (tmp_path / "new.csv").write_text(f"x\n{value}\n50\n")
         predicted.add(dltrain("predict", "run", "new.csv").out.splitlines()[1].split(",")[1])
     assert len(predicted) == 1

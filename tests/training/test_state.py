@@ -18,7 +18,7 @@ from dltrain.training import schedules
 from dltrain.training.averaging import moving_average
 from dltrain.training.loop import fit
 from dltrain.training.settings import TrainerSettings
-from dltrain.training.state import TrainState
+from dltrain.training.state import Running, TrainState
 from dltrain.types import Facts, Split
 
 FACTS = Facts("table", "regression", (3,))
@@ -118,3 +118,14 @@ def test_an_average_of_infinite_bounds_stays_what_it_is() -> None:
     assert average.module.low.tolist() == [-torch.inf, 0.0]
     assert average.module.weight.isfinite().all()
     assert (average.module.weight < model.weight).all()
+
+
+def test_nothing_is_read_from_another_device_before_the_sums_are() -> None:
+    """A tensor without data stands for one whose data nobody may wait for."""
+    running = Running()
+    for weight in (3.0, torch.ones((), device="meta")):
+        running.add(torch.zeros((), device="meta"), weight)
+        running.count(0.1, 1)
+    assert running.batches == 2
+    with pytest.raises(RuntimeError, match="meta"):
+        running.read()

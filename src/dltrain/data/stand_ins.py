@@ -70,11 +70,19 @@ def for_columns(stand_ins: StandIns, names: Sequence[str], kept: Collection[str]
                 f"the table has no column {name!r}",
                 where="data.missing",
                 fix=f"is it {close[0]!r}?" if close else f"name one of its columns: {name_list(names)}",
-                override="data.missing=null",
+                override=_spell({close[0] if other == name else other: stand_ins[other] for other in stand_ins})
+                if close
+                else "",
             )
     general = stand_ins.get("", ())
     chosen = {name: stand_ins.get(name, () if name in kept else general) for name in names}
     return {name: values for name, values in chosen.items() if values}
+
+
+def _spell(stand_ins: StandIns) -> str:
+    """Returns the override that gives these stand-ins."""
+    parts = [f"{name}: [{', '.join(values)}]" for name, values in stand_ins.items() if name]
+    return f"data.missing={{{', '.join(parts)}}}"
 
 
 def empty_cells(frame: pd.DataFrame, stand_ins: StandIns) -> tuple[pd.DataFrame, list[str]]:

@@ -12,7 +12,11 @@ from dltrain.runs.reader import Floats, Run
 WORDS = 80  # on the map
 COMMON = 400  # vectors that decide the directions
 # The names of the weights, and how many of their first rows have no name, such as padding.
-EMBEDDINGS = {"embed.table.weight": 3, "tokens.table.weight": 3, "item.weight": 1}
+EMBEDDINGS = {
+    **dict.fromkeys(("embed.table.weight", "tokens.table.weight"), 3),
+    **dict.fromkeys(("samples.embed.table.weight", "samples.tokens.table.weight"), 3),  # beside columns
+    "item.weight": 1,
+}
 
 
 def draw_word_map(run: Run, words: Sequence[str], what: str, text: Lettering) -> Drawing | None:

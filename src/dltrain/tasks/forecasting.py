@@ -235,7 +235,7 @@ class Forecasting(Regression):
     def _tells_more_locally(self, val: tuple[Split, Predictions], train: tuple[Split, Predictions]) -> bool:
         """Tells whether the changes at the end of each window make the errors of the validation split clearly likelier,
         by Laplace's distribution with a mean from training, as where the noise of several series grows."""
-        if val[1].naive is None or val[1].ends is not None or len(val[0].inputs) < 3:
+        if val[1].naive is None or val[1].ends is not None or len(val[0].tensors) < 3:
             return False
         gains = []
         for local in (False, True):
@@ -243,7 +243,7 @@ class Forecasting(Regression):
             errors = [np.asarray((p.values - s.target[: len(p.values)]).double().abs()) for s, p in (val, train)]
             scale = sizes[0] * np.nanmean(errors[1] / sizes[1], axis=0)
             gains.append(np.nanmean(-np.log(scale) - errors[0] / scale, axis=1))
-        gain, series = gains[1] - gains[0], np.asarray(val[0].inputs[1][:, 0])[: len(gains[0])]
+        gain, series = gains[1] - gains[0], np.asarray(val[0].tensors[1][:, 0])[: len(gains[0])]
         each = np.array([gain[series == one].mean() for one in np.unique(series)])
         return len(each) >= FEWEST_SERIES and bool(each.mean() > each.std(ddof=1) / math.sqrt(len(each)))
 

@@ -147,6 +147,8 @@ def test_users_without_ratings_are_known_by_their_features(tmp_path: Path, dltra
     called = dltrain(*options, "trainer.threads=1", "hydra.run.dir=run")
     assert called.code == 0, called.err
     assert "30 users without training ratings are known by their features alone" in called.err + called.out
+    refused = dltrain(*options, "data.split=leave_last", "model=ease")
+    assert refused.code == 2 and "Ease takes no features of users" in refused.err
     (tmp_path / "users.csv").unlink()
     for user in (USERS + 4, USERS + 5):
         called = dltrain("predict", "run", "--user", str(user), "--top", "8", "--json")
@@ -158,5 +160,3 @@ def test_users_without_ratings_are_known_by_their_features(tmp_path: Path, dltra
     called = dltrain("predict", "run", "new.csv", "--json")
     high, low = (row["predicted"] for row in json.loads(called.out)["predictions"])
     assert high > 3.5 and low < 2.5
-    refused = dltrain(*options, "data.split=leave_last", "model=ease")
-    assert refused.code == 2 and "Ease takes no features of users" in refused.err
