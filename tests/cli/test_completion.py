@@ -52,7 +52,7 @@ def test_run_folders_are_completed(command: str, folder: Path) -> None:
         ("dltrain list mo", ["model"]),
         ("dltrain help pre", ["predict"]),
         ("dltrain check mod", ["model.", "model="]),
-        ("dltrain -m model=text", ["model=textcnn"]),
+        ("dltrain -m model=text", ["model=textcnn", "model=textcnn_bag"]),
         ("dltrain train trainer.epo", ["trainer.epochs="]),
         ("dltrain check model=cnn data=dig", ["data=digits"]),
         ("dltrain export a --format ", ["onnx", "torch-export", "safetensors"]),

@@ -56,6 +56,7 @@ TAKES = {
     "pretrained": ("image",),
     "recommender": ("ratings",),
     "resnet": ("image",),
+    "resnet9": ("image",),
     "tabm": ("table",),
     **dict.fromkeys(("textcnn", "textcnn_bag"), ("text",)),
     **dict.fromkeys(("dlinear", "nhits", "patchtst", "tide"), ("series",)),

@@ -45,7 +45,7 @@ def draw(noise: str, rows: int, seed: int) -> pd.DataFrame:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to train in, without plots."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dltrain.experiment.complete.write_report", lambda run: None)
+    monkeypatch.setattr("dltrain.experiment.run.write_page", lambda run, setup: None)
     return tmp_path
 
 

@@ -10,6 +10,7 @@ from dltrain.errors import DataError
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 PIECE = 1 << 20
 BEYOND_CHANCE = 4  # characters beyond ASCII; 联通 in GBK is UTF-8 by chance
+FEWEST_LETTERS = 3  # different ones that tell a script
 FREQUENT = frozenset("이다는에의을를가은하고도로한지기사리어아")  # syllables of Korean
 COMMON_ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "gbk", "gb18030", "big5", "cp1252", "latin-1", "cp1251")
 
@@ -201,10 +202,11 @@ def _likeliest(data: bytes, otherwise: str) -> str:
         letters = _letters(data, cyrillic)
         text = data.decode(cyrillic, "ignore")
         small, large = (sum(map(text.count, _among(letters, *ends))) for ends in (("а", "я"), ("А", "Я")))
-        if small > 3 * large and small > sum(char.isascii() and char.isalpha() for char in text) / 2:
+        many = FEWEST_LETTERS <= len(_among(letters, "А", "я")) >= 0.9 * len(letters)
+        if many and small > 3 * large and small > sum(char.isascii() and char.isalpha() for char in text) / 2:
             return cyrillic
     big5 = _letters(data, "big5")
-    if big5 and otherwise != "gbk" and len(_among(big5, "\u4e00", "\u9fff")) >= 0.6 * len(big5):
+    if len(big5) >= FEWEST_LETTERS and otherwise != "gbk" and len(_among(big5, "\u4e00", "\u9fff")) >= 0.6 * len(big5):
         return "big5"
     return otherwise
 

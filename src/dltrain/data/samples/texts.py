@@ -51,14 +51,15 @@ PLACES = ["小", "空", "旧", "高", "深", "南", "西", "故", "寒", "清"]
 
 
 def write_reviews(rows: int, seed: int) -> tuple[list[str], list[str]]:
-    """Returns different short reviews and their labels, `positive` or `negative`.
+    """Returns short reviews and their labels, `positive` or `negative`.
 
     Both labels use the same words: "not good" and "good , but very dull" are negative, so negations, degrees and the
     word "but" decide.
     """
     rng = np.random.default_rng(seed)
-    labelled: dict[str, str] = {}
-    while len(labelled) < rows:
+    texts: list[str] = []
+    labels: list[str] = []
+    while len(texts) < rows:
         first, judged = _claim(rng)
         text, total = rng.choice(OPENINGS) + first, judged
         if rng.random() < 0.6:
@@ -70,8 +71,9 @@ def write_reviews(rows: int, seed: int) -> tuple[list[str], list[str]]:
         if rng.random() < 0.3:
             text = f"{rng.choice(NEUTRAL)} {text}"
         if total:  # a review whose parts balance has no label
-            labelled[text] = "positive" if total > 0 else "negative"
-    return list(labelled), list(labelled.values())
+            texts.append(text)
+            labels.append("positive" if total > 0 else "negative")
+    return texts, labels
 
 
 def _claim(rng: np.random.Generator) -> tuple[str, int]:

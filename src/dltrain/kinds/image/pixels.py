@@ -94,6 +94,8 @@ class Normalize:
         """Returns standardised float32 `(B, C, H, W)` for uint8 pixels; other inputs stay as they are."""
         pixels, *others = inputs
         scale, shift = _scale_and_shift(self.mean, self.std, pixels.device)
+        if pixels.shape[1] != len(self.mean):  # grey images for weights of colour images
+            pixels = pixels.expand(-1, len(self.mean), -1, -1)
         return (pixels.to(torch.float32, copy=True).mul_(scale).sub_(shift), *others)
 
 
