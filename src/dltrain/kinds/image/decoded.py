@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -131,21 +132,24 @@ def _moved_to_front(pixels: Pixels, rows: Indices) -> Pixels:
     return pixels[: len(rows)]
 
 
-class OnDisk(Protocol):
-    """Images that are read from the disk whenever they are needed."""
+class OnDisk(ABC):
+    """Images that are read from the disk whenever they are needed, of `shape` channels, height and width."""
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Returns channels, height and width."""
-        ...
+    shape: tuple[int, int, int]
 
+    @abstractmethod
     def read(self, rows: Indices, window: Window | None, /) -> Pixels:
         """Returns images `(n, C, H, W)` in 8 bits.
 
         Raises:
             DataError, StorageError: they have changed, or cannot be read any more.
         """
-        ...
+
+    def divide(
+        self, parts: Mapping[SplitName, Indices], window: Window | None, *, again: bool
+    ) -> dict[SplitName, Stored]:
+        """Returns what reads the images of each split; dividing changes nothing, so that it may be repeated."""
+        return {name: StoredImages(self, at, window) for name, at in parts.items()}
 
 
 @dataclass(frozen=True)
@@ -187,12 +191,7 @@ class StoredImages:
         return (self[start : start + size] for start in range(0, len(self), size))
 
 
-def on_disk(images: OnDisk, parts: Mapping[SplitName, Indices], window: Window | None) -> dict[SplitName, Stored]:
-    """Returns the images of each split."""
-    return {name: StoredImages(images, at, window) for name, at in parts.items()}
-
-
-class InFile:
+class InFile(OnDisk):
     """Images in a file, each as planes of equal size.
 
     They are read, not mapped into memory, so that the file may be larger than the process may address.
@@ -234,11 +233,6 @@ class InFile:
         self._read_into(image, row)
         return (image if self.deep[row] else image.astype(np.uint8)).transpose(1, 2, 0)
 
-    def divide(
-        self, parts: Mapping[SplitName, Indices], window: Window | None, *, again: bool
-    ) -> dict[SplitName, Stored]:
-        return on_disk(self, parts, window)
-
     def read(self, rows: Indices, window: Window | None, /) -> Pixels:
         pixels = np.empty((len(rows), *self.shape), dtype=np.uint8)
         as_stored = window is None and self.dtype == np.uint8
@@ -262,7 +256,7 @@ class InFile:
             raise StorageError(f"{self.path} has been shortened", fix="delete it, and try again")
 
 
-class InTheirFiles:
+class InTheirFiles(OnDisk):
     """Images that are decoded anew whenever they are needed.
 
     Args:
@@ -292,11 +286,6 @@ class InTheirFiles:
         (image,) = self._decode([row])
         return image
 
-    def divide(
-        self, parts: Mapping[SplitName, Indices], window: Window | None, *, again: bool
-    ) -> dict[SplitName, Stored]:
-        return on_disk(self, parts, window)
-
     def read(self, rows: Indices, window: Window | None, /) -> Pixels:
         pixels = np.empty((len(rows), *self.shape), dtype=np.uint8)
         for place, image in enumerate(self._decode(rows.tolist())):
@@ -306,10 +295,8 @@ class InTheirFiles:
     def _decode(self, rows: Sequence[int]) -> Iterator[Decoded]:
         files = [self.files[row] for row in rows]
         for row, file, image in zip(rows, files, decode_each(files, self.decoding), strict=True):
-            reason = (
-                image if isinstance(image, str) else "" if when_changed(file) == self.changed[row] else "it differs"
-            )
-            if reason or isinstance(image, str):
+            if isinstance(image, str) or when_changed(file) != self.changed[row]:
+                reason = image if isinstance(image, str) else "it differs"
                 raise DataError(f"{spell_path(file)} has changed since the run began: {reason}", fix="start again")
             yield image
 
