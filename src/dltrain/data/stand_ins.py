@@ -39,7 +39,7 @@ def read_stand_ins(given: Missing) -> StandIns:
     stand_ins = {str(name): _as_texts(values) for name, values in by_column.items() if name is not None}
     if len(stand_ins) < len(by_column) or any(isinstance(value, Mapping) for value in by_column.values()):
         raise DataError(
-            f"{given!r} says not which values stand for missing cells",
+            f"{given!r} does not say which values stand for missing cells",
             where="data.missing",
             fix="give values, as in data.missing=[-200,-999], or those of columns, as in data.missing='{age: -1}'",
             override="data.missing=null",

@@ -103,7 +103,9 @@ def _times(begin: str | None, step: pd.DateOffset | None, length: int, where: st
     try:
         first = pd.to_datetime(begin.strip(), format="%Y-%m-%d %H-%M-%S" if " " in begin.strip() else "%Y-%m-%d")
     except ValueError:
-        raise DataError(f"{begin!r} is no start of a series", where=where, fix="write 2026-11-21 00-00-00") from None
+        raise DataError(
+            f"{begin!r} is not the time at which a series starts", where=where, fix="write it as 2026-11-21 00-00-00"
+        ) from None
     times = pd.date_range(first, periods=length, freq=step)
     days = bool((times == times.normalize()).all()) and "hours" not in step.kwds
     return list(times.strftime("%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S"))

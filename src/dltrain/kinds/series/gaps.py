@@ -49,7 +49,7 @@ def check_gaps(series: RegularSeries, whole: Floats, gaps: Gaps, max_gap: int | 
             f"{missing.sum()} steps have no value, {length} of them consecutive, from {series.spell(start)} to "
             f"{series.spell(start + length - 1)}",
             where="data.gaps" if gaps == "refuse" else "data.max_gap",
-            fix="fill them in the file, or have them interpolated",
+            fix="fill them in the file, or let dltrain interpolate them",
             override="data.gaps=interpolate" if gaps == "refuse" else f"data.max_gap={length}",
         )
 
