@@ -19,8 +19,6 @@ _FACTORIES = frozenset(
     getattr(torch, name)
     for name in ["empty", "zeros", "ones", "full", "rand", "randn", "randint", "randperm", "arange", "linspace", "eye"]
 )
-
-
 _BEYOND_COUNTING = 1 << 63
 
 
