@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
 SplitName = Literal["train", "val", "test"]
+Layout = Literal["sample", "lines", "table"]  # what a text file holds
 Network = Mapping[str, Any]  # what a pretrained network is, as JSON; empty for none
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
