@@ -9,8 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from dltrain.data.cells import shorten
 
 Clean = Literal["auto", "none"]
@@ -121,8 +119,8 @@ RULES: Mapping[str, Rule] = {
 
 def find_rules(texts: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """Returns the names of the rules that texts need, and a note about each."""
-    at = np.unique(np.linspace(0, len(texts) - 1, min(SAMPLE, len(texts))).astype(np.int64)) if len(texts) else []
-    sample = [texts[row] for row in at]
+    step = max(1, len(texts) // SAMPLE)
+    sample = list(texts[::step])
     names, notes = [], []
     for name, rule in RULES.items():
         cleaned = [rule.clean(text) for text in sample]

@@ -256,7 +256,9 @@ class TextEncoder:
         if isinstance(raw, pd.DataFrame):
             columns = self._select(raw)
             if self.clean:
-                cells = {name: clean_texts(columns[name].fillna("").astype(str), self.clean) for name in columns}
+                cells = {
+                    name: clean_texts(columns[name].fillna("").astype(str), self.clean) for name in map(str, columns)
+                }
                 columns = columns.assign(**cells)
             return join_texts(columns), self._names_of(raw)
         samples = read_samples(raw.tolist() if isinstance(raw, np.ndarray) else raw, self._named)
