@@ -123,6 +123,7 @@ class Spec:
         columns: of values of a series, the first channels of a step; the output holds these columns step by step.
         vectors: channels at the end of a step that hold a learned vector of its series.
         network: the pretrained network whose tokenizer numbers the tokens; empty where none does.
+        ngrams: number of tokens of a classified text that say something by themselves, in a row.
         samples: training samples; 0 where that is not recorded.
     """
 
@@ -137,6 +138,7 @@ class Spec:
     columns: int = 0
     vectors: int = 0
     network: Network = field(default_factory=dict)
+    ngrams: int = 1
     samples: int = 0
 
     @property

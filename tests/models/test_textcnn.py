@@ -24,10 +24,11 @@ def tokens() -> torch.Tensor:
     return drawn.masked_fill(torch.arange(9) >= LENGTHS[:, None], 0)
 
 
+@pytest.mark.parametrize("ngrams", [1, 2])
 @pytest.mark.parametrize("family", [TextCNN, Bag])
-def test_padding_and_batch_mates_change_nothing(family: Any) -> None:
+def test_padding_and_batch_mates_change_nothing(family: Any, ngrams: int) -> None:
     torch.manual_seed(0)
-    model = family(SPEC).eval()
+    model = family(replace(SPEC, ngrams=ngrams)).eval()
     x = tokens()
     together = model(x, LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):

@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from dltrain.models.layers.sequences import TokenEmbedding, embedding_names, pool_mean
 from dltrain.types import Range, Spec
 
+BUCKETS = 32_768  # vectors for the n-grams of each length
+STD = 0.1  # of their components before training, small as those of words are
+
 
 class Bag(nn.Module):
     """The sum of the tokens' vectors, divided by the square root of their number, and a linear map of it.
 
-    The order of the words does not count. In a mean, one telling word among many would hardly show; in a sum, long
-    texts would outweigh short ones.
+    The order of the words does not count, beyond the n-grams that have vectors of their own. In a mean, one telling
+    word among many would hardly show; in a sum, long texts would outweigh short ones.
 
     Inputs are tokens `(B, T)` and lengths `(B,)`; padding after a text's end changes nothing.
 
@@ -23,6 +26,8 @@ class Bag(nn.Module):
         embedding: width of a token's vector.
         embedding_dropout: dropout of these vectors' components.
         dropout: before the linear map.
+        ngrams: number of tokens of the longest n-gram with a vector; None for one token, and for pairs where tokens are
+            characters, which say little alone.
     """
 
     takes = ("text",)
@@ -33,10 +38,13 @@ class Bag(nn.Module):
         embedding: Annotated[int, Range(1)] = 128,
         embedding_dropout: Annotated[float, Range(0, 0.99)] = 0.3,
         dropout: Annotated[float, Range(0, 0.99)] = 0.5,
+        ngrams: Annotated[int, Range(1, 5)] | None = None,
     ) -> None:
         super().__init__()
         (vocab_size,) = spec.vocab_sizes
-        self.embed = TokenEmbedding(vocab_size, embedding, embedding_dropout)
+        self.embed = TokenEmbedding(
+            vocab_size, embedding, embedding_dropout, ngrams or spec.ngrams, buckets=BUCKETS, ngram_std=STD
+        )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(embedding, spec.out_features)
         self.no_decay = embedding_names(self)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MOST_TOKENS = 512  # per text, if the length is not given
 LOOKED_AT = 1 << 16  # bytes of a file that tell what it holds
 SEPARATOR = re.compile(r"[\t,;|]")
+PAIRS = 2  # characters, which alone say little
 BETWEEN = " | "  # the texts of several columns
 SHARE_WHOLE = 95  # per cent of the training texts that are then not cut
 
@@ -60,6 +61,7 @@ class TextEncoder:
         lists: how the target's cells write lists of labels, if not with separators.
         clean: the names of the rules by which texts are cleaned.
         one_line: whether each training text was a line, so that the lines of a file are texts.
+        ngrams: number of tokens that say something by themselves, in a row.
         beside: encodes the columns of numbers and categories that join the texts; `None` if none do.
     """
 
@@ -75,6 +77,7 @@ class TextEncoder:
     lists: ListForm = ""
     clean: tuple[str, ...] = ()
     one_line: bool = False
+    ngrams: int = 1
     beside: TableEncoder | None = None
     takes_rows: bool = True
     apart: bool = True
@@ -135,6 +138,7 @@ class TextEncoder:
             lists=lists,
             clean=clean,
             one_line=one_line,
+            ngrams=PAIRS if vocabulary.tokens == "character" else 1,
             beside=beside,
         )
 
@@ -164,6 +168,7 @@ class TextEncoder:
                 lists=lists,
                 clean=clean,
                 one_line=bool(stored.get("one_line", False)),
+                ngrams=int(stored.get("ngrams", 1)),
                 beside=encoder_of_columns(facts),
             )
         except (KeyError, TypeError, ValueError):
@@ -184,6 +189,7 @@ class TextEncoder:
         stored |= {"clean": list(self.clean)} if self.clean else {}
         stored |= {"one_line": True} if self.one_line else {}
         stored |= {} if self.beside is None else {STORED: self.beside.to_json()}
+        stored |= {"ngrams": self.ngrams} if self.ngrams > 1 else {}
         return self.vocabulary.to_json() | stored | self.reader.forms_to_json()
 
     def recognises(self, path: Path) -> bool:
