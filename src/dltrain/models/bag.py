@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from dltrain.models.layers.sequences import TokenEmbedding, embedding_names, pool_mean
 from dltrain.types import Range, Spec
 
-BUCKETS = 32_768  # vectors for the n-grams of each length
+WIDTH, NGRAM_WIDTH = 128, 32  # of vectors, alone and where n-grams have some
+BUCKETS = 65_536  # vectors for the n-grams of each length
 STD = 0.1  # of their components before training, small as those of words are
 
 
@@ -23,7 +24,7 @@ class Bag(nn.Module):
 
     Args:
         spec: of the data.
-        embedding: width of a token's vector.
+        embedding: width of a token's vector; None for 128, and for 32 where the many n-grams have vectors too.
         embedding_dropout: dropout of these vectors' components.
         dropout: before the linear map.
         ngrams: number of tokens of the longest n-gram with a vector; None for one token, and for pairs where tokens are
@@ -35,18 +36,17 @@ class Bag(nn.Module):
     def __init__(
         self,
         spec: Spec,
-        embedding: Annotated[int, Range(1)] = 128,
+        embedding: Annotated[int, Range(1)] | None = None,
         embedding_dropout: Annotated[float, Range(0, 0.99)] = 0.3,
         dropout: Annotated[float, Range(0, 0.99)] = 0.5,
         ngrams: Annotated[int, Range(1, 5)] | None = None,
     ) -> None:
         super().__init__()
-        (vocab_size,) = spec.vocab_sizes
-        self.embed = TokenEmbedding(
-            vocab_size, embedding, embedding_dropout, ngrams or spec.ngrams, buckets=BUCKETS, ngram_std=STD
-        )
+        (vocab_size,), longest = spec.vocab_sizes, ngrams or spec.ngrams
+        width = embedding or (WIDTH if longest == 1 else NGRAM_WIDTH)
+        self.embed = TokenEmbedding(vocab_size, width, embedding_dropout, longest, buckets=BUCKETS, ngram_std=STD)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(embedding, spec.out_features)
+        self.head = nn.Linear(width, spec.out_features)
         self.no_decay = embedding_names(self)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
