@@ -18,6 +18,7 @@ from dltrain.models.gru_attention import GRUAttention
 from dltrain.tasks.comparison import Baseline
 from dltrain.tasks.decoding import write_answers
 from dltrain.tasks.edit_distance import edit_distances
+from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.generation import Generation
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Facts, Spec, Split
@@ -82,8 +83,8 @@ def test_exact_after_true_beginnings_is_exact_of_what_is_written(steps: int) -> 
     encoder = encoder_of()
     model, task, split = trained(encoder, steps), task_of(encoder), split_of(encoder)
     loader = TensorLoader(split, 3, torch.device("cpu"), prepare=trim)
-    quick, _ = task.evaluate(model, loader, split, {}, thorough=False)
-    whole, predictions = task.evaluate(model, loader, split, {})
+    quick, _ = task.evaluate(model, EvaluationSet(loader, split, {}, thorough=False))
+    whole, predictions = task.evaluate(model, EvaluationSet(loader, split, {}))
     assert whole["exact"] == quick["exact"]
     written = task.spell(predictions.values)
     assert whole["exact"] == np.mean([mine == true for mine, true in zip(written, ANSWERS, strict=True)])

@@ -45,6 +45,7 @@ from dltrain.runs.tables import safe_cell
 from dltrain.storage import write_bytes, write_csv
 from dltrain.tasks.certainty import describe as describe_certainty
 from dltrain.tasks.comparison import Baseline, Comparison
+from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.rows import write_examples, write_predictions
 from dltrain.tasks.wrong_labels import describe_wrong_labels
@@ -93,11 +94,9 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
     predictions: dict[SplitName, Predictions] = {}
     for name in splits:
-        loader = setup.evaluation[name]
         thorough = name in ("val", split_name)  # on all training samples some metrics would take too long
-        metrics[name], predictions[name] = task.evaluate(
-            state.judged, loader, splits[name], data.kept, setup.settings.precision, thorough=thorough
-        )
+        on = EvaluationSet(setup.evaluation[name], splits[name], data.kept, setup.settings.precision, thorough)
+        metrics[name], predictions[name] = task.evaluate(state.judged, on)
         if name == "train":
             predictions[name] = replace(predictions[name], outputs=None)  # of many samples, and not needed
     blend = chosen_blend(setup)
