@@ -15,6 +15,7 @@ from dltrain.data.date_format import AmbiguousDates, DateFormat
 from dltrain.data.dates import infer_cells
 from dltrain.data.numbers import FEW_WORDS, LEAST
 from dltrain.data.truth_values import are_truth_values
+from dltrain.data.unix_times import UNITS, format_since_1970
 from dltrain.errors import DataError
 from dltrain.kinds.forms import Reading, form_of_numbers, note_gaps
 from dltrain.kinds.table.words import has_words
@@ -191,6 +192,9 @@ def _infer(name: str, cells: Cells, drop: Sequence[str], reading: Reading) -> Co
         return replace(_judge_texts(name, cells, reading), distinct=distinct, missing=cells.missing)
     if numbers.form is None and not ID_NAME.search(name) and (dates := _form_of_compact_dates(cells)):
         return Column(name, "date", "numbers that are all dates", distinct, cells.missing, dates=dates)
+    if numbers.form is None and not ID_NAME.search(name) and (dates := format_since_1970(cells, name)):
+        unit = f"{UNITS[dates.numbers]} from 1970 on, in UTC"
+        return Column(name, "date", "times since 1970", distinct, cells.missing, dates=dates, remarks=(unit,))
     cells = cells.read_as(numbers.form)
     check_range(name, cells, drop=[*drop, name])
     role, reason = _judge_numbers(name, cells)
