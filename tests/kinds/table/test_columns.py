@@ -117,6 +117,7 @@ def test_numbers_that_are_all_dates_are_dates():
         ("created_at", 1, 86_400, "unix"),  # whole minutes
         ("timestamp", 1, 86_399, "unix"),
         ("eventTime", 10**6, 86_399 * 10**6 + 1, "unix_us"),
+        ("date", 10**9, 86_399 * 10**9 + 1, "unix_ns"),  # beyond 2**53
     ],
 )
 def test_times_counted_from_1970_on_are_dates(name, unit, step, word):

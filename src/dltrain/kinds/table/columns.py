@@ -187,14 +187,14 @@ def _infer(name: str, cells: Cells, drop: Sequence[str], reading: Reading) -> Co
         return Column(name, "dropped", f"every cell is {shorten(cells.values[0])}", 1)
     if ID_NAME.search(name) and not cells.all_numbers and distinct == cells.present:
         return Column(name, "dropped", f"{ID_REASON} {distinct} distinct values of {cells.present}", distinct)
+    if not ID_NAME.search(name) and (dates := format_since_1970(cells, name)):
+        unit = f"{UNITS[dates.numbers]} from 1970 on, in UTC"
+        return Column(name, "date", "times since 1970", distinct, cells.missing, dates=dates, remarks=(unit,))
     numbers = form_of_numbers(name, cells, reading)
     if numbers is None:
         return replace(_judge_texts(name, cells, reading), distinct=distinct, missing=cells.missing)
     if numbers.form is None and not ID_NAME.search(name) and (dates := _form_of_compact_dates(cells)):
         return Column(name, "date", "numbers that are all dates", distinct, cells.missing, dates=dates)
-    if numbers.form is None and not ID_NAME.search(name) and (dates := format_since_1970(cells, name)):
-        unit = f"{UNITS[dates.numbers]} from 1970 on, in UTC"
-        return Column(name, "date", "times since 1970", distinct, cells.missing, dates=dates, remarks=(unit,))
     cells = cells.read_as(numbers.form)
     check_range(name, cells, drop=[*drop, name])
     role, reason = _judge_numbers(name, cells)
