@@ -143,7 +143,7 @@ MOVED: Mapping[str, str] = {
 
 
 # Keys of built-in targets that older run folders lack, with the values that do what these runs did.
-BEFORE: Mapping[str, Mapping[str, Any]] = {"series": {"calendar": False}}
+BEFORE: Mapping[str, Mapping[str, Any]] = {"series": {"calendar": False}, "encoder": {"bag": False}}
 
 
 def current_target(target: str) -> str:

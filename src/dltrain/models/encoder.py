@@ -18,12 +18,13 @@ from dltrain.storage import digest
 from dltrain.types import InputFormat, Range, Spec
 
 EPS = 1e-6
-BAG_WIDTH, BAG_RATE = 32, 4.0  # of the bag's vectors, and its learning rate as a multiple of the head's
+# Of the bag: the width of its vectors, its longest n-gram, and its learning rate as a multiple of the head's.
+BAG_WIDTH, BAG_NGRAMS, BAG_RATE = 32, 2, 4.0
 SPREAD = 1e-4  # of the head's first weights, as in `Pretrained`
 # How long it trains by default, as in `Budget`: a head for long, which takes seconds, everything for a few epochs.
 BATCHES: Mapping[str, Any] = {"batch_sizes": (), "large_batch": 32}
 FROZEN_BUDGET: Mapping[str, Any] = {"fewest": 30, "most": 30, **BATCHES}
-TUNED_BUDGET: Mapping[str, Any] = {"samples": 30_000, "fewest": 3, "most": 10, **BATCHES}
+TUNED_BUDGET: Mapping[str, Any] = {"samples": 25_000, "fewest": 2, "most": 10, **BATCHES}
 
 
 class Encoder(nn.Module):
@@ -64,7 +65,7 @@ class Encoder(nn.Module):
         trunk_rate: Annotated[float, Range(0, 1, open_low=True)] = 0.1,
         layer_decay: Annotated[float, Range(0, 1, open_low=True)] = 0.9,
         dropout: Annotated[float, Range(0, 0.99)] = 0.1,
-        bag: bool = False,
+        bag: bool = True,
     ) -> None:
         super().__init__()
         network = spec.network
@@ -96,7 +97,7 @@ class Encoder(nn.Module):
             self.start_files = {file.name: digest(file) for file in files}
         self.stages = Stages(trunk, trunk.stages, freeze, unfreeze_epoch, name)
         self.start_words += (self.stages.describe(),)
-        self.bag = Bag(spec, BAG_WIDTH, ngrams=1) if bag and not self.is_trunk_fixed else None
+        self.bag = Bag(spec, BAG_WIDTH, ngrams=BAG_NGRAMS) if bag and not self.is_trunk_fixed else None
         self.candidates: Mapping[str, int] = {} if self.bag is None else {"encoder": 1, "bag": 1}
         if self.bag is not None:
             self.register_buffer("votes", torch.empty(VOTES, dtype=torch.int64))
