@@ -19,12 +19,12 @@ from dltrain.types import InputFormat, Range, Spec
 
 EPS = 1e-6
 # Of the bag: the width of its vectors, its longest n-gram, and its learning rate as a multiple of the head's.
-BAG_WIDTH, BAG_NGRAMS, BAG_RATE = 32, 2, 4.0
+BAG_WIDTH, BAG_NGRAMS, BAG_RATE = 32, 2, 8.0
 SPREAD = 1e-4  # of the head's first weights, as in `Pretrained`
 # How long it trains by default, as in `Budget`: a head for long, which takes seconds, everything for a few epochs.
 BATCHES: Mapping[str, Any] = {"batch_sizes": (), "large_batch": 32}
 FROZEN_BUDGET: Mapping[str, Any] = {"fewest": 30, "most": 30, **BATCHES}
-TUNED_BUDGET: Mapping[str, Any] = {"samples": 25_000, "fewest": 2, "most": 10, **BATCHES}
+TUNED_BUDGET: Mapping[str, Any] = {"samples": 17_000, "fewest": 2, "most": 10, **BATCHES}
 
 
 class Encoder(nn.Module):
