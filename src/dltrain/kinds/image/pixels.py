@@ -11,7 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -26,10 +28,13 @@ from dltrain.data.stored import in_parts
 from dltrain.errors import DataError, require
 from dltrain.kinds.image.depth import Decoded, Pixels, is_deep
 from dltrain.kinds.image.files import HEIC_BRANDS
+from dltrain.kinds.image.plain import JPEG, PNG, decode_plain
 from dltrain.types import Stored
 
 Channels = Literal[1, 3] | None
 AHEAD = 32  # images a core that are decoded before they are needed
+MOST_FILES, TASK_SECONDS = 16, 0.002  # of a task of a thread
+HEAD = 32  # bytes at the beginning of a file that say what it is, with the brands that it is compatible with
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
 Filter = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -123,7 +128,7 @@ def channel_statistics(pixels: Stored) -> tuple[tuple[float, ...], tuple[float, 
 
 def _count_levels(pixels: Tensor) -> NDArray[np.int64]:
     """Returns how often each channel of `(N, C, H, W)` has each of the 256 levels, `(C, 256)`."""
-    return np.stack([np.bincount(channel.ravel(), minlength=256) for channel in pixels.numpy().swapaxes(0, 1)])
+    return np.stack([channel.reshape(-1).bincount(minlength=256).numpy() for channel in pixels.cpu().unbind(1)])
 
 
 def read_image(
@@ -142,22 +147,25 @@ def read_image(
         OSError, ValueError, SyntaxError: the image cannot be decoded.
     """
     height, width = height_and_width(size)
-    with _open(path) as image:
+    with path.open("rb", buffering=0) as file:
+        head = file.read(HEAD)
+        plain = decode_plain(head + file.readall(), (2 * width, 2 * height)) if head.startswith((JPEG, PNG)) else None
+    if plain is not None:
+        return as_pixels(plain, size, channels, resize)
+    with _open(path, head) as image:
         image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{image.width}×{image.height} pixels are too many")
-        if keep_depth and image.format == "PNG" and (deep := _deep_colours(path)) is not None:
+        if keep_depth and image.format == "PNG" and (deep := _deep_colours(path, head)) is not None:
             return np.dstack([_resize_values(deep[..., band], size, resize) for band in _bands(deep, channels)])
         _refuse_lost_bits(image)
         ImageOps.exif_transpose(image, in_place=True)
         return as_pixels(image, size, channels, resize, keep_depth=keep_depth)
 
 
-def _open(path: Path) -> Image.Image:
-    """Opens an image, a JPEG without Pillow's limit of its size, since it may be read at a fraction of it."""
-    with path.open("rb") as file:
-        head = file.read(32)  # with the brands that it is compatible with
-    if head.startswith(b"\xff\xd8\xff"):
+def _open(path: Path, head: bytes) -> Image.Image:
+    """Opens an image that begins so, a JPEG without Pillow's limit of its size, since it may be read at a fraction."""
+    if head.startswith(JPEG):
         return JpegImageFile(path)
     is_heic = head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS
     if is_heic and (missing := _register_heif()) and b"avif" not in head:
@@ -175,7 +183,7 @@ def _register_heif() -> str:
     return ""
 
 
-def _deep_colours(path: Path) -> NDArray[np.float32] | None:
+def _deep_colours(path: Path, head: bytes) -> NDArray[np.float32] | None:
     """Returns a PNG of 16 bits a colour as `(H, W, 3)`, or `(H, W, 1)` of a grey one with transparency, of which Pillow
     reads only the upper 8 bits; `None` for others."""
     with path.open("rb") as file:
@@ -276,7 +284,10 @@ def decode_all(files: Sequence[Path], decoding: Decoding) -> tuple[list[Decoded 
 
 
 def decode_each(files: Iterable[Path], decoding: Decoding) -> Iterator[Decoded | str]:
-    """Yields every image as `read_image` does, or the reason why it cannot be read; threads read ahead."""
+    """Yields every image as `read_image` does, or the reason why it cannot be read; threads read ahead.
+
+    A task of a thread is a few files, since handing it over takes as long as decoding a small one.
+    """
 
     def decode(path: Path) -> Decoded | str:
         try:
@@ -284,15 +295,24 @@ def decode_each(files: Iterable[Path], decoding: Decoding) -> Iterator[Decoded |
         except Exception as error:  # Pillow's decoders may raise anything for a broken file
             return _reason(path, error)
 
-    waiting: deque[Future[Decoded | str]] = deque()
+    def decode_some(paths: Sequence[Path]) -> tuple[Sequence[Decoded | str], float]:
+        began = perf_counter()
+        return [decode(path) for path in paths], perf_counter() - began
+
+    remaining = iter(files)
+    waiting: deque[Future[tuple[Sequence[Decoded | str], float]]] = deque()
+    ahead, size = 0, 1
     pool = ThreadPoolExecutor(cores())
     try:
-        for file in files:
-            waiting.append(pool.submit(decode, file))
-            if len(waiting) > AHEAD * cores():
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        while (some := list(islice(remaining, size))) or waiting:
+            if some:
+                waiting.append(pool.submit(decode_some, some))
+                ahead += len(some)
+            if not some or ahead > AHEAD * cores():
+                images, seconds = waiting.popleft().result()
+                ahead -= len(images)
+                size = max(1, min(MOST_FILES, int(TASK_SECONDS * len(images) / max(seconds, 1e-9))))
+                yield from images
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -322,7 +342,9 @@ def _reason(path: Path, error: Exception) -> str:
 
 def has_more_bits(path: Path) -> bool:
     """Tells whether a readable image has more than 8 bits, as far as Pillow keeps them."""
-    with _open(path) as image:
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    with _open(path, head) as image:
         return _is_deep(image)
 
 
