@@ -127,7 +127,7 @@ class Image(Kind):
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
         """Returns the importance of columns that join the images, and a projection of the last layer's inputs."""
-        projection = project_features(model, loader.inputs, loader.prepare, seconds)
+        projection = project_features(model, loader.inputs, loader.prepare, seconds, max(loader.sizes))
         return Explanation(importance_beside(model, task, facts, "the image", loader, seconds), projection)
 
 

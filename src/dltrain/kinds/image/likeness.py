@@ -126,12 +126,12 @@ def save_likeness(run: RunDir, data: Data, model: nn.Module, loaders: Mapping[Sp
     for name, most in splits:
         images, loader = data.splits[name].inputs[0], loaders[name]
         rows = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
-        chosen = tuple(tensor[rows.to(tensor.device)] for tensor in loader.inputs)
-        inputs = _joined(last_layer_inputs(model, chosen, loader.prepare, BATCH))
+        batch, on_device = min(BATCH, max(loader.sizes)), rows.to(loader.target.device)
+        inputs = _joined(last_layer_inputs(model, loader.inputs, loader.prepare, batch, on_device))
         if inputs is None:
             return
         features.append(np.asarray(inputs.double()))
-        pixels.append(np.asarray(statistics(images[rows]).double()))
+        pixels.append(np.asarray(torch.cat([statistics(images[few]) for few in rows.split(BATCH)]).double()))
     spaces = {"features": Space.fit(*features, learned=True), "pixels": Space.fit(*pixels, learned=False)}
     tensors: dict[str, Tensor] = {}
     for part, space in spaces.items():
