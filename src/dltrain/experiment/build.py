@@ -432,6 +432,7 @@ def build_loaders(
         merge_single=any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()),
         limit=settings.limit_batches,
     )
+    bytes_each += sum(4 * part.numel() for part in first_inputs(data)) // 2 if bytes_each else 0
     size = task.fitting_batch(batch_size, bytes_each, least=batch_size)
     limit, draw = settings.limit_batches, options.fixed_draw or options.draw
     evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order(draw)}

@@ -49,7 +49,7 @@ from dltrain.types import Encoded, Encoder, Facts, Spec
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
-FEWEST = 8  # samples of a batch, however large they are
+FEWEST = 1  # samples of a batch, however large they are
 LARGE_INPUT = 2**14  # numbers, from which on it is measured how much the layers put out for it
 
 
@@ -260,9 +260,10 @@ def _bytes_each(model: LoadedModel) -> int:
     if inputs is None or sum(part[:1].numel() for part in inputs) < LARGE_INPUT:
         return 0
     first = tuple(part[:1].to(model.device) for part in inputs)
+    prepared = first if prepare is None else prepare(first)
     with LayerOutputs(model.module) as outputs, autocast(model.precision, model.device):
-        model.module(*(first if prepare is None else prepare(first)))
-    return outputs.bytes
+        model.module(*prepared)
+    return outputs.bytes + sum(part.nbytes for part in prepared)
 
 
 def _recall_certainty(task: Task, result: Result, run: RunDir) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 EVALUATION_BATCH = 256  # samples at least: evaluation stores no gradients
 MOST_OUTPUTS = 2**30  # bytes of what layers put out for so many samples, above which they are fewer
+FEW_OUTPUTS = 2**26  # bytes for these
 TOLERANCE = 1e-4  # relative, of an exported model: other kernels sum in another order
 
 
@@ -194,16 +195,16 @@ class Task:
         return max(batch_size, EVALUATION_BATCH)
 
     def fitting_batch(self, batch_size: int, bytes_each: int, least: int) -> int:
-        """Returns the number of samples in a batch of the evaluation, at least `least` where layers put out so much for
-        each that as many as usual would take more than 1 GiB.
+        """Returns the number of samples in a batch of the evaluation: as usual, unless layers would put out more than
+        1 GiB for it.
 
         Args:
             batch_size: of the training.
             bytes_each: of what layers put out for a sample.
-            least: samples.
+            least: samples of a batch.
         """
         usual = self.evaluation_batch(batch_size)
-        return usual if usual * bytes_each <= MOST_OUTPUTS else min(usual, max(least, MOST_OUTPUTS // (4 * bytes_each)))
+        return usual if usual * bytes_each <= MOST_OUTPUTS else min(usual, max(least, FEW_OUTPUTS // bytes_each))
 
     def is_known(self, target: Tensor) -> Tensor:
         """Tells which samples `(N,)` have a target."""

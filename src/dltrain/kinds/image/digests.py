@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 
 from dltrain.data.stored import in_parts
+from dltrain.kinds.image.pixels import cores
 from dltrain.types import Stored
 
 TRAINED = "trained"  # the digests of the training images, among the tensors that a run stores
-AT_ONCE = 256  # images that a thread takes
+AT_ONCE = 64  # images that a thread takes
 
 
 def digests(images: Stored) -> Tensor:
     """Returns a number for each image `(N,)` int64, which only equal pixels share."""
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         each = [digest for part in in_parts(images) for digest in pool.map(_digest, part.split(AT_ONCE))]
     return torch.from_numpy(np.frombuffer(b"".join(each), dtype=np.int64).copy())
 

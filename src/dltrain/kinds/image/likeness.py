@@ -20,6 +20,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
 from dltrain.data.loader import TensorLoader
+from dltrain.data.stored import in_parts
 from dltrain.errors import CheckpointError
 from dltrain.explain.last_layer import last_layer_inputs, watching_last_layer
 from dltrain.kinds.kind import TellUnlike, UsableModel
@@ -27,7 +28,7 @@ from dltrain.models.names import inner_model
 from dltrain.runs.folder import RunDir
 from dltrain.storage import write_bytes
 from dltrain.training.checkpoint import read_tensors
-from dltrain.types import Data, SplitName, Stored
+from dltrain.types import Data, OnDemand, SplitName, Stored
 
 Floats = NDArray[np.float64]
 
@@ -131,7 +132,8 @@ def save_likeness(run: RunDir, data: Data, model: nn.Module, loaders: Mapping[Sp
         if inputs is None:
             return
         features.append(np.asarray(inputs.double()))
-        pixels.append(np.asarray(torch.cat([statistics(images[few]) for few in rows.split(BATCH)]).double()))
+        some = images.subset(rows.tolist()) if isinstance(images, OnDemand) else images[rows]
+        pixels.append(np.asarray(statistics(some).double()))
     spaces = {"features": Space.fit(*features, learned=True), "pixels": Space.fit(*pixels, learned=False)}
     tensors: dict[str, Tensor] = {}
     for part, space in spaces.items():
@@ -201,7 +203,7 @@ def statistics(images: Stored) -> Tensor:
     They are mean and spread of each channel, the brightness of darker and lighter parts, and the logarithms of how much
     channels and neighbouring pixels differ.
     """
-    return torch.cat([_statistics(part.float() / 255) for part in images.split(BATCH)])
+    return torch.cat([_statistics(part.float() / 255) for part in in_parts(images, BATCH)])
 
 
 def _statistics(x: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from dltrain.kinds.image.plain import JPEG, PNG, decode_plain
 from dltrain.types import Stored
 
 Channels = Literal[1, 3] | None
-AHEAD = 32  # images a core that are decoded before they are needed
+AHEAD, BYTES_AHEAD = 32, 2**25  # images a core that are decoded before they are needed, and their bytes at most
 MOST_FILES, TASK_SECONDS = 16, 0.002  # of a task of a thread
 HEAD = 32  # bytes at the beginning of a file that say what it is, with the brands that it is compatible with
 BITS_PER_SAMPLE = 258  # a tag of TIFF
@@ -301,6 +301,8 @@ def decode_each(files: Iterable[Path], decoding: Decoding) -> Iterator[Decoded |
 
     remaining = iter(files)
     waiting: deque[Future[tuple[Sequence[Decoded | str], float]]] = deque()
+    height, width = height_and_width(decoding.size)
+    most = cores() * max(1, min(AHEAD, BYTES_AHEAD // (3 * height * width)))
     ahead, size = 0, 1
     pool = ThreadPoolExecutor(cores())
     try:
@@ -308,7 +310,7 @@ def decode_each(files: Iterable[Path], decoding: Decoding) -> Iterator[Decoded |
             if some:
                 waiting.append(pool.submit(decode_some, some))
                 ahead += len(some)
-            if not some or ahead > AHEAD * cores():
+            if not some or ahead > most:
                 images, seconds = waiting.popleft().result()
                 ahead -= len(images)
                 size = max(1, min(MOST_FILES, int(TASK_SECONDS * len(images) / max(seconds, 1e-9))))
