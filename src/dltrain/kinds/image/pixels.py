@@ -34,7 +34,10 @@ from dltrain.types import Stored
 Channels = Literal[1, 3] | None
 AHEAD, BYTES_AHEAD = 32, 2**25  # images a core that are decoded before they are needed, and their bytes at most
 MOST_FILES, TASK_SECONDS = 16, 0.002  # of a task of a thread
+TRIED = 4  # files by which it is known whether they are small
+SMALL_SECONDS, LARGE_SECONDS = 0.00015, 0.001  # for a file, up to which threads do not help, and beyond which they do
 HEAD = 32  # bytes at the beginning of a file that say what it is, with the brands that it is compatible with
+READ = 2**20  # bytes that are read at once
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
 Filter = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -147,9 +150,8 @@ def read_image(
         OSError, ValueError, SyntaxError: the image cannot be decoded.
     """
     height, width = height_and_width(size)
-    with path.open("rb", buffering=0) as file:
-        head = file.read(HEAD)
-        plain = decode_plain(head + file.readall(), (2 * width, 2 * height)) if head.startswith((JPEG, PNG)) else None
+    head, content = _read(path)
+    plain = None if content is None else decode_plain(content, (2 * width, 2 * height))
     if plain is not None:
         return as_pixels(plain, size, channels, resize)
     with _open(path, head) as image:
@@ -161,6 +163,21 @@ def read_image(
         _refuse_lost_bits(image)
         ImageOps.exif_transpose(image, in_place=True)
         return as_pixels(image, size, channels, resize, keep_depth=keep_depth)
+
+
+def _read(path: Path) -> tuple[bytes, bytes | None]:
+    """Returns the beginning of a file, and its content if it is JPEG or PNG."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        content = os.read(descriptor, READ)
+        if not content.startswith((JPEG, PNG)):
+            return content[:HEAD], None
+        parts = [content]
+        while len(parts[-1]) == READ:
+            parts.append(os.read(descriptor, READ))
+        return content[:HEAD], content if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def _open(path: Path, head: bytes) -> Image.Image:
@@ -243,6 +260,8 @@ def resize_image(image: Image.Image, size: Size, resize: Resize) -> Image.Image:
     black, `stretch` scales both sides without keeping the proportions.
     """
     height, width = height_and_width(size)
+    if image.size == (width, height) and not isinstance(resize, CentreCrop):
+        return image
     if isinstance(resize, CentreCrop):
         return resize(image, height, width)
     if resize == "crop":
@@ -284,31 +303,32 @@ def decode_all(files: Sequence[Path], decoding: Decoding) -> tuple[list[Decoded 
 
 
 def decode_each(files: Iterable[Path], decoding: Decoding) -> Iterator[Decoded | str]:
-    """Yields every image as `read_image` does, or the reason why it cannot be read; threads read ahead.
+    """Yields every image as `read_image` does, or the reason why it cannot be read.
 
-    A task of a thread is a few files, since handing it over takes as long as decoding a small one.
+    Threads read ahead, unless the files are small: most of their time is Python's, so that threads would wait for each
+    other.
     """
-
-    def decode(path: Path) -> Decoded | str:
-        try:
-            return decoding(path)
-        except Exception as error:  # Pillow's decoders may raise anything for a broken file
-            return _reason(path, error)
-
-    def decode_some(paths: Sequence[Path]) -> tuple[Sequence[Decoded | str], float]:
-        began = perf_counter()
-        return [decode(path) for path in paths], perf_counter() - began
-
     remaining = iter(files)
+    each: list[float] = []
+    while some := list(islice(remaining, 1 if len(each) < TRIED else MOST_FILES)):
+        images, seconds = _decode_some(some, decoding)
+        yield from images
+        each.append(seconds / len(some))
+        if each[-1] > LARGE_SECONDS or (len(each) >= TRIED and min(each[-TRIED:]) > SMALL_SECONDS):
+            yield from _decode_ahead(remaining, decoding)
+
+
+def _decode_ahead(files: Iterator[Path], decoding: Decoding) -> Iterator[Decoded | str]:
+    """Yields what `decode_each` does, by threads; a task of a thread is a few files."""
     waiting: deque[Future[tuple[Sequence[Decoded | str], float]]] = deque()
     height, width = height_and_width(decoding.size)
     most = cores() * max(1, min(AHEAD, BYTES_AHEAD // (3 * height * width)))
     ahead, size = 0, 1
     pool = ThreadPoolExecutor(cores())
     try:
-        while (some := list(islice(remaining, size))) or waiting:
+        while (some := list(islice(files, size))) or waiting:
             if some:
-                waiting.append(pool.submit(decode_some, some))
+                waiting.append(pool.submit(_decode_some, some, decoding))
                 ahead += len(some)
             if not some or ahead > most:
                 images, seconds = waiting.popleft().result()
@@ -317,6 +337,19 @@ def decode_each(files: Iterable[Path], decoding: Decoding) -> Iterator[Decoded |
                 yield from images
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _decode_some(files: Sequence[Path], decoding: Decoding) -> tuple[Sequence[Decoded | str], float]:
+    """Returns images, or the reasons why they cannot be read, and the seconds that this took."""
+    began = perf_counter()
+    return [_decode(file, decoding) for file in files], perf_counter() - began
+
+
+def _decode(file: Path, decoding: Decoding) -> Decoded | str:
+    try:
+        return decoding(file)
+    except Exception as error:  # Pillow's decoders may raise anything for a broken file
+        return _reason(file, error)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
@@ -19,6 +20,7 @@ FRAMES = frozenset([0xC0, 0xC1, 0xC2])  # of Huffman-coded JPEG: baseline, exten
 QUANTIZATION, SCAN = 0xDB, 0xDA
 WITHOUT_EFFECT = frozenset([0xC4, 0xDD, 0xE0, 0xFE])  # on pixels, but by the decoder: Huffman tables, JFIF, comments
 TABLE = 65  # bytes of a quantization table of 8 bits
+HEADER = 4096  # bytes, in which that of a plain JPEG file ends
 SCALES = (8, 4, 2, 1)  # by which a JPEG may be reduced as it is decoded
 MODES = {1: "L", 3: "RGB"}  # by the number of channels
 COLOURS = {0: "L", 2: "RGB"}  # of PNG, without transparency
@@ -48,6 +50,16 @@ def decode_plain(content: bytes, at_least: tuple[int, int]) -> Image.Image | Non
         at_least: width and height that a JPEG is reduced to at most, as by Pillow's `draft`.
     """
     return _decode_png(content) if content.startswith(PNG) else _decode_jpeg(content, at_least)
+
+
+def header_of(file: Path) -> JpegHeader | None:
+    """Returns the header of a plain JPEG file; `None` for others.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with file.open("rb", buffering=0) as opened:
+        return read_jpeg_header(opened.read(HEADER))
 
 
 def read_jpeg_header(content: bytes) -> JpegHeader | None:

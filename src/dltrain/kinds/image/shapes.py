@@ -10,11 +10,10 @@ from statistics import median
 from PIL import ExifTags, Image
 
 from dltrain.kinds.image.pixels import Resize, Size, height_and_width
-from dltrain.kinds.image.plain import read_jpeg_header
+from dltrain.kinds.image.plain import header_of
 
 LOOKED_AT = 200  # files whose size is looked at
 LEAST_KEPT = 0.5  # share of an image's area that cropping must keep, in the median
-HEADER = 4096  # bytes, in which the header of a plain JPEG file ends
 ONE_WAY = 0.9  # share of the elongated images that must be wide, or high, for stretching to distort all alike
 
 
@@ -23,8 +22,8 @@ def sizes_of(files: Sequence[Path]) -> list[tuple[int, int]]:
     sizes = []
     for file in files[:: max(1, len(files) // LOOKED_AT)]:
         try:
-            if (plain := _size_of_plain(file)) is not None:
-                sizes.append(plain)
+            if (plain := header_of(file)) is not None:
+                sizes.append((plain.height, plain.width))
                 continue
             with warnings.catch_warnings(), Image.open(file) as image:
                 warnings.simplefilter("ignore")
@@ -33,13 +32,6 @@ def sizes_of(files: Sequence[Path]) -> list[tuple[int, int]]:
         except Exception:  # Pillow raises anything; a file that cannot be read is named when it is decoded
             continue
     return sizes
-
-
-def _size_of_plain(file: Path) -> tuple[int, int] | None:
-    """Returns height and width of a plain JPEG file, without Pillow's reading of its header; `None` for others."""
-    with file.open("rb", buffering=0) as opened:
-        header = read_jpeg_header(opened.read(HEADER))
-    return None if header is None else (header.height, header.width)
 
 
 def usual_way(sizes: Sequence[tuple[int, int]], size: Size, wanted: Resize | None) -> tuple[Resize, Sequence[str]]:
