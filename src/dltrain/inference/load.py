@@ -37,7 +37,7 @@ from dltrain.runs.provenance import check_code, check_config, check_files
 from dltrain.runs.result import Result
 from dltrain.tasks.certainty import Certainty
 from dltrain.tasks.precision import Precision, autocast
-from dltrain.tasks.predictions import Predictions, join
+from dltrain.tasks.predictions import Joined, Predictions
 from dltrain.tasks.registry import is_known as is_known_task
 from dltrain.tasks.task import EVALUATION_BATCH, Task
 from dltrain.training.checkpoint import load_weights, pointed, read_tensors
@@ -184,15 +184,15 @@ class LoadedModel:
     def predict_encoded(self, encoded: Encoded) -> Predictions:
         """Returns the predictions of encoded samples, computed in batches."""
         prepare = self.encoder.prepare
-        parts = []
+        joined = Joined()
         size = (
             self.task.fitting_batch(EVALUATION_BATCH, self.bytes_each, FEWEST) if self.bytes_each else EVALUATION_BATCH
         )
         for start in range(0, len(encoded.inputs[0]), size):
             stored = tuple(tensor[start : start + size].to(self.device) for tensor in encoded.inputs)
             with autocast(self.precision, self.device):
-                parts.append(self.task.infer(self.module, stored if prepare is None else prepare(stored)))
-        return self.task.calibrated(join(parts))
+                joined.add(self.task.infer(self.module, stored if prepare is None else prepare(stored)))
+        return self.task.calibrated(joined.whole())
 
 
 def _as_raw(samples: Any) -> Raw:

@@ -93,16 +93,28 @@ def find_copies(pixels: Sequence[Stored], first: Rows) -> Alike:
 
 def _look_at(pixels: Sequence[Stored], chosen: NDArray[np.bool_]) -> _Seen:
     """Returns what is compared of all images, of which `chosen` `(N,)` ones are compared closely."""
-    parts: list[_Seen] = []
-    start = 0
+    count, channels = len(chosen), pixels[0].shape[1]
+    # Made before parts are read: small arrays among large ones would keep the memory of these from being used again.
+    seen = _Seen(
+        np.empty(count, np.int64),
+        np.empty(count, np.float32),
+        np.empty(count, np.uint8),
+        np.empty(chosen.sum(), np.uint64),
+        np.empty((chosen.sum(), channels * THUMB**2), np.float32),
+    )
+    start = first = 0
     for part in (part for of_split in pixels for part in in_parts(of_split)):
-        some = part[torch.from_numpy(chosen[start : start + len(part)])]
+        end = start + len(part)
+        some = part[torch.from_numpy(chosen[start:end])]
         flattened = part.flatten(1)
-        spread = torch.cat([_spread(chunk.float()) for chunk in flattened.split(AT_ONCE)]).numpy()
-        brightest = flattened.amax(dim=1).numpy()
-        parts.append(_Seen(digests(part).numpy(), spread, brightest, hashes(some), thumbs(some)))
-        start += len(part)
-    return _Seen(*map(np.concatenate, zip(*parts, strict=True)))
+        seen.keys[start:end] = digests(part).numpy()
+        seen.spread[start:end] = torch.cat([_spread(chunk.float()) for chunk in flattened.split(AT_ONCE)]).numpy()
+        seen.brightest[start:end] = flattened.amax(dim=1).numpy()
+        last = first + len(some)
+        if last > first:
+            seen.hashes[first:last], seen.thumbs[first:last] = hashes(some), thumbs(some)
+        start, first = end, last
+    return seen
 
 
 def _spread(x: Tensor) -> Tensor:

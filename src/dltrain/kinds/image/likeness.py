@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
+from dltrain.data.growing import Growing
 from dltrain.data.loader import TensorLoader
 from dltrain.data.stored import in_parts
 from dltrain.errors import CheckpointError
@@ -189,12 +190,12 @@ def _are_unlike(
 
 def _joined(features: Iterable[Tensor]) -> Tensor | None:
     """Returns the inputs of the last linear layer `(N, F)`, on the CPU; `None` if there is none or it is too wide."""
-    parts: list[Tensor] = []
+    joined = Growing()
     for part in features:
         if part.shape[1] > WIDEST:
             return None
-        parts.append(part.float().cpu())
-    return torch.cat(parts) if parts else None
+        joined.add(part.float().cpu())
+    return joined.whole() if joined.count else None
 
 
 def statistics(images: Stored) -> Tensor:
@@ -203,7 +204,10 @@ def statistics(images: Stored) -> Tensor:
     They are mean and spread of each channel, the brightness of darker and lighter parts, and the logarithms of how much
     channels and neighbouring pixels differ.
     """
-    return torch.cat([_statistics(part.float() / 255) for part in in_parts(images, BATCH)])
+    found = Growing()
+    for part in in_parts(images, BATCH):
+        found.add(_statistics(part.float() / 255))
+    return found.whole()
 
 
 def _statistics(x: Tensor) -> Tensor:
