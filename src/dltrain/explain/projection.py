@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dltrain.data.growing import Growing
 from dltrain.explain.last_layer import last_layer_inputs
 from dltrain.types import BatchTransform, Stored
 
@@ -65,14 +65,14 @@ def project_features(
     deadline = perf_counter() + seconds
     rows = _spaced_rows(len(inputs[0]))
     chosen = torch.from_numpy(rows).to(inputs[0].device)
-    parts: list[NDArray[Any]] = []
+    joined = Growing()
     for features_of_batch in last_layer_inputs(model, inputs, prepare, min(batch, BATCH), chosen):
-        parts.append(features_of_batch.cpu().double().numpy())
-        if perf_counter() >= deadline and (seconds <= 0 or sum(map(len, parts)) < len(rows)):
+        joined.add(features_of_batch.cpu().double())
+        if perf_counter() >= deadline and (seconds <= 0 or joined.count < len(rows)):
             return None  # the first rows alone would not do: they may all be of one class
-    if not parts:
+    if not joined.count:
         return None
-    features = np.concatenate(parts)
+    features = joined.whole().numpy()
     spaced = _spaced_rows(len(features), features.shape[1])
     return _project(features[spaced], rows[spaced], "last layer's inputs")
 
