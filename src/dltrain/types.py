@@ -313,6 +313,15 @@ class Stored(Protocol):
     def split(self, size: int, /) -> Iterable[Tensor]: ...
 
 
+@runtime_checkable
+class OnDemand(Stored, Protocol):
+    """An input that is no tensor, and of which some samples can be chosen before any is read."""
+
+    def subset(self, rows: Sequence[int], /) -> OnDemand:
+        """Returns the samples at these positions, unread."""
+        ...
+
+
 MISSING_LABEL = -1  # in targets `(N, L)`
 
 
@@ -372,7 +381,7 @@ class Split:
         rows = chosen.tolist()
         return replace(
             self,
-            inputs=tuple(tensor[rows] for tensor in self.inputs),
+            inputs=tuple(part.subset(rows) if isinstance(part, OnDemand) else part[rows] for part in self.inputs),
             target=self.target[rows],
             ids=tuple(self.ids[row] for row in rows),
             texts=tuple(self.texts[row] for row in rows) if self.texts else (),
