@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from dltrain.types import Range, Spec
+
+EPOCHS = 20
 
 
 class Recommender(nn.Module):
@@ -68,6 +70,11 @@ class Recommender(nn.Module):
         self.feature_bias: nn.Embedding | None = None
         self.user_feature: nn.Embedding | None = None
         self.user_feature_bias: nn.Embedding | None = None
+
+    @staticmethod
+    def budget(**config: object) -> Mapping[str, int]:
+        """Returns how long to train, as arguments of a `Budget`."""
+        return {"fewest": EPOCHS, "most": EPOCHS}
 
     def take_item_features(self, features: Sequence[Sequence[int]]) -> None:
         """Adds vectors and biases for features of items: an item has the mean of its features' beside its own.
