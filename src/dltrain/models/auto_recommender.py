@@ -51,3 +51,6 @@ def auto_recommender(
     model = Ease(spec)
     model.reason = "chosen because items are ranked (model=recommender trains vectors instead)"
     return model
+
+
+auto_recommender.takes = ("ratings",)  # type: ignore[attr-defined]

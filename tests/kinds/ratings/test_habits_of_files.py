@@ -321,6 +321,10 @@ def test_counts_of_zero_are_asked_about_or_left_out(dltrain: Callable, tmp_path:
         data = read(str(tmp_path / "p.csv"), **options)
         assert {pair[:2] for pair in truth(data)} == {pair[:2] for pair in expected(played)}
     assert noted(read(str(tmp_path / "p.csv"), count="play_count"), "left out 150 rows whose play_count is 0")
+    options = ("data.path=p.csv", "data.count=play_count", "trainer.epochs=1")
+    assert dltrain("data=choices", *options, "hydra.run.dir=r").code == 0
+    evaluated = dltrain("evaluate", "r", "data.path=p.csv", "--json")
+    assert evaluated.code == 0 and json.loads(evaluated.out)["samples"] == 450
 
 
 def test_quantities_are_counts_and_no_ratings(tmp_path: Path) -> None:
@@ -402,3 +406,17 @@ def test_rows_of_a_matrix_without_names_are_numbered_through_all_parts_of_a_file
     whole, _ = melt(frame, "users_in_rows")
     parts = [melt(frame.iloc[start : start + 10], "users_in_rows")[0] for start in (0, 10)]
     assert whole["user"].tolist() == [user for part in parts for user in part["user"]]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_matrix_is_evaluated_as_it_was_read(turned: bool, dltrain: Callable, tmp_path: Path) -> None:
+    frame = rated().assign(user=lambda rows: "ann " + rows["user"].astype(str))
+    frame["item"] = "film " + frame["item"].astype(str)
+    wide = frame.pivot_table(index="user", columns="item", values="rating")
+    wide = wide.T.rename_axis("title") if turned else wide.rename_axis("user")
+    wide.fillna(0).astype(int).to_csv(tmp_path / "wide.csv")
+    called = dltrain("data=ratings", "data.path=wide.csv", "trainer.epochs=1", "hydra.run.dir=run")
+    assert called.code == 0, called.err
+    evaluated = dltrain("evaluate", "run", "data.path=wide.csv", "--json")
+    assert evaluated.code == 0, evaluated.err
+    assert json.loads(evaluated.out)["samples"] == len(frame)

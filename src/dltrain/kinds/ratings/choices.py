@@ -16,6 +16,10 @@ from dltrain.kinds.ratings.unrated import Rated, leave_out_unrated, note_far
 
 SplitChoice = Literal["auto", "random", "time", "user", "leave_last"]
 RANKED: frozenset[str] = frozenset(["leave_last", "user"])  # splits that learn what users choose, whatever they rate
+NO_RATINGS = (
+    "ratings of users that are held out are not predicted, because a user's vector is learned from their ratings "
+    "(data.split=random predicts ratings)"
+)
 MOST_EVENTS = 10  # kinds of events that a note names
 
 
@@ -92,6 +96,8 @@ def choose_what_is_learned(
     if ranking:
         others: dict[Role, str] = {role: name for role, name in columns.items() if role != "target"}
         notes += ("the values of ratings make no difference: learns which user rated which item",)
+        if by == "user" and not choices:
+            notes += (NO_RATINGS,)
         marks = target if rated.gaps else ""
         return Learned(rated.frame, others, by, True, "rating", None, rated.gaps, spelling, marks, notes)
     known = None if is_matrix else rated.others

@@ -81,6 +81,7 @@ NAMES: Mapping[Role, tuple[str, ...]] = {
     ),
 }
 TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|图书|课程)(名|名称)"
+MANY_ZEROS = 0.05  # share of counts, from which on they may say what was not chosen
 MOST_COLUMNS = 12  # of a table with a row for each pair
 TYPED = re.compile(r"(.+):(token|float|token_seq|float_seq)")  # as RecBole writes names
 COUNTS = r".*(quantity|qty|count|counts|plays|views|clicks|purchases|times|menge|anzahl|cantidad|quantité|quantità)"
@@ -236,7 +237,11 @@ def may_mark_choices(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[s
     """Returns the columns of two values, such as 0 and 1, which may say whether an item was chosen, and of counts among
     which some are 0."""
     cells = {name: read_cells(frame[name]) for name in _of_both(frame, columns)}
-    return [name for name, each in cells.items() if are_marks(each) or (_counts(name, each) and 0 in each.numbers)]
+    return [name for name, each in cells.items() if are_marks(each) or (_counts(name, each) and _has_zeros(each))]
+
+
+def _has_zeros(cells: Cells) -> bool:
+    return bool(cells.counts[cells.numbers == 0].sum() >= MANY_ZEROS * cells.present)
 
 
 def counts_of(frame: pd.DataFrame, columns: Mapping[Role, str]) -> dict[str, Cells]:

@@ -55,7 +55,7 @@ class PairEncoder:
         ordered: whether it is known which of a user's choices came first.
         spelling: how ratings were spelled in training, such as `of 5`; empty for plain numbers.
         marks: the name of the column whose numbers `unrated` mark rows that are no choices, if items are ranked.
-        weighed: whether counts weigh the training choices.
+        count: what weighs the training choices, a column of counts or `rows`; empty if nothing does.
     """
 
     user: str
@@ -75,7 +75,7 @@ class PairEncoder:
     ordered: bool = True
     spelling: str = ""
     marks: str = ""
-    weighed: bool = False
+    count: str = ""
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     takes_rows: ClassVar[bool] = True
@@ -152,7 +152,7 @@ class PairEncoder:
                 ordered=bool(stored.get("ordered", True)),
                 spelling=str(stored.get("spelling", "")),
                 marks=str(stored.get("marks", "")),
-                weighed=bool(stored.get("weighed", False)),
+                count=str(stored.get("count", "")),
             )
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
@@ -183,7 +183,7 @@ class PairEncoder:
             | ({} if self.ordered else {"ordered": False})
             | ({"spelling": self.spelling} if self.spelling else {})
             | ({"marks": self.marks} if self.marks else {})
-            | ({"weighed": True} if self.weighed else {})
+            | ({"count": self.count} if self.count else {})
             | ({"trained": self.trained} if self.trained else {})
             | self.features.to_json("item")
             | self.user_features.to_json("user")
@@ -239,7 +239,8 @@ class PairEncoder:
         """
         frame = self._frame(raw)
         if self.ranks_items and self.marks not in frame.columns:
-            return self.encode_ratings(np.ones(len(frame)))
+            counts = self._cells(frame, self.count).as_numbers() if self.count in frame.columns else np.ones(len(frame))
+            return self.encode_ratings(np.where(counts == 0, np.nan, 1.0))
         name = self.marks if self.ranks_items else self.rating
         cells = self._cells(frame, name)
         spelled, spelling, note = read_spelled(frame[name])
@@ -266,7 +267,7 @@ class PairEncoder:
     def _frame(self, raw: Raw) -> pd.DataFrame:
         if isinstance(raw, pd.DataFrame):
             frame = with_plain_names(raw)
-            if self.layout != "pairs" and self.item not in frame.columns:
+            if self.layout != "pairs" and not {self.user, self.item} <= set(frame.columns):
                 return melt(frame, self.layout)[0]
             lists = self.ranks_items and {self.user, self.item} <= set(frame.columns)
             return split_lists(frame, self.user, self.item)[0] if lists else frame

@@ -65,7 +65,7 @@ class Ratings(Kind):
             ConfigError: it takes none, or it reads what users have chosen, and this data does not say it.
         """
         encoder = PairEncoder.of(facts)
-        alike = not (encoder.weighed or encoder.features.names or encoder.user_features.names)
+        alike = not (encoder.count or encoder.features.names or encoder.user_features.names)
         model = build(replace(spec, choices=encoder.ranks_items and alike))
         if isinstance(model, ReadsHistories):
             check_histories(model, encoder)

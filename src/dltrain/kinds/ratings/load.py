@@ -215,7 +215,7 @@ def ratings(
             has_header=table.has_header,
         )
         if ranking:
-            encoder = replace(encoder, ordered=order is not None, marks=learned.marks, weighed=count is not None)
+            encoder = replace(encoder, ordered=order is not None, marks=learned.marks, count=count or "")
         if known.any():
             encoder = replace(encoder, users=(*encoder.users, *train["user"][known].unique().tolist()))
         if item_features is not None:
