@@ -83,7 +83,7 @@ def choose_what_is_learned(
         return Learned(frame, columns, by, ranking, "choice", notes=note_choices(frame, columns, count))
     target = columns["target"]
     numbers, spelling, note = read_spelled(frame[target])
-    notes = (note,) if note else ()
+    notes: tuple[str, ...] = (note,) if note else ()
     if numbers is not None:
         frame = frame.assign(**{target: numbers})
     if not ranking:
