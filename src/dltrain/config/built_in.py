@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "model": {
         "auto": "dltrain.models.auto.Auto",
+        "auto_recommender": "dltrain.models.auto_recommender.auto_recommender",
         "bag": "dltrain.models.bag.Bag",
         "cnn": "dltrain.models.cnn.CNN",
         "dlinear": "dltrain.models.dlinear.DLinear",

@@ -85,6 +85,13 @@ class LimitsFiles(Protocol):
 
 
 @runtime_checkable
+class ReadsTables(Protocol):
+    """An encoder whose kind of data has tables in a form of its own, such as lines of users below their item."""
+
+    def read_table(self, path: Path) -> pd.DataFrame | None: ...
+
+
+@runtime_checkable
 class ReadsNumbers(Protocol):
     """An encoder that may read numbers as they are written, with the marks and units of the training file."""
 
@@ -170,6 +177,8 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
         return _files([path], encoder)
     if isinstance(encoder, ReadsArrays) and (array := encoder.read_arrays(path)) is not None:
         return Input(iter([array]))
+    if isinstance(encoder, ReadsTables) and (frame := encoder.read_table(path)) is not None:
+        return Input(_for(encoder, _in_parts(frame, ROWS), path.parent))
     if not encoder.takes_rows and is_archive(path):
         return _open_folder(unpack(path), encoder, str(path))
     if path.suffix.lower() in SUFFIXES:
