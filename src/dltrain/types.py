@@ -123,6 +123,7 @@ class Spec:
         vectors: channels at the end of a step that hold a learned vector of its series.
         network: the pretrained network whose tokenizer numbers the tokens; empty where none does.
         samples: training samples; 0 where that is not recorded.
+        mirror: whether an image keeps its target when mirrored, left to right.
     """
 
     kind: str
@@ -137,6 +138,7 @@ class Spec:
     vectors: int = 0
     network: Network = field(default_factory=dict)
     samples: int = 0
+    mirror: bool = False
 
     @property
     def is_tokens(self) -> bool:
