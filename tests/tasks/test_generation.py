@@ -15,7 +15,7 @@ from dltrain.data.tokens import END, IGNORED, PADDING, UNKNOWN
 from dltrain.errors import ConfigError
 from dltrain.kinds.pairs.encoder import PairsEncoder, trim
 from dltrain.models.gru_attention import GRUAttention
-from dltrain.tasks.comparison import Baseline
+from dltrain.tasks.comparison import Baseline, Contest
 from dltrain.tasks.decoding import write_answers
 from dltrain.tasks.edit_distance import edit_distances
 from dltrain.tasks.evaluation import EvaluationSet
@@ -199,7 +199,7 @@ def test_a_model_is_compared_with_the_baseline_of_most_exact_answers() -> None:
         Baseline(name, task.measure(Predictions(values), split.target), Predictions(values), 0.0)
         for name, values in (("none", torch.zeros_like(right)), ("some_of_them", some))
     ]
-    compared = task.compare("Net", split.target, ours, baselines)
+    compared = task.compare(Contest("Net", split.target, ours, baselines))
     assert compared is not None
     assert (compared.baseline, compared.difference) == ("some_of_them", 50.0)
     assert compared.words.startswith("Net beats some of them by 50.0")

@@ -44,7 +44,7 @@ from dltrain.runs.result import DataRecord, Result
 from dltrain.runs.tables import safe_cell
 from dltrain.storage import write_bytes, write_csv
 from dltrain.tasks.certainty import describe as describe_certainty
-from dltrain.tasks.comparison import Baseline, Comparison
+from dltrain.tasks.comparison import FEWEST_COMPARED, Baseline, Comparison, Contest
 from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.rows import write_examples, write_predictions
@@ -287,8 +287,10 @@ def compare_with_baselines(
         frozen = tuple(replace(baseline, predictions=baseline.predictions.of(at)) for baseline in frozen)
     part = shown if chosen is None else shown.of(chosen)
     baselines += frozen
+    if not baselines or len(part) < FEWEST_COMPARED:
+        return baselines, None
     comparison = setup.task.compare(
-        name_of(setup.state.model), part.target, predictions, baselines, *part.weighted_target[1:]
+        Contest(name_of(setup.state.model), part.target, predictions, baselines, part.weights)
     )
     if comparison is not None and part is not shown:
         words = f"{comparison.words}, on {len(part):,} of the {len(shown):,} samples"

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from dltrain.data.tokens import END, IGNORED, PADDING, Vocabulary
 from dltrain.errors import ConfigError
 from dltrain.runs.tables import safe_cell
-from dltrain.tasks.comparison import Baseline, Comparison, mean_and_margin, words
+from dltrain.tasks.comparison import Comparison, Contest, mean_and_margin, words
 from dltrain.tasks.decoding import SILENT, write_answers
 from dltrain.tasks.edit_distance import edit_distances
 from dltrain.tasks.evaluation import EvaluationSet, evaluate, evaluate_fully
@@ -133,25 +133,20 @@ class Generation(TokenTask):
         edits = edit_distances(self.spell(values), true)
         return torch.from_numpy(np.stack([edits, np.array(list(map(len, true)), dtype=np.int64)], axis=1))
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
+    def compare(self, contest: Contest) -> Comparison | None:
         """Compares a model with the best baseline in points of exact answers; of equal ones with that of the lowest
         character error rate."""
-        if not baselines or len(target) < 3 or ours.edits is None:
+        if contest.ours.edits is None:
             return None
-        order = [(-baseline.metrics["exact"], baseline.metrics["character_error_rate"]) for baseline in baselines]
-        best = baselines[order.index(min(order))]
-        theirs = self.compared(best.predictions, target).edits
+        order = [
+            (-baseline.metrics["exact"], baseline.metrics["character_error_rate"]) for baseline in contest.baselines
+        ]
+        best = contest.baselines[order.index(min(order))]
+        theirs = self.compared(best.predictions, contest.target).edits
         assert theirs is not None
-        mine, other = ((edits[:, 0] == 0).double().numpy() for edits in (ours.edits, theirs))
+        mine, other = ((edits[:, 0] == 0).double().numpy() for edits in (contest.ours.edits, theirs))
         difference, margin = mean_and_margin(100.0 * (mine - other))
-        sentence = words(model, best.words, difference, margin, 1, "points of exact answers")
+        sentence = words(contest.model, best.words, difference, margin, 1, "points of exact answers")
         return Comparison(best.name, self.primary_metric, difference, margin, sentence)
 
     def table(self, split: Split, predictions: Predictions) -> Rows:

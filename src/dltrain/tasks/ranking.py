@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dltrain.runs.tables import safe_cell
-from dltrain.tasks.comparison import Baseline, Comparison, mean_and_margin, words
+from dltrain.tasks.comparison import Comparison, Contest, mean_and_margin, words
 from dltrain.tasks.evaluation import EvaluationSet, evaluate_fully
 from dltrain.tasks.losses import Loss, SampledSoftmax
 from dltrain.tasks.metrics import NOTHING, Metric, gains, hits
@@ -96,21 +96,14 @@ class Ranking(Task):
             return []
         return [f"{seen:,} of {total:,} pairs are in the run's own data, and the model was trained on most of these"]
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
+    def compare(self, contest: Contest) -> Comparison | None:
         """Compares a model with the best baseline in points of NDCG."""
-        if not baselines or len(target) < 3 or ours.ranks is None:
+        if contest.ours.ranks is None:
             return None
-        best = max(baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
+        best = max(contest.baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
         assert best.predictions.ranks is not None
-        difference, margin = mean_and_margin(100 * (gains(ours.ranks) - gains(best.predictions.ranks)).numpy())
-        sentence = words(model, best.words, difference, margin, 1, "points of NDCG@10")
+        difference, margin = mean_and_margin(100 * (gains(contest.ours.ranks) - gains(best.predictions.ranks)).numpy())
+        sentence = words(contest.model, best.words, difference, margin, 1, "points of NDCG@10")
         return Comparison(best.name, self.primary_metric, difference, margin, sentence)
 
     def table(self, split: Split, predictions: Predictions) -> Rows:

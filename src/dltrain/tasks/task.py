@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
 from dltrain.tasks.certainty import Certainty
-from dltrain.tasks.comparison import Baseline, Comparison
+from dltrain.tasks.comparison import Comparison, Contest
 from dltrain.tasks.evaluation import EvaluationSet, evaluate_fully
 from dltrain.tasks.metric_table import MetricInfo, describe_metric
 from dltrain.tasks.metrics import Metric, joined
@@ -266,14 +266,7 @@ class Task:
         `certainty.describe` reads it; nothing where there are none."""
         return {}
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
+    def compare(self, contest: Contest) -> Comparison | None:
         """Compares a model's predictions with those of the best baseline; `None` where that is not possible."""
         return None
 
