@@ -124,6 +124,7 @@ class Spec:
         network: the pretrained network whose tokenizer numbers the tokens; empty where none does.
         samples: training samples; 0 where that is not recorded.
         choices: whether items are ranked by choices that count alike, of users and items without features.
+        mirror: whether an image keeps its target when mirrored, left to right.
     """
 
     kind: str
@@ -139,6 +140,7 @@ class Spec:
     network: Network = field(default_factory=dict)
     samples: int = 0
     choices: bool = False
+    mirror: bool = False
 
     @property
     def is_tokens(self) -> bool:
