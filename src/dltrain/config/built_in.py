@@ -146,6 +146,7 @@ MOVED: Mapping[str, str] = {
 # Keys of built-in targets that older run folders lack, with the values that do what these runs did.
 BEFORE: Mapping[str, Mapping[str, Any]] = {
     "cnn": {"members": 1, "mirror": False},
+    "encoder": {"bag": False},
     "series": {"calendar": False},
 }
 

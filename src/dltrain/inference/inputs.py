@@ -30,7 +30,7 @@ from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
 from dltrain.inference.file_column import FileColumn
 from dltrain.kinds.image.files import SUFFIXES
-from dltrain.types import Encoder
+from dltrain.types import Encoder, Layout
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -123,6 +123,13 @@ class ReadsLines(Protocol):
     def is_sample(self, line: str) -> bool: ...
 
 
+@runtime_checkable
+class KnowsLayouts(Protocol):
+    """An encoder that knows whether a file with one of its suffixes holds one sample, one in each line, or a table."""
+
+    def layout(self, path: Path) -> Layout: ...
+
+
 def open_inputs(
     sources: Sequence[str], encoder: Encoder, form: TableFormat | None = None, labels: str | None = None
 ) -> Input:
@@ -174,7 +181,12 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
     with path.open("rb") as start:
         content = content_of(start.read(START), path)
     if _holds_a_sample(path, encoder) and not (content == "fasttext" and encoder.takes_rows):
-        return _files([path], encoder)
+        layout = encoder.layout(path) if isinstance(encoder, KnowsLayouts) else "sample"
+        if layout == "sample":
+            return _files([path], encoder)
+        if layout == "lines":
+            note = f"each line of {path} is a text, as in training; a folder of files has one text a file"
+            return Input(_lines(path.read_bytes(), str(path), form.encoding), notes=(note,))
     if isinstance(encoder, ReadsArrays) and (array := encoder.read_arrays(path)) is not None:
         return Input(iter([array]))
     if isinstance(encoder, ReadsTables) and (frame := encoder.read_table(path)) is not None:
