@@ -12,6 +12,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from dltrain.data.growing import Growing
 from dltrain.data.loader import TensorLoader
 from dltrain.data.stored import in_parts
 from dltrain.experiment.build import Setup
@@ -118,7 +119,10 @@ def features_of(model: FrozenTrunk, loader: TensorLoader, setup: Setup) -> Tenso
 
     pool = ThreadPoolExecutor(setup.threads if setup.device.type == "cpu" else 1)
     try:
-        return torch.cat(list(pool.map(compute, range(0, len(loader.target), AT_ONCE))))
+        features = Growing()
+        for part in pool.map(compute, range(0, len(loader.target), AT_ONCE)):
+            features.add(part)
+        return features.whole()
     finally:
         pool.shutdown(cancel_futures=True)  # a signal ends the work, however much is left
 
