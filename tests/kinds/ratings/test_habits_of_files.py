@@ -446,3 +446,11 @@ def test_words_against_an_item_are_asked_about(dltrain: Callable, tmp_path: Path
     assert refused.code == 2 and "rows of negative may be no choices" in refused.err
     assert "dltrain check data=ratings" in refused.err and "data.unrated=none" in refused.err
     assert dltrain("check", "data=ratings", "data.path=s.csv", "data.unrated=none").code == 0
+
+
+def test_the_ratings_of_one_person_are_no_ratings_of_users(tmp_path: Path) -> None:
+    rows = [f"{at},Book {at},Author {at % 7},{1 + at % 5},{3 + at % 9 / 10}" for at in range(60)]
+    path = write(tmp_path / "goodreads.csv", ["Book Id,Title,Author,My Rating,Average Rating", *rows])
+    with pytest.raises(DataError, match="each Book Id is in one row alone") as refused:
+        read(path)
+    assert "data=csv" in refused.value.fix and not refused.value.override

@@ -210,6 +210,13 @@ def _missing(frame: pd.DataFrame, columns: Mapping[Role, str]) -> DataError:
     if named is not None and named in ids:
         ids.remove(named)
         needed.remove("item")
+    items = columns.get("item") or named
+    if role == "user" and items is not None and frame[items].is_unique:
+        return DataError(
+            f"each {items} is in one row alone, and no column looks like the users",
+            where="data.path",
+            fix="give the ratings of several users; those of one alone are learned from as a table, with data=csv",
+        )
     chosen = dict(zip(needed, ids, strict=False)) if len(ids) >= len(needed) else {}
     if frame.shape[1] > MOST_COLUMNS and sum(column.all_numbers for column in cells.values()) > MOST_COLUMNS:
         return DataError(
