@@ -181,7 +181,9 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         samples = data.splits["train"]
         size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
         settings = replace(settings, batch_size=size)
-    train, evaluation = build_loaders(data, settings, budget, device, model, task, change, config["seed"])
+    train, evaluation = build_loaders(
+        data, settings, budget, device, model, task, change, config["seed"], trial.kept_bytes
+    )
     refuse_step(train.sizes[0], trial.kept_bytes, device)
     multiplications, reason = trial.multiplications * train.sizes[0], ""
     if settings.precision == "auto":
@@ -409,8 +411,10 @@ def build_loaders(
     task: Task,
     change: Augmentation | None,
     seed: int,
+    bytes_each: int,
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
-    """Returns the training split's loader, shuffled and augmented, and one for each split in its own order."""
+    """Returns the training split's loader, shuffled and augmented, and one for each split in its own order, whose
+    batches are no larger than those of the training where layers put out many bytes for each sample."""
     kind, count = kind_of(data.facts), len(data.splits["train"])
     batch_size = min(settings.batch_size_for(count, budget), count)
     options = kind.loader_options(data.facts)
@@ -428,7 +432,9 @@ def build_loaders(
         merge_single=any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()),
         limit=settings.limit_batches,
     )
-    size, limit, draw = task.evaluation_batch(batch_size), settings.limit_batches, options.fixed_draw or options.draw
+    bytes_each += sum(4 * part.numel() for part in first_inputs(data)) // 2 if bytes_each else 0
+    size = task.fitting_batch(batch_size, bytes_each, least=batch_size)
+    limit, draw = settings.limit_batches, options.fixed_draw or options.draw
     evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order(draw)}
     for name, split in splits_of(data).items():
         if name != "train":
