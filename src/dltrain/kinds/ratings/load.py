@@ -104,8 +104,8 @@ def ratings(
         item: the column of items.
         time: the column of times, if there is one.
         count: a column of counts, such as how often a song was played, or `rows` to count the rows of each user and
-            item: with `leave_last`, choices weigh log2(1 + count) in training, and rows of 0 are none. None if all weigh
-            alike.
+            item: with `leave_last`, choices weigh log2(1 + count) in training, and rows of 0 are none. None if all
+            weigh alike.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         titles: a file of items and their titles.
         item_features: a file of items and what they share, such as genres: each level has a vector beside the item's.
