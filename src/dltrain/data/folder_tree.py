@@ -27,12 +27,14 @@ class FileType:
         suffixes: how their names end.
         where: where they belong, such as `class/*.jpg`.
         recognises: tells by its content whether a file without a suffix is one, too.
+        refuse: raises a `DataError` for folders that were not made to tell classes.
     """
 
     noun: str
     suffixes: Collection[str]
     where: str
     recognises: Callable[[Path], bool] | None = None
+    refuse: Callable[[Tree], None] | None = None
 
     def holds(self, path: Path) -> bool:
         """Tells whether a file is such a sample, by its name or by its content."""

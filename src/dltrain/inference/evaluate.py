@@ -25,6 +25,7 @@ from dltrain.experiment.targets import resolve
 from dltrain.inference.inputs import Input
 from dltrain.inference.load import FEWEST, LoadedModel
 from dltrain.kinds.kind import kind_of
+from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Threshold
 from dltrain.tasks.task import Task
@@ -207,7 +208,8 @@ def evaluate_split(
     size = model.task.fitting_batch(BATCH, model.bytes_each, FEWEST)
     draw = model.kind.loader_options(model.facts).fixed_draw
     loader = TensorLoader(split, size, model.device, prepare=model.encoder.prepare, draw=draw)
-    metrics, predictions = model.task.evaluate(model.module, loader, split, stored_tensors_of(model), model.precision)
+    on = EvaluationSet(loader, split, stored_tensors_of(model), model.precision)
+    metrics, predictions = model.task.evaluate(model.module, on)
     certainty = model.task.measure_certainty(split, predictions)
     predictions = model.task.calibrated(predictions)
     calibration = model.task.calibrate(predictions, split.target)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -12,13 +12,33 @@ from torch import Tensor, nn
 from dltrain.data.growing import Growing
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.predictions import Joined, Predictions
-from dltrain.types import Batch
+from dltrain.types import Batch, Split
 
 if TYPE_CHECKING:
+    from dltrain.data.loader import TensorLoader
     from dltrain.tasks.task import Task
 
 
 Kept = Literal["nothing", "values", "all"]  # of the predictions
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """A split to evaluate a model on, and how.
+
+    Args:
+        loader: of the split, in its order.
+        split: its samples.
+        stored: tensors that the run stores beyond the facts, as in `Data.kept`.
+        precision: of the forward pass.
+        thorough: whether to compute slow metrics too, as on the splits that are shown.
+    """
+
+    loader: TensorLoader
+    split: Split
+    stored: Mapping[str, Tensor]
+    precision: Precision = "float32"
+    thorough: bool = True
 
 
 def evaluate(

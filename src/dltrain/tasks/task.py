@@ -21,11 +21,10 @@ from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
 from dltrain.tasks.certainty import Certainty
-from dltrain.tasks.comparison import Baseline, Comparison
-from dltrain.tasks.evaluation import evaluate_fully
+from dltrain.tasks.comparison import Comparison, Contest
+from dltrain.tasks.evaluation import EvaluationSet, evaluate_fully
 from dltrain.tasks.metric_table import MetricInfo, describe_metric
 from dltrain.tasks.metrics import Metric, joined
-from dltrain.tasks.precision import Precision
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Calibration
 from dltrain.tasks.wrong_labels import WrongLabel
@@ -34,7 +33,6 @@ from dltrain.types import Encoded, Facts, Split, SplitName
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dltrain.data.loader import TensorLoader
     from dltrain.tasks.losses import Loss
     from dltrain.tasks.pages.page import Page
 
@@ -168,27 +166,9 @@ class Task:
         """Returns the metrics of predictions that are not a model's, such as a baseline's."""
         return self.metric.compute(self.metric.sums_of(predictions.values, target, weights))
 
-    def evaluate(
-        self,
-        model: nn.Module,
-        loader: TensorLoader,
-        split: Split,
-        stored: Mapping[str, Tensor],
-        precision: Precision = "float32",
-        *,
-        thorough: bool = True,
-    ) -> tuple[dict[str, float], Predictions]:
-        """Returns the metrics and predictions of a model on a split.
-
-        Args:
-            model: trained.
-            loader: of the split, in its order.
-            split: its samples.
-            stored: tensors that the run stores beyond the facts, as in `Data.kept`.
-            precision: of the forward pass.
-            thorough: whether to compute slow metrics too, as on the splits that are shown.
-        """
-        return evaluate_fully(model, self, loader, precision)
+    def evaluate(self, model: nn.Module, on: EvaluationSet) -> tuple[dict[str, float], Predictions]:
+        """Returns the metrics and predictions of a trained model on a split."""
+        return evaluate_fully(model, self, on.loader, on.precision)
 
     def evaluation_batch(self, batch_size: int) -> int:
         """Returns the number of samples in a batch of the evaluation, for that batch size in training."""
@@ -300,14 +280,7 @@ class Task:
         `certainty.describe` reads it; nothing where there are none."""
         return {}
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
+    def compare(self, contest: Contest) -> Comparison | None:
         """Compares a model's predictions with those of the best baseline; `None` where that is not possible."""
         return None
 

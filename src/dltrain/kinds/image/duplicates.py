@@ -24,6 +24,7 @@ BITS_APART = 8  # of 64, up to which two images are compared closely
 MOST_PAIRS = 500_000  # compared closely; more of them say that all images look alike
 THUMB = 16  # pixels per side of the images that are compared closely
 NEAR = 0.2  # distance of two copies, relative to the contrast of the images
+SMALL, NEAR_SMALL = 32, 0.06  # pixels of a side, below which two drawings of a digit come as near as a resized copy
 NEARER = 0.4  # than the nearest of other images by this factor
 OTHERS = 1000  # images among which that one is looked for
 FLAT = 2.0  # standard deviation of pixels, below which an image shows nothing
@@ -84,8 +85,9 @@ def find_copies(pixels: Sequence[Stored], first: Rows) -> Alike:
     group = exact.copy()
     compared = ~flat[chosen]
     rows = np.flatnonzero(chosen)[compared]
+    limit = NEAR_SMALL if min(pixels[0].shape[2:]) < SMALL else NEAR
     if len(rows) > 1:
-        for left, right in _near(seen.hashes[compared], seen.thumbs[compared], rows):
+        for left, right in _near(seen.hashes[compared], seen.thumbs[compared], rows, limit):
             _merge(group, left, right)
     roots = np.array([_root(group, row) for row in range(count)])
     return Alike(roots, exact, flat, seen.brightest, len(rows))
@@ -146,19 +148,19 @@ def thumbs(pixels: Tensor) -> Floats:
     return np.asarray(torch.cat(parts))
 
 
-def _near(codes: NDArray[np.uint64], thumb: Floats, rows: Rows) -> Iterator[tuple[int, int]]:
-    """Yields pairs of rows whose images, with these hashes and thumbnails, are near copies."""
+def _near(codes: NDArray[np.uint64], thumb: Floats, rows: Rows, limit: float) -> Iterator[tuple[int, int]]:
+    """Yields pairs of rows whose images, with these hashes and thumbnails, are near copies: at most `limit` apart."""
     pairs = _similar(codes)
     if not len(pairs) or len(pairs) > MOST_PAIRS:
         return
     distance = _distances(thumb, pairs)
-    pairs, distance = pairs[distance <= NEAR], distance[distance <= NEAR]
+    pairs, distance = pairs[distance <= limit], distance[distance <= limit]
     others = thumb[np.linspace(0, len(thumb) - 1, min(OTHERS, len(thumb))).astype(np.int64)]
     left, where = np.unique(pairs[:, 0], return_inverse=True)
     nearest = np.empty(len(left), dtype=np.float32)
     for start in range(0, len(left), CHUNK):
         apart = np.sqrt(np.maximum(2 - 2 * thumb[left[start : start + CHUNK]] @ others.T, 0))
-        nearest[start : start + CHUNK] = np.where(apart > NEAR, apart, np.inf).min(axis=1)
+        nearest[start : start + CHUNK] = np.where(apart > limit, apart, np.inf).min(axis=1)
     for one, other in pairs[distance <= NEARER * nearest[where]]:
         yield int(rows[one]), int(rows[other])
 
