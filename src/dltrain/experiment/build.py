@@ -35,7 +35,7 @@ from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.loggers.logger import Loggers
 from dltrain.models.fold_ensemble import ensemble_of
-from dltrain.models.names import count_models, picked_models
+from dltrain.models.names import class_of, count_models, picked_models
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
@@ -139,8 +139,6 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     loss = build_loss(config["loss"], facts).to(device)
     metrics = build_metrics(config.get("metric"), facts)
     task = build_task(facts, loss, list(metrics.values()))
-    budget = budget_of(config["model"], kind)
-    settings = settings.settled(len(data.splits["train"]), budget)
     check_settings(settings, task, device)
     check_monitor(settings.monitor, metrics, task)
     if "val" not in data.splits and not facts.folds:
@@ -153,6 +151,8 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     full = config["model"], facts, spec
     node = config["model"] if begun is None and start is None else bare
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
+    budget = budget_of(model, config["model"], kind)
+    settings = settings.settled(len(data.splits["train"]), budget)
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
     refuse_weights(model, arguments(config["model"]), device)
@@ -249,9 +249,9 @@ def spec_of(facts: Facts, task: Task) -> Spec:
     )
 
 
-def budget_of(node: Mapping[str, Any], kind: Kind) -> Budget:
+def budget_of(model: nn.Module, node: Mapping[str, Any], kind: Kind) -> Budget:
     """Returns how long the model of a config node trains by default: as it says itself, else as its kind of data."""
-    own: Callable[..., Mapping[str, Any]] | None = getattr(resolve("model", node), "budget", None)
+    own: Callable[..., Mapping[str, Any]] | None = getattr(class_of(model), "budget", None)
     return kind.budget if own is None else replace(kind.budget, **own(**arguments(node)))
 
 

@@ -74,7 +74,8 @@ def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
 def sample_names(samples: Split) -> list[str]:
     """Returns a name for each sample, equal where samples have equal stored inputs, which their features depend on."""
     rows = (
-        (row for part in in_parts(stored) for row in part.flatten(1).contiguous().numpy()) for stored in samples.inputs
+        (row for part in in_parts(stored) for row in part.reshape(len(part), -1).contiguous().numpy())
+        for stored in samples.inputs
     )
     return [
         hashlib.blake2b(b"".join(row.tobytes() for row in of_sample), digest_size=16).hexdigest()

@@ -160,7 +160,7 @@ def evaluate_input(
         times=splits[0].times if len(splits) == 1 else None,  # a series comes in one part
     )
     columns = [column for _, column in parts if column is not None]
-    notes = [note for one in gathered if (note := one.note)]
+    notes = [one.note for one in gathered if one.note]
     notes += [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
     notes += [f"left out {weightless:,} samples of weight 0"] if weightless else []
     if unreadable:

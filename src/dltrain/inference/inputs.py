@@ -30,7 +30,7 @@ from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
 from dltrain.inference.file_column import FileColumn
 from dltrain.kinds.image.files import SUFFIXES
-from dltrain.types import Encoder
+from dltrain.types import Encoder, Layout
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -85,6 +85,13 @@ class LimitsFiles(Protocol):
 
 
 @runtime_checkable
+class ReadsTables(Protocol):
+    """An encoder whose kind of data has tables in a form of its own, such as lines of users below their item."""
+
+    def read_table(self, path: Path) -> pd.DataFrame | None: ...
+
+
+@runtime_checkable
 class ReadsNumbers(Protocol):
     """An encoder that may read numbers as they are written, with the marks and units of the training file."""
 
@@ -114,6 +121,13 @@ class ReadsLines(Protocol):
     """An encoder that takes each line of a text as a sample, if its first line is one and not that of a table."""
 
     def is_sample(self, line: str) -> bool: ...
+
+
+@runtime_checkable
+class KnowsLayouts(Protocol):
+    """An encoder that knows whether a file with one of its suffixes holds one sample, one in each line, or a table."""
+
+    def layout(self, path: Path) -> Layout: ...
 
 
 def open_inputs(
@@ -167,9 +181,16 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
     with path.open("rb") as start:
         content = content_of(start.read(START), path)
     if _holds_a_sample(path, encoder) and not (content == "fasttext" and encoder.takes_rows):
-        return _files([path], encoder)
+        layout = encoder.layout(path) if isinstance(encoder, KnowsLayouts) else "sample"
+        if layout == "sample":
+            return _files([path], encoder)
+        if layout == "lines":
+            note = f"each line of {path} is a text, as in training; a folder of files has one text a file"
+            return Input(_lines(path.read_bytes(), str(path), form.encoding), notes=(note,))
     if isinstance(encoder, ReadsArrays) and (array := encoder.read_arrays(path)) is not None:
         return Input(iter([array]))
+    if isinstance(encoder, ReadsTables) and (frame := encoder.read_table(path)) is not None:
+        return Input(_for(encoder, _in_parts(frame, ROWS), path.parent))
     if not encoder.takes_rows and is_archive(path):
         return _open_folder(unpack(path), encoder, str(path))
     if path.suffix.lower() in SUFFIXES:

@@ -306,6 +306,7 @@ def encoded_data(
         target_mean=mean,
         target_std=std,
         folds=divided.models,
+        samples=len(train),
         preprocessing=encoder.to_json() | {"mirror": mirror},
     )
     splits = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from PIL import Image
@@ -141,7 +141,7 @@ def _plain_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at = end + 4
 
 
-def _decode(mode: str, size: tuple[int, int], content: bytes, *decoder: object) -> Image.Image | None:
+def _decode(mode: str, size: tuple[int, int], content: bytes, *decoder: Any) -> Image.Image | None:
     if not min(size) or (Image.MAX_IMAGE_PIXELS and size[0] * size[1] > Image.MAX_IMAGE_PIXELS):
         return None
     try:
