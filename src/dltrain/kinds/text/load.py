@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,7 @@ def text(
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
     ignore_case: bool | None = None,
-    duplicates: Duplicates = "keep",
+    duplicates: Duplicates | Literal["auto"] = "auto",
     on_bad: OnBad = "error",
     clean: Clean = "auto",
     rows: Annotated[int, Range(10)] = 3000,
@@ -107,8 +107,8 @@ def text(
         decimal: the decimal mark of numbers to predict; `auto` decides by the column.
         thousands: the mark between groups of three digits, `none`, or `auto`.
         ignore_case: whether labels that differ by case alone are one label or several; None to ask.
-        duplicates: whether repeated texts with the same target stay; those that differ in case, marks and links alone
-            repeat each other.
+        duplicates: whether repeated texts with the same target stay, `auto` for all but generated ones; those that
+            differ in case, marks and links alone repeat each other.
         on_bad: whether a file that is empty or cannot be read stops the run or is left out.
         clean: whether HTML, marks without width, wrong encodings and printed bytes or lists are cleaned away if texts
             hold them, here and in predictions; `none` reads texts as they are.
@@ -140,7 +140,7 @@ def text(
     source.check(columns, split_files)
     if clean == "auto":
         source = source.cleaned()
-    if duplicates == "drop":
+    if duplicates == "drop" or (duplicates == "auto" and path is None):
         source = leave_out_copies(source)
     return build_data(
         source,
