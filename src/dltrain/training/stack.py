@@ -177,10 +177,12 @@ class Stack:
             output: Tensor = functional_call(self.model, (weights, buffers), inputs)
             return output
 
-        outputs = vmap(output_of, randomness="different")(self.weights, self.buffers, batch.inputs)
         if len(self.tasks) == 1:
-            losses: Tensor = vmap(self.learners[0].task.objective)(outputs, *batch.weighted_target)
+            objective = self.learners[0].task.objective
+            at_once = vmap(lambda *own: objective(output_of(*own[:3]), *own[3:]), randomness="different")
+            losses: Tensor = at_once(self.weights, self.buffers, batch.inputs, *batch.weighted_target)
             return losses
+        outputs = vmap(output_of, randomness="different")(self.weights, self.buffers, batch.inputs)
         parts = [
             vmap(task.objective)(outputs[rows], *(part[rows] for part in batch.weighted_target))
             for task, rows in self.tasks
