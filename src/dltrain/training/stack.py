@@ -55,6 +55,7 @@ class Stack:
         groups = zip(*(learner.state.optimizer.param_groups for learner in learners), strict=True)
         self.rates = [torch.tensor([one["lr"] / start for one in alike], dtype=torch.float64) for alike in groups]
         self.validates_alone = False
+        self.validation: StackedValidation | None = None
         self._stack()
 
     def keep(self, chosen: Sequence[int]) -> None:
@@ -207,7 +208,7 @@ class Stack:
         device = next(iter(self.weights.values())).device
         self.rates_on_device = [rate.to(device) for rate in self.rates]
         self.rows = [rows_of(model, self.weights | self.buffers, place) for place, model in enumerate(models)]
-        self.validation: StackedValidation | None = None
+        self.validation = None
         self.failures: list[Diverged | None] = [None] * len(models)
         by_task: dict[int, tuple[Task, list[int]]] = {}
         for place, learner in enumerate(self.learners):

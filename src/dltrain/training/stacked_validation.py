@@ -17,6 +17,9 @@ from dltrain.types import Batch, Loader
 AT_ONCE = 2**13  # rows of all models in a step; a batch of fewer rows a model is not divided further than that
 FEWEST = 32  # rows of each model
 
+Stacked = dict[str, Tensor]  # of all models `(K, ...)`, by name
+Sums = Callable[[Task, Tensor, Batch], Tensor]
+
 
 class Group(NamedTuple):
     """Models that are validated together.
@@ -72,7 +75,7 @@ class StackedValidation:
         self.model.eval()
         measured: list[dict[str, float]] = [{} for _ in range(self.count)]
         for number, group in enumerate(self.groups):
-            own = [parts_of(stacked, group.places, self.count) for stacked in (weights, buffers)]
+            own = (parts_of(weights, group.places, self.count), parts_of(buffers, group.places, self.count))
             try:
                 rows = self._measured(group, own, self.sums_of[number], lost)
             except RuntimeError:
@@ -85,7 +88,7 @@ class StackedValidation:
         return measured
 
     def _measured(
-        self, group: Group, own: Sequence[Mapping[str, Tensor]], sums_of: Sums, lost: Collection[int]
+        self, group: Group, own: tuple[Stacked, Stacked], sums_of: Sums, lost: Collection[int]
     ) -> list[dict[str, float]]:
         """Returns the metrics of a group of models, given their weights and buffers."""
         task, count = group.task, len(group.places)
@@ -94,9 +97,8 @@ class StackedValidation:
         divisor = torch.zeros((), dtype=torch.float64)
         for batch in divided(group.loader, max(FEWEST, AT_ONCE // count)):
 
-            def output_of(weights: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch = batch) -> Tensor:
-                output = batch.output_of(lambda *inputs: functional_call(self.model, (weights, buffers), inputs))
-                return task.combine_members(output)
+            def output_of(weights: Stacked, buffers: Stacked, inputs: tuple[Tensor, ...] = batch.inputs) -> Tensor:
+                return task.combine_members(functional_call(self.model, (weights, buffers), inputs))
 
             def loss_of(output: Tensor, batch: Batch = batch) -> Tensor:
                 return task.objective(output, *batch.weighted_target)
@@ -115,9 +117,6 @@ class StackedValidation:
         ]
 
 
-Sums = Callable[[Task, Tensor, Batch], Tensor]
-
-
 def vectorized_sums(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
     """Returns the sums of the metric for the outputs `(K, B, ...)` of all models, computed at once."""
     sums: Tensor = vmap(lambda output: task.metric.sums_of(task.decode(output), *batch.weighted_target))(outputs)
@@ -129,7 +128,7 @@ def sums_one_by_one(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
     return torch.stack([task.metric.sums_of(task.decode(output), *batch.weighted_target) for output in outputs])
 
 
-def parts_of(stacked: Mapping[str, Tensor], places: Sequence[int], count: int) -> dict[str, Tensor]:
+def parts_of(stacked: Mapping[str, Tensor], places: Sequence[int], count: int) -> Stacked:
     """Returns the stacked tensors of some of `count` models."""
     return dict(stacked) if len(places) == count else {name: one[list(places)] for name, one in stacked.items()}
 
