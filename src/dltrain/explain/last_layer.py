@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,23 +13,23 @@ from dltrain.types import BatchTransform, Stored
 
 
 @contextmanager
-def watching_last_layer(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Yields a list that gets the inputs `(B, F)` of the linear layer that each call of the model calls last; nothing
-    if there is none."""
+def watching_last_layer(model: nn.Module, take: Callable[[Tensor], object]) -> Iterator[None]:
+    """Gives, inside a `with` block, the inputs `(B, F)` of the linear layer that each call of the model calls last to a
+    function; nothing if there is none."""
     last_input: list[Tensor] = []
-    of_calls: list[Tensor] = []
 
     def remember(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         last_input[:] = [arguments[0].detach()]  # overwritten until the last layer is called
 
     def finish(whole: nn.Module, arguments: tuple[Tensor, ...], output: Any) -> None:
-        of_calls.extend(part.reshape(len(arguments[0]), -1) for part in last_input)
+        for part in last_input:
+            take(part.reshape(len(arguments[0]), -1))
         last_input.clear()
 
     hooks = [layer.register_forward_pre_hook(remember) for layer in model.modules() if isinstance(layer, nn.Linear)]
     hooks.append(model.register_forward_hook(finish))
     try:
-        yield of_calls
+        yield
     finally:
         for hook in hooks:
             hook.remove()
@@ -49,7 +49,8 @@ def last_layer_inputs(
         rows: `(n,)` the samples to look at, on the model's device; `None` for all.
     """
     model.eval()
-    with watching_last_layer(model) as of_calls:
+    of_calls: list[Tensor] = []
+    with watching_last_layer(model, of_calls.append):
         for start in range(0, len(inputs[0]) if rows is None else len(rows), batch):
             few = slice(start, start + batch)
             part = tuple(stored[few if rows is None else rows[few]] for stored in inputs)

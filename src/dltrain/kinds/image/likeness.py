@@ -8,7 +8,7 @@ its pixels give it away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +41,7 @@ LEAST_VARIANCE = 1e-3  # of a component, as a share of the first one's
 NEIGHBOUR = 5  # whose distance counts
 QUANTILE = 0.995  # of the distances of images that the model has not seen
 DEVIATIONS, FEW = 2.576, 4.0  # of their logarithms at that quantile, and more by FEW over the root of their number
-BATCH = 128
+BATCH, MOST_PIXELS = 128, 2**21  # images at once, and numbers in them
 BRIGHTNESS = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles
 
 
@@ -157,12 +157,13 @@ def telling_unlike(model: UsableModel) -> Iterator[TellUnlike]:
         yield lambda inputs: None
         return
     stored: Any = read_tensors(path, fix="train again, or delete the file: predict then tells no unlike images")
-    with watching_last_layer(inner_model(model.module)) as seen:
+    seen = _Features()
+    with watching_last_layer(inner_model(model.module), seen.add):
         yield lambda inputs: _are_unlike(model, stored, inputs, seen)
 
 
 def _are_unlike(
-    model: UsableModel, stored: Mapping[str, Tensor], inputs: tuple[Stored, ...], seen: Sequence[Tensor]
+    model: UsableModel, stored: Mapping[str, Tensor], inputs: tuple[Stored, ...], seen: _Features
 ) -> Tensor | None:
     """Tells which images `(N,)` are unlike the training images.
 
@@ -174,11 +175,12 @@ def _are_unlike(
             another precision than the training images.
     """
     features = None
-    if model.precision in ("auto", "float32") and sum(map(len, seen)) == len(inputs[0]):
-        features = _joined(seen)
+    if model.precision in ("auto", "float32") and seen.joined.count == len(inputs[0]):
+        features = seen.whole()
     else:
         on_device = tuple(part.to(model.device) for part in inputs)
-        features = _joined(last_layer_inputs(inner_model(model.module), on_device, model.encoder.prepare, BATCH))
+        batch = max(1, min(BATCH, MOST_PIXELS // inputs[0].shape[1:].numel()))
+        features = _joined(last_layer_inputs(inner_model(model.module), on_device, model.encoder.prepare, batch))
     if features is None:
         return None
     try:
@@ -188,14 +190,31 @@ def _are_unlike(
         raise CheckpointError(f"{model.run.likeness} is damaged: {error}") from None
 
 
+class _Features:
+    """The inputs of the last linear layer, on the CPU, batch by batch."""
+
+    def __init__(self) -> None:
+        self.joined, self.too_wide = Growing(), False
+
+    def add(self, part: Tensor) -> None:
+        """Adds those of a batch, `(B, F)`."""
+        self.too_wide = self.too_wide or part.shape[1] > WIDEST
+        if not self.too_wide:
+            self.joined.add(part.float().cpu())
+
+    def whole(self) -> Tensor | None:
+        """Returns all of them, `(N, F)`; `None` if there are none or they are too wide."""
+        return self.joined.whole() if self.joined.count and not self.too_wide else None
+
+
 def _joined(features: Iterable[Tensor]) -> Tensor | None:
     """Returns the inputs of the last linear layer `(N, F)`, on the CPU; `None` if there is none or it is too wide."""
-    joined = Growing()
+    joined = _Features()
     for part in features:
-        if part.shape[1] > WIDEST:
-            return None
-        joined.add(part.float().cpu())
-    return joined.whole() if joined.count else None
+        joined.add(part)
+        if joined.too_wide:
+            break
+    return joined.whole()
 
 
 def statistics(images: Stored) -> Tensor:
