@@ -46,6 +46,7 @@ from dltrain.storage import write_bytes, write_csv
 from dltrain.tasks.certainty import describe as describe_certainty
 from dltrain.tasks.comparison import Baseline, Comparison
 from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.registry import page_of
 from dltrain.tasks.rows import write_examples, write_predictions
 from dltrain.tasks.wrong_labels import describe_wrong_labels
 from dltrain.training.blending import Blending, Choice, choose_blend
@@ -190,7 +191,9 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     compared = [comparison.words] if comparison else []
     for finding in wrong_labels:
         log.info("%-7s %s", finding.severity, finding)
-    for sentence in [*blended, *compared, *origins, *notes, *diagnosis, *describe_certainty(certainty)]:
+    omitted = page_of(data.facts).omissions()
+    sentences = [*blended, *compared, *origins, *notes, *diagnosis, *describe_certainty(certainty), *omitted]
+    for sentence in sentences:
         log.log(timing.verbosity, "        %s", sentence)
 
 
