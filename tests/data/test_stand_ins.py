@@ -12,7 +12,7 @@ import pytest
 from series_tables import encoder_of, load, wave
 
 from dltrain.data.cells import read_cells
-from dltrain.data.stand_ins import empty_cells, for_columns, read_stand_ins, remark_stand_in
+from dltrain.data.stand_ins import empty_cells, for_columns, read_stand_ins, remark_stand_in, spell_stand_ins
 from dltrain.errors import DataError
 from dltrain.kinds.table.load import table
 
@@ -57,7 +57,7 @@ def test_cells_are_told_however_their_numbers_are_written() -> None:
     assert emptied["words"].isna().tolist() == [True, False, False, True, False, False]
     assert emptied["numbers"].equals(frame["numbers"])
     assert notes == ["data.missing: -200, Bad in 6 cells of texts, words means that there is no value"]
-    assert empty_cells(frame, {"texts": ("7",)})[1] == ["data.missing: no cell holds 7"]
+    assert empty_cells(frame, {"texts": ("7",)})[1] == ["data.missing: no cell of texts holds 7"]
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,10 @@ def test_new_rows_are_read_with_the_stand_ins_of_the_run(dltrain: Callable[..., 
         (tmp_path / "new.csv").write_text(f"x\n{value}\n50\n")
         predicted.add(dltrain("predict", "run", "new.csv").out.splitlines()[1].split(",")[1])
     assert len(predicted) == 1
+
+
+def test_the_argument_for_stand_ins_is_read_as_it_was_meant() -> None:
+    stand_ins = {"risk of loss": ("-", "?", "N/A"), "age": ("-999",)}
+    argument = spell_stand_ins(stand_ins)
+    assert argument == 'data.missing={"risk of loss": ["-", "?", "N/A"], age: [-999]}'
+    assert read_stand_ins(argument.removeprefix("data.missing=")) == stand_ins

@@ -72,6 +72,18 @@ def test_other_classes_get_a_new_head_and_that_is_said(place: Path, dltrain: Cal
     assert before[head[0]].shape != after[head[0]].shape or not torch.allclose(before[head[0]], after[head[0]])
 
 
+def test_several_networks_begin_with_those_of_one_and_one_with_the_first(place: Path, dltrain: Callable) -> None:
+    called = dltrain("model=cnn", "model.members=2", *IMAGES, "init_from=first", NO_STEPS, "hydra.run.dir=second")
+    assert called.code == 0, called.err
+    before, after = weights_of("first"), weights_of("second")
+    assert f"start   {2 * len(before)} of {2 * len(before)} tensors of first" in called.out
+    for number in range(2):
+        assert torch.allclose(before["stages.0.weight"], after[f"models.{number}.stages.0.weight"], atol=1e-6)
+    called = dltrain("model=cnn", *IMAGES, "init_from=second", NO_STEPS, "hydra.run.dir=third")
+    assert called.code == 0, called.err
+    assert torch.allclose(before["stages.0.weight"], weights_of("third")["stages.0.weight"], atol=1e-6)
+
+
 def test_a_new_hidden_layer_in_the_head_is_no_other_model(place: Path, dltrain: Callable) -> None:
     called = dltrain("model=cnn", *IMAGES, "init_from=first", "model.hidden=[16]", "hydra.run.dir=second")
     assert called.code == 0, called.err

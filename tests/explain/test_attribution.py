@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -176,3 +177,22 @@ def test_a_transformer_is_explained_by_its_gradients() -> None:
     places = attribute(Patches().eval(), score, (x,), None, CPU)
     assert bool((places[1] == 0).all())
     assert bool((places[0][:4] == 0).all())
+
+
+def test_a_map_of_several_networks_is_of_all_of_them_and_not_mirrored() -> None:
+    x, _, _, places = explained("cnn")
+    one = trained("cnn")
+    several = CNN(replace(SPEC, mirror=True), members=2, mirror=True).eval()
+    for network in several.models:
+        network.load_state_dict(one.state_dict())
+    torch.testing.assert_close(attribute(several, _score_of_members, (x[:8],), None, CPU), places[:8])
+    nn.init.zeros_(several.models[1].head[-1].weight)  # so that it looks nowhere
+    torch.testing.assert_close(attribute(several, _score_of_members, (x[:8],), None, CPU), places[:8])
+    nn.init.zeros_(several.models[0].head[-1].weight)
+    several.models[1].load_state_dict(one.state_dict())
+    torch.testing.assert_close(attribute(several, _score_of_members, (x[:8],), None, CPU), places[:8])
+
+
+def _score_of_members(output: Tensor) -> Tensor:
+    """The score of the class of an image itself, whose outputs are the last two members."""
+    return output[:, 2:].sum(dim=1).amax(dim=1)

@@ -26,6 +26,7 @@ from dltrain.config.built_in import BUILT_IN, MOVED, current_target
 from dltrain.experiment.targets import SLOTS, resolve
 from dltrain.inference.load import load
 from dltrain.kinds.kind import BUILT_IN as KINDS
+from dltrain.runs.config import RunConfig
 from dltrain.runs.folder import SCHEMA, RunDir
 from dltrain.runs.result import Result
 
@@ -138,3 +139,8 @@ def test_the_targets_of_frozen_runs_are_found() -> None:
             if slot in SLOTS and "_target_" in node:
                 target = MOVED.get(node["_target_"], node["_target_"])
                 assert callable(resolve(slot, {"_target_": target}))
+
+
+def test_a_network_of_an_older_version_stays_one() -> None:
+    node = RunConfig(RunDir(FROZEN / "schema_1_image")).node("model")
+    assert (node["members"], node["mirror"]) == (1, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from dltrain.models.cnn import CNN
+from dltrain.models.names import count_models
 from dltrain.types import Spec
 
 
@@ -82,3 +84,54 @@ def test_the_average_head_is_the_mean_over_positions() -> None:
     x = torch.randn(2, 1, 10, 14)
     last = model.head[-1]
     torch.testing.assert_close(model(x), model.stages(x).mean(dim=(2, 3)) @ last.weight.T + last.bias)
+
+
+FEW = Spec("image", (3, 32, 32), 2, samples=999, mirror=True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "networks"),
+    [
+        (FEW, 3),
+        (replace(FEW, samples=1000), 1),
+        (replace(FEW, samples=0), 1),  # not recorded
+        (replace(FEW, input_shape=(3, 31, 40)), 1),
+        (replace(FEW, positional=True), 1),
+    ],
+)
+def test_a_few_photos_get_three_networks_by_default(spec: Spec, networks: int) -> None:
+    model = CNN(spec, (4, 4))
+    assert (model.networks, model.mirror, count_models(model)) == (networks, networks > 1, networks)
+    assert CNN(spec, (4, 4), members=2).networks == 2
+    assert CNN(spec, (4, 4), members=1, mirror=True).mirror
+
+
+def test_an_ensemble_returns_the_outputs_of_its_networks() -> None:
+    model = CNN(FEW, (4, 4), dropout=0, norm="none")
+    x = torch.randn(5, 3, 32, 32)
+    each = [network(x) for network in model.models]
+    assert model.members == 3
+    torch.testing.assert_close(model(x), torch.stack(each, dim=1))
+    assert not torch.allclose(each[0], each[1])
+    mirrored = [network(x.flip(3)) for network in model.models]
+    assert model.eval().members == 6
+    torch.testing.assert_close(model(x), torch.stack([*mirrored, *each], dim=1))
+
+
+def test_images_are_mirrored_only_if_that_keeps_their_target() -> None:
+    assert CNN(FEW, (4, 4), members=1, mirror=True).eval().members == 2
+    assert CNN(replace(FEW, mirror=False), (4, 4), members=1, mirror=True).eval().members == 1
+    assert CNN(replace(FEW, mirror=False), (4, 4)).eval().members == 3
+
+
+@pytest.mark.parametrize(("before", "now"), [(1, 1), (1, 3), (3, 1), (3, 3), (2, 3)])
+def test_weights_of_another_number_of_networks_are_those_of_the_first(before: int, now: int) -> None:
+    old, new = CNN(FEW, (4, 4), members=before), CNN(FEW, (4, 4), members=now)
+    new.load_state_dict(dict(new.weights_from(old.state_dict())))
+    x = torch.randn(2, 3, 32, 32)
+    outputs, firsts = new.eval()(x), old.eval()(x)
+    assert outputs.shape[1] == new.members
+    first = firsts[:, :: max(1, before)]  # mirrored and as it is
+    torch.testing.assert_close(outputs[:, :: max(1, now)], first)
+    if before == now:
+        torch.testing.assert_close(outputs, firsts)

@@ -15,7 +15,7 @@ from torch.nn import functional
 from dltrain.errors import ConfigError
 from dltrain.experiment.build import build_loss, build_task, check_settings
 from dltrain.tasks.characters import Characters
-from dltrain.tasks.comparison import Baseline
+from dltrain.tasks.comparison import Baseline, Contest
 from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, Focal
 from dltrain.tasks.predictions import Predictions
 from dltrain.training.settings import TrainerSettings
@@ -140,7 +140,7 @@ def test_a_model_is_compared_with_the_best_baseline_in_whole_strings() -> None:
         Baseline(name, task.measure(Predictions(values), target), Predictions(values), 0.0)
         for name, values in (("poorer", poorer), ("poor", poor))
     ]
-    comparison = task.compare("CNN", target, Predictions(target), baselines)
+    comparison = task.compare(Contest("CNN", target, Predictions(target), baselines))
     assert comparison is not None
     assert (comparison.baseline, comparison.measure, comparison.difference) == ("poor", "exact", 100.0)
     assert comparison.words == "CNN beats poor by 100.0 ± 0.0 points of whole strings"

@@ -8,7 +8,7 @@ import torch
 
 from dltrain.tasks import comparison
 from dltrain.tasks.classification import Classification
-from dltrain.tasks.comparison import Baseline, compare_errors
+from dltrain.tasks.comparison import Baseline, Contest, compare_errors
 from dltrain.tasks.losses import CrossEntropy, MeanSquaredError
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.regression import Regression
@@ -33,7 +33,7 @@ def rival(name: str, measure: str, value: float, predictions: Predictions) -> Ba
 def test_the_difference_in_accuracy_is_in_points_with_a_paired_interval() -> None:
     target = torch.zeros(200, dtype=torch.int64)
     others = [rival("majority", "accuracy", 0.5, guess(100)), rival("nearest_neighbours", "accuracy", 0.8, guess(160))]
-    found = CLASSES.compare("MLP", target, guess(180), others)
+    found = CLASSES.compare(Contest("MLP", target, guess(180), others))
     assert found is not None
     assert found.baseline == "nearest_neighbours"
     assert found.difference == pytest.approx(10)
@@ -44,10 +44,14 @@ def test_the_difference_in_accuracy_is_in_points_with_a_paired_interval() -> Non
 
 def test_a_better_method_is_named_first_and_a_tie_is_called_one() -> None:
     target = torch.zeros(200, dtype=torch.int64)
-    worse = CLASSES.compare("MLP", target, guess(100), [rival("logistic_regression", "accuracy", 0.9, guess(180))])
+    worse = CLASSES.compare(
+        Contest("MLP", target, guess(100), [rival("logistic_regression", "accuracy", 0.9, guess(180))])
+    )
     assert worse is not None
     assert worse.words.startswith("logistic regression beats MLP by 40.0")
-    same = CLASSES.compare("MLP", target, guess(180), [rival("logistic_regression", "accuracy", 0.9, guess(181))])
+    same = CLASSES.compare(
+        Contest("MLP", target, guess(180), [rival("logistic_regression", "accuracy", 0.9, guess(181))])
+    )
     assert same is not None
     assert "do not differ clearly" in same.words
 
@@ -57,10 +61,10 @@ def test_regression_is_compared_by_the_share_of_rmse() -> None:
     target = torch.randn(500, 1, generator=generator)
     noise = torch.randn(500, 1, generator=generator)
     mine, theirs = Predictions(target + 0.5 * noise), Predictions(target + noise)
-    found = NUMBERS.compare("MLP", target, mine, [rival("mean", "rmse", 1.0, theirs)])
+    found = NUMBERS.compare(Contest("MLP", target, mine, [rival("mean", "rmse", 1.0, theirs)]))
     assert found is not None
     assert found.difference == pytest.approx(50, abs=0.01)
-    swapped = NUMBERS.compare("MLP", target, theirs, [rival("mean", "rmse", 0.5, mine)])
+    swapped = NUMBERS.compare(Contest("MLP", target, theirs, [rival("mean", "rmse", 0.5, mine)]))
     assert swapped is not None
     assert swapped.difference == pytest.approx(-50, abs=0.01)
 
@@ -68,15 +72,12 @@ def test_regression_is_compared_by_the_share_of_rmse() -> None:
 def test_many_samples_are_resampled_in_stretches_with_about_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     mine, theirs = random.chisquare(1, 8000), 1.1 * random.chisquare(1, 8000)
-    found = compare_errors("MLP", mine, [theirs], [rival("mean", "rmse", 1.0, guess(1))])
+    contest = Contest("MLP", torch.zeros(8000), guess(1), [rival("mean", "rmse", 1.0, guess(1))])
+    found = compare_errors(contest, mine, [theirs])
     monkeypatch.setattr(comparison, "MOST_RESAMPLED", 8000)
-    each = compare_errors("MLP", mine, [theirs], [rival("mean", "rmse", 1.0, guess(1))])
+    each = compare_errors(contest, mine, [theirs])
     assert found.difference == each.difference
     assert found.margin == pytest.approx(each.margin, rel=0.15)
-
-
-def test_nothing_to_compare_with_means_no_words() -> None:
-    assert CLASSES.compare("MLP", torch.zeros(200, dtype=torch.int64), guess(100), []) is None
 
 
 def test_numbers_that_are_missing_and_weights_count_in_the_difference_as_in_the_metrics() -> None:
@@ -89,7 +90,7 @@ def test_numbers_that_are_missing_and_weights_count_in_the_difference_as_in_the_
     ours, theirs = (
         Predictions(target.nan_to_num() + size * torch.randn(300, 2, generator=generator)) for size in (1, 2)
     )
-    found = task.compare("MLP", target, ours, [rival("mean", "rmse", 1.0, theirs)], weights)
+    found = task.compare(Contest("MLP", target, ours, [rival("mean", "rmse", 1.0, theirs)], weights))
     assert found is not None
 
     def error(predictions: Predictions) -> float:
@@ -100,6 +101,8 @@ def test_numbers_that_are_missing_and_weights_count_in_the_difference_as_in_the_
 
     mistakes = torch.zeros(200, dtype=torch.int64)
     heavy = torch.where(torch.arange(200) < 100, 3.0, 1.0)
-    found = CLASSES.compare("MLP", mistakes, guess(180), [rival("majority", "accuracy", 0.5, guess(100))], heavy)
+    found = CLASSES.compare(
+        Contest("MLP", mistakes, guess(180), [rival("majority", "accuracy", 0.5, guess(100))], heavy)
+    )
     assert found is not None
     assert found.difference == pytest.approx(100 * 80 / 400)

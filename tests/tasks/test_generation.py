@@ -15,9 +15,10 @@ from dltrain.data.tokens import END, IGNORED, PADDING, UNKNOWN
 from dltrain.errors import ConfigError
 from dltrain.kinds.pairs.encoder import PairsEncoder, trim
 from dltrain.models.gru_attention import GRUAttention
-from dltrain.tasks.comparison import Baseline
+from dltrain.tasks.comparison import Baseline, Contest
 from dltrain.tasks.decoding import write_answers
 from dltrain.tasks.edit_distance import edit_distances
+from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.generation import Generation
 from dltrain.tasks.predictions import Predictions
 from dltrain.types import Facts, Spec, Split
@@ -82,8 +83,8 @@ def test_exact_after_true_beginnings_is_exact_of_what_is_written(steps: int) -> 
     encoder = encoder_of()
     model, task, split = trained(encoder, steps), task_of(encoder), split_of(encoder)
     loader = TensorLoader(split, 3, torch.device("cpu"), prepare=trim)
-    quick, _ = task.evaluate(model, loader, split, {}, thorough=False)
-    whole, predictions = task.evaluate(model, loader, split, {})
+    quick, _ = task.evaluate(model, EvaluationSet(loader, split, {}, thorough=False))
+    whole, predictions = task.evaluate(model, EvaluationSet(loader, split, {}))
     assert whole["exact"] == quick["exact"]
     written = task.spell(predictions.values)
     assert whole["exact"] == np.mean([mine == true for mine, true in zip(written, ANSWERS, strict=True)])
@@ -198,7 +199,7 @@ def test_a_model_is_compared_with_the_baseline_of_most_exact_answers() -> None:
         Baseline(name, task.measure(Predictions(values), split.target), Predictions(values), 0.0)
         for name, values in (("none", torch.zeros_like(right)), ("some_of_them", some))
     ]
-    compared = task.compare("Net", split.target, ours, baselines)
+    compared = task.compare(Contest("Net", split.target, ours, baselines))
     assert compared is not None
     assert (compared.baseline, compared.difference) == ("some_of_them", 50.0)
     assert compared.words.startswith("Net beats some of them by 50.0")

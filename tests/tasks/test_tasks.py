@@ -16,6 +16,7 @@ from dltrain.experiment.build import build_loss, build_task
 from dltrain.storage import write_csv
 from dltrain.tasks import classification, temperature
 from dltrain.tasks.classification import Classification
+from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from dltrain.tasks.pages import classes as class_pages
 from dltrain.tasks.predicted import read_predicted
@@ -149,8 +150,8 @@ def test_scores_of_many_classes_are_kept_of_held_out_samples_alone(monkeypatch: 
     task, model = build_task(classes(3), CrossEntropy(classes(3))), torch.nn.Linear(3, 3)
     split = Split((random(30, 3),), torch.arange(30) % 3, tuple(map(str, range(30))))
     loader = TensorLoader(split, 8, torch.device("cpu"))
-    metrics, said = task.evaluate(model, loader, split, {}, thorough=False)
+    metrics, said = task.evaluate(model, EvaluationSet(loader, split, {}, thorough=False))
     assert said.probabilities is None and said.outputs is None and "roc_auc" not in metrics
-    every, full = task.evaluate(model, loader, split, {})
+    every, full = task.evaluate(model, EvaluationSet(loader, split, {}))
     assert full.probabilities is not None and "roc_auc" in every
     assert torch.equal(said.values, full.values) and metrics.items() <= every.items()

@@ -55,7 +55,8 @@ def find_splits(folder: Path, wanted: FileType, mean: FoldersMean = "auto") -> C
         mean: what the outermost folders are; `auto` decides by their names and by what lies in them.
 
     Raises:
-        DataError: the folder is not laid out so, a class has no files in train, or some files would not be used.
+        DataError: the folder is not laid out so or was made for something else, a class has no files in train, or
+            some files would not be used.
     """
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
@@ -63,6 +64,8 @@ def find_splits(folder: Path, wanted: FileType, mean: FoldersMean = "auto") -> C
             f"{folder} {problem}", where="data.path", fix="name a folder that contains a folder for each class"
         )
     tree = read_tree(folder, wanted)
+    if wanted.refuse is not None and mean == "auto":
+        wanted.refuse(tree)
     layout = read_layout(tree, mean)
     _check_repeats(tree, layout)
     notes = list(layout.notes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -66,23 +68,27 @@ def for_columns(stand_ins: StandIns, names: Sequence[str], kept: Collection[str]
     for name in stand_ins:
         if name and name not in names:
             close = nearest(name, names)
+            renamed = {close[0] if close and other == name else other: stand_ins[other] for other in stand_ins}
             raise DataError(
                 f"the table has no column {name!r}",
                 where="data.missing",
                 fix=f"is it {close[0]!r}?" if close else f"name one of its columns: {name_list(names)}",
-                override=_spell({close[0] if other == name else other: stand_ins[other] for other in stand_ins})
-                if close
-                else "",
+                override=spell_stand_ins(renamed) if close else "",
             )
     general = stand_ins.get("", ())
     chosen = {name: stand_ins.get(name, () if name in kept else general) for name in names}
     return {name: values for name, values in chosen.items() if values}
 
 
-def _spell(stand_ins: StandIns) -> str:
-    """Returns the override that gives these stand-ins."""
-    parts = [f"{name}: [{', '.join(values)}]" for name, values in stand_ins.items() if name]
+def spell_stand_ins(stand_ins: StandIns) -> str:
+    """Returns the argument that gives these stand-ins of columns."""
+    parts = [f"{_quoted(name)}: [{', '.join(map(_quoted, values))}]" for name, values in stand_ins.items() if name]
     return f"data.missing={{{', '.join(parts)}}}"
+
+
+def _quoted(word: str) -> str:
+    """Returns a word as a value of YAML: in quotes unless it has only letters, digits and _ . -."""
+    return word if re.fullmatch(r"-?[\w.]+", word) else json.dumps(word, ensure_ascii=False)
 
 
 def empty_cells(frame: pd.DataFrame, stand_ins: StandIns) -> tuple[pd.DataFrame, list[str]]:
@@ -103,7 +109,7 @@ def empty_cells(frame: pd.DataFrame, stand_ins: StandIns) -> tuple[pd.DataFrame,
                 emptied[name] = frame[name].mask(gone)
     spelled = name_list(dict.fromkeys(value for values in stand_ins.values() for value in values))
     if not emptied:
-        return frame, [f"data.missing: no cell holds {spelled}"] if stand_ins else []
+        return frame, [f"data.missing: no cell of {name_list(stand_ins, 8)} holds {spelled}"] if stand_ins else []
     cells = f"{sum(counts.values()):,} cells of {name_list(emptied, 8)}"
     return frame.assign(**emptied), [f"data.missing: {spelled} in {cells} means that there is no value"]
 

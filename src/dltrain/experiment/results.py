@@ -44,7 +44,8 @@ from dltrain.runs.result import DataRecord, Result
 from dltrain.runs.tables import safe_cell
 from dltrain.storage import write_bytes, write_csv
 from dltrain.tasks.certainty import describe as describe_certainty
-from dltrain.tasks.comparison import Baseline, Comparison
+from dltrain.tasks.comparison import FEWEST_COMPARED, Baseline, Comparison, Contest
+from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.registry import page_of
 from dltrain.tasks.rows import write_examples, write_predictions
@@ -94,11 +95,9 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     metrics: dict[SplitName, dict[str, float]] = {"train": {}, "val": {}, "test": {}}
     predictions: dict[SplitName, Predictions] = {}
     for name in splits:
-        loader = setup.evaluation[name]
         thorough = name in ("val", split_name)  # on all training samples some metrics would take too long
-        metrics[name], predictions[name] = task.evaluate(
-            state.judged, loader, splits[name], data.kept, setup.settings.precision, thorough=thorough
-        )
+        on = EvaluationSet(setup.evaluation[name], splits[name], data.kept, setup.settings.precision, thorough)
+        metrics[name], predictions[name] = task.evaluate(state.judged, on)
         if name == "train":
             predictions[name] = replace(predictions[name], outputs=None)  # of many samples, and not needed
     blend = chosen_blend(setup)
@@ -291,8 +290,10 @@ def compare_with_baselines(
         frozen = tuple(replace(baseline, predictions=baseline.predictions.of(at)) for baseline in frozen)
     part = shown if chosen is None else shown.of(chosen)
     baselines += frozen
+    if not baselines or len(part) < FEWEST_COMPARED:
+        return baselines, None
     comparison = setup.task.compare(
-        name_of(setup.state.model), part.target, predictions, baselines, *part.weighted_target[1:]
+        Contest(name_of(setup.state.model), part.target, predictions, baselines, part.weights)
     )
     if comparison is not None and part is not shown:
         words = f"{comparison.words}, on {len(part):,} of the {len(shown):,} samples"

@@ -15,11 +15,11 @@ from dltrain.errors import CheckpointError, ConfigError
 from dltrain.experiment.outside_models import without_start
 from dltrain.experiment.targets import arguments, resolve
 from dltrain.kinds.kind import kind_of
-from dltrain.models.names import picked_models
+from dltrain.models.names import picked_model, picked_models
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.storage import digest
 from dltrain.tasks.registry import is_known, task_class
-from dltrain.training.checkpoint import WEIGHTS, load_weights, pointed
+from dltrain.training.checkpoint import WEIGHTS, load_weights, pointed, under_present_names
 from dltrain.training.random_state import undisturbed
 from dltrain.types import Facts, InputFormat, Spec
 
@@ -69,7 +69,8 @@ class Start:
             raise self._refusal(f"was trained on {before.kind} data, and this is {facts.kind} data")
         if reason := kind.why_unlike(before, facts):
             raise self._refusal(f"was trained on other inputs: {reason}")
-        own, saved = model.state_dict(), load_weights(self.checkpoint)
+        own = model.state_dict()
+        saved = _fitted(under_present_names(load_weights(self.checkpoint), own), model)
         same_target = _target(before) == _target(facts)
         new = frozenset() if same_target else outputs()
         taken = [name for name in own if name in saved and saved[name].shape == own[name].shape and name not in new]
@@ -119,6 +120,18 @@ def fill_in(node: Mapping[str, Any], wanted: InputFormat | None) -> dict[str, An
 def without_starting_weights(node: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the node of a model without the weights that it begins with, which others replace."""
     return {"_target_": node["_target_"], **without_start(resolve("model", node), arguments(node))}
+
+
+def _fitted(saved: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
+    """Returns saved weights by the names of a model, which may consist of another number of networks."""
+    picked = picked_model(model)
+    fit: Callable[..., Mapping[str, Tensor]] | None = getattr(picked, "weights_from", None)
+    if fit is None:
+        return saved
+    prefix = next(f"{name}." if name else "" for name, module in model.named_modules() if module is picked)
+    inside = {name.removeprefix(prefix): tensor for name, tensor in saved.items() if name.startswith(prefix)}
+    around = {name: tensor for name, tensor in saved.items() if not name.startswith(prefix)}
+    return around | {f"{prefix}{name}": tensor for name, tensor in fit(inside).items()}
 
 
 def _target(facts: Facts) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dltrain.models.names import networks_of
 from dltrain.types import BatchTransform
 
 BATCH = 4
@@ -63,16 +64,19 @@ def attribute(
 
 
 def _grad_cam(model: nn.Module, score: Score, images: Tensor, others: list[Tensor]) -> Tensor | None:
-    """Returns `(B, h, w)` of the last map of features; `None` for a network without one, or with much after it."""
-    last: list[Tensor] = []
-    after = 0
+    """Returns `(B, h, w)` of the last map of features, of an ensemble the sum over its networks; `None` for a network
+    without one, or with much after it."""
+    networks = networks_of(model)
+    number_of = {layer: number for number, network in enumerate(networks) for layer in network.modules()}
+    last: dict[int, Tensor] = {}
+    after = [0] * len(networks)
 
     def look(layer: nn.Module, _: Any, output: Any) -> None:
-        nonlocal after
-        if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) >= SMALLEST_MAP:
-            last[:], after = [output], 0
-        elif next(layer.parameters(recurse=False), None) is not None:
-            after += 1
+        for number in [number_of[layer]] if layer in number_of else range(len(networks)):
+            if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) >= SMALLEST_MAP:
+                last[number], after[number] = output, 0
+            elif next(layer.parameters(recurse=False), None) is not None:
+                after[number] += 1
 
     leaves = [module for module in model.modules() if not any(module.children())]
     hooks = [module.register_forward_hook(look) for module in leaves]
@@ -81,10 +85,14 @@ def _grad_cam(model: nn.Module, score: Score, images: Tensor, others: list[Tenso
     finally:
         for hook in hooks:
             hook.remove()
-    if not last or after > LAYERS_AFTER or len(last[0]) != len(images):
+    maps = list(last.values())
+    if len(maps) < len(networks) or max(after) > LAYERS_AFTER or any(len(one) != len(images) for one in maps):
         return None
-    (gradient,) = torch.autograd.grad(score(output).sum(), last[0], allow_unused=True)
-    return None if gradient is None else (gradient * last[0]).sum(dim=1).detach()
+    gradients = torch.autograd.grad(score(output).sum(), maps, allow_unused=True)
+    places = [
+        (slope * one).sum(dim=1).detach() for slope, one in zip(gradients, maps, strict=True) if slope is not None
+    ]
+    return sum(places[1:], places[0]) if len(places) == len(maps) else None
 
 
 def _integrated_gradients(model: nn.Module, score: Score, images: Tensor, others: list[Tensor]) -> Tensor:

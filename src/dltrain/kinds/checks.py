@@ -6,7 +6,8 @@ Each kind of data chooses the checks that apply to it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,8 +78,13 @@ def find_conflicts(data: Data, groups: int) -> Iterator[Finding]:
         )
 
 
-def check_balance(data: Data) -> Iterator[Finding]:
-    """Yields classes that are rare, missing in a split, or called as if they were none."""
+def check_balance(data: Data, without_label: Callable[[Sequence[str]], str] | None = None) -> Iterator[Finding]:
+    """Yields classes that are rare, missing in a split, or called as if they were none.
+
+    Args:
+        data: the data.
+        without_label: returns the argument by which samples of these classes are left out, if there is one.
+    """
     counts = dict(zip(data.facts.classes, data.facts.class_counts, strict=False))
     if not counts:
         return
@@ -99,7 +105,12 @@ def check_balance(data: Data) -> Iterator[Finding]:
     if gaps and len(gaps) + 1 < len(counts):  # + and - are two classes
         count = sum(counts[name] for name in gaps)
         what = f"{name_list(gaps, 5)} {'are classes' if gaps[1:] else 'is a class'} of {count:,} training samples"
-        yield Finding("warning", what, "if these have no label, leave them out, or empty their cells")
+        way = (
+            "leave them out, or empty their cells"
+            if without_label is None
+            else f"say so: {shlex.quote(without_label(gaps))}"
+        )
+        yield Finding("warning", what, f"if these have no label, {way}")
     once = [name for name, count in counts.items() if count <= 1]
     if once:
         named = ", ".join(once[:5]) + (" ..." if once[5:] else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -11,11 +11,20 @@ from torch import Tensor, nn
 from dltrain.models.layers.activations import Activation, activation_layer
 from dltrain.types import Range, Spec
 
+FEW = 1000  # training images, below which several networks together are clearly better than one
+PHOTO = 32  # pixels per side, from which images are photos rather than digits and letters
+MEMBERS = 3  # networks of an ensemble, by default
+FIRST = "models.0."  # begins the names of an ensemble's first network
+
 
 class CNN(nn.Module):
     """Stages of convolution, normalisation, activation and pooling, then a head.
 
     A stage leaves the pooling out once height or width is too small to halve, so images may be of any size.
+
+    Several networks, which differ in their initial weights, are an ensemble: outputs are `(B, members, out_features)`,
+    in training each has a loss of its own, and the prediction is the mean of their predictions. In evaluation the
+    outputs for an image and its mirror image are members as well.
 
     Args:
         spec: of the data; inputs are `(C, H, W)`.
@@ -29,6 +38,10 @@ class CNN(nn.Module):
             outputs depend on where something stands, as with the characters of a string.
         hidden: width of each hidden layer of the head.
         dropout: before each linear layer of the head.
+        members: number of networks; None for 3 where fewer than 1,000 images of at least 32×32 pixels are trained on,
+            else 1.
+        mirror: whether a prediction is the mean over an image and its mirror image, if that keeps the image's target;
+            None for where there are several networks by default.
     """
 
     takes = ("image",)
@@ -45,8 +58,17 @@ class CNN(nn.Module):
         head: Literal["auto", "average", "flatten"] = "auto",
         hidden: Sequence[Annotated[int, Range(1)]] = (),
         dropout: Annotated[float, Range(0, 0.99)] = 0.2,
+        members: Annotated[int, Range(1)] | None = None,
+        mirror: bool | None = None,
     ) -> None:
         super().__init__()
+        usual = default_members(spec)
+        self.mirror = spec.mirror and (usual > 1 if mirror is None else mirror)
+        self.networks = usual if members is None else members
+        if self.networks > 1:
+            options = channels, convolutions, kernel_size, norm, activation, pool, head, hidden, dropout
+            self.models = nn.ModuleList(CNN(spec, *options, members=1, mirror=False) for _ in range(self.networks))
+            return
         width, height, breadth = spec.input_shape
         layers: list[nn.Module] = []
         for next_width in channels:
@@ -74,8 +96,40 @@ class CNN(nn.Module):
         self.head = nn.Sequential(*top)
         self.to(memory_format=torch.channels_last)  # convolutions take three quarters of the time on a CPU
 
+    @property
+    def members(self) -> int:
+        """Returns the number of members of an output: networks, in evaluation times the ways in which they see it."""
+        return self.networks * (2 if self.mirror and not self.training else 1)
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.stages(x))  # (B, C, H, W) to (B, out_features)
+        """Returns `(B, out_features)`, or of several members `(B, members, out_features)`."""
+        if self.members == 1:
+            return self._each(x)[0]
+        # The image itself comes last, so that its maps of features are those that an explanation sees.
+        views = [x.flip(3), x] if self.mirror and not self.training else [x]
+        return torch.stack([output for view in views for output in self._each(view)], dim=1)
+
+    def weights_from(self, saved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Returns the weights that this model begins with, given those of one with another number of networks: each
+        begins with a single network's, and a single network with those of the first."""
+        first = {name.removeprefix(FIRST): tensor for name, tensor in saved.items() if name.startswith(FIRST)}
+        single = first or saved
+        if self.networks == 1:
+            return single
+        count = len({name.split(".")[1] for name in saved}) if first else 1
+        if count == self.networks:
+            return saved
+        return {f"models.{number}.{name}": single[name] for number in range(self.networks) for name in single}
+
+    def _each(self, x: Tensor) -> list[Tensor]:
+        """Returns the output `(B, out_features)` of each network."""
+        return [self.head(self.stages(x))] if self.networks == 1 else [model(x) for model in self.models]
+
+
+def default_members(spec: Spec) -> int:
+    """Returns how many networks learn such data by default."""
+    is_photo = min(spec.input_shape[1:]) >= PHOTO and not spec.positional
+    return MEMBERS if is_photo and 0 < spec.samples < FEW else 1
 
 
 def _dropout(probability: float) -> list[nn.Module]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from dltrain.models.auto import Auto
+from dltrain.models.cnn import CNN
 from dltrain.models.fold_ensemble import FoldEnsemble
 from dltrain.types import Remembering
 
@@ -22,9 +23,17 @@ def class_of(model: nn.Module) -> type[nn.Module]:
 
 
 def count_models(model: nn.Module) -> int:
-    """Returns how many models a model calls one after another, as ensembles do; 1 for any other model."""
-    inner = inner_model(model)
-    return sum(map(count_models, inner.models)) if isinstance(inner, Auto | FoldEnsemble) else 1
+    """Returns how many networks a model calls one after another, as ensembles do; 1 for any other model."""
+    return len(networks_of(model))
+
+
+def networks_of(model: nn.Module) -> list[nn.Module]:
+    """Returns the networks that a model calls one after another, as ensembles do; of any other model the one that the
+    user picked."""
+    picked = picked_model(model)
+    several = isinstance(picked, Auto | FoldEnsemble) or (isinstance(picked, CNN) and picked.networks > 1)
+    parts = picked.models if several else ()
+    return [one for part in parts for one in networks_of(part)] or [picked]  # type: ignore[union-attr]
 
 
 def inner_model(model: nn.Module) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dltrain.config.built_in import current_target
+from dltrain.config.built_in import BEFORE, current_target
 from dltrain.config.redaction import REDACTED
 from dltrain.config.validation import spelled
 from dltrain.errors import CheckpointError
@@ -91,4 +91,10 @@ def _changed(basis: Mapping[str, Any], part: str, now: Mapping[str, str]) -> dic
         key: spelled(current_target(str(value).strip("'"))) if key.endswith("_target_") else value
         for key, value in recorded.items()
     }
-    return differences(before, now)
+    lacked = {
+        f"{key.removesuffix('_target_')}{name}": spelled(value)
+        for key, target in before.items()
+        if key.endswith("._target_")
+        for name, value in BEFORE.get(target.strip("'"), {}).items()
+    }
+    return differences(lacked | before, now)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.runs.tables import safe_cell
-from dltrain.tasks.comparison import Baseline, Comparison, mean_and_margin, words
+from dltrain.tasks.comparison import Comparison, Contest, mean_and_margin, words
 from dltrain.tasks.losses import CrossEntropy, Loss
 from dltrain.tasks.metrics import Metric
 from dltrain.tasks.predictions import Predictions
@@ -95,21 +95,12 @@ class Characters(Task):
         assert predictions.probabilities is not None
         return torch.allclose(deployed, predictions.probabilities.float(), rtol=TOLERANCE, atol=TOLERANCE)
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
+    def compare(self, contest: Contest) -> Comparison | None:
         """Compares a model with the best baseline in whole strings; of equal ones with the best in characters."""
-        if not baselines or len(target) < 3:
-            return None
-        best = max(baselines, key=lambda baseline: (baseline.metrics["exact"], baseline.metrics["accuracy"]))
-        mine, theirs = (_is_exact(part.values, target) for part in (ours, best.predictions))
+        best = max(contest.baselines, key=lambda baseline: (baseline.metrics["exact"], baseline.metrics["accuracy"]))
+        mine, theirs = (_is_exact(part.values, contest.target) for part in (contest.ours, best.predictions))
         difference, margin = mean_and_margin(100.0 * (mine - theirs))
-        sentence = words(model, best.words, difference, margin, 1, "points of whole strings")
+        sentence = words(contest.model, best.words, difference, margin, 1, "points of whole strings")
         return Comparison(best.name, "exact", difference, margin, sentence)
 
     def calibrate(self, predictions: Predictions, target: Tensor) -> Calibration:

@@ -15,10 +15,9 @@ from dltrain.errors import ConfigError
 from dltrain.runs.tables import safe_cell
 from dltrain.tasks.certainty import LEVEL, Certainty, check_level, check_share
 from dltrain.tasks.conformal import ROUNDING, Conformal
-from dltrain.tasks.evaluation import evaluate_fully
+from dltrain.tasks.evaluation import EvaluationSet, evaluate_fully
 from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from dltrain.tasks.metrics import Metric, class_counts, roc_auc
-from dltrain.tasks.precision import Precision
 from dltrain.tasks.predicted import MOST_SCORES
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.scored import ScoredTask
@@ -31,7 +30,6 @@ from dltrain.types import Encoded, Facts, Split, SplitName
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dltrain.data.loader import TensorLoader
     from dltrain.tasks.pages.page import Page
 
 
@@ -68,19 +66,10 @@ class Classification(ScoredTask):
         output = self.combine_members(output.float())
         return Predictions(self.decode(output).cpu(), self.loss.probabilities(output).cpu(), outputs=output.cpu())
 
-    def evaluate(
-        self,
-        model: nn.Module,
-        loader: TensorLoader,
-        split: Split,
-        stored: Mapping[str, Tensor],
-        precision: Precision = "float32",
-        *,
-        thorough: bool = True,
-    ) -> tuple[dict[str, float], Predictions]:
-        """Returns the metrics and predictions; of more than 100 classes those of scores only with `thorough`."""
-        scores = thorough or len(self.facts.classes) <= MANY
-        return evaluate_fully(model, self, loader, precision, scores=scores)
+    def evaluate(self, model: nn.Module, on: EvaluationSet) -> tuple[dict[str, float], Predictions]:
+        """Returns the metrics and predictions; of more than 100 classes those of scores only if it is thorough."""
+        scores = on.thorough or len(self.facts.classes) <= MANY
+        return evaluate_fully(model, self, on.loader, on.precision, scores=scores)
 
     def epoch_metrics(
         self, predictions: Predictions, target: Tensor, weights: Tensor | None = None

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dltrain.tasks.predictions import Predictions
 
+FEWEST_COMPARED = 3  # samples
 RESAMPLES = 1000
 MOST_RESAMPLED = 2000  # samples; of more, the means of so many stretches of neighbours are
 
@@ -61,40 +63,53 @@ class Comparison:
     words: str
 
 
+@dataclass(frozen=True)
+class Contest:
+    """What a model and baselines said of the same samples, of which there are at least `FEWEST_COMPARED`.
+
+    Args:
+        model: its name.
+        target: of the samples, `(N, ...)`.
+        ours: the model's predictions.
+        baselines: at least one.
+        weights: of the samples, as in `Split.weights`.
+    """
+
+    model: str
+    target: Tensor
+    ours: Predictions
+    baselines: Sequence[Baseline]
+    weights: Tensor | None = None
+
+
 def compare_errors(
-    model: str,
-    mine: Floats,
-    theirs: Sequence[Floats],
-    baselines: Sequence[Baseline],
-    *,
-    unit: str = "% of RMSE",
-    together: int = 1,
+    contest: Contest, mine: Floats, theirs: Sequence[Floats], *, unit: str = "% of RMSE", together: int = 1
 ) -> Comparison:
     """Compares the model's RMSE with that of the best baseline, by a paired bootstrap over the samples.
 
     Args:
-        model: its name.
+        contest: of the model and the baselines.
         mine: `(N,)` the model's squared errors.
         theirs: `(N,)` those of each baseline.
-        baselines: in the same order.
         unit: of the difference, in words.
         together: number of neighbouring samples that are resampled together, because their errors are similar.
     """
     first = min(range(len(theirs)), key=lambda index: float(theirs[index].mean()))
     difference, margin = _rmse_reduction(mine, theirs[first], together)
-    best = baselines[first]
-    return Comparison(best.name, "rmse", difference, margin, words(model, best.words, difference, margin, 1, unit))
+    best = contest.baselines[first]
+    sentence = words(contest.model, best.words, difference, margin, 1, unit)
+    return Comparison(best.name, "rmse", difference, margin, sentence)
 
 
-def compare_mistakes(model: str, mine: Floats, theirs: Sequence[Floats], baselines: Sequence[Baseline]) -> Comparison:
+def compare_mistakes(contest: Contest, mine: Floats, theirs: Sequence[Floats]) -> Comparison:
     """Compares the model's accuracy with that of the best baseline, from mistakes `(N,)`, 1 where a sample is wrong."""
     first = min(range(len(theirs)), key=lambda index: float(theirs[index].mean()))
-    best = baselines[first]
+    best = contest.baselines[first]
     difference, margin = mean_and_margin(100.0 * (theirs[first] - mine))
     if difference == margin == 0:
-        sentence = f"{model} and {best.words} are right on exactly the same of {len(mine):,} samples"
+        sentence = f"{contest.model} and {best.words} are right on exactly the same of {len(mine):,} samples"
     else:
-        sentence = words(model, best.words, difference, margin, 1, "points of accuracy")
+        sentence = words(contest.model, best.words, difference, margin, 1, "points of accuracy")
     return Comparison(best.name, "accuracy", difference, margin, sentence)
 
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from dltrain.runs.tables import safe_cell
 from dltrain.tasks.certainty import LEVEL, Certainty
 from dltrain.tasks.conformal import Conformal, Floats
+from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.metric_table import METRICS, MetricInfo
 from dltrain.tasks.metrics import Metric, forecast_errors
-from dltrain.tasks.precision import Precision
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.regression import Regression
 from dltrain.tasks.task import Rows, each_member
@@ -26,7 +26,6 @@ from dltrain.types import Encoded, Facts, ForecastTimes, Split, SplitName
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dltrain.data.loader import TensorLoader
     from dltrain.tasks.pages.page import Page
 
 MOST_ROWS = 1_000_000  # of predictions.csv
@@ -152,18 +151,9 @@ class Forecasting(Regression):
         naive = None if scale is None else (scale if output.dim() == 2 else scale[:, 0])[:, 3:].cpu().double()
         return replace(super().predict(output, target), naive=naive)
 
-    def evaluate(
-        self,
-        model: nn.Module,
-        loader: TensorLoader,
-        split: Split,
-        stored: Mapping[str, Tensor],
-        precision: Precision = "float32",
-        *,
-        thorough: bool = True,
-    ) -> tuple[dict[str, float], Predictions]:
-        metrics, predictions = super().evaluate(model, loader, split, stored, precision, thorough=thorough)
-        return metrics | self._scaled_errors(predictions, split.target[: len(predictions.values)]), predictions
+    def evaluate(self, model: nn.Module, on: EvaluationSet) -> tuple[dict[str, float], Predictions]:
+        metrics, predictions = super().evaluate(model, on)
+        return metrics | self._scaled_errors(predictions, on.split.target[: len(predictions.values)]), predictions
 
     def measure(self, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> dict[str, float]:
         return super().measure(predictions, target, weights) | self._scaled_errors(predictions, target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,13 +19,13 @@ from torch.optim.swa_utils import AveragedModel
 from dltrain.data.tokens import END, IGNORED, PADDING, Vocabulary
 from dltrain.errors import ConfigError
 from dltrain.runs.tables import safe_cell
-from dltrain.tasks.comparison import Baseline, Comparison, mean_and_margin, words
+from dltrain.tasks.comparison import Comparison, Contest, mean_and_margin, words
 from dltrain.tasks.decoding import SILENT, write_answers
 from dltrain.tasks.edit_distance import edit_distances
-from dltrain.tasks.evaluation import evaluate, evaluate_fully
+from dltrain.tasks.evaluation import EvaluationSet, evaluate, evaluate_fully
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
-from dltrain.tasks.precision import Precision, autocast
+from dltrain.tasks.precision import autocast
 from dltrain.tasks.predictions import Predictions, join
 from dltrain.tasks.task import Rows
 from dltrain.tasks.token_task import TokenTask
@@ -33,7 +33,6 @@ from dltrain.tasks.translation_scores import translation_scores
 from dltrain.types import Facts, Split
 
 if TYPE_CHECKING:
-    from dltrain.data.loader import TensorLoader
     from dltrain.tasks.pages.page import Page
 
 UNSAYABLE = "\ufffd"  # a token that is not in the vocabulary, or the rest of an answer that was cut
@@ -109,27 +108,18 @@ class Generation(TokenTask):
             return {}
         return translation_scores(self.spell(predictions.values), self.spell_true(target))
 
-    def evaluate(
-        self,
-        model: nn.Module,
-        loader: TensorLoader,
-        split: Split,
-        stored: Mapping[str, Tensor],
-        precision: Precision = "float32",
-        *,
-        thorough: bool = True,
-    ) -> tuple[dict[str, float], Predictions]:
-        """Returns the metrics after true beginnings, and with `thorough` those of the answers that the model writes."""
-        if not thorough:
-            return evaluate_fully(model, self, loader, precision)
-        metrics = evaluate(model, self, loader, precision)
+    def evaluate(self, model: nn.Module, on: EvaluationSet) -> tuple[dict[str, float], Predictions]:
+        """Returns the metrics after true beginnings; if it is thorough, also those of answers that the model writes."""
+        if not on.thorough:
+            return evaluate_fully(model, self, on.loader, on.precision)
+        metrics = evaluate(model, self, on.loader, on.precision)
         device = next(model.parameters()).device
         written = []
-        for batch in loader:
-            with autocast(precision, device):
+        for batch in on.loader:
+            with autocast(on.precision, device):
                 written.append(self.infer(model, batch.inputs))
-        predictions = self.compared(join(written), split.target)
-        target = split.target[: len(predictions.values)]
+        predictions = self.compared(join(written), on.split.target)
+        target = on.split.target[: len(predictions.values)]
         scores = self.measure(predictions, target) | self.epoch_metrics(predictions, target)
         return metrics | scores, predictions
 
@@ -143,25 +133,20 @@ class Generation(TokenTask):
         edits = edit_distances(self.spell(values), true)
         return torch.from_numpy(np.stack([edits, np.array(list(map(len, true)), dtype=np.int64)], axis=1))
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
+    def compare(self, contest: Contest) -> Comparison | None:
         """Compares a model with the best baseline in points of exact answers; of equal ones with that of the lowest
         character error rate."""
-        if not baselines or len(target) < 3 or ours.edits is None:
+        if contest.ours.edits is None:
             return None
-        order = [(-baseline.metrics["exact"], baseline.metrics["character_error_rate"]) for baseline in baselines]
-        best = baselines[order.index(min(order))]
-        theirs = self.compared(best.predictions, target).edits
+        order = [
+            (-baseline.metrics["exact"], baseline.metrics["character_error_rate"]) for baseline in contest.baselines
+        ]
+        best = contest.baselines[order.index(min(order))]
+        theirs = self.compared(best.predictions, contest.target).edits
         assert theirs is not None
-        mine, other = ((edits[:, 0] == 0).double().numpy() for edits in (ours.edits, theirs))
+        mine, other = ((edits[:, 0] == 0).double().numpy() for edits in (contest.ours.edits, theirs))
         difference, margin = mean_and_margin(100.0 * (mine - other))
-        sentence = words(model, best.words, difference, margin, 1, "points of exact answers")
+        sentence = words(contest.model, best.words, difference, margin, 1, "points of exact answers")
         return Comparison(best.name, self.primary_metric, difference, margin, sentence)
 
     def table(self, split: Split, predictions: Predictions) -> Rows:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from dltrain.data.tokens import END, IGNORED, PADDING, UNKNOWN, Vocabulary
 from dltrain.runs.tables import safe_cell
-from dltrain.tasks.comparison import Baseline, Comparison, words
+from dltrain.tasks.comparison import Comparison, Contest, words
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
 from dltrain.tasks.predictions import Predictions
@@ -65,26 +65,20 @@ class NextToken(TokenTask):
         assert predictions.losses is not None
         return self.metric.compute(self.metric.update(predictions.losses, target))
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
+    def compare(self, contest: Contest) -> Comparison | None:
         """Compares a model with the best baseline in bits per character."""
-        if not baselines or len(target) < 3 or ours.losses is None:
+        if contest.ours.losses is None:
             return None
-        best = min(baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
+        best = min(contest.baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
         assert best.predictions.losses is not None
         (mine, letters), (theirs, _) = (
-            bits_of_each(target, losses, self.characters) for losses in (ours.losses, best.predictions.losses)
+            bits_of_each(contest.target, losses, self.characters)
+            for losses in (contest.ours.losses, best.predictions.losses)
         )
         gain, total = (theirs - mine).numpy(), float(letters.sum())
         margin = 1.96 * float(gain.std(ddof=1)) * len(gain) ** 0.5 / total
         difference = float(gain.sum()) / total
-        sentence = words(model, best.name, difference, margin, 3, "bits per character")
+        sentence = words(contest.model, best.name, difference, margin, 3, "bits per character")
         return Comparison(best.name, self.primary_metric, difference, margin, sentence)
 
     def table(self, split: Split, predictions: Predictions) -> Rows:

@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dltrain.runs.tables import safe_cell
-from dltrain.tasks.comparison import Baseline, Comparison, mean_and_margin, words
-from dltrain.tasks.evaluation import evaluate_fully
+from dltrain.tasks.comparison import Comparison, Contest, mean_and_margin, words
+from dltrain.tasks.evaluation import EvaluationSet, evaluate_fully
 from dltrain.tasks.losses import Loss, SampledSoftmax
 from dltrain.tasks.metrics import NOTHING, Metric, gains, hits
 from dltrain.tasks.order import count_rated, rank_items, scored_by
-from dltrain.tasks.precision import Precision
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.task import Rows, Task
 from dltrain.types import Facts, Split
 
 if TYPE_CHECKING:
-    from dltrain.data.loader import TensorLoader
     from dltrain.tasks.pages.page import Page
 
 
@@ -57,11 +55,8 @@ class Ranking(Task):
         return RanksPage(facts)
 
     def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        penalty = output[:, self.candidates :].sum() / len(output)
-        scores = output[:, : self.candidates]
-        if weights is None:
-            return self.loss(scores, target) + penalty
-        return self.loss.weighted_mean(scores, target, weights) + penalty
+        penalty = output[..., self.candidates :].sum() / output[..., 0].numel()
+        return super().objective(output[..., : self.candidates], target, weights) + penalty
 
     def combine_members(self, output: Tensor) -> Tensor:
         return output if output.dim() == 2 else output.mean(dim=1)
@@ -80,24 +75,15 @@ class Ranking(Task):
     def measure(self, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> dict[str, float]:
         return self.epoch_metrics(predictions, target)
 
-    def evaluate(
-        self,
-        model: nn.Module,
-        loader: TensorLoader,
-        split: Split,
-        stored: Mapping[str, Tensor],
-        precision: Precision = "float32",
-        *,
-        thorough: bool = True,
-    ) -> tuple[dict[str, float], Predictions]:
-        """Returns the loss, if the loader draws other items, and with `thorough` the metrics of the order."""
+    def evaluate(self, model: nn.Module, on: EvaluationSet) -> tuple[dict[str, float], Predictions]:
+        """Returns the loss, if the loader draws other items, and if it is thorough the metrics of the order."""
         metrics: dict[str, float] = {}
-        if loader.draw is not None:
-            metrics, predictions = evaluate_fully(model, self, loader, precision)
-        if thorough or loader.draw is None:
+        if on.loader.draw is not None:
+            metrics, predictions = evaluate_fully(model, self, on.loader, on.precision)
+        if on.thorough or on.loader.draw is None:
             device = next(model.parameters()).device
-            predictions = rank_items(split, stored, self.items, scored_by(model, device))
-            metrics |= self.epoch_metrics(predictions, split.target)
+            predictions = rank_items(on.split, on.stored, self.items, scored_by(model, device))
+            metrics |= self.epoch_metrics(predictions, on.split.target)
         return metrics, predictions
 
     def notes_on_new_data(self, inputs: tuple[Tensor, ...], stored: Mapping[str, Tensor]) -> list[str]:
@@ -107,21 +93,14 @@ class Ranking(Task):
             return []
         return [f"{seen:,} of {total:,} pairs are in the run's own data, and the model was trained on most of these"]
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
+    def compare(self, contest: Contest) -> Comparison | None:
         """Compares a model with the best baseline in points of NDCG."""
-        if not baselines or len(target) < 3 or ours.ranks is None:
+        if contest.ours.ranks is None:
             return None
-        best = max(baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
+        best = max(contest.baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
         assert best.predictions.ranks is not None
-        difference, margin = mean_and_margin(100 * (gains(ours.ranks) - gains(best.predictions.ranks)).numpy())
-        sentence = words(model, best.words, difference, margin, 1, "points of NDCG@10")
+        difference, margin = mean_and_margin(100 * (gains(contest.ours.ranks) - gains(best.predictions.ranks)).numpy())
+        sentence = words(contest.model, best.words, difference, margin, 1, "points of NDCG@10")
         return Comparison(best.name, self.primary_metric, difference, margin, sentence)
 
     def table(self, split: Split, predictions: Predictions) -> Rows:

@@ -15,7 +15,7 @@ from torch import Tensor
 from dltrain.errors import ConfigError
 from dltrain.runs.tables import safe_cell
 from dltrain.tasks.certainty import LEVEL, Certainty, check_level, check_share
-from dltrain.tasks.comparison import Baseline, Comparison, compare_errors
+from dltrain.tasks.comparison import Comparison, Contest, compare_errors
 from dltrain.tasks.conformal import STORED, Conformal, Floats, Samples, fit_intervals, outside
 from dltrain.tasks.losses import Loss, MeanSquaredError
 from dltrain.tasks.metrics import Metric, regression_errors
@@ -100,20 +100,11 @@ class Regression(Task):
         low, high = (torch.minimum(ends[0], middle), torch.maximum(ends[1], middle))  # which lines may cross
         return Predictions(self.decode(output).cpu(), ends=torch.stack([low, high], dim=1))
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
-        if not baselines or len(target) < 3:
-            return None
-        candidates = [ours, *(baseline.predictions for baseline in baselines)]
-        mine, *theirs = (self._squared(predictions, target, weights) for predictions in candidates)
+    def compare(self, contest: Contest) -> Comparison | None:
+        candidates = [contest.ours, *(baseline.predictions for baseline in contest.baselines)]
+        mine, *theirs = (self._squared(predictions, contest.target, contest.weights) for predictions in candidates)
         unit = "% of standardised RMSE" if self.facts.outputs else "% of RMSE"
-        return compare_errors(model, mine, theirs, baselines, unit=unit, together=self.together)
+        return compare_errors(contest, mine, theirs, unit=unit, together=self.together)
 
     def _squared(self, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> NDArray[np.float64]:
         """Returns the squared error of each sample `(N,)`; of several outputs the mean of their standardised ones.

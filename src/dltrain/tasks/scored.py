@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dltrain.tasks.comparison import Baseline, Comparison, compare_mistakes
+from dltrain.tasks.comparison import Comparison, Contest, compare_mistakes
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.task import TOLERANCE, Task
 
@@ -30,18 +29,9 @@ class ScoredTask(Task):
         output = self.combine_members(output.float())
         return Predictions(self.decode(output).cpu(), self.loss.probabilities(output).cpu())
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
-        if not baselines or len(target) < 3:
-            return None
-        theirs = [_mistakes(baseline.predictions, target, weights) for baseline in baselines]
-        return compare_mistakes(model, _mistakes(ours, target, weights), theirs, baselines)
+    def compare(self, contest: Contest) -> Comparison | None:
+        theirs = [_mistakes(baseline.predictions, contest.target, contest.weights) for baseline in contest.baselines]
+        return compare_mistakes(contest, _mistakes(contest.ours, contest.target, contest.weights), theirs)
 
     def deploy(self, output: Tensor) -> Tensor:
         return self.loss.probabilities(output)

@@ -21,11 +21,10 @@ from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
 from dltrain.tasks.certainty import Certainty
-from dltrain.tasks.comparison import Baseline, Comparison
-from dltrain.tasks.evaluation import evaluate_fully
+from dltrain.tasks.comparison import Comparison, Contest
+from dltrain.tasks.evaluation import EvaluationSet, evaluate_fully
 from dltrain.tasks.metric_table import MetricInfo, describe_metric
 from dltrain.tasks.metrics import Metric, joined
-from dltrain.tasks.precision import Precision
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.statistics import Calibration
 from dltrain.tasks.wrong_labels import WrongLabel
@@ -34,11 +33,12 @@ from dltrain.types import Encoded, Facts, Split, SplitName
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dltrain.data.loader import TensorLoader
     from dltrain.tasks.losses import Loss
     from dltrain.tasks.pages.page import Page
 
 EVALUATION_BATCH = 256  # samples at least: evaluation stores no gradients
+MOST_OUTPUTS = 2**30  # bytes of what layers put out for so many samples, above which they are fewer
+FEW_OUTPUTS = 2**26  # bytes for these
 TOLERANCE = 1e-4  # relative, of an exported model: other kernels sum in another order
 
 
@@ -166,31 +166,25 @@ class Task:
         """Returns the metrics of predictions that are not a model's, such as a baseline's."""
         return self.metric.compute(self.metric.sums_of(predictions.values, target, weights))
 
-    def evaluate(
-        self,
-        model: nn.Module,
-        loader: TensorLoader,
-        split: Split,
-        stored: Mapping[str, Tensor],
-        precision: Precision = "float32",
-        *,
-        thorough: bool = True,
-    ) -> tuple[dict[str, float], Predictions]:
-        """Returns the metrics and predictions of a model on a split.
-
-        Args:
-            model: trained.
-            loader: of the split, in its order.
-            split: its samples.
-            stored: tensors that the run stores beyond the facts, as in `Data.kept`.
-            precision: of the forward pass.
-            thorough: whether to compute slow metrics too, as on the splits that are shown.
-        """
-        return evaluate_fully(model, self, loader, precision)
+    def evaluate(self, model: nn.Module, on: EvaluationSet) -> tuple[dict[str, float], Predictions]:
+        """Returns the metrics and predictions of a trained model on a split."""
+        return evaluate_fully(model, self, on.loader, on.precision)
 
     def evaluation_batch(self, batch_size: int) -> int:
         """Returns the number of samples in a batch of the evaluation, for that batch size in training."""
         return max(batch_size, EVALUATION_BATCH)
+
+    def fitting_batch(self, batch_size: int, bytes_each: int, least: int) -> int:
+        """Returns the number of samples in a batch of the evaluation: as usual, unless layers would put out more than
+        1 GiB for it.
+
+        Args:
+            batch_size: of the training.
+            bytes_each: of what layers put out for a sample.
+            least: samples of a batch.
+        """
+        usual = self.evaluation_batch(batch_size)
+        return usual if usual * bytes_each <= MOST_OUTPUTS else min(usual, max(least, FEW_OUTPUTS // bytes_each))
 
     def is_known(self, target: Tensor) -> Tensor:
         """Tells which samples `(N,)` have a target."""
@@ -286,14 +280,7 @@ class Task:
         `certainty.describe` reads it; nothing where there are none."""
         return {}
 
-    def compare(
-        self,
-        model: str,
-        target: Tensor,
-        ours: Predictions,
-        baselines: Sequence[Baseline],
-        weights: Tensor | None = None,
-    ) -> Comparison | None:
+    def compare(self, contest: Contest) -> Comparison | None:
         """Compares a model's predictions with those of the best baseline; `None` where that is not possible."""
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,16 +12,15 @@ from torch import Tensor, nn
 
 from dltrain.data.tokens import Vocabulary
 from dltrain.runs.tables import safe_cell
+from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.losses import Loss, NegativeSampling
 from dltrain.tasks.metrics import Metric
-from dltrain.tasks.precision import Precision
 from dltrain.tasks.predictions import Predictions
 from dltrain.tasks.similar_words import SimilarWords
 from dltrain.tasks.task import Rows, Task
 from dltrain.types import Facts, Split
 
 if TYPE_CHECKING:
-    from dltrain.data.loader import TensorLoader
     from dltrain.tasks.pages.page import Page
 
 
@@ -66,19 +65,10 @@ class WordVectors(Task):
     def predict(self, output: Tensor, target: Tensor | None = None) -> Predictions:
         return Predictions(self.decode(output).float().cpu())
 
-    def evaluate(
-        self,
-        model: nn.Module,
-        loader: TensorLoader,
-        split: Split,
-        stored: Mapping[str, Tensor],
-        precision: Precision = "float32",
-        *,
-        thorough: bool = True,
-    ) -> tuple[dict[str, float], Predictions]:
-        """Returns the loss and the share above noise, and with `thorough` how well known groups and pairs are told."""
-        metrics, predictions = super().evaluate(model, loader, split, stored, precision, thorough=thorough)
-        return metrics | (self.score_meanings(model) if thorough else {}), predictions
+    def evaluate(self, model: nn.Module, on: EvaluationSet) -> tuple[dict[str, float], Predictions]:
+        """Returns the loss and the share above noise; if it is thorough, how well known groups and pairs are told."""
+        metrics, predictions = super().evaluate(model, on)
+        return metrics | (self.score_meanings(model) if on.thorough else {}), predictions
 
     def score_meanings(self, model: nn.Module) -> dict[str, float]:
         """Returns how well the model's vectors tell odd words and related pairs, as far as the data knows such."""

@@ -154,3 +154,23 @@ def test_copies_of_copies_are_one_group() -> None:
     assert copies.group[:3].tolist() == [0, 0, 0]
     assert copies.group[3:].tolist() == list(range(3, 32))
     assert copies.exact.tolist() == list(range(32))
+
+
+def strokes(count: int) -> np.ndarray:
+    """Handwritten ones of 28×28 pixels: upright strokes that differ in slant, place, bend and pressure."""
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[:28, :28]
+    slant, place = random.normal(size=(2, count, 1, 1)) * np.array([0.04, 0.25]).reshape(2, 1, 1, 1)
+    bend, pressure = random.normal(size=(2, count, 7, 1)).repeat(4, axis=2) * 0.15
+    from_line = np.abs(columns - 14 - place - bend - slant * (rows - 14)) / (1.4 + pressure.clip(-0.4, 0.4))
+    return (255 * np.exp(-(from_line**2)) * ((rows > 4) & (rows < 24))).astype(np.uint8)
+
+
+def test_small_drawings_that_look_alike_are_no_copies_but_recompressed_ones_are() -> None:
+    drawn = strokes(200)
+    others = np.random.default_rng(1).integers(0, 256, (200, 7, 7)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    again = np.stack([np.asarray(changed(Image.fromarray(image), "compressed")) for image in others[:20]])
+    pixels = torch.from_numpy(np.concatenate([drawn, others, again]))[:, None]
+    copies = find_copies([pixels], np.arange(0))
+    assert (copies.group[:400] == np.arange(400)).all()
+    assert (copies.group[400:] == np.arange(200, 220)).all()

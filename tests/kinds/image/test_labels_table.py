@@ -259,3 +259,35 @@ def test_a_table_of_images_trains_predicts_and_is_evaluated(dltrain: Callable, f
     predicted = dltrain("predict", "run", "photos/labels.csv", "--keep", "low")
     assert predicted.code == 0, predicted.err
     assert predicted.out.splitlines()[1].startswith("i00,1,")
+
+
+def split_tables(folder: Path) -> Path:
+    """A table in the folder of each split, which names the images there, whose names come again in the others."""
+    for split, count, offset in (("train", 20, 0), ("validation", 6, 20), ("test", 8, 30)):
+        (folder / split).mkdir(parents=True)
+        for number in range(count):
+            Image.new("RGB", (9, 8), (6 * (offset + number), 100, 0)).save(folder / split / f"{number}.png")
+        rows = range(count)
+        kinds = [["pug", "corgi"][(offset + n) % 2] for n in rows]
+        write(folder / split, "metadata.csv", file_name=[f"{n}.png" for n in rows], kind=kinds)
+    return folder
+
+
+def test_a_table_in_each_split_names_the_images_beside_it(tmp_path: Path) -> None:
+    folder = split_tables(tmp_path / "photos")
+    data = load(folder, labels="metadata.csv")
+    assert data.facts.target == "kind"
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 20, "val": 6, "test": 8}
+    for name, split in data.splits.items():
+        expected = [["pug", "corgi"][number % 2] for number in numbers_of(data, name)]
+        assert [data.facts.classes[label] for label in split.target] == expected
+    with pytest.raises(DataError) as error:
+        images(path=str(folder), size=8)
+    assert error.value.override == "data.labels=metadata.csv"
+
+
+def test_tables_of_splits_with_other_columns_are_refused(tmp_path: Path) -> None:
+    folder = split_tables(tmp_path / "photos")
+    write(folder / "test", "metadata.csv", file_name=["0.png", "1.png"], breed=["pug", "corgi"])
+    with pytest.raises(DataError, match="it has the columns file_name, breed, and that of train has file_name, kind"):
+        load(folder, labels="metadata.csv")

@@ -110,6 +110,31 @@ def test_numbers_that_are_all_dates_are_dates():
     assert infer_columns({"x": read(days)}, (), {"x": "numeric"})[0].role == "numeric"
 
 
+@pytest.mark.parametrize(
+    ("name", "unit", "step", "word"),
+    [
+        ("ts", 1000, 86_400_000, "unix_ms"),
+        ("created_at", 1, 86_400, "unix"),  # whole minutes
+        ("timestamp", 1, 86_399, "unix"),
+        ("eventTime", 10**6, 86_399 * 10**6 + 1, "unix_us"),
+        ("date", 10**9, 86_399 * 10**9 + 1, "unix_ns"),  # beyond 2**53
+    ],
+)
+def test_times_counted_from_1970_on_are_dates(name, unit, step, word):
+    values = [1_500_000_000 * unit // (60 * unit) * 60 * unit + step * n for n in range(40)]
+    (column,) = infer_columns({name: read(values[::-1])}, ())
+    assert (column.role, column.dates.numbers) == ("date", word)
+    moments = column.dates.read([str(value) for value in values])
+    assert moments[0] == np.datetime64("2017-07-14T02:40:00")
+
+
+@pytest.mark.parametrize("name", ["phone", "barcode", "amount"])
+def test_long_numbers_of_another_name_are_no_times(name):
+    random = np.random.default_rng(0)
+    (column,) = infer_columns({name: read(random.integers(1_500_000_000_000, 1_600_000_000_000, 40).tolist())}, ())
+    assert column.role == "numeric"
+
+
 def test_words_beside_few_numbers_are_categories():
     assert role(["1", "2", "3", "none of these"] * 10)[0] == "categorical"
 

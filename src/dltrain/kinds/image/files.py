@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dltrain.data.folder_tree import FileType
+from dltrain.kinds.image.annotations import refuse_annotations
 
 SUFFIXES = frozenset([".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"])
 SUFFIXES |= {".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".avif", ".heic", ".heif"}
@@ -25,4 +26,6 @@ def is_image(path: Path) -> bool:
     return head.startswith(BEGINNINGS) or (head[:4], head[8:12]) == (b"RIFF", b"WEBP")
 
 
-IMAGES = FileType("images", SUFFIXES, "class/*.jpg, or name them in a table (data.labels=FILE)", is_image)
+IMAGES = FileType(
+    "images", SUFFIXES, "class/*.jpg, or name them in a table (data.labels=FILE)", is_image, refuse_annotations
+)

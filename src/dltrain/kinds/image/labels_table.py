@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import glob
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ from dltrain.data.cells import name_list, read_cells
 from dltrain.data.column_names import pick_column
 from dltrain.data.file_index import FileIndex, find_column
 from dltrain.data.folder_tree import spell_path
+from dltrain.data.split_names import split_of
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.label_rows import TARGET_NAMES, LabelColumns, label_rows
 from dltrain.kinds.image.labelled import Labelled
+from dltrain.kinds.split_column import follow_column
+from dltrain.types import SPLITS, SplitName
 
 TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".json", ".jsonl")
+SPLIT = "split"  # the column that tables of splits are given
 NAMED = 3  # cells or files that a message names
 
 
@@ -35,12 +40,13 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
     Raises:
         DataError: the table does not name images of the folder, or they have no targets.
     """
-    path = _locate(labels, folder)
     index = FileIndex.below(folder, IMAGES)
     if not index.files:
         raise DataError(f"{folder} contains no images", where="data.path", fix="name the folder of the images")
+    tables = _tables_of_splits(labels, folder)
+    path = next(iter(tables), None) or _locate(labels, folder)
     with named_by("data.labels"):
-        frame, notes = _read(path, index)
+        frame, notes = _read_tables(tables, columns) if tables else _read(path, index)
     image = _image_column(frame, index, columns, path, folder)
     targets = _target_columns(frame, image, columns)
     if columns.group is not None:
@@ -76,6 +82,44 @@ def _locate(labels: str, folder: Path) -> Path:
         )
     places = (path, inside, folder.absolute().parent / labels)
     return next((place for place in places if place.is_file()), path if path.parent.is_dir() else inside)
+
+
+def _tables_of_splits(labels: str, folder: Path) -> dict[Path, SplitName]:
+    """Returns the tables of this name in the folders of splits, that of train first, unless there is one elsewhere."""
+    if Path(labels).name != labels or any((place / labels).is_file() for place in (Path(), folder, folder.parent)):
+        return {}
+    found: dict[Path, SplitName] = {}
+    for path in sorted(folder.glob(f"*/{glob.escape(labels)}")):
+        named = split_of(path.parent.name)
+        if named is not None and named.use != "unlabelled":
+            found[path] = named.use
+    return dict(sorted(found.items(), key=lambda item: SPLITS.index(item[1]))) if "train" in found.values() else {}
+
+
+def _read_tables(tables: Mapping[Path, SplitName], columns: LabelColumns) -> tuple[pd.DataFrame, list[str]]:
+    """Returns the rows of the splits' tables, with the split of each, and images named from the folder above on.
+
+    Raises:
+        DataError: a table cannot be read, names no images, or has other columns than that of train.
+    """
+    frames: list[pd.DataFrame] = []
+    notes: list[str] = []
+    for path, split in tables.items():
+        index = FileIndex.below(path.parent, IMAGES)
+        frame, remarks = _read(path, index)
+        image = _image_column(frame, index, columns, path, path.parent)
+        frame[image] = f"{path.parent.name}/" + frame[image].astype(str)
+        if frames and set(frame.columns) | {SPLIT} != set(frames[0].columns):
+            raise DataError(
+                f"it has the columns {name_list(frame.columns)}, and that of train has "
+                f"{name_list(frames[0].columns.drop(SPLIT))}",
+                where=str(path),
+                fix="give each split's table the same columns, or move it out to leave that split out",
+            )
+        frames.append(frame.assign(**{SPLIT: split}))
+        notes += [remark for remark in remarks if remark not in notes]
+    read = ", ".join(f"{split} {path.parent.name}/{path.name}" for path, split in tables.items())
+    return pd.concat(frames, ignore_index=True), [*notes, f"each split has its table: {read}"]
 
 
 def _read(path: Path, index: FileIndex) -> tuple[pd.DataFrame, list[str]]:
@@ -124,7 +168,7 @@ def _target_columns(frame: pd.DataFrame, image: str, columns: LabelColumns) -> l
         for name in given:
             pick_column(frame, "target", name, "")
         return list(dict.fromkeys(given))
-    taken = {image, columns.group, *columns.use}
+    taken = {image, columns.group, *columns.use, follow_column(frame, {image}).column}
     others = [name for name in names if name not in taken and not _only_numbers_rows(frame[name])]
     usual = pick_column(frame, "target", None, TARGET_NAMES, [name for name in names if name not in others])
     if usual is not None or len(others) == 1:
@@ -204,11 +248,13 @@ def _once_each(
 def propose_labels(folder: Path, error: DataError) -> DataError:
     """Returns the error, with a table as its fix if one in or beside the folder names its images: the one that names
     most of them."""
-    index = FileIndex.below(folder, IMAGES)
+    whole = FileIndex.below(folder, IMAGES)
     best: tuple[int, Path, str] | None = None
-    for path in [*sorted(folder.glob("*")), *sorted(folder.absolute().parent.glob("*"))]:
+    places = (folder.glob("*"), folder.absolute().parent.glob("*"), folder.glob("*/*"))
+    for path in [path for place in places for path in sorted(place)]:
         if path.suffix.lower() not in TABLES or not path.is_file() or path.name.startswith("."):
             continue
+        index = FileIndex.below(path.parent, IMAGES) if path.parent.parent == folder else whole
         try:
             frame, _ = _read(path, index)
         except DataError:
@@ -219,5 +265,7 @@ def propose_labels(folder: Path, error: DataError) -> DataError:
     if best is None:
         return error
     _, path, image = best
-    fix = f"{path.name} names the images in its column {image}: predict one of its other columns"
-    return DataError(error.what, error.where, fix, f"data.labels={path.name}", replaces="data.labels")
+    inside = path.is_relative_to(folder) and not _tables_of_splits(path.name, folder)
+    spelled = str(path.relative_to(folder)) if inside else path.name
+    fix = f"{spelled} names images in its column {image}: predict one of its other columns"
+    return DataError(error.what, error.where, fix, f"data.labels={spelled}", replaces="data.labels")

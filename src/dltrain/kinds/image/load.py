@@ -46,6 +46,8 @@ from dltrain.kinds.table.rows import split_rows
 from dltrain.kinds.target_scale import scale_of_targets
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName, Stored
 
+CIFAR = "cifar-10-batches-py"  # the folder of its archive
+
 
 def animals(
     *,
@@ -188,8 +190,26 @@ def images(
     except NoClassFolders as error:
         if holds_arrays(folder):
             return _load_arrays(folder, None, task, settings)
+        _refuse_pickles(folder)
         proposed = propose_labels(folder, error)
         raise (propose_names(folder, error) if proposed is error else proposed) from None
+
+
+def _refuse_pickles(folder: Path) -> None:
+    """Refuses the batches of CIFAR-10 as Python has them.
+
+    Raises:
+        DataError: they are in the folder or below it.
+    """
+    for place in (folder, folder / CIFAR):
+        if (place / "data_batch_1").is_file():
+            root = spell_path(place.absolute().parent)
+            raise DataError(
+                "data_batch_1 is a pickle, which could run code when it is read",
+                where=spell_path(place),
+                fix=f"read the whole set of {CIFAR} through torchvision, which knows its digests: data=cifar10 "
+                f"data.root={root}",
+            )
 
 
 def _unpacked(path: Path) -> tuple[Path, list[str]]:
@@ -286,6 +306,7 @@ def encoded_data(
         target_mean=mean,
         target_std=std,
         folds=divided.models,
+        samples=len(train),
         preprocessing=encoder.to_json() | {"mirror": mirror},
     )
     splits = {

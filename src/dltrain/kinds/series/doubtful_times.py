@@ -12,21 +12,17 @@ from numpy.typing import NDArray
 from dltrain.data.cells import Cells
 from dltrain.data.column_names import plain
 from dltrain.data.date_format import NUMBERS, AmbiguousDates, DateFormat, spell_moment
-from dltrain.data.date_layouts import SECOND
 from dltrain.data.dates import infer_cells
+from dltrain.data.unix_times import UNITS, time_since_1970
 
 SEASON = re.compile(r"(\d{4})[/\-–](\d{4}|\d\d)")
 ELAPSED = re.compile(r"(\d{1,5}):([0-5]\d)(?::([0-5]\d))?")
 WEEK = re.compile(r"(\d{4})[/-]?(\d\d)")
 SHORT = re.compile(r"(\d{1,2})[/\-–](\d{1,2})")
 NAMES_OF_WEEKS = r"(iso)?(yr|year)?(iso)?(week|wk|kw|woche)(no|nr|id|of(the)?year)?|yw|yyyyww"
-NAMES_OF_SECONDS = r"(unix|epoch|posix)?(time|timestamp|ts|epoch|seconds)(unix|utc|s)?|(unix|epoch)(date|datetime)"
-COUNTED = ("unix", "unix_ms", "unix_us", "unix_ns")
-THIS_CENTURY = (946_684_800, 2_208_988_800)  # from 2000 to 2039, in seconds
 MONTHS, WEEKS, DAYS = 12, 53, 31
 EVEN = 0.8  # share of the steps that are one
 ENOUGH = 8  # times whose even steps are no accident
-FEW = 10  # times, below which whole minutes may be chance
 
 Moments = NDArray[np.datetime64]
 
@@ -66,47 +62,22 @@ def read_doubtful(cells: Cells, name: str) -> tuple[DateFormat | None, str]:
     texts = cells.values
     if not texts:
         return None, ""
-    word = _counted_from_1970(cells, name) or _season(texts) or _week(texts, name)
+    word = time_since_1970(cells, name) or _season(texts) or _week(texts, name)
     form = infer_cells(cells, dates=word, enough=1.0) if word else _short(cells)
     if isinstance(form, AmbiguousDates):
         raise form.refuse(f"column {name!r}")
     if form is None:
         return None, ""
     if form.numbers in NUMBERS:
-        return form, f"{name} counts {_UNITS[form.numbers]} from 1970 on, in UTC: data.dates={form.numbers}"
+        return form, f"{name} counts {UNITS[form.numbers]} from 1970 on, in UTC: data.dates={form.numbers}"
     meaning = spell_moment(form.read(texts[:1])[0])
     return form, f"{texts[0]} in {name} is read as {_meaning(form, meaning)}: data.dates={form.numbers}"
-
-
-_UNITS = {"unix": "seconds", "unix_ms": "milliseconds", "unix_us": "microseconds", "unix_ns": "nanoseconds"}
 
 
 def _meaning(form: DateFormat, moment: str) -> str:
     if form.numbers == "weeks":
         return f"the week from {moment} on"
     return f"a year from {moment[:4]} on" if form.numbers == "seasons" else moment[:7]
-
-
-def _counted_from_1970(cells: Cells, name: str) -> str:
-    """Returns in what numbers count the time from 1970 on; empty if they may be other numbers.
-
-    Numbers as long as milliseconds of this century are hardly anything else; seconds have to be whole minutes, or the
-    column to be called so.
-    """
-    if not all(re.fullmatch(r"\d{9,19}(\.\d+)?", text) for text in (cells.values[0], cells.values[-1])):
-        return ""
-    try:
-        numbers = np.array([float(text) for text in cells.values])
-    except ValueError:
-        return ""
-    for word in COUNTED:
-        second = round(SECOND / NUMBERS[word][0])
-        if (numbers > THIS_CENTURY[0] * second).all() and (numbers < THIS_CENTURY[1] * second).all():
-            minutes = bool((np.diff(np.sort(numbers)) % 60 == 0).all()) and len(numbers) > FEW
-            named = bool(re.fullmatch(NAMES_OF_SECONDS, plain(name))) and infer_cells(cells, enough=1.0) is None
-            if word != "unix" or minutes or named:
-                return word
-    return ""
 
 
 def _season(texts: Sequence[str]) -> str:

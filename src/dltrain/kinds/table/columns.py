@@ -15,6 +15,7 @@ from dltrain.data.date_format import AmbiguousDates, DateFormat
 from dltrain.data.dates import infer_cells
 from dltrain.data.numbers import FEW_WORDS, LEAST
 from dltrain.data.truth_values import are_truth_values
+from dltrain.data.unix_times import UNITS, format_since_1970
 from dltrain.errors import DataError
 from dltrain.kinds.forms import Reading, form_of_numbers, note_gaps
 from dltrain.kinds.table.words import has_words
@@ -186,6 +187,9 @@ def _infer(name: str, cells: Cells, drop: Sequence[str], reading: Reading) -> Co
         return Column(name, "dropped", f"every cell is {shorten(cells.values[0])}", 1)
     if ID_NAME.search(name) and not cells.all_numbers and distinct == cells.present:
         return Column(name, "dropped", f"{ID_REASON} {distinct} distinct values of {cells.present}", distinct)
+    if not ID_NAME.search(name) and (dates := format_since_1970(cells, name)):
+        unit = f"{UNITS[dates.numbers]} from 1970 on, in UTC"
+        return Column(name, "date", "times since 1970", distinct, cells.missing, dates=dates, remarks=(unit,))
     numbers = form_of_numbers(name, cells, reading)
     if numbers is None:
         return replace(_judge_texts(name, cells, reading), distinct=distinct, missing=cells.missing)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dltrain.data.loader import TensorLoader
+from dltrain.data.stand_ins import spell_stand_ins
 from dltrain.explain.explanation import Explanation
 from dltrain.explain.importance import permutation_importance
 from dltrain.explain.projection import project_inputs
@@ -59,7 +60,7 @@ class Table(Kind):
             yield from super().check(data)
             return
         yield from check_rows(data, data.raw)
-        yield from check_balance(data)
+        yield from check_balance(data, lambda values: spell_stand_ins({data.facts.target: tuple(values)}))
         yield from check_size(data)
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:

@@ -1,0 +1,73 @@
+"""Folders of images that come with masks or boxes, which are no classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dltrain.errors import DataError
+from dltrain.kinds.image.load import images
+
+
+def draw(folder: Path, names: list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(len(str(folder)))
+    for name in names:
+        Image.fromarray(random.integers(0, 256, (16, 16, 3)).astype(np.uint8)).save(folder / f"{name}.png")
+
+
+NUMBERS = [f"{number:03d}" for number in range(12)]
+
+
+@pytest.mark.parametrize("masks", ["masks", "SegmentationClass", "ground_truth", "train_masks", "labels"])
+@pytest.mark.parametrize("split", ["", "train"])
+def test_masks_of_the_images_in_another_folder_are_no_class(tmp_path: Path, masks: str, split: str) -> None:
+    draw(tmp_path / split / "images", NUMBERS)
+    draw(tmp_path / split / masks, [f"{name}_mask" for name in NUMBERS])
+    with pytest.raises(DataError, match="an image of the same name") as error:
+        images(path=str(tmp_path))
+    assert error.value.override == "data.folders=classes"
+
+
+def test_masks_beside_their_images_are_no_samples(tmp_path: Path) -> None:
+    for label in ("benign", "malignant"):
+        draw(tmp_path / label, [f"{label} ({name}){end}" for name in NUMBERS for end in ("", "_mask")])
+    with pytest.raises(DataError, match=r"12 of the 24 images in benign are named as masks of others"):
+        images(path=str(tmp_path))
+    assert len(images(path=str(tmp_path), folders="classes").splits["train"]) > 24
+
+
+@pytest.mark.parametrize(("folder", "suffix"), [("labels", ".txt"), ("Annotations", ".xml")])
+def test_boxes_around_objects_are_no_class(tmp_path: Path, folder: str, suffix: str) -> None:
+    draw(tmp_path / "train" / "images", NUMBERS)
+    (tmp_path / "train" / folder).mkdir()
+    for name in NUMBERS:
+        (tmp_path / "train" / folder / f"{name}{suffix}").write_text("0 0.5 0.5 0.2 0.2\n")
+    with pytest.raises(DataError, match="boxes around objects"):
+        images(path=str(tmp_path))
+
+
+@pytest.mark.parametrize("classes", [["with_mask", "without_mask"], ["label_0", "label_1", "label_2"], ["cat", "dog"]])
+def test_classes_with_files_of_the_same_names_are_classes(tmp_path: Path, classes: list[str]) -> None:
+    for label in classes:
+        draw(tmp_path / label, NUMBERS)
+    assert images(path=str(tmp_path)).facts.classes == tuple(classes)
+
+
+def test_a_class_named_mask_is_trained_on_if_its_images_have_names_of_their_own(tmp_path: Path) -> None:
+    draw(tmp_path / "mask", [f"mask{name}" for name in NUMBERS])
+    draw(tmp_path / "face", [f"face{name}" for name in NUMBERS])
+    assert images(path=str(tmp_path)).facts.classes == ("face", "mask")
+
+
+def test_pickles_of_cifar_are_not_opened_but_their_reader_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "data_batch_1").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    for path in (folder, tmp_path):
+        with pytest.raises(DataError, match="could run code") as error:
+            images(path=str(path))
+        assert f"data=cifar10 data.root={tmp_path}" in error.value.fix
