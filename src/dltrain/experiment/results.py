@@ -105,13 +105,15 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     predictions = {name: task.calibrated(part) for name, part in predictions.items()}
     evaluation_seconds = perf_counter() - evaluating
 
-    wrong_labels = find_wrong_labels(run, setup, predictions)
+    with setup.profile.measure("evaluate"):
+        wrong_labels = find_wrong_labels(run, setup, predictions)
 
     split = splits[split_name]
-    write_predictions(run, task, split, predictions[split_name])
-    write_examples(run, task, split, predictions[split_name])
-    record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
-    unlike = why_unlike(run, setup)
+    with setup.profile.measure("save"):
+        write_predictions(run, task, split, predictions[split_name])
+        write_examples(run, task, split, predictions[split_name])
+        record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
+        unlike = why_unlike(run, setup)
     if unlike:
         run.write_status("running", warning=unlike)
         log.warning("warning %s", unlike)
