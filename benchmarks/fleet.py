@@ -3,9 +3,11 @@
     python benchmarks/fleet.py
     python benchmarks/fleet.py --jobs 16 --epochs 5 --whole
 
-Both train the same MLPs 10-64-64-1 on generated numbers, batches of 32, without dropout; `training` compares the loop
-with its evaluations alone, `--whole` also the whole command with all that it checks and writes. Seconds are those of
-the processor, on one thread, because the machine may have other work.
+Both train the same MLPs 10-64-64-1 on generated numbers, batches of 32, without dropout; `steps` compares the steps of
+the optimizer alone, `training` the loop with its evaluations, `--whole` also the whole command with all that it checks
+and writes. Seconds are those of the processor, on one thread, because the machine may have other work. Of the jobs one
+by one, `--alone` are measured and the rest reckoned in; their whole commands are reckoned from one and from `--alone`
+jobs, so that the start counts once.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from time import process_time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,7 +40,8 @@ COMMON = [
 
 def overrides_of(jobs: int, epochs: int) -> list[str]:
     """Returns the overrides of a sweep over seeds and learning rates."""
-    return [*COMMON, f"trainer.epochs={epochs}", f"seed=range({-(-jobs // 4)})", "optimizer.lr=0.0003,0.001,0.003,0.01"]
+    rates = "0.0003,0.001,0.003,0.01" if jobs > 1 else "0.001"
+    return [*COMMON, f"trainer.epochs={epochs}", f"seed=range({-(-jobs // 4)})", f"optimizer.lr={rates}"]
 
 
 def learners_of(jobs: int, epochs: int) -> list[tuple[Learner, build.TensorLoader]]:
@@ -54,14 +58,21 @@ def seconds_of(work: Callable[[], object]) -> float:
     return process_time() - began
 
 
-def training(jobs: int, epochs: int) -> tuple[float, float]:
-    """Returns the seconds of the training one by one, and at once."""
-    alone = learners_of(jobs, epochs)
-    one_by_one = seconds_of(lambda: [list(fit(a.state, a.task, train, a.val, a.settings)) for a, train in alone])
-    pairs = learners_of(jobs, epochs)
+def training(jobs: int, epochs: int, alone: int, *, validates: bool) -> tuple[float, float]:
+    """Returns the seconds of the training of all jobs one by one, reckoned from some of them, and at once."""
+    some, pairs = learners_of(alone, epochs), learners_of(jobs, epochs)
+    if not validates:
+        some, pairs = ([(without_validation(one), train) for one, train in those] for those in (some, pairs))
+    seconds = seconds_of(lambda: [list(fit(one.state, one.task, train, one.val, one.settings)) for one, train in some])
+    pairs.sort(key=lambda pair: pair[0].state.optimizer.param_groups[0]["lr"])  # as the launcher does
     stack = Stack([one for one, _ in pairs], lambda optimizer: schedules.constant(optimizer, 1, 1))
     loader = StackedLoader([train for _, train in pairs])
-    return one_by_one, seconds_of(lambda: list(train_epochs(stack, loader, pairs[0][0].settings)))
+    return jobs / alone * seconds, seconds_of(lambda: list(train_epochs(stack, loader, pairs[0][0].settings)))
+
+
+def without_validation(learner: Learner) -> Learner:
+    """Returns the same learner without a validation split."""
+    return replace(learner, val=None, settings=replace(learner.settings, monitor="train/loss"))
 
 
 def whole(jobs: int, epochs: int, *more: str) -> float:
@@ -78,12 +89,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--alone", type=int, default=4, help="jobs that are measured one by one")
     parser.add_argument("--whole", action="store_true", help="also compare the whole command")
     options = parser.parse_args()
-    compared = {"training": training(options.jobs, options.epochs)}
+    jobs, epochs, alone = options.jobs, options.epochs, options.alone
+    compared = {
+        "steps": training(jobs, epochs, alone, validates=False),
+        "training": training(jobs, epochs, alone, validates=True),
+    }
     if options.whole:
-        at_once = whole(options.jobs, options.epochs, "hydra/launcher=fleet")
-        compared["whole"] = (whole(options.jobs, options.epochs), at_once)
+        first, some = whole(1, epochs), whole(alone, epochs)
+        one_by_one = first + (some - first) / (alone - 1) * (jobs - 1)
+        compared["whole"] = one_by_one, whole(jobs, epochs, "hydra/launcher=fleet")
     for name, (one_by_one, at_once) in compared.items():
         ratio = one_by_one / at_once
         print(f"{name:10} {options.jobs} jobs: {one_by_one:.1f} s one by one, {at_once:.1f} s at once, {ratio:.1f} x")

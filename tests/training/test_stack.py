@@ -70,7 +70,9 @@ def together(
 
 
 def epochs(stack: Stack, loader: StackedLoader) -> list[Rows]:
-    return [rows for rows in train_epochs(stack, loader, stack.learners[0].settings) if not isinstance(rows, Pause)]
+    rows = [rows for rows in train_epochs(stack, loader, stack.learners[0].settings) if not isinstance(rows, Pause)]
+    stack.write_back()
+    return rows
 
 
 def assert_same(row: Row | Diverged, alone: Row, tolerance: float = 1e-5) -> None:
@@ -127,6 +129,7 @@ def test_the_first_steps_of_convolutions_and_batch_norms_are_those_of_each_alone
     stack, loader = together(made())
     assert disagreement(stack, next(iter(loader))) == ""
     rows = next(iter(train_epochs(stack, loader, stack.learners[0].settings)))
+    stack.write_back()
     assert isinstance(rows, tuple)
     for row, member, (single, expected) in zip(rows, stack.learners, alone, strict=True):
         assert isinstance(expected, dict)
@@ -151,6 +154,7 @@ def test_a_model_goes_on_alone_from_where_the_stack_left_it() -> None:
         [learner(0, schedule=schedules.cosine), learner(1, schedule=schedules.cosine)], schedules.cosine
     )
     next(train_epochs(stack, loader, stack.learners[0].settings))
+    stack.write_back()
     fresh, train = learner(1, schedule=schedules.cosine)
     fresh.state.model.load_state_dict(stack.learners[1].state.model.state_dict())
     fresh.state.load_state_dict(stack.learners[1].state.state_dict())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 
 import numpy as np
+from torch import Tensor
 
 from dltrain.errors import Diverged, OutOfMemory, explained
 from dltrain.experiment.build import Setup
@@ -184,12 +185,13 @@ class Records:
         begin_logging(setup.loggers, run, epoch, verbosity)
         self.watcher = setup.kind.watch(run, setup.data.facts, setup.settings.last_epoch, keep=epoch)
 
-    def after_epoch(self, row: Row) -> None:
-        """Writes the row of an epoch, and remembers the weights if it was the best."""
+    def after_epoch(self, row: Row, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Writes the row of an epoch, and remembers the weights if it was the best: the model's own, or the given ones
+        by their names."""
         state = self.setup.state
         self.history.log(state.step, row)
         self.setup.loggers.log(row)
-        self.saver.after_epoch()
+        self.saver.after_epoch(weights)
         if self.watcher is not None:
             last = state.epoch == self.setup.settings.last_epoch
             self.watcher.after_epoch(state.epoch, state.judged, last=last)

@@ -21,6 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, env_override, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+from torch import Tensor
 
 from dltrain.config.loader import hydra_config
 from dltrain.config.redaction import redacted
@@ -102,6 +103,7 @@ def train_at_once(jobs: Sequence[Job], sweep: Path) -> None:
         Stopped: a signal asked the process to end; the jobs' folders contain checkpoints to continue from.
     """
     began = perf_counter()
+    jobs = sorted(jobs, key=_by_optimizer)
     setups = [cast(build.Setup, job.setup) for job in jobs]
     _share_tasks(jobs)
     learners = [job.learner for job in jobs]
@@ -140,15 +142,20 @@ def _train(jobs: list[Job], records: Mapping[int, Records], stack: Stack, loader
     settings = stack.learners[0].settings
     reported = perf_counter()
     stack.state.pause_at = min(one.state.pause_at for one in stack.learners)
+    is_watched = any(one.watcher is not None for one in records.values())
     with finishing(stack.state) as request:
         for moment in train_epochs(stack, loader, settings):
             if isinstance(moment, Pause):
                 live = [job for job, failure in zip(jobs, stack.failures, strict=True) if failure is None]
             else:
-                live = [job for job, row in zip(jobs, moment, strict=True) if _after_epoch(job, row, records)]
+                if is_watched:
+                    stack.write_back()
+                ended = zip(jobs, moment, stack.rows, strict=True)
+                live = [job for job, row, weights in ended if _after_epoch(job, row, records[job.number], weights)]
             if live and (
                 isinstance(moment, Pause) or request.number or any(records[job.number].saver.is_due for job in live)
             ):
+                stack.write_back()
                 _save([records[job.number] for job in live])
                 stack.state.pause_at = min(job.learner.state.pause_at for job in live)
             if request.number:
@@ -167,16 +174,18 @@ def _train(jobs: list[Job], records: Mapping[int, Records], stack: Stack, loader
                 jobs = [jobs[place] for place in chosen]
                 stack.keep(chosen)
                 loader.keep(chosen)
+    stack.write_back()
     for job in jobs:
         job.is_trained = True
 
 
-def _after_epoch(job: Job, row: Row | Diverged, records: Mapping[int, Records]) -> bool:
-    """Writes the row of a job's epoch; returns whether there is one, because the job did not diverge."""
+def _after_epoch(job: Job, row: Row | Diverged, records: Records, weights: Mapping[str, Tensor]) -> bool:
+    """Writes the row of a job's epoch, after which it has these weights; returns whether there is one, because the job
+    did not diverge."""
     if isinstance(row, Diverged):
         job.failure, job.is_trained = row, True
         return False
-    records[job.number].after_epoch(row)
+    records.after_epoch(row, weights)
     job.is_trained = is_spent(job.learner.state, job.learner.settings)
     return True
 
@@ -242,6 +251,11 @@ def _conclude(job: Job, composed: DictConfig) -> float:
 
     with job.lock:
         return concluded(job.run, str(job.config["trainer"]["monitor"]), write_results)
+
+
+def _by_optimizer(job: Job) -> str:
+    """Returns what sorts jobs so that those whose optimizer has the same numbers are side by side, which is faster."""
+    return json.dumps(job.config["optimizer"], sort_keys=True)
 
 
 def _share_tasks(jobs: Sequence[Job]) -> None:

@@ -106,6 +106,8 @@ def stacks_of(jobs: Sequence[Job]) -> list[list[Job]]:
         alone.setdefault(UNLIKE, []).extend(group[0] for group in groups if len(group) == 1)
     for reason, those in alone.items():
         report(those, reason)
+        for job in those:
+            job.setup = None  # it is built again when its turn comes
     return stacks
 
 

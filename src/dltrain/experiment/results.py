@@ -9,7 +9,9 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import zip_longest
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -178,7 +180,7 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
         seed=seed,
         basis=basis_of(run, setup.origin),
         versions=versions(),
-        git=git_commit(),
+        git=git_of_sweep(run.path.parent) if timing.in_sweep else git_commit(),
         data=DataRecord(
             sum(map(len, data.splits.values())),
             {name: len(part) for name, part in setup.splits.items()},
@@ -402,3 +404,9 @@ def git_commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return completed.stdout.strip() or None
+
+
+@lru_cache(maxsize=1)
+def git_of_sweep(folder: Path) -> str | None:
+    """Returns the same for the jobs of a sweep in a folder: once a process, whose code was imported once."""
+    return git_commit()

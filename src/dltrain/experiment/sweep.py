@@ -277,6 +277,8 @@ def _new_folder(folder: Path, *, named: bool) -> Path:
 
 def _hide_secrets(folder: Path, secrets: Sequence[str]) -> None:
     """Removes secrets from the launcher's own files next to the jobs; deletes files with secrets that are not text."""
+    if not secrets:
+        return
     jobs = {path.parent for path in folder.rglob("status.json")}
     for path in [path for path in folder.rglob("*") if path.is_file() and not jobs & {*path.parents}]:
         content = path.read_bytes()

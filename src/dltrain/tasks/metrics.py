@@ -78,8 +78,7 @@ def class_counts(class_count: int) -> Metric:
 
     def update(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         ones = torch.ones_like(target, dtype=torch.float64) if weights is None else weights.double()
-        counts = torch.zeros(3 * class_count, dtype=torch.float64, device=target.device)
-        counts.index_add_(
+        counts = torch.zeros(3 * class_count, dtype=torch.float64, device=target.device).index_add(
             0,
             torch.cat([target, predicted + class_count, target + 2 * class_count]),
             torch.cat([ones * (predicted == target), ones, ones]),

@@ -100,7 +100,8 @@ class Ranking(Task):
         best = max(contest.baselines, key=lambda baseline: baseline.metrics[self.primary_metric])
         assert best.predictions.ranks is not None
         difference, margin = mean_and_margin(100 * (gains(contest.ours.ranks) - gains(best.predictions.ranks)).numpy())
-        sentence = words(contest.model, best.words, difference, margin, 1, "points of NDCG@10")
+        other = f"the baseline {best.words}" if best.words.casefold() == contest.model.casefold() else best.words
+        sentence = words(contest.model, other, difference, margin, 1, "points of NDCG@10")
         return Comparison(best.name, self.primary_metric, difference, margin, sentence)
 
     def table(self, split: Split, predictions: Predictions) -> Rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -206,27 +206,42 @@ class Learner:
 
     def end_epoch(self, started: float) -> Iterator[Row | Pause]:
         """Validates, judges the epoch and yields its row; before that a `Pause` if training is to stop meanwhile."""
-        state, task, val, settings = self.state, self.task, self.val, self.settings
-        running = state.running
-        assert running is not None
-        row: Row = {"epoch": state.epoch + 1, "step": state.step, "seconds": 0.0, "lr": running.lr}
-        row |= {"train/loss": running.loss / running.weight, "train_seconds": running.seconds}
+        state, val = self.state, self.val
+        metrics = None
         if val is not None:
             try:
-                metrics = validate(state.judged, task, lambda: until_stopped(val, state), settings.precision)
+                metrics = self.validate(lambda: until_stopped(val, state))
             except ValidationLeft:
                 state.seconds = perf_counter() - started
                 yield Pause(state.step)
-                metrics = validate(state.judged, task, lambda: val, settings.precision)
-            row |= {f"val/{name}": value for name, value in metrics.items()}
-        row["seconds"] = state.seconds = perf_counter() - started
+                metrics = self.validate()
+        yield self.finish_epoch(metrics, perf_counter() - started)
 
-        state.epoch, state.running = state.epoch + 1, None
+    def validate(self, batches: Callable[[], Iterable[Batch]] | None = None) -> dict[str, float]:
+        """Returns the metrics on the validation split, or on what yields its batches."""
+        val = self.val
+        assert val is not None
+        return validate(self.state.judged, self.task, batches or (lambda: val), self.settings.precision)
+
+    def finish_epoch(self, metrics: Mapping[str, float] | None, seconds: float) -> Row:
+        """Judges the epoch, and returns its row.
+
+        Args:
+            metrics: on the validation split; `None` without one.
+            seconds: since the first epoch began.
+        """
+        state, settings, running = self.state, self.settings, self.state.running
+        assert running is not None
+        row: Row = {"epoch": state.epoch + 1, "step": state.step, "seconds": seconds, "lr": running.lr}
+        row |= {"train/loss": running.loss / running.weight, "train_seconds": running.seconds}
+        row |= {f"val/{name}": value for name, value in (metrics or {}).items()}
+
+        state.epoch, state.running, state.seconds = state.epoch + 1, None, seconds
         better = self.better
         state.judge(row[settings.monitor], better, settings.min_delta, settings.keep == "last")
         if isinstance(state.scheduler, ReduceLROnPlateau):
             state.scheduler.step(row[settings.monitor] if better == "min" else -row[settings.monitor])
-        yield row
+        return row
 
 
 def validate(

@@ -57,12 +57,12 @@ class Saver:
         self.saved_at = perf_counter()
         state.pause_at = self.saved_at + self._interval(SECONDS_BEFORE_A_PAUSE)
 
-    def after_epoch(self) -> None:
-        """Remembers the weights if this epoch was the best."""
+    def after_epoch(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Remembers the weights if this epoch was the best: the model's own, or the given ones by their names."""
         began = perf_counter()
         if self.state.improved:
             with torch.no_grad():
-                for name, tensor in self.live.items():
+                for name, tensor in (weights or self.live).items():
                     self.best[name].copy_(tensor)
         self.seconds += perf_counter() - began
 

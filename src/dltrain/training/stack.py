@@ -1,18 +1,21 @@
 """Several models of one structure that train at once: one state whose weights have a leading dimension of the models.
 
-Each of them has a learner of its own, as if it trained alone: its state gets weights, sums and the optimizer's state
-after every epoch, and is judged, saved and evaluated like any other.
+Each of them has a learner of its own, as if it trained alone: after every epoch its state gets sums and is judged, and
+before it is saved or goes on alone it gets weights and the optimizer's state.
 """
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from time import perf_counter
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.optim import SGD, Optimizer
@@ -23,10 +26,14 @@ from dltrain.tasks.task import Task
 from dltrain.training.divergence import check_finite
 from dltrain.training.loop import Learner, Pause, Row
 from dltrain.training.stacked_optimizer import STACKED, Piece
+from dltrain.training.stacked_validation import StackedValidation
 from dltrain.training.state import Running, TrainState
 from dltrain.types import Batch
 
+log = logging.getLogger("dltrain")
+
 Rows = tuple[Row | Diverged, ...]
+TOLERANCE = 1e-4  # relative, of the metrics of a model that is validated with others
 
 
 class Stack:
@@ -47,10 +54,13 @@ class Stack:
         start = pace.param_groups[0]["lr"]
         groups = zip(*(learner.state.optimizer.param_groups for learner in learners), strict=True)
         self.rates = [torch.tensor([one["lr"] / start for one in alike], dtype=torch.float64) for alike in groups]
+        self.validates_alone = False
+        self.validation: StackedValidation | None = None
         self._stack()
 
     def keep(self, chosen: Sequence[int]) -> None:
-        """Leaves out all learners but the chosen ones, between two epochs."""
+        """Leaves out all learners but the chosen ones, between two epochs; all of them get what is theirs."""
+        self.write_back()
         self.learners = [self.learners[place] for place in chosen]
         self.rates = [rate[list(chosen)] for rate in self.rates]
         self._stack()
@@ -86,25 +96,80 @@ class Stack:
         state.samples += sum(batch.target.shape[1] for batch in micro_batches)
 
     def settle(self, began: float) -> None:
-        """Gives each learner its part of the sums and of the state; those that diverged are noted."""
-        sums = self._unstack()
+        """Gives each learner its part of the sums; those that diverged are noted."""
         seconds = (perf_counter() - began) / len(self.learners)  # each model's share
-        for place, (learner, running) in enumerate(zip(self.learners, sums, strict=True)):
-            running.seconds += seconds
-            try:
-                check_finite(learner.state, learner.settings.accumulate)
-            except Diverged as error:
-                self.failures[place] = self.failures[place] or error
+        finite = self._read_sums()
+        for place, learner in enumerate(self.learners):
+            assert learner.state.running is not None
+            learner.state.running.seconds += seconds
+            if not finite[place]:
+                load_rows(learner, self.rows[place])
+                try:
+                    check_finite(learner.state, learner.settings.accumulate)
+                except Diverged as error:
+                    self.failures[place] = self.failures[place] or error
 
     def end_epoch(self, started: float) -> Iterator[Rows | Pause]:
         """Validates and judges each model, and yields the rows of all, or why a model diverged."""
-        rows: list[Row | Diverged] = []
-        for learner, failure in zip(self.learners, self.failures, strict=True):
-            own = [failure] if failure else [row for row in learner.end_epoch(started) if not isinstance(row, Pause)]
-            rows += own
-        self.state.epoch, self.state.running = self.state.epoch + 1, None
-        self.state.seconds = perf_counter() - started
-        yield tuple(rows)
+        metrics = self._validate()
+        seconds = perf_counter() - started
+        rows = tuple(
+            failure or learner.finish_epoch(measured, seconds)
+            for learner, measured, failure in zip(self.learners, metrics, self.failures, strict=True)
+        )
+        self.state.epoch, self.state.running, self.state.seconds = self.state.epoch + 1, None, seconds
+        yield rows
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        """Gives each learner its weights, learning rates and state of the optimizer, so that it may be saved or go on
+        alone."""
+        share = self.state.optimizer.param_groups[0]["lr"]
+        self.optimizer.unstack()
+        for place, learner in enumerate(self.learners):
+            state = learner.state
+            load_rows(learner, self.rows[place])
+            for group, rate in zip(state.optimizer.param_groups, self.rates, strict=True):
+                group["lr"] = float(rate[place]) * share
+            if state.scheduler is not None and self.state.scheduler is not None:
+                follow(state.scheduler, self.state.scheduler)
+
+    def _validate(self) -> Sequence[Mapping[str, float] | None]:
+        """Returns the metrics of each model on its validation split, `None` without one."""
+        if self.learners[0].val is None:
+            return [None] * len(self.learners)
+        if not self.validates_alone:
+            if self.validation is None:
+                self.validation = StackedValidation(self.model, self.learners)
+                if reason := self._why_not_validated_at_once():
+                    log.info("fleet   each model is validated alone: %s", reason)
+                    self.validates_alone = True
+                    return self._validate()
+            return self.validation.metrics(self.weights, self.buffers, self._lost)
+        for place, learner in enumerate(self.learners):
+            load_rows(learner, self.rows[place])
+        return [None if place in self._lost else learner.validate() for place, learner in enumerate(self.learners)]
+
+    @property
+    def _lost(self) -> set[int]:
+        """Returns the places of the learners that diverged."""
+        return {place for place, failure in enumerate(self.failures) if failure is not None}
+
+    def _why_not_validated_at_once(self) -> str:
+        """Returns why the models cannot be validated at once, tried on the first and the last; empty if they can."""
+        assert self.validation is not None
+        try:
+            together = self.validation.metrics(self.weights, self.buffers, self._lost)
+        except Exception as error:  # whatever a layer, a loss or a metric does that cannot be vectorised
+            return " ".join(str(error).split())[:200]
+        sound = [place for place in range(len(self.learners)) if place not in self._lost]
+        for place in {*sound[:1], *sound[-1:]}:
+            load_rows(self.learners[place], self.rows[place])
+            alone = self.learners[place].validate()
+            for name, value in alone.items():
+                if not math.isclose(together[place][name], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE**2):
+                    return f"at once, {name} is {together[place][name]:g} in place of {value:g}"
+        return ""
 
     def losses(self, batch: Batch) -> Tensor:
         """Returns the loss of each model `(K,)` on its own batch."""
@@ -113,10 +178,12 @@ class Stack:
             output: Tensor = functional_call(self.model, (weights, buffers), inputs)
             return output
 
-        outputs = vmap(output_of, randomness="different")(self.weights, self.buffers, batch.inputs)
         if len(self.tasks) == 1:
-            losses: Tensor = vmap(self.learners[0].task.objective)(outputs, *batch.weighted_target)
+            objective = self.learners[0].task.objective
+            at_once = vmap(lambda *own: objective(output_of(*own[:3]), *own[3:]), randomness="different")
+            losses: Tensor = at_once(self.weights, self.buffers, batch.inputs, *batch.weighted_target)
             return losses
+        outputs = vmap(output_of, randomness="different")(self.weights, self.buffers, batch.inputs)
         parts = [
             vmap(task.objective)(outputs[rows], *(part[rows] for part in batch.weighted_target))
             for task, rows in self.tasks
@@ -140,6 +207,8 @@ class Stack:
         self.buffers = stacked_buffers(models)
         device = next(iter(self.weights.values())).device
         self.rates_on_device = [rate.to(device) for rate in self.rates]
+        self.rows = [rows_of(model, self.weights | self.buffers, place) for place, model in enumerate(models)]
+        self.validation = None
         self.failures: list[Diverged | None] = [None] * len(models)
         by_task: dict[int, tuple[Task, list[int]]] = {}
         for place, learner in enumerate(self.learners):
@@ -155,48 +224,47 @@ class Stack:
         self.penalizes = any(one.l1 or one.l2 for one in settings)
         self.clips = any(one.clip_norm is not None for one in settings)
 
-    @torch.no_grad()
-    def _unstack(self) -> list[Running]:
-        """Writes weights, sums, rates and the optimizer's state into each learner's own; returns their sums."""
-        stacked, share = self.state.running, self.state.optimizer.param_groups[0]["lr"]
+    def _read_sums(self) -> list[bool]:
+        """Adds the losses since the last time to the sums of each learner; tells which losses and weights are finite.
+
+        They are added one after the other in float64, as those of a model alone. Where one is not finite, the learner
+        gets its losses themselves, to find the first such step.
+        """
+        stacked, count = self.state.running, len(self.learners)
         assert stacked is not None
-        self.optimizer.unstack()
-        targets, sources = [], []
-        for place, learner in enumerate(self.learners):
-            own = dict(learner.state.model.named_parameters()) | dict(learner.state.model.named_buffers())
-            for name, tensor in (self.weights | self.buffers).items():
-                if name in own:
-                    targets.append(own[name])
-                    sources.append(tensor.detach()[place])
-        for target, source in zip(targets, sources, strict=True):
-            target.copy_(source)
-        count = len(self.learners)
-        losses = (
-            torch.hstack(cast(list[Tensor], stacked.losses)).view(-1, count)
-            if stacked.losses
-            else torch.zeros(0, count)
-        )
-        apart = bool(stacked.weights) and isinstance(stacked.weights[0], Tensor)
-        divisors = torch.hstack(cast(list[Tensor], stacked.weights)).view(-1, count) if apart else None
-        sums = []
-        for place, learner in enumerate(self.learners):
+        losses = as_rows(stacked.losses, count)
+        divisors = as_rows(stacked.weights, count)
+        runnings = [learner.state.running or Running() for learner in self.learners]
+        starts = np.array([[running.loss for running in runnings], [running.weight for running in runnings]])
+        sums = np.add.accumulate(np.vstack([starts[:1], losses * divisors]))[-1]
+        divided_by = np.add.accumulate(np.vstack([starts[1:], divisors]))[-1]
+        weights_are_finite = self._weights_sum().isfinite().tolist()
+        finite = [bool(np.isfinite(total)) and weighs for total, weighs in zip(sums, weights_are_finite, strict=True)]
+        first = self.rates[0].tolist()
+        for place, (learner, running) in enumerate(zip(self.learners, runnings, strict=True)):
             state = learner.state
-            state.running = running = state.running or Running()
-            rates = [float(rate[place]) for rate in self.rates]
-            running.losses.append(losses[:, place])
-            running.weights += stacked.weights if divisors is None else [divisors[:, place]]
-            running.sizes += stacked.sizes
-            running.rates += [rates[0] * pace for pace in stacked.rates]
-            running.batches, running.lr = stacked.batches, rates[0] * stacked.lr
+            state.running = running
+            if finite[place]:
+                running.loss, running.weight = float(sums[place]), float(divided_by[place])
+            else:
+                running.losses, running.weights = losses[:, place].tolist(), divisors[:, place].tolist()
+                running.sizes = list(stacked.sizes)
+                running.rates = [first[place] * pace for pace in stacked.rates]
+            running.batches, running.lr = stacked.batches, first[place] * stacked.lr
             state.step, state.samples, state.seconds = self.state.step, self.state.samples, self.state.seconds
-            for group, rate in zip(state.optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * share
-            if state.scheduler is not None and self.state.scheduler is not None:
-                follow(state.scheduler, self.state.scheduler)
-            sums.append(running)
         for pending in (stacked.losses, stacked.weights, stacked.sizes, stacked.rates):
             pending.clear()
-        return sums
+        return finite
+
+    @torch.no_grad()
+    def _weights_sum(self) -> Tensor:
+        """Returns the sums of the weights and running statistics of each model `(K,)`."""
+        numbers = {id(tensor) for tensor in self.learners[0].state.numbers}
+        model = self.learners[0].state.model
+        named = dict(model.named_parameters()) | dict(model.named_buffers())
+        stacked = self.weights | self.buffers
+        checked = [name for name, tensor in named.items() if id(tensor) in numbers and name in stacked]
+        return torch.stack([stacked[name].flatten(1).sum(1).double() for name in checked]).sum(0)
 
     def _divisor(self, batch: Batch) -> Tensor | float:
         """Returns what the mean loss of each model's batch is divided by, one number if it counts samples alone."""
@@ -271,6 +339,34 @@ def stacked_buffers(models: Sequence[nn.Module]) -> dict[str, Tensor]:
             device = next(models[0].parameters()).device
             buffers[f"{name}.p"] = torch.tensor([dropout.p for dropout in alike], device=device)
     return buffers
+
+
+def rows_of(model: nn.Module, stacked: Mapping[str, Tensor], place: int) -> dict[str, Tensor]:
+    """Returns what a checkpoint of a model holds, as parts of stacked weights and buffers.
+
+    Args:
+        model: one of the models.
+        stacked: weights and buffers of all models, by their names.
+        place: of the model.
+    """
+    names = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    stored = model.state_dict(keep_vars=True)
+    return {name: stacked[names[id(tensor)]].detach()[place] for name, tensor in stored.items()}
+
+
+@torch.no_grad()
+def load_rows(learner: Learner, rows: Mapping[str, Tensor]) -> None:
+    """Writes its part of a stack into a learner's model."""
+    for name, tensor in learner.state.model.state_dict().items():
+        tensor.copy_(rows[name])
+
+
+def as_rows(numbers: Sequence[Tensor | float], count: int) -> NDArray[np.float64]:
+    """Returns numbers of each step, those of all models or one for all of them, as `(steps, count)`."""
+    if not numbers or not isinstance(numbers[0], Tensor):
+        return np.repeat(np.array(numbers, dtype=np.float64)[:, None], count, axis=1)
+    read: NDArray[np.float64] = torch.hstack(cast(list[Tensor], numbers)).view(-1, count).double().cpu().numpy()
+    return read
 
 
 def follow(scheduler: LRScheduler, other: LRScheduler) -> None:

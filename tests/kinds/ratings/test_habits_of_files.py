@@ -420,3 +420,37 @@ def test_a_matrix_is_evaluated_as_it_was_read(turned: bool, dltrain: Callable, t
     evaluated = dltrain("evaluate", "run", "data.path=wide.csv", "--json")
     assert evaluated.code == 0, evaluated.err
     assert json.loads(evaluated.out)["samples"] == len(frame)
+
+
+def test_answers_to_a_form_are_a_matrix_below_the_time_and_the_name(dltrain: Callable, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    answers = random.choice(np.array(["1", "2", "3", "4", "5", "Haven't seen it"]), size=(40, 12))
+    frame = pd.DataFrame(answers, columns=[f"How do you rate film {at}?" for at in range(12)])
+    frame.insert(0, "Your name", [f"Ann {at}" for at in range(40)])
+    frame.insert(0, "Timestamp", [f"2024/01/{1 + at % 28:02d} 10:{at:02d}:00" for at in range(40)])
+    data = read(write(tmp_path / "form.csv", frame))
+    rated_cells = answers != "Haven't seen it"
+    assert len(truth(data)) == rated_cells.sum() and noted(data, "Timestamp is left out: it holds times")
+    assert data.facts.preprocessing["user"] == "Your name"
+    options = ("data=ratings", "data.path=form.csv", "trainer.epochs=1", "hydra.run.dir=run")
+    assert dltrain(*options).code == 0
+    evaluated = dltrain("evaluate", "run", "data.path=form.csv", "--json")
+    assert evaluated.code == 0 and json.loads(evaluated.out)["samples"] == rated_cells.sum()
+
+
+def test_words_against_an_item_are_asked_about(dltrain: Callable, tmp_path: Path) -> None:
+    frame = rated()
+    words = np.array(["negative", "neutral", "positive"])
+    frame = frame.assign(sentiment=words[np.minimum(frame["rating"] // 2, 2)]).drop(columns="rating")
+    refused = dltrain("check", "data=ratings", f"data.path={write(tmp_path / 's.csv', frame)}")
+    assert refused.code == 2 and "rows of negative may be no choices" in refused.err
+    assert "dltrain check data=ratings" in refused.err and "data.unrated=none" in refused.err
+    assert dltrain("check", "data=ratings", "data.path=s.csv", "data.unrated=none").code == 0
+
+
+def test_the_ratings_of_one_person_are_no_ratings_of_users(tmp_path: Path) -> None:
+    rows = [f"{at},Book {at},Author {at % 7},{1 + at % 5},{3 + at % 9 / 10}" for at in range(60)]
+    path = write(tmp_path / "goodreads.csv", ["Book Id,Title,Author,My Rating,Average Rating", *rows])
+    with pytest.raises(DataError, match="each Book Id is in one row alone") as refused:
+        read(path)
+    assert "data=csv" in refused.value.fix and not refused.value.override

@@ -108,3 +108,13 @@ def test_epochs_that_score_many_pairs_are_warned_of(tmp_path: Path, monkeypatch:
     assert any("each epoch scores" in words and "data.negatives=64" in words for words in found)
     usual = ratings(path=str(tmp_path / "r.csv"), choices=True)
     assert not any("each epoch scores" in str(finding) for finding in kind_of(usual.facts).check(usual))
+
+
+def test_a_split_by_user_says_that_it_predicts_no_ratings(tmp_path: Path) -> None:
+    generate_ratings(900, 0).to_csv(tmp_path / "r.csv", index=False)
+    words = "ratings of users that are held out are not predicted"
+    data = ratings(path=str(tmp_path / "r.csv"), split="user")
+    assert any(words in note and "data.split=random predicts ratings" in note for note in data.notes)
+    for options in ({"split": "user", "choices": True}, {"split": "random"}):
+        other = ratings(path=str(tmp_path / "r.csv"), **options)  # type: ignore[arg-type]
+        assert not any(words in note for note in other.notes)

@@ -9,8 +9,8 @@ import pandas as pd
 
 from dltrain.data.cells import name_list, read_cells
 from dltrain.errors import DataError
-from dltrain.kinds.ratings.columns import Role, check_ratings, counts_of, may_be_ratings, may_mark_choices
-from dltrain.kinds.ratings.spelled import read_spelled
+from dltrain.kinds.ratings.columns import Role, check_ratings, counts_of, may_be_ratings, may_mark_choices, of_both
+from dltrain.kinds.ratings.spelled import AGAINST, read_spelled
 from dltrain.kinds.ratings.splits import SplitBy
 from dltrain.kinds.ratings.unrated import Rated, leave_out_unrated, note_far
 
@@ -152,6 +152,7 @@ def check_marks(frame: pd.DataFrame, columns: Mapping[Role, str], choices: bool,
     """
     marks = [name for name in may_mark_choices(frame, columns) if name != count]
     if not marks:
+        check_verdicts(frame, columns)
         return
     name, cells = marks[0], read_cells(frame[marks[0]])
     low = min(0.0, float(cells.numbers.min())) if cells.all_numbers else 0.0
@@ -164,6 +165,23 @@ def check_marks(frame: pd.DataFrame, columns: Mapping[Role, str], choices: bool,
         override=f"data.target={name} data.unrated={low:g}" + ("" if choices else " data.split=leave_last"),
         replaces="" if choices else "data.split",
     )
+
+
+def check_verdicts(frame: pd.DataFrame, columns: Mapping[Role, str]) -> None:
+    """Checks that no column without a role says in words that some rows are against their item.
+
+    Raises:
+        DataError: one does.
+    """
+    for name in of_both(frame, columns):
+        values = read_cells(frame[name]).values
+        if 1 < len(values) <= MOST_EVENTS and (against := [value for value in values if AGAINST.fullmatch(value)]):
+            raise DataError(
+                f"{name} holds {name_list(values)}, and rows of {against[0]} may be no choices",
+                where="data.path",
+                fix="leave them out of the file, or learn from all rows",
+                override="data.unrated=none",
+            )
 
 
 def note_choices(frame: pd.DataFrame, columns: Mapping[Role, str], count: str | None) -> tuple[str, ...]:

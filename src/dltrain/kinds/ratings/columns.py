@@ -77,7 +77,7 @@ NAMES: Mapping[Role, tuple[str, ...]] = {
     "time": (
         r"(unix)?(review|rating|event)?timestamp|unix(review|rating)?time|ts|时间戳",
         r"(review|rating|event)?(datetime|date|time)|(created|rated)(at|on)|时间|日期",
-        rf"{MOMENT}|.*(date|time|timestamp)",
+        rf"{MOMENT}|created|watched|played|.*(date|time|timestamp)",
     ),
 }
 TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|图书|课程)(名|名称)"
@@ -210,6 +210,13 @@ def _missing(frame: pd.DataFrame, columns: Mapping[Role, str]) -> DataError:
     if named is not None and named in ids:
         ids.remove(named)
         needed.remove("item")
+    items = columns.get("item") or named
+    if role == "user" and items is not None and frame[items].is_unique:
+        return DataError(
+            f"each {items} is in one row alone, and no column looks like the users",
+            where="data.path",
+            fix="give the ratings of several users; those of one alone are learned from as a table, with data=csv",
+        )
     chosen = dict(zip(needed, ids, strict=False)) if len(ids) >= len(needed) else {}
     if frame.shape[1] > MOST_COLUMNS and sum(column.all_numbers for column in cells.values()) > MOST_COLUMNS:
         return DataError(
@@ -228,7 +235,7 @@ def _missing(frame: pd.DataFrame, columns: Mapping[Role, str]) -> DataError:
 
 def may_be_ratings(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
     """Returns the columns of a few levels of numbers, which may be ratings under another name."""
-    others = {name: read_cells(frame[name]) for name in _of_both(frame, columns)}
+    others = {name: read_cells(frame[name]) for name in of_both(frame, columns)}
     scales = [name for name, cells in others.items() if is_short_scale(cells) and len(cells.values) > 2]
     return [name for name in scales if not re.fullmatch(COUNTS, plain(name))]
 
@@ -236,7 +243,7 @@ def may_be_ratings(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str
 def may_mark_choices(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
     """Returns the columns of two values, such as 0 and 1, which may say whether an item was chosen, and of counts among
     which some are 0."""
-    cells = {name: read_cells(frame[name]) for name in _of_both(frame, columns)}
+    cells = {name: read_cells(frame[name]) for name in of_both(frame, columns)}
     return [name for name, each in cells.items() if are_marks(each) or (_counts(name, each) and _has_zeros(each))]
 
 
@@ -246,7 +253,7 @@ def _has_zeros(cells: Cells) -> bool:
 
 def counts_of(frame: pd.DataFrame, columns: Mapping[Role, str]) -> dict[str, Cells]:
     """Returns the columns of counts, such as how often a song was played."""
-    others = {name: read_cells(frame[name]) for name in _of_both(frame, columns)}
+    others = {name: read_cells(frame[name]) for name in of_both(frame, columns)}
     return {name: cells for name, cells in others.items() if _counts(name, cells)}
 
 
@@ -256,7 +263,7 @@ def _counts(name: str, cells: Cells) -> bool:
     return is_count(cells) or (small and float(cells.numbers.min()) >= 0)
 
 
-def _of_both(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
+def of_both(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
     """Returns the columns without a role that are called like no id, and say more than what a user or an item is."""
     return [
         name

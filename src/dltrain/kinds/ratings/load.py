@@ -104,7 +104,8 @@ def ratings(
         item: the column of items.
         time: the column of times, if there is one.
         count: a column of counts, such as how often a song was played, or `rows` to count the rows of each user and
-            item: with `leave_last`, choices weigh log2(1 + count) in training. None if all weigh alike.
+            item: with `leave_last`, choices weigh log2(1 + count) in training, and rows of 0 are none. None if all
+            weigh alike.
         dates: how dates are read, `auto` or one of the readings of `dltrain.data.dates.infer_dates`, such as `dmy`.
         titles: a file of items and their titles.
         item_features: a file of items and what they share, such as genres: each level has a vector beside the item's.
@@ -150,7 +151,7 @@ def ratings(
     given: dict[Role, str | None] = {"user": user, "item": item, "target": target, "time": time}
     found = find_columns(frame, {role: name or table.columns.get(role) for role, name in given.items()})
     columns: Mapping[Role, str] = found.columns
-    columns, untimed = without_unreadable_times(frame, columns, time)
+    columns, untimed = without_unreadable_times(frame, columns, time, str(dates))
     notes = (*notes, *found.notes, *untimed)
     if "target" not in columns:
         frame, more = split_lists(frame, columns["user"], columns["item"])

@@ -33,7 +33,7 @@ def find_layout(frame: pd.DataFrame) -> Layout:
     """
     if frame.shape[1] < FEWEST_COLUMNS or _has_pairs(frame):
         return "pairs"
-    ids, items = _parts(frame)
+    ids, items = _parts(_without_time(frame))
     if len(items) < FEWEST_COLUMNS:
         return "pairs"
     cells = [_read_marks(frame[name]) for name in items]
@@ -45,6 +45,11 @@ def find_layout(frame: pd.DataFrame) -> Layout:
     if gaps.mean() < GAPS or gaps.all() or np.ptp(numbers[~gaps]) > WIDEST:
         return "pairs"
     return "items_in_rows" if ids and _names_items(frame[ids]) else "users_in_rows"
+
+
+def _without_time(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table without its first column if that says when each row was written, as in the answers to a form."""
+    return frame.iloc[:, 1:] if is_time(read_cells(frame.iloc[:, 0])) else frame
 
 
 def _names_items(ids: pd.DataFrame) -> bool:
@@ -102,14 +107,16 @@ def melt(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Sequence[st
         frame: the matrix.
         layout: whether its rows are users or items.
     """
-    ids, items = _parts(frame)
+    timed = _without_time(frame).shape[1] < frame.shape[1]
+    left_out = [f"{frame.columns[0]} is left out: it holds times"] if timed else []
+    ids, items = _parts(_without_time(frame))
     rows, columns = NAMES[:2] if layout == "users_in_rows" else NAMES[1::-1]
     named = ids and not UNNAMED.fullmatch(ids[0]) and plain(ids[0])
     rows = ids[0] if named and ids[0] not in NAMES else rows
     labels = [*read_cells(frame[ids[0]]).or_else([""] * len(frame))] if ids else [str(1 + row) for row in frame.index]
     numbers = np.stack([_read_marks(frame[name]).as_numbers() for name in items], axis=1)  # (rows, columns)
     extra = find_extra(numbers)
-    left_out = [f"{name} is left out: {extra[at]}" for at, name in enumerate(items) if at in extra]
+    left_out += [f"{name} is left out: {extra[at]}" for at, name in enumerate(items) if at in extra]
     items = [name for at, name in enumerate(items) if at not in extra]
     numbers = np.delete(numbers, list(extra), axis=1)
     words = sorted({word for name in items for word in _words(_read_marks(frame[name]))})

@@ -79,7 +79,7 @@ def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table
 
 
 def without_unreadable_times(
-    frame: pd.DataFrame, columns: Mapping[Role, str], given: str | None
+    frame: pd.DataFrame, columns: Mapping[Role, str], given: str | None, dates: str = "auto"
 ) -> tuple[Mapping[Role, str], tuple[str, ...]]:
     """Returns the columns without that of times if its name alone says that it holds some, and a note on it.
 
@@ -87,6 +87,7 @@ def without_unreadable_times(
         frame: the table.
         columns: the name of the column of each role.
         given: the column of times that the user names.
+        dates: how dates are read.
     """
     if given is not None or "time" not in columns:
         return columns, ()
@@ -94,7 +95,7 @@ def without_unreadable_times(
     if not len(cells.values) or is_time(cells) or np.isfinite(cells.as_numbers()).mean() > MOST_BAD:
         return columns, ()
     try:
-        bad = np.isnan(read_moments(cells, columns["time"])).mean()
+        bad = np.isnan(read_moments(cells, columns["time"], dates=dates)).mean()
     except DataError:  # dates that may be read in several ways, which the user is asked about
         return columns, ()
     if bad <= MOST_BAD:
