@@ -1,20 +1,23 @@
 """Whole processes of dltrain beside what they cannot do without.
 
     python benchmarks/processes.py
-    python benchmarks/processes.py --rounds 9
+    python benchmarks/processes.py --rounds 9 --only check --cpu-seconds
 
 The bare minimum of a small run imports torch, pandas, scikit-learn and matplotlib and takes one AdamW step. The plain
 script of the cubic experiment trains the same network for as many epochs and saves two plots. All take turns; the
-medians over the rounds are compared, in seconds on the clock. Nothing else should run meanwhile.
+medians over the rounds are compared, in seconds on the clock, when nothing else should run meanwhile, or with
+`--cpu-seconds` in seconds of the processor, where the machine has other work.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
@@ -80,22 +83,33 @@ PAIRS = {
 }
 
 
-def seconds_of(command: list[str]) -> float:
+def children_seconds() -> float:
+    """Returns the seconds that all ended processes of this one took of the processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def seconds_of(command: list[str], clock: Callable[[], float]) -> float:
     """Returns the seconds that a process takes in an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
-        began = perf_counter()
+        began = clock()
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return perf_counter() - began
+        return clock() - began
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="the beginning of a pair's name")
+    parser.add_argument("--cpu-seconds", action="store_true")
     asked = parser.parse_args()
+    clock = children_seconds if asked.cpu_seconds else perf_counter
     os.environ.pop("OMP_NUM_THREADS", None)
     print(f"{'process':58} {'dltrain':>8} {'plain':>8} {'ratio':>6}")
     for title, commands in PAIRS.items():
-        rounds = [[seconds_of(command) for command in commands] for _ in range(asked.rounds)]
+        if not title.startswith(asked.only):
+            continue
+        rounds = [[seconds_of(command, clock) for command in commands] for _ in range(asked.rounds)]
         ours, plain = (median(part) for part in zip(*rounds, strict=True))
         print(f"{title:58} {ours:8.2f} {plain:8.2f} {ours / plain:6.2f}", flush=True)
 

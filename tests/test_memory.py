@@ -61,6 +61,10 @@ def test_what_needs_more_is_refused_with_its_key(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ConfigError, match=r"10,000,000 generated rows need at least 2.8 GiB .* 1.0 GiB are free") as no:
         memory.refuse_rows(10_000_000, 300)
     assert no.value.where == "data.rows"
+    assert no.value.override == "data.rows=100000"
+    with pytest.raises(ConfigError) as no:
+        memory.refuse_rows(10_000, 1 << 28)  # even a hundred are too many to propose
+    assert not no.value.override
 
 
 @pytest.mark.parametrize(

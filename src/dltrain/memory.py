@@ -53,8 +53,10 @@ def refuse_rows(rows: int, each: int) -> None:
     Raises:
         ConfigError: they do not.
     """
-    what = f"{rows:,} generated rows"
-    refuse_beyond(rows * each, what, where="data.rows", fix="generate fewer")
+    free = free_memory()
+    what, fits = f"{rows:,} generated rows", free / each / 10  # with room for what is made of them
+    override = f"data.rows={10 ** int(math.log10(fits))}" if fits >= 100 else ""
+    refuse_beyond(rows * each, what, where="data.rows", fix="generate fewer", override=override, free=free)
 
 
 def spelled(size: float) -> str:

@@ -28,6 +28,7 @@ from dltrain.kinds.table.plots import draw_fit
 from dltrain.report import plots
 from dltrain.report.figures import curves
 from dltrain.report.plots import draw_plots
+from dltrain.report.sections.limits import limits
 from dltrain.runs.folder import RunDir
 from dltrain.runs.reader import Run
 from dltrain.storage import write_csv
@@ -200,6 +201,9 @@ def test_very_many_classes_have_pairs_and_the_curves_of_the_largest(
     monkeypatch.setattr(rates, "MOST_MEASURED", 4)
     run = make_run(classes=[f"class {number}" for number in range(6)], samples=60)
     assert draw(run, "confusion") is None  # a class would be smaller than a pixel
+    said = list(page_of(run.read_facts()).omissions())
+    assert len(said) == 1 and "A confusion matrix of 6 classes is not drawn" in said[0]
+    assert said[0] in limits(Run(run), {}).notes
     assert draw(run, "confused_pairs") is not None
     for name in ("roc", "precision_recall"):
         drawing = draw(run, name)

@@ -18,8 +18,10 @@ from dltrain.tasks import classification, temperature
 from dltrain.tasks.classification import Classification
 from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+from dltrain.tasks.pages import classes as class_pages
 from dltrain.tasks.predicted import read_predicted
 from dltrain.tasks.predictions import Predictions, join
+from dltrain.tasks.registry import page_of
 from dltrain.tasks.regression import Regression
 from dltrain.types import Facts, Split
 
@@ -128,6 +130,10 @@ def test_of_very_many_classes_a_row_has_the_score_of_the_predicted_one_alone(
     assert read.true.tolist() == target.tolist() and read.predicted.tolist() == said.values.tolist()
     assert said.probabilities is not None
     np.testing.assert_allclose(read.scores[:, 0], said.probabilities.amax(dim=1), rtol=1e-5)
+    assert not [*page_of(classes(3)).omissions()]
+    monkeypatch.setattr(class_pages, "MOST_SCORES", 2)
+    (sentence,) = page_of(classes(3)).omissions()
+    assert "predictions.csv has the score of the predicted one alone" in sentence
 
 
 @pytest.mark.parametrize("samples", [200, 5000])

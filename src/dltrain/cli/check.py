@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 
 if TYPE_CHECKING:
     from dltrain.config.compose import Sweep
@@ -27,15 +28,17 @@ def run(arguments: Sequence[str], options: Options) -> int:
         DltrainError, ExceptionGroup: the config cannot be trained.
     """
     flags = COMMANDS["check"].parse(arguments)
-    from dltrain.config.compose import Sweep, compose
-    from dltrain.config.quoting import quote
+    with imports():
+        from dltrain.config.compose import Sweep, compose
+        from dltrain.config.quoting import quote
 
     job = compose([quote(word) for word in flags.words], flags.config_dir, multirun=flags.multirun)
     if isinstance(job, Sweep):
         return check_whole(job, options)
-    from dltrain.data.samples.on_demand import on_approval
-    from dltrain.experiment.log import configure_logging
-    from dltrain.experiment.run import build_checked, introduce
+    with imports():
+        from dltrain.data.samples.on_demand import on_approval
+        from dltrain.experiment.log import configure_logging
+        from dltrain.experiment.run import build_checked, introduce
 
     with on_approval():  # removes again the sample data that building writes
         setup = build_checked(job.config, job.key_files, job.overrides)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 from dltrain.cli.predict import table_format
 from dltrain.errors import ConfigError, DataError
 
@@ -33,12 +34,13 @@ def run(arguments: Sequence[str], options: Options) -> int:
     """
     flags, (run_folder,) = COMMANDS["evaluate"].read(arguments)
 
-    from dltrain.experiment.log import configure_logging
-    from dltrain.inference.load import load
-    from dltrain.inference.views import with_views
-    from dltrain.report.page import write_report
-    from dltrain.runs.folder import RunDir
-    from dltrain.runs.lock import reserve
+    with imports():
+        from dltrain.experiment.log import configure_logging
+        from dltrain.inference.load import load
+        from dltrain.inference.views import with_views
+        from dltrain.report.page import write_report
+        from dltrain.runs.folder import RunDir
+        from dltrain.runs.lock import reserve
 
     configure_logging(console=False)
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 from dltrain.config.validation import nearest
 from dltrain.errors import ConfigError
 
@@ -19,8 +20,9 @@ def run(arguments: Sequence[str], options: Options) -> int:
     """
     flags, (run_folder,) = COMMANDS["export"].read(arguments)
 
-    from dltrain.inference.export import SUFFIXES, export, facts_of
-    from dltrain.inference.load import load
+    with imports():
+        from dltrain.inference.export import SUFFIXES, export, facts_of
+        from dltrain.inference.load import load
 
     if flags.format not in SUFFIXES:
         near = nearest(flags.format, list(SUFFIXES))

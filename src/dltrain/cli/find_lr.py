@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 from dltrain.cli.proposals import corrected, spell
 from dltrain.errors import ConfigError
 
@@ -26,13 +27,14 @@ def run(arguments: Sequence[str], options: Options) -> int:
     from dltrain.config.quoting import quote
 
     job = compose_job([quote(word) for word in flags.words], flags.config_dir)
-    import torch
+    with imports():
+        import torch
 
-    from dltrain.data.samples.on_demand import on_approval
-    from dltrain.experiment.features import with_cached_features
-    from dltrain.experiment.log import configure_logging
-    from dltrain.experiment.run import build_checked, introduce
-    from dltrain.training.finder import suggest_rate, try_rates
+        from dltrain.data.samples.on_demand import on_approval
+        from dltrain.experiment.features import with_cached_features
+        from dltrain.experiment.log import configure_logging
+        from dltrain.experiment.run import build_checked, introduce
+        from dltrain.training.finder import suggest_rate, try_rates
 
     with on_approval():  # removes again the sample data that building writes
         setup = build_checked(job.config, job.key_files, job.overrides)

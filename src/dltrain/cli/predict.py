@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from dltrain.cli import predict_ahead
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 from dltrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -48,14 +49,15 @@ def run(arguments: Sequence[str], options: Options) -> int:
         raise ConfigError("INPUT is missing", fix=COMMANDS["predict"].usage)
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
 
-    from dltrain.inference.explanations import Explanations
-    from dltrain.inference.frames import Tally
-    from dltrain.inference.inputs import open_inputs
-    from dltrain.inference.load import load
-    from dltrain.inference.views import with_views
-    from dltrain.runs.folder import RunDir
-    from dltrain.runs.tables import check_rows_path, open_rows, records
-    from dltrain.tasks.certainty import Certainty
+    with imports():
+        from dltrain.inference.explanations import Explanations
+        from dltrain.inference.frames import Tally
+        from dltrain.inference.inputs import open_inputs
+        from dltrain.inference.load import load
+        from dltrain.inference.views import with_views
+        from dltrain.runs.folder import RunDir
+        from dltrain.runs.tables import check_rows_path, open_rows, records
+        from dltrain.tasks.certainty import Certainty
 
     if output is not None:
         check_rows_path(output)
@@ -126,7 +128,8 @@ def continue_prompt(flags: Namespace, run_folder: str, sources: Sequence[str], o
     if flags.top_p is not None and not 0 < flags.top_p <= 1:
         raise ConfigError(f"{flags.top_p} is out of range", where="--top-p", fix="give a number above 0, at most 1")
 
-    from dltrain.inference.load import load
+    with imports():
+        from dltrain.inference.load import load
 
     model = load(run_folder, trust=flags.trust, device=flags.overrides.get("trainer.device", "auto"))
     if model.kind.answers_prompts:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 from dltrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
             "--top needs inputs to predict, or a user to recommend to", fix="give INPUT, --user, --everyone or --likes"
         )
 
-    from dltrain.inference.load import load
-    from dltrain.runs.tables import check_rows_path, open_rows, records
+    with imports():
+        from dltrain.inference.load import load
+        from dltrain.runs.tables import check_rows_path, open_rows, records
 
     output = None if flags.output in (None, "-") else Path(flags.output).expanduser()
     if output is not None:

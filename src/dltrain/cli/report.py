@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -17,11 +18,12 @@ def run(arguments: Sequence[str], options: Options) -> int:
         CheckpointError: a folder is not a finished run.
     """
     flags, paths = COMMANDS["report"].read(arguments)
-    from dltrain.report.page import write_report
-    from dltrain.report.sweep import summarize
-    from dltrain.report.sweep_page import write_page
-    from dltrain.runs.folder import RunDir
-    from dltrain.runs.sweep_record import is_sweep
+    with imports():
+        from dltrain.report.page import write_report
+        from dltrain.report.sweep import summarize
+        from dltrain.report.sweep_page import write_page
+        from dltrain.runs.folder import RunDir
+        from dltrain.runs.sweep_record import is_sweep
 
     for path in paths:
         if is_sweep(Path(path)):

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 from dltrain.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,19 +26,20 @@ def run(arguments: Sequence[str], options: Options) -> int:
     """
     flags, (name,) = COMMANDS["reproduce"].read(arguments)
 
-    from omegaconf import OmegaConf
+    with imports():
+        from omegaconf import OmegaConf
 
-    from dltrain.data.samples.on_demand import on_approval
-    from dltrain.experiment import run as job
-    from dltrain.experiment.log import configure_logging
-    from dltrain.experiment.results import fingerprint
-    from dltrain.experiment.signals import deferred
-    from dltrain.experiment.targets import SLOTS, resolve, resolve_entry
-    from dltrain.inference.load import finished
-    from dltrain.runs.config import RunConfig, write_yaml
-    from dltrain.runs.folder import RunDir, utc_now
-    from dltrain.runs.lock import claim, locked, reserve
-    from dltrain.runs.result import Result
+        from dltrain.data.samples.on_demand import on_approval
+        from dltrain.experiment import run as job
+        from dltrain.experiment.log import configure_logging
+        from dltrain.experiment.results import fingerprint
+        from dltrain.experiment.signals import deferred
+        from dltrain.experiment.targets import SLOTS, resolve, resolve_entry
+        from dltrain.inference.load import finished
+        from dltrain.runs.config import RunConfig, write_yaml
+        from dltrain.runs.folder import RunDir, utc_now
+        from dltrain.runs.lock import claim, locked, reserve
+        from dltrain.runs.result import Result
 
     first = finished(RunDir(Path(name)), flags.trust)
     before = Result.read(first)

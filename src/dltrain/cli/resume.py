@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 
 
 def run(arguments: Sequence[str], options: Options) -> int:
@@ -23,18 +24,20 @@ def run(arguments: Sequence[str], options: Options) -> int:
     began = perf_counter()
     flags, (folder,) = COMMANDS["resume"].read(arguments)
 
-    from dltrain.config.quoting import quote
-    from dltrain.experiment.resume import apply, check_same_run, read_config, resolved
-    from dltrain.experiment.signals import Stopped
-    from dltrain.experiment.targets import check_trust
-    from dltrain.runs.folder import RunDir, refuse_links
-    from dltrain.runs.lock import locked
-    from dltrain.runs.result import Result
-    from dltrain.runs.sweep_record import is_sweep
+    with imports():
+        from dltrain.config.quoting import quote
+        from dltrain.experiment.resume import apply, check_same_run, read_config, resolved
+        from dltrain.experiment.signals import Stopped
+        from dltrain.experiment.targets import check_trust
+        from dltrain.runs.folder import RunDir, refuse_links
+        from dltrain.runs.lock import locked
+        from dltrain.runs.result import Result
+        from dltrain.runs.sweep_record import is_sweep
 
     if is_sweep(Path(folder)):
-        from dltrain.experiment.log import configure_logging
-        from dltrain.experiment.sweep import resume_sweep
+        with imports():
+            from dltrain.experiment.log import configure_logging
+            from dltrain.experiment.sweep import resume_sweep
 
         quiet = options.quiet or options.json
         configure_logging(console=not quiet)
@@ -60,8 +63,9 @@ def run(arguments: Sequence[str], options: Options) -> int:
         if not flags.force:
             check_same_run(before, after)
 
-        from dltrain.experiment.continuation import resume_job
-        from dltrain.experiment.log import configure_logging
+        with imports():
+            from dltrain.experiment.continuation import resume_job
+            from dltrain.experiment.log import configure_logging
 
         configure_logging(console=not (options.quiet or options.json))
         try:

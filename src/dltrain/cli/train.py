@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from dltrain.cli.commands import COMMANDS, Options
+from dltrain.cli.imports import imports
 from dltrain.errors import ConfigError
 
 
@@ -24,9 +25,10 @@ def run(arguments: Sequence[str], options: Options) -> int:
         from dltrain.cli import completion
 
         return completion.run(flags.words, os.environ)
-    from dltrain.config import show
-    from dltrain.config.compose import Sweep, compose
-    from dltrain.config.quoting import quote
+    with imports():
+        from dltrain.config import show
+        from dltrain.config.compose import Sweep, compose
+        from dltrain.config.quoting import quote
 
     overrides = [quote(override) for override in flags.words]
     if flags.hydra_help or flags.info or flags.cfg:
@@ -34,11 +36,12 @@ def run(arguments: Sequence[str], options: Options) -> int:
     named = {key for key in ("hydra.run.dir", "hydra.sweep.dir") if _is_named(key, overrides)}
     described = compose(overrides, flags.config_dir, multirun=flags.multirun)
 
-    from dltrain.experiment.log import configure_logging
-    from dltrain.experiment.run import run_single
-    from dltrain.experiment.signals import Stopped
-    from dltrain.experiment.sweep import run_sweep
-    from dltrain.experiment.sweep_folder import Command
+    with imports():
+        from dltrain.experiment.log import configure_logging
+        from dltrain.experiment.run import run_single
+        from dltrain.experiment.signals import Stopped
+        from dltrain.experiment.sweep import run_sweep
+        from dltrain.experiment.sweep_folder import Command
 
     quiet = options.quiet or options.json
     configure_logging(console=not quiet)

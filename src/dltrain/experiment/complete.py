@@ -89,10 +89,11 @@ def complete(
         now = reads_test or "test" not in setup.splits
         timing = Timing(began, train_seconds, saver.seconds, in_sweep, reads_test=reads_test, has_baselines=now)
         save_results(run, setup, seed, timing)
-        setup.kind.save_augmented(run, setup.train)
-        save_likeness(run, setup)
-        setup.kind.save_extras(run, setup.data, setup.task, state.judged, setup.device)
-        setup.profile.seconds["save"] = saver.seconds
+        with setup.profile.measure("save"):
+            setup.kind.save_augmented(run, setup.train)
+            save_likeness(run, setup)
+            setup.kind.save_extras(run, setup.data, setup.task, state.judged, setup.device)
+        setup.profile.seconds["save"] += saver.seconds
         if settings.profile:
             write_json(run.profile, setup.profile.to_json())
     except Exception as error:

@@ -49,6 +49,7 @@ from dltrain.tasks.certainty import describe as describe_certainty
 from dltrain.tasks.comparison import FEWEST_COMPARED, Baseline, Comparison, Contest
 from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.predictions import Predictions
+from dltrain.tasks.registry import page_of
 from dltrain.tasks.rows import write_examples, write_predictions
 from dltrain.tasks.wrong_labels import describe_wrong_labels
 from dltrain.training.blending import Blending, Choice, choose_blend
@@ -106,13 +107,15 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     predictions = {name: task.calibrated(part) for name, part in predictions.items()}
     evaluation_seconds = perf_counter() - evaluating
 
-    wrong_labels = find_wrong_labels(run, setup, predictions)
+    with setup.profile.measure("evaluate"):
+        wrong_labels = find_wrong_labels(run, setup, predictions)
 
     split = splits[split_name]
-    write_predictions(run, task, split, predictions[split_name])
-    write_examples(run, task, split, predictions[split_name])
-    record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
-    unlike = why_unlike(run, setup)
+    with setup.profile.measure("save"):
+        write_predictions(run, task, split, predictions[split_name])
+        write_examples(run, task, split, predictions[split_name])
+        record_outputs(run, state.judged, task, data.prepare, setup.settings.precision, setup.device)
+        unlike = why_unlike(run, setup)
     if unlike:
         run.write_status("running", warning=unlike)
         log.warning("warning %s", unlike)
@@ -191,7 +194,9 @@ def save_results(run: RunDir, setup: Setup, seed: int, timing: Timing) -> None:
     compared = [comparison.words] if comparison else []
     for finding in wrong_labels:
         log.info("%-7s %s", finding.severity, finding)
-    for sentence in [*blended, *compared, *origins, *notes, *diagnosis, *describe_certainty(certainty)]:
+    omitted = page_of(data.facts).omissions()
+    sentences = [*blended, *compared, *origins, *notes, *diagnosis, *describe_certainty(certainty), *omitted]
+    for sentence in sentences:
         log.log(timing.verbosity, "        %s", sentence)
 
 

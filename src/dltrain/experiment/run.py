@@ -218,7 +218,8 @@ def train(
     torch.set_num_threads(setup.threads)
     introduce(setup, verbosity)
     keep_choices(run, setup, config)
-    save_facts(run, setup)
+    with setup.profile.measure("save"):
+        save_facts(run, setup)
     complete(setup, saver or new_saver(run, setup), run, config["seed"], began, verbosity, reads_test=reads_test)
 
 

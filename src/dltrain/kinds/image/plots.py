@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dltrain.drawing.names import wrap
-from dltrain.drawing.style import INK, RIGHT, SOFT, WRONG, Drawing, Lettering, new_axes, new_figure, text_width
+from dltrain.drawing.style import INK, RIGHT, SOFT, WRONG, Drawing, Lettering, new_figure, new_tiles, text_width
 from dltrain.drawing.wording import spell
 from dltrain.explain.explanation import MAPS
 from dltrain.kinds.image.augmented import CHANGED, FILE, STORED
@@ -37,9 +37,7 @@ def draw_samples(run: Run, text: Lettering) -> Drawing | None:
     tall = min(1.0, pixels.shape[2] / pixels.shape[3])  # of wide images no room is left empty
     spare = 1.25 * (1 - tall)
     figure = new_figure(5.4, ((1.62 if not long else 1.75 + 0.13 * lines) - spare) * rows)
-    axes = new_axes(figure, rows=rows, columns=columns)
-    for one in axes:
-        one.set_axis_off()
+    axes = new_tiles(figure, rows, columns)
     for one, image, row, title in zip(axes, pixels[:count], run.examples, titles, strict=False):
         _show(one, image)
         right = row.true == row.predicted
@@ -60,13 +58,12 @@ def draw_augmented(run: Run, text: Lettering) -> Drawing | None:
         return None
     count, epochs = changed.shape[:2]
     figure = new_figure(5.4, 0.95 * count + 0.2)
-    axes = new_axes(figure, rows=count, columns=1 + epochs)
+    axes = new_tiles(figure, count, 1 + epochs)
     for one, title in zip(axes, ["image", *(f"epoch {number + 1}" for number in range(epochs))], strict=False):
         one.set_title(title, fontsize=9, color=SOFT, pad=4)
     for row in range(count):
         for column, image in enumerate([stored[row], *changed[row]]):
             one = axes[row * (1 + epochs) + column]
-            one.set_axis_off()
             _show(one, image)
     return Drawing(
         figure, f"{count} training images, as they are stored and as the augmentation changes them in {epochs} epochs."
@@ -88,9 +85,7 @@ def draw_explained(run: Run, text: Lettering) -> Drawing | None:
     numbers = form_of(run.facts) == "number"
     long = not numbers and any(text_width(cell) > SHORT for row in run.examples for cell in (row.true, row.predicted))
     figure = new_figure(5.4 if not long else 7.2, (3.05 if not long else 4.2) * len(bands))
-    axes = new_axes(figure, rows=2 * len(bands), columns=columns)
-    for one in axes:
-        one.set_axis_off()
+    axes = new_tiles(figure, 2 * len(bands), columns)
     for band, at in enumerate(bands.values()):
         for column, index in enumerate(at):
             above, below = axes[2 * band * columns + column], axes[(2 * band + 1) * columns + column]

@@ -17,7 +17,7 @@ from dltrain.types import Range
 
 SIDE = 64  # pixels, by default
 
-Side = Annotated[int, Range(8)]
+Side = Annotated[int, Range(8, 65_535)]  # pixels; a JPEG file has no more
 ResizeOption = Literal["crop", "pad", "stretch"] | Mapping[str, Any]
 OnBad = Literal["error", "skip"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,6 +31,7 @@ from dltrain.kinds.series.states import SCALES, SeriesState
 from dltrain.kinds.series.time_axis import TimeAxis
 from dltrain.kinds.series.wide import turn_wide
 from dltrain.kinds.series.windows import Windows, unfold
+from dltrain.memory import free_memory, refuse_beyond
 from dltrain.types import Encoded, Facts, ForecastTimes, Remark
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 MASK = 0.1  # of a missing value: of the few that are, a model learns little, and that should not disturb what it has
+ALWAYS_FREE = 2**26  # bytes, of which it is not worth looking whether they are free
 
 
 @dataclass(frozen=True, eq=False)
@@ -345,7 +348,13 @@ class WindowEncoder:
         return torch.cat([view[:, 0], view[-1, 1:]])[: len(series)].double().numpy()
 
     def join(self, parts: Sequence[tuple[Windows, NDArray[np.int64], RegularSeries]]) -> tuple[Tensor, ...]:
-        """Returns the inputs of some windows, by their numbers, of several series."""
+        """Returns the inputs of some windows, by their numbers, of several series.
+
+        Raises:
+            ConfigError: they do not fit into the free memory.
+        """
+        each = 4 * parts[0][0].view.shape[1:].numel()
+        _refuse_steps(sum(len(chosen) for _, chosen, _ in parts), each, self.window, "windows", "data.window")
         windows = [part.finish(chosen) for part, chosen, _ in parts]
         joined = windows[0].contiguous() if len(windows) == 1 else torch.cat(windows)
         if not self.is_panel:
@@ -413,6 +422,8 @@ class WindowEncoder:
         model knows which values are missing; then only targets beyond the end are left out as a whole.
         """
         missing = series.filled[:, None] if series.missing is None else series.missing
+        each = 8 * self.horizon * series.values.shape[1]
+        _refuse_steps(len(series) - self.window + 1, each, self.horizon, "forecasts", "data.horizon")
         values = np.where(missing, np.nan, series.values)
         beyond = np.full((self.horizon, values.shape[1]), np.nan)
         steps = torch.from_numpy(np.concatenate([values[self.window :], beyond]))
@@ -422,6 +433,21 @@ class WindowEncoder:
             return targets.masked_fill(~complete[:, None], np.nan)
         filled = torch.from_numpy(series.filled[self.window - 1 :])
         return targets.masked_fill(filled[:, None], np.nan) if filled.any() else targets
+
+
+def _refuse_steps(count: int, each: int, steps: int, what: str, where: str) -> None:
+    """Makes sure that windows or forecasts of so many steps, `each` bytes long, fit into the free memory.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    if count * each < ALWAYS_FREE:
+        return
+    free = free_memory()
+    fits = free / 10 / max(1, count) / each * steps
+    override = f"{where}={10 ** int(math.log10(fits))}" if fits >= 10 else ""
+    words = f"{count:,} {what} of {steps:,} steps"
+    refuse_beyond(count * each, words, where=where, fix="give a smaller number", override=override, free=free)
 
 
 def _filler(stored: Mapping[str, Any], columns: int) -> GapFiller | None:

@@ -13,7 +13,7 @@ from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold,
 from dltrain.data.splits import Fraction
 from dltrain.kinds.labels import TASKS, TargetReader
 from dltrain.kinds.table.encoder import TableEncoder
-from dltrain.memory import refuse_rows
+from dltrain.memory import refuse_beyond, refuse_rows
 from dltrain.types import Data, Facts, Range, Split
 
 
@@ -84,6 +84,11 @@ def regression(
     """
     from sklearn.datasets import make_regression
 
+    if features > rows:
+        what = f"{rows:,} generated rows of {features:,} columns"
+        refuse_beyond(
+            16 * rows * features, what, where="data.features", fix="give fewer columns", override="data.features=100"
+        )
     refuse_rows(rows, 80 + 16 * features)
     x, y, coefficients = make_regression(
         rows, features, n_informative=features, bias=bias, noise=noise, coef=True, random_state=seed

@@ -26,6 +26,7 @@ def limits(run: Run, plots: Plots) -> Section:
         *describe_certainty(run.result.certainty),
         *_best_baseline(run),
         *task.limits(run),
+        *task.omissions(),
         *_few_samples(run),
         *kind.limits(run),
     ]

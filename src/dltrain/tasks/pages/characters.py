@@ -18,7 +18,7 @@ from dltrain.tasks.metric_table import describe_metric
 from dltrain.tasks.pages.classes import accuracy_interval
 from dltrain.tasks.pages.page import Page
 from dltrain.tasks.plots.calibration import draw_string_calibration
-from dltrain.tasks.plots.classes import draw_confused_pairs, draw_confusion
+from dltrain.tasks.plots.classes import draw_confused_pairs, draw_confusion, without_matrix
 from dltrain.tasks.predicted import Floats, Indices, Predicted
 from dltrain.tasks.statistics import scores_of_each
 
@@ -126,6 +126,9 @@ class CharactersPage(Page):
         if (predicted := self.predicted(run)) is not None:
             subject = "The share of whole strings that are right"
             yield accuracy_interval(predicted, SPLIT_WORDS[run.shown_split], subject)
+
+    def omissions(self) -> Iterator[str]:
+        yield from without_matrix(len(self.names), "characters")
 
     def limits(self, run: Run) -> Iterator[str]:
         """Yields what is read in any image, and the place whose characters are read worst."""

@@ -17,9 +17,9 @@ from dltrain.runs.reader import SPLIT_WORDS, Example, Run
 from dltrain.tasks.metric_table import describe_metric
 from dltrain.tasks.pages.page import Page
 from dltrain.tasks.plots.calibration import draw_calibration
-from dltrain.tasks.plots.classes import draw_confused_pairs, draw_confusion
+from dltrain.tasks.plots.classes import draw_confused_pairs, draw_confusion, without_matrix
 from dltrain.tasks.plots.curves import LONGEST_NAME, OneClass, rate_plots
-from dltrain.tasks.predicted import Floats, Predicted, mistakes, read_predicted
+from dltrain.tasks.predicted import MOST_SCORES, Floats, Predicted, mistakes, read_predicted
 from dltrain.tasks.statistics import scores_of_each, wilson
 
 if TYPE_CHECKING:
@@ -128,6 +128,15 @@ class ClassesPage(Page):
         yield from self._rare_classes(predicted)
         if predicted is not None:
             yield from self._missed_classes(predicted)
+
+    def omissions(self) -> Iterator[str]:
+        count = len(self.facts.classes)
+        yield from without_matrix(count, "classes")
+        if count > MOST_SCORES:
+            yield (
+                f"Of {count:,} classes, predictions.csv has the score of the predicted one alone (all scores are there "
+                f"for up to {MOST_SCORES:,} classes), so the page has no ROC and precision-recall curves."
+            )
 
     def _rare_classes(self, predicted: Predicted | None) -> Iterator[str]:
         """Yields sentences about classes with few training samples, and about uneven classes."""

@@ -86,6 +86,10 @@ class Page:
         """Yields sentences about what the model cannot do, as far as that follows from its predictions."""
         yield from ()
 
+    def omissions(self) -> Iterator[str]:
+        """Yields sentences about what the page and the run's files leave out, because it would be too much."""
+        yield from ()
+
     def describe_importance(self) -> tuple[str, float]:
         """Returns the unit of a column's importance in words, and the factor that turns its number into that unit."""
         return "worsening of the main metric", 1.0

@@ -13,7 +13,7 @@ from dltrain.tasks.predicted import Floats, Indices, Predicted
 from dltrain.tasks.statistics import confused_pairs, confusion_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from matplotlib.axes import Axes
 
@@ -26,6 +26,15 @@ WHOLE_NAME = 60  # letters, beyond which a name is shortened even where there is
 FEWEST_CLASSES = 5  # below which the matrix alone shows which classes are confused
 PAGE, MOST_COLUMNS = 10.6, 40  # inches of the page, and numbers of classes that fit below a matrix on it
 PAIRS, LINE_OF_PAIR = 12, 52
+
+
+def without_matrix(count: int, nouns: str) -> Iterator[str]:
+    """Yields a sentence where there are too many classes for a confusion matrix."""
+    if count > MAX_CLASSES:
+        yield (
+            f"A confusion matrix of {count:,} {nouns} is not drawn, because more than {MAX_CLASSES} would be smaller "
+            "than a pixel each; the page shows the pairs that are confused most often."
+        )
 
 
 def draw_confusion(
