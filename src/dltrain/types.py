@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     Raw = pd.DataFrame | NDArray[Any] | Sequence[str | PathLike[str]]
 
 SplitName = Literal["train", "val", "test"]
+Layout = Literal["sample", "lines", "table"]  # what a text file holds
 Network = Mapping[str, Any]  # what a pretrained network is, as JSON; empty for none
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
@@ -122,7 +123,9 @@ class Spec:
         columns: of values of a series, the first channels of a step; the output holds these columns step by step.
         vectors: channels at the end of a step that hold a learned vector of its series.
         network: the pretrained network whose tokenizer numbers the tokens; empty where none does.
+        ngrams: number of tokens of a classified text that say something by themselves, in a row.
         samples: training samples; 0 where that is not recorded.
+        choices: whether items are ranked by choices that count alike, of users and items without features.
         mirror: whether an image keeps its target when mirrored, left to right.
     """
 
@@ -137,7 +140,9 @@ class Spec:
     columns: int = 0
     vectors: int = 0
     network: Network = field(default_factory=dict)
+    ngrams: int = 1
     samples: int = 0
+    choices: bool = False
     mirror: bool = False
 
     @property
@@ -315,6 +320,15 @@ class Stored(Protocol):
     def split(self, size: int, /) -> Iterable[Tensor]: ...
 
 
+@runtime_checkable
+class OnDemand(Stored, Protocol):
+    """An input that is no tensor, and of which some samples can be chosen before any is read."""
+
+    def subset(self, rows: Sequence[int], /) -> OnDemand:
+        """Returns the samples at these positions, unread."""
+        ...
+
+
 MISSING_LABEL = -1  # in targets `(N, L)`
 
 
@@ -374,7 +388,7 @@ class Split:
         rows = chosen.tolist()
         return replace(
             self,
-            inputs=tuple(tensor[rows] for tensor in self.inputs),
+            inputs=tuple(part.subset(rows) if isinstance(part, OnDemand) else part[rows] for part in self.inputs),
             target=self.target[rows],
             ids=tuple(self.ids[row] for row in rows),
             texts=tuple(self.texts[row] for row in rows) if self.texts else (),

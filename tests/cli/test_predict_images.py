@@ -234,3 +234,17 @@ def test_the_page_shows_where_the_model_looks(image_run: Path) -> None:
     assert maps["rows"][0] == 0
     assert len(set(maps["rows"].tolist())) == len(maps["rows"]) <= 8
     assert "Where the model looks" in (image_run / "report.html").read_text("utf-8")
+
+
+def test_evaluate_reads_what_memory_cannot_hold_from_a_temporary_file(
+    dltrain: Callable, image_run: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("--json", "evaluate", str(image_run), f"data.path={image_folder}")
+    usual = json.loads(dltrain(*arguments).out)
+    monkeypatch.setattr("dltrain.data.gathered.free_memory", lambda: 0)
+    called = dltrain(*arguments)
+    assert called.code == 0, called.err
+    answer = json.loads(called.out)
+    assert answer["notes"][0].endswith("more than a third of the free memory: read from a temporary file")
+    assert (answer["metrics"], answer["trained"]) == (usual["metrics"], usual["trained"])
+    assert answer["notes"][1:] == usual["notes"]

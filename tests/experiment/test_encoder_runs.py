@@ -156,9 +156,11 @@ def test_cached_features_give_what_the_whole_network_gives(
         assert cached == pytest.approx(whole, rel=1e-4)
 
 
-@pytest.mark.parametrize("how", ["model.freeze=none", "model.freeze=2", "model.unfreeze_epoch=1"])
+@pytest.mark.parametrize(
+    "how", ["model.freeze=none", "model.freeze=2", "model.unfreeze_epoch=1", "model.freeze=none model.bag=false"]
+)
 def test_a_resumed_run_has_the_same_bits_without_the_folder(bert: Path, dltrain: Callable, how: str) -> None:
-    arguments = (*SHORT, how, "scheduler=constant", "trainer.save_epochs=1")
+    arguments = (*SHORT, *how.split(), "scheduler=constant", "trainer.save_epochs=1")
     assert dltrain(*arguments, "hydra.run.dir=whole").code == 0
     assert dltrain(*arguments, "trainer.epochs=1").code == 0
     shutil.rmtree(bert)
@@ -183,6 +185,27 @@ def test_frozen_stages_stay_and_the_others_learn_slower_than_the_head(bert: Path
     assert scales["head.2.weight"] == 1.0
     assert scales["trunk.network.encoder.layer.1.output.dense.weight"] == pytest.approx(0.1)
     assert scales["trunk.network.encoder.layer.0.output.dense.weight"] == pytest.approx(0.09)
+
+
+def test_a_bag_is_trained_beside_the_trunk_and_blended_by_validation(bert: Path, dltrain: Callable) -> None:
+    called = dltrain(*SHORT, "model.freeze=none", "trainer.epochs=4")
+    assert called.code == 0, called.err
+    (sentence,) = (one for one in called.result["diagnosis"] if one.startswith("blend: "))
+    assert "encoder" in sentence and "bag" in sentence
+    shutil.rmtree(bert)
+    before = pd.read_csv("run/predictions.csv")
+    texts = pd.read_csv("a.csv").loc[before["id"]]
+    again = load("run", device="cpu").predict(texts.drop(columns="mark"))
+    assert again["score_good"].to_numpy() == pytest.approx(before["score_good"].to_numpy(), abs=1e-5)
+
+
+def test_a_run_from_before_there_was_a_bag_is_still_read(bert: Path, dltrain: Callable) -> None:
+    assert dltrain(*SHORT, "model.freeze=none", "model.bag=false").code == 0
+    config = RunDir("run").config
+    config.write_text(config.read_text("utf-8").replace("  bag: false\n", ""), "utf-8")
+    assert "bag" not in config.read_text("utf-8")
+    called = dltrain("predict", "run", "a.csv")
+    assert called.code == 0, called.err
 
 
 def test_the_run_says_what_was_learned_elsewhere_and_what_here(bert: Path, dltrain: Callable) -> None:

@@ -54,7 +54,7 @@ TAKES = {
     "cnn": ("image",),
     "encoder": ("text",),
     "pretrained": ("image",),
-    "recommender": ("ratings",),
+    **dict.fromkeys(("auto_recommender", "recommender"), ("ratings",)),
     "resnet": ("image",),
     "resnet9": ("image",),
     "tabm": ("table",),

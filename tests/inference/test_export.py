@@ -73,7 +73,7 @@ def test_onnx_says_what_the_model_says_for_any_batch(dltrain: Callable, run: Pat
         ("data=series", "data.rows=200", "data.window=12", "data.horizon=3", "model=linear"),
         ("data=series", "data.rows=200", "data.window=12", "model=rnn", "model.hidden=4"),
         ("data=ratings", "data.rows=300"),
-        ("data=ratings", "data.rows=300", "data.split=leave_last"),
+        ("data=ratings", "data.rows=300", "data.split=leave_last", "model=recommender"),
     ],
 )
 def test_numbers_and_scores_are_exported_as_they_are_predicted(dltrain: Callable, overrides: tuple[str, ...]) -> None:

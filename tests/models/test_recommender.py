@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from dltrain.errors import ConfigError
 from dltrain.models.recommender import Recommender
 from dltrain.tasks.losses import MeanSquaredError
 from dltrain.tasks.rating import Rating
@@ -99,3 +100,27 @@ def test_predictions_stay_within_the_training_range() -> None:
     facts = Facts("ratings", "rating", (2,), target_mean=3.0, target_std=2.0, target_range=(1.0, 5.0))
     said = Rating(facts, MeanSquaredError(facts)).predict(torch.tensor([[-9.0], [0.25], [9.0]]))
     assert said.values.flatten().tolist() == [1.0, 3.5, 5.0]
+
+
+def test_members_are_factorisations_of_their_own_whose_mean_is_the_score() -> None:
+    facts = Facts("ratings", "rating", (2,), target_mean=3.0, target_std=2.0, target_range=(1.0, 5.0))
+    task, target = Rating(facts, MeanSquaredError(facts)), torch.tensor([[1.0], [2.0], [5.0]])
+    model = drawn(width=3, penalty=0.5, members=2)
+    parts = []
+    for member in range(2):
+        part = drawn(width=3, penalty=0.5)
+        for name, table in part.named_parameters():
+            size = table.shape[1]
+            table.data = dict(model.named_parameters())[name].data[:, member * size : (member + 1) * size].clone()
+        parts.append(part)
+    items = torch.tensor([[6, 1], [1, 0], [3, 3]])
+    mean = torch.stack([part(USER, items) for part in parts]).mean(dim=0)
+    torch.testing.assert_close(model(USER, items), mean)
+    torch.testing.assert_close(model.score_items(USER).gather(1, items), mean)
+    losses = [task.objective(part.train()(USER, ITEM), target) for part in parts]
+    torch.testing.assert_close(task.objective(model.train()(USER, ITEM), target), torch.stack(losses).mean())
+
+
+def test_members_with_layers_are_refused() -> None:
+    with pytest.raises(ConfigError, match="concat has layers"):
+        Recommender(SPEC, combine="concat", members=2)

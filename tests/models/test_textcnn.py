@@ -24,10 +24,11 @@ def tokens() -> torch.Tensor:
     return drawn.masked_fill(torch.arange(9) >= LENGTHS[:, None], 0)
 
 
+@pytest.mark.parametrize("ngrams", [1, 2])
 @pytest.mark.parametrize("family", [TextCNN, Bag])
-def test_padding_and_batch_mates_change_nothing(family: Any) -> None:
+def test_padding_and_batch_mates_change_nothing(family: Any, ngrams: int) -> None:
     torch.manual_seed(0)
-    model = family(SPEC).eval()
+    model = family(replace(SPEC, ngrams=ngrams)).eval()
     x = tokens()
     together = model(x, LENGTHS)
     for row, length in enumerate(LENGTHS.tolist()):
@@ -84,3 +85,15 @@ def test_a_bag_beside_the_network_is_a_second_member_with_vectors_of_its_own() -
     assert {"embed.table.weight", "bag.embed.table.weight"} <= model.no_decay
     joined = WithColumns(TextCNN(replace(SPEC, out_features=FEATURES), bag=True), 2, 3)
     assert joined(tokens(), LENGTHS, torch.randn(4, 2)).shape == (4, 3)
+
+
+def test_a_bag_adds_the_vectors_of_pairs_where_the_data_asks_for_them() -> None:
+    torch.manual_seed(0)
+    model = Bag(replace(SPEC, ngrams=2), embedding=4).eval()
+    assert model.embed.ngrams is not None and Bag(SPEC, embedding=4).embed.ngrams is None
+    words = torch.tensor([[5, 9, 2]])
+    pairs = ngram_buckets(words, 2, model.embed.buckets)[0, 0]
+    vectors = model.embed.table.weight[words[0]] + model.embed.ngrams.weight[pairs]
+    torch.testing.assert_close(model(words)[0], model.head(vectors.sum(0) / 3**0.5))
+    assert not torch.allclose(model(words.flip(1)), model(words))
+    assert Bag(replace(SPEC, ngrams=2), embedding=4, ngrams=1).embed.ngrams is None

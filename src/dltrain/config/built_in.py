@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "model": {
         "auto": "dltrain.models.auto.Auto",
+        "auto_recommender": "dltrain.models.auto_recommender.auto_recommender",
         "bag": "dltrain.models.bag.Bag",
         "cnn": "dltrain.models.cnn.CNN",
         "dlinear": "dltrain.models.dlinear.DLinear",
@@ -145,7 +146,9 @@ MOVED: Mapping[str, str] = {
 # Keys of built-in targets that older run folders lack, with the values that do what these runs did.
 BEFORE: Mapping[str, Mapping[str, Any]] = {
     "cnn": {"members": 1, "mirror": False},
+    "encoder": {"bag": False},
     "series": {"calendar": False},
+    "text": {"duplicates": "keep"},
 }
 
 

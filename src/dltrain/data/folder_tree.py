@@ -159,12 +159,15 @@ def _read(path: Path, tree: Tree, visited: dict[str, Path]) -> Folder:
     files: list[Path] = []
     others: list[Path] = []
     folders: list[Folder] = []
-    for entry in sorted(path.iterdir()):
-        if is_junk(entry.name):
+    with os.scandir(path) as listed:
+        kinds = {item.name: (item.is_symlink(), item.is_dir(follow_symlinks=False)) for item in listed}
+    for name, (is_link, is_folder) in sorted(kinds.items()):  # without asking for each file once more what it is
+        entry = path / name
+        if is_junk(name):
             tree.junk += _samples_in(entry, tree.wanted)
-        elif entry.is_symlink() and not entry.exists() and entry.suffix.lower() not in tree.wanted.suffixes:
+        elif is_link and not entry.exists() and entry.suffix.lower() not in tree.wanted.suffixes:
             tree.broken.append(entry)
-        elif entry.is_dir():
+        elif is_folder or (is_link and entry.is_dir()):
             if _may_read(entry, tree, visited):
                 folders.append(_read(entry, tree, visited))
         elif tree.wanted.holds(entry):

@@ -35,7 +35,7 @@ from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.loggers.logger import Loggers
 from dltrain.models.fold_ensemble import ensemble_of
-from dltrain.models.names import count_models, picked_models
+from dltrain.models.names import class_of, count_models, picked_models
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import Loss
 from dltrain.tasks.metrics import Metric
@@ -139,8 +139,6 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     loss = build_loss(config["loss"], facts).to(device)
     metrics = build_metrics(config.get("metric"), facts)
     task = build_task(facts, loss, list(metrics.values()))
-    budget = budget_of(config["model"], kind)
-    settings = settings.settled(len(data.splits["train"]), budget)
     check_settings(settings, task, device)
     check_monitor(settings.monitor, metrics, task)
     if "val" not in data.splits and not facts.folds:
@@ -153,6 +151,8 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     full = config["model"], facts, spec
     node = config["model"] if begun is None and start is None else bare
     model, name = build_model(node, facts, spec), config["model"]["_target_"]
+    budget = budget_of(model, config["model"], kind)
+    settings = settings.settled(len(data.splits["train"]), budget)
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
     refuse_weights(model, arguments(config["model"]), device)
@@ -181,7 +181,9 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         samples = data.splits["train"]
         size = find_batch_size(model, task, samples, data.prepare, settings.precision, device)
         settings = replace(settings, batch_size=size)
-    train, evaluation = build_loaders(data, settings, budget, device, model, task, change, config["seed"])
+    train, evaluation = build_loaders(
+        data, settings, budget, device, model, task, change, config["seed"], trial.kept_bytes
+    )
     refuse_step(train.sizes[0], trial.kept_bytes, device)
     multiplications, reason = trial.multiplications * train.sizes[0], ""
     if settings.precision == "auto":
@@ -247,9 +249,9 @@ def spec_of(facts: Facts, task: Task) -> Spec:
     )
 
 
-def budget_of(node: Mapping[str, Any], kind: Kind) -> Budget:
+def budget_of(model: nn.Module, node: Mapping[str, Any], kind: Kind) -> Budget:
     """Returns how long the model of a config node trains by default: as it says itself, else as its kind of data."""
-    own: Callable[..., Mapping[str, Any]] | None = getattr(resolve("model", node), "budget", None)
+    own: Callable[..., Mapping[str, Any]] | None = getattr(class_of(model), "budget", None)
     return kind.budget if own is None else replace(kind.budget, **own(**arguments(node)))
 
 
@@ -409,8 +411,10 @@ def build_loaders(
     task: Task,
     change: Augmentation | None,
     seed: int,
+    bytes_each: int,
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
-    """Returns the training split's loader, shuffled and augmented, and one for each split in its own order."""
+    """Returns the training split's loader, shuffled and augmented, and one for each split in its own order, whose
+    batches are no larger than those of the training where layers put out many bytes for each sample."""
     kind, count = kind_of(data.facts), len(data.splits["train"])
     batch_size = min(settings.batch_size_for(count, budget), count)
     options = kind.loader_options(data.facts)
@@ -428,7 +432,9 @@ def build_loaders(
         merge_single=any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()),
         limit=settings.limit_batches,
     )
-    size, limit, draw = task.evaluation_batch(batch_size), settings.limit_batches, options.fixed_draw or options.draw
+    bytes_each += sum(4 * part.numel() for part in first_inputs(data)) // 2 if bytes_each else 0
+    size = task.fitting_batch(batch_size, bytes_each, least=batch_size)
+    limit, draw = settings.limit_batches, options.fixed_draw or options.draw
     evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order(draw)}
     for name, split in splits_of(data).items():
         if name != "train":

@@ -12,6 +12,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from dltrain.data.growing import Growing
 from dltrain.data.loader import TensorLoader
 from dltrain.data.stored import in_parts
 from dltrain.experiment.build import Setup
@@ -73,7 +74,8 @@ def with_cached_features(setup: Setup, verbosity: int = logging.INFO) -> Setup:
 def sample_names(samples: Split) -> list[str]:
     """Returns a name for each sample, equal where samples have equal stored inputs, which their features depend on."""
     rows = (
-        (row for part in in_parts(stored) for row in part.flatten(1).contiguous().numpy()) for stored in samples.inputs
+        (row for part in in_parts(stored) for row in part.reshape(len(part), -1).contiguous().numpy())
+        for stored in samples.inputs
     )
     return [
         hashlib.blake2b(b"".join(row.tobytes() for row in of_sample), digest_size=16).hexdigest()
@@ -117,7 +119,10 @@ def features_of(model: FrozenTrunk, loader: TensorLoader, setup: Setup) -> Tenso
 
     pool = ThreadPoolExecutor(setup.threads if setup.device.type == "cpu" else 1)
     try:
-        return torch.cat(list(pool.map(compute, range(0, len(loader.target), AT_ONCE))))
+        features = Growing()
+        for part in pool.map(compute, range(0, len(loader.target), AT_ONCE)):
+            features.add(part)
+        return features.whole()
     finally:
         pool.shutdown(cancel_futures=True)  # a signal ends the work, however much is left
 

@@ -98,12 +98,11 @@ class Watch:
             raise self._no_number()
 
     def _fits(self, shape: tuple[int, ...], wanted: tuple[int, ...], training: bool) -> bool:
-        if shape == wanted:
-            return True
-        if training and self.task.takes_penalty:
-            return shape[:-1] == wanted[:-1] and shape[-1] > wanted[-1]
         members = count_members(self.model)
-        return not self.spec.causal and members > 0 and shape == (wanted[0], members, *wanted[1:])
+        if not self.spec.causal and members > 0 and len(shape) == len(wanted) + 1 and shape[1] == members:
+            shape = (shape[0], *shape[2:])
+        penalised = training and self.task.takes_penalty and shape[-1:] > wanted[-1:]
+        return shape == wanted or (penalised and shape[:-1] == wanted[:-1])
 
     def _no_tensor(self, output: Any, wanted: tuple[int, ...], when: str) -> ConfigError:
         place = next((path for path, part in _parts(output) if _shape(part) == wanted), "")

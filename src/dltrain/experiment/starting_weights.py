@@ -19,7 +19,7 @@ from dltrain.models.names import picked_model, picked_models
 from dltrain.runs.folder import RunDir, refuse_links
 from dltrain.storage import digest
 from dltrain.tasks.registry import is_known, task_class
-from dltrain.training.checkpoint import WEIGHTS, load_weights, pointed
+from dltrain.training.checkpoint import WEIGHTS, load_weights, pointed, under_present_names
 from dltrain.training.random_state import undisturbed
 from dltrain.types import Facts, InputFormat, Spec
 
@@ -69,7 +69,8 @@ class Start:
             raise self._refusal(f"was trained on {before.kind} data, and this is {facts.kind} data")
         if reason := kind.why_unlike(before, facts):
             raise self._refusal(f"was trained on other inputs: {reason}")
-        own, saved = model.state_dict(), _fitted(load_weights(self.checkpoint), model)
+        own = model.state_dict()
+        saved = _fitted(under_present_names(load_weights(self.checkpoint), own), model)
         same_target = _target(before) == _target(facts)
         new = frozenset() if same_target else outputs()
         taken = [name for name in own if name in saved and saved[name].shape == own[name].shape and name not in new]

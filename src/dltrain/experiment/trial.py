@@ -26,6 +26,7 @@ from dltrain.experiment.unregistered import (
     tensor_names,
 )
 from dltrain.kinds.kind import kind_of
+from dltrain.models.footprint import LayerOutputs
 from dltrain.models.names import inner_model
 from dltrain.tasks.evaluation import evaluate
 from dltrain.tasks.metrics import Metric
@@ -124,7 +125,7 @@ def _try(
         names = tensor_names(twin)
         with Watch(name, spec, task, inner_model(twin), several=draw is not None) as watch:
             multiplications = _evaluate(twin, pair, watch)
-            with _Outputs(twin) as outputs:
+            with LayerOutputs(twin) as outputs:
                 output = _learn(twin, task, batch, watch, precision)
             notes = [
                 *untrained_layers(inner_model(twin), name),
@@ -145,32 +146,6 @@ def _try(
             twin, lambda: rebuild().to(device), weights, lambda fresh: _outputs(fresh, pair), expected, TOLERANCE, name
         )
     return Trial(multiplications, outputs.bytes // SAMPLES, tuple(notes))
-
-
-class _Outputs:
-    """Adds up, inside a `with` block, the bytes of what layers without layers in them put out and keep the graph of."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.bytes = 0
-        self.layers = [
-            layer
-            for layer in model.modules()
-            if not isinstance(layer, torch.jit.ScriptModule) and not [*layer.children()]
-        ]
-
-    def __enter__(self) -> _Outputs:
-        self.hooks = [layer.register_forward_hook(self._add) for layer in self.layers]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self.hooks:
-            hook.remove()
-
-    def _add(self, _: nn.Module, inputs: tuple[object, ...], output: object) -> None:
-        if isinstance(output, Tensor) and output.requires_grad:
-            places = [one.data_ptr() for one in inputs if isinstance(one, Tensor)]
-            if output.data_ptr() not in places:
-                self.bytes += output.numel() * output.element_size()
 
 
 def _copy(model: nn.Module, rebuild: Callable[[], nn.Module]) -> nn.Module:

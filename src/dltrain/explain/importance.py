@@ -18,6 +18,7 @@ MAX_COLUMNS = 50
 MAX_ROWS = 2000
 SHUFFLES = 5
 BATCH = 1000
+MAX_BYTES = 2**27  # of the other inputs of all rows
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def permutation_importance(
     *,
     others: str = "",
     prepare: BatchTransform | None = None,
+    batch: int = BATCH,
 ) -> list[Importance]:
     """Returns the importance of each column, the most important first.
 
@@ -56,27 +58,29 @@ def permutation_importance(
     Args:
         model: trained.
         task: gives the metric.
-        inputs: on the model's device, encoded rows `(N, F)` as the last one; of more than 2,000 samples, evenly spaced
-            ones are taken.
+        inputs: on the model's device, encoded rows `(N, F)` as the last one; of more than 2,000 samples, or fewer of
+            large ones, evenly spaced ones are taken.
         target: of the same samples.
         columns: positions in the last input of what comes from each source column.
         seconds: after which no further shuffle is tried; columns that have not been shuffled by then are left out.
         weights: of the same samples, as in `Split.weights`.
         others: a name for all inputs but the last, which are shuffled together as a column; empty to leave them.
         prepare: what loaders do to a batch.
+        batch: samples at once, at most 1,000.
     """
     deadline = perf_counter() + seconds
     count = len(target)
-    rows = torch.from_numpy(np.linspace(0, count - 1, min(count, MAX_ROWS)).round().astype(np.int64)).to(target.device)
+    most = min(MAX_ROWS, max(1, MAX_BYTES * count // max(1, sum(part.nbytes for part in inputs[:-1]))))
+    rows = torch.from_numpy(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)).to(target.device)
     *own, x = (part[rows] for part in inputs)
     answers = tuple(part[rows] for part in (target, weights) if part is not None)
     model.eval()
 
     def measure(*samples: Tensor) -> float:
-        return _measure(model, task, samples, answers, metric, prepare)
+        return _measure(model, task, samples, answers, metric, prepare, min(batch, BATCH))
 
     if len(columns) > MAX_COLUMNS:
-        columns = _steepest(model, task, (*own, x), answers, columns, prepare)
+        columns = _steepest(model, task, (*own, x), answers, columns, prepare, min(batch, BATCH))
     metric = task.importance_metric
     sign = 1 if task.describe_metric(metric).better == "max" else -1
     unshuffled = measure(*own, x)
@@ -106,13 +110,14 @@ def _measure(
     answers: tuple[Tensor, ...],
     metric: str,
     prepare: BatchTransform | None,
+    size: int,
 ) -> float:
     """Returns the metric of samples."""
     sums = []
-    for start in range(0, len(inputs[0]), BATCH):
-        batch = tuple(part[start : start + BATCH] for part in inputs)
+    for start in range(0, len(inputs[0]), size):
+        batch = tuple(part[start : start + size] for part in inputs)
         output = model(*(batch if prepare is None else prepare(batch)))
-        true = (part[start : start + BATCH].cpu() for part in answers)
+        true = (part[start : start + size].cpu() for part in answers)
         sums.append(task.metric.sums_of(task.decode(output).cpu(), *true))
     return task.metric.compute(torch.stack(sums).sum(dim=0))[metric]
 
@@ -124,12 +129,13 @@ def _steepest(
     answers: tuple[Tensor, ...],
     columns: Mapping[str, list[int]],
     prepare: BatchTransform | None,
+    size: int,
 ) -> dict[str, list[int]]:
     """Returns the columns along whose inputs the loss is steepest, by the mean absolute gradient."""
-    *own, x = (part[:BATCH] for part in inputs)
+    *own, x = (part[:size] for part in inputs)
     x = x.clone().requires_grad_()
     output = model(*((*own, x) if prepare is None else prepare((*own, x))))
-    (gradient,) = torch.autograd.grad(task.objective(output, *(part[:BATCH] for part in answers)), x)
+    (gradient,) = torch.autograd.grad(task.objective(output, *(part[:size] for part in answers)), x)
     slope = gradient.abs().mean(dim=0).cpu()
     ranked = sorted(columns, key=lambda name: -float(slope[columns[name]].sum()))
     return {name: columns[name] for name in ranked[:MAX_COLUMNS]}

@@ -37,7 +37,7 @@ def watching_last_layer(model: nn.Module) -> Iterator[list[Tensor]]:
 
 @torch.no_grad()
 def last_layer_inputs(
-    model: nn.Module, inputs: tuple[Stored, ...], prepare: BatchTransform | None, batch: int
+    model: nn.Module, inputs: tuple[Stored, ...], prepare: BatchTransform | None, batch: int, rows: Tensor | None = None
 ) -> Iterator[Tensor]:
     """Yields the inputs `(B, F)` of the linear layer that is called last, batch by batch; nothing if there is none.
 
@@ -46,11 +46,13 @@ def last_layer_inputs(
         inputs: `(N, ...)`, on the model's device.
         prepare: what loaders do to a batch.
         batch: samples at once.
+        rows: `(n,)` the samples to look at, on the model's device; `None` for all.
     """
     model.eval()
     with watching_last_layer(model) as of_calls:
-        for start in range(0, len(inputs[0]), batch):
-            part = tuple(stored[start : start + batch] for stored in inputs)
+        for start in range(0, len(inputs[0]) if rows is None else len(rows), batch):
+            few = slice(start, start + batch)
+            part = tuple(stored[few if rows is None else rows[few]] for stored in inputs)
             model(*(part if prepare is None else prepare(part)))
             if not of_calls:
                 return

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dltrain.data.growing import Growing
 from dltrain.explain.last_layer import last_layer_inputs
 from dltrain.types import BatchTransform, Stored
 
@@ -51,7 +51,7 @@ def project_inputs(x: Tensor) -> Projection | None:
 
 
 def project_features(
-    model: nn.Module, inputs: tuple[Stored, ...], prepare: BatchTransform | None, seconds: float
+    model: nn.Module, inputs: tuple[Stored, ...], prepare: BatchTransform | None, seconds: float, batch: int = BATCH
 ) -> Projection | None:
     """Returns the projection of the inputs of the last linear layer; `None` where there is none, or time runs out.
 
@@ -60,18 +60,19 @@ def project_features(
         inputs: of the split, `(N, ...)`, on the model's device.
         prepare: what loaders do to a batch.
         seconds: after which no further batch is tried.
+        batch: samples at once, at most 128.
     """
     deadline = perf_counter() + seconds
     rows = _spaced_rows(len(inputs[0]))
     chosen = torch.from_numpy(rows).to(inputs[0].device)
-    parts: list[NDArray[Any]] = []
-    for features_of_batch in last_layer_inputs(model, tuple(tensor[chosen] for tensor in inputs), prepare, BATCH):
-        parts.append(features_of_batch.cpu().double().numpy())
-        if perf_counter() >= deadline and (seconds <= 0 or sum(map(len, parts)) < len(rows)):
+    joined = Growing()
+    for features_of_batch in last_layer_inputs(model, inputs, prepare, min(batch, BATCH), chosen):
+        joined.add(features_of_batch.cpu().double())
+        if perf_counter() >= deadline and (seconds <= 0 or joined.count < len(rows)):
             return None  # the first rows alone would not do: they may all be of one class
-    if not parts:
+    if not joined.count:
         return None
-    features = np.concatenate(parts)
+    features = joined.whole().numpy()
     spaced = _spaced_rows(len(features), features.shape[1])
     return _project(features[spaced], rows[spaced], "last layer's inputs")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.data.cells import name_list, nearest, read_cells
+from dltrain.data.gathered import Gathered
 from dltrain.data.loader import TensorLoader
 from dltrain.data.sample_files import TableFiles
 from dltrain.errors import DataError, DltrainError
@@ -22,7 +23,7 @@ from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.starting_weights import fill_in
 from dltrain.experiment.targets import resolve
 from dltrain.inference.inputs import Input
-from dltrain.inference.load import LoadedModel
+from dltrain.inference.load import FEWEST, LoadedModel
 from dltrain.kinds.kind import kind_of
 from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.predictions import Predictions
@@ -119,6 +120,7 @@ def evaluate_input(
         DataError: the data has no labels, or is not of the kind that the model was trained on.
     """
     parts: list[tuple[Split, pd.Series[Any] | None]] = []
+    gathered: list[Gathered] = []
     unlabelled = weightless = 0
     unreadable: list[str] = []
     for raw in opened.parts:
@@ -133,8 +135,10 @@ def evaluate_input(
             labelled, weight = labelled & (weight > 0), weight[labelled & (weight > 0)]
         ids = tuple(name for name, keep in zip(encoded.ids, labelled.tolist(), strict=True) if keep)
         times = None if encoded.times is None else encoded.times.of(labelled.numpy())
-        inputs = tuple(tensor[labelled] for tensor in encoded.inputs)
-        split = Split(inputs, target[labelled], ids, weight=weight, times=times)
+        gathered = gathered or [Gathered() for _ in encoded.inputs]
+        for whole_input, part in zip(gathered, encoded.inputs, strict=True):
+            whole_input.add(part[labelled])
+        split = Split((), target[labelled], ids, weight=weight, times=times)
         column = None if slices is None else _column_of_samples(raw, slices, encoded)[labelled.numpy()]
         parts.append((split, column))
         note(opened)
@@ -149,14 +153,15 @@ def evaluate_input(
         what = "every sample with a label has weight 0" if weightless else "no sample has a label"
         raise DataError(what, where="data.path", fix="give labelled data, or use dltrain predict")
     whole = Split(
-        tuple(torch.cat(tensors) for tensors in zip(*(split.tensors for split in splits), strict=True)),
+        tuple(one.finish() for one in gathered),
         torch.cat([split.target for split in splits]),
         tuple(name for split in splits for name in split.ids),
         weight=_join_weights(splits),
         times=splits[0].times if len(splits) == 1 else None,  # a series comes in one part
     )
     columns = [column for _, column in parts if column is not None]
-    notes = [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
+    notes = [one.note for one in gathered if one.note]
+    notes += [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
     notes += [f"left out {weightless:,} samples of weight 0"] if weightless else []
     if unreadable:
         notes.append(f"left out {len(unreadable):,} samples that cannot be read: {name_list(unreadable, NAMED)}")
@@ -200,7 +205,8 @@ def evaluate_split(
     model: LoadedModel, split: Split, source: str, column: pd.Series[Any] | None = None, notes: Sequence[str] = ()
 ) -> Evaluation:
     """Evaluates encoded samples, and groups of them by the values of a column `(N,)`."""
-    size, draw = model.task.evaluation_batch(BATCH), model.kind.loader_options(model.facts).fixed_draw
+    size = model.task.fitting_batch(BATCH, model.bytes_each, FEWEST)
+    draw = model.kind.loader_options(model.facts).fixed_draw
     loader = TensorLoader(split, size, model.device, prepare=model.encoder.prepare, draw=draw)
     on = EvaluationSet(loader, split, stored_tensors_of(model), model.precision)
     metrics, predictions = model.task.evaluate(model.module, on)

@@ -30,7 +30,7 @@ from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
 from dltrain.inference.file_column import FileColumn
 from dltrain.kinds.image.files import SUFFIXES
-from dltrain.types import Encoder
+from dltrain.types import Encoder, Layout
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
@@ -77,6 +77,21 @@ class ReadsArrays(Protocol):
 
 
 @runtime_checkable
+class LimitsFiles(Protocol):
+    """An encoder that says how many files it encodes together, since their inputs are large."""
+
+    @property
+    def at_once(self) -> int: ...
+
+
+@runtime_checkable
+class ReadsTables(Protocol):
+    """An encoder whose kind of data has tables in a form of its own, such as lines of users below their item."""
+
+    def read_table(self, path: Path) -> pd.DataFrame | None: ...
+
+
+@runtime_checkable
 class ReadsNumbers(Protocol):
     """An encoder that may read numbers as they are written, with the marks and units of the training file."""
 
@@ -108,6 +123,13 @@ class ReadsLines(Protocol):
     def is_sample(self, line: str) -> bool: ...
 
 
+@runtime_checkable
+class KnowsLayouts(Protocol):
+    """An encoder that knows whether a file with one of its suffixes holds one sample, one in each line, or a table."""
+
+    def layout(self, path: Path) -> Layout: ...
+
+
 def open_inputs(
     sources: Sequence[str], encoder: Encoder, form: TableFormat | None = None, labels: str | None = None
 ) -> Input:
@@ -135,7 +157,7 @@ def open_inputs(
     if tables := [str(path) for path in single if not _holds_a_sample(path, encoder)]:
         raise DataError(f"{tables[0]} is no such file as the model takes", fix="give it alone if it is a table")
     folders = [_open_folder(Path(path), encoder) for path in paths if Path(path).is_dir()]
-    opened = [*([_files(single)] if single else []), *folders]
+    opened = [*([_files(single, encoder)] if single else []), *folders]
     total = sum(one.total or 0 for one in opened)
     notes = [note for one in opened for note in one.notes]
     parts = (part for one in opened for part in one.parts)
@@ -159,9 +181,16 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
     with path.open("rb") as start:
         content = content_of(start.read(START), path)
     if _holds_a_sample(path, encoder) and not (content == "fasttext" and encoder.takes_rows):
-        return _files([path])
+        layout = encoder.layout(path) if isinstance(encoder, KnowsLayouts) else "sample"
+        if layout == "sample":
+            return _files([path], encoder)
+        if layout == "lines":
+            note = f"each line of {path} is a text, as in training; a folder of files has one text a file"
+            return Input(_lines(path.read_bytes(), str(path), form.encoding), notes=(note,))
     if isinstance(encoder, ReadsArrays) and (array := encoder.read_arrays(path)) is not None:
         return Input(iter([array]))
+    if isinstance(encoder, ReadsTables) and (frame := encoder.read_table(path)) is not None:
+        return Input(_for(encoder, _in_parts(frame, ROWS), path.parent))
     if not encoder.takes_rows and is_archive(path):
         return _open_folder(unpack(path), encoder, str(path))
     if path.suffix.lower() in SUFFIXES:
@@ -308,7 +337,7 @@ def _open_folder(folder: Path, encoder: Encoder, name: str = "") -> Input:
         raise DataError(
             f"{folder} contains no file that ends in {name_list(sorted(encoder.suffixes))}", fix="give another folder"
         )
-    return replace(_files(files, SampleFolder(folder, name)), notes=tuple(tree.notes()))
+    return replace(_files(files, encoder, SampleFolder(folder, name)), notes=tuple(tree.notes()))
 
 
 def _wanted(encoder: Encoder) -> FileType:
@@ -321,17 +350,22 @@ def _holds_a_sample(path: Path, encoder: Encoder) -> bool:
     return _wanted(encoder).holds(path)
 
 
-def _files(files: Sequence[Path], origin: SampleFolder | None = None) -> Input:
-    passed = 0
+def _files(files: Sequence[Path], encoder: Encoder, origin: SampleFolder | None = None) -> Input:
+    passed, size = 0, _at_once(encoder)
 
     def parts() -> Iterator[Raw]:
         nonlocal passed
-        for start in range(0, len(files), FILES):
-            part = [str(path) for path in files[start : start + FILES]]
+        for start in range(0, len(files), size):
+            part = [str(path) for path in files[start : start + size]]
             yield part if origin is None else FolderFiles(part, origin)
-            passed = min(start + FILES, len(files))
+            passed = min(start + size, len(files))
 
     return Input(parts(), len(files), " files", lambda: passed)
+
+
+def _at_once(encoder: Encoder) -> int:
+    """Returns how many files a part has."""
+    return min(FILES, encoder.at_once) if isinstance(encoder, LimitsFiles) else FILES
 
 
 def _for(encoder: Encoder, frames: Iterator[pd.DataFrame], folder: Path) -> Iterator[Raw]:
@@ -345,7 +379,7 @@ def _for(encoder: Encoder, frames: Iterator[pd.DataFrame], folder: Path) -> Iter
         column = FileColumn(folder, _wanted(encoder), known, others)
         for frame in frames:
             named = frame.set_axis([str(name) for name in frame.columns], axis="columns")
-            yield from (column.files(part) for part in _in_parts(named, FILES))
+            yield from (column.files(part) for part in _in_parts(named, _at_once(encoder)))
 
 
 def _begins_with_a_path(head: bytes, folder: Path) -> bool:

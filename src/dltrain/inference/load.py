@@ -28,6 +28,7 @@ from dltrain.inference.frames import prediction_frame, with_remarks, with_unlike
 from dltrain.inference.inputs import Input, open_inputs
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.kinds.kind import is_known as is_known_kind
+from dltrain.models.footprint import LayerOutputs
 from dltrain.models.names import make_room
 from dltrain.runs.config import RunConfig
 from dltrain.runs.folder import RunDir, advise_restart, refuse_links
@@ -36,7 +37,7 @@ from dltrain.runs.provenance import check_code, check_config, check_files
 from dltrain.runs.result import Result
 from dltrain.tasks.certainty import Certainty
 from dltrain.tasks.precision import Precision, autocast
-from dltrain.tasks.predictions import Predictions, join
+from dltrain.tasks.predictions import Joined, Predictions
 from dltrain.tasks.registry import is_known as is_known_task
 from dltrain.tasks.task import EVALUATION_BATCH, Task
 from dltrain.training.checkpoint import load_weights, pointed, read_tensors
@@ -47,6 +48,9 @@ from dltrain.types import Encoded, Encoder, Facts, Spec
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
+
+FEWEST = 1  # samples of a batch, however large they are
+LARGE_INPUT = 2**14  # numbers, from which on it is measured how much the layers put out for it
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class LoadedModel:
         module: the model, in evaluation mode, on the device.
         device: the device of the model.
         precision: the precision of training and evaluation.
+        bytes_each: of what the layers put out for a sample; 0 where that is little, or not known.
     """
 
     run: RunDir
@@ -70,6 +75,7 @@ class LoadedModel:
     module: nn.Module
     device: torch.device
     precision: Precision
+    bytes_each: int = 0
 
     @cached_property
     def record(self) -> Result:
@@ -178,12 +184,15 @@ class LoadedModel:
     def predict_encoded(self, encoded: Encoded) -> Predictions:
         """Returns the predictions of encoded samples, computed in batches."""
         prepare = self.encoder.prepare
-        parts = []
-        for start in range(0, len(encoded.inputs[0]), EVALUATION_BATCH):
-            stored = tuple(tensor[start : start + EVALUATION_BATCH].to(self.device) for tensor in encoded.inputs)
+        joined = Joined()
+        size = (
+            self.task.fitting_batch(EVALUATION_BATCH, self.bytes_each, FEWEST) if self.bytes_each else EVALUATION_BATCH
+        )
+        for start in range(0, len(encoded.inputs[0]), size):
+            stored = tuple(tensor[start : start + size].to(self.device) for tensor in encoded.inputs)
             with autocast(self.precision, self.device):
-                parts.append(self.task.infer(self.module, stored if prepare is None else prepare(stored)))
-        return self.task.calibrated(join(parts))
+                joined.add(self.task.infer(self.module, stored if prepare is None else prepare(stored)))
+        return self.task.calibrated(joined.whole())
 
 
 def _as_raw(samples: Any) -> Raw:
@@ -236,11 +245,25 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
                 check_config(run, result.basis)
                 loaded = LoadedModel(run, config, facts, task, module.to(chosen).eval(), chosen, precision)
                 check_agreement(loaded)
+                loaded = replace(loaded, bytes_each=_bytes_each(loaded))
                 break
             except DltrainError:
                 if last:
                     raise
     return loaded
+
+
+@torch.no_grad()
+def _bytes_each(model: LoadedModel) -> int:
+    """Returns how many bytes the layers put out for the first example of the run; 0 for small ones, and without any."""
+    inputs, prepare = read_inputs(model.run), model.encoder.prepare
+    if inputs is None or sum(part[:1].numel() for part in inputs) < LARGE_INPUT:
+        return 0
+    first = tuple(part[:1].to(model.device) for part in inputs)
+    prepared = first if prepare is None else prepare(first)
+    with LayerOutputs(model.module) as outputs, autocast(model.precision, model.device):
+        model.module(*prepared)
+    return outputs.bytes + sum(part.nbytes for part in prepared)
 
 
 def _recall_certainty(task: Task, result: Result, run: RunDir) -> None:

@@ -137,6 +137,7 @@ def importance_beside(
         loader.weights,
         others="" if features else own,
         prepare=loader.prepare,
+        batch=max(loader.sizes),
     )
     return tuple(found)
 

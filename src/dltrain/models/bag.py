@@ -9,20 +9,26 @@ from torch import Tensor, nn
 from dltrain.models.layers.sequences import TokenEmbedding, embedding_names, pool_mean
 from dltrain.types import Range, Spec
 
+WIDTH, NGRAM_WIDTH = 128, 32  # of vectors, alone and where n-grams have some
+BUCKETS = 65_536  # vectors for the n-grams of each length
+STD = 0.1  # of their components before training, small as those of words are
+
 
 class Bag(nn.Module):
     """The sum of the tokens' vectors, divided by the square root of their number, and a linear map of it.
 
-    The order of the words does not count. In a mean, one telling word among many would hardly show; in a sum, long
-    texts would outweigh short ones.
+    The order of the words does not count, beyond the n-grams that have vectors of their own. In a mean, one telling
+    word among many would hardly show; in a sum, long texts would outweigh short ones.
 
     Inputs are tokens `(B, T)` and lengths `(B,)`; padding after a text's end changes nothing.
 
     Args:
         spec: of the data.
-        embedding: width of a token's vector.
+        embedding: width of a token's vector; None for 128, and for 32 where the many n-grams have vectors too.
         embedding_dropout: dropout of these vectors' components.
         dropout: before the linear map.
+        ngrams: number of tokens of the longest n-gram with a vector; None for one token, and for pairs where tokens are
+            characters, which say little alone.
     """
 
     takes = ("text",)
@@ -30,15 +36,17 @@ class Bag(nn.Module):
     def __init__(
         self,
         spec: Spec,
-        embedding: Annotated[int, Range(1)] = 128,
+        embedding: Annotated[int, Range(1)] | None = None,
         embedding_dropout: Annotated[float, Range(0, 0.99)] = 0.3,
         dropout: Annotated[float, Range(0, 0.99)] = 0.5,
+        ngrams: Annotated[int, Range(1, 5)] | None = None,
     ) -> None:
         super().__init__()
-        (vocab_size,) = spec.vocab_sizes
-        self.embed = TokenEmbedding(vocab_size, embedding, embedding_dropout)
+        (vocab_size,), longest = spec.vocab_sizes, ngrams or spec.ngrams
+        width = embedding or (WIDTH if longest == 1 else NGRAM_WIDTH)
+        self.embed = TokenEmbedding(vocab_size, width, embedding_dropout, longest, buckets=BUCKETS, ngram_std=STD)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(embedding, spec.out_features)
+        self.head = nn.Linear(width, spec.out_features)
         self.no_decay = embedding_names(self)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -41,6 +41,7 @@ class Ease(nn.Module):
     takes = ("ratings",)
     formats = ("safetensors",)  # what it looks up in histories cannot be traced
     needs_order = False
+    reason = ""  # why this model was chosen, where the user has not picked it
     factors: Tensor  # (items, K), with as many columns as there are users or items, whichever are fewer
     scales: Tensor  # (K,)
     shares: Tensor  # (items,)
@@ -70,6 +71,11 @@ class Ease(nn.Module):
         self.register_buffer("shares", torch.zeros(items))
         self.register_buffer("popularity", torch.zeros(items))
         self.register_buffer("decay", torch.ones(()))
+
+    @staticmethod
+    def budget(**config: object) -> Mapping[str, int]:
+        """Returns how long to train, as arguments of a `Budget`: an epoch, which changes no order."""
+        return {"fewest": 1, "most": 1}
 
     def remember(self, inputs: tuple[Tensor, ...], target: Tensor) -> None:
         """Stores the training choices, users `(N,)` and items `(N,)`, from the first to the last."""

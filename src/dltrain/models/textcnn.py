@@ -26,7 +26,7 @@ class TextCNN(nn.Module):
         embedding_dropout: dropout of these vectors' components.
         dropout: before the linear map.
         bag: whether a bag of embeddings (`Bag`) is trained beside it, with vectors of its own, so that a prediction is
-            the mean of both: filters see phrases, and a sum sees all words of a text.
+            the mean of both: filters see phrases, and a sum sees all words of a text, or all pairs of characters.
 
     Outputs are `(B, out_features)`, and with `bag` those of both, `(B, 2, out_features)`.
     """
@@ -53,7 +53,8 @@ class TextCNN(nn.Module):
         self.kernel_sizes = tuple(kernel_sizes)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(filters * len(kernel_sizes), spec.out_features)
-        self.bag = Bag(spec, embedding, embedding_dropout, dropout) if bag else None
+        own = embedding if spec.ngrams == 1 else None
+        self.bag = Bag(spec, own, embedding_dropout, dropout) if bag else None
         self.members = 2 if bag else 1
         self.no_decay = embedding_names(self)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from dltrain.data.growing import Growing
 from dltrain.tasks.precision import Precision, autocast
-from dltrain.tasks.predictions import Predictions, join
+from dltrain.tasks.predictions import Joined, Predictions
 from dltrain.types import Batch, Split
 
 if TYPE_CHECKING:
@@ -52,23 +53,22 @@ def evaluate_fully(
 ) -> tuple[dict[str, float], Predictions]:
     """Returns what `evaluate` does and the metrics that need all samples at once, and the predictions; without `scores`
     neither these metrics nor probabilities, of which many classes have too many."""
-    metrics, parts, targets = _evaluate(model, task, batches, precision, keep="all" if scores else "values")
-    predictions = join(parts)
+    metrics, joined, targets = _evaluate(model, task, batches, precision, keep="all" if scores else "values")
+    predictions = joined.whole()
     if not scores:
         return metrics, predictions
-    return metrics | task.epoch_metrics(predictions, *map(torch.cat, zip(*targets, strict=True))), predictions
+    return metrics | task.epoch_metrics(predictions, *(part.whole() for part in targets)), predictions
 
 
 @torch.no_grad()
 def _evaluate(
     model: nn.Module, task: Task, batches: Iterable[Batch], precision: Precision, *, keep: Kept
-) -> tuple[dict[str, float], list[Predictions], list[tuple[Tensor, ...]]]:
+) -> tuple[dict[str, float], Joined, list[Growing]]:
     model.eval()
     device = next(model.parameters()).device
     loss_sum, weight_sum = zero(device), zero(device)
     sums: Tensor | None = None
-    parts: list[Predictions] = []
-    targets: list[tuple[Tensor, ...]] = []
+    joined, targets = Joined(), [Growing(), Growing()]
     for batch in batches:
         with autocast(precision, device):
             output = task.combine_members(batch.output_of(model))
@@ -81,10 +81,15 @@ def _evaluate(
         sums = update if sums is None else sums + update
         if keep != "nothing":
             part = task.predict(output, batch.target)
-            parts.append(part if keep == "all" else replace(part, probabilities=None, outputs=None))
-            targets.append(tuple(part.cpu() for part in batch.weighted_target))
+            joined.add(part if keep == "all" else replace(part, probabilities=None, outputs=None))
+            for gathered, of_batch in zip(targets, batch.weighted_target, strict=False):
+                gathered.add(of_batch.cpu())
     assert sums is not None, "there is at least one batch"
-    return {"loss": float(loss_sum / weight_sum), **task.metric.compute(sums.cpu())}, parts, targets
+    return (
+        {"loss": float(loss_sum / weight_sum), **task.metric.compute(sums.cpu())},
+        joined,
+        [part for part in targets if part.count],
+    )
 
 
 def zero(device: torch.device) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+
+from dltrain.data.growing import Growing
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,26 @@ class Predictions:
         return Predictions(self.values[chosen], None, losses, ranks, naive=naive, ends=ends, edits=edits)
 
 
-def join(parts: Sequence[Predictions]) -> Predictions:
+class Joined:
+    """Predictions of several batches, which become one."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Growing] = {}
+
+    def add(self, part: Predictions) -> None:
+        """Adds the predictions of a batch."""
+        for field in fields(part):
+            if (tensor := getattr(part, field.name)) is not None:
+                self.parts.setdefault(field.name, Growing()).add(tensor)
+
+    def whole(self) -> Predictions:
+        """Returns the predictions of all batches, at least one."""
+        return Predictions(**{name: part.whole() for name, part in self.parts.items()})
+
+
+def join(parts: Iterable[Predictions]) -> Predictions:
     """Returns the predictions of several batches as one."""
-
-    def joined(name: str) -> Tensor | None:
-        tensors = [tensor for part in parts if (tensor := getattr(part, name)) is not None]
-        return torch.cat(tensors) if tensors else None
-
-    return Predictions(
-        torch.cat([part.values for part in parts]),
-        joined("probabilities"),
-        joined("losses"),
-        joined("ranks"),
-        joined("outputs"),
-        joined("naive"),
-        joined("ends"),
-        joined("edits"),
-    )
+    joined = Joined()
+    for part in parts:
+        joined.add(part)
+    return joined.whole()

@@ -55,11 +55,8 @@ class Ranking(Task):
         return RanksPage(facts)
 
     def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        penalty = output[:, self.candidates :].sum() / len(output)
-        scores = output[:, : self.candidates]
-        if weights is None:
-            return self.loss(scores, target) + penalty
-        return self.loss.weighted_mean(scores, target, weights) + penalty
+        penalty = output[..., self.candidates :].sum() / output[..., 0].numel()
+        return super().objective(output[..., : self.candidates], target, weights) + penalty
 
     def combine_members(self, output: Tensor) -> Tensor:
         return output if output.dim() == 2 else output.mean(dim=1)

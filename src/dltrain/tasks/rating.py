@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Rating(Regression):
     """Predicts one number `(B, 1)`, clamped to the range of the training ratings.
 
-    In training an output may have more columns, `(B, 1 + n)`: penalties on each sample's embeddings, which are added to
-    the loss. In evaluation a model leaves them out.
+    In training an output may have more columns, `(B, 1 + n)` or `(B, members, 1 + n)`: penalties on each sample's
+    embeddings, which are added to the loss. In evaluation a model leaves them out.
     """
 
     takes_penalty: ClassVar[bool] = True
@@ -34,8 +34,8 @@ class Rating(Regression):
         return RatingsPage(facts)
 
     def objective(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        penalty = output[:, 1:].sum() / len(output)
-        return super().objective(output[:, :1], target, weights) + penalty
+        penalty = output[..., 1:].sum() / output[..., 0].numel()
+        return super().objective(output[..., :1], target, weights) + penalty
 
     def decode(self, output: Tensor) -> Tensor:
         return super().decode(output).clamp(*self.facts.target_range)

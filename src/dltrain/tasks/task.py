@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from dltrain.tasks.pages.page import Page
 
 EVALUATION_BATCH = 256  # samples at least: evaluation stores no gradients
+MOST_OUTPUTS = 2**30  # bytes of what layers put out for so many samples, above which they are fewer
+FEW_OUTPUTS = 2**26  # bytes for these
 TOLERANCE = 1e-4  # relative, of an exported model: other kernels sum in another order
 
 
@@ -171,6 +173,18 @@ class Task:
     def evaluation_batch(self, batch_size: int) -> int:
         """Returns the number of samples in a batch of the evaluation, for that batch size in training."""
         return max(batch_size, EVALUATION_BATCH)
+
+    def fitting_batch(self, batch_size: int, bytes_each: int, least: int) -> int:
+        """Returns the number of samples in a batch of the evaluation: as usual, unless layers would put out more than
+        1 GiB for it.
+
+        Args:
+            batch_size: of the training.
+            bytes_each: of what layers put out for a sample.
+            least: samples of a batch.
+        """
+        usual = self.evaluation_batch(batch_size)
+        return usual if usual * bytes_each <= MOST_OUTPUTS else min(usual, max(least, FEW_OUTPUTS // bytes_each))
 
     def is_known(self, target: Tensor) -> Tensor:
         """Tells which samples `(N,)` have a target."""

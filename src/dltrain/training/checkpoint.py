@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -27,6 +27,7 @@ from dltrain.storage import digest, flush, write_text
 SCHEMA = 1
 MAX_RESUMABLE = 2  # the newest, and the one before in case the newest is damaged
 NAME = re.compile(r"step-[0-9]{8,}")
+RENAMED = {"images": "samples"}  # parts of built-in models, by their names in older checkpoints
 WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
 
 
@@ -140,6 +141,21 @@ def load_weights(checkpoint: Path) -> dict[str, Tensor]:
         CheckpointError: the file cannot be read.
     """
     return read_tensors(checkpoint / WEIGHTS)
+
+
+def under_present_names(saved: Mapping[str, Tensor], present: Container[str]) -> dict[str, Tensor]:
+    """Returns saved weights by the names that they have today, if older versions called parts of a model otherwise.
+
+    Args:
+        saved: the weights of a checkpoint.
+        present: the names of the model's weights.
+    """
+
+    def now(name: str) -> str:
+        other = ".".join(RENAMED.get(part, part) for part in name.split("."))
+        return other if name not in present and other in present else name
+
+    return {now(name): tensor for name, tensor in saved.items()}
 
 
 def read_tensors(path: Path, fix: str = "") -> dict[str, Tensor]:

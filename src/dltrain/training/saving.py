@@ -21,6 +21,7 @@ from dltrain.training.checkpoint import (
     save_checkpoint,
     set_aside,
     set_pointer,
+    under_present_names,
     verify,
 )
 from dltrain.training.state import TrainState
@@ -156,6 +157,7 @@ def load_into(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor], checkp
     Raises:
         CheckpointError: names or shapes differ; the error names the first five differences.
     """
+    saved = under_present_names(saved, weights)
     differences = [f"{name} is missing" for name in weights if name not in saved]
     differences += [f"{name} is unknown" for name in saved if name not in weights]
     differences += [

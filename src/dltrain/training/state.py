@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from dltrain.tasks.metric_table import Better
 from dltrain.training.averaging import Average
+from dltrain.training.checkpoint import under_present_names
 from dltrain.training.random_state import restore_random_state, save_random_state
 from dltrain.training.schedules import advance
 
@@ -210,7 +211,7 @@ class TrainState:
         schedule stands where it would stand had it been followed from the beginning.
         """
         if self.average is not None:
-            self.model.load_state_dict(state["model"])
+            self.model.load_state_dict(under_present_names(state["model"], self.model.state_dict()))
             self.average.n_averaged.fill_(state["averaged"])
         before = Plan(**state["plan"])
         kept = ("params", "foreach", "fused")  # how steps are computed is part of the saved state

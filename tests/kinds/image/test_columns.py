@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from dltrain.errors import DataError
 from dltrain.kinds.image.load import images
+from dltrain.storage import digest
 
 COUNT = 160
 USE = ("data=images", "data.path=photos", "data.labels=labels.csv", "data.target=ill", "data.size=8")
@@ -72,3 +77,37 @@ def test_images_and_columns_decide_together(dltrain: Callable, folder: Path, tmp
     assert "no column site" in dltrain("predict", "run", "photos/part.csv").out
     assert dltrain("export", "run", "--format", "torch-export").code == 0
     assert "table_of_images.csv" in (tmp_path / "run" / "report.html").read_text("utf-8")
+
+
+def rename_part(run: Path, now: str, before: str) -> None:
+    """Gives a part of the model in all checkpoints of a run the name that an older version called it by."""
+
+    def renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        assert any(name.startswith(f"{now}.") for name in tensors)
+        return {re.sub(rf"^{now}\.", f"{before}.", name): tensor for name, tensor in tensors.items()}
+
+    for folder in run.glob("checkpoints/step-*"):
+        weights, training = folder / "model.safetensors", folder / "state.pt"
+        save_file(renamed(load_file(weights)), weights)
+        if training.exists():
+            state = torch.load(training, weights_only=True)
+            torch.save(state | {"model": state["model"] and renamed(state["model"])}, training)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        for name in manifest["files"]:
+            manifest["files"][name] = {"bytes": (folder / name).stat().st_size, "sha256": digest(folder / name)}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("average", ["null", "0.9"])
+def test_runs_from_before_a_part_was_renamed_predict_and_train_on(
+    dltrain: Callable, folder: Path, tmp_path: Path, average: str
+) -> None:
+    overrides = ("model=mlp", *USE, "data.use=[site,age]", "augment=none", f"trainer.ema={average}")
+    assert dltrain(*overrides, "trainer.epochs=2", "hydra.run.dir=run").code == 0
+    expected = dltrain("predict", "run", "photos/labels.csv").out
+    rename_part(tmp_path / "run", "samples", "images")
+    assert dltrain("predict", "run", "photos/labels.csv").out == expected
+    called = dltrain("resume", "run", "trainer.epochs=3")
+    assert called.code == 0, called.err
+    started = dltrain(*overrides, "trainer.epochs=1", "init_from=run", "hydra.run.dir=other")
+    assert started.code == 0, started.err

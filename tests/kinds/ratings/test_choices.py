@@ -176,7 +176,7 @@ def test_models_of_choices_refuse_what_they_cannot_learn_from(dltrain: Callable,
     assert "data.split=leave_last" in refused.err
     counted = generate_ratings(1500, 0).assign(times=[1, 2, 3] * 500)
     counted.to_csv(tmp_path / "counted.csv", index=False)
-    refused = dltrain("data=choices", "data.path=counted.csv", "data.count=times")
+    refused = dltrain("data=choices", "data.path=counted.csv", "data.count=times", "model=ease")
     assert refused.code == 2 and "Ease counts all choices alike" in refused.err
     lines = [f"u{user},{item}" for user in range(30) for item in range(user % 3, 20, 2)]
     (tmp_path / "listed.csv").write_text("user,item\n" + "\n".join(lines) + "\n", encoding="utf-8")
@@ -259,6 +259,6 @@ def test_a_run_measures_users_that_are_held_out(model: str, dltrain: Callable, t
     result = called.result
     assert result["test"]["ndcg@10"] > result["baseline"]["most_rated"]["ndcg@10"] + 0.3
     assert "ease" not in result["baseline"] and "neighbours" in result["baseline"]
-    refused = dltrain("data=ratings", "data.path=r.csv", "data.split=user")
+    refused = dltrain("data=ratings", "data.path=r.csv", "data.split=user", "model=recommender")
     assert refused.code == 2 and "dltrain data=ratings data.path=r.csv data.split=user model=ease" in refused.err
     assert dltrain("check", "data=ratings", "data.path=r.csv", "data.split=user", "model=ease").code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dltrain.data.samples.ratings_and_series import generate_ratings
 from dltrain.errors import DataError
 from dltrain.kinds.ratings.encoder import PairEncoder
 from dltrain.kinds.ratings.load import ratings
+from dltrain.kinds.ratings.matrix import melt
 from dltrain.kinds.ratings.spelled import find_spelling
 from dltrain.types import Data
 
@@ -257,3 +259,164 @@ def test_a_wide_table_that_is_no_matrix_by_itself_is_asked_about(tmp_path: Path)
         read(write(tmp_path / "m.csv", counts))
     assert refused.value.override == "data.layout=users_in_rows"
     assert len(truth(read(str(tmp_path / "m.csv"), layout="users_in_rows"))) == len(of_matrix(matrix()))
+
+
+HEADERS = [
+    ("Benutzer", "Film", "Bewertung", "Datum"),
+    ("utilisateur", "produit", "note", "date"),
+    ("usuario", "película", "puntuación", "fecha"),
+    ("utente", "libro", "voto", "data"),
+    ("usuário", "produto", "avaliação", "data"),
+    ("gebruiker", "boek", "cijfer", "datum"),
+    ("użytkownik", "książka", "ocena", "czas"),
+    ("пользователь", "фильм", "оценка", "дата"),
+    ("kullanıcı", "ürün", "puan", "tarih"),
+    ("ユーザーID", "商品ID", "評価", "日時"),
+    ("사용자", "영화", "평점", "날짜"),
+]
+
+
+@pytest.mark.parametrize("names", HEADERS)
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_columns_are_found_by_their_names_in_other_languages(
+    names: tuple[str, ...], delimiter: str, tmp_path: Path
+) -> None:
+    frame = rated()
+    frame["user"] = "Zoë " + frame["user"].astype(str)
+    lines = [delimiter.join(names), *(delimiter.join(map(str, row)) for row in frame.itertuples(index=False))]
+    data = read(write(tmp_path / "r.txt", lines))
+    assert truth(data) == expected(frame)
+    assert noted(data, "columns: user {}, item {}, target {}, time {}".format(*names))
+
+
+def test_a_note_or_data_that_holds_no_rating_or_time_has_no_such_role(tmp_path: Path) -> None:
+    frame = rated().rename(columns={"rating": "stars", "time": "seen_at_date"}).assign(note="good film", data="x")
+    data = read(write(tmp_path / "r.csv", frame))
+    assert noted(data, "columns: user user, item item, target stars, time seen_at_date")
+
+
+def test_a_date_of_items_is_no_time_of_ratings(tmp_path: Path) -> None:
+    frame = rated().drop(columns="time")
+    frame["release_date"] = [f"19{60 + int(item) % 40}-01-05" for item in frame["item"]]
+    assert noted(read(write(tmp_path / "r.csv", frame)), "columns: user user, item item, target rating")
+    assert not any("release_date" in note for note in read(str(tmp_path / "r.csv")).notes)
+
+
+def test_of_two_ratings_the_overall_one_is_learned(tmp_path: Path) -> None:
+    frame = rated().rename(columns={"rating": "overall_rating"})
+    frame.insert(2, "service_rating", 1 + np.arange(len(frame)) % 5)
+    assert noted(read(write(tmp_path / "r.csv", frame)), "target overall_rating")
+
+
+def test_counts_of_zero_are_asked_about_or_left_out(dltrain: Callable, tmp_path: Path) -> None:
+    frame = rated().drop(columns=["rating", "time"])
+    frame["play_count"] = np.where(np.arange(len(frame)) % 4, 3 + np.arange(len(frame)) % 30, 0)
+    refused = dltrain("check", "data=ratings", f"data.path={write(tmp_path / 'p.csv', frame)}")
+    assert refused.code == 2 and "150 play_count are 0, which may say whether a user has chosen an item" in refused.err
+    command = "data.target=play_count data.unrated=0 data.split=leave_last"
+    assert command in refused.err
+    assert dltrain("check", "data=ratings", "data.path=p.csv", *command.split()).code == 0
+    played = frame[frame["play_count"] > 0].assign(rating=1.0)
+    for options in ({"count": "play_count"}, {"target": "play_count", "unrated": 0, "split": "leave_last"}):
+        data = read(str(tmp_path / "p.csv"), **options)
+        assert {pair[:2] for pair in truth(data)} == {pair[:2] for pair in expected(played)}
+    assert noted(read(str(tmp_path / "p.csv"), count="play_count"), "left out 150 rows whose play_count is 0")
+    options = ("data.path=p.csv", "data.count=play_count", "trainer.epochs=1")
+    assert dltrain("data=choices", *options, "hydra.run.dir=r").code == 0
+    evaluated = dltrain("evaluate", "r", "data.path=p.csv", "--json")
+    assert evaluated.code == 0 and json.loads(evaluated.out)["samples"] == 450
+
+
+def test_quantities_are_counts_and_no_ratings(tmp_path: Path) -> None:
+    frame = rated().rename(columns={"rating": "quantity"})
+    data = read(write(tmp_path / "r.csv", frame))
+    assert data.facts.task == "ranking" and noted(data, "quantity holds counts (data.count=quantity weighs by them)")
+
+
+def test_times_in_words_are_left_out_unless_they_are_asked_for(dltrain: Callable, tmp_path: Path) -> None:
+    frame = rated().assign(time=[f"{1 + at % 9} days ago" for at in range(600)])
+    data = read(write(tmp_path / "r.csv", frame))
+    assert truth(data) == expected(frame) and noted(data, "time is left out: '1 days ago' is no time")
+    refused = dltrain("check", "data=ratings", "data.path=r.csv", "data.time=time")
+    assert refused.code == 2 and "is not a valid time" in refused.err
+
+
+def test_ratings_in_words_are_refused_with_a_command_that_works(dltrain: Callable, tmp_path: Path) -> None:
+    frame = rated()
+    frame["rating"] = [("awful", "bad", "okay", "good", "superb")[rating - 1] for rating in frame["rating"]]
+    refused = dltrain("check", "data=ratings", f"data.path={write(tmp_path / 'r.csv', frame)}")
+    assert refused.code == 2 and "and ratings are numbers" in refused.err and "data.split=leave_last" in refused.err
+    assert dltrain("check", "data=ratings", "data.path=r.csv", "data.split=leave_last").code == 0
+
+
+def test_ids_that_differ_by_case_alone_are_said(tmp_path: Path) -> None:
+    frame = rated()
+    frame["user"] = [f"{'Ann' if at % 2 else 'ann'}{user}@x.org" for at, user in enumerate(frame["user"])]
+    data = read(write(tmp_path / "r.csv", frame))
+    assert noted(data, "user differ by case alone, such as") and truth(data) == expected(frame)
+
+
+def item_lines(frame: pd.DataFrame) -> list[str]:
+    lines: list[str] = []
+    for item, part in frame.groupby("item"):
+        lines += [f"{item}:", *(f"{row.user},{row.rating},2005-09-06" for row in part.itertuples())]
+    return lines
+
+
+def matrix_market(frame: pd.DataFrame) -> list[str]:
+    sizes = f"{frame['user'].max()} {frame['item'].max()} {len(frame)}"
+    rows = [f"{row.user} {row.item} {row.rating}" for row in frame.itertuples()]
+    return ["%%MatrixMarket matrix coordinate real general", "% made here", sizes, *rows]
+
+
+def nested(frame: pd.DataFrame) -> list[str]:
+    users: dict[str, dict[str, int]] = {}
+    for user, item, rating in zip(frame["user"], frame["item"], frame["rating"], strict=True):
+        users.setdefault(str(user), {})[str(item)] = int(rating)
+    return [json.dumps(users, indent=1)]
+
+
+@pytest.mark.parametrize("lines_of", [item_lines, matrix_market, nested])
+def test_forms_that_are_no_tables_are_read_in_training_evaluation_and_prediction(
+    lines_of: Lines, dltrain: Callable, tmp_path: Path
+) -> None:
+    frame = rated()
+    path = write(tmp_path / "ratings.data", lines_of(frame))
+    assert truth(read(path)) == expected(frame)
+    called = dltrain("data=ratings", f"data.path={path}", "trainer.epochs=2", "hydra.run.dir=run")
+    assert called.code == 0, called.err
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    answers = [dltrain("evaluate", "run", f"data.path={name}", "--json") for name in ("ratings.data", "table.csv")]
+    assert [answer.code for answer in answers] == [0, 0], answers[0].err
+    mine, other = (json.loads(answer.out)["metrics"] for answer in answers)
+    assert mine["rmse"] == pytest.approx(other["rmse"], rel=1e-6)
+    predicted = dltrain("predict", "run", "ratings.data")
+    assert predicted.code == 0 and len(predicted.out.strip().splitlines()) == 601
+
+
+def test_a_cut_matrix_market_file_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "cut.mtx", matrix_market(rated())[:-3])
+    with pytest.raises(DataError, match="no whole MatrixMarket file"):
+        read(path)
+
+
+def test_rows_of_a_matrix_without_names_are_numbered_through_all_parts_of_a_file() -> None:
+    numbers = np.where(np.random.default_rng(0).random((20, 12)) < 0.5, 3.0, np.nan)
+    frame = pd.DataFrame(numbers, columns=[f"m{at}" for at in range(12)])
+    whole, _ = melt(frame, "users_in_rows")
+    parts = [melt(frame.iloc[start : start + 10], "users_in_rows")[0] for start in (0, 10)]
+    assert whole["user"].tolist() == [user for part in parts for user in part["user"]]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_matrix_is_evaluated_as_it_was_read(turned: bool, dltrain: Callable, tmp_path: Path) -> None:
+    frame = rated().assign(user=lambda rows: "ann " + rows["user"].astype(str))
+    frame["item"] = "film " + frame["item"].astype(str)
+    wide = frame.pivot_table(index="user", columns="item", values="rating")
+    wide = wide.T.rename_axis("title") if turned else wide.rename_axis("user")
+    wide.fillna(0).astype(int).to_csv(tmp_path / "wide.csv")
+    called = dltrain("data=ratings", "data.path=wide.csv", "trainer.epochs=1", "hydra.run.dir=run")
+    assert called.code == 0, called.err
+    evaluated = dltrain("evaluate", "run", "data.path=wide.csv", "--json")
+    assert evaluated.code == 0, evaluated.err
+    assert json.loads(evaluated.out)["samples"] == len(frame)

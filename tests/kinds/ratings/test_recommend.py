@@ -46,8 +46,9 @@ def test_everyone_gets_what_each_user_gets(dltrain: Callable, tmp_path: Path, op
         assert np.allclose([float(row["predicted"]) for row in mine], [float(row["predicted"]) for row in single])
 
 
-def test_a_new_user_is_folded_in_by_ids_and_titles(dltrain: Callable, tmp_path: Path) -> None:
-    train(dltrain, tmp_path, "data.split=leave_last", "trainer.epochs=8")
+@pytest.mark.parametrize("options", [(), ("model=recommender", "trainer.epochs=8")])
+def test_a_new_user_is_folded_in_by_ids_and_titles(dltrain: Callable, tmp_path: Path, options: tuple[str, ...]) -> None:
+    train(dltrain, tmp_path, "data.split=leave_last", *options)
     called = dltrain("predict", "run", "--likes", "i5,Good, the Bad,second,i9999", "--top", "30", "--json")
     assert called.code == 0, called.err
     answer: dict[str, Any] = json.loads(called.out)
@@ -64,7 +65,7 @@ def test_a_new_user_is_folded_in_by_ids_and_titles(dltrain: Callable, tmp_path: 
 
 
 def test_a_user_who_is_folded_in_is_scored_like_the_trained_one(dltrain: Callable, tmp_path: Path) -> None:
-    train(dltrain, tmp_path, "trainer.epochs=12", "data.split=leave_last")
+    train(dltrain, tmp_path, "trainer.epochs=12", "data.split=leave_last", "model=recommender")
     model = load(tmp_path / "run")
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     until, agreement = model.kept["rated_until"].tolist(), []

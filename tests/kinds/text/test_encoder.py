@@ -156,3 +156,11 @@ def test_a_column_of_ids_names_the_rows_in_training_and_later(tmp_path: Path) ->
     names = frame["tweet_id"].tolist()
     assert set(data.splits["test"].ids) <= set(names)
     assert read_back(data.facts).encode(frame).ids == tuple(names)
+
+
+def test_characters_are_read_in_pairs_and_words_alone(tmp_path: Path) -> None:
+    frame = reviews()
+    frame.to_csv(tmp_path / "words.csv", index=False)
+    assert "ngrams" not in text(path=str(tmp_path / "words.csv")).facts.preprocessing
+    facts = text(path=str(tmp_path / "words.csv"), tokens="character").facts
+    assert facts.preprocessing["ngrams"] == 2 and read_back(facts).ngrams == 2

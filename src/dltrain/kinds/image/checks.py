@@ -13,6 +13,7 @@ from PIL import Image
 from dltrain.kinds.checks import Finding
 from dltrain.kinds.copies import Copies, name_some
 from dltrain.kinds.image.duplicates import Alike, find_copies
+from dltrain.kinds.image.plain import header_of
 from dltrain.types import SPLITS, Data, SplitName
 
 CHANGED = "in another size or compression"
@@ -86,6 +87,8 @@ def _bytes(file: Path) -> int:
 def _size(file: Path) -> tuple[int, int] | None:
     """Returns width and height of an image file, without decoding it."""
     try:
+        if (plain := header_of(file)) is not None:
+            return plain.width, plain.height
         with warnings.catch_warnings(), Image.open(file) as image:
             warnings.simplefilter("ignore")
             return image.size

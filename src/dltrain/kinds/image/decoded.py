@@ -184,6 +184,9 @@ class StoredImages:
         chosen = self.rows[rows if isinstance(rows, slice) else rows.cpu().numpy()]
         return torch.from_numpy(self.images.read(chosen, self.window)).to(self.device)
 
+    def subset(self, rows: Sequence[int], /) -> StoredImages:
+        return replace(self, rows=self.rows[np.asarray(rows, dtype=np.int64)])
+
     def to(self, device: torch.device | str, /) -> StoredImages:
         return replace(self, device=torch.device(device))
 

@@ -29,6 +29,7 @@ NEARER = 0.4  # than the nearest of other images by this factor
 OTHERS = 1000  # images among which that one is looked for
 FLAT = 2.0  # standard deviation of pixels, below which an image shows nothing
 CHUNK = 512
+AT_ONCE = 64  # images whose pixels are looked at together, which a CPU's caches hold
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -94,16 +95,34 @@ def find_copies(pixels: Sequence[Stored], first: Rows) -> Alike:
 
 def _look_at(pixels: Sequence[Stored], chosen: NDArray[np.bool_]) -> _Seen:
     """Returns what is compared of all images, of which `chosen` `(N,)` ones are compared closely."""
-    parts: list[_Seen] = []
-    start = 0
+    count, channels = len(chosen), pixels[0].shape[1]
+    # Made before parts are read: small arrays among large ones would keep the memory of these from being used again.
+    seen = _Seen(
+        np.empty(count, np.int64),
+        np.empty(count, np.float32),
+        np.empty(count, np.uint8),
+        np.empty(chosen.sum(), np.uint64),
+        np.empty((chosen.sum(), channels * THUMB**2), np.float32),
+    )
+    start = first = 0
     for part in (part for of_split in pixels for part in in_parts(of_split)):
-        some = part[torch.from_numpy(chosen[start : start + len(part)])]
+        end = start + len(part)
+        some = part[torch.from_numpy(chosen[start:end])]
         flattened = part.flatten(1)
-        spread = torch.cat([chunk.float().std(dim=1) for chunk in flattened.split(CHUNK)]).numpy()
-        brightest = flattened.amax(dim=1).numpy()
-        parts.append(_Seen(digests(part).numpy(), spread, brightest, hashes(some), thumbs(some)))
-        start += len(part)
-    return _Seen(*map(np.concatenate, zip(*parts, strict=True)))
+        seen.keys[start:end] = digests(part).numpy()
+        seen.spread[start:end] = torch.cat([_spread(chunk.float()) for chunk in flattened.split(AT_ONCE)]).numpy()
+        seen.brightest[start:end] = flattened.amax(dim=1).numpy()
+        last = first + len(some)
+        if last > first:
+            seen.hashes[first:last], seen.thumbs[first:last] = hashes(some), thumbs(some)
+        start, first = end, last
+    return seen
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Returns the standard deviation of each row `(N, F)`, several times as fast as `std`; changes `x`."""
+    x -= x.mean(dim=1, keepdim=True)
+    return (x.square_().sum(dim=1) / (x.shape[1] - 1)).sqrt()
 
 
 def hashes(pixels: Tensor) -> NDArray[np.uint64]:
@@ -111,7 +130,7 @@ def hashes(pixels: Tensor) -> NDArray[np.uint64]:
     brightness is above their median."""
     cosines = _cosines(SIDE, FREQUENCIES)
     bits = []
-    for chunk in pixels.split(CHUNK):
+    for chunk in pixels.split(AT_ONCE):
         grey = functional.adaptive_avg_pool2d(chunk.float().mean(dim=1, keepdim=True), SIDE)[:, 0]
         frequencies = (cosines @ grey @ cosines.T).flatten(1)
         frequencies[:, 0] = 0  # the brightness of the whole image
@@ -123,7 +142,7 @@ def hashes(pixels: Tensor) -> NDArray[np.uint64]:
 def thumbs(pixels: Tensor) -> Floats:
     """Returns each image `(N, C, H, W)` in 16×16 pixels less its mean, as a vector of length 1, `(N, C·256)`."""
     parts = []
-    for chunk in pixels.split(CHUNK):
+    for chunk in pixels.split(AT_ONCE):
         small = functional.adaptive_avg_pool2d(chunk.float(), THUMB).flatten(1)
         parts.append(functional.normalize(small - small.mean(dim=1, keepdim=True), dim=1))
     return np.asarray(torch.cat(parts))

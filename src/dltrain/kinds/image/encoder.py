@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 
 NAMED_BAD = 10  # files that a refusal names
+ENCODED_BYTES = 2**26  # of files that are encoded together
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,11 @@ class ImageEncoder:
     def classes(self) -> tuple[str, ...]:
         """Returns the class names in the order of their indices."""
         return self.reader.classes
+
+    @property
+    def at_once(self) -> int:
+        """Returns how many files are encoded together, about 64 MiB."""
+        return max(1, ENCODED_BYTES // (self.channels * self.height * self.width))
 
     @property
     def other_columns(self) -> frozenset[str]:

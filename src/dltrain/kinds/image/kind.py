@@ -36,6 +36,7 @@ from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
 from dltrain.types import BatchTransform, Data, Facts, InputFormat, Spec, Split, SplitName, Stored
 
+AT_ONCE = 64  # images whose pixels are looked at together, which a CPU's caches hold
 THUMBNAIL = 16  # pixels per side of the images for baselines, of wide ones the root of width times height
 
 
@@ -129,7 +130,7 @@ class Image(Kind):
 
     def explain(self, model: nn.Module, task: Task, facts: Facts, loader: TensorLoader, seconds: float) -> Explanation:
         """Returns the importance of columns that join the images, and a projection of the last layer's inputs."""
-        projection = project_features(model, loader.inputs, loader.prepare, seconds)
+        projection = project_features(model, loader.inputs, loader.prepare, seconds, max(loader.sizes))
         return Explanation(importance_beside(model, task, facts, "the image", loader, seconds), projection)
 
 
@@ -140,6 +141,9 @@ def thumbnails(split: Split) -> NDArray[np.float32]:
     height, width = images.shape[2:]
     size = (round(THUMBNAIL * (height / width) ** 0.5), round(THUMBNAIL * (width / height) ** 0.5))
     size = (min(max(1, size[0]), height), min(max(1, size[1]), width))
-    grey = (part.float().mean(dim=1, keepdim=True) / 255 for part in in_parts(images))
-    pixels = torch.cat([nn.functional.adaptive_avg_pool2d(part, size).flatten(1) for part in grey])
+    pixels, start = torch.empty(len(images), size[0] * size[1]), 0
+    for part in in_parts(images, AT_ONCE):
+        grey = part.float().mean(dim=1, keepdim=True) / 255
+        pixels[start : start + len(part)] = nn.functional.adaptive_avg_pool2d(grey, size).flatten(1)
+        start += len(part)
     return np.asarray(torch.cat([pixels, *(column[:] for column in columns)], dim=1))

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
+from dltrain.data.growing import Growing
 from dltrain.data.loader import TensorLoader
+from dltrain.data.stored import in_parts
 from dltrain.errors import CheckpointError
 from dltrain.explain.last_layer import last_layer_inputs, watching_last_layer
 from dltrain.kinds.kind import TellUnlike, UsableModel
@@ -27,7 +29,7 @@ from dltrain.models.names import inner_model
 from dltrain.runs.folder import RunDir
 from dltrain.storage import write_bytes
 from dltrain.training.checkpoint import read_tensors
-from dltrain.types import Data, SplitName, Stored
+from dltrain.types import Data, OnDemand, SplitName, Stored
 
 Floats = NDArray[np.float64]
 
@@ -126,12 +128,13 @@ def save_likeness(run: RunDir, data: Data, model: nn.Module, loaders: Mapping[Sp
     for name, most in splits:
         images, loader = data.splits[name].inputs[0], loaders[name]
         rows = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
-        chosen = tuple(tensor[rows.to(tensor.device)] for tensor in loader.inputs)
-        inputs = _joined(last_layer_inputs(model, chosen, loader.prepare, BATCH))
+        batch, on_device = min(BATCH, max(loader.sizes)), rows.to(loader.target.device)
+        inputs = _joined(last_layer_inputs(model, loader.inputs, loader.prepare, batch, on_device))
         if inputs is None:
             return
         features.append(np.asarray(inputs.double()))
-        pixels.append(np.asarray(statistics(images[rows]).double()))
+        some = images.subset(rows.tolist()) if isinstance(images, OnDemand) else images[rows]
+        pixels.append(np.asarray(statistics(some).double()))
     spaces = {"features": Space.fit(*features, learned=True), "pixels": Space.fit(*pixels, learned=False)}
     tensors: dict[str, Tensor] = {}
     for part, space in spaces.items():
@@ -187,12 +190,12 @@ def _are_unlike(
 
 def _joined(features: Iterable[Tensor]) -> Tensor | None:
     """Returns the inputs of the last linear layer `(N, F)`, on the CPU; `None` if there is none or it is too wide."""
-    parts: list[Tensor] = []
+    joined = Growing()
     for part in features:
         if part.shape[1] > WIDEST:
             return None
-        parts.append(part.float().cpu())
-    return torch.cat(parts) if parts else None
+        joined.add(part.float().cpu())
+    return joined.whole() if joined.count else None
 
 
 def statistics(images: Stored) -> Tensor:
@@ -201,7 +204,10 @@ def statistics(images: Stored) -> Tensor:
     They are mean and spread of each channel, the brightness of darker and lighter parts, and the logarithms of how much
     channels and neighbouring pixels differ.
     """
-    return torch.cat([_statistics(part.float() / 255) for part in images.split(BATCH)])
+    found = Growing()
+    for part in in_parts(images, BATCH):
+        found.add(_statistics(part.float() / 255))
+    return found.whole()
 
 
 def _statistics(x: Tensor) -> Tensor:

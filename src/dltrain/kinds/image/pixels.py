@@ -11,7 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -26,10 +28,16 @@ from dltrain.data.stored import in_parts
 from dltrain.errors import DataError, require
 from dltrain.kinds.image.depth import Decoded, Pixels, is_deep
 from dltrain.kinds.image.files import HEIC_BRANDS
+from dltrain.kinds.image.plain import JPEG, PNG, decode_plain
 from dltrain.types import Stored
 
 Channels = Literal[1, 3] | None
-AHEAD = 32  # images a core that are decoded before they are needed
+AHEAD, BYTES_AHEAD = 32, 2**25  # images a core that are decoded before they are needed, and their bytes at most
+MOST_FILES, TASK_SECONDS = 16, 0.002  # of a task of a thread
+TRIED = 4  # files by which it is known whether they are small
+SMALL_SECONDS, LARGE_SECONDS = 0.00015, 0.001  # for a file, up to which threads do not help, and beyond which they do
+HEAD = 32  # bytes at the beginning of a file that say what it is, with the brands that it is compatible with
+READ = 2**20  # bytes that are read at once
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
 Filter = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -123,7 +131,7 @@ def channel_statistics(pixels: Stored) -> tuple[tuple[float, ...], tuple[float, 
 
 def _count_levels(pixels: Tensor) -> NDArray[np.int64]:
     """Returns how often each channel of `(N, C, H, W)` has each of the 256 levels, `(C, 256)`."""
-    return np.stack([np.bincount(channel.ravel(), minlength=256) for channel in pixels.numpy().swapaxes(0, 1)])
+    return np.stack([channel.reshape(-1).bincount(minlength=256).numpy() for channel in pixels.cpu().unbind(1)])
 
 
 def read_image(
@@ -142,22 +150,39 @@ def read_image(
         OSError, ValueError, SyntaxError: the image cannot be decoded.
     """
     height, width = height_and_width(size)
-    with _open(path) as image:
+    head, content = _read(path)
+    plain = None if content is None else decode_plain(content, (2 * width, 2 * height))
+    if plain is not None:
+        return as_pixels(plain, size, channels, resize)
+    with _open(path, head) as image:
         image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
         if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{image.width}×{image.height} pixels are too many")
-        if keep_depth and image.format == "PNG" and (deep := _deep_colours(path)) is not None:
+        if keep_depth and image.format == "PNG" and (deep := _deep_colours(path, head)) is not None:
             return np.dstack([_resize_values(deep[..., band], size, resize) for band in _bands(deep, channels)])
         _refuse_lost_bits(image)
         ImageOps.exif_transpose(image, in_place=True)
         return as_pixels(image, size, channels, resize, keep_depth=keep_depth)
 
 
-def _open(path: Path) -> Image.Image:
-    """Opens an image, a JPEG without Pillow's limit of its size, since it may be read at a fraction of it."""
-    with path.open("rb") as file:
-        head = file.read(32)  # with the brands that it is compatible with
-    if head.startswith(b"\xff\xd8\xff"):
+def _read(path: Path) -> tuple[bytes, bytes | None]:
+    """Returns the beginning of a file, and its content if it is JPEG or PNG."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        content = os.read(descriptor, READ)
+        if not content.startswith((JPEG, PNG)):
+            return content[:HEAD], None
+        parts = [content]
+        while len(parts[-1]) == READ:
+            parts.append(os.read(descriptor, READ))
+        return content[:HEAD], content if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path, head: bytes) -> Image.Image:
+    """Opens an image that begins so, a JPEG without Pillow's limit of its size, since it may be read at a fraction."""
+    if head.startswith(JPEG):
         return JpegImageFile(path)
     is_heic = head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS
     if is_heic and (missing := _register_heif()) and b"avif" not in head:
@@ -175,7 +200,7 @@ def _register_heif() -> str:
     return ""
 
 
-def _deep_colours(path: Path) -> NDArray[np.float32] | None:
+def _deep_colours(path: Path, head: bytes) -> NDArray[np.float32] | None:
     """Returns a PNG of 16 bits a colour as `(H, W, 3)`, or `(H, W, 1)` of a grey one with transparency, of which Pillow
     reads only the upper 8 bits; `None` for others."""
     with path.open("rb") as file:
@@ -235,6 +260,8 @@ def resize_image(image: Image.Image, size: Size, resize: Resize) -> Image.Image:
     black, `stretch` scales both sides without keeping the proportions.
     """
     height, width = height_and_width(size)
+    if image.size == (width, height) and not isinstance(resize, CentreCrop):
+        return image
     if isinstance(resize, CentreCrop):
         return resize(image, height, width)
     if resize == "crop":
@@ -276,25 +303,53 @@ def decode_all(files: Sequence[Path], decoding: Decoding) -> tuple[list[Decoded 
 
 
 def decode_each(files: Iterable[Path], decoding: Decoding) -> Iterator[Decoded | str]:
-    """Yields every image as `read_image` does, or the reason why it cannot be read; threads read ahead."""
+    """Yields every image as `read_image` does, or the reason why it cannot be read.
 
-    def decode(path: Path) -> Decoded | str:
-        try:
-            return decoding(path)
-        except Exception as error:  # Pillow's decoders may raise anything for a broken file
-            return _reason(path, error)
+    Threads read ahead, unless the files are small: most of their time is Python's, so that threads would wait for each
+    other.
+    """
+    remaining = iter(files)
+    each: list[float] = []
+    while some := list(islice(remaining, 1 if len(each) < TRIED else MOST_FILES)):
+        images, seconds = _decode_some(some, decoding)
+        yield from images
+        each.append(seconds / len(some))
+        if each[-1] > LARGE_SECONDS or (len(each) >= TRIED and min(each[-TRIED:]) > SMALL_SECONDS):
+            yield from _decode_ahead(remaining, decoding)
 
-    waiting: deque[Future[Decoded | str]] = deque()
+
+def _decode_ahead(files: Iterator[Path], decoding: Decoding) -> Iterator[Decoded | str]:
+    """Yields what `decode_each` does, by threads; a task of a thread is a few files."""
+    waiting: deque[Future[tuple[Sequence[Decoded | str], float]]] = deque()
+    height, width = height_and_width(decoding.size)
+    most = cores() * max(1, min(AHEAD, BYTES_AHEAD // (3 * height * width)))
+    ahead, size = 0, 1
     pool = ThreadPoolExecutor(cores())
     try:
-        for file in files:
-            waiting.append(pool.submit(decode, file))
-            if len(waiting) > AHEAD * cores():
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        while (some := list(islice(files, size))) or waiting:
+            if some:
+                waiting.append(pool.submit(_decode_some, some, decoding))
+                ahead += len(some)
+            if not some or ahead > most:
+                images, seconds = waiting.popleft().result()
+                ahead -= len(images)
+                size = max(1, min(MOST_FILES, int(TASK_SECONDS * len(images) / max(seconds, 1e-9))))
+                yield from images
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _decode_some(files: Sequence[Path], decoding: Decoding) -> tuple[Sequence[Decoded | str], float]:
+    """Returns images, or the reasons why they cannot be read, and the seconds that this took."""
+    began = perf_counter()
+    return [_decode(file, decoding) for file in files], perf_counter() - began
+
+
+def _decode(file: Path, decoding: Decoding) -> Decoded | str:
+    try:
+        return decoding(file)
+    except Exception as error:  # Pillow's decoders may raise anything for a broken file
+        return _reason(file, error)
 
 
 @contextmanager
@@ -322,7 +377,9 @@ def _reason(path: Path, error: Exception) -> str:
 
 def has_more_bits(path: Path) -> bool:
     """Tells whether a readable image has more than 8 bits, as far as Pillow keeps them."""
-    with _open(path) as image:
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    with _open(path, head) as image:
         return _is_deep(image)
 
 

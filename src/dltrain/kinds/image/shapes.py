@@ -10,6 +10,7 @@ from statistics import median
 from PIL import ExifTags, Image
 
 from dltrain.kinds.image.pixels import Resize, Size, height_and_width
+from dltrain.kinds.image.plain import header_of
 
 LOOKED_AT = 200  # files whose size is looked at
 LEAST_KEPT = 0.5  # share of an image's area that cropping must keep, in the median
@@ -21,6 +22,9 @@ def sizes_of(files: Sequence[Path]) -> list[tuple[int, int]]:
     sizes = []
     for file in files[:: max(1, len(files) // LOOKED_AT)]:
         try:
+            if (plain := header_of(file)) is not None:
+                sizes.append((plain.height, plain.width))
+                continue
             with warnings.catch_warnings(), Image.open(file) as image:
                 warnings.simplefilter("ignore")
                 turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5

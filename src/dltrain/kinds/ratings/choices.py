@@ -16,6 +16,10 @@ from dltrain.kinds.ratings.unrated import Rated, leave_out_unrated, note_far
 
 SplitChoice = Literal["auto", "random", "time", "user", "leave_last"]
 RANKED: frozenset[str] = frozenset(["leave_last", "user"])  # splits that learn what users choose, whatever they rate
+NO_RATINGS = (
+    "ratings of users that are held out are not predicted, because a user's vector is learned from their ratings "
+    "(data.split=random predicts ratings)"
+)
 MOST_EVENTS = 10  # kinds of events that a note names
 
 
@@ -73,15 +77,13 @@ def choose_what_is_learned(
     """
     by = choose_split(split, frame, columns, choices)
     ranking = choices or by in RANKED
-    advice = ("data=choices picks the model for choices, and its settings",) if ranking and not choices else ()
     if "target" not in columns:
         if unrated == "auto":
-            check_marks(frame, columns, choices)
-        notes = (*note_choices(frame, columns, count), *advice)
-        return Learned(frame, columns, by, ranking, "choice", notes=notes)
+            check_marks(frame, columns, choices, count)
+        return Learned(frame, columns, by, ranking, "choice", notes=note_choices(frame, columns, count))
     target = columns["target"]
     numbers, spelling, note = read_spelled(frame[target])
-    notes = (note,) if note else ()
+    notes: tuple[str, ...] = (note,) if note else ()
     if numbers is not None:
         frame = frame.assign(**{target: numbers})
     if not ranking:
@@ -93,7 +95,9 @@ def choose_what_is_learned(
     notes += rated.notes
     if ranking:
         others: dict[Role, str] = {role: name for role, name in columns.items() if role != "target"}
-        notes += ("the values of ratings make no difference: learns which user rated which item", *advice)
+        notes += ("the values of ratings make no difference: learns which user rated which item",)
+        if by == "user" and not choices:
+            notes += (NO_RATINGS,)
         marks = target if rated.gaps else ""
         return Learned(rated.frame, others, by, True, "rating", None, rated.gaps, spelling, marks, notes)
     known = None if is_matrix else rated.others
@@ -133,23 +137,28 @@ def choose_split(
     )
 
 
-def check_marks(frame: pd.DataFrame, columns: Mapping[Role, str], choices: bool) -> None:
-    """Checks that no column without a role says which rows are choices, such as `clicked` with 0 and 1.
+def check_marks(frame: pd.DataFrame, columns: Mapping[Role, str], choices: bool, count: str | None) -> None:
+    """Checks that no column without a role says which rows are choices, such as `clicked` with 0 and 1, or `plays` with
+    zeros.
 
     Args:
         frame: the table.
         columns: the name of the column of each role, without ratings.
         choices: whether choices are learned with any split.
+        count: the column of counts, if there is one; its zeros are no choices.
 
     Raises:
         DataError: a column may say so.
     """
-    if not (marks := may_mark_choices(frame, columns)):
+    marks = [name for name in may_mark_choices(frame, columns) if name != count]
+    if not marks:
         return
-    name = marks[0]
-    low = min(0.0, float(cells.numbers.min())) if (cells := read_cells(frame[name])).all_numbers else 0.0
+    name, cells = marks[0], read_cells(frame[marks[0]])
+    low = min(0.0, float(cells.numbers.min())) if cells.all_numbers else 0.0
+    zeros = int(cells.counts[cells.numbers == 0].sum())
+    what = f"{name} holds {name_list(list(cells.values))}" if len(cells.values) == 2 else f"{zeros:,} {name} are 0"
     raise DataError(
-        f"{name} holds {name_list(list(cells.values))}, which may say whether a user has chosen an item",
+        f"{what}, which may say whether a user has chosen an item",
         where="data.target",
         fix="if so, learn from the rows of those that have; data.unrated=none learns from all rows",
         override=f"data.target={name} data.unrated={low:g}" + ("" if choices else " data.split=leave_last"),

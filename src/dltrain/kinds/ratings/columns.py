@@ -33,31 +33,58 @@ PEOPLE = (
 )
 THINGS = (
     "item|movie|film|book|product|anime|song|track|artist|album|business|game|joke|restaurant|recipe|course|article|"
-    "news|video|show|series|episode|app|place|venue|poi|hotel|page|listing|sku|stock|content|podcast|beer|wine|exercise"
+    "news|video|show|series|episode|app|place|venue|poi|hotel|page|listing|sku|stock|content|podcast|beer|wine|exercise|"
+    "post|offer|property|paper"
 )
+# The same in German, French, Spanish, Italian, Portuguese, Dutch, Polish, Russian, Turkish, Japanese and Korean.
+PERSON = (
+    "benutzer|nutzer|kunde|kundin|mitglied|utilisateur|client|membre|usuario|cliente|miembro|utente|usuário|utilizador|"
+    "gebruiker|klant|użytkownik|klient|пользователь|клиент|читатель|зритель|kullanıcı|müşteri|ユーザー?|顧客|会員|"
+    "사용자|고객|회원"
+)
+THING = (
+    "artikel|produkt|buch|titel|lied|spiel|produit|livre|article|chanson|jeu|película|pelicula|libro|producto|artículo|"
+    "canción|juego|prodotto|articolo|gioco|filme|livro|produto|jogo|boek|product|książka|фильм|книга|товар|предмет|игра|"
+    "ürün|kitap|商品|映画|作品|アイテム|本|상품|영화|책|제품"
+)
+MARK = (
+    "vote|bewertung|note|sterne|punkte|wertung|évaluation|evaluation|étoiles|puntuación|puntuacion|valoración|valoracion|"
+    "calificación|calificacion|nota|estrellas|voto|valutazione|punteggio|avaliação|avaliacao|classificação|beoordeling|"
+    "cijfer|ocena|оценка|рейтинг|балл|puan|değerlendirme|評価|点数|スコア|평점|점수|별점"
+)
+MOMENT = (
+    "datum|zeit|zeitstempel|date|heure|fecha|hora|data|ora|tijd|czas|дата|время|tarih|zaman|日時|日付|時刻|날짜|시간"
+)
+NUMBERED = "(id|nr|no|kod|code|número|numero|nummer|番号|번호)?"
 USER = (
     rf"({PEOPLE})(id|index|no|number|code)|uid|(用户|会员)(id|编号)",
     rf"({PEOPLE})s?(name)?|用户名?|会员|用户名",
+    rf"(id)?({PERSON}){NUMBERED}",
 )
 ITEM = (
     rf"(parent)?({THINGS})(id|index|no|number|code)|iid|isbn|asin|(物品|电影|商品|图书|项目|课程)(id|编号)",
     rf"({THINGS})s?|物品|电影|商品|图书|项目|课程",
+    rf"(id)?({THING}){NUMBERED}",
 )
 NAMES: Mapping[Role, tuple[str, ...]] = {
     "user": USER,
     "item": ITEM,
     "target": (
-        rf"(my|user|{THINGS})?ratings?|评分|打分",
-        rf"(my|user|{THINGS})?(score|star)s?|overall|grade|得分|分数",
+        rf"(my|user|overall|{THINGS})?ratings?|评分|打分",
+        rf"(my|user|overall|{THINGS})?(score|star)s?|overall|grade|得分|分数",
+        MARK,
     ),
     "time": (
         r"(unix)?(review|rating|event)?timestamp|unix(review|rating)?time|ts|时间戳",
         r"(review|rating|event)?(datetime|date|time)|(created|rated)(at|on)|时间|日期",
+        rf"{MOMENT}|.*(date|time|timestamp)",
     ),
 }
 TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|图书|课程)(名|名称)"
+MANY_ZEROS = 0.05  # share of counts, from which on they may say what was not chosen
 MOST_COLUMNS = 12  # of a table with a row for each pair
 TYPED = re.compile(r"(.+):(token|float|token_seq|float_seq)")  # as RecBole writes names
+COUNTS = r".*(quantity|qty|count|counts|plays|views|clicks|purchases|times|menge|anzahl|cantidad|quantité|quantità)"
 UNNAMED = re.compile(r"column_\d+")
 ID = re.compile(
     r".*(id|code|index|number|no|hour|day|week|weekday|month|year)"
@@ -101,17 +128,43 @@ def find_columns(frame: pd.DataFrame, named: Mapping[Role, str | None]) -> Found
     if all(map(UNNAMED.fullmatch, frame.columns)) and frame.shape[1] > 1:
         return _by_cells(frame, columns)
     for role in ROLES:
-        if role not in columns and (name := find_role(frame, role, columns.values())):
+        if role not in columns and (name := find_role(frame, role, columns.values(), columns)):
             columns[role] = name
     if "user" not in columns or "item" not in columns:
         raise _missing(frame, columns)
     return Found({role: columns[role] for role in ROLES if role in columns})
 
 
-def find_role(frame: pd.DataFrame, role: Role, taken: Collection[str]) -> str | None:
-    """Returns the column that has a usual name of a role; `None` for none."""
-    found = (pick_column(frame, role, None, names, taken) for names in NAMES[role])
-    return next(filter(None, found), None)
+def find_role(
+    frame: pd.DataFrame, role: Role, taken: Collection[str], found: Mapping[Role, str] | None = None
+) -> str | None:
+    """Returns the column that has a usual name of a role; `None` for none.
+
+    A less usual name of ratings or times, such as `note` or `release_date`, is one where the cells are too, and are not
+    the same for all rows of a user or an item.
+
+    Args:
+        frame: the table.
+        role: the role.
+        taken: columns that have another role.
+        found: the columns of users and items, where these are known.
+    """
+    *usual, other = NAMES[role]
+    names = (pick_column(frame, role, None, pattern, taken) for pattern in usual)
+    return next(filter(None, names), None) or _by_other_name(frame, role, other, taken, found or {})
+
+
+def _by_other_name(
+    frame: pd.DataFrame, role: Role, names: str, taken: Collection[str], found: Mapping[Role, str]
+) -> str | None:
+    fits = {"target": is_scale, "time": is_time}.get(role)
+    column = pick_column(frame, role, None, names, taken)
+    if column is None or fits is None:
+        return column
+    owners = [found[other] for other in ROLES[:2] if other in found]
+    if fits(read_cells(frame[column])) and not any(is_determined(frame, column, owner) for owner in owners):
+        return column
+    return _by_other_name(frame, role, names, [*taken, column], found)
 
 
 def _by_cells(frame: pd.DataFrame, columns: Mapping[Role, str]) -> Found:
@@ -176,18 +229,31 @@ def _missing(frame: pd.DataFrame, columns: Mapping[Role, str]) -> DataError:
 def may_be_ratings(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
     """Returns the columns of a few levels of numbers, which may be ratings under another name."""
     others = {name: read_cells(frame[name]) for name in _of_both(frame, columns)}
-    return [name for name, cells in others.items() if is_short_scale(cells) and len(cells.values) > 2]
+    scales = [name for name, cells in others.items() if is_short_scale(cells) and len(cells.values) > 2]
+    return [name for name in scales if not re.fullmatch(COUNTS, plain(name))]
 
 
 def may_mark_choices(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
-    """Returns the columns of two values, such as 0 and 1, which may say whether an item was chosen."""
-    return [name for name in _of_both(frame, columns) if are_marks(read_cells(frame[name]))]
+    """Returns the columns of two values, such as 0 and 1, which may say whether an item was chosen, and of counts among
+    which some are 0."""
+    cells = {name: read_cells(frame[name]) for name in _of_both(frame, columns)}
+    return [name for name, each in cells.items() if are_marks(each) or (_counts(name, each) and _has_zeros(each))]
+
+
+def _has_zeros(cells: Cells) -> bool:
+    return bool(cells.counts[cells.numbers == 0].sum() >= MANY_ZEROS * cells.present)
 
 
 def counts_of(frame: pd.DataFrame, columns: Mapping[Role, str]) -> dict[str, Cells]:
     """Returns the columns of counts, such as how often a song was played."""
     others = {name: read_cells(frame[name]) for name in _of_both(frame, columns)}
-    return {name: cells for name, cells in others.items() if is_count(cells)}
+    return {name: cells for name, cells in others.items() if _counts(name, cells)}
+
+
+def _counts(name: str, cells: Cells) -> bool:
+    """Tells whether a column holds counts, by its cells or by its name."""
+    small = bool(re.fullmatch(COUNTS, plain(name))) and cells.all_numbers and len(cells.values) > 1
+    return is_count(cells) or (small and float(cells.numbers.min()) >= 0)
 
 
 def _of_both(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:

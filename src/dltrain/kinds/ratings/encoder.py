@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
 
 import numpy as np
@@ -19,6 +20,7 @@ from dltrain.kinds.ratings.columns import with_plain_names
 from dltrain.kinds.ratings.features import Features
 from dltrain.kinds.ratings.lists import split_lists
 from dltrain.kinds.ratings.matrix import Layout, melt
+from dltrain.kinds.ratings.own_forms import read_own_form
 from dltrain.kinds.ratings.spelled import read_spelled
 from dltrain.kinds.ratings.unrated import without
 from dltrain.tasks.ranking import Ranking
@@ -53,6 +55,7 @@ class PairEncoder:
         ordered: whether it is known which of a user's choices came first.
         spelling: how ratings were spelled in training, such as `of 5`; empty for plain numbers.
         marks: the name of the column whose numbers `unrated` mark rows that are no choices, if items are ranked.
+        count: what weighs the training choices, a column of counts or `rows`; empty if nothing does.
     """
 
     user: str
@@ -72,6 +75,7 @@ class PairEncoder:
     ordered: bool = True
     spelling: str = ""
     marks: str = ""
+    count: str = ""
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     takes_rows: ClassVar[bool] = True
@@ -148,6 +152,7 @@ class PairEncoder:
                 ordered=bool(stored.get("ordered", True)),
                 spelling=str(stored.get("spelling", "")),
                 marks=str(stored.get("marks", "")),
+                count=str(stored.get("count", "")),
             )
             if encoder.sizes != facts.vocab_sizes or len(encoder.titles) not in (0, len(encoder.items)):
                 raise ValueError(encoder.sizes)
@@ -178,6 +183,7 @@ class PairEncoder:
             | ({} if self.ordered else {"ordered": False})
             | ({"spelling": self.spelling} if self.spelling else {})
             | ({"marks": self.marks} if self.marks else {})
+            | ({"count": self.count} if self.count else {})
             | ({"trained": self.trained} if self.trained else {})
             | self.features.to_json("item")
             | self.user_features.to_json("user")
@@ -200,6 +206,14 @@ class PairEncoder:
     @cached_property
     def _item_index(self) -> pd.Index[Any]:
         return pd.Index(self.items, dtype=object)
+
+    def read_table(self, path: Path) -> pd.DataFrame | None:
+        """Returns the ratings of a file that is no table, with the columns as training named them; None for a table."""
+        read = read_own_form(str(path))
+        if read is None:
+            return None
+        frame, names = read[0], {"user": self.user, "item": self.item, "rating": self.rating or "rating"}
+        return frame if {self.user, self.item} <= set(frame.columns) else frame.rename(columns=names)
 
     def encode(self, raw: Raw, /) -> Encoded:
         """Encodes a frame with both columns, or an array `(N, 2)` of ids.
@@ -225,7 +239,8 @@ class PairEncoder:
         """
         frame = self._frame(raw)
         if self.ranks_items and self.marks not in frame.columns:
-            return self.encode_ratings(np.ones(len(frame)))
+            counts = self._cells(frame, self.count).as_numbers() if self.count in frame.columns else np.ones(len(frame))
+            return self.encode_ratings(np.where(counts == 0, np.nan, 1.0))
         name = self.marks if self.ranks_items else self.rating
         cells = self._cells(frame, name)
         spelled, spelling, note = read_spelled(frame[name])
@@ -252,7 +267,7 @@ class PairEncoder:
     def _frame(self, raw: Raw) -> pd.DataFrame:
         if isinstance(raw, pd.DataFrame):
             frame = with_plain_names(raw)
-            if self.layout != "pairs" and self.item not in frame.columns:
+            if self.layout != "pairs" and not {self.user, self.item} <= set(frame.columns):
                 return melt(frame, self.layout)[0]
             lists = self.ranks_items and {self.user, self.item} <= set(frame.columns)
             return split_lists(frame, self.user, self.item)[0] if lists else frame

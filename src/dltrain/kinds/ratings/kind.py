@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import pandas as pd
@@ -30,6 +31,9 @@ from dltrain.runs.folder import RunDir
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget
 from dltrain.types import Data, Facts, InputFormat, Spec, SplitName
+
+FEW_NEGATIVES = 64
+MANY_SCORES = 100_000_000  # an epoch, some minutes of a core
 
 
 class Ratings(Kind):
@@ -60,15 +64,19 @@ class Ratings(Kind):
         Raises:
             ConfigError: it takes none, or it reads what users have chosen, and this data does not say it.
         """
-        model, encoder = build(spec), PairEncoder.of(facts)
+        encoder = PairEncoder.of(facts)
+        alike = not (encoder.count or encoder.features.names or encoder.user_features.names)
+        model = build(replace(spec, choices=encoder.ranks_items and alike))
         if isinstance(model, ReadsHistories):
             check_histories(model, encoder)
         elif encoder.split == "user":
             raise ConfigError(
                 f"{type(model).__name__} has a vector for each user and learns none for those that are held out",
                 where="data.split",
-                fix="choose a model that knows users by their choices, or hold out the last one of each user",
-                override="model=ease",
+                fix=("choose a model that knows users by their choices, or " if alike else "")
+                + "hold out the last one of each user",
+                override="data.split=leave_last" if not alike else "model=ease",
+                replaces="data.split" if not alike else "",
             )
         if encoder.features.names:
             if not isinstance(model, TakesItemFeatures):
@@ -96,6 +104,14 @@ class Ratings(Kind):
         """Yields findings; reading has removed repeated ratings already."""
         yield from check_balance(data)
         yield from check_size(data)
+        negatives, samples = PairEncoder.of(data.facts).negatives, len(data.splits["train"])
+        if negatives > FEW_NEGATIVES and samples * negatives > MANY_SCORES:
+            yield Finding(
+                "warning",
+                f"each epoch scores {samples * negatives:.1g} pairs, because {samples:,} choices are held against "
+                f"{negatives:,} items each",
+                f"data.negatives={FEW_NEGATIVES} is enough for most data",
+            )
 
     def describe(self, facts: Facts) -> str:
         return facts.features[0] if ranks_items(facts) else " and ".join(facts.features)

@@ -20,13 +20,22 @@ from dltrain.kinds.ratings.counts import choose_count, weigh
 from dltrain.kinds.ratings.encoder import PairEncoder
 from dltrain.kinds.ratings.lists import split_lists
 from dltrain.kinds.ratings.matrix import Layout
-from dltrain.kinds.ratings.read import OnBad, Table, read_features, read_pairs, read_ratings, read_titles
+from dltrain.kinds.ratings.read import (
+    OnBad,
+    Table,
+    read_features,
+    read_pairs,
+    read_ratings,
+    read_titles,
+    without_unreadable_times,
+)
 from dltrain.kinds.ratings.samples import count_untrained, encode_splits, facts_of, order_within
-from dltrain.kinds.ratings.splits import find_order, is_known, split_ratings
+from dltrain.kinds.ratings.splits import draw_ranked, find_order, is_known, split_ratings
 from dltrain.memory import refuse_rows
 from dltrain.types import Data, Range
 
 NEGATIVES = 16  # unless the user or the model says otherwise
+MANY_NEGATIVES = 64  # of which a few items may be drawn several times
 
 
 def with_user_features(encoder: PairEncoder, path: str, encoding: str) -> tuple[PairEncoder, tuple[str, ...]]:
@@ -35,6 +44,21 @@ def with_user_features(encoder: PairEncoder, path: str, encoding: str) -> tuple[
     trained, users = len(encoder.users), (*encoder.users, *others)
     known = (f"{len(others):,} users without training ratings are known by their features alone",) if others else ()
     return replace(encoder, users=users, user_features=features, trained=trained), (*notes, *known)
+
+
+def check_negatives(negatives: int | None, items: int) -> None:
+    """Checks that each choice is held against fewer items than there are.
+
+    Raises:
+        DataError: it is not.
+    """
+    if negatives is not None and negatives > max(MANY_NEGATIVES, items - 2):
+        raise DataError(
+            f"each choice would be held against {negatives:,} items, and there are {items:,}",
+            where="data.negatives",
+            fix=f"give fewer, or leave it out for {NEGATIVES}",
+            override=f"data.negatives={NEGATIVES}",
+        )
 
 
 def ratings(
@@ -126,7 +150,8 @@ def ratings(
     given: dict[Role, str | None] = {"user": user, "item": item, "target": target, "time": time}
     found = find_columns(frame, {role: name or table.columns.get(role) for role, name in given.items()})
     columns: Mapping[Role, str] = found.columns
-    notes = (*notes, *found.notes)
+    columns, untimed = without_unreadable_times(frame, columns, time)
+    notes = (*notes, *found.notes, *untimed)
     if "target" not in columns:
         frame, more = split_lists(frame, columns["user"], columns["item"])
         notes += more
@@ -171,9 +196,13 @@ def ratings(
                 why_single="which knows no users and items that are in its fold alone",
             ),
         )
-        notes = (*read_notes, *how, *title_notes)
         train, order = pairs.iloc[parts["train"]], find_order(pairs, table.layout == "pairs")
         known = is_known(parts, pairs["user"].to_numpy()) if split == "user" else np.zeros(len(train), dtype=bool)
+        drawn: list[str] = []
+        if ranking:
+            check_negatives(negatives, pairs["item"].nunique())
+            parts, drawn = draw_ranked(parts, pairs["item"].nunique(), seed)
+        notes = (*read_notes, *how, *drawn, *title_notes)
         encoder = PairEncoder.fit(
             train[~known],
             columns,
@@ -186,7 +215,7 @@ def ratings(
             has_header=table.has_header,
         )
         if ranking:
-            encoder = replace(encoder, ordered=order is not None, marks=learned.marks)
+            encoder = replace(encoder, ordered=order is not None, marks=learned.marks, count=count or "")
         if known.any():
             encoder = replace(encoder, users=(*encoder.users, *train["user"][known].unique().tolist()))
         if item_features is not None:

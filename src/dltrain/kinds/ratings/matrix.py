@@ -106,7 +106,7 @@ def melt(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Sequence[st
     rows, columns = NAMES[:2] if layout == "users_in_rows" else NAMES[1::-1]
     named = ids and not UNNAMED.fullmatch(ids[0]) and plain(ids[0])
     rows = ids[0] if named and ids[0] not in NAMES else rows
-    labels = [*read_cells(frame[ids[0]]).or_else([""] * len(frame))] if ids else [*map(str, range(1, len(frame) + 1))]
+    labels = [*read_cells(frame[ids[0]]).or_else([""] * len(frame))] if ids else [str(1 + row) for row in frame.index]
     numbers = np.stack([_read_marks(frame[name]).as_numbers() for name in items], axis=1)  # (rows, columns)
     extra = find_extra(numbers)
     left_out = [f"{name} is left out: {extra[at]}" for at, name in enumerate(items) if at in extra]

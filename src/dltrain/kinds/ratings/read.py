@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dltrain.data.cells import LARGEST, Cells, read_cells
+from dltrain.data.cells import LARGEST, Cells, name_list, read_cells, shorten
 from dltrain.data.dates import read_moments
 from dltrain.data.table_files import read_file, read_table
 from dltrain.data.table_format import AUTO, NONE, TableFormat
 from dltrain.errors import DataError, named_by
 from dltrain.kinds.ratings.columns import MOST_COLUMNS, Role, find_ids, find_titles, with_plain_names
-from dltrain.kinds.ratings.content import FIRST_SECOND, LAST_SECOND, why_data
+from dltrain.kinds.ratings.content import FIRST_SECOND, LAST_SECOND, is_time, why_data
 from dltrain.kinds.ratings.encoder import read_ids
 from dltrain.kinds.ratings.features import Features, Of, find_features
 from dltrain.kinds.ratings.matrix import Layout, find_layout, melt
-from dltrain.kinds.ratings.netflix import lists_by_item_lines, read_item_lines
+from dltrain.kinds.ratings.own_forms import read_own_form
 
 OnBad = Literal["error", "skip"]
 MOST_BAD = 0.5  # share of rows with an unusable cell, above which leaving them out is no advice
@@ -58,9 +58,8 @@ def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table
     Raises:
         DataError: the file cannot be read.
     """
-    if lists_by_item_lines(path):
-        frame, note = read_item_lines(path)
-        return Table(frame, (note,))
+    if (read := read_own_form(path)) is not None:
+        return Table(read[0], (read[1],))
     frame, notes = read_file(path, form)
     has_header = form.header != NONE and not any(note.startswith("no header line") for note in notes)
     if form.header == AUTO and has_header and frame.shape[1] <= MOST_COLUMNS and (reason := why_data(frame)):
@@ -77,6 +76,31 @@ def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table
     rows, others = map(str, frame.columns[:2])
     user, item = (rows, others) if layout == "users_in_rows" else (others, rows)
     return Table(frame, (*notes, *more_notes), has_header, layout, {"user": user, "item": item})
+
+
+def without_unreadable_times(
+    frame: pd.DataFrame, columns: Mapping[Role, str], given: str | None
+) -> tuple[Mapping[Role, str], tuple[str, ...]]:
+    """Returns the columns without that of times if its name alone says that it holds some, and a note on it.
+
+    Args:
+        frame: the table.
+        columns: the name of the column of each role.
+        given: the column of times that the user names.
+    """
+    if given is not None or "time" not in columns:
+        return columns, ()
+    cells = read_cells(frame[columns["time"]])
+    if not len(cells.values) or is_time(cells) or np.isfinite(cells.as_numbers()).mean() > MOST_BAD:
+        return columns, ()
+    try:
+        bad = np.isnan(read_moments(cells, columns["time"])).mean()
+    except DataError:  # dates that may be read in several ways, which the user is asked about
+        return columns, ()
+    if bad <= MOST_BAD:
+        return columns, ()
+    others: dict[Role, str] = {role: name for role, name in columns.items() if role != "time"}
+    return others, (f"{columns['time']} is left out: {shorten(cells.values[0])} is no time",)
 
 
 def read_pairs(
@@ -113,7 +137,12 @@ def read_pairs(
             raise _bad_cell(cells[role], bad, columns[role], "rating" if role == "target" else role)
         good &= ~bad
     needed = "user, item, numeric rating or time" if "time" in cells else "user, item or numeric rating"
-    notes = [] if good.all() else [f"skipped {(~good).sum()} of {len(good)} rows without {needed}"]
+    played = pairs["count"].to_numpy() != 0
+    unchosen = int((good & ~played).sum())
+    good &= played
+    notes = [f"left out {unchosen:,} rows whose {columns['count']} is 0: they are no choices"] if unchosen else []
+    bad_rows = int((~good & played).sum())
+    notes += [f"skipped {bad_rows} of {len(good)} rows without {needed}"] if bad_rows else []
     pairs = pairs[good]
     # A later rating of the same item replaces the earlier one.
     order = pairs.sort_values("time", kind="stable") if "time" in pairs else pairs
@@ -129,8 +158,20 @@ def read_pairs(
         count = f"1 {noun[:-1]} is" if len(latest) else f"0 {noun} are"
         raise DataError(f"{count} too few", where="data.path", fix=f"give more {noun}, for training and testing")
     users, items = latest["user"].nunique(), latest["item"].nunique()
+    notes += [note for role in ("user", "item") if (note := note_case(latest[role], columns[role]))]
     notes.append(f"{len(latest):,} {noun} of {items:,} items by {users:,} users")
     return latest.reset_index(names="row"), notes
+
+
+def note_case(ids: pd.Series[str], name: str) -> str:
+    """Returns a note on ids that differ by case alone, such as Ann@x.org and ann@x.org; empty if there are none."""
+    distinct = pd.Series(ids.unique())
+    alike = distinct[distinct.str.casefold().duplicated(keep=False)]
+    if not len(alike):
+        return ""
+    pair = distinct[distinct.str.casefold() == alike.iloc[0].casefold()].tolist()
+    count = f"{len(alike):,} of {len(distinct):,} {name}"
+    return f"{count} differ by case alone, such as {name_list(pair, 2)}: they are kept apart"
 
 
 def _check_unit(times: Cells, name: str) -> None:
@@ -156,6 +197,14 @@ def _bad_cell(cells: Cells, bad: NDArray[np.bool_], name: str, role: str) -> Dat
     cell = cells.spell(at)
     others = f" (and {bad.sum() - 1} more such cells)" if bad.sum() > 1 else ""
     most = bad.mean() > MOST_BAD
+    if most and role == "rating":
+        return DataError(
+            f"{name} holds {name_list(list(cells.values), 5)}, and ratings are numbers",
+            where="data.target",
+            fix="write numbers in their place, or learn which items users choose",
+            override="data.split=leave_last",
+            replaces="data.split",
+        )
     return DataError(
         f"{cell} is not a valid {role}{others}",
         where=f"row {cells.rows[at] + 2}, column {name!r} (the header is row 1)",

@@ -15,6 +15,9 @@ from dltrain.errors import DataError
 from dltrain.types import SPLITS, SplitName
 
 SplitBy = Literal["random", "time", "user", "leave_last"]
+MOST_VALIDATED = 20_000  # choices
+MOST_PAIRS: Mapping[SplitName, int] = {"val": 2 * 10**9, "test": 10**10}  # of a held-out choice with each item
+FEWEST_RANKED = 2_000  # choices
 FEWEST_STEPS, MOSTLY = 20, 0.98  # from one rating of a user to the next, and the share that goes up
 
 
@@ -143,6 +146,33 @@ def hold_out_users(
     return parts, [f"held out are {words}: of each {which} predicted from the others, which train nothing"] * bool(
         numbers
     )
+
+
+def draw_ranked(
+    parts: Mapping[SplitName, Indices], items: int, seed: int
+) -> tuple[dict[SplitName, Indices], list[str]]:
+    """Returns splits of choices with as many held-out ones as can be ranked among all items in a few minutes, drawn at
+    random where there are more; and notes.
+
+    Args:
+        parts: the positions in each split.
+        items: the number of items.
+        seed: by which choices are drawn.
+    """
+    drawn, notes = dict(parts), []
+    for name, pairs in MOST_PAIRS.items():
+        if name not in parts:
+            continue
+        rows, most = parts[name], max(FEWEST_RANKED, pairs // items)
+        most = min(most, MOST_VALIDATED) if name == "val" else most
+        if len(rows) > most:
+            chosen = np.random.default_rng(seed).permutation(len(rows))[:most]
+            drawn[name] = rows[np.sort(chosen)]
+            notes.append(
+                f"{most:,} of the {len(rows):,} {name} choices are ranked among all items, drawn by data.seed, to save "
+                "time; the others are left out"
+            )
+    return drawn, notes
 
 
 def is_known(parts: Mapping[SplitName, Indices], users: NDArray[np.object_]) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +20,18 @@ from dltrain.errors import DataError
 from dltrain.kinds.joined_columns import STORED, encoder_of_columns
 from dltrain.kinds.labels import TargetReader, target_of_files
 from dltrain.kinds.table.encoder import TableEncoder, names_of_rows
+from dltrain.kinds.text.cleaning import RULES, clean_texts
 from dltrain.kinds.text.columns import is_prose
 from dltrain.kinds.text.targets import ListForm, as_trained, with_bars
-from dltrain.types import BatchTransform, Encoded, Facts, Remark
+from dltrain.types import BatchTransform, Encoded, Facts, Layout, Remark
 
 if TYPE_CHECKING:
     from dltrain.types import Raw
 
 MOST_TOKENS = 512  # per text, if the length is not given
+LOOKED_AT = 1 << 16  # bytes of a file that tell what it holds
+SEPARATOR = re.compile(r"[\t,;|]")
+PAIRS = 2  # characters, which alone say little
 BETWEEN = " | "  # the texts of several columns
 SHARE_WHOLE = 95  # per cent of the training texts that are then not cut
 
@@ -54,6 +59,9 @@ class TextEncoder:
         suffixes: of files with one text each; empty where such a file was the training table.
         takes_bare_files: whether files with one text each may have names without a suffix.
         lists: how the target's cells write lists of labels, if not with separators.
+        clean: the names of the rules by which texts are cleaned.
+        one_line: whether each training text was a line, so that the lines of a file are texts.
+        ngrams: number of tokens that say something by themselves, in a row.
         beside: encodes the columns of numbers and categories that join the texts; `None` if none do.
     """
 
@@ -67,6 +75,9 @@ class TextEncoder:
     suffixes: frozenset[str] = SUFFIXES
     takes_bare_files: bool = False
     lists: ListForm = ""
+    clean: tuple[str, ...] = ()
+    one_line: bool = False
+    ngrams: int = 1
     beside: TableEncoder | None = None
     takes_rows: bool = True
     apart: bool = True
@@ -86,6 +97,8 @@ class TextEncoder:
         suffixes: frozenset[str] = SUFFIXES,
         takes_bare_files: bool = False,
         lists: ListForm = "",
+        clean: tuple[str, ...] = (),
+        one_line: bool = False,
         beside: TableEncoder | None = None,
     ) -> TextEncoder:
         """Returns an encoder with the length of the training texts.
@@ -101,6 +114,8 @@ class TextEncoder:
             suffixes: as in the class.
             takes_bare_files: as in the class.
             lists: as in the class.
+            clean: as in the class.
+            one_line: as in the class.
             beside: as in the class.
 
         Raises:
@@ -121,6 +136,9 @@ class TextEncoder:
             suffixes=suffixes,
             takes_bare_files=takes_bare_files,
             lists=lists,
+            clean=clean,
+            one_line=one_line,
+            ngrams=PAIRS if vocabulary.tokens == "character" else 1,
             beside=beside,
         )
 
@@ -134,8 +152,9 @@ class TextEncoder:
         vocabulary, stored = Vocabulary.of(facts), facts.preprocessing
         try:
             text, lists = stored["text"], stored.get("lists", "")
-            if lists not in get_args(ListForm):
-                raise ValueError(lists)
+            clean = tuple(map(str, stored.get("clean", ())))
+            if lists not in get_args(ListForm) or not set(clean) <= set(RULES):
+                raise ValueError(lists, clean)
             return cls(
                 vocabulary,
                 max(1, int(stored["length"])),
@@ -147,6 +166,9 @@ class TextEncoder:
                 suffixes=SUFFIXES if stored.get("text_files", True) else frozenset(),
                 takes_bare_files=bool(stored.get("takes_bare_files", False)),
                 lists=lists,
+                clean=clean,
+                one_line=bool(stored.get("one_line", False)),
+                ngrams=int(stored.get("ngrams", 1)),
                 beside=encoder_of_columns(facts),
             )
         except (KeyError, TypeError, ValueError):
@@ -164,12 +186,30 @@ class TextEncoder:
         stored |= {} if self.suffixes else {"text_files": False}
         stored |= {"takes_bare_files": True} if self.takes_bare_files else {}
         stored |= {"lists": self.lists} if self.lists else {}
+        stored |= {"clean": list(self.clean)} if self.clean else {}
+        stored |= {"one_line": True} if self.one_line else {}
         stored |= {} if self.beside is None else {STORED: self.beside.to_json()}
+        stored |= {"ngrams": self.ngrams} if self.ngrams > 1 else {}
         return self.vocabulary.to_json() | stored | self.reader.forms_to_json()
 
     def recognises(self, path: Path) -> bool:
         """Tells whether a file without a suffix holds one text."""
         return self.takes_bare_files and is_text(path)
+
+    def layout(self, path: Path) -> Layout:
+        """Returns what a text file holds: one text, one in each line, as in training, or a table."""
+        try:
+            with path.open("rb") as file:
+                head = file.read(LOOKED_AT).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+        except OSError:
+            return "sample"
+        lines = [line for line in head.splitlines() if line.strip()]
+        if len(lines) < 2:
+            return "sample"
+        fields = {field.strip().strip("'\"") for field in SEPARATOR.split(lines[0])}
+        if self.has_header and set(self.columns) <= fields:
+            return "table"
+        return "lines" if self.one_line and len(self.columns) == 1 else "sample"
 
     def encode(self, raw: Raw, /) -> Encoded:
         """Encodes a frame with the column of texts, or texts, or files with one text each.
@@ -220,9 +260,15 @@ class TextEncoder:
     def _read(self, raw: Raw) -> tuple[Sequence[str], tuple[str, ...]]:
         """Returns the texts and their names."""
         if isinstance(raw, pd.DataFrame):
-            return join_texts(self._select(raw)), self._names_of(raw)
+            columns = self._select(raw)
+            if self.clean:
+                cells = {
+                    name: clean_texts(columns[name].fillna("").astype(str), self.clean) for name in map(str, columns)
+                }
+                columns = columns.assign(**cells)
+            return join_texts(columns), self._names_of(raw)
         samples = read_samples(raw.tolist() if isinstance(raw, np.ndarray) else raw, self._named)
-        return samples.texts, samples.names
+        return clean_texts(samples.texts, self.clean), samples.names
 
     def _names_of(self, frame: pd.DataFrame) -> tuple[str, ...]:
         """Returns the names of rows: the cells of a column of ids, where there is one, else the rows' numbers."""

@@ -64,7 +64,7 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
         )
     bare = any(file.suffix.lower() not in SUFFIXES for split in splits.values() for file in split.files)
     noted = tuple(dict.fromkeys(notes))
-    return Source(frames, ("class",), ("text",), noted, has_splits=True, has_bare_files=bare)
+    return Source(frames, ("class",), ("text",), noted, has_splits=True, are_files=True, has_bare_files=bare)
 
 
 def _why_bad(text: str | DataError) -> str:

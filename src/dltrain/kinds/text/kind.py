@@ -59,7 +59,9 @@ class Text(Kind):
         return replace(data, facts=replace(data.facts, preprocessing=own))
 
     def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
-        return build_with_columns(build, facts, replace(spec, network=facts.preprocessing.get(NETWORK, {})))
+        stored = facts.preprocessing
+        own = replace(spec, network=stored.get(NETWORK, {}), ngrams=int(stored.get("ngrams", 1)))
+        return build_with_columns(build, facts, own)
 
     def loader_options(self, facts: Facts) -> LoaderOptions:
         return LoaderOptions(bucket_by_length=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,9 @@ from dltrain.kinds.table.notes import note_task
 from dltrain.kinds.table.rows import Duplicates, Rows, split_rows
 from dltrain.kinds.target import Target, infer_task
 from dltrain.kinds.target_scale import check_outputs, scale_of_targets
+from dltrain.kinds.text.cleaning import Clean
 from dltrain.kinds.text.copies import SharedIds, leave_out_copies
-from dltrain.kinds.text.encoder import TextEncoder, inputs_of, join_texts
+from dltrain.kinds.text.encoder import SHARE_WHOLE, TextEncoder, inputs_of, join_texts
 from dltrain.kinds.text.folders import OnBad, read_class_folders
 from dltrain.kinds.text.read import generate_reviews, read_tables
 from dltrain.kinds.text.source import Columns, Source
@@ -35,6 +36,7 @@ from dltrain.kinds.text.tokenisation import Tokenisation
 from dltrain.memory import refuse_rows
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName
 
+MUCH = 0.2  # share of all tokens that are cut off, above which there is a note
 MANY_UNKNOWN = 0.1  # fraction of a split's tokens, above which there is a note
 
 Count = Annotated[int, Range(1)]
@@ -66,8 +68,9 @@ def text(
     decimal: DecimalChoice = "auto",
     thousands: ThousandsChoice = "auto",
     ignore_case: bool | None = None,
-    duplicates: Duplicates = "keep",
+    duplicates: Duplicates | Literal["auto"] = "auto",
     on_bad: OnBad = "error",
+    clean: Clean = "auto",
     rows: Annotated[int, Range(10)] = 3000,
     val_fraction: Fraction = 0.1,
     test_fraction: Fraction = 0.1,
@@ -104,9 +107,11 @@ def text(
         decimal: the decimal mark of numbers to predict; `auto` decides by the column.
         thousands: the mark between groups of three digits, `none`, or `auto`.
         ignore_case: whether labels that differ by case alone are one label or several; None to ask.
-        duplicates: whether repeated texts with the same target stay; those that differ in case, marks and links alone
-            repeat each other.
+        duplicates: whether repeated texts with the same target stay, `auto` for all but generated ones; those that
+            differ in case, marks and links alone repeat each other.
         on_bad: whether a file that is empty or cannot be read stops the run or is left out.
+        clean: whether HTML, marks without width, wrong encodings and printed bytes or lists are cleaned away if texts
+            hold them, here and in predictions; `none` reads texts as they are.
         rows: the number of generated reviews.
         val_fraction: share of the validation split; 0 for none.
         test_fraction: share of the test split; 0 for none.
@@ -133,7 +138,9 @@ def text(
         form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet)
         source = read_tables({"train": path, **split_files}, columns, form)
     source.check(columns, split_files)
-    if duplicates == "drop":
+    if clean == "auto":
+        source = source.cleaned()
+    if duplicates == "drop" or (duplicates == "auto" and path is None):
         source = leave_out_copies(source)
     return build_data(
         source,
@@ -209,6 +216,8 @@ def build_data(source: Source, goal: Goal, splitting: Splitting, tokenisation: T
             ignore_case=bool(goal.ignore_case),
             suffixes=frozenset() if source.is_text_file else SUFFIXES,
             takes_bare_files=source.has_bare_files,
+            clean=source.clean,
+            one_line=source.holds_lines(),
             lists=lists,
             beside=of_columns,
         )
@@ -305,7 +314,16 @@ def _notes_on_tokens(encoder: TextEncoder, padded: dict[SplitName, Padded]) -> l
     notes = [f"tokens are {unit}s: {len(encoder.vocabulary.words):,} distinct ones, at most {length} per text"]
     if cut := sum(int((part.cut > 0).sum()) for part in padded.values()):
         count = sum(len(part.lengths) for part in padded.values())
+        lost = sum(int(part.cut.sum()) for part in padded.values())
+        share = lost / (lost + sum(int(part.lengths.sum()) for part in padded.values()))
         notes.append(f"cut {cut:,} of {count:,} texts at {length} {unit}s (data.length)")
+        if share > MUCH:
+            whole = np.concatenate([part.lengths + part.cut for part in padded.values()])
+            enough = int(np.percentile(whole, SHARE_WHOLE))
+            notes.append(
+                f"{100 * share:.0f} % of all {unit}s are not read, those at the ends of long texts: "
+                f"data.length={enough} reads {SHARE_WHOLE} % of the texts whole, and takes longer"
+            )
     if empty := sum(int(part.empty.sum()) for part in padded.values()):
         notes.append(f"{empty:,} texts are empty: each counts as one unknown {unit}")
     for name, part in padded.items():

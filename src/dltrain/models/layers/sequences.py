@@ -30,13 +30,23 @@ class TokenEmbedding(nn.Module):
         dropout: of the vectors' components.
         ngrams: number of tokens of the longest n-gram that has a vector; 1 for the tokens alone.
         std: standard deviation of the vectors' components before training.
+        buckets: number of vectors for the n-grams of each length.
+        ngram_std: as `std`, for the vectors of n-grams.
     """
 
     def __init__(
-        self, vocab_size: int, width: int | None, dropout: float = 0.0, ngrams: int = 1, std: float = 0.1
+        self,
+        vocab_size: int,
+        width: int | None,
+        dropout: float = 0.0,
+        ngrams: int = 1,
+        std: float = 0.1,
+        buckets: int = BUCKETS,
+        ngram_std: float = 0.3,
     ) -> None:
         super().__init__()
         self.longest = ngrams
+        self.buckets = buckets
         self.ngrams: nn.Embedding | None = None
         self.table = None if width is None else nn.Embedding(vocab_size, width, padding_idx=PADDING)
         if self.table is not None:
@@ -44,8 +54,8 @@ class TokenEmbedding(nn.Module):
             # vector is noise.
             self.table.weight.data[1:].normal_(std=std)
         if ngrams > 1 and width is not None:
-            self.ngrams = nn.Embedding(BUCKETS * (ngrams - 1), width)
-            nn.init.normal_(self.ngrams.weight, std=0.3)
+            self.ngrams = nn.Embedding(buckets * (ngrams - 1), width)
+            nn.init.normal_(self.ngrams.weight, std=ngram_std)
         self.vocab_size = vocab_size
         self.dropout = nn.Dropout(dropout)
         self.out_features = vocab_size if width is None else width
@@ -54,7 +64,7 @@ class TokenEmbedding(nn.Module):
         if self.table is not None:
             x = self.table(tokens)
             if self.ngrams is not None:
-                x = x + self.ngrams(ngram_buckets(tokens, self.longest)).sum(dim=0)
+                x = x + self.ngrams(ngram_buckets(tokens, self.longest, self.buckets)).sum(dim=0)
             return self.dropout(x)
         rows = functional.one_hot(tokens, self.vocab_size).to(torch.get_default_dtype())
         return self.dropout(rows * (tokens != PADDING).unsqueeze(2))
@@ -67,16 +77,16 @@ def new_embedding(vocab_size: int, width: int, std: float = 0.1) -> nn.Embedding
     return table
 
 
-def ngram_buckets(tokens: Tensor, longest: int) -> Tensor:
+def ngram_buckets(tokens: Tensor, longest: int, count: int = BUCKETS) -> Tensor:
     """Returns hashes `(longest - 1, B, T)` of the n-grams that end at each token, from pairs on.
 
-    Those of pairs lie in the first range of `BUCKETS` numbers, those of triples in the second, and so on.
+    Those of pairs lie in the first range of `count` numbers, those of triples in the second, and so on.
     """
     number, before, buckets = tokens, tokens, []
     for n in range(longest - 1):
         before = functional.pad(before[:, :-1], (1, 0), value=PADDING)
         number = (number * 1_000_003 + before + 1) % PRIME
-        buckets.append(number % BUCKETS + n * BUCKETS)
+        buckets.append(number % count + n * count)
     return torch.stack(buckets)
 
 
