@@ -86,20 +86,23 @@ def test_the_average_head_is_the_mean_over_positions() -> None:
     torch.testing.assert_close(model(x), model.stages(x).mean(dim=(2, 3)) @ last.weight.T + last.bias)
 
 
-FEW = Spec("image", (3, 32, 32), 2, samples=999, mirror=True)
+FEW = Spec("image", (3, 32, 32), 2, samples=333, mirror=True)
 
 
 @pytest.mark.parametrize(
     ("spec", "networks"),
     [
         (FEW, 3),
-        (replace(FEW, samples=1000), 1),
+        (replace(FEW, samples=334), 2),
+        (replace(FEW, samples=500), 2),
+        (replace(FEW, samples=501), 1),
+        (replace(FEW, samples=10_000), 1),
         (replace(FEW, samples=0), 1),  # not recorded
         (replace(FEW, input_shape=(3, 31, 40)), 1),
         (replace(FEW, positional=True), 1),
     ],
 )
-def test_a_few_photos_get_three_networks_by_default(spec: Spec, networks: int) -> None:
+def test_a_few_photos_get_several_networks_by_default(spec: Spec, networks: int) -> None:
     model = CNN(spec, (4, 4))
     assert (model.networks, model.mirror, count_models(model)) == (networks, networks > 1, networks)
     assert CNN(spec, (4, 4), members=2).networks == 2

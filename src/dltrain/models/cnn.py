@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from dltrain.models.layers.activations import Activation, activation_layer
 from dltrain.types import Range, Spec
 
-FEW = 1000  # training images, below which several networks together are clearly better than one
+FEW = 1000  # training images: several networks together see no more images than one does that has so many
 PHOTO = 32  # pixels per side, from which images are photos rather than digits and letters
-MEMBERS = 3  # networks of an ensemble, by default
+MEMBERS = 3  # most networks by default
 FIRST = "models.0."  # begins the names of an ensemble's first network
 
 
@@ -38,8 +38,8 @@ class CNN(nn.Module):
             outputs depend on where something stands, as with the characters of a string.
         hidden: width of each hidden layer of the head.
         dropout: before each linear layer of the head.
-        members: number of networks; None for 3 where fewer than 1,000 images of at least 32×32 pixels are trained on,
-            else 1.
+        members: number of networks; None for 3 where at most 333 images are trained on, 2 for at most 500, else 1; 1
+            for images below 32×32 pixels.
         mirror: whether a prediction is the mean over an image and its mirror image, if that keeps the image's target;
             None for where there are several networks by default.
     """
@@ -129,7 +129,7 @@ class CNN(nn.Module):
 def default_members(spec: Spec) -> int:
     """Returns how many networks learn such data by default."""
     is_photo = min(spec.input_shape[1:]) >= PHOTO and not spec.positional
-    return MEMBERS if is_photo and 0 < spec.samples < FEW else 1
+    return min(MEMBERS, max(1, FEW // spec.samples)) if is_photo and spec.samples else 1
 
 
 def _dropout(probability: float) -> list[nn.Module]:
