@@ -80,7 +80,7 @@ def choose_blend(
     for _ in range(VOTES):
         votes.append(min(range(len(names)), key=lambda at: loss_of([*votes, at])))
     alone = min(range(len(names)), key=lambda at: losses[names[at]])
-    if losses[names[alone]] <= (loss := loss_of(votes)):
+    if losses[names[alone]] <= (loss := loss_of(votes)) or set(votes) == {alone}:  # the same but for rounding
         votes, loss = [alone] * VOTES, losses[names[alone]]
     model.blend(votes)
     return Choice({name: votes.count(at) for at, name in enumerate(names)}, losses, loss)
