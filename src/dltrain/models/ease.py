@@ -14,6 +14,7 @@ from dltrain.models.layers.histories import Histories
 from dltrain.types import Range, Spec
 
 MOST = 4000  # of users or items, whichever are fewer: they are solved for in about half a minute
+MOST_CELLS = 250_000_000  # of a user with an item, up to which it is chosen by default
 START = 2.0  # logarithm of the sharpness before training
 FAINTEST = 1e-6  # the weight of a choice, below which it is left out
 

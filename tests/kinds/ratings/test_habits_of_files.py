@@ -312,7 +312,10 @@ def test_counts_of_zero_are_asked_about_or_left_out(dltrain: Callable, tmp_path:
     frame = rated().drop(columns=["rating", "time"])
     frame["play_count"] = np.where(np.arange(len(frame)) % 4, 3 + np.arange(len(frame)) % 30, 0)
     refused = dltrain("check", "data=ratings", f"data.path={write(tmp_path / 'p.csv', frame)}")
-    assert refused.code == 2 and "150 play_count are 0, which may say whether a user has chosen an item" in refused.err
+    assert (
+        refused.code == 2
+        and "play_count is 0 in 150 rows, which may say whether a user has chosen an item" in refused.err
+    )
     command = "data.target=play_count data.unrated=0 data.split=leave_last"
     assert command in refused.err
     assert dltrain("check", "data=ratings", "data.path=p.csv", *command.split()).code == 0
@@ -325,6 +328,29 @@ def test_counts_of_zero_are_asked_about_or_left_out(dltrain: Callable, tmp_path:
     assert dltrain("data=choices", *options, "hydra.run.dir=r").code == 0
     evaluated = dltrain("evaluate", "r", "data.path=p.csv", "--json")
     assert evaluated.code == 0 and json.loads(evaluated.out)["samples"] == 450
+
+
+@pytest.mark.parametrize("name", ["discount", "account_age", "comment_count", "reviews"])
+def test_zeros_of_a_property_are_not_asked_about(tmp_path: Path, name: str) -> None:
+    frame = rated().rename(columns={"rating": "quantity"})
+    frame[name] = np.where(np.arange(len(frame)) % 4, 3 + np.arange(len(frame)) % 30, 0)
+    assert read(write(tmp_path / "r.csv", frame)).facts.task == "ranking"
+
+
+def test_discounts_of_few_levels_are_no_ratings(tmp_path: Path) -> None:
+    frame = rated().rename(columns={"rating": "quantity"})
+    frame["Discount"] = 5 * (np.arange(len(frame)) % 4)
+    assert read(write(tmp_path / "r.csv", frame)).facts.task == "ranking"
+
+
+@pytest.mark.parametrize("name", ["plays", "playCount", "number_of_clicks", "song_plays", "Times"])
+def test_zeros_of_counts_are_asked_about_unless_the_counts_are_named(tmp_path: Path, name: str) -> None:
+    frame = rated().drop(columns="rating").assign(quantity=1)
+    frame[name] = np.arange(len(frame)) % 4
+    path = write(tmp_path / "r.csv", frame)
+    with pytest.raises(DataError, match=f"{name} is 0 in 150 rows"):
+        read(path)
+    assert read(path, count="quantity").facts.task == "ranking"
 
 
 def test_quantities_are_counts_and_no_ratings(tmp_path: Path) -> None:
@@ -392,6 +418,50 @@ def test_forms_that_are_no_tables_are_read_in_training_evaluation_and_prediction
     assert mine["rmse"] == pytest.approx(other["rmse"], rel=1e-6)
     predicted = dltrain("predict", "run", "ratings.data")
     assert predicted.code == 0 and len(predicted.out.strip().splitlines()) == 601
+
+
+@pytest.mark.parametrize("lines_of", [matrix_market, nested])
+def test_forms_that_say_no_order_hold_out_choices_at_random(lines_of: Lines, tmp_path: Path) -> None:
+    path = write(tmp_path / "ratings.data", lines_of(rated().sample(frac=1, random_state=0)))
+    data = ratings(path=path, split="leave_last")
+    assert noted(data, "drawn at random since neither times nor the file say their order") and not noted(data, "last")
+    assert data.splits["train"].order is None
+
+
+def test_columns_that_pandas_wrote_as_json_are_no_users(tmp_path: Path) -> None:
+    frame = rated()
+    path = tmp_path / "r.json"
+    frame.to_json(path)
+    assert truth(read(str(path))) == expected(frame)
+
+
+@pytest.mark.parametrize(
+    ("header", "sizes", "words"),
+    [("general", "3 3 2.0", "no whole MatrixMarket file"), ("symmetric", "3 3 2", "a symmetric MatrixMarket file")],
+)
+def test_matrix_market_files_without_users_and_items_are_refused(
+    header: str, sizes: str, words: str, tmp_path: Path
+) -> None:
+    lines = [f"%%MatrixMarket matrix coordinate real {header}", sizes, "1 2 5", "3 1 4"]
+    with pytest.raises(DataError, match=words):
+        read(write(tmp_path / "r.mtx", lines))
+
+
+def test_the_case_of_a_matrix_market_header_makes_no_difference(tmp_path: Path) -> None:
+    first, *rest = matrix_market(rated())
+    assert truth(read(write(tmp_path / "r.mtx", [first.upper(), *rest]))) == expected(rated())
+
+
+def test_ids_that_look_like_times_stay_the_users_of_a_matrix(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cells = rng.integers(1, 6, (30, 8)) * (rng.random((30, 8)) < 0.6)
+    frame = pd.DataFrame(cells, columns=[f"item{at}" for at in range(8)])
+    users = [str(2021010001 + at) for at in range(30)]
+    for name in ("student", "Matrikel", "customer_id"):
+        data = read(write(tmp_path / "m.csv", frame.assign(**{name: users})[[name, *frame]]))
+        assert set(data.facts.preprocessing["users"]) <= set(users)
+    timed = frame.assign(timestamp=users)[["timestamp", *frame]]
+    assert noted(read(write(tmp_path / "m.csv", timed)), "timestamp is left out: it holds times")
 
 
 def test_a_cut_matrix_market_file_is_refused(tmp_path: Path) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from dltrain.data.samples.ratings_and_series import generate_ratings
-from dltrain.errors import DataError
+from dltrain.errors import ConfigError, DataError
 from dltrain.inference.load import load
 from dltrain.kinds.kind import kind_of
 from dltrain.kinds.ratings.load import ratings
 from dltrain.kinds.ratings.splits import MOST_PAIRS, MOST_VALIDATED, draw_ranked
 from dltrain.models.auto_recommender import auto_recommender
-from dltrain.models.ease import MOST, Ease
+from dltrain.models.ease import MOST, MOST_CELLS, Ease
 from dltrain.models.recommender import Recommender
 from dltrain.types import Spec
 
@@ -29,7 +30,37 @@ def test_ease_is_taken_for_choices_that_it_can_solve_and_vectors_are_trained_for
     assert type(auto_recommender(spec_of(9, 20))) is Ease
     assert type(auto_recommender(spec_of(MOST + 1, MOST + 1))) is Recommender
     assert type(auto_recommender(spec_of(9, 20, choices=False))) is Recommender
-    assert type(auto_recommender(spec_of(9, 20), width=8)) is Recommender
+    assert type(auto_recommender(spec_of(20, 2 + MOST_CELLS // 20))) is Recommender
+
+
+@pytest.mark.parametrize(
+    "given", [{"width": 16}, {"width": 32}, {"members": 4}, {"biases": True}, {"hidden": [64, 32]}, {"dropout": 0.0}]
+)
+def test_whoever_gives_an_argument_gets_vectors_whatever_its_value(given: dict[str, Any]) -> None:
+    model = auto_recommender(spec_of(9, 20), **given)
+    assert isinstance(model, Recommender)
+    assert (model.width, model.members) == (given.get("width", 32), 4)
+
+
+def test_layers_have_one_member_and_no_more() -> None:
+    model = auto_recommender(spec_of(9, 20), combine="neumf")
+    assert isinstance(model, Recommender) and model.members == 1
+    with pytest.raises(ConfigError, match="neumf has layers"):
+        auto_recommender(spec_of(9, 20), combine="neumf", members=4)
+
+
+def test_a_config_that_says_all_former_defaults_means_the_same_model() -> None:
+    assert type(auto_recommender(spec_of(9, 20), "dot", 32, [64, 32], 0.0, True, 0.1, 0.05, 4)) is Ease
+
+
+def test_weights_that_memory_cannot_hold_are_refused(
+    dltrain: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_ratings(900, 0).to_csv(tmp_path / "r.csv", index=False)
+    monkeypatch.setattr("dltrain.kinds.ratings.solve.BYTES", 2**60)
+    refused = dltrain("data=choices", "data.path=r.csv")
+    assert refused.code == 2 and "of memory, and" in refused.err
+    assert "dltrain data=choices data.path=r.csv model=recommender" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -105,9 +136,16 @@ def test_epochs_that_score_many_pairs_are_warned_of(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("dltrain.kinds.ratings.kind.MANY_SCORES", 50_000)
     data = ratings(path=str(tmp_path / "r.csv"), choices=True, negatives=100)
     found = [str(finding) for finding in kind_of(data.facts).check(data)]
-    assert any("each epoch scores" in words and "data.negatives=64" in words for words in found)
+    assert any("each epoch scores" in words and "00 pairs" in words and "data.negatives=64" in words for words in found)
     usual = ratings(path=str(tmp_path / "r.csv"), choices=True)
     assert not any("each epoch scores" in str(finding) for finding in kind_of(usual.facts).check(usual))
+
+
+def test_the_latest_choices_are_called_so(tmp_path: Path) -> None:
+    frame = generate_ratings(900, 0)
+    frame.drop(columns="rating").to_csv(tmp_path / "r.csv", index=False)
+    data = ratings(path=str(tmp_path / "r.csv"), choices=True, split="time")
+    assert any("the latest choices are the test split" in note for note in data.notes)
 
 
 def test_a_split_by_user_says_that_it_predicts_no_ratings(tmp_path: Path) -> None:

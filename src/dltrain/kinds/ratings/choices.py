@@ -150,14 +150,16 @@ def check_marks(frame: pd.DataFrame, columns: Mapping[Role, str], choices: bool,
     Raises:
         DataError: a column may say so.
     """
-    marks = [name for name in may_mark_choices(frame, columns) if name != count]
+    marks = [name for name in may_mark_choices(frame, columns, counted=count is not None) if name != count]
     if not marks:
         check_verdicts(frame, columns)
         return
     name, cells = marks[0], read_cells(frame[marks[0]])
     low = min(0.0, float(cells.numbers.min())) if cells.all_numbers else 0.0
     zeros = int(cells.counts[cells.numbers == 0].sum())
-    what = f"{name} holds {name_list(list(cells.values))}" if len(cells.values) == 2 else f"{zeros:,} {name} are 0"
+    what = (
+        f"{name} holds {name_list(list(cells.values))}" if len(cells.values) == 2 else f"{name} is 0 in {zeros:,} rows"
+    )
     raise DataError(
         f"{what}, which may say whether a user has chosen an item",
         where="data.target",

@@ -55,7 +55,7 @@ MARK = (
 MOMENT = (
     "datum|zeit|zeitstempel|date|heure|fecha|hora|data|ora|tijd|czas|дата|время|tarih|zaman|日時|日付|時刻|날짜|시간"
 )
-NUMBERED = "(id|nr|no|kod|code|número|numero|nummer|番号|번호)?"
+NUMBERED = "(id|nr|no|kod|code|número|numero|nummer|番号|번호|コード|코드)?"
 USER = (
     rf"({PEOPLE})(id|index|no|number|code)|uid|(用户|会员)(id|编号)",
     rf"({PEOPLE})s?(name)?|用户名?|会员|用户名",
@@ -84,7 +84,12 @@ TITLE = rf"({THINGS})?(title|name)|标题|片名|名称|书名|(电影|商品|�
 MANY_ZEROS = 0.05  # share of counts, from which on they may say what was not chosen
 MOST_COLUMNS = 12  # of a table with a row for each pair
 TYPED = re.compile(r"(.+):(token|float|token_seq|float_seq)")  # as RecBole writes names
-COUNTS = r".*(quantity|qty|count|counts|plays|views|clicks|purchases|times|menge|anzahl|cantidad|quantité|quantità)"
+ACTS = "play|view|click|listen|watch|visit|stream|download|purchase|order|event|interaction"
+COUNTS = (
+    rf"quantity|qty|({ACTS})?counts?|({ACTS})e?s|times|menge|anzahl|cantidad|quantité|quantità"  # a name's last word
+)
+BEFORE_COUNTS = rf"n|num|nr|number|of|total|user|({ACTS}|{THINGS})s?"  # words before it, where a 0 may say "not chosen"
+PRICES = "discount|price|amount|cost|fee|tax|total|rabatt|preis|prix|remise|precio|descuento"  # last words, likewise
 UNNAMED = re.compile(r"column_\d+")
 ID = re.compile(
     r".*(id|code|index|number|no|hour|day|week|weekday|month|year)"
@@ -237,14 +242,39 @@ def may_be_ratings(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str
     """Returns the columns of a few levels of numbers, which may be ratings under another name."""
     others = {name: read_cells(frame[name]) for name in of_both(frame, columns)}
     scales = [name for name, cells in others.items() if is_short_scale(cells) and len(cells.values) > 2]
-    return [name for name in scales if not re.fullmatch(COUNTS, plain(name))]
+    return [name for name in scales if not re.fullmatch(f"{COUNTS}|{PRICES}", _words(name)[-1])]
 
 
-def may_mark_choices(frame: pd.DataFrame, columns: Mapping[Role, str]) -> list[str]:
+def may_mark_choices(frame: pd.DataFrame, columns: Mapping[Role, str], *, counted: bool) -> list[str]:
     """Returns the columns of two values, such as 0 and 1, which may say whether an item was chosen, and of counts among
-    which some are 0."""
+    which some are 0.
+
+    Other counts, such as `comment_count`, and amounts, such as `discount`, are properties of a choice.
+
+    Args:
+        frame: the table.
+        columns: the name of the column of each role.
+        counted: whether it is known already what counts choices, so that no count is asked about.
+    """
     cells = {name: read_cells(frame[name]) for name in of_both(frame, columns)}
-    return [name for name, each in cells.items() if are_marks(each) or (_counts(name, each) and _has_zeros(each))]
+    return [
+        name
+        for name, each in cells.items()
+        if are_marks(each) or (not counted and _counts_choices(name) and _counts(name, each) and _has_zeros(each))
+    ]
+
+
+def _counts_choices(name: str) -> bool:
+    """Tells whether a column's name, or that it has none, lets it count how often a user chose an item."""
+    *before, last = _words(name)
+    named = re.fullmatch(COUNTS, last) and all(re.fullmatch(BEFORE_COUNTS, word) for word in before)
+    return bool(named or UNNAMED.fullmatch(name))
+
+
+def _words(name: str) -> list[str]:
+    """Returns the words of a column's name in lower case, at least one: `playCount` and `play_count` have two."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    return re.findall(r"[^\W\d_]+", apart.casefold()) or [""]
 
 
 def _has_zeros(cells: Cells) -> bool:
@@ -259,7 +289,7 @@ def counts_of(frame: pd.DataFrame, columns: Mapping[Role, str]) -> dict[str, Cel
 
 def _counts(name: str, cells: Cells) -> bool:
     """Tells whether a column holds counts, by its cells or by its name."""
-    small = bool(re.fullmatch(COUNTS, plain(name))) and cells.all_numbers and len(cells.values) > 1
+    small = bool(re.fullmatch(COUNTS, _words(name)[-1])) and cells.all_numbers and len(cells.values) > 1
     return is_count(cells) or (small and float(cells.numbers.min()) >= 0)
 
 

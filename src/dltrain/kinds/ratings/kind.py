@@ -108,7 +108,7 @@ class Ratings(Kind):
         if negatives > FEW_NEGATIVES and samples * negatives > MANY_SCORES:
             yield Finding(
                 "warning",
-                f"each epoch scores {samples * negatives:.1g} pairs, because {samples:,} choices are held against "
+                f"each epoch scores {samples * negatives:,} pairs, because {samples:,} choices are held against "
                 f"{negatives:,} items each",
                 f"data.negatives={FEW_NEGATIVES} is enough for most data",
             )

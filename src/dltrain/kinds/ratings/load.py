@@ -188,7 +188,7 @@ def ratings(
             test_fraction=test_fraction,
             seed=seed,
             noun=learned.noun,
-            in_order=table.layout == "pairs",
+            in_order=table.in_order,
             folds=Folds.read(
                 folds,
                 fold,
@@ -197,7 +197,7 @@ def ratings(
                 why_single="which knows no users and items that are in its fold alone",
             ),
         )
-        train, order = pairs.iloc[parts["train"]], find_order(pairs, table.layout == "pairs")
+        train, order = pairs.iloc[parts["train"]], find_order(pairs, table.in_order)
         known = is_known(parts, pairs["user"].to_numpy()) if split == "user" else np.zeros(len(train), dtype=bool)
         drawn: list[str] = []
         if ranking:

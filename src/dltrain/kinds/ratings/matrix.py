@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, name_list, read_cells
 from dltrain.data.column_names import plain
-from dltrain.kinds.ratings.columns import TITLE, UNNAMED, find_role
+from dltrain.kinds.ratings.columns import NAMES as NAMES_OF
+from dltrain.kinds.ratings.columns import ROLES, TITLE, UNNAMED, find_role
 from dltrain.kinds.ratings.content import WIDEST, is_time
 from dltrain.kinds.ratings.unrated import LARGE
 
@@ -48,8 +49,12 @@ def find_layout(frame: pd.DataFrame) -> Layout:
 
 
 def _without_time(frame: pd.DataFrame) -> pd.DataFrame:
-    """Returns a table without its first column if that says when each row was written, as in the answers to a form."""
-    return frame.iloc[:, 1:] if is_time(read_cells(frame.iloc[:, 0])) else frame
+    """Returns a table without its first column if that says when each row was written, as in the answers to a form;
+    numbers, which may be ids, say so only under a name of times."""
+    name, cells = plain(str(frame.columns[0])), read_cells(frame.iloc[:, 0])
+    is_called = {role: any(re.fullmatch(names, name) for names in NAMES_OF[role]) for role in ROLES}
+    timed = is_time(cells) and (is_called["time"] or not cells.all_numbers)
+    return frame.iloc[:, 1:] if timed and not (is_called["user"] or is_called["item"]) else frame
 
 
 def _names_items(ids: pd.DataFrame) -> bool:

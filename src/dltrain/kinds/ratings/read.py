@@ -38,6 +38,7 @@ class Table:
         has_header: whether the file names its columns.
         layout: of the file.
         columns: the name of the column of each role, as far as the file's format says it.
+        in_order: whether the rows may be in the order of time.
     """
 
     frame: pd.DataFrame
@@ -45,6 +46,7 @@ class Table:
     has_header: bool = True
     layout: Layout = "pairs"
     columns: Mapping[Role, str] = field(default_factory=dict)
+    in_order: bool = True
 
 
 def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table:
@@ -59,7 +61,7 @@ def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table
         DataError: the file cannot be read.
     """
     if (read := read_own_form(path)) is not None:
-        return Table(read[0], (read[1],))
+        return Table(read[0], (read[1],), in_order=False)
     frame, notes = read_file(path, form)
     has_header = form.header != NONE and not any(note.startswith("no header line") for note in notes)
     if form.header == AUTO and has_header and frame.shape[1] <= MOST_COLUMNS and (reason := why_data(frame)):
@@ -75,7 +77,7 @@ def read_ratings(path: str, form: TableFormat, layout: Layout = "auto") -> Table
     frame, more_notes = melt(frame, layout)
     rows, others = map(str, frame.columns[:2])
     user, item = (rows, others) if layout == "users_in_rows" else (others, rows)
-    return Table(frame, (*notes, *more_notes), has_header, layout, {"user": user, "item": item})
+    return Table(frame, (*notes, *more_notes), has_header, layout, {"user": user, "item": item}, in_order=False)
 
 
 def without_unreadable_times(

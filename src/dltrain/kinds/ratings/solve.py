@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
 from dltrain.kinds.ratings.ease import AT_ONCE, PENALTIES, TOP, Products
+from dltrain.memory import refuse_beyond
 from dltrain.models.ease import Ease
 from dltrain.types import Data
 
 HALF_LIVES = (0.0, 100.0, 30.0, 10.0, 5.0, 3.0, 2.0)  # in later choices of the same user; 0 for no decay
 MOST_JUDGED = 1000  # held-out choices
+BYTES = 24  # for each number of the factors while they are solved for; a solved model takes 4
 
 Choices = tuple[Tensor, Tensor]  # users and items, from the earliest choice to the latest
 
@@ -24,7 +26,7 @@ def solve(model: nn.Module, data: Data) -> None:
     split, or where there is none from each user's last training choice.
 
     Raises:
-        ConfigError: choices have weights.
+        ConfigError: choices have weights, or the free memory is too small.
     """
     sizes, train = data.facts.vocab_sizes, data.splits["train"]
     for part in model.modules():
@@ -38,6 +40,13 @@ def solve(model: nn.Module, data: Data) -> None:
                 fix="leave it out, or choose a model that is trained",
                 override="model=recommender",
             )
+        refuse_beyond(
+            BYTES * part.factors.numel(),
+            f"the weights between {sizes[1] - 1:,} items",
+            where="model",
+            fix="choose a model that is trained",
+            override="model=recommender",
+        )
         order = torch.arange(len(train)) if train.order is None else train.order
         choices, counted = (train.tensors[0][order], train.tensors[1][order]), counted[order]
         rest, held_out = choices, data.splits["val"].tensors if "val" in data.splits else None

@@ -46,7 +46,7 @@ def split_ratings(
         test_fraction: share of the test split; 0 for none. With `leave_last` other values make no difference.
         seed: of a random split.
         noun: what a row is: a rating or a choice.
-        in_order: whether rows without times may be in their order, as those of a matrix are not.
+        in_order: whether rows without times may be in their order, as those of a matrix or a sparse format are not.
         folds: what the config says of folds.
 
     Returns:
@@ -70,7 +70,7 @@ def split_ratings(
         share = 0.0 if folds.count else val_fraction
         parts = split_groups(codes, "time", val_fraction=share, test_fraction=test_fraction, seed=None)
         divided = folds.divide(parts, seed=seed, times=codes)
-        return divided.parts, [f"split in the order of {time}: the latest ratings are the test split", *divided.notes]
+        return divided.parts, [f"split in the order of {time}: the latest {noun}s are the test split", *divided.notes]
     drawn = find_order(table, in_order) is None
     ordered = table if not drawn else table.sample(frac=1, random_state=seed)
     if split == "user":
@@ -93,7 +93,7 @@ def split_ratings(
         notes = [f"fold {folds.fold} of {folds.count} of the users is validated, and the others train (data.fold)"]
     last = f"each user's last {noun} by {time}" if time else f"each user's last {noun} in the order of the file"
     if drawn:
-        last = f"one {noun} of each user, drawn at random since the file lists them by item and has no times,"
+        last = f"one {noun} of each user, drawn at random since neither times nor the file say their order,"
     purpose = "is for testing" if test_fraction else "is for validation"
     both = "val" in parts and test_fraction > 0
     before = f", {'another' if drawn else 'the one before'} for validation" if both else ""
