@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def imports() -> Iterator[None]:
-    """Imports what the block imports without searching it for garbage, neither now nor when the process ends.
+    """Imports what the block imports without searching it for garbage, neither now nor later.
 
     Does nothing in a process that has imported torch already, whose other objects may be garbage.
     """
@@ -24,4 +23,3 @@ def imports() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-        atexit.register(gc.freeze)  # what is imported later is not searched at the end either
