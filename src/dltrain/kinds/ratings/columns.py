@@ -89,7 +89,7 @@ COUNTS = (
     rf"quantity|qty|({ACTS})?counts?|({ACTS})e?s|times|menge|anzahl|cantidad|quantité|quantità"  # a name's last word
 )
 BEFORE_COUNTS = rf"n|num|nr|number|of|total|user|({ACTS}|{THINGS})s?"  # words before it, where a 0 may say "not chosen"
-PRICES = "discount|price|amount|cost|fee|tax|total|rabatt|preis|prix|remise|precio|descuento"  # last words, likewise
+PRICES = "discount|price|amount|cost|fee|tax|rabatt|preis|prix|remise|precio|descuento"  # last words of no counts
 UNNAMED = re.compile(r"column_\d+")
 ID = re.compile(
     r".*(id|code|index|number|no|hour|day|week|weekday|month|year)"
@@ -290,6 +290,8 @@ def counts_of(frame: pd.DataFrame, columns: Mapping[Role, str]) -> dict[str, Cel
 def _counts(name: str, cells: Cells) -> bool:
     """Tells whether a column holds counts, by its cells or by its name."""
     small = bool(re.fullmatch(COUNTS, _words(name)[-1])) and cells.all_numbers and len(cells.values) > 1
+    if re.fullmatch(PRICES, _words(name)[-1]):
+        return False
     return is_count(cells) or (small and float(cells.numbers.min()) >= 0)
 
 
