@@ -424,7 +424,7 @@ def test_forms_that_are_no_tables_are_read_in_training_evaluation_and_prediction
 def test_forms_that_say_no_order_hold_out_choices_at_random(lines_of: Lines, tmp_path: Path) -> None:
     path = write(tmp_path / "ratings.data", lines_of(rated().sample(frac=1, random_state=0)))
     data = ratings(path=path, split="leave_last")
-    assert noted(data, "drawn at random since neither times nor the file say their order") and not noted(data, "last")
+    assert noted(data, "drawn at random since the file says nothing about their order") and not noted(data, "last")
     assert data.splits["train"].order is None
 
 

@@ -289,9 +289,10 @@ def counts_of(frame: pd.DataFrame, columns: Mapping[Role, str]) -> dict[str, Cel
 
 def _counts(name: str, cells: Cells) -> bool:
     """Tells whether a column holds counts, by its cells or by its name."""
-    small = bool(re.fullmatch(COUNTS, _words(name)[-1])) and cells.all_numbers and len(cells.values) > 1
-    if re.fullmatch(PRICES, _words(name)[-1]):
+    last = _words(name)[-1]
+    if re.fullmatch(PRICES, last):
         return False
+    small = bool(re.fullmatch(COUNTS, last)) and cells.all_numbers and len(cells.values) > 1
     return is_count(cells) or (small and float(cells.numbers.min()) >= 0)
 
 

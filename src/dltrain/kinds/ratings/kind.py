@@ -157,7 +157,7 @@ def check_histories(model: ReadsHistories, encoder: PairEncoder) -> None:
     if model.needs_order and not encoder.ordered:
         raise ConfigError(
             f"{name} learns what comes next, and the file does not say what users chose first: it has no times, and "
-            "lists them by item",
+            "its rows are in no order of time",
             where="model",
             fix="give a column of times (data.time), or choose a model that needs no order",
             override="model=ease",

@@ -93,7 +93,7 @@ def split_ratings(
         notes = [f"fold {folds.fold} of {folds.count} of the users is validated, and the others train (data.fold)"]
     last = f"each user's last {noun} by {time}" if time else f"each user's last {noun} in the order of the file"
     if drawn:
-        last = f"one {noun} of each user, drawn at random since neither times nor the file say their order,"
+        last = f"one {noun} of each user, drawn at random since the file says nothing about their order,"
     purpose = "is for testing" if test_fraction else "is for validation"
     both = "val" in parts and test_fraction > 0
     before = f", {'another' if drawn else 'the one before'} for validation" if both else ""
