@@ -156,8 +156,8 @@ def test_a_run_is_loaded_with_the_mirror_images_of_its_training(
     )
     assert trained.code == 0, trained.err
     assert load("run").module.mirror == (augment == "light")
-    assert ("the mean over 3 networks, for an image and its mirror image" in trained.err) == (augment == "light")
-    assert "the mean over 3 networks" in trained.err
+    assert ("the mean over 3 networks, for an image and its mirror image" in trained.out) == (augment == "light")
+    assert "the mean over 3 networks" in trained.out
 
 
 @pytest.mark.parametrize(("before", "now"), [(1, 1), (1, 3), (3, 1), (3, 3), (2, 3)])
