@@ -108,9 +108,7 @@ def _tables_of_splits(labels: str, folder: Path) -> dict[Path, SplitName]:
     return dict(sorted(found.items(), key=lambda item: SPLITS.index(item[1]))) if "train" in found.values() else {}
 
 
-def _read_tables(
-    tables: Mapping[Path, SplitName], columns: LabelColumns
-) -> tuple[pd.DataFrame, Followed, list[str]]:
+def _read_tables(tables: Mapping[Path, SplitName], columns: LabelColumns) -> tuple[pd.DataFrame, Followed, list[str]]:
     """Returns the rows of the splits' tables, with images named from the folder above on, their splits, and notes.
 
     Raises:
@@ -126,8 +124,7 @@ def _read_tables(
         frame[image] = f"{path.parent.name}/" + frame[image].astype(str)
         if frames and set(frame.columns) != set(frames[0].columns):
             raise DataError(
-                f"it has the columns {name_list(frame.columns)}, and that of train has "
-                f"{name_list(frames[0].columns)}",
+                f"it has the columns {name_list(frame.columns)}, and that of train has {name_list(frames[0].columns)}",
                 where=str(path),
                 fix="give each split's table the same columns, or move it out to leave that split out",
             )
