@@ -127,6 +127,7 @@ class Spec:
         samples: training samples; 0 where that is not recorded.
         choices: whether items are ranked by choices that count alike, of users and items without features.
         mirror: whether an image keeps its target when mirrored, left to right.
+        augment: options of the augmentation of training samples, by their names in the config.
     """
 
     kind: str
@@ -144,6 +145,7 @@ class Spec:
     samples: int = 0
     choices: bool = False
     mirror: bool = False
+    augment: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_tokens(self) -> bool:

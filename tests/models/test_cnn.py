@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional
 
+from dltrain.inference.load import load
 from dltrain.models.cnn import CNN
 from dltrain.models.names import count_models
 from dltrain.types import Spec
@@ -86,7 +91,7 @@ def test_the_average_head_is_the_mean_over_positions() -> None:
     torch.testing.assert_close(model(x), model.stages(x).mean(dim=(2, 3)) @ last.weight.T + last.bias)
 
 
-FEW = Spec("image", (3, 32, 32), 2, samples=333, mirror=True)
+FEW = Spec("image", (3, 32, 32), 2, samples=333, mirror=True, augment={"hflip": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -125,6 +130,34 @@ def test_images_are_mirrored_only_if_that_keeps_their_target() -> None:
     assert CNN(FEW, (4, 4), members=1, mirror=True).eval().members == 2
     assert CNN(replace(FEW, mirror=False), (4, 4), members=1, mirror=True).eval().members == 1
     assert CNN(replace(FEW, mirror=False), (4, 4)).eval().members == 3
+
+
+def test_images_are_mirrored_by_default_only_if_training_mirrors_them() -> None:
+    for augment in ({}, {"hflip": 0.0, "crop": 0.1}):
+        assert CNN(replace(FEW, augment=augment), (4, 4)).eval().members == 3
+    assert CNN(replace(FEW, augment={}), (4, 4), mirror=True).eval().members == 6
+
+
+@pytest.mark.parametrize("augment", ["none", "light"])
+def test_a_run_is_loaded_with_the_mirror_images_of_its_training(
+    dltrain: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, augment: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for label in ("left", "right"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(12):
+            Image.fromarray(random.integers(0, 256, (32, 32, 3)).astype(np.uint8)).save(
+                tmp_path / "photos" / label / f"{number}.png"
+            )
+    trained = dltrain(
+        *("model=cnn", "model.channels=[4]", "data=images", "data.path=photos", "data.size=32", "trainer.epochs=1"),
+        *("baseline=none", f"augment={augment}", "hydra.run.dir=run"),
+    )
+    assert trained.code == 0, trained.err
+    assert load("run").module.mirror == (augment == "light")
+    assert ("the mean over 3 networks, for an image and its mirror image" in trained.out) == (augment == "light")
+    assert "the mean over 3 networks" in trained.out
 
 
 @pytest.mark.parametrize(("before", "now"), [(1, 1), (1, 3), (3, 1), (3, 3), (2, 3)])

@@ -64,8 +64,10 @@ def find_splits(folder: Path, wanted: FileType, mean: FoldersMean = "auto") -> C
             f"{folder} {problem}", where="data.path", fix="name a folder that contains a folder for each class"
         )
     tree = read_tree(folder, wanted)
+    unused = [] if wanted.find_unused is None else wanted.find_unused(tree)
     if wanted.refuse is not None and mean == "auto":
         wanted.refuse(tree)
+    tree.root = tree.root.without({kid.path for kid in unused})
     layout = read_layout(tree, mean)
     _check_repeats(tree, layout)
     notes = list(layout.notes)
@@ -79,6 +81,7 @@ def find_splits(folder: Path, wanted: FileType, mean: FoldersMean = "auto") -> C
     counts = Counter(splits["train"].labels)
     classes = name_list((f"{spell_path(name)} ({counts[name]:,})" for name in sorted(counts)), NAMED_CLASSES)
     notes.append(f"{len(counts)} classes, by folder{' in train' if len(splits) > 1 else ''}: {classes}")
+    notes += [f"{tree.name(kid.path)}/ holds no {wanted.noun} and is not used" for kid in unused]
     return ClassFolders(splits, (*notes, *tree.notes()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class FileType:
         where: where they belong, such as `class/*.jpg`.
         recognises: tells by its content whether a file without a suffix is one, too.
         refuse: raises a `DataError` for folders that were not made to tell classes.
+        find_unused: returns folders without samples that lie beside those of classes and are none.
     """
 
     noun: str
@@ -35,6 +36,7 @@ class FileType:
     where: str
     recognises: Callable[[Path], bool] | None = None
     refuse: Callable[[Tree], None] | None = None
+    find_unused: Callable[[Tree], Collection[Folder]] | None = None
 
     def holds(self, path: Path) -> bool:
         """Tells whether a file is such a sample, by its name or by its content."""
@@ -79,6 +81,11 @@ class Folder:
     def samples(self) -> list[Path]:
         """Returns the samples in it and deeper, in the order of their paths."""
         return sorted(file for folder in self.walk() for file in folder.files)
+
+    def without(self, left_out: Collection[Path]) -> Folder:
+        """Returns the folder without some of those below it, given their paths."""
+        folders = tuple(folder.without(left_out) for folder in self.folders if folder.path not in left_out)
+        return replace(self, folders=folders)
 
     def walk(self) -> Iterator[Folder]:
         """Yields the folder and all folders below it."""

@@ -144,7 +144,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     if "val" not in data.splits and not facts.folds:
         settings = replace(settings, monitor="train/loss")
 
-    spec = spec_of(facts, task)
+    spec = spec_of(facts, task, config["augment"])
     change = build_augment(config["augment"], data)
     seed_everything(config["seed"])
     bare = without_starting_weights(config["model"])
@@ -232,8 +232,8 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     )
 
 
-def spec_of(facts: Facts, task: Task) -> Spec:
-    """Returns what a model must know about data with these facts to learn this task."""
+def spec_of(facts: Facts, task: Task, augment: Mapping[str, Any] | None = None) -> Spec:
+    """Returns what a model must know about data with these facts to learn this task, with this augmentation."""
     steps, columns = kind_of(facts).window_of(facts)
     return Spec(
         facts.kind,
@@ -246,6 +246,7 @@ def spec_of(facts: Facts, task: Task) -> Spec:
         steps=steps,
         columns=columns,
         samples=facts.samples,
+        augment=arguments(augment or {}),
     )
 
 

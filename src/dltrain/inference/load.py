@@ -239,7 +239,7 @@ def load(path: str | PathLike[str], *, trust: Collection[str] | None = (), devic
         precision: Precision = config.node("trainer").get("precision", "float32")
         for node, last in _without_and_with_pretrained(model_node, trust):
             try:
-                module = _build(run, node, facts, spec_of(facts, task), result.seed, trust)
+                module = _build(run, node, facts, spec_of(facts, task, config.node("augment")), result.seed, trust)
                 make_room(module, weights)
                 load_into(module.state_dict(), weights, best)
                 check_config(run, result.basis)

@@ -41,7 +41,7 @@ class CNN(nn.Module):
         members: number of networks; None for 3 where at most 333 images are trained on, 2 for at most 500, else 1; 1
             for images below 32×32 pixels.
         mirror: whether a prediction is the mean over an image and its mirror image, if that keeps the image's target;
-            None for where there are several networks by default.
+            None for where there are several networks by default and training mirrors images (`augment.hflip`).
     """
 
     takes = ("image",)
@@ -63,7 +63,8 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         usual = default_members(spec)
-        self.mirror = spec.mirror and (usual > 1 if mirror is None else mirror)
+        as_trained = usual > 1 and bool(spec.augment.get("hflip"))
+        self.mirror = spec.mirror and (as_trained if mirror is None else mirror)
         self.networks = usual if members is None else members
         if self.networks > 1:
             options = channels, convolutions, kernel_size, norm, activation, pool, head, hidden, dropout
@@ -100,6 +101,12 @@ class CNN(nn.Module):
     def members(self) -> int:
         """Returns the number of members of an output: networks, in evaluation times the ways in which they see it."""
         return self.networks * (2 if self.mirror and not self.training else 1)
+
+    @property
+    def reason(self) -> str:
+        """Returns in words over what a prediction is the mean; empty for a single output."""
+        over = [f"{self.networks} networks"] * (self.networks > 1) + ["an image and its mirror image"] * self.mirror
+        return f"a prediction is the mean over {', for '.join(over)}" if over else ""
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns `(B, out_features)`, or of several members `(B, members, out_features)`."""

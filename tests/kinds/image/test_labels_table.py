@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from dltrain.errors import DataError
+from dltrain.kinds.image import labels_table
 from dltrain.kinds.image.load import images
 from dltrain.kinds.table.csv_config import csv
 from dltrain.types import MISSING_LABEL, Data
@@ -284,6 +285,37 @@ def test_a_table_in_each_split_names_the_images_beside_it(tmp_path: Path) -> Non
     with pytest.raises(DataError) as error:
         images(path=str(folder), size=8)
     assert error.value.override == "data.labels=metadata.csv"
+
+
+@pytest.mark.parametrize("column", ["set", "usage", "split"])
+def test_a_column_that_is_called_as_splits_does_not_replace_the_tables_of_splits(tmp_path: Path, column: str) -> None:
+    folder = split_tables(tmp_path / "photos")
+    for split, count in (("train", 20), ("validation", 6), ("test", 8)):
+        path = folder / split / "metadata.csv"
+        pd.read_csv(path).assign(**{column: ["train", "test"] * (count // 2)}).to_csv(path, index=False)
+    data = load(folder, labels="metadata.csv", target="kind")
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 20, "val": 6, "test": 8}
+    data = load(folder, labels="metadata.csv", target=column)
+    assert data.facts.classes == ("test", "train")
+    assert numbers_of(data, "test") == list(range(30, 38))
+
+
+def test_without_a_table_of_the_test_split_that_of_validation_is_it(tmp_path: Path) -> None:
+    folder = split_tables(tmp_path / "photos")
+    (folder / "test" / "metadata.csv").unlink()
+    data = load(folder, labels="metadata.csv")
+    assert numbers_of(data, "test") == list(range(20, 26))
+    assert any("test validation/metadata.csv" in note for note in data.notes)
+
+
+def test_a_file_of_boxes_for_each_image_is_read_as_no_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(COUNT):
+        (folder / "train" / f"i{number:02d}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    read: list[str] = []
+    monkeypatch.setattr(labels_table, "read_table", lambda path, **_: read.append(path))
+    with pytest.raises(DataError):
+        images(path=str(folder), size=8)
+    assert not read
 
 
 def test_tables_of_splits_with_other_columns_are_refused(tmp_path: Path) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from dltrain.data.folder_layout import read_layout
 from dltrain.data.folder_tree import Folder, Tree, spell_path
 from dltrain.errors import DataError
 
@@ -14,7 +19,12 @@ MASK_FOLDER = re.compile(rf"({MASK_WORDS})|.*[ _-]({MASK_WORDS})|({MASK_WORDS})[
 MASK_END = re.compile(r"([ _.-](mask|seg|segmentation|gt|label|annotation)[ _-]?\d*)$", re.IGNORECASE)
 BOX_FOLDER = re.compile(r"labels?|annotations?|bbox(es)?|box(es)?|xmls?", re.IGNORECASE)
 BOX_SUFFIXES = frozenset([".txt", ".xml", ".json"])
-CLASSES = "data.folders=classes"
+FOLDERS = "data.folders="
+LOOKED_AT = 5  # pairs of an image and what is named as its mask
+MASK_VALUES, JPEG_VALUES = 8, 32  # most values of nearly all pixels of a mask; JPEG changes them a little
+NEARLY_ALL = 0.95  # of the pixels; those at the edges of objects may have values in between
+SIDE = 512  # pixels of each row and column of a mask that are looked at, about
+Pair = tuple[Path, Path]  # a mask and its image
 
 
 def refuse_annotations(tree: Tree) -> None:
@@ -22,54 +32,69 @@ def refuse_annotations(tree: Tree) -> None:
 
     Raises:
         DataError: a folder holds masks of the images in another one, images are named as masks of others beside them,
-            or a folder beside the images holds a file of boxes for each.
+            or a folder beside the images, which lie in no folders of classes, holds a file of boxes for each.
     """
-    for folder in tree.root.walk():
-        _refuse_mask_folders(tree, folder)
-        _refuse_masks_beside(tree, folder)
-        _refuse_boxes(tree, folder)
+    images = replace(tree, root=tree.root.without({folder.path for folder in find_boxes(tree)}))
+    for folder in images.root.walk():
+        _refuse_mask_folders(images, folder)
+        _refuse_masks_beside(images, folder)
+    if not _has_classes(images):
+        for folder in tree.root.walk():
+            _refuse_boxes(tree, folder)
+
+
+def find_boxes(tree: Tree) -> list[Folder]:
+    """Returns the folders called labels or alike that hold no images, but files as of boxes around objects."""
+    kids = (kid for parent in tree.root.walk() if parent.count for kid in parent.folders)
+    return [kid for kid in kids if BOX_FOLDER.fullmatch(kid.name) and _box_files(kid)]
 
 
 def _refuse_mask_folders(tree: Tree, parent: Folder) -> None:
     """Refuses a folder that is called masks or alike, if its images are named as those of another one are."""
-    masks = [kid for kid in parent.filled if MASK_FOLDER.fullmatch(kid.name)]
-    for mask in masks:
-        stems = _stems(mask.samples)
-        for kid in parent.filled:
-            if kid not in masks and 2 * len(stems & _stems(kid.samples)) >= len(stems):
-                raise _no_task(
-                    f"{tree.name(mask.path)}/ holds an image of the same name for those in {tree.name(kid.path)}/, as "
-                    "masks do that mark the pixels of objects",
-                    tree,
-                    "give the images without the masks, or, if these folders are classes, say so",
-                    CLASSES,
-                )
+    kids = parent.filled
+    named = [bool(MASK_FOLDER.fullmatch(kid.name)) for kid in kids]
+    if not any(named) or all(named):
+        return
+    files = [(kid, _by_stem(kid.samples)) for kid in kids]
+    others = [pair for pair, is_named in zip(files, named, strict=True) if not is_named]
+    for mask, masks in (pair for pair, is_named in zip(files, named, strict=True) if is_named):
+        kid, images = max(others, key=lambda other: len(masks.keys() & other[1].keys()))
+        pairs = [(file, images[stem]) for stem, file in masks.items() if stem in images]
+        if 2 * len(pairs) >= len(masks) and _are_masks(pairs):
+            raise _no_task(
+                f"{tree.name(mask.path)}/ holds an image of the same name for those in {tree.name(kid.path)}/, as "
+                "masks do that mark the pixels of objects",
+                tree,
+                "give the images without the masks, or, if these folders are classes, say so",
+                _as_they_are(tree),
+            )
 
 
 def _refuse_masks_beside(tree: Tree, folder: Folder) -> None:
-    """Refuses images that are named as masks of others in their folder."""
-    stems = {file.stem for file in folder.files}
-    masks = [file for file in folder.files if (end := MASK_END.search(file.stem)) and file.stem[: end.start()] in stems]
-    if masks:
-        end = MASK_END.search(masks[0].stem)
-        assert end is not None
+    """Refuses images of which most have another one in their folder that is named as their mask."""
+    ends = {file: end for file in folder.files if (end := MASK_END.search(file.stem))}
+    images = {file.stem: file for file in folder.files if file not in ends}
+    masks = [(file, images[stem]) for file, end in ends.items() if (stem := file.stem[: end.start()]) in images]
+    if masks and 2 * len({image for _, image in masks}) >= len(images) and _are_masks(masks):
+        mask, image = masks[0]
         raise _no_task(
             f"{len(masks):,} of the {len(folder.files):,} images in {tree.name(folder.path)} are named as masks of "
-            f"others, such as {spell_path(masks[0].name)} of {spell_path(masks[0].stem[: end.start()])}",
+            f"others, such as {spell_path(mask.name)} of {spell_path(image.stem)}",
             tree,
             "move the masks out, or, if they are to be classified too, say so",
-            CLASSES,
+            _as_they_are(tree),
         )
 
 
 def _refuse_boxes(tree: Tree, parent: Folder) -> None:
     """Refuses a folder beside one of images, without images and called labels or alike, that holds a file for each."""
     for kid in parent.folders:
-        if kid.count or not BOX_FOLDER.fullmatch(kid.name):
+        files = _box_files(kid) if BOX_FOLDER.fullmatch(kid.name) else []
+        if not files:
             continue
-        files = [file for below in kid.walk() for file in below.others if file.suffix.lower() in BOX_SUFFIXES]
-        images = [file for other in parent.filled for file in other.samples]
-        if files and images and 2 * len(_stems(files) & _stems(images)) >= len(files):
+        stems = _by_stem(files).keys()
+        images = _by_stem(file for other in parent.filled for file in other.samples)
+        if 2 * len(stems & images.keys()) >= len(files):
             raise _no_task(
                 f"{tree.name(kid.path)}/ holds a {files[0].suffix.lower()} file for each image, as for boxes around "
                 "objects",
@@ -78,10 +103,59 @@ def _refuse_boxes(tree: Tree, parent: Folder) -> None:
             )
 
 
+def _box_files(folder: Folder) -> list[Path]:
+    """Returns the files as of boxes in a folder without images and below it."""
+    if folder.count:
+        return []
+    return [file for below in folder.walk() for file in below.others if file.suffix.lower() in BOX_SUFFIXES]
+
+
+def _has_classes(tree: Tree) -> bool:
+    """Tells whether there are folders of two classes."""
+    try:
+        layout = read_layout(tree, "auto")
+    except DataError:
+        return False
+    return sum(kid.count > 0 for _, kid in layout.splits["train"]) > 1
+
+
+def _as_they_are(tree: Tree) -> str:
+    """Returns the override that takes the folders as classes, those of each split where they lie in splits."""
+    try:
+        mean = "splits" if len(read_layout(tree, "auto").splits) > 1 else "classes"
+    except DataError as error:
+        return error.override if error.override.startswith(FOLDERS) else f"{FOLDERS}classes"
+    return f"{FOLDERS}{mean}"
+
+
+def _are_masks(pairs: Sequence[Pair]) -> bool:
+    """Tells whether most of some pairs are a mask and its image, by their pixels."""
+    tried = pairs[:: max(1, len(pairs) // LOOKED_AT)][:LOOKED_AT]
+    return 2 * sum(_is_mask(mask, image) for mask, image in tried) > len(tried)
+
+
+def _is_mask(path: Path, image: Path) -> bool:
+    """Tells whether a file has the size of an image, and few values or colours in nearly all pixels, as masks have."""
+    try:
+        with Image.open(path) as mask, Image.open(image) as whole:
+            if sorted(mask.size) != sorted(whole.size):  # a photo may be stored lying on its side
+                return False
+            most = JPEG_VALUES if mask.format == "JPEG" else MASK_VALUES
+            step = max(1, max(mask.size) // SIDE)
+            single = len(mask.getbands()) == 1
+            pixels = np.asarray(mask if single else mask.convert("RGB"))[::step, ::step]
+    except Exception:  # Pillow's decoders may raise anything for a broken file, which is refused later
+        return False
+    values = pixels.ravel() if single else pixels.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    counts = np.sort(np.unique(values, return_counts=True)[1])[::-1]
+    return bool(counts[:most].sum() >= NEARLY_ALL * counts.sum())
+
+
 def _no_task(what: str, tree: Tree, fix: str, override: str = "") -> DataError:
     whole = f"dltrain learns what a whole image shows, but {what}"
     return DataError(whole, where=spell_path(tree.root.path), fix=fix, override=override)
 
 
-def _stems(files: Iterable[Path]) -> set[str]:
-    return {MASK_END.sub("", file.stem) for file in files}
+def _by_stem(files: Iterable[Path]) -> Mapping[str, Path]:
+    """Returns files by their names, without suffix and what masks are called in the end."""
+    return {MASK_END.sub("", file.stem): file for file in files}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dltrain.data.folder_tree import FileType
-from dltrain.kinds.image.annotations import refuse_annotations
+from dltrain.kinds.image.annotations import find_boxes, refuse_annotations
 
 SUFFIXES = frozenset([".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"])
 SUFFIXES |= {".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".avif", ".heic", ".heif"}
@@ -27,5 +27,10 @@ def is_image(path: Path) -> bool:
 
 
 IMAGES = FileType(
-    "images", SUFFIXES, "class/*.jpg, or name them in a table (data.labels=FILE)", is_image, refuse_annotations
+    "images",
+    SUFFIXES,
+    "class/*.jpg, or name them in a table (data.labels=FILE)",
+    is_image,
+    refuse_annotations,
+    find_boxes,
 )

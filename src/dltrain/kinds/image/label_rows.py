@@ -16,7 +16,7 @@ from dltrain.data.column_names import plain
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS
-from dltrain.kinds.split_column import follow_column
+from dltrain.kinds.split_column import Followed, follow_column
 from dltrain.kinds.table.notes import note_missing_targets
 from dltrain.kinds.target import infer_task
 
@@ -49,6 +49,7 @@ def label_rows(
     columns: LabelColumns,
     task: str,
     notes: Sequence[str],
+    followed: Followed | None = None,
 ) -> Labelled:
     """Returns images with the targets in their rows.
 
@@ -61,11 +62,12 @@ def label_rows(
         columns: the columns that the user names.
         task: the task; `auto` decides by the target's values.
         notes: what was inferred or left out before.
+        followed: the splits of the rows, if they are known; otherwise a column may say them.
 
     Raises:
         DataError: the columns cannot be predicted.
     """
-    followed = follow_column(frame, {image, *targets})
+    followed = followed or follow_column(frame, {image, *targets})
     listed = task == "auto" and len(targets) == 1 and frame[targets[0]].astype(str).str.contains("|", regex=False).any()
     coded = task == "auto" and len(targets) == 1 and _holds_class_codes(frame[targets[0]])
     form = TASKS["labels"] if listed else TASKS["class"] if coded else task

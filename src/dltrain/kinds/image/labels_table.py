@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import name_list, read_cells
@@ -19,11 +22,11 @@ from dltrain.errors import DataError, named_by
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.label_rows import TARGET_NAMES, LabelColumns, label_rows
 from dltrain.kinds.image.labelled import Labelled
-from dltrain.kinds.split_column import follow_column
+from dltrain.kinds.split_column import Followed, follow_column
 from dltrain.types import SPLITS, SplitName
 
 TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".json", ".jsonl")
-SPLIT = "split"  # the column that tables of splits are given
+MOST_ALIKE = 20  # files of one suffix in a folder in which a table is looked for
 NAMED = 3  # cells or files that a message names
 
 
@@ -46,7 +49,11 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
     tables = _tables_of_splits(labels, folder)
     path = next(iter(tables), None) or _locate(labels, folder)
     with named_by("data.labels"):
-        frame, notes = _read_tables(tables, columns) if tables else _read(path, index)
+        followed = None
+        if tables:
+            frame, followed, notes = _read_tables(tables, columns)
+        else:
+            frame, notes = _read(path, index)
     image = _image_column(frame, index, columns, path, folder)
     targets = _target_columns(frame, image, columns)
     if columns.group is not None:
@@ -57,13 +64,16 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
         remarks.append(
             f"left out {len(frame) - len(rows):,} of {len(frame):,} rows of {path.name}, which name no image"
         )
-    frame = frame.iloc[rows].reset_index(drop=True)
-    frame, files, repeats = _once_each(frame, files, targets)
-    if repeats:
+    named = len(rows)
+    rows, files = _once_each(frame, rows, files, targets)
+    if repeats := named - len(rows):
         remarks.append(f"{repeats:,} rows of {path.name} repeat another one's image and target")
     if unnamed := len(index.files) - len(files):
         remarks.append(f"left out {unnamed:,} of {len(index.files):,} images, which {path.name} does not name")
-    return label_rows(folder, files, frame, image, targets, columns, task, remarks)
+    frame = frame.iloc[rows].reset_index(drop=True)
+    if followed is not None:
+        followed = followed._replace(splits=followed.splits[rows])
+    return label_rows(folder, files, frame, image, targets, columns, task, remarks, followed)
 
 
 def _locate(labels: str, folder: Path) -> Path:
@@ -93,33 +103,38 @@ def _tables_of_splits(labels: str, folder: Path) -> dict[Path, SplitName]:
         named = split_of(path.parent.name)
         if named is not None and named.use != "unlabelled":
             found[path] = named.use
+    if "val" in found.values() and "test" not in found.values():  # nobody may look at it while training
+        found = {path: "test" if split == "val" else split for path, split in found.items()}
     return dict(sorted(found.items(), key=lambda item: SPLITS.index(item[1]))) if "train" in found.values() else {}
 
 
-def _read_tables(tables: Mapping[Path, SplitName], columns: LabelColumns) -> tuple[pd.DataFrame, list[str]]:
-    """Returns the rows of the splits' tables, with the split of each, and images named from the folder above on.
+def _read_tables(tables: Mapping[Path, SplitName], columns: LabelColumns) -> tuple[pd.DataFrame, Followed, list[str]]:
+    """Returns the rows of the splits' tables, with images named from the folder above on, their splits, and notes.
 
     Raises:
         DataError: a table cannot be read, names no images, or has other columns than that of train.
     """
     frames: list[pd.DataFrame] = []
+    splits: list[int] = []
     notes: list[str] = []
     for path, split in tables.items():
         index = FileIndex.below(path.parent, IMAGES)
         frame, remarks = _read(path, index)
         image = _image_column(frame, index, columns, path, path.parent)
         frame[image] = f"{path.parent.name}/" + frame[image].astype(str)
-        if frames and set(frame.columns) | {SPLIT} != set(frames[0].columns):
+        if frames and set(frame.columns) != set(frames[0].columns):
             raise DataError(
-                f"it has the columns {name_list(frame.columns)}, and that of train has "
-                f"{name_list(frames[0].columns.drop(SPLIT))}",
+                f"it has the columns {name_list(frame.columns)}, and that of train has {name_list(frames[0].columns)}",
                 where=str(path),
                 fix="give each split's table the same columns, or move it out to leave that split out",
             )
-        frames.append(frame.assign(**{SPLIT: split}))
+        frames.append(frame)
+        splits += [SPLITS.index(split)] * len(frame)
         notes += [remark for remark in remarks if remark not in notes]
     read = ", ".join(f"{split} {path.parent.name}/{path.name}" for path, split in tables.items())
-    return pd.concat(frames, ignore_index=True), [*notes, f"each split has its table: {read}"]
+    given = tuple(split for split in SPLITS if split != "train" and split in tables.values())
+    followed = Followed(np.array(splits), given, notes=(f"each split has its table: {read}",))
+    return pd.concat(frames, ignore_index=True), followed, notes
 
 
 def _read(path: Path, index: FileIndex) -> tuple[pd.DataFrame, list[str]]:
@@ -223,16 +238,16 @@ def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: 
 
 
 def _once_each(
-    frame: pd.DataFrame, files: Sequence[Path], targets: Sequence[str]
-) -> tuple[pd.DataFrame, list[Path], int]:
-    """Returns one row for each image, the images, and how many rows repeat another.
+    frame: pd.DataFrame, rows: Sequence[int], files: Sequence[Path], targets: Sequence[str]
+) -> tuple[list[int], list[Path]]:
+    """Returns one row for each image that these rows name, and the images.
 
     Raises:
         DataError: an image has rows with different targets.
     """
     first: dict[Path, int] = {}
     values = frame[list(targets)].fillna("").astype(str).to_numpy().tolist()
-    for row, file in enumerate(files):
+    for row, file in zip(rows, files, strict=True):
         other = first.setdefault(file, row)
         if values[other] != values[row]:
             raise DataError(
@@ -241,20 +256,22 @@ def _once_each(
                 where=f"rows {other + 2} and {row + 2}",
                 fix="give each image one row; several labels go into one cell, separated by |",
             )
-    rows = list(first.values())
-    return frame.iloc[rows].reset_index(drop=True), list(first), len(files) - len(rows)
+    return list(first.values()), list(first)
 
 
 def propose_labels(folder: Path, error: DataError) -> DataError:
     """Returns the error, with a table as its fix if one in or beside the folder names its images: the one that names
     most of them."""
-    whole = FileIndex.below(folder, IMAGES)
+    below = cache(lambda place: FileIndex.below(place, IMAGES))
     best: tuple[int, Path, str] | None = None
     places = (folder.glob("*"), folder.absolute().parent.glob("*"), folder.glob("*/*"))
-    for path in [path for place in places for path in sorted(place)]:
-        if path.suffix.lower() not in TABLES or not path.is_file() or path.name.startswith("."):
+    paths = [path for place in places for path in sorted(place) if path.suffix.lower() in TABLES]
+    alike = Counter((path.parent, path.suffix.lower()) for path in paths)
+    for path in paths:
+        many = alike[path.parent, path.suffix.lower()] > MOST_ALIKE  # a file for each image rather than a table
+        if many or not path.is_file() or path.name.startswith("."):
             continue
-        index = FileIndex.below(path.parent, IMAGES) if path.parent.parent == folder else whole
+        index = below(path.parent if path.parent.parent == folder else folder)
         try:
             frame, _ = _read(path, index)
         except DataError:

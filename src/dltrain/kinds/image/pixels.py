@@ -36,7 +36,7 @@ AHEAD, BYTES_AHEAD = 32, 2**25  # images a core that are decoded before they are
 MOST_FILES, TASK_SECONDS = 16, 0.002  # of a task of a thread
 TRIED = 4  # files by which it is known whether they are small
 SMALL_SECONDS, LARGE_SECONDS = 0.00015, 0.001  # for a file, up to which threads do not help, and beyond which they do
-HEAD = 32  # bytes at the beginning of a file that say what it is, with the brands that it is compatible with
+HEAD = 32  # bytes at the beginning of a file that say what it is: of HEIC its brands, of PNG its bits and colours
 READ = 2**20  # bytes that are read at once
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 Size = int | tuple[int, int]  # in pixels: the side of a square, or height and width
@@ -203,8 +203,6 @@ def _register_heif() -> str:
 def _deep_colours(path: Path, head: bytes) -> NDArray[np.float32] | None:
     """Returns a PNG of 16 bits a colour as `(H, W, 3)`, or `(H, W, 1)` of a grey one with transparency, of which Pillow
     reads only the upper 8 bits; `None` for others."""
-    with path.open("rb") as file:
-        head = file.read(26)
     if not head.startswith(b"\x89PNG") or head[24] != 16 or head[25] not in (2, 4, 6):
         return None
     from torchvision.io import ImageReadMode, decode_image
