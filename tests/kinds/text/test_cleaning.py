@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from time import process_time
 
 import pandas as pd
 import pytest
@@ -52,12 +54,25 @@ def load(frame: pd.DataFrame, folder: Path, **options: object) -> Data:
     ("rule", "dirty", "clean"),
     [
         ("html", "AT&amp;T &lt;3 it&#39;s<br/>5 &#x20AC;", "AT&T <3 it's 5 €"),
-        ("html", "&amp;quot;so&amp;quot; &lt;b&gt;bold&lt;/b&gt;", '"so"  bold '),
+        ("html", "&lt;p&gt;&amp;quot;so&amp;quot; &lt;b&gt;bold&lt;/b&gt;&lt;/p&gt;", ' "so"  bold  '),
+        ("html", "use &lt;b&gt; tag for bold, not &lt;i&gt;", "use <b> tag for bold, not <i>"),
+        ("html", "<p>&lt;b&gt;x&lt;/b&gt;</p>", " <b>x</b> "),
+        ("html", "<a href='x>y' class=z>so</a> <b>it</b> <BR><p>is", " so   it    is"),
+        ("html", "for (i=0;i<a ;i++) if (x> 3)", "for (i=0;i<a ;i++) if (x> 3)"),
+        ("html", "if a <b and c> d, Vector<A> a, set<a> b", "if a <b and c> d, Vector<A> a, set<a> b"),
+        ("html", "[user] <time 10:30> return &sum; &eacute;", "[user] <time 10:30> return &sum; é"),
+        ("html", "a<!-- b <script>c</script>d", "a<!-- b  d"),
         ("html", "<style>p {}</style>a<!-- x -->b", " a b"),
         ("html", "a < b and c > d, <unknown> & co; x&y", "a < b and c > d, <unknown> & co; x&y"),
         ("html", "&nosuchname; &#0;", "&nosuchname; \ufffd"),
         ("encoding", "donâ€™t, cafÃ© â€œsoâ€\u009d ðŸ˜€", "don’t, café “so” 😀"),
-        ("encoding", "Ãœbung, naïve São Paulo €5", "Übung, naïve São Paulo €5"),
+        ("encoding", "Ãœbung, naïve São Paulo €5", "Ãœbung, naïve São Paulo €5"),
+        ("encoding", "Ð¿Ñ€Ð¸Ð²ÐµÑ‚, 20Â\u00a0Â°C, Ã\u00a0 la", "привет, 20\u00a0°C, à la"),
+        ("encoding", "“CAFÉ” açıldı", "“CAFÉ” açıldı"),
+        ("encoding", "CAFÉ”", "CAFÉ”"),
+        ("encoding", "ODTÜ’nün ve İTÜ’de", "ODTÜ’nün ve İTÜ’de"),
+        ("encoding", "»MENÜ«, NESTLÉ® café”…", "»MENÜ«, NESTLÉ® café”…"),
+        ("encoding", "MENÜ« NESTLÉ® café”…", "MENÜ« NESTLÉ® café”…"),
         ("bytes", r"b'caf\xc3\xa9\n'", "café\n"),
         ("bytes", "b'is a letter", "b'is a letter"),
         ("bytes", "b'one' and b'two'", "b'one' and b'two'"),
@@ -70,6 +85,30 @@ def load(frame: pd.DataFrame, folder: Path, **options: object) -> Data:
 )
 def test_a_rule_changes_what_it_is_for_and_nothing_else(rule: str, dirty: str, clean: str) -> None:
     assert clean_texts([dirty], [rule]) == [clean]
+
+
+def test_a_break_without_width_divides_the_words_of_scripts_without_blanks() -> None:
+    texts = ["ខ្ញុំ\u200bស្រលាញ់\u200bAPI", "ไทย\u200bคำ", "so\u200bft"]
+    assert clean_texts(texts, ["hidden"]) == ["ខ្ញុំ ស្រលាញ់ API", "ไทย คำ", "soft"]
+
+
+@pytest.mark.parametrize("opening", ["<!-- ", "<script>", "<style ", "<a href='", "<p ", "<b>", "&lt;b&gt;"])
+def test_openings_without_an_end_take_no_longer_than_their_length(opening: str) -> None:
+    started = process_time()
+    clean_texts([opening * 12_000], ["html"])
+    assert process_time() - started < 2
+
+
+def test_python_literals_give_no_warnings() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert clean_texts([r"b'a\d'", r"['a\d', 'b']"], ["bytes", "lists"]) == [r"a\d", r"a\d b"]
+
+
+def test_html_is_not_cleaned_away_where_nothing_would_be_left() -> None:
+    names, notes = find_rules(["<title>", *["<br>fine words"] * 20])
+    assert names == () and "would leave nothing of 5 % of them, such as '<title>'" in notes[0]
+    assert find_rules(["<title>", *["<br>fine words"] * 200])[0] == ("html",)
 
 
 @pytest.mark.parametrize("rule", DIRTY)
