@@ -165,8 +165,11 @@ def test_a_file_of_lines_holds_many_texts_where_training_had_one_a_line(dltrain:
     (folder / "new.txt").write_text("a fine film\na dull film\n\nmore, and more\n", "utf-8")
     predicted = dltrain("predict", run, "new.txt", "-o", "said.csv")
     assert predicted.code == 0 and "each line of new.txt is a text" in predicted.out
-    assert len(pd.read_csv(folder / "said.csv")) == 4
-    assert len(package.load(called.run.path).predict(str(folder / "new.txt"))) == 4
+    assert len(pd.read_csv(folder / "said.csv")) == 3
+    assert len(package.load(called.run.path).predict(str(folder / "new.txt"))) == 3
+    (folder / "others.txt").write_text("a fine film\n \na dull film\n", "utf-8")
+    assert dltrain("predict", run, "new.txt", "others.txt", "-o", "said.csv").code == 0
+    assert len(pd.read_csv(folder / "said.csv")) == 5
     (folder / "one.txt").write_text("a fine film\n", "utf-8")
     assert "each line" not in dltrain("predict", run, "one.txt", "-o", "said.csv").out
     assert len(pd.read_csv(folder / "said.csv")) == 1
@@ -188,3 +191,25 @@ def test_a_file_is_one_text_where_training_texts_had_several_lines(dltrain: Call
     (folder / "new.txt").write_text("a fine film\na dull film\n", "utf-8")
     assert dltrain("predict", str(called.run.path), "new.txt", "-o", "said.csv").code == 0
     assert len(pd.read_csv(folder / "said.csv")) == 1
+
+
+def test_a_run_of_a_version_without_cleaning_or_pairs_of_characters_is_resumed(
+    dltrain: Callable, tmp_path: Path
+) -> None:
+    rows = range(60)
+    texts = [f"<b>{'好棒美'[row % 3] if row % 2 else '坏差烂'[row % 3]}的电影</b>{row % 7}" for row in rows]
+    pd.DataFrame({"text": texts, "label": [row % 2 for row in rows]}).to_csv(tmp_path / "zh.csv", index=False)
+    options = ("task=classification", "model=bag", "model.ngrams=1", "data.clean=none", "trainer.epochs=1")
+    called = dltrain("data=text", "data.path=zh.csv", *options, "trainer.threads=1", "baseline=none")
+    assert called.code == 0, called.err
+    run = called.run.path
+    config = (run / "config.yaml").read_text("utf-8")
+    assert "  ngrams: 1\n" in config and "  clean: none\n" in config
+    older = config.replace("  ngrams: 1\n", "  ngrams: null\n").replace("  clean: none\n", "")
+    (run / "config.yaml").write_text(older, "utf-8")
+    facts = json.loads((run / "facts.json").read_text("utf-8"))
+    assert facts["preprocessing"].pop("ngrams") == 2
+    (run / "facts.json").write_text(json.dumps(facts), "utf-8")
+    resumed = dltrain("resume", str(run), "trainer.epochs=2")
+    assert resumed.code == 0, resumed.err
+    assert "ngrams" not in json.loads((run / "facts.json").read_text("utf-8"))["preprocessing"]

@@ -100,12 +100,8 @@ def _decode_entities(text: str) -> str:
 
 def _without_tags(text: str) -> str:
     shown = _without_unshown(text)
-
-    def blank(tag: re.Match[str]) -> str:
-        letter = tag["letter"]
-        return " " if letter in (None, "p") or f"</{letter}>" in shown else tag.group()
-
-    return TAG.sub(blank, shown)
+    ended = {None, "p", *(letter for letter in "abiqsu" if f"</{letter}>" in shown)}
+    return TAG.sub(lambda tag: " " if tag["letter"] in ended else tag.group(), shown)
 
 
 def _without_unshown(text: str) -> str:
@@ -175,7 +171,7 @@ codecs.register_error("bytes_undefined", _byte_undefined)
 
 
 def without_hidden(text: str) -> str:
-    """Returns a text without marks that have no width; a blank for those that divide words of scripts without blanks."""
+    """Returns a text without marks that have no width, and with blanks where they divide words, as in Thai."""
     return text if text.isascii() else HIDDEN.sub("", BREAK.sub(" ", text))
 
 
