@@ -32,11 +32,12 @@ LONG_NAMES = (
     "head|header|hr|html|iframe|img|input|ins|kbd|label|li|link|main|mark|meta|nav|ol|option|pre|section|small|span|"
     "strike|strong|sub|sup|table|tbody|td|tfoot|th|thead|time|title|tr|tt|ul|video|wbr"
 )
-ATTRIBUTES = r"""(?:\s+[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+))+"""
-# A single letter is a tag in lower case alone, and without attributes only if it ends somewhere (`_tags`).
+NAME = f"(?:{LONG_NAMES}|{LONG_NAMES.upper()}|[abipqsu])"  # `List<Label>` is none
+BARE = "allowfullscreen|async|autoplay|checked|controls|defer|disabled|hidden|loop|muted|noshade|nowrap|selected"
+ATTRIBUTES = rf"""(?:\s+(?:[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+)|(?i:{BARE})))+"""
+# A single letter without attributes is a tag only if it ends somewhere (`_without_tags`).
 TAG = re.compile(
-    rf"</(?:(?i:{LONG_NAMES})|[abipqsu])\s*>|<(?:(?i:{LONG_NAMES})|[abipqsu])(?:{ATTRIBUTES})\s*/?>|"
-    rf"<(?:(?i:{LONG_NAMES})|(?P<letter>[abipqsu]))\s*/?>"
+    rf"</{NAME}\s*>|<{NAME}{ATTRIBUTES}\s*/?>|<(?:{LONG_NAMES}|{LONG_NAMES.upper()}|(?P<letter>[abipqsu]))\s*/?>"
 )
 WHOLE = re.compile(rf"<(?:{LONG_NAMES}|[abipqsu])\b.*(?:</[a-z0-9]+\s*>|<[bh]r\s*/?>|/>)", re.DOTALL | re.IGNORECASE)
 BYTES = re.compile(r"""b(['"]).*\1""", re.DOTALL)
