@@ -127,7 +127,11 @@ def test_new_rows_are_read_with_the_stand_ins_of_the_run(dltrain: Callable[..., 
 
 
 def test_the_argument_for_stand_ins_is_read_as_it_was_meant() -> None:
-    stand_ins = {"risk of loss": ("-", "?", "N/A"), "age": ("-999",)}
+    stand_ins = {
+        "risk of loss": ("-", "?", "N/A"),
+        "age": ("-999",),
+        "on": ("NULL", "no", "007", "1.50", "1_0", "0x1F"),
+    }
     argument = spell_stand_ins(stand_ins)
-    assert argument == 'data.missing={"risk of loss": ["-", "?", "N/A"], age: [-999]}'
+    assert argument.startswith('data.missing={"risk of loss": ["-", "?", "N/A"], age: [-999], "on": ["NULL", "no", ')
     assert read_stand_ins(argument.removeprefix("data.missing=")) == stand_ins

@@ -185,3 +185,19 @@ def test_an_interrupted_stack_goes_on_and_gives_the_same(dltrain: Callable, tmp_
         rows_of(tmp_path / "s" / "sweep.csv"), rows_of(tmp_path / "in_turn" / "sweep.csv"), strict=True
     ):
         assert math.isclose(float(row["val/loss"]), float(other["val/loss"]), rel_tol=0.02)
+
+
+def test_jobs_whose_validation_chooses_a_blend_keep_their_own(dltrain: Callable, tmp_path: Path) -> None:
+    sweep = ("-m", "data=series", "data.rows=300", "model.candidates=[dlinear,nhits]", "optimizer.lr=0.001,0.003")
+    sweep = (*sweep, "trainer.epochs=2", "trainer.threads=1", "baseline=none")
+    called = dltrain(*sweep, FLEET, "hydra.sweep.dir=at_once")
+    assert called.code == 0, called.err
+    assert "train at once" in called.out
+    assert dltrain(*sweep, "hydra.sweep.dir=one_by_one").code == 0
+    for job in ("0", "1"):
+        assert_alike(tmp_path / "at_once" / job / "metrics.csv", tmp_path / "one_by_one" / job / "metrics.csv")
+        ours, theirs = (Result.read(RunDir(tmp_path / name / job)) for name in ("at_once", "one_by_one"))
+        assert ours.val == pytest.approx(theirs.val, rel=TOLERANCE)
+        assert ours.blend and theirs.blend and ours.blend["votes"] == theirs.blend["votes"]
+        predicted = dltrain("evaluate", f"at_once/{job}")
+        assert predicted.code == 0, predicted.err

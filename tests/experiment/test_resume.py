@@ -119,7 +119,7 @@ def test_data_that_has_changed_since_is_refused_and_moved_data_is_not(dltrain: C
     (tmp_path / "b.csv").write_text("a,b,y\n" + "".join(rows).replace("10,", "9,"))
     called = dltrain("resume", "run", "trainer.epochs=6")
     assert called.code == 2
-    assert "the data has changed since this run was trained" in called.err
+    assert "the data, or how this version reads it, has changed since this run was trained" in called.err
 
 
 @pytest.mark.parametrize(

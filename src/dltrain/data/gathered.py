@@ -57,7 +57,7 @@ class Gathered:
                 f"into {_folder()}: {error.strerror}",
                 fix="set TMPDIR to a folder with more space, or give fewer samples at a time",
             ) from error
-        self.parts = [part[:0]]
+        self.parts = [part.new_empty((0, *part.shape[1:]))]
 
     @property
     def note(self) -> str:

@@ -87,8 +87,12 @@ def spell_stand_ins(stand_ins: StandIns) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Returns a word as a value of YAML: in quotes unless it has only letters, digits and _ . -."""
-    return word if re.fullmatch(r"-?[\w.]+", word) else json.dumps(word, ensure_ascii=False)
+    """Returns a word as a value of YAML and of Hydra: in quotes unless it is a plain word, or a number that keeps its
+    digits."""
+    read = yaml.safe_load(word) if re.fullmatch(r"-?[\w.]+", word) else None
+    if read == word or (isinstance(read, int | float) and not isinstance(read, bool) and _as_texts(read) == (word,)):
+        return word
+    return json.dumps(word, ensure_ascii=False)
 
 
 def empty_cells(frame: pd.DataFrame, stand_ins: StandIns) -> tuple[pd.DataFrame, list[str]]:

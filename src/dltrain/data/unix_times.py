@@ -20,7 +20,10 @@ UNITS: Mapping[str, str] = {  # by the word for `data.dates`
     "unix_ns": "nanoseconds",
 }
 NAMES_OF_SECONDS = r"(unix|epoch|posix)?(time|timestamp|ts|epoch|seconds)(unix|utc|s)?|(unix|epoch)(date|datetime)"
-NAMES_OF_TIMES = re.compile(r"(?i:time|date|epoch)|(^|[ _-])(ts|at)$|[a-z](At|TS)$|时间|日期")
+NAMES_OF_TIMES = re.compile(
+    r"(?i:(^|[ _-])(?<!to[ _-])(date|time|datetime|timestamp|epoch|ts|at)([ _-](utc|ms|us|ns|s))?$)|"
+    r"[a-z](Time|Date|Timestamp|At|TS)$|时间|日期"
+)
 THIS_CENTURY = (946_684_800, 2_208_988_800)  # from 2000 to 2039, in seconds
 LENGTH = re.compile(r"\d{9,19}(\.\d+)?")
 FEW = 10  # times, below which whole minutes may be chance
@@ -44,14 +47,17 @@ def time_since_1970(cells: Cells, name: str, *, certain: bool = False) -> str:
         numbers = np.array([float(text) for text in cells.values])
     except ValueError:
         return ""
+    is_time = bool(NAMES_OF_TIMES.search(name))
     for word in UNITS:
         second = round(SECOND / NUMBERS[word][0])
         if (numbers > THIS_CENTURY[0] * second).all() and (numbers < THIS_CENTURY[1] * second).all():
             if word == "unix":
                 named = bool(re.fullmatch(NAMES_OF_SECONDS, plain(name))) and infer_cells(cells, enough=1.0) is None
+                named |= certain and is_time
             else:
-                named = not certain or bool(NAMES_OF_TIMES.search(name))
-            minutes = bool((np.diff(np.sort(numbers)) % (60 * second) == 0).all()) and len(numbers) > FEW
+                named = not certain or is_time
+            whole = numbers if certain else np.diff(np.sort(numbers))
+            minutes = bool((whole % (60 * second) == 0).all()) and len(numbers) > FEW
             if minutes or named:
                 return word
     return ""

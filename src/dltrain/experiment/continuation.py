@@ -151,7 +151,7 @@ def _restored(
     state, fingerprint = setup.state, described(setup.data)["fingerprint"]
     if run.facts.exists() and not force and read_json(run.facts).get("fingerprint") != fingerprint:
         raise DataError(
-            "the data has changed since this run was trained",
+            "the data, or how this version reads it, has changed since this run was trained",
             where="data",
             fix="train again, or continue anyway",
             override="--force",

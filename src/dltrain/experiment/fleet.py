@@ -129,6 +129,7 @@ def train_at_once(jobs: Sequence[Job], sweep: Path) -> None:
             log.info("fleet   jobs %s train at once", numbers_of(jobs))
             _train(list(jobs), records, stack, loader, sweep)
     except Exception as error:
+        stack.write_back()  # for those that have ended already
         reason = str(explained(error) or f"{type(error).__name__}: {error}")
         log.warning("warning jobs %s stop training at once: %s", numbers_of(jobs), reason)
     finally:

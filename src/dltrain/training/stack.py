@@ -146,9 +146,17 @@ class Stack:
                     self.validates_alone = True
                     return self._validate()
             return self.validation.metrics(self.weights, self.buffers, self._lost)
-        for place, learner in enumerate(self.learners):
-            load_rows(learner, self.rows[place])
-        return [None if place in self._lost else learner.validate() for place, learner in enumerate(self.learners)]
+        return [None if place in self._lost else self._validate_alone(place) for place in range(len(self.learners))]
+
+    @torch.no_grad()
+    def _validate_alone(self, place: int) -> Mapping[str, float]:
+        """Returns the metrics of one model, and keeps what its validation sets, such as the votes of a blend."""
+        learner, rows = self.learners[place], self.rows[place]
+        load_rows(learner, rows)
+        metrics = learner.validate()
+        for name, tensor in learner.state.model.state_dict().items():
+            rows[name].copy_(tensor)
+        return metrics
 
     @property
     def _lost(self) -> set[int]:
