@@ -97,3 +97,10 @@ def test_a_bag_adds_the_vectors_of_pairs_where_the_data_asks_for_them() -> None:
     torch.testing.assert_close(model(words)[0], model.head(vectors.sum(0) / 3**0.5))
     assert not torch.allclose(model(words.flip(1)), model(words))
     assert Bag(replace(SPEC, ngrams=2), embedding=4, ngrams=1).embed.ngrams is None
+
+
+def test_a_bag_beside_the_network_takes_the_given_width_with_pairs_too() -> None:
+    of_pairs = replace(SPEC, ngrams=2)
+    for width, of_bag in ((16, 16), (64, 64), (128, 32)):
+        bag = TextCNN(of_pairs, embedding=width, bag=True).bag
+        assert bag is not None and bag.head.in_features == of_bag

@@ -148,7 +148,7 @@ BEFORE: Mapping[str, Mapping[str, Any]] = {
     "cnn": {"members": 1, "mirror": False},
     "encoder": {"bag": False},
     "series": {"calendar": False},
-    "text": {"duplicates": "keep"},
+    "text": {"clean": "none", "duplicates": "keep"},
 }
 
 

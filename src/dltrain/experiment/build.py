@@ -135,6 +135,9 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         source = SOURCES.load(fill_in(config["data"], wanted), config["task"]["name"])
     kind = kind_of(source.data.facts)
     data = source.data if wanted is None else kind.suit(source.data, wanted)
+    before = begun.read_facts() if begun is not None and begun.facts.exists() else start.facts if start else None
+    if before is not None and before.kind == data.facts.kind:
+        data = kind.as_begun(data, before)
     facts = data.facts
     loss = build_loss(config["loss"], facts).to(device)
     metrics = build_metrics(config.get("metric"), facts)

@@ -157,6 +157,10 @@ def open_inputs(
     if tables := [str(path) for path in single if not _holds_a_sample(path, encoder)]:
         raise DataError(f"{tables[0]} is no such file as the model takes", fix="give it alone if it is a table")
     folders = [_open_folder(Path(path), encoder) for path in paths if Path(path).is_dir()]
+    layouts = {encoder.layout(path) for path in single} if isinstance(encoder, KnowsLayouts) else set()
+    if "lines" in layouts and "table" not in layouts and not folders:
+        note = f"each line of {name_list(paths, 5)} is a text, as in training; a folder of files has one text a file"
+        return Input(_full_lines(single, _as_trained(encoder, form).encoding), notes=(note,))
     opened = [*([_files(single, encoder)] if single else []), *folders]
     total = sum(one.total or 0 for one in opened)
     notes = [note for one in opened for note in one.notes]
@@ -186,7 +190,7 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
             return _files([path], encoder)
         if layout == "lines":
             note = f"each line of {path} is a text, as in training; a folder of files has one text a file"
-            return Input(_lines(path.read_bytes(), str(path), form.encoding), notes=(note,))
+            return Input(_full_lines([path], form.encoding), notes=(note,))
     if isinstance(encoder, ReadsArrays) and (array := encoder.read_arrays(path)) is not None:
         return Input(iter([array]))
     if isinstance(encoder, ReadsTables) and (frame := encoder.read_table(path)) is not None:
@@ -315,6 +319,17 @@ def _lines(data: bytes, name: str, encoding: str) -> Iterator[Raw]:
     text, _ = decode(data, name, encoding)
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").removesuffix("\n").split("\n")
     yield from _in_parts(pd.DataFrame({"line": lines}, dtype=object), ROWS)
+
+
+def _full_lines(paths: Sequence[Path], encoding: str) -> Iterator[Raw]:
+    """Yields the lines of files in frames of one column, numbered through, without blank ones."""
+    count = 0
+    for path in paths:
+        for part in _lines(path.read_bytes(), str(path), encoding):
+            frame = cast(pd.DataFrame, part)
+            full = frame[frame["line"].str.strip() != ""]
+            yield full.set_axis(range(count, count + len(full)))
+            count += len(full)
 
 
 def _read_head(source: Rejoined, name: str, form: TableFormat) -> Iterator[pd.DataFrame]:

@@ -162,6 +162,10 @@ class Kind:
         """Returns data whose inputs a model gets as its weights ask for, as far as loading has not seen to it."""
         return data
 
+    def as_begun(self, data: Data, before: Facts) -> Data:
+        """Returns data with those facts of the run whose weights a model begins with by which the model was built."""
+        return data
+
     def why_unlike(self, before: Facts, now: Facts) -> str:
         """Returns why weights of a model for data with the facts `before` mean nothing for other data of this kind;
         empty if its inputs are of the same meaning."""

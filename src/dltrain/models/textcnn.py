@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from dltrain.models.bag import Bag
+from dltrain.models.bag import WIDTH, Bag
 from dltrain.models.layers.sequences import TokenEmbedding, embedding_names, pool_max
 from dltrain.types import Range, Spec
 
@@ -22,7 +22,7 @@ class TextCNN(nn.Module):
         spec: of the data.
         kernel_sizes: number of tokens that a filter spans, for each group of filters.
         filters: number of filters in each group.
-        embedding: width of a token's vector.
+        embedding: width of a token's vector; with 128, those of a bag with pairs of characters have 32.
         embedding_dropout: dropout of these vectors' components.
         dropout: before the linear map.
         bag: whether a bag of embeddings (`Bag`) is trained beside it, with vectors of its own, so that a prediction is
@@ -53,7 +53,7 @@ class TextCNN(nn.Module):
         self.kernel_sizes = tuple(kernel_sizes)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(filters * len(kernel_sizes), spec.out_features)
-        own = embedding if spec.ngrams == 1 else None
+        own = None if spec.ngrams > 1 and embedding == WIDTH else embedding
         self.bag = Bag(spec, own, embedding_dropout, dropout) if bag else None
         self.members = 2 if bag else 1
         self.no_decay = embedding_names(self)

@@ -25,6 +25,7 @@ from dltrain.training.budget import Budget
 from dltrain.types import Data, Facts, InputFormat, Spec, SplitName
 
 NETWORK = "network"  # the key of the facts' preprocessing that describes the network whose tokenizer numbers the tokens
+NGRAMS = "ngrams"  # the key of how many tokens say something by themselves, in a row
 
 
 class Text(Kind):
@@ -58,9 +59,15 @@ class Text(Kind):
         own = {**data.facts.preprocessing, NETWORK: network}
         return replace(data, facts=replace(data.facts, preprocessing=own))
 
+    def as_begun(self, data: Data, before: Facts) -> Data:
+        """Returns data for a model with as long n-grams as the run had, which older versions did not choose."""
+        own = {key: value for key, value in data.facts.preprocessing.items() if key != NGRAMS}
+        own |= {NGRAMS: before.preprocessing[NGRAMS]} if NGRAMS in before.preprocessing else {}
+        return replace(data, facts=replace(data.facts, preprocessing=own))
+
     def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
         stored = facts.preprocessing
-        own = replace(spec, network=stored.get(NETWORK, {}), ngrams=int(stored.get("ngrams", 1)))
+        own = replace(spec, network=stored.get(NETWORK, {}), ngrams=int(stored.get(NGRAMS, 1)))
         return build_with_columns(build, facts, own)
 
     def loader_options(self, facts: Facts) -> LoaderOptions:

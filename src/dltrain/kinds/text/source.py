@@ -72,7 +72,7 @@ class Source:
         cells = [frame[name].dropna().astype(str).tolist() for frame in self.frames.values() for name in self.text]
         rules, notes = find_rules(list(chain(*cells)))
         if not rules:
-            return self
+            return replace(self, notes=(*self.notes, *notes))
         frames = {
             name: frame.assign(**{column: _clean_column(frame[column], rules) for column in self.text})
             for name, frame in self.frames.items()
