@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dltrain.data.stored import StoredRows
 from dltrain.errors import StorageError
 from dltrain.memory import free_memory, spelled
 from dltrain.types import Stored
@@ -71,24 +71,20 @@ class Gathered:
         """Returns the input of all samples, `(N, ...)`."""
         if self.file is None:
             return torch.cat(self.parts)
-        return RowsInFile(self.file, np.arange(self.count), self.parts[0])
+        return RowsInFile(np.arange(self.count), self.file, self.parts[0])
 
 
 @dataclass(frozen=True)
-class RowsInFile:
-    """An input of samples that is read from a temporary file, in place of a tensor `(N, ...)`.
+class RowsInFile(StoredRows):
+    """An input of samples that is read from a temporary file.
 
     Args:
         file: that holds all rows, one after another.
-        rows: the positions of the samples in it.
         like: a tensor `(0, ...)` of the same type and shape.
-        device: of what is read.
     """
 
     file: _Unnamed
-    rows: NDArray[np.int64]
     like: Tensor
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -102,25 +98,12 @@ class RowsInFile:
     def nbytes(self) -> int:
         return self.shape.numel() * self.like.element_size()
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, rows: Any, /) -> Tensor:
-        chosen = self.rows[rows.cpu().numpy() if isinstance(rows, Tensor) else rows]
-        values = np.empty((len(chosen), *self.like.shape[1:]), dtype=self.like.numpy().dtype)
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        values = np.empty((len(rows), *self.like.shape[1:]), dtype=self.like.numpy().dtype)
         size = values[:1].nbytes
-        for place, row in enumerate(chosen.tolist()):
+        for place, row in enumerate(rows.tolist()):
             self.file.read_into(values[place : place + 1].data, row * size)
-        return torch.from_numpy(values).to(self.device)
-
-    def subset(self, rows: Sequence[int], /) -> RowsInFile:
-        return replace(self, rows=self.rows[np.asarray(rows, dtype=np.int64)])
-
-    def to(self, device: torch.device | str, /) -> RowsInFile:
-        return replace(self, device=torch.device(device))
-
-    def split(self, size: int, /) -> Iterator[Tensor]:
-        return (self[start : start + size] for start in range(0, len(self), size))
+        return values
 
 
 class _Unnamed:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.types import Stored
@@ -13,6 +19,39 @@ from dltrain.types import Stored
 PART = 2**23  # bytes that are looked at together, four times as many as floats
 AHEAD = 2  # batches that are read while one is used
 EVERY = slice(None)  # all rows
+
+
+@dataclass(frozen=True)
+class StoredRows(ABC):
+    """An input whose rows are read when they are asked for, in place of a tensor `(N, ...)`.
+
+    Args:
+        rows: the positions of the samples in what holds them.
+        device: of what is read.
+    """
+
+    rows: NDArray[np.int64]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"), kw_only=True)
+
+    @abstractmethod
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Returns what stands at these positions `(n,)`."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any, /) -> Tensor:
+        chosen = self.rows[rows.cpu().numpy() if isinstance(rows, Tensor) else rows]
+        return torch.from_numpy(self.read(chosen)).to(self.device)
+
+    def subset(self, rows: Sequence[int], /) -> Self:
+        return replace(self, rows=self.rows[np.asarray(rows, dtype=np.int64)])
+
+    def to(self, device: torch.device | str, /) -> Self:
+        return replace(self, device=torch.device(device))
+
+    def split(self, size: int, /) -> Iterator[Tensor]:
+        return (self[start : start + size] for start in range(0, len(self), size))
 
 
 def in_parts(stored: Stored, most: int = 2**62) -> Iterable[Tensor]:

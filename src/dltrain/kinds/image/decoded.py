@@ -6,17 +6,17 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dltrain.data.folder_tree import spell_path
 from dltrain.data.splits import Indices
+from dltrain.data.stored import StoredRows
 from dltrain.errors import DataError, StorageError
 from dltrain.kinds.image.depth import Decoded, Pixels, Window, in_eight_bits, is_deep
 from dltrain.kinds.image.pixels import Decoding, decode_each, height_and_width
@@ -149,24 +149,20 @@ class OnDisk(ABC):
         self, parts: Mapping[SplitName, Indices], window: Window | None, *, again: bool
     ) -> dict[SplitName, Stored]:
         """Returns what reads the images of each split; dividing changes nothing, so that it may be repeated."""
-        return {name: StoredImages(self, at, window) for name, at in parts.items()}
+        return {name: StoredImages(at, self, window) for name, at in parts.items()}
 
 
 @dataclass(frozen=True)
-class StoredImages:
-    """Images of a split that are read from the disk, in place of a tensor `(N, C, H, W)` of uint8.
+class StoredImages(StoredRows):
+    """Images of a split that are read from the disk, `(N, C, H, W)` of uint8.
 
     Args:
         images: all images.
-        rows: the positions of those of the split.
         window: brings them to 8 bits.
-        device: of what is read.
     """
 
     images: OnDisk
-    rows: Indices
     window: Window | None
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.uint8
 
     @property
@@ -177,21 +173,8 @@ class StoredImages:
     def nbytes(self) -> int:
         return self.shape.numel()
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, rows: slice | Tensor, /) -> Tensor:
-        chosen = self.rows[rows if isinstance(rows, slice) else rows.cpu().numpy()]
-        return torch.from_numpy(self.images.read(chosen, self.window)).to(self.device)
-
-    def subset(self, rows: Sequence[int], /) -> StoredImages:
-        return replace(self, rows=self.rows[np.asarray(rows, dtype=np.int64)])
-
-    def to(self, device: torch.device | str, /) -> StoredImages:
-        return replace(self, device=torch.device(device))
-
-    def split(self, size: int, /) -> Iterator[Tensor]:
-        return (self[start : start + size] for start in range(0, len(self), size))
+    def read(self, rows: Indices) -> Pixels:
+        return self.images.read(rows, self.window)
 
 
 class InFile(OnDisk):
