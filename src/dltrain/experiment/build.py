@@ -130,14 +130,13 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     loggers = build_loggers(config.get("logger"))
     meet_task(config["task"]["name"])
     start = start_of(config) if begun is None else None
-    wanted = input_format(config, start, begun)
+    before = begun.read_facts() if begun is not None and begun.facts.exists() else start.facts if start else None
+    wanted = input_format(config, before)
     with profile.measure("read and encode data"):
         source = SOURCES.load(fill_in(config["data"], wanted), config["task"]["name"])
     kind = kind_of(source.data.facts)
     data = source.data if wanted is None else kind.suit(source.data, wanted)
-    before = begun.read_facts() if begun is not None and begun.facts.exists() else start.facts if start else None
-    if before is not None and before.kind == data.facts.kind:
-        data = kind.as_begun(data, before)
+    data = data if before is None else kind.as_begun(data, before)
     facts = data.facts
     loss = build_loss(config["loss"], facts).to(device)
     metrics = build_metrics(config.get("metric"), facts)

@@ -92,22 +92,18 @@ class Start:
         return ConfigError(f"{self.run.path} {reason}", where="init_from", fix=fix)
 
 
-def input_format(config: Mapping[str, Any], start: Start | None, begun: RunDir | None) -> InputFormat | None:
+def input_format(config: Mapping[str, Any], before: Facts | None) -> InputFormat | None:
     """Returns the inputs that the weights were trained on which a run's model begins with; None for no such weights.
 
     Args:
         config: the run's config.
-        start: the run that it starts from.
-        begun: the run itself if it is resumed; its facts say what its inputs were.
+        before: the facts of the run that it starts from or, if it is resumed, its own; None for neither.
     """
     target = resolve("model", config["model"])
     resolve("data", config["data"])  # which registers a kind of the user's own
     own: Callable[..., InputFormat] | None = getattr(target, "input_format", None)
-    if begun is not None and begun.facts.exists() and (own is not None or config.get("init_from") is not None):
-        facts = begun.read_facts()
-        return kind_of(facts).input_format(facts)
-    if start is not None:
-        return kind_of(start.facts).input_format(start.facts)
+    if before is not None and (own is not None or config.get("init_from") is not None):
+        return kind_of(before).input_format(before)
     return None if own is None else own(**arguments(config["model"]))
 
 
