@@ -29,7 +29,7 @@ LENGTH = re.compile(r"\d{9,19}(\.\d+)?")
 FEW = 10  # times, below which whole minutes may be chance
 
 
-def time_since_1970(cells: Cells, name: str, *, certain: bool = False) -> str:
+def time_since_1970(cells: Cells, name: str, *, strict: bool = False) -> str:
     """Returns the word for `data.dates` by which numbers are times since 1970; empty if they may be other numbers.
 
     Numbers as long as milliseconds of this century are hardly anything else where a column has to be times; seconds
@@ -38,8 +38,8 @@ def time_since_1970(cells: Cells, name: str, *, certain: bool = False) -> str:
     Args:
         cells: of the column.
         name: of the column.
-        certain: whether also longer numbers have to be whole minutes, or the column to be called after a time, because
-            it may be anything else.
+        strict: whether the column may be anything, so that also longer numbers have to be whole minutes, or the column
+            to be called after a time.
     """
     if not all(LENGTH.fullmatch(text) for text in (cells.values[0], cells.values[-1])):
         return ""
@@ -47,16 +47,13 @@ def time_since_1970(cells: Cells, name: str, *, certain: bool = False) -> str:
         numbers = np.array([float(text) for text in cells.values])
     except ValueError:
         return ""
-    is_time = bool(NAMES_OF_TIMES.search(name))
     for word in UNITS:
         second = round(SECOND / NUMBERS[word][0])
         if (numbers > THIS_CENTURY[0] * second).all() and (numbers < THIS_CENTURY[1] * second).all():
-            if word == "unix":
-                named = bool(re.fullmatch(NAMES_OF_SECONDS, plain(name))) and infer_cells(cells, enough=1.0) is None
-                named |= certain and is_time
-            else:
-                named = not certain or is_time
-            whole = numbers if certain else np.diff(np.sort(numbers))
+            named = bool(NAMES_OF_TIMES.search(name)) if strict else word != "unix"
+            if word == "unix" and re.fullmatch(NAMES_OF_SECONDS, plain(name)):
+                named = named or infer_cells(cells, enough=1.0) is None
+            whole = numbers if strict else np.diff(np.sort(numbers))
             minutes = bool((whole % (60 * second) == 0).all()) and len(numbers) > FEW
             if minutes or named:
                 return word
@@ -65,5 +62,5 @@ def time_since_1970(cells: Cells, name: str, *, certain: bool = False) -> str:
 
 def format_since_1970(cells: Cells, name: str) -> DateFormat | None:
     """Returns the format of times since 1970 in a column that may hold anything; `None` if it does not hold such."""
-    word = time_since_1970(cells, name, certain=True)
+    word = time_since_1970(cells, name, strict=True)
     return DateFormat(numbers=word) if word else None  # type: ignore[arg-type]

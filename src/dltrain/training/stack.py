@@ -172,9 +172,7 @@ class Stack:
             return " ".join(str(error).split())[:200]
         sound = [place for place in range(len(self.learners)) if place not in self._lost]
         for place in {*sound[:1], *sound[-1:]}:
-            load_rows(self.learners[place], self.rows[place])
-            alone = self.learners[place].validate()
-            for name, value in alone.items():
+            for name, value in self._validate_alone(place).items():
                 if not math.isclose(together[place][name], value, rel_tol=TOLERANCE, abs_tol=TOLERANCE**2):
                     return f"at once, {name} is {together[place][name]:g} in place of {value:g}"
         return ""
