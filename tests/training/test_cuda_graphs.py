@@ -27,6 +27,7 @@ from dltrain.training.cuda_graphs import (
     RecordedUpdate,
     basis_of,
     changed_by,
+    held_by,
     mapped,
     tensors_of,
     why_not_recorded,
@@ -246,6 +247,20 @@ def test_after_a_change_of_the_optimizer_steps_are_recorded_anew(change: Callabl
     change(learner.state.optimizer)
     learner.update((batch,))
     assert [(shape.steps, shape.recording) for shape in recorded.shapes.values()] == [(1, None)]
+
+
+def test_a_model_that_another_epoch_finds_changed_is_recorded_anew() -> None:
+    learner, train = learner_of(epochs=1)
+    recorded = record_steps(learner)
+    losses_of(learner, train)
+    assert any(shape.is_sound for shape in recorded.shapes.values())
+    learner.begin_epoch()
+    assert any(shape.is_sound for shape in recorded.shapes.values())
+    learner.state.model.factor = 2.0  # type: ignore[assignment]
+    recorded.held = held_by(learner.state.model)
+    learner.state.model.factor = 3.0  # type: ignore[assignment]
+    learner.begin_epoch()
+    assert recorded.shapes == {}
 
 
 def test_ever_new_shapes_are_not_recorded() -> None:

@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -47,16 +48,34 @@ class Losses(NamedTuple):
 Update = Callable[[Batches], Losses]
 
 
+class Held(NamedTuple):
+    """A value that a part of a model holds.
+
+    Args:
+        by: the attributes of the part.
+        name: of the attribute.
+        value: at some time.
+    """
+
+    by: dict[str, Any]
+    name: str
+    value: Any
+
+    def is_changed(self) -> bool:
+        """Tells whether the attribute has another value now."""
+        return self.name not in self.by or self.by[self.name] != self.value
+
+
 class Recording(NamedTuple):
     """A recorded step.
 
     Args:
-        batches: the tensors that it reads.
+        inputs: the tensors that it reads.
         losses: the tensors that it writes.
         replay: takes the step.
     """
 
-    batches: Batches
+    inputs: list[Tensor]
     losses: Losses
     replay: Callable[[], None]
 
@@ -95,6 +114,7 @@ class RecordedUpdate:
         reason: why steps are taken one by one; empty while they are not.
         shapes: what is known of the batches so far, by the shapes and types of their tensors.
         based_on: what `basis` returned last.
+        held: what parts of the model held when the first shape of batches was new.
     """
 
     update: Update
@@ -108,6 +128,7 @@ class RecordedUpdate:
     reason: str = ""
     shapes: dict[Any, Shape] = field(default_factory=dict)
     based_on: tuple[object, object] = (None, None)
+    held: list[Held] = field(default_factory=list)
 
     def __call__(self, batches: Batches) -> Losses:
         """Changes the weights by a group of batches."""
@@ -117,31 +138,39 @@ class RecordedUpdate:
         basis = self.basis()
         if basis[0] is not self.based_on[0] or basis[1] != self.based_on[1]:
             self.shapes, self.based_on = {}, basis
-        key = tuple((tensor.shape, tensor.dtype) for tensor in tensors_of(batches))
+        tensors = tensors_of(batches)
+        key = tuple((tensor.shape, tensor.dtype) for tensor in tensors)
         shape = self.shapes.get(key)
         if shape is None:
             if len(self.shapes) == MOST:
                 return self.update(batches)
             shape = self.shapes[key] = Shape()
         if shape.is_sound and shape.recording is not None:
-            return replayed(shape.recording, batches)
+            return replayed(shape.recording, tensors)
         if shape.steps < WARM:
             return self._watched(shape, batches)
         if shape.recording is None:
             return self._recorded(shape, batches)
         return self._compared(shape, shape.recording, batches)
 
+    def begin_epoch(self) -> None:
+        """Forgets what is recorded if parts of the model hold other numbers than in the epoch before."""
+        if any(held.is_changed() for held in self.held):
+            self.shapes = {}
+        if not self.shapes:
+            self.held = held_by(self.model)
+
     def _watched(self, shape: Shape, batches: Batches) -> Losses:
         """Takes a step, and sees whether Python changes anything in it or waits for the GPU."""
-        before = generator_states(on_devices=False), numbers_of(self.model)
+        before, held = generator_states(on_devices=False), held_by(self.model)
         with noticing_waits(batches[0].target.device) as waits:
             losses = self.update(batches)
         shape.steps += 1
-        if before[0] != generator_states(on_devices=False):
+        if before != generator_states(on_devices=False):
             self._stop("the model draws random numbers on the CPU")
-        elif before[1] != numbers_of(self.model):
+        elif shape.steps > 1 and any(one.is_changed() for one in held):  # the first step may make what is made once
             self._stop("the model keeps numbers of its own from step to step")
-        elif waits:
+        elif shape.steps == WARM and waits:
             self._stop("a step waits for the GPU, to read a number or to choose rows")
         return losses
 
@@ -154,7 +183,7 @@ class RecordedUpdate:
         static = mapped(batches, torch.clone)
         try:
             losses, replay = self.record(lambda: self.update(static))
-            shape.recording = Recording(static, losses, replay)
+            shape.recording = Recording(tensors_of(static), losses, replay)
         except Exception as error:  # whatever a step does that cannot be recorded
             for parameter in self.model.parameters():
                 parameter.grad = None
@@ -166,7 +195,7 @@ class RecordedUpdate:
         device, tensors = batches[0].target.device, self.changed()
         random = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         before = [tensor.detach().clone() for tensor in tensors]
-        fast = replayed(recording, batches)
+        fast = replayed(recording, tensors_of(batches))
         after = [tensor.detach().clone() for tensor in tensors]
         with torch.no_grad():
             for tensor, value in zip(tensors, before, strict=True):
@@ -189,9 +218,9 @@ class RecordedUpdate:
         log.info("steps   are not recorded as CUDA graphs: %s", reason)
 
 
-def replayed(recording: Recording, batches: Batches) -> Losses:
-    """Takes the recorded step on these batches."""
-    for static, tensor in zip(tensors_of(recording.batches), tensors_of(batches), strict=True):
+def replayed(recording: Recording, tensors: Sequence[Tensor]) -> Losses:
+    """Takes the recorded step on the tensors of batches."""
+    for static, tensor in zip(recording.inputs, tensors, strict=True):
         static.copy_(tensor, non_blocking=True)
     recording.replay()
     means = [mean.clone() for mean in recording.losses.means]
@@ -314,12 +343,17 @@ def basis_of(optimizer: Optimizer) -> tuple[object, object]:
     return optimizer.state, numbers
 
 
-def numbers_of(model: nn.Module) -> list[Any]:
-    """Returns the numbers, switches and names that the parts of a model hold, also in lists and dictionaries."""
-    values = [value for module in model.modules() for value in vars(module).values()]
-    values += [part for value in values if isinstance(value, dict) for part in value.values()]
-    values += [part for value in values if isinstance(value, list | tuple) for part in value]
-    return [value for value in values if isinstance(value, bool | int | float | str | None)]
+def held_by(model: nn.Module) -> list[Held]:
+    """Returns what the parts of a model hold now besides tensors and modules: numbers, switches and names, also in
+    lists and dictionaries."""
+    named = (Held(vars(part), name, value) for part in model.modules() for name, value in vars(part).items())
+    return [held._replace(value=copy(held.value)) for held in named if is_plain(held.value)]
+
+
+def is_plain(value: object) -> bool:
+    """Tells whether a value is a number, a switch, a name or nothing, or a list or dictionary of them."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+    return all(isinstance(part, bool | int | float | str | None) for part in parts)
 
 
 def tensors_of(batches: Iterable[Batch]) -> list[Tensor]:

@@ -170,6 +170,8 @@ class Learner:
             picked.freeze_for(self.state.epoch)
         if self.unfreezing or not all(module.training for module in self.modules):
             self.state.model.train()
+        if isinstance(self.update, RecordedUpdate):
+            self.update.begin_epoch()
 
     def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
         """Takes one step of the optimizer and its schedule on a group of batches."""

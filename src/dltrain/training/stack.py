@@ -69,6 +69,8 @@ class Stack:
     def begin_epoch(self) -> None:
         """Puts the models into training mode."""
         self.model.train()
+        if isinstance(self.update, RecordedUpdate):
+            self.update.begin_epoch()
 
     def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
         """Takes one step of all models on a group of batches `(K, B, ...)`."""
