@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dltrain.data.stored import to_device
 from dltrain.types import Mixing
 
 STREAM = 2  # of random numbers of a batch; the changes of single images have another
@@ -31,7 +32,7 @@ class Mix:
         """Returns mixed images `(B, C, H, W)` with their other inputs, and how they are mixed."""
         pixels, *others = inputs
         random = np.random.default_rng(np.random.SeedSequence([seed, epoch], spawn_key=(batch, STREAM)))
-        partners = torch.from_numpy(random.permutation(len(pixels))).to(pixels.device)
+        partners = to_device(torch.from_numpy(random.permutation(len(pixels))), pixels.device)
         cuts = random.random() < 0.5 if self.mixup and self.cutmix else bool(self.cutmix)
         alpha = self.cutmix if cuts else self.mixup
         share = float(random.beta(alpha, alpha))
