@@ -79,12 +79,17 @@ class TensorLoader:
         """Returns the number of samples in an epoch."""
         return sum(self.sizes)
 
-    def in_order(self, draw: RandomTransform | None = None) -> TensorLoader:
-        """Returns a loader of the same tensors that keeps the order of the split, changes nothing at random, adds what
-        `draw` draws, if it is given in place of the loader's own, and gives samples no folds."""
+    def in_order(self, draw: RandomTransform | None = None, batch_size: int | None = None) -> TensorLoader:
+        """Returns a loader of the same samples that keeps the order of the split, changes nothing at random, adds what
+        `draw` draws, if it is given in place of the loader's own, and gives samples no folds.
+
+        Its batches are of another size if one is given, unless what is drawn or padded depends on the batch.
+        """
         other = copy(self)
         other.draw = draw or self.draw
         other.seed, other.start, other.fold = None, 0, None
+        if batch_size is not None and other.draw is None and self.lengths is None:
+            other.sizes = batch_sizes(self.samples, batch_size)
         return other
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:

@@ -417,7 +417,7 @@ def build_loaders(
     bytes_each: int,
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
     """Returns the training split's loader, shuffled and augmented, and one for each split in its own order, whose
-    batches are no larger than those of the training where layers put out many bytes for each sample."""
+    batches are larger, unless layers put out many bytes for each sample."""
     kind, count = kind_of(data.facts), len(data.splits["train"])
     batch_size = min(settings.batch_size_for(count, budget), count)
     options = kind.loader_options(data.facts)
@@ -438,7 +438,7 @@ def build_loaders(
     bytes_each += sum(4 * part.numel() for part in first_inputs(data)) // 2 if bytes_each else 0
     size = task.fitting_batch(batch_size, bytes_each, least=batch_size)
     limit, draw = settings.limit_batches, options.fixed_draw or options.draw
-    evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order(draw)}
+    evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order(draw, size)}
     for name, split in splits_of(data).items():
         if name != "train":
             evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=draw, limit=limit)
