@@ -254,11 +254,11 @@ class Mixing(NamedTuple):
 
     Args:
         partners: `(B,)` the position of the sample that each one is mixed with.
-        share: of the sample itself, from 0 to 1; the rest is its partner's.
+        share: of the sample itself, from 0 to 1; the rest is its partner's. A number that float32 holds, or a tensor.
     """
 
     partners: Tensor
-    share: float
+    share: float | Tensor
 
 
 class Batch(NamedTuple):

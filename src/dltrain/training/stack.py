@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from dltrain.errors import Diverged
 from dltrain.tasks.task import Task
+from dltrain.training.cuda_graphs import DeviceRates, Losses, RecordedUpdate, Update
 from dltrain.training.divergence import check_finite
 from dltrain.training.loop import Learner, Pause, Row
 from dltrain.training.stacked_optimizer import STACKED, Piece
@@ -68,25 +69,15 @@ class Stack:
     def begin_epoch(self) -> None:
         """Puts the models into training mode."""
         self.model.train()
+        if isinstance(self.update, RecordedUpdate):
+            self.update.begin_epoch()
 
     def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
         """Takes one step of all models on a group of batches `(K, B, ...)`."""
         state, pace = self.state, self.state.optimizer.param_groups[0]["lr"]
         assert state.running is not None
-        weights = [self._divisor(batch) for batch in micro_batches]
-        group_weight = sum(weights)
-        for number, (batch, weight) in enumerate(zip(micro_batches, weights, strict=True)):
-            losses = self.losses(batch)
+        for losses, weight in zip(*self.update(micro_batches), strict=True):
             state.running.add(losses, weight)
-            objectives = losses if len(weights) == 1 else losses * (weight / group_weight)
-            if number == 0 and self.penalizes:
-                objectives = objectives + self._penalties()
-            # The models share no weight, so that the gradient of the sum holds that of each.
-            objectives.sum().backward()
-        pieces = self.optimizer.pieces()
-        self._clip(pieces)
-        self.optimizer.step(pieces, [rate * pace for rate in self.rates_on_device])
-        self.optimizer.zero_grad()
 
         state.running.count(pace, len(micro_batches))
         if state.scheduler is not None:
@@ -94,6 +85,40 @@ class Stack:
             state.scheduler.step()
         state.step += 1
         state.samples += sum(batch.target.shape[1] for batch in micro_batches)
+
+    def _update(self, micro_batches: tuple[Batch, ...], pace: Tensor | None = None) -> Losses:
+        """Changes the weights of all models by a group of batches, with the schedule's rate on the GPU if it is
+        given."""
+        weights = [self._divisor(batch) for batch in micro_batches]
+        group_weight = sum(weights)
+        means = []
+        for number, (batch, weight) in enumerate(zip(micro_batches, weights, strict=True)):
+            losses = self.losses(batch)
+            means.append(losses.detach())
+            objectives = losses if len(weights) == 1 else losses * (weight / group_weight)
+            if number == 0 and self.penalizes:
+                objectives = objectives + self._penalties()
+            # The models share no weight, so that the gradient of the sum holds that of each.
+            objectives.sum().backward()
+        pieces = self.optimizer.pieces()
+        self._clip(pieces)
+        rate = self.state.optimizer.param_groups[0]["lr"] if pace is None else pace
+        self.optimizer.step(pieces, [share * rate for share in self.rates_on_device])
+        self.optimizer.zero_grad()
+        return Losses(means, weights)
+
+    def _recorded(self, device: torch.device) -> Update:
+        """Returns `_update`, recorded where there is a GPU."""
+        if device.type != "cuda" or not self.learners[0].settings.cuda_graphs:
+            return self._update
+        rates = DeviceRates(self.state.optimizer, device, torch.float64)
+        return RecordedUpdate(
+            lambda batches: self._update(batches, rates.rates[0]),
+            self.model,
+            changed=lambda: [*self.optimizer.tensors(), *self.buffers.values()],
+            basis=lambda: (self.optimizer, None),
+            prepare=rates.follow,
+        )
 
     def settle(self, began: float) -> None:
         """Gives each learner its part of the sums; those that diverged are noted."""
@@ -213,6 +238,7 @@ class Stack:
         self.buffers = stacked_buffers(models)
         device = next(iter(self.weights.values())).device
         self.rates_on_device = [rate.to(device) for rate in self.rates]
+        self.update = self._recorded(device)
         self.rows = [rows_of(model, self.weights | self.buffers, place) for place, model in enumerate(models)]
         self.validation = None
         self.failures: list[Diverged | None] = [None] * len(models)
@@ -220,6 +246,7 @@ class Stack:
         for place, learner in enumerate(self.learners):
             by_task.setdefault(id(learner.task), (learner.task, []))[1].append(place)
         self.tasks = [(task, torch.tensor(rows, device=device)) for task, rows in by_task.values()]
+        self.firsts = [(task, rows[0]) for task, rows in by_task.values()]
 
         def column(numbers: Sequence[float]) -> Tensor:
             return torch.tensor(numbers, dtype=torch.float32, device=device)
@@ -274,7 +301,7 @@ class Stack:
 
     def _divisor(self, batch: Batch) -> Tensor | float:
         """Returns what the mean loss of each model's batch is divided by, one number if it counts samples alone."""
-        firsts = [task.loss.weight(*(part[rows[0]] for part in batch.weighted_target)) for task, rows in self.tasks]
+        firsts = [task.loss.weight(*(part[place] for part in batch.weighted_target)) for task, place in self.firsts]
         if not any(isinstance(first, Tensor) for first in firsts):
             return firsts[0]
         divisors = [

@@ -141,6 +141,10 @@ class StackedOptimizer:
         for weight in self.weights:
             weight.grad = None
 
+    def tensors(self) -> list[Tensor]:
+        """Returns all tensors that a step changes."""
+        return [tensor for block in self.blocks for tensor in (block.weight, *block.stored.values())]
+
     def unstack(self) -> None:
         """Writes the state into torch's optimizers."""
         targets, sources = [], []
@@ -207,7 +211,12 @@ class StackedAdam(StackedOptimizer):
 
     def __init__(self, optimizers: Sequence[Optimizer], weights: Sequence[Tensor]) -> None:
         super().__init__(optimizers, weights)
-        self.steps = int(self.states[0][0].get("step", 0))
+        steps, device = int(self.states[0][0].get("step", 0)), weights[0].device
+        # A recorded step of a GPU counts there.
+        self.steps = torch.tensor(float(steps), dtype=torch.float64, device=device) if device.type == "cuda" else steps
+
+    def tensors(self) -> list[Tensor]:
+        return [*super().tensors(), *([self.steps] if isinstance(self.steps, Tensor) else [])]
 
     @staticmethod
     def number(group: Mapping[str, Any], name: str) -> float:
