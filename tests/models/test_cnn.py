@@ -314,3 +314,19 @@ def test_a_run_keeps_its_filters_through_training_loading_resuming_and_export(
     stored = load("run").encoder.encode(paths).inputs[0].numpy()
     (scores, *_) = session.run(None, {session.get_inputs()[0].name: stored})
     np.testing.assert_allclose(scores, expected[["score_left", "score_right"]], atol=1e-4)
+
+
+def test_a_run_that_does_not_say_whether_it_whitens_keeps_its_trained_first_layer(
+    dltrain: Callable, tmp_path: Path
+) -> None:
+    write_photos(tmp_path / "photos")
+    keys = ("model=cnn", "model.channels=[4]", "model.members=1", "data=images", "data.path=photos", "data.size=32")
+    trained = dltrain(*keys, "model.whiten=false", "trainer.epochs=1", "baseline=none", "hydra.run.dir=run")
+    assert trained.code == 0, trained.err
+    config = tmp_path / "run" / "config.yaml"
+    said = config.read_text()
+    assert "  whiten: false\n" in said
+    config.write_text(said.replace("  whiten: false\n", ""))  # as older versions wrote it
+    assert isinstance(load("run").module.stages[0], nn.Conv2d)
+    assert dltrain("resume", "run", "trainer.epochs=2").code == 0
+    assert isinstance(load("run").module.stages[0], nn.Conv2d)

@@ -13,7 +13,7 @@ from dltrain.models.layers.pooling import AverageMaxPool
 from dltrain.models.layers.whitening import Whitening
 from dltrain.types import Range, Spec
 
-FEW = 1000  # training images; so many at most are seen by several networks together
+FEW = 1000  # training images at most; several networks see no more of them together than one network sees of so many
 PHOTO = 32  # pixels per side, from which images are photos rather than digits and letters
 MEMBERS = 3  # most networks by default
 FIRST = "models.0."  # begins the names of an ensemble's first network
@@ -169,7 +169,7 @@ class CNN(nn.Module):
 
 
 def has_few_photos(spec: Spec) -> bool:
-    """Tells whether such data is a few photos, from which a network learns too little of what is common to all."""
+    """Tells whether the training images are photos, and few."""
     return 0 < spec.samples <= FEW and min(spec.input_shape[1:]) >= PHOTO and not spec.positional
 
 

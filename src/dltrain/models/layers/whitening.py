@@ -15,9 +15,9 @@ PIXELS = 2**18  # whose patches are looked at together
 class Whitening(nn.Module):
     """Convolution by the principal directions of patches, each divided by its standard deviation, in both signs.
 
-    Neighbouring pixels are much alike, so that a network sees little of an image beside its brightness; whitened
-    patches show their other directions as strongly (as in Jordan's networks for CIFAR-10, 2024). The filters are those
-    of a random convolution until they are fitted.
+    Neighbouring pixels are much alike, so that most of a patch's variance is its brightness; in the outputs, all
+    directions have about the same variance, and none is correlated with another (as in Jordan's networks for CIFAR-10,
+    2024). The filters are those of a random convolution until they are fitted.
 
     Args:
         depth: channels of an image.
