@@ -367,7 +367,7 @@ def test_on_a_gpu_models_that_train_at_once_are_replayed_too(
 def test_on_a_gpu_no_step_waits_for_it(graphs: bool) -> None:
     learner, train = learner_of(GPU, dropout=0.3, clip_norm=1.0, l2=0.01, cuda_graphs=graphs)
     losses_of(learner, train)
-    batches = list(train)
+    batches = list(train)[:-1]  # the last one is smaller
     learner.state.running = Running()
     torch.cuda.set_sync_debug_mode("error")
     try:
