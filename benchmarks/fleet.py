@@ -2,6 +2,7 @@
 
     python benchmarks/fleet.py
     python benchmarks/fleet.py --jobs 16 --epochs 5 --whole
+    python benchmarks/fleet.py --device cuda --whole
     python benchmarks/fleet.py --jobs 16 --rows 8000 --width 128 --epochs 300 --measured 10 --alone 2 --whole
 
 Both train the same MLPs 10-WIDTH-WIDTH-1 on generated numbers, batches of 32, without dropout; `steps` compares the
@@ -23,7 +24,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from time import process_time
+from time import perf_counter, process_time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -49,16 +50,18 @@ class Work:
         epochs: of the training.
         rows: of the data.
         width: of the hidden layers.
+        device: that it trains on.
     """
 
     epochs: int
     rows: int
     width: int
+    device: str
 
     def overrides(self, jobs: int) -> list[str]:
         """Returns the overrides of a sweep over seeds and learning rates."""
         sized = [f"data.rows={self.rows}", f"model.hidden=[{self.width},{self.width}]", f"trainer.epochs={self.epochs}"]
-        return [*COMMON, *sized, f"seed=range({-(-jobs // 4)})", f"optimizer.lr={','.join(RATES[:jobs])}"]
+        return [*COMMON, f"trainer.device={self.device}", *sized, f"seed=range({-(-jobs // 4)})", f"optimizer.lr={','.join(RATES[:jobs])}"]
 
 
 def learners_of(jobs: int, work: Work) -> list[tuple[Learner, build.TensorLoader]]:
@@ -68,11 +71,12 @@ def learners_of(jobs: int, work: Work) -> list[tuple[Learner, build.TensorLoader
     return [(Learner(one.state, task, one.evaluation["val"], one.settings), one.train) for one in setups]
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    """Returns the processor's seconds that some work takes."""
-    began = process_time()
+def seconds_of(work: Callable[[], object], device: str) -> float:
+    """Returns the seconds that some work takes, of the processor or of a GPU's clock."""
+    clock = process_time if device == "cpu" else perf_counter
+    began = clock()
     work()
-    return process_time() - began
+    return clock() - began
 
 
 def training(jobs: int, work: Work, alone: int, *, validates: bool) -> tuple[float, float]:
@@ -80,11 +84,14 @@ def training(jobs: int, work: Work, alone: int, *, validates: bool) -> tuple[flo
     some, pairs = learners_of(alone, work), learners_of(jobs, work)
     if not validates:
         some, pairs = ([(without_validation(one), train) for one, train in those] for those in (some, pairs))
-    seconds = seconds_of(lambda: [list(fit(one.state, one.task, train, one.val, one.settings)) for one, train in some])
+    device = work.device
+    seconds = seconds_of(
+        lambda: [list(fit(one.state, one.task, train, one.val, one.settings)) for one, train in some], device
+    )
     pairs.sort(key=lambda pair: pair[0].state.optimizer.param_groups[0]["lr"])  # as the launcher does
     stack = Stack([one for one, _ in pairs], lambda optimizer: schedules.constant(optimizer, 1, 1))
     loader = StackedLoader([train for _, train in pairs])
-    return jobs / alone * seconds, seconds_of(lambda: list(train_epochs(stack, loader, pairs[0][0].settings)))
+    return jobs / alone * seconds, seconds_of(lambda: list(train_epochs(stack, loader, pairs[0][0].settings)), device)
 
 
 def without_validation(learner: Learner) -> Learner:
@@ -93,11 +100,13 @@ def without_validation(learner: Learner) -> Learner:
 
 
 def whole(jobs: int, work: Work, *more: str) -> float:
-    """Returns the processor's seconds of the command."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """Returns the seconds of the command."""
+    began, before = perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "dltrain", "--quiet", "-m", *work.overrides(jobs), *more]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    if work.device != "cpu":
+        return perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -108,12 +117,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--width", type=int, default=64, help="of the two hidden layers")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--alone", type=int, default=4, help="jobs that are measured one by one")
     parser.add_argument("--measured", type=int, help="epochs of steps and training; as many as --epochs if left out")
     parser.add_argument("--whole", action="store_true", help="also compare whole commands")
     options = parser.parse_args()
     jobs, alone = options.jobs, options.alone
-    work = Work(options.epochs, options.rows, options.width)
+    work = Work(options.epochs, options.rows, options.width, options.device)
     part = replace(work, epochs=options.measured or work.epochs)
     compared = {
         "steps": training(jobs, part, alone, validates=False),

@@ -128,6 +128,7 @@ class Spec:
         choices: whether items are ranked by choices that count alike, of users and items without features.
         mirror: whether an image keeps its target when mirrored, left to right.
         augment: options of the augmentation of training samples, by their names in the config.
+        folds: number of models of an ensemble over folds, one of which is built; 0 for a model alone.
     """
 
     kind: str
@@ -146,6 +147,7 @@ class Spec:
     choices: bool = False
     mirror: bool = False
     augment: Mapping[str, Any] = field(default_factory=dict)
+    folds: int = 0
 
     @property
     def is_tokens(self) -> bool:
@@ -195,6 +197,20 @@ class Remembering(Protocol):
 
     def make_room(self, saved: Mapping[str, Tensor], /) -> None:
         """Makes room for the samples of a saved model, given its tensors by their names."""
+        ...
+
+
+@runtime_checkable
+class Initialised(Protocol):
+    """A model of which some values are computed from training samples before the others are trained."""
+
+    @property
+    def initial_samples(self) -> int:
+        """Returns how many samples they are computed from at most; 0 if there are none to compute."""
+        ...
+
+    def initialise_from(self, batches: Iterable[tuple[Tensor, ...]], /) -> None:
+        """Computes them from batches of training samples, as the model takes them."""
         ...
 
 

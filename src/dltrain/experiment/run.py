@@ -41,7 +41,7 @@ from dltrain.experiment.resume import read_config
 from dltrain.experiment.signals import Stopped, deferred, no_error_after_a_signal
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
-from dltrain.models.names import name_of, picked_model
+from dltrain.models.names import name_of, picked_models
 from dltrain.runs.config import write_yaml, yaml_text
 from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
@@ -263,7 +263,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     for note in setup.notes:
         log.log(verbosity if verbosity < logging.INFO else logging.WARNING, "warning %s", note)
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
-    if reason := getattr(picked_model(setup.state.model), "reason", ""):
+    if reason := getattr(picked_models(setup.state.model)[0], "reason", ""):
         log.log(verbosity, "        %s", reason)
     for sentence in setup.start:
         log.log(verbosity, "start   %s", sentence)
