@@ -224,6 +224,7 @@ def check_jobs(jobs: Sequence[Job], begun: Path | None = None, *, keeps: bool = 
         except Exception as error:
             # If one job of several runs out of memory, it fails when it runs, and the others finish.
             if len(jobs) == 1 or not isinstance(explained(error), OutOfMemory):
+                PREPARED.forget()
                 locate(error, job.key_files)
                 raise
     return monitors[0] if monitors else ("", "")
