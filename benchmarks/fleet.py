@@ -61,7 +61,8 @@ class Work:
     def overrides(self, jobs: int) -> list[str]:
         """Returns the overrides of a sweep over seeds and learning rates."""
         sized = [f"data.rows={self.rows}", f"model.hidden=[{self.width},{self.width}]", f"trainer.epochs={self.epochs}"]
-        return [*COMMON, f"trainer.device={self.device}", *sized, f"seed=range({-(-jobs // 4)})", f"optimizer.lr={','.join(RATES[:jobs])}"]
+        sized += [f"trainer.device={self.device}"]
+        return [*COMMON, *sized, f"seed=range({-(-jobs // 4)})", f"optimizer.lr={','.join(RATES[:jobs])}"]
 
 
 def learners_of(jobs: int, work: Work) -> list[tuple[Learner, build.TensorLoader]]:
