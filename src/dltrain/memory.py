@@ -1,10 +1,12 @@
-"""How much memory is free, and the refusal of what certainly needs more."""
+"""How much memory is free, the refusal of what certainly needs more, and when memory is searched for garbage."""
 
 from __future__ import annotations
 
+import gc
 import math
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dltrain.errors import ConfigError
@@ -18,6 +20,19 @@ def free_memory() -> int:
     """Returns the bytes of memory that this process can still take, of the machine, within its groups' limits and its
     own."""
     return max(0, min([_free_on_machine(), *_left_of_groups(), *_left_of_limits()]))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keeps Python from searching for garbage inside the block, which makes many objects that are all needed."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def refuse_beyond(
