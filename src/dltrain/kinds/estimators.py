@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from dltrain.data.algebra import on_one_thread
 from dltrain.kinds.labels import form_of
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
@@ -77,9 +78,10 @@ def within_time(
     began, first = perf_counter(), next(iter(fits))
     many = [name for name in fits if len(facts.classes) > MOST_CLASSES.get(name, len(facts.classes))]
     skipped = [f"{name.replace('_', ' ')} is not fitted to more than {MOST_CLASSES[name]} classes" for name in many]
-    for name, fit in fits.items():
+    for name in fits:
         if name in many:
             continue
+        fit = partial(_fit_alone, fits[name])
         left = seconds - (perf_counter() - began)
         most = min(len(order), MAX_ROWS.get(name, len(order)))
         rows, predict = len(order), partial(fit, np.sort(order))
@@ -90,6 +92,11 @@ def within_time(
         words += [notes[name]] if notes[name] else []
         words += skipped if name == first else []
         yield Method(name, predict, "; ".join(words))
+
+
+def _fit_alone(fit: Callable[[NDArray[np.int64]], Predictions], rows: NDArray[np.int64]) -> Predictions:
+    with on_one_thread():
+        return fit(rows)
 
 
 def fitted_within(
