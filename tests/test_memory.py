@@ -12,6 +12,12 @@ from dltrain.errors import ConfigError
 GIB = 1 << 30
 
 
+@pytest.fixture(autouse=True)
+def time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets what was read last be too old at once."""
+    monkeypatch.setattr(memory, "FRESH", 1e-9)
+
+
 def container(folder: Path, monkeypatch: pytest.MonkeyPatch, *, limit: str, held: int, cached: int) -> None:
     monkeypatch.setattr(memory, "CGROUP", folder)
     monkeypatch.setattr(memory, "MEMINFO", folder / "meminfo")
@@ -31,6 +37,19 @@ def test_without_a_limit_it_is_the_machines(tmp_path: Path, monkeypatch: pytest.
     assert memory.free_memory() == 16 * GIB
     (tmp_path / "meminfo").unlink()
     assert memory.free_memory() > 0
+
+
+def test_it_is_read_again_once_what_was_read_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(memory, "FRESH", 0.05)
+    monkeypatch.setattr(memory, "monotonic", lambda: now)
+    container(tmp_path, monkeypatch, limit=str(8 * GIB), held=5 * GIB, cached=0)
+    assert memory.free_memory() == 3 * GIB
+    container(tmp_path, monkeypatch, limit=str(8 * GIB), held=6 * GIB, cached=0)
+    now += 0.02
+    assert memory.free_memory() == 3 * GIB
+    now += 0.05
+    assert memory.free_memory() == 2 * GIB
 
 
 def test_limits_of_a_process_count_as_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,18 +7,27 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 
 from dltrain.errors import ConfigError
 
 CGROUP = Path("/sys/fs/cgroup")  # of the groups, such as containers, that this process runs in
 MEMINFO = Path("/proc/meminfo")
+FRESH = 0.05  # seconds
 UNKNOWN = 1 << 50  # bytes, where the system does not say, so that only what no machine has is refused
 
 
 def free_memory() -> int:
     """Returns the bytes of memory that this process can still take, of the machine, within its groups' limits and its
-    own."""
+    own; they were read a twentieth of a second ago at most, because a job asks several times and reading takes long."""
+    return _free_memory_in(int(monotonic() / FRESH))
+
+
+@lru_cache(maxsize=1)
+def _free_memory_in(_: int) -> int:
+    """Returns the same, read once in each period of time."""
     return max(0, min([_free_on_machine(), *_left_of_groups(), *_left_of_limits()]))
 
 

@@ -128,6 +128,7 @@ class Spec:
         choices: whether items are ranked by choices that count alike, of users and items without features.
         mirror: whether an image keeps its target when mirrored, left to right.
         augment: options of the augmentation of training samples, by their names in the config.
+        folds: number of models of an ensemble over folds, one of which is built; 0 for a model alone.
     """
 
     kind: str
@@ -146,6 +147,7 @@ class Spec:
     choices: bool = False
     mirror: bool = False
     augment: Mapping[str, Any] = field(default_factory=dict)
+    folds: int = 0
 
     @property
     def is_tokens(self) -> bool:
@@ -199,6 +201,20 @@ class Remembering(Protocol):
 
 
 @runtime_checkable
+class Initialised(Protocol):
+    """A model of which some values are computed from training samples before the others are trained."""
+
+    @property
+    def initial_samples(self) -> int:
+        """Returns how many samples they are computed from at most; 0 if there are none to compute."""
+        ...
+
+    def initialise_from(self, batches: Iterable[tuple[Tensor, ...]], /) -> None:
+        """Computes them from batches of training samples, as the model takes them."""
+        ...
+
+
+@runtime_checkable
 class FrozenTrunk(Protocol):
     """A model of a trunk, which may be frozen, and a head that also takes the trunk's outputs in place of inputs."""
 
@@ -238,11 +254,11 @@ class Mixing(NamedTuple):
 
     Args:
         partners: `(B,)` the position of the sample that each one is mixed with.
-        share: of the sample itself, from 0 to 1; the rest is its partner's.
+        share: of the sample itself, from 0 to 1; the rest is its partner's. A number that float32 holds, or a tensor.
     """
 
     partners: Tensor
-    share: float
+    share: float | Tensor
 
 
 class Batch(NamedTuple):

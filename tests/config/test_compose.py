@@ -7,8 +7,10 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf, open_dict
 
-from dltrain.config.compose import compose_jobs
+from dltrain.config.compose import Sweep, compose, compose_jobs
+from dltrain.config.loader import own_hydra
 from dltrain.config.quoting import quote
 from dltrain.errors import ConfigError
 
@@ -45,3 +47,24 @@ def test_a_misspelt_choice_of_a_sweep_leaves_the_others_as_they_are() -> None:
     (error,) = refused.value.exceptions
     assert isinstance(error, ConfigError)
     assert error.override == "optimizer=adam,sgd"
+
+
+def test_a_launcher_gets_the_config_that_was_checked_as_it_would_compose_it() -> None:
+    sweep = compose(["model=mlp", "data=iris", "seed=1,2", "optimizer.lr=0.1,0.01"], multirun=True)
+    assert isinstance(sweep, Sweep)
+    with open_dict(sweep.master.hydra):  # as it is set between check and launch
+        sweep.master.hydra.sweep.dir = "some=where"
+        sweep.master.hydra.overrides.hydra.append("hydra.sweep.dir='some=where'")
+    composing = compose(["model=mlp", "data=iris"], multirun=True)
+    assert isinstance(composing, Sweep)
+    with own_hydra():
+        for job in sweep.jobs:
+            words = list(job.overrides)
+            first, second = (sweep.loader.load_sweep_config(sweep.master, words) for _ in range(2))
+            composed = composing.loader.load_sweep_config(sweep.master, words)
+            assert OmegaConf.to_container(first) == OmegaConf.to_container(composed)
+            assert OmegaConf.get_cache(first) == OmegaConf.get_cache(composed)
+            assert first is not second
+            with open_dict(first):
+                first.seed = 7
+            assert second.seed == composed.seed

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from dltrain.experiment.changes import save_changes
+
 
 def changes(dltrain: Callable[..., Any], *arguments: str) -> list[tuple[str, str, str]]:
     called = dltrain(*arguments, "debug=smoke", "--quiet")
@@ -29,6 +31,17 @@ def test_keys_and_other_options_are_named(dltrain: Callable[..., Any]) -> None:
     assert ("seed", "0", "3") in found
     assert "[8, 4]" in [value for _, _, value in found]
     assert {key for key, _, _ in found} == {"optimizer", "optimizer.lr", "model.hidden", "seed"}
+
+
+def test_the_changes_of_a_config_that_is_read_back_are_the_same(dltrain: Callable[..., Any]) -> None:
+    words = ("optimizer=sgd", "optimizer.lr=1e-7", "model.hidden=[8,4]", "trainer.patience=null", "trainer.ema=0.5")
+    called = dltrain("data=iris", *words, "model.batch_norm=true", "debug=smoke", "--quiet")
+    assert called.code == 0, called.err
+    written = called.run.changes.read_text("utf-8")
+    assert {"true", "null", "1.0e-07"} <= {one["value"] for one in json.loads(written)["changes"]}
+    called.run.changes.unlink()
+    save_changes(called.run)
+    assert called.run.changes.read_text("utf-8") == written
 
 
 def test_what_must_be_given_has_no_default_and_the_environment_stays_unread(

@@ -86,6 +86,13 @@ def test_in_order_is_the_same_split_unshuffled() -> None:
     assert plain.inputs[0] is shuffled.inputs[0]
 
 
+def test_in_order_may_have_larger_batches_of_the_same_samples() -> None:
+    assert epoch(loader(7, 2, seed=1).in_order(batch_size=4)) == [[0, 1, 2, 3], [4, 5, 6]]
+    assert epoch(loader(7, 2, seed=1, limit=2).in_order(batch_size=3)) == [[0, 1, 2], [3]]
+    drawn = loader(7, 2, draw=lambda inputs, *_: inputs)  # what it draws may depend on the batch
+    assert [len(batch.target) for batch in drawn.in_order(batch_size=4)] == [2, 2, 2, 1]
+
+
 def test_a_last_batch_of_one_joins_the_one_before() -> None:
     assert epoch(loader(7, 3, merge_single=True)) == [[0, 1, 2], [3, 4, 5, 6]]
     assert epoch(loader(8, 3, merge_single=True)) == [[0, 1, 2], [3, 4, 5], [6, 7]]

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dltrain.experiment import fleet
+from dltrain.experiment import build, fleet
 from dltrain.runs.folder import RunDir
 from dltrain.runs.result import Result
 
@@ -152,6 +153,25 @@ def test_folds_dropout_and_parameters_of_the_loss_may_differ(dltrain: Callable, 
     assert (tmp_path / "at_once" / "out_of_fold.csv").exists()
     called = dltrain("-m", *JOBS, "model.dropout=0.1,0.5", "seed=0,1", FLEET)
     assert "fleet   jobs 0-3 train at once" in called.out
+
+
+def test_each_job_is_built_once(dltrain: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, built = build.build, []
+
+    def count(config: Mapping[str, Any], begun: RunDir | None = None) -> build.Setup:
+        built.append(config["seed"])
+        return plain(config, begun)
+
+    monkeypatch.setattr(build, "build", count)
+    called = dltrain("-m", *PLAIN, "data.test_fraction=0", "seed=0,1", FLEET)
+    assert "fleet   jobs 0-1 train at once" in called.out
+    assert built == [0, 1]
+
+
+def test_two_fleets_with_dropout_train_the_same(dltrain: Callable, tmp_path: Path) -> None:
+    words = ("-m", *JOBS, "model.dropout=0.5", "seed=0,1", FLEET)
+    assert dltrain(*words, "hydra.sweep.dir=first").code == dltrain(*words, "hydra.sweep.dir=second").code == 0
+    assert_alike(tmp_path / "first" / "sweep.csv", tmp_path / "second" / "sweep.csv")
 
 
 def test_a_stack_that_fails_goes_on_one_by_one(

@@ -84,6 +84,25 @@ def test_several_networks_begin_with_those_of_one_and_one_with_the_first(place: 
     assert torch.allclose(before["stages.0.weight"], weights_of("third")["stages.0.weight"], atol=1e-6)
 
 
+def test_a_trained_first_layer_stays_as_it_is_and_a_whitening_one_can_be_trained(
+    place: Path, dltrain: Callable
+) -> None:
+    whitened = ("model=cnn", "model.whiten=true", *IMAGES)
+    called = dltrain(*whitened, "init_from=first", "hydra.run.dir=second")
+    assert called.code == 0, called.err
+    assert "the first layer is that of the earlier run and is not trained" in called.out
+    before, after = weights_of("first"), weights_of("second")
+    assert torch.equal(before["stages.0.weight"], after["stages.0.weight"])
+    assert not torch.equal(before["stages.4.weight"], after["stages.4.weight"])
+    called = dltrain(*whitened, "init_from=second", "hydra.run.dir=third")
+    assert "not taken" not in called.out
+    assert torch.equal(weights_of("third")["stages.0.weight"], after["stages.0.weight"])
+    called = dltrain("model=cnn", *IMAGES, "init_from=second", "hydra.run.dir=fourth")
+    assert called.code == 0, called.err
+    assert not torch.equal(weights_of("fourth")["stages.0.weight"], after["stages.0.weight"])
+    assert "not taken, and new: head." in called.out
+
+
 def test_a_new_hidden_layer_in_the_head_is_no_other_model(place: Path, dltrain: Callable) -> None:
     called = dltrain("model=cnn", *IMAGES, "init_from=first", "model.hidden=[16]", "hydra.run.dir=second")
     assert called.code == 0, called.err

@@ -23,6 +23,7 @@ CPU = torch.device("cpu")
 SPEC = Spec("image", (1, SIDE, SIDE), 2)
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "cnn": lambda: CNN(SPEC),
+    "whitened": lambda: CNN(SPEC, whiten=True),
     "mlp": lambda: MLP(SPEC, hidden=[64]),
 }
 
@@ -43,7 +44,7 @@ def drawn(count: int, seed: int, form: str) -> tuple[Tensor, Tensor, Tensor]:
         images[index, 0] += np.where(square, np.where((y - other) % 4 < 2, 2.0, -2.0), 0)
         disc = (y - row) ** 2 + (x - column) ** 2 <= RADIUS**2
         cross = (abs(abs(y - row) - abs(x - column)) <= 1) & (abs(y - row) <= RADIUS)
-        shape = cross if form == "cnn" and label else disc
+        shape = cross if form != "mlp" and label else disc
         images[index, 0][shape] += -2.0 if form == "mlp" and label else 2.0
         inside[index] = disc | cross
     return torch.from_numpy(images), torch.from_numpy(classes), torch.from_numpy(inside)
@@ -58,8 +59,10 @@ def trained(form: str) -> nn.Module:
     torch.manual_seed(0)
     model = MODELS[form]()
     x, y, _ = drawn(1500, 0, form)
+    if isinstance(model, CNN) and model.whiten:
+        model.initialise_from([(x,)])
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    for _ in range(4 if form == "cnn" else 15):
+    for _ in range(15 if form == "mlp" else 4):
         for at in torch.randperm(len(x)).split(50):
             optimizer.zero_grad()
             functional.cross_entropy(model(x[at]), y[at]).backward()

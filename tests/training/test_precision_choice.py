@@ -1,4 +1,4 @@
-"""`trainer.precision=auto` takes bfloat16 where it is fast and agrees, and the run remembers which."""
+"""`trainer.precision=auto` takes bfloat16 or TF32 where it is fast and agrees, and the run remembers which."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from dltrain.data.loader import TensorLoader
 from dltrain.tasks.losses import MeanSquaredError
+from dltrain.tasks.precision import autocast, backward_pass
 from dltrain.tasks.regression import Regression
 from dltrain.training import precision_choice
 from dltrain.training.precision_choice import WORTH, choose_precision
@@ -51,6 +52,26 @@ def test_bfloat16_is_chosen_where_it_is_fast_and_agrees(monkeypatch: pytest.Monk
     monkeypatch.setattr(precision_choice, "multiplies_bfloat16", lambda device: False)
     precision, reason = choice(model, WORTH)
     assert (precision, "does not multiply" in reason) == ("float32", True)
+
+
+def test_tf32_is_chosen_where_bfloat16_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    for name in ("multiplies_bfloat16", "multiplies_tf32"):
+        monkeypatch.setattr(precision_choice, name, lambda device: True)
+    assert choice(Difference(), WORTH)[0] == "tf32"  # which a CPU computes in float32
+    assert choice(nn.Linear(4, 1), WORTH)[0] == "bfloat16"
+
+
+def test_matrices_are_multiplied_in_tf32_inside_the_passes_alone() -> None:
+    products = torch.backends.cuda.matmul
+    before = products.fp32_precision
+    for passes in (autocast("tf32", CPU), backward_pass("tf32")):
+        with passes:
+            assert products.fp32_precision == "tf32"
+        assert products.fp32_precision == before
+    for passes in (autocast("float32", CPU), backward_pass("float32"), backward_pass("bfloat16")):
+        with passes:
+            assert products.fp32_precision == before
 
 
 def test_a_run_keeps_the_precision_that_was_chosen(dltrain: Callable) -> None:

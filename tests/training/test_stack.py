@@ -138,6 +138,27 @@ def test_the_first_steps_of_convolutions_and_batch_norms_are_those_of_each_alone
             torch.testing.assert_close(member.state.model.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
 
 
+class Tied(nn.Module):
+    """Two layers that share their weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.second(self.first(x).tanh()).tanh())
+
+
+def test_layers_that_share_their_weights_share_them_in_a_stack() -> None:
+    single, train = learner(1, model=Tied)
+    expected = list(fit(single.state, single.task, train, single.val, single.settings))
+    stack, loader = together([learner(0, model=Tied), learner(1, model=Tied)])
+    for rows, row in zip(epochs(stack, loader), expected, strict=True):
+        assert isinstance(row, dict)
+        assert_same(rows[1], row)
+
+
 def test_accumulated_batches_make_one_step_of_each() -> None:
     single, train = learner(1, accumulate=3)
     expected = list(fit(single.state, single.task, train, single.val, single.settings))

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
-from dltrain.training.stacked_optimizer import STACKED, why_not_stacked
+from dltrain.training import stacked_optimizer
+from dltrain.training.stack import stacked as stacked_of
+from dltrain.training.stacked_optimizer import LARGE, STACKED, why_not_stacked
 
 MODELS, STEPS, TOLERANCE = 4, 30, 1e-6
 RATES = [1e-3, 1e-2, 3e-2, 0.1]
@@ -38,11 +40,17 @@ def grouped(make: Callable[..., Optimizer], place: int, chosen: dict[str, Any]) 
     return make(groups, lr=RATES[place], **options(place, chosen))
 
 
-def take_steps(alone: list[Optimizer], together: list[Optimizer], first: int, last: int) -> list[Tensor]:
-    """Takes the steps of some optimizers one by one and of others at once; returns the weights of the latter."""
+def take_steps(
+    alone: list[Optimizer], together: list[Optimizer], first: int, last: int, *, transposed: bool = False
+) -> list[Tensor]:
+    """Takes the steps of some optimizers one by one and of others at once; returns the weights of the latter, whose
+    matrices may lie transposed in memory."""
     order = [0, 2, 1]  # of the parameters in the groups
     weights = [
-        torch.stack([[part for group in one.param_groups for part in group["params"]][place].data for one in together])
+        stacked_of(
+            [[part for group in one.param_groups for part in group["params"]][place].data for one in together],
+            transposed=transposed and place < 2,
+        )
         for place in range(3)
     ]
     stacked = STACKED[type(together[0])](together, weights)
@@ -64,6 +72,7 @@ def take_steps(alone: list[Optimizer], together: list[Optimizer], first: int, la
     return weights
 
 
+@pytest.mark.parametrize("large", [1, 10, LARGE])  # all weights alone on a CPU, some, or none
 @pytest.mark.parametrize(
     ("make", "chosen"),
     [
@@ -76,8 +85,9 @@ def take_steps(alone: list[Optimizer], together: list[Optimizer], first: int, la
     ],
 )
 def test_steps_and_state_are_those_of_torch_also_when_training_goes_on(
-    make: Callable[..., Optimizer], chosen: dict[str, Any]
+    make: Callable[..., Optimizer], chosen: dict[str, Any], large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stacked_optimizer, "LARGE", large)
     alone, together = ([grouped(make, place, chosen) for place in range(MODELS)] for _ in range(2))
     weights = take_steps(alone, together, 0, STEPS // 2)
     for place, optimizer in enumerate(together):
@@ -85,7 +95,8 @@ def test_steps_and_state_are_those_of_torch_also_when_training_goes_on(
             [part for group in optimizer.param_groups for part in group["params"]], weights, strict=True
         ):
             parameter.data.copy_(weight[place])
-    weights = take_steps(alone, together, STEPS // 2, STEPS)  # a new one reads what the first one wrote
+    # A new one reads what the first one wrote.
+    weights = take_steps(alone, together, STEPS // 2, STEPS, transposed=True)
     for place, (one, other) in enumerate(zip(alone, together, strict=True)):
         for parameter, weight in zip(
             [part for group in one.param_groups for part in group["params"]], weights, strict=True
@@ -98,6 +109,27 @@ def test_steps_and_state_are_those_of_torch_also_when_training_goes_on(
             assert stored.keys() == after["state"][key].keys()
             for name, tensor in stored.items():
                 torch.testing.assert_close(after["state"][key][name], tensor, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [SGD, Adam, AdamW])
+def test_a_weight_without_a_gradient_stays_as_it_is(make: Callable[..., Optimizer]) -> None:
+    alone = [make(parameters(place), lr=RATES[place]) for place in range(MODELS)]
+    own = [parameters(place) for place in range(MODELS)]
+    stacked = STACKED[make](
+        [make(those, lr=RATES[place]) for place, those in enumerate(own)],
+        [torch.stack([those[place].data for those in own]) for place in range(3)],
+    )
+    every = [gradients(seed, 0) for seed in range(MODELS)]
+    for optimizer, theirs in zip(alone, every, strict=True):
+        for place in (0, 2):
+            optimizer.param_groups[0]["params"][place].grad = theirs[place].clone()
+        optimizer.step()
+    for place in (0, 2):
+        stacked.weights[place].grad = torch.stack([theirs[place] for theirs in every])
+    stacked.step(stacked.pieces(), [torch.tensor(RATES, dtype=torch.float64)])
+    for model, optimizer in enumerate(alone):
+        for weight, expected in zip(stacked.weights, optimizer.param_groups[0]["params"], strict=True):
+            torch.testing.assert_close(weight[model], expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_what_cannot_be_stacked_says_why() -> None:

@@ -145,7 +145,7 @@ MOVED: Mapping[str, str] = {
 
 # Keys of built-in targets that older run folders lack, with the values that do what these runs did.
 BEFORE: Mapping[str, Mapping[str, Any]] = {
-    "cnn": {"members": 1, "mirror": False},
+    "cnn": {"members": 1, "mirror": False, "whiten": False},
     "encoder": {"bag": False},
     "series": {"calendar": False},
     "text": {"clean": "none", "duplicates": "keep"},

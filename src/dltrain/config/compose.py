@@ -18,7 +18,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dltrain.config.defaults import ON_TOP, Defaults, defaults_of
@@ -244,6 +244,8 @@ def _sweep(parsed: Sequence[Override], loader: Loader) -> Sweep:
     except (ConfigError, ExceptionGroup) as error:
         locate(error, param_files)
         raise
+    for job in jobs:
+        loader.keep_for_launch(job.overrides, job.composed)
     with hydra_config(master):
         folder = Path(str(master.hydra.sweep.dir)).absolute()
     return Sweep(master, loader, tuple(lines), jobs, count, folder)
@@ -325,8 +327,8 @@ def _job(composed: DictConfig, seen: Composed, parsed: Sequence[Override], loade
     key_files = key_files_of(seen.files, {item.key_or_group for item in parsed})
     try:
         with hydra_config(composed):
-            missing = sorted(OmegaConf.missing_keys(values))
             config = OmegaConf.to_container(values, resolve=True)
+            missing = sorted(OmegaConf.missing_keys(values)) if str(MISSING) in str(config) else []
             run_dir = Path(str(composed.hydra.run.dir)).absolute()
     except OmegaConfBaseException as error:
         where = str(getattr(error, "full_key", "") or "the config")

@@ -61,6 +61,7 @@ _KEYS: Mapping[str, str] = {
     "trainer.ema": "ema_decay model_ema_decay",
     "trainer.threads": "num_threads n_threads cpu_threads torch_threads",
     "trainer.compile": "torch_compile compile_model",
+    "trainer.cuda_graphs": "cuda_graph use_cuda_graph use_cuda_graphs cudagraphs",
     "trainer.deterministic": "use_deterministic_algorithms",
     "optimizer.lr": "learning_rate learningrate lr0 base_lr init_lr initial_lr learning_rate_init max_lr peak_lr",
     "optimizer.weight_decay": "wd weightdecay weight_decay_rate",
@@ -266,6 +267,8 @@ NETWORKS = frozenset((
 SWITCHES: Mapping[str, tuple[str, str, str]] = {
     "fp16": ("trainer.precision", "float16", "float32"),
     "bf16": ("trainer.precision", "bfloat16", "float32"),
+    "tf32": ("trainer.precision", "tf32", "float32"),
+    "allow_tf32": ("trainer.precision", "tf32", "float32"),
     "use_cuda": ("trainer.device", "auto", "cpu"),
     "no_cuda": ("trainer.device", "cpu", "auto"),
     "cpu": ("trainer.device", "cpu", "auto"),

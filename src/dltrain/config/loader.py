@@ -30,7 +30,7 @@ from hydra.core.override_parser.types import Override
 from hydra.core.utils import setup_globals
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from dltrain.config.options import config_dir, local_config_dir
 
@@ -142,10 +142,7 @@ class Composed:
     def _pickled(self) -> bytes | None:
         """Returns the config as bytes, from which a copy takes a seventh of the time of a deep one; `None` in a process
         of a launcher where Hydra has imported the plugins twice, so that their classes cannot be pickled."""
-        try:
-            return pickle.dumps(self.config, pickle.HIGHEST_PROTOCOL)
-        except (pickle.PicklingError, TypeError, AttributeError):
-            return None
+        return pickled_or_none(self.config)
 
     def overridden_by(self, group: str) -> dict[str, str]:
         """Returns the options of other groups that the picked option of a group picks in place of the usual ones."""
@@ -165,6 +162,14 @@ class Composed:
             skip_missing=False,
         )
         return own_options(defaults_list.overrides.known_choices)
+
+
+def pickled_or_none(config: DictConfig) -> bytes | None:
+    """Returns a config as bytes, or `None` if it cannot be pickled."""
+    try:
+        return pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return None
 
 
 def own_options(choices: Mapping[Any, Any]) -> dict[str, str | None]:
@@ -305,11 +310,12 @@ class Loader(ConfigLoaderImpl):
         self._compositions: dict[tuple[str, ...], Composed] = {}
         self._groups: dict[str, bool] = {}
         self._parsed: dict[str, Override] = {}
+        self._jobs: dict[tuple[str, ...], bytes] = {}
         self._merged: tuple[list[ResultDefault], Files]
 
     def __getstate__(self) -> dict[str, Any]:
         own = {name: value for name, value in vars(self).items() if name != "_merged"}
-        return own | {"_compositions": {}, "_parsed": {}}
+        return own | {"_compositions": {}, "_parsed": {}, "_jobs": {}}
 
     def parse(self, line: str) -> Override:
         """Returns an override as Hydra parses it; jobs of a sweep share most of theirs.
@@ -327,6 +333,27 @@ class Loader(ConfigLoaderImpl):
         for folder in folders:
             search_path.append("hydra.searchpath in command-line", folder, SearchPathQuery("main"))
         self.repository, self._groups = Repository(search_path), {}
+
+    def keep_for_launch(self, overrides: Sequence[str], composed: DictConfig) -> None:
+        """Keeps the config of a job of a sweep, composed to be checked, for sweeper and launcher."""
+        if (pickled := pickled_or_none(composed)) is not None:
+            self._jobs[tuple(overrides)] = pickled
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Returns the config of a job of a sweep; what was composed to check it is not composed again."""
+        pickled = self._jobs.get(tuple(sweep_overrides))
+        composed = None if pickled is None else cast(DictConfig, pickle.loads(pickled))
+        own = [str(line) for line in master_config.hydra.overrides.hydra]
+        before = [] if composed is None else [str(line) for line in composed.hydra.overrides.hydra]
+        since = [self.parse(line) for line in own[len(before) :]]  # such as the folder of the sweep
+        if composed is None or before != own[: len(before)] or not all(map(self._sets_value, since)):
+            return super().load_sweep_config(master_config, sweep_overrides)
+        self._apply_overrides_to_config(since, composed)
+        with open_dict(composed.hydra):
+            composed.hydra.overrides.hydra = own
+            composed.hydra.job.id = composed.hydra.job.num = MISSING  # the launcher sets them
+        OmegaConf.copy_cache(from_config=master_config, to_config=composed)
+        return composed
 
     def composed(self, overrides: Sequence[Override], run_mode: RunMode = RunMode.RUN) -> Composed:
         """Returns the composition of the options that overrides pick, before their values are set.

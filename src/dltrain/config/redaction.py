@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "<redacted>"
@@ -17,6 +18,7 @@ IN_ADDRESS = re.compile(r"(?<=://)([^/:@\s]*):([^/@\s]+)(?=@)")  # user and pass
 SHORTEST = 4  # characters of a secret that is searched for by its value
 
 
+@lru_cache(maxsize=4096)
 def is_secret(key: str) -> bool:
     """Tells whether a config key names a secret: `api_token`, but neither `tokens` nor `tokenizer`."""
     return SECRET.search(HARMLESS.sub("", key)) is not None
@@ -57,6 +59,8 @@ def without(secrets: Sequence[str], text: str) -> str:
 def _without_assigned(text: str) -> str:
     """Returns overrides such as `+model.api_token=abc` or `+logger={api_key:abc}`, cut after the first secret key, and
     without passwords in URLs."""
+    if "=" not in text and ":" not in text:
+        return text
     text = IN_ADDRESS.sub(rf"\1:{REDACTED}", text)
     for assigned in ASSIGNED.finditer(text):
         if is_secret(assigned[1]):

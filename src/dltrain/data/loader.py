@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 
 import torch
+from torch import Tensor
 
 from dltrain.data.balance import balanced_order
 from dltrain.data.seeding import seeded
@@ -78,12 +79,17 @@ class TensorLoader:
         """Returns the number of samples in an epoch."""
         return sum(self.sizes)
 
-    def in_order(self, draw: RandomTransform | None = None) -> TensorLoader:
-        """Returns a loader of the same tensors that keeps the order of the split, changes nothing at random, adds what
-        `draw` draws, if it is given in place of the loader's own, and gives samples no folds."""
+    def in_order(self, draw: RandomTransform | None = None, batch_size: int | None = None) -> TensorLoader:
+        """Returns a loader of the same samples that keeps the order of the split, changes nothing at random, adds what
+        `draw` draws, if it is given in place of the loader's own, and gives samples no folds.
+
+        Its batches are of another size if one is given, unless what is drawn or padded depends on the batch.
+        """
         other = copy(self)
         other.draw = draw or self.draw
         other.seed, other.start, other.fold = None, 0, None
+        if batch_size is not None and other.draw is None and self.lengths is None:
+            other.sizes = batch_sizes(self.samples, batch_size)
         return other
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
@@ -96,6 +102,8 @@ class TensorLoader:
         stored += [part for part in (self.weights, self.fold) if part is not None]
         if order is not None and sum(tensor.nbytes for tensor in stored) <= MOST_BYTES:
             stored, order = [take(part, order) for part in stored], None
+        elif order is not None and not all(isinstance(part, Tensor) for part in stored):
+            order = order.cpu()  # what reads rows from the disk would ask a GPU for them in each batch
         for number, parts in enumerate(read_batches(stored, self._batches(order)), self.start):
             inputs, target, others = tuple(parts[:count]), parts[count], parts[count + 1 :]
             mixing = None
@@ -110,7 +118,7 @@ class TensorLoader:
             prepared = inputs if self.prepare is None else self.prepare(inputs)
             yield Batch(prepared, target, weights, mixing, others[0] if others else None)
 
-    def _batches(self, order: torch.Tensor | None) -> Iterator[slice | torch.Tensor]:
+    def _batches(self, order: Tensor | None) -> Iterator[slice | Tensor]:
         """Yields the positions of each batch's samples, from the first batch that is wanted on."""
         if order is None and self.sizes == [len(self.target)]:
             yield from (EVERY for _ in self.sizes[self.start :])
@@ -120,7 +128,7 @@ class TensorLoader:
             start, end = end, end + size
             yield slice(start, end) if order is None else order[start:end]
 
-    def order(self) -> torch.Tensor | None:
+    def order(self) -> Tensor | None:
         """Returns the positions of an epoch's samples, in their order; `None` for that of the split."""
         count = len(self.target)
         if self.seed is None or (self.sizes[0] == count and not self.balance):
@@ -134,14 +142,12 @@ class TensorLoader:
         return order[: self.samples].to(self.target.device)
 
 
-def permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
+def permutation(count: int, seed: int, epoch: int) -> Tensor:
     """Returns a random order of `count` samples, `(count,)`, the same on every device for the same seed and epoch."""
     return torch.randperm(count, generator=seeded(seed, epoch))
 
 
-def bucket_order(
-    order: torch.Tensor, lengths: torch.Tensor, sizes: Sequence[int], seed: int, epoch: int
-) -> torch.Tensor:
+def bucket_order(order: Tensor, lengths: Tensor, sizes: Sequence[int], seed: int, epoch: int) -> Tensor:
     """Returns a random order in which the samples of a batch have similar lengths.
 
     Samples are sorted within stretches of 20 batches, and then the batches are shuffled.

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from dltrain.config.foreign_keys import monitored
 from dltrain.config.validation import nearest
 from dltrain.data.loader import TensorLoader
+from dltrain.data.seeding import seeded
+from dltrain.data.stored import read_batches
 from dltrain.errors import ConfigError, DataError
 from dltrain.experiment.baselines import BaselineSettings
 from dltrain.experiment.lazy_layers import materialise
@@ -51,8 +53,9 @@ from dltrain.training.profile import Profile
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState
-from dltrain.types import SPLITS, Data, Facts, Remembering, Spec, Split, SplitName, Unfreezing
+from dltrain.types import SPLITS, Data, Facts, Initialised, Remembering, Spec, Split, SplitName, Unfreezing
 
+INITIAL_BATCH = 16  # samples from which values of a model are computed at a time
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
 
 
@@ -159,7 +162,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
     refuse_weights(model, arguments(node), device, lambda others: assemble_model({**node, **others}, facts, spec, None))
-    remember(model, data)
+    show_training_samples(model, data, config["seed"])
     words, files = (
         ((), {})
         if begun is not None
@@ -250,6 +253,7 @@ def spec_of(facts: Facts, task: Task, augment: Mapping[str, Any] | None = None) 
         columns=columns,
         samples=facts.samples,
         augment=arguments(augment or {}),
+        folds=facts.folds,
     )
 
 
@@ -418,7 +422,7 @@ def build_loaders(
     bytes_each: int,
 ) -> tuple[TensorLoader, dict[SplitName, TensorLoader]]:
     """Returns the training split's loader, shuffled and augmented, and one for each split in its own order, whose
-    batches are no larger than those of the training where layers put out many bytes for each sample."""
+    batches are larger, unless layers put out many bytes for each sample."""
     kind, count = kind_of(data.facts), len(data.splits["train"])
     batch_size = min(settings.batch_size_for(count, budget), count)
     options = kind.loader_options(data.facts)
@@ -439,7 +443,7 @@ def build_loaders(
     bytes_each += sum(4 * part.numel() for part in first_inputs(data)) // 2 if bytes_each else 0
     size = task.fitting_batch(batch_size, bytes_each, least=batch_size)
     limit, draw = settings.limit_batches, options.fixed_draw or options.draw
-    evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order(draw)}
+    evaluation: dict[SplitName, TensorLoader] = {"train": train.in_order(draw, size)}
     for name, split in splits_of(data).items():
         if name != "train":
             evaluation[name] = TensorLoader(split, size, device, prepare=data.prepare, draw=draw, limit=limit)
@@ -494,19 +498,26 @@ def rebuild_model(node: Mapping[str, Any], data: Data, spec: Spec, seed: int) ->
     return model
 
 
-def remember(model: nn.Module, data: Data) -> None:
-    """Gives a model that compares samples with those of training the latter; of several, each those of other folds.
+def show_training_samples(model: nn.Module, data: Data, seed: int) -> None:
+    """Gives a model the training samples that it compares others with, or that some of its values are computed from;
+    of several models, each gets those of other folds. The seed decides which ones, where some are enough.
 
     Raises:
         ConfigError: it cannot compare such samples.
     """
     samples = data.splits["train"]
     for number, picked in enumerate(picked_models(model)):
+        rows = torch.arange(len(samples)) if samples.order is None else samples.order
+        rows = rows if samples.fold is None else rows[samples.fold[rows] != number]
         if isinstance(picked, Remembering):
-            rows = torch.arange(len(samples)) if samples.order is None else samples.order
-            rows = rows if samples.fold is None else rows[samples.fold[rows] != number]
             inputs = tuple(tensor[rows] for tensor in samples.inputs)
             picked.remember(inputs if data.prepare is None else data.prepare(inputs), samples.target[rows])
+        if isinstance(picked, Initialised) and picked.initial_samples:
+            chosen = rows[torch.randperm(len(rows), generator=seeded(seed, 0))[: picked.initial_samples]]
+            batches = read_batches(samples.inputs, chosen.sort().values.split(INITIAL_BATCH))
+            picked.initialise_from(
+                tuple(batch) if data.prepare is None else data.prepare(tuple(batch)) for batch in batches
+            )
 
 
 def unfrozen_too_late(model: nn.Module, settings: TrainerSettings) -> list[str]:

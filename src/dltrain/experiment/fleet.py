@@ -116,6 +116,7 @@ def train_at_once(jobs: Sequence[Job], sweep: Path) -> None:
     )
     use_deterministic(settings.deterministic)
     torch.set_num_threads(_threads(setups))
+    build.seed_everything(jobs[0].config["seed"])  # whatever was built, and when
     stack, loader = Stack(learners, schedule), StackedLoader([setup.train for setup in setups])
     loader.set_epoch(0)
     if reason := disagreement(stack, next(iter(loader))):

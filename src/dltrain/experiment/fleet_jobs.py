@@ -18,6 +18,7 @@ from dltrain.config.loader import hydra_config
 from dltrain.data.stacked_loader import why_not_stacked as why_batches_are_not
 from dltrain.errors import Diverged, explained
 from dltrain.experiment import build
+from dltrain.experiment.prepared import PREPARED
 from dltrain.experiment.pruning import pruning_of
 from dltrain.experiment.targets import drop_leftovers
 from dltrain.runs.folder import RunDir
@@ -87,7 +88,7 @@ def compose_job(context: HydraContext, master: DictConfig, overrides: Sequence[s
 
 
 def stacks_of(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Builds jobs and returns those that train at once, in groups; reports why others do not."""
+    """Builds jobs that are not built, and returns those that train at once, in groups; reports why others do not."""
     by_config: dict[str, list[Job]] = {}
     for job in jobs:
         by_config.setdefault(json.dumps(_shared(job.config), sort_keys=True), []).append(job)
@@ -123,10 +124,10 @@ def _prepare(job: Job) -> str:
     if pruning is not None and (pruning.trial is not None or pruning.deadline is not None):
         return "the search may end it early"
     try:
-        setup = build.build(job.config)
+        setup, seconds = PREPARED.take(job.config) or (build.build(job.config), 0.0)
     except Exception as error:  # the job meets it again, and records it
         return f"it cannot be built: {explained(error) or error}"
-    job.setup, job.seconds = setup, perf_counter() - began
+    job.setup, job.seconds = setup, seconds + perf_counter() - began
     if setup.loggers:
         return "its loggers write one run at a time"
     return _why_not_stacked([job])

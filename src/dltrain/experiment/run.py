@@ -32,7 +32,7 @@ from dltrain.config.redaction import redacted, secrets_of, without
 from dltrain.data.samples.on_demand import on_approval
 from dltrain.errors import ConfigError, DltrainError, StorageError, explained
 from dltrain.experiment import build
-from dltrain.experiment.changes import save_changes
+from dltrain.experiment.changes import Written, save_changes
 from dltrain.experiment.complete import complete, new_saver, write_page
 from dltrain.experiment.log import logged_to
 from dltrain.experiment.loggers import log_result
@@ -41,11 +41,11 @@ from dltrain.experiment.resume import read_config
 from dltrain.experiment.signals import Stopped, deferred, no_error_after_a_signal
 from dltrain.experiment.sources import SOURCES
 from dltrain.experiment.targets import check, drop_leftovers
-from dltrain.models.names import name_of, picked_model
-from dltrain.runs.config import write_yaml
+from dltrain.models.names import name_of, picked_models
+from dltrain.runs.config import write_yaml, yaml_text
 from dltrain.runs.folder import RunDir, utc_now
 from dltrain.runs.lock import check_writable, claim, locked, reserve
-from dltrain.storage import make_folder, write_bytes, write_json
+from dltrain.storage import make_folder, write_bytes, write_json, write_text
 from dltrain.tasks.registry import page_of
 from dltrain.training.random_state import TURN
 from dltrain.training.saving import Saver
@@ -263,7 +263,7 @@ def introduce(setup: build.Setup, verbosity: int = logging.INFO) -> None:
     for note in setup.notes:
         log.log(verbosity if verbosity < logging.INFO else logging.WARNING, "warning %s", note)
     log.log(verbosity, "model   %s with %s parameters, on %s (%s)", name, f"{parameters:,}", setup.device, where)
-    if reason := getattr(picked_model(setup.state.model), "reason", ""):
+    if reason := getattr(picked_models(setup.state.model)[0], "reason", ""):
         log.log(verbosity, "        %s", reason)
     for sentence in setup.start:
         log.log(verbosity, "start   %s", sentence)
@@ -293,23 +293,21 @@ def begin(run: RunDir, composed: DictConfig, hydra: Any, defaults: Defaults | No
     """
     with deferred():
         run.write_status("running", exit_code=1, started=utc_now())
-        save_config(run, composed, hydra)
-        save_changes(run, defaults)
+        save_changes(run, defaults, save_config(run, composed, hydra))
 
 
-def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> None:
-    """Writes the composed config and Hydra's own, without secrets and with interpolations unresolved."""
+def save_config(run: RunDir, composed: DictConfig, hydra: Any) -> Written:
+    """Writes the composed config and Hydra's own, without secrets and with interpolations unresolved; returns both."""
     config = redacted(OmegaConf.to_container(composed, resolve=False))
     tasks = redacted(OmegaConf.to_container(hydra.overrides.task))
-    own = redacted({"hydra": OmegaConf.to_container(hydra, resolve=False)})
+    own = redacted(OmegaConf.to_container(hydra, resolve=False))
     make_folder(run.hydra)
-    for path, value in (
-        (run.hydra / "config.yaml", config),
-        (run.hydra / "hydra.yaml", own),
-        (run.hydra / "overrides.yaml", tasks),
-        (run.config, config),  # last, because a run with this file can be resumed
-    ):
-        write_yaml(path, value)
+    text = yaml_text(config)
+    write_text(run.hydra / "config.yaml", text)
+    write_yaml(run.hydra / "hydra.yaml", {"hydra": own})
+    write_yaml(run.hydra / "overrides.yaml", tasks)
+    write_text(run.config, text)  # last, because a run with this file can be resumed
+    return Written(config, own)
 
 
 def _record(run: RunDir, error: Exception, explanation: DltrainError | None, secrets: Sequence[str]) -> None:

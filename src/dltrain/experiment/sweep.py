@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from hydra._internal.callbacks import Callbacks
@@ -23,6 +24,7 @@ from dltrain.config.redaction import REDACTED, redacted, secrets_of, without
 from dltrain.data.samples.on_demand import on_approval
 from dltrain.errors import ConfigError, DataError, DltrainError, OutOfMemory, explained
 from dltrain.experiment import build
+from dltrain.experiment.prepared import PREPARED
 from dltrain.experiment.results import described
 from dltrain.experiment.run import build_callbacks
 from dltrain.experiment.signals import Stopped
@@ -75,7 +77,7 @@ def run_sweep(
         with on_approval() as samples:
             if begun is not None and others:
                 check_unchanged(begun, others)
-            _check_sweeper(sweep, check_jobs([*sweep.jobs, *others], begun))
+            _check_sweeper(sweep, check_jobs([*sweep.jobs, *others], begun, keeps=_trains_what_was_built(sweep)))
             callbacks = build_callbacks(sweep.master)
             folder = begun or _new_folder(sweep.folder, named=named)
             samples.accept()
@@ -88,6 +90,7 @@ def run_sweep(
                 return _run(sweep, record, callbacks, folder, quiet)
             finally:
                 SOURCES.forget()
+                PREPARED.forget()
 
 
 def check_sweep(sweep: Sweep) -> None:
@@ -171,12 +174,19 @@ def _run(
     return stopped or code, summary
 
 
-def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> tuple[str, str]:
+def _trains_what_was_built(sweep: Sweep) -> bool:
+    """Tells whether the launcher trains the objects that were built to check the jobs."""
+    launcher = Plugins.instance().class_name_to_class.get(str(sweep.master.hydra.launcher.get("_target_")))
+    return bool(getattr(launcher, "trains_what_was_built", False))
+
+
+def check_jobs(jobs: Sequence[Job], begun: Path | None = None, *, keeps: bool = False) -> tuple[str, str]:
     """Builds every job once, so that a job that cannot run is refused before anything is written.
 
     Args:
         jobs: all jobs.
         begun: the folder of the sweep that they continue; `None` for a new one.
+        keeps: whether what was built is kept for the launcher.
 
     Returns:
         The metric that the first job monitors, and whether it is to `minimize` or to `maximize`.
@@ -186,6 +196,7 @@ def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> tuple[str, str
         DltrainError: a job cannot be built, or its data has changed since the sweep began.
     """
     SOURCES.forget()
+    PREPARED.forget()
     before = fingerprints_of(begun) if begun is not None else {}
     monitors = []
     for job in jobs:
@@ -196,7 +207,10 @@ def check_jobs(jobs: Sequence[Job], begun: Path | None = None) -> tuple[str, str
             raise group
     for job in jobs:
         try:
+            began = perf_counter()
             setup = build.build(job.config)
+            if keeps:
+                PREPARED.keep(job.config, setup, perf_counter() - began)
             better = setup.task.describe_metric(setup.settings.monitor).better
             monitors.append((setup.settings.monitor, {"min": "minimize", "max": "maximize"}[better]))
             fingerprint = before.get(tuple(redacted(list(job.overrides))))

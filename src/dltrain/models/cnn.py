@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from dltrain.models.layers.activations import Activation, activation_layer
+from dltrain.models.layers.pooling import AverageMaxPool
+from dltrain.models.layers.whitening import Whitening
 from dltrain.types import Range, Spec
 
-FEW = 1000  # training images: several networks together see no more images than one does that has so many
+FEW = 1000  # training images at most; several networks see no more of them together than one network sees of so many
 PHOTO = 32  # pixels per side, from which images are photos rather than digits and letters
 MEMBERS = 3  # most networks by default
 FIRST = "models.0."  # begins the names of an ensemble's first network
@@ -34,14 +36,17 @@ class CNN(nn.Module):
         norm: normalisation after each convolution; `batch` or `none`.
         activation: after each convolution or its normalisation, and after each hidden layer.
         pool: pooling by which a stage halves height and width.
-        head: `average` pools each channel to one number; `flatten` keeps every position; `auto` averages, unless the
-            outputs depend on where something stands, as with the characters of a string.
+        head: `average` pools each channel to its mean, `average_max` to its mean and its maximum; `flatten` keeps every
+            position; `auto` is `flatten` where the outputs depend on where something stands, as with the characters of
+            a string, else `average_max` after a whitening layer, and `average` without one.
         hidden: width of each hidden layer of the head.
         dropout: before each linear layer of the head.
         members: number of networks; None for 3 where at most 333 images are trained on, 2 for at most 500, else 1; 1
             for images below 32×32 pixels.
         mirror: whether a prediction is the mean over an image and its mirror image, if that keeps the image's target;
             None for where there are several networks by default and training mirrors images (`augment.hflip`).
+        whiten: whether the first convolution whitens patches of the training images, which it is fitted to before
+            training, and then is not trained; None for where at most 1,000 photos are trained on.
     """
 
     takes = ("image",)
@@ -55,26 +60,35 @@ class CNN(nn.Module):
         norm: Literal["batch", "none"] = "batch",
         activation: Activation = "relu",
         pool: Literal["max", "average"] = "max",
-        head: Literal["auto", "average", "flatten"] = "auto",
+        head: Literal["auto", "average", "average_max", "flatten"] = "auto",
         hidden: Sequence[Annotated[int, Range(1)]] = (),
         dropout: Annotated[float, Range(0, 0.99)] = 0.2,
         members: Annotated[int, Range(1)] | None = None,
         mirror: bool | None = None,
+        whiten: bool | None = None,
     ) -> None:
         super().__init__()
         usual = default_members(spec)
         as_trained = usual > 1 and bool(spec.augment.get("hflip"))
         self.mirror = spec.mirror and (as_trained if mirror is None else mirror)
         self.networks = usual if members is None else members
+        self.whiten = has_few_photos(spec) if whiten is None else whiten
+        self.first_layer = "whitens patches of the images"
         if self.networks > 1:
             options = channels, convolutions, kernel_size, norm, activation, pool, head, hidden, dropout
-            self.models = nn.ModuleList(CNN(spec, *options, members=1, mirror=False) for _ in range(self.networks))
+            self.models = nn.ModuleList(
+                CNN(spec, *options, members=1, mirror=False, whiten=self.whiten) for _ in range(self.networks)
+            )
             return
         width, height, breadth = spec.input_shape
         layers: list[nn.Module] = []
         for next_width in channels:
             for _ in range(convolutions):
-                layers.append(nn.Conv2d(width, next_width, kernel_size, padding=kernel_size // 2, bias=norm == "none"))
+                if self.whiten and not layers:
+                    layers.append(Whitening(width, next_width, kernel_size))
+                else:
+                    bias = norm == "none"
+                    layers.append(nn.Conv2d(width, next_width, kernel_size, padding=kernel_size // 2, bias=bias))
                 if norm == "batch":
                     layers.append(nn.BatchNorm2d(next_width))
                 layers.append(activation_layer(activation))
@@ -85,8 +99,13 @@ class CNN(nn.Module):
         self.stages = nn.Sequential(*layers)
 
         top: list[nn.Module] = []
-        if head == "average" or (head == "auto" and not spec.positional):
+        if head == "auto":
+            head = "flatten" if spec.positional else "average_max" if self.whiten else "average"
+        if head == "average":
             top.append(nn.AdaptiveAvgPool2d(1))
+        elif head == "average_max":
+            top.append(AverageMaxPool())
+            width *= 2
         else:
             width *= height * breadth
         top.append(nn.Flatten())
@@ -104,9 +123,12 @@ class CNN(nn.Module):
 
     @property
     def reason(self) -> str:
-        """Returns in words over what a prediction is the mean; empty for a single output."""
+        """Returns in words over what a prediction is the mean, and that the first layer is not trained; empty for a
+        plain network."""
         over = [f"{self.networks} networks"] * (self.networks > 1) + ["an image and its mirror image"] * self.mirror
-        return f"a prediction is the mean over {', for '.join(over)}" if over else ""
+        words = [f"a prediction is the mean over {', for '.join(over)}"] if over else []
+        words += [f"the first layer {self.first_layer} and is not trained"] * self.whiten
+        return "; ".join(words)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns `(B, out_features)`, or of several members `(B, members, out_features)`."""
@@ -116,9 +138,22 @@ class CNN(nn.Module):
         views = [x.flip(3), x] if self.mirror and not self.training else [x]
         return torch.stack([output for view in views for output in self._each(view)], dim=1)
 
+    @property
+    def initial_samples(self) -> int:
+        """Returns how many training samples the first layer is fitted to at most; 0 if it is trained."""
+        return FEW if self.whiten else 0
+
+    def initialise_from(self, batches: Iterable[tuple[Tensor, ...]]) -> None:
+        """Fits the first layer, which all networks share, to training samples."""
+        first, *others = (layer for layer in self.modules() if isinstance(layer, Whitening))
+        first.fit(images for images, *_ in batches)
+        for layer in others:
+            layer.weight.copy_(first.weight)
+
     def weights_from(self, saved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Returns the weights that this model begins with, given those of one with another number of networks: each
         begins with a single network's, and a single network with those of the first."""
+        self.first_layer = "is that of the earlier run"  # which may have trained it
         first = {name.removeprefix(FIRST): tensor for name, tensor in saved.items() if name.startswith(FIRST)}
         single = first or saved
         if self.networks == 1:
@@ -133,10 +168,14 @@ class CNN(nn.Module):
         return [self.head(self.stages(x))] if self.networks == 1 else [model(x) for model in self.models]
 
 
+def has_few_photos(spec: Spec) -> bool:
+    """Tells whether the training images are photos, and few."""
+    return 0 < spec.samples <= FEW and min(spec.input_shape[1:]) >= PHOTO and not spec.positional
+
+
 def default_members(spec: Spec) -> int:
-    """Returns how many networks learn such data by default."""
-    is_photo = min(spec.input_shape[1:]) >= PHOTO and not spec.positional
-    return min(MEMBERS, max(1, FEW // spec.samples)) if is_photo and spec.samples else 1
+    """Returns how many networks learn such data by default; one where there is one for each fold already."""
+    return min(MEMBERS, FEW // spec.samples) if has_few_photos(spec) and not spec.folds else 1
 
 
 def _dropout(probability: float) -> list[nn.Module]:

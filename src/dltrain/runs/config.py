@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,19 +32,8 @@ class RunConfig:
     def __init__(self, run: RunDir) -> None:
         self.path = run.own(run.config)
         try:
-            text = self.path.read_text("utf-8")
-            # A small file of aliases of aliases can fill the memory, and dltrain writes no aliases.
-            if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml_loader())):
-                raise ValueError("it contains aliases")
-            read = yaml.load(text, yaml_loader())
-            if not isinstance(read, dict):
-                raise ValueError("it is not a mapping")
-            self.values: DictConfig = OmegaConf.create(_with_references_only(_with_current_targets(read)))
-        except FileNotFoundError:
-            raise CheckpointError(
-                f"{run.path} is not a run folder: it has no {self.path.name}", fix="name a folder below outputs/"
-            ) from None
-        except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
+            self.values: DictConfig = OmegaConf.create(_read_plain(run))
+        except OmegaConfBaseException as error:
             raise CheckpointError(f"{self.path} cannot be read: {' '.join(str(error).split())}") from None
 
     def node(self, name: str) -> dict[str, Any]:
@@ -75,6 +65,32 @@ class RunConfig:
         return node
 
 
+def _read_plain(run: RunDir) -> dict[Any, Any]:
+    """Returns the values of a run's config, with today's names of targets and only plain references left to resolve.
+
+    Raises:
+        CheckpointError: the folder has no config, or it cannot be read.
+    """
+    path = run.own(run.config)
+    try:
+        text = path.read_text("utf-8")
+        # A small file of aliases of aliases can fill the memory, and dltrain writes no aliases.
+        if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml_loader())):
+            raise ValueError("it contains aliases")
+        read = yaml.load(text, yaml_loader())
+        if not isinstance(read, dict):
+            raise ValueError("it is not a mapping")
+        plain = _with_references_only(_with_current_targets(read))
+        assert isinstance(plain, dict)
+        return plain
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{run.path} is not a run folder: it has no {path.name}", fix="name a folder below outputs/"
+        ) from None
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+
+
 def _with_current_targets(read: dict[Any, Any]) -> dict[Any, Any]:
     """Returns the config with today's names of built-in targets, which older versions spelled otherwise, and with the
     keys that older versions did not have."""
@@ -104,7 +120,7 @@ def _with_references_only(value: Any) -> Any:
 def read_values(run: RunDir) -> dict[str, Any]:
     """Returns every value of a run's config by dotted key, references unresolved; empty where there is no config."""
     try:
-        return dict(_flat(OmegaConf.to_container(RunConfig(run).values, resolve=False), ""))
+        return dict(_flat(_read_plain(run), ""))
     except CheckpointError:
         return {}
 
@@ -132,12 +148,16 @@ def write_yaml(path: Path, value: object) -> None:
 
 def yaml_text(value: object) -> str:
     """Returns the text of a YAML file, as OmegaConf writes and reads it."""
+    text: str = yaml.dump(value, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_dumper())
+    return text
 
+
+@cache
+def _dumper() -> Any:
     class Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
         """OmegaConf's dumper, several times faster where PyYAML has its library in C."""
 
     Dumper.add_representer(str, get_omega_conf_dumper().str_representer)
     Dumper.add_multi_representer(Enum, lambda dumper, item: dumper.represent_str(item.name))
     Dumper.ignore_aliases = lambda *_: True
-    text: str = yaml.dump(value, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=Dumper)
-    return text
+    return Dumper

@@ -26,9 +26,10 @@ class HistoryLog:
     def __init__(self, path: Path, keep: int = 0) -> None:
         self.path = path
         try:
-            lines = path.read_bytes().splitlines(keepends=True)[: keep + 1] if keep else []
-            if lines:
-                write_bytes(path, b"".join(lines))
+            content = path.read_bytes() if keep else b""
+            lines = content.splitlines(keepends=True)[: keep + 1]
+            if lines and (kept := b"".join(lines)) != content:
+                write_bytes(path, kept)
             self.file = path.open("a" if lines else "w", newline="", encoding="utf-8")
         except OSError as error:
             raise _cannot_write(path, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -287,7 +288,13 @@ def _flat(values: Tensor) -> Floats:
 
 def like(numbers: float | tuple[float, ...], tensor: Tensor) -> Tensor | float:
     """Returns one number as it is, several as a tensor `(K,)` of the given tensor's type and device."""
-    return numbers if isinstance(numbers, float) else torch.tensor(numbers, dtype=tensor.dtype, device=tensor.device)
+    return numbers if isinstance(numbers, float) else _on_device(numbers, tensor.dtype, tensor.device)
+
+
+@lru_cache
+def _on_device(numbers: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Returns numbers `(K,)` as a tensor that stays on the device, so that a step needs no copy."""
+    return torch.tensor(numbers, dtype=dtype, device=device)
 
 
 def _spell(numbers: Tensor) -> str:

@@ -11,6 +11,7 @@ import math
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -105,7 +106,9 @@ def compiled(model: nn.Module, task: Task, batch: Batch, precision: Precision) -
         twin = deepcopy(model)
         _translate(twin, len(batch.target))
         try:
-            first, later = _seconds_of_passes(twin, task, batch, precision)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="TensorFloat32")  # trainer.precision=tf32 is for that
+                first, later = _seconds_of_passes(twin, task, batch, precision)
         except Exception as error:  # of torch's compiler, or of the one that it calls
             reason = " ".join(str(error).split())[:300]
             raise ConfigError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from dltrain.errors import Diverged
@@ -46,12 +45,10 @@ def check_finite(state: TrainState, accumulate: int) -> None:
 def are_finite(tensors: Sequence[Tensor]) -> bool:
     """Tells whether all numbers in the tensors, which are on one device, are finite.
 
-    If their sums are, all of them are; if one is not, it may also have overflown, and the largest number decides.
+    On a CPU they are if their sums are; if one is not, it may also have overflown, and the largest number decides.
     """
-    sums = [tensor.detach().sum() for tensor in tensors]
-    if sums and sums[0].device.type != "cpu":
-        sums = [torch.stack([number.float() for number in sums]).sum()]  # read at once
-    if all(math.isfinite(number.item()) for number in sums):
+    on_cpu = not tensors or tensors[0].device.type == "cpu"
+    if on_cpu and all(math.isfinite(tensor.detach().sum().item()) for tensor in tensors):
         return True
     return math.isfinite(nn.utils.get_total_norm(tensors, math.inf).item())
 

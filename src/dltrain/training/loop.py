@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -17,14 +19,25 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from dltrain.models.names import picked_models
 from dltrain.tasks.evaluation import evaluate
 from dltrain.tasks.metric_table import Better
-from dltrain.tasks.precision import Precision, autocast
+from dltrain.tasks.precision import Precision, autocast, backward_pass
 from dltrain.tasks.task import Task
 from dltrain.training.blending import Blending, choose_blend
+from dltrain.training.cuda_graphs import (
+    DeviceRates,
+    Losses,
+    RecordedUpdate,
+    Update,
+    basis_of,
+    changed_by,
+    why_not_recorded,
+)
 from dltrain.training.divergence import check_finite
 from dltrain.training.gradients import clip_norm, forget_gradients
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.state import Running, TrainState
 from dltrain.types import Batch, Loader, Unfreezing
+
+log = logging.getLogger("dltrain")
 
 Row = dict[str, float]
 Outcome = TypeVar("Outcome", covariant=True)
@@ -157,42 +170,73 @@ class Learner:
             picked.freeze_for(self.state.epoch)
         if self.unfreezing or not all(module.training for module in self.modules):
             self.state.model.train()
+        if isinstance(self.update, RecordedUpdate):
+            self.update.begin_epoch()
 
     def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
         """Takes one step of the optimizer and its schedule on a group of batches."""
-        state, task, settings = self.state, self.task, self.settings
-        model, optimizer, scheduler, scaler, running = (
-            state.model,
-            state.optimizer,
-            state.scheduler,
-            state.scaler,
-            state.running,
-        )
+        state, running = self.state, self.state.running
+        optimizer, scheduler = state.optimizer, state.scheduler
         assert running is not None
-        weights = [task.loss.weight(*batch.weighted_target) for batch in micro_batches]
-        group_weight = sum(weights)
-        for batch, weight in zip(micro_batches, weights, strict=True):
-            with autocast(settings.precision, batch.target.device):
-                loss = loss_of(model, task, batch)
+        for loss, weight in zip(*self.update(micro_batches), strict=True):
             running.add(loss, weight)
-            # The gradient of a group of batches is that of one batch holding all their samples.
-            scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()
-        if settings.l1 or settings.l2:
-            scaler.scale(penalty(model.parameters(), settings.l1, settings.l2)).backward()
-        if settings.clip_norm is not None:
-            scaler.unscale_(optimizer)
-            clip_norm(self.parameters, settings.clip_norm)
-        scaler.step(optimizer)
-        scaler.update()
-        forget_gradients(optimizer)
-
         running.count(optimizer.param_groups[0]["lr"], len(micro_batches))
         if scheduler is not None and not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
         state.step += 1
         if state.average is not None:
-            state.average.after_step(model, state.step)
+            state.average.after_step(state.model, state.step)
         state.samples += sum(len(batch.target) for batch in micro_batches)
+
+    @cached_property
+    def update(self) -> Update:
+        """Returns what changes the weights by a group of batches; on a GPU it is recorded where it can be."""
+        optimizer, device = self.state.optimizer, self.parameters[0].device
+        if device.type != "cuda" or not self.settings.cuda_graphs:
+            return self._update
+        others = {
+            "trainer.profile measures parts of each": self.settings.profile,
+            "trainer.compile compiles them": self.settings.compile,
+            "float16 scales the loss anew in each": self.state.scaler.is_enabled(),
+            "parameters are unfrozen on the way": bool(self.unfreezing),
+        }
+        reason = next((words for words, holds in others.items() if holds), "") or why_not_recorded(optimizer)
+        if reason:
+            log.info("steps   are not recorded as CUDA graphs: %s", reason)
+            return self._update
+        rates = DeviceRates(optimizer, device)
+        return RecordedUpdate(
+            lambda batches: self._update(batches, rates),
+            self.state.model,
+            changed=lambda: changed_by(self.state.model, optimizer),
+            basis=lambda: basis_of(optimizer),
+            prepare=rates.follow,
+        )
+
+    def _update(self, micro_batches: tuple[Batch, ...], rates: DeviceRates | None = None) -> Losses:
+        """Changes the weights by a group of batches, with learning rates on the GPU if they are given."""
+        model, optimizer, scaler = self.state.model, self.state.optimizer, self.state.scaler
+        task, settings = self.task, self.settings
+        weights = [task.loss.weight(*batch.weighted_target) for batch in micro_batches]
+        group_weight = sum(weights)
+        means = []
+        for batch, weight in zip(micro_batches, weights, strict=True):
+            with autocast(settings.precision, batch.target.device):
+                loss = loss_of(model, task, batch)
+            means.append(loss.detach())
+            # The gradient of a group of batches is that of one batch holding all their samples.
+            with backward_pass(settings.precision):
+                scaler.scale(loss if len(weights) == 1 else loss * (weight / group_weight)).backward()
+        if settings.l1 or settings.l2:
+            scaler.scale(penalty(self.parameters, settings.l1, settings.l2)).backward()
+        if settings.clip_norm is not None:
+            scaler.unscale_(optimizer)
+            clip_norm(self.parameters, settings.clip_norm)
+        with nullcontext() if rates is None else rates.in_place():
+            scaler.step(optimizer)
+        scaler.update()
+        forget_gradients(optimizer)
+        return Losses(means, weights)
 
     def settle(self, began: float) -> None:
         """Reads the sums of the steps.
@@ -282,8 +326,9 @@ def until_stopped(loader: Loader, state: TrainState) -> Iterator[Batch]:
 
 def penalty(parameters: Iterable[Tensor], l1: float, l2: float) -> Tensor:
     """Returns `l1` · Σ|w| + `l2` · Σw² over the weights, without biases and normalisation parameters (all vectors)."""
-    nothing = torch.zeros((), requires_grad=True)  # a model of vectors alone has nothing to pull at
     weights = [parameter for parameter in parameters if parameter.dim() > 1]
+    device = weights[0].device if weights else None
+    nothing = torch.zeros((), requires_grad=True, device=device)  # a model of vectors alone has nothing to pull at
     return sum((l1 * weight.abs().sum() + l2 * weight.square().sum() for weight in weights), nothing)
 
 

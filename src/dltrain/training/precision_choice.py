@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import islice
 
 import torch
@@ -24,7 +25,8 @@ INSTRUCTIONS = "_is_amx_tile_supported", "_is_avx512_bf16_supported"  # torch.cp
 def choose_precision(
     model: nn.Module, task: Task, loader: Loader, device: torch.device, multiplications: int
 ) -> tuple[Precision, str]:
-    """Returns bfloat16 where it is fast and the first batch has almost the same loss, else float32; and the reason.
+    """Returns the fastest precision in which the first batch has almost the same loss, and the reason: bfloat16, on a
+    GPU else TF32, else float32.
 
     It depends on the machine and the size of a step, never on a timing.
 
@@ -35,16 +37,24 @@ def choose_precision(
         device: of the model.
         multiplications: of a training step's forward pass.
     """
-    if not multiplies_bfloat16(device):
-        return "float32", f"{device} does not multiply bfloat16 faster"
+    able: Mapping[Precision, bool] = {"bfloat16": multiplies_bfloat16(device), "tf32": multiplies_tf32(device)}
+    fast = [precision for precision, is_fast in able.items() if is_fast]
+    if not fast:
+        return "float32", f"{device} does not multiply shorter numbers faster"
     if multiplications < WORTH:
         return "float32", f"a step of {multiplications / 1e6:,.1f} million multiplications is too small to gain"
-    plain, short = (
-        evaluate(model, task, list(islice(loader, 1)), precision)["loss"] for precision in ("float32", "bfloat16")
-    )
-    if not math.isfinite(short) or abs(short - plain) > LARGEST_DIFFERENCE * abs(plain):
-        return "float32", f"the loss of a batch is {short:.4g} in bfloat16 and {plain:.4g} in float32"
-    return "bfloat16", f"{device} multiplies it faster, and a batch has the loss {short:.4g}, in float32 {plain:.4g}"
+    batch = list(islice(loader, 1))
+    plain = evaluate(model, task, batch)["loss"]
+    losses: dict[Precision, float] = {}
+    for precision in fast:
+        losses[precision] = short = evaluate(model, task, batch, precision)["loss"]
+        if math.isfinite(short) and abs(short - plain) <= LARGEST_DIFFERENCE * abs(plain):
+            return (
+                precision,
+                f"{device} multiplies it faster, and a batch has the loss {short:.4g}, in float32 {plain:.4g}",
+            )
+    others = " and ".join(f"{loss:.4g} in {precision}" for precision, loss in losses.items())
+    return "float32", f"the loss of a batch is {others}, and {plain:.4g} in float32"
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
@@ -52,3 +62,8 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in INSTRUCTIONS)
+
+
+def multiplies_tf32(device: torch.device) -> bool:
+    """Tells whether a device multiplies numbers of TF32: a GPU of Nvidia's from compute capability 8.0 on."""
+    return device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)

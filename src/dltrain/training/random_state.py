@@ -41,11 +41,12 @@ def restore_random_state(saved: Mapping[str, Any], device: torch.device) -> None
         torch.cuda.set_rng_state(saved["cuda"], device)
 
 
-def generator_states() -> tuple[Any, ...]:
-    """Returns the states of all generators in use, to be compared: they differ if random numbers were drawn between."""
+def generator_states(*, on_devices: bool = True) -> tuple[Any, ...]:
+    """Returns the states of all generators in use, to be compared: they differ if random numbers were drawn between;
+    those of GPUs only with `on_devices`."""
     _, keys, position, *spare = np.random.get_state(legacy=True)
-    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    states = [bytes(state.numpy()) for state in (torch.get_rng_state(), *on_devices)]
+    of_devices = torch.cuda.get_rng_state_all() if on_devices and torch.cuda.is_initialized() else []
+    states = [bytes(state.numpy()) for state in (torch.get_rng_state(), *of_devices)]
     return (random.getstate(), np.asarray(keys).tobytes(), position, *spare, *states)
 
 

@@ -53,10 +53,13 @@ class TrainerSettings:
             average is then evaluated and stored, until they begin the weights are. None for no average.
         device: `auto` is cuda if there is a GPU, else cpu.
         threads: CPU threads; none to choose by the size of a step.
-        precision: of the forward pass; weights stay float32. `auto` takes bfloat16 where the device multiplies it
-            faster, a step is large enough, and a batch has almost the same loss.
+        precision: of passes through the model; weights stay float32. `tf32` multiplies matrices of float32 with 10 bits
+            of each number, on a GPU; in convolutions torch does so in float32 too. `auto` takes bfloat16, else tf32,
+            where the device multiplies it faster, a step is large enough, and a batch has almost the same loss.
         compile: whether torch's compiler translates the passes of full batches, which takes about half a minute; the
             run says after how many steps that pays off.
+        cuda_graphs: whether the steps of a GPU are recorded once as CUDA graphs and then replayed, which spares small
+            ones most of their time; where that is not possible, the run says why.
         deterministic: whether to refuse operations whose results may differ from run to run.
         limit_batches: most batches of each split an epoch; none for all.
         profile: whether to measure where the run's time goes, for its page.
@@ -84,6 +87,7 @@ class TrainerSettings:
     threads: Annotated[int, Range(1)] | None = None
     precision: Precision = "float32"
     compile: bool = False
+    cuda_graphs: bool = True
     deterministic: bool = False
     limit_batches: Annotated[int, Range(1)] | None = None
     profile: bool = False

@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from dltrain.errors import Diverged
 from dltrain.tasks.task import Task
+from dltrain.training.cuda_graphs import DeviceRates, Losses, RecordedUpdate, Update
 from dltrain.training.divergence import check_finite
 from dltrain.training.loop import Learner, Pause, Row
 from dltrain.training.stacked_optimizer import STACKED, Piece
@@ -48,6 +49,7 @@ class Stack:
         self.learners = list(learners)
         first = learners[0].state
         self.model = with_rows_of_dropout(deepcopy(first.model))
+        self.ties_weights = has_ties(self.model)
         pace = SGD([torch.zeros(1)], lr=1.0)
         scheduler = make_schedule(pace)
         self.state = TrainState(self.model, pace, scheduler, torch.amp.GradScaler("cpu", enabled=False))
@@ -68,25 +70,15 @@ class Stack:
     def begin_epoch(self) -> None:
         """Puts the models into training mode."""
         self.model.train()
+        if isinstance(self.update, RecordedUpdate):
+            self.update.begin_epoch()
 
     def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
         """Takes one step of all models on a group of batches `(K, B, ...)`."""
         state, pace = self.state, self.state.optimizer.param_groups[0]["lr"]
         assert state.running is not None
-        weights = [self._divisor(batch) for batch in micro_batches]
-        group_weight = sum(weights)
-        for number, (batch, weight) in enumerate(zip(micro_batches, weights, strict=True)):
-            losses = self.losses(batch)
+        for losses, weight in zip(*self.update(micro_batches), strict=True):
             state.running.add(losses, weight)
-            objectives = losses if len(weights) == 1 else losses * (weight / group_weight)
-            if number == 0 and self.penalizes:
-                objectives = objectives + self._penalties()
-            # The models share no weight, so that the gradient of the sum holds that of each.
-            objectives.sum().backward()
-        pieces = self.optimizer.pieces()
-        self._clip(pieces)
-        self.optimizer.step(pieces, [rate * pace for rate in self.rates_on_device])
-        self.optimizer.zero_grad()
 
         state.running.count(pace, len(micro_batches))
         if state.scheduler is not None:
@@ -94,6 +86,40 @@ class Stack:
             state.scheduler.step()
         state.step += 1
         state.samples += sum(batch.target.shape[1] for batch in micro_batches)
+
+    def _update(self, micro_batches: tuple[Batch, ...], pace: Tensor | None = None) -> Losses:
+        """Changes the weights of all models by a group of batches, with the schedule's rate on the GPU if it is
+        given."""
+        weights = [self._divisor(batch) for batch in micro_batches]
+        group_weight = sum(weights)
+        means = []
+        for number, (batch, weight) in enumerate(zip(micro_batches, weights, strict=True)):
+            losses = self.losses(batch)
+            means.append(losses.detach())
+            objectives = losses if len(weights) == 1 else losses * (weight / group_weight)
+            if number == 0 and self.penalizes:
+                objectives = objectives + self._penalties()
+            # The models share no weight, so that the gradient of the sum holds that of each.
+            objectives.sum().backward()
+        pieces = self.optimizer.pieces()
+        self._clip(pieces)
+        rate = self.state.optimizer.param_groups[0]["lr"] if pace is None else pace
+        self.optimizer.step(pieces, [share * rate for share in self.rates_on_device])
+        self.optimizer.zero_grad()
+        return Losses(means, weights)
+
+    def _recorded(self, device: torch.device) -> Update:
+        """Returns `_update`, recorded where there is a GPU."""
+        if device.type != "cuda" or not self.learners[0].settings.cuda_graphs:
+            return self._update
+        rates = DeviceRates(self.state.optimizer, device, torch.float64)
+        return RecordedUpdate(
+            lambda batches: self._update(batches, rates.rates[0]),
+            self.model,
+            changed=lambda: [*self.optimizer.tensors(), *self.buffers.values()],
+            basis=lambda: (self.optimizer, None),
+            prepare=rates.follow,
+        )
 
     def settle(self, began: float) -> None:
         """Gives each learner its part of the sums; those that diverged are noted."""
@@ -181,7 +207,8 @@ class Stack:
         """Returns the loss of each model `(K,)` on its own batch."""
 
         def output_of(weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
-            output: Tensor = functional_call(self.model, (weights, buffers), inputs)
+            # to look for ties takes a tenth of the time of a small model
+            output: Tensor = functional_call(self.model, (weights, buffers), inputs, tie_weights=self.ties_weights)
             return output
 
         if len(self.tasks) == 1:
@@ -204,8 +231,11 @@ class Stack:
         named = {id(parameter): name for name, parameter in models[0].named_parameters()}
         order = [named[id(one)] for group in states[0].optimizer.param_groups for one in group["params"]]
         parameters = [dict(model.named_parameters()) for model in models]
+        transposed = transposed_in_memory(models[0])
         together = [
-            torch.stack([one[name].detach() for one in parameters]).requires_grad_(parameters[0][name].requires_grad)
+            stacked([one[name].detach() for one in parameters], transposed=name in transposed).requires_grad_(
+                parameters[0][name].requires_grad
+            )
             for name in order
         ]
         self.optimizer = STACKED[type(states[0].optimizer)]([state.optimizer for state in states], together)
@@ -213,6 +243,7 @@ class Stack:
         self.buffers = stacked_buffers(models)
         device = next(iter(self.weights.values())).device
         self.rates_on_device = [rate.to(device) for rate in self.rates]
+        self.update = self._recorded(device)
         self.rows = [rows_of(model, self.weights | self.buffers, place) for place, model in enumerate(models)]
         self.validation = None
         self.failures: list[Diverged | None] = [None] * len(models)
@@ -220,6 +251,7 @@ class Stack:
         for place, learner in enumerate(self.learners):
             by_task.setdefault(id(learner.task), (learner.task, []))[1].append(place)
         self.tasks = [(task, torch.tensor(rows, device=device)) for task, rows in by_task.values()]
+        self.firsts = [(task, rows[0]) for task, rows in by_task.values()]
 
         def column(numbers: Sequence[float]) -> Tensor:
             return torch.tensor(numbers, dtype=torch.float32, device=device)
@@ -274,7 +306,7 @@ class Stack:
 
     def _divisor(self, batch: Batch) -> Tensor | float:
         """Returns what the mean loss of each model's batch is divided by, one number if it counts samples alone."""
-        firsts = [task.loss.weight(*(part[rows[0]] for part in batch.weighted_target)) for task, rows in self.tasks]
+        firsts = [task.loss.weight(*(part[place] for part in batch.weighted_target)) for task, place in self.firsts]
         if not any(isinstance(first, Tensor) for first in firsts):
             return firsts[0]
         divisors = [
@@ -296,6 +328,8 @@ class Stack:
             return
         norms = torch.stack([piece.gradient.norm(dim=1) for piece in pieces]).norm(dim=0)
         factors = (self.clip_norm / (norms + 1e-6)).clamp(max=1.0)
+        if factors.device.type == "cpu" and not bool((factors < 1).any()):
+            return
         for piece in pieces:
             piece.gradient.mul_(factors[:, None])
 
@@ -345,6 +379,27 @@ def stacked_buffers(models: Sequence[nn.Module]) -> dict[str, Tensor]:
             device = next(models[0].parameters()).device
             buffers[f"{name}.p"] = torch.tensor([dropout.p for dropout in alike], device=device)
     return buffers
+
+
+def has_ties(model: nn.Module) -> bool:
+    """Tells whether a tensor of a model has several names."""
+    tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    return len({id(tensor) for _, tensor in tensors}) < len(tensors)
+
+
+def stacked(weights: Sequence[Tensor], *, transposed: bool) -> Tensor:
+    """Returns the weights of models in one tensor `(K, ...)`; matrices may lie in memory transposed."""
+    return torch.stack([weight.mT for weight in weights]).mT if transposed else torch.stack(list(weights))
+
+
+def transposed_in_memory(model: nn.Module) -> set[str]:
+    """Returns the names of matrices that are best transposed in memory: on a CPU those of linear layers, whose
+    gradients are computed so and are copied otherwise."""
+    return {
+        f"{name}.weight".lstrip(".")
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear) and layer.weight.device.type == "cpu"
+    }
 
 
 def rows_of(model: nn.Module, stacked: Mapping[str, Tensor], place: int) -> dict[str, Tensor]:

@@ -16,6 +16,9 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from dltrain.training.state import RATES
 
+Order = tuple[int, ...]
+LARGE = 1024  # numbers of a weight of one model
+
 
 class Piece(NamedTuple):
     """Weights that take a step together.
@@ -34,12 +37,13 @@ class Piece(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The weights of a group side by side: one operation on all of them takes less time than one on each.
+    """Weights of a group side by side.
 
     Args:
         group: its number.
         places: of the weights.
         columns: of each weight.
+        orders: of the dimensions of each weight, as they lie in memory.
         weight: all of them `(K, n)`.
         stored: as in `Piece`.
     """
@@ -47,6 +51,7 @@ class Block(NamedTuple):
     group: int
     places: Sequence[int]
     columns: Sequence[slice]
+    orders: Sequence[Order]
     weight: Tensor
     stored: Mapping[str, Tensor]
 
@@ -59,6 +64,7 @@ class StackedOptimizer:
         weights: of all models `(K, ...)`, in the order of the parameters of each optimizer.
 
     Attributes:
+        groups: of parameters, with the numbers of each model in tensors `(K,)`, and all of them as lists.
         values: the numbers in which the models may differ.
         names: of the tensors that torch's optimizer stores for each parameter, in its shape.
         weights: copies of the given ones, which the steps change.
@@ -76,24 +82,23 @@ class StackedOptimizer:
         for alike in zip(*(optimizer.param_groups for optimizer in optimizers), strict=True):
             columns = {name: [self.number(group, name) for group in alike] for name in self.values}
             numbers = {name: torch.tensor(column, dtype=torch.float64) for name, column in columns.items()}
-            self.groups.append({**alike[0], **{name: one.to(weights[0].device) for name, one in numbers.items()}})
+            on_device = {name: one.to(weights[0].device) for name, one in numbers.items()}
+            self.groups.append({**alike[0], **on_device, "numbers": [*columns.values()]})
             own = list(islice(places, len(alike[0]["params"])))
-            for dtype in dict.fromkeys(weights[place].dtype for place in own):
-                self._put_side_by_side([place for place in own if weights[place].dtype == dtype])
+            for those in groups_of(own, weights):
+                self._put_side_by_side(those)
 
     def _put_side_by_side(self, places: Sequence[int]) -> None:
         """Makes a block of weights, of which they are parts from then on."""
-        count, given = len(self.optimizers), [self.weights[place] for place in places]
-        whole = torch.cat([weight.detach().reshape(count, -1) for weight in given], dim=1)
+        given = [self.weights[place] for place in places]
+        orders = [order_of(weight) for weight in given]
+        whole = side_by_side([weight.detach().clone() for weight in given], orders)
         ends = list(accumulate(weight[0].numel() for weight in given))
         columns = [slice(end - weight[0].numel(), end) for weight, end in zip(given, ends, strict=True)]
-        for place, part, weight in zip(places, columns, given, strict=True):
-            self.weights[place] = whole[:, part].view(weight.shape).detach().requires_grad_(weight.requires_grad)
-        stored = {
-            name: torch.cat([self._gather(name, place).reshape(count, -1) for place in places], dim=1)
-            for name in self.names
-        }
-        self.blocks.append(Block(len(self.groups) - 1, places, columns, whole, stored))
+        for place, part, weight, order in zip(places, columns, given, orders, strict=True):
+            self.weights[place] = part_of(whole, part, weight, order).detach().requires_grad_(weight.requires_grad)
+        stored = {name: side_by_side([self._gather(name, place) for place in places], orders) for name in self.names}
+        self.blocks.append(Block(len(self.groups) - 1, places, columns, orders, whole, stored))
 
     @staticmethod
     def number(group: Mapping[str, Any], name: str) -> float:
@@ -109,14 +114,15 @@ class StackedOptimizer:
         pieces = []
         for block in self.blocks:
             gradients = [self.weights[place].grad for place in block.places]
-            present = [one.reshape(len(one), -1) for one in gradients if one is not None]
+            present = [one for one in gradients if one is not None]
             if len(present) == len(gradients):
-                pieces.append(Piece(block.group, block.weight, torch.cat(present, dim=1), block.stored))
+                whole = side_by_side(present, block.orders)
+                pieces.append(Piece(block.group, block.weight, whole, block.stored))
                 continue
-            for gradient, part in zip(gradients, block.columns, strict=True):
+            for gradient, part, order in zip(gradients, block.columns, block.orders, strict=True):
                 if gradient is not None:
                     stored = {name: tensor[:, part] for name, tensor in block.stored.items()}
-                    own = gradient.reshape(len(gradient), -1)
+                    own = side_by_side([gradient], [order])
                     pieces.append(Piece(block.group, block.weight[:, part], own, stored))
         return pieces
 
@@ -141,13 +147,17 @@ class StackedOptimizer:
         for weight in self.weights:
             weight.grad = None
 
+    def tensors(self) -> list[Tensor]:
+        """Returns all tensors that a step changes."""
+        return [tensor for block in self.blocks for tensor in (block.weight, *block.stored.values())]
+
     def unstack(self) -> None:
         """Writes the state into torch's optimizers."""
         targets, sources = [], []
         for block in self.blocks:
             for name, tensor in block.stored.items():
-                for place, part in zip(block.places, block.columns, strict=True):
-                    rows = tensor[:, part].view(self.weights[place].shape)
+                for place, part, order in zip(block.places, block.columns, block.orders, strict=True):
+                    rows = part_of(tensor, part, self.weights[place], order)
                     for optimizer, states, row in zip(self.optimizers, self.states, rows, strict=True):
                         if self.stores(optimizer.param_groups[block.group]):
                             if states[place].get(name) is None:
@@ -207,20 +217,27 @@ class StackedAdam(StackedOptimizer):
 
     def __init__(self, optimizers: Sequence[Optimizer], weights: Sequence[Tensor]) -> None:
         super().__init__(optimizers, weights)
-        self.steps = int(self.states[0][0].get("step", 0))
+        steps, device = int(self.states[0][0].get("step", 0)), weights[0].device
+        # A recorded step of a GPU counts there.
+        self.steps = torch.tensor(float(steps), dtype=torch.float64, device=device) if device.type == "cuda" else steps
+        self.parts: dict[tuple[object, ...], list[list[Tensor]]] = {}
+
+    def tensors(self) -> list[Tensor]:
+        return [*super().tensors(), *([self.steps] if isinstance(self.steps, Tensor) else [])]
 
     @staticmethod
     def number(group: Mapping[str, Any], name: str) -> float:
         return float(group["betas"][int(name[-1]) - 1] if name.startswith("beta") else group[name])
 
+    @torch.no_grad()
     def step(self, pieces: Sequence[Piece], rates: Sequence[Tensor]) -> None:
         self.steps += 1
-        super().step(pieces, rates)
+        whole = {id(block.weight) for block in self.blocks if block.weight.device.type == "cpu"}
+        super().step([piece for piece in pieces if id(piece.weight) not in whole], rates)
+        for (number, _), those in groupby((one for one in pieces if id(one.weight) in whole), group_and_type):
+            self._change_in_runs(list(those), self.groups[number], rates[number])
 
     def change(self, piece: Piece, group: Mapping[str, Any], rate: Tensor) -> None:
-        if piece.weight.device.type == "cpu" and piece.weight.is_contiguous():
-            self._change_in_runs(piece, group, rate)
-            return
         of, weight, gradient = column_like(piece.weight), piece.weight, piece.gradient
         if group["decoupled_weight_decay"]:
             weight.mul_(of(1 - rate * group["weight_decay"]))
@@ -234,22 +251,30 @@ class StackedAdam(StackedOptimizer):
         size = rate / (1 - group["beta1"] ** self.steps) * spread
         weight.addcdiv_(mean * of(-size), square.sqrt().add_(of(group["eps"] * spread)))
 
-    def _change_in_runs(self, piece: Piece, group: Mapping[str, Any], rate: Tensor) -> None:
-        """Takes the step by torch's own kernel for a CPU, one call for models side by side that have the same numbers:
-        it reads and writes each weight once, and takes half the time."""
+    def _change_in_runs(self, pieces: Sequence[Piece], group: Mapping[str, Any], rate: Tensor) -> None:
+        """Takes the step of whole blocks by torch's own kernel for a CPU, one call for models side by side that have
+        the same numbers: it reads and writes each weight once, and takes half the time."""
         kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
-        numbers = list(zip(rate.tolist(), *(group[name].tolist() for name in self.values), strict=True))
-        runs = [len(list(alike)) for _, alike in groupby(numbers)]
-        stored = (piece.stored[name].split(runs) for name in self.names)
-        steps = torch.tensor(float(self.steps))
-        for end, weight, gradient, mean, square in zip(
-            accumulate(runs), piece.weight.split(runs), piece.gradient.split(runs), *stored, strict=True
-        ):
+        numbers = list(zip(rate.tolist(), *group["numbers"], strict=True))
+        runs = tuple(len(list(alike)) for _, alike in groupby(numbers))
+        changed = [self._in_runs(runs, [piece.weight for piece in pieces])]
+        changed += [self._in_runs(runs, [piece.stored[name] for piece in pieces]) for name in self.names]
+        gradients = in_runs(runs, [piece.gradient for piece in pieces])
+        steps = [torch.tensor(float(self.steps))] * len(pieces)
+        for end, gradient, weights, means, squares in zip(accumulate(runs), gradients, *changed, strict=True):
             lr, beta1, beta2, eps, weight_decay = numbers[end - 1]
             kernel(
-                [weight], [gradient], [mean], [square], [], [steps],
-                lr=lr, beta1=beta1, beta2=beta2, weight_decay=weight_decay, eps=eps, amsgrad=False, maximize=False,
+                weights, gradient, means, squares, [], steps,
+                lr=lr, beta1=beta1, beta2=beta2, weight_decay=weight_decay, eps=eps, amsgrad=False,
+                maximize=bool(group["maximize"]),
             )  # fmt: skip
+
+    def _in_runs(self, runs: tuple[int, ...], tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Returns the same as `in_runs` of tensors of blocks, which last as long as the optimizer: divided once."""
+        key = runs, *map(id, tensors)
+        if key not in self.parts:
+            self.parts[key] = in_runs(runs, tensors)
+        return self.parts[key]
 
     def unstack(self) -> None:
         super().unstack()
@@ -265,6 +290,45 @@ STACKED: Mapping[type[Optimizer], type[StackedOptimizer]] = {
     Adam: StackedAdam,
     AdamW: StackedAdam,
 }
+
+
+def groups_of(places: Sequence[int], weights: Sequence[Tensor]) -> list[list[int]]:
+    """Returns the places of weights that are put side by side: those of one type, on which one operation takes less
+    time than one on each; but large ones of a CPU alone, whose gradients need no copy then."""
+    groups: dict[object, list[int]] = {}
+    for place in places:
+        weight = weights[place]
+        is_alone = weight.device.type == "cpu" and weight[0].numel() >= LARGE
+        groups.setdefault(place if is_alone else weight.dtype, []).append(place)
+    return [*groups.values()]
+
+
+def group_and_type(piece: Piece) -> tuple[int, torch.dtype]:
+    """Returns what the weights of one call have in common."""
+    return piece.group, piece.weight.dtype
+
+
+def in_runs(runs: Sequence[int], tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Returns the parts of tensors `(K, ...)` that belong to each run of models."""
+    return [list(parts) for parts in zip(*(tensor.split_with_sizes(runs) for tensor in tensors), strict=True)]
+
+
+def order_of(weight: Tensor) -> Order:
+    """Returns the dimensions of weights `(K, ...)` in the order in which they lie in memory, K first."""
+    return 0, *sorted(range(1, weight.dim()), key=weight.stride, reverse=True)
+
+
+def side_by_side(tensors: Sequence[Tensor], orders: Sequence[Order]) -> Tensor:
+    """Returns tensors `(K, ...)` in one `(K, n)`, their dimensions in these orders; a single one not copied if it lies
+    in memory so."""
+    flat = [tensor.permute(order).reshape(len(tensor), -1) for tensor, order in zip(tensors, orders, strict=True)]
+    return flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)
+
+
+def part_of(whole: Tensor, columns: slice, like: Tensor, order: Order) -> Tensor:
+    """Returns one of the tensors side by side, in the shape of `like`."""
+    inverse = sorted(range(len(order)), key=order.__getitem__)
+    return whole[:, columns].view([like.shape[place] for place in order]).permute(inverse)
 
 
 def column_like(weight: Tensor) -> Callable[[Tensor], Tensor]:

@@ -13,6 +13,8 @@ from omegaconf import DictConfig
 class FleetLauncher(Launcher):
     """Trains the jobs of a sweep that differ in values alone at once, and the others one by one."""
 
+    trains_what_was_built = True  # to check the jobs, which are therefore built once
+
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Remembers what the jobs are launched with."""
         self.context, self.task, self.config = hydra_context, task_function, config

@@ -15,6 +15,7 @@ from dltrain.data.loader import TensorLoader
 from dltrain.experiment.build import build_task
 from dltrain.kinds.image.augment import Augment, draw
 from dltrain.kinds.image.mixing import Mix
+from dltrain.kinds.image.pixels import Normalize
 from dltrain.kinds.image.randaugment import CHANGES
 from dltrain.runs.folder import RunDir
 from dltrain.tasks.losses import CrossEntropy
@@ -311,3 +312,19 @@ def test_a_run_with_new_changes_resumes_with_the_same_bits(image_folder: Path, d
     assert dltrain("resume", "part", "trainer.epochs=3").code == 0
     whole, part = ([row["train/loss"] for row in RunDir(name).read_history()] for name in ("whole", "part"))
     assert whole == part
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_batches_of_changed_images_do_not_wait_for_the_gpu() -> None:
+    gpu = torch.device("cuda")
+    pixels = torch.randint(0, 256, (64, 3, 16, 16), dtype=torch.uint8)
+    split = Split((pixels,), torch.zeros(64, dtype=torch.int64), ("",) * 64)
+    normalize = Normalize((0.5,) * 3, (0.2,) * 3)
+    loader = TensorLoader(split, 8, gpu, prepare=normalize, change=STRONG, mix=Mix(0.4, 1.0), seed=0)
+    batches = iter(loader)
+    next(batches)  # an epoch begins with its order
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert len(list(batches)) == 7
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

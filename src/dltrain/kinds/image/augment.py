@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dltrain.data.seeding import seeded
+from dltrain.data.stored import to_device
 from dltrain.errors import ConfigError
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.image.mixing import Mix
@@ -74,7 +75,7 @@ class Augment(Augmentation):
         """Returns changed images `(B, C, H, W)` from 0 to 255: uint8 if pixels were only moved, else float32; other
         inputs stay as they are."""
         pixels, *others = inputs
-        draws = draw(len(pixels), seed, epoch, batch).to(pixels.device)  # (B, DRAWS), copied to the device once
+        draws = to_device(draw(len(pixels), seed, epoch, batch), pixels.device)  # (B, DRAWS), copied once
         if self.hflip or self.vflip or self.crop:
             pixels = self._move(pixels, draws)
         if self.randaugment:
@@ -133,7 +134,7 @@ class Augment(Augmentation):
         mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
         pixels = (pixels - mean) * contrast + mean
         if self.saturation and pixels.shape[1] == 3:
-            grey = (pixels * torch.tensor(LUMA, device=pixels.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+            grey = (pixels * to_device(torch.tensor(LUMA), pixels.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
             pixels = (pixels - grey) * saturation + grey
         return pixels.clamp(0, 255)
 

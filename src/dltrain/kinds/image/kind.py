@@ -53,8 +53,7 @@ class Image(Kind):
         return ImageEncoder.of(facts)
 
     def assemble(self, build: Callable[[Spec], nn.Module], facts: Facts, spec: Spec) -> nn.Module:
-        samples = 0 if facts.folds else spec.samples  # the models of folds are an ensemble already
-        spec = replace(spec, samples=samples, mirror=bool(facts.preprocessing.get("mirror")))
+        spec = replace(spec, mirror=bool(facts.preprocessing.get("mirror")))
         return build_with_columns(build, facts, spec)
 
     def page(self, facts: Facts) -> KindPage:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dltrain.data.stored import to_device
 from dltrain.types import Mixing
 
 STREAM = 2  # of random numbers of a batch; the changes of single images have another
@@ -31,11 +32,12 @@ class Mix:
         """Returns mixed images `(B, C, H, W)` with their other inputs, and how they are mixed."""
         pixels, *others = inputs
         random = np.random.default_rng(np.random.SeedSequence([seed, epoch], spawn_key=(batch, STREAM)))
-        partners = torch.from_numpy(random.permutation(len(pixels))).to(pixels.device)
+        partners = to_device(torch.from_numpy(random.permutation(len(pixels))), pixels.device)
         cuts = random.random() < 0.5 if self.mixup and self.cutmix else bool(self.cutmix)
         alpha = self.cutmix if cuts else self.mixup
         share = float(random.beta(alpha, alpha))
         if not cuts:
+            share = as_float32(share)
             mixed = [one * share + one[partners] * (1 - share) for one in inputs]
             return tuple(mixed), Mixing(partners, share)
         height, width = pixels.shape[2:]
@@ -43,9 +45,14 @@ class Mix:
         left, right = _interval(width, share, float(random.random()))
         pasted = pixels.clone()
         pasted[:, :, top:bottom, left:right] = pixels[partners][:, :, top:bottom, left:right]
-        rest = 1 - (bottom - top) * (right - left) / (height * width)
+        rest = as_float32(1 - (bottom - top) * (right - left) / (height * width))
         blended = [one * rest + one[partners] * (1 - rest) for one in others]
         return (pasted, *blended), Mixing(partners, rest)
+
+
+def as_float32(share: float) -> float:
+    """Returns a share that a GPU computes with as Python does: 1 minus it is the same."""
+    return float(np.float32(share))
 
 
 def _interval(size: int, share: float, place: float) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.transforms import functional
 
 from dltrain.data.seeding import seeded
+from dltrain.data.stored import to_device
 
 STREAM = 3  # of random numbers of a batch; the other changes have others
 DEGREES, SHEAR, SHIFT, FACTOR, BITS = 30.0, 17.0, 0.3, 0.9, 4  # the largest changes
@@ -60,7 +61,7 @@ def randaugment(pixels: Tensor, changes: int, magnitude: float, seed: int, epoch
     for kind, sign in zip(kinds, signs, strict=True):
         for number, change in enumerate(CHANGES.values()):
             for side in (-1, 1):
-                chosen = ((kind == number) & (sign == side)).nonzero()[:, 0].to(pixels.device)
+                chosen = to_device(((kind == number) & (sign == side)).nonzero()[:, 0], pixels.device)
                 if number and len(chosen):
                     pixels[chosen] = change(pixels[chosen], side * magnitude)
     return pixels

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dltrain.data.seeding import seeded
+from dltrain.data.stored import to_device
 from dltrain.kinds.ratings.encoder import PairEncoder
 from dltrain.types import Facts
 
@@ -37,5 +38,5 @@ class Negatives:
         user, item = inputs
         chosen = item[:, None]
         drawn = torch.randint(1, self.items - 1, (len(item), self.count), generator=seeded(seed, epoch, batch))
-        drawn = drawn.to(item.device)
+        drawn = to_device(drawn, item.device)
         return user, torch.cat([chosen, drawn + ((drawn >= chosen) & (chosen > 0))], dim=1)

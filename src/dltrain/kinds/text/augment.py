@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dltrain.data.seeding import seeded
+from dltrain.data.stored import to_device
 from dltrain.data.tokens import PADDING, UNKNOWN
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.types import Range
@@ -42,7 +43,8 @@ class AugmentText(Augmentation):
     def __call__(self, inputs: tuple[Tensor, ...], seed: int, epoch: int, batch: int) -> tuple[Tensor, ...]:
         """Returns changed tokens `(B, T)` and lengths `(B,)`, and other inputs as they are."""
         tokens, lengths, *others = inputs
-        draws = torch.rand(*tokens.shape, DRAWS, generator=seeded(seed, epoch, batch)).to(tokens.device)
+        draws = torch.rand(*tokens.shape, DRAWS, generator=seeded(seed, epoch, batch))
+        draws = to_device(draws, tokens.device)
         steps = torch.arange(tokens.shape[1], device=tokens.device)
         if self.swap:
             tokens = self._swap(tokens, lengths, steps, draws[:, :, 2])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dltrain.data.seeding import seeded
+from dltrain.data.stored import to_device
 from dltrain.data.tokens import SPECIAL
 from dltrain.kinds.words.encoder import WordsEncoder
 
@@ -42,7 +43,7 @@ class NoiseWords:
         around, word = inputs
         draws = torch.rand(self.count, generator=seeded(seed, epoch, batch if self.varies else 0))
         noise = torch.searchsorted(self._shares, draws).clamp(max=len(self.frequencies) - 1) + len(SPECIAL)
-        shared = noise.to(word.device).expand(len(word), -1)
+        shared = to_device(noise, word.device).expand(len(word), -1)
         return around, torch.cat([word[:, None], shared], dim=1)
 
     @cached_property
