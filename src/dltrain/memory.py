@@ -1,10 +1,12 @@
-"""How much memory is free, and the refusal of what certainly needs more."""
+"""How much memory is free, the refusal of what certainly needs more, and when memory is searched for garbage."""
 
 from __future__ import annotations
 
+import gc
 import math
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
@@ -27,6 +29,19 @@ def free_memory() -> int:
 def _free_memory_in(_: int) -> int:
     """Returns the same, read once in each period of time."""
     return max(0, min([_free_on_machine(), *_left_of_groups(), *_left_of_limits()]))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keeps Python from searching for garbage inside the block, which makes many objects that are all needed."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def refuse_beyond(

@@ -16,8 +16,13 @@ from dltrain.errors import StorageError
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, *, flushed: bool = True) -> Iterator[Path]:
     """Yields the path of a temporary file beside `path`; once it is written and on the disk, it takes that name.
+
+    Args:
+        path: of the file.
+        flushed: whether to wait for the disk. Otherwise the file is whole whenever the process ends, and only if the
+            machine fails it may be damaged.
 
     Raises:
         StorageError: the disk is full or not writable.
@@ -25,7 +30,8 @@ def whole(path: Path) -> Iterator[Path]:
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield neighbour
-        flush(neighbour)
+        if flushed:
+            flush(neighbour)
         neighbour.replace(path)
     except OSError as error:
         fix = "free some space, or choose a folder that you may write to"
@@ -35,13 +41,13 @@ def whole(path: Path) -> Iterator[Path]:
             neighbour.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file or none.
+def write_bytes(path: Path, content: bytes, *, flushed: bool = True) -> None:
+    """Writes a whole file or none; `flushed` as in `whole`.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    with whole(path) as neighbour:
+    with whole(path, flushed=flushed) as neighbour:
         neighbour.write_bytes(content)
 
 

@@ -16,6 +16,7 @@ def sample(
     spec: object,
     *,
     count: Annotated[int, Range(1)] = 3,
+    layers: Annotated[int, Range(1, 1000)] | None = None,
     rate: Annotated[float, Range(0, 1, open_low=True)] = 0.5,
     kind: Literal["relu", "tanh"] = "relu",
     widths: Sequence[Annotated[int, Range(1)]] = (8, 4),
@@ -66,6 +67,10 @@ def test_values_of_the_annotated_type_pass(name: str, value: object) -> None:
         ("kind", 1, ""),
         ("widths", 3, "[3]"),
         ("widths", [0], ""),
+        ("widths", [8.0, 1e9], "[8,1000000000]"),
+        ("widths", [8.0, 0.5], ""),
+        ("layers", 0, ""),
+        ("layers", 1e3, "1000"),
         ("widths", "ab", ""),
         ("path", 1, ""),
         ("flag", 1, ""),
@@ -75,6 +80,13 @@ def test_other_values_are_refused_and_replaced_by_nothing_but_the_same(name: str
     (error,) = check_call(sample, {name: value}, "model", supplied=1)
     assert error.where == f"model.{name}"
     assert error.override == (f"model.{name}={same}" if same else "")
+
+
+@pytest.mark.parametrize("value", [1001, 10**12, 1e12, 2**70])
+def test_a_count_that_is_too_large_becomes_the_largest_one(value: float) -> None:
+    (error,) = check_call(sample, {"layers": value}, "model", supplied=1)
+    assert error.override == "model.layers=1000"
+    assert check_call(sample, {"layers": 1000}, "model", supplied=1) == []
 
 
 def test_a_percentage_is_refused_as_a_share() -> None:

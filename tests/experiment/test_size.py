@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from time import perf_counter
 from typing import Any
 
@@ -46,6 +47,35 @@ def test_sizes_that_no_machine_has_are_refused_at_once(overrides: list[str], whe
     began = perf_counter()
     assert refusal(*overrides).where == where
     assert perf_counter() - began < 20  # building it would take forever
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fits"),
+    [
+        (["model=mlp", "data=iris", f"model.hidden=[{MANY},32]"], r"model\.hidden=\[(\d+),32\]"),
+        (["model=tabm", "data=iris", f"model.members={MANY}"], r"model\.members=(\d+)"),
+        (["model=transformer", "data=digits", f"model.width={MANY}"], r"model\.width=(\d+)"),
+    ],
+)
+def test_a_model_that_does_not_fit_names_one_that_does(
+    overrides: list[str], fits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (size, build):
+        monkeypatch.setattr(module, "free_memory", lambda: GIB // 4)
+    torch.manual_seed(7)
+    override = refusal(*overrides).override
+    found = re.fullmatch(fits, override)
+    assert found is not None and int(found[1]) >= 16
+    (job,) = compose_jobs([*overrides[:-1], override, "trainer.batch_size=2"], sweep=False)
+    assert build.build(job.config).state.step == 0
+    (key,) = (part.partition("=")[0] for part in [override])
+    twice = override.replace(found[1], str(8 * int(found[1])))
+    assert refusal(*overrides[:-1], twice).where == key
+
+
+def test_where_no_number_makes_a_model_fit_none_is_named() -> None:
+    assert size.fitting({"width": 1000}, lambda given: nn.Linear(10**6, 10**6), GIB) == ""
+    assert size.fitting({}, lambda given: nn.Linear(1, 1), GIB) == ""
 
 
 def test_a_limit_changes_no_model() -> None:

@@ -20,6 +20,7 @@ from dltrain.drawing import style
 from dltrain.drawing.names import shorten_apart, wrap
 from dltrain.drawing.plot import Plot
 from dltrain.drawing.style import Drawing, Lettering, shorten, text_width
+from dltrain.drawing.tiles import Tile, draw_tiles
 from dltrain.kinds.image.augment import Augment
 from dltrain.kinds.image.augmented import save_augmented
 from dltrain.kinds.image.plots import draw_samples
@@ -85,8 +86,9 @@ def test_samples_say_right_and_wrong_in_signs_as_in_colours(make_run: MakeRun) -
     run = Run(make_run(classes=["a", "b"], kind="image"))
     drawing = draw_samples(run, Lettering([]))
     assert drawing is not None
-    titles = [axes.title for axes in drawing.figure.axes]
-    for title, row in zip(titles, run.examples, strict=False):
+    (axes,) = drawing.figure.axes
+    assert len(axes.texts) == len(axes.images)
+    for title, row in zip(axes.texts, run.examples, strict=False):
         right = row.true == row.predicted
         assert title.get_text().endswith("✓" if right else "✗")
         assert title.get_color() == (style.RIGHT if right else style.WRONG)
@@ -96,7 +98,7 @@ def test_samples_of_numbers_are_neither_right_nor_wrong(make_run: MakeRun) -> No
     drawing = draw_samples(Run(make_run(kind="image")), Lettering([]))
     assert drawing is not None
     assert "the largest errors first" in drawing.words
-    titles = [axes.title for axes in drawing.figure.axes if axes.images]
+    titles = drawing.figure.axes[0].texts
     assert titles
     assert {title.get_color() for title in titles} == {style.INK}
     assert not any("✗" in title.get_text() for title in titles)
@@ -214,8 +216,8 @@ def test_long_names_are_wrapped_above_samples(make_run: MakeRun) -> None:
     run = Run(make_run(classes=LONG, kind="image"))
     drawing = draw_samples(run, Lettering([]))
     assert drawing is not None
-    for axes, row in zip(drawing.figure.axes, run.examples, strict=False):
-        title = axes.get_title()
+    for text, row in zip(drawing.figure.axes[0].texts, run.examples, strict=False):
+        title = text.get_text()
         assert max(map(len, title.split("\n"))) <= 28
         words = title.replace("\n", "").replace(" ", "")
         assert row.true.replace(" ", "") in words
@@ -268,10 +270,10 @@ def test_where_the_model_looks_is_drawn_below_each_example(make_run: MakeRun, dr
     save_file({"rows": rows, "places": places}, run.examples / "maps.safetensors")
     drawing = draw(run, "explained")
     assert drawing is not None
-    shown = [axes for axes in drawing.figure.axes if axes.images]
-    assert len(shown) == 2 * count
+    images = drawing.figure.axes[0].images
+    assert len(images) == 2 * count
     columns = -(-count // 2)
-    plain, below = (np.asarray(drawing.figure.axes[at].images[0].get_array()) for at in (0, columns))
+    plain, below = (np.asarray(images[at].get_array()) for at in (0, columns))
     grey = np.repeat(plain.astype(float).mean(axis=2, keepdims=True), 3, axis=2).round()
     marked = np.abs(below - grey).max(axis=2) > 1
     assert marked.sum() == 1 and marked[2, 3]
@@ -287,7 +289,7 @@ def test_what_the_augmentation_shows_is_drawn(make_run: MakeRun, draw: Draw) -> 
     save_augmented(run, TensorLoader(split, 3, torch.device("cpu"), change=augment, mix=augment.mix, seed=0))
     drawing = draw(run, "augmentation")
     assert drawing is not None
-    images = [axes.images[0].get_array() for axes in drawing.figure.axes]
+    images = [image.get_array() for image in drawing.figure.axes[0].images]
     assert len(images) == 24
     np.testing.assert_array_equal(images[6], split.inputs[0][2].permute(1, 2, 0))
     assert len({np.asarray(image).tobytes() for image in images}) == 24
@@ -435,3 +437,21 @@ def test_blanks_and_line_ends_are_on_the_map_of_words(make_run: MakeRun, draw: D
 
 def test_a_name_that_is_no_text_stops_no_plot() -> None:
     assert Lettering([7, None, "年"]).families[0] == "DejaVu Sans"  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (20, 8), (8, 20, 3)])
+@pytest.mark.parametrize("lines", [1, 2, 6])
+def test_words_above_images_lie_on_no_image_and_inside_the_figure(shape: tuple[int, ...], lines: int) -> None:
+    tiles = [Tile(np.zeros(shape), "\n".join(["Äyp"] * (1 + number % lines))) for number in range(10)]
+    figure = draw_tiles([tiles[:4], tiles[4:8], tiles[8:]], 4)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    images = [image.get_window_extent() for image in axes.images]
+    for index, text in enumerate(axes.texts):
+        box = text.get_window_extent()
+        assert not any(box.overlaps(image) for image in images)
+        assert box.y1 <= figure.bbox.y1
+        assert box.x0 < images[index].x1 and box.x1 > images[index].x0
+    for image in images:
+        assert image.width / image.height == pytest.approx(shape[1] / shape[0])
+    assert not any(one.overlaps(other) for at, one in enumerate(images) for other in images[:at])

@@ -24,7 +24,7 @@ def spell(value: Any, digits: int = 4) -> str:
     size = abs(value)
     if size and (size < 1e-4 or size >= 1e9):
         mantissa, exponent = f"{value:.{digits - 2}e}".split("e")
-        return f"{mantissa.translate(MINUS)}×10{str(int(exponent)).translate(RAISED)}"
+        return f"{mantissa.translate(MINUS)}×{raised(int(exponent))}"
     if size >= 10 ** (digits - 1):
         return f"{value:,.0f}".translate(MINUS)
     magnitude = math.floor(math.log10(size)) if size else 0
@@ -32,6 +32,11 @@ def spell(value: Any, digits: int = 4) -> str:
     while size < 1 and round(size, decimals) == 1:
         decimals += 1
     return f"{value:.{decimals}f}".translate(MINUS)
+
+
+def raised(exponent: float) -> str:
+    """Returns ten to the power of a whole number: `10⁻³`."""
+    return f"10{str(round(exponent)).translate(RAISED)}"
 
 
 def spell_seconds(seconds: float) -> str:

@@ -27,7 +27,7 @@ from dltrain.experiment.optimizer import build_optimizer
 from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.outside_models import construct
 from dltrain.experiment.pruning import Pruning
-from dltrain.experiment.size import SizeLimit, refuse_step, refuse_weights
+from dltrain.experiment.size import SizeLimit, TooLarge, fitting, refuse_step, refuse_weights
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
@@ -36,6 +36,7 @@ from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
 from dltrain.loggers.logger import Loggers
+from dltrain.memory import free_memory
 from dltrain.models.fold_ensemble import ensemble_of
 from dltrain.models.names import class_of, count_models, picked_models
 from dltrain.runs.folder import RunDir
@@ -160,7 +161,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     settings = settings.settled(len(data.splits["train"]), budget)
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
-    refuse_weights(model, arguments(config["model"]), device)
+    refuse_weights(model, arguments(node), device, lambda others: assemble_model({**node, **others}, facts, spec, None))
     show_training_samples(model, data, config["seed"])
     words, files = (
         ((), {})
@@ -454,6 +455,22 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
 
     Raises:
         DataError: the model does not support this kind of data.
+        ConfigError: it does not fit into memory.
+    """
+    try:
+        return assemble_model(node, facts, spec, trusted)
+    except TooLarge as error:
+        smaller = partial(assemble_model, facts=facts, spec=spec, trusted=trusted)
+        error.override = fitting(arguments(node), lambda others: smaller({**node, **others}), free_memory())
+        raise
+
+
+def assemble_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Collection[str] | None) -> nn.Module:
+    """Returns the same without looking for one that fits.
+
+    Raises:
+        DataError: the model does not support this kind of data.
+        TooLarge: it does not fit into memory.
     """
     kind, target = kind_of(facts), resolve("model", node, trusted)
     takes = getattr(target, "takes", (spec.kind,))

@@ -17,6 +17,7 @@ from dltrain.experiment.log import progress
 from dltrain.experiment.loggers import begin_logging
 from dltrain.experiment.results import Timing, save_results
 from dltrain.experiment.signals import Stopped, StopRequest, finishing
+from dltrain.memory import uncollected
 from dltrain.report.page import render
 from dltrain.report.plots import draw_plots
 from dltrain.runs.folder import RunDir
@@ -221,6 +222,7 @@ def profiled(setup: Setup) -> tuple[Loader, Loader | None, AbstractContextManage
     return TimedLoader(train, profile, "load batches"), timed, steps
 
 
+@uncollected()
 def write_page(run: RunDir, setup: Setup) -> None:
     """Writes the run's plots and page; with `trainer.profile` the page once more with the time that they took.
 

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from dltrain.errors import ConfigError
 from dltrain.memory import free_memory, refuse_beyond, spelled
 from dltrain.models.names import name_of
+from dltrain.training.random_state import undisturbed
 
 MOST_TENSORS = 100_000  # that a model is built from; the largest known ones have a few thousand
 COPIES = 4  # of each trained weight: itself, its gradient, and two moments of most optimizers
@@ -20,6 +21,10 @@ _FACTORIES = frozenset(
     for name in ["empty", "zeros", "ones", "full", "rand", "randn", "randint", "randperm", "arange", "linspace", "eye"]
 )
 _BEYOND_COUNTING = 1 << 63
+
+
+class TooLarge(ConfigError):
+    """A model that is too large for the memory."""
 
 
 class SizeLimit(TorchFunctionMode):
@@ -32,7 +37,7 @@ class SizeLimit(TorchFunctionMode):
         given: its arguments in the config, the largest of which the error names.
 
     Raises:
-        ConfigError: its tensors are too large, or too many.
+        TooLarge: its tensors are too large, or too many.
     """
 
     def __init__(self, name: str, given: Mapping[str, Any]) -> None:
@@ -63,10 +68,40 @@ class SizeLimit(TorchFunctionMode):
         self.tensors += 1
         if self.tensors > MOST_TENSORS:
             what = f"{self.name} consists of more than {MOST_TENSORS:,} tensors"
-            raise ConfigError(what, where=self.where, fix="give a smaller number")
+            raise TooLarge(what, where=self.where, fix="give a smaller number")
         if self.bytes > self.free:
-            words = f"the weights of {self.name}"
-            refuse_beyond(self.bytes, words, where=self.where, fix="give smaller numbers", free=self.free)
+            needed = f"at least {spelled(self.bytes)} of memory, and {spelled(self.free)} are free"
+            raise TooLarge(f"the weights of {self.name} need {needed}", where=self.where, fix="give smaller numbers")
+
+
+def fitting(given: Mapping[str, Any], build: Callable[[Mapping[str, Any]], nn.Module], free: int) -> str:
+    """Returns the override with which a model fits into memory, trained with room to spare; empty if there is none.
+
+    The largest number among the arguments, and others of its key, are limited to a power of two, the largest that fits.
+
+    Args:
+        given: the model's arguments in the config.
+        build: makes the model from other arguments, within `SizeLimit`; here of tensors without data.
+        free: bytes of memory.
+    """
+    key, found = largest_of(given).removeprefix("."), ""
+    numbers = given.get(key, 0)
+    several = isinstance(numbers, Sequence)
+    for power in range(1, 63):
+        if (limit := 1 << power) >= max(numbers if several else [numbers]):
+            break
+        smaller = [min(number, limit) for number in numbers] if several else limit
+        try:
+            with torch.device("meta"), undisturbed(torch.device("cpu")):
+                parameters = list(build({**given, key: smaller}).parameters())
+        except TooLarge:
+            break
+        except Exception:  # a number that does not go together with the others
+            continue
+        if 2 * COPIES * sum(parameter.numel() * parameter.element_size() for parameter in parameters) > free:
+            break
+        found = f"model.{key}={str(smaller).replace(' ', '')}"
+    return found
 
 
 def largest_of(given: Mapping[str, Any]) -> str:
@@ -80,8 +115,19 @@ def largest_of(given: Mapping[str, Any]) -> str:
     return f".{largest}" if largest and sizes[largest] > 1 else ""
 
 
-def refuse_weights(model: nn.Module, given: Mapping[str, Any], device: torch.device) -> None:
+def refuse_weights(
+    model: nn.Module,
+    given: Mapping[str, Any],
+    device: torch.device,
+    build: Callable[[Mapping[str, Any]], nn.Module] | None = None,
+) -> None:
     """Makes sure that a model can be trained on a device: its weights, their gradients, and what optimizers store.
+
+    Args:
+        model: to train.
+        given: its arguments in the config.
+        device: of the training.
+        build: makes the model from other arguments, to find some that fit; `None` for none.
 
     Raises:
         ConfigError: they do not fit.
@@ -93,9 +139,10 @@ def refuse_weights(model: nn.Module, given: Mapping[str, Any], device: torch.dev
     what = f"the {count:,} parameters of {name_of(model)}, with gradients and an optimizer,"
     more = (COPIES - 1) * trained  # the model itself is in memory already, if it is on the CPU
     needed, free = (more, free_memory()) if device.type == "cpu" else (held + more, free_on(device))
-    if free is not None:
+    if free is not None and needed > free:
+        override = fitting(given, build, free) if build is not None else ""
         where = f"model{largest_of(given)}"
-        refuse_beyond(needed, what, where=where, fix="choose a smaller model", free=free)
+        refuse_beyond(needed, what, where=where, fix="choose a smaller model", override=override, free=free)
 
 
 def refuse_step(samples: int, each: int, device: torch.device) -> None:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dltrain.data.algebra import on_one_thread
 from dltrain.data.growing import Growing
 from dltrain.explain.last_layer import last_layer_inputs
 from dltrain.types import BatchTransform, Stored
@@ -91,12 +92,13 @@ def _project(x: Floats, rows: NDArray[np.int64], source: str) -> Projection | No
     if len(x) < 3 or x.shape[1] < 2 or not np.isfinite(x).all():
         return None
     x = x - x.mean(axis=0)
-    if len(x) <= x.shape[1]:
-        values, vectors = np.linalg.eigh(x @ x.T)
-        points = vectors[:, :-3:-1] * np.sqrt(np.maximum(values[:-3:-1], 0))
-    else:
-        values, vectors = np.linalg.eigh(x.T @ x)
-        points = x @ vectors[:, :-3:-1]
+    with on_one_thread():
+        if len(x) <= x.shape[1]:
+            values, vectors = np.linalg.eigh(x @ x.T)
+            points = vectors[:, :-3:-1] * np.sqrt(np.maximum(values[:-3:-1], 0))
+        else:
+            values, vectors = np.linalg.eigh(x.T @ x)
+            points = x @ vectors[:, :-3:-1]
     total = float(np.square(x).sum())
     if total <= 0:
         return None

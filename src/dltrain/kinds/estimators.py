@@ -7,12 +7,14 @@ from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from dltrain.data.algebra import on_one_thread
 from dltrain.kinds.labels import form_of
 from dltrain.kinds.method import Method
 from dltrain.tasks.predictions import Predictions
@@ -22,7 +24,8 @@ MAX_ROWS = {"logistic_regression": 20_000, "nearest_neighbours": 5_000, "tfidf_l
 NEIGHBOURS = (1, 3, 5, 9, 15, 25)
 # Beyond which a fit takes longer than training.
 MOST_CLASSES = {"logistic_regression": 100, "tfidf_logistic_regression": 100, "gradient_boosting": 20}
-FEW, SOME = 300, 1_200  # samples of two fits that tell how long a longer one takes
+SOME = 1_200  # samples of a fit that tells how long a longer one takes
+WORTH = 1.25  # times the samples of a fit, from which on another one is worth its time
 SHARES = {"linear_regression": 0.3, "logistic_regression": 0.3, "nearest_neighbours": 0.3}  # of the time that is left
 
 Inputs = NDArray[np.float32] | pd.DataFrame
@@ -52,7 +55,7 @@ def predictors(
     order = np.random.default_rng(0).permutation(len(y))
     makers = dict(methods(data.facts, boosting=boosting))
     fits = {name: partial(fitted, make, x, y, x_held_out, data.facts, weight=weight) for name, make in makers.items()}
-    notes = {name: note_on_weight(make, y[:FEW], weight) for name, make in makers.items()}
+    notes = {name: note_on_weight(make, y[:SOME], weight) for name, make in makers.items()}
     yield from within_time(fits, order, data.facts, seconds, notes)
 
 
@@ -75,46 +78,71 @@ def within_time(
     began, first = perf_counter(), next(iter(fits))
     many = [name for name in fits if len(facts.classes) > MOST_CLASSES.get(name, len(facts.classes))]
     skipped = [f"{name.replace('_', ' ')} is not fitted to more than {MOST_CLASSES[name]} classes" for name in many]
-    for name, fit in fits.items():
+    for name in fits:
         if name in many:
             continue
+        fit = partial(_fit_alone, fits[name])
         left = seconds - (perf_counter() - began)
         most = min(len(order), MAX_ROWS.get(name, len(order)))
-        rows = len(order) if name == first else affordable(fit, order[:most], left * SHARES.get(name, 1.0))
+        rows, predict = len(order), partial(fit, np.sort(order))
+        if name != first and len(order) > 2 * SOME:
+            rows, predictions = fitted_within(fit, order[:most], left * SHARES.get(name, 1.0))
+            predict = partial(_itself, predictions)
         words = [f"fitted to {rows:,} of the {len(order):,} samples, to save time"] if rows < len(order) else []
         words += [notes[name]] if notes[name] else []
         words += skipped if name == first else []
-        yield Method(name, partial(fit, np.sort(order[:rows])), "; ".join(words))
+        yield Method(name, predict, "; ".join(words))
 
 
-def affordable(fit: Callable[[NDArray[np.int64]], Predictions], order: NDArray[np.int64], seconds: float) -> int:
-    """Returns to how many samples a method can be fitted in this time, by fits to a few of them."""
-    if len(order) <= 2 * SOME:
-        return len(order)
-    taken = []
-    for rows in (FEW, SOME):
+def _fit_alone(fit: Callable[[NDArray[np.int64]], Predictions], rows: NDArray[np.int64]) -> Predictions:
+    with on_one_thread():
+        return fit(rows)
+
+
+def fitted_within(
+    fit: Callable[[NDArray[np.int64]], Predictions], order: NDArray[np.int64], seconds: float
+) -> tuple[int, Predictions]:
+    """Fits a method to as many samples as this time allows; returns their number and the predictions.
+
+    It is fitted to a few, and from the time that they took, to as many more as should fit into the time that is left.
+
+    Args:
+        fit: a function from the positions of training samples to predictions.
+        order: positions at random, of which the first are taken.
+        seconds: that it may take.
+    """
+    rows, taken, left = min(SOME, len(order)), [(0, 0.0)], seconds
+    while True:
         started = perf_counter()
-        fit(np.sort(order[:rows]))
-        taken.append(perf_counter() - started)
-    each = max((taken[1] - taken[0]) / (SOME - FEW), 0.1 * taken[1] / SOME)
-    always = max(taken[0] - FEW * each, 0.0)
-    return int(np.clip((seconds - sum(taken) - always) / each, SOME, len(order)))
+        with catch_warnings():
+            simplefilter("ignore")  # a solver that stops early is still a baseline
+            predictions = fit(np.sort(order[:rows]))
+        taken.append((rows, perf_counter() - started))
+        left -= taken[-1][1]
+        (fewer, less), (_, time) = taken[-2:]
+        each = max((time - less) / (rows - fewer), 0.1 * time / rows)
+        more = min(len(order), int((left - time) / each) + rows)
+        if more == rows or more < min(WORTH * rows, len(order)):
+            return rows, predictions
+        rows = more
 
 
 def methods(facts: Facts, *, boosting: bool) -> Iterator[tuple[str, Maker]]:
     """Yields names, each with a function from training targets, `(N,)` or `(N, K)`, to a scikit-learn estimator."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.multioutput import MultiOutputRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    from dltrain.kinds.ridge import RidgeOfMany
+
     if form_of(facts) == "number":
         each = MultiOutputRegressor if facts.outputs else _itself
         yield "mean", lambda y: DummyRegressor()
-        yield "linear_regression", lambda y: make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
+        yield "linear_regression", lambda y: make_pipeline(StandardScaler(), RidgeOfMany())
         yield "nearest_neighbours", lambda y: _nearest_neighbours(y, classification=False)
         booster = HistGradientBoostingRegressor
     else:
@@ -135,21 +163,17 @@ def _itself(estimator: Any) -> Any:
 
 def _nearest_neighbours(y: NDArray[Any], *, classification: bool) -> Any:
     """Returns an estimator whose number of neighbours is chosen by cross-validation, where there are rows enough."""
-    from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
-    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.model_selection import KFold, StratifiedKFold
 
-    kind = KNeighborsClassifier if classification else KNeighborsRegressor
+    from dltrain.kinds.neighbours import NeighboursClassifier, NeighboursRegressor
+
     rarest = np.bincount(y).clip(1).min() if classification and y.ndim == 1 else len(y)
     folds = min(5, int(rarest))
     smallest_fit = len(y) - -(-len(y) // max(folds, 2))
-    counts = [k for k in NEIGHBOURS if k <= smallest_fit]
-    estimator = make_pipeline(StandardScaler(), kind())
-    if folds < 2 or len(counts) < 2:
-        return estimator.set_params(**{f"{kind.__name__.lower()}__n_neighbors": 1})
-    splitter = (StratifiedKFold if classification and y.ndim == 1 else KFold)(folds, shuffle=True, random_state=0)
-    return GridSearchCV(estimator, {f"{kind.__name__.lower()}__n_neighbors": counts}, cv=splitter)
+    counts = tuple(k for k in NEIGHBOURS if k <= smallest_fit) if folds >= 2 else ()
+    stratified = classification and y.ndim == 1
+    splitter = (StratifiedKFold if stratified else KFold)(max(folds, 2), shuffle=True, random_state=0)
+    return (NeighboursClassifier if classification else NeighboursRegressor)(counts or (1,), splitter)
 
 
 def fit_and_predict(

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from dltrain.drawing.style import COLORS, Lettering, add_legend, name_axes, new_axes, new_figure, to_png
+from dltrain.drawing.style import (
+    COLORS,
+    Lettering,
+    add_legend,
+    name_axes,
+    new_axes,
+    new_figure,
+    scale_to_decades,
+    to_png,
+)
 from dltrain.errors import StorageError
 from dltrain.runs.folder import RunDir
 from dltrain.runs.result import Result
@@ -66,7 +75,7 @@ def draw_curves(runs: Sequence[RunDir], names: Sequence[str]) -> list[tuple[str,
             if curve:
                 axes.plot(*zip(*curve, strict=True), color=colour, linewidth=1.7, label=text(name, 40))
         if points.min() > 0 and points.max() / points.min() > DECADES:
-            axes.set_yscale("log")
+            scale_to_decades(axes)
         name_axes(axes, "epoch", title)
         add_legend(axes)
         plots.append((title, b64encode(to_png(figure, text.families)).decode("ascii")))

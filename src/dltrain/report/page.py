@@ -8,6 +8,7 @@ from collections import defaultdict
 
 from dltrain.drawing.plot import Drawn
 from dltrain.drawing.section import Plots, Section
+from dltrain.memory import uncollected
 from dltrain.report.answer import answer, best_epoch
 from dltrain.report.contents import SectionBuilder, page_sections
 from dltrain.report.plots import draw_plots
@@ -21,6 +22,7 @@ log = logging.getLogger("dltrain")
 TEMPLATE = "page.html.jinja"
 
 
+@uncollected()
 def write_report(run: RunDir) -> None:
     """Draws the run's plots and its page, from its folder alone.
 

@@ -49,7 +49,7 @@ def draw_plots(run: Run) -> list[Drawn]:
     for name, item in drawn.items():
         if item is not None and item.png is not None:
             make_folder(run.folder.plots)
-            write_bytes(run.folder.plots / f"{name}.png", item.png)
+            write_bytes(run.folder.plots / f"{name}.png", item.png, flushed=False)  # the page holds it, too
     return [item for item in drawn.values() if item is not None]
 
 

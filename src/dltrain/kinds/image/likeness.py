@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
+from dltrain.data.algebra import on_one_thread
 from dltrain.data.growing import Growing
 from dltrain.data.loader import TensorLoader
 from dltrain.data.stored import in_parts
@@ -77,7 +78,8 @@ class Space:
         if not spread.max() > 0:
             return None
         spread = np.where(spread > 1e-6 * spread.max(), spread, spread.max())
-        _, sizes, directions = np.linalg.svd((training - mean) / spread, full_matrices=False)
+        with on_one_thread():
+            _, sizes, directions = np.linalg.svd((training - mean) / spread, full_matrices=False)
         variances = np.square(sizes) / len(training)
         count = min(COMPONENTS, int((variances > LEAST_VARIANCE * variances[0]).sum()))
         basis = directions[:count].T / (spread[:, None] * np.sqrt(variances[:count]))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dltrain.drawing.names import wrap
-from dltrain.drawing.style import INK, RIGHT, SOFT, WRONG, Drawing, Lettering, new_figure, new_tiles, text_width
+from dltrain.drawing.style import INK, RIGHT, SOFT, WRONG, Drawing, Lettering, text_width
+from dltrain.drawing.tiles import Tile, draw_tiles
 from dltrain.drawing.wording import spell
 from dltrain.explain.explanation import MAPS
 from dltrain.kinds.image.augmented import CHANGED, FILE, STORED
@@ -13,11 +12,9 @@ from dltrain.kinds.image.maps import overlaid
 from dltrain.kinds.labels import form_of
 from dltrain.runs.reader import SPLIT_WORDS, Example, Indices, Run
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 THUMBNAILS = 16
 SHORT = 14  # letters of a name, up to which four images stand in a row
+SIDE_BY_SIDE = 4  # explained examples in a row
 LINE = 25  # letters of a line above an image where three do
 
 
@@ -31,18 +28,13 @@ def draw_samples(run: Run, text: Lettering) -> Drawing | None:
     long = not numbers and max(map(text_width, cells), default=0) > SHORT
     columns = 3 if long else 4
     count = min(THUMBNAILS // columns * columns, len(pixels))
-    titles = [_title(row, numbers, long, text) for row in run.examples[:count]]
-    lines = max((title.count("\n") + 1 for title in titles), default=1)
-    rows = -(-count // columns)
-    tall = min(1.0, pixels.shape[2] / pixels.shape[3])  # of wide images no room is left empty
-    spare = 1.25 * (1 - tall)
-    figure = new_figure(5.4, ((1.62 if not long else 1.75 + 0.13 * lines) - spare) * rows)
-    axes = new_tiles(figure, rows, columns)
-    for one, image, row, title in zip(axes, pixels[:count], run.examples, titles, strict=False):
-        _show(one, image)
+    tiles = []
+    for image, row in zip(pixels[:count], run.examples, strict=False):
         right = row.true == row.predicted
         colour = INK if numbers else RIGHT if right else WRONG
-        one.set_title(title, fontsize=7.5 if long else 9, color=colour, pad=4, linespacing=1.15)
+        tiles.append(Tile(_shown(image), _title(row, numbers, long, text), colour))
+    in_rows = [tiles[at : at + columns] for at in range(0, count, columns)]
+    figure = draw_tiles(in_rows, columns, size=7.5 if long else 9)
     what = f"{count} {SPLIT_WORDS[run.shown_split]} images"
     if numbers:
         return Drawing(figure, f"{what}, the largest errors first: true and predicted {run.facts.target}.")
@@ -57,14 +49,15 @@ def draw_augmented(run: Run, text: Lettering) -> Drawing | None:
     if stored is None or changed is None:
         return None
     count, epochs = changed.shape[:2]
-    figure = new_figure(5.4, 0.95 * count + 0.2)
-    axes = new_tiles(figure, count, 1 + epochs)
-    for one, title in zip(axes, ["image", *(f"epoch {number + 1}" for number in range(epochs))], strict=False):
-        one.set_title(title, fontsize=9, color=SOFT, pad=4)
-    for row in range(count):
-        for column, image in enumerate([stored[row], *changed[row]]):
-            one = axes[row * (1 + epochs) + column]
-            _show(one, image)
+    titles = ["image", *(f"epoch {number + 1}" for number in range(epochs))]
+    rows = [
+        [
+            Tile(_shown(image), title if not row else "", SOFT)
+            for image, title in zip([stored[row], *changed[row]], titles, strict=True)
+        ]
+        for row in range(count)
+    ]
+    figure = draw_tiles(rows, 1 + epochs)
     return Drawing(
         figure, f"{count} training images, as they are stored and as the augmentation changes them in {epochs} epochs."
     )
@@ -81,19 +74,15 @@ def draw_explained(run: Run, text: Lettering) -> Drawing | None:
         return None
     chosen = {"largest": list(range(0, len(rows), 2)), "smallest": list(range(1, len(rows), 2))}
     bands = {words: at for words, at in chosen.items() if at}
-    columns = max(map(len, bands.values()))
     numbers = form_of(run.facts) == "number"
     long = not numbers and any(text_width(cell) > SHORT for row in run.examples for cell in (row.true, row.predicted))
-    figure = new_figure(5.4 if not long else 7.2, (3.05 if not long else 4.2) * len(bands))
-    axes = new_tiles(figure, 2 * len(bands), columns)
-    for band, at in enumerate(bands.values()):
-        for column, index in enumerate(at):
-            above, below = axes[2 * band * columns + column], axes[(2 * band + 1) * columns + column]
-            row = int(rows[index])
-            title = _title(run.examples[row], numbers, long, text)
-            above.set_title(title, fontsize=7.5 if long else 9, color=INK, pad=4, linespacing=1.15)
-            _show(above, pixels[row])
-            below.imshow(overlaid(pixels[row], places[index] / 255), interpolation="nearest")
+    tiles: list[list[Tile]] = []
+    for at in bands.values():
+        shown = [(pixels[rows[index]], places[index] / 255, run.examples[int(rows[index])]) for index in at]
+        tiles.append([Tile(_shown(image), _title(example, numbers, long, text)) for image, _, example in shown])
+        tiles.append([Tile(overlaid(image, place)) for image, place, _ in shown])
+    columns = max(SIDE_BY_SIDE, *map(len, bands.values()))
+    figure = draw_tiles(tiles, columns, *((7.2, 7.5) if long else (5.4, 9)))
     words = " and ".join(f"{len(at)} with the {words} errors" for words, at in bands.items())
     return Drawing(
         figure, f"Examples, {words}; red is what speaks for the model's answer, by the gradients of its score."
@@ -117,7 +106,6 @@ def _shortened(cell: str) -> str:
     return ", ".join(spell(float(part)) for part in cell.split(", ") if part)
 
 
-def _show(axes: Axes, pixels: Indices) -> None:
-    """Shows pixels `(C, H, W)` from 0 to 255, in colour where there are three channels."""
-    shown = pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0]
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+def _shown(pixels: Indices) -> Indices:
+    """Returns pixels `(C, H, W)` in colour, `(H, W, 3)`, where there are three channels, else the first, `(H, W)`."""
+    return pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dltrain.kinds.estimators import FEW, Maker, fit_and_predict, methods, note_on_weight, within_time
+from dltrain.kinds.estimators import SOME, Maker, fit_and_predict, methods, note_on_weight, within_time
 from dltrain.kinds.method import Method
 from dltrain.kinds.table.raw import RawTable
 from dltrain.types import Data, SplitName
@@ -50,7 +50,7 @@ def predictors(data: Data, raw: RawTable, split: SplitName, seconds: float) -> I
         )
         for name, make in makers
     }
-    notes = {name: note_on_weight(make, targets[:FEW], weights) for name, make in makers}
+    notes = {name: note_on_weight(make, targets[:SOME], weights) for name, make in makers}
     yield from within_time(fits, np.random.default_rng(0).permutation(len(targets)), data.facts, seconds, notes)
 
 
