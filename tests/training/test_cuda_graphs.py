@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from typing import Any
+from weakref import ref
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,20 +24,10 @@ from dltrain.kinds.image.mixing import Mix
 from dltrain.models.mlp import MLP
 from dltrain.tasks.losses import CrossEntropy
 from dltrain.training import cuda_graphs, schedules
-from dltrain.training.cuda_graphs import (
-    MOST,
-    WARM,
-    DeviceRates,
-    Losses,
-    RecordedUpdate,
-    basis_of,
-    changed_by,
-    held_by,
-    mapped,
-    tensors_of,
-    why_not_recorded,
-)
-from dltrain.training.loop import Learner, epochs_of, train_epochs
+from dltrain.training.cuda_graphs import MOST_SHAPES, PLAIN_STEPS, Losses, RecordedUpdate, mapped, tensors_of
+from dltrain.training.device_rates import DeviceRates, basis_of, changed_by, why_not_recorded
+from dltrain.training.gradients import forget_gradients
+from dltrain.training.loop import Learner, epochs_of, loss_of, train_epochs
 from dltrain.training.settings import TrainerSettings
 from dltrain.training.stack import Stack
 from dltrain.training.state import Running, TrainState
@@ -90,14 +85,15 @@ def record_steps(learner: Learner) -> RecordedUpdate:
     optimizer = learner.state.optimizer
     rates = DeviceRates(optimizer, CPU)
     recorded = RecordedUpdate(
-        lambda batches: learner._update(batches, rates),
-        learner.state.model,
+        lambda batches: learner.update(batches, rates),
+        (learner.state.model, learner.task.loss),
         changed=lambda: changed_by(learner.state.model, optimizer),
+        forget=lambda: forget_gradients(optimizer),
         basis=lambda: basis_of(optimizer),
         prepare=rates.follow,
         record=repeating(learner),
     )
-    learner.__dict__["update"] = recorded
+    learner.__dict__["recorded"] = recorded
     return recorded
 
 
@@ -177,12 +173,91 @@ class Drifts(Draws):
         return self.layer(x) * self.memory["factor"]
 
 
+class Remembers(Draws):
+    """Keeps a tensor from step to step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = torch.zeros(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.last = self.layer(x).detach().mean(0)
+        return self.layer(x) + self.last
+
+
+class DrawsItsOwn(Draws):
+    """Decides by a generator of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.random = np.random.default_rng(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * (1 + self.random.integers(2))
+
+
+class Anneals(CrossEntropy):
+    """A loss that counts its steps."""
+
+    calls = 0
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        self.calls += 1
+        return super().forward(output, target) * (1 + self.calls / 10_000)
+
+
+def test_a_loss_that_changes_from_step_to_step_is_not_recorded() -> None:
+    learner, train = learner_of()
+    learner = replace(learner, task=build_task(FACTS, Anneals(FACTS)))
+    recorded = record_steps(learner)
+    losses_of(learner, train)
+    assert "the loss keeps something of its own" in recorded.reason
+
+
+def test_numbers_of_the_optimizer_that_change_in_each_step_end_the_recording() -> None:
+    learner, train = learner_of(epochs=2)
+    recorded = record_steps(learner)
+    for number, batch in enumerate(train):
+        learner.state.optimizer.param_groups[0]["weight_decay"] = 0.01 * number
+        for _ in range(2):
+            learner.state.optimizer.param_groups[0]["eps"] *= 1.01
+            recorded((batch,))
+    assert recorded.reason == "the optimizer's numbers change from step to step"
+
+
+def test_a_failed_recording_leaves_no_gradients() -> None:
+    (plain, train), (fast, same) = learner_of(), learner_of()
+    recorded = record_steps(fast)
+
+    def fails(work: Callable[[], Losses]) -> Any:
+        with torch.enable_grad():
+            loss_of(fast.state.model, fast.task, next(iter(same))).backward()
+        raise RuntimeError("not permitted")
+
+    recorded.record = fails
+    assert losses_of(fast, same) == pytest.approx(losses_of(plain, train), rel=1e-6)
+
+
+def test_a_model_is_freed_after_its_training() -> None:
+    learner, train = learner_of(epochs=1)
+    losses_of(learner, train)
+    model = ref(learner.state.model)
+    gc.disable()
+    try:
+        del learner
+        assert model() is None
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
+        (Remembers, "keeps something of its own from step to step"),
+        (DrawsItsOwn, "keeps something of its own from step to step"),
         (Draws, "draws random numbers on the CPU"),
-        (Counts, "keeps numbers of its own from step to step"),
-        (Drifts, "keeps numbers of its own from step to step"),
+        (Counts, "keeps something of its own from step to step"),
+        (Drifts, "keeps something of its own from step to step"),
     ],
 )
 def test_steps_in_which_python_changes_something_are_not_recorded(
@@ -242,23 +317,24 @@ def test_after_a_change_of_the_optimizer_steps_are_recorded_anew(change: Callabl
     recorded = record_steps(learner)
     losses_of(learner, train)
     batch = next(iter(train))
-    learner.update((batch,))
+    recorded((batch,))
     assert [shape.is_sound for shape in recorded.shapes.values()] == [True, False]  # the last batch is smaller
     change(learner.state.optimizer)
-    learner.update((batch,))
+    recorded((batch,))
     assert [(shape.steps, shape.recording) for shape in recorded.shapes.values()] == [(1, None)]
 
 
-def test_a_model_that_another_epoch_finds_changed_is_recorded_anew() -> None:
+@pytest.mark.parametrize(
+    "attribute", [2.0, [1, 2], {"a": 1.0}, torch.zeros(2)], ids=["number", "list", "dict", "tensor"]
+)
+def test_a_model_that_another_epoch_finds_changed_is_recorded_anew(attribute: Any) -> None:
     learner, train = learner_of(epochs=1)
+    learner.state.model.own = attribute
     recorded = record_steps(learner)
     losses_of(learner, train)
-    assert any(shape.is_sound for shape in recorded.shapes.values())
     learner.begin_epoch()
     assert any(shape.is_sound for shape in recorded.shapes.values())
-    learner.state.model.factor = 2.0  # type: ignore[assignment]
-    recorded.held = held_by(learner.state.model)
-    learner.state.model.factor = 3.0  # type: ignore[assignment]
+    learner.state.model.own = copy(attribute) if isinstance(attribute, Tensor) else [attribute, 3]
     learner.begin_epoch()
     assert recorded.shapes == {}
 
@@ -267,11 +343,11 @@ def test_ever_new_shapes_are_not_recorded() -> None:
     learner, train = learner_of()
     recorded = record_steps(learner)
     batch = next(iter(train))
-    for size in range(2, 2 + 2 * MOST):
+    for size in range(2, 2 + 2 * MOST_SHAPES):
         part = Batch(tuple(tensor[:size] for tensor in batch.inputs), batch.target[:size])
-        for _ in range(WARM):
-            learner.update((part,))
-    assert len(recorded.shapes) == MOST
+        for _ in range(PLAIN_STEPS):
+            recorded((part,))
+    assert len(recorded.shapes) == MOST_SHAPES
 
 
 def test_shares_of_mixed_samples_are_numbers_on_the_device() -> None:
@@ -312,17 +388,17 @@ def test_on_a_gpu_replayed_steps_have_the_bits_of_plain_ones(
 ) -> None:
     fast, train = learner_of(GPU, optimizer=optimizer, dropout=0.3, **settings)
     rows = losses_of(fast, train)
-    assert isinstance(fast.update, RecordedUpdate)
-    assert fast.update.reason == ""
-    assert any(shape.is_sound for shape in fast.update.shapes.values())
-    monkeypatch.setattr(cuda_graphs, "WARM", 10**9)
+    assert fast.recorded is not None
+    assert fast.recorded.reason == ""
+    assert any(shape.is_sound for shape in fast.recorded.shapes.values())
+    monkeypatch.setattr(cuda_graphs, "PLAIN_STEPS", 10**9)
     plain, same = learner_of(GPU, optimizer=optimizer, dropout=0.3, **settings)
     assert losses_of(plain, same) == rows
     assert all(map(torch.equal, weights_of(plain), weights_of(fast)))
 
 
 @needs_gpu
-@pytest.mark.parametrize("steps", [1, WARM, WARM + 1, WARM + 2, 9])
+@pytest.mark.parametrize("steps", [1, PLAIN_STEPS, PLAIN_STEPS + 1, PLAIN_STEPS + 2, 9])
 def test_on_a_gpu_a_resumed_training_has_the_same_bits(steps: int) -> None:
     whole, train = learner_of(GPU, dropout=0.3)
     batches = list(train)[:-1] * 3
@@ -349,14 +425,14 @@ def test_on_a_gpu_models_that_train_at_once_are_replayed_too(
     optimizer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = []
-    for warm in (WARM, 10**9):
-        monkeypatch.setattr(cuda_graphs, "WARM", warm)
+    for plain_steps in (PLAIN_STEPS, 10**9):
+        monkeypatch.setattr(cuda_graphs, "PLAIN_STEPS", plain_steps)
         pairs = [learner_of(GPU, optimizer=optimizer, clip_norm=1.0) for _ in range(3)]
         stack = Stack([one for one, _ in pairs], lambda pace: schedules.cosine(pace, 28, 7))
         rows = list(train_epochs(stack, StackedLoader([train for _, train in pairs]), pairs[0][0].settings))
         stack.write_back()
-        assert isinstance(stack.update, RecordedUpdate)
-        assert stack.update.reason == ""
+        assert stack.recorded is not None
+        assert stack.recorded.reason == ""
         ends.append(([[row["train/loss"] for row in each] for each in rows], weights_of(pairs[2][0])))
     assert ends[0][0] == ends[1][0]
     assert all(map(torch.equal, ends[0][1], ends[1][1]))
@@ -385,6 +461,6 @@ def test_on_a_gpu_a_step_that_waits_is_not_recorded() -> None:
 
     learner, train = learner_of(GPU, model=Waits)
     assert losses_of(learner, train)[-1] < 2
-    assert isinstance(learner.update, RecordedUpdate)
-    assert learner.update.reason != ""
+    assert learner.recorded is not None
+    assert learner.recorded.reason != ""
     assert torch.isfinite(torch.rand(3, device=GPU)).all()  # the generator is whole

@@ -48,7 +48,7 @@ from dltrain.training.averaging import average_of
 from dltrain.training.batch_size import find_batch_size
 from dltrain.training.budget import Budget
 from dltrain.training.compilation import check_compiler
-from dltrain.training.precision_choice import choose_precision
+from dltrain.training.precision_choice import choose_precision, multiplies_tf32
 from dltrain.training.profile import Profile
 from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
@@ -285,6 +285,13 @@ def check_settings(settings: TrainerSettings, task: Task, device: torch.device) 
         )
     if settings.compile:
         check_compiler(device)
+    if settings.precision == "tf32" and not multiplies_tf32(device):
+        raise ConfigError(
+            f"{device} does not multiply TF32",
+            where="trainer.precision",
+            fix="choose another precision",
+            override="trainer.precision=float32",
+        )
     if settings.balance == "resample" and task.unbalanced:
         raise ConfigError(
             f"only classes can be balanced, and {task.unbalanced}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import lru_cache
+from functools import cache
 from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -291,10 +291,11 @@ def like(numbers: float | tuple[float, ...], tensor: Tensor) -> Tensor | float:
     return numbers if isinstance(numbers, float) else _on_device(numbers, tensor.dtype, tensor.device)
 
 
-@lru_cache
+@cache
 def _on_device(numbers: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Returns numbers `(K,)` as a tensor that stays on the device, so that a step needs no copy."""
-    return torch.tensor(numbers, dtype=dtype, device=device)
+    """Returns numbers `(K,)` as a tensor that stays on the device, where recorded steps read it."""
+    with torch.inference_mode(False):
+        return torch.tensor(numbers, dtype=dtype, device=device)
 
 
 def _spell(numbers: Tensor) -> str:

@@ -2,34 +2,32 @@
 
 A small step is a hundred kernels of a few microseconds each, and launching them one by one takes several times as long
 as computing them. What is replayed are the same kernels, so that a resumed run, whose first steps are taken one by one,
-computes the same.
+computes the same where the kernels themselves are deterministic.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import copy
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from dltrain.training.random_state import generator_states
-from dltrain.training.state import RATES
+from dltrain.training.step_watch import Attribute, attributes_of, noticing_waits
 from dltrain.types import Batch, Mixing
 
 log = logging.getLogger("dltrain")
 
-WARM = 3  # steps that are taken one by one first, in which libraries choose their algorithms
-MOST = 4  # graphs; batches of ever new shapes are not worth one each
+PLAIN_STEPS = 3  # that are taken first, in which libraries choose their algorithms
+MOST_SHAPES = 4  # of batches; ever new ones are not worth a recording each
+MOST_CHANGES = 8  # of the optimizer's numbers, after which nothing is recorded any more
+AHEAD = 8  # steps that Python may be ahead of the GPU, so that pauses and limits of time come in time
 TOLERANCE = 0.01  # of a tensor's change in a step, for kernels that add in any order
-FOLLOWED = {"params", "capturable", *RATES}  # of an optimizer's groups, what a recording reads anew or never
 Batches = tuple[Batch, ...]
 
 
@@ -46,24 +44,7 @@ class Losses(NamedTuple):
 
 
 Update = Callable[[Batches], Losses]
-
-
-class Held(NamedTuple):
-    """A value that a part of a model holds.
-
-    Args:
-        by: the attributes of the part.
-        name: of the attribute.
-        value: at some time.
-    """
-
-    by: dict[str, Any]
-    name: str
-    value: Any
-
-    def is_changed(self) -> bool:
-        """Tells whether the attribute has another value now."""
-        return self.name not in self.by or self.by[self.name] != self.value
+Replay = Callable[[], None]
 
 
 class Recording(NamedTuple):
@@ -77,7 +58,7 @@ class Recording(NamedTuple):
 
     inputs: list[Tensor]
     losses: Losses
-    replay: Callable[[], None]
+    replay: Replay
 
 
 @dataclass
@@ -105,30 +86,34 @@ class RecordedUpdate:
     Args:
         update: changes the weights by a group of batches. What differs from step to step besides the batches, it must
             read from tensors that stay where they are.
-        model: whose weights these are.
+        roots: the modules that a step calls: the model, and the loss.
         changed: returns all tensors that a step changes.
+        forget: removes all gradients.
         basis: returns an object that is another one once these tensors have been replaced, and what else of the
             optimizer a recording keeps as it was.
-        prepare: writes those tensors, before each step.
+        prepare: writes what a step reads besides the batches.
         record: records what a function does, without doing it; returns what the function returned and its replay.
         reason: why steps are taken one by one; empty while they are not.
         shapes: what is known of the batches so far, by the shapes and types of their tensors.
         based_on: what `basis` returned last.
-        held: what parts of the model held when the first shape of batches was new.
+        changes: of what `basis` returned.
+        attributes: of the roots, when the first step was recorded.
+        ahead: events of the last replayed steps.
     """
 
     update: Update
-    model: nn.Module
+    roots: Sequence[nn.Module]
     changed: Callable[[], list[Tensor]]
+    forget: Callable[[], None]
     basis: Callable[[], tuple[object, object]]
     prepare: Callable[[], None]
-    record: Callable[[Callable[[], Losses]], tuple[Losses, Callable[[], None]]] = field(
-        default_factory=lambda: record_on_gpu
-    )
+    record: Callable[[Callable[[], Losses]], tuple[Losses, Replay]]
     reason: str = ""
     shapes: dict[Any, Shape] = field(default_factory=dict)
     based_on: tuple[object, object] = (None, None)
-    held: list[Held] = field(default_factory=list)
+    changes: int = 0
+    attributes: list[Attribute] = field(default_factory=list)
+    ahead: deque[torch.cuda.Event] = field(default_factory=deque)
 
     def __call__(self, batches: Batches) -> Losses:
         """Changes the weights by a group of batches."""
@@ -137,57 +122,73 @@ class RecordedUpdate:
             return self.update(batches)
         basis = self.basis()
         if basis[0] is not self.based_on[0] or basis[1] != self.based_on[1]:
-            self.shapes, self.based_on = {}, basis
+            self.shapes, self.based_on, self.changes = {}, basis, self.changes + 1
+            if self.changes > MOST_CHANGES:
+                self._stop("the optimizer's numbers change from step to step")
+                return self.update(batches)
         tensors = tensors_of(batches)
         key = tuple((tensor.shape, tensor.dtype) for tensor in tensors)
         shape = self.shapes.get(key)
+        if shape is not None and shape.is_sound and shape.recording is not None:
+            self._wait_for_earlier(batches[0].target.device)
+            return replayed(shape.recording, tensors)
+        losses = self._plain(key, batches)
+        self.check_attributes()
+        return losses
+
+    def check_attributes(self) -> None:
+        """Forgets what is recorded if the modules hold anything else than when it was."""
+        if any(attribute.is_changed() for attribute in self.attributes):
+            self.shapes, self.attributes = {}, []
+
+    def _plain(self, key: Any, batches: Batches) -> Losses:
+        """Takes a plain step, on batches of which no recording is sound yet."""
+        shape = self.shapes.get(key)
         if shape is None:
-            if len(self.shapes) == MOST:
+            if len(self.shapes) == MOST_SHAPES:
                 return self.update(batches)
             shape = self.shapes[key] = Shape()
-        if shape.is_sound and shape.recording is not None:
-            return replayed(shape.recording, tensors)
-        if shape.steps < WARM:
+        if shape.steps < PLAIN_STEPS:
             return self._watched(shape, batches)
         if shape.recording is None:
             return self._recorded(shape, batches)
         return self._compared(shape, shape.recording, batches)
 
-    def begin_epoch(self) -> None:
-        """Forgets what is recorded if parts of the model hold other numbers than in the epoch before."""
-        if any(held.is_changed() for held in self.held):
-            self.shapes = {}
-        if not self.shapes:
-            self.held = held_by(self.model)
-
     def _watched(self, shape: Shape, batches: Batches) -> Losses:
         """Takes a step, and sees whether Python changes anything in it or waits for the GPU."""
-        before, held = generator_states(on_devices=False), held_by(self.model)
-        with noticing_waits(batches[0].target.device) as waits:
+        device = batches[0].target.device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        before, attributes = generator_states(on_devices=False), attributes_of(self.roots)
+        with noticing_waits(device) as waits:
             losses = self.update(batches)
         shape.steps += 1
         if before != generator_states(on_devices=False):
             self._stop("the model draws random numbers on the CPU")
-        elif shape.steps > 1 and any(one.is_changed() for one in held):  # the first step may make what is made once
-            self._stop("the model keeps numbers of its own from step to step")
-        elif shape.steps == WARM and waits:
+        elif shape.steps > 1 and any(attribute.is_changed() for attribute in attributes):  # the first may make some
+            self._stop("the model or the loss keeps something of its own from step to step")
+        elif shape.steps == PLAIN_STEPS and waits:
             self._stop("a step waits for the GPU, to read a number or to choose rows")
         return losses
 
     def _recorded(self, shape: Shape, batches: Batches) -> Losses:
         """Records a step on batches of this shape, and takes it."""
-        device = batches[0].target.device
-        if device.type == "cuda" and 2 * memory_of_step(device) > memory_left(device):
+        device, tensors = batches[0].target.device, self.changed()
+        if any(tensor.layout is not torch.strided for tensor in tensors):
+            self._stop("the model has sparse tensors")
+        elif device.type == "cuda" and not fits(device, tensors):
             self._stop("the memory of a step is too much to be kept")
-            return self.update(batches)
-        static = mapped(batches, torch.clone)
-        try:
-            losses, replay = self.record(lambda: self.update(static))
-            shape.recording = Recording(tensors_of(static), losses, replay)
-        except Exception as error:  # whatever a step does that cannot be recorded
-            for parameter in self.model.parameters():
-                parameter.grad = None
-            self._stop(" ".join(str(error.__context__ or error).split())[:200])
+        else:
+            static, attributes = mapped(batches, torch.clone), attributes_of(self.roots)
+            try:
+                losses, replay = self.record(lambda: self.update(static))
+                shape.recording = Recording(tensors_of(static), losses, replay)
+            except Exception as error:  # whatever a step does that cannot be recorded
+                self._stop(" ".join(str(error.__context__ or error).split())[:200])
+            self.forget()
+            for attribute in attributes:
+                attribute.restore()  # no kernel has written what a recording made
+            self.attributes = self.attributes or attributes
         return self.update(batches)
 
     def _compared(self, shape: Shape, recording: Recording, batches: Batches) -> Losses:
@@ -203,18 +204,29 @@ class RecordedUpdate:
         if random is not None:
             torch.cuda.set_rng_state(random, device)
         losses = self.update(batches)
-        pairs = list(zip(numbers_in(fast), numbers_in(losses), strict=True))
-        if not all(math.isfinite(plain) for _, plain in pairs):
-            return losses  # which says nothing, and ends the training
-        alike = all(math.isclose(one, plain, rel_tol=TOLERANCE, abs_tol=1e-7) for one, plain in pairs)
+        pairs = zip(numbers_in(fast), numbers_in(losses), strict=True)
+        alike = all(
+            math.isclose(one, plain, rel_tol=TOLERANCE, abs_tol=1e-7)
+            or not (math.isfinite(one) or math.isfinite(plain))
+            for one, plain in pairs
+        )
         if not alike or any(map(differs, after, tensors, before)):
             self._stop("a recorded step computes something else")
         shape.is_sound = True
         return losses
 
+    def _wait_for_earlier(self, device: torch.device) -> None:
+        """Waits for the step some steps ago."""
+        if device.type == "cuda":
+            if len(self.ahead) == AHEAD:
+                self.ahead.popleft().synchronize()
+            event = torch.cuda.Event()
+            event.record(torch.cuda.current_stream(device))
+            self.ahead.append(event)
+
     def _stop(self, reason: str) -> None:
         """Takes all further steps one by one."""
-        self.reason, self.shapes = reason, {}
+        self.reason, self.shapes, self.attributes = reason, {}, []
         log.info("steps   are not recorded as CUDA graphs: %s", reason)
 
 
@@ -232,128 +244,50 @@ def numbers_in(losses: Losses) -> list[float]:
     return [number for part in (*losses.means, *losses.weights) for number in torch.as_tensor(part).flatten().tolist()]
 
 
-def record_on_gpu(work: Callable[[], Losses]) -> tuple[Losses, Callable[[], None]]:
-    """Records what a function does on the GPU as a CUDA graph; returns what it returned, and the replay.
-
-    Raises:
-        Exception: of the function; stream and generator of the GPU are as they were.
-    """
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-    generator = torch.cuda.default_generators[torch.cuda.current_device()]
-    whole = generator.clone_state()
-    try:
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the GPU meanwhile
-            losses = work()
-    except BaseException:
-        torch.cuda.set_stream(stream)
-        generator.graphsafe_set_state(whole)  # the present one waits for the end of the recording
-        raise
-    return losses, graph.replay
-
-
-@contextmanager
-def noticing_waits(device: torch.device) -> Iterator[list[str]]:
-    """Yields a list that holds, after the block, a line for each time that Python waited for a GPU in it."""
-    waits: list[str] = []
-    if device.type != "cuda":
-        yield waits
-        return
-    mode = torch.cuda.get_sync_debug_mode()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            yield waits
-        finally:
-            torch.cuda.set_sync_debug_mode(mode)
-    waits += [str(one.message) for one in caught if "called a synchronizing" in str(one.message)]
-
-
-def memory_of_step(device: torch.device) -> int:
-    """Returns the most bytes that were taken at once on a GPU beyond those that are taken now."""
-    return torch.cuda.max_memory_allocated(device) - torch.cuda.memory_allocated(device)
-
-
-def memory_left(device: torch.device) -> int:
-    """Returns the bytes of a GPU that are free or kept in reserve."""
-    free, _ = torch.cuda.mem_get_info(device)
-    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-
-
-class DeviceRates:
-    """The learning rates of an optimizer as numbers on the GPU, from which a recorded step reads them.
-
-    The optimizer's groups keep theirs, which a schedule sets.
+class GraphRecorder:
+    """Records CUDA graphs, which take their memory from a pool that they share.
 
     Args:
-        optimizer: whose groups they are.
-        device: of the parameters.
-        dtype: of the numbers; torch's fused optimizers read float32.
+        device: the GPU.
     """
 
-    def __init__(self, optimizer: Optimizer, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
-        self.optimizer = optimizer
-        self.rates = [torch.zeros((), dtype=dtype, device=device) for _ in optimizer.param_groups]
-        self.known = [math.nan for _ in self.rates]
+    def __init__(self, device: torch.device) -> None:
+        self.index = torch.cuda.current_device() if device.index is None else device.index
+        self.pool = torch.cuda.graph_pool_handle()
 
-    def follow(self) -> None:
-        """Takes over the learning rates of the groups."""
-        for place, (group, rate) in enumerate(zip(self.optimizer.param_groups, self.rates, strict=True)):
-            if group["lr"] != self.known[place]:
-                self.known[place] = group["lr"]
-                rate.fill_(group["lr"])
+    def __call__(self, work: Callable[[], Losses]) -> tuple[Losses, Replay]:
+        """Records what a function does on the GPU; returns what it returned, and the replay.
 
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Lets the optimizer read them in the steps that it takes inside the block."""
-        groups = self.optimizer.param_groups
-        before = [group["lr"] for group in groups]
-        # torch refuses to record a step, and warns of one that is not recorded, unless the groups say which it is.
-        capturing = self.rates[0].device.type == "cuda" and torch.cuda.is_current_stream_capturing()
-        switch = {"capturable": capturing} if "capturable" in groups[0] else {}
-        try:
-            for group, rate in zip(groups, self.rates, strict=True):
-                group.update({"lr": rate, **switch})
-            yield
-        finally:
-            for group, rate in zip(groups, before, strict=True):
-                group.update({"lr": rate, **dict.fromkeys(switch, False)})
+        Raises:
+            Exception: of the function; streams and generator of the GPU are as they were.
+        """
+        with torch.cuda.device(self.index):
+            graph, stream, own = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), torch.cuda.Stream()
+            generator = torch.cuda.default_generators[self.index]
+            whole = generator.clone_state()
+            try:
+                # Other threads may use the GPU meanwhile.
+                with torch.cuda.graph(graph, pool=self.pool, stream=own, capture_error_mode="thread_local"):
+                    losses = work()
+            except BaseException:
+                torch.cuda.set_stream(stream)
+                generator.graphsafe_set_state(whole)  # the present one waits for the end of the recording
+                raise
+        return losses, graph.replay
 
 
-def why_not_recorded(optimizer: Optimizer) -> str:
-    """Returns why the steps of an optimizer cannot be recorded, in words; empty if they can."""
-    if type(optimizer) not in (SGD, Adam, AdamW):
-        return f"{type(optimizer).__name__} is none of the optimizers SGD, Adam and AdamW"
-    if not all(group.get("fused") for group in optimizer.param_groups):
-        return "they need optimizer.fused=true"
-    if any(group.get("capturable") for group in optimizer.param_groups):
-        return "optimizer.capturable is set"
-    return ""
+def fits(device: torch.device, changed: Sequence[Tensor]) -> bool:
+    """Tells whether a GPU has room for a recorded step, and for comparing it with a plain one.
 
-
-def changed_by(model: nn.Module, optimizer: Optimizer) -> list[Tensor]:
-    """Returns all tensors that a step of an optimizer changes: weights, buffers and the optimizer's own."""
-    stored = (value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor))
-    return [*model.parameters(), *model.buffers(), *stored]
-
-
-def basis_of(optimizer: Optimizer) -> tuple[object, object]:
-    """Returns the state of an optimizer, and the numbers of its groups other than learning rates."""
-    numbers = [value for group in optimizer.param_groups for name, value in group.items() if name not in FOLLOWED]
-    return optimizer.state, numbers
-
-
-def held_by(model: nn.Module) -> list[Held]:
-    """Returns what the parts of a model hold now besides tensors and modules: numbers, switches and names, also in
-    lists and dictionaries."""
-    named = (Held(vars(part), name, value) for part in model.modules() for name, value in vars(part).items())
-    return [held._replace(value=copy(held.value)) for held in named if is_plain(held.value)]
-
-
-def is_plain(value: object) -> bool:
-    """Tells whether a value is a number, a switch, a name or nothing, or a list or dictionary of them."""
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
-    return all(isinstance(part, bool | int | float | str | None) for part in parts)
+    Args:
+        device: the GPU, whose memory at most was counted from before a step.
+        changed: the tensors that a step changes, which the comparison copies.
+    """
+    taken = torch.cuda.memory_allocated(device)
+    step = torch.cuda.max_memory_allocated(device) - taken
+    free, _ = torch.cuda.mem_get_info(device)
+    left = free + torch.cuda.memory_reserved(device) - taken
+    return 2 * step + 4 * sum(tensor.nbytes for tensor in changed) <= left
 
 
 def tensors_of(batches: Iterable[Batch]) -> list[Tensor]:
@@ -387,6 +321,13 @@ def mapped(batches: Sequence[Batch], change: Callable[[Tensor], Tensor]) -> Batc
         )
         for batch in batches
     )
+
+
+def is_close(one: float, other: float) -> bool:
+    """Tells whether two numbers that a step reports are as good as the same; all that are not finite are."""
+    if not math.isfinite(one):
+        return not math.isfinite(other)
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-7)
 
 
 def differs(tensor: Tensor, other: Tensor, before: Tensor) -> bool:

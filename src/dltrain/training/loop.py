@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import islice
 from time import perf_counter
 from typing import Protocol, TypeVar
+from weakref import proxy
 
 import torch
 from torch import Tensor, nn
@@ -22,15 +23,8 @@ from dltrain.tasks.metric_table import Better
 from dltrain.tasks.precision import Precision, autocast, backward_pass
 from dltrain.tasks.task import Task
 from dltrain.training.blending import Blending, choose_blend
-from dltrain.training.cuda_graphs import (
-    DeviceRates,
-    Losses,
-    RecordedUpdate,
-    Update,
-    basis_of,
-    changed_by,
-    why_not_recorded,
-)
+from dltrain.training.cuda_graphs import GraphRecorder, Losses, RecordedUpdate
+from dltrain.training.device_rates import DeviceRates, basis_of, changed_by, why_not_recorded
 from dltrain.training.divergence import check_finite
 from dltrain.training.gradients import clip_norm, forget_gradients
 from dltrain.training.settings import TrainerSettings
@@ -170,15 +164,16 @@ class Learner:
             picked.freeze_for(self.state.epoch)
         if self.unfreezing or not all(module.training for module in self.modules):
             self.state.model.train()
-        if isinstance(self.update, RecordedUpdate):
-            self.update.begin_epoch()
+        if self.recorded is not None:
+            self.recorded.check_attributes()
 
     def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
         """Takes one step of the optimizer and its schedule on a group of batches."""
         state, running = self.state, self.state.running
         optimizer, scheduler = state.optimizer, state.scheduler
         assert running is not None
-        for loss, weight in zip(*self.update(micro_batches), strict=True):
+        losses = self.update(micro_batches) if self.recorded is None else self.recorded(micro_batches)
+        for loss, weight in zip(*losses, strict=True):
             running.add(loss, weight)
         running.count(optimizer.param_groups[0]["lr"], len(micro_batches))
         if scheduler is not None and not isinstance(scheduler, ReduceLROnPlateau):
@@ -189,11 +184,11 @@ class Learner:
         state.samples += sum(len(batch.target) for batch in micro_batches)
 
     @cached_property
-    def update(self) -> Update:
-        """Returns what changes the weights by a group of batches; on a GPU it is recorded where it can be."""
+    def recorded(self) -> RecordedUpdate | None:
+        """Returns what records the steps of a GPU; `None` on another device, or where they cannot be recorded."""
         optimizer, device = self.state.optimizer, self.parameters[0].device
         if device.type != "cuda" or not self.settings.cuda_graphs:
-            return self._update
+            return None
         others = {
             "trainer.profile measures parts of each": self.settings.profile,
             "trainer.compile compiles them": self.settings.compile,
@@ -203,17 +198,20 @@ class Learner:
         reason = next((words for words, holds in others.items() if holds), "") or why_not_recorded(optimizer)
         if reason:
             log.info("steps   are not recorded as CUDA graphs: %s", reason)
-            return self._update
-        rates = DeviceRates(optimizer, device)
+            return None
+        rates, model = DeviceRates(optimizer, device), self.state.model
+        learner = proxy(self)  # which would be kept with all its memory by what it keeps
         return RecordedUpdate(
-            lambda batches: self._update(batches, rates),
-            self.state.model,
-            changed=lambda: changed_by(self.state.model, optimizer),
+            lambda batches: learner.update(batches, rates),
+            (model, self.task.loss),
+            changed=lambda: changed_by(model, optimizer),
+            forget=lambda: forget_gradients(optimizer),
             basis=lambda: basis_of(optimizer),
             prepare=rates.follow,
+            record=GraphRecorder(device),
         )
 
-    def _update(self, micro_batches: tuple[Batch, ...], rates: DeviceRates | None = None) -> Losses:
+    def update(self, micro_batches: tuple[Batch, ...], rates: DeviceRates | None = None) -> Losses:
         """Changes the weights by a group of batches, with learning rates on the GPU if they are given."""
         model, optimizer, scaler = self.state.model, self.state.optimizer, self.state.scaler
         task, settings = self.task, self.settings

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from time import perf_counter
 from typing import cast
+from weakref import proxy
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from dltrain.errors import Diverged
 from dltrain.tasks.task import Task
-from dltrain.training.cuda_graphs import DeviceRates, Losses, RecordedUpdate, Update
+from dltrain.training.cuda_graphs import GraphRecorder, Losses, RecordedUpdate
+from dltrain.training.device_rates import DeviceRates
 from dltrain.training.divergence import check_finite
 from dltrain.training.loop import Learner, Pause, Row
 from dltrain.training.stacked_optimizer import STACKED, Piece
@@ -70,14 +72,15 @@ class Stack:
     def begin_epoch(self) -> None:
         """Puts the models into training mode."""
         self.model.train()
-        if isinstance(self.update, RecordedUpdate):
-            self.update.begin_epoch()
+        if self.recorded is not None:
+            self.recorded.check_attributes()
 
     def take_step(self, micro_batches: tuple[Batch, ...]) -> None:
         """Takes one step of all models on a group of batches `(K, B, ...)`."""
         state, pace = self.state, self.state.optimizer.param_groups[0]["lr"]
         assert state.running is not None
-        for losses, weight in zip(*self.update(micro_batches), strict=True):
+        results = self.update(micro_batches) if self.recorded is None else self.recorded(micro_batches)
+        for losses, weight in zip(*results, strict=True):
             state.running.add(losses, weight)
 
         state.running.count(pace, len(micro_batches))
@@ -87,7 +90,7 @@ class Stack:
         state.step += 1
         state.samples += sum(batch.target.shape[1] for batch in micro_batches)
 
-    def _update(self, micro_batches: tuple[Batch, ...], pace: Tensor | None = None) -> Losses:
+    def update(self, micro_batches: tuple[Batch, ...], pace: Tensor | None = None) -> Losses:
         """Changes the weights of all models by a group of batches, with the schedule's rate on the GPU if it is
         given."""
         weights = [self._divisor(batch) for batch in micro_batches]
@@ -108,17 +111,19 @@ class Stack:
         self.optimizer.zero_grad()
         return Losses(means, weights)
 
-    def _recorded(self, device: torch.device) -> Update:
-        """Returns `_update`, recorded where there is a GPU."""
+    def _recorded(self, device: torch.device) -> RecordedUpdate | None:
+        """Returns what records the steps of a GPU; `None` on another device."""
         if device.type != "cuda" or not self.learners[0].settings.cuda_graphs:
-            return self._update
-        rates = DeviceRates(self.state.optimizer, device, torch.float64)
+            return None
+        rates, optimizer, stack = DeviceRates(self.state.optimizer, device, torch.float64), self.optimizer, proxy(self)
         return RecordedUpdate(
-            lambda batches: self._update(batches, rates.rates[0]),
-            self.model,
-            changed=lambda: [*self.optimizer.tensors(), *self.buffers.values()],
-            basis=lambda: (self.optimizer, None),
+            lambda batches: stack.update(batches, rates.rates[0]),
+            (self.model, *(task.loss for task, _ in self.tasks)),
+            changed=lambda: [*optimizer.tensors(), *stack.buffers.values()],
+            forget=optimizer.zero_grad,
+            basis=lambda: (optimizer, None),
             prepare=rates.follow,
+            record=GraphRecorder(device),
         )
 
     def settle(self, began: float) -> None:
@@ -243,7 +248,6 @@ class Stack:
         self.buffers = stacked_buffers(models)
         device = next(iter(self.weights.values())).device
         self.rates_on_device = [rate.to(device) for rate in self.rates]
-        self.update = self._recorded(device)
         self.rows = [rows_of(model, self.weights | self.buffers, place) for place, model in enumerate(models)]
         self.validation = None
         self.failures: list[Diverged | None] = [None] * len(models)
@@ -252,6 +256,7 @@ class Stack:
             by_task.setdefault(id(learner.task), (learner.task, []))[1].append(place)
         self.tasks = [(task, torch.tensor(rows, device=device)) for task, rows in by_task.values()]
         self.firsts = [(task, rows[0]) for task, rows in by_task.values()]
+        self.recorded = self._recorded(device)
 
         def column(numbers: Sequence[float]) -> Tensor:
             return torch.tensor(numbers, dtype=torch.float32, device=device)
