@@ -82,13 +82,6 @@ def test_other_values_are_refused_and_replaced_by_nothing_but_the_same(name: str
     assert error.override == (f"model.{name}={same}" if same else "")
 
 
-@pytest.mark.parametrize("value", [1001, 10**12, 1e12, 2**70])
-def test_a_count_that_is_too_large_becomes_the_largest_one(value: float) -> None:
-    (error,) = check_call(sample, {"layers": value}, "model", supplied=1)
-    assert error.override == "model.layers=1000"
-    assert check_call(sample, {"layers": 1000}, "model", supplied=1) == []
-
-
 def test_a_percentage_is_refused_as_a_share() -> None:
     (error,) = check_call(sample, {"rate": 50}, "model", supplied=1)
     assert (error.override, "as a share and not in percent" in error.fix) == ("", True)

@@ -83,7 +83,7 @@ def test_no_time_means_no_baseline() -> None:
 
 
 def test_the_time_limit_follows_the_training() -> None:
-    assert BaselineSettings().limit(4.0) == 0.6
+    assert BaselineSettings().limit(4.0) == 1.0
     assert BaselineSettings().limit(100.0) == 12.0
     assert BaselineSettings(7.0).limit(100.0) == 7.0
 

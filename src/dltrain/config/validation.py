@@ -218,8 +218,7 @@ def spelled(value: Any) -> str:
 def _correction(key: str, hint: Any, value: Any) -> dict[str, str]:
     """Returns `fix` and, where one is certain, `override` for a wrong value: the same in dltrain's form.
 
-    No other value takes its place, because what was typed says something, and a default would say something else; only
-    a count that is too large becomes the largest one.
+    No other value takes its place, because what was typed says something, and a default would say something else.
     """
     meant = translated(key, key, value)
     if meant is not None:
@@ -239,9 +238,6 @@ def _correction(key: str, hint: Any, value: Any) -> dict[str, str]:
     items = [_whole(item) if type(item) is float else item for item in value] if _is_list(value) else []
     if items and matches(items, hint):
         return {"fix": f"give {described(hint)}", "override": f"{key}={spelled(items).replace(' ', '')}"}
-    largest = _largest_count(hint)
-    if largest is not None and _is_number(value) and value > largest:
-        return {"fix": f"give {described(hint)}", "override": f"{key}={largest}"}
     if not _is_list(value) and matches([value], hint):
         return {"fix": "put it in brackets", "override": f"{key}=[{value}]"}
     percent = _is_number(value) and 1 < value <= 100 and matches(value / 100, hint) and not matches(1.1, hint)
@@ -256,17 +252,6 @@ def _whole(value: Any) -> int | float | None:
         return None
     if math.isfinite(number):
         return int(number) if number.is_integer() else number
-    return None
-
-
-def _largest_count(hint: Any) -> int | None:
-    """Returns the largest whole number that an annotation of whole numbers allows; None if there is no limit."""
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is Annotated and arguments[0] is int:
-        highs = [mark.high for mark in arguments[1:] if isinstance(mark, Range) and mark.high is not None]
-        return int(min(highs)) if highs else None
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return next((high for option in arguments if (high := _largest_count(option)) is not None), None)
     return None
 
 

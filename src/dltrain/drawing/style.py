@@ -214,7 +214,7 @@ def to_png(figure: Figure, families: Sequence[str], transparent: bool = False) -
     canvas.draw()  # lays out, too, for which savefig would draw twice
     image = Image.fromarray(np.asarray(canvas.buffer_rgba()))
     buffer = BytesIO()
-    # Runs of one colour are nearly all that repeats: they are found in half of the time, for a file of about that size.
+    # Runs of one colour are nearly all that repeats: they are found in half of the time, for a file a tenth larger.
     (image if transparent else image.convert("RGB")).save(buffer, "PNG", dpi=(DPI, DPI), compress_type=Image.RLE)
     return buffer.getvalue()
 

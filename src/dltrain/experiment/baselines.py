@@ -15,7 +15,7 @@ from dltrain.tasks.comparison import Baseline
 from dltrain.tasks.task import Task
 from dltrain.types import Data, Range, SplitName
 
-LEAST_SECONDS, SHARE = 0.6, 0.12  # of a run, of which page and explanations also take a part
+LEAST_SECONDS, SHARE = 1.0, 0.12  # of a run, of which page and explanations also take a part
 LONGEST = 8.0  # seconds after which no further baseline begins
 MOST_MEASURED, FEWEST_MEASURED = 20_000, 1_000  # samples, which tell two methods apart as well as more do
 MOST_PROBABILITIES = 20_000_000  # of many classes
@@ -27,7 +27,7 @@ class BaselineSettings:
 
     Args:
         seconds: no further baseline begins after this time; 0 for no baselines. `auto` is 8 seconds, and where methods
-            can be fitted to a sample, an eighth of the training's time, but at least 0.6 seconds.
+            can be fitted to a sample, an eighth of the training's time, but at least 1 second.
     """
 
     seconds: Literal["auto"] | Annotated[float, Range(0)] = "auto"

@@ -161,7 +161,11 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     settings = settings.settled(len(data.splits["train"]), budget)
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
-    refuse_weights(model, arguments(node), device, lambda others: assemble_model({**node, **others}, facts, spec, None))
+    is_built_in = "." not in name  # another model may do anything each time that it is built
+    smaller = partial(assemble_model, facts=facts, spec=spec, trusted=None)
+    refuse_weights(
+        model, arguments(node), device, (lambda others: smaller({**node, **others})) if is_built_in else None
+    )
     show_training_samples(model, data, config["seed"])
     words, files = (
         ((), {})
@@ -468,7 +472,8 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
         return assemble_model(node, facts, spec, trusted)
     except TooLarge as error:
         smaller = partial(assemble_model, facts=facts, spec=spec, trusted=trusted)
-        error.override = fitting(arguments(node), lambda others: smaller({**node, **others}), free_memory())
+        if "." not in node["_target_"]:
+            error.override = fitting(arguments(node), lambda others: smaller({**node, **others}), free_memory())
         raise
 
 

@@ -30,6 +30,7 @@ from dltrain.errors import Diverged, explained
 from dltrain.experiment import build
 from dltrain.experiment.complete import Records, is_spent, new_saver
 from dltrain.experiment.fleet_jobs import Job, compose_job, numbers_of, report, stacks_of
+from dltrain.experiment.prepared import PREPARED
 from dltrain.experiment.run import begin, recorded, train
 from dltrain.experiment.signals import Stopped, finishing
 from dltrain.experiment.sources import SOURCES
@@ -79,7 +80,9 @@ def launch(
     SOURCES.forget(str(folder))
     jobs = [compose_job(context, master, words, number) for number, words in enumerate(overrides, first)]
     try:
-        for stack in stacks_of([job for job in jobs if not job.run.status.exists()]):
+        stacks = stacks_of([job for job in jobs if not job.run.status.exists()])
+        PREPARED.forget()  # what is left is of jobs that train alone
+        for stack in stacks:
             train_at_once(stack, folder)
         return [_finish(job, context, task) for job in jobs]
     except Stopped as stopped:

@@ -87,6 +87,8 @@ def fitting(given: Mapping[str, Any], build: Callable[[Mapping[str, Any]], nn.Mo
     key, found = largest_of(given).removeprefix("."), ""
     numbers = given.get(key, 0)
     several = isinstance(numbers, Sequence)
+    if several and not all(type(number) is int for number in numbers):
+        return ""
     for power in range(1, 63):
         if (limit := 1 << power) >= max(numbers if several else [numbers]):
             break

@@ -46,7 +46,8 @@ class CNN(nn.Module):
         mirror: whether a prediction is the mean over an image and its mirror image, if that keeps the image's target;
             None for where there are several networks by default and training mirrors images (`augment.hflip`).
         whiten: whether the first convolution whitens patches of the training images, which it is fitted to before
-            training, and then is not trained; None for where at most 1,000 photos are trained on.
+            training, and then is not trained; None for where at most 1,000 photos are trained on, and convolutions are
+            normalised.
     """
 
     takes = ("image",)
@@ -72,7 +73,8 @@ class CNN(nn.Module):
         as_trained = usual > 1 and bool(spec.augment.get("hflip"))
         self.mirror = spec.mirror and (as_trained if mirror is None else mirror)
         self.networks = usual if members is None else members
-        self.whiten = has_few_photos(spec) if whiten is None else whiten
+        usually = norm == "batch" and has_few_photos(spec)
+        self.whiten = bool(channels) and (usually if whiten is None else whiten)
         self.first_layer = "whitens patches of the images"
         if self.networks > 1:
             options = channels, convolutions, kernel_size, norm, activation, pool, head, hidden, dropout

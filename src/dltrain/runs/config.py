@@ -33,7 +33,7 @@ class RunConfig:
         self.path = run.own(run.config)
         try:
             self.values: DictConfig = OmegaConf.create(_read_plain(run))
-        except OmegaConfBaseException as error:
+        except (OmegaConfBaseException, ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path} cannot be read: {' '.join(str(error).split())}") from None
 
     def node(self, name: str) -> dict[str, Any]:

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dltrain.models.cnn import CNN
 from dltrain.models.layers.pooling import AverageMaxPool
 from dltrain.models.layers.whitening import EPSILON, Whitening
+from dltrain.types import Spec
 
 
 def smooth_images(depth: int, count: int = 60, side: int = 20) -> Tensor:
@@ -80,3 +82,19 @@ def test_the_mean_and_the_maximum_of_each_channel() -> None:
     assert pooled.shape == (2, 6, 1, 1)
     torch.testing.assert_close(pooled[:, :3, 0, 0], x.mean(dim=(2, 3)))
     torch.testing.assert_close(pooled[:, 3:, 0, 0], x.flatten(2).max(dim=2).values)
+
+
+def test_directions_that_no_image_has_get_no_filter() -> None:
+    grey = torch.rand(4, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    layer = Whitening(3, 32, 3)
+    layer.fit([grey.expand(-1, 3, -1, -1)])
+    tinted = torch.zeros(1, 3, 12, 12)
+    tinted[:, 0], tinted[:, 1] = 1.0, -1.0  # no part of it is grey
+    assert layer(tinted)[..., 1:-1, 1:-1].abs().max() < 1e-3
+
+
+def test_a_network_without_stages_has_nothing_to_whiten() -> None:
+    spec = Spec("image", (3, 32, 32), 2, samples=100)
+    assert not CNN(spec, channels=()).whiten
+    assert not CNN(spec, norm="none").whiten
+    assert CNN(spec).whiten
