@@ -19,22 +19,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
 import torch
+from loop import Workload, build_setup, ours, target_of
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from dltrain.config.compose import compose_jobs
 from dltrain.experiment import build
-from dltrain.experiment.sources import SOURCES
 from dltrain.tasks.precision import autocast
-from dltrain.training.loop import fit, loss_of
-from dltrain.training.saving import Saver
+from dltrain.training.loop import loss_of
 
 GPU = torch.device("cuda")
 COMMON = [
@@ -43,23 +39,6 @@ COMMON = [
 PLAIN = ["augment=none", "loss.label_smoothing=0"]
 IMAGES = [*PLAIN, "data=images", "data.path={images}", "trainer.precision=bfloat16"]
 WAITS = 3  # steps before the hand-written loop captures its own
-
-
-class Workload(NamedTuple):
-    """What is trained, and how often the loops take turns.
-
-    Args:
-        title: of its line.
-        overrides: of the config.
-        rounds: turns of each loop.
-        at_once: epochs a turn.
-    """
-
-    title: str
-    overrides: list[str]
-    rounds: int
-    at_once: int = 1
-
 
 WORKLOADS = {
     "cubic": Workload("cubic, full batch", ["experiment=cubic"], 10, 200),
@@ -94,24 +73,6 @@ WORKLOADS = {
          "trainer.precision=bfloat16"], 8,
     ),
 }  # fmt: skip
-
-
-def build_setup(overrides: list[str], **values: object) -> build.Setup:
-    """Returns what `dltrain` trains with these overrides."""
-    SOURCES.forget()
-    (job,) = compose_jobs([*COMMON, *(text.format(**values) for text in overrides)], sweep=False)
-    return build.build(job.config)
-
-
-def ours(setup: build.Setup, *, evaluates: bool) -> Iterator[object]:
-    """Trains with dltrain's loop; yields after every epoch."""
-    if not evaluates:
-        yield from fit(setup.state, setup.task, setup.train, None, build.replace(setup.settings, monitor="train/loss"))
-    with TemporaryDirectory() as folder:
-        saver = Saver(Path(folder), setup.state)
-        for moment in fit(setup.state, setup.task, setup.train, setup.evaluation.get("val"), setup.settings):
-            saver.after_epoch()
-            yield moment
 
 
 def by_hand(setup: build.Setup, *, records: bool) -> Iterator[float]:
@@ -165,15 +126,6 @@ def loss_function(setup: build.Setup) -> Callable[[Tensor, Tensor], Tensor]:
     if setup.data.facts.kind == "corpus":
         return lambda output, target: functional.cross_entropy(output.flatten(0, 1), target.flatten())
     return functional.cross_entropy if setup.data.facts.classes else functional.mse_loss
-
-
-def target_of(setup: build.Setup) -> Tensor:
-    """Returns the training targets as the loss sees them."""
-    target, facts = setup.train.target, setup.data.facts
-    if not target.is_floating_point():
-        return target
-    mean, std = (torch.tensor(values, device=GPU).double() for values in (facts.target_mean, facts.target_std))
-    return ((target - mean) / std).float()
 
 
 def operations_of(setup: build.Setup) -> int:
@@ -230,7 +182,8 @@ def main() -> None:
         for name, workload in WORKLOADS.items():
             if asked.only and name not in asked.only.split(","):
                 continue
-            setups = [build_setup(workload.overrides, images=images) for _ in range(4)]
+            overrides = [text.format(images=images) for text in workload.overrides]
+            setups = [build_setup(overrides, COMMON) for _ in range(4)]
             operations, precision = operations_of(setups[0]), setups[0].settings.precision
             loops = {
                 "hand": by_hand(setups[0], records=False), "recorded": by_hand(setups[1], records=True),

@@ -74,10 +74,10 @@ WORKLOADS = {
 }  # fmt: skip
 
 
-def build_setup(overrides: list[str]) -> build.Setup:
-    """Returns what `dltrain` trains with these overrides."""
+def build_setup(overrides: list[str], common: list[str] = COMMON) -> build.Setup:
+    """Returns what `dltrain` trains with these overrides, after those that all workloads have in common."""
     SOURCES.forget()
-    (job,) = compose_jobs([*COMMON, *overrides], sweep=False)
+    (job,) = compose_jobs([*common, *overrides], sweep=False)
     return build.build(job.config)
 
 
@@ -129,9 +129,10 @@ def by_hand(setup: build.Setup) -> Iterator[float]:
 def target_of(setup: build.Setup) -> Tensor:
     """Returns the training targets as the loss sees them."""
     target, facts = setup.train.target, setup.data.facts
-    if facts.classes:
+    if not target.is_floating_point():
         return target
-    mean, std = (torch.tensor(values, dtype=torch.float64) for values in (facts.target_mean, facts.target_std))
+    scale = torch.tensor([facts.target_mean, facts.target_std], dtype=torch.float64, device=target.device)
+    mean, std = scale
     return ((target - mean) / std).float()
 
 

@@ -45,7 +45,14 @@ def uncollected() -> Iterator[None]:
 
 
 def refuse_beyond(
-    needed: float, what: str, *, where: str, fix: str, override: str = "", free: int | None = None
+    needed: float,
+    what: str,
+    *,
+    where: str,
+    fix: str,
+    override: str = "",
+    free: int | None = None,
+    error: type[ConfigError] = ConfigError,
 ) -> None:
     """Makes sure that something fits into the free memory.
 
@@ -56,13 +63,14 @@ def refuse_beyond(
         fix: what to do about it.
         override: that does it, if it is certain.
         free: bytes that there are, if they are not those of this machine.
+        error: that is raised.
 
     Raises:
         ConfigError: it does not.
     """
     free = free_memory() if free is None else free
     if needed > free:
-        raise ConfigError(
+        raise error(
             f"{what} need at least {spelled(needed)} of memory, and {spelled(free)} are free", where, fix, override
         )
 

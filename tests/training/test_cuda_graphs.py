@@ -24,7 +24,7 @@ from dltrain.kinds.image.mixing import Mix
 from dltrain.models.mlp import MLP
 from dltrain.tasks.losses import CrossEntropy
 from dltrain.training import cuda_graphs, schedules
-from dltrain.training.cuda_graphs import MOST_SHAPES, PLAIN_STEPS, Losses, RecordedUpdate, mapped, tensors_of
+from dltrain.training.cuda_graphs import MOST_SHAPES, PLAIN_STEPS, Losses, RecordedUpdate, copies_of, tensors_of
 from dltrain.training.device_rates import DeviceRates, basis_of, changed_by, why_not_recorded
 from dltrain.training.gradients import forget_gradients
 from dltrain.training.loop import Learner, epochs_of, loss_of, train_epochs
@@ -354,7 +354,7 @@ def test_shares_of_mixed_samples_are_numbers_on_the_device() -> None:
     x = torch.rand(6, 3, 8, 8)
     (mixed,), mixing = Mix(mixup=0.4, cutmix=0.0)((x,), 0, 0, 0)
     batch = Batch((mixed,), torch.zeros(6), None, mixing)
-    (static,) = mapped((batch,), torch.clone)
+    (static,) = copies_of((batch,))
     assert static.mixing is not None
     assert isinstance(static.mixing.share, Tensor)
     assert static.mixing.share.item() == mixing.share

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dltrain.memory import uncollected
+
 REPORTING = frozenset(["onnx", "triton"])  # made with nanobind, which prints what is alive at the end
 
 
@@ -20,13 +22,12 @@ def imports() -> Iterator[None]:
     if "torch" in sys.modules or not gc.isenabled():
         yield
         return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-        atexit.register(_freeze_at_end)
+    with uncollected():
+        try:
+            yield
+        finally:
+            gc.freeze()
+            atexit.register(_freeze_at_end)
 
 
 def _freeze_at_end() -> None:

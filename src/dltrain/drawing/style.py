@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dltrain.drawing.wording import raised
 
@@ -26,6 +27,7 @@ DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.6), (1.4, 1.4), (6, 1.6, 1.4,
 # Legible on white and on black: dark mode inverts plots, but not images and the marks on them.
 RIGHT, WRONG, NEUTRAL = "#1a8a4a", "#e04545", "#7a828c"
 DPI = 160
+DECADES = 30.0  # ratio of the largest to the smallest value, above which an axis is logarithmic
 LETTER, HANDLE, LINE = 0.08, 0.65, 0.19  # inches of a legend: a letter, what stands before a name, and a line
 FALLBACKS = (
     "Noto Sans CJK SC",
@@ -152,13 +154,16 @@ def polish(axes: Axes) -> None:
         spine.set_linewidth(0.8)
 
 
-def scale_to_decades(axes: Axes) -> None:
-    """Makes the y axis logarithmic, with a line for each power of ten.
+def scale_wide(axes: Axes, values: NDArray[np.float64]) -> None:
+    """Makes the y axis logarithmic, with a line for each power of ten, where the values span more than one and a half.
 
     Powers are written in letters: matplotlib's own formulas need a parser, which takes as long as another plot.
     """
     from matplotlib.ticker import FuncFormatter, NullLocator
 
+    values = values[np.isfinite(values)]
+    if not len(values) or values.min() <= 0 or values.max() / values.min() <= DECADES:
+        return
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: raised(math.log10(value))))
     axes.yaxis.set_minor_locator(NullLocator())

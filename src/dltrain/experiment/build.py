@@ -27,7 +27,7 @@ from dltrain.experiment.optimizer import build_optimizer
 from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.outside_models import construct
 from dltrain.experiment.pruning import Pruning
-from dltrain.experiment.size import SizeLimit, TooLarge, fitting, refuse_step, refuse_weights
+from dltrain.experiment.size import Build, SizeLimit, TooLarge, fitting, refuse_step, refuse_weights
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
@@ -161,11 +161,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     settings = settings.settled(len(data.splits["train"]), budget)
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
-    is_built_in = "." not in name  # another model may do anything each time that it is built
-    smaller = partial(assemble_model, facts=facts, spec=spec, trusted=None)
-    refuse_weights(
-        model, arguments(node), device, (lambda others: smaller({**node, **others})) if is_built_in else None
-    )
+    refuse_weights(model, arguments(node), device, builder_of_others(node, facts, spec))
     show_training_samples(model, data, config["seed"])
     words, files = (
         ((), {})
@@ -471,10 +467,16 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
     try:
         return assemble_model(node, facts, spec, trusted)
     except TooLarge as error:
-        smaller = partial(assemble_model, facts=facts, spec=spec, trusted=trusted)
-        if "." not in node["_target_"]:
-            error.override = fitting(arguments(node), lambda others: smaller({**node, **others}), free_memory())
+        error.override = fitting(arguments(node), builder_of_others(node, facts, spec), free_memory())
         raise
+
+
+def builder_of_others(node: Mapping[str, Any], facts: Facts, spec: Spec) -> Build | None:
+    """Returns what makes the model of a node from other arguments; `None` for one that is not built in, which may do
+    anything each time that it is made."""
+    if "." in node["_target_"]:
+        return None
+    return lambda others: assemble_model({**node, **others}, facts, spec, None)
 
 
 def assemble_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Collection[str] | None) -> nn.Module:
@@ -519,6 +521,8 @@ def show_training_samples(model: nn.Module, data: Data, seed: int) -> None:
     """
     samples = data.splits["train"]
     for number, picked in enumerate(picked_models(model)):
+        if not isinstance(picked, Remembering | Initialised):
+            continue
         rows = torch.arange(len(samples)) if samples.order is None else samples.order
         rows = rows if samples.fold is None else rows[samples.fold[rows] != number]
         if isinstance(picked, Remembering):

@@ -23,6 +23,9 @@ _FACTORIES = frozenset(
 _BEYOND_COUNTING = 1 << 63
 
 
+Build = Callable[[Mapping[str, Any]], nn.Module]
+
+
 class TooLarge(ConfigError):
     """A model that is too large for the memory."""
 
@@ -70,24 +73,25 @@ class SizeLimit(TorchFunctionMode):
             what = f"{self.name} consists of more than {MOST_TENSORS:,} tensors"
             raise TooLarge(what, where=self.where, fix="give a smaller number")
         if self.bytes > self.free:
-            needed = f"at least {spelled(self.bytes)} of memory, and {spelled(self.free)} are free"
-            raise TooLarge(f"the weights of {self.name} need {needed}", where=self.where, fix="give smaller numbers")
+            words, fix = f"the weights of {self.name}", "give smaller numbers"
+            refuse_beyond(self.bytes, words, where=self.where, fix=fix, free=self.free, error=TooLarge)
 
 
-def fitting(given: Mapping[str, Any], build: Callable[[Mapping[str, Any]], nn.Module], free: int) -> str:
+def fitting(given: Mapping[str, Any], build: Build | None, free: int) -> str:
     """Returns the override with which a model fits into memory, trained with room to spare; empty if there is none.
 
     The largest number among the arguments, and others of its key, are limited to a power of two, the largest that fits.
 
     Args:
         given: the model's arguments in the config.
-        build: makes the model from other arguments, within `SizeLimit`; here of tensors without data.
+        build: makes the model from other arguments, within `SizeLimit`; here of tensors without data. `None` where it
+            is not to be made again.
         free: bytes of memory.
     """
     key, found = largest_of(given).removeprefix("."), ""
     numbers = given.get(key, 0)
     several = isinstance(numbers, Sequence)
-    if several and not all(type(number) is int for number in numbers):
+    if build is None or (several and not all(type(number) is int for number in numbers)):
         return ""
     for power in range(1, 63):
         if (limit := 1 << power) >= max(numbers if several else [numbers]):
@@ -121,7 +125,7 @@ def refuse_weights(
     model: nn.Module,
     given: Mapping[str, Any],
     device: torch.device,
-    build: Callable[[Mapping[str, Any]], nn.Module] | None = None,
+    build: Build | None = None,
 ) -> None:
     """Makes sure that a model can be trained on a device: its weights, their gradients, and what optimizers store.
 
@@ -129,7 +133,7 @@ def refuse_weights(
         model: to train.
         given: its arguments in the config.
         device: of the training.
-        build: makes the model from other arguments, to find some that fit; `None` for none.
+        build: as for `fitting`.
 
     Raises:
         ConfigError: they do not fit.
@@ -142,7 +146,7 @@ def refuse_weights(
     more = (COPIES - 1) * trained  # the model itself is in memory already, if it is on the CPU
     needed, free = (more, free_memory()) if device.type == "cpu" else (held + more, free_on(device))
     if free is not None and needed > free:
-        override = fitting(given, build, free) if build is not None else ""
+        override = fitting(given, build, free)
         where = f"model{largest_of(given)}"
         refuse_beyond(needed, what, where=where, fix="choose a smaller model", override=override, free=free)
 

@@ -16,7 +16,7 @@ from dltrain.drawing.style import (
     name_axes,
     new_axes,
     new_figure,
-    scale_to_decades,
+    scale_wide,
     to_png,
 )
 from dltrain.errors import StorageError
@@ -26,7 +26,6 @@ from dltrain.storage import write_text
 from dltrain.tasks.metric_table import METRICS, Declared, MetricInfo, describe_metric, read_declared
 
 TEMPLATE = "comparison.html.jinja"
-DECADES = 30.0  # ratio of the largest to the smallest value, above which an axis is logarithmic
 
 Differences = Mapping[str, tuple[Any, Any]]
 
@@ -74,8 +73,7 @@ def draw_curves(runs: Sequence[RunDir], names: Sequence[str]) -> list[tuple[str,
         for name, curve, colour in zip(names, curves, COLORS, strict=False):
             if curve:
                 axes.plot(*zip(*curve, strict=True), color=colour, linewidth=1.7, label=text(name, 40))
-        if points.min() > 0 and points.max() / points.min() > DECADES:
-            scale_to_decades(axes)
+        scale_wide(axes, points)
         name_axes(axes, "epoch", title)
         add_legend(axes)
         plots.append((title, b64encode(to_png(figure, text.families)).decode("ascii")))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dltrain.drawing.style import DECADES
 from dltrain.errors import DltrainError
 from dltrain.report.configurations import Configuration
 from dltrain.report.sweep import Row, Summary
@@ -14,7 +15,6 @@ from dltrain.runs.folder import RunDir
 
 WIDTH, HEIGHT = 900, 320
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 30, 40  # margins
-DECADES = 30.0  # ratio of the largest to the smallest value, above which an axis is logarithmic
 MOST_VALUES = 0.75  # the share of values by which an axis is scaled, if the worse ones lie far beyond them
 MOST_CURVES, MOST_POINTS = 200, 200
 LONGEST_NAME = 18  # characters of a value on an axis

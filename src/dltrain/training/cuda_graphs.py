@@ -179,7 +179,7 @@ class RecordedUpdate:
         elif device.type == "cuda" and not fits(device, tensors):
             self._stop("the memory of a step is too much to be kept")
         else:
-            static, attributes = mapped(batches, torch.clone), attributes_of(self.roots)
+            static, attributes = copies_of(batches), attributes_of(self.roots)
             try:
                 losses, replay = self.record(lambda: self.update(static))
                 shape.recording = Recording(tensors_of(static), losses, replay)
@@ -204,12 +204,7 @@ class RecordedUpdate:
         if random is not None:
             torch.cuda.set_rng_state(random, device)
         losses = self.update(batches)
-        pairs = zip(numbers_in(fast), numbers_in(losses), strict=True)
-        alike = all(
-            math.isclose(one, plain, rel_tol=TOLERANCE, abs_tol=1e-7)
-            or not (math.isfinite(one) or math.isfinite(plain))
-            for one, plain in pairs
-        )
+        alike = all(map(is_close, numbers_in(fast), numbers_in(losses)))
         if not alike or any(map(differs, after, tensors, before)):
             self._stop("a recorded step computes something else")
         shape.is_sound = True
@@ -302,22 +297,22 @@ def tensors_of(batches: Iterable[Batch]) -> list[Tensor]:
     return tensors
 
 
-def mapped(batches: Sequence[Batch], change: Callable[[Tensor], Tensor]) -> Batches:
-    """Returns the same batches with changed tensors; shares of mixed samples become numbers on the device."""
+def copies_of(batches: Sequence[Batch]) -> Batches:
+    """Returns copies of batches; shares of mixed samples become numbers on the device."""
 
-    def of(part: Tensor | None) -> Tensor | None:
-        return None if part is None else change(part)
+    def copied(part: Tensor | None) -> Tensor | None:
+        return None if part is None else part.clone()
 
     def mixed(mixing: Mixing, device: torch.device) -> Mixing:
-        return Mixing(change(mixing.partners), torch.as_tensor(mixing.share, device=device))
+        return Mixing(mixing.partners.clone(), torch.as_tensor(mixing.share, device=device))
 
     return tuple(
         Batch(
-            tuple(map(change, batch.inputs)),
-            change(batch.target),
-            of(batch.weights),
+            tuple(tensor.clone() for tensor in batch.inputs),
+            batch.target.clone(),
+            copied(batch.weights),
             None if batch.mixing is None else mixed(batch.mixing, batch.target.device),
-            of(batch.fold),
+            copied(batch.fold),
         )
         for batch in batches
     )

@@ -17,7 +17,7 @@ from dltrain.drawing.style import (
     name_axes,
     new_axes,
     new_figure,
-    scale_to_decades,
+    scale_wide,
 )
 from dltrain.report.answer import label
 from dltrain.runs.reader import Floats, Run
@@ -39,7 +39,7 @@ def draw_loss(run: Run, text: Lettering) -> Drawing | None:
     figure = new_figure()
     (axes,) = new_axes(figure)
     _draw_curves(axes, run, curves)
-    _scale_wide(axes, [run.curve(name) for name in curves])
+    scale_wide(axes, np.concatenate([run.curve(name) for name in curves]))
     name_axes(axes, "epoch", "loss")
     lowest = ", ".join(f"{label} {np.nanmin(run.curve(name)):.4g}" for name, label in curves.items())
     return Drawing(figure, f"Loss by epoch; lowest: {lowest}.")
@@ -64,7 +64,7 @@ def draw_metrics(run: Run, text: Lettering) -> Drawing | None:
             margin = 0.08 * (1 - max(-0.5, float(np.nanmin(values)))) or 0.05
             axes.set_ylim(max(-0.5, float(np.nanmin(values)) - margin), 1 + margin)
         else:
-            _scale_wide(axes, [values])
+            scale_wide(axes, values)
         name_axes(axes, "epoch" if axes is panels[-1] else "", title)
     last = ", ".join(f"{label} {_last(run.curve(name)):.4g}" for curves, _ in groups for name, label in curves.items())
     return Drawing(figure, f"Validation metrics by epoch; in the last epoch: {last}.")
@@ -126,14 +126,6 @@ def _draw_curves(axes: Axes, run: Run, curves: dict[str, str], named: bool = Tru
         axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
     if named:
         add_legend(axes)
-
-
-def _scale_wide(axes: Axes, curves: list[Floats]) -> None:
-    """Makes the y axis logarithmic where the values span more than one and a half decades."""
-    values = np.concatenate(curves)
-    values = values[np.isfinite(values)]
-    if values.min() > 0 and values.max() / values.min() > 30:
-        scale_to_decades(axes)
 
 
 def _last(values: Floats) -> float:
