@@ -125,6 +125,45 @@ def test_prepare_is_applied_to_each_batch(seed: int | None) -> None:
         assert torch.equal(prepared, batch.target * -10)
 
 
+class Halved:
+    """Halves each sample, and counts how often it is called."""
+
+    of_each_sample = True
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, inputs: tuple[Tensor, ...], /) -> tuple[Tensor, ...]:
+        self.calls += 1
+        return tuple(values / 2 for values in inputs)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_what_changes_each_sample_by_itself_prepares_an_epoch_at_once(seed: int | None) -> None:
+    prepare = Halved()
+    batches = loader(10, 4, seed=seed, prepare=prepare)
+    for number in range(2):
+        batches.set_epoch(number)
+        for batch in batches:
+            assert torch.equal(batch.inputs[0], -batch.target / 2)
+            assert torch.equal(batch.inputs[1], -batch.target.float())
+        assert prepare.calls == number + 1
+
+
+def test_what_changes_each_sample_prepares_batches_that_are_changed_or_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    def negate(inputs: tuple[Tensor, ...], *_: int) -> tuple[Tensor, ...]:
+        return tuple(-values for values in inputs)
+
+    changes: list[dict[str, Any]] = [{"change": negate}, {"draw": negate}, {}]
+    for options in changes:
+        prepare = Halved()
+        if not options:
+            monkeypatch.setattr("dltrain.data.loader.MOST_BYTES", 4 * 20 - 1)
+        for batch in loader(10, 4, seed=1, prepare=prepare, **options):
+            assert torch.equal(batch.inputs[0], batch.target / (2 if options else -2))
+        assert prepare.calls == 3
+
+
 def test_batches_hold_samples_of_about_the_same_length_in_an_order_of_seed_and_epoch_alone() -> None:
     lengths = torch.randint(1, 60, (2000,), generator=torch.Generator().manual_seed(0))
     split = Split((torch.arange(2000), lengths), torch.arange(2000), tuple(map(str, range(2000))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -217,4 +217,11 @@ def _samples_in(path: Path, wanted: FileType) -> list[Path]:
 
 def spell_path(path: Path | str) -> str:
     """Returns a path as text that any file can hold; bytes that are no UTF-8 become �."""
-    return os.fsencode(str(path)).decode("utf-8", "replace")
+    text = str(path)
+    return text if text.isascii() else os.fsencode(text).decode("utf-8", "replace")
+
+
+def spell_below(folder: Path, paths: Iterable[Path]) -> list[str]:
+    """Returns paths below a folder as they are seen from it, spelled like `spell_path`."""
+    above = str(folder / "_")[:-1]
+    return [spell_path(str(path).removeprefix(above)) for path in paths]

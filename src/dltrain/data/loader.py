@@ -12,7 +12,7 @@ from dltrain.data.balance import balanced_order
 from dltrain.data.seeding import seeded
 from dltrain.data.stored import EVERY, read_batches, take
 from dltrain.errors import DataError
-from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split, Stored
+from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, SampleTransform, Split, Stored
 
 STRETCH = 20  # number of batches whose samples are sorted by length together
 MOST_BYTES = 2**24  # of a split whose samples are put into the order of an epoch at once
@@ -104,6 +104,9 @@ class TensorLoader:
             stored, order = [take(part, order) for part in stored], None
         elif order is not None and not all(isinstance(part, Tensor) for part in stored):
             order = order.cpu()  # what reads rows from the disk would ask a GPU for them in each batch
+        prepare = self.prepare
+        if prepare is not None and order is None and self._prepares_at_once():
+            stored[:count], prepare = prepare(tuple(part[:] for part in stored[:count])), None
         for number, parts in enumerate(read_batches(stored, self._batches(order)), self.start):
             inputs, target, others = tuple(parts[:count]), parts[count], parts[count + 1 :]
             mixing = None
@@ -115,8 +118,14 @@ class TensorLoader:
             if self.draw is not None:
                 inputs = self.draw(inputs, *((0, 0) if self.seed is None else (self.seed, self.epoch)), number)
             weights = None if self.weights is None else others.pop(0)
-            prepared = inputs if self.prepare is None else self.prepare(inputs)
+            prepared = inputs if prepare is None else prepare(inputs)
             yield Batch(prepared, target, weights, mixing, others[0] if others else None)
+
+    def _prepares_at_once(self) -> bool:
+        """Tells whether all samples may be prepared before they are put into batches."""
+        unchanged = self.draw is None and (self.seed is None or (self.change is None and self.mix is None))
+        numbers = sum(part.shape.numel() for part in self.inputs)
+        return unchanged and isinstance(self.prepare, SampleTransform) and 4 * numbers <= MOST_BYTES
 
     def _batches(self, order: Tensor | None) -> Iterator[slice | Tensor]:
         """Yields the positions of each batch's samples, from the first batch that is wanted on."""

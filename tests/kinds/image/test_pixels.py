@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+from dltrain.kinds.image.decoding import decode_all
 from dltrain.kinds.image.pixels import (
     CentreCrop,
     Decoding,
     Filter,
     Normalize,
     channel_statistics,
-    decode_all,
     read_image,
     read_resize,
     resize_image,

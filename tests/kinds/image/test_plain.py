@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from dltrain.kinds.image import pixels
+from dltrain.kinds.image.decoding import decode_each
 from dltrain.kinds.image.plain import decode_plain, read_jpeg_header
 from dltrain.kinds.image.shapes import sizes_of
 
@@ -45,10 +46,10 @@ def pngs() -> Iterator[bytes]:
 def both_ways(path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Returns the pixels of a file, or why it cannot be read, as it is read and as Pillow alone would read it."""
     decoding = pixels.Decoding(size)
-    ways = [*pixels.decode_each([path], decoding)]
+    ways = [*decode_each([path], decoding)]
     with monkeypatch.context() as changed:
         changed.setattr(pixels, "decode_plain", lambda *arguments: None)
-        return [*ways, *pixels.decode_each([path], decoding)]
+        return [*ways, *decode_each([path], decoding)]
 
 
 def test_plain_files_have_the_pixels_that_pillow_gives_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

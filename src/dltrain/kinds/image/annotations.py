@@ -73,6 +73,8 @@ def _refuse_mask_folders(tree: Tree, parent: Folder) -> None:
 def _refuse_masks_beside(tree: Tree, folder: Folder) -> None:
     """Refuses images of which most have another one in their folder that is named as their mask."""
     ends = {file: end for file in folder.files if (end := MASK_END.search(file.stem))}
+    if not ends:
+        return
     images = {file.stem: file for file in folder.files if file not in ends}
     masks = [(file, images[stem]) for file, end in ends.items() if (stem := file.stem[: end.start()]) in images]
     if masks and 2 * len({image for _, image in masks}) >= len(images) and _are_masks(masks):

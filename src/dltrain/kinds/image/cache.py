@@ -13,9 +13,8 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from hashlib import blake2b, file_digest
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,17 @@ import PIL
 from PIL import features
 
 from dltrain.errors import StorageError
-from dltrain.kinds.image.decoded import AT_ONCE, InFile
+from dltrain.kinds.image.decoded import InFile
+from dltrain.kinds.image.decoding import decode_all, decode_each, without_warnings
 from dltrain.kinds.image.depth import is_deep
-from dltrain.kinds.image.pixels import Decoding, cores, decode_all, decode_each, height_and_width, without_warnings
+from dltrain.kinds.image.pixels import READ, Decoding, height_and_width
 from dltrain.storage import flush
 
 log = logging.getLogger("dltrain")
 
 PLACE = "DLTRAIN_CACHE"  # the environment variable that names another folder
 VERSION = 1  # of the files, and of how images are decoded
+DIGITS = 32  # of the digest that names a file
 WHOLE, PARTIAL = ".safetensors", ".partial"
 SHARE = 0.5  # of the disk's free space that all files may take
 MARGIN = 2**16  # bytes of a file that are no pixels, and more for each image
@@ -96,20 +97,21 @@ def cached(files: Sequence[Path], decoding: Decoding) -> InFile:
 def key_of(files: Sequence[Path], decoding: Decoding) -> str:
     """Returns a digest of the contents of image files, in their order, and of what decides on their pixels."""
     versions = [PIL.__version__, *(features.version(name) for name in ("jpg", "zlib", "webp", "avif"))]
-    digest = blake2b(repr((VERSION, versions, decoding)).encode(), digest_size=16)
-    with ThreadPoolExecutor(cores()) as pool:
-        for start in range(0, len(files), AT_ONCE):
-            for content in pool.map(_digest, files[start : start + AT_ONCE]):
-                digest.update(content)
-    return digest.hexdigest()
+    digest = sha256(repr((VERSION, versions, decoding)).encode())
+    for file in files:  # one after the other, since for small files threads would wait for each other
+        digest.update(_digest(file))
+    return digest.hexdigest()[:DIGITS]
 
 
 def _digest(file: Path) -> bytes:
+    digest = sha256()
     try:
-        with file.open("rb") as opened:
-            return file_digest(opened, lambda: blake2b(digest_size=16)).digest()
+        with file.open("rb", buffering=0) as opened:
+            while content := opened.read(READ):
+                digest.update(content)
     except OSError:
-        return bytes(16)
+        return bytes(digest.digest_size)
+    return digest.digest()
 
 
 def _open(path: Path, files: Sequence[Path], decoding: Decoding) -> InFile | None:

@@ -18,8 +18,9 @@ from dltrain.data.folder_tree import spell_path
 from dltrain.data.splits import Indices
 from dltrain.data.stored import StoredRows
 from dltrain.errors import DataError, StorageError
+from dltrain.kinds.image.decoding import decode_each
 from dltrain.kinds.image.depth import Decoded, Pixels, Window, in_eight_bits, is_deep
-from dltrain.kinds.image.pixels import Decoding, decode_each, height_and_width
+from dltrain.kinds.image.pixels import Decoding, height_and_width
 from dltrain.types import SplitName, Stored
 
 AT_ONCE = 256  # images

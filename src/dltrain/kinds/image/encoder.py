@@ -17,6 +17,7 @@ from dltrain.data.cells import name_list
 from dltrain.data.sample_files import FolderFiles, TableFiles, names_of
 from dltrain.errors import DataError
 from dltrain.kinds.image.arrays import as_images, new_images
+from dltrain.kinds.image.decoding import decode_all
 from dltrain.kinds.image.depth import FULL, Decoded, Window, in_eight_bits, is_deep
 from dltrain.kinds.image.file_names import labels_by_name
 from dltrain.kinds.image.files import IMAGES, SUFFIXES, is_image
@@ -26,7 +27,6 @@ from dltrain.kinds.image.pixels import (
     Normalize,
     Resize,
     channel_statistics,
-    decode_all,
     has_more_bits,
     read_resize,
     resize_array,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dltrain.data.cells import Cells, read_cells
 from dltrain.data.class_folders import find_splits
 from dltrain.data.folder_layout import FoldersMean
-from dltrain.data.folder_tree import spell_path
+from dltrain.data.folder_tree import spell_below, spell_path
 from dltrain.data.splits import Indices
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.joined_columns import UsedColumns
@@ -98,7 +98,7 @@ def from_folders(folder: Path, mean: FoldersMean, task: str) -> Labelled:
     return Labelled(
         folder,
         files,
-        [spell_path(path.relative_to(folder)) for path in files],
+        spell_below(folder, files),
         reader,
         y,
         np.array([SPLITS.index(name) for name, part in folders.splits.items() for _ in part.files]),

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-import warnings
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from time import perf_counter
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -32,10 +26,6 @@ from dltrain.kinds.image.plain import JPEG, PNG, decode_plain
 from dltrain.types import Stored
 
 Channels = Literal[1, 3] | None
-AHEAD, BYTES_AHEAD = 32, 2**25  # images a core that are decoded before they are needed, and their bytes at most
-MOST_FILES, TASK_SECONDS = 16, 0.002  # of a task of a thread
-TRIED = 4  # files by which it is known whether they are small
-SMALL_SECONDS, LARGE_SECONDS = 0.00015, 0.001  # for a file, up to which threads do not help, and beyond which they do
 HEAD = 32  # bytes at the beginning of a file that say what it is: of HEIC its brands, of PNG its bits and colours
 READ = 2**20  # bytes that are read at once
 BITS_PER_SAMPLE = 258  # a tag of TIFF
@@ -97,6 +87,7 @@ class Normalize:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    of_each_sample: ClassVar[bool] = True
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Returns standardised float32 `(B, C, H, W)` for uint8 pixels; other inputs stay as they are."""
@@ -149,8 +140,25 @@ def read_image(
     Raises:
         OSError, ValueError, SyntaxError: the image cannot be decoded.
     """
+    return _decode(path, *_read(path), size, channels, resize, keep_depth)
+
+
+def is_common(head: bytes) -> bool:
+    """Tells whether a file that begins so is JPEG, or PNG of up to 8 bits."""
+    return head.startswith(JPEG) or (head.startswith(PNG) and head[24:25] <= b"\x08")
+
+
+def _decode(
+    path: Path,
+    head: bytes,
+    content: bytes | None,
+    size: Size,
+    channels: Channels,
+    resize: Resize,
+    keep_depth: bool,
+) -> Decoded:
+    """Returns what `read_image` does of a file whose beginning has been read, and the content of JPEG and PNG."""
     height, width = height_and_width(size)
-    head, content = _read(path)
     plain = None if content is None else decode_plain(content, (2 * width, 2 * height))
     if plain is not None:
         return as_pixels(plain, size, channels, resize)
@@ -203,7 +211,7 @@ def _register_heif() -> str:
 def _deep_colours(path: Path, head: bytes) -> NDArray[np.float32] | None:
     """Returns a PNG of 16 bits a colour as `(H, W, 3)`, or `(H, W, 1)` of a grey one with transparency, of which Pillow
     reads only the upper 8 bits; `None` for others."""
-    if not head.startswith(b"\x89PNG") or head[24] != 16 or head[25] not in (2, 4, 6):
+    if not head.startswith(PNG) or head[24] != 16 or head[25] not in (2, 4, 6):
         return None
     from torchvision.io import ImageReadMode, decode_image
 
@@ -291,86 +299,16 @@ class Decoding:
         """
         return read_image(path, self.size, self.channels, self.resize, keep_depth=self.keep_depth)
 
+    def common(self, path: Path) -> Decoded | None:
+        """Returns an image as `(H, W, C)` as calling it does, `None` if it is neither JPEG nor PNG of up to 8 bits.
 
-def decode_all(files: Sequence[Path], decoding: Decoding) -> tuple[list[Decoded | None], list[tuple[Path, str]]]:
-    """Returns every image as `read_image` does, `None` if it cannot be read, and the reasons of those."""
-    with without_warnings():
-        each = list(decode_each(files, decoding))
-    bad = [(file, image) for file, image in zip(files, each, strict=True) if isinstance(image, str)]
-    return [None if isinstance(image, str) else image for image in each], sorted(bad)
-
-
-def decode_each(files: Iterable[Path], decoding: Decoding) -> Iterator[Decoded | str]:
-    """Yields every image as `read_image` does, or the reason why it cannot be read.
-
-    Threads read ahead, unless the files are small: most of their time is Python's, so that threads would wait for each
-    other.
-    """
-    remaining = iter(files)
-    each: list[float] = []
-    while some := list(islice(remaining, 1 if len(each) < TRIED else MOST_FILES)):
-        images, seconds = _decode_some(some, decoding)
-        yield from images
-        each.append(seconds / len(some))
-        if each[-1] > LARGE_SECONDS or (len(each) >= TRIED and min(each[-TRIED:]) > SMALL_SECONDS):
-            yield from _decode_ahead(remaining, decoding)
-
-
-def _decode_ahead(files: Iterator[Path], decoding: Decoding) -> Iterator[Decoded | str]:
-    """Yields what `decode_each` does, by threads; a task of a thread is a few files."""
-    waiting: deque[Future[tuple[Sequence[Decoded | str], float]]] = deque()
-    height, width = height_and_width(decoding.size)
-    most = cores() * max(1, min(AHEAD, BYTES_AHEAD // (3 * height * width)))
-    ahead, size = 0, 1
-    pool = ThreadPoolExecutor(cores())
-    try:
-        while (some := list(islice(files, size))) or waiting:
-            if some:
-                waiting.append(pool.submit(_decode_some, some, decoding))
-                ahead += len(some)
-            if not some or ahead > most:
-                images, seconds = waiting.popleft().result()
-                ahead -= len(images)
-                size = max(1, min(MOST_FILES, int(TASK_SECONDS * len(images) / max(seconds, 1e-9))))
-                yield from images
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _decode_some(files: Sequence[Path], decoding: Decoding) -> tuple[Sequence[Decoded | str], float]:
-    """Returns images, or the reasons why they cannot be read, and the seconds that this took."""
-    began = perf_counter()
-    return [_decode(file, decoding) for file in files], perf_counter() - began
-
-
-def _decode(file: Path, decoding: Decoding) -> Decoded | str:
-    try:
-        return decoding(file)
-    except Exception as error:  # Pillow's decoders may raise anything for a broken file
-        return _reason(file, error)
-
-
-@contextmanager
-def without_warnings() -> Iterator[None]:
-    """Suppresses Pillow's warnings about odd metadata, and about sizes, which are checked; only for the main thread."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def cores() -> int:
-    """Returns the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _reason(path: Path, error: Exception) -> str:
-    """Returns why an image cannot be read."""
-    if not path.exists():
-        return "there is no such file"
-    if path.stat().st_size == 0:
-        return "it is empty"
-    text = (getattr(error, "strerror", None) or str(error)).replace(str(path), "").strip(" '\"")
-    return text.splitlines()[0] if text else type(error).__name__
+        Raises:
+            OSError, ValueError, SyntaxError: it cannot be decoded.
+        """
+        head, content = _read(path)
+        if content is None or not is_common(head):
+            return None
+        return _decode(path, head, content, self.size, self.channels, self.resize, self.keep_depth)
 
 
 def has_more_bits(path: Path) -> bool:

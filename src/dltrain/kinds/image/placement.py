@@ -14,16 +14,9 @@ import numpy as np
 from dltrain.errors import DataError
 from dltrain.kinds.image import cache
 from dltrain.kinds.image.decoded import DecodedImages, InMemory, InTheirFiles, when_changed
+from dltrain.kinds.image.decoding import decode_all, decode_each, without_warnings
 from dltrain.kinds.image.depth import Decoded, is_deep
-from dltrain.kinds.image.pixels import (
-    Decoding,
-    Size,
-    decode_all,
-    decode_each,
-    has_more_bits,
-    height_and_width,
-    without_warnings,
-)
+from dltrain.kinds.image.pixels import Decoding, Size, has_more_bits, height_and_width
 from dltrain.memory import free_memory, spelled
 
 Storage = Literal["auto", "memory", "cache", "stream"]

@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from dltrain.data.class_folders import find_splits, refuse_bad
-from dltrain.data.folder_tree import FileType, spell_path
+from dltrain.data.folder_tree import FileType, spell_below, spell_path
 from dltrain.data.text_files import SUFFIXES, is_text, read_each
 from dltrain.errors import DataError
 from dltrain.kinds.text.source import Source
@@ -42,7 +42,7 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
         bad += [(file, reason) for file, reason in zip(split.files, reasons, strict=True) if reason]
         wrong += [text.override for text in texts if isinstance(text, DataError)]
         plain = plain and all(isinstance(text, DataError) or text.isascii() for text in texts)
-        names = [spell_path(file.relative_to(folder)) for file in split.files]
+        names = spell_below(folder, split.files)
         frame = pd.DataFrame({"text": texts, "class": map(spell_path, split.labels)}, index=names, dtype=object)
         frames[name] = frame[[not reason for reason in reasons]]
         notes += guesses

@@ -1,0 +1,137 @@
+"""Decodes many image files, in their order: by this process alone, or ahead by others, or by threads."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+from dltrain.kinds.image.depth import Decoded
+from dltrain.kinds.image.forked import ForkedDecoders, may_fork
+from dltrain.kinds.image.pixels import Decoding, height_and_width, is_common
+
+AHEAD, BYTES_AHEAD = 32, 2**25  # images a core that are decoded before they are needed, and their bytes at most
+MOST_FILES, TASK_SECONDS = 16, 0.002  # of a task of a thread
+TRIED = 4  # files by which it is known whether they are small
+SMALL_SECONDS, LARGE_SECONDS = 0.00015, 0.001  # for a file, up to which threads do not help, and beyond which they do
+FORK_SECONDS = 0.05  # of decoding for each process, beside which starting one takes little
+MOST_COPIES = 15  # of this process, which the sockets between them hold the messages of
+
+
+def decode_all(files: Sequence[Path], decoding: Decoding) -> tuple[list[Decoded | None], list[tuple[Path, str]]]:
+    """Returns every image as `read_image` does, `None` if it cannot be read, and the reasons of those."""
+    with without_warnings():
+        each = list(decode_each(files, decoding))
+    bad = [(file, image) for file, image in zip(files, each, strict=True) if isinstance(image, str)]
+    return [None if isinstance(image, str) else image for image in each], sorted(bad)
+
+
+def decode_each(files: Sequence[Path], decoding: Decoding) -> Iterator[Decoded | str]:
+    """Yields every image as `read_image` does, or the reason why it cannot be read.
+
+    Copies of this process read ahead where that is worth starting them, and threads where it cannot be copied, unless
+    the files are small: most of their time is Python's, so that threads would wait for each other.
+    """
+    at, each = 0, list[float]()
+    while at < len(files):
+        some = files[at : at + (1 if len(each) < TRIED else MOST_FILES)]
+        images, seconds = _decode_some(some, decoding)
+        yield from images
+        at += len(some)
+        each.append(seconds / len(some))
+        usual = min(each[-TRIED:])
+        if len(each) < TRIED and usual < LARGE_SECONDS:
+            continue
+        left = files[at:]
+        if (others := min(cores() - 1, MOST_COPIES, int(usual * len(left) / FORK_SECONDS))) and _may_fork_for(
+            files[:at]
+        ):
+            yield from _decode_forked(left, decoding, others, usual)
+            return
+        if each[-1] > LARGE_SECONDS or usual > SMALL_SECONDS:
+            yield from _decode_by_threads(left, decoding)
+            return
+
+
+def _may_fork_for(files: Sequence[Path]) -> bool:
+    """Tells whether processes may decode what some of the files are like."""
+    return may_fork() and all(map(_begins_as_common, files[:TRIED]))
+
+
+def _decode_forked(files: Sequence[Path], decoding: Decoding, others: int, seconds: float) -> Iterator[Decoded | str]:
+    """Yields what `decode_each` does, by this process and others, of which each file takes so many seconds."""
+    with ForkedDecoders(files, decoding, others, seconds) as decoders:
+        for file, image in zip(files, decoders, strict=True):
+            yield _decode(file, decoding) if image is None else image
+
+
+def _decode_by_threads(files: Sequence[Path], decoding: Decoding) -> Iterator[Decoded | str]:
+    """Yields what `decode_each` does, by threads; a task of a thread is a few files."""
+    waiting: deque[Future[tuple[Sequence[Decoded | str], float]]] = deque()
+    height, width = height_and_width(decoding.size)
+    most = cores() * max(1, min(AHEAD, BYTES_AHEAD // (3 * height * width)))
+    at, ahead, size = 0, 0, 1
+    pool = ThreadPoolExecutor(cores())
+    try:
+        while (some := files[at : at + size]) or waiting:
+            if some:
+                waiting.append(pool.submit(_decode_some, some, decoding))
+                at += len(some)
+                ahead += len(some)
+            if not some or ahead > most:
+                images, seconds = waiting.popleft().result()
+                ahead -= len(images)
+                size = max(1, min(MOST_FILES, int(TASK_SECONDS * len(images) / max(seconds, 1e-9))))
+                yield from images
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode_some(files: Sequence[Path], decoding: Decoding) -> tuple[Sequence[Decoded | str], float]:
+    """Returns images, or the reasons why they cannot be read, and the seconds that this took."""
+    began = perf_counter()
+    return [_decode(file, decoding) for file in files], perf_counter() - began
+
+
+def _decode(file: Path, decoding: Decoding) -> Decoded | str:
+    try:
+        return decoding(file)
+    except Exception as error:  # Pillow's decoders may raise anything for a broken file
+        return _reason(file, error)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Suppresses Pillow's warnings about odd metadata, and about sizes, which are checked; only for the main thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Returns why an image cannot be read."""
+    if not path.exists():
+        return "there is no such file"
+    if path.stat().st_size == 0:
+        return "it is empty"
+    text = (getattr(error, "strerror", None) or str(error)).replace(str(path), "").strip(" '\"")
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _begins_as_common(file: Path) -> bool:
+    """Tells whether a file begins as JPEG, or as PNG of up to 8 bits."""
+    try:
+        with file.open("rb", buffering=0) as opened:
+            return is_common(opened.read(32))
+    except OSError:
+        return False
