@@ -82,10 +82,12 @@ def test_no_time_means_no_baseline() -> None:
     assert found(toy_table(name="iris"), seconds=0) == {}
 
 
-def test_the_time_limit_follows_the_training() -> None:
-    assert BaselineSettings().limit(4.0) == 1.0
-    assert BaselineSettings().limit(100.0) == 12.0
-    assert BaselineSettings(7.0).limit(100.0) == 7.0
+def test_the_time_limit_follows_the_training_and_in_short_runs_the_whole_run() -> None:
+    assert BaselineSettings().limit(4.0, 9.0) == 1.0
+    assert BaselineSettings().limit(2.0, 4.2) == pytest.approx(0.7)
+    assert BaselineSettings().limit(0.1, 0.9) == 0.5
+    assert BaselineSettings().limit(100.0, 130.0) == 12.0
+    assert BaselineSettings(7.0).limit(100.0, 130.0) == 7.0
 
 
 def towns(rows: int) -> pd.DataFrame:

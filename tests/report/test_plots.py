@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -455,3 +457,43 @@ def test_words_above_images_lie_on_no_image_and_inside_the_figure(shape: tuple[i
     for image in images:
         assert image.width / image.height == pytest.approx(shape[1] / shape[0])
     assert not any(one.overlaps(other) for at, one in enumerate(images) for other in images[:at])
+
+
+def test_copies_of_the_process_draw_what_it_draws(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(classes=["a", "b"], kind="image")
+    files: list[dict[str, bytes]] = []
+    for cores in (1, 3):
+        monkeypatch.setattr(plots, "count_cores", lambda cores=cores: cores)
+        drawn = draw_plots(Run(run))
+        files.append({item.plot.name: item.png or b"" for item in drawn})
+    assert len(files[0]) > 6
+    assert all(files[0].values())
+    assert list(files[0].items()) == list(files[1].items())
+
+
+def test_plots_that_only_the_process_itself_can_draw_are_drawn(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, alone = make_run(classes=["a", "b"]), os.getpid()
+    draw_loss = curves.draw_loss
+
+    def draw(read: Run, text: Lettering) -> Drawing | None:
+        if os.getpid() != alone:
+            raise RuntimeError("in a copy")
+        return draw_loss(read, text)
+
+    several = [Plot(f"plot{number}", "Plot", "curves", draw) for number in range(12)]
+    monkeypatch.setattr(plots, "plots_of", lambda _: several)
+    monkeypatch.setattr(plots, "count_cores", lambda: 3)
+    assert [item.plot.name for item in draw_plots(Run(run)) if item.png] == [plot.name for plot in several]
+
+
+def test_matplotlib_is_imported_with_its_lists_of_properties_left_out_and_put_back() -> None:
+    code = (
+        "import sys; from dltrain.drawing.style import figure_class; assert 'matplotlib' not in sys.modules;"
+        "figure_class(); from matplotlib import artist, lines;"
+        "print('a filter function' not in lines.Line2D.set.__doc__);"
+        "print('agg_filter' in artist.kwdoc(artist.Artist))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.split() == ["True", "True"]

@@ -15,7 +15,9 @@ from dltrain.tasks.comparison import Baseline
 from dltrain.tasks.task import Task
 from dltrain.types import Data, Range, SplitName
 
-LEAST_SECONDS, SHARE = 1.0, 0.12  # of a run, of which page and explanations also take a part
+SHARE = 0.12  # of the training's time, of which page and explanations also take a part
+LEAST_SECONDS, FEWEST_SECONDS = 1.0, 0.5  # whatever the training took: the second where the run is short
+SHARE_OF_RUN = 1 / 6  # until the baselines, that the least time takes
 LONGEST = 8.0  # seconds after which no further baseline begins
 MOST_MEASURED, FEWEST_MEASURED = 20_000, 1_000  # samples, which tell two methods apart as well as more do
 MOST_PROBABILITIES = 20_000_000  # of many classes
@@ -27,14 +29,19 @@ class BaselineSettings:
 
     Args:
         seconds: no further baseline begins after this time; 0 for no baselines. `auto` is 8 seconds, and where methods
-            can be fitted to a sample, an eighth of the training's time, but at least 1 second.
+            can be fitted to a sample, an eighth of the training's time, but at least a sixth of the run's until then,
+            of which half a second is the least and 1 second the most.
     """
 
     seconds: Literal["auto"] | Annotated[float, Range(0)] = "auto"
 
-    def limit(self, train_seconds: float) -> float:
-        """Returns the time that methods should take beside a training of so many seconds."""
-        return max(LEAST_SECONDS, train_seconds * SHARE) if self.seconds == "auto" else self.seconds
+    def limit(self, train_seconds: float, run_seconds: float) -> float:
+        """Returns the time that methods should take beside a training of so many seconds, in a run that has taken so
+        many until now."""
+        if self.seconds != "auto":
+            return self.seconds
+        least = min(LEAST_SECONDS, max(FEWEST_SECONDS, run_seconds * SHARE_OF_RUN))
+        return max(least, train_seconds * SHARE)
 
     @property
     def longest(self) -> float:

@@ -284,8 +284,8 @@ def compare_with_baselines(
         return (), None
     if not timing.has_baselines:
         return (), None
-    shown, limit = setup.data.splits[split], setup.baseline.limit(timing.train_seconds)
-    baselines = setup.source.baselines(split, setup.baseline, timing.train_seconds)
+    shown, limit = setup.data.splits[split], setup.baseline.limit(timing.train_seconds, perf_counter() - timing.began)
+    baselines = setup.source.baselines(split, setup.baseline, limit)
     chosen = rows_measured(setup.data, split)
     frozen = () if timing.in_sweep else frozen_features(setup, split, limit)
     if chosen is not None:

@@ -50,11 +50,10 @@ class Source:
         findings = kind_of(self.data.facts).check(self.data)
         return tuple(sorted(findings, key=lambda finding: finding.severity != "warning"))
 
-    def baselines(self, split: SplitName, settings: BaselineSettings, train_seconds: float) -> tuple[Baseline, ...]:
-        """Returns the baselines, measured on a split, in the time that a training of so many seconds leaves them."""
+    def baselines(self, split: SplitName, settings: BaselineSettings, limit: float) -> tuple[Baseline, ...]:
+        """Returns the baselines, measured on a split, in about so many seconds the first time."""
         if (split, settings) not in self._baselines:
             facts, task = self.data.facts, task_class(self.data.facts.task)
-            limit = settings.limit(train_seconds)
             own = task(facts, task.default_loss(facts))
             measured = run_baselines(self.data, own, split, limit, max(limit, settings.longest))
             self._baselines[split, settings] = tuple(measured)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import pickle
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from mmap import mmap
 
+from dltrain.copies import Copies, count_cores
 from dltrain.drawing.plot import Drawn, Plot
 from dltrain.drawing.style import Lettering, to_png
 from dltrain.kinds.kind import page_of_kind
@@ -13,6 +18,9 @@ from dltrain.storage import make_folder, write_bytes
 from dltrain.tasks.registry import page_of
 
 log = logging.getLogger("dltrain")
+
+LEAST_PLOTS = 4  # for each process that draws them
+MOST_BYTES = 2**23  # of a plot, as a process hands it to another
 
 CURVES = (
     Plot("loss", "Loss", "curves", curves.draw_loss),
@@ -42,26 +50,48 @@ def draw_plots(run: Run) -> list[Drawn]:
     facts = run.facts
     names = [*facts.classes, *facts.features, *facts.outputs, facts.target]
     text = Lettering([*names, *page_of_kind(facts).shown_names()])
-    drawn = {plot.name: _draw(plot, run, text) for plot in plots_of(run)}
+    drawn = {item.plot.name: item for item in _draw_all(plots_of(run), run, text)}
     for path in run.folder.plots.glob("*.png"):
         if (item := drawn.get(path.stem)) is None or item.png is None:
             path.unlink(missing_ok=True)  # left by an earlier report
     for name, item in drawn.items():
-        if item is not None and item.png is not None:
+        if item.png is not None:
             make_folder(run.folder.plots)
             write_bytes(run.folder.plots / f"{name}.png", item.png, flushed=False)  # the page holds it, too
-    return [item for item in drawn.values() if item is not None]
+    return list(drawn.values())
 
 
-def _draw(plot: Plot, run: Run, text: Lettering) -> Drawn | None:
-    """Draws a plot; returns `None` where there is nothing to show, and a plot without a file where it fails."""
-    try:
-        drawing = plot.draw(run, text)
-        if drawing is None:
-            return None
-        png = to_png(drawing.figure, text.families, transparent=plot.shows_images)
-    except Exception as error:  # whatever fails, the page of a trained run is worth having
-        log.warning("plots   %s.png cannot be drawn: %s: %s", plot.name, type(error).__name__, error)
-        return Drawn(plot)
+def _draw_all(plots: Sequence[Plot], run: Run, text: Lettering) -> Iterator[Drawn]:
+    """Draws plots, by this process and copies of it, and leaves out those for which the run has nothing to show."""
+    shared = [mmap(-1, MOST_BYTES) for _ in plots]
+
+    def draw(at: int) -> None:
+        with suppress(Exception):  # it is drawn once more, to say what fails
+            pickled = pickle.dumps(_draw(plots[at], run, text))
+            shared[at][: len(pickled)] = pickled
+
+    draw(0)  # before there are copies, which so find imported what all plots need
+    others = range(1, len(plots))
+    with Copies(draw, min(count_cores() - 1, len(others) // LEAST_PLOTS)) as copies:
+        for at in others:
+            copies.offer(at)
+        for at in others:
+            copies.finish(at)
+    for plot, memory in zip(plots, shared, strict=True):
+        try:
+            drawn = pickle.loads(memory) if memory[0] else _draw(plot, run, text)
+        except Exception as error:  # whatever fails, the page of a trained run is worth having
+            log.warning("plots   %s.png cannot be drawn: %s: %s", plot.name, type(error).__name__, error)
+            drawn = ()
+        if drawn is not None:
+            yield Drawn(plot, *drawn)
+
+
+def _draw(plot: Plot, run: Run, text: Lettering) -> tuple[str, bytes, int, int] | None:
+    """Draws a plot; returns what it shows, its file, width and height, or `None` where there is nothing to show."""
+    drawing = plot.draw(run, text)
+    if drawing is None:
+        return None
+    png = to_png(drawing.figure, text.families, transparent=plot.shows_images)
     width, height = drawing.figure.get_size_inches() * 96
-    return Drawn(plot, drawing.words, png, round(width), round(height))
+    return drawing.words, png, round(width), round(height)

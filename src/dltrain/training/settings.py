@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
 
 from dltrain.config.foreign_keys import translated
+from dltrain.copies import count_cores
 from dltrain.errors import ConfigError
 from dltrain.tasks.precision import Precision
 from dltrain.training.budget import Budget
@@ -146,11 +146,6 @@ def choose_device(name: str) -> torch.device:
             override="trainer.device=auto",
         )
     return device
-
-
-def count_cores() -> int:
-    """Returns the number of cores that this process may use, which those of a sweep share."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_threads(multiplications: int) -> int:

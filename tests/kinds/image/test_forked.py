@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dltrain import copies as processes
 from dltrain.kinds.image import decoding as many
 from dltrain.kinds.image import forked
 from dltrain.kinds.image.decoding import decode_each, without_warnings
@@ -51,8 +52,8 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return copy
 
     monkeypatch.setattr(os, "fork", counted)
-    monkeypatch.setattr(many, "FORK_SECONDS", 1e-6)
-    monkeypatch.setattr(many, "cores", lambda: 3)
+    monkeypatch.setattr(many, "COPY_SECONDS", 1e-6)
+    monkeypatch.setattr(many, "count_cores", lambda: 3)
     monkeypatch.setattr(forked, "BLOCK_SECONDS", 0.001)
     yield made
     assert not any(map(is_running, made))
@@ -139,8 +140,8 @@ class Failing(Decoding):
 def test_copies_that_die_or_hang_lose_no_image(
     files: list[Path], copies: list[int], by: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forked, "CHECK_SECONDS", 0.02)
-    monkeypatch.setattr(forked, "MOST_CHECKS", 5)
+    monkeypatch.setattr(processes, "CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(processes, "MOST_CHECKS", 5)
     monkeypatch.setattr(Failing, "by", by)
     assert_same(decode(files * 2, Failing(8)), [many._decode(file, Decoding(8)) for file in files * 2])
     assert len(copies) == 2
@@ -158,7 +159,7 @@ def test_without_memory_for_a_copy_one_process_decodes(files: list[Path], monkey
     def refuse() -> int:
         raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(many, "FORK_SECONDS", 1e-6)
+    monkeypatch.setattr(many, "COPY_SECONDS", 1e-6)
     monkeypatch.setattr(os, "fork", refuse)
     assert_same(decode(files, Decoding(8)), [many._decode(file, Decoding(8)) for file in files])
 
@@ -175,7 +176,7 @@ def test_neither_a_thread_nor_other_formats_are_worth_a_copy(files: list[Path], 
 SLOW = """
 import os, sys, time
 from pathlib import Path
-from dltrain.kinds.image import decoding, forked
+from dltrain.kinds.image import decoding
 from dltrain.kinds.image.pixels import Decoding
 
 class Slow(Decoding):
@@ -190,8 +191,8 @@ def counted():
         print(copy, flush=True)
     return copy
 os.fork = counted
-decoding.FORK_SECONDS = 1e-6
-decoding.cores = lambda: 3
+decoding.COPY_SECONDS = 1e-6
+decoding.count_cores = lambda: 3
 for image in decoding.decode_each([Path(sys.argv[1])] * 10000, Slow(8)):
     pass
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,16 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
+from dltrain.copies import MOST_COPIES, count_cores, may_copy
 from dltrain.kinds.image.depth import Decoded
-from dltrain.kinds.image.forked import ForkedDecoders, may_fork
+from dltrain.kinds.image.forked import decode_shared
 from dltrain.kinds.image.pixels import Decoding, height_and_width, is_common
 
 AHEAD, BYTES_AHEAD = 32, 2**25  # images a core that are decoded before they are needed, and their bytes at most
 MOST_FILES, TASK_SECONDS = 16, 0.002  # of a task of a thread
 TRIED = 4  # files by which it is known whether they are small
 SMALL_SECONDS, LARGE_SECONDS = 0.00015, 0.001  # for a file, up to which threads do not help, and beyond which they do
-FORK_SECONDS = 0.05  # of decoding for each process, beside which starting one takes little
-MOST_COPIES = 15  # of this process, which the sockets between them hold the messages of
+COPY_SECONDS = 0.05  # of decoding for each copy of this process, beside which making it takes little
 
 
 def decode_all(files: Sequence[Path], decoding: Decoding) -> tuple[list[Decoded | None], list[tuple[Path, str]]]:
@@ -48,35 +47,30 @@ def decode_each(files: Sequence[Path], decoding: Decoding) -> Iterator[Decoded |
         if len(each) < TRIED and usual < LARGE_SECONDS:
             continue
         left = files[at:]
-        if (others := min(cores() - 1, MOST_COPIES, int(usual * len(left) / FORK_SECONDS))) and _may_fork_for(
-            files[:at]
-        ):
-            yield from _decode_forked(left, decoding, others, usual)
+        copies = min(count_cores() - 1, MOST_COPIES, int(usual * len(left) / COPY_SECONDS))
+        if copies and may_copy() and all(map(_begins_as_common, files[:TRIED])):
+            yield from _decode_by_copies(left, decoding, copies, usual)
             return
         if each[-1] > LARGE_SECONDS or usual > SMALL_SECONDS:
             yield from _decode_by_threads(left, decoding)
             return
 
 
-def _may_fork_for(files: Sequence[Path]) -> bool:
-    """Tells whether processes may decode what some of the files are like."""
-    return may_fork() and all(map(_begins_as_common, files[:TRIED]))
-
-
-def _decode_forked(files: Sequence[Path], decoding: Decoding, others: int, seconds: float) -> Iterator[Decoded | str]:
-    """Yields what `decode_each` does, by this process and others, of which each file takes so many seconds."""
-    with ForkedDecoders(files, decoding, others, seconds) as decoders:
-        for file, image in zip(files, decoders, strict=True):
-            yield _decode(file, decoding) if image is None else image
+def _decode_by_copies(
+    files: Sequence[Path], decoding: Decoding, copies: int, seconds: float
+) -> Iterator[Decoded | str]:
+    """Yields what `decode_each` does, by this process and copies, of which each needs so many seconds for a file."""
+    for file, image in zip(files, decode_shared(files, decoding, copies, seconds), strict=True):
+        yield _decode(file, decoding) if image is None else image
 
 
 def _decode_by_threads(files: Sequence[Path], decoding: Decoding) -> Iterator[Decoded | str]:
     """Yields what `decode_each` does, by threads; a task of a thread is a few files."""
     waiting: deque[Future[tuple[Sequence[Decoded | str], float]]] = deque()
     height, width = height_and_width(decoding.size)
-    most = cores() * max(1, min(AHEAD, BYTES_AHEAD // (3 * height * width)))
+    most = count_cores() * max(1, min(AHEAD, BYTES_AHEAD // (3 * height * width)))
     at, ahead, size = 0, 0, 1
-    pool = ThreadPoolExecutor(cores())
+    pool = ThreadPoolExecutor(count_cores())
     try:
         while (some := files[at : at + size]) or waiting:
             if some:
@@ -111,11 +105,6 @@ def without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def cores() -> int:
-    """Returns the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _reason(path: Path, error: Exception) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from dltrain.drawing.style import COLORS, INK, SOFT, Drawing, Lettering, add_legend, new_axes, new_figure
@@ -11,6 +12,9 @@ from dltrain.kinds.series.encoder import WindowEncoder
 from dltrain.runs.reader import SPLIT_WORDS, Run
 from dltrain.tasks.pages.forecasts import Forecasts, Texts, errors_by_series, spread_of
 from dltrain.tasks.predicted import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_STEPS = 400
 MOST_PANELS = 4
