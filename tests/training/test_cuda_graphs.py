@@ -339,6 +339,29 @@ def test_a_model_that_another_epoch_finds_changed_is_recorded_anew(attribute: An
     assert recorded.shapes == {}
 
 
+def test_the_batch_of_every_step_is_copied_once_unless_it_is_changed() -> None:
+    learner, _ = learner_of(rows=16)
+    recorded = record_steps(learner)
+    x, y = torch.randn(16, 4), torch.randint(3, (16,))
+    batch = Batch((x,), y)
+    for _ in range(PLAIN_STEPS + 3):
+        recorded((batch,))
+    (shape,) = recorded.shapes.values()
+    assert shape.recording is not None
+    inputs = shape.recording.inputs
+    inputs[0].zero_()  # what would be seen if it were copied again
+    recorded((batch,))
+    assert not inputs[0].any()
+    x += 1
+    recorded((batch,))
+    assert torch.equal(inputs[0], x)
+    other = x.clone()
+    recorded((Batch((other,), y),))
+    del other
+    recorded((Batch((x * 2,), y),))
+    assert torch.equal(inputs[0], x * 2)
+
+
 def test_ever_new_shapes_are_not_recorded() -> None:
     learner, train = learner_of()
     recorded = record_steps(learner)

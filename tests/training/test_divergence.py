@@ -13,7 +13,7 @@ from dltrain.errors import Diverged
 from dltrain.experiment.build import build_task
 from dltrain.tasks.losses import MeanSquaredError
 from dltrain.training.averaging import moving_average
-from dltrain.training.divergence import are_finite, check_finite
+from dltrain.training.divergence import check_finite, finiteness
 from dltrain.training.loop import fit
 from dltrain.training.schedules import step
 from dltrain.training.settings import TrainerSettings
@@ -70,4 +70,4 @@ def test_a_weight_or_an_average_that_is_not_finite_is_found(where: str, value: f
 def test_large_weights_are_finite_numbers() -> None:
     model = nn.Linear(2, 2)
     model.weight.data.fill_(1e38)  # whose square is not
-    assert are_finite(list(model.parameters()))
+    assert finiteness(list(model.parameters()))()

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -54,11 +55,13 @@ class Recording(NamedTuple):
         inputs: the tensors that it reads.
         losses: the tensors that it writes.
         replay: takes the step.
+        shown: what the inputs hold, as the tensor that each was copied from and the number of its changes until then.
     """
 
     inputs: list[Tensor]
     losses: Losses
     replay: Replay
+    shown: dict[int, tuple[ref[Tensor], int]]
 
 
 @dataclass
@@ -182,7 +185,7 @@ class RecordedUpdate:
             static, attributes = copies_of(batches), attributes_of(self.roots)
             try:
                 losses, replay = self.record(lambda: self.update(static))
-                shape.recording = Recording(tensors_of(static), losses, replay)
+                shape.recording = Recording(tensors_of(static), losses, replay, {})
             except Exception as error:  # whatever a step does that cannot be recorded
                 self._stop(" ".join(str(error.__context__ or error).split())[:200])
             self.forget()
@@ -226,9 +229,12 @@ class RecordedUpdate:
 
 
 def replayed(recording: Recording, tensors: Sequence[Tensor]) -> Losses:
-    """Takes the recorded step on the tensors of batches."""
-    for static, tensor in zip(recording.inputs, tensors, strict=True):
-        static.copy_(tensor, non_blocking=True)
+    """Takes the recorded step on the tensors of batches, which are copied unless they are those of the last step."""
+    for place, (static, tensor) in enumerate(zip(recording.inputs, tensors, strict=True)):
+        last, version = recording.shown.get(place, (None, 0))
+        if last is None or last() is not tensor or version != tensor._version:
+            static.copy_(tensor, non_blocking=True)
+            recording.shown[place] = ref(tensor), tensor._version
     recording.replay()
     means = [mean.clone() for mean in recording.losses.means]
     return Losses(means, [one.clone() if isinstance(one, Tensor) else one for one in recording.losses.weights])
