@@ -129,6 +129,8 @@ def _moved_to_front(pixels: Pixels, rows: Indices) -> Pixels:
     """Returns images in ascending order, which replace the first ones, so that memory need not hold them twice."""
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
+        if some[-1] == start + len(some) - 1:
+            continue  # they are there, since their order is ascending
         pixels[start : start + len(some)] = pixels[some]
     return pixels[: len(rows)]
 

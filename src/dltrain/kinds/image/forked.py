@@ -33,14 +33,14 @@ class Blocks:
     def __init__(self, files: Sequence[Path], decoding: Decoding, processes: int, seconds: float) -> None:
         self.files, self.decoding = files, decoding
         height, width = height_and_width(decoding.size)
-        self.shape = (height, width, decoding.channels or 3)
-        image = math.prod(self.shape)
+        shape = (decoding.channels or 3, height, width)
+        image = math.prod(shape)
         fitting = min(MOST_FILES, MOST_BYTES // image, int(BLOCK_SECONDS / seconds), -(-len(files) // processes))
         self.size = max(1, fitting)
         self.count = -(-len(files) // self.size)
         self.slots = min(self.count, SLOTS * processes)
         memory = np.frombuffer(mmap(-1, self.slots * self.size * (1 + image)), dtype=np.uint8)
-        self.images = memory[: -self.slots * self.size].reshape(self.slots, self.size, image)
+        self.images = memory[: -self.slots * self.size].reshape(self.slots, self.size, *shape)
         self.channels = memory[-self.slots * self.size :].reshape(self.slots, self.size)  # 0 of what is left out
 
     def decode(self, block: int) -> None:
@@ -53,15 +53,15 @@ class Blocks:
             if image is None or is_deep(image):
                 channels[at] = 0
             else:
-                channels[at] = image.shape[2]
-                images[at, : image.size] = image.ravel()
+                planes = image.transpose(2, 0, 1)
+                images[at, : len(planes)] = planes
+                channels[at] = len(planes)
 
     def images_of(self, block: int) -> Iterator[Pixels | None]:
         """Yields the images `(H, W, C)` of a block in its slot; `None` for what is left out."""
         images, channels = self.images[block % self.slots], self.channels[block % self.slots]
-        for image, count in zip(images[: len(self._files_of(block))], channels.tolist(), strict=False):
-            shape = (*self.shape[:2], count)
-            yield image[: math.prod(shape)].reshape(shape).copy() if count else None
+        for planes, count in zip(images[: len(self._files_of(block))], channels.tolist(), strict=False):
+            yield planes[:count].copy().transpose(1, 2, 0) if count else None
 
     def _files_of(self, block: int) -> Sequence[Path]:
         return self.files[block * self.size : (block + 1) * self.size]
