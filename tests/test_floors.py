@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "dltrain"
 # From the ground up. tasks/registry.py and kinds/kind.py name what stands above or beside them as text alone.
 FLOORS = """
     errors types
-    storage memory copies
+    storage memory workers
     config
     data
     runs
@@ -86,5 +86,5 @@ def test_every_package_has_a_floor_and_loose_files_are_few() -> None:
 
 def test_reports_read_run_folders_alone() -> None:
     for path in (SOURCE / "report").rglob("*.py"):
-        below = {"kinds", "tasks", "drawing", "runs", "config", "storage", "memory", "copies", "errors", "types"}
+        below = {"kinds", "tasks", "drawing", "runs", "config", "storage", "memory", "workers", "errors", "types"}
         assert rooms_imported(path) <= below | {"report"}

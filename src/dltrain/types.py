@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     from os import PathLike
@@ -421,16 +421,12 @@ class Split:
 
 
 class BatchTransform(Protocol):
-    """Turns a batch of stored inputs into a model's inputs, on their device."""
+    """Turns a batch of stored inputs into a model's inputs, on their device.
+
+    One whose attribute `of_each_sample` is true turns each sample into the same inputs whatever else is in the batch.
+    """
 
     def __call__(self, inputs: tuple[Tensor, ...], /) -> tuple[Tensor, ...]: ...
-
-
-@runtime_checkable
-class SampleTransform(BatchTransform, Protocol):
-    """Turns each sample of a batch into the same inputs whatever else is in the batch, so that a batch may be large."""
-
-    of_each_sample: ClassVar[bool]
 
 
 class RandomTransform(Protocol):

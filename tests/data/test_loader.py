@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dltrain.data.loader import TensorLoader, batch_sizes, permutation
 from dltrain.errors import DataError
+from dltrain.kinds.image.pixels import Normalize
 from dltrain.types import Batch, Split
 
 CPU = torch.device("cpu")
@@ -147,7 +148,37 @@ def test_what_changes_each_sample_by_itself_prepares_an_epoch_at_once(seed: int 
         for batch in batches:
             assert torch.equal(batch.inputs[0], -batch.target / 2)
             assert torch.equal(batch.inputs[1], -batch.target.float())
-        assert prepare.calls == number + 1
+        assert prepare.calls == 2 + number  # the first call shows how large a sample becomes
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("seed", [None, 1])
+def test_images_standardised_at_once_have_the_bits_of_batches(
+    channels: int, seed: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = torch.randint(256, (23, channels, 7, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    split = Split((images, torch.randn(23, 2)), torch.arange(23), ("",) * 23, fold=torch.arange(23) % 4)
+    prepare = Normalize((0.3, 0.5, 0.45), (0.2, 0.25, 0.3))
+    made = []
+    for most in (2**24, 0):
+        monkeypatch.setattr("dltrain.data.loader.MOST_BYTES", most)
+        batches = TensorLoader(split, 5, CPU, prepare=prepare, seed=seed)
+        batches.set_epoch(3, start=2)
+        made.append(list(batches))
+    assert len(made[0]) == 3
+    for one, other in zip(*made, strict=True):
+        assert [part.shape[1:] for part in one.inputs] == [(3, 7, 5), (2,)]
+        assert all(map(torch.equal, one.inputs, other.inputs))
+        assert torch.equal(one.target, other.target)
+        assert one.fold is not None
+        assert other.fold is not None
+        assert torch.equal(one.fold, other.fold)
+
+
+def test_what_says_that_it_depends_on_the_batch_prepares_batches() -> None:
+    prepare = Halved()
+    prepare.of_each_sample = False
+    assert len(list(loader(10, 4, prepare=prepare))) == prepare.calls == 3
 
 
 def test_what_changes_each_sample_prepares_batches_that_are_changed_or_large(monkeypatch: pytest.MonkeyPatch) -> None:

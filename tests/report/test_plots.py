@@ -459,7 +459,7 @@ def test_words_above_images_lie_on_no_image_and_inside_the_figure(shape: tuple[i
     assert not any(one.overlaps(other) for at, one in enumerate(images) for other in images[:at])
 
 
-def test_copies_of_the_process_draw_what_it_draws(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_draw_what_one_process_draws(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(classes=["a", "b"], kind="image")
     files: list[dict[str, bytes]] = []
     for cores in (1, 3):
@@ -479,13 +479,25 @@ def test_plots_that_only_the_process_itself_can_draw_are_drawn(
 
     def draw(read: Run, text: Lettering) -> Drawing | None:
         if os.getpid() != alone:
-            raise RuntimeError("in a copy")
+            raise RuntimeError("in a worker")
         return draw_loss(read, text)
 
     several = [Plot(f"plot{number}", "Plot", "curves", draw) for number in range(12)]
     monkeypatch.setattr(plots, "plots_of", lambda _: several)
     monkeypatch.setattr(plots, "count_cores", lambda: 3)
     assert [item.plot.name for item in draw_plots(Run(run)) if item.png] == [plot.name for plot in several]
+
+
+def test_without_memory_to_share_plots_are_drawn(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    run = make_run(classes=["a", "b"])
+    before = draw_plots(Run(run))
+    monkeypatch.setattr(plots, "count_cores", lambda: 3)
+    monkeypatch.setattr(plots, "mmap", refuse)
+    assert [item.png for item in draw_plots(Run(run))] == [item.png for item in before]
+    assert all(item.png for item in before)
 
 
 def test_matplotlib_is_imported_with_its_lists_of_properties_left_out_and_put_back() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
+from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -12,10 +14,10 @@ from dltrain.data.balance import balanced_order
 from dltrain.data.seeding import seeded
 from dltrain.data.stored import EVERY, read_batches, take
 from dltrain.errors import DataError
-from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, SampleTransform, Split, Stored
+from dltrain.types import Batch, BatchTransform, MixTransform, RandomTransform, Split, Stored
 
 STRETCH = 20  # number of batches whose samples are sorted by length together
-MOST_BYTES = 2**24  # of a split whose samples are put into the order of an epoch at once
+MOST_BYTES = 2**24  # of a split whose samples are put into the order of an epoch, or prepared, at once
 
 
 class TensorLoader:
@@ -25,7 +27,8 @@ class TensorLoader:
         split: the samples.
         batch_size: samples a batch; the last one holds what remains.
         device: of the batches.
-        prepare: turns stored inputs into the model's, a batch at a time, on the device.
+        prepare: turns stored inputs into the model's, on the device: a batch at a time, or those of a small split at
+            once if its `of_each_sample` is true.
         draw: adds random inputs to a batch, such as negatives; with `seed` different ones in every epoch, else always
             the same.
         change: augments a batch before that, differently in every epoch; only used with `seed`.
@@ -106,7 +109,8 @@ class TensorLoader:
             order = order.cpu()  # what reads rows from the disk would ask a GPU for them in each batch
         prepare = self.prepare
         if prepare is not None and order is None and self._prepares_at_once():
-            stored[:count], prepare = prepare(tuple(part[:] for part in stored[:count])), None
+            tensors = cast("list[Tensor]", stored[:count])
+            stored[:count], prepare = prepare(tuple(part[: self.samples] for part in tensors)), None
         for number, parts in enumerate(read_batches(stored, self._batches(order)), self.start):
             inputs, target, others = tuple(parts[:count]), parts[count], parts[count + 1 :]
             mixing = None
@@ -124,8 +128,15 @@ class TensorLoader:
     def _prepares_at_once(self) -> bool:
         """Tells whether all samples may be prepared before they are put into batches."""
         unchanged = self.draw is None and (self.seed is None or (self.change is None and self.mix is None))
-        numbers = sum(part.shape.numel() for part in self.inputs)
-        return unchanged and isinstance(self.prepare, SampleTransform) and 4 * numbers <= MOST_BYTES
+        in_memory = all(isinstance(part, Tensor) for part in self.inputs)
+        return unchanged and in_memory and getattr(self.prepare, "of_each_sample", False) and self._is_small
+
+    @cached_property
+    def _is_small(self) -> bool:
+        """Returns whether all samples take little memory once they are prepared."""
+        assert self.prepare is not None
+        one = self.prepare(tuple(part[:1] for part in self.inputs))
+        return self.samples * sum(part.nbytes for part in one) <= MOST_BYTES
 
     def _batches(self, order: Tensor | None) -> Iterator[slice | Tensor]:
         """Yields the positions of each batch's samples, from the first batch that is wanted on."""

@@ -16,8 +16,7 @@ from dltrain.tasks.task import Task
 from dltrain.types import Data, Range, SplitName
 
 SHARE = 0.12  # of the training's time, of which page and explanations also take a part
-LEAST_SECONDS, FEWEST_SECONDS = 1.0, 0.5  # whatever the training took: the second where the run is short
-SHARE_OF_RUN = 1 / 6  # until the baselines, that the least time takes
+SHARE_OF_RUN, LEAST, MOST = 1 / 6, 0.5, 1.0  # of the run until then, and seconds, that they have after any training
 LONGEST = 8.0  # seconds after which no further baseline begins
 MOST_MEASURED, FEWEST_MEASURED = 20_000, 1_000  # samples, which tell two methods apart as well as more do
 MOST_PROBABILITIES = 20_000_000  # of many classes
@@ -29,8 +28,8 @@ class BaselineSettings:
 
     Args:
         seconds: no further baseline begins after this time; 0 for no baselines. `auto` is 8 seconds, and where methods
-            can be fitted to a sample, an eighth of the training's time, but at least a sixth of the run's until then,
-            of which half a second is the least and 1 second the most.
+            can be fitted to a sample, an eighth of the training's time, but at least a sixth of the run so far, kept
+            between 0.5 seconds and 1.
     """
 
     seconds: Literal["auto"] | Annotated[float, Range(0)] = "auto"
@@ -40,8 +39,7 @@ class BaselineSettings:
         many until now."""
         if self.seconds != "auto":
             return self.seconds
-        least = min(LEAST_SECONDS, max(FEWEST_SECONDS, run_seconds * SHARE_OF_RUN))
-        return max(least, train_seconds * SHARE)
+        return max(train_seconds * SHARE, min(MOST, max(LEAST, run_seconds * SHARE_OF_RUN)))
 
     @property
     def longest(self) -> float:

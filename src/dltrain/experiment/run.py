@@ -29,7 +29,6 @@ from dltrain.config.files import locate
 from dltrain.config.loader import CONFIG_NAME, own_hydra
 from dltrain.config.quoting import quoted
 from dltrain.config.redaction import redacted, secrets_of, without
-from dltrain.copies import count_cores
 from dltrain.data.samples.on_demand import on_approval
 from dltrain.errors import ConfigError, DltrainError, StorageError, explained
 from dltrain.experiment import build
@@ -50,6 +49,7 @@ from dltrain.storage import make_folder, write_bytes, write_json, write_text
 from dltrain.tasks.registry import page_of
 from dltrain.training.random_state import TURN
 from dltrain.training.saving import Saver
+from dltrain.workers import count_cores
 
 log = logging.getLogger("dltrain")
 

@@ -51,7 +51,8 @@ class Source:
         return tuple(sorted(findings, key=lambda finding: finding.severity != "warning"))
 
     def baselines(self, split: SplitName, settings: BaselineSettings, limit: float) -> tuple[Baseline, ...]:
-        """Returns the baselines, measured on a split, in about so many seconds the first time."""
+        """Returns the baselines, measured on a split: the first call measures them, in about `limit` seconds, and later
+        ones return the same."""
         if (split, settings) not in self._baselines:
             facts, task = self.data.facts, task_class(self.data.facts.task)
             own = task(facts, task.default_loss(facts))

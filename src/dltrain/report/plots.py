@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from mmap import mmap
 
-from dltrain.copies import Copies, count_cores
 from dltrain.drawing.plot import Drawn, Plot
 from dltrain.drawing.style import Lettering, to_png
 from dltrain.kinds.kind import page_of_kind
@@ -16,11 +15,12 @@ from dltrain.report.figures import curves, inputs, weights
 from dltrain.runs.reader import Run
 from dltrain.storage import make_folder, write_bytes
 from dltrain.tasks.registry import page_of
+from dltrain.workers import count_cores, done_in_order, may_fork
 
 log = logging.getLogger("dltrain")
 
 LEAST_PLOTS = 4  # for each process that draws them
-MOST_BYTES = 2**23  # of a plot, as a process hands it to another
+MOST_BYTES = 2**22  # of a plot, as a worker hands it over
 
 CURVES = (
     Plot("loss", "Loss", "curves", curves.draw_loss),
@@ -62,29 +62,38 @@ def draw_plots(run: Run) -> list[Drawn]:
 
 
 def _draw_all(plots: Sequence[Plot], run: Run, text: Lettering) -> Iterator[Drawn]:
-    """Draws plots, by this process and copies of it, and leaves out those for which the run has nothing to show."""
-    shared = [mmap(-1, MOST_BYTES) for _ in plots]
-
-    def draw(at: int) -> None:
-        with suppress(Exception):  # it is drawn once more, to say what fails
-            pickled = pickle.dumps(_draw(plots[at], run, text))
-            shared[at][: len(pickled)] = pickled
-
-    draw(0)  # before there are copies, which so find imported what all plots need
-    others = range(1, len(plots))
-    with Copies(draw, min(count_cores() - 1, len(others) // LEAST_PLOTS)) as copies:
-        for at in others:
-            copies.offer(at)
-        for at in others:
-            copies.finish(at)
-    for plot, memory in zip(plots, shared, strict=True):
+    """Draws plots, and leaves out those for which the run has nothing to show."""
+    for plot, pickled in zip(plots, _draw_with_workers(plots, run, text), strict=True):
         try:
-            drawn = pickle.loads(memory) if memory[0] else _draw(plot, run, text)
+            drawn = pickle.loads(pickled) if pickled and pickled[0] else _draw(plot, run, text)
         except Exception as error:  # whatever fails, the page of a trained run is worth having
             log.warning("plots   %s.png cannot be drawn: %s: %s", plot.name, type(error).__name__, error)
             drawn = ()
         if drawn is not None:
             yield Drawn(plot, *drawn)
+
+
+def _draw_with_workers(plots: Sequence[Plot], run: Run, text: Lettering) -> Sequence[bytes | memoryview]:
+    """Returns what `_draw` does of each plot, pickled, where workers help to draw; zeros or nothing of the others."""
+    workers = min(count_cores() - 1, (len(plots) - 1) // LEAST_PLOTS)
+    nothing: Sequence[bytes | memoryview] = [b""] * len(plots)
+    if not workers or not may_fork():
+        return nothing
+    try:
+        shared = memoryview(mmap(-1, len(plots) * MOST_BYTES))
+    except OSError:
+        return nothing
+    rooms = [shared[at * MOST_BYTES : (at + 1) * MOST_BYTES] for at in range(len(plots))]
+
+    def draw(at: int) -> None:
+        with suppress(Exception):  # it is drawn once more, to say what fails
+            pickled = pickle.dumps(_draw(plots[at], run, text))
+            rooms[at][: len(pickled)] = pickled
+
+    draw(0)  # before there are workers, which so find imported what all plots need
+    for _ in done_in_order(lambda task: draw(1 + task), len(plots) - 1, workers):
+        pass
+    return rooms
 
 
 def _draw(plot: Plot, run: Run, text: Lettering) -> tuple[str, bytes, int, int] | None:

@@ -44,10 +44,10 @@ def check_finite(state: TrainState, accumulate: int) -> None:
 
 
 def finiteness(tensors: Sequence[Tensor]) -> Callable[[], bool]:
-    """Returns what tells whether all numbers in the tensors, which are on one device, are finite now.
+    """Returns a function that tells whether all numbers in the tensors, which are on one device, are finite.
 
-    A GPU begins to find the largest of them at once, and only who asks waits for it. On a CPU they are finite if their
-    sums are; if one is not, it may also have overflown, and the largest number decides.
+    A GPU begins to look for the largest at once, and only the call waits for it. On a CPU they are finite if their sums
+    are; if one is not, it may also have overflown, and the largest number decides.
     """
     if tensors and tensors[0].device.type != "cpu":
         largest = nn.utils.get_total_norm(tensors, math.inf)

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import torch
 
 from dltrain.config.foreign_keys import translated
-from dltrain.copies import count_cores
 from dltrain.errors import ConfigError
 from dltrain.tasks.precision import Precision
 from dltrain.training.budget import Budget
 from dltrain.types import Range
+from dltrain.workers import count_cores
 
 # Multiplications of a step's forward pass that each thread must have. Alone on two cores, a second thread makes steps
 # of up to 50 million 1.0 to 1.4 times as fast, of 75 million or more 1.4 to 2 times (benchmarks/threads.py); beside

@@ -14,6 +14,7 @@ from PIL import Image
 
 from dltrain.errors import ConfigError, DataError, StorageError
 from dltrain.kinds.image import placement
+from dltrain.kinds.image.digests import digests
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.load import animals, images
 from dltrain.types import Data
@@ -356,3 +357,8 @@ def test_a_centre_crop_is_kept_in_the_facts(tmp_path: Path) -> None:
     (first,) = encoder.encode([tmp_path / data.splits["test"].ids[0]]).inputs
     assert torch.equal(first[0], data.splits["test"].inputs[0][0])
     assert load(tmp_path, size=None).facts.input_shape == (3, 64, 64)
+
+
+def test_digests_of_training_images_are_those_that_earlier_runs_have_stored() -> None:
+    images = torch.arange(24, dtype=torch.uint8).view(2, 3, 2, 2)
+    assert digests(images).tolist() == [6765881130712925518, 4749148701768967544]

@@ -13,8 +13,9 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from hashlib import sha256
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,18 @@ import PIL
 from PIL import features
 
 from dltrain.errors import StorageError
-from dltrain.kinds.image.decoded import InFile
+from dltrain.kinds.image.decoded import AT_ONCE, InFile
 from dltrain.kinds.image.decoding import decode_all, decode_each, without_warnings
 from dltrain.kinds.image.depth import is_deep
 from dltrain.kinds.image.pixels import READ, Decoding, height_and_width
 from dltrain.storage import flush
+from dltrain.workers import count_cores
 
 log = logging.getLogger("dltrain")
 
 PLACE = "DLTRAIN_CACHE"  # the environment variable that names another folder
 VERSION = 1  # of the files, and of how images are decoded
-DIGITS = 32  # of the digest that names a file
+SMALL = 2**17  # bytes of a file
 WHOLE, PARTIAL = ".safetensors", ".partial"
 SHARE = 0.5  # of the disk's free space that all files may take
 MARGIN = 2**16  # bytes of a file that are no pixels, and more for each image
@@ -97,14 +99,18 @@ def cached(files: Sequence[Path], decoding: Decoding) -> InFile:
 def key_of(files: Sequence[Path], decoding: Decoding) -> str:
     """Returns a digest of the contents of image files, in their order, and of what decides on their pixels."""
     versions = [PIL.__version__, *(features.version(name) for name in ("jpg", "zlib", "webp", "avif"))]
-    digest = sha256(repr((VERSION, versions, decoding)).encode())
-    for file in files:  # one after the other, since for small files threads would wait for each other
-        digest.update(_digest(file))
-    return digest.hexdigest()[:DIGITS]
+    digest = blake2b(repr((VERSION, versions, decoding)).encode(), digest_size=16)
+    with ThreadPoolExecutor(count_cores()) as pool:
+        for start in range(0, len(files), AT_ONCE):
+            some = files[start : start + AT_ONCE]
+            small = sum(map(_size_of, some)) < SMALL * len(some)  # for which threads would wait for each other
+            for content in (map if small else pool.map)(_digest, some):
+                digest.update(content)
+    return digest.hexdigest()
 
 
 def _digest(file: Path) -> bytes:
-    digest = sha256()
+    digest = blake2b(digest_size=16)
     try:
         with file.open("rb", buffering=0) as opened:
             while content := opened.read(READ):
@@ -112,6 +118,13 @@ def _digest(file: Path) -> bytes:
     except OSError:
         return bytes(digest.digest_size)
     return digest.digest()
+
+
+def _size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _open(path: Path, files: Sequence[Path], decoding: Decoding) -> InFile | None:

@@ -1,4 +1,4 @@
-"""Decodes many image files, in their order: by this process alone, or ahead by others, or by threads."""
+"""Decodes many image files, in their order: by this process alone, or ahead, by worker processes or threads."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 
-from dltrain.copies import MOST_COPIES, count_cores, may_copy
+from dltrain.kinds.image.blocks import Blocks
 from dltrain.kinds.image.depth import Decoded
-from dltrain.kinds.image.forked import decode_shared
-from dltrain.kinds.image.pixels import Decoding, height_and_width, is_common
+from dltrain.kinds.image.pixels import HEAD, Decoding, height_and_width, is_common
+from dltrain.workers import MOST_WORKERS, count_cores, may_fork
 
 AHEAD, BYTES_AHEAD = 32, 2**25  # images a core that are decoded before they are needed, and their bytes at most
 MOST_FILES, TASK_SECONDS = 16, 0.002  # of a task of a thread
 TRIED = 4  # files by which it is known whether they are small
 SMALL_SECONDS, LARGE_SECONDS = 0.00015, 0.001  # for a file, up to which threads do not help, and beyond which they do
-COPY_SECONDS = 0.05  # of decoding for each copy of this process, beside which making it takes little
+WORKER_SECONDS = 0.05  # of decoding for each worker process, beside which forking it takes little
 
 
 def decode_all(files: Sequence[Path], decoding: Decoding) -> tuple[list[Decoded | None], list[tuple[Path, str]]]:
@@ -33,8 +33,9 @@ def decode_all(files: Sequence[Path], decoding: Decoding) -> tuple[list[Decoded 
 def decode_each(files: Sequence[Path], decoding: Decoding) -> Iterator[Decoded | str]:
     """Yields every image as `read_image` does, or the reason why it cannot be read.
 
-    Copies of this process read ahead where that is worth starting them, and threads where it cannot be copied, unless
-    the files are small: most of their time is Python's, so that threads would wait for each other.
+    Worker processes decode ahead where there is enough to do for them. Where there cannot be any, or files are neither
+    JPEG nor PNG, threads do, unless the files are small: most of their time is Python's, so that threads would wait for
+    each other.
     """
     at, each = 0, list[float]()
     while at < len(files):
@@ -47,21 +48,23 @@ def decode_each(files: Sequence[Path], decoding: Decoding) -> Iterator[Decoded |
         if len(each) < TRIED and usual < LARGE_SECONDS:
             continue
         left = files[at:]
-        copies = min(count_cores() - 1, MOST_COPIES, int(usual * len(left) / COPY_SECONDS))
-        if copies and may_copy() and all(map(_begins_as_common, files[:TRIED])):
-            yield from _decode_by_copies(left, decoding, copies, usual)
+        workers = min(count_cores() - 1, MOST_WORKERS, int(usual * len(left) / WORKER_SECONDS))
+        if workers and may_fork() and (blocks := _blocks_of(left, decoding, 1 + workers, usual)) is not None:
+            for file, image in zip(left, blocks.decoded(workers), strict=True):
+                yield _decode(file, decoding) if image is None else image
             return
         if each[-1] > LARGE_SECONDS or usual > SMALL_SECONDS:
             yield from _decode_by_threads(left, decoding)
             return
 
 
-def _decode_by_copies(
-    files: Sequence[Path], decoding: Decoding, copies: int, seconds: float
-) -> Iterator[Decoded | str]:
-    """Yields what `decode_each` does, by this process and copies, of which each needs so many seconds for a file."""
-    for file, image in zip(files, decode_shared(files, decoding, copies, seconds), strict=True):
-        yield _decode(file, decoding) if image is None else image
+def _blocks_of(files: Sequence[Path], decoding: Decoding, processes: int, seconds: float) -> Blocks | None:
+    """Returns files in blocks; `None` if some are neither JPEG nor PNG of up to 8 bits, or without memory for them."""
+    if not all(map(_begins_as_common, files[:: max(1, len(files) // TRIED)])):
+        return None
+    with suppress(OSError):
+        return Blocks(files, decoding, processes, seconds)
+    return None
 
 
 def _decode_by_threads(files: Sequence[Path], decoding: Decoding) -> Iterator[Decoded | str]:
@@ -121,6 +124,6 @@ def _begins_as_common(file: Path) -> bool:
     """Tells whether a file begins as JPEG, or as PNG of up to 8 bits."""
     try:
         with file.open("rb", buffering=0) as opened:
-            return is_common(opened.read(32))
+            return is_common(opened.read(HEAD))
     except OSError:
         return False

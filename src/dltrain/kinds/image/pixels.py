@@ -299,7 +299,7 @@ class Decoding:
         """
         return read_image(path, self.size, self.channels, self.resize, keep_depth=self.keep_depth)
 
-    def common(self, path: Path) -> Decoded | None:
+    def decode_common(self, path: Path) -> Decoded | None:
         """Returns an image as `(H, W, C)` as calling it does, `None` if it is neither JPEG nor PNG of up to 8 bits.
 
         Raises:

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dltrain import copies as processes
+from dltrain import workers as processes
+from dltrain.kinds.image import blocks
 from dltrain.kinds.image import decoding as many
-from dltrain.kinds.image import forked
 from dltrain.kinds.image.decoding import decode_each, without_warnings
 from dltrain.kinds.image.depth import Decoded
 from dltrain.kinds.image.pixels import Decoding
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux copies a process")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks processes like this")
 
 
 @pytest.fixture
@@ -42,19 +42,19 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """The process ids of the copies, which are made however few files there are."""
+def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The process ids of the workers, which there are however few files there are."""
     made: list[int] = []
     fork = os.fork
 
     def counted() -> int:
-        made.append(copy := fork())
-        return copy
+        made.append(worker := fork())
+        return worker
 
     monkeypatch.setattr(os, "fork", counted)
-    monkeypatch.setattr(many, "COPY_SECONDS", 1e-6)
+    monkeypatch.setattr(many, "WORKER_SECONDS", 1e-6)
     monkeypatch.setattr(many, "count_cores", lambda: 3)
-    monkeypatch.setattr(forked, "BLOCK_SECONDS", 0.001)
+    monkeypatch.setattr(blocks, "BLOCK_SECONDS", 0.001)
     yield made
     assert not any(map(is_running, made))
 
@@ -86,18 +86,18 @@ def decode(files: Sequence[Path], decoding: Decoding) -> list[Decoded | str]:
 
 
 @pytest.mark.parametrize("channels", [None, 1, 3])
-def test_copies_decode_what_one_process_decodes(files: list[Path], channels: Any, copies: list[int]) -> None:
+def test_workers_decode_what_one_process_decodes(files: list[Path], channels: Any, workers: list[int]) -> None:
     decoding = Decoding((12, 8), channels)
     alone = [many._decode(file, decoding) for file in files]
     assert sum(isinstance(image, str) for image in alone) == 3
     assert_same(decode(files, decoding), alone)
-    assert len(copies) == 2
+    assert len(workers) == 2
 
 
-def test_copies_take_a_part_of_the_work(files: list[Path], copies: list[int], tmp_path: Path) -> None:
+def test_workers_take_a_part_of_the_work(files: list[Path], workers: list[int], tmp_path: Path) -> None:
     decode(files * 4, Noting(8, notes=tmp_path / "notes"))
     by = [int(line) for line in (tmp_path / "notes").read_text().split()]
-    assert set(by) == {os.getpid(), *copies}
+    assert set(by) == {os.getpid(), *workers}
 
 
 class Noting(Decoding):
@@ -109,15 +109,15 @@ class Noting(Decoding):
         super().__init__(size)
         object.__setattr__(self, "notes", notes)
 
-    def common(self, path: Path) -> Decoded | None:
+    def decode_common(self, path: Path) -> Decoded | None:
         with self.notes.open("a") as opened:
             opened.write(f"{os.getpid()}\n")
         time.sleep(0.002)
-        return super().common(path)
+        return super().decode_common(path)
 
 
 class Failing(Decoding):
-    """Kills or stops each copy at its second file."""
+    """Kills or stops each worker at its second file."""
 
     by = signal.SIGKILL
     seen: list[Path]
@@ -128,49 +128,53 @@ class Failing(Decoding):
         object.__setattr__(self, "seen", [])
         object.__setattr__(self, "parent", os.getpid())
 
-    def common(self, path: Path) -> Decoded | None:
+    def decode_common(self, path: Path) -> Decoded | None:
         self.seen.append(path)
         if os.getpid() != self.parent and len(self.seen) == 2:
             os.kill(os.getpid(), self.by)
         time.sleep(0.002)
-        return super().common(path)
+        return super().decode_common(path)
 
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSTOP])
-def test_copies_that_die_or_hang_lose_no_image(
-    files: list[Path], copies: list[int], by: signal.Signals, monkeypatch: pytest.MonkeyPatch
+def test_workers_that_die_or_hang_lose_no_image(
+    files: list[Path], workers: list[int], by: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "CHECK_SECONDS", 0.02)
     monkeypatch.setattr(processes, "MOST_CHECKS", 5)
     monkeypatch.setattr(Failing, "by", by)
     assert_same(decode(files * 2, Failing(8)), [many._decode(file, Decoding(8)) for file in files * 2])
-    assert len(copies) == 2
+    assert len(workers) == 2
 
 
-def test_who_stops_in_the_middle_ends_the_copies(files: list[Path], copies: list[int]) -> None:
+def test_who_stops_in_the_middle_ends_the_workers(files: list[Path], workers: list[int]) -> None:
     images = decode_each(files * 20, Decoding(8))
     for _ in range(10):
         next(images)
     images.close()  # type: ignore[attr-defined]
-    assert len(copies) == 2
+    assert len(workers) == 2
 
 
-def test_without_memory_for_a_copy_one_process_decodes(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> int:
-        raise OSError(12, "Cannot allocate memory")
+def refuse(*_: Any) -> Any:
+    raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(many, "COPY_SECONDS", 1e-6)
-    monkeypatch.setattr(os, "fork", refuse)
+
+@pytest.mark.parametrize("refused", [(os, "fork", refuse), (blocks, "mmap", refuse)], ids=["process", "slots"])
+def test_without_memory_for_workers_one_process_decodes(
+    files: list[Path], refused: tuple[Any, str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "WORKER_SECONDS", 1e-6)
+    monkeypatch.setattr(*refused)
     assert_same(decode(files, Decoding(8)), [many._decode(file, Decoding(8)) for file in files])
 
 
-def test_neither_a_thread_nor_other_formats_are_worth_a_copy(files: list[Path], copies: list[int]) -> None:
+def test_neither_a_thread_nor_other_formats_have_workers(files: list[Path], workers: list[int]) -> None:
     thread = threading.Thread(target=decode, args=(files, Decoding(8)))
     thread.start()
     thread.join()
     decode([files[20]] * 40, Decoding(8))  # of 16 bits
     decode([files[21]] * 40, Decoding(8))  # BMP
-    assert copies == []
+    assert workers == []
 
 
 SLOW = """
@@ -180,28 +184,28 @@ from dltrain.kinds.image import decoding
 from dltrain.kinds.image.pixels import Decoding
 
 class Slow(Decoding):
-    def common(self, path):
+    def decode_common(self, path):
         time.sleep(0.01)
-        return super().common(path)
+        return super().decode_common(path)
 
 fork = os.fork
 def counted():
-    copy = fork()
-    if copy:
-        print(copy, flush=True)
-    return copy
+    worker = fork()
+    if worker:
+        print(worker, flush=True)
+    return worker
 os.fork = counted
-decoding.COPY_SECONDS = 1e-6
+decoding.WORKER_SECONDS = 1e-6
 decoding.count_cores = lambda: 3
 for image in decoding.decode_each([Path(sys.argv[1])] * 10000, Slow(8)):
     pass
 """
 
 
-def test_copies_end_with_the_process_that_made_them(files: list[Path]) -> None:
+def test_workers_end_with_the_process_that_made_them(files: list[Path]) -> None:
     with subprocess.Popen([sys.executable, "-c", SLOW, str(files[0])], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        copies = [int(process.stdout.readline()) for _ in range(2)]
+        workers = [int(process.stdout.readline()) for _ in range(2)]
         time.sleep(0.1)
         process.kill()
-    assert not any(map(is_running, copies))
+    assert not any(map(is_running, workers))
