@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dltrain.data.archives import is_archive, unpack
 from dltrain.data.class_folders import refuse_bad
@@ -284,7 +287,7 @@ def encoded_data(
     """
     parts = divided.parts
     train = parts["train"]
-    encoder = ImageEncoder.fit(pixels["train"], reader, resize=resize, window=window)
+    encoder, trained = _fit_and_digest(pixels["train"], reader, resize, window)
     encoder = replace(encoder, file_column=file_column, name_part=name_part)
     columns: dict[SplitName, NDArray[np.float32]] = {}
     if used is not None:
@@ -318,8 +321,19 @@ def encoded_data(
         )
         for name, at in parts.items()
     }
-    trained = {TRAINED: digests(pixels["train"])}
-    return Data(facts, splits, encoder.prepare, mirror, kept=trained)
+    return Data(facts, splits, encoder.prepare, mirror, kept={TRAINED: trained})
+
+
+def _fit_and_digest(
+    pixels: Stored, reader: TargetReader, resize: Resize, window: Window | None
+) -> tuple[ImageEncoder, Tensor]:
+    """Returns the encoder that is fitted to training images, and their digests."""
+    fit = partial(ImageEncoder.fit, pixels, reader, resize=resize, window=window)
+    if not isinstance(pixels, Tensor):
+        return fit(), digests(pixels)
+    with ThreadPoolExecutor(1) as pool:  # counting levels and hashing hardly need Python
+        digesting = pool.submit(digests, pixels)
+        return fit(), digesting.result()
 
 
 def load_labelled(labelled: Labelled, settings: Settings, notes: Sequence[str] = ()) -> Data:
