@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -312,3 +314,16 @@ def test_main_returns_and_leaves_sys_argv_alone(dltrain: Callable) -> None:
     before = list(sys.argv)
     assert main(["data=iris", "debug=smoke", "--quiet"]) == 0
     assert sys.argv == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_a_run_has_a_folder_is_answered(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), number)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dltrain.experiment.run.build.build", read)
+    assert main(["data=iris", "trainer.threads=1"]) == 128 + number
+    assert capsys.readouterr().err.splitlines()[-1] == "dltrain: interrupted"

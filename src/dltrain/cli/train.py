@@ -56,6 +56,8 @@ def run(arguments: Sequence[str], options: Options) -> int:
     except Stopped as stopped:
         if options.json:
             print(json.dumps(stopped.status, ensure_ascii=False))
+        elif not stopped.status:
+            raise  # no run had begun that would have said so
         return stopped.exit_code
     if options.json:
         from dltrain.runs.result import Result
