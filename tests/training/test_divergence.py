@@ -12,8 +12,9 @@ from dltrain.data.loader import TensorLoader
 from dltrain.errors import Diverged
 from dltrain.experiment.build import build_task
 from dltrain.tasks.losses import MeanSquaredError
+from dltrain.training import divergence
 from dltrain.training.averaging import moving_average
-from dltrain.training.divergence import check_finite, finiteness
+from dltrain.training.divergence import check_finite, sums_are_finite
 from dltrain.training.loop import fit
 from dltrain.training.schedules import step
 from dltrain.training.settings import TrainerSettings
@@ -53,9 +54,15 @@ def test_the_first_step_that_was_not_finite_is_named(accumulate: int, bad_row: i
     assert state.step == (int(said.split()[1]) if pauses else -(-10 // accumulate))
 
 
+@pytest.mark.parametrize("as_on_gpu", [False, True])
 @pytest.mark.parametrize("where", ["weight", "average", "running variance"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_weight_or_an_average_that_is_not_finite_is_found(where: str, value: float) -> None:
+def test_a_weight_or_an_average_that_is_not_finite_is_found(
+    where: str, value: float, as_on_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if as_on_gpu:
+        monkeypatch.setattr(divergence, "largest_on_gpu", lambda tensors: nn.utils.get_total_norm(tensors, math.inf))
+        monkeypatch.setattr(divergence, "sums_are_finite", None)
     state, _ = new_state()
     state.average = moving_average(state.model, 0.9)
     state.running = Running()
@@ -70,4 +77,4 @@ def test_a_weight_or_an_average_that_is_not_finite_is_found(where: str, value: f
 def test_large_weights_are_finite_numbers() -> None:
     model = nn.Linear(2, 2)
     model.weight.data.fill_(1e38)  # whose square is not
-    assert finiteness(list(model.parameters()))()
+    assert sums_are_finite(list(model.parameters()))

@@ -129,3 +129,15 @@ def test_nothing_is_read_from_another_device_before_the_sums_are() -> None:
     assert running.batches == 2
     with pytest.raises(RuntimeError, match="meta"):
         running.read()
+
+
+def test_a_number_beside_the_losses_is_read_with_them() -> None:
+    running = Running()
+    for loss in (2.0, 4.0):
+        running.losses.append(torch.tensor(loss))
+        running.weights.append(1.0)
+        running.count(0.1, 1)
+    assert running.read(torch.tensor(7.5)) == (None, 7.5)
+    assert (running.loss, running.weight) == (6.0, 2.0)
+    assert running.read(torch.tensor(3.0)) == (None, 3.0)
+    assert running.read() == (None, None)

@@ -216,9 +216,8 @@ class RecordedUpdate:
     def _wait_for_earlier(self, device: torch.device) -> None:
         """Waits for the step some steps ago."""
         if device.type == "cuda":
-            if len(self.ahead) == AHEAD:
-                self.ahead.popleft().synchronize()
-            event = torch.cuda.Event()
+            event = self.ahead.popleft() if len(self.ahead) == AHEAD else torch.cuda.Event()
+            event.synchronize()
             event.record(torch.cuda.current_stream(device))
             self.ahead.append(event)
 

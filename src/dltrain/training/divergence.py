@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -26,8 +26,7 @@ def check_finite(state: TrainState, accumulate: int) -> None:
     running = state.running
     assert running is not None
     lr = running.lr
-    weights_are_finite = finiteness(state.numbers)  # which a GPU finds out while it is waited for
-    bad = running.read()
+    bad, largest = running.read(largest_on_gpu(state.numbers))
     if bad is not None:
         ago = len(running.rates) - bad - 1
         lr = running.rates[bad]
@@ -37,23 +36,26 @@ def check_finite(state: TrainState, accumulate: int) -> None:
         )
         raise _diverged(f"the training loss is {running.loss} since {where}", lr)
     # The last loss was measured before the last step, so it says nothing of the weights that would be saved.
-    if not weights_are_finite():
+    if not (sums_are_finite(state.numbers) if largest is None else math.isfinite(largest)):
         where = f"step {state.step} (epoch {state.epoch + 1}, batch {running.batches}, lr {lr:g})"
         raise _diverged(f"some weights are not finite after {where}", lr)
     running.rates.clear()
 
 
-def finiteness(tensors: Sequence[Tensor]) -> Callable[[], bool]:
-    """Returns a function that tells whether all numbers in the tensors, which are on one device, are finite.
+def largest_on_gpu(tensors: Sequence[Tensor]) -> Tensor | None:
+    """Returns the largest of all numbers in the tensors of a GPU, without waiting for it; `None` on a CPU."""
+    on_cpu = not tensors or tensors[0].device.type == "cpu"
+    return None if on_cpu else nn.utils.get_total_norm(tensors, math.inf)
 
-    A GPU begins to look for the largest at once, and only the call waits for it. On a CPU they are finite if their sums
-    are; if one is not, it may also have overflown, and the largest number decides.
+
+def sums_are_finite(tensors: Sequence[Tensor]) -> bool:
+    """Tells whether all numbers in the tensors of a CPU are finite.
+
+    They are if their sums are; if one is not, it may also have overflown, and the largest number decides.
     """
-    if tensors and tensors[0].device.type != "cpu":
-        largest = nn.utils.get_total_norm(tensors, math.inf)
-        return lambda: math.isfinite(largest.item())
-    sums_are_finite = all(math.isfinite(tensor.detach().sum().item()) for tensor in tensors)
-    return lambda: sums_are_finite or math.isfinite(nn.utils.get_total_norm(tensors, math.inf).item())
+    if all(math.isfinite(tensor.detach().sum().item()) for tensor in tensors):
+        return True
+    return math.isfinite(nn.utils.get_total_norm(tensors, math.inf).item())
 
 
 def _diverged(what: str, lr: float) -> Diverged:

@@ -85,14 +85,20 @@ class Running:
         self.sizes.append(batches)
         self.batches += batches
 
-    def read(self) -> int | None:
-        """Adds the losses since the last time to the sums; returns the first of these steps that makes one not finite.
+    def read(self, beside: Tensor | None = None) -> tuple[int | None, float | None]:
+        """Adds the losses since the last time to the sums.
 
         They are added one after the other in float64, so that the sums are the same whenever they are read.
+
+        Args:
+            beside: one number more that is read from the GPU at the same time.
+
+        Returns:
+            The first of these steps that makes the sum of losses not finite, and the number beside.
         """
-        if not self.losses:
-            return None
-        batches = zip(read_at_once(self.losses), read_at_once(self.weights), strict=True)
+        losses = read_at_once(self.losses if beside is None else [*self.losses, beside])
+        number = None if beside is None else losses.pop()
+        batches = zip(losses, read_at_once(self.weights), strict=True)
         bad = None
         for step, size in enumerate(self.sizes):
             for loss, weight in islice(batches, size):
@@ -102,7 +108,7 @@ class Running:
                 bad = step
         for pending in (self.losses, self.weights, self.sizes):
             pending.clear()
-        return bad
+        return bad, number
 
     def saved(self) -> dict[str, float]:
         """Returns the sums as primitives, once they have been read."""
