@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dltrain.models.resnet import Block, ResNet
+from dltrain.models.resnet import Block, ResNet, Shortcut
 from dltrain.types import Spec
 
 
@@ -29,6 +29,12 @@ def test_a_block_begins_as_its_shortcut() -> None:
     halving = Block(6, 12, 2).eval()
     assert torch.equal(halving(x), torch.relu(halving.shortcut(x)))
     assert halving(x).shape == (2, 12, 4, 4)
+
+
+def test_the_shortcut_of_few_channels_is_a_strided_convolution() -> None:
+    shortcut, x = Shortcut(4, 6, 2).eval(), torch.rand(2, 4, 7, 8)
+    expected = shortcut[1](nn.functional.conv2d(x, shortcut[0].weight, stride=2))
+    torch.testing.assert_close(shortcut(x), expected)
 
 
 def test_all_parameters_learn_after_the_first_step() -> None:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from dltrain.types import Range, Spec
 
+FEWEST_STRIDED = 8  # input channels of a strided 1×1 convolution
+
 
 class Block(nn.Module):
     """Two convolutions beside a shortcut (He et al., 2016); before training it is the shortcut alone.
@@ -32,12 +34,32 @@ class Block(nn.Module):
         nn.init.zeros_(last_norm.weight)  # networks of identities learn faster at first (Goyal et al., 2017)
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or width != next_width:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(width, next_width, 1, stride, bias=False), nn.BatchNorm2d(next_width)
-            )
+            self.shortcut = Shortcut(width, next_width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.shortcut(x) + self.residual(x))
+
+
+class Shortcut(nn.Sequential):
+    """A 1×1 convolution, and batch norm.
+
+    Of fewer than 8 channels, pixels are left out before the convolution, not by it: passing back through that, torch 2.15
+    writes beyond its memory on processors without AVX-512.
+
+    Args:
+        width: input channels.
+        next_width: output channels.
+        stride: by which pixels are left out.
+    """
+
+    def __init__(self, width: int, next_width: int, stride: int) -> None:
+        every = stride if width < FEWEST_STRIDED else 1
+        super().__init__(nn.Conv2d(width, next_width, 1, stride // every, bias=False), nn.BatchNorm2d(next_width))
+        self.every = every
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept: Tensor = super().forward(x if self.every == 1 else x[:, :, :: self.every, :: self.every])
+        return kept
 
 
 class ResNet(nn.Module):
