@@ -43,8 +43,8 @@ class Block(nn.Module):
 class Shortcut(nn.Sequential):
     """A 1×1 convolution, and batch norm.
 
-    Of fewer than 8 channels, pixels are left out before the convolution, not by it: passing back through that, torch 2.15
-    writes beyond its memory on processors without AVX-512.
+    Of fewer than 8 channels, pixels are left out before the convolution, not by it: passing back through that, torch
+    2.15 writes beyond its memory on processors without AVX-512.
 
     Args:
         width: input channels.
