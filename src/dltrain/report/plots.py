@@ -67,7 +67,12 @@ def _draw_all(plots: Sequence[Plot], run: Run, text: Lettering) -> Iterator[Draw
         try:
             drawn = pickle.loads(pickled) if pickled and pickled[0] else _draw(plot, run, text)
         except Exception as error:  # whatever fails, the page of a trained run is worth having
-            log.warning("plots   %s.png cannot be drawn: %s: %s", plot.name, type(error).__name__, error)
+            log.warning(
+                "plots   %s.png cannot be drawn: %s: %s; the page goes without it",
+                plot.name,
+                type(error).__name__,
+                error,
+            )
             drawn = ()
         if drawn is not None:
             yield Drawn(plot, *drawn)

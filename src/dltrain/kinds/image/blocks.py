@@ -27,15 +27,16 @@ class Blocks:
     Args:
         files: the files.
         decoding: how they are decoded.
-        processes: that decode them.
+        workers: processes that decode them, besides this one.
         seconds: that a file takes, about.
 
     Raises:
         OSError: there is no memory for the slots.
     """
 
-    def __init__(self, files: Sequence[Path], decoding: Decoding, processes: int, seconds: float) -> None:
-        self.files, self.decoding = files, decoding
+    def __init__(self, files: Sequence[Path], decoding: Decoding, workers: int, seconds: float) -> None:
+        self.files, self.decoding, self.workers = files, decoding, workers
+        processes = 1 + workers
         height, width = height_and_width(decoding.size)
         shape = (decoding.channels or 3, height, width)
         image, files_each = math.prod(shape), -(-len(files) // processes)
@@ -48,10 +49,10 @@ class Blocks:
         self.images = memory[: -self.slots * self.size].reshape(self.slots, self.size, *shape)
         self.channels = memory[-self.slots * self.size :].reshape(self.slots, self.size)  # 0 of what is left out
 
-    def decoded(self, workers: int) -> Iterator[Pixels | None]:
-        """Yields every image `(H, W, C)` in the order of the files, decoded by this process and so many workers; `None`
-        for files that are neither JPEG nor PNG of up to 8 bits, or cannot be read."""
-        for block in done_in_order(self._decode, self.count, workers, self.slots):
+    def __iter__(self) -> Iterator[Pixels | None]:
+        """Yields every image `(H, W, C)` in the order of the files; `None` for what is of another format or cannot be
+        read."""
+        for block in done_in_order(self._decode, self.count, self.workers, self.slots):
             yield from self._images_of(block)
 
     def _decode(self, block: int) -> None:

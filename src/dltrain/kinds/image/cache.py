@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from dltrain.errors import StorageError
 from dltrain.kinds.image.decoded import AT_ONCE, InFile
 from dltrain.kinds.image.decoding import decode_all, decode_each, without_warnings
 from dltrain.kinds.image.depth import is_deep
-from dltrain.kinds.image.pixels import READ, Decoding, height_and_width
+from dltrain.kinds.image.pixels import Decoding, height_and_width
 from dltrain.storage import flush
 from dltrain.workers import count_cores
 
@@ -110,14 +110,11 @@ def key_of(files: Sequence[Path], decoding: Decoding) -> str:
 
 
 def _digest(file: Path) -> bytes:
-    digest = blake2b(digest_size=16)
     try:
-        with file.open("rb", buffering=0) as opened:
-            while content := opened.read(READ):
-                digest.update(content)
+        with file.open("rb") as opened:
+            return file_digest(opened, lambda: blake2b(digest_size=16)).digest()
     except OSError:
-        return bytes(digest.digest_size)
-    return digest.digest()
+        return bytes(16)
 
 
 def _size_of(file: Path) -> int:

@@ -37,7 +37,7 @@ def decode_each(files: Sequence[Path], decoding: Decoding) -> Iterator[Decoded |
     JPEG nor PNG, threads do, unless the files are small: most of their time is Python's, so that threads would wait for
     each other.
     """
-    at, each = 0, list[float]()
+    at, each, shares = 0, list[float](), may_fork()
     while at < len(files):
         some = files[at : at + (1 if len(each) < TRIED else MOST_FILES)]
         images, seconds = _decode_some(some, decoding)
@@ -47,23 +47,25 @@ def decode_each(files: Sequence[Path], decoding: Decoding) -> Iterator[Decoded |
         usual = min(each[-TRIED:])
         if len(each) < TRIED and usual < LARGE_SECONDS:
             continue
-        left = files[at:]
-        workers = min(count_cores() - 1, MOST_WORKERS, int(usual * len(left) / WORKER_SECONDS))
-        if workers and may_fork() and (blocks := _blocks_of(left, decoding, 1 + workers, usual)) is not None:
-            for file, image in zip(left, blocks.decoded(workers), strict=True):
-                yield _decode(file, decoding) if image is None else image
-            return
+        workers = min(count_cores() - 1, MOST_WORKERS, int(usual * (len(files) - at) / WORKER_SECONDS))
+        if shares and workers:
+            left = files[at:]
+            if (blocks := _blocks_of(left, decoding, workers, usual)) is not None:
+                for file, image in zip(left, blocks, strict=True):
+                    yield _decode(file, decoding) if image is None else image
+                return
+            shares = False
         if each[-1] > LARGE_SECONDS or usual > SMALL_SECONDS:
-            yield from _decode_by_threads(left, decoding)
+            yield from _decode_by_threads(files[at:], decoding)
             return
 
 
-def _blocks_of(files: Sequence[Path], decoding: Decoding, processes: int, seconds: float) -> Blocks | None:
+def _blocks_of(files: Sequence[Path], decoding: Decoding, workers: int, seconds: float) -> Blocks | None:
     """Returns files in blocks; `None` if some are neither JPEG nor PNG of up to 8 bits, or without memory for them."""
     if not all(map(_begins_as_common, files[:: max(1, len(files) // TRIED)])):
         return None
     with suppress(OSError):
-        return Blocks(files, decoding, processes, seconds)
+        return Blocks(files, decoding, workers, seconds)
     return None
 
 
