@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -199,6 +200,26 @@ def test_a_folder_is_locked_for_one_process_and_free_afterwards(tmp_path: Path) 
         assert refused.value.exit_code == 2
     with locked(tmp_path):
         pass
+
+
+def test_a_process_forked_by_one_that_has_a_lock_does_not_keep_it(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    begun, begins = os.pipe()
+    with locked(tmp_path):
+        if not (child := os.fork()):
+            os.close(writing)
+            os.write(begins, b"1")
+            os.read(reading, 1)  # until the test is over
+            os._exit(0)
+        os.read(begun, 1)
+        with pytest.raises(ConfigError, match="another process"), locked(tmp_path):
+            pass
+    os.close(reading)
+    with locked(tmp_path) as supported:
+        assert supported
+    assert os.waitpid(child, os.WNOHANG) == (0, 0)  # it still runs
+    os.close(writing)
+    assert os.waitpid(child, 0) == (child, 0)
 
 
 def test_what_is_no_folder_cannot_be_locked(tmp_path: Path) -> None:

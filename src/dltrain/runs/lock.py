@@ -14,10 +14,14 @@ from dltrain.errors import CheckpointError, ConfigError
 from dltrain.runs.folder import SCHEMA, RunDir, advise_restart, utc_now
 from dltrain.storage import make_folder, unwritable
 
+held: set[int] = set()  # descriptors of the folders that this process has locked
+
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
     """Locks a run's folder for this process; the system releases the lock however the process ends.
+
+    A process that is forked from it does not hold the lock, so that none that outlives it does.
 
     Yields:
         Whether the folder's file system supports locks.
@@ -40,10 +44,21 @@ def locked(path: Path) -> Iterator[bool]:
         raise ConfigError(f"another process is writing into {path}", fix="wait until it ends, or stop it") from None
     except OSError:
         supported = False  # new runs still get folders of their own, by their names
+    held.add(descriptor)
     try:
         yield supported
     finally:
-        os.close(descriptor)
+        if descriptor in held:
+            held.remove(descriptor)
+            os.close(descriptor)
+
+
+def _forget_locks() -> None:
+    while held:
+        os.close(held.pop())
+
+
+os.register_at_fork(after_in_child=_forget_locks)
 
 
 def state_of(run: RunDir) -> str:
