@@ -40,6 +40,7 @@ WORKLOADS = {  # photos, their width and height, and the size that they are brou
     "photos": (500, 500, 375, 64),
     "large": (100, 1280, 960, 224),
     "small": (2000, 64, 64, 64),
+    "many": (10000, 64, 64, 64),
 }
 CLASSES, BATCH, WORKERS = 10, 128, 2
 STORAGES = ("memory", "cache", "stream")

@@ -17,7 +17,7 @@ import struct
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -80,6 +80,7 @@ class Workers:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.running: list[int] = []
+        self.idle = False  # whether they have done all tasks
         self.to_do, self.waiting = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.says_done, self.done = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
@@ -120,10 +121,11 @@ class Workers:
                     done.add(task)
             done.remove(task)
             yield task
+        self.idle = True
 
     def end(self) -> None:
-        """Ends all workers, and closes the sockets."""
-        self._kill()
+        """Ends all workers, and closes the sockets; waits for the workers if they may be doing something."""
+        self._kill(waits=not self.idle)
         for end in (self.to_do, self.waiting, self.says_done, self.done):
             end.close()
 
@@ -152,7 +154,7 @@ class Workers:
                 return True
             if not self.running or self._have_failed():
                 break
-        self._kill()  # none may write while this process does
+        self._kill(waits=True)  # none may write while this process does
         return False
 
     def _have_failed(self) -> bool:
@@ -161,13 +163,21 @@ class Workers:
         self.running = [worker for worker, (process, _) in ended.items() if not process]
         return any(process and status for process, status in ended.values())
 
-    def _kill(self) -> None:
-        """Kills the workers, and waits until they have ended."""
+    def _kill(self, *, waits: bool) -> None:
+        """Kills the workers; for the moment that it takes the system to free what they had, a thread can wait."""
         for worker in self.running:
             os.kill(worker, signal.SIGKILL)
-        for worker in self.running:
-            os.waitpid(worker, 0)
+        if waits:
+            wait_for(self.running)
+        elif self.running:
+            threading.Thread(target=wait_for, args=(self.running,), daemon=True).start()
         self.running = []
+
+
+def wait_for(processes: Sequence[int]) -> None:
+    """Waits until processes that were forked from this one have ended."""
+    for process in processes:
+        os.waitpid(process, 0)
 
 
 def receive(end: socket.socket) -> int | None:

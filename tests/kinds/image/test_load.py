@@ -14,7 +14,7 @@ from PIL import Image
 
 from dltrain.errors import ConfigError, DataError, StorageError
 from dltrain.kinds.image import placement
-from dltrain.kinds.image.digests import digests
+from dltrain.kinds.image.digests import TRAINED, count_trained, digests
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.load import animals, images
 from dltrain.types import Data
@@ -359,6 +359,14 @@ def test_a_centre_crop_is_kept_in_the_facts(tmp_path: Path) -> None:
     assert load(tmp_path, size=None).facts.input_shape == (3, 64, 64)
 
 
-def test_digests_of_training_images_are_those_that_earlier_runs_have_stored() -> None:
+def test_training_images_are_known_again_by_the_digests_of_any_version() -> None:
     images = torch.arange(24, dtype=torch.uint8).view(2, 3, 2, 2)
-    assert digests(images).tolist() == [6765881130712925518, 4749148701768967544]
+    stored = {
+        TRAINED: [3045184010077731279, -5131798899633006266],
+        "trained": [6765881130712925518, 4749148701768967544],
+    }
+    assert digests(images).tolist() == stored[TRAINED]
+    for name, (first, second) in stored.items():
+        assert count_trained(images, {name: torch.tensor([second, 0])}) == 1
+        assert count_trained(images, {name: torch.tensor([second, 0, first])}) == 2
+    assert count_trained(images, {}) is None

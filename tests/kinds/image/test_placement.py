@@ -21,6 +21,7 @@ from dltrain.experiment.results import fingerprint
 from dltrain.kinds.image import cache, placement
 from dltrain.kinds.image.checks import check_images
 from dltrain.kinds.image.decoded import InFile, StoredImages
+from dltrain.kinds.image.digests import TRAINED
 from dltrain.kinds.image.kind import thumbnails
 from dltrain.kinds.image.load import images
 from dltrain.kinds.image.pixels import Decoding
@@ -70,7 +71,7 @@ def test_every_storage_gives_the_same_data(tmp_path: Path, mode: str) -> None:
     first, *others = of_each
     for data in others:
         assert data.facts == first.facts
-        assert torch.equal(data.kept["trained"], first.kept["trained"])
+        assert torch.equal(data.kept[TRAINED], first.kept[TRAINED])
         assert list(check_images(data)) == list(check_images(first))
         np.testing.assert_array_equal(thumbnails(data.splits["train"]), thumbnails(first.splits["train"]))
         for name, split in data.splits.items():

@@ -22,7 +22,7 @@ from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_balance, check_size
 from dltrain.kinds.image.augmented import save_augmented
 from dltrain.kinds.image.checks import check_images
-from dltrain.kinds.image.digests import TRAINED, digests
+from dltrain.kinds.image.digests import count_trained
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.likeness import save_likeness, telling_unlike
 from dltrain.kinds.image.maps import write_overlay
@@ -113,8 +113,7 @@ class Image(Kind):
         write_overlay(path, sample.cpu().numpy(), places.double().numpy())
 
     def count_trained(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> int | None:
-        """Returns how many images have the pixels of a training image; `None` in runs of older versions."""
-        return int(torch.isin(digests(inputs[0]), stored[TRAINED]).sum()) if TRAINED in stored else None
+        return count_trained(inputs[0], stored)
 
     def save_likeness(
         self, run: RunDir, data: Data, model: nn.Module, loaders: Mapping[SplitName, TensorLoader]
