@@ -71,7 +71,7 @@ class Evaluation:
         groups: the metrics by group, if there is a column to group by.
         notes: what was left out or is unusual.
         own_split: whether the samples are a split of the run's own.
-        trained: how many of new samples the model was trained on; `None` if that is not known.
+        trained: how many new samples are exactly some that the model was trained on; `None` if nobody knows.
     """
 
     source: str
@@ -172,13 +172,14 @@ def evaluate_input(
     if model.facts.classes and whole.target.dim() == 1 and (whole.target == whole.target[0]).all():
         notes.append(f"every sample is labelled {model.facts.classes[int(whole.target[0])]}")
     notes += model.task.notes_on_new_data(whole.tensors, stored_tensors_of(model))
-    trained = model.kind.count_trained(whole.inputs, stored_tensors_of(model))
-    if trained:
-        notes.append(f"the model was trained on {trained:,} of these {len(whole):,} samples: the metrics are too good")
+    known = model.kind.were_trained_on(whole.inputs, stored_tensors_of(model))
+    if trained := [] if known is None else [whole.ids[row] for row in known.nonzero().flatten().tolist()]:
+        of = f"{len(trained):,} of these {len(whole):,} samples"
+        notes.append(f"the model was trained on {of}, so that the metrics are too good: {name_list(trained, NAMED)}")
     with model.kind.telling_unlike(model) as tell_unlike:
         evaluation = evaluate_split(model, whole, source, pd.concat(columns) if columns else None)
     notes += _note_on_unlike(model, whole, tell_unlike(whole.inputs))
-    return replace(evaluation, notes=tuple(notes), own_split=False, trained=trained)
+    return replace(evaluation, notes=tuple(notes), own_split=False, trained=None if known is None else len(trained))
 
 
 def _note_on_unlike(model: LoadedModel, split: Split, unlike: Tensor | None) -> list[str]:

@@ -73,7 +73,7 @@ class RecognisesFiles(Protocol):
 class ReadsArrays(Protocol):
     """An encoder that takes samples in a file of arrays, such as .npz."""
 
-    def read_arrays(self, path: Path) -> NDArray[Any] | None: ...
+    def read_arrays(self, path: Path) -> tuple[NDArray[Any], str] | None: ...
 
 
 @runtime_checkable
@@ -191,8 +191,9 @@ def open_input(source: str, encoder: Encoder, form: TableFormat | None = None) -
         if layout == "lines":
             note = f"each line of {path} is a text, as in training; a folder of files has one text a file"
             return Input(_full_lines([path], form.encoding), notes=(note,))
-    if isinstance(encoder, ReadsArrays) and (array := encoder.read_arrays(path)) is not None:
-        return Input(iter([array]))
+    if isinstance(encoder, ReadsArrays) and (read := encoder.read_arrays(path)) is not None:
+        array, note = read
+        return Input(iter([array]), notes=(note,) if note else ())
     if isinstance(encoder, ReadsTables) and (frame := encoder.read_table(path)) is not None:
         return Input(_for(encoder, _in_parts(frame, ROWS), path.parent))
     if not encoder.takes_rows and is_archive(path):

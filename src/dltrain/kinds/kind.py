@@ -257,8 +257,8 @@ class Kind:
         """
         raise NotImplementedError
 
-    def count_trained(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> int | None:
-        """Returns how many of new samples the model was trained on; `None` if that is not known.
+    def were_trained_on(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> Tensor | None:
+        """Tells which of new samples `(N,)` are exactly some that the model was trained on; `None` if nobody knows.
 
         Args:
             inputs: of the samples, as they are stored.

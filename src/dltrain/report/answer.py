@@ -58,7 +58,9 @@ def _new_samples(evaluation: Mapping[str, Any]) -> str:
     of = f"on {count(samples, 'sample')} of {evaluation['source']}"
     if trained is None:
         return f"{of}."
-    return f"{of}; the model was trained on {f'{trained:,} of them' if trained else 'none of them'}."
+    if not trained:
+        return f"{of}, none of which is exactly one that the model was trained on."
+    return f"{of}; the model was trained on {trained:,} of them."
 
 
 def best_epoch(run: Run) -> str:

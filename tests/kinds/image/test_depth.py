@@ -109,6 +109,20 @@ def test_new_images_are_scaled_as_in_training(tmp_path: Path, form: str) -> None
         assert encoded.unreadable == ()
 
 
+def test_a_new_image_beyond_the_range_of_the_training_images_is_remarked(tmp_path: Path) -> None:
+    data = load(draw(tmp_path / "scans", "12 bits in 16.png"))
+    low, high = data.facts.preprocessing["window"]
+    beyond = np.full((SIZE, SIZE), high + 100, dtype=np.uint16)
+    within = beyond.copy()
+    within[3, 3] = low + 1
+    for name, values in (("beyond", beyond), ("within", within)):
+        Image.fromarray(values).save(tmp_path / f"{name}.png")
+    remarks = read_back(data).encode([tmp_path / "beyond.png", tmp_path / "within.png"]).remarks
+    assert [len(each) for each in remarks] == [1, 0]
+    assert str(remarks[0][0]) == f"no value lies between {low:g} and {high:g}: from {high + 100:g} to {high + 100:g}"
+    assert [len(each) for each in read_back(data).encode(np.stack([within, beyond])).remarks] == [0, 1]
+
+
 def test_a_few_odd_values_do_not_decide_the_range(tmp_path: Path) -> None:
     folder = draw(tmp_path / "scans", "12 bits in 16.png")
     for path in folder.rglob("*.png"):

@@ -174,3 +174,14 @@ def test_small_drawings_that_look_alike_are_no_copies_but_recompressed_ones_are(
     copies = find_copies([pixels], np.arange(0))
     assert (copies.group[:400] == np.arange(400)).all()
     assert (copies.group[400:] == np.arange(200, 220)).all()
+
+
+def test_drawings_of_one_form_in_other_tones_are_no_copies() -> None:
+    rows, columns = np.mgrid[:48, :48]
+    random = np.random.default_rng(0)
+    others = [np.asarray(photo(seed, (48, 48)).convert("L")) for seed in range(30)]
+    square = (abs(rows - 20) < 12) & (abs(columns - 26) < 9)
+    tones = [np.where(square, tone, 60) + random.normal(0, 8, (48, 48)) for tone in (110, 160)]
+    pixels = np.stack([*tones, *others]).clip(0, 255).astype(np.uint8)[:, None]
+    copies = find_copies([torch.from_numpy(pixels)], np.arange(0))
+    assert copies.group.tolist() == list(range(32))

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchvision
 from PIL import Image, ImageDraw
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import dltrain
@@ -125,10 +126,14 @@ def test_an_image_that_cannot_be_read_has_no_such_remark(shapes: Path, tmp_path:
     assert remarks[0] == "" and remarks[1].startswith("the image cannot be read") and "unlike" not in remarks[1]
 
 
-def test_runs_without_what_it_needs_remark_nothing(shapes: Path) -> None:
+def test_without_validation_images_pixels_alone_tell(shapes: Path) -> None:
     run = trained(shapes, "unvalidated", "model=cnn", "model.channels=[4]", "data.val_fraction=0")
-    assert not (run / "likeness.safetensors").exists()
-    assert share(run, shapes / "noise") == 0
+    assert {name.split(".")[0] for name in load_file(run / "likeness.safetensors")} == {"pixels"}
+    assert share(run, shapes / "noise") >= 0.8
+    assert share(run, shapes / "new") <= 0.05
+
+
+def test_a_smoke_run_remarks_nothing(shapes: Path) -> None:
     smoke = trained(shapes, "smoke", "model=cnn", "model.channels=[4]", "trainer.limit_batches=2")
     assert not (smoke / "likeness.safetensors").exists()
 

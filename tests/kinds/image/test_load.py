@@ -14,7 +14,7 @@ from PIL import Image
 
 from dltrain.errors import ConfigError, DataError, StorageError
 from dltrain.kinds.image import placement
-from dltrain.kinds.image.digests import TRAINED, count_trained, digests
+from dltrain.kinds.image.digests import TRAINED, digests, were_trained_on
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.load import animals, images
 from dltrain.types import Data
@@ -367,6 +367,8 @@ def test_training_images_are_known_again_by_the_digests_of_any_version() -> None
     }
     assert digests(images).tolist() == stored[TRAINED]
     for name, (first, second) in stored.items():
-        assert count_trained(images, {name: torch.tensor([second, 0])}) == 1
-        assert count_trained(images, {name: torch.tensor([second, 0, first])}) == 2
-    assert count_trained(images, {}) is None
+        for known, expected in (([second, 0], [False, True]), ([second, 0, first], [True, True])):
+            found = were_trained_on(images, {name: torch.tensor(known)})
+            assert found is not None
+            assert found.tolist() == expected
+    assert were_trained_on(images, {}) is None

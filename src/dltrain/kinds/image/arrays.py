@@ -80,9 +80,10 @@ def from_arrays(path: Path, labels: str | None, task: str) -> tuple[Labelled, li
     return labelled, images
 
 
-def new_images(path: Path) -> Array | None:
-    """Returns the images of a file of arrays, `(N, H, W, C)`: the only ones, or those of the test split; `None` for
-    other files.
+def new_images(path: Path) -> tuple[Array, str] | None:
+    """Returns the images of a file of arrays, `(N, H, W, C)`, and a note if there are others; `None` for other files.
+
+    They are the only ones, or those of the test split.
 
     Raises:
         DataError: it is damaged, or it is not certain which images are meant.
@@ -96,7 +97,9 @@ def new_images(path: Path) -> Array | None:
         raise DataError(
             f"{path} holds {len(images)} arrays of images: {name_list(images, 10)}", fix="save the new ones alone"
         )
-    return np.stack(as_images(next(iter(chosen.values())), path))
+    ((name, array),) = chosen.items()
+    others = name_list(other for other in images if other != name)
+    return np.stack(as_images(array, path)), f"of {path}, {name} is read, and not {others}" if others else ""
 
 
 def _files_of(path: Path) -> list[Path]:

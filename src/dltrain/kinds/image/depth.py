@@ -55,6 +55,10 @@ class Window:
         """Tells whether the window is for an image of this depth."""
         return self.of_all or is_deep(image)
 
+    def loses(self, image: Decoded) -> bool:
+        """Tells whether all values of an image are cut, so that nothing is left of it."""
+        return self.applies_to(image) and not ((image >= self.low) & (image <= self.high)).any()
+
     def __call__(self, image: Decoded) -> Pixels:
         """Returns an image in 8 bits; values that are no numbers become 0."""
         scaled = (image.astype(np.float32) - self.low) * (255 / (self.high - self.low))

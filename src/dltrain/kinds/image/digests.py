@@ -37,9 +37,9 @@ def digests(images: Stored, hashed: Hash = _sha1) -> Tensor:
     return torch.from_numpy(np.frombuffer(b"".join(each), dtype=np.int64).copy())
 
 
-def count_trained(images: Stored, stored: Mapping[str, Tensor]) -> int | None:
-    """Returns how many images have the pixels of a training image; `None` if the run has stored no digests."""
+def were_trained_on(images: Stored, stored: Mapping[str, Tensor]) -> Tensor | None:
+    """Tells which images `(N,)` have the pixels of a training image; `None` if the run has stored no digests."""
     for name, hashed in HASHES.items():
         if name in stored:
-            return int(torch.isin(digests(images, hashed), stored[name]).sum())
+            return torch.isin(digests(images, hashed), stored[name])
     return None

@@ -23,7 +23,7 @@ SIDE, FREQUENCIES = 32, 8  # of the perceptual hash: the image's size, and the c
 BITS_APART = 8  # of 64, up to which two images are compared closely
 MOST_PAIRS = 500_000  # compared closely; more of them say that all images look alike
 THUMB = 16  # pixels per side of the images that are compared closely
-NEAR = 0.2  # distance of two copies, relative to the contrast of the images
+NEAR = 0.17  # distance of two copies, relative to the contrast of that with more
 SMALL, NEAR_SMALL = 32, 0.06  # pixels of a side, below which two drawings of a digit come as near as a resized copy
 NEARER = 0.4  # than the nearest of other images by this factor
 OTHERS = 1000  # images among which that one is looked for
@@ -62,6 +62,11 @@ class _Seen(NamedTuple):
     brightest: NDArray[np.uint8]
     hashes: NDArray[np.uint64]
     thumbs: Floats
+    contrasts: Floats
+
+    def only(self, chosen: NDArray[np.bool_]) -> _Seen:
+        """Returns what is compared closely of some of the chosen images."""
+        return self._replace(hashes=self.hashes[chosen], thumbs=self.thumbs[chosen], contrasts=self.contrasts[chosen])
 
 
 def find_copies(pixels: Sequence[Stored], first: Rows) -> Alike:
@@ -87,7 +92,7 @@ def find_copies(pixels: Sequence[Stored], first: Rows) -> Alike:
     rows = np.flatnonzero(chosen)[compared]
     limit = NEAR_SMALL if min(pixels[0].shape[2:]) < SMALL else NEAR
     if len(rows) > 1:
-        for left, right in _near(seen.hashes[compared], seen.thumbs[compared], rows, limit):
+        for left, right in _near(seen.only(compared), rows, limit):
             _merge(group, left, right)
     roots = np.array([_root(group, row) for row in range(count)])
     return Alike(roots, exact, flat, seen.brightest, len(rows))
@@ -103,6 +108,7 @@ def _look_at(pixels: Sequence[Stored], chosen: NDArray[np.bool_]) -> _Seen:
         np.empty(count, np.uint8),
         np.empty(chosen.sum(), np.uint64),
         np.empty((chosen.sum(), channels * THUMB**2), np.float32),
+        np.empty(chosen.sum(), np.float32),
     )
     start = first = 0
     for part in (part for of_split in pixels for part in in_parts(of_split)):
@@ -114,7 +120,8 @@ def _look_at(pixels: Sequence[Stored], chosen: NDArray[np.bool_]) -> _Seen:
         seen.brightest[start:end] = flattened.amax(dim=1).numpy()
         last = first + len(some)
         if last > first:
-            seen.hashes[first:last], seen.thumbs[first:last] = hashes(some), thumbs(some)
+            seen.hashes[first:last] = hashes(some)
+            seen.thumbs[first:last], seen.contrasts[first:last] = thumbs(some)
         start, first = end, last
     return seen
 
@@ -139,21 +146,24 @@ def hashes(pixels: Tensor) -> NDArray[np.uint64]:
     return packed.view(np.uint64)[:, 0]
 
 
-def thumbs(pixels: Tensor) -> Floats:
-    """Returns each image `(N, C, H, W)` in 16×16 pixels less its mean, as a vector of length 1, `(N, C·256)`."""
-    parts = []
+def thumbs(pixels: Tensor) -> tuple[Floats, Floats]:
+    """Returns each image `(N, C, H, W)` in 16×16 pixels less its mean, as a vector of length 1, `(N, C·256)`, and how
+    long that vector was, `(N,)`."""
+    parts, lengths = [], []
     for chunk in pixels.split(AT_ONCE):
         small = functional.adaptive_avg_pool2d(chunk.float(), THUMB).flatten(1)
-        parts.append(functional.normalize(small - small.mean(dim=1, keepdim=True), dim=1))
-    return np.asarray(torch.cat(parts))
+        small -= small.mean(dim=1, keepdim=True)
+        parts.append(functional.normalize(small, dim=1))
+        lengths.append(small.norm(dim=1))
+    return np.asarray(torch.cat(parts)), np.asarray(torch.cat(lengths))
 
 
-def _near(codes: NDArray[np.uint64], thumb: Floats, rows: Rows, limit: float) -> Iterator[tuple[int, int]]:
-    """Yields pairs of rows whose images, with these hashes and thumbnails, are near copies: at most `limit` apart."""
-    pairs = _similar(codes)
+def _near(seen: _Seen, rows: Rows, limit: float) -> Iterator[tuple[int, int]]:
+    """Yields pairs of rows whose images, as they have been seen, are near copies: at most `limit` apart."""
+    pairs, thumb = _similar(seen.hashes), seen.thumbs
     if not len(pairs) or len(pairs) > MOST_PAIRS:
         return
-    distance = _distances(thumb, pairs)
+    distance = _distances(seen, pairs)
     pairs, distance = pairs[distance <= limit], distance[distance <= limit]
     others = thumb[np.linspace(0, len(thumb) - 1, min(OTHERS, len(thumb))).astype(np.int64)]
     left, where = np.unique(pairs[:, 0], return_inverse=True)
@@ -179,12 +189,15 @@ def _similar(codes: NDArray[np.uint64]) -> Rows:
     return np.concatenate(found)
 
 
-def _distances(thumb: Floats, pairs: Rows) -> Floats:
+def _distances(seen: _Seen, pairs: Rows) -> Floats:
+    """Returns how far apart the thumbnails of pairs are `(n,)`, relative to the one with more contrast."""
     parts = [
-        np.linalg.norm(thumb[part[:, 0]] - thumb[part[:, 1]], axis=1)
+        np.linalg.norm(seen.thumbs[part[:, 0]] - seen.thumbs[part[:, 1]], axis=1)
         for part in np.array_split(pairs, -(-len(pairs) // (8 * CHUNK)))
     ]
-    return np.concatenate(parts)
+    contrasts = np.sort(seen.contrasts[pairs], axis=1)
+    ratio = contrasts[:, 0] / np.maximum(contrasts[:, 1], 1e-6)
+    return np.sqrt(np.square(1 - ratio) + ratio * np.square(np.concatenate(parts)))
 
 
 def _chosen(count: int, first: Rows) -> Rows:

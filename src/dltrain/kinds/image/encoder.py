@@ -186,7 +186,10 @@ class ImageEncoder:
         return Encoded(
             (torch.from_numpy(pixels),),
             names_of(raw),
-            tuple((Remark("the image cannot be read", reasons[file]),) if file in reasons else () for file in files),
+            tuple(
+                (Remark("the image cannot be read", reasons[file]),) if file in reasons else self._beyond(image)
+                for file, image in zip(files, images, strict=True)
+            ),
             tuple(index for index, file in enumerate(files) if file in reasons),
         )
 
@@ -222,6 +225,13 @@ class ImageEncoder:
     def _channels(self) -> Channels:
         return cast(Channels, self.channels)
 
+    def _beyond(self, image: Decoded | None) -> tuple[Remark, ...]:
+        """Returns a remark on an image of which nothing is left in the range of values of the training images."""
+        if image is None or self.window is None or not self.window.loses(image):
+            return ()
+        cell = f"from {image.min():g} to {image.max():g}"
+        return (Remark(f"no value lies between {self.window.low:g} and {self.window.high:g}", cell),)
+
     def _depth_refused(self, image: Decoded, path: Path | None = None) -> str:
         """Returns why an image of another depth than the training images cannot be used; empty if it can."""
         if self.window is None:
@@ -230,8 +240,8 @@ class ImageEncoder:
         full = (self.window.low, self.window.high) == FULL
         return "" if full or self.window.applies_to(image) else "it has 8 bits, and the training images had more"
 
-    def read_arrays(self, path: Path) -> NDArray[Any] | None:
-        """Returns the images of a file of arrays `(N, H, W, C)`, `None` for other files."""
+    def read_arrays(self, path: Path) -> tuple[NDArray[Any], str] | None:
+        """Returns the images of a file of arrays `(N, H, W, C)`, and a note on others in it; `None` for other files."""
         return new_images(path)
 
     def _encode_array(self, arrays: NDArray[Any]) -> Encoded:
@@ -247,4 +257,6 @@ class ImageEncoder:
             raise DataError(f"the array cannot be used: {reason}", fix="give the values before they became 8 bits")
         resized = [resize_array(image, self._size, self._channels, self.resize) for image in images]
         pixels = stack([in_eight_bits(image, self.window) for image in resized])
-        return Encoded((torch.from_numpy(pixels),), tuple(map(str, range(len(pixels)))), ((),) * len(pixels))
+        return Encoded(
+            (torch.from_numpy(pixels),), tuple(map(str, range(len(pixels)))), tuple(map(self._beyond, resized))
+        )

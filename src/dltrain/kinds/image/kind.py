@@ -22,7 +22,7 @@ from dltrain.kinds import estimators
 from dltrain.kinds.checks import Finding, check_balance, check_size
 from dltrain.kinds.image.augmented import save_augmented
 from dltrain.kinds.image.checks import check_images
-from dltrain.kinds.image.digests import count_trained
+from dltrain.kinds.image.digests import were_trained_on
 from dltrain.kinds.image.encoder import ImageEncoder
 from dltrain.kinds.image.likeness import save_likeness, telling_unlike
 from dltrain.kinds.image.maps import write_overlay
@@ -112,8 +112,8 @@ class Image(Kind):
     def write_places(self, path: Path, sample: Tensor, places: Tensor) -> None:
         write_overlay(path, sample.cpu().numpy(), places.double().numpy())
 
-    def count_trained(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> int | None:
-        return count_trained(inputs[0], stored)
+    def were_trained_on(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> Tensor | None:
+        return were_trained_on(inputs[0], stored)
 
     def save_likeness(
         self, run: RunDir, data: Data, model: nn.Module, loaders: Mapping[SplitName, TensorLoader]

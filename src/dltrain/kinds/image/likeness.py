@@ -3,7 +3,7 @@
 An image is unlike the training images if it is farther from its nearest ones than nearly all of the validation split:
 as the inputs of the model's last linear layer, standardised and projected to their principal components (k nearest
 neighbours; Sun et al., 2022), or in a few statistics of its pixels. A network may see a blank image as an average one;
-its pixels give it away.
+its pixels give it away. With few validation images, pixels alone tell.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from dltrain.types import Data, OnDemand, SplitName, Stored
 Floats = NDArray[np.float64]
 
 STORED, HELD_OUT = 1000, 1000  # images of train and of val at most, evenly spaced
-FEWEST = 20  # images of val, below which nothing is told
+FEWEST = 20  # images of val, below which the model's view of images tells nothing, and pixels alone do
 WIDEST = 16_384  # features of a layer
 COMPONENTS = 64
 LEAST_VARIANCE = 1e-3  # of a component, as a share of the first one's
@@ -121,29 +121,33 @@ class Space:
 
 
 def save_likeness(run: RunDir, data: Data, model: nn.Module, loaders: Mapping[SplitName, TensorLoader]) -> None:
-    """Writes the spaces of a run's training images; nothing without a linear layer, or with few validation images."""
-    if "val" not in loaders or "val" not in data.splits or len(data.splits["val"]) < FEWEST:
-        return
+    """Writes the spaces of a run's training images: by pixels alone without a linear layer, or with few validation
+    images, and nothing if there are few in all."""
     features: list[Floats] = []
     pixels: list[Floats] = []
     splits: tuple[tuple[SplitName, int], ...] = (("train", STORED), ("val", HELD_OUT))
     for name, most in splits:
+        if name not in loaders or name not in data.splits:
+            continue
         images, loader = data.splits[name].inputs[0], loaders[name]
         rows = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
-        batch, on_device = min(BATCH, max(loader.sizes)), rows.to(loader.target.device)
-        inputs = _joined(last_layer_inputs(model, loader.inputs, loader.prepare, batch, on_device))
-        if inputs is None:
-            return
-        features.append(np.asarray(inputs.double()))
         some = images.subset(rows.tolist()) if isinstance(images, OnDemand) else images[rows]
         pixels.append(np.asarray(statistics(some).double()))
-    spaces = {"features": Space.fit(*features, learned=True), "pixels": Space.fit(*pixels, learned=False)}
+        batch, on_device = min(BATCH, max(loader.sizes)), rows.to(loader.target.device)
+        inputs = _joined(last_layer_inputs(model, loader.inputs, loader.prepare, batch, on_device))
+        if inputs is not None:
+            features.append(np.asarray(inputs.double()))
+    training, held_out = pixels[0], np.concatenate([pixels[0][:0], *pixels[1:]])
+    if len(training) < FEWEST:
+        return
+    spaces = {"pixels": Space.fit(training, held_out, learned=False)}
+    if len(features) == len(splits) and len(held_out) >= FEWEST:
+        spaces["features"] = Space.fit(*features, learned=True)
     tensors: dict[str, Tensor] = {}
     for part, space in spaces.items():
-        if space is None:
-            return
-        tensors |= space.to_tensors(part)
-    write_bytes(run.likeness, safetensors_bytes(tensors))
+        tensors |= {} if space is None else space.to_tensors(part)
+    if tensors:
+        write_bytes(run.likeness, safetensors_bytes(tensors))
 
 
 @contextmanager
@@ -176,20 +180,27 @@ def _are_unlike(
         seen: the last layer's inputs as the model predicted them; of no use if it saw them in several views or with
             another precision than the training images.
     """
-    features = None
-    if model.precision in ("auto", "float32") and seen.joined.count == len(inputs[0]):
-        features = seen.whole()
-    else:
-        on_device = tuple(part.to(model.device) for part in inputs)
-        batch = max(1, min(BATCH, MOST_PIXELS // inputs[0].shape[1:].numel()))
-        features = _joined(last_layer_inputs(inner_model(model.module), on_device, model.encoder.prepare, batch))
-    if features is None:
-        return None
+    parts = {name.split(".")[0] for name in stored}
     try:
-        unlike = Space.of(stored, "features").are_unlike(features)
-        return unlike | Space.of(stored, "pixels").are_unlike(statistics(inputs[0]))
+        unlike = torch.zeros(len(inputs[0]), dtype=torch.bool)
+        if "pixels" in parts:
+            unlike |= Space.of(stored, "pixels").are_unlike(statistics(inputs[0]))
+        if "features" in parts:
+            if (features := _features_of(model, inputs, seen)) is None:
+                return None
+            unlike |= Space.of(stored, "features").are_unlike(features)
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"{model.run.likeness} is damaged: {error}") from None
+    return unlike
+
+
+def _features_of(model: UsableModel, inputs: tuple[Stored, ...], seen: _Features) -> Tensor | None:
+    """Returns the last layer's inputs for images, as `_are_unlike` takes them; `None` if there is no such layer."""
+    if model.precision in ("auto", "float32") and seen.joined.count == len(inputs[0]):
+        return seen.whole()
+    on_device = tuple(part.to(model.device) for part in inputs)
+    batch = max(1, min(BATCH, MOST_PIXELS // inputs[0].shape[1:].numel()))
+    return _joined(last_layer_inputs(inner_model(model.module), on_device, model.encoder.prepare, batch))
 
 
 class _Features:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dltrain.kinds.checks import Finding, check_size, find_shared
@@ -55,10 +56,10 @@ class Pairs(Kind):
             )
         yield from check_size(data)
 
-    def count_trained(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> int | None:
+    def were_trained_on(self, inputs: tuple[Stored, ...], stored: Mapping[str, Tensor]) -> Tensor | None:
         if "trained" not in stored:
             return None
-        return int(np.isin(digests(inputs[0][:]), stored["trained"].numpy()).sum())
+        return torch.from_numpy(np.isin(digests(inputs[0][:]), stored["trained"].numpy()))
 
     def describe(self, facts: Facts) -> str:
         source, answer = facts.input_shape
