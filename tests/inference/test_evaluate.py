@@ -12,7 +12,7 @@ import torch
 
 import dltrain as package
 from dltrain.experiment.build import build_loss, build_task
-from dltrain.inference.evaluate import bootstrap
+from dltrain.inference.evaluate import interval_of
 from dltrain.kinds.table.load import table
 from dltrain.tasks.predictions import Predictions
 
@@ -108,8 +108,10 @@ def test_the_interval_of_an_accuracy_is_that_of_its_binomial() -> None:
     task = build_task(facts, build_loss({}, facts))
     target = torch.zeros(400, dtype=torch.long)
     values = (torch.arange(400) < 80).long()  # 80 % right
-    interval = bootstrap(task, Predictions(values), target)
+    interval = interval_of(task, Predictions(values), target)
     assert interval is not None and interval.measure == "accuracy"
     margin = 1.96 * (0.8 * 0.2 / 400) ** 0.5
     assert interval.low == pytest.approx(0.8 - margin, abs=0.01)
     assert interval.high == pytest.approx(0.8 + margin, abs=0.01)
+    none = interval_of(task, Predictions(torch.ones(5, dtype=torch.long)), target[:5])
+    assert none is not None and none.low == 0 and none.high == pytest.approx(0.434, abs=1e-3)

@@ -27,7 +27,7 @@ from dltrain.inference.load import FEWEST, LoadedModel
 from dltrain.kinds.kind import kind_of
 from dltrain.tasks.evaluation import EvaluationSet
 from dltrain.tasks.predictions import Predictions
-from dltrain.tasks.statistics import Threshold
+from dltrain.tasks.statistics import Threshold, wilson
 from dltrain.tasks.task import Task
 from dltrain.types import Encoded, Split, WeighingEncoder
 
@@ -39,7 +39,7 @@ NAMED = 5  # samples that a note names
 
 @dataclass(frozen=True)
 class Interval:
-    """A metric's 95 % interval over the samples, by a percentile bootstrap."""
+    """A metric's 95 % interval over the samples."""
 
     measure: str
     low: float
@@ -215,7 +215,7 @@ def evaluate_split(
     predictions = model.task.calibrated(predictions)
     calibration = model.task.calibrate(predictions, split.target)
     groups = () if column is None else tuple(_groups(model.task, predictions, split.weighted_target, column))
-    interval = bootstrap(model.task, predictions, *split.weighted_target)
+    interval = interval_of(model.task, predictions, *split.weighted_target)
     return Evaluation(
         source,
         split,
@@ -257,11 +257,15 @@ def own_test_split(model: LoadedModel, trust: Collection[str]) -> tuple[Split, s
     return data.splits[name], name  # type: ignore[index]
 
 
-def bootstrap(task: Task, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> Interval | None:
-    """Returns the interval of the task's main metric by bootstrap; `None` for fewer than three samples."""
+def interval_of(task: Task, predictions: Predictions, target: Tensor, weights: Tensor | None = None) -> Interval | None:
+    """Returns the interval of the task's main metric, of accuracy as on the page, and else by a percentile bootstrap;
+    `None` for fewer than three samples."""
     count = len(target)
     if count < 3:
         return None
+    if task.primary_metric == "accuracy" and weights is None and target.dim() == 1:
+        right = round(task.measure(predictions, target)["accuracy"] * count)
+        return Interval("accuracy", *wilson(right, count))
     answers = (target,) if weights is None else (target, weights)
     random = np.random.default_rng(0)
     values = []

@@ -115,3 +115,7 @@ def test_new_arrays_are_predicted(dltrain: Callable, tmp_path: Path) -> None:
     called = dltrain("predict", "run", "new.npy")
     assert called.code == 0, called.err
     assert [line.split(",")[0] for line in called.out.splitlines()] == ["id", *map(str, range(7))]
+    np.savez(tmp_path / "new.npz", train_images=x[:50], test_images=x[50:])
+    called = dltrain("predict", "run", "new.npz")
+    assert len(called.out.splitlines()) == 1 + 10
+    assert "of new.npz, test_images is read, and not train_images" in called.err

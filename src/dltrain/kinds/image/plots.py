@@ -43,13 +43,13 @@ def draw_samples(run: Run, text: Lettering) -> Drawing | None:
 
 
 def draw_augmented(run: Run, text: Lettering) -> Drawing | None:
-    """Draws a few training images as they are, and as the network got them in its first epochs."""
+    """Draws a few training images as they are, and as the augmentation changes them."""
     path = run.folder.examples / FILE
     stored, changed = run.read_tensor(path, STORED), run.read_tensor(path, CHANGED)
     if stored is None or changed is None:
         return None
     count, epochs = changed.shape[:2]
-    titles = ["image", *(f"epoch {number + 1}" for number in range(epochs))]
+    titles = ["image", *(f"drawn {number + 1}" for number in range(epochs))]
     rows = [
         [
             Tile(_shown(image), title if not row else "", SOFT)
@@ -59,7 +59,8 @@ def draw_augmented(run: Run, text: Lettering) -> Drawing | None:
     ]
     figure = draw_tiles(rows, 1 + epochs)
     return Drawing(
-        figure, f"{count} training images, as they are stored and as the augmentation changes them in {epochs} epochs."
+        figure,
+        f"{count} training images, as they are stored and as the augmentation changes them, drawn {epochs} times.",
     )
 
 
