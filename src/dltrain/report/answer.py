@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dltrain.drawing.wording import count, spell
-from dltrain.runs.reader import SPLIT_WORDS, Run
+from dltrain.runs.reader import Run
 from dltrain.tasks.metric_table import describe_metric, read_declared
 from dltrain.tasks.registry import page_of
 
@@ -36,12 +36,11 @@ def answer(run: Run) -> tuple[str, str]:
         for name in page.answer(metrics)
         if metrics.get(name) is not None
     ]
-    samples = count(run.result.data.splits[split], f"{SPLIT_WORDS[split]} sample")
+    samples = count(run.result.data.splits[split], f"{run.shown_words} sample")
     if not values:
         return "No finite result", f"on {samples}."
-    evaluation = run.result.evaluation or {}
-    if not evaluation.get("own_split", True):
-        return _claim(values, mean=page.is_mean), _new_samples(evaluation)
+    if run.is_of_new_data:
+        return _claim(values, mean=page.is_mean), _new_samples(run.result.evaluation or {})
     basis = UNTRAINED[split]
     if chose_the_epoch(run) and split == "val":
         basis += ", but decided which epoch is best"

@@ -71,6 +71,25 @@ class Run:
         """Returns the name of the split that predictions and examples come from."""
         return self.result.shown_split
 
+    @property
+    def is_of_new_data(self) -> bool:
+        """Tells whether this is an evaluation of data that the run did not have, which stands in place of a split."""
+        return not (self.result.evaluation or {}).get("own_split", True)
+
+    @property
+    def shown_words(self) -> str:
+        """Returns what samples of the shown split are called: `test`, or `new`."""
+        return "new" if self.is_of_new_data else SPLIT_WORDS[self.shown_split]
+
+    @property
+    def shown_data(self) -> str:
+        """Returns what the shown split is called: `test split`, or `new data`."""
+        return "new data" if self.is_of_new_data else f"{self.shown_words} split"
+
+    def name_of(self, split: str) -> str:
+        """Returns the name of a split in tables; of new data, `new`."""
+        return "new" if split == self.shown_split and self.is_of_new_data else split
+
     @cached_property
     def history(self) -> list[dict[str, float]]:
         return self.folder.read_history() if self.folder.history.exists() else []

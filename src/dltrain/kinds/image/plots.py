@@ -10,7 +10,7 @@ from dltrain.explain.explanation import MAPS
 from dltrain.kinds.image.augmented import CHANGED, FILE, STORED
 from dltrain.kinds.image.maps import overlaid
 from dltrain.kinds.labels import form_of
-from dltrain.runs.reader import SPLIT_WORDS, Example, Indices, Run
+from dltrain.runs.reader import Example, Indices, Run
 
 THUMBNAILS = 16
 SHORT = 14  # letters of a name, up to which four images stand in a row
@@ -35,7 +35,7 @@ def draw_samples(run: Run, text: Lettering) -> Drawing | None:
         tiles.append(Tile(_shown(image), _title(row, numbers, long, text), colour))
     in_rows = [tiles[at : at + columns] for at in range(0, count, columns)]
     figure = draw_tiles(in_rows, columns, size=7.5 if long else 9)
-    what = f"{count} {SPLIT_WORDS[run.shown_split]} images"
+    what = f"{count} {run.shown_words} images"
     if numbers:
         return Drawing(figure, f"{what}, the largest errors first: true and predicted {run.facts.target}.")
     wrong = sum(row.true != row.predicted for row in run.examples[:count])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dltrain.drawing.style import COLORS, INK, SOFT, Drawing, Lettering, add_legend, new_axes, new_figure
 from dltrain.kinds.series.encoder import WindowEncoder
-from dltrain.runs.reader import SPLIT_WORDS, Run
+from dltrain.runs.reader import Run
 from dltrain.tasks.pages.forecasts import Forecasts, Texts, errors_by_series, spread_of
 from dltrain.tasks.predicted import Floats
 
@@ -49,7 +49,7 @@ def draw_forecasts(run: Run, forecasts: Forecasts | None, text: Lettering) -> Dr
         of = f"; the {len(drawn)} of {len(names)} series with the largest errors, the worst first"
     each = f" of {horizon} steps each, a dot where one begins" if horizon > 1 else " one step ahead"
     band = " The band holds the intervals of 90 %." if forecasts.low is not None else ""
-    split = SPLIT_WORDS[run.shown_split]
+    split = run.shown_words
     return Drawing(figure, f"Forecasts{each}, and the true values, at the end of the {split} split{of}.{band}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dltrain.drawing.style import INK, Drawing, Lettering, add_legend, name_axes, new_axes, new_figure
-from dltrain.runs.reader import SPLIT_WORDS, Run
+from dltrain.runs.reader import Run
 from dltrain.tasks.registry import page_of
 
 
@@ -27,6 +27,6 @@ def draw_projection(run: Run, text: Lettering) -> Drawing | None:
     add_legend(axes)
     return Drawing(
         figure,
-        f"{len(rows):,} {SPLIT_WORDS[run.shown_split]} samples by the first two principal components of the "
+        f"{len(rows):,} {run.shown_words} samples by the first two principal components of the "
         f"{record['source']}, which explain {first + second:.0%} of the variance; crosses: {label}.",
     )

@@ -16,7 +16,7 @@ def data(run: Run, plots: Plots) -> Section:
     if facts.folds:
         sizes["train"] += f" in {facts.folds} folds, which also validate"
         del sizes["val"]
-    splits = ", ".join(f"{split} {size}" for split, size in sizes.items())
+    splits = ", ".join(f"{run.name_of(split)} {size}" for split, size in sizes.items())
     pairs = [
         ("Samples", f"{record.rows:,}: {splits}"),
         ("Target", f"{facts.target} ({facts.task})"),

@@ -18,7 +18,7 @@ def predictions(run: Run, plots: Plots) -> Section:
     """Returns the section of plots of predictions, and of scores by class, label or output."""
     table = page_of(run.facts).score_table(run)
     return Section(
-        f"Predictions on the {SPLIT_WORDS[run.shown_split]} split",
+        f"Predictions on the {run.shown_data}",
         plots=plots["predictions"],
         tables=[] if table is None else [table],
     )
@@ -69,7 +69,7 @@ def importance(run: Run, plots: Plots) -> Section:
         return Section(title)
     unit, scale = page_of(run.facts).describe_importance()
     words = (
-        f"By how much the result worsens when a column of the {SPLIT_WORDS[run.shown_split]} split is shuffled: mean "
+        f"By how much the result worsens when a column of the {run.shown_data} is shuffled: mean "
         "and standard deviation over a few shuffles. Columns with the same information can replace each other, so each "
         "of them has a low importance."
     )

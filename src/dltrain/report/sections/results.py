@@ -15,7 +15,7 @@ def key_numbers(run: Run, plots: Plots) -> Section:
     result = run.result
     splits = [split for split in SPLIT_WORDS if result.of_split(split)]
     names = list(dict.fromkeys(name for split in splits for name in result.of_split(split)))
-    head = ["", *(f"{split} ({result.data.splits[split]:,})" for split in splits)]
+    head = ["", *(f"{run.name_of(split)} ({result.data.splits[split]:,})" for split in splits)]
     rows = [[label(run, name), *(spell(result.of_split(split).get(name)) for split in splits)] for name in names]
     strong = splits.index(run.shown_split) + 1 if run.shown_split in splits else None
     words = page_of(run.facts).explain_metrics()

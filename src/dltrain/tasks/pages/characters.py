@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dltrain.drawing.plot import Plot
 from dltrain.drawing.section import MAX_ROWS, Table, listed, shown
 from dltrain.drawing.style import COLORS
-from dltrain.runs.reader import SPLIT_WORDS, Example, Run
+from dltrain.runs.reader import Example, Run
 from dltrain.runs.tables import safe_cell
 from dltrain.tasks.metric_table import describe_metric
 from dltrain.tasks.pages.classes import accuracy_interval
@@ -125,7 +125,7 @@ class CharactersPage(Page):
     def confidence(self, run: Run) -> Iterator[str]:
         if (predicted := self.predicted(run)) is not None:
             subject = "The share of whole strings that are right"
-            yield accuracy_interval(predicted, SPLIT_WORDS[run.shown_split], subject)
+            yield accuracy_interval(predicted, run.shown_words, subject)
 
     def omissions(self) -> Iterator[str]:
         yield from without_matrix(len(self.names), "characters")

@@ -13,7 +13,7 @@ from dltrain.drawing.plot import Plot
 from dltrain.drawing.section import MAX_ROWS, Table, listed, shown
 from dltrain.drawing.style import COLORS
 from dltrain.drawing.wording import is_code, name_class, spell
-from dltrain.runs.reader import SPLIT_WORDS, Example, Run
+from dltrain.runs.reader import Example, Run
 from dltrain.tasks.metric_table import describe_metric
 from dltrain.tasks.pages.page import Page
 from dltrain.tasks.plots.calibration import draw_calibration
@@ -120,7 +120,7 @@ class ClassesPage(Page):
 
     def confidence(self, run: Run) -> Iterator[str]:
         if (predicted := self.predicted(run)) is not None:
-            yield accuracy_interval(predicted, SPLIT_WORDS[run.shown_split], "Accuracy")
+            yield accuracy_interval(predicted, run.shown_words, "Accuracy")
 
     def limits(self, run: Run) -> Iterator[str]:
         """Yields sentences about rare classes, and about classes that are often missed."""

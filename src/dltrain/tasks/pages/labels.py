@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dltrain.drawing.plot import Plot
 from dltrain.drawing.section import MAX_ROWS, Table, listed, shown
 from dltrain.drawing.style import COLORS
-from dltrain.runs.reader import SPLIT_WORDS, Example, Run
+from dltrain.runs.reader import Example, Run
 from dltrain.tasks.metric_table import describe_metric
 from dltrain.tasks.pages.classes import accuracy_interval
 from dltrain.tasks.pages.page import Page
@@ -93,7 +93,7 @@ class LabelsPage(Page):
         if (predicted := self.predicted(run)) is not None:
             gaps = (predicted.true < 0).any()
             subject = f"The share of samples with all {'known ' if gaps else ''}labels right"
-            yield accuracy_interval(predicted, SPLIT_WORDS[run.shown_split], subject)
+            yield accuracy_interval(predicted, run.shown_words, subject)
 
     def describe_importance(self) -> tuple[str, float]:
         return "points of accuracy lost", 100.0

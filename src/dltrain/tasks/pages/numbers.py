@@ -12,7 +12,7 @@ from dltrain.drawing.plot import Plot
 from dltrain.drawing.section import MAX_ROWS, Table, listed, shown
 from dltrain.drawing.style import SOFT
 from dltrain.drawing.wording import spell
-from dltrain.runs.reader import SPLIT_WORDS, Example, Run
+from dltrain.runs.reader import Example, Run
 from dltrain.tasks.pages.page import Page
 from dltrain.tasks.plots.numbers import draw_predicted_against_true, draw_residuals
 from dltrain.tasks.predicted import Floats, Predicted, read_predicted
@@ -131,7 +131,7 @@ class NumbersPage(Page):
         low, high = rmse_interval(np.square(errors))
         rmse = float(np.square(errors).mean()) ** 0.5
         yield (
-            f"RMSE is {spell(rmse, 3)} on these {len(true):,} {SPLIT_WORDS[run.shown_split]} samples; on all "
+            f"RMSE is {spell(rmse, 3)} on these {len(true):,} {run.shown_words} samples; on all "
             f"samples like them it is between {spell(low, 3)} and {spell(high, 3)} with 95 % confidence."
         )
         half, tenth = np.quantile(errors, (0.5, 0.9)).tolist()

@@ -20,7 +20,7 @@ from dltrain.drawing.style import (
     new_axes,
     new_figure,
 )
-from dltrain.runs.reader import SPLIT_WORDS, Run
+from dltrain.runs.reader import Run
 from dltrain.tasks.predicted import Floats
 from dltrain.tasks.statistics import precision_recall, roc
 
@@ -80,7 +80,7 @@ def draw_roc(run: Run, classes: Sequence[OneClass], title: str, text: Lettering)
     _draw_lines(axes, lines, title, text, "area")
     name_axes(axes, "false positive rate", "true positive rate")
     span = _span(lines, "area", "areas")
-    return Drawing(figure, f"ROC curves{whose} on the {SPLIT_WORDS[run.shown_split]} split; {span}.")
+    return Drawing(figure, f"ROC curves{whose} on the {run.shown_data}; {span}.")
 
 
 def draw_precision_recall(run: Run, classes: Sequence[OneClass], title: str, text: Lettering) -> Drawing | None:
@@ -100,7 +100,7 @@ def draw_precision_recall(run: Run, classes: Sequence[OneClass], title: str, tex
     _draw_lines(axes, lines, title, text, "average precision", steps=True)
     name_axes(axes, "recall", "precision")
     span = _span(lines, "average precision", "average precisions")
-    return Drawing(figure, f"Precision by recall{whose} on the {SPLIT_WORDS[run.shown_split]} split; {span}{base}.")
+    return Drawing(figure, f"Precision by recall{whose} on the {run.shown_data}; {span}{base}.")
 
 
 def _largest(classes: Sequence[OneClass]) -> tuple[Sequence[OneClass], str]:
