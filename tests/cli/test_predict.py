@@ -74,7 +74,7 @@ def test_other_columns_and_orders_change_nothing_and_oddities_are_named(
     assert written[4]["remarks"] == "no column pay"
     assert written[5]["remarks"] == "city new: Rome; no column pay"
     assert "no column pay: every sample" in called.out
-    assert "city new: 1 of 120 samples, such as Rome" in called.out
+    assert "city new: 1 of 120 samples (Rome)" in called.out
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])

@@ -195,6 +195,18 @@ def test_a_column_of_numbers_that_match_files_by_chance_names_no_images(dltrain:
     assert refused.code == 2 and "called 'scan' as in training" in refused.err
 
 
+def test_several_inputs_keep_their_order(
+    dltrain: Callable, image_run: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    first, second, third = sorted(image_folder.rglob("*.png"))[:3]
+    shutil.copy(second, tmp_path / "folder" / "within.png")
+    called = dltrain("predict", str(image_run), str(third), "folder", str(first))
+    assert called.code == 0, called.err
+    ids = [line.split(",")[0] for line in called.out.splitlines()[1:]]
+    assert [Path(name).name for name in ids] == [third.name, "within.png", first.name]
+
+
 def test_explanations_are_written_beside_predictions(
     dltrain: Callable, image_run: Path, image_folder: Path, tmp_path: Path
 ) -> None:

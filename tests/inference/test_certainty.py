@@ -206,7 +206,7 @@ def test_the_metrics_of_training_are_those_of_evaluate(dltrain: Callable, sure: 
     assert answer["certainty"] == pytest.approx(result["certainty"]["measured"], abs=1e-6)
     page = (Path("evaluation") / "report.html").read_text("utf-8")
     assert "Probabilities are scaled by a temperature" in page
-    assert "of the true classes" in page
+    assert "are to hold the true one for 90 % of samples" in page
     assert "Probabilities are scaled by a temperature" in (sure / "report.html").read_text("utf-8")
 
 

@@ -128,6 +128,10 @@ class Tally:
         """Returns a sentence for each remark with the number of its samples, the most frequent first."""
         return [
             f"{what}: {'every sample' if count == self.rows else f'{count:,} of {self.rows:,} samples'}"
-            + (f", such as {', '.join(self.cells[what])}" if self.cells[what] else "")
+            + (
+                f" ({'; '.join(self.cells[what])}{' …' if count > len(self.cells[what]) else ''})"
+                if self.cells[what]
+                else ""
+            )
             for what, count in sorted(self.counts.items(), key=lambda item: -item[1])
         ]

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from glob import glob, has_magic
+from itertools import groupby
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast, runtime_checkable
@@ -156,12 +157,14 @@ def open_inputs(
     single = [Path(path) for path in paths if not Path(path).is_dir()]
     if tables := [str(path) for path in single if not _holds_a_sample(path, encoder)]:
         raise DataError(f"{tables[0]} is no such file as the model takes", fix="give it alone if it is a table")
-    folders = [_open_folder(Path(path), encoder) for path in paths if Path(path).is_dir()]
     layouts = {encoder.layout(path) for path in single} if isinstance(encoder, KnowsLayouts) else set()
-    if "lines" in layouts and "table" not in layouts and not folders:
+    if "lines" in layouts and "table" not in layouts and len(single) == len(paths):
         note = f"each line of {name_list(paths, 5)} is a text, as in training; a folder of files has one text a file"
         return Input(_full_lines(single, _as_trained(encoder, form).encoding), notes=(note,))
-    opened = [*([_files(single, encoder)] if single else []), *folders]
+    opened = list[Input]()
+    for is_folder, some in groupby(map(Path, paths), key=Path.is_dir):  # in the order that was asked for
+        together = list(some)
+        opened += [_open_folder(path, encoder) for path in together] if is_folder else [_files(together, encoder)]
     total = sum(one.total or 0 for one in opened)
     notes = [note for one in opened for note in one.notes]
     parts = (part for one in opened for part in one.parts)

@@ -95,8 +95,8 @@ def describe(certainty: Mapping[str, Any] | None) -> list[str]:
         sentences.append(_calibration(measured["temperature"], measured["error"], measured["error_before"]))
     if "size" in measured:
         sentences.append(
-            f"Sets of {level} hold {100 * measured['coverage']:.1f} % of the true classes; their mean size is "
-            f"{measured['size']:.3g}."
+            f"Sets of classes that are to hold the true one for {level} of samples hold it for "
+            f"{100 * measured['coverage']:.1f} %; their mean size is {measured['size']:.3g}."
         )
     return sentences
 
@@ -104,8 +104,8 @@ def describe(certainty: Mapping[str, Any] | None) -> list[str]:
 def _calibration(temperature: float, error: float, before: float) -> str:
     if temperature == 1:
         return (
-            f"The expected calibration error is {error:.3f}; no temperature clearly improves the probabilities of the "
-            "validation split."
+            f"The expected calibration error is {error:.3f}; to scale probabilities by a temperature would not clearly "
+            "improve those of the validation split."
         )
     return (
         f"Probabilities are scaled by a temperature of {temperature:.3g}, fitted to the validation split: the expected "

@@ -185,3 +185,16 @@ def test_drawings_of_one_form_in_other_tones_are_no_copies() -> None:
     pixels = np.stack([*tones, *others]).clip(0, 255).astype(np.uint8)[:, None]
     copies = find_copies([torch.from_numpy(pixels)], np.arange(0))
     assert copies.group.tolist() == list(range(32))
+
+
+def test_files_of_several_images_are_named(tmp_path: Path) -> None:
+    folder = write(tmp_path / "photos")
+    pages = [photo(seed, (40, 40)) for seed in range(3)]
+    for name, kind in (("pages.tif", "cat"), ("frames.gif", "dog")):
+        pages[0].save(folder / "train" / kind / name, save_all=True, append_images=pages[1:])
+    pages[0].save(folder / "train" / "cat" / "one.tif")
+    (found,) = of(examine(images(path=str(folder), val_fraction=0)), "several images")
+    assert found.severity == "note"
+    assert found.what == (
+        "2 files hold several images, of which the first is used: train/cat/pages.tif, train/dog/frames.gif"
+    )

@@ -21,6 +21,7 @@ DARK = 8  # of 255, up to which all pixels of a black image are
 SMALL_FILE = 16_384  # bytes, up to which a file may hold a tiny image; more where four bytes a pixel need more
 MOST_OPENED = 5_000  # small files whose size in pixels is looked at
 ENLARGED = 4  # times, from which on an image is tiny
+WITH_FRAMES, MOST_COUNTED = frozenset([".gif", ".tif", ".tiff", ".webp"]), 1_000  # files whose frames are counted
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ImageFiles:
 
 
 def check_images(data: Data) -> Iterator[Finding]:
-    """Yields findings about copies of images, about images that show nothing, and about tiny ones."""
+    """Yields findings about copies of images, about those that show nothing, tiny ones, and files of several."""
     names = [name for name in SPLITS if name in data.splits]
     splits = [data.splits[name] for name in names]
     pixels = [split.inputs[0] for split in splits]
@@ -47,6 +48,7 @@ def check_images(data: Data) -> Iterator[Finding]:
     yield from alike.find()
     yield from _blank(copies, ids)
     yield from _tiny(data, names)
+    yield from _with_frames(data, names)
 
 
 def _blank(copies: Alike, ids: Sequence[str]) -> Iterator[Finding]:
@@ -75,6 +77,29 @@ def _tiny(data: Data, names: Sequence[SplitName]) -> Iterator[Finding]:
         images = "1 image is" if len(tiny) == 1 else f"{len(tiny):,} images are"
         what = f"{images} tiny beside {width}×{height} pixels: {name_some(tiny)}"
         yield Finding("note", what, "enlarged, they show hardly anything; replace or remove them")
+
+
+def _with_frames(data: Data, names: Sequence[SplitName]) -> Iterator[Finding]:
+    """Yields files that hold several images, such as pages or frames."""
+    if not isinstance(data.raw, ImageFiles):
+        return
+    pairs = [pair for name in names for pair in zip(data.splits[name].ids, data.raw.of[name], strict=True)]
+    opened = [(name, file) for name, file in pairs if file.suffix.lower() in WITH_FRAMES][:MOST_COUNTED]
+    several = [name for name, file in opened if _frames(file) > 1]
+    if several:
+        files = "1 file holds" if len(several) == 1 else f"{len(several):,} files hold"
+        among = f" of {len(opened):,} that were looked at" if len(opened) == MOST_COUNTED else ""
+        what = f"{files} several images{among}, of which the first is used: {name_some(several)}"
+        yield Finding("note", what, "if the others count, too, save each as a file of its own")
+
+
+def _frames(file: Path) -> int:
+    try:
+        with warnings.catch_warnings(), Image.open(file) as image:
+            warnings.simplefilter("ignore")
+            return int(getattr(image, "n_frames", 1))
+    except Exception:  # Pillow raises anything
+        return 1
 
 
 def _bytes(file: Path) -> int:
