@@ -200,7 +200,7 @@ def described(hint: Any) -> str:
     if origin is tuple and arguments[1:] != (...,):
         return "[" + ", ".join(described(item) for item in arguments) + "]"
     if inspect.isclass(origin) and issubclass(origin, Mapping):
-        return f"a mapping to {described(arguments[1])}"
+        return "a mapping" if arguments[1] is Any else f"a mapping to {described(arguments[1])}"
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return f"a list, each item {described(arguments[0])}"
     return getattr(hint, "__name__", str(hint))

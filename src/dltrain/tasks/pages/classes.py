@@ -177,7 +177,8 @@ class ClassesPage(Page):
         return "points of accuracy lost", 100.0
 
     def goal(self) -> str:
-        return f"{len(self.facts.classes)} classes of {self.facts.target}"
+        of = "" if self.facts.target == "class" else f" of {self.facts.target}"  # of folders, or of a column so called
+        return f"{len(self.facts.classes)} classes{of}"
 
     def pairs(self) -> list[tuple[str, str]]:
         names = [shown(name_class(self.facts, index)) for index in range(len(self.facts.classes))]
