@@ -183,7 +183,7 @@ def _target_columns(frame: pd.DataFrame, image: str, columns: LabelColumns) -> l
         for name in given:
             pick_column(frame, "target", name, "")
         return list(dict.fromkeys(given))
-    taken = {image, columns.group, *columns.use, follow_column(frame, {image}).column}
+    taken = {image, columns.group, *columns.use, *follow_column(frame, {image}).columns}
     others = [name for name in names if name not in taken and not _only_numbers_rows(frame[name])]
     usual = pick_column(frame, "target", None, TARGET_NAMES, [name for name in names if name not in others])
     if usual is not None or len(others) == 1:
