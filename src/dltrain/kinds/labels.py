@@ -155,8 +155,8 @@ class TargetReader:
             where="data.path",
             fix=f"rename {close[0]!r}"
             if close
-            else f"give a table with it; this one has {name_list(frame.columns, 10)}. For new rows without labels: dltrain "
-            "predict RUN FILE",
+            else f"give a table with it; the columns of this one are {name_list(frame.columns, 10)}. For new rows "
+            "without labels: dltrain predict RUN FILE",
         )
 
     def _read(self, column: pd.Series[Any]) -> Cells:
