@@ -52,6 +52,8 @@ def test_several_columns_of_true_and_false_go_together_unless_they_contradict_ea
     followed = follow(is_train=[1, 0, 0, 1], is_val=[0, 1, 0, 0])
     assert (followed.splits.tolist(), followed.given) == ([0, 1, 2, 0], ("val", "test"))
     assert followed.columns == ("is_train", "is_val")
+    said = "is_train is train, is_val is val, any other row is test"
+    assert followed.notes == (f"splits by the columns is_train, is_val: {said}",)
     assert follow(is_val=[0, 1, 0], is_test=[0, 0, 1]).splits.tolist() == [0, 1, 2]
     contrary = follow(is_train=[1, 0, 0, 1], is_test=[0, 1, 1, 1])
     assert (contrary.columns, set(contrary.splits.tolist())) == ((), {0})

@@ -266,5 +266,7 @@ def test_words_between_blanks_that_recur_may_be_labels() -> None:
     goal = infer_task(pd.DataFrame({"tags": tags}))
     assert goal.task == "classification"
     assert "if 'clear primary' lists several labels, give task=multilabel" in goal.reason
+    within = ["haze primary", "agriculture clear primary water", "clear primary", "cloudy"] * 5
+    assert "if 'clear primary' lists several labels" in infer_task(pd.DataFrame({"tags": within})).reason
     places = ["new york", "new jersey", "los angeles", "rio de janeiro"] * 5
     assert "multilabel" not in infer_task(pd.DataFrame({"place": places})).reason

@@ -199,9 +199,10 @@ def find_column(
 
 
 def best_share(frame: pd.DataFrame, index: FileIndex, taken: Iterable[str] = ()) -> tuple[str, float] | None:
-    """Returns the column of a table of whose distinct cells most name files, and their share; `None` if none does."""
-    shares = {name: index.share(list(dict.fromkeys(cells)), several=True) for name, cells in _filled(frame, taken)}
-    best = max(shares, key=shares.__getitem__, default=None)
+    """Returns the column of a table that names most files, and the share of its distinct cells; `None` without one."""
+    distinct = {name: list(dict.fromkeys(cells)) for name, cells in _filled(frame, taken)}
+    shares = {name: index.share(cells, several=True) for name, cells in distinct.items()}
+    best = max(shares, key=lambda name: shares[name] * len(distinct[name]), default=None)
     return None if best is None or not shares[best] else (best, shares[best])
 
 

@@ -73,7 +73,7 @@ def _follow_words(frame: pd.DataFrame, column: str) -> Followed:
         if 2 <= len(codes) <= len(SPLITS) and set(codes) <= {*CODES, "3"}:
             return _none(frame, _not_followed(column, f"nothing says which split each of {name_list(codes)} is"))
         return _none(frame)
-    return _as_given(np.array([SPLITS.index(uses[cell]) for cell in cells]), (column,), uses)
+    return _as_given(np.array([SPLITS.index(uses[cell]) for cell in cells]), (column,), dict(sorted(uses.items())))
 
 
 def _follow_flags(frame: pd.DataFrame, free: Sequence[str]) -> Followed | None:
@@ -105,9 +105,11 @@ def _follow_flags(frame: pd.DataFrame, free: Sequence[str]) -> Followed | None:
     splits = np.where(train, SPLITS.index("train"), np.where(val, SPLITS.index("val"), SPLITS.index("test")))
     if len(columns) == 1:
         cells = frame[columns[0]].fillna("").astype(str)
-        uses = {cell: SPLITS[split] for cell, split in zip(cells, splits.tolist(), strict=True)}
+        uses = {cell: SPLITS[split] for cell, split in sorted(set(zip(cells, splits.tolist(), strict=True)))}
     else:
         uses = {name: flag for name in columns if (flag := _flag_of(name))}
+        if "train" not in flags or "test" not in flags:
+            uses["any other row"] = "test" if "train" in flags else "train"
     followed = _as_given(splits, tuple(columns), uses)
     return followed._replace(notes=(*followed.notes, *doubtful))
 
@@ -124,7 +126,7 @@ def _as_given(splits: Indices, columns: tuple[str, ...], uses: Mapping[str, Spli
     if given == ("val",):
         splits, given = np.where(splits == SPLITS.index("val"), SPLITS.index("test"), splits), ("test",)
         uses = {cell: "test" if use == "val" else use for cell, use in uses.items()}
-    spelled = ", ".join(f"{cell} is {use}" for cell, use in sorted(uses.items()))
+    spelled = ", ".join(f"{cell} is {use}" for cell, use in uses.items())
     noun = "column" if len(columns) == 1 else "columns"
     return Followed(splits, given, columns, (f"splits by the {noun} {name_list(columns)}: {spelled}",))
 

@@ -38,6 +38,7 @@ from dltrain.tasks.registry import is_known
 MAX_CLASS_NUMBERS = 10
 MIN_ROWS_PER_CLASS_NUMBER = 5
 MAX_LABELS = 1000
+MOST_COMPARED = 1_000  # classes of several words
 MOST_DISTINCT = 0.9  # a share of rows; more different values are no classes
 
 
@@ -142,7 +143,8 @@ def infer_task(
 
 def _list_of_labels(values: Sequence[str]) -> str | None:
     """Returns a class that may be a list of labels: it has | or ; or parts between commas or blanks, all of which are
-    in other classes too. Half of all words between blanks must be so, since names may have several. `None` without one.
+    in other classes too. Half of all words between blanks must be so, since names may have several, unless a class has
+    all words of another one. `None` without one.
     """
     marked = next((value for value in values if "|" in value or ";" in value), None)
     if marked is not None:
@@ -151,6 +153,11 @@ def _list_of_labels(values: Sequence[str]) -> str | None:
         parts_of = {value: set(split_labels(value, mark)) for value in values}
         counts = Counter(part for parts in parts_of.values() for part in parts)
         lists = {value: parts for value, parts in parts_of.items() if len(parts) > 1}
+        some = list(lists.items())[:MOST_COMPARED]
+        if (
+            within := next((value for value, parts in some if any(parts < other for _, other in some)), None)
+        ) is not None:
+            return within
         listed = set().union(*lists.values())
         if sum(counts[part] > 1 for part in listed) >= least * len(listed):
             several = next((value for value, parts in lists.items() if all(counts[part] > 1 for part in parts)), None)

@@ -394,7 +394,7 @@ def test_numbers_with_zeros_name_images_and_other_numbers_are_asked_for(folder: 
         (folder / "train" / f"i{number:02d}.png").rename(folder / "train" / f"{number:04d}.png")
     write(folder, id_code=names("{:04d}"), label=["a", "b"] * 20)
     assert len(load(folder, target="label").splits["train"]) == 30
-    write(folder, code=list(range(COUNT)), label=["a", "b"] * 20)
+    write(folder, age=[n % 9 for n in range(COUNT)], code=list(range(COUNT)), label=["a", "b"] * 20)
     with pytest.raises(DataError, match=r"100 % of the values of code may do so, such as 0") as refused:
         load(folder, target="label")
     assert refused.value.override == "data.image=code"

@@ -16,6 +16,7 @@ from dltrain.data.column_names import plain
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS
+from dltrain.kinds.shared_ids import read_ids
 from dltrain.kinds.split_column import Followed, follow_column
 from dltrain.kinds.table.notes import note_missing_targets
 from dltrain.kinds.target import infer_task
@@ -95,8 +96,18 @@ def label_rows(
     if used is not None:
         remarks += [f"{column.name} joins the images as {column.role}" for column in used.columns]
     names = frame[image].astype(str).tolist()
-    labelled = Labelled(folder, files, names, goal.reader, goal.y, followed.splits, given, group, remarks, used, image)
+    ids = read_ids(frame, {image, *targets, columns.group, *columns.use, *followed.columns})
+    if goal.form == "class":
+        ids = {name: cells for name, cells in ids.items() if not _follows_from(frame, name, targets[0])}
+    labelled = Labelled(
+        folder, files, names, goal.reader, goal.y, followed.splits, given, group, ids, remarks, used, image
+    )
     return labelled.take(present.tolist())
+
+
+def _follows_from(frame: pd.DataFrame, name: str, target: str) -> bool:
+    """Tells whether a column has one value for each class, as an id of the class has."""
+    return bool(frame.groupby(target)[name].nunique().max() <= 1)
 
 
 def _holds_class_codes(column: pd.Series[Any]) -> bool:
