@@ -98,7 +98,7 @@ def _follow_flags(frame: pd.DataFrame, free: Sequence[str]) -> Followed | None:
         return _none(frame, *doubtful) if doubtful else None
     val, test = (flags.get(split, np.zeros(len(frame), dtype=bool)) for split in ("val", "test"))
     train = flags.get("train", ~(val | test))
-    if (val & test).any() or (train & (val | test)).any() or ({"val", "test"} <= set(flags) and not train.any()):
+    if (val & test).any() or (train & (val | test)).any():
         return _none(frame, *doubtful, _not_followed(name_list(columns), "they contradict each other"))
     if not train.any() or train.all():
         return _none(frame, *doubtful)
@@ -108,8 +108,9 @@ def _follow_flags(frame: pd.DataFrame, free: Sequence[str]) -> Followed | None:
         uses = {cell: SPLITS[split] for cell, split in sorted(set(zip(cells, splits.tolist(), strict=True)))}
     else:
         uses = {name: flag for name in columns if (flag := _flag_of(name))}
-        if "train" not in flags or "test" not in flags:
-            uses["any other row"] = "test" if "train" in flags else "train"
+        others = ~np.any(list(flags.values()), axis=0)
+        if others.any():
+            uses["any other row"] = SPLITS[splits[others][0]]
     followed = _as_given(splits, tuple(columns), uses)
     return followed._replace(notes=(*followed.notes, *doubtful))
 
