@@ -171,6 +171,19 @@ def test_the_page_says_how_many_images_were_trained_on(
     assert "never trained on" in (image_run / "report.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    "rows", [["none.png", "1.png", "2.png"], ["1.png", "2.png", "none.png"], ["none.png", "1.png"]]
+)
+def test_absent_files_cost_remarks_where_a_folder_below_the_table_holds_the_others(
+    dltrain: Callable, image_run: Path, mixed: Path, tmp_path: Path, rows: list[str]
+) -> None:
+    (tmp_path / "table.csv").write_text("\n".join(["file,breed", *(f"{row},a" for row in rows)]))
+    called = dltrain("predict", str(image_run), "table.csv")
+    assert called.code == 0, called.err
+    for name, row in rows_of(called.out).items():
+        assert row["remarks"] == ("the image cannot be read: there is no such file" if name == "none.png" else "")
+
+
 def test_a_column_of_numbers_that_match_files_by_chance_names_no_images(dltrain: Callable, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()

@@ -241,3 +241,32 @@ def test_classes_beside_true_and_false_stay_as_they_are() -> None:
     reader = infer_task(pd.DataFrame({"y": ["yes", "no"] * 9})).reader
     with pytest.raises(DataError, match="'maybe' is not a class"):
         reader.targets(pd.DataFrame({"y": ["maybe"]}))
+
+
+@pytest.mark.parametrize(
+    "cell", ["['{}']", '["{}"]', "('{}',)", "{{'{}'}}", "['{}' 'clear']", "[{}]", "['{}', 'clear']"]
+)
+def test_cells_that_are_lists_are_labels(cell: str) -> None:
+    cells = [cell.format("old town"), "['clear', 'water']", "[]", ""] * 5
+    goal = infer_task(pd.DataFrame({"tags": cells}))
+    assert (goal.task, goal.outputs) == ("multilabel", ("clear", "old town", "water"))
+    assert goal.y[:4].tolist() == [[int("clear" in cell), 1, 0], [1, 0, 1], [0, 0, 0], [0, 0, 0]]
+    new = pd.DataFrame({"tags": ["['water']", "['old town','clear']"]})
+    assert goal.reader.targets(new).tolist() == [[0, 0, 1], [1, 1, 0]]
+    assert infer_task(pd.DataFrame({"tags": cells}), "classification").task == "classification"
+
+
+@pytest.mark.parametrize("cells", [["[1, 20]", "[3, 20]"], ["[male]", "[female]"], ["[a]", "b"], ["[1.5]", "['a']"]])
+def test_cells_in_brackets_are_not_always_lists_of_labels(cells: list[str]) -> None:
+    assert infer_task(pd.DataFrame({"y": cells * 10})).task == "classification"
+
+
+def test_words_between_blanks_that_recur_may_be_labels() -> None:
+    tags = ["clear primary", "haze primary water", "cloudy", "clear water"] * 5
+    goal = infer_task(pd.DataFrame({"tags": tags}))
+    assert goal.task == "classification"
+    assert "if 'clear primary' lists several labels, give task=multilabel" in goal.reason
+    within = ["haze primary", "agriculture clear primary water", "clear primary", "cloudy"] * 5
+    assert "if 'clear primary' lists several labels" in infer_task(pd.DataFrame({"tags": within})).reason
+    places = ["new york", "new jersey", "los angeles", "rio de janeiro"] * 5
+    assert "multilabel" not in infer_task(pd.DataFrame({"place": places})).reason

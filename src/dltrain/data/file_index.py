@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,15 +107,20 @@ class FileIndex:
             )
         return files[0] if files else None
 
-    def share(self, cells: Sequence[str]) -> float:
-        """Returns the share of cells that name files, each another one."""
-        tried = cells[:TRIED]
-        files = set()
+    def share(self, cells: Sequence[str], *, several: bool = False) -> float:
+        """Returns the share of cells that name files, each another one, by some cells of all parts.
+
+        Args:
+            cells: of a table.
+            several: whether a cell counts that may be one of several files.
+        """
+        tried = _some(cells)
+        files: set[Path | str | None] = set()
         for cell in tried:
             try:
                 files.add(self.find(cell))
             except DataError:
-                continue
+                files.add(cell if several else None)
         return len(files - {None}) / max(1, len(tried))
 
     def _stem(self, name: str) -> str:
@@ -125,36 +130,101 @@ class FileIndex:
         return name.removesuffix(suffix) if suffix in self.suffixes else name
 
 
-def find_column(frame: pd.DataFrame, index: FileIndex, taken: Iterable[str] = ()) -> str | None:
+@dataclass(frozen=True)
+class _Candidate:
+    """A column that may name files.
+
+    Args:
+        name: its name.
+        cells: those of all rows, or each distinct one where suffixes or the column's name speak for files.
+        is_suffixed: whether they end as files do.
+        is_likely: whether suffixes, the column's name or zeros before numbers say that it names files.
+        holds_numbers: whether all cells are whole numbers, which may be those of files by chance.
+    """
+
+    name: str
+    cells: Sequence[str]
+    is_suffixed: bool
+    is_likely: bool
+    holds_numbers: bool
+
+    @classmethod
+    def of(cls, name: str, cells: Sequence[str], index: FileIndex) -> _Candidate:
+        """Returns a column with these cells."""
+        is_suffixed = _share_of_suffixes(cells, index.suffixes) >= ENOUGH
+        numbers = all(map(str.isdecimal, cells))
+        is_named = rank_of_name(name) < len(COLUMN_NAMES)
+        zeros = any(cell.startswith("0") and len(cell) > 1 for cell in cells)
+        is_likely = is_suffixed or is_named or (numbers and zeros)
+        cells = list(dict.fromkeys(cells)) if is_suffixed or is_named else cells
+        return cls(name, cells, is_suffixed, is_likely, numbers)
+
+
+def find_column(
+    frame: pd.DataFrame, index: FileIndex, taken: Iterable[str] = (), *, partly: bool = False
+) -> str | None:
     """Returns the column of a table whose cells name files, `None` if none do.
 
     Of several it is the one with the likeliest name; a column `id` and others only if no column has cells with
     suffixes, since a column that counts rows may match files by chance. Numbers in a column of another name, such as
-    `age`, name no files.
+    `age`, name no files, unless they are written with zeros before them.
+
+    Args:
+        frame: the table.
+        index: the files.
+        taken: columns that name none.
+        partly: whether a column will do that is called as one of files, or ends as they do, and names some, or several
+            files of one name.
     """
-    shares: dict[str, float] = {}
-    suffixed: dict[str, bool] = {}
-    for name in map(str, frame.columns):
-        cells = frame[name].dropna().astype(str).tolist()
-        by_chance = rank_of_name(name) == len(COLUMN_NAMES) and all(map(str.isdecimal, cells))
-        if name not in taken and cells and not by_chance:
-            shares[name] = index.share(cells)
-            suffixed[name] = _share_of_suffixes(cells, index.suffixes) >= ENOUGH
+    filled = [_Candidate.of(name, cells, index) for name, cells in _filled(frame, taken) if cells]
+    columns = [column for column in filled if column.is_likely or not column.holds_numbers]
+    shares = {column.name: index.share(column.cells) for column in columns}
 
-    def preference(name: str) -> tuple[int, bool, int, float]:
-        rank = rank_of_name(name)
-        return min(rank, COLUMN_NAMES.index("id")), not suffixed[name], rank, -shares[name]
+    def preferred(chosen: Iterable[_Candidate]) -> str | None:
+        def preference(column: _Candidate) -> tuple[int, bool, int, float]:
+            rank = rank_of_name(column.name)
+            return min(rank, COLUMN_NAMES.index("id")), not column.is_suffixed, rank, -shares[column.name]
 
-    return min((name for name, share in shares.items() if share >= ENOUGH), key=preference, default=None)
+        column = min(chosen, key=preference, default=None)
+        return None if column is None else column.name
+
+    whole = [column for column in columns if shares[column.name] >= ENOUGH]
+    if not partly:
+        return preferred(whole)
+    some = [column for column in columns if column.is_likely and shares[column.name] > 0 and not column.holds_numbers]
+    if some and all(column.holds_numbers for column in whole):
+        return preferred(some)  # rather than numbers, which may match by chance
+    ambiguous = (column for column in columns if column.is_likely and index.share(column.cells, several=True) >= ENOUGH)
+    return preferred(whole) or preferred(ambiguous)
+
+
+def best_share(frame: pd.DataFrame, index: FileIndex, taken: Iterable[str] = ()) -> tuple[str, float] | None:
+    """Returns the column of a table that names most files, and the share of its distinct cells; `None` without one."""
+    distinct = {name: list(dict.fromkeys(cells)) for name, cells in _filled(frame, taken)}
+    shares = {name: index.share(cells, several=True) for name, cells in distinct.items()}
+    best = max(shares, key=lambda name: shares[name] * len(distinct[name]), default=None)
+    return None if best is None or not shares[best] else (best, shares[best])
+
+
+def _filled(frame: pd.DataFrame, taken: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yields the columns that are not taken, with their filled cells."""
+    others = set(taken)
+    return ((name, frame[name].dropna().astype(str).tolist()) for name in map(str, frame.columns) if name not in others)
+
+
+def _some(cells: Sequence[str]) -> Sequence[str]:
+    """Returns at most 200 cells, evenly spaced."""
+    return cells[:: max(1, -(-len(cells) // TRIED))]
 
 
 def _share_of_suffixes(cells: Sequence[str], suffixes: Collection[str]) -> float:
-    return sum(Path(cell.strip().lower()).suffix in suffixes for cell in cells[:TRIED]) / max(1, len(cells[:TRIED]))
+    tried = _some(cells)
+    return sum(Path(cell.strip().lower()).suffix in suffixes for cell in tried) / max(1, len(tried))
 
 
 def may_name_files(column: pd.Series[Any], wanted: FileType) -> bool:
     """Tells whether a column of a table may name files: by the suffixes in it, or by its name and different cells."""
-    cells = column.dropna().astype(str).iloc[:TRIED]
+    cells = column.dropna().astype(str)
     if _share_of_suffixes(cells.tolist(), wanted.suffixes) >= ENOUGH:
         return True
     return bool(len(cells)) and rank_of_name(str(column.name)) < len(COLUMN_NAMES) and cells.is_unique

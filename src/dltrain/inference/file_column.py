@@ -56,7 +56,7 @@ class FileColumn:
             first = [str(cell) for cell in frame[name].dropna()[:TRIED]]
             if any(self._beside(cell) for cell in first):
                 return name
-        column = find_column(frame[free], self._files_below())
+        column = find_column(frame[free], self._files_below(), partly=True)
         if column is not None:
             return column
         likely = min(free, key=rank_of_name)

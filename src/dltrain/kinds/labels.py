@@ -35,6 +35,7 @@ from dltrain.data.split_names import class_key
 from dltrain.data.truth_values import are_truth_values, truth_of
 from dltrain.errors import DataError
 from dltrain.kinds.forms import form_from_json, form_to_json
+from dltrain.kinds.list_cells import spell_lists
 from dltrain.kinds.strings import encode_strings
 from dltrain.tasks.registry import is_known, task_class
 from dltrain.types import MISSING_LABEL, Facts
@@ -154,7 +155,8 @@ class TargetReader:
             where="data.path",
             fix=f"rename {close[0]!r}"
             if close
-            else "give labelled data; for new rows without labels: dltrain predict RUN FILE",
+            else f"give a table with it; the columns of this one are {name_list(frame.columns, 10)}. For new rows "
+            "without labels: dltrain predict RUN FILE",
         )
 
     def _read(self, column: pd.Series[Any]) -> Cells:
@@ -166,7 +168,10 @@ class TargetReader:
         if self.form == "class":
             column = spell_as(column, self.classes) if self.ignore_case else column
             return read_cells(column, missing=_missing_words(self.classes))
-        return read_cells(column, missing=EMPTY) if column.name == self.name else read_target(column)
+        if column.name != self.name:
+            return read_target(column)
+        spelled = spell_lists(column)
+        return read_cells(column if spelled is None else spelled, missing=EMPTY)
 
 
 def _is_misspelt(name: str, other: str) -> bool:

@@ -19,6 +19,7 @@ from dltrain.kinds.forms import Reading, form_of_numbers, read_written
 from dltrain.kinds.labels import (
     EMPTY,
     SEPARATORS,
+    SHARED,
     TASKS,
     TargetForm,
     TargetReader,
@@ -30,12 +31,14 @@ from dltrain.kinds.labels import (
     split_labels,
     wanted_form,
 )
+from dltrain.kinds.list_cells import spell_lists
 from dltrain.kinds.string_target import infer_strings
 from dltrain.tasks.registry import is_known
 
 MAX_CLASS_NUMBERS = 10
 MIN_ROWS_PER_CLASS_NUMBER = 5
 MAX_LABELS = 1000
+MOST_COMPARED = 1_000  # classes of several words
 MOST_DISTINCT = 0.9  # a share of rows; more different values are no classes
 
 
@@ -91,9 +94,9 @@ def infer_task(
 ) -> Target:
     """Returns the target of a table's target columns, with its task.
 
-    One column is a number, a class, or, if the task needs labels, a list of them, separated by | ; , or spaces. Several
-    columns are several numbers, or, if each has two values, several labels. A string that is read character by
-    character is in one column, too.
+    One column is a number, a class, or, if the task needs labels or all cells are lists such as `['a', 'b']`, a list of
+    them, separated by | ; , or spaces. Several columns are several numbers, or, if each has two values, several labels.
+    A string that is read character by character is in one column, too.
 
     Args:
         columns: the target columns alone.
@@ -112,6 +115,9 @@ def infer_task(
     if len(names) > 1:
         return _infer_several(columns, names, task, form, reading)
     (name,) = names
+    if form is None and spell_lists(columns.iloc[:, 0], certain=True) is not None:
+        reason = f"its cells are lists (task={TASKS['class']} takes each list as a class)"
+        return _infer_listed_labels(columns.iloc[:, 0], name, TASKS["labels"], reason)
     if strings and form in (None, "string") and (read := infer_strings(columns.iloc[:, 0], name, task)) is not None:
         cells = read_strings(columns.iloc[:, 0])
         return Target(read.reader, read.reason, read.reader.encode({name: cells}), cells.codes >= 0)
@@ -119,7 +125,7 @@ def infer_task(
         return _infer_listed_labels(columns.iloc[:, 0], name, task, "the task was given")
     if find_lists and form is None and lists_labels(read_cells(columns.iloc[:, 0], missing=EMPTY).values):
         return _infer_listed_labels(columns.iloc[:, 0], name, TASKS["labels"], "its cells list labels")
-    column, spelled = _merge_truth_values(columns.iloc[:, 0]) if form in (None, "class") else (columns.iloc[:, 0], "")
+    column, merged = _merge_truth_values(columns.iloc[:, 0]) if form in (None, "class") else (columns.iloc[:, 0], "")
     cells, numbers = read_target(column), _as_numbers(column, form, reading)
     chosen, reason = choose_task(name, cells if numbers is None else numbers.cells, task)
     reader = TargetReader(name, chosen)
@@ -128,18 +134,36 @@ def infer_task(
         cells, reason = numbers.cells, "; ".join([reason, *numbers.remarks])
     if reader.form == "class":
         reader = TargetReader(name, chosen, classes=class_names(cells)[0])
-        reason += spelled
-        several = next((value for value in cells.values if "|" in value or ";" in value), _comma_list(cells.values))
+        reason += merged
+        several = _list_of_labels(cells.values)
         if several is not None:
             reason += f"; if {shorten(several)} lists several labels, give task=multilabel"
     return Target(reader, reason, reader.encode({name: cells}), cells.codes >= 0)
 
 
-def _comma_list(values: Sequence[str]) -> str | None:
-    """Returns a cell of parts between commas, all of which are cells or parts of other cells; None without one."""
-    counts = Counter(part.strip() for value in values for part in set(value.split(",")))
-    lists = (value for value in values if "," in value)
-    return next((value for value in lists if all(counts[part.strip()] > 1 for part in value.split(","))), None)
+def _list_of_labels(values: Sequence[str]) -> str | None:
+    """Returns a class that may be a list of labels: it has | or ; or parts between commas or blanks, all of which are
+    in other classes too. Half of all words between blanks must be so, since names may have several, unless a class has
+    all words of another one. `None` without one.
+    """
+    marked = next((value for value in values if "|" in value or ";" in value), None)
+    if marked is not None:
+        return marked
+    for mark, least in ((",", 0.0), (" ", SHARED)):
+        parts_of = {value: set(split_labels(value, mark)) for value in values}
+        counts = Counter(part for parts in parts_of.values() for part in parts)
+        lists = {value: parts for value, parts in parts_of.items() if len(parts) > 1}
+        some = list(lists.items())[:MOST_COMPARED]
+        if (
+            within := next((value for value, parts in some if any(parts < other for _, other in some)), None)
+        ) is not None:
+            return within
+        listed = set().union(*lists.values())
+        if sum(counts[part] > 1 for part in listed) >= least * len(listed):
+            several = next((value for value, parts in lists.items() if all(counts[part] > 1 for part in parts)), None)
+            if several is not None:
+                return several
+    return None
 
 
 def _merge_truth_values(column: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
@@ -286,7 +310,8 @@ def _without(name: str, names: Mapping[str, Cells]) -> str:
 
 def _infer_listed_labels(column: pd.Series[Any], name: str, task: str, why: str) -> Target:
     """Returns the target of labels listed in one cell, as in "red|large"; an empty cell has no labels."""
-    cells = read_cells(column, missing=EMPTY)
+    spelled = spell_lists(column)
+    cells = read_cells(column if spelled is None else spelled, missing=EMPTY)
     separator = find_separator(cells.values)
     labels = sorted({label for value in cells.values for label in split_labels(value, separator)})
     if not 2 <= len(labels) <= MAX_LABELS:
@@ -303,9 +328,9 @@ def _infer_listed_labels(column: pd.Series[Any], name: str, task: str, why: str)
             fix="predict the number",
             override="task=regression",
         )
-    mark = "spaces" if separator == " " else separator
+    mark = "in lists" if spelled is not None else f"separated by {'spaces' if separator == ' ' else separator}"
     empty = f"; {cells.missing} rows have none" if cells.missing else ""
-    reason = f"{why}; {name} has {len(labels)} labels, separated by {mark}{empty}"
+    reason = f"{why}; {name} has {len(labels)} labels, {mark}{empty}"
     reader = TargetReader(name, task, outputs=tuple(labels))
     return Target(reader, reason, reader.encode({name: cells}), np.ones(len(cells.codes), dtype=bool))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -198,3 +200,43 @@ def test_files_of_several_images_are_named(tmp_path: Path) -> None:
     assert found.what == (
         "2 files hold several images, of which the first is used: train/cat/pages.tif, train/dog/frames.gif"
     )
+
+
+def named(folder: Path, group: str | None = None, **columns: Sequence[object]) -> list[str]:
+    """What is said of the ids in a table of 60 images, whose splits are cut at random."""
+    rng = np.random.default_rng(0)
+    (folder / "photos").mkdir()
+    for number in range(60):
+        Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(folder / "photos" / f"{number}.png")
+    frame = pd.DataFrame({"file": [f"{number}.png" for number in range(60)], **columns})
+    frame.to_csv(folder / "labels.csv", index=False)
+    data = images(path=str(folder / "photos"), labels=str(folder / "labels.csv"), target="dx", size=8, group=group)
+    return [str(finding) for finding in examine(data) if "also in train" in finding.what]
+
+
+def test_images_of_one_patient_in_several_splits_are_said(tmp_path: Path) -> None:
+    dx = ["xyz"[n // 4 % 3] for n in range(60)]
+    (said,) = named(tmp_path, patient_id=[f"P{n // 4}" for n in range(60)], dx=dx)
+    assert "% of the test rows have a patient_id that is also in train, so the result holds for a known" in said
+    assert said.endswith("data.group=patient_id")
+
+
+def test_fewer_images_of_one_lesion_in_several_splits_are_said_too(tmp_path: Path) -> None:
+    lesion = [n if n < 40 else n // 2 + 20 for n in range(60)]
+    (said,) = named(tmp_path, lesion_id=lesion, dx=["xyz"[n % 3] for n in lesion])
+    assert "have a lesion_id that is also in train, so the result may be too good for a new lesion_id" in said
+
+
+def test_ids_of_classes_cameras_and_single_images_are_no_groups(tmp_path: Path) -> None:
+    dx = ["xyz"[n % 3] for n in range(60)]
+    camera = [n % 4 for n in range(60)]
+    assert not named(tmp_path, dx=dx, class_id=list(map("xyz".index, dx)), camera_id=camera, uid=range(100, 160))
+
+
+def test_images_that_are_split_by_patient_or_by_a_column_are_not_said(tmp_path: Path) -> None:
+    patient, dx = [f"P{n // 4}" for n in range(60)], ["xyz"[n // 4 % 3] for n in range(60)]
+    for folder in ("split", "own"):
+        (tmp_path / folder).mkdir()
+    assert not named(tmp_path / "split", "patient_id", patient_id=patient, dx=dx)
+    parts = [["train", "val", "test"][n % 3] for n in range(60)]
+    assert not named(tmp_path / "own", patient_id=patient, dx=dx, partition=parts)

@@ -262,6 +262,19 @@ def test_a_table_of_images_trains_predicts_and_is_evaluated(dltrain: Callable, f
     assert predicted.out.splitlines()[1].startswith("i00,1,")
 
 
+@pytest.mark.parametrize("target", ["label", "age"])
+def test_a_table_without_the_target_is_refused_with_its_columns(dltrain: Callable, folder: Path, target: str) -> None:
+    write(folder, image=names("i{:02d}"), label=["a", "b"] * 20, age=[n + 0.5 for n in range(COUNT)])
+    write(folder, "new.csv", image=names("i{:02d}"), site=["N", "S"] * 20)
+    arguments = ("data.path=photos", "data.labels=labels.csv", f"data.target={target}", "data.size=8")
+    trained = dltrain("model=linear", "data=images", *arguments, "debug=smoke", "hydra.run.dir=run")
+    assert trained.code == 0, trained.err
+    refused = dltrain("evaluate", "run", "data.path=photos", "data.labels=new.csv")
+    assert refused.code == 2
+    assert f"the table has no column '{target}', which the model predicts" in refused.err
+    assert "the columns of this one are image, site" in " ".join(refused.err.split())
+
+
 def split_tables(folder: Path) -> Path:
     """A table in the folder of each split, which names the images there, whose names come again in the others."""
     for split, count, offset in (("train", 20, 0), ("validation", 6, 20), ("test", 8, 30)):
@@ -323,3 +336,84 @@ def test_tables_of_splits_with_other_columns_are_refused(tmp_path: Path) -> None
     write(folder / "test", "metadata.csv", file_name=["0.png", "1.png"], breed=["pug", "corgi"])
     with pytest.raises(DataError, match="it has the columns file_name, breed, and that of train has file_name, kind"):
         load(folder, labels="metadata.csv")
+
+
+def test_a_column_of_true_and_false_splits_and_unlabelled_test_images_are_left_out(folder: Path) -> None:
+    is_test = [n >= 30 for n in range(COUNT)]
+    write(folder, image=names("i{:02d}"), is_test=is_test, breed=["a", "b"] * 20)
+    data = load(folder)
+    assert sorted(numbers_of(data, "test")) == list(range(30, 40))
+    assert data.facts.target == "breed"
+    write(folder, image=names("i{:02d}"), is_test=is_test, breed=[*["a", "b"] * 15, *[None] * 10])
+    unlabelled = load(folder)
+    assert "no image of test has a value of breed: cut from train instead" in unlabelled.notes
+    assert max(numbers_of(unlabelled, "test")) < 30
+
+
+@pytest.mark.parametrize("name", ["file", "scan"])
+def test_rows_that_repeat_an_image_do_not_hide_its_column(folder: Path, name: str) -> None:
+    repeated = [*names("i{:02d}.png"), *names("i{:02d}.png")[:20]]
+    write(folder, **{name: repeated}, label=[*["a", "b"] * 20, *["a", "b"] * 10])
+    assert "20 rows of labels.csv repeat another one's image and target" in load(folder).notes
+    write(folder, **{name: repeated}, label=[*["a", "b"] * 20, *["b", "a"] * 10])
+    with pytest.raises(DataError, match=r"i00\.png has several rows with different label: a and b"):
+        load(folder)
+
+
+@pytest.mark.parametrize("form", ["i{:02d}.png", "i{:02d}"])
+def test_absent_images_do_not_hide_the_column(folder: Path, form: str) -> None:
+    absent = [form.format(number) for number in range(500, 900)]
+    write(folder, file=[*absent, *names(form)], id=range(440), label=["a", "b"] * 220)
+    with pytest.raises(DataError, match="400 of 440 rows name no image") as refused:
+        load(folder)
+    assert refused.value.override == "data.on_bad=skip"
+    data = load(folder, on_bad="skip")
+    assert sum(map(len, data.splits.values())) == COUNT
+
+
+def test_absent_images_are_no_reason_for_numbers_that_match_by_chance(folder: Path) -> None:
+    for number in range(COUNT):
+        Image.new("RGB", (9, 8), (6 * number, 0, 0)).save(folder / f"{number}.png")
+    write(folder, scan=[*names("i{:02d}.png")[:20], *names("gone{:02d}.png")[:20]], id=range(40), label=["a", "b"] * 20)
+    with pytest.raises(DataError, match="20 of 40 rows name no image"):
+        load(folder)
+
+
+def test_names_of_several_images_are_the_reason_and_not_the_column(folder: Path) -> None:
+    write(folder, file=names("i{:02d}"), label=["a", "b"] * 20)
+    for number in range(COUNT):
+        Image.new("RGB", (9, 8)).save(folder / "train" / f"i{number:02d}.jpg")
+    with pytest.raises(DataError, match=r"'i00' may be .*i00\.jpg, .*i00\.png"):
+        load(folder)
+    write(folder, file=names("i{:02d}"), image_path=names("train/i{:02d}.jpg"), label=["a", "b"] * 20)
+    assert len(load(folder).splits["train"]) == 30
+
+
+def test_numbers_with_zeros_name_images_and_other_numbers_are_asked_for(folder: Path) -> None:
+    for number in range(COUNT):
+        (folder / "train" / f"i{number:02d}.png").rename(folder / "train" / f"{number:04d}.png")
+    write(folder, id_code=names("{:04d}"), label=["a", "b"] * 20)
+    assert len(load(folder, target="label").splits["train"]) == 30
+    write(folder, age=[n % 9 for n in range(COUNT)], code=list(range(COUNT)), label=["a", "b"] * 20)
+    with pytest.raises(DataError, match=r"100 % of the values of code may do so, such as 0") as refused:
+        load(folder, target="label")
+    assert refused.value.override == "data.image=code"
+    assert len(load(folder, target="label", image="code").splits["train"]) == 30
+
+
+@pytest.mark.parametrize("box", ["xmin ymin xmax ymax", "x y width height", "bbox_x1 bbox_y1 bbox_x2 bbox_y2", "bbox"])
+def test_boxes_are_said_to_be_left_out(folder: Path, box: str) -> None:
+    boxes = {name: [5] * COUNT for name in box.split()}
+    write(folder, image=names("i{:02d}"), label=["a", "b"] * 20, **boxes)
+    note = f"the boxes in {', '.join(box.split())} are not used: an image has one target, as a whole"
+    assert note in load(folder).notes
+    twice = pd.read_csv(folder / "labels.csv")
+    pd.concat([twice, twice.assign(label=["b", "a"] * 20)]).to_csv(folder / "labels.csv", index=False)
+    with pytest.raises(DataError, match="several rows with different label") as refused:
+        load(folder)
+    assert "cut out each box as an image of its own" in refused.value.fix
+
+
+def test_sizes_of_images_are_no_boxes(folder: Path) -> None:
+    write(folder, image=names("i{:02d}"), width=[9] * COUNT, height=[8] * COUNT, label=["a", "b"] * 20)
+    assert not any("boxes" in note for note in load(folder).notes)

@@ -88,6 +88,14 @@ def test_a_column_of_splits_is_followed(tmp_path: Path) -> None:
     assert not any("data.use" in note for note in data.notes)
 
 
+def test_a_column_of_true_and_false_may_say_the_splits(tmp_path: Path) -> None:
+    rows = [[prose(at), "ab"[at % 2], at % 4 == 3] for at in range(100)]
+    data = text(path=write(tmp_path / "x.csv", [["text", "label", "is_valid"], *rows]))
+    assert all(int(name) % 4 == 3 for name in data.splits["test"].ids)
+    assert len(data.splits["test"]) == 25
+    assert "splits by the column is_valid: False is train, True is test" in data.notes
+
+
 def test_texts_of_one_source_in_two_splits_are_warned_about(tmp_path: Path) -> None:
     rows = [[str(at), str(at // 5), prose(at), "ab"[at % 2]] for at in range(400)]
     path = write(tmp_path / "x.csv", [["PhraseId", "SentenceId", "Phrase", "Sentiment"], *rows])

@@ -1,4 +1,4 @@
-"""Checks of images: copies within and across splits, and images that show nothing or are tiny, with their files."""
+"""Checks of images: copies and ids across splits, and images that show nothing or are tiny, with their files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dltrain.kinds.checks import Finding
 from dltrain.kinds.copies import Copies, name_some
 from dltrain.kinds.image.duplicates import Alike, find_copies
 from dltrain.kinds.image.plain import header_of
+from dltrain.kinds.shared_ids import SharedIds
 from dltrain.types import SPLITS, Data, SplitName
 
 CHANGED = "in another size or compression"
@@ -26,9 +27,15 @@ WITH_FRAMES, MOST_COUNTED = frozenset([".gif", ".tif", ".tiff", ".webp"]), 1_000
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """The files of each split's images, in their order."""
+    """Where images came from.
+
+    Args:
+        of: the files of each split's images, in their order.
+        ids: columns that name who or what several images show.
+    """
 
     of: Mapping[SplitName, Sequence[Path]]
+    ids: SharedIds | None = None
 
 
 def check_images(data: Data) -> Iterator[Finding]:
@@ -46,6 +53,8 @@ def check_images(data: Data) -> Iterator[Finding]:
         data, copies.group, copies.exact, "image", CHANGED, lambda rows: " = ".join(ids[row] for row in rows), partial
     )
     yield from alike.find()
+    if isinstance(data.raw, ImageFiles) and data.raw.ids is not None:
+        yield from data.raw.ids.check()
     yield from _blank(copies, ids)
     yield from _tiny(data, names)
     yield from _with_frames(data, names)

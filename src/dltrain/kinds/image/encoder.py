@@ -205,6 +205,8 @@ class ImageEncoder:
             return self.reader.targets(raw.frame)
         if self.name_part is not None:
             return self.reader.targets(labels_by_name(raw, self.name_part, self.reader.name))
+        if isinstance(raw, TableFiles) and (self.file_column is not None or self.reader.form != "class"):
+            return self.reader.targets(raw.frame)  # which refuses the table, since training had its targets from one
         if self.reader.form != "class":
             raise DataError(
                 f"folders of images do not say {self.reader.name}",

@@ -16,9 +16,11 @@ from dltrain.data.column_names import plain
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS
+from dltrain.kinds.shared_ids import read_ids
 from dltrain.kinds.split_column import Followed, follow_column
 from dltrain.kinds.table.notes import note_missing_targets
 from dltrain.kinds.target import infer_task
+from dltrain.types import SPLITS
 
 TARGET_NAMES = "(labels?|class|classes|category|target|tags?|species|breed|diagnosis)(id|name|code)?|标签|类别|分类"
 
@@ -67,7 +69,7 @@ def label_rows(
     Raises:
         DataError: the columns cannot be predicted.
     """
-    followed = followed or follow_column(frame, {image, *targets})
+    followed = followed or follow_column(frame, {image, *targets, columns.group, *columns.use})
     listed = task == "auto" and len(targets) == 1 and frame[targets[0]].astype(str).str.contains("|", regex=False).any()
     coded = task == "auto" and len(targets) == 1 and _holds_class_codes(frame[targets[0]])
     form = TASKS["labels"] if listed else TASKS["class"] if coded else task
@@ -83,16 +85,29 @@ def label_rows(
     present = np.flatnonzero(goal.present)
     if len(present) < len(files):
         remarks.append(f"left out {len(files) - len(present):,} images without a value of {name_list(targets)}")
+    unlabelled = [name for name in followed.given if not (followed.splits[present] == SPLITS.index(name)).any()]
+    if unlabelled:
+        without = f"no image of {name_list(unlabelled)} has a value of {name_list(targets)}"
+        remarks.append(f"{without}: cut from train instead")
+    given = [name for name in followed.given if name not in unlabelled]
     remarks += note_missing_targets(goal)
     group = {} if columns.group is None else {columns.group: read_cells(frame[columns.group])}
     used = UsedColumns.read(frame, columns.use) if columns.use else None
     if used is not None:
         remarks += [f"{column.name} joins the images as {column.role}" for column in used.columns]
     names = frame[image].astype(str).tolist()
+    ids = read_ids(frame, {image, *targets, columns.group, *columns.use, *followed.columns})
+    if goal.form == "class":
+        ids = {name: cells for name, cells in ids.items() if not _follows_from(frame, name, targets[0])}
     labelled = Labelled(
-        folder, files, names, goal.reader, goal.y, followed.splits, followed.given, group, remarks, used, image
+        folder, files, names, goal.reader, goal.y, followed.splits, given, group, ids, remarks, used, image
     )
     return labelled.take(present.tolist())
+
+
+def _follows_from(frame: pd.DataFrame, name: str, target: str) -> bool:
+    """Tells whether a column has one value for each class, as an id of the class has."""
+    return bool(frame.groupby(target)[name].nunique().max() <= 1)
 
 
 def _holds_class_codes(column: pd.Series[Any]) -> bool:

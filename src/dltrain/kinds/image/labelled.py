@@ -37,6 +37,7 @@ class Labelled:
         splits: `(N,)` the split that each file is in, as an index in `SPLITS`; those of train may be divided.
         given: the splits that have files of their own.
         columns: of the table, by name, that decide which files stay together.
+        ids: columns of the table that have no role and are called ids.
         notes: what was inferred or left out.
         used: columns of the table that join the images.
         file_column: the column of the table that names the images; `None` without a table.
@@ -51,6 +52,7 @@ class Labelled:
     splits: Indices
     given: Sequence[SplitName] = ()
     columns: Mapping[str, Cells] = field(default_factory=dict)
+    ids: Mapping[str, Cells] = field(default_factory=dict)
     notes: Sequence[str] = ()
     used: UsedColumns | None = None
     file_column: str | None = None
@@ -67,6 +69,7 @@ class Labelled:
             splits=self.splits[index],
             used=None if self.used is None else self.used.take(index),
             columns={name: cells.take(index) for name, cells in self.columns.items()},
+            ids={name: cells.take(index) for name, cells in self.ids.items()},
         )
 
     def rows(self) -> Rows:

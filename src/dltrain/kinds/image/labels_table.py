@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from dltrain.data.cells import name_list, read_cells
-from dltrain.data.column_names import pick_column
-from dltrain.data.file_index import FileIndex, find_column
+from dltrain.data.column_names import pick_column, plain
+from dltrain.data.file_index import FileIndex, best_share, find_column
 from dltrain.data.folder_tree import spell_path
 from dltrain.data.split_names import split_of
 from dltrain.data.table_files import read_table
@@ -27,6 +28,18 @@ from dltrain.types import SPLITS, SplitName
 
 TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".json", ".jsonl")
 MOST_ALIKE = 20  # files of one suffix in a folder in which a table is looked for
+BOXES = (  # the columns of a box, as `plain` spells them
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x1", "y1", "x2", "y2"),
+    ("left", "top", "right", "bottom"),
+    ("x", "y", "width", "height"),
+    ("x", "y", "w", "h"),
+    ("xmin", "ymin", "width", "height"),
+    ("left", "top", "width", "height"),
+    ("xcenter", "ycenter", "width", "height"),
+    ("bbox",),
+    ("boundingbox",),
+)
 NAMED = 3  # cells or files that a message names
 
 
@@ -58,6 +71,7 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
     targets = _target_columns(frame, image, columns)
     if columns.group is not None:
         pick_column(frame, "group", columns.group, "")
+    boxes = _find_boxes(frame, {image, *targets, *columns.use})
     rows, files = _find_files(frame[image], index, folder, skip=skip)
     remarks = [*notes, f"{path.name} names the images in its column {image}; the target is {name_list(targets)}"]
     if len(rows) < len(frame):
@@ -65,9 +79,11 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
             f"left out {len(frame) - len(rows):,} of {len(frame):,} rows of {path.name}, which name no image"
         )
     named = len(rows)
-    rows, files = _once_each(frame, rows, files, targets)
+    rows, files = _once_each(frame, rows, files, targets, boxes)
     if repeats := named - len(rows):
         remarks.append(f"{repeats:,} rows of {path.name} repeat another one's image and target")
+    if boxes:
+        remarks.append(f"the boxes in {name_list(boxes)} are not used: an image has one target, as a whole")
     if unnamed := len(index.files) - len(files):
         remarks.append(f"left out {unnamed:,} of {len(index.files):,} images, which {path.name} does not name")
     frame = frame.iloc[rows].reset_index(drop=True)
@@ -159,9 +175,20 @@ def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, 
     if columns.image is not None:
         return pick_column(frame, "image", columns.image, "") or columns.image
     target = [columns.target] if isinstance(columns.target, str) else columns.target or ()
-    column = find_column(frame, index, {*map(str, target), columns.group or ""})
+    taken = {*map(str, target), columns.group or "", *columns.use}
+    column = find_column(frame, index, taken, partly=True)
     if column is not None:
         return column
+    best = best_share(frame, index, taken)
+    if best is not None:
+        name, share = best
+        raise DataError(
+            f"no column of {path.name} certainly names the images in {folder}: {100 * share:.0f} % of the values of "
+            f"{name} may do so, such as {frame[name].dropna().iloc[0]}",
+            where="data.image",
+            fix=f"if {name} names the images, say so; its columns are {name_list(frame.columns)}",
+            override=f"data.image={name}",
+        )
     first = name_list(frame.iloc[0].astype(str).tolist(), NAMED)
     raise DataError(
         f"no column of {path.name} names the images in {folder}: its first row is {first}, and an image is "
@@ -183,7 +210,7 @@ def _target_columns(frame: pd.DataFrame, image: str, columns: LabelColumns) -> l
         for name in given:
             pick_column(frame, "target", name, "")
         return list(dict.fromkeys(given))
-    taken = {image, columns.group, *columns.use, follow_column(frame, {image}).column}
+    taken = {image, columns.group, *columns.use, *follow_column(frame, {image}).columns}
     others = [name for name in names if name not in taken and not _only_numbers_rows(frame[name])]
     usual = pick_column(frame, "target", None, TARGET_NAMES, [name for name in names if name not in others])
     if usual is not None or len(others) == 1:
@@ -204,6 +231,12 @@ def _only_numbers_rows(column: pd.Series[Any]) -> bool:
     """Tells whether a column counts the rows, 0 1 2 ... or 1 2 3 ..."""
     cells = column.astype(str).tolist()
     return len(cells) > 1 and any(cells == list(map(str, range(first, first + len(cells)))) for first in (0, 1))
+
+
+def _find_boxes(frame: pd.DataFrame, taken: Collection[str]) -> list[str]:
+    """Returns the columns of a table that hold boxes around objects, as corners or with sizes; nothing without any."""
+    names = {re.sub("^(bbox|box)(?=.)", "", plain(name)): name for name in map(str, frame.columns) if name not in taken}
+    return next(([names[part] for part in parts] for parts in BOXES if all(part in names for part in parts)), [])
 
 
 def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: bool) -> tuple[list[int], list[Path]]:
@@ -238,7 +271,7 @@ def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: 
 
 
 def _once_each(
-    frame: pd.DataFrame, rows: Sequence[int], files: Sequence[Path], targets: Sequence[str]
+    frame: pd.DataFrame, rows: Sequence[int], files: Sequence[Path], targets: Sequence[str], boxes: Sequence[str]
 ) -> tuple[list[int], list[Path]]:
     """Returns one row for each image that these rows name, and the images.
 
@@ -254,7 +287,10 @@ def _once_each(
                 f"{spell_path(file.name)} has several rows with different {name_list(targets)}: "
                 f"{', '.join(values[other])} and {', '.join(values[row])}",
                 where=f"rows {other + 2} and {row + 2}",
-                fix="give each image one row; several labels go into one cell, separated by |",
+                fix=f"its boxes in {name_list(boxes)} are of several objects, and dltrain tells the class of a whole "
+                "image: cut out each box as an image of its own, or give each image one row"
+                if boxes
+                else "give each image one row; several labels go into one cell, separated by |",
             )
     return list(first.values()), list(first)
 

@@ -45,10 +45,12 @@ from dltrain.kinds.image.settings import (
 )
 from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS, TargetReader
+from dltrain.kinds.shared_ids import SharedIds
 from dltrain.kinds.table.rows import split_rows
 from dltrain.kinds.target_scale import scale_of_targets
 from dltrain.types import SPLITS, Data, Facts, Range, Split, SplitName, Stored
 
+FEWEST_OF_KNOWN = 0.1  # of the held-out images, which show somebody or something that training images show too
 CIFAR = "cifar-10-batches-py"  # the folder of its archive
 
 
@@ -407,7 +409,9 @@ def _finish(
     mirrored = settings.mirror and labelled.reader.form == "number"
     mirror_notes = ["training may mirror images; data.mirror=false if that changes the numbers"] if mirrored else []
     files = {name: [labelled.files[row] for row in at] for name, at in parts.items()} if labelled.files else {}
-    raw = ImageFiles(files) if files else None
+    at_random = {name: at for name, at in parts.items() if name not in labelled.given}
+    ids = SharedIds(labelled.ids, at_random, FEWEST_OF_KNOWN) if settings.group is None else None
+    raw = ImageFiles(files, ids) if files else None
     return replace(data, notes=(*notes, *window_notes, *divided.notes, *mirror_notes), raw=raw)
 
 

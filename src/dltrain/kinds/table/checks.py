@@ -23,6 +23,7 @@ MOST_OF_ONE_CLASS = 0.95  # beyond which the score of a column means nothing
 FAR = 100.0  # times the usual distance from the median
 HELD_OUT: tuple[SplitName, ...] = ("test", "val")
 FEWEST_IDS = FEWEST_TIMES = 20  # distinct values of a column that matters for the split
+FEW_ROWS_EACH = 5  # of an id, which matters for the split even if there are few of them
 MOST_WITHOUT_TARGET = 0.3
 MOST_SHARED_IDS = 0.5
 
@@ -106,8 +107,10 @@ def check_ids(data: Data, raw: RawTable) -> Iterator[Finding]:
         yield from find_known_ids(column.name, raw.rows.inputs[column.name], train, held_out_rows, held_out)
 
 
-def find_known_ids(name: str, cells: Cells, train: Indices, held_out: Indices, split: SplitName) -> Iterator[Finding]:
-    """Yields that most held-out rows have an id that is also in train, if they have.
+def find_known_ids(
+    name: str, cells: Cells, train: Indices, held_out: Indices, split: SplitName, least: float = MOST_SHARED_IDS
+) -> Iterator[Finding]:
+    """Yields that held-out rows have an id that is also in train, if a share of them has.
 
     Args:
         name: of the column.
@@ -115,16 +118,18 @@ def find_known_ids(name: str, cells: Cells, train: Indices, held_out: Indices, s
         train: the training rows.
         held_out: those of another split.
         split: the name of that split.
+        least: the share.
     """
-    if not is_entity(name, cells) or len(cells.values) < FEWEST_IDS:
+    few = len(cells.values) < FEWEST_IDS and cells.present > FEW_ROWS_EACH * len(cells.values)
+    if few or not is_entity(name, cells):
         return
     there = cells.codes[held_out]
     shared = float(np.isin(there[there >= 0], cells.codes[train]).mean()) if len(there) else 0.0
-    if shared >= MOST_SHARED_IDS:
+    if shared >= least:
+        so = f"holds for a known {name} only" if shared >= MOST_SHARED_IDS else f"may be too good for a new {name}"
         yield Finding(
             "warning",
-            f"{100 * shared:.0f} % of the {split} rows have a {name} that is also in train, so the result holds for a "
-            f"known {name} only",
+            f"{100 * shared:.0f} % of the {split} rows have a {name} that is also in train, so the result {so}",
             f"to measure new ones, keep the rows of each together: data.group={name}",
         )
 

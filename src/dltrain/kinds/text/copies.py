@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from dltrain.data.cells import Cells, read_cells, shorten
-from dltrain.data.splits import Indices
+from dltrain.data.cells import shorten
 from dltrain.data.text_forms import normal_form
 from dltrain.kinds.checks import Finding
 from dltrain.kinds.copies import Copies, Rows
-from dltrain.kinds.table.checks import find_known_ids
-from dltrain.kinds.table.columns import looks_like_id
 from dltrain.kinds.text.encoder import join_texts
 from dltrain.kinds.text.source import Source
-from dltrain.types import SPLITS, Data, SplitName
+from dltrain.types import SPLITS, Data
 
 SHOWN = 40  # characters of a text in a finding
 CHANGED = "with other case, marks, blanks or links"
@@ -35,32 +32,6 @@ def check_copies(data: Data) -> Iterator[Finding]:
 
     group = number_copies([normal_form(text) for text in texts])
     yield from Copies(data, group, number_copies(texts), "text", CHANGED, name, fix=FIX).find()
-
-
-@dataclass(frozen=True)
-class SharedIds:
-    """Columns that name who or what several texts are about, where chance decides the split.
-
-    Args:
-        columns: the cells of all rows, by column.
-        parts: the rows of each split.
-    """
-
-    columns: Mapping[str, Cells]
-    parts: Mapping[SplitName, Indices]
-
-    @classmethod
-    def find(cls, frame: pd.DataFrame, taken: Collection[str], parts: Mapping[SplitName, Indices]) -> SharedIds:
-        """Returns those of a table, but for columns that have another role."""
-        names = [name for name in map(str, frame.columns) if name not in taken and looks_like_id(name)]
-        return cls({name: read_cells(frame[name]) for name in names}, parts)
-
-    def check(self) -> Iterator[Finding]:
-        """Yields that most held-out texts have an id that is also in train, if they have."""
-        held_out = next((name for name in reversed(SPLITS) if name != "train" and name in self.parts), None)
-        if held_out is not None:
-            for name, cells in self.columns.items():
-                yield from find_known_ids(name, cells, self.parts["train"], self.parts[held_out], held_out)
 
 
 def leave_out_copies(source: Source) -> Source:

@@ -17,8 +17,9 @@ from dltrain.kinds.joined_columns import build_with_columns, encoder_of_columns,
 from dltrain.kinds.kind import Kind, LoaderOptions
 from dltrain.kinds.method import Method
 from dltrain.kinds.page import KindPage
+from dltrain.kinds.shared_ids import SharedIds
 from dltrain.kinds.text import baselines
-from dltrain.kinds.text.copies import SharedIds, check_copies
+from dltrain.kinds.text.copies import check_copies
 from dltrain.kinds.text.encoder import TextEncoder
 from dltrain.tasks.task import Task
 from dltrain.training.budget import Budget

@@ -20,13 +20,14 @@ from dltrain.data.text_files import SUFFIXES
 from dltrain.data.tokens import Padded, UnitChoice
 from dltrain.kinds.forms import DecimalChoice, Reading, ThousandsChoice
 from dltrain.kinds.joined_columns import UsedColumns
+from dltrain.kinds.shared_ids import SharedIds
 from dltrain.kinds.table.encoder import TableEncoder
 from dltrain.kinds.table.notes import note_task
 from dltrain.kinds.table.rows import Duplicates, Rows, split_rows
 from dltrain.kinds.target import Target, infer_task
 from dltrain.kinds.target_scale import check_outputs, scale_of_targets
 from dltrain.kinds.text.cleaning import Clean
-from dltrain.kinds.text.copies import SharedIds, leave_out_copies
+from dltrain.kinds.text.copies import leave_out_copies
 from dltrain.kinds.text.encoder import SHARE_WHOLE, TextEncoder, inputs_of, join_texts
 from dltrain.kinds.text.folders import OnBad, read_class_folders
 from dltrain.kinds.text.read import generate_reviews, read_tables

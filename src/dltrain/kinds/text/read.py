@@ -71,7 +71,7 @@ def read_tables(files: Mapping[SplitName, str], columns: Columns, form: TableFor
         followed = follow_column(train, used)
         frames = {name: train[followed.splits == SPLITS.index(name)] for name in ("train", *followed.given)}
         notes += followed.notes
-        used = (*used, followed.column)
+        used = (*used, *followed.columns)
     notes += note_others(train, contents, target, columns.use, used)
     for name, frame in frames.items():
         for column in (*text, *target, *columns.use):
