@@ -55,8 +55,19 @@ def complete(
     verbosity: int = logging.INFO,
     *,
     reads_test: bool = True,
+    earlier: float = 0.0,
 ) -> None:
     """Trains from the current state to the end, and writes everything but plots and page.
+
+    Args:
+        setup: the objects.
+        saver: saves the state.
+        run: the run's folder.
+        seed: of what is random after the training.
+        began: `perf_counter` when the command began.
+        verbosity: the log level of progress.
+        reads_test: whether the test split is evaluated.
+        earlier: seconds that processes before this one trained.
 
     Raises:
         DltrainError, Stopped: as `train` does.
@@ -64,7 +75,8 @@ def complete(
     settings, state = setup.settings, setup.state
     setup.profile.begin(began)
     use_deterministic(settings.deterministic)
-    setup = with_cached_features(setup, verbosity)
+    with setup.profile.measure("features"):
+        setup = with_cached_features(setup, verbosity)
     if settings.on_divergence == "rollback" and not state.step:
         saver.save()  # a checkpoint to go back to
     try:
@@ -88,7 +100,8 @@ def complete(
         # Only the jobs of a sweep log below INFO.
         in_sweep = verbosity < logging.INFO
         now = reads_test or "test" not in setup.splits
-        timing = Timing(began, train_seconds, saver.seconds, in_sweep, reads_test=reads_test, has_baselines=now)
+        whole = began - earlier
+        timing = Timing(whole, train_seconds, saver.seconds, in_sweep, reads_test=reads_test, has_baselines=now)
         save_results(run, setup, seed, timing)
         with setup.profile.measure("save"):
             setup.kind.save_augmented(run, setup.train)
