@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter, sleep
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dltrain.experiment import compilation, complete
 from dltrain.runs.folder import RunDir, read_json
+from dltrain.training.compilation import Gain
 from dltrain.training.profile import PARTS, Profile
 
 OF_SOME_RUNS = ("solve", "features", "compile")
@@ -80,3 +83,23 @@ def test_what_is_solved_in_closed_form_has_a_part(dltrain: Callable) -> None:
     called = dltrain("model=ease", "data=ratings", "data.split=leave_last", "baseline=none", "trainer.profile=true")
     assert called.code == 0, called.err
     assert read_json(called.run.profile)["solve"] > 0
+
+
+def test_compiling_and_the_features_of_a_frozen_trunk_have_parts(
+    dltrain: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def compiled(*_: object) -> Iterator[Gain]:
+        sleep(0.3)
+        yield Gain(0.3, 0.1, 0.1)
+
+    def with_cached_features(setup: Any, verbosity: int) -> Any:
+        sleep(0.2)
+        return setup
+
+    monkeypatch.setattr(compilation, "compiled", compiled)
+    monkeypatch.setattr(complete, "with_cached_features", with_cached_features)
+    called = dltrain("model=linear", "data=iris", "baseline=none", "trainer.profile=true", "trainer.compile=true")
+    assert called.code == 0, called.err
+    profile = read_json(called.run.profile)
+    assert profile["compile"] >= 0.3 and profile["features"] >= 0.2

@@ -79,8 +79,10 @@ def complete(
         setup = with_cached_features(setup, verbosity)
     if settings.on_divergence == "rollback" and not state.step:
         saver.save()  # a checkpoint to go back to
+    # Nothing is lost by a signal while something is compiled, so that it is answered at once.
+    compiling = nullcontext(setup) if is_spent(state, settings) else compiled_for(setup, verbosity)
     try:
-        with finishing(state) as request:
+        with compiling as setup, finishing(state) as request:
             while True:
                 try:
                     run_epochs(setup, saver, run, request, verbosity)
@@ -156,7 +158,7 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
         moments = iter(())  # training was over before: in a stack, or the process was killed before it recorded that
         log_stop(settings, state, verbosity)
     records = Records(setup, saver, run, verbosity)
-    with closing(records), watch, compiled_for(setup, verbosity):
+    with closing(records), watch:
         for moment in progress(moments, settings, verbosity, behind=state.epoch):
             spent = False
             if not isinstance(moment, Pause):
