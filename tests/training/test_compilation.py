@@ -242,7 +242,7 @@ def test_a_compiled_run_learns_alike_and_goes_on_bit_for_bit() -> None:
 
 @pytest.mark.faults
 def test_a_run_of_texts_of_which_most_are_compiled_goes_on_bit_for_bit_and_says_nothing_of_torch(
-    dltrain: Callable, capfd: pytest.CaptureFixture[str]
+    dltrain: Callable,
 ) -> None:
     """With torch's own compiler, three times."""
     short = ("model=lstm", "model.hidden=4", "model.embedding=4", "data=text", "data.length=8", "trainer.threads=1")
@@ -253,5 +253,4 @@ def test_a_run_of_texts_of_which_most_are_compiled_goes_on_bit_for_bit_and_says_
     assert dltrain("resume", "parts", "trainer.epochs=2").code == 0
     rows = [[row["train/loss"] for row in run.read_history()] for run in whole.runs]
     assert rows[0] == rows[1]
-    said = capfd.readouterr()
-    assert "torch/" not in said.out + said.err and "W1" not in said.err
+    assert "torch" not in whole.out + whole.err
