@@ -38,6 +38,7 @@ bench: install ## compare speed with hand-written loops and scripts, alone on th
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/processes.py
 	$(BIN)/python benchmarks/threads.py
+	$(BIN)/python benchmarks/compile.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/images_loading.py
 
 growth: install ## how time and memory grow with the data: make growth GROWTH="--only rows --full"

@@ -6,10 +6,12 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from dltrain.experiment import compilation
 from dltrain.experiment.signals import SIGNALS, Stopped, deferred, finishing, heard
 
 
@@ -47,6 +49,36 @@ def test_an_error_that_follows_a_swallowed_signal_is_no_error() -> None:
     assert stopped.value.exit_code == 143
     with pytest.raises(AttributeError), heard():
         raise AttributeError("no signal came")
+
+
+def test_training_does_not_begin_after_a_swallowed_signal() -> None:
+    with pytest.raises(Stopped) as stopped, heard():  # noqa: PT012
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), signal.SIGTERM)
+        with finishing(Work()):
+            pytest.fail("the training has begun")
+    assert stopped.value.exit_code == 143
+    with finishing(Work()) as request:  # of a later call in the same process
+        assert request.number == 0
+
+
+def test_a_signal_while_something_is_compiled_ends_the_run_before_its_first_step(
+    dltrain: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def compiled(*_: object) -> Iterator[None]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("it goes on")
+        yield
+
+    monkeypatch.setattr(compilation, "compiled", compiled)
+    called = dltrain("model=linear", "data=iris", "baseline=none", "trainer.compile=true", "hydra.run.dir=run")
+    assert called.code == 143, called.err
+    assert called.run.read_status()["state"] == "interrupted"
+    assert not called.run.history.exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(called.folder)
+    assert dltrain("resume", "run", "trainer.compile=false").code == 0
 
 
 @pytest.mark.parametrize("number", SIGNALS)

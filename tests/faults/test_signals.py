@@ -133,6 +133,23 @@ def test_terminated_while_validating_it_saves_before_it_is_through(start: Callab
     assert [row["epoch"] for row in run.read_history()] == list(range(1, 10))
 
 
+def test_terminated_while_compiling_it_ends_at_once(
+    start: Callable, appeared: Callable, dice: random.Random, tmp_path: Path
+) -> None:
+    run = RunDir(tmp_path / "run")
+    how = ("model=cnn", "data=digits", "baseline=none", "trainer.compile=true", "hydra.run.dir=run")
+    child = start(*how, TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))  # in which nothing is compiled yet
+    appeared(run.facts)
+    time.sleep(dice.uniform(0.2, 4))
+    asked = time.monotonic()
+    child.kill(signal.SIGTERM)
+    assert child.wait() == 143, child.said
+    assert time.monotonic() - asked < 10
+    assert "Traceback" not in child.said
+    assert run.read_status()["state"] == "interrupted"
+    assert not run.history.exists()
+
+
 def test_a_sweep_that_is_asked_to_end_starts_no_further_job(
     start: Callable, appeared: Callable, small_run: Any, tmp_path: Path
 ) -> None:

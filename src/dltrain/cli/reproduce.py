@@ -24,6 +24,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
     Raises:
         DltrainError: the run cannot be trained again, or its data is missing or has changed.
     """
+    began = perf_counter()
     flags, (name,) = COMMANDS["reproduce"].read(arguments)
 
     with imports():
@@ -72,7 +73,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
         with deferred():  # a run with a config can be resumed
             again.write_status("running", exit_code=1, started=utc_now(), reproduces=str(first.path))
             write_yaml(again.config, OmegaConf.to_container(written))
-        job.train(setup, config, again, perf_counter())
+        job.train(setup, config, again, began)
     after = Result.read(again)
     figures = compare_figures(before, after)
     same = all(a == b or _close(a, b) for a, b in figures.values())

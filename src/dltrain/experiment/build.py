@@ -169,7 +169,8 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
         else begin(model, start, facts, spec, lambda other: rebuild_model(bare, data, other, config["seed"]))
     )
     if begun is None and start is None:
-        kind.solve(model, data, task)
+        with profile.measure("solve"):
+            kind.solve(model, data, task)
     trial = try_model(
         model,
         task,
@@ -211,7 +212,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     )
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     average = average_of(model, settings, settings.last_epoch * steps_per_epoch)
-    profile.seconds["build and try the model"] = profile.age - profile.seconds["read and encode data"]
+    profile.seconds["build and try the model"] = profile.age - sum(profile.seconds.values())
     return Setup(
         source=source,
         data=data,

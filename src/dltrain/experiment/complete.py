@@ -55,8 +55,19 @@ def complete(
     verbosity: int = logging.INFO,
     *,
     reads_test: bool = True,
+    earlier: float = 0.0,
 ) -> None:
     """Trains from the current state to the end, and writes everything but plots and page.
+
+    Args:
+        setup: the objects.
+        saver: saves the state.
+        run: the run's folder.
+        seed: of what is random after the training.
+        began: `perf_counter` when the command began.
+        verbosity: the log level of progress.
+        reads_test: whether the test split is evaluated.
+        earlier: seconds that processes before this one trained.
 
     Raises:
         DltrainError, Stopped: as `train` does.
@@ -64,11 +75,14 @@ def complete(
     settings, state = setup.settings, setup.state
     setup.profile.begin(began)
     use_deterministic(settings.deterministic)
-    setup = with_cached_features(setup, verbosity)
+    with setup.profile.measure("features"):
+        setup = with_cached_features(setup, verbosity)
     if settings.on_divergence == "rollback" and not state.step:
         saver.save()  # a checkpoint to go back to
+    # Nothing is lost by a signal while something is compiled, so that it is answered at once.
+    compiling = nullcontext(setup) if is_spent(state, settings) else compiled_for(setup, verbosity)
     try:
-        with finishing(state) as request:
+        with compiling as setup, finishing(state) as request:
             while True:
                 try:
                     run_epochs(setup, saver, run, request, verbosity)
@@ -88,7 +102,8 @@ def complete(
         # Only the jobs of a sweep log below INFO.
         in_sweep = verbosity < logging.INFO
         now = reads_test or "test" not in setup.splits
-        timing = Timing(began, train_seconds, saver.seconds, in_sweep, reads_test=reads_test, has_baselines=now)
+        whole = began - earlier
+        timing = Timing(whole, train_seconds, saver.seconds, in_sweep, reads_test=reads_test, has_baselines=now)
         save_results(run, setup, seed, timing)
         with setup.profile.measure("save"):
             setup.kind.save_augmented(run, setup.train)
@@ -143,7 +158,7 @@ def run_epochs(setup: Setup, saver: Saver, run: RunDir, request: StopRequest, ve
         moments = iter(())  # training was over before: in a stack, or the process was killed before it recorded that
         log_stop(settings, state, verbosity)
     records = Records(setup, saver, run, verbosity)
-    with closing(records), watch, compiled_for(setup, verbosity):
+    with closing(records), watch:
         for moment in progress(moments, settings, verbosity, behind=state.epoch):
             spent = False
             if not isinstance(moment, Pause):

@@ -88,7 +88,7 @@ def resume_job(
             log.log(verbosity, "resume  from step %d, in epoch %d of %d", state.step, epoch, last)
         else:
             log.log(verbosity, "resume  from the beginning: the run ended before its first checkpoint")
-        complete(setup, saver, run, config["seed"], began - state.seconds, verbosity, reads_test=reads_test)
+        complete(setup, saver, run, config["seed"], began, verbosity, reads_test=reads_test, earlier=state.seconds)
         if not sweep:
             write_page(run, setup)
             log.info("report  %s", run.report)

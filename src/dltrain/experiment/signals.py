@@ -51,8 +51,11 @@ def heard() -> Iterator[None]:
         _heard.number = number
         raise Stopped(number)
 
-    with _handled_by(stop), no_error_after_a_signal():
-        yield
+    try:
+        with _handled_by(stop), no_error_after_a_signal():
+            yield
+    finally:
+        _heard.number = 0
 
 
 @contextmanager
@@ -90,8 +93,11 @@ def finishing(work: Stoppable) -> Iterator[StopRequest]:
     """Makes the first signal inside the block only request that `work` stop after its step; the second one raises.
 
     Raises:
-        Stopped: a second signal came, or the work ended in spite of the first.
+        Stopped: a second signal came, the work ended in spite of the first, or one came before the block and another
+            package swallowed it.
     """
+    if _heard.number:
+        raise Stopped(_heard.number)
     request = StopRequest()
 
     def ask(number: int, frame: FrameType | None) -> None:

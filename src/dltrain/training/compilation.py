@@ -1,43 +1,48 @@
 """Lets torch's compiler translate the passes of a model for the time of its training (`trainer.compile`).
 
-Full batches of training take the compiled passes, all others the model's own, so that one translation is enough and
-what is computed depends on the batch alone: a resumed run computes the same.
+Batches of one shape take the compiled passes in training, all others the model's own. All code is compiled before the
+first step, on a copy of the model, and none later: which code a batch takes depends on the batch alone, so that a
+resumed run computes the same.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
 import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from statistics import median
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from dltrain.errors import ConfigError
-from dltrain.models.names import name_of
+from dltrain.models.names import name_of, picked_models
 from dltrain.tasks.precision import Precision, autocast
 from dltrain.tasks.task import Task
 from dltrain.training.loop import loss_of
 from dltrain.training.random_state import undisturbed
-from dltrain.types import Batch
+from dltrain.types import Batch, Unfreezing
 
-REPEATS = 10  # measured passes, after one that warms up
+WARM_UP = 2  # passes; the first compiles, and the second does where a model stores what the first one has left
+REPEATS = 10  # measured passes, after one more
+
+Shapes = tuple[tuple[int, ...], ...]
 
 
 class Gain(NamedTuple):
     """What the compiler gains.
 
     Args:
-        compiling: seconds that it took.
+        compiling: seconds that it took, with the import of the compiler.
         plain: seconds of a forward and a backward pass without it.
         compiled: seconds with it.
     """
@@ -87,28 +92,42 @@ def check_compiler(device: torch.device) -> None:
         )
 
 
+def shapes_of(inputs: Sequence[Tensor]) -> Shapes:
+    """Returns the shape of each input of a batch."""
+    return tuple(tuple(tensor.shape) for tensor in inputs)
+
+
 @contextmanager
 def compiled(model: nn.Module, task: Task, batch: Batch, precision: Precision) -> Iterator[Gain]:
-    """Compiles the passes of a model in training for the block, measured on a copy of it.
+    """Compiles the passes of a model in training for the block, on copies of it that share the code with it.
 
     Args:
         model: on its device.
         task: of the model.
-        batch: a full batch of training; batches of another size are not compiled.
+        batch: of training; batches of other shapes are not compiled.
         precision: of the forward pass.
 
     Raises:
-        ConfigError: the compiler fails.
+        ConfigError: the compiler fails, or its code serves no other copy of the model.
     """
-    torch.compiler.reset()  # what other models of this process have left
+    began = perf_counter()
+    torch.compiler.reset()  # what other models of this process have left; imports the compiler
+    compiling = perf_counter() - began
+    shapes, epochs = shapes_of(batch.inputs), _epochs_of_freezing(model)
     with undisturbed(batch.target.device):
-        plain = _seconds_of_passes(deepcopy(model), task, batch, precision)[1]
-        twin = deepcopy(model)
-        _translate(twin, len(batch.target))
+        first, other = deepcopy(model), deepcopy(model)
+        _freeze_for(other, epochs[-1])
+        plain = median(_seconds_of_passes(other, task, batch, precision, 1 + REPEATS)[1:])
+        _translate(first, shapes, "default")
+        _translate(other, shapes, "fail_on_recompile")
         try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="TensorFloat32")  # trainer.precision=tf32 is for that
-                first, later = _seconds_of_passes(twin, task, batch, precision)
+            with _quiet_torch():
+                for epoch in epochs:
+                    _freeze_for(first, epoch)
+                    _freeze_for(other, epoch)
+                    warming = _seconds_of_passes(first, task, batch, precision, WARM_UP)
+                    later = median(_seconds_of_passes(other, task, batch, precision, 1 + REPEATS)[1:])
+                    compiling += max(0.0, sum(warming) - WARM_UP * later)
         except Exception as error:  # of torch's compiler, or of the one that it calls
             reason = " ".join(str(error).split())[:300]
             raise ConfigError(
@@ -117,30 +136,74 @@ def compiled(model: nn.Module, task: Task, batch: Batch, precision: Precision) -
                 fix="do not compile",
                 override="trainer.compile=false",
             ) from error
-    _translate(model, len(batch.target))
+    _translate(model, shapes, "eager_on_recompile")
     try:
-        yield Gain(max(0.0, first - later), plain, later)
+        yield Gain(compiling, plain, later)
     finally:
         del model.forward
 
 
-def _translate(model: nn.Module, size: int) -> None:
-    """Gives a model compiled passes for batches of that size in training."""
+def _translate(
+    model: nn.Module, shapes: Shapes, stance: Literal["default", "fail_on_recompile", "eager_on_recompile"]
+) -> None:
+    """Gives a model compiled passes for batches of those shapes in training.
+
+    Args:
+        model: to be changed.
+        shapes: of the inputs.
+        stance: of torch's compiler, where it has no code yet that serves a batch.
+    """
     plain = model.forward
-    # Each shape has code of its own: code for several shapes would depend on the order in which they came.
     fast = torch.compile(plain, dynamic=False)
 
     def forward(*inputs: Tensor, **options: Any) -> Any:
-        return (fast if model.training and len(inputs[0]) == size else plain)(*inputs, **options)
+        if not model.training or shapes_of(inputs) != shapes:
+            return plain(*inputs, **options)
+        with torch.compiler.set_stance(stance):
+            return fast(*inputs, **options)
 
     model.forward = forward
 
 
-def _seconds_of_passes(model: nn.Module, task: Task, batch: Batch, precision: Precision) -> tuple[float, float]:
-    """Returns the seconds of the first forward and backward pass in training, and the median of later ones."""
+def _epochs_of_freezing(model: nn.Module) -> list[int]:
+    """Returns the first epoch of each set of parameters that the model trains, counted from 0."""
+    unfreezing = [picked.unfreeze_epoch for picked in picked_models(model) if isinstance(picked, Unfreezing)]
+    return sorted({0, *(epoch for epoch in unfreezing if epoch is not None)})
+
+
+def _freeze_for(model: nn.Module, epoch: int) -> None:
+    """Puts a model into training mode, with those parameters frozen that are in an epoch."""
+    for picked in picked_models(model):
+        if isinstance(picked, Unfreezing):
+            picked.freeze_for(epoch)
+    model.train()
+
+
+@contextmanager
+def _quiet_torch() -> Iterator[None]:
+    """Keeps torch's warnings from the console, which are about its compiler and not about the run."""
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return record.levelno != logging.WARNING
+
+    loggers = [each for name, each in logging.root.manager.loggerDict.items() if name.partition(".")[0] == "torch"]
+    handlers = [handler for each in loggers if isinstance(each, logging.Logger) for handler in each.handlers]
+    for handler in handlers:
+        handler.addFilter(is_wanted)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(is_wanted)
+
+
+def _seconds_of_passes(model: nn.Module, task: Task, batch: Batch, precision: Precision, count: int) -> list[float]:
+    """Returns the seconds of each of so many forward and backward passes in training."""
     model.train()
     taken = []
-    for _ in range(2 + REPEATS):
+    for _ in range(count):
         began = perf_counter()
         with autocast(precision, batch.target.device):
             loss = loss_of(model, task, batch)
@@ -148,4 +211,4 @@ def _seconds_of_passes(model: nn.Module, task: Task, batch: Batch, precision: Pr
         if batch.target.device.type == "cuda":
             torch.cuda.synchronize(batch.target.device)
         taken.append(perf_counter() - began)
-    return taken[0], median(taken[2:])
+    return taken

@@ -18,6 +18,9 @@ PARTS = (
     "imports and configuration",
     "read and encode data",
     "build and try the model",
+    "solve",
+    "features",
+    "compile",
     "load batches",
     "forward",
     "loss and backward",
@@ -43,7 +46,8 @@ class Profile:
         self.seconds = dict.fromkeys(PARTS, 0.0)
 
     def begin(self, began: float) -> None:
-        """Takes the time since the command began until the run was built as that of imports and configuration."""
+        """Takes the time since the command of this process began until the run was built as that of imports and
+        configuration."""
         self.seconds["imports and configuration"] = self.began - began
         self.began = began
 
@@ -126,6 +130,7 @@ class _StepWatch:
     def __init__(self, seconds: dict[str, float], device: torch.device) -> None:
         self.seconds, self.device = seconds, device
         self.at = 0.0
+        self.is_within_step = False  # a batch of a group has passed forward, and the optimizer has taken no step since
 
     def _add(self, part: str) -> None:
         if self.device.type == "cuda":
@@ -137,14 +142,16 @@ class _StepWatch:
 
     def before_forward(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if model.training:
-            self._add("")
+            self._add("loss and backward" if self.is_within_step else "")
 
     def after_forward(self, model: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
         if model.training:
             self._add("forward")
+            self.is_within_step = True
 
     def before_step(self, optimizer: Optimizer, arguments: Any, options: Mapping[str, Any]) -> None:
         self._add("loss and backward")
 
     def after_step(self, optimizer: Optimizer, arguments: Any, options: Mapping[str, Any]) -> None:
         self._add("optimizer")
+        self.is_within_step = False

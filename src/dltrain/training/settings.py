@@ -56,8 +56,8 @@ class TrainerSettings:
         precision: of passes through the model; weights stay float32. `tf32` multiplies matrices of float32 with 10 bits
             of each number, on a GPU; in convolutions torch does so in float32 too. `auto` takes bfloat16, else tf32,
             where the device multiplies it faster, a step is large enough, and a batch has almost the same loss.
-        compile: whether torch's compiler translates the passes of full batches, which takes about half a minute; the
-            run says after how many steps that pays off.
+        compile: whether torch's compiler translates the passes of batches of the most usual shape, which takes about
+            half a minute; the run says after how many steps that pays off. Where the shapes vary, nothing is compiled.
         cuda_graphs: whether the steps of a GPU are recorded once as CUDA graphs and then replayed, which spares small
             ones most of their time; where that is not possible, the run says why.
         deterministic: whether to refuse operations whose results may differ from run to run.

@@ -20,7 +20,8 @@ def profile(run: Run, plots: Plots) -> Section:
         if float(spent) >= 0.005
     ]
     caption = (
-        "Of the whole process that trained the run, but for the start of Python. In epochs, the parts are measured "
+        "Of the process that ended the run, from its command to its page, without the start of Python and without what "
+        "earlier processes trained before it was resumed. In epochs, the parts are measured around each step; on a GPU "
+        "every part waits for the one before it, which makes steps slower."
     )
-    caption += "around each step; on a GPU every part waits for the one before it, which makes steps slower."
     return Section("Where the time went", tables=[Table(["Part", "Seconds", "Share"], rows, caption)])
