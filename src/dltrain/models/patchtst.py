@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.models.layers.heads import check_heads
-from dltrain.models.layers.windows import WindowShape
+from dltrain.models.layers.windows import WindowShape, notes_beyond
 from dltrain.types import Range, Spec
 
 
@@ -67,6 +67,7 @@ class PatchTST(nn.Module):
         super().__init__()
         check_heads(width, heads)
         self.shape = shape = WindowShape.of(spec)
+        self.notes = notes_beyond(shape.length, patch_steps=patch_steps, stride=stride)
         self.patch = min(patch_steps, shape.length)
         self.stride = min(stride, self.patch)
         count = (shape.length - self.patch) // self.stride + 2
