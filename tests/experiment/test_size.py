@@ -14,6 +14,7 @@ from dltrain.config.compose import compose_jobs
 from dltrain.errors import ConfigError
 from dltrain.experiment import build, size
 from dltrain.experiment.size import SizeLimit, largest_of, refuse_step, refuse_weights
+from dltrain.experiment.slots import AT_ONCE
 from dltrain.experiment.targets import check
 
 GIB = 1 << 30
@@ -136,3 +137,15 @@ def test_the_outputs_of_layers_are_what_a_step_keeps() -> None:
 )
 def test_the_largest_number_is_named(given: dict[str, Any], key: str) -> None:
     assert largest_of(given) == key
+
+
+def test_threads_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = ["model=linear", "data=iris", "trainer.threads=2"]
+    monkeypatch.setattr(build, "count_cores", lambda: 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    error = refusal(*overrides)
+    assert (error.where, error.override) == ("trainer.threads", "trainer.threads=1")
+    assert error.what == "2 threads are more than the 1 core that this process may use"
+    monkeypatch.setenv(AT_ONCE, "4")  # a job has its share of the cores, and may be given more
+    (job,) = compose_jobs(overrides, sweep=False)
+    assert build.build(job.config).threads == 2
