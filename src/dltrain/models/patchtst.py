@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dltrain.models.layers.heads import check_heads
 from dltrain.models.layers.windows import WindowShape, notes_beyond
-from dltrain.types import Range, Spec
+from dltrain.types import Depth, Range, Spec
 
 
 class Block(nn.Module):
@@ -59,7 +59,7 @@ class PatchTST(nn.Module):
         stride: Annotated[int, Range(1)] = 8,
         width: Annotated[int, Range(1)] = 16,
         heads: Annotated[int, Range(1, 1024)] = 4,
-        layers: Annotated[int, Range(1, 1000)] = 3,
+        layers: Depth = 3,
         hidden: Annotated[int, Range(1)] = 128,
         dropout: Annotated[float, Range(0, 0.99)] = 0.3,
         head_dropout: Annotated[float, Range(0, 0.99)] = 0.0,
