@@ -32,7 +32,7 @@ from dltrain.experiment.slots import AT_ONCE
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
-from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_entry
+from dltrain.experiment.targets import arguments, defaults_of, meet_task, resolve, resolve_entry
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
@@ -163,7 +163,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     settings = settings.settled(len(data.splits["train"]), budget)
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
-    refuse_weights(model, arguments(node), device, builder_of_others(node, facts, spec))
+    refuse_weights(model, arguments(node), device, defaults_of(node), builder_of_others(node, facts, spec))
     show_training_samples(model, data, config["seed"])
     words, files = (
         ((), {})
@@ -470,7 +470,8 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
     try:
         return assemble_model(node, facts, spec, trusted)
     except TooLarge as error:
-        error.override = fitting(arguments(node), builder_of_others(node, facts, spec), free_memory())
+        others = builder_of_others(node, facts, spec)
+        error.override = fitting(arguments(node), defaults_of(node), others, free_memory())
         raise
 
 
