@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 if TYPE_CHECKING:  # help, lists and errors must not wait for torch
     from os import PathLike
@@ -599,3 +599,6 @@ class Range:
         low = "" if self.low is None else f"{'above' if self.open_low else 'at least'} {self.low:g}"
         high = "" if self.high is None else f"at most {self.high:g}"
         return " and ".join(part for part in (low, high) if part)
+
+
+Depth = Annotated[int, Range(1, 32)]  # of equal layers; more of them take minutes to build and try

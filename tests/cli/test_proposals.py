@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dltrain.cli.proposals import propose
+from dltrain.cli.proposals import corrected, propose
 from dltrain.config.foreign_keys import COUNTERPARTS, METRIC_NAMES, OTHERWISE, VALUES
 from dltrain.config.options import groups, options
 from dltrain.config.overrides import usual_keys
@@ -334,3 +334,14 @@ def test_commands_of_habit_are_answered_with_the_right_one(typed: str, answer: s
 def test_a_path_with_blanks_stays_one_word(dltrain: Callable) -> None:
     Path("my table.csv").write_text("x,y\n1,2\n")
     assert "dltrain data=csv 'data.path=my table.csv'\n" in dltrain("my table.csv").err
+
+
+def test_a_correction_of_two_keys_replaces_both() -> None:
+    error = ConfigError("", "model.pools", override="model.pools=[8,4,1] model.apart=[24,12,1]")
+    for typed in (["model.apart=[9]"], ["model.apart=[9]", "model.pools=[1,2]"], ["model.pools=[1,2]"]):
+        assert sorted(corrected(["check", *typed, "seed=1"], [error])) == [
+            "check",
+            "model.apart=[24,12,1]",
+            "model.pools=[8,4,1]",
+            "seed=1",
+        ]

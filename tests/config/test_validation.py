@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dltrain.config.validation import check_call, described, matches, nearest
+from dltrain.models.cnn import CNN
 from dltrain.types import Range
 
 
@@ -80,6 +81,14 @@ def test_other_values_are_refused_and_replaced_by_nothing_but_the_same(name: str
     (error,) = check_call(sample, {name: value}, "model", supplied=1)
     assert error.where == f"model.{name}"
     assert error.override == (f"model.{name}={same}" if same else "")
+
+
+def test_a_number_above_its_range_is_replaced_by_the_default() -> None:
+    for value in (33, 10**12, 1e12):
+        (error,) = check_call(CNN, {"convolutions": value}, "model", supplied=1)
+        assert error.override == "model.convolutions=1"
+        (error,) = check_call(CNN, {"members": value}, "model", supplied=1)
+        assert error.override == "model.members=null"
 
 
 def test_a_percentage_is_refused_as_a_share() -> None:

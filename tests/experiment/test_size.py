@@ -14,6 +14,7 @@ from dltrain.config.compose import compose_jobs
 from dltrain.errors import ConfigError
 from dltrain.experiment import build, size
 from dltrain.experiment.size import SizeLimit, largest_of, refuse_step, refuse_weights
+from dltrain.experiment.slots import AT_ONCE
 from dltrain.experiment.targets import check
 
 GIB = 1 << 30
@@ -37,6 +38,9 @@ def refusal(*overrides: str) -> ConfigError:
         (["model=tabm", "data=iris", f"model.members={MANY}"], "model.members"),
         (["model=cnn", "data=digits", f"model.channels=[{MANY}]"], "model.channels"),
         (["model=cnn", "data=digits", "model.convolutions=1000000000000"], "model.convolutions"),
+        (["model=cnn", "data=digits", "model.members=100000"], "model.members"),
+        (["model=resnet", "data=digits", "model.blocks=1000"], "model.blocks"),
+        (["model=transformer", "data=text", "model.layers=1000"], "model.layers"),
         (["model=lstm", "data=digits", f"model.layers={MANY}"], "model.layers"),
         (["model=transformer", "data=digits", "model.patch=1000000000000"], "model.patch"),
         (["model=linear", "data=regression", "data.rows=1000000000000000"], "data.rows"),
@@ -50,32 +54,34 @@ def test_sizes_that_no_machine_has_are_refused_at_once(overrides: list[str], whe
 
 
 @pytest.mark.parametrize(
-    ("overrides", "fits"),
+    ("overrides", "fits", "usual"),
     [
-        (["model=mlp", "data=iris", f"model.hidden=[{MANY},32]"], r"model\.hidden=\[(\d+),32\]"),
-        (["model=tabm", "data=iris", f"model.members={MANY}"], r"model\.members=(\d+)"),
-        (["model=transformer", "data=digits", f"model.width={MANY}"], r"model\.width=(\d+)"),
+        (["model=mlp", "data=iris", f"model.hidden=[{MANY},32]"], r"model\.hidden=\[(\d+),32\]", 256),
+        (["model=transformer", "data=digits", f"model.width={MANY}"], r"model\.width=(\d+)", 128),
+        (["model=sasrec", "data=ratings", "data.split=leave_last", f"model.length={MANY}"], r"model\.length=(\d+)", 20),
+        (["model=textcnn", "data=text", f"model.kernel_sizes=[{MANY}]"], r"model\.kernel_sizes=\[(\d+)\]", 5),
+        (["model=nhits", "data=series", f"model.hidden=[{MANY}]"], r"model\.hidden=\[(\d+)\]", 256),
     ],
 )
 def test_a_model_that_does_not_fit_names_one_that_does(
-    overrides: list[str], fits: str, monkeypatch: pytest.MonkeyPatch
+    overrides: list[str], fits: str, usual: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (size, build):
         monkeypatch.setattr(module, "free_memory", lambda: GIB // 4)
     torch.manual_seed(7)
     override = refusal(*overrides).override
     found = re.fullmatch(fits, override)
-    assert found is not None and int(found[1]) >= 16
+    assert found is not None and int(found[1]) == usual
     (job,) = compose_jobs([*overrides[:-1], override, "trainer.batch_size=2"], sweep=False)
     assert build.build(job.config).state.step == 0
-    (key,) = (part.partition("=")[0] for part in [override])
-    twice = override.replace(found[1], str(8 * int(found[1])))
-    assert refusal(*overrides[:-1], twice).where == key
 
 
 def test_where_no_number_makes_a_model_fit_none_is_named() -> None:
-    assert size.fitting({"width": 1000}, lambda given: nn.Linear(10**6, 10**6), GIB) == ""
-    assert size.fitting({}, lambda given: nn.Linear(1, 1), GIB) == ""
+    usual = {"width": 8}
+    assert size.fitting({"width": 1000}, usual, lambda given: nn.Linear(10, given["width"]), GIB) == "model.width=8"
+    assert size.fitting({"width": 1000}, usual, lambda given: nn.Linear(10**6, 10**6), GIB) == ""
+    assert size.fitting({"width": 1000}, {}, lambda given: nn.Linear(1, 1), GIB) == ""
+    assert size.fitting({}, usual, lambda given: nn.Linear(1, 1), GIB) == ""
 
 
 def test_a_limit_changes_no_model() -> None:
@@ -136,3 +142,15 @@ def test_the_outputs_of_layers_are_what_a_step_keeps() -> None:
 )
 def test_the_largest_number_is_named(given: dict[str, Any], key: str) -> None:
     assert largest_of(given) == key
+
+
+def test_threads_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = ["model=linear", "data=iris", "trainer.threads=2"]
+    monkeypatch.setattr(build, "count_cores", lambda: 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    error = refusal(*overrides)
+    assert (error.where, error.override) == ("trainer.threads", "trainer.threads=1")
+    assert error.what == "2 threads are more than the 1 core that this process may use"
+    monkeypatch.setenv(AT_ONCE, "4")  # a job has its share of the cores, and may be given more
+    (job,) = compose_jobs(overrides, sweep=False)
+    assert build.build(job.config).threads == 2

@@ -169,3 +169,19 @@ def test_ridge_takes_fewer_windows_than_inputs_and_finds_quantiles_beside_its_fo
     assert float((true < low).float().mean()) == pytest.approx(0.05, abs=0.02)
     assert float((true < high).float().mean()) == pytest.approx(0.95, abs=0.02)
     assert float((true - middle).square().mean()) < float(target.square().mean())
+
+
+@pytest.mark.parametrize(
+    ("model", "keys"),
+    [
+        (lambda: PatchTST(PLAIN, patch_steps=10**9, stride=10**9), ["patch_steps", "stride"]),
+        (lambda: NHiTS(PLAIN, pools=[10**12, 1, 1], apart=[24, 10**12, 1]), ["pools", "apart"]),
+        (lambda: PatchTST(AHEAD, patch_steps=24), []),
+        (lambda: PatchTST(PLAIN), []),
+        (lambda: NHiTS(PLAIN), []),
+    ],
+)
+def test_more_steps_than_a_window_has_are_said(model: Callable[[], nn.Module], keys: list[str]) -> None:
+    notes = model().notes
+    assert [note.split()[0] for note in notes] == [f"model.{key}" for key in keys]
+    assert all("does what 20 do" in note for note in notes)

@@ -46,7 +46,10 @@ def corrected(argv: Sequence[str], errors: Sequence[DltrainError]) -> list[str]:
     words = list(argv)
     for error in errors:
         if error.override:
-            words = _replace(words, error.replaces or error.override.split("=")[0], error.override)
+            old = error.replaces or error.override.split("=")[0]
+            others = {part.partition("=")[0] for part in _split(error.override)[1:] if "=" in part} - _REPEATED
+            words = [word for word in words if (key := word.partition("=")[0]) == old or key not in others]
+            words = _replace(words, old, error.override)
     return words
 
 

@@ -53,7 +53,7 @@ def check_call(target: Callable[..., Any], values: Mapping[str, Any], where: str
             hint = Annotated[hint, _RANGES[parameter.name]]
         if not matches(value, hint):
             what = f"{spelled(value)} is not {described(hint)}"
-            errors.append(ConfigError(what, where=key, **_correction(key, hint, value)))
+            errors.append(ConfigError(what, where=key, **_correction(key, hint, value, parameter.default)))
     return errors
 
 
@@ -215,10 +215,11 @@ def spelled(value: Any) -> str:
     return repr(value)
 
 
-def _correction(key: str, hint: Any, value: Any) -> dict[str, str]:
+def _correction(key: str, hint: Any, value: Any, default: Any) -> dict[str, str]:
     """Returns `fix` and, where one is certain, `override` for a wrong value: the same in dltrain's form.
 
-    No other value takes its place, because what was typed says something, and a default would say something else.
+    No other value takes its place, because what was typed says something, and a default would say something else. A
+    whole number beyond the largest one is the exception: the default is known to fit.
     """
     meant = translated(key, key, value)
     if meant is not None:
@@ -240,8 +241,16 @@ def _correction(key: str, hint: Any, value: Any) -> dict[str, str]:
         return {"fix": f"give {described(hint)}", "override": f"{key}={spelled(items).replace(' ', '')}"}
     if not _is_list(value) and matches([value], hint):
         return {"fix": "put it in brackets", "override": f"{key}=[{value}]"}
+    if _is_above(value if number is None else number, hint) and matches(default, hint):
+        return {"fix": f"give {described(hint)}", "override": f"{key}={spelled(default)}"}
     percent = _is_number(value) and 1 < value <= 100 and matches(value / 100, hint) and not matches(1.1, hint)
     return {"fix": f"give {described(hint)}" + (", as a share and not in percent" if percent else "")}
+
+
+def _is_above(value: Any, hint: Any) -> bool:
+    """Tells whether a whole number is beyond the end of a range of whole numbers that has 1 in it."""
+    bounded = matches(1, hint) and not matches(0.5, hint) and not matches(2**63 - 1, hint)
+    return bounded and type(value) is int and value > 1 and not _choices(hint)
 
 
 def _whole(value: Any) -> int | float | None:

@@ -28,10 +28,11 @@ from dltrain.experiment.outputs import refusal_of, with_article
 from dltrain.experiment.outside_models import construct
 from dltrain.experiment.pruning import Pruning
 from dltrain.experiment.size import Build, SizeLimit, TooLarge, fitting, refuse_step, refuse_weights
+from dltrain.experiment.slots import AT_ONCE
 from dltrain.experiment.source import code_of, origin_of
 from dltrain.experiment.sources import SOURCES, Source
 from dltrain.experiment.starting_weights import begin, fill_in, input_format, start_of, without_starting_weights
-from dltrain.experiment.targets import arguments, meet_task, resolve, resolve_entry
+from dltrain.experiment.targets import arguments, defaults_of, meet_task, resolve, resolve_entry
 from dltrain.experiment.trial import try_model
 from dltrain.kinds.augmentation import Augmentation
 from dltrain.kinds.kind import Kind, kind_of
@@ -54,6 +55,7 @@ from dltrain.training.random_state import seed_in_use
 from dltrain.training.settings import TrainerSettings, choose_device, choose_threads
 from dltrain.training.state import Plan, TrainState
 from dltrain.types import SPLITS, Data, Facts, Initialised, Remembering, Spec, Split, SplitName, Unfreezing
+from dltrain.workers import count_cores
 
 INITIAL_BATCH = 16  # samples from which values of a model are computed at a time
 LOSS_SAYS = {"tasks": "which tasks it is for", "out_features": "how many outputs it needs"}
@@ -161,7 +163,7 @@ def build(config: Mapping[str, Any], begun: RunDir | None = None) -> Setup:
     settings = settings.settled(len(data.splits["train"]), budget)
     rebuild = partial(rebuild_model, bare, data, spec, config["seed"])
     materialise(model, first_inputs(data), name)
-    refuse_weights(model, arguments(node), device, builder_of_others(node, facts, spec))
+    refuse_weights(model, arguments(node), device, defaults_of(node), builder_of_others(node, facts, spec))
     show_training_samples(model, data, config["seed"])
     words, files = (
         ((), {})
@@ -270,9 +272,10 @@ def check_settings(settings: TrainerSettings, task: Task, device: torch.device) 
     Raises:
         ConfigError: this machine or this task does not support them.
     """
-    if settings.threads is not None and settings.threads > (cores := os.cpu_count() or 1):
+    cores = os.cpu_count() or 1 if AT_ONCE in os.environ else count_cores()  # a job of several may take from others
+    if settings.threads is not None and settings.threads > cores:
         raise ConfigError(
-            f"{settings.threads} threads are more than this machine's {cores} cores",
+            f"{settings.threads} threads are more than the {cores} core{'s' * (cores > 1)} that this process may use",
             where="trainer.threads",
             fix="give fewer threads",
             override=f"trainer.threads={cores}",
@@ -468,7 +471,8 @@ def build_model(node: Mapping[str, Any], facts: Facts, spec: Spec, trusted: Coll
     try:
         return assemble_model(node, facts, spec, trusted)
     except TooLarge as error:
-        error.override = fitting(arguments(node), builder_of_others(node, facts, spec), free_memory())
+        others = builder_of_others(node, facts, spec)
+        error.override = fitting(arguments(node), defaults_of(node), others, free_memory())
         raise
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from dltrain.config.validation import spelled as spelled_value
 from dltrain.errors import ConfigError
 from dltrain.memory import free_memory, refuse_beyond, spelled
 from dltrain.models.names import name_of
@@ -77,37 +78,38 @@ class SizeLimit(TorchFunctionMode):
             refuse_beyond(self.bytes, words, where=self.where, fix=fix, free=self.free, error=TooLarge)
 
 
-def fitting(given: Mapping[str, Any], build: Build | None, free: int) -> str:
+def fitting(given: Mapping[str, Any], usual: Mapping[str, Any], build: Build | None, free: int) -> str:
     """Returns the override with which a model fits into memory, trained with room to spare; empty if there is none.
 
-    The largest number among the arguments, and others of its key, are limited to a power of two, the largest that fits.
+    The largest number among the arguments, and others of its key, become at most what they are by default: whatever
+    else grows with them, such as the layers' outputs, then fits as well.
 
     Args:
         given: the model's arguments in the config.
+        usual: the defaults of its arguments.
         build: makes the model from other arguments, within `SizeLimit`; here of tensors without data. `None` where it
             is not to be made again.
         free: bytes of memory.
     """
-    key, found = largest_of(given).removeprefix("."), ""
-    numbers = given.get(key, 0)
-    several = isinstance(numbers, Sequence)
-    if build is None or (several and not all(type(number) is int for number in numbers)):
+    key = largest_of(given).removeprefix(".")
+    if build is None or key not in usual:
         return ""
-    for power in range(1, 63):
-        if (limit := 1 << power) >= max(numbers if several else [numbers]):
-            break
-        smaller = [min(number, limit) for number in numbers] if several else limit
-        try:
-            with torch.device("meta"), undisturbed(torch.device("cpu")):
-                parameters = list(build({**given, key: smaller}).parameters())
-        except TooLarge:
-            break
-        except Exception:  # a number that does not go together with the others
-            continue
-        if 2 * COPIES * sum(parameter.numel() * parameter.element_size() for parameter in parameters) > free:
-            break
-        found = f"model.{key}={str(smaller).replace(' ', '')}"
-    return found
+    smaller = _at_most(given[key], usual[key])
+    try:
+        with torch.device("meta"), undisturbed(torch.device("cpu")):
+            parameters = list(build({**given, key: smaller}).parameters())
+    except Exception:  # too large still, or it does not go together with the others
+        return ""
+    if 2 * COPIES * sum(parameter.numel() * parameter.element_size() for parameter in parameters) > free:
+        return ""
+    return f"model.{key}={spelled_value(smaller).replace(' ', '')}"
+
+
+def _at_most(value: Any, usual: Any) -> Any:
+    """Returns a number, or the numbers of a list, at most the largest by default; the default where it has none."""
+    if isinstance(usual, Sequence) and usual:
+        return [min(number, max(usual)) for number in value]
+    return min(value, usual) if type(usual) is int else usual
 
 
 def largest_of(given: Mapping[str, Any]) -> str:
@@ -125,6 +127,7 @@ def refuse_weights(
     model: nn.Module,
     given: Mapping[str, Any],
     device: torch.device,
+    usual: Mapping[str, Any] | None = None,
     build: Build | None = None,
 ) -> None:
     """Makes sure that a model can be trained on a device: its weights, their gradients, and what optimizers store.
@@ -133,6 +136,7 @@ def refuse_weights(
         model: to train.
         given: its arguments in the config.
         device: of the training.
+        usual: the defaults of its arguments.
         build: as for `fitting`.
 
     Raises:
@@ -146,7 +150,7 @@ def refuse_weights(
     more = (COPIES - 1) * trained  # the model itself is in memory already, if it is on the CPU
     needed, free = (more, free_memory()) if device.type == "cpu" else (held + more, free_on(device))
     if free is not None and needed > free:
-        override = fitting(given, build, free)
+        override = fitting(given, usual or {}, build, free)
         where = f"model{largest_of(given)}"
         refuse_beyond(needed, what, where=where, fix="choose a smaller model", override=override, free=free)
 

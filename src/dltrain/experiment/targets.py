@@ -319,6 +319,12 @@ def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key != "_target_"}
 
 
+def defaults_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the defaults of the arguments of the model that a config node describes."""
+    parameters = inspect.signature(resolve("model", node)).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not one.empty}
+
+
 def is_local(target: Any) -> bool:
     """Tells whether a class or function is defined below the working directory, and not installed there."""
     try:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dltrain.models.layers.activations import Activation, activation_layer
 from dltrain.models.layers.pooling import AverageMaxPool
 from dltrain.models.layers.whitening import Whitening
-from dltrain.types import Range, Spec
+from dltrain.types import Depth, Range, Spec
 
 FEW = 1000  # training images at most; several networks see no more of them together than one network sees of so many
 PHOTO = 32  # pixels per side, from which images are photos rather than digits and letters
@@ -56,7 +56,7 @@ class CNN(nn.Module):
         self,
         spec: Spec,
         channels: Sequence[Annotated[int, Range(1)]] = (32, 64, 128, 256),
-        convolutions: Annotated[int, Range(1, 1000)] = 1,
+        convolutions: Depth = 1,
         kernel_size: Literal[1, 3, 5, 7] = 3,
         norm: Literal["batch", "none"] = "batch",
         activation: Activation = "relu",
@@ -64,7 +64,7 @@ class CNN(nn.Module):
         head: Literal["auto", "average", "average_max", "flatten"] = "auto",
         hidden: Sequence[Annotated[int, Range(1)]] = (),
         dropout: Annotated[float, Range(0, 0.99)] = 0.2,
-        members: Annotated[int, Range(1)] | None = None,
+        members: Annotated[int, Range(1, 32)] | None = None,
         mirror: bool | None = None,
         whiten: bool | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from dltrain.errors import ConfigError
 from dltrain.models.layers.sequences import embedding_names, is_real, new_embedding
 from dltrain.models.transformer import Block, sinusoids
-from dltrain.types import Range, Spec
+from dltrain.types import Depth, Range, Spec
 
 
 class WritingBlock(nn.Module):
@@ -97,7 +97,7 @@ class EncoderDecoder(nn.Module):
         self,
         spec: Spec,
         width: Annotated[int, Range(2)] = 64,
-        layers: Annotated[int, Range(1, 1000)] = 2,
+        layers: Depth = 2,
         heads: Annotated[int, Range(1, 1024)] = 4,
         feedforward: Annotated[int, Range(1)] = 4,
         dropout: Annotated[float, Range(0, 0.99)] = 0.1,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.models.layers.sequences import embedding_names, is_real, new_embedding, reverse
-from dltrain.types import Range, Spec
+from dltrain.types import Depth, Range, Spec
 
 
 class GRUAttention(nn.Module):
@@ -32,7 +32,7 @@ class GRUAttention(nn.Module):
         spec: Spec,
         hidden: Annotated[int, Range(2)] = 128,
         embedding: Annotated[int, Range(1)] = 64,
-        layers: Annotated[int, Range(1, 1000)] = 1,
+        layers: Depth = 1,
         dropout: Annotated[float, Range(0, 0.99)] = 0.1,
     ) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dltrain.errors import ConfigError
-from dltrain.models.layers.windows import WindowShape
+from dltrain.models.layers.windows import WindowShape, notes_beyond
 from dltrain.types import Range, Spec
 
 
@@ -80,6 +80,7 @@ class NHiTS(nn.Module):
                 override="model.pools=[8,4,1] model.apart=[24,12,1]",
             )
         self.shape = shape = WindowShape.of(spec)
+        self.notes = notes_beyond(max(shape.steps, shape.horizon), pools=max(pools), apart=max(apart))
         self.blocks = nn.ModuleList(
             Block(shape, pool, distance, hidden, dropout) for pool, distance in zip(pools, apart, strict=True)
         )

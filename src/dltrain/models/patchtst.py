@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.models.layers.heads import check_heads
-from dltrain.models.layers.windows import WindowShape
-from dltrain.types import Range, Spec
+from dltrain.models.layers.windows import WindowShape, notes_beyond
+from dltrain.types import Depth, Range, Spec
 
 
 class Block(nn.Module):
@@ -59,7 +59,7 @@ class PatchTST(nn.Module):
         stride: Annotated[int, Range(1)] = 8,
         width: Annotated[int, Range(1)] = 16,
         heads: Annotated[int, Range(1, 1024)] = 4,
-        layers: Annotated[int, Range(1, 1000)] = 3,
+        layers: Depth = 3,
         hidden: Annotated[int, Range(1)] = 128,
         dropout: Annotated[float, Range(0, 0.99)] = 0.3,
         head_dropout: Annotated[float, Range(0, 0.99)] = 0.0,
@@ -67,6 +67,7 @@ class PatchTST(nn.Module):
         super().__init__()
         check_heads(width, heads)
         self.shape = shape = WindowShape.of(spec)
+        self.notes = notes_beyond(shape.length, patch_steps=patch_steps, stride=stride)
         self.patch = min(patch_steps, shape.length)
         self.stride = min(stride, self.patch)
         count = (shape.length - self.patch) // self.stride + 2

@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from dltrain.types import Range, Spec
+from dltrain.types import Depth, Range, Spec
 
 FEWEST_STRIDED = 8  # input channels of a strided 1×1 convolution
 
@@ -80,7 +80,7 @@ class ResNet(nn.Module):
         self,
         spec: Spec,
         channels: Sequence[Annotated[int, Range(1)]] = (32, 64, 128),
-        blocks: Annotated[int, Range(1, 1000)] = 1,
+        blocks: Depth = 1,
         dropout: Annotated[float, Range(0, 0.99)] = 0.0,
     ) -> None:
         super().__init__()

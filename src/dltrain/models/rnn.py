@@ -18,7 +18,7 @@ from dltrain.models.layers.sequences import (
     embedding_names,
     reverse,
 )
-from dltrain.types import Range, Spec
+from dltrain.types import Depth, Range, Spec
 
 Cell = Literal["elman", "lstm", "gru", "source"]
 
@@ -89,13 +89,13 @@ class RNN(nn.Module):
         spec: Spec,
         cell: Cell = "elman",
         hidden: Annotated[int, Range(1)] = 128,
-        layers: Annotated[int, Range(1, 1000)] = 1,
+        layers: Depth = 1,
         bidirectional: bool | None = None,
         pool: Pool | None = None,
         embedding: Annotated[int, Range(1)] | None = 128,
         embedding_dropout: Annotated[float, Range(0, 0.99)] | None = None,
         dropout: Annotated[float, Range(0, 0.99)] | None = None,
-        ngrams: Annotated[int, Range(1)] | None = None,
+        ngrams: Annotated[int, Range(1, 10)] | None = None,
     ) -> None:
         super().__init__()
         if bidirectional and spec.causal:

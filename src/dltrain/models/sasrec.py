@@ -12,7 +12,7 @@ from dltrain.models.layers.heads import check_heads
 from dltrain.models.layers.histories import Histories
 from dltrain.models.recommender import build_embedding
 from dltrain.models.transformer import Block
-from dltrain.types import InputFormat, Range, Spec
+from dltrain.types import Depth, InputFormat, Range, Spec
 
 SAMPLES = 800_000  # over all epochs
 NEGATIVES = 64  # with 16, validation hit 0.105 of movielens-small instead of 0.130
@@ -44,7 +44,7 @@ class SASRec(nn.Module):
         self,
         spec: Spec,
         width: Annotated[int, Range(1)] = 64,
-        layers: Annotated[int, Range(1, 1000)] = 1,
+        layers: Depth = 1,
         heads: Annotated[int, Range(1, 1024)] = 1,
         length: Annotated[int, Range(1)] = 20,
         dropout: Annotated[float, Range(0, 0.99)] = 0.2,

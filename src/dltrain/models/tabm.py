@@ -40,7 +40,7 @@ class TabM(nn.Module):
     def __init__(
         self,
         spec: Spec,
-        members: Annotated[int, Range(1)] = 8,
+        members: Annotated[int, Range(1, 1000)] = 8,
         sharing: Literal["full", "mini"] = "full",
         hidden: Sequence[Annotated[int, Range(1)]] = (256, 128),
         activation: Activation = "relu",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dltrain.models.layers.windows import WindowShape
-from dltrain.types import Range, Spec
+from dltrain.types import Depth, Range, Spec
 
 
 class ResidualBlock(nn.Module):
@@ -47,7 +47,7 @@ class TiDE(nn.Module):
         self,
         spec: Spec,
         hidden: Annotated[int, Range(1)] = 128,
-        layers: Annotated[int, Range(1, 1000)] = 1,
+        layers: Depth = 1,
         decoded: Annotated[int, Range(1)] = 8,
         temporal: Annotated[int, Range(1)] = 64,
         projected: Annotated[int, Range(1)] = 4,

@@ -12,7 +12,7 @@ from torch.nn import functional
 from dltrain.errors import ConfigError
 from dltrain.models.layers.piecewise import PiecewiseEmbedding
 from dltrain.models.layers.sequences import TokenEmbedding, default_ngrams, embedding_names, is_real, pool_mean
-from dltrain.types import Range, Spec
+from dltrain.types import Depth, Range, Spec
 
 Positions = Literal["sinusoidal", "learned", "rotary"]
 PATCHES = 8  # along the shorter side of an image, by default
@@ -101,13 +101,13 @@ class Transformer(nn.Module):
         self,
         spec: Spec,
         width: Annotated[int, Range(2)] = 128,
-        layers: Annotated[int, Range(1, 1000)] = 2,
+        layers: Depth = 2,
         heads: Annotated[int, Range(1, 1024)] = 4,
         feedforward: Annotated[int, Range(1)] = 4,
         positions: Positions = "rotary",
         patch: Annotated[int, Range(1)] | None = None,
         dropout: Annotated[float, Range(0, 0.99)] | None = None,
-        ngrams: Annotated[int, Range(1)] | None = None,
+        ngrams: Annotated[int, Range(1, 10)] | None = None,
     ) -> None:
         super().__init__()
         even = 2 if positions == "rotary" else 1

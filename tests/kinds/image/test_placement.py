@@ -124,6 +124,7 @@ def test_training_and_resuming_have_the_same_bits_in_every_storage(dltrain: Call
 def test_storage_is_chosen_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fill(tmp_path / "photos")
     size = 40 * 3 * 8 * 8
+    monkeypatch.setattr(placement, "BATCH", 0)  # which would not fit either
     for available, room, expected in ((3 * size, 0, "memory"), (3 * size - 1, 10**6, "cache"), (0, 0, "stream")):
         monkeypatch.setattr(placement, "free_memory", lambda left=available: left)
         monkeypatch.setattr(cache, "room", lambda left=room: left)
@@ -209,3 +210,14 @@ def test_an_image_that_changes_between_epochs_is_refused(tmp_path: Path) -> None
     Image.new("RGB", (9, 9), "red").save(folder / "class_0" / "006.png")
     with pytest.raises(DataError, match=r"006\.png has changed since the run began"):
         batches(data, 0)
+
+
+def test_images_of_which_no_batch_fits_are_refused_before_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fill(tmp_path / "photos")
+    monkeypatch.setattr(placement, "free_memory", lambda: 1 << 30)
+    for storage in ("auto", *STORAGES):
+        with pytest.raises(DataError, match=r"a batch's 16 images of 60000×60000 pixels need 643\.7 GiB") as refused:
+            load(folder, storage, size=60_000)
+        assert (refused.value.where, refused.value.override) == ("data.size", "data.size=64")

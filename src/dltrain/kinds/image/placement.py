@@ -22,6 +22,8 @@ from dltrain.memory import free_memory, spelled
 Storage = Literal["auto", "memory", "cache", "stream"]
 
 SHARE = 3  # of the available memory, one of so many parts is for images
+BATCH = 16  # images that a step has at least, as float32
+PROPOSED = 64  # pixels per side at most; what a model makes of images needs far more than they do
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,11 @@ def decode_images(files: Sequence[Path], decoding: Decoding, storage: Storage, *
         keep_bad: whether a file in the cache is worth keeping if some images cannot be read.
 
     Raises:
-        DataError: they do not fit into memory, as they have to.
+        DataError: they do not fit into memory, as they have to, or not even a batch of them does.
         StorageError: the cache cannot be written.
     """
+    few = min(BATCH, len(files))
+    refuse_too_large(few, decoding.size, f"a batch's {few} images", 4 * (decoding.channels or 3))
     height, width = height_and_width(decoding.size)
     planes = (decoding.channels or 3, height, width)
     deep = _begins_deep(files)
@@ -140,20 +144,26 @@ def _begins_deep(files: Sequence[Path]) -> bool:
     return False
 
 
-def refuse_too_large(count: int, size: Size) -> None:
-    """Makes sure that so many images from arrays, which lie in memory already, fit in that size, too.
+def refuse_too_large(count: int, size: Size, what: str = "", bytes_each: int = 3) -> None:
+    """Makes sure that so many images, which must lie in memory together, fit in that size.
+
+    Args:
+        count: their number.
+        size: of each.
+        what: they are; by default images.
+        bytes_each: of a pixel.
 
     Raises:
         DataError: they would fill more than a third of what is left.
     """
     height, width = height_and_width(size)
-    needed, available = count * 3 * height * width, free_memory()
+    needed, available = count * bytes_each * height * width, free_memory()
     if needed * SHARE > available:
-        smaller = math.sqrt(available / SHARE / needed)
+        smaller = int(math.sqrt(available / SHARE / needed) * min(height, width))
         raise DataError(
-            f"{count:,} images of {width}×{height} pixels need {spelled(needed)}, more than a third of the "
-            f"{spelled(available)} of free memory",
+            f"{what or f'{count:,} images'} of {width}×{height} pixels need {spelled(needed)}, more than a third of "
+            f"the {spelled(available)} of free memory",
             where="data.size",
             fix="choose a smaller size",
-            override=f"data.size={max(8, int(smaller * min(height, width)))}",
+            override=f"data.size={min(PROPOSED, max(8, smaller))}",
         )

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from dltrain.types import Spec
 
+USUAL = 24  # steps, the largest number that a default has, which may be beyond a short window
+
 
 class WindowShape(NamedTuple):
     """The shape of a window.
@@ -49,3 +51,12 @@ class WindowShape(NamedTuple):
     def join(self, forecasts: Tensor) -> Tensor:
         """Returns forecasts of each column `(B, C, H)` step by step, `(B, H·C)`."""
         return forecasts.transpose(1, 2).flatten(1)
+
+
+def notes_beyond(most: int, **given: int) -> tuple[str, ...]:
+    """Returns a note for each number of steps, given by its key, that is larger than the largest with an effect."""
+    return tuple(
+        f"model.{key} of {value:,} steps does what {most} do, which are all that there are"
+        for key, value in given.items()
+        if value > max(most, USUAL)
+    )
