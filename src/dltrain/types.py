@@ -601,4 +601,4 @@ class Range:
         return " and ".join(part for part in (low, high) if part)
 
 
-Depth = Annotated[int, Range(1, 32)]  # of equal layers; more of them take minutes to build and try
+Depth = Annotated[int, Range(1, 64)]  # of equal layers; more of them take minutes to build and try
