@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dltrain.data.cells import name_list
+from dltrain.data.nouns import count, verb
 
 LEFT_BEHIND = frozenset(  # by file managers, archives, network storage and notebooks
     ["__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"]
@@ -29,6 +30,7 @@ class FileType:
         recognises: tells by its content whether a file without a suffix is one, too.
         refuse: raises a `DataError` for folders that were not made to tell classes.
         find_unused: returns folders without samples that lie beside those of classes and are none.
+        read_packed: whether a zip file of them is read as it is.
     """
 
     noun: str
@@ -37,6 +39,11 @@ class FileType:
     recognises: Callable[[Path], bool] | None = None
     refuse: Callable[[Tree], None] | None = None
     find_unused: Callable[[Tree], Collection[Folder]] | None = None
+    read_packed: bool = False
+
+    def count(self, number: int) -> str:
+        """Returns the number with its noun, such as `1 image` or `12 images`."""
+        return count(number, self.noun.removesuffix("s"))
 
     def holds(self, path: Path) -> bool:
         """Tells whether a file is such a sample, by its name or by its content."""
@@ -122,8 +129,9 @@ class Tree:
         if self.followed:
             yield f"followed links to folders: {self._names(self.followed)}"
         for link, first in self.repeated:
-            count = len(_samples_in(link.resolve(), self.wanted))
-            yield f"{self.name(link)} is the same folder as {self.name(first)}: its {count:,} {noun} are read once"
+            number = len(_samples_in(link.resolve(), self.wanted))
+            what = f"its {self.wanted.count(number)} {verb(number, 'is', 'are')} read once"
+            yield f"{self.name(link)} is the same folder as {self.name(first)}: {what}"
         if self.back:
             yield f"did not follow {self._names(self.back)}, which leads back to a folder above"
         if self.broken:

@@ -347,7 +347,7 @@ def load_labelled(labelled: Labelled, settings: Settings, notes: Sequence[str] =
     placed = decode_images(files, Decoding(size, settings.channels, resize), settings.storage, keep_bad=skip)
     bad = placed.bad
     if not skip:
-        refuse_bad(bad, len(files), labelled.folder, IMAGES.noun)
+        refuse_bad(bad, len(files), labelled.folder, IMAGES)
     skipped = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
     if placed.images is None:
         raise DataError("no image can be read", where=str(labelled.folder), fix="replace them")

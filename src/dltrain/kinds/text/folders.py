@@ -54,7 +54,7 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
                 fix="name their encoding, gbk for Chinese, cp1252 for European",
                 override=max(wrong, key=wrong.count),
             )
-        refuse_bad(bad, sum(len(split.files) for split in splits.values()), folder, "texts")
+        refuse_bad(bad, sum(len(split.files) for split in splits.values()), folder, TEXTS)
     if bad:
         notes += (f"left out {len(bad)} texts that cannot be read, such as {spell_path(bad[0][0].name)}",)
     few = [name for name, frame in frames.items() if frame["class"].nunique() < (2 if name == "train" else 1)]
