@@ -16,6 +16,7 @@ from dltrain.errors import DataError
 from dltrain.types import SplitName
 
 NAMED_BAD = 10  # files that a refusal names
+NAMED_LEFT_OUT = 3  # files that a note names
 NAMED_CLASSES = 10  # that a note names
 
 
@@ -224,6 +225,12 @@ def _not_in_train(tree: Tree, name: str, split: SplitName, names: Sequence[str])
         where=spell_path(tree.root.path),
         fix=f"add some, or rename it {spell_path(near[0])}" if near else "add some",
     )
+
+
+def note_bad(bad: Sequence[tuple[Path, str]], folder: Path, wanted: FileType) -> str:
+    """Returns a note on files that cannot be read and are left out, which names the first ones."""
+    named = name_list((spell_path(path.relative_to(folder)) for path, _ in bad), NAMED_LEFT_OUT)
+    return f"left out {wanted.count(len(bad))} that cannot be read: {named}"
 
 
 def refuse_bad(bad: Sequence[tuple[Path, str]], total: int, folder: Path, wanted: FileType) -> None:

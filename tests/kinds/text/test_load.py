@@ -62,7 +62,7 @@ def test_empty_long_and_strange_texts_are_defined_and_counted(tmp_path: Path) ->
     frame.loc[:2, "comment"] = ["", "😀 \x07 ☃", "very " * 500]
     frame.to_csv(tmp_path / "a.csv", index=False)
     data = text(path=str(tmp_path / "a.csv"), target="mark", val_fraction=0)
-    assert any("1 texts are empty" in note for note in data.notes)
+    assert any("1 text is empty" in note for note in data.notes)
     assert any(note.startswith("cut 1 of 60 texts at") for note in data.notes)
     tokens, lengths = data.splits["train"].inputs
     assert int(lengths.min()) >= 1
@@ -150,7 +150,8 @@ def test_files_that_are_no_text_are_named_together_or_left_out(tmp_path: Path) -
         assert words in refused.value.what
     left = text(path=str(tmp_path), on_bad="skip")
     assert [split.ids for split in left.splits.values()] == [split.ids for split in whole.splits.values()]
-    assert any("left out 3 texts" in note for note in left.notes)
+    assert "left out 3 texts that cannot be read: bad/odd.txt, good/blank.txt, good/zero.txt" in left.notes
+    assert "2 classes, by folder: bad (20), good (20)" in left.notes
     for number in range(20):
         (tmp_path / "bad" / f"{number}.txt").write_text("")
     with pytest.raises(DataError, match="too few texts of the train split"):

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import read_cells
 from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold
+from dltrain.data.nouns import count as spell_count
+from dltrain.data.nouns import verb
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.data.text_files import SUFFIXES
@@ -325,7 +327,9 @@ def _notes_on_tokens(encoder: TextEncoder, padded: dict[SplitName, Padded]) -> l
                 f"data.length={enough} reads {SHARE_WHOLE} % of the texts whole, and takes longer"
             )
     if empty := sum(int(part.empty.sum()) for part in padded.values()):
-        notes.append(f"{empty:,} texts are empty: each counts as one unknown {unit}")
+        notes.append(
+            f"{spell_count(empty, 'text')} {verb(empty, 'is', 'are')} empty: each counts as one unknown {unit}"
+        )
     for name, part in padded.items():
         share = part.unknown.sum() / max(1, part.lengths.sum())
         if name != "train" and share > MANY_UNKNOWN:
