@@ -134,6 +134,18 @@ def test_the_same_seed_writes_the_same_reviews_and_their_order_matters() -> None
     assert bags["+", "-", "very"] == {0, 1}  # very good and bad, or good and very bad
 
 
+def test_folders_of_texts_are_classes_or_splits_as_the_user_says(tmp_path: Path) -> None:
+    for place in ("train/good", "train/bad", "new"):
+        (tmp_path / place).mkdir(parents=True)
+        for number in range(20):
+            (tmp_path / place / f"{number}.txt").write_text(f"film {number} of {place}, the {place}est of all", "utf-8")
+    with pytest.raises(DataError, match="beside it new holds 20 texts") as refused:
+        text(path=str(tmp_path))
+    assert refused.value.override == "data.folders=splits"
+    assert text(path=str(tmp_path), folders="splits").facts.classes == ("bad", "good")
+    assert text(path=str(tmp_path), folders="classes").facts.classes == ("new", "train")
+
+
 def test_files_that_are_no_text_are_named_together_or_left_out(tmp_path: Path) -> None:
     for name in ("good", "bad"):
         (tmp_path / name).mkdir()

@@ -8,6 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from dltrain.data.class_folders import find_splits, note_bad, refuse_bad
+from dltrain.data.folder_layout import FoldersMean
 from dltrain.data.folder_tree import FileType, spell_below, spell_path
 from dltrain.data.nouns import verb
 from dltrain.data.text_files import SUFFIXES, is_text, read_each
@@ -19,18 +20,19 @@ OnBad = Literal["error", "skip"]
 TEXTS = FileType("texts", SUFFIXES, "class/*.txt, or give a CSV file", is_text)
 
 
-def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
+def read_class_folders(folder: Path, encoding: str, on_bad: OnBad, mean: FoldersMean = "auto") -> Source:
     """Returns text files, each labelled by its folder.
 
     Args:
         folder: a folder of `class/*.txt` or `train|val|test/class/*.txt`.
         encoding: a Python encoding name, or `auto`.
         on_bad: whether a file that is empty or cannot be read is refused or left out.
+        mean: what the outermost folders are; `auto` decides.
 
     Raises:
         DataError: there are no such folders, files are refused, or too few are left.
     """
-    folders = find_splits(folder, TEXTS)
+    folders = find_splits(folder, TEXTS, mean)
     splits = folders.splits
     frames: dict[SplitName, pd.DataFrame] = {}
     notes: tuple[str, ...] = ()
