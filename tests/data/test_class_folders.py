@@ -14,7 +14,7 @@ import pytest
 from dltrain.data.archives import is_archive, unpack
 from dltrain.data.class_folders import ClassFolders, find_splits
 from dltrain.data.folder_layout import NoClassFolders
-from dltrain.data.folder_tree import FileType
+from dltrain.data.folder_tree import FileType, read_tree
 from dltrain.data.split_names import is_plain_split, split_of
 from dltrain.errors import DataError
 
@@ -205,6 +205,15 @@ def test_a_class_without_the_splits_of_the_others_is_named(tmp_path: Path, lacki
     assert counts(read(tmp_path, "classes")) == {"train": {"cat": 6, "dog": 6, "elk": 3}}
 
 
+def test_a_folder_beside_the_splits_of_a_class_is_named(tmp_path: Path) -> None:
+    for name in ("cat", "dog", "elk"):
+        fill(tmp_path / name, ("train", "test"))
+    fill(tmp_path / "elk", ("close",))
+    with pytest.raises(DataError, match="elk holds close beside its splits, which cat, dog do not") as refused:
+        read(tmp_path)
+    assert refused.value.override == "data.folders=classes"
+
+
 def test_of_folders_with_the_same_folders_the_largest_is_proposed(tmp_path: Path) -> None:
     fill(tmp_path / "koetsu", count=2)
     fill(tmp_path / "oefening", count=8)
@@ -219,6 +228,10 @@ def test_packed_samples_are_named_with_what_reads_them(tmp_path: Path) -> None:
     for name in ("train", "test"):
         shutil.make_archive(str(packed / name), "zip", fill(tmp_path / name))
     (packed / "val.tar.gz").touch()
+    assert (
+        "packed/test.zip, packed/train.zip, packed/val.tar.gz are packed and not used: unpack what is to be read"
+        in (" ".join(read_tree(tmp_path, PHOTOS).notes()))
+    )
     with pytest.raises(DataError, match=r"test\.zip, train\.zip, val\.tar\.gz have to be unpacked") as refused:
         read(packed)
     assert refused.value.override == ""
@@ -226,6 +239,11 @@ def test_packed_samples_are_named_with_what_reads_them(tmp_path: Path) -> None:
         find_splits(packed, replace(PHOTOS, read_packed=True))
     assert refused.value.override == f"data.path={packed / 'train.zip'}"
     assert counts(read(unpack(packed / "train.zip"))) == {"train": {"cat": 3, "dog": 3}}
+    (packed / "train.zip").unlink()
+    (packed / "val.tar.gz").unlink()
+    with pytest.raises(DataError, match=r"test\.zip has to be unpacked") as refused:
+        find_splits(packed, replace(PHOTOS, read_packed=True))
+    assert refused.value.override == ""  # it would be trained on
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 photo lies in the folder"), (2, "2 photos lie in the folder")])

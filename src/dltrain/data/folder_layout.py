@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from dltrain.data.archives import is_archive
 from dltrain.data.cells import name_list
-from dltrain.data.folder_tree import Folder, Tree, spell_path
+from dltrain.data.folder_tree import ARCHIVE, Folder, Tree, spell_path
 from dltrain.data.nouns import verb
 from dltrain.data.split_names import Use, class_key, is_left_over, is_plain_split, says_nothing, split_of
 from dltrain.errors import DataError
 from dltrain.types import SPLITS, SplitName
 
-ARCHIVE = re.compile(r"\.(zip|rar|7z|tgz|tbz2?|tar(\.(gz|bz2|xz|zst))?)$", re.IGNORECASE)
 FoldersMean = Literal["auto", "classes", "splits"]
 ClassFolder = tuple[str, Folder]  # the name of the class, and the folder of its samples
 
@@ -220,6 +218,15 @@ class _Reading:
         whole = max(parted, key=lambda kid: len(kid.filled))
         lacking = [below.name for below in whole.filled if (name := split_of(below.name)) and name.use not in uses]
         if not lacking:
+            more = [below for below in odd.filled if not is_plain_split(below.name)]
+            if more:
+                raise DataError(
+                    f"{spell_path(odd.name)} holds {_names(more)} beside its splits, which {_names(parted)} "
+                    f"{verb(len(parted), 'does', 'do')} not",
+                    where=self._where,
+                    fix=f"move {_names(more)} out, or let dltrain split all {self._noun} of each class anew",
+                    override="data.folders=classes",
+                )
             return
         named = spell_path(lacking[0])
         raise DataError(
@@ -285,10 +292,10 @@ class _Reading:
 
     def _splits_of_domains(self, folders: Sequence[Folder]) -> DataError:
         return DataError(
-            f"{_names(folders)} hold a split of each of several kinds of {self._noun}, as for translating one kind "
-            "into another, which dltrain does not learn",
+            f"{_names(folders)} hold a split of each of several kinds of {self._noun}",
             where=self._where,
-            fix="if the kinds are classes, make a folder for each split, with a folder for each class in it",
+            fix="if the kinds are classes, make a folder for each split, with a folder for each class in it; dltrain "
+            "does not learn to translate one kind into another",
         )
 
     def _same_split(self, one: str, other: str) -> DataError:
@@ -341,14 +348,15 @@ class _Reading:
         if not packed or top.files:
             return
         names = name_list((spell_path(file.name) for file in packed), 5)
-        trains = [file for file in packed if (name := split_of(ARCHIVE.sub("", file.name))) and name.use == "train"]
-        readable = trains or (packed if len(packed) == 1 else [])
+        uses = {file: name.use if (name := split_of(ARCHIVE.sub("", file.name))) else None for file in packed}
+        trains = [file for file in packed if uses[file] == "train"]
+        readable = trains or [file for file in packed if len(packed) == 1 and uses[file] is None]
         whole = [file for file in readable if self.tree.wanted.read_packed and is_archive(file)]
         alone = f", or give {spell_path(whole[0].name)} alone, which is read as it is" if whole else ""
         raise DataError(
             f"{names} {verb(len(packed), 'has', 'have')} to be unpacked, and no folder holds {self._noun}",
             where=self._where,
-            fix=f"unpack {verb(len(packed), 'it', 'them')} here, into folders of these names{alone}",
+            fix=f"unpack {verb(len(packed), 'it here', 'them here, into folders of these names')}{alone}",
             override=f"data.path={spell_path(whole[0])}" if whole else "",
         )
 

@@ -15,6 +15,7 @@ from dltrain.data.nouns import count, verb
 LEFT_BEHIND = frozenset(  # by file managers, archives, network storage and notebooks
     ["__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"]
 )
+ARCHIVE = re.compile(r"\.(zip|rar|7z|tgz|tbz2?|tar(\.(gz|bz2|xz|zst))?)$", re.IGNORECASE)
 SUFFIX = re.compile(r"\.[A-Za-z]\w{0,5}")  # that says what a file holds; .1 does not
 NOISE = frozenset(["thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"])
 
@@ -139,7 +140,11 @@ class Tree:
         if self.junk:
             what = "hidden file or thumbnail" if len(self.junk) == 1 else "hidden files and thumbnails"
             yield f"ignored {len(self.junk):,} {what}, such as {self.name(self.junk[0])}"
-        if others := [file for folder in self.root.walk() for file in folder.others]:
+        ignored = [file for folder in self.root.walk() for file in folder.others]
+        if packed := [file for file in ignored if ARCHIVE.search(file.name)]:
+            are = verb(len(packed), "is", "are")
+            yield f"{self._names(packed)} {are} packed and not used: unpack what is to be read"
+        if others := [file for file in ignored if file not in packed]:
             what = f"file that is no {noun.removesuffix('s')}" if len(others) == 1 else f"files that are no {noun}"
             yield f"ignored {len(others):,} {what}, such as {self.name(others[0])}"
 

@@ -40,7 +40,7 @@ class Copies:
     changed: str
     name: Callable[[Sequence[int]], str]
     limits: str = ""
-    fix: str = "remove them from one of the two"
+    fix: str = "remove the copies from one of the two"
 
     def find(self) -> Iterator[Finding]:
         """Yields findings about copies with different labels, in two splits, and in training."""
