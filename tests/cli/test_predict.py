@@ -105,7 +105,7 @@ def test_standard_input_takes_csv_and_json_lines(
     from_json = dltrain("predict", str(copied), "-")
     assert from_csv.code == from_json.code == 0
     assert from_csv.out == from_json.out != ""
-    assert "predict 1 samples" in from_csv.err
+    assert from_csv.err == "predict 1 sample\n"
 
 
 def test_json_is_one_line_and_quiet_says_nothing(

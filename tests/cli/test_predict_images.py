@@ -151,7 +151,7 @@ def test_images_without_a_label_and_unreadable_ones_are_left_out(
     assert answer["samples"] == count
     notes = " ".join(answer["notes"])  # type: ignore[arg-type]
     assert f"left out {len(list((image_folder / 'dark').iterdir()))} samples without a label" in notes
-    assert "left out 1 samples that cannot be read: new/train/dark/bad.png (cannot identify image file)" in notes
+    assert "left out 1 sample that cannot be read: new/train/dark/bad.png (cannot identify image file)" in notes
 
 
 def test_a_folder_of_one_class_is_said(dltrain: Callable, image_run: Path, image_folder: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from dltrain.data.archives import is_archive, unpack
 from dltrain.data.class_folders import ClassFolders, find_splits
 from dltrain.data.folder_layout import NoClassFolders
-from dltrain.data.folder_tree import FileType
+from dltrain.data.folder_tree import FileType, read_tree
 from dltrain.data.split_names import is_plain_split, split_of
 from dltrain.errors import DataError
 
@@ -52,6 +53,10 @@ def counts(found: ClassFolders) -> dict[str, dict[str, int]]:
         ("train", "eval"),
         ("dogs_train2017", "dogs_dev2017"),
         ("训练集", "测试集"),
+        ("Trainingsdaten", "Testdaten"),
+        ("Trainings-Bilder", "Validierung"),
+        ("entraînement", "test"),
+        ("Entrenamiento", "Prueba"),
     ],
 )
 def test_splits_have_many_names(tmp_path: Path, train: str, test: str) -> None:
@@ -136,7 +141,8 @@ def test_splits_without_class_folders_are_no_classes(tmp_path: Path) -> None:
     fill(tmp_path, ("train", "test"))
     with pytest.raises(NoClassFolders, match="test, train hold photos, but no folder for each class") as refused:
         read(tmp_path)
-    assert refused.value.override == "data.folders=classes"
+    assert refused.value.override == ""  # it would train the training photos against the test photos
+    assert "data.folders=classes" in refused.value.fix
     assert counts(read(tmp_path, "classes")) == {"train": {"test": 3, "train": 3}}
 
 
@@ -149,13 +155,101 @@ def test_folders_that_would_not_be_used_are_refused(tmp_path: Path) -> None:
     assert refused.value.override == "data.folders=splits"
     found = read(tmp_path, "splits")
     assert set(found.splits) == {"train", "test"}
-    assert "bonus/ is no split: its 5 photos are not used" in found.notes
+    assert any(note.startswith("bonus/ is no split: its 5 photos are not used; predict them") for note in found.notes)
 
 
 def test_train_with_classes_beside_a_folder_that_says_nothing_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "train")
     fill(tmp_path, ("images",))
     with pytest.raises(DataError, match="are these folders splits or classes"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("others", [("unseen",), ("new",), ("kaggle",), ("unknown", "extra"), ("field photos",)])
+def test_a_guess_that_would_hide_the_classes_in_train_is_refused(tmp_path: Path, others: tuple[str, ...]) -> None:
+    fill(tmp_path / "train")
+    fill(tmp_path, others)
+    with pytest.raises(DataError, match="train has a folder for each class, and beside it") as refused:
+        read(tmp_path)
+    assert refused.value.override == "data.folders=splits"
+    found = read(tmp_path, "splits")
+    assert counts(found) == {"train": {"cat": 3, "dog": 3}}
+    assert f"predict them: dltrain predict RUN {tmp_path / others[0]}" in " ".join(found.notes)
+    assert set(counts(read(tmp_path, "classes"))["train"]) == {"train", *others}
+
+
+def test_classes_in_a_test_folder_alone_are_not_hidden_either(tmp_path: Path) -> None:
+    fill(tmp_path / "test")
+    fill(tmp_path, ("new",))
+    with pytest.raises(DataError, match="beside it new holds 3 photos, but there is no folder for training") as refused:
+        read(tmp_path)
+    assert f"data.path={tmp_path / 'test'}" in refused.value.fix
+
+
+def test_splits_of_several_kinds_are_no_classes(tmp_path: Path) -> None:
+    fill(tmp_path, ("trainA", "trainB", "testA", "testB"))
+    with pytest.raises(DataError, match="a split of each of several kinds of photos") as refused:
+        read(tmp_path)
+    assert refused.value.override == ""
+
+
+@pytest.mark.parametrize("lacking", ["Testing", "Training", "both"])
+def test_a_class_without_the_splits_of_the_others_is_named(tmp_path: Path, lacking: str) -> None:
+    for name in ("cat", "dog"):
+        fill(tmp_path / name, ("Training", "Testing"))
+    fill(tmp_path / "elk", {"Testing": ("Training",), "Training": ("Testing",), "both": (".",)}[lacking])
+    named = "Testing" if lacking == "both" else lacking
+    with pytest.raises(DataError, match=f"elk has no {named} folder, as cat, dog have") as refused:
+        read(tmp_path)
+    assert refused.value.override == "data.folders=classes"
+    assert counts(read(tmp_path, "classes")) == {"train": {"cat": 6, "dog": 6, "elk": 3}}
+
+
+def test_a_folder_beside_the_splits_of_a_class_is_named(tmp_path: Path) -> None:
+    for name in ("cat", "dog", "elk"):
+        fill(tmp_path / name, ("train", "test"))
+    fill(tmp_path / "elk", ("close",))
+    with pytest.raises(DataError, match="elk holds close beside its splits, which cat, dog do not") as refused:
+        read(tmp_path)
+    assert refused.value.override == "data.folders=classes"
+
+
+def test_of_folders_with_the_same_folders_the_largest_is_proposed(tmp_path: Path) -> None:
+    fill(tmp_path / "koetsu", count=2)
+    fill(tmp_path / "oefening", count=8)
+    with pytest.raises(DataError, match="hold the same folders, cat, dog") as refused:
+        read(tmp_path)
+    assert f"data.path={tmp_path / 'oefening'}," in refused.value.fix
+
+
+def test_packed_samples_are_named_with_what_reads_them(tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    for name in ("train", "test"):
+        shutil.make_archive(str(packed / name), "zip", fill(tmp_path / name))
+    (packed / "val.tar.gz").touch()
+    assert (
+        "packed/test.zip, packed/train.zip, packed/val.tar.gz are packed and not used: unpack what is to be read"
+        in (" ".join(read_tree(tmp_path, PHOTOS).notes()))
+    )
+    with pytest.raises(DataError, match=r"test\.zip, train\.zip, val\.tar\.gz have to be unpacked") as refused:
+        read(packed)
+    assert refused.value.override == ""
+    with pytest.raises(DataError, match="to be unpacked") as refused:
+        find_splits(packed, replace(PHOTOS, read_packed=True))
+    assert refused.value.override == f"data.path={packed / 'train.zip'}"
+    assert counts(read(unpack(packed / "train.zip"))) == {"train": {"cat": 3, "dog": 3}}
+    (packed / "train.zip").unlink()
+    (packed / "val.tar.gz").unlink()
+    with pytest.raises(DataError, match=r"test\.zip has to be unpacked") as refused:
+        find_splits(packed, replace(PHOTOS, read_packed=True))
+    assert refused.value.override == ""  # it would be trained on
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 photo lies in the folder"), (2, "2 photos lie in the folder")])
+def test_samples_without_folders_are_counted_in_words(tmp_path: Path, count: int, words: str) -> None:
+    fill(tmp_path, (".",), count)
+    with pytest.raises(NoClassFolders, match=f"no folder for each class: {words} itself"):
         read(tmp_path)
 
 
@@ -201,8 +295,7 @@ def test_files_beside_the_class_folders_are_said_or_refused(tmp_path: Path) -> N
     fill(tmp_path)
     (tmp_path / "cover.jpg").touch()
     assert (
-        "1 photos in the folder itself lie in no folder of a class and are not used, such as cover.jpg"
-        in read(tmp_path).notes
+        "1 photo in the folder itself lies in no folder of a class and is not used: cover.jpg" in read(tmp_path).notes
     )
     for number in range(9):
         (tmp_path / f"{number}.jpg").touch()

@@ -105,7 +105,7 @@ def test_labels_listed_in_a_cell_are_separated_and_an_empty_cell_has_none(
     goal = infer_task(pd.DataFrame({"tags": cells}), "multilabel")
     assert goal.y.tolist() == labels
     assert goal.present.all()
-    assert "1 rows have none" in goal.reason
+    assert "1 row has none" in goal.reason
 
 
 @pytest.mark.parametrize(

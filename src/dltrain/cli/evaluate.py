@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dltrain.cli.commands import COMMANDS, Options
 from dltrain.cli.imports import imports
 from dltrain.cli.predict import table_format
+from dltrain.data.nouns import count
 from dltrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def sentences(evaluation: Evaluation, run: Path) -> list[str]:
     from dltrain.tasks.certainty import describe
 
     metrics, interval = evaluation.metrics, evaluation.interval
-    lines = [f"evaluate  {len(evaluation.split):,} samples of {evaluation.source}"]
+    lines = [f"evaluate  {count(len(evaluation.split), 'sample')} of {evaluation.source}"]
     lines.append("          " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
     if interval is not None:
         lines.append(f"interval  {interval.measure} {interval.low:.4g} to {interval.high:.4g} (95 %, over the samples)")
@@ -158,5 +159,5 @@ def sentences(evaluation: Evaluation, run: Path) -> list[str]:
     lines += [f"certainty {sentence}" for sentence in describe({"measured": evaluation.certainty})]
     for group in evaluation.groups:
         words = "  ".join(f"{name} {value:.4g}" for name, value in group.metrics.items())
-        lines.append(f"slice     {group.name}: {group.samples:,} samples  {words}")
+        lines.append(f"slice     {group.name}: {count(group.samples, 'sample')}  {words}")
     return [*lines, *(f"note      {note}" for note in evaluation.notes)]

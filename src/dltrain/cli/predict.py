@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from dltrain.cli import predict_ahead
 from dltrain.cli.commands import COMMANDS, Options
 from dltrain.cli.imports import imports
+from dltrain.data.nouns import count, verb
 from dltrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def run(arguments: Sequence[str], options: Options) -> int:
             print(f"note    {note}", file=stream)
         report(tally, output, stream)
         if explanations is not None:
-            print(f"explain {explanations.count:,} images, written to {explanations.folder}", file=stream)
+            print(f"explain {count(explanations.count, 'image')}, written to {explanations.folder}", file=stream)
         if note := model.task.note_on_certainty(certainty):
             print(f"note    {note}", file=stream)
     return 0
@@ -217,12 +218,15 @@ def predicted(
             yield with_columns(prediction_frame(model.task, encoded, predictions, certainty), raw, keep)
     if tally.rows and tally.unreadable == tally.rows:
         reasons = "; ".join(cell for cells in tally.cells.values() for cell in cells)
-        raise DataError(f"none of the {tally.rows:,} samples can be read: {reasons}", fix="give other files")
+        raise DataError(
+            f"{verb(tally.rows, 'the sample cannot', f'none of the {tally.rows:,} samples can')} be read: {reasons}",
+            fix="give other files",
+        )
 
 
 def report(tally: Tally, output: Path | None, stream: TextIO) -> None:
     """Prints how many samples were predicted, and the remarks."""
-    print(f"predict {tally.rows:,} samples" + (f", written to {output}" if output else ""), file=stream)
+    print(f"predict {count(tally.rows, 'sample')}" + (f", written to {output}" if output else ""), file=stream)
     for sentence in tally.sentences[:MOST_REMARKS]:
         print(f"remark  {sentence}", file=stream)
     if len(tally.counts) > MOST_REMARKS:

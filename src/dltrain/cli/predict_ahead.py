@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dltrain.cli.commands import COMMANDS, Options
 from dltrain.cli.imports import imports
+from dltrain.data.nouns import count as spell_count
 from dltrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def run(flags: Namespace, run_folder: str, history: Sequence[str], options: Opti
         for remark in remarks:
             print(f"remark  {remark}", file=stream)
         if output is not None:
-            print(f"predict {count:,} rows, written to {output}", file=stream)
+            print(f"predict {spell_count(count, 'row')}, written to {output}", file=stream)
     return 0
 
 

@@ -32,6 +32,24 @@ DATE_LIKE = 31  # 12/05 may be a day
 YEARS = (1800, 2200)
 
 
+LISTED_BEGIN = frozenset("[-0123456789")
+FEWEST_LISTED = 16  # numbers in each cell, which then is an image or a series
+LISTED = re.compile(r"\[?\s*-?\d[\d.eE+-]*(?:(?:\s*[,;]\s*|\s+)-?\d[\d.eE+-]*)+\s*\]?")
+BETWEEN = re.compile(r"[\s,;\[\]]+")
+
+
+def count_listed(cells: Sequence[str]) -> int:
+    """Returns how many numbers each of some cells lists, as `73 86 55 ...` does; 0 if they differ, or list few."""
+    number = 0
+    for cell in cells[:SAMPLE]:
+        text = cell.strip()
+        listed = len([part for part in BETWEEN.split(text) if part]) if text[:1] in LISTED_BEGIN else 0
+        if listed < FEWEST_LISTED or number not in (0, listed) or not LISTED.fullmatch(text):
+            return 0
+        number = listed
+    return number
+
+
 @dataclass(frozen=True)
 class Part:
     """One of the columns that cells are split into.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dltrain.data.cells import name_list, nearest
 from dltrain.data.folder_layout import ClassFolder, FoldersMean, Layout, NoClassFolders, fold, read_layout
 from dltrain.data.folder_tree import FileType, Folder, Tree, read_tree, spell_path
+from dltrain.data.nouns import count, verb
 from dltrain.data.split_names import class_key, split_of
 from dltrain.errors import DataError
 from dltrain.types import SplitName
 
 NAMED_BAD = 10  # files that a refusal names
+NAMED_LEFT_OUT = 3  # files that a note names
 NAMED_CLASSES = 10  # that a note names
 
 
@@ -30,6 +32,12 @@ class ClassFiles:
     files: tuple[Path, ...]
     labels: tuple[str, ...]
 
+    def without(self, left_out: Collection[Path]) -> ClassFiles:
+        """Returns the files without some of them."""
+        pairs = zip(self.files, self.labels, strict=True)
+        kept = [(file, label) for file, label in pairs if file not in left_out]
+        return ClassFiles(tuple(file for file, _ in kept), tuple(label for _, label in kept))
+
 
 @dataclass(frozen=True)
 class ClassFolders:
@@ -37,11 +45,28 @@ class ClassFolders:
 
     Args:
         splits: always with `train`.
-        notes: how the folders were read, and what was ignored.
+        reading: how the folders were read, as notes.
+        ignored: what was ignored, as notes.
+        unlabelled: the folders of splits without a folder for each class, whose files are not used.
     """
 
     splits: Mapping[SplitName, ClassFiles]
-    notes: tuple[str, ...]
+    reading: tuple[str, ...]
+    ignored: tuple[str, ...]
+    unlabelled: tuple[Folder, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Returns how the folders were read, how many files each class has, and what was ignored."""
+        counts = Counter(self.splits["train"].labels)
+        classes = name_list((f"{spell_path(name)} ({counts[name]:,})" for name in sorted(counts)), NAMED_CLASSES)
+        where = " in train" if len(self.splits) > 1 else ""
+        return (*self.reading, f"{count(len(counts), 'class', 'classes')}, by folder{where}: {classes}", *self.ignored)
+
+    def without(self, left_out: Collection[Path]) -> ClassFolders:
+        """Returns the folders without some of their files."""
+        splits = {name: part.without(left_out) for name, part in self.splits.items()}
+        return replace(self, splits=splits)
 
 
 def find_splits(folder: Path, wanted: FileType, mean: FoldersMean = "auto") -> ClassFolders:
@@ -78,11 +103,8 @@ def find_splits(folder: Path, wanted: FileType, mean: FoldersMean = "auto") -> C
     if "val" in splits and "test" not in splits:
         splits["test"] = splits.pop("val")
         notes.append("there is no test folder: that for validation is the test split")
-    counts = Counter(splits["train"].labels)
-    classes = name_list((f"{spell_path(name)} ({counts[name]:,})" for name in sorted(counts)), NAMED_CLASSES)
-    notes.append(f"{len(counts)} classes, by folder{' in train' if len(splits) > 1 else ''}: {classes}")
-    notes += [f"{tree.name(kid.path)}/ holds no {wanted.noun} and is not used" for kid in unused]
-    return ClassFolders(splits, (*notes, *tree.notes()))
+    ignored = [f"{tree.name(kid.path)}/ holds no {wanted.noun} and is not used" for kid in unused]
+    return ClassFolders(splits, tuple(notes), (*ignored, *tree.notes()), tuple(layout.unlabelled))
 
 
 def _label(tree: Tree, layout: Layout, mean: FoldersMean, notes: list[str]) -> dict[SplitName, ClassFiles]:
@@ -129,7 +151,8 @@ def _without_unlabelled(tree: Tree, layout: Layout, notes: list[str]) -> list[Cl
     for name, kid in layout.splits["train"]:
         named = split_of(name)
         if held_out and fold(name) not in held_out and named is not None and named.use == "unlabelled":
-            notes.append(f"{tree.name(kid.path)}/ is unlabelled: its {kid.count:,} {tree.wanted.noun} are not used")
+            what = f"its {tree.wanted.count(kid.count)} {verb(kid.count, 'is', 'are')} not used"
+            notes.append(f"{tree.name(kid.path)}/ is unlabelled: {what}")
         else:
             folders.append((name, kid))
     return folders
@@ -144,14 +167,16 @@ def _leave_out(tree: Tree, folder: Folder, used: int, notes: list[str]) -> None:
     if not folder.files:
         return
     place = "the folder itself" if folder is tree.root else f"{tree.name(folder.path)}/"
-    what = f"{len(folder.files):,} {tree.wanted.noun} in {place} lie in no folder of a class"
-    if len(folder.files) > used:
+    number = len(folder.files)
+    what = f"{tree.wanted.count(number)} in {place} {verb(number, 'lies', 'lie')} in no folder of a class"
+    if number > used:
         raise NoClassFolders(
-            f"{what}, and only {used:,} do",
+            f"{what}, and only {used:,} {verb(used, 'does', 'do')}",
             where=spell_path(tree.root.path),
             fix=f"sort them into {tree.wanted.where}, or move them out",
         )
-    notes.append(f"{what} and are not used, such as {spell_path(folder.files[0].name)}")
+    unused = verb(number, "is not used:", "are not used, such as")
+    notes.append(f"{what} and {unused} {spell_path(folder.files[0].name)}")
 
 
 def _refuse_cases(tree: Tree, names: Sequence[str]) -> None:
@@ -202,7 +227,13 @@ def _not_in_train(tree: Tree, name: str, split: SplitName, names: Sequence[str])
     )
 
 
-def refuse_bad(bad: Sequence[tuple[Path, str]], count: int, folder: Path, noun: str) -> None:
+def note_bad(bad: Sequence[tuple[Path, str]], folder: Path, wanted: FileType) -> str:
+    """Returns a note on files that cannot be read and are left out, which names the first ones."""
+    named = name_list((spell_path(path.relative_to(folder)) for path, _ in bad), NAMED_LEFT_OUT)
+    return f"left out {wanted.count(len(bad))} that cannot be read: {named}"
+
+
+def refuse_bad(bad: Sequence[tuple[Path, str]], total: int, folder: Path, wanted: FileType) -> None:
     """Refuses files that cannot be read, and gives the reasons for the first ones.
 
     Raises:
@@ -211,7 +242,7 @@ def refuse_bad(bad: Sequence[tuple[Path, str]], count: int, folder: Path, noun: 
     if bad:
         named = "; ".join(f"{spell_path(path.relative_to(folder))} ({reason})" for path, reason in bad[:NAMED_BAD])
         raise DataError(
-            f"{len(bad)} of {count} {noun} cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
+            f"{len(bad)} of {wanted.count(total)} cannot be read: {named}" + ("; ..." if bad[NAMED_BAD:] else ""),
             where=str(folder),
             fix="correct or remove the files, or leave them out",
             override="data.on_bad=skip",

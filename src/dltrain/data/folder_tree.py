@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 from dltrain.data.cells import name_list
+from dltrain.data.nouns import count, verb
 
 LEFT_BEHIND = frozenset(  # by file managers, archives, network storage and notebooks
     ["__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"]
 )
+ARCHIVE = re.compile(r"\.(zip|rar|7z|tgz|tbz2?|tar(\.(gz|bz2|xz|zst))?)$", re.IGNORECASE)
 SUFFIX = re.compile(r"\.[A-Za-z]\w{0,5}")  # that says what a file holds; .1 does not
 NOISE = frozenset(["thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"])
 
@@ -29,6 +31,7 @@ class FileType:
         recognises: tells by its content whether a file without a suffix is one, too.
         refuse: raises a `DataError` for folders that were not made to tell classes.
         find_unused: returns folders without samples that lie beside those of classes and are none.
+        read_packed: whether a zip file of them is read as it is.
     """
 
     noun: str
@@ -37,6 +40,11 @@ class FileType:
     recognises: Callable[[Path], bool] | None = None
     refuse: Callable[[Tree], None] | None = None
     find_unused: Callable[[Tree], Collection[Folder]] | None = None
+    read_packed: bool = False
+
+    def count(self, number: int) -> str:
+        """Returns the number with its noun, such as `1 image` or `12 images`."""
+        return count(number, self.noun.removesuffix("s"))
 
     def holds(self, path: Path) -> bool:
         """Tells whether a file is such a sample, by its name or by its content."""
@@ -122,8 +130,9 @@ class Tree:
         if self.followed:
             yield f"followed links to folders: {self._names(self.followed)}"
         for link, first in self.repeated:
-            count = len(_samples_in(link.resolve(), self.wanted))
-            yield f"{self.name(link)} is the same folder as {self.name(first)}: its {count:,} {noun} are read once"
+            number = len(_samples_in(link.resolve(), self.wanted))
+            what = f"its {self.wanted.count(number)} {verb(number, 'is', 'are')} read once"
+            yield f"{self.name(link)} is the same folder as {self.name(first)}: {what}"
         if self.back:
             yield f"did not follow {self._names(self.back)}, which leads back to a folder above"
         if self.broken:
@@ -131,7 +140,11 @@ class Tree:
         if self.junk:
             what = "hidden file or thumbnail" if len(self.junk) == 1 else "hidden files and thumbnails"
             yield f"ignored {len(self.junk):,} {what}, such as {self.name(self.junk[0])}"
-        if others := [file for folder in self.root.walk() for file in folder.others]:
+        ignored = [file for folder in self.root.walk() for file in folder.others]
+        if packed := [file for file in ignored if ARCHIVE.search(file.name)]:
+            are = verb(len(packed), "is", "are")
+            yield f"{self._names(packed)} {are} packed and not used: unpack what is to be read"
+        if others := [file for file in ignored if file not in packed]:
             what = f"file that is no {noun.removesuffix('s')}" if len(others) == 1 else f"files that are no {noun}"
             yield f"ignored {len(others):,} {what}, such as {self.name(others[0])}"
 

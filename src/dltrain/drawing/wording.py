@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+from dltrain.data.nouns import count as count
 from dltrain.types import Facts
 
 WORDS_OF_CODES = {"true", "false", "yes", "no", "on", "off", "是", "否"}
@@ -46,11 +47,6 @@ def spell_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def count(number: int, noun: str) -> str:
-    """Returns the number with its noun, in the plural where it is not 1."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def name_class(facts: Facts, index: int) -> str:

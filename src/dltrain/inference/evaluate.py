@@ -16,6 +16,7 @@ from torch import Tensor
 from dltrain.data.cells import name_list, nearest, read_cells
 from dltrain.data.gathered import Gathered
 from dltrain.data.loader import TensorLoader
+from dltrain.data.nouns import count
 from dltrain.data.sample_files import TableFiles
 from dltrain.errors import DataError, DltrainError
 from dltrain.experiment.results import fingerprint
@@ -145,7 +146,7 @@ def evaluate_input(
     splits = [split for split, _ in parts if len(split)]
     if not splits and unreadable:
         raise DataError(
-            f"{len(unreadable):,} samples cannot be read: {name_list(unreadable, NAMED)}",
+            f"{count(len(unreadable), 'sample')} cannot be read: {name_list(unreadable, NAMED)}",
             where="data.path",
             fix="give other files",
         )
@@ -161,10 +162,10 @@ def evaluate_input(
     )
     columns = [column for _, column in parts if column is not None]
     notes = [one.note for one in gathered if one.note]
-    notes += [f"left out {unlabelled:,} samples without a label"] if unlabelled else []
-    notes += [f"left out {weightless:,} samples of weight 0"] if weightless else []
+    notes += [f"left out {count(unlabelled, 'sample')} without a label"] if unlabelled else []
+    notes += [f"left out {count(weightless, 'sample')} of weight 0"] if weightless else []
     if unreadable:
-        notes.append(f"left out {len(unreadable):,} samples that cannot be read: {name_list(unreadable, NAMED)}")
+        notes.append(f"left out {count(len(unreadable), 'sample')} that cannot be read: {name_list(unreadable, NAMED)}")
     if column_of_weights := model.facts.weight:
         absent = f"there is no column {column_of_weights}, so all samples count alike"
         notes.append(absent if whole.weight is None else f"samples are weighed by {column_of_weights}")
@@ -174,7 +175,7 @@ def evaluate_input(
     notes += model.task.notes_on_new_data(whole.tensors, stored_tensors_of(model))
     known = model.kind.were_trained_on(whole.inputs, stored_tensors_of(model))
     if trained := [] if known is None else [whole.ids[row] for row in known.nonzero().flatten().tolist()]:
-        of = f"{len(trained):,} of these {len(whole):,} samples"
+        of = f"{len(trained):,} of these {count(len(whole), 'sample')}"
         notes.append(f"the model was trained on {of}, so that the metrics are too good: {name_list(trained, NAMED)}")
     with model.kind.telling_unlike(model) as tell_unlike:
         evaluation = evaluate_split(model, whole, source, pd.concat(columns) if columns else None)
@@ -187,7 +188,7 @@ def _note_on_unlike(model: LoadedModel, split: Split, unlike: Tensor | None) -> 
     names = [] if unlike is None else [split.ids[row] for row in unlike.nonzero().flatten().tolist()]
     if not names:
         return []
-    return [f"{model.kind.unlike_words}: {len(names):,} of {len(split):,} samples, {name_list(names, NAMED)}"]
+    return [f"{model.kind.unlike_words}: {len(names):,} of {count(len(split), 'sample')}, {name_list(names, NAMED)}"]
 
 
 def _join_weights(splits: Sequence[Split]) -> Tensor | None:

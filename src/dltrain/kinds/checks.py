@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.data.cells import MISSING, name_list
+from dltrain.data.nouns import count
 from dltrain.tasks.registry import task_class
 from dltrain.types import Data, Split, SplitName
 
@@ -128,7 +129,9 @@ def check_size(data: Data) -> Iterator[Finding]:
                 effect = "hardly enough for training"
             elif data.facts.classes:
                 effect = f"one more error changes accuracy by {100 / len(split):.1f} points"
-            yield Finding("note", f"the {name} split has only {len(split)} samples: {effect}", "give more data")
+            yield Finding(
+                "note", f"the {name} split has only {count(len(split), 'sample')}: {effect}", "give more data"
+            )
 
 
 def _keys(split: Split) -> Mapping[bytes, set[float]]:

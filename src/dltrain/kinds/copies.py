@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dltrain.data.nouns import count, verb
 from dltrain.kinds.checks import Finding
 from dltrain.kinds.labels import TargetReader
 from dltrain.types import SPLITS, Data
@@ -39,7 +40,7 @@ class Copies:
     changed: str
     name: Callable[[Sequence[int]], str]
     limits: str = ""
-    fix: str = "remove them from one of the two"
+    fix: str = "remove the copies from one of the two"
 
     def find(self) -> Iterator[Finding]:
         """Yields findings about copies with different labels, in two splits, and in training."""
@@ -61,8 +62,8 @@ class Copies:
         for group in unlike:
             _, first = np.unique(target[group], return_index=True)
             pairs.append(" = ".join(f"{self.name([row])} ({target[row]})" for row in group[np.sort(first)].tolist()))
-        count = f"1 {self.noun} has a copy" if len(unlike) == 1 else f"{len(unlike):,} {self.noun}s have copies"
-        what = f"{count} with another {self.data.facts.target}: {name_some(pairs)}"
+        copies = f"{count(len(unlike), self.noun)} {verb(len(unlike), 'has a copy', 'have copies')}"
+        what = f"{copies} with another {self.data.facts.target}: {name_some(pairs)}"
         yield Finding("warning", what, "at most one of these labels is right")
 
     def _across(self, groups: Sequence[Rows], split_of: Rows) -> Iterator[Finding]:
@@ -82,11 +83,12 @@ class Copies:
                 total = int((split_of == number).sum())
                 words = list(map(self.name, pairs[:NAMED])) + [""] * (len(pairs) - NAMED)
                 changed = f", {near:,} of them {self.changed}" if near else ""
+                some = f"{len(pairs):,} of {count(total, self.noun)} in {names[number]}"
                 yield Finding(
                     "warning",
-                    f"{len(pairs):,} of {total:,} {self.noun}s in {names[number]} are also in {names[earlier]}"
-                    f"{changed}: {name_some(words)}{self.limits}",
-                    f"metrics are too good by them; {self.fix}",
+                    f"{some} {verb(len(pairs), 'is', 'are')} also in {names[earlier]}{changed}: {name_some(words)}"
+                    f"{self.limits}",
+                    f"metrics are too good by {verb(len(pairs), 'it', 'them')}; {self.fix}",
                 )
 
     def _within(self, groups: Sequence[Rows], split_of: Rows) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dltrain.data.cells import MAX_BAD_SHARE, Cells, Form, check_numbers, name_list, nearest, read_cells, shorten
 from dltrain.data.dates import infer_cells
+from dltrain.data.nouns import count, verb
 from dltrain.data.truth_values import are_truth_values, truth_of
 from dltrain.errors import ConfigError, DataError
 from dltrain.kinds.forms import Reading, form_of_numbers, read_written
@@ -329,7 +330,7 @@ def _infer_listed_labels(column: pd.Series[Any], name: str, task: str, why: str)
             override="task=regression",
         )
     mark = "in lists" if spelled is not None else f"separated by {'spaces' if separator == ' ' else separator}"
-    empty = f"; {cells.missing} rows have none" if cells.missing else ""
+    empty = f"; {count(cells.missing, 'row')} {verb(cells.missing, 'has', 'have')} none" if cells.missing else ""
     reason = f"{why}; {name} has {len(labels)} labels, {mark}{empty}"
     reader = TargetReader(name, task, outputs=tuple(labels))
     return Target(reader, reason, reader.encode({name: cells}), np.ones(len(cells.codes), dtype=bool))

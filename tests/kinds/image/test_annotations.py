@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,19 @@ def test_boxes_around_objects_are_no_class(tmp_path: Path, folder: str, suffix: 
         (tmp_path / "train" / folder / f"{name}{suffix}").write_text("0 0.5 0.5 0.2 0.2\n")
     with pytest.raises(DataError, match="boxes around objects"):
         images(path=str(tmp_path))
+
+
+@pytest.mark.parametrize("form", ["annotations/instances_{}2017.json", "{}2017/_annotations.coco.json"])
+def test_boxes_in_one_file_for_all_images_are_no_table(tmp_path: Path, form: str) -> None:
+    for split in ("train", "val"):
+        draw(tmp_path / f"{split}2017", NUMBERS)
+        file = tmp_path / form.format(split)
+        file.parent.mkdir(exist_ok=True)
+        boxes = [{"image_id": 0, "category_id": 1, "bbox": [0, 0, 4, 4]}]
+        file.write_text(json.dumps({"info": {}, "annotations": boxes, "images": [{"file_name": "000.png"}]}))
+    with pytest.raises(DataError, match=r"\.json marks objects in the images, as COCO's files do") as error:
+        images(path=str(tmp_path))
+    assert error.value.override == ""
 
 
 def test_masks_in_splits_are_refused_with_a_command_that_keeps_the_splits(tmp_path: Path) -> None:

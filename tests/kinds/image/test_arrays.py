@@ -97,6 +97,21 @@ def test_images_and_labels_in_two_files(tmp_path: Path) -> None:
         load(tmp_path / "x.npy")
 
 
+@pytest.mark.parametrize("form", ["npy", "npz"])
+@pytest.mark.parametrize("split", ["", "train"])
+def test_files_of_an_image_each_are_named_and_may_come_in_one_file(tmp_path: Path, form: str, split: str) -> None:
+    x, y = drawn(60)
+    for number, (image, label) in enumerate(zip(x, y, strict=True)):
+        folder = tmp_path / "set" / split / f"kind_{label}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (np.save if form == "npy" else np.savez)(folder / f"{number}.{form}", image)
+    with pytest.raises(DataError, match=f"kind_0, kind_1, kind_2 hold 60 .{form} files with an image each") as refused:
+        load(tmp_path / "set")
+    assert "np.savez('images.npz', images=..., labels=...)" in refused.value.fix
+    np.savez(tmp_path / "images.npz", images=x, labels=np.array([f"kind_{label}" for label in y]))
+    assert load(tmp_path / "images.npz").facts.classes == ("kind_0", "kind_1", "kind_2")
+
+
 def test_arrays_run_no_code_and_damaged_ones_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "pickled.npz", images=np.array([{}], dtype=object))
     with pytest.raises(DataError, match="cannot be read: Object arrays cannot be loaded"):

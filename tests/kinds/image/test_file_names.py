@@ -103,6 +103,19 @@ def test_names_that_say_nothing_are_refused(tmp_path: Path) -> None:
         load(folder, target="part1", use=["part2"])
 
 
+@pytest.mark.parametrize(
+    ("form", "target"),
+    [("{0}_{1:04d}.png", "part1"), ("7-{0}-{1:04d}.png", "part2"), ("IMG_{1:04d}.png", ""), ("{1}_x_9.png", "")],
+)
+def test_of_the_parts_of_names_one_that_can_be_predicted_is_proposed(tmp_path: Path, form: str, target: str) -> None:
+    folder = fill(tmp_path / "c", [form.format(at % 10, at) for at in range(60)])
+    with pytest.raises(DataError, match="not certainly labels") as refused:
+        load(folder)
+    assert refused.value.override == (f"data.target={target}" if target else "")
+    if target:
+        assert len(load(folder, target=target).facts.classes) == 10
+
+
 def test_folders_of_splits_are_followed_and_one_without_labels_is_left_to_predict(tmp_path: Path) -> None:
     folder = tmp_path / "pets"
     fill(folder / "train", [f"{['cat', 'dog'][at % 2]}.{at}.png" for at in range(60)])

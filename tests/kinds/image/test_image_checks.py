@@ -84,8 +84,8 @@ def test_changed_copies_across_splits_are_named(tmp_path: Path, way: str) -> Non
 def test_equal_copies_across_splits_are_told_from_changed_ones(tmp_path: Path) -> None:
     folder = write(tmp_path / "photos")
     photo(2000).save(folder / "train" / "cat" / "copy.png")
-    (found,) = of(examine(images(path=str(folder), val_fraction=0)), "are also in train")
-    assert "1 of 24 images in test are also in train: test/cat/0.png = train/cat/copy.png" in found.what
+    (found,) = of(examine(images(path=str(folder), val_fraction=0)), "is also in train")
+    assert "1 of 24 images in test is also in train: test/cat/0.png = train/cat/copy.png" in found.what
 
 
 def test_copies_within_train_are_a_note(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_tiny_images_are_copies_only_if_they_are_equal() -> None:
     labels = np.arange(120) % 2
     parts = {"train": np.arange(80), "test": np.arange(80, 120)}
     data = image_data(pixels, labels, ["a", "b"], parts, [str(i) for i in range(120)])
-    (found,) = of(examine(data), "are also in train")
+    (found,) = of(examine(data), "is also in train")
     assert (found.severity, "1 of 40 images in test" in found.what) == ("warning", True)
 
 
@@ -144,7 +144,7 @@ def test_of_many_images_all_held_out_ones_are_compared(monkeypatch: pytest.Monke
     pixels[59] = np.asarray(changed(photo(0, (48, 48)), "compressed")).transpose(2, 0, 1)
     parts = {"train": np.arange(50), "test": np.arange(50, 60)}
     data = image_data(np.ascontiguousarray(pixels), np.arange(60) % 2, ["a", "b"], parts, [str(i) for i in range(60)])
-    (found,) = of(examine(data), "are also in train")
+    (found,) = of(examine(data), "is also in train")
     assert "59 = 0" in found.what
     assert "looked for among 40 of the images" in found.what
 

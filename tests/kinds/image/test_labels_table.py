@@ -77,7 +77,7 @@ def test_a_missing_label_of_an_image_is_said_and_costs_only_itself(folder: Path)
     low = [None if n < 2 else int(n % 4 == 0) for n in range(COUNT)]
     write(folder, image=names("i{:02d}"), red=red, low=low)
     data = load(folder, target=["low", "red"])
-    assert "left out 1 images without a value of low, red" in data.notes
+    assert "left out 1 image without a value of low, red" in data.notes
     assert "missing targets, of which the row's other targets are still used: low (1), red (7)" in data.notes
     expected = [[MISSING_LABEL if label is None else label for label in (low[n], red[n])] for n in range(COUNT)]
     assert data.splits["train"].target.tolist() == [expected[number] for number in numbers_of(data, "train")]
@@ -143,7 +143,7 @@ def test_images_without_a_row_or_a_label_are_said(folder: Path) -> None:
 
 def test_an_image_has_one_target(folder: Path) -> None:
     write(folder, image=[*names("i{:02d}"), "i00"], label=[*["a", "b"] * (COUNT // 2), "a"])
-    assert "1 rows of labels.csv repeat another one's image and target" in load(folder).notes
+    assert "1 row of labels.csv repeats another one's image and target" in load(folder).notes
     write(folder, image=[*names("i{:02d}"), "i00"], label=[*["a", "b"] * (COUNT // 2), "b"])
     with pytest.raises(DataError, match=r"i00\.png has several rows with different label: a and b"):
         load(folder)
@@ -151,7 +151,9 @@ def test_an_image_has_one_target(folder: Path) -> None:
 
 def test_a_table_that_names_no_images_is_refused(folder: Path) -> None:
     write(folder, image=names("x{:02d}"), label=["a", "b"] * (COUNT // 2))
-    with pytest.raises(DataError, match=r"no column of labels\.csv names the images in .*: its first row is x00, a"):
+    with pytest.raises(
+        DataError, match=r"no column of labels\.csv names the images in .*: its first row is 'x00', 'a'"
+    ):
         load(folder)
     with pytest.raises(DataError, match="40 of 40 rows name no image"):
         load(folder, image="image")
@@ -417,3 +419,44 @@ def test_boxes_are_said_to_be_left_out(folder: Path, box: str) -> None:
 def test_sizes_of_images_are_no_boxes(folder: Path) -> None:
     write(folder, image=names("i{:02d}"), width=[9] * COUNT, height=[8] * COUNT, label=["a", "b"] * 20)
     assert not any("boxes" in note for note in load(folder).notes)
+
+
+def test_a_table_beside_a_test_folder_without_classes_measures_a_run(dltrain: Callable, tmp_path: Path) -> None:
+    for number in range(24):
+        for place in (f"train/{'ab'[number % 2]}", "test"):
+            (tmp_path / "set" / place).mkdir(parents=True, exist_ok=True)
+            shade = 200 * (number % 2) + number
+            Image.new("L", (8, 8), shade).save(tmp_path / "set" / place / f"{number:02d}.png")
+    rows = [f"{number:02d}.png,{'ab'[number % 2]}" for number in range(24)]
+    table = tmp_path / "set" / "test_labels.csv"
+    table.write_text("\n".join(["file,label", *rows]))
+    (tmp_path / "set" / "sizes.csv").write_text("\n".join(["file,size", *(f"{at:02d}.png,8" for at in range(24))]))
+    notes = images(path=str(tmp_path / "set"), size=8).notes
+    command = f"dltrain evaluate RUN data.path={tmp_path / 'set' / 'test'} data.labels={table}"
+    assert f"test_labels.csv labels the images in test/ by its column label; measure a run on them: {command}" in notes
+    assert "sizes.csv names the images in test/ and is not used either" in notes
+    options = ("data.path=set", "data.size=8", "trainer.epochs=2", "hydra.run.dir=run")
+    trained = dltrain("model=linear", "data=images", *options)
+    assert trained.code == 0, trained.err
+    measured = dltrain("evaluate", "run", *command.split()[3:], "--json")
+    assert measured.code == 0, measured.err
+    assert '"samples": 24' in measured.out
+
+
+def test_images_written_as_text_are_no_names_of_images(folder: Path) -> None:
+    pixels = [" ".join(str(number * at % 256) for at in range(64)) for number in range(COUNT)]
+    write(folder, "faces.csv", emotion=[number % 3 for number in range(COUNT)], pixels=pixels)
+    with pytest.raises(DataError, match="lists 64 numbers in its column pixels, such as 8×8 pixels") as refused:
+        load(folder, labels="faces.csv")
+    assert "np.savez" in refused.value.fix
+
+
+def test_a_refusal_shows_only_the_beginnings_of_long_cells(folder: Path) -> None:
+    write(folder, note=["word " * 400] * COUNT, kind=["a", "b"] * (COUNT // 2))
+    with pytest.raises(DataError, match="names the images") as refused:
+        load(folder)
+    assert len(refused.value.what) < 400
+    write(folder, image=[*names("i{:02d}")[1:], "x" * 3000], kind=["a", "b"] * (COUNT // 2))
+    with pytest.raises(DataError, match="1 of 40 rows names no image") as refused:
+        load(folder)
+    assert len(refused.value.what) < 400

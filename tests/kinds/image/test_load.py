@@ -198,11 +198,25 @@ def test_images_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) ->
 def test_images_that_cannot_be_read_are_left_out_on_demand(tmp_path: Path) -> None:
     data = load(break_some(tmp_path), on_bad="skip")
     assert sum(sizes(data).values()) == 20
-    assert data.notes[1:-1] == ("left out 3 images that cannot be read, such as empty.png",)
+    assert data.notes == (
+        "2 classes, by folder: cat (10), dog (10)",
+        "left out 3 images that cannot be read: cat/empty.png, cat/half.jpg, dog/text.jpg",
+        "20 images of 8×8 pixels, less than 1 MiB, in memory",
+    )
     for split in data.splits.values():
         for pixels, label, name in zip(split.inputs[0], split.target, split.ids, strict=True):
             assert data.facts.classes[label] == name.split("/")[0]
             assert pixels[:, 4, 4].tolist() == [int(label) * 80, int(name[4:6]) * 20, 100]
+
+
+@pytest.mark.parametrize("storage", ["cache", "stream"])
+def test_images_that_are_left_out_are_counted_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    notes = load(break_some(tmp_path / "set"), on_bad="skip", storage=storage).notes
+    assert notes[0] == "2 classes, by folder: cat (10), dog (10)"
+    assert any(note.startswith("20 images of 8×8 pixels") for note in notes)
 
 
 def test_at_most_ten_images_are_named(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_window_and_unreadable_images_are_the_same_in_every_storage(tmp_path: 
     (folder / "class_0" / "004.png").write_bytes(b"no image")
     of_each = [load(folder, storage, on_bad="skip", window=[10, 99]) for storage in STORAGES]
     assert len({fingerprint(data) for data in of_each}) == 1
-    assert all("left out 1 images that cannot be read, such as 004.png" in data.notes for data in of_each)
+    assert all("left out 1 image that cannot be read: class_0/004.png" in data.notes for data in of_each)
     for storage in STORAGES:
         with pytest.raises(DataError, match=r"1 of 40.*004\.png"):
             load(folder, storage)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dltrain.data.cell_parts import count_listed
 from dltrain.data.cells import Cells, read_cells
 from dltrain.errors import DataError
 from dltrain.kinds.table.categorical import CategoricalEncoder
@@ -180,3 +181,23 @@ def test_the_most_frequent_categories_are_kept():
 def test_ten_rows_suffice_for_a_category_of_a_large_table():
     encoder = CategoricalEncoder.fit("c", read(["a"] * 4981 + ["b"] * 10 + ["c"] * 9))
     assert encoder.levels == ("a", "b")
+
+
+@pytest.mark.parametrize("between", [" ", ", ", "list"])
+def test_a_column_of_lists_of_numbers_is_refused_and_not_dropped_in_silence(between):
+    rows = [[row * at % 256 for at in range(49)] for row in range(40)]
+    cells = [str(row) if between == "list" else between.join(map(str, row)) for row in rows]
+    with pytest.raises(DataError, match="each cell of the column 'pixels' lists 49 numbers") as refused:
+        infer_columns({"pixels": read(cells), "x": read(SPREAD)})
+    assert refused.value.override == "data.drop=[pixels]"
+    assert [column.role for column in infer_columns({"pixels": read(cells), "x": read(SPREAD)}, ["pixels"])] == [
+        "dropped",
+        "numeric",
+    ]
+
+
+@pytest.mark.parametrize(
+    "cells", [["1 2 3"] * 9 + ["4 5 6"], ["1 " * 20, "2 " * 21] * 20, ["ten words and 1 number"] * 40]
+)
+def test_other_cells_with_numbers_list_none(cells):
+    assert count_listed(cells) == 0

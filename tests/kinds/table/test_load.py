@@ -284,8 +284,8 @@ def test_a_group_of_a_test_file_that_is_trained_on_is_named() -> None:
     known = rows.iloc[:10].assign(who=["p1"] * 5 + ["new"] * 5)
     notes = table(rows, target="y", group="who", held_out={"test": known}).notes
     shared = [note for note in notes if "also in train" in note]
-    assert shared in ([], ["1 values of who in the test file are also in train: its metrics may be too good"])
+    assert shared in ([], ["1 value of who in the test file is also in train: its metrics may be too good"])
     trained = table(rows, target="y", group="who", val_fraction=0, held_out={"test": known}).notes
-    assert "1 values of who in the test file are also in train: its metrics may be too good" in trained
+    assert "1 value of who in the test file is also in train: its metrics may be too good" in trained
     strangers = table(rows, target="y", group="who", val_fraction=0, held_out={"test": known.iloc[5:]}).notes
     assert not any("also in train" in note for note in strangers)

@@ -62,7 +62,7 @@ def test_empty_long_and_strange_texts_are_defined_and_counted(tmp_path: Path) ->
     frame.loc[:2, "comment"] = ["", "😀 \x07 ☃", "very " * 500]
     frame.to_csv(tmp_path / "a.csv", index=False)
     data = text(path=str(tmp_path / "a.csv"), target="mark", val_fraction=0)
-    assert any("1 texts are empty" in note for note in data.notes)
+    assert any("1 text is empty" in note for note in data.notes)
     assert any(note.startswith("cut 1 of 60 texts at") for note in data.notes)
     tokens, lengths = data.splits["train"].inputs
     assert int(lengths.min()) >= 1
@@ -134,6 +134,18 @@ def test_the_same_seed_writes_the_same_reviews_and_their_order_matters() -> None
     assert bags["+", "-", "very"] == {0, 1}  # very good and bad, or good and very bad
 
 
+def test_folders_of_texts_are_classes_or_splits_as_the_user_says(tmp_path: Path) -> None:
+    for place in ("train/good", "train/bad", "new"):
+        (tmp_path / place).mkdir(parents=True)
+        for number in range(20):
+            (tmp_path / place / f"{number}.txt").write_text(f"film {number} of {place}, the {place}est of all", "utf-8")
+    with pytest.raises(DataError, match="beside it new holds 20 texts") as refused:
+        text(path=str(tmp_path))
+    assert refused.value.override == "data.folders=splits"
+    assert text(path=str(tmp_path), folders="splits").facts.classes == ("bad", "good")
+    assert text(path=str(tmp_path), folders="classes").facts.classes == ("new", "train")
+
+
 def test_files_that_are_no_text_are_named_together_or_left_out(tmp_path: Path) -> None:
     for name in ("good", "bad"):
         (tmp_path / name).mkdir()
@@ -150,7 +162,8 @@ def test_files_that_are_no_text_are_named_together_or_left_out(tmp_path: Path) -
         assert words in refused.value.what
     left = text(path=str(tmp_path), on_bad="skip")
     assert [split.ids for split in left.splits.values()] == [split.ids for split in whole.splits.values()]
-    assert any("left out 3 texts" in note for note in left.notes)
+    assert "left out 3 texts that cannot be read: bad/odd.txt, good/blank.txt, good/zero.txt" in left.notes
+    assert "2 classes, by folder: bad (20), good (20)" in left.notes
     for number in range(20):
         (tmp_path / "bad" / f"{number}.txt").write_text("")
     with pytest.raises(DataError, match="too few texts of the train split"):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dltrain.data.folder_layout import read_layout
 from dltrain.data.folder_tree import Folder, Tree, spell_path
+from dltrain.data.nouns import verb
 from dltrain.errors import DataError
 
 MASK_WORDS = "masks?|labels?|annotations?|annots?|segmentations?|segs?|gts?|ground[ _-]?truths?|mattes?|trimaps?"
@@ -19,6 +20,9 @@ MASK_FOLDER = re.compile(rf"({MASK_WORDS})|.*[ _-]({MASK_WORDS})|({MASK_WORDS})[
 MASK_END = re.compile(r"([ _.-](mask|seg|segmentation|gt|label|annotation)[ _-]?\d*)$", re.IGNORECASE)
 BOX_FOLDER = re.compile(r"labels?|annotations?|bbox(es)?|box(es)?|xmls?", re.IGNORECASE)
 BOX_SUFFIXES = frozenset([".txt", ".xml", ".json"])
+COCO = re.compile(rb'"(images|annotations)"\s*:\s*\[')
+COCO_KEYS = re.compile(rb'"(file_name|image_id|bbox|segmentation)"\s*:')
+COCO_START = 1 << 16  # bytes of a file of COCO in which these are looked for
 FOLDERS = "data.folders="
 LOOKED_AT = 5  # pairs of an image and what is named as its mask
 MASK_VALUES, JPEG_VALUES = 8, 32  # most values of nearly all pixels of a mask; JPEG changes them a little
@@ -32,7 +36,8 @@ def refuse_annotations(tree: Tree) -> None:
 
     Raises:
         DataError: a folder holds masks of the images in another one, images are named as masks of others beside them,
-            or a folder beside the images, which lie in no folders of classes, holds a file of boxes for each.
+            or the images, which lie in no folders of classes, have a folder with a file of boxes for each, or a file
+            of boxes as COCO has them.
     """
     images = replace(tree, root=tree.root.without({folder.path for folder in find_boxes(tree)}))
     for folder in images.root.walk():
@@ -41,6 +46,7 @@ def refuse_annotations(tree: Tree) -> None:
     if not _has_classes(images):
         for folder in tree.root.walk():
             _refuse_boxes(tree, folder)
+            _refuse_coco(tree, folder)
 
 
 def find_boxes(tree: Tree) -> list[Folder]:
@@ -80,8 +86,9 @@ def _refuse_masks_beside(tree: Tree, folder: Folder) -> None:
     if masks and 2 * len({image for _, image in masks}) >= len(images) and _are_masks(masks):
         mask, image = masks[0]
         raise _no_task(
-            f"{len(masks):,} of the {len(folder.files):,} images in {tree.name(folder.path)} are named as masks of "
-            f"others, such as {spell_path(mask.name)} of {spell_path(image.stem)}",
+            f"{len(masks):,} of the {len(folder.files):,} images in {_place(tree, folder)} "
+            f"{verb(len(masks), 'is named as the mask of another', 'are named as masks of others')}, such as "
+            f"{spell_path(mask.name)} of {spell_path(image.stem)}",
             tree,
             "move the masks out, or, if they are to be classified too, say so",
             _as_they_are(tree),
@@ -103,6 +110,27 @@ def _refuse_boxes(tree: Tree, parent: Folder) -> None:
                 tree,
                 "give a folder for each class, or name a class for each image in a table (data.labels=FILE)",
             )
+
+
+def _refuse_coco(tree: Tree, folder: Folder) -> None:
+    """Refuses a folder that holds a file of boxes around objects, in the form of COCO."""
+    for file in folder.others:
+        if file.suffix.lower() == ".json" and _is_coco(file):
+            raise _no_task(
+                f"{tree.name(file)} marks objects in the images, as COCO's files do",
+                tree,
+                "give a folder for each class, or name a class for each image in a table (data.labels=FILE)",
+            )
+
+
+def _is_coco(path: Path) -> bool:
+    """Tells by its beginning whether a file has the form of COCO."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(COCO_START)
+    except OSError:
+        return False
+    return bool(COCO.search(start) and COCO_KEYS.search(start))
 
 
 def _box_files(folder: Folder) -> list[Path]:
@@ -151,6 +179,10 @@ def _is_mask(path: Path, image: Path) -> bool:
     values = pixels.ravel() if single else pixels.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
     counts = np.sort(np.unique(values, return_counts=True)[1])[::-1]
     return bool(counts[:most].sum() >= NEARLY_ALL * counts.sum())
+
+
+def _place(tree: Tree, folder: Folder) -> str:
+    return "the folder" if folder.path == tree.root.path else tree.name(folder.path)
 
 
 def _no_task(what: str, tree: Tree, fix: str, override: str = "") -> DataError:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import name_list
+from dltrain.data.folder_tree import spell_path
 from dltrain.data.split_names import split_of
 from dltrain.errors import DataError
 from dltrain.kinds.image.depth import Decoded
@@ -28,6 +29,7 @@ IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 IDX_NAME = re.compile(r"idx\d", re.IGNORECASE)
 SUFFIXES = (".npz", ".npy")
 DEEPEST = 3  # folders in which files are looked for
+TRIED = 3  # folders, and files in each, whose arrays are looked at
 MOST_CLASSES = 1000
 
 
@@ -55,6 +57,7 @@ def from_arrays(path: Path, labels: str | None, task: str) -> tuple[Labelled, li
         DataError: a file is damaged, or it is not certain which arrays belong together.
     """
     files = _files_of(path)
+    _refuse_single_images(path, files)
     if labels is not None:
         beside = path.parent / labels
         files = [*files, Path(labels).expanduser() if Path(labels).expanduser().exists() else beside]
@@ -113,6 +116,37 @@ def _files_of(path: Path) -> list[Path]:
             unpacked = {file.name for file in files}
             return [file for file in files if file.suffix != ".gz" or file.stem not in unpacked]
     return []
+
+
+def _refuse_single_images(path: Path, files: Sequence[Path]) -> None:
+    """Refuses folders whose files hold an image each.
+
+    Raises:
+        DataError: there are several such folders.
+    """
+    folders: dict[Path, list[Path]] = {}
+    for file in files:
+        folders.setdefault(file.parent, []).append(file)
+    tried = list(folders.values())[:TRIED]
+    if len(tried) < 2 or not all(_hold_an_image_each(inside[:TRIED]) for inside in tried):
+        return
+    names = name_list((spell_path(folder.name) for folder in folders), 5)
+    suffix = files[0].suffix.lower()
+    raise DataError(
+        f"the folders {names} hold {len(files):,} {suffix} files with an image each, which dltrain does not read",
+        where="data.path",
+        fix="save the images as .png or .tif files in these folders, or all of them in one file, "
+        "np.savez('images.npz', images=..., labels=...), and give data.path=images.npz",
+    )
+
+
+def _hold_an_image_each(files: Sequence[Path]) -> bool:
+    """Tells whether each of some files holds a single array, of the shape of one image."""
+    arrays = [list(_read(file).values()) for file in files]
+    shapes = [held[0].shape for held in arrays if len(held) == 1]
+    colours = (1, 3, 4)
+    single = [len(shape) == 2 or (len(shape) == 3 and {shape[0], shape[2]} & set(colours)) for shape in shapes]
+    return len(shapes) == len(files) > 1 and all(single) and len({len(shape) for shape in shapes}) == 1
 
 
 def _may_hold_arrays(path: Path) -> bool:

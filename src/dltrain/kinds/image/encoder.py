@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.data.cells import name_list
+from dltrain.data.nouns import verb
 from dltrain.data.sample_files import FolderFiles, TableFiles, names_of
 from dltrain.errors import DataError
 from dltrain.kinds.image.arrays import as_images, new_images
@@ -180,7 +181,10 @@ class ImageEncoder:
                 reasons[files[index]], images[index] = reason, None
         if len(reasons) == len(files) and not isinstance(raw, FolderFiles | TableFiles):
             named = "; ".join(f"{file} ({reasons[file]})" for file in files[:NAMED_BAD])
-            raise DataError(f"{len(files)} of {len(files)} images cannot be read: {named}", fix="give other files")
+            raise DataError(
+                f"{verb(len(files), 'the image', f'all {len(files):,} images')} cannot be read: {named}",
+                fix="give other files",
+            )
         blank = np.zeros((self.height, self.width, self.channels), dtype=np.uint8)
         pixels = stack([blank if image is None else in_eight_bits(image, self.window) for image in images])
         return Encoded(
@@ -203,6 +207,8 @@ class ImageEncoder:
             raise DataError("an array has no labels", fix="give files, in a folder for each class")
         if isinstance(raw, TableFiles) and set(raw.frame.columns) & {self.reader.name, *self.reader.outputs}:
             return self.reader.targets(raw.frame)
+        if isinstance(raw, TableFiles) and (column := self._column_of_classes(raw)):
+            return self.reader.targets(raw.frame.rename(columns={column: self.reader.name}))
         if self.name_part is not None:
             return self.reader.targets(labels_by_name(raw, self.name_part, self.reader.name))
         if isinstance(raw, TableFiles) and (self.file_column is not None or self.reader.form != "class"):
@@ -214,6 +220,14 @@ class ImageEncoder:
                 fix="give a table with these columns that names the images, as data.path or data.labels",
             )
         return target_of_files(self.classes, raw, IMAGES)
+
+    def _column_of_classes(self, raw: TableFiles) -> str:
+        """Returns the only column that holds classes alone, if training found them in folders; else nothing."""
+        if self.reader.form != "class" or self.file_column is not None or self.name_part is not None:
+            return ""
+        cells = {name: set(raw.frame[name].dropna().astype(str)) for name in raw.frame.columns}
+        held = [name for name in cells if cells[name] and cells[name] <= set(self.classes)]
+        return str(held[0]) if len(held) == 1 else ""
 
     def recognises(self, path: Path) -> bool:
         """Tells whether a file is an image, by its content."""

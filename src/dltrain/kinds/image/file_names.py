@@ -19,13 +19,15 @@ import pandas as pd
 from dltrain.data.cells import name_list, nearest
 from dltrain.data.column_names import pick_column
 from dltrain.data.folder_tree import read_tree, spell_path
+from dltrain.data.nouns import count, verb
 from dltrain.data.split_names import split_of
-from dltrain.errors import DataError
+from dltrain.errors import DataError, DltrainError
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.label_rows import LabelColumns, label_rows
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.labels import TASKS, read_strings
 from dltrain.kinds.strings import are_strings
+from dltrain.kinds.target import infer_task
 
 NAMES = "names"  # as `data.labels`
 FILE, SPLIT = "file", "split"  # columns beside the parts of names
@@ -67,9 +69,10 @@ def from_names(folder: Path, columns: LabelColumns, task: str) -> Labelled:
         )
     unlabelled = _unlabelled(frame, training, part)
     notes = [
-        f"{name}/ has no labels in its names: its {int((frame[SPLIT] == name).sum()):,} images are not used; predict "
-        f"them: dltrain predict RUN {spell_path(folder / name)}"
+        f"{name}/ has no labels in its names: its {count(number, 'image')} {verb(number, 'is', 'are')} not used; "
+        f"predict {verb(number, 'it', 'them')}: dltrain predict RUN {spell_path(folder / name)}"
         for name in unlabelled
+        for number in [int((frame[SPLIT] == name).sum())]
     ]
     used = np.flatnonzero(~frame[SPLIT].isin(unlabelled))
     frame = frame.iloc[used].reset_index(drop=True)
@@ -156,15 +159,16 @@ def _choose(frame: pd.DataFrame, given: str | Sequence[str] | None, task: str) -
         return candidates[0]
     if not candidates and (few := _candidates(frame, TASKS["string"], certain=False)):
         return few[0]
-    first = (candidates or columns)[0]
+    working = candidates or [name for name in _columns(frame) if _can_be_target(frame[name], task)]
     what = "may be labels" if candidates else "are not certainly labels"
     raise DataError(
         f"several parts of the names {what}"
         if candidates
         else f"the names of the images {what}, such as {name_list(frame[FILE].tolist(), NAMED)}",
         where="data.target",
-        fix=f"choose what is to be predicted: {_described(frame, candidates or columns)}",
-        override=f"data.target={first}",
+        fix=f"choose what is to be predicted: {_described(frame, candidates or columns)}"
+        + ("" if working else "; if none of these is a label, name the images and their labels in a table"),
+        override=f"data.target={working[0]}" if working else "",
     )
 
 
@@ -193,6 +197,21 @@ def _holds_labels(column: pd.Series, task: str, *, certain: bool) -> bool:
         return False
     likelihood = are_strings(read_strings(column))
     return likelihood == "certain" or (likelihood == "possible" and (not certain or task != "auto"))
+
+
+def _can_be_target(column: pd.Series, task: str) -> bool:
+    """Tells whether a part of the names can be predicted: it varies, does not count the images, and repeats if it is a
+    class."""
+    values = column.tolist()
+    numbers = sorted(int(value) for value in values if value.isdecimal())
+    counting = len(numbers) == len(values) == len(set(numbers)) and numbers[-1] - numbers[0] < 2 * len(numbers)
+    if len(set(values)) < 2 or counting:
+        return False
+    try:
+        goal = infer_task(pd.DataFrame({"class": column}, dtype=object), task, strings=True)
+    except DltrainError:
+        return False
+    return goal.form != "class" or bool(column.value_counts().min() >= FEWEST_OF_A_CLASS)
 
 
 def _unlabelled(frame: pd.DataFrame, training: np.ndarray, part: str) -> list[str]:

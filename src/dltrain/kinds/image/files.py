@@ -33,4 +33,5 @@ IMAGES = FileType(
     is_image,
     refuse_annotations,
     find_boxes,
+    read_packed=True,
 )

@@ -13,6 +13,7 @@ import pandas as pd
 
 from dltrain.data.cells import name_list, read_cells
 from dltrain.data.column_names import plain
+from dltrain.data.nouns import count
 from dltrain.kinds.image.labelled import Labelled
 from dltrain.kinds.joined_columns import UsedColumns
 from dltrain.kinds.labels import TASKS
@@ -84,7 +85,7 @@ def label_rows(
         remarks.append("each image has exactly one of these labels: a single column would be learned as classes")
     present = np.flatnonzero(goal.present)
     if len(present) < len(files):
-        remarks.append(f"left out {len(files) - len(present):,} images without a value of {name_list(targets)}")
+        remarks.append(f"left out {count(len(files) - len(present), 'image')} without a value of {name_list(targets)}")
     unlabelled = [name for name in followed.given if not (followed.splits[present] == SPLITS.index(name)).any()]
     if unlabelled:
         without = f"no image of {name_list(unlabelled)} has a value of {name_list(targets)}"

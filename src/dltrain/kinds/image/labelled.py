@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dltrain.data.cells import Cells, read_cells
-from dltrain.data.class_folders import find_splits
+from dltrain.data.class_folders import ClassFolders, find_splits
 from dltrain.data.folder_layout import FoldersMean
 from dltrain.data.folder_tree import spell_below, spell_path
 from dltrain.data.splits import Indices
@@ -42,6 +42,7 @@ class Labelled:
         used: columns of the table that join the images.
         file_column: the column of the table that names the images; `None` without a table.
         name_part: the part of the names of files that is the target; `None` for another one.
+        folders: of the classes; `None` where folders are no classes.
     """
 
     folder: Path
@@ -57,10 +58,19 @@ class Labelled:
     used: UsedColumns | None = None
     file_column: str | None = None
     name_part: str | None = None
+    folders: ClassFolders | None = None
+
+    @property
+    def every_note(self) -> Sequence[str]:
+        """Returns how the folders were read, and the other notes."""
+        return [*(() if self.folders is None else self.folders.notes), *self.notes]
 
     def take(self, at: Sequence[int]) -> Labelled:
         """Returns the files at these positions."""
         index = np.array(at, dtype=np.int64)
+        folders = self.folders
+        if folders is not None and len(at) < len(self.files):
+            folders = folders.without(set(self.files) - {self.files[row] for row in at})
         return replace(
             self,
             files=[self.files[row] for row in at] if self.files else [],
@@ -70,6 +80,7 @@ class Labelled:
             used=None if self.used is None else self.used.take(index),
             columns={name: cells.take(index) for name, cells in self.columns.items()},
             ids={name: cells.take(index) for name, cells in self.ids.items()},
+            folders=folders,
         )
 
     def rows(self) -> Rows:
@@ -87,7 +98,7 @@ def from_folders(folder: Path, mean: FoldersMean, task: str) -> Labelled:
     labels = [label for part in folders.splits.values() for label in part.labels]
     files = [path for part in folders.splits.values() for path in part.files]
     given = tuple(name for name in folders.splits if name != "train")
-    notes = list(folders.notes)
+    notes = []
     if task in ("auto", TASKS["class"]):
         classes = sorted(set(folders.splits["train"].labels))
         reader = TargetReader("class", TASKS["class"], classes=tuple(map(spell_path, classes)))
@@ -107,4 +118,5 @@ def from_folders(folder: Path, mean: FoldersMean, task: str) -> Labelled:
         np.array([SPLITS.index(name) for name, part in folders.splits.items() for _ in part.files]),
         given,
         notes=notes,
+        folders=folders,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -13,10 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dltrain.data.cells import name_list, read_cells
+from dltrain.data.cell_parts import count_listed
+from dltrain.data.cells import name_list, read_cells, shorten
 from dltrain.data.column_names import pick_column, plain
 from dltrain.data.file_index import FileIndex, best_share, find_column
 from dltrain.data.folder_tree import spell_path
+from dltrain.data.nouns import count, verb
 from dltrain.data.split_names import split_of
 from dltrain.data.table_files import read_table
 from dltrain.errors import DataError, named_by
@@ -74,18 +77,18 @@ def from_table(folder: Path, labels: str, columns: LabelColumns, task: str, *, s
     boxes = _find_boxes(frame, {image, *targets, *columns.use})
     rows, files = _find_files(frame[image], index, folder, skip=skip)
     remarks = [*notes, f"{path.name} names the images in its column {image}; the target is {name_list(targets)}"]
-    if len(rows) < len(frame):
-        remarks.append(
-            f"left out {len(frame) - len(rows):,} of {len(frame):,} rows of {path.name}, which name no image"
-        )
+    if absent := len(frame) - len(rows):
+        left_out = f"left out {absent:,} of {count(len(frame), 'row')} of {path.name}"
+        remarks.append(f"{left_out}, which {verb(absent, 'names', 'name')} no image")
     named = len(rows)
     rows, files = _once_each(frame, rows, files, targets, boxes)
     if repeats := named - len(rows):
-        remarks.append(f"{repeats:,} rows of {path.name} repeat another one's image and target")
+        again = f"{count(repeats, 'row')} of {path.name} {verb(repeats, 'repeats', 'repeat')}"
+        remarks.append(f"{again} another one's image and target")
     if boxes:
         remarks.append(f"the boxes in {name_list(boxes)} are not used: an image has one target, as a whole")
     if unnamed := len(index.files) - len(files):
-        remarks.append(f"left out {unnamed:,} of {len(index.files):,} images, which {path.name} does not name")
+        remarks.append(f"left out {unnamed:,} of {count(len(index.files), 'image')}, which {path.name} does not name")
     frame = frame.iloc[rows].reset_index(drop=True)
     if followed is not None:
         followed = followed._replace(splits=followed.splits[rows])
@@ -179,6 +182,17 @@ def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, 
     column = find_column(frame, index, taken, partly=True)
     if column is not None:
         return column
+    for name in frame.columns:
+        cells = frame[name].dropna().astype(str).tolist()
+        if listed := count_listed(cells):
+            side = math.isqrt(listed)
+            shape = f", such as {side}×{side} pixels" if side**2 == listed else ""
+            raise DataError(
+                f"each row of {path.name} lists {listed:,} numbers in its column {name}{shape}: images are no text",
+                where="data.path",
+                fix="save them with their labels in one file, np.savez('images.npz', images=..., labels=...), where "
+                "images is an array (N, H, W), and give data.path=images.npz",
+            )
     best = best_share(frame, index, taken)
     if best is not None:
         name, share = best
@@ -189,7 +203,7 @@ def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, 
             fix=f"if {name} names the images, say so; its columns are {name_list(frame.columns)}",
             override=f"data.image={name}",
         )
-    first = name_list(frame.iloc[0].astype(str).tolist(), NAMED)
+    first = name_list(map(shorten, frame.iloc[0].astype(str)), NAMED)
     raise DataError(
         f"no column of {path.name} names the images in {folder}: its first row is {first}, and an image is "
         f"{spell_path(index.files[0].relative_to(folder))}",
@@ -260,9 +274,10 @@ def _find_files(cells: pd.Series[Any], index: FileIndex, folder: Path, *, skip: 
             rows.append(row)
             files.append(file)
     if absent and (not skip or not files):
-        named = ", ".join(repr(cell) for cell in absent[:NAMED]) + (", ..." if absent[NAMED:] else "")
+        named = ", ".join(map(shorten, absent[:NAMED])) + (", ..." if absent[NAMED:] else "")
+        number = f"{len(absent):,} of {count(len(cells), 'row')}"
         raise DataError(
-            f"{len(absent):,} of {len(cells):,} rows name no image below {folder}: {named}",
+            f"{number} {verb(len(absent), 'names', 'name')} no image below {folder}: {named}",
             where=f"column {cells.name!r}",
             fix="add the images, or leave such rows out" if files else "name the images' folder, or another column",
             override="data.on_bad=skip" if files else "",
@@ -295,25 +310,56 @@ def _once_each(
     return list(first.values()), list(first)
 
 
+def note_unused_tables(labelled: Labelled) -> list[str]:
+    """Returns notes on tables that label the images of a split without folders of classes, with what uses them."""
+    notes = []
+    for part in () if labelled.folders is None else labelled.folders.unlabelled:
+        index = FileIndex.below(part.path, IMAGES)
+        named = f"the images in {spell_path(part.name)}/"
+        for path in _tables_in(part.path, part.path.parent):
+            name = spell_path(path.relative_to(labelled.folder))
+            frame, image = _read_if_named(path, index)
+            if frame is None:
+                continue
+            cells = {column: set(frame[column].dropna().astype(str)) for column in frame.columns if column != image}
+            labels = [column for column in cells if cells[column] <= set(labelled.reader.classes)]
+            if len(labels) != 1:
+                notes.append(f"{name} names {named} and is not used either")
+                continue
+            given = f"data.path={spell_path(part.path)} data.labels={spell_path(path)}"
+            notes.append(
+                f"{name} labels {named} by its column {labels[0]}; measure a run on them: dltrain evaluate RUN {given}"
+            )
+    return notes
+
+
+def _read_if_named(path: Path, index: FileIndex) -> tuple[pd.DataFrame | None, str]:
+    """Returns a table with its column that names images; nothing if it is none or names none."""
+    try:
+        frame, _ = _read(path, index)
+    except DataError:
+        return None, ""
+    image = find_column(frame, index) if len(frame.columns) > 1 else None
+    return (None, "") if image is None else (frame, image)
+
+
+def _tables_in(*folders: Path) -> list[Path]:
+    """Returns the files directly in these folders that may be tables."""
+    paths = [path for folder in folders for path in sorted(folder.glob("*")) if path.suffix.lower() in TABLES]
+    alike = Counter((path.parent, path.suffix.lower()) for path in paths)
+    few = [path for path in paths if alike[path.parent, path.suffix.lower()] <= MOST_ALIKE]  # else one for each image
+    return [path for path in few if path.is_file() and not path.name.startswith(".")]
+
+
 def propose_labels(folder: Path, error: DataError) -> DataError:
     """Returns the error, with a table as its fix if one in or beside the folder names its images: the one that names
     most of them."""
     below = cache(lambda place: FileIndex.below(place, IMAGES))
     best: tuple[int, Path, str] | None = None
-    places = (folder.glob("*"), folder.absolute().parent.glob("*"), folder.glob("*/*"))
-    paths = [path for place in places for path in sorted(place) if path.suffix.lower() in TABLES]
-    alike = Counter((path.parent, path.suffix.lower()) for path in paths)
-    for path in paths:
-        many = alike[path.parent, path.suffix.lower()] > MOST_ALIKE  # a file for each image rather than a table
-        if many or not path.is_file() or path.name.startswith("."):
-            continue
-        index = below(path.parent if path.parent.parent == folder else folder)
-        try:
-            frame, _ = _read(path, index)
-        except DataError:
-            continue
-        image = find_column(frame, index) if len(frame.columns) > 1 else None
-        if image is not None and (best is None or len(frame) > best[0]):
+    below_it = sorted({path.parent for path in folder.glob("*/*")})
+    for path in _tables_in(folder, folder.absolute().parent, *below_it):
+        frame, image = _read_if_named(path, below(path.parent if path.parent.parent == folder else folder))
+        if frame is not None and (best is None or len(frame) > best[0]):
             best = len(frame), path, image
     if best is None:
         return error

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dltrain.data.archives import is_archive, unpack
-from dltrain.data.class_folders import refuse_bad
+from dltrain.data.class_folders import note_bad, refuse_bad
 from dltrain.data.folder_layout import FoldersMean, NoClassFolders
 from dltrain.data.folder_tree import spell_path
 from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold
@@ -32,7 +32,7 @@ from dltrain.kinds.image.file_names import NAMES, from_names, propose_names
 from dltrain.kinds.image.files import IMAGES
 from dltrain.kinds.image.label_rows import LabelColumns
 from dltrain.kinds.image.labelled import Labelled, from_folders
-from dltrain.kinds.image.labels_table import TABLES, from_table, propose_labels
+from dltrain.kinds.image.labels_table import TABLES, from_table, note_unused_tables, propose_labels
 from dltrain.kinds.image.pixels import Channels, Decoding, Resize, resize_array
 from dltrain.kinds.image.placement import Storage, decode_images, refuse_too_large
 from dltrain.kinds.image.settings import (
@@ -191,13 +191,15 @@ def images(
                 override=f"data.{key}={'[]' if key == 'use' else 'null'}",
             )
     try:
-        return load_labelled(from_folders(folder, folders, task), settings, notes)
+        labelled = from_folders(folder, folders, task)
     except NoClassFolders as error:
         if holds_arrays(folder):
             return _load_arrays(folder, None, task, settings)
         _refuse_pickles(folder)
         proposed = propose_labels(folder, error)
         raise (propose_names(folder, error) if proposed is error else proposed) from None
+    labelled = replace(labelled, notes=[*labelled.notes, *note_unused_tables(labelled)])
+    return load_labelled(labelled, settings, notes)
 
 
 def _refuse_pickles(folder: Path) -> None:
@@ -349,12 +351,12 @@ def load_labelled(labelled: Labelled, settings: Settings, notes: Sequence[str] =
     placed = decode_images(files, Decoding(size, settings.channels, resize), settings.storage, keep_bad=skip)
     bad = placed.bad
     if not skip:
-        refuse_bad(bad, len(files), labelled.folder, IMAGES.noun)
-    skipped = [f"left out {len(bad)} images that cannot be read, such as {spell_path(bad[0][0].name)}"] if bad else []
+        refuse_bad(bad, len(files), labelled.folder, IMAGES)
+    skipped = [note_bad(bad, labelled.folder, IMAGES)] if bad else []
     if placed.images is None:
         raise DataError("no image can be read", where=str(labelled.folder), fix="replace them")
     labelled = labelled.take(placed.readable)
-    every_note = [*notes, *labelled.notes, *whole, *skipped, placed.note]
+    every_note = [*notes, *labelled.every_note, *whole, *skipped, placed.note]
     return _by_fold(labelled, placed.images, settings, resize, every_note)
 
 

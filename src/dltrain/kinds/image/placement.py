@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from dltrain.data.nouns import count, verb
 from dltrain.errors import DataError
 from dltrain.kinds.image import cache
 from dltrain.kinds.image.decoded import DecodedImages, InMemory, InTheirFiles, when_changed
@@ -40,7 +41,7 @@ class Placed:
     images: DecodedImages | None
     readable: Sequence[int]
     bad: Sequence[tuple[Path, str]]
-    note: str
+    note: str = ""
 
 
 def decode_images(files: Sequence[Path], decoding: Decoding, storage: Storage, *, keep_bad: bool) -> Placed:
@@ -57,35 +58,39 @@ def decode_images(files: Sequence[Path], decoding: Decoding, storage: Storage, *
         StorageError: the cache cannot be written.
     """
     few = min(BATCH, len(files))
-    refuse_too_large(few, decoding.size, f"a batch's {few} images", 4 * (decoding.channels or 3))
+    refuse_too_large(few, decoding.size, f"a batch's {count(few, 'image')}", 4 * (decoding.channels or 3))
     height, width = height_and_width(decoding.size)
     planes = (decoding.channels or 3, height, width)
     deep = _begins_deep(files)
     size = len(files) * int(np.prod(planes)) * (5 if deep else 1)  # of deep images the decoded values, too
     on_disk = cache.size_of(len(files), planes, np.dtype(np.float32 if deep else np.uint8))
     chosen, reason = _choose(storage, size, on_disk)
-    words = f"{len(files):,} images of {width}×{height} pixels, {spelled(size)}"
+
+    def words(number: int) -> str:
+        return f"{count(number, 'image')} of {width}×{height} pixels, {spelled(size * number // len(files))}"
+
     if chosen == "memory":
         available = free_memory()
         if size > available:
             raise DataError(
-                f"{words} do not fit into the {spelled(available)} of free memory",
+                f"{words(len(files))} do not fit into the {spelled(available)} of free memory",
                 where="data.storage",
                 fix="let dltrain choose where to put them",
                 override="data.storage=auto",
             )
-        return _in_memory(files, decoding, f"{words}, in memory")
-    if chosen == "cache":
+        placed, place = _in_memory(files, decoding), ", in memory"
+    elif chosen == "cache":
         images = cache.cached(files, decoding)
         read = set(images.rows.tolist())
         lost = [file for row, file in enumerate(files) if row not in read]
         bad = decode_all(lost, decoding)[1]
         if bad and not keep_bad:
             images.path.unlink(missing_ok=True)
-        note = f"{words}{reason}: decoded once into {images.path}, which other runs share and which may be deleted"
-        return Placed(images if len(images) else None, images.rows.tolist(), bad, note)
-    note = f"{words}{reason}: decoded anew in every epoch"
-    return _in_their_files(files, decoding, note)
+        placed = Placed(images if len(images) else None, images.rows.tolist(), bad)
+        place = f"{reason}: decoded once into {images.path}, which other runs share and which may be deleted"
+    else:
+        placed, place = _in_their_files(files, decoding), f"{reason}: decoded anew in every epoch"
+    return replace(placed, note=words(len(placed.readable)) + place)
 
 
 def _choose(storage: Storage, size: int, on_disk: int) -> tuple[Storage, str]:
@@ -101,7 +106,7 @@ def _choose(storage: Storage, size: int, on_disk: int) -> tuple[Storage, str]:
     return "stream", f"{reason}, and the disk of {cache.cache_folder()} has no room for them"
 
 
-def _in_memory(files: Sequence[Path], decoding: Decoding, note: str) -> Placed:
+def _in_memory(files: Sequence[Path], decoding: Decoding) -> Placed:
     readable: list[int] = []
     bad: list[tuple[Path, str]] = []
 
@@ -115,10 +120,10 @@ def _in_memory(files: Sequence[Path], decoding: Decoding, note: str) -> Placed:
 
     with without_warnings():
         images = InMemory.gather(good(), len(files))
-    return Placed(images, readable, sorted(bad), note)
+    return Placed(images, readable, sorted(bad))
 
 
-def _in_their_files(files: Sequence[Path], decoding: Decoding, note: str) -> Placed:
+def _in_their_files(files: Sequence[Path], decoding: Decoding) -> Placed:
     changed = [when_changed(file) for file in files]
     channels, deep = np.zeros(len(files), dtype=np.uint8), np.zeros(len(files), dtype=bool)
     bad = []
@@ -133,7 +138,7 @@ def _in_their_files(files: Sequence[Path], decoding: Decoding, note: str) -> Pla
     images = InTheirFiles(
         [files[row] for row in rows], decoding, [changed[row] for row in rows], channels[readable], deep[readable]
     )
-    return Placed(images if rows else None, rows, sorted(bad), note)
+    return Placed(images if rows else None, rows, sorted(bad))
 
 
 def _begins_deep(files: Sequence[Path]) -> bool:
@@ -144,11 +149,11 @@ def _begins_deep(files: Sequence[Path]) -> bool:
     return False
 
 
-def refuse_too_large(count: int, size: Size, what: str = "", bytes_each: int = 3) -> None:
+def refuse_too_large(number: int, size: Size, what: str = "", bytes_each: int = 3) -> None:
     """Makes sure that so many images, which must lie in memory together, fit in that size.
 
     Args:
-        count: their number.
+        number: their number.
         size: of each.
         what: they are; by default images.
         bytes_each: of a pixel.
@@ -157,12 +162,12 @@ def refuse_too_large(count: int, size: Size, what: str = "", bytes_each: int = 3
         DataError: they would fill more than a third of what is left.
     """
     height, width = height_and_width(size)
-    needed, available = count * bytes_each * height * width, free_memory()
+    needed, available = number * bytes_each * height * width, free_memory()
     if needed * SHARE > available:
         smaller = int(math.sqrt(available / SHARE / needed) * min(height, width))
         raise DataError(
-            f"{what or f'{count:,} images'} of {width}×{height} pixels need {spelled(needed)}, more than a third of "
-            f"the {spelled(available)} of free memory",
+            f"{what or count(number, 'image')} of {width}×{height} pixels {verb(number, 'needs', 'need')} "
+            f"{spelled(needed)}, more than a third of the {spelled(available)} of free memory",
             where="data.size",
             fix="choose a smaller size",
             override=f"data.size={min(PROPOSED, max(8, smaller))}",

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from dltrain.data.cell_parts import Parts, find_parts
+from dltrain.data.cell_parts import Parts, count_listed, find_parts
 from dltrain.data.cells import Cells, Form, check_numbers, check_range, name_list, nearest, shorten
 from dltrain.data.date_format import AmbiguousDates, DateFormat
 from dltrain.data.dates import infer_cells
@@ -192,6 +192,7 @@ def _infer(name: str, cells: Cells, drop: Sequence[str], reading: Reading) -> Co
         return Column(name, "date", "times since 1970", distinct, cells.missing, dates=dates, remarks=(unit,))
     numbers = form_of_numbers(name, cells, reading)
     if numbers is None:
+        _refuse_lists(name, cells, drop)
         return replace(_judge_texts(name, cells, reading), distinct=distinct, missing=cells.missing)
     if numbers.form is None and not ID_NAME.search(name) and (dates := _form_of_compact_dates(cells)):
         return Column(name, "date", "numbers that are all dates", distinct, cells.missing, dates=dates)
@@ -200,6 +201,22 @@ def _infer(name: str, cells: Cells, drop: Sequence[str], reading: Reading) -> Co
     role, reason = _judge_numbers(name, cells)
     gaps = int(np.isnan(cells.as_numbers()).sum())
     return Column(name, role, reason, distinct, gaps, form=numbers.form, remarks=numbers.remarks)
+
+
+def _refuse_lists(name: str, cells: Cells, drop: Sequence[str]) -> None:
+    """Refuses a column of images or series that are written as text, all that a model may have to learn from.
+
+    Raises:
+        DataError: every cell lists as many numbers.
+    """
+    if listed := count_listed(cells.values):
+        raise DataError(
+            f"each cell of the column {name!r} lists {listed:,} numbers, as an image or a series does",
+            where="data.drop",
+            fix="save images as arrays in one .npz file, images (N, H, W) and labels (N), for data=images; give other "
+            "numbers a column each; or leave the column out",
+            override=f"data.drop=[{','.join([*drop, name])}]",
+        )
 
 
 def _judge_numbers(name: str, cells: Cells) -> tuple[Role, str]:

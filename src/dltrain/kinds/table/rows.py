@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dltrain.data.cells import Cells, Form, nearest
 from dltrain.data.dates import no_time, read_moments
 from dltrain.data.folds import NO_FOLDS, Divided, Folds
+from dltrain.data.nouns import count, verb
 from dltrain.data.splits import Indices, split_groups, split_indices
 from dltrain.errors import DataError
 from dltrain.kinds.table.columns import COUNTING, ID_REASON, Column
@@ -264,9 +265,10 @@ def _note_shared_groups(
     """Yields how many values of the column are both in train and in another file."""
     trained = np.unique(codes[splits["train"]])
     for name in given:
-        count = int(np.isin(np.unique(codes[splits[name]]), trained).sum())
-        if count:
-            yield f"{count} values of {group} in the {name} file are also in train: its metrics may be too good"
+        shared = int(np.isin(np.unique(codes[splits[name]]), trained).sum())
+        if shared:
+            values = f"{count(shared, 'value')} of {group} in the {name} file {verb(shared, 'is', 'are')}"
+            yield f"{values} also in train: its metrics may be too good"
 
 
 def number_groups(cells: Cells) -> Indices:

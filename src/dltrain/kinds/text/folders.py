@@ -7,8 +7,10 @@ from typing import Literal
 
 import pandas as pd
 
-from dltrain.data.class_folders import find_splits, refuse_bad
+from dltrain.data.class_folders import find_splits, note_bad, refuse_bad
+from dltrain.data.folder_layout import FoldersMean
 from dltrain.data.folder_tree import FileType, spell_below, spell_path
+from dltrain.data.nouns import verb
 from dltrain.data.text_files import SUFFIXES, is_text, read_each
 from dltrain.errors import DataError
 from dltrain.kinds.text.source import Source
@@ -18,21 +20,22 @@ OnBad = Literal["error", "skip"]
 TEXTS = FileType("texts", SUFFIXES, "class/*.txt, or give a CSV file", is_text)
 
 
-def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
+def read_class_folders(folder: Path, encoding: str, on_bad: OnBad, mean: FoldersMean = "auto") -> Source:
     """Returns text files, each labelled by its folder.
 
     Args:
         folder: a folder of `class/*.txt` or `train|val|test/class/*.txt`.
         encoding: a Python encoding name, or `auto`.
         on_bad: whether a file that is empty or cannot be read is refused or left out.
+        mean: what the outermost folders are; `auto` decides.
 
     Raises:
         DataError: there are no such folders, files are refused, or too few are left.
     """
-    folders = find_splits(folder, TEXTS)
+    folders = find_splits(folder, TEXTS, mean)
     splits = folders.splits
     frames: dict[SplitName, pd.DataFrame] = {}
-    notes = folders.notes
+    notes: tuple[str, ...] = ()
     bad: list[tuple[Path, str]] = []
     wrong: list[str] = []  # corrections of files in another encoding
     plain = True  # so that the others can be read in that encoding, too
@@ -49,14 +52,16 @@ def read_class_folders(folder: Path, encoding: str, on_bad: OnBad) -> Source:
     if on_bad == "error":
         if plain and len(wrong) == len(bad) and all(fix.startswith("data.encoding=") for fix in wrong) and wrong:
             raise DataError(
-                f"{len(bad)} texts are not UTF-8, such as {spell_path(bad[0][0].name)}",
+                f"{TEXTS.count(len(bad))} {verb(len(bad), 'is', 'are')} not UTF-8, such as "
+                f"{spell_path(bad[0][0].relative_to(folder))}",
                 where="data.encoding",
                 fix="name their encoding, gbk for Chinese, cp1252 for European",
                 override=max(wrong, key=wrong.count),
             )
-        refuse_bad(bad, sum(len(split.files) for split in splits.values()), folder, "texts")
+        refuse_bad(bad, sum(len(split.files) for split in splits.values()), folder, TEXTS)
+    notes = (*folders.without({file for file, _ in bad}).notes, *notes)
     if bad:
-        notes += (f"left out {len(bad)} texts that cannot be read, such as {spell_path(bad[0][0].name)}",)
+        notes += (note_bad(bad, folder, TEXTS),)
     few = [name for name, frame in frames.items() if frame["class"].nunique() < (2 if name == "train" else 1)]
     if few:
         raise DataError(

@@ -13,7 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from dltrain.data.cells import read_cells
+from dltrain.data.folder_layout import FoldersMean
 from dltrain.data.folds import Divided, FoldOption, Folds, FoldsOption, by_fold
+from dltrain.data.nouns import count as spell_count
+from dltrain.data.nouns import verb
 from dltrain.data.splits import Fraction, Indices
 from dltrain.data.table_format import Header, TableFormat
 from dltrain.data.text_files import SUFFIXES
@@ -71,6 +74,7 @@ def text(
     ignore_case: bool | None = None,
     duplicates: Duplicates | Literal["auto"] = "auto",
     on_bad: OnBad = "error",
+    folders: FoldersMean = "auto",
     clean: Clean = "auto",
     rows: Annotated[int, Range(10)] = 3000,
     val_fraction: Fraction = 0.1,
@@ -111,6 +115,7 @@ def text(
         duplicates: whether repeated texts with the same target stay, `auto` for all but generated ones; those that
             differ in case, marks and links alone repeat each other.
         on_bad: whether a file that is empty or cannot be read stops the run or is left out.
+        folders: whether the outermost folders are `classes` or `splits`; `auto` decides by their names and contents.
         clean: whether HTML, marks without width, wrong encodings and printed bytes or lists are cleaned away if texts
             hold them, here and in predictions; `none` reads texts as they are.
         rows: the number of generated reviews.
@@ -134,7 +139,7 @@ def text(
         refuse_rows(rows, 300)
         source = generate_reviews(rows, seed)
     elif (folder := Path(path).expanduser()).is_dir():
-        source = read_class_folders(folder, encoding, on_bad)
+        source = read_class_folders(folder, encoding, on_bad, folders)
     else:
         form = TableFormat(encoding, delimiter, header, skip, comment, quote, sheet)
         source = read_tables({"train": path, **split_files}, columns, form)
@@ -326,7 +331,9 @@ def _notes_on_tokens(encoder: TextEncoder, padded: dict[SplitName, Padded]) -> l
                 f"data.length={enough} reads {SHARE_WHOLE} % of the texts whole, and takes longer"
             )
     if empty := sum(int(part.empty.sum()) for part in padded.values()):
-        notes.append(f"{empty:,} texts are empty: each counts as one unknown {unit}")
+        notes.append(
+            f"{spell_count(empty, 'text')} {verb(empty, 'is', 'are')} empty: each counts as one unknown {unit}"
+        )
     for name, part in padded.items():
         share = part.unknown.sum() / max(1, part.lengths.sum())
         if name != "train" and share > MANY_UNKNOWN:
