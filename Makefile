@@ -34,12 +34,13 @@ soak: install ## the same with 500 kills, and 64 jobs under 20, which takes an h
 	DLTRAIN_SWEEP_JOBS=64 DLTRAIN_SWEEP_KILLS=20 OMP_NUM_THREADS=1 \
 	  $(BIN)/python -m pytest -m faults -s tests/faults/test_sweep_kill.py
 
-bench: install ## compare speed with hand-written loops and scripts, alone on the machine, which takes minutes
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop.py
-	$(BIN)/python benchmarks/processes.py
-	$(BIN)/python benchmarks/threads.py
-	$(BIN)/python benchmarks/compile.py
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/images_loading.py
+bench: install ## compare speed with hand-written loops and scripts, alone on the machine; writes outputs/bench.txt
+	@mkdir -p outputs && rm -f outputs/bench.txt
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop.py | tee -a outputs/bench.txt
+	$(BIN)/python benchmarks/processes.py | tee -a outputs/bench.txt
+	$(BIN)/python benchmarks/threads.py | tee -a outputs/bench.txt
+	$(BIN)/python benchmarks/compile.py | tee -a outputs/bench.txt
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/images_loading.py | tee -a outputs/bench.txt
 
 growth: install ## how time and memory grow with the data: make growth GROWTH="--only rows --full"
 	$(BIN)/python benchmarks/growth.py $(GROWTH)
