@@ -144,7 +144,7 @@ class Tree:
         if packed := [file for file in ignored if ARCHIVE.search(file.name)]:
             are = verb(len(packed), "is", "are")
             yield f"{self._names(packed)} {are} packed and not used: unpack what is to be read"
-        if others := [file for file in ignored if file not in packed]:
+        if others := [file for file in ignored if not ARCHIVE.search(file.name)]:
             what = f"file that is no {noun.removesuffix('s')}" if len(others) == 1 else f"files that are no {noun}"
             yield f"ignored {len(others):,} {what}, such as {self.name(others[0])}"
 
@@ -215,6 +215,15 @@ def _may_read(folder: Path, tree: Tree, visited: dict[str, Path]) -> bool:
         visited.setdefault(os.path.realpath(below), folder / Path(below).relative_to(target))
     tree.followed.append(folder)
     return True
+
+
+def beginning_of(path: Path, size: int) -> bytes:
+    """Returns so many bytes at most of a file, by which it is recognised; none if it cannot be read."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(size)
+    except OSError:
+        return b""
 
 
 def is_junk(name: str) -> bool:

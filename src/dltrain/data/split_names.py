@@ -23,22 +23,8 @@ WORDS: Mapping[str, Use] = {
 }
 FILLERS = frozenset(
     [
-        *[
-            "set",
-            "data",
-            "dataset",
-            "split",
-            "image",
-            "img",
-            "picture",
-            "pic",
-            "photo",
-            "file",
-            "folder",
-            "dir",
-            "text",
-        ],
-        *["daten", "bild", "bilder", "datensatz", "menge"],
+        *["set", "data", "dataset", "split", "image", "img", "picture", "pic", "photo", "file", "folder", "dir"],
+        *["text", "daten", "bild", "bilder", "datensatz", "menge"],
     ]
 )
 GERMAN = re.compile(r"(training|train|test|validierung|validation)s?(daten|bilder|fotos|satz|datensatz|menge|ordner)")

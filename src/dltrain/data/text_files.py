@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dltrain.data.cells import shorten
+from dltrain.data.folder_tree import beginning_of
 from dltrain.data.text_encoding import decode
 from dltrain.errors import DataError
 
@@ -18,11 +19,7 @@ PRINTED = bytes([*b"\t\n\f\r", *range(32, 127), *range(128, 256)])
 
 def is_text(path: Path) -> bool:
     """Tells whether a file begins as a text does: with letters and line ends, and no other control characters."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(BEGINNING)
-    except OSError:
-        return False
+    head = beginning_of(path, BEGINNING)
     return bool(head.strip()) and not head.translate(None, PRINTED)
 
 

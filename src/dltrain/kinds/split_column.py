@@ -17,8 +17,8 @@ from dltrain.data.splits import Indices
 from dltrain.data.truth_values import truth_of
 from dltrain.types import SPLITS, SplitName
 
-SPLIT_NAMES = "(data)?(split|set)|subset|(eval)?partition|usage|phase"
 CODED = "(data)?(split|set)|subset|(eval)?partition"  # whose numbers are no phases or uses of another kind
+SPLIT_NAMES = f"{CODED}|usage|phase"
 CODES: Mapping[str, SplitName] = {"0": "train", "1": "val", "2": "test"}  # as CelebA has them
 FLAG_NAMES: Mapping[SplitName, str] = {  # of columns of true and false
     "train": "train(ing)?",

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dltrain.data.folder_layout import read_layout
-from dltrain.data.folder_tree import Folder, Tree, spell_path
+from dltrain.data.folder_tree import Folder, Tree, beginning_of, spell_path
 from dltrain.data.nouns import verb
 from dltrain.errors import DataError
 
@@ -125,11 +125,7 @@ def _refuse_coco(tree: Tree, folder: Folder) -> None:
 
 def _is_coco(path: Path) -> bool:
     """Tells by its beginning whether a file has the form of COCO."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(COCO_START)
-    except OSError:
-        return False
+    start = beginning_of(path, COCO_START)
     return bool(COCO.search(start) and COCO_KEYS.search(start))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dltrain.data.nouns import count, verb
 from dltrain.kinds.checks import Finding
 from dltrain.kinds.copies import Copies, name_some
 from dltrain.kinds.image.duplicates import Alike, find_copies
@@ -23,6 +24,8 @@ SMALL_FILE = 16_384  # bytes, up to which a file may hold a tiny image; more whe
 MOST_OPENED = 5_000  # small files whose size in pixels is looked at
 ENLARGED = 4  # times, from which on an image is tiny
 WITH_FRAMES, MOST_COUNTED = frozenset([".gif", ".tif", ".tiff", ".webp"]), 1_000  # files whose frames are counted
+
+Files = Sequence[tuple[str, Path]]  # with the names of their images
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,10 @@ def check_images(data: Data) -> Iterator[Finding]:
     if isinstance(data.raw, ImageFiles) and data.raw.ids is not None:
         yield from data.raw.ids.check()
     yield from _blank(copies, ids)
-    yield from _tiny(data, names)
-    yield from _with_frames(data, names)
+    if isinstance(data.raw, ImageFiles):
+        files = [pair for name in names for pair in zip(data.splits[name].ids, data.raw.of[name], strict=True)]
+        yield from _tiny(files, *data.facts.input_shape[1:])
+        yield from _with_frames(files)
 
 
 def _blank(copies: Alike, ids: Sequence[str]) -> Iterator[Finding]:
@@ -66,39 +71,32 @@ def _blank(copies: Alike, ids: Sequence[str]) -> Iterator[Finding]:
     dark = copies.brightest[flat] <= DARK
     for rows, words in ((flat[dark], "all black"), (flat[~dark], "of one colour")):
         if len(rows):
-            images = "1 image is" if len(rows) == 1 else f"{len(rows):,} images are"
+            images = f"{count(len(rows), 'image')} {verb(len(rows), 'is', 'are')}"
             yield Finding(
                 "warning", f"{images} {words}: {name_some([ids[row] for row in rows])}", "remove or replace them"
             )
 
 
-def _tiny(data: Data, names: Sequence[SplitName]) -> Iterator[Finding]:
-    """Yields images that are enlarged more than fourfold, unless most of them are."""
-    if not isinstance(data.raw, ImageFiles):
-        return
-    height, width = data.facts.input_shape[1:]
-    pairs = [pair for name in names for pair in zip(data.splits[name].ids, data.raw.of[name], strict=True)]
+def _tiny(files: Files, height: int, width: int) -> Iterator[Finding]:
+    """Yields images that are enlarged more than fourfold to height and width, unless most of them are."""
     limit = SMALL_FILE + 4 * height * width // ENLARGED**2
-    small = [(name, file) for name, file in pairs if _bytes(file) <= limit][:MOST_OPENED]
+    small = [(name, file) for name, file in files if _bytes(file) <= limit][:MOST_OPENED]
     sizes = [(name, size) for name, file in small if (size := _size(file)) is not None]
     tiny = [f"{name} ({w}×{h})" for name, (w, h) in sizes if ENLARGED * min(w, h) < min(width, height)]
-    if tiny and len(tiny) < len(pairs) / 2:
-        images = "1 image is" if len(tiny) == 1 else f"{len(tiny):,} images are"
+    if tiny and len(tiny) < len(files) / 2:
+        images = f"{count(len(tiny), 'image')} {verb(len(tiny), 'is', 'are')}"
         what = f"{images} tiny beside {width}×{height} pixels: {name_some(tiny)}"
         yield Finding("note", what, "enlarged, they show hardly anything; replace or remove them")
 
 
-def _with_frames(data: Data, names: Sequence[SplitName]) -> Iterator[Finding]:
+def _with_frames(files: Files) -> Iterator[Finding]:
     """Yields files that hold several images, such as pages or frames."""
-    if not isinstance(data.raw, ImageFiles):
-        return
-    pairs = [pair for name in names for pair in zip(data.splits[name].ids, data.raw.of[name], strict=True)]
-    opened = [(name, file) for name, file in pairs if file.suffix.lower() in WITH_FRAMES][:MOST_COUNTED]
+    opened = [(name, file) for name, file in files if file.suffix.lower() in WITH_FRAMES][:MOST_COUNTED]
     several = [name for name, file in opened if _frames(file) > 1]
     if several:
-        files = "1 file holds" if len(several) == 1 else f"{len(several):,} files hold"
+        hold = f"{count(len(several), 'file')} {verb(len(several), 'holds', 'hold')}"
         among = f" of {len(opened):,} that were looked at" if len(opened) == MOST_COUNTED else ""
-        what = f"{files} several images{among}, of which the first is used: {name_some(several)}"
+        what = f"{hold} several images{among}, of which the first is used: {name_some(several)}"
         yield Finding("note", what, "if the others count, too, save each as a file of its own")
 
 

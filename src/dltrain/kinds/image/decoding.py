@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 
+from dltrain.data.folder_tree import beginning_of
 from dltrain.kinds.image.blocks import Blocks
 from dltrain.kinds.image.depth import Decoded
 from dltrain.kinds.image.pixels import HEAD, Decoding, height_and_width, is_common
@@ -124,8 +125,4 @@ def _reason(path: Path, error: Exception) -> str:
 
 def _begins_as_common(file: Path) -> bool:
     """Tells whether a file begins as JPEG, or as PNG of up to 8 bits."""
-    try:
-        with file.open("rb", buffering=0) as opened:
-            return is_common(opened.read(HEAD))
-    except OSError:
-        return False
+    return is_common(beginning_of(file, HEAD))

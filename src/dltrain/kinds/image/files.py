@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dltrain.data.folder_tree import FileType
+from dltrain.data.folder_tree import FileType, beginning_of
 from dltrain.kinds.image.annotations import find_boxes, refuse_annotations
 
 SUFFIXES = frozenset([".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"])
@@ -16,11 +16,7 @@ LONGEST_BEGINNING = 12  # bytes
 
 def is_image(path: Path) -> bool:
     """Tells whether a file begins as an image does."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(LONGEST_BEGINNING)
-    except OSError:
-        return False
+    head = beginning_of(path, LONGEST_BEGINNING)
     if head[4:8] == b"ftyp":
         return head[8:12] in (*HEIC_BRANDS, *AVIF_BRANDS)
     return head.startswith(BEGINNINGS) or (head[:4], head[8:12]) == (b"RIFF", b"WEBP")

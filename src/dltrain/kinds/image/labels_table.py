@@ -200,7 +200,7 @@ def _image_column(frame: pd.DataFrame, index: FileIndex, columns: LabelColumns, 
             f"no column of {path.name} certainly names the images in {folder}: {100 * share:.0f} % of the values of "
             f"{name} may do so, such as {frame[name].dropna().iloc[0]}",
             where="data.image",
-            fix=f"if {name} names the images, say so; its columns are {name_list(frame.columns)}",
+            fix=f"if {name} names the images, say so; the table's columns are {name_list(frame.columns)}",
             override=f"data.image={name}",
         )
     first = name_list(map(shorten, frame.iloc[0].astype(str)), NAMED)

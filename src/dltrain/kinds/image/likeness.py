@@ -9,7 +9,7 @@ its pixels give it away. With few validation images, pixels alone tell.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,7 @@ def save_likeness(run: RunDir, data: Data, model: nn.Module, loaders: Mapping[Sp
     features: list[Floats] = []
     pixels: list[Floats] = []
     splits: tuple[tuple[SplitName, int], ...] = (("train", STORED), ("val", HELD_OUT))
+    sees = "val" in loaders and "val" in data.splits and len(data.splits["val"]) >= FEWEST
     for name, most in splits:
         if name not in loaders or name not in data.splits:
             continue
@@ -133,21 +134,18 @@ def save_likeness(run: RunDir, data: Data, model: nn.Module, loaders: Mapping[Sp
         rows = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
         some = images.subset(rows.tolist()) if isinstance(images, OnDemand) else images[rows]
         pixels.append(np.asarray(statistics(some).double()))
-        batch, on_device = min(BATCH, max(loader.sizes)), rows.to(loader.target.device)
-        inputs = _joined(last_layer_inputs(model, loader.inputs, loader.prepare, batch, on_device))
-        if inputs is not None:
-            features.append(np.asarray(inputs.double()))
+        if sees:
+            batch, on_device = min(BATCH, max(loader.sizes)), rows.to(loader.target.device)
+            inputs = _joined(last_layer_inputs(model, loader.inputs, loader.prepare, batch, on_device))
+            sees = inputs is not None
+            features += [] if inputs is None else [np.asarray(inputs.double())]
     training, held_out = pixels[0], np.concatenate([pixels[0][:0], *pixels[1:]])
-    if len(training) < FEWEST:
+    if len(training) < FEWEST or (by_pixels := Space.fit(training, held_out, learned=False)) is None:
         return
-    spaces = {"pixels": Space.fit(training, held_out, learned=False)}
-    if len(features) == len(splits) and len(held_out) >= FEWEST:
-        spaces["features"] = Space.fit(*features, learned=True)
-    tensors: dict[str, Tensor] = {}
-    for part, space in spaces.items():
-        tensors |= {} if space is None else space.to_tensors(part)
-    if tensors:
-        write_bytes(run.likeness, safetensors_bytes(tensors))
+    tensors = by_pixels.to_tensors("pixels")
+    if sees and (by_features := Space.fit(*features, learned=True)) is not None:
+        tensors |= by_features.to_tensors("features")
+    write_bytes(run.likeness, safetensors_bytes(tensors))
 
 
 @contextmanager
@@ -164,7 +162,7 @@ def telling_unlike(model: UsableModel) -> Iterator[TellUnlike]:
         return
     stored: Any = read_tensors(path, fix="train again, or delete the file: predict then tells no unlike images")
     seen = _Features()
-    with watching_last_layer(inner_model(model.module), seen.add):
+    with watching_last_layer(inner_model(model.module), seen.add) if _knows_features(stored) else nullcontext():
         yield lambda inputs: _are_unlike(model, stored, inputs, seen)
 
 
@@ -180,18 +178,19 @@ def _are_unlike(
         seen: the last layer's inputs as the model predicted them; of no use if it saw them in several views or with
             another precision than the training images.
     """
-    parts = {name.split(".")[0] for name in stored}
     try:
-        unlike = torch.zeros(len(inputs[0]), dtype=torch.bool)
-        if "pixels" in parts:
-            unlike |= Space.of(stored, "pixels").are_unlike(statistics(inputs[0]))
-        if "features" in parts:
+        unlike = Space.of(stored, "pixels").are_unlike(statistics(inputs[0]))
+        if _knows_features(stored):
             if (features := _features_of(model, inputs, seen)) is None:
                 return None
             unlike |= Space.of(stored, "features").are_unlike(features)
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"{model.run.likeness} is damaged: {error}") from None
     return unlike
+
+
+def _knows_features(stored: Mapping[str, Tensor]) -> bool:
+    return any(name.startswith("features.") for name in stored)
 
 
 def _features_of(model: UsableModel, inputs: tuple[Stored, ...], seen: _Features) -> Tensor | None:

@@ -49,8 +49,7 @@ def draw_forecasts(run: Run, forecasts: Forecasts | None, text: Lettering) -> Dr
         of = f"; the {len(drawn)} of {len(names)} series with the largest errors, the worst first"
     each = f" of {horizon} steps each, a dot where one begins" if horizon > 1 else " one step ahead"
     band = " The band holds the intervals of 90 %." if forecasts.low is not None else ""
-    split = run.shown_words
-    return Drawing(figure, f"Forecasts{each}, and the true values, at the end of the {split} split{of}.{band}")
+    return Drawing(figure, f"Forecasts{each}, and the true values, at the end of the {run.shown_data}{of}.{band}")
 
 
 def _label_times(axes: Axes, times: Texts, text: Lettering) -> None:
